@@ -1,0 +1,50 @@
+"""Gradient Flow Explorer's engine: exact gradients of recurrent networks, step by step. Knows no window.
+
+The public names are resolved when they are first used (PEP 562), so that `import engine` loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.errors import DataError as DataError
+    from engine.errors import DeviceError as DeviceError
+    from engine.errors import EngineError as EngineError
+    from engine.errors import PresetError as PresetError
+    from engine.errors import SessionError as SessionError
+    from engine.errors import SpecError as SpecError
+    from engine.network import Network as Network
+    from engine.spec import Experiment as Experiment
+    from engine.spec import WhatIf as WhatIf
+    from engine.trace import LayerTrace as LayerTrace
+    from engine.trace import Trace as Trace
+    from engine.trace import trace as trace
+
+_HOME = {
+    "DataError": "engine.errors",
+    "DeviceError": "engine.errors",
+    "EngineError": "engine.errors",
+    "PresetError": "engine.errors",
+    "SessionError": "engine.errors",
+    "SpecError": "engine.errors",
+    "Network": "engine.network",
+    "Experiment": "engine.spec",
+    "WhatIf": "engine.spec",
+    "LayerTrace": "engine.trace",
+    "Trace": "engine.trace",
+    "trace": "engine.trace",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'engine' has no attribute '{name}'")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,92 @@
+"""The names of what a trace holds, cell by cell. Plain data: views and files speak of quantities by these names.
+
+A key is "values.f" or "grads.a_f": the quantity itself, or the total gradient ∂L/∂(it).
+Symbols are PyTorch's; the GRU's is h = (1 − z)⊙n + z⊙h₋ (half the literature has z the other way round).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.errors import SpecError
+from engine.spec import CellKind
+
+Kind = Literal["state", "gate", "candidate", "preactivation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    symbol: str
+    """As in `layer.values`: "f", "a_f"."""
+    title: str
+    kind: Kind
+    low: float | None
+    """Range of the values; None where they are unbounded."""
+    high: float | None
+    note: str = ""
+    """What the ends of the range mean, in a word or two."""
+
+
+def _pre(gate: str, of: str) -> Quantity:
+    return Quantity(f"a_{gate}" if gate else "a", f"Pre-activation of {of}", "preactivation", None, None)
+
+
+_GATE_ENDS = "0 closed, 1 open"
+
+QUANTITIES: dict[CellKind, tuple[Quantity, ...]] = {
+    "rnn": (
+        Quantity("h", "Hidden state", "state", None, None),
+        _pre("", "h"),
+    ),
+    "lstm": (
+        Quantity("f", "Forget gate", "gate", 0.0, 1.0, "0 forgets, 1 keeps"),
+        Quantity("i", "Input gate", "gate", 0.0, 1.0, _GATE_ENDS),
+        Quantity("g", "Candidate", "candidate", -1.0, 1.0),
+        Quantity("o", "Output gate", "gate", 0.0, 1.0, _GATE_ENDS),
+        Quantity("c", "Cell state", "state", None, None),
+        Quantity("h", "Hidden state", "state", -1.0, 1.0),
+        _pre("f", "f"),
+        _pre("i", "i"),
+        _pre("g", "g"),
+        _pre("o", "o"),
+    ),
+    "gru": (
+        Quantity("z", "Update gate", "gate", 0.0, 1.0, "0 replaces, 1 keeps"),
+        Quantity("r", "Reset gate", "gate", 0.0, 1.0, "0 drops the past, 1 lets it in"),
+        Quantity("n", "Candidate", "candidate", -1.0, 1.0),
+        Quantity("h", "Hidden state", "state", None, None),
+        Quantity("q", "Recurrent part of the candidate", "preactivation", None, None),
+        _pre("z", "z"),
+        _pre("r", "r"),
+        _pre("n", "n"),
+    ),
+}
+
+STATES: dict[CellKind, tuple[str, ...]] = {"rnn": ("h",), "lstm": ("h", "c"), "gru": ("h",)}
+GATES: dict[CellKind, tuple[str, ...]] = {"rnn": ("",), "lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
+"""The row blocks of the weight matrices, in torch's order."""
+
+CELL_TITLES: dict[CellKind, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+
+
+def quantity(cell: CellKind, symbol: str) -> Quantity:
+    for found in QUANTITIES[cell]:
+        if found.symbol == symbol:
+            return found
+    names = ", ".join(q.symbol for q in QUANTITIES[cell])
+    raise SpecError(f"'{symbol}' is no quantity of the {CELL_TITLES[cell]}; it has {names}.")
+
+
+def split_key(key: str, cell: CellKind) -> tuple[Literal["values", "grads"], Quantity]:
+    """ "grads.a_f" → ("grads", the quantity a_f). Raises SpecError."""
+    kind, _, symbol = key.partition(".")
+    if kind == "values" or kind == "grads":
+        return kind, quantity(cell, symbol)
+    raise SpecError(f"'{key}' is no quantity; write values.SYMBOL or grads.SYMBOL.")
+
+
+def keys(cell: CellKind) -> tuple[str, ...]:
+    """Every key of a cell, values first."""
+    symbols = [q.symbol for q in QUANTITIES[cell]]
+    return tuple(f"values.{s}" for s in symbols) + tuple(f"grads.{s}" for s in symbols)

@@ -1,0 +1,220 @@
+"""What crosses between the window and the engine: plain data both ways, no torch.
+
+Every request is a pure function of plain data. It is submitted as `executor.submit(run, operation, request)`, where
+`run` is `engine.operations.run` and `operation` one of `OPERATIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.spec import CellKind, Experiment, WhatIf
+
+Array: TypeAlias = NDArray[np.floating]
+Weights: TypeAlias = Mapping[str, Array]
+"""Parameters by name: the recurrent layer's as in torch.nn ("weight_ih_l0", …), the read-out's as "readout.weight" and
+"readout.bias"."""
+
+Operation: TypeAlias = Literal["excerpt", "train", "audit", "arrays"]
+"""excerpt: Look → Excerpt.  train: Train → Trained.  audit: Source → Audit.  arrays: Source → dict of arrays."""
+
+
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """A trace that is computed from an experiment. `weights` None: the experiment's own, as initialised by its seed
+    (only for iteration 0 and an experiment without training beforehand)."""
+
+    experiment: Experiment
+    weights: Weights | None = None
+    iteration: int = 0
+    """Also chooses the batch: batches come from seed and iteration."""
+    what_if: WhatIf = field(default_factory=WhatIf)
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """A trace of somebody's own model, from a file: it can be looked at, nothing can be recomputed."""
+
+    path: str
+    sha256: str
+    """Of the file when it was opened; a file that has changed since is refused."""
+
+
+Source: TypeAlias = Computed | Recorded
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What of a trace is on screen."""
+
+    source: Source
+    keys: tuple[str, ...]
+    """Quantities wanted as whole arrays (see engine.quantities): "values.f", "grads.c". Keys that the cell does not
+    have are left out of the answer."""
+    sample: int = 0
+    """From 0; beyond the batch: the last."""
+    unit: int | None = None
+    """For the cell panel: the series of one unit, or None for norms over all units."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the gradient of one loss (the last that there is) fares from its last step back to its first.
+
+    ratio = N[s, k_first] / N[s, k_last], the flow-matrix row of that loss: norm of ∂L_s/∂h_k per sample, then the mean
+    over the batch. Vanishing below 1e-6, exploding above 1e6. "undefined": T = 1, or a norm that is 0/0, inf or NaN
+    (but inf/finite is exploding, 0/finite is vanishing).
+    """
+
+    kind: Literal["vanishing", "healthy", "exploding", "undefined"]
+    log10_ratio: float
+    """May be −inf, +inf or NaN."""
+    first_step: int
+    last_step: int
+    loss_step: int
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One parameter's gradient norm (float64) before and after clipping."""
+
+    parameter: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class ClipReport:
+    """What clipping did to the parameter gradients."""
+
+    kind: Literal["none", "norm"]
+    max_norm: float
+    norm: float
+    """Global norm before clipping, in float64."""
+    norm_in_dtype: float
+    """The same as the trace's own dtype computes it: a finite gradient can overflow here."""
+    factor: float
+    """What torch's clip_grad_norm_ multiplies with, from norm_in_dtype; 1 where nothing was clipped."""
+    cosine: float
+    """Between the gradient before and after (1: direction kept); NaN where either is zero or not finite."""
+    rows: tuple[ClipRow, ...]
+    sentence: str
+    """What happened, in one sentence, the bad cases included (norm overflowed: every gradient times 0)."""
+
+    @property
+    def fired(self) -> bool:
+        return self.kind != "none" and not self.factor == 1.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something on the tape worth a tick."""
+
+    kind: Literal["underflow", "overflow", "nan", "clip"]
+    phase: Literal["forward", "backward", "clip"]
+    step: int
+    """t, from 1; for clip T."""
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Excerpt:
+    """What of a trace is shown. Arrays are read-only, time first, in the order of the sequence."""
+
+    cell: CellKind
+    activation: Literal["tanh", "relu"]
+    steps: int
+    batch_size: int
+    hidden_size: int
+    dtype: str
+    device: str
+    """Where it was computed: "cpu", "cuda:0"."""
+    device_note: str
+    """One sentence if that is not the device that was asked for, else ""."""
+    sample: int
+    unit: int | None
+    arrays: Mapping[str, Array]
+    """Of the chosen sample, (T, H) in the trace's dtype, for each key that was wanted."""
+    norms: Mapping[str, Array]
+    """(T,) float64 for every key of the cell: Euclidean norm over units, per sample, then the mean over the batch."""
+    cell_series: Mapping[str, Array]
+    """(T,) float64, for the cell panel, of the chosen sample: for every key, the value of the chosen unit, or the norm
+    over units. Also "values.h_prev", "values.c_prev", "grads.h_direct" (the loss's own ∂L/∂h_t, before recurrence),
+    and per pre-activation "input.a_f" (W_ih x + b_ih) and "recurrent.a_f" (W_hh h₋ + b_hh)."""
+    inputs: Array
+    """(T, D) of the chosen sample."""
+    outputs: Array
+    """Read-out of the chosen sample: (T, O), or (1, O) where it is read at the last step only; (0, 0): unknown."""
+    targets: Array
+    """Like outputs; class numbers for cross-entropy, as (n, 1)."""
+    initial: Mapping[str, Array]
+    """{"h": (H,)} and, for the LSTM, "c": the state before step 1, of the chosen sample."""
+    loss: float
+    losses: Array
+    """(T,) float64: each step's part of the loss; NaN at steps without one."""
+    clip: ClipReport | None
+    """None for a recorded trace."""
+    update_rows: tuple[ClipRow, ...]
+    """Per parameter: norm of the weights before the update, and norm of the change."""
+    verdict: Verdict
+    events: tuple[Event, ...]
+    """In the order of the tape."""
+    seconds: float
+    """How long the trace took to compute; 0.0 if it was remembered."""
+    weights: Weights | None
+    """The weights it was computed from, where the source left them open (None otherwise)."""
+    title: str = ""
+    """Of a recorded trace."""
+
+
+@dataclass(frozen=True, eq=False)
+class Train:
+    """A chunk of training: SGD iterations iteration … iteration + count − 1."""
+
+    experiment: Experiment
+    weights: Weights | None
+    """None: as initialised by the seed."""
+    iteration: int = 0
+    count: int = 1
+    what_if: WhatIf = field(default_factory=WhatIf)
+    """The network on screen learns: the update is that of the effective weights, and the what-if stays on top."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    weights: Weights
+    iteration: int
+    """The next one."""
+    losses: tuple[float, ...]
+    """Of each iteration, before its update."""
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """Error of one quantity against autograd: the largest over the steps (design: "Exactness")."""
+
+    quantity: str
+    error: float
+    """Relative, dimensionless; inf where inf or NaN stand in different places."""
+    step: int
+    """Where it is largest, t from 1; 0 for quantities without steps."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    rows: tuple[AuditRow, ...]
+    tolerance: float
+    """1e-10 in float64, 1e-4 in float32."""
+
+    @property
+    def worst(self) -> AuditRow:
+        return max(self.rows, key=lambda row: row.error)
+
+    @property
+    def passed(self) -> bool:
+        return all(row.error <= self.tolerance for row in self.rows)

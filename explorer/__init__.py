@@ -1,0 +1,1 @@
+"""Gradient Flow Explorer's window. This package never imports torch; what computes runs in a process of its own."""

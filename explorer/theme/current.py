@@ -1,0 +1,100 @@
+"""The theme in force, the fonts, and the one call that changes them.
+
+Widgets that paint themselves read `current()` in paintEvent and listen to `notifier().changed` to drop their caches.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtWidgets import QApplication
+
+from engine import folders
+from explorer.theme.stylesheet import stylesheet
+from explorer.theme.tokens import DARK, SMALL_PX, TEXT_PX, THEMES, Theme, ThemeName
+
+
+class _Notifier(QObject):
+    changed = Signal()
+
+
+_theme: Theme = DARK
+_notifier: _Notifier | None = None
+_families: list[str] = []
+
+
+def current() -> Theme:
+    return _theme
+
+
+def notifier() -> _Notifier:
+    """Emits `changed` after the theme has changed."""
+    global _notifier
+    if _notifier is None:
+        _notifier = _Notifier()
+    return _notifier
+
+
+def families() -> list[str]:
+    """The shipped fonts, so that every machine looks alike: Inter, then DejaVu Sans for the signs Inter lacks."""
+    if not _families:
+        for file in sorted((folders.resources() / "fonts").glob("*.[ot]tf")):
+            QFontDatabase.addApplicationFont(str(file))
+        _families.extend(("Inter", "DejaVu Sans"))
+    return _families
+
+
+def font(pixels: int = TEXT_PX, *, bold: bool = False) -> QFont:
+    """A UI font with tabular figures (numbers do not dance while the tape plays)."""
+    made = QFont()
+    made.setFamilies(families())
+    made.setPixelSize(pixels)
+    made.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+    made.setFeature(QFont.Tag("tnum"), 1)
+    return made
+
+
+def small(*, bold: bool = False) -> QFont:
+    return font(SMALL_PX, bold=bold)
+
+
+def apply(name: ThemeName) -> None:
+    """Put a theme in force on the running application: palette, font, style sheet."""
+    global _theme
+    _theme = THEMES[name]
+    app = QApplication.instance()
+    assert isinstance(app, QApplication), "a QApplication must exist before a theme is applied"
+    app.setStyle("Fusion")
+    app.setFont(font())
+    app.setPalette(_palette(_theme))
+    app.setStyleSheet(stylesheet(_theme))
+    notifier().changed.emit()
+
+
+def _palette(theme: Theme) -> QPalette:
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for which, colour in (
+        (role.Window, theme.window),
+        (role.Base, theme.surface),
+        (role.AlternateBase, theme.raised),
+        (role.Button, theme.raised),
+        (role.ToolTipBase, theme.raised),
+        (role.WindowText, theme.text),
+        (role.Text, theme.text),
+        (role.ButtonText, theme.text),
+        (role.ToolTipText, theme.text),
+        (role.BrightText, theme.text),
+        (role.PlaceholderText, theme.muted),
+        (role.Highlight, theme.accent),
+        (role.HighlightedText, theme.on_accent),
+        (role.Accent, theme.accent),
+        (role.Link, theme.vanishing),
+        (role.Mid, theme.border),
+        (role.Dark, theme.line),
+        (role.Light, theme.raised),
+    ):
+        palette.setColor(which, QColor(colour))
+    for which in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.border))
+    return palette

@@ -1,0 +1,67 @@
+"""The application's style sheet, made from a theme's tokens."""
+
+from __future__ import annotations
+
+from explorer.theme.tokens import GAP, PAD, RADIUS, SMALL_PX, TIGHT, TITLE_PX, Theme
+
+
+def stylesheet(t: Theme) -> str:
+    return f"""
+QWidget {{ color: {t.text}; }}
+QMainWindow, QDialog {{ background: {t.window}; }}
+QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border}; padding: {TIGHT}px; }}
+QLabel[role="muted"] {{ color: {t.muted}; }}
+QLabel[role="title"] {{ font-size: {TITLE_PX}px; font-weight: 700; }}
+QLabel[role="section"] {{ color: {t.muted}; font-size: {SMALL_PX}px; font-weight: 600; letter-spacing: 1px; }}
+QFrame[role="card"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS + 2}px; }}
+QFrame[role="panel"] {{ background: {t.surface}; border: none; }}
+QFrame[role="rule"] {{ background: {t.line}; border: none; }}
+QPushButton, QToolButton {{
+    background: {t.raised}; border: 1px solid {t.line}; border-radius: {RADIUS}px; padding: {TIGHT}px {PAD}px;
+    min-height: 20px;
+}}
+QPushButton:hover, QToolButton:hover {{ border-color: {t.border}; }}
+QPushButton:pressed, QToolButton:pressed {{ background: {t.line}; }}
+QPushButton:focus, QToolButton:focus {{ border-color: {t.accent}; }}
+QPushButton:disabled, QToolButton:disabled {{ color: {t.border}; }}
+QPushButton[role="primary"], QToolButton[role="primary"] {{
+    background: {t.accent}; color: {t.on_accent}; border-color: {t.accent}; font-weight: 600;
+}}
+QPushButton[role="primary"]:focus, QToolButton[role="primary"]:focus {{ border-color: {t.text}; }}
+QToolButton::menu-indicator {{ image: none; width: 0; }}
+QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
+    background: {t.raised}; border: 1px solid {t.line}; border-radius: {RADIUS}px;
+    padding: 2px {GAP}px; min-height: 22px;
+    selection-background-color: {t.accent}; selection-color: {t.on_accent};
+}}
+QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
+QComboBox::drop-down {{ border: none; width: 18px; }}
+QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.border}; }}
+QMenuBar {{ background: {t.surface}; border-bottom: 1px solid {t.line}; padding: 1px {TIGHT}px; }}
+QMenuBar::item {{ padding: {TIGHT}px {GAP}px; border-radius: {TIGHT}px; background: transparent; }}
+QMenuBar::item:selected {{ background: {t.raised}; }}
+QMenu {{ background: {t.surface}; border: 1px solid {t.border}; padding: {TIGHT}px; }}
+QMenu::item {{ padding: {TIGHT}px {PAD * 2}px; border-radius: {TIGHT}px; }}
+QMenu::item:selected {{ background: {t.raised}; }}
+QMenu::item:disabled {{ color: {t.border}; }}
+QMenu::separator {{ height: 1px; background: {t.line}; margin: {TIGHT}px {GAP}px; }}
+QStatusBar {{ background: {t.surface}; border-top: 1px solid {t.line}; }}
+QStatusBar::item {{ border: none; }}
+QScrollArea {{ background: transparent; border: none; }}
+QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
+QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
+QScrollBar::handle {{ background: {t.border}; border-radius: 4px; min-height: 24px; min-width: 24px; margin: 1px; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+QSlider::groove:horizontal {{ height: 3px; border-radius: 1px; background: {t.border}; }}
+QSlider::sub-page:horizontal {{ height: 3px; border-radius: 1px; background: {t.accent}; }}
+QSlider::handle:horizontal {{
+    background: {t.text}; width: 14px; height: 14px; margin: -6px 0; border-radius: 7px; border: none;
+}}
+QSlider::handle:horizontal:focus {{ background: {t.accent}; }}
+QSplitter::handle {{ background: {t.line}; }}
+QSplitter::handle:horizontal {{ width: 1px; }}
+QSplitter::handle:vertical {{ height: 1px; }}
+QProgressBar {{ background: {t.raised}; border: none; border-radius: 3px; max-height: 6px; }}
+QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
+"""
