@@ -1,0 +1,91 @@
+"""Numbers as people read them. One place, so that the same number looks the same everywhere in the window."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+MINUS = "−"
+"""U+2212, as wide as a plus; a hyphen is too short to be seen on a projector."""
+
+_FIXED = range(-3, 4)
+"""Decades that are written without an exponent: 0.00123 … 9990."""
+
+
+def short(value: float, digits: int = 3, *, leading_zero: bool = True) -> str:
+    """`value` with `digits` significant digits: "0.941", "−1.23e-9", "1230", "0", "NaN", "∞", "−∞".
+
+    Only what is exactly zero is written "0". `leading_zero=False` writes ".94" for tight places.
+    """
+    value = float(value)
+    if math.isnan(value):
+        return "NaN"
+    sign = MINUS if value < 0 else ""
+    value = abs(value)
+    if math.isinf(value):
+        return f"{sign}∞"
+    if value == 0:
+        return "0"
+    mantissa, exponent = _rounded(value, digits)
+    if exponent not in _FIXED:
+        return f"{sign}{mantissa}e{exponent}"
+    text = f"{value:.{max(0, digits - 1 - exponent)}f}"
+    if not leading_zero:
+        text = text.removeprefix("0") if text.startswith("0.") else text
+    return sign + text
+
+
+def exact(value: float, dtype: str = "float64") -> str:
+    """The shortest decimal that reads back as this very number in `dtype`: float(exact(x)) is x. "NaN", "inf", "-inf".
+
+    With an ASCII hyphen, since people paste it into Python.
+    """
+    number = np.dtype(dtype).type(value)
+    if np.isnan(number):
+        return "NaN"
+    if np.isinf(number):
+        return "inf" if number > 0 else "-inf"
+    size = abs(number)
+    if size == 0 or 1e-4 <= size < 1e7:
+        return np.format_float_positional(number, unique=True, trim="-")
+    mantissa, _, exponent = np.format_float_scientific(number, unique=True, trim="-").partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def power(log10: float, digits: int = 2) -> str:
+    """The number whose decimal logarithm this is: "3.2e-9", "0.21", "1e-365", "exactly 0" for −∞, "∞", "NaN".
+
+    For ratios far outside of what a float can hold.
+    """
+    if math.isnan(log10):
+        return "NaN"
+    if math.isinf(log10):
+        return "∞" if log10 > 0 else "exactly 0"
+    exponent = math.floor(log10)
+    if exponent in _FIXED:
+        return short(10.0**log10, digits)
+    mantissa, carry = _rounded(10.0 ** (log10 - exponent), digits)
+    whole, _, rest = mantissa.partition(".")
+    mantissa = f"{whole}.{rest}" if rest.strip("0") else whole
+    return f"{mantissa}e{exponent + carry}"
+
+
+def parse(text: str) -> float:
+    """A number as people type it: "1e-3", "−0.5", "× 1.2", "1 000", "0,5", "inf", "∞". Raises ValueError.
+
+    A comma is a decimal comma unless there is a point too.
+    """
+    cleaned = text.strip().lstrip("×").replace(MINUS, "-").replace("∞", "inf")
+    cleaned = "".join(cleaned.split()).replace("\u202f", "")
+    if "," in cleaned:
+        cleaned = cleaned.replace(",", "" if "." in cleaned else ".")
+    if "_" in cleaned:
+        raise ValueError(f"'{text}' is no number")
+    return float(cleaned)
+
+
+def _rounded(value: float, digits: int) -> tuple[str, int]:
+    """Mantissa (as text, with `digits` digits) and exponent, after rounding: 9.996 with 3 digits is 1.00e1."""
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    return mantissa, int(exponent)
