@@ -108,7 +108,7 @@ class ClipReport:
 
     @property
     def fired(self) -> bool:
-        return self.kind != "none" and not self.factor == 1.0
+        return self.kind != "none" and self.factor != 1.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""The one table of actions. It feeds the menus, the transport's tool tips, the command palette (Ctrl+Shift+P), the
+shortcut sheet (F1), and a test that no two shortcuts clash.
+
+Character and arrow keys act only while the stage has the focus (window-wide they would steal them from sliders and
+fields); the forms with Alt, and the platform's own, work everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from PySide6.QtGui import QKeySequence
+
+Menu = Literal["File", "Edit", "Tape", "View", "Help"]
+MENUS: tuple[Menu, ...] = ("File", "Edit", "Tape", "View", "Help")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    id: str
+    """Also the name of the window's slot, `do_<id>`."""
+    menu: Menu
+    text: str
+    """With & before the mnemonic, as it stands in the menu."""
+    everywhere: tuple[str | QKeySequence.StandardKey, ...] = ()
+    on_stage: tuple[str, ...] = ()
+    checkable: bool = False
+    group: str = ""
+    """Actions of one group are alternatives (radio items)."""
+    starts_section: bool = False
+    tip: str = ""
+    repeats: bool = field(default=False)
+    """Whether a held key repeats it."""
+
+    @property
+    def words(self) -> str:
+        return self.text.replace("&", "").rstrip("…")
+
+    def sequences(self) -> list[QKeySequence]:
+        return [key for one in self.everywhere for key in _sequences(one)]
+
+    def stage_sequences(self) -> list[QKeySequence]:
+        return [QKeySequence(one) for one in self.on_stage]
+
+
+def _sequences(key: str | QKeySequence.StandardKey) -> list[QKeySequence]:
+    """The platform's first two forms of a standard key (some list a dozen)."""
+    return QKeySequence.keyBindings(key)[:2] if isinstance(key, QKeySequence.StandardKey) else [QKeySequence(key)]
+
+
+_K = QKeySequence.StandardKey
+
+ACTIONS: tuple[Action, ...] = (
+    Action("start_page", "File", "&Start Page", ("Ctrl+Shift+H",), tip="The demonstrations and your recent sessions."),
+    Action("new", "File", "&New Experiment", (_K.New,), tip="A vanilla RNN on the adding problem, to change at will."),
+    Action("open", "File", "&Open…", (_K.Open,), tip="A session or a recorded trace (.gflow)."),
+    Action("save", "File", "&Save", (_K.Save,), starts_section=True),
+    Action("save_as", "File", "Save &As…", ("Ctrl+Shift+S",)),
+    Action("export_picture", "File", "&Export Picture…", ("Ctrl+E",), tip="This window as a PNG."),
+    Action(
+        "reset", "File", "&Reset to the Preset", ("Alt+R",), starts_section=True, tip="As it was when it was opened."
+    ),
+    Action("quit", "File", "&Quit", ("Ctrl+Q",), starts_section=True),
+    Action("undo", "Edit", "&Undo", (_K.Undo,)),
+    Action("redo", "Edit", "&Redo", (_K.Redo,)),
+    Action("add_track", "Edit", "&Add Track…", ("Ctrl+T",), starts_section=True),
+    Action("palette", "Edit", "&Find a Command…", ("Ctrl+Shift+P",), starts_section=True),
+    Action("play", "Tape", "&Play or Pause", ("Alt+K",), ("Space",)),
+    Action("step_forward", "Tape", "Step &Forward", ("Alt+Right",), ("Right",), starts_section=True, repeats=True),
+    Action("step_back", "Tape", "Step &Back", ("Alt+Left",), ("Left",), repeats=True),
+    Action("next_phase", "Tape", "&Next Phase", (), ("Ctrl+Right",), repeats=True),
+    Action("previous_phase", "Tape", "Pre&vious Phase", (), ("Ctrl+Left",), repeats=True),
+    Action("to_start", "Tape", "To the &Start", ("Alt+Home",), ("Home",)),
+    Action("to_end", "Tape", "To the &End", ("Alt+End",), ("End",)),
+    Action("to_forward", "Tape", "Go to the Forward Pass", ("Alt+1",), starts_section=True),
+    Action("to_loss", "Tape", "Go to the Loss", ("Alt+2",)),
+    Action("to_backward", "Tape", "Go to the Backward Pass", ("Alt+3",)),
+    Action("to_clip", "Tape", "Go to Clipping", ("Alt+4",)),
+    Action("to_update", "Tape", "Go to the Update", ("Alt+5",)),
+    Action("next_event", "Tape", "Next E&vent", ("Alt+N",), ("N",), starts_section=True, repeats=True),
+    Action("previous_event", "Tape", "Previous Even&t", ("Alt+Shift+N",), ("Shift+N",), repeats=True),
+    Action("next_iteration", "Tape", "Next &Iteration", ("Alt+PgDown",), starts_section=True, repeats=True),
+    Action("previous_iteration", "Tape", "Previous Iterati&on", ("Alt+PgUp",), repeats=True),
+    Action("zoom_in", "View", "Zoom &In", ("Ctrl++", "Ctrl+="), ("+",), repeats=True),
+    Action("zoom_out", "View", "Zoom &Out", ("Ctrl+-",), ("-",), repeats=True),
+    Action("fit", "View", "&Fit All Steps", ("Ctrl+0",), ("0",)),
+    Action("show_model", "View", "&Model", ("Ctrl+1",), checkable=True, starts_section=True),
+    Action("show_cell", "View", "&Cell", ("Ctrl+2",), checkable=True),
+    Action("focus_stage", "View", "Go to the Sta&ge", ("F6",)),
+    Action("theme_system", "View", "Theme of the System", checkable=True, group="theme", starts_section=True),
+    Action("theme_light", "View", "&Light", checkable=True, group="theme"),
+    Action("theme_dark", "View", "&Dark", checkable=True, group="theme"),
+    Action("shortcuts", "Help", "&Keyboard Shortcuts", ("F1",)),
+    Action("about", "Help", "&About Gradient Flow Explorer"),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}

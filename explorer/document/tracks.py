@@ -1,0 +1,58 @@
+"""Which tracks a document may show, and what becomes of them when the cell changes. Plain data.
+
+A track's key is "network", "norms", or a quantity's key: "values.f", "grads.c".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.quantities import QUANTITIES, keys
+from engine.spec import CellKind
+
+NETWORK, NORMS = "network", "norms"
+
+DEFAULTS: dict[CellKind, tuple[str, ...]] = {
+    "rnn": (NETWORK, "values.h", "grads.h", NORMS),
+    "lstm": (NETWORK, "values.f", "values.i", "values.c", "grads.c", "grads.h", NORMS),
+    "gru": (NETWORK, "values.z", "values.r", "values.h", "grads.h", NORMS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A track that can be added: its key, and the words of its menu entry and group."""
+
+    key: str
+    words: str
+    group: str
+
+
+def offers(cell: CellKind) -> tuple[Offer, ...]:
+    """Everything there is to see of a cell."""
+    general = (Offer(NETWORK, "Unrolled network", ""), Offer(NORMS, "Gradient norms", ""))
+    values = tuple(
+        Offer(f"values.{q.symbol}", f"{q.title} {q.symbol}" if q.kind != "preactivation" else q.title, _GROUP[q.kind])
+        for q in QUANTITIES[cell]
+    )
+    grads = tuple(
+        Offer(f"grads.{q.symbol}", f"∂L/∂{q.symbol} – {q.title.lower()}", "Gradients") for q in QUANTITIES[cell]
+    )
+    return general + values + grads
+
+
+_GROUP = {
+    "state": "States and gates",
+    "gate": "States and gates",
+    "candidate": "States and gates",
+    "preactivation": "Pre-activations",
+}
+
+
+def exists(key: str, cell: CellKind) -> bool:
+    return key in (NETWORK, NORMS) or key in keys(cell)
+
+
+def suited(tracks: tuple[str, ...], old: CellKind, new: CellKind) -> tuple[str, ...]:
+    """The tracks after the cell has changed: the default set of the new cell, unless nothing changed."""
+    return tracks if old == new else DEFAULTS[new]

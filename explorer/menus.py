@@ -1,0 +1,173 @@
+"""Menus, shortcuts, the shortcut sheet and the command palette, all made from the table in explorer/actions.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QDialog,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QMainWindow,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.actions import ACTIONS, MENUS, Action
+from explorer.theme.tokens import GAP, PAD, ROOM
+
+
+def build(window: QMainWindow, slots: QObject, stage: QWidget) -> dict[str, QAction]:
+    """Fill the menu bar and bind every shortcut. `slots` has a method `do_<id>` for each action.
+
+    On the stage, keys are `QShortcut`s of the stage with a context of their own, so a slider keeps its arrow keys.
+    """
+    made: dict[str, QAction] = {}
+    groups: dict[str, QActionGroup] = {}
+    menus = {name: window.menuBar().addMenu(f"&{name}") for name in MENUS}
+    for action in ACTIONS:
+        menu = menus[action.menu]
+        if action.starts_section:
+            menu.addSeparator()
+        entry = QAction(action.text, window)
+        entry.setObjectName(action.id)
+        entry.setShortcuts(action.sequences())
+        entry.setAutoRepeat(action.repeats)
+        entry.setCheckable(action.checkable)
+        entry.setStatusTip("")
+        entry.setToolTip(tip(action))
+        if action.group:
+            groups.setdefault(action.group, QActionGroup(window)).addAction(entry)
+        entry.triggered.connect(getattr(slots, f"do_{action.id}"))
+        menu.addAction(entry)
+        made[action.id] = entry
+        for sequence in action.stage_sequences():
+            shortcut = QShortcut(sequence, stage)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.setAutoRepeat(action.repeats)
+            shortcut.activated.connect(entry.trigger)
+    return made
+
+
+def keys_of(action: Action) -> list[str]:
+    """The keys of an action as the platform writes them, the stage's first."""
+    native = QKeySequence.SequenceFormat.NativeText
+    return [key.toString(native) for key in (*action.stage_sequences(), *action.sequences()) if not key.isEmpty()]
+
+
+def tip(action: Action) -> str:
+    keys = " or ".join(keys_of(action)[:2])
+    return " · ".join(part for part in (action.words, keys, action.tip) if part)
+
+
+class ShortcutSheet(QDialog):
+    """F1: every shortcut that there is."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Keyboard shortcuts")
+        content = QWidget()
+        grid = QGridLayout(content)
+        grid.setContentsMargins(ROOM, PAD, ROOM, ROOM)
+        grid.setHorizontalSpacing(ROOM * 2)
+        grid.setVerticalSpacing(GAP // 2)
+        row = 0
+        for column, words in enumerate(("", "on the stage", "everywhere")):
+            grid.addWidget(_label(words, "muted"), row, column)
+        for menu in MENUS:
+            row += 1
+            head = _label(menu.upper(), "section")
+            head.setContentsMargins(0, PAD, 0, 0)
+            grid.addWidget(head, row, 0, 1, 3)
+            for action in (a for a in ACTIONS if a.menu == menu and keys_of(a)):
+                row += 1
+                native = QKeySequence.SequenceFormat.NativeText
+                grid.addWidget(QLabel(action.words), row, 0)
+                grid.addWidget(QLabel("  ".join(k.toString(native) for k in action.stage_sequences())), row, 1)
+                grid.addWidget(QLabel("  ".join(k.toString(native) for k in action.sequences())), row, 2)
+        area = QScrollArea()
+        area.setWidget(content)
+        area.setWidgetResizable(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
+        self.resize(560, 620)
+
+
+class Palette(QDialog):
+    """Ctrl+Shift+P: find a command by typing part of its words."""
+
+    def __init__(self, actions: dict[str, QAction], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Find a command")
+        self._actions = actions
+        self._chosen = ""
+        self._field = QLineEdit()
+        self._field.setPlaceholderText("Type a command")
+        self._field.setAccessibleName("Command")
+        self._list = QListWidget()
+        self._list.setAccessibleName("Commands found")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(PAD, PAD, PAD, PAD)
+        layout.addWidget(self._field)
+        layout.addWidget(self._list)
+        self._field.textChanged.connect(self._fill)
+        self._field.returnPressed.connect(self._accept_current)
+        self._list.itemActivated.connect(self._take)
+        self._field.installEventFilter(self)
+        self.resize(480, 380)
+        self._fill("")
+
+    @property
+    def chosen(self) -> str:
+        """The id of the chosen action, "" if none."""
+        return self._chosen
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()))
+            if step is not None:
+                row = self._list.currentRow() + step
+                self._list.setCurrentRow(max(0, min(row, self._list.count() - 1)))
+                return True
+        return super().eventFilter(watched, event)
+
+    def _fill(self, text: str) -> None:
+        words = text.lower().split()
+        self._list.clear()
+        for action in ACTIONS:
+            if all(word in f"{action.menu} {action.words}".lower() for word in words):
+                if not self._actions[action.id].isEnabled():
+                    continue
+                keys = keys_of(action)
+                item = QListWidgetItem(f"{action.words}    {keys[-1]}" if keys else action.words)
+                item.setData(Qt.ItemDataRole.UserRole, action.id)
+                item.setToolTip(action.tip)
+                self._list.addItem(item)
+        self._list.setCurrentRow(0)
+
+    def _accept_current(self) -> None:
+        if (item := self._list.currentItem()) is not None:
+            self._take(item)
+
+    def _take(self, item: QListWidgetItem) -> None:
+        self._chosen = item.data(Qt.ItemDataRole.UserRole)
+        self.accept()
+
+
+def _label(words: str, role: str) -> QLabel:
+    made = QLabel(words)
+    made.setProperty("role", role)
+    return made
+
+
+def enable(actions: dict[str, QAction], **states: Any) -> None:
+    """Enable or disable actions by id."""
+    for name, state in states.items():
+        actions[name].setEnabled(bool(state))
