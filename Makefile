@@ -1,0 +1,48 @@
+# make run    open the app on its default experiment (where there is no display: render it to out/first-light.png)
+# make test   all checks: ruff, mypy, import-linter, pytest offscreen, the wheel
+# make setup  .venv with everything (both of the above do it by themselves)
+.PHONY: run test setup lint unit wheel-test pictures bench clean
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+export OMP_WAIT_POLICY ?= PASSIVE
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt scripts/setup.sh
+	sh scripts/setup.sh "$(PYTHON)" "$(VENV)"
+	touch $@
+
+run: setup
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+	  $(BIN)/gradflow; \
+	else \
+	  mkdir -p out && $(BIN)/gradflow render vanilla-rnn-forgets -o out/first-light.png --at backward:T/2 && \
+	  echo "There is no display here: the default experiment has been rendered to out/first-light.png"; \
+	fi
+
+test: setup lint unit wheel-test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Builds the wheel, installs it into an empty environment and opens a preset there, far from this checkout.
+wheel-test: setup
+	sh scripts/wheel_test.sh "$(PYTHON)" "$(BIN)/python"
+
+pictures: setup
+	sh scripts/pictures.sh "$(BIN)/gradflow"
+
+bench: setup
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.explorer
+
+clean:
+	rm -rf $(VENV) build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,46 @@
+#!/bin/sh
+# Makes the virtual environment, and on Debian and Ubuntu the system libraries that Qt needs.
+# usage: setup.sh PYTHON VENV
+set -eu
+python=$1
+venv=$2
+
+libraries="libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0"
+on_screen="libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
+
+missing() {
+  for name in "$@"; do
+    # Ubuntu 24.04 renamed some packages with a t64 behind their names.
+    dpkg-query -W -f='${db:Status-Status}\n' "$name" "${name}t64" 2>/dev/null | grep -qx installed || printf '%s ' "$name"
+  done
+}
+
+if command -v apt-get >/dev/null 2>&1; then
+  wanted=$(missing $libraries $on_screen)
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || wanted="$wanted python3-venv"
+  if [ -n "$wanted" ]; then
+    if [ "$(id -u)" = 0 ]; then
+      sudo=
+    elif sudo -n true 2>/dev/null; then
+      sudo="sudo -n"
+    else
+      sudo=no
+    fi
+    if [ "$sudo" = no ]; then
+      echo "Some system libraries are missing. Please run this line, then try again:"
+      echo "    sudo apt-get update && sudo apt-get install -y $wanted"
+      # Without the libraries for a screen everything still works offscreen.
+      [ -z "$(missing $libraries)" ] || exit 1
+    else
+      $sudo apt-get update -q
+      DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends $wanted
+    fi
+  fi
+fi
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
+  echo "Python 3.10 or newer is needed; $("$python" --version) was found. Name another one: make PYTHON=python3.12 setup"
+  exit 1
+}
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
