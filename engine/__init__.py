@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from engine.network import Network as Network
     from engine.spec import Experiment as Experiment
     from engine.spec import WhatIf as WhatIf
-    from engine.trace import LayerTrace as LayerTrace
-    from engine.trace import Trace as Trace
-    from engine.trace import trace as trace
+    from engine.tracing import LayerTrace as LayerTrace
+    from engine.tracing import Trace as Trace
+    from engine.tracing import trace as trace
 
 _HOME = {
     "DataError": "engine.errors",
@@ -32,9 +32,9 @@ _HOME = {
     "Network": "engine.network",
     "Experiment": "engine.spec",
     "WhatIf": "engine.spec",
-    "LayerTrace": "engine.trace",
-    "Trace": "engine.trace",
-    "trace": "engine.trace",
+    "LayerTrace": "engine.tracing",
+    "Trace": "engine.tracing",
+    "trace": "engine.tracing",
 }
 
 __all__ = sorted(_HOME)

@@ -1,0 +1,43 @@
+"""A trace as read-only numpy arrays, for views and for export."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from engine.tracing import Trace
+
+
+def arrays_of(trace: Trace) -> dict[str, NDArray[np.floating]]:
+    """By name: "l0.values.f" (T, B, H), "l0.weight_grads.weight_hh", "l0.x", "outputs", "losses", "loss", …"""
+    found: dict[str, Tensor] = {}
+    for name, layer in trace.layers.items():
+        for part, arrays in (
+            ("values", layer.values),
+            ("grads", layer.grads),
+            ("initial", layer.initial),
+            ("initial_grads", layer.initial_grads),
+            ("final_grads", layer.final_grads),
+            ("weights", layer.weights),
+            ("weight_grads", layer.weight_grads),
+        ):
+            found |= {f"{name}.{part}.{key}": array for key, array in arrays.items()}
+        found |= {
+            f"{name}.x": layer.x,
+            f"{name}.output_grads": layer.output_grads,
+            f"{name}.input_grad": layer.input_grad,
+        }
+    found |= {f"head_grads.{key}": array for key, array in trace.head_grads.items()}
+    found |= {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
+    return {name: read_only(tensor) for name, tensor in found.items()}
+
+
+def read_only(tensor: Tensor) -> NDArray[np.floating]:
+    """A view where the tensor is in the machine's own memory, else a copy; writing to it raises ValueError."""
+    array: NDArray[np.floating] = tensor.detach().cpu().numpy()
+    array.flags.writeable = False
+    return array

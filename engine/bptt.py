@@ -1,0 +1,79 @@
+"""The forward pass of one recurrent layer, and backpropagation through time, by the rules of engine.cells.
+
+Shapes: T steps, B samples, D inputs, H units, G row blocks of the weight matrices (the gates). Time comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from engine.cells import Cell
+
+Tensors = Mapping[str, Tensor]
+
+
+def blocks(side: Tensor, cell: Cell) -> Tensor:
+    """(..., G·H) → (..., G, H)."""
+    return side.unflatten(-1, (len(cell.gate_names), -1))
+
+
+def states_before(cell: Cell, values: Tensors, initial: Tensors) -> dict[str, Tensor]:
+    """The states that each step starts from, (T, B, H): the initial ones, then those of the step before."""
+    return {s: torch.cat([initial[s].unsqueeze(0), values[s][:-1]]) for s in cell.state_names}
+
+
+def forward(cell: Cell, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor]:
+    """Every activation and state, (T, B, H) each, step by step. x (T, B, D), initial (B, H)."""
+    x_side = blocks(linear(x, weights["weight_ih"], weights.get("bias_ih")), cell)
+    state = dict(initial)
+    steps = []
+    for x_t in x_side:
+        h_t = blocks(linear(state["h"], weights["weight_hh"], weights.get("bias_hh")), cell)
+        v = cell.gates(x_t, h_t)
+        state = cell.states(v, state)
+        steps.append(v | state)
+    return {name: torch.stack([v[name] for v in steps]) for name in steps[0]}
+
+
+@dataclass(frozen=True, eq=False)
+class Backward:
+    grads: dict[str, Tensor]
+    """Total gradients of states, gates and pre-activations, (T, B, H)."""
+    initial: dict[str, Tensor]
+    """Of the states before step 1, (B, H)."""
+
+
+def backward(
+    cell: Cell, values: Tensors, initial: Tensors, weight_hh: Tensor, direct: Tensor, final: Tensors | None = None
+) -> Backward:
+    """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside."""
+    before = states_before(cell, values, initial)
+    passed = dict(final) if final is not None else {s: torch.zeros_like(initial[s]) for s in cell.state_names}
+    steps = []
+    for t in range(len(direct) - 1, -1, -1):
+        v, b = {name: value[t] for name, value in values.items()}, {name: value[t] for name, value in before.items()}
+        d = cell.join(v, passed | {"h": direct[t] + passed["h"]})
+        d |= cell.back(v, b, d)
+        steps.append(d)
+        passed = handed_back(cell, v, d, weight_hh)
+    steps.reverse()
+    return Backward({name: torch.stack([d[name] for d in steps]) for name in steps[0]}, passed)
+
+
+def handed_back(cell: Cell, v: Tensors, d: Tensors, weight_hh: Tensor) -> dict[str, Tensor]:
+    """What a step hands back to the states before it: through the weights, and past them."""
+    past = cell.carry(v, d)
+    through = cell.h_side(d).flatten(-2) @ weight_hh
+    return past | {"h": through + past["h"] if "h" in past else through}
+
+
+def weight_grads(cell: Cell, grads: Tensors, x: Tensor, h_before: Tensor, bias: bool) -> dict[str, Tensor]:
+    """What loss.backward() would leave in .grad: dW_ih = Σ A_tᵀ x_t, dW_hh = Σ A^h_tᵀ h_{t−1}, db = Σ A_t."""
+    of_x, of_h = (side.flatten(-2).flatten(0, 1) for side in (cell.x_side(grads), cell.h_side(grads)))
+    found = {"weight_ih": of_x.T @ x.flatten(0, 1), "weight_hh": of_h.T @ h_before.flatten(0, 1)}
+    return found | ({"bias_ih": of_x.sum(0), "bias_hh": of_h.sum(0)} if bias else {})

@@ -1,0 +1,65 @@
+"""The recurrent cells. Each is one file that reads like the textbook page; a fourth cell is a file and an entry here.
+
+Everything works on any leading dimensions: (B, H) for one step, (T, B, H) for all steps at once. An underscore after a
+symbol of the equations, h₋, is `before["h"]` in code: the state before the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol, TypeAlias
+
+from torch import Tensor
+
+from engine.cells.gru import GRU
+from engine.cells.lstm import LSTM
+from engine.cells.rnn import RNN
+from engine.errors import DataError
+from engine.spec import CellKind
+
+Activation: TypeAlias = Literal["tanh", "relu"]
+
+
+class Cell(Protocol):
+    """What each cell knows. `side` arrays are (..., G, H): the row blocks of the weight matrices, in torch's order."""
+
+    @property
+    def gate_names(self) -> tuple[str, ...]:
+        """The pre-activations, one for each row block of the weight matrices."""
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """What is handed from step to step: "h", and "c" for the LSTM."""
+
+    def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
+        """Pre-activations and gates from W_ih x + b_ih and W_hh h₋ + b_hh."""
+
+    def states(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The states after the step."""
+
+    def join(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Total gradients of the states, where d has what reaches them from outside the step and from later steps."""
+
+    def back(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Total gradients of gates and pre-activations, from those of the states."""
+
+    def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the step hands back to the states before it past the weights: the carousel, the leak."""
+
+    def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
+        """∂L/∂(W_ih x + b_ih), (..., G, H)."""
+
+    def h_side(self, d: Mapping[str, Tensor]) -> Tensor:
+        """∂L/∂(W_hh h₋ + b_hh), (..., G, H)."""
+
+
+def cell_of(kind: CellKind, activation: Activation = "tanh") -> Cell:
+    """The cell of that kind. Raises DataError for an activation that it does not have."""
+    if kind == "rnn":
+        return RNN(activation)
+    if activation != "tanh":
+        raise DataError(f"The activation is '{activation}'; the {kind.upper()} has only 'tanh'.")
+    return LSTM() if kind == "lstm" else GRU()
+
+
+__all__ = ["GRU", "LSTM", "RNN", "Activation", "Cell", "cell_of"]
