@@ -1,0 +1,115 @@
+"""Events: what on the tape is worth a tick. The first underflow, overflow and NaN of each direction, and clipping.
+
+Underflow and overflow are the arithmetic's: they are looked for in the dtype of the trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from engine.quantities import STATES
+from engine.requests import ClipReport, Event
+from engine.spec import CellKind
+
+Direction = Literal["forward", "backward"]
+
+
+def events(
+    cell: CellKind, values: Mapping[str, Tensor], grads: Mapping[str, Tensor], clip: ClipReport | None
+) -> tuple[Event, ...]:
+    """The events of a trace in the order of the tape.
+
+    `values` and `grads` hold (T, B, H) for the states and, where overflow and NaN are to be looked for in them too,
+    for the other quantities.
+    """
+    steps = len(values["h"])
+    found = [*_not_finite("forward", values), *_not_finite("backward", grads)]
+    under = _underflow(grads, STATES[cell])
+    if under is not None:
+        found.append(under)
+    if clip is not None and clip.fired:
+        found.append(Event("clip", "clip", steps, clip.sentence))
+    return tuple(sorted(found, key=lambda event: _order(event, steps)))
+
+
+def _order(event: Event, steps: int) -> int:
+    """The event's place on the tape: forward 1 … T, backward T … 1, clip."""
+    if event.phase == "forward":
+        return event.step
+    return 2 * steps + 1 - event.step if event.phase == "backward" else 2 * steps + 1
+
+
+def _not_finite(direction: Direction, arrays: Mapping[str, Tensor]) -> list[Event]:
+    """The first inf and the first NaN in the direction of travel, and in which quantity (the first named one, where
+    several turn bad at the same step)."""
+    found = []
+    # The sum of an array is finite only if every entry is: one cheap pass before the two that look for the place.
+    suspects = {symbol: array for symbol, array in arrays.items() if not bool(torch.isfinite(array.sum()))}
+    for kind, is_bad in (("overflow", torch.isinf), ("nan", torch.isnan)):
+        first: tuple[int, str] | None = None
+        for symbol, array in suspects.items():
+            bad = torch.nonzero(is_bad(array).flatten(1).any(1)).flatten()
+            if len(bad):
+                step = int(bad[0] if direction == "forward" else bad[-1]) + 1
+                if first is None or (step < first[0] if direction == "forward" else step > first[0]):
+                    first = step, symbol
+        if first is not None:
+            found.append(_bad_event("overflow" if kind == "overflow" else "nan", direction, arrays, first))
+    return found
+
+
+def _bad_event(
+    kind: Literal["overflow", "nan"], direction: Direction, arrays: Mapping[str, Tensor], first: tuple[int, str]
+) -> Event:
+    step, symbol = first
+    array = arrays[symbol][step - 1]
+    bad = torch.isinf(array) if kind == "overflow" else torch.isnan(array)
+    what = symbol if direction == "forward" else f"∂L/∂{symbol}"
+    count = f"{int(bad.sum())} of {array.numel()} entries"
+    if kind == "overflow":
+        dtype, largest = _name(array.dtype), torch.finfo(array.dtype).max
+        sentence = f"{what} overflows at t = {step}: {count} pass {largest:.2g}, the largest {dtype}, and become inf."
+    else:
+        sentence = f"{what} holds the first NaN at t = {step}: {count}."
+    return Event(kind, direction, step, sentence)
+
+
+def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...]) -> Event | None:
+    """Going backward, the first step at which a state's gradient becomes subnormal or exactly zero where it was a
+    normal number at the step after."""
+    first: tuple[int, str] | None = None
+    for symbol in states:
+        grad = grads[symbol]
+        if len(grad) < 2:
+            continue
+        tiny = torch.finfo(grad.dtype).tiny
+        small = grad.abs() < tiny
+        steps = torch.nonzero((small[:-1] & ~small[1:]).flatten(1).any(1)).flatten()
+        if len(steps) and (first is None or int(steps[-1]) + 1 > first[0]):
+            first = int(steps[-1]) + 1, symbol
+    if first is None:
+        return None
+    step, symbol = first
+    now, after = grads[symbol][step - 1], grads[symbol][step]
+    tiny = torch.finfo(now.dtype).tiny
+    fallen = (now.abs() < tiny) & ~(after.abs() < tiny)
+    if bool((now[fallen] == 0).all()) and float(after[fallen].abs().min()) > tiny**0.5:
+        # A step cannot shrink a number that much: it was multiplied by an exact zero.
+        sentence = (
+            f"∂L/∂{symbol} becomes exactly 0 at t = {step} for {int(fallen.sum())} of {now.numel()} entries: "
+            "every local derivative on their way is exactly 0 (a dead or saturated unit)."
+        )
+    else:
+        sentence = (
+            f"∂L/∂{symbol} starts to underflow {_name(now.dtype)} at t = {step}: {int(fallen.sum())} of {now.numel()} "
+            f"entries fall below {tiny:.2g}, where digits are lost on the way to 0."
+        )
+    return Event("underflow", "backward", step, sentence)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,176 @@
+"""A network built from a spec: one recurrent layer, a linear read-out and a loss, with a what-if on top of the weights.
+
+The base weights are what is kept and trained; the effective weights are what computes. They differ by the what-if.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine import device, tasks
+from engine.errors import DataError
+from engine.initial import DTYPES, gate_rows, initial_weights, shapes
+from engine.quantities import CELL_TITLES, GATES
+from engine.spec import NO_WHAT_IF, Experiment, WhatIf, checked, checked_what_if
+from engine.tasks import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.trace import Trace
+
+RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+READOUT = ("readout.weight", "readout.bias")
+
+
+class Network:
+    """The recurrent layer (`recurrent`, an nn.RNN, nn.LSTM or nn.GRU), the read-out (`readout`, an nn.Linear) and the
+    loss of an experiment, on its device.
+
+    `weights`: parameters by name, tensors or arrays in the experiment's dtype; None: as the seed initialises them.
+    Raises SpecError for a wrong experiment and DataError for weights that do not fit it.
+    """
+
+    def __init__(
+        self, experiment: Experiment, weights: Mapping[str, Any] | None = None, what_if: WhatIf = NO_WHAT_IF
+    ) -> None:
+        self.experiment = checked(experiment)
+        self.what_if = checked_what_if(what_if)
+        layer, task = experiment.layer, experiment.task
+        self.device, self.device_note = device.resolve(
+            experiment.device, experiment.dtype, task.batch_size * layer.hidden_size**2
+        )
+        self.dtype = DTYPES[experiment.dtype]
+        self.weights: dict[str, Tensor] = {}
+        """The base weights, without the what-if."""
+        self.recurrent = self._recurrent()
+        self.readout = nn.Linear(
+            layer.hidden_size, tasks.output_size(experiment.model), device="meta", dtype=self.dtype
+        ).to_empty(device=self.device)
+        self._parameters = {name: getattr(self.recurrent, name) for name in RECURRENT}
+        self._parameters |= {"readout.weight": self.readout.weight, "readout.bias": self.readout.bias}
+        self.load(initial_weights(experiment) if weights is None else checked_weights(experiment, weights))
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take these base weights, and put the what-if on top of copies of them."""
+        self.weights = {name: weights[name].to(self.device, self.dtype) for name in self._parameters}
+        with torch.no_grad():
+            for name, effective in effective_weights(self.experiment, self.weights, self.what_if).items():
+                self._parameters[name].copy_(effective)
+
+    @property
+    def effective(self) -> dict[str, Tensor]:
+        """The parameters that compute: the base weights with the what-if on top."""
+        return {name: parameter.detach() for name, parameter in self._parameters.items()}
+
+    def batch(self, iteration: int = 0) -> Batch:
+        """The data of one iteration, on the network's device."""
+        return tasks.batch(
+            self.experiment.task, self.experiment.model, self.experiment.seed, iteration, self.dtype, self.device
+        )
+
+    def head(self, h: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Read-out and loss of h (T, B, H): (outputs, losses).
+
+        Loss at the last step: outputs (B, O) and the loss (), the mean over the batch and the outputs. At every step:
+        outputs (T, B, O) and (T,): each step's own mean divided by T, so that their sum is the mean over everything,
+        as torch's losses give it, and a learning rate means the same at every T.
+        """
+        at_every_step = self.experiment.model.readout.at == "every"
+        outputs: Tensor = self.readout(h if at_every_step else h[-1])
+        if self.experiment.model.loss == "mse":
+            each = (outputs - targets).square().mean(-1)
+        else:
+            each = nn.functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none").view(
+                outputs.shape[:-1]
+            )
+        if at_every_step:
+            return outputs, each.mean(-1) / len(h)
+        return outputs, each.mean()
+
+    def trace(
+        self,
+        x: Tensor | None = None,
+        loss: Callable[[Tensor], Tensor] | None = None,
+        iteration: int = 0,
+        batch: Batch | None = None,
+    ) -> Trace:
+        """Everything of one forward and backward pass.
+
+        Of the task's batch of this iteration; or of `x` (T, B, D) with `loss`, a function of h (T, B, H) that returns
+        a scalar or one loss a step.
+        """
+        from engine.trace import record
+
+        if x is None:
+            data = self.batch(iteration) if batch is None else batch
+            head_parameters = {name: self._parameters[name] for name in READOUT}
+            return record(self.recurrent, data.x, lambda h: self.head(h, data.targets), head_parameters=head_parameters)
+        if loss is None:
+            raise DataError("A network's trace of your own x needs a loss as well: trace(x, loss=lambda h: …).")
+        function = loss
+        return record(self.recurrent, x.to(self.device, self.dtype), lambda h: (h, function(h)))
+
+    def _recurrent(self) -> nn.RNNBase:
+        layer = self.experiment.layer
+        kinds: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+        options: dict[str, Any] = {"nonlinearity": layer.activation} if layer.cell == "rnn" else {}
+        # By way of the meta device: torch's own initialisation would draw from the global generator.
+        module = kinds[layer.cell](
+            tasks.input_size(self.experiment.task), layer.hidden_size, device="meta", dtype=self.dtype, **options
+        )
+        return module.to_empty(device=self.device)
+
+
+def effective_weights(
+    experiment: Experiment, weights: Mapping[str, Tensor], what_if: WhatIf = NO_WHAT_IF
+) -> dict[str, Tensor]:
+    """The weights with the what-if on top; new tensors where it changes them, the same ones elsewhere."""
+    effective = dict(weights)
+    if what_if.recurrent_scale != 1.0:
+        effective["weight_hh_l0"] = weights["weight_hh_l0"] * what_if.recurrent_scale
+    cell = experiment.layer.cell
+    if what_if.forget_bias != 0.0 and "f" in GATES[cell]:
+        shifted = weights["bias_hh_l0"].clone()
+        shifted[gate_rows(GATES[cell], "f", experiment.layer.hidden_size)] += what_if.forget_bias
+        effective["bias_hh_l0"] = shifted
+    return effective
+
+
+def checked_weights(experiment: Experiment, weights: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights as tensors, if names, shapes and dtype are the experiment's. Raises DataError with a sentence."""
+    expected = shapes(experiment)
+    layer = experiment.layer
+    whose = f"the {CELL_TITLES[layer.cell]} with {layer.hidden_size} units"
+    for name in weights:
+        if name not in expected:
+            raise DataError(f"Weights: '{name}' is no parameter of {whose}; it has {', '.join(expected)}.")
+    for name in expected:
+        if name not in weights:
+            raise DataError(f"Weights: '{name}' is missing; {whose} has {', '.join(expected)}.")
+    return {name: _checked_weight(name, weights[name], shape, experiment, whose) for name, shape in expected.items()}
+
+
+def _checked_weight(name: str, given: Any, shape: tuple[int, ...], experiment: Experiment, whose: str) -> Tensor:
+    if isinstance(given, np.ndarray):
+        # A copy: torch warns of read-only arrays, which is what crosses between processes.
+        weight = torch.from_numpy(given.copy()) if given.dtype.kind == "f" else None
+    else:
+        weight = given.detach() if isinstance(given, Tensor) else None
+    if weight is None:
+        raise DataError(f"Weights: '{name}' is {_kind(given)}; an array or a tensor of {experiment.dtype} is accepted.")
+    if weight.dtype != DTYPES[experiment.dtype]:
+        dtype = str(weight.dtype).removeprefix("torch.")
+        raise DataError(f"Weights: '{name}' is {dtype}; the experiment's dtype, {experiment.dtype}, is accepted.")
+    if tuple(weight.shape) != shape:
+        raise DataError(f"Weights: '{name}' has shape {tuple(weight.shape)}; {whose} accepts {shape}.")
+    return weight
+
+
+def _kind(given: Any) -> str:
+    return f"an array of {given.dtype}" if isinstance(given, np.ndarray) else f"a {type(given).__name__}"

@@ -1,0 +1,46 @@
+"""The verdict on a gradient: vanishing, healthy or exploding, from one loss's row of the flow matrix."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.requests import Verdict
+
+VANISHING_BELOW = 1e-6
+EXPLODING_ABOVE = 1e6
+"""Of the ratio between the first and the last step that the loss reaches."""
+
+
+def verdict(row: NDArray[np.float64], loss_step: int | None = None) -> Verdict:
+    """How the gradient of the loss at step `loss_step` (from 1; None: the last) fares on its way to step 1.
+
+    `row` (T,) is N[s, k] = ‖∂L_s/∂h_k‖, per sample and then the mean over the batch. In one direction the loss at step
+    s reaches the steps 1 … s. 0/finite is vanishing, inf/finite exploding; 0/0, a NaN or T = 1 leave it undefined.
+    """
+    last = len(row) if loss_step is None else loss_step
+    near, far = float(row[last - 1]), float(row[0])
+    log10_ratio = _log10_ratio(far, near) if last > 1 else math.nan
+    return Verdict(kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=1, last_step=last, loss_step=last)
+
+
+def _kind(log10_ratio: float) -> Literal["vanishing", "healthy", "exploding", "undefined"]:
+    if math.isnan(log10_ratio):
+        return "undefined"
+    if log10_ratio < math.log10(VANISHING_BELOW):
+        return "vanishing"
+    return "exploding" if log10_ratio > math.log10(EXPLODING_ABOVE) else "healthy"
+
+
+def _log10_ratio(far: float, near: float) -> float:
+    """log₁₀(far/near) as a difference of logarithms, since the quotient itself can leave float64's range."""
+    if math.isnan(far) or math.isnan(near) or far == near == 0.0 or math.isinf(near):
+        return math.nan
+    if near == 0.0:
+        return math.inf
+    if far == 0.0:
+        return -math.inf
+    return math.inf if math.isinf(far) else math.log10(far) - math.log10(near)
