@@ -47,7 +47,7 @@ class Document(QObject):
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(500)
         self.undo_stack.cleanChanged.connect(self._clean_changed)
-        self._state, self._view, self._steps = state, view, 0
+        self._state, self._view, self._steps = state, view, _steps_of(state)
         self._dragging: WhatIf | None = None
         self._learned = False
         self.title, self.path, self.preset = title, "", ""
@@ -73,14 +73,14 @@ class Document(QObject):
 
     @property
     def tape(self) -> Tape:
-        """A recorded trace tells its length only once it has been opened; until then the tape has one step."""
-        return Tape(self._state.experiment.task.steps if self._state.experiment else max(1, self._steps))
+        """Of the trace that is on screen: after an edit of T it stays the old one until the new trace is there."""
+        return Tape(self._steps)
 
     # -- opening and saving -------------------------------------------------------------------------------------------
 
-    def open(self, state: State, view: View, *, title: str, path: str = "", preset: str = "", steps: int = 0) -> None:
-        """Put another document in place of this one. Nothing of it has failed by now: it was read whole before."""
-        self._dragging, self._learned, self._steps = None, False, steps
+    def open(self, state: State, view: View, *, title: str, path: str = "", preset: str = "", steps: int = 1) -> None:
+        """Put another document in place of this one; it was read whole before. `steps` is asked of recorded traces."""
+        self._dragging, self._learned, self._steps = None, False, _steps_of(state, steps)
         self._state, self._view = state, view
         self.title, self.path, self.preset = title, path, preset
         self.undo_stack.clear()
@@ -127,8 +127,10 @@ class Document(QObject):
 
     def _become(self, state: State) -> None:
         self._dragging = None
-        old, self._state = self._state, state
-        self._fit_view(reset_iteration=state.history is not old.history)
+        forgotten = state.history is not self._state.history and self._view.iteration not in state.history
+        self._state = state
+        view = self._fitted(self._view)
+        self._view = replace(view, iteration=state.first) if forgotten else view
         self.stateChanged.emit()
 
     # -- what training adds (kept, not undone) ------------------------------------------------------------------------
@@ -144,31 +146,39 @@ class Document(QObject):
 
     def look(self, **changes: Any) -> None:
         """Change the view: position, iteration, sample, unit, heights, time_range."""
-        view = replace(self._view, **changes)
+        self._set_view(replace(self._view, **changes))
+
+    def show_steps(self, steps: int) -> None:
+        """A trace of this length is on screen now. The moment stays what it was, as far as the tape still has it."""
+        if steps == self._steps:
+            return
+        moment = self.tape.moment(self._view.position)
+        self._steps = steps
+        moment = replace(moment, step=min(moment.step, steps))
+        self._set_view(replace(self._view, position=self.tape.position(moment), time_range=None))
+
+    def _set_view(self, view: View) -> None:
+        view = self._fitted(view)
         if view != self._view:
             self._view = view
-            self._fit_view()
             self.viewChanged.emit()
 
-    def _fit_view(self, *, reset_iteration: bool = False) -> None:
-        """Keep the view inside what there is: a shorter tape, a smaller batch, fewer units."""
-        view, experiment = self._view, self._state.experiment
-        position = min(max(0, view.position), len(self.tape) - 1)
-        iteration, sample, unit, time_range = view.iteration, view.sample, view.unit, view.time_range
-        if experiment is not None:
-            if reset_iteration and iteration not in self._state.history:
-                iteration = max(self._state.first, min(iteration, self._state.furthest))
+    def _fitted(self, view: View) -> View:
+        """The view inside what there is: the tape's ends, a smaller batch, fewer units."""
+        sample, unit = view.sample, view.unit
+        if (experiment := self._state.experiment) is not None:
             sample = min(sample, experiment.task.batch_size - 1)
             if unit is not None and unit >= experiment.layer.hidden_size:
                 unit = None
-        if time_range is not None and time_range[1] > self.tape.steps:
-            time_range = None
-        self._view = replace(
-            view, position=position, iteration=iteration, sample=sample, unit=unit, time_range=time_range
-        )
+        position = min(max(0, view.position), len(self.tape) - 1)
+        return replace(view, position=position, sample=max(0, sample), unit=unit)
 
     def _clean_changed(self, _clean: bool) -> None:
         self.dirtyChanged.emit(self.dirty)
+
+
+def _steps_of(state: State, otherwise: int = 1) -> int:
+    return state.experiment.task.steps if state.experiment is not None else max(1, otherwise)
 
 
 def _difference(old: Experiment, new: Experiment) -> str:

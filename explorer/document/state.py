@@ -13,6 +13,10 @@ _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
 HISTORY_BYTES = 128 * 2**20
 
 
+def _no_history() -> Mapping[int, Weights]:
+    return _NO_HISTORY
+
+
 @dataclass(frozen=True, eq=False)
 class State:
     """What is traced, and which tracks show it. Either an experiment or a recorded trace, never both."""
@@ -21,7 +25,7 @@ class State:
     experiment: Experiment | None = None
     recorded: Recorded | None = None
     what_if: WhatIf = field(default_factory=WhatIf)
-    history: Mapping[int, Weights] = _NO_HISTORY
+    history: Mapping[int, Weights] = field(default_factory=_no_history)
     """Weights by iteration, as far as they were kept; what is missing is trained again from the nearest one before."""
 
     def source(self, iteration: int) -> Source:

@@ -1,0 +1,49 @@
+"""One table defines the actions: complete, without clashes, and every row does something."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from PySide6.QtGui import QKeySequence
+from pytestqt.qtbot import QtBot
+
+from explorer.actions import ACTIONS, MENUS
+from explorer.commands import Commands
+
+
+def test_no_two_actions_share_a_key(qtbot: QtBot) -> None:
+    # A key that works everywhere would also fire on the stage, so both kinds are counted together.
+    used = Counter(
+        key.toString(QKeySequence.SequenceFormat.PortableText)
+        for action in ACTIONS
+        for key in {*action.sequences(), *action.stage_sequences()}
+    )
+    assert [key for key, count in used.items() if count > 1] == []
+
+
+def test_every_key_is_one_that_qt_knows(qtbot: QtBot) -> None:
+    for action in ACTIONS:
+        written = [key for key in (*action.everywhere, *action.on_stage) if isinstance(key, str)]
+        for key in written:
+            assert QKeySequence(key).toString(), f"{action.id}: {key}"
+
+
+def test_ids_are_unique_and_every_action_has_a_slot() -> None:
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    assert [a.id for a in ACTIONS if not callable(getattr(Commands, f"do_{a.id}", None))] == []
+
+
+def test_plain_letters_and_arrows_act_on_the_stage_only(qtbot: QtBot) -> None:
+    # Window-wide they would steal typing and arrow keys from fields and sliders.
+    for action in ACTIONS:
+        for key in action.everywhere:
+            if isinstance(key, str) and not key.startswith("F"):
+                assert key.startswith(("Ctrl+", "Alt+")), f"{action.id}: {key}"
+
+
+def test_every_menu_has_entries_and_mnemonics_do_not_clash_within_one() -> None:
+    for menu in MENUS:
+        entries = [a for a in ACTIONS if a.menu == menu]
+        assert entries
+        mnemonics = [a.text[a.text.index("&") + 1].lower() for a in entries if "&" in a.text]
+        assert len(mnemonics) == len(set(mnemonics)), menu

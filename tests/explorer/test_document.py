@@ -1,0 +1,155 @@
+"""Edits can be undone and redone without losing what was trained; looking around is neither undone nor dirty."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from engine.requests import Weights
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
+from explorer.document.document import Document
+from explorer.document.state import HISTORY_BYTES, State, View
+from explorer.document.tracks import DEFAULTS, exists, offers
+
+
+def experiment(cell: str = "rnn", **changes: object) -> Experiment:
+    model = ModelSpec(layers=(LayerSpec(cell=cell, hidden_size=4),))  # type: ignore[arg-type]
+    made = Experiment(model=model, task=AddingTask(steps=10, batch_size=3))
+    return msgspec.structs.replace(made, **changes)
+
+
+def weights(value: float) -> Weights:
+    return {"weight_hh_l0": np.full((4, 4), value, np.float32)}
+
+
+@pytest.fixture
+def document(qtbot: QtBot) -> Document:
+    return Document(State(tracks=DEFAULTS["rnn"], experiment=experiment()), View())
+
+
+def test_an_edit_is_undone_and_redone(document: Document) -> None:
+    edited = experiment(seed=5)
+    document.edit_experiment(edited)
+    assert document.experiment == edited
+    assert document.dirty
+    document.undo_stack.undo()
+    assert document.experiment == experiment()
+    assert not document.dirty
+    document.undo_stack.redo()
+    assert document.experiment == edited
+
+
+def test_the_undo_menu_names_the_field(document: Document) -> None:
+    document.edit_experiment(experiment(seed=5))
+    assert document.undo_stack.undoText() == "change of seed"
+
+
+def test_redo_brings_back_what_was_trained_after_the_edit(document: Document) -> None:
+    document.edit_experiment(experiment(seed=5))
+    document.remember(0, weights(0.0), learned=False)
+    document.remember(1, weights(1.0), learned=True)
+    document.undo_stack.undo()
+    assert document.state.furthest == 0
+    document.undo_stack.redo()
+    assert document.state.furthest == 1
+
+
+def test_a_drag_is_one_step_of_undo(document: Document) -> None:
+    for scale in (1.1, 1.2, 1.3):
+        document.drag_what_if(WhatIf(recurrent_scale=scale))
+        assert document.state.what_if.recurrent_scale == scale
+    document.edit_what_if(WhatIf(recurrent_scale=1.3))
+    assert document.undo_stack.count() == 1
+    document.undo_stack.undo()
+    assert document.state.what_if == WhatIf()
+
+
+def test_a_drag_back_to_where_it_began_leaves_nothing_to_undo(document: Document, qtbot: QtBot) -> None:
+    document.drag_what_if(WhatIf(recurrent_scale=2.0))
+    with qtbot.waitSignal(document.stateChanged):
+        document.edit_what_if(WhatIf())
+    assert document.undo_stack.count() == 0
+    assert document.state.what_if == WhatIf()
+
+
+def test_a_what_if_never_discards_trained_weights(document: Document) -> None:
+    document.remember(3, weights(3.0), learned=True)
+    document.edit_what_if(WhatIf(recurrent_scale=2.0))
+    assert document.state.furthest == 3
+
+
+@pytest.mark.parametrize("change", [{"seed": 9}, {"model": ModelSpec(layers=(LayerSpec(cell="gru", hidden_size=4),))}])
+def test_an_edit_that_makes_another_network_starts_anew(document: Document, change: dict[str, object]) -> None:
+    document.remember(3, weights(3.0), learned=True)
+    document.look(iteration=3)
+    document.edit_experiment(experiment(**change))
+    assert document.state.furthest == 0
+    assert document.view.iteration == 0
+    document.undo_stack.undo()
+    assert document.state.furthest == 3
+
+
+def test_trained_weights_outlive_a_change_of_dtype(document: Document) -> None:
+    document.remember(0, weights(0.1), learned=False)
+    document.remember(3, weights(0.3), learned=True)
+    document.edit_experiment(experiment(dtype="float64"))
+    kept = document.state.history[3]["weight_hh_l0"]
+    assert kept.dtype == np.float64
+    assert (kept.astype(np.float32) == weights(0.3)["weight_hh_l0"]).all()
+
+
+def test_another_cell_brings_its_own_tracks_and_undo_the_old_ones(document: Document) -> None:
+    document.edit_tracks(("norms",), "removal of a track")
+    document.edit_experiment(experiment("lstm"))
+    assert document.state.tracks == DEFAULTS["lstm"]
+    document.undo_stack.undo()
+    assert document.state.tracks == ("norms",)
+
+
+def test_the_forget_bias_leaves_with_the_lstm(qtbot: QtBot) -> None:
+    state = State(tracks=DEFAULTS["lstm"], experiment=experiment("lstm"), what_if=WhatIf(forget_bias=2.0))
+    document = Document(state, View())
+    document.edit_experiment(experiment("gru"))
+    assert document.state.what_if.forget_bias == 0.0
+    document.undo_stack.undo()
+    assert document.state.what_if.forget_bias == 2.0
+
+
+def test_looking_around_is_neither_undone_nor_dirty(document: Document) -> None:
+    document.look(position=7, sample=2, unit=1, heights={"norms": 90})
+    assert document.undo_stack.count() == 0
+    assert not document.dirty
+
+
+def test_the_view_stays_inside_what_there_is(document: Document) -> None:
+    document.look(position=10_000, sample=99, unit=99)
+    assert (document.view.position, document.view.sample, document.view.unit) == (22, 2, None)
+
+
+def test_a_shorter_trace_keeps_the_moment(document: Document) -> None:
+    document.look(position=document.tape.position(document.tape.parse("backward:9")))
+    document.show_steps(6)
+    assert str(document.tape.moment(document.view.position)) == "backward:6"
+    document.look(position=document.tape.position(document.tape.parse("clip")))
+    document.show_steps(20)
+    assert str(document.tape.moment(document.view.position)) == "clip"
+
+
+def test_history_is_thinned_when_memory_runs_out() -> None:
+    state = State(tracks=())
+    big = {"weight_hh_l0": np.zeros(HISTORY_BYTES // 40, np.float32)}
+    for k in range(30):
+        state = state.remembering(k, big)
+    kept = sorted(state.history)
+    assert sum(w["weight_hh_l0"].nbytes for w in state.history.values()) <= HISTORY_BYTES
+    assert kept[0] == 0
+    assert kept[-2:] == [28, 29]
+
+
+def test_every_track_that_is_offered_exists() -> None:
+    for cell in ("rnn", "lstm", "gru"):
+        assert all(exists(offer.key, cell) for offer in offers(cell))
+        assert all(exists(key, cell) for key in DEFAULTS[cell])
+        assert {offer.key for offer in offers(cell)} >= set(DEFAULTS[cell])
