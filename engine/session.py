@@ -1,0 +1,250 @@
+"""A saved experiment: its spec, its weights at the iterations that were kept, and where somebody was looking.
+
+What determines the numbers is stored exactly; the trace is computed again. No torch is imported here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import container
+from engine.errors import SessionError, SpecError
+from engine.parameters import parameter_shapes
+from engine.plaintext import one_line, several_lines
+from engine.quantities import keys, split_key
+from engine.requests import Array, Weights
+from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf, checked, checked_what_if
+from engine.tape import Tape
+
+COMPOSED_TRACKS = ("network", "norms")
+"""Tracks that are not a quantity of the cell: the unrolled network, and the gradient-norm curves."""
+
+MAX_TRACKS, MAX_HEIGHT = 64, 10_000
+MAX_ITERATION = 10**9
+MAX_NOTES = 20_000
+_ROOM_FOR_WEIGHTS = container.MAX_FILE_BYTES["session"] - 4 * 2**20
+
+
+class SessionView(Spec, frozen=True, kw_only=True):
+    """Where somebody was looking."""
+
+    tracks: tuple[str, ...] = ("network", "norms")
+    """From top to bottom: keys of engine.quantities, "network" or "norms"."""
+    position: int = 0
+    """On the tape, from 0."""
+    sample: int = 0
+    unit: int | None = None
+    heights: dict[str, int] = {}
+    """Of tracks, in pixels, where somebody has changed them."""
+    time_range: tuple[int, int] | None = None
+    """First and last step on screen; None shows all."""
+    theme: Literal["", "light", "dark", "system"] = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    experiment: Experiment
+    what_if: WhatIf = NO_WHAT_IF
+    iteration: int = 0
+    """The one that is shown. Its weights are in the history; only iteration 0 can do without."""
+    history: Mapping[int, Weights] = field(default_factory=dict)
+    """Base weights (without the what-if) by iteration."""
+    view: SessionView = SessionView()
+    preset: str = ""
+    """Slug of the preset that it began as; "" if none."""
+    title: str = ""
+    notes: str = ""
+    device: str = ""
+    """Where its numbers were computed: "cpu", "cuda:0"."""
+    fingerprint: Mapping[str, Array] = field(default_factory=dict)
+    """What was shown: per key (engine.quantities) the norms of every step, (T,) float64, as in Excerpt.norms."""
+    written_with: Mapping[str, str] = field(default_factory=dict)
+    """Versions of "gradient-flow-explorer", "torch" and "numpy" that wrote the file; filled in by `load`."""
+
+    def differences(self, norms: Mapping[str, Array]) -> tuple[str, ...]:
+        """The keys whose norms, computed again, are not those that were saved, to the bit (NaN equals NaN)."""
+        return tuple(
+            key
+            for key, saved in self.fingerprint.items()
+            if key not in norms or not np.array_equal(saved, norms[key], equal_nan=True)
+        )
+
+
+def save(session: Session, path: Path | str) -> str:
+    """Write a session, atomically. Returns the file's `Probe.sha256`. Raises SessionError; the old file is then as it
+    was. A history that is too large for a file is refused: see `fitting`."""
+    try:
+        check(session)
+    except (SpecError, SessionError) as error:
+        raise SessionError(f"The session cannot be saved. {error}") from None
+    tensors: dict[str, NDArray[Any]] = {
+        f"history/{iteration}/{name}": array
+        for iteration, weights in session.history.items()
+        for name, array in weights.items()
+    }
+    tensors |= {f"fingerprint/{key}": norms for key, norms in session.fingerprint.items()}
+    written = _SessionFile(
+        experiment=session.experiment,
+        what_if=session.what_if,
+        iteration=session.iteration,
+        history=tuple(sorted(session.history)),
+        view=session.view,
+        preset=one_line(session.preset, 80),
+        title=one_line(session.title, container.MAX_TITLE),
+        notes=several_lines(session.notes, MAX_NOTES),
+        device=one_line(session.device, 40),
+        fingerprint=tuple(session.fingerprint),
+    )
+    summary = {"cell": session.experiment.layer.cell, "steps": session.experiment.task.steps}
+    description = msgspec.to_builtins(written)
+    return container.write(Path(path), "session", description, tensors, title=session.title, summary=summary)
+
+
+def load(path: Path | str, sha256: str | None = None) -> Session:
+    """Read a session, all of it checked: nothing is computed, and nothing is left that a later step could refuse.
+
+    `sha256`: the `Probe.sha256` that is expected. Raises SessionError, and nothing else.
+    """
+    path = Path(path)
+    contents = container.read(path, "session", sha256)
+    with container.explained(path):
+        try:
+            return _session_of(contents)
+        except SpecError as error:
+            raise SessionError(str(error)) from None
+
+
+def fitting(session: Session) -> Session:
+    """The session with as much of its history as a file has room for: the first, the last and the current iteration,
+    and of the others as many as fit, evenly spread."""
+    each = sum(array.nbytes for weights in session.history.values() for array in weights.values())
+    count = len(session.history)
+    if each <= _ROOM_FOR_WEIGHTS or count <= 1:
+        return session
+    room = max(1, _ROOM_FOR_WEIGHTS * count // each)
+    known = sorted(session.history)
+    wanted = [session.iteration, known[-1], known[0]]
+    spread = [known[round(i)] for i in np.linspace(0, count - 1, min(room, count))]
+    kept = [k for k in dict.fromkeys(wanted + spread) if k in session.history][:room]
+    return replace(session, history={k: session.history[k] for k in sorted(kept)})
+
+
+def check(session: Session) -> Session:
+    """The session itself, if everything in it fits together. Raises SpecError or SessionError with one sentence."""
+    experiment, view = checked(session.experiment), session.view
+    checked_what_if(session.what_if)
+    for iteration in (session.iteration, *session.history):
+        if isinstance(iteration, bool) or not 0 <= iteration <= MAX_ITERATION:
+            raise SessionError(f"iteration is {iteration}; 0 to {MAX_ITERATION:,} is accepted.")
+    if session.iteration not in session.history and session.iteration != 0:
+        raise SessionError(f"The weights of iteration {session.iteration}, which it shows, are missing.")
+    for iteration, weights in session.history.items():
+        _check_weights(iteration, weights, experiment)
+    _check_view(view, experiment)
+    for key, norms in session.fingerprint.items():
+        split_key(key, experiment.layer.cell)
+        if norms.shape != (experiment.task.steps,) or norms.dtype != np.float64:
+            raise SessionError(f"The saved norms of {key} are not one float64 a step.")
+    return session
+
+
+# -- the file ---------------------------------------------------------------------------------------------------------
+
+
+class _SessionFile(Spec, frozen=True, kw_only=True):
+    """session.json."""
+
+    experiment: Experiment
+    what_if: WhatIf
+    iteration: int
+    history: tuple[int, ...]
+    view: SessionView
+    preset: str
+    title: str
+    notes: str
+    device: str
+    fingerprint: tuple[str, ...]
+
+
+_HISTORY = re.compile(r"history/(0|[1-9]\d{0,9})/([a-z_0-9.]+)", re.ASCII)
+
+
+def _session_of(contents: container.Contents) -> Session:
+    """Raises SpecError or SessionError."""
+    raw = contents.description
+    if contents.probe.version > container.VERSION and isinstance(raw, dict):
+        raw = {name: value for name, value in raw.items() if name in _SessionFile.__struct_fields__}
+    try:
+        read = msgspec.convert(raw, _SessionFile)
+    except msgspec.ValidationError as error:
+        raise SessionError(f"Its session.json: {one_line(str(error), 160)}.") from None
+    history: dict[int, dict[str, Any]] = {iteration: {} for iteration in read.history}
+    fingerprint: dict[str, Any] = {}
+    if len(history) != len(read.history):
+        raise SessionError("Its history names an iteration twice.")
+    for name, array in contents.tensors.items():
+        match = _HISTORY.fullmatch(name)
+        if match and int(match[1]) in history:
+            history[int(match[1])][match[2]] = array
+        elif name.startswith("fingerprint/") and name.removeprefix("fingerprint/") in read.fingerprint:
+            fingerprint[name.removeprefix("fingerprint/")] = array
+        else:
+            raise SessionError(f"It has a tensor '{one_line(name, 80)}' that belongs to nothing.")
+    if set(fingerprint) != set(read.fingerprint):
+        raise SessionError("The norms that its fingerprint names are missing.")
+    return check(
+        Session(
+            experiment=read.experiment,
+            what_if=read.what_if,
+            iteration=read.iteration,
+            history=history,
+            view=read.view,
+            preset=one_line(read.preset, 80),
+            title=one_line(read.title, container.MAX_TITLE),
+            notes=several_lines(read.notes, MAX_NOTES),
+            device=one_line(read.device, 40),
+            fingerprint=fingerprint,
+            written_with=contents.probe.written_with,
+        )
+    )
+
+
+def _check_weights(iteration: int, weights: Weights, experiment: Experiment) -> None:
+    expected = parameter_shapes(experiment)
+    if set(weights) != set(expected):
+        raise SessionError(f"The weights of iteration {iteration} are not {', '.join(expected)}.")
+    for name, shape in expected.items():
+        array = weights[name]
+        if array.shape != shape or array.dtype != np.dtype(experiment.dtype):
+            raise SessionError(
+                f"{name} of iteration {iteration} is {array.shape} of {array.dtype}; "
+                f"{shape} of {experiment.dtype} is needed."
+            )
+
+
+def _check_view(view: SessionView, experiment: Experiment) -> None:
+    steps, cell = experiment.task.steps, experiment.layer.cell
+    known = {*COMPOSED_TRACKS, *keys(cell)}
+    if len(view.tracks) > MAX_TRACKS or len(set(view.tracks)) != len(view.tracks):
+        raise SessionError(f"view.tracks names a track twice, or more than {MAX_TRACKS}.")
+    for key in (*view.tracks, *view.heights):
+        if key not in known:
+            raise SessionError(f"view: '{one_line(key, 60)}' is no track of this cell.")
+    if not all(1 <= height <= MAX_HEIGHT for height in view.heights.values()):
+        raise SessionError(f"view.heights: 1 to {MAX_HEIGHT} pixels are accepted.")
+    if not 0 <= view.position < len(Tape(steps)):
+        raise SessionError(f"view.position is {view.position}; the tape has 0 to {len(Tape(steps)) - 1}.")
+    if not 0 <= view.sample < experiment.task.batch_size:
+        raise SessionError(f"view.sample is {view.sample}; the batch has 0 to {experiment.task.batch_size - 1}.")
+    if view.unit is not None and not 0 <= view.unit < experiment.layer.hidden_size:
+        raise SessionError(f"view.unit is {view.unit}; the layer has 0 to {experiment.layer.hidden_size - 1}.")
+    if view.time_range is not None and not 1 <= view.time_range[0] <= view.time_range[1] <= steps:
+        raise SessionError(f"view.time_range is {view.time_range}; steps 1 to {steps} are there.")
