@@ -19,13 +19,11 @@ from engine import container
 from engine.errors import SessionError, SpecError
 from engine.parameters import parameter_shapes
 from engine.plaintext import one_line, several_lines
+from engine.presets import COMPOSED_TRACKS
 from engine.quantities import keys, split_key
 from engine.requests import Array, Weights
 from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf, checked, checked_what_if
 from engine.tape import Tape
-
-COMPOSED_TRACKS = ("network", "norms")
-"""Tracks that are not a quantity of the cell: the unrolled network, and the gradient-norm curves."""
 
 MAX_TRACKS, MAX_HEIGHT = 64, 10_000
 MAX_ITERATION = 10**9
@@ -42,7 +40,7 @@ class SessionView(Spec, frozen=True, kw_only=True):
     """On the tape, from 0."""
     sample: int = 0
     unit: int | None = None
-    heights: dict[str, int] = {}
+    heights: dict[str, int] = msgspec.field(default_factory=dict)
     """Of tracks, in pixels, where somebody has changed them."""
     time_range: tuple[int, int] | None = None
     """First and last step on screen; None shows all."""
@@ -57,7 +55,7 @@ class Session:
     """The one that is shown. Its weights are in the history; only iteration 0 can do without."""
     history: Mapping[int, Weights] = field(default_factory=dict)
     """Base weights (without the what-if) by iteration."""
-    view: SessionView = SessionView()
+    view: SessionView = field(default_factory=SessionView)
     preset: str = ""
     """Slug of the preset that it began as; "" if none."""
     title: str = ""
