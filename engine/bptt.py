@@ -17,9 +17,17 @@ from engine.cells import Cell
 Tensors = Mapping[str, Tensor]
 
 
+@dataclass(frozen=True, eq=False)
+class Backward:
+    grads: dict[str, Tensor]
+    """Total gradients of states, gates and pre-activations, (T, B, H)."""
+    initial: dict[str, Tensor]
+    """Of the states before step 1, (B, H)."""
+
+
 def blocks(side: Tensor, cell: Cell) -> Tensor:
     """(..., G·H) → (..., G, H)."""
-    return side.unflatten(-1, (len(cell.gate_names), -1))
+    return side.view(*side.shape[:-1], len(cell.gate_names), -1)
 
 
 def states_before(cell: Cell, values: Tensors, initial: Tensors) -> dict[str, Tensor]:
@@ -29,47 +37,51 @@ def states_before(cell: Cell, values: Tensors, initial: Tensors) -> dict[str, Te
 
 def forward(cell: Cell, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor]:
     """Every activation and state, (T, B, H) each, step by step. x (T, B, D), initial (B, H)."""
-    x_side = blocks(linear(x, weights["weight_ih"], weights.get("bias_ih")), cell)
     state = dict(initial)
     steps = []
-    for x_t in x_side:
-        h_t = blocks(linear(state["h"], weights["weight_hh"], weights.get("bias_hh")), cell)
-        v = cell.gates(x_t, h_t)
+    for x_t in x:
+        x_side = blocks(linear(x_t, weights["weight_ih"], weights.get("bias_ih")), cell)
+        h_side = blocks(linear(state["h"], weights["weight_hh"], weights.get("bias_hh")), cell)
+        v = cell.gates(x_side, h_side)
         state = cell.states(v, state)
         steps.append(v | state)
     return {name: torch.stack([v[name] for v in steps]) for name in steps[0]}
 
 
-@dataclass(frozen=True, eq=False)
-class Backward:
-    grads: dict[str, Tensor]
-    """Total gradients of states, gates and pre-activations, (T, B, H)."""
-    initial: dict[str, Tensor]
-    """Of the states before step 1, (B, H)."""
-
-
 def backward(
     cell: Cell, values: Tensors, initial: Tensors, weight_hh: Tensor, direct: Tensor, final: Tensors | None = None
 ) -> Backward:
-    """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside."""
+    """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside.
+
+    Every product and sum is taken in the order of autograd on the unrolled loop: where numbers overflow, underflow or
+    nearly cancel, two right computations part ways, and this one stays with torch.
+    """
     before = states_before(cell, values, initial)
-    passed = dict(final) if final is not None else {s: torch.zeros_like(initial[s]) for s in cell.state_names}
+    zero = torch.zeros_like(initial["h"])
+    reaching = dict(final) if final is not None else dict.fromkeys(cell.state_names, zero)
+    reaching["h"] = direct[-1] + reaching["h"]
     steps = []
     for t in range(len(direct) - 1, -1, -1):
         v, b = {name: value[t] for name, value in values.items()}, {name: value[t] for name, value in before.items()}
-        d = cell.join(v, passed | {"h": direct[t] + passed["h"]})
+        d = cell.join(v, reaching)
         d |= cell.back(v, b, d)
         steps.append(d)
-        passed = handed_back(cell, v, d, weight_hh)
+        reaching = handed_back(cell, v, d, weight_hh, direct[t - 1] if t > 0 else None)
     steps.reverse()
-    return Backward({name: torch.stack([d[name] for d in steps]) for name in steps[0]}, passed)
+    return Backward({name: torch.stack([d[name] for d in steps]) for name in steps[0]}, reaching)
 
 
-def handed_back(cell: Cell, v: Tensors, d: Tensors, weight_hh: Tensor) -> dict[str, Tensor]:
-    """What a step hands back to the states before it: through the weights, and past them."""
+def handed_back(
+    cell: Cell, v: Tensors, d: Tensors, weight_hh: Tensor, direct: Tensor | None = None
+) -> dict[str, Tensor]:
+    """What reaches the states before a step: past the weights, through them, and for h the direct part as well."""
     past = cell.carry(v, d)
-    through = cell.h_side(d).flatten(-2) @ weight_hh
-    return past | {"h": through + past["h"] if "h" in past else through}
+    to_h = cell.h_side(d).flatten(-2) @ weight_hh
+    if "h" in past:
+        to_h = (past["h"] if direct is None else direct + past["h"]) + to_h
+    elif direct is not None:
+        to_h = direct + to_h
+    return past | {"h": to_h}
 
 
 def weight_grads(cell: Cell, grads: Tensors, x: Tensor, h_before: Tensor, bias: bool) -> dict[str, Tensor]:

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
-# Each of torch's own switches (torch ≥ 2.9). "ieee" is the full precision of the type.
-_SWITCHES = (
-    torch.backends.cuda.matmul,
-    torch.backends.cudnn.rnn,  # type: ignore[attr-defined]  # torch ships no stub for it
-    torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
-    torch.backends.mkldnn.rnn,  # type: ignore[attr-defined]
+_BACKENDS: Any = torch.backends
+# torch's own switches (since 2.9); "ieee" is the full precision of the type, "none" follows the wider switch above it.
+_SWITCHES: tuple[Any, ...] = (
+    _BACKENDS.cuda.matmul,
+    _BACKENDS.cudnn.rnn,
+    _BACKENDS.mkldnn.matmul,
+    _BACKENDS.mkldnn.rnn,
 )
 
 
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Inside, products are exact to rounding. The caller's switches come back afterwards."""
-    changed = []
+    before = [switch.fp32_precision for switch in _SWITCHES]
     try:
-        for switch in _SWITCHES:
-            before = switch.fp32_precision
-            if before not in ("none", "ieee") or (before == "none" and torch.backends.fp32_precision != "none"):  # type: ignore[attr-defined]
-                changed.append((switch, before))
+        for switch, kind in zip(_SWITCHES, before, strict=True):
+            if kind != "ieee":
                 switch.fp32_precision = "ieee"
         yield
     finally:
-        for switch, before in changed:
-            switch.fp32_precision = before
+        for switch, kind in zip(_SWITCHES, before, strict=True):
+            if kind != "ieee":
+                switch.fp32_precision = kind

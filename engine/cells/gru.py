@@ -21,6 +21,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from engine.cells.slopes import through_sigmoid, through_tanh
+
 
 @dataclass(frozen=True, slots=True)
 class GRU:
@@ -43,11 +45,11 @@ class GRU:
     def back(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         r, z, n, q, dh = v["r"], v["z"], v["n"], v["q"], d["h"]
         dz, dn = dh * (before["h"] - n), dh * (1 - z)
-        da_n = dn * (1 - n * n)
+        da_n = through_tanh(dn, n)
         dr, dq = da_n * q, da_n * r
         return {
             "r": dr, "z": dz, "n": dn, "q": dq,
-            "a_r": dr * (1 - r) * r, "a_z": dz * (1 - z) * z, "a_n": da_n,
+            "a_r": through_sigmoid(dr, r), "a_z": through_sigmoid(dz, z), "a_n": da_n,
         }  # fmt: skip
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:

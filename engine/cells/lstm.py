@@ -20,6 +20,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from engine.cells.slopes import through_sigmoid, through_tanh
+
 
 @dataclass(frozen=True, slots=True)
 class LSTM:
@@ -38,15 +40,15 @@ class LSTM:
         return {"h": v["o"] * c.tanh(), "c": c}
 
     def join(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        tanh_c = v["c"].tanh()
-        return {"h": d["h"], "c": d["c"] + d["h"] * v["o"] * (1 - tanh_c * tanh_c)}
+        return {"h": d["h"], "c": d["c"] + through_tanh(d["h"] * v["o"], v["c"].tanh())}
 
     def back(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         i, f, g, o = v["i"], v["f"], v["g"], v["o"]
         di, df, dg, do = d["c"] * g, d["c"] * before["c"], d["c"] * i, d["h"] * v["c"].tanh()
         return {
             "i": di, "f": df, "g": dg, "o": do,
-            "a_i": di * (1 - i) * i, "a_f": df * (1 - f) * f, "a_g": dg * (1 - g * g), "a_o": do * (1 - o) * o,
+            "a_i": through_sigmoid(di, i), "a_f": through_sigmoid(df, f),
+            "a_g": through_tanh(dg, g), "a_o": through_sigmoid(do, o),
         }  # fmt: skip
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:

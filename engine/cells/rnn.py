@@ -16,6 +16,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from engine.cells.slopes import through_tanh
+
 
 @dataclass(frozen=True, slots=True)
 class RNN:
@@ -37,7 +39,7 @@ class RNN:
         h, dh = v["h"], d["h"]
         if self.activation == "relu":  # no product: a dead unit stops an infinite gradient too
             return {"a": torch.where(h <= 0, torch.zeros_like(dh), dh)}
-        return {"a": dh * (1 - h * h)}
+        return {"a": through_tanh(dh, h)}
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {}
