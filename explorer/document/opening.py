@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from engine import container, session
+from engine.errors import SessionError
 from engine.presets import Preset
 from engine.requests import Recorded
+from engine.session import Session
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec
 from engine.tape import Moment, Phase, Tape
 from explorer.document.document import Document
@@ -25,6 +28,8 @@ class Opening:
     path: str = ""
     preset: str = ""
     prompt: str = ""
+    saved: Session | None = None
+    """The session that was read, for comparing what is computed now with what was shown when it was saved."""
     steps: int = 1
     """Of a recorded trace; an experiment knows its own."""
 
@@ -34,13 +39,7 @@ class Opening:
     def at(self, text: str) -> Opening:
         """The same, with the playhead at a moment ("backward:12"). Raises SpecError."""
         tape = Tape(self.state.experiment.task.steps if self.state.experiment is not None else self.steps)
-        position = tape.position(tape.parse(text))
-        view = View(**{**_fields(self.view), "position": position})
-        return Opening(self.state, view, self.title, self.path, self.preset, self.prompt, self.steps)
-
-
-def _fields(view: View) -> dict[str, object]:
-    return {name: getattr(view, name) for name in View.__dataclass_fields__}
+        return replace(self, view=replace(self.view, position=tape.position(tape.parse(text))))
 
 
 def of_preset(preset: Preset) -> Opening:
@@ -68,23 +67,16 @@ def of_nothing() -> Opening:
 
 def of_path(path: Path) -> Opening:
     """A session or a recorded trace. Raises SessionError with one sentence."""
-    probe = container.probe(path)
-    if probe.content == "trace":
-        tape = Tape(probe.steps)
-        return Opening(
-            State(tracks=DEFAULTS[probe.cell], recorded=Recorded(str(path), probe.sha256)),
-            View(position=tape.position(Moment(Phase.LOSS, tape.steps))),
-            title=probe.title or path.stem,
-            path=str(path),
-            steps=probe.steps,
-        )
-    saved = session.load(path)
+    found = container.probe(path)
+    if found.content == "trace":
+        return _of_trace(path, found)
+    saved = session.load(path, found.sha256)
     return Opening(
         State(
             tracks=saved.view.tracks,
             experiment=saved.experiment,
             what_if=saved.what_if,
-            history=saved.history,
+            history=MappingProxyType(dict(saved.history)),
         ),
         View(
             position=saved.view.position,
@@ -96,5 +88,20 @@ def of_path(path: Path) -> Opening:
         ),
         title=saved.title or path.stem,
         path=str(path),
-        preset=saved.preset or "",
+        preset=saved.preset,
+        saved=saved,
+    )
+
+
+def _of_trace(path: Path, found: container.Probe) -> Opening:
+    cell, steps = found.summary.get("cell"), found.summary.get("steps")
+    if cell not in DEFAULTS or not isinstance(steps, int) or steps < 1:
+        raise SessionError(f"'{path.name}' does not say which cell it recorded, and over how many steps.")
+    tape = Tape(steps)
+    return Opening(
+        State(tracks=DEFAULTS[cell], recorded=Recorded(str(path), found.sha256)),
+        View(position=tape.position(Moment(Phase.LOSS, tape.steps))),
+        title=found.title or path.stem,
+        path=str(path),
+        steps=steps,
     )

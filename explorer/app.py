@@ -1,0 +1,121 @@
+"""The one module that wires everything together: the application, the engine's process, the document, the window."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import Executor
+
+from PySide6.QtCore import QByteArray, QObject, QTimer, Slot
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication
+
+from engine import folders
+from explorer import settings as stored
+from explorer.bindings import Bindings
+from explorer.commands import Commands
+from explorer.compute.courier import Courier
+from explorer.controller import Controller
+from explorer.document import opening
+from explorer.document.document import Document
+from explorer.document.opening import Opening
+from explorer.files import Files
+from explorer.player import Player
+from explorer.settings import Settings, ThemeChoice
+from explorer.theme.choice import ThemeKeeper
+from explorer.window import MainWindow
+
+
+class Explorer(QObject):
+    """One window with everything that belongs to it. `close()` leaves no thread, process or timer behind."""
+
+    def __init__(self, executor: Executor, settings: Settings | None = None, *, remember: bool = False) -> None:
+        """`remember`: whether settings go back to disk (not in tests, not when rendering)."""
+        super().__init__()
+        settings = settings or Settings()
+        self.executor = executor
+        self.themes = ThemeKeeper(settings.theme, self)
+        self.window = MainWindow()
+        found = opening.of_nothing()
+        self.document = Document(found.state, found.view, parent=self)
+        self.courier = Courier(executor, self)
+        self.controller = Controller(self.document, self.courier, self)
+        self.player = Player(self)
+        self.player.set_speed(settings.speed)
+        self.window.transport.set_speed(self.player.speed)
+        self.bindings = Bindings(self.window, self.document, self.controller, self.player)
+        self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
+        self.commands = Commands(
+            self.window, self.document, self.controller, self.player, self.bindings, self.files, self.themes
+        )
+        self.themes.chosen.connect(self._theme_chosen)
+        self.window.transport.speedChanged.connect(self._speed_changed)
+        if settings.geometry:
+            self.window.restoreGeometry(QByteArray.fromBase64(settings.geometry.encode()))
+
+    def show(self, found: Opening) -> None:
+        self.files.show(found)
+        self.window.show()
+
+    def close(self) -> None:
+        """Stop playing, drop what is under way, end the engine's process."""
+        self.player.pause()
+        self.courier.close()
+        self.executor.shutdown(wait=True)
+
+    @Slot(str)
+    def _theme_chosen(self, choice: ThemeChoice) -> None:
+        self._set(theme=choice)
+
+    @Slot(float)
+    def _speed_changed(self, speed: float) -> None:
+        self._set(speed=speed)
+
+    def remember_geometry(self) -> None:
+        self._set(geometry=bytes(self.window.saveGeometry().toBase64().data()).decode())
+
+    def _set(self, **changes: object) -> None:
+        known = {name: getattr(self.files.settings, name) for name in Settings.__struct_fields__}
+        self.files.set_settings(Settings(**{**known, **changes}))
+
+
+def application() -> QApplication:
+    """The application object, made once."""
+    app = QApplication.instance()
+    if isinstance(app, QApplication):
+        return app
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("Gradient Flow Explorer")
+    app.setDesktopFileName("gradient-flow-explorer")
+    app.setWindowIcon(QIcon(str(folders.resources() / "icons" / "app.svg")))
+    return app
+
+
+def main(found: Opening | None = None) -> int:
+    """Open the window on something, or on the default experiment. Returns the exit status."""
+    from engine import presets
+    from explorer.compute.executor import EngineProcess
+
+    app = application()
+    executor = EngineProcess()
+    executor.start()
+    explorer = Explorer(executor, stored.load(), remember=True)
+    app.aboutToQuit.connect(explorer.remember_geometry)
+    # The window paints first; reading presets and asking the engine come right after.
+    explorer.window.show()
+    explorer.window.stage.set_message("Starting the engine…")
+    QTimer.singleShot(0, explorer, _Start(explorer, found or opening.of_preset(presets.default())).run)
+    status = app.exec()
+    explorer.close()
+    return status
+
+
+class _Start(QObject):
+    """What happens right after the first paint."""
+
+    def __init__(self, explorer: Explorer, found: Opening) -> None:
+        super().__init__(explorer)
+        self._explorer, self._found = explorer, found
+
+    @Slot()
+    def run(self) -> None:
+        self._explorer.show(self._found)

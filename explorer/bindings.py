@@ -1,0 +1,231 @@
+"""Binds document, controller, player and views: data down, intent up. Every connection of the window is here."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Slot
+
+from engine.requests import Audit, Excerpt
+from engine.spec import Experiment, WhatIf
+from explorer.controller import Controller
+from explorer.document.document import Document
+from explorer.player import Player
+from explorer.window import MainWindow
+
+
+class Bindings(QObject):
+    """Slots between the parts; it keeps nothing but them."""
+
+    def __init__(self, window: MainWindow, document: Document, controller: Controller, player: Player) -> None:
+        super().__init__(window)
+        self._window, self._document, self._controller, self._player = window, document, controller, player
+        w, d, c, p = window, document, controller, player
+
+        d.opened.connect(self._document_opened)
+        d.stateChanged.connect(self._show_model)
+        d.stateChanged.connect(self._show_tracks)
+        d.viewChanged.connect(self._show_view)
+        d.dirtyChanged.connect(self._show_saved)
+        c.excerptChanged.connect(self._show_excerpt)
+        c.auditChanged.connect(self._show_audit)
+        c.progressChanged.connect(self._show_progress)
+        c.failed.connect(self._show_failure)
+        c.recovered.connect(self._clear_failure)
+
+        p.stepsDue.connect(c.step)
+        p.playingChanged.connect(w.transport.set_playing)
+        w.transport.playToggled.connect(self.toggle_play)
+        w.transport.speedChanged.connect(p.set_speed)
+        w.transport.stepRequested.connect(self.step)
+        w.transport.toStart.connect(self.to_start)
+        w.transport.toEnd.connect(self.to_end)
+        w.transport.positionPicked.connect(self.scrub)
+        w.transport.iterationPicked.connect(self.pick_iteration)
+
+        w.dock.experimentEdited.connect(self._edit_experiment)
+        w.dock.whatIfDragged.connect(self._drag_what_if)
+        w.dock.whatIfEdited.connect(self._edit_what_if)
+        w.dock.samplePicked.connect(self._pick_sample)
+        w.dock.unitPicked.connect(self._pick_unit)
+        w.cell.unitPicked.connect(self._pick_unit)
+
+        w.stage.stepPicked.connect(self._pick_step)
+        w.stage.unitPicked.connect(self._pick_unit)
+        w.stage.heightsChanged.connect(self._heights_changed)
+        w.stage.timeRangeChanged.connect(self._time_range_changed)
+        w.stage.removeTrackRequested.connect(self.remove_track)
+        w.stage.moveTrackRequested.connect(self._move_track)
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _document_opened(self) -> None:
+        self._player.pause()
+        w, d = self._window, self._document
+        w.stage.set_tracks(d.state.tracks)
+        w.stage.set_heights(dict(d.view.heights))
+        w.stage.set_message("Computing the trace…")
+        w.transport.set_tape(d.tape)
+        w.transport.set_events(())
+        self._show_model()
+        self._show_view()
+        self._show_saved()
+        if d.view.time_range is not None:
+            w.stage.set_time_range(*d.view.time_range)
+
+    @Slot()
+    def _show_model(self) -> None:
+        d = self._document
+        if d.experiment is not None:
+            batch, units = d.experiment.task.batch_size, d.experiment.layer.hidden_size
+            self._window.dock.set_locked("")
+            self._window.dock.set_state(d.experiment, d.state.what_if, d.view.sample, batch, d.view.unit, units)
+
+    @Slot()
+    def _show_tracks(self) -> None:
+        self._window.stage.set_tracks(self._document.state.tracks)
+
+    @Slot()
+    def _show_view(self) -> None:
+        w, d = self._window, self._document
+        w.transport.set_position(d.view.position)
+        w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration))
+        w.stage.set_position(d.view.position)
+        w.cell.set_position(d.view.position)
+
+    @Slot(object)
+    def _show_excerpt(self, excerpt: Excerpt | None) -> None:
+        w, d = self._window, self._document
+        w.stage.set_excerpt(excerpt)
+        w.cell.set_excerpt(excerpt)
+        if excerpt is None:
+            return
+        w.stage.set_message("")
+        w.transport.set_tape(d.tape)
+        w.transport.set_events(excerpt.events)
+        w.status.set_device(excerpt.device, excerpt.dtype, excerpt.device_note)
+        if excerpt.seconds > 0:
+            w.status.set_seconds(excerpt.seconds)
+        w.status.set_verdict(excerpt.verdict)
+        if d.experiment is None:
+            w.dock.show_recorded(excerpt, "A recorded trace: everything can be looked at, nothing recomputed.")
+        else:
+            self._show_model()
+
+    @Slot(object)
+    def _show_audit(self, audit: Audit | None) -> None:
+        self._window.status.set_audit(audit)
+
+    @Slot(int, int)
+    def _show_progress(self, done: int, total: int) -> None:
+        self._window.stage.set_progress(done, total)
+        if total:
+            self._window.stage.set_message(f"Training: iteration {done} of {total}")
+
+    @Slot(str)
+    def _show_failure(self, sentence: str) -> None:
+        self._player.pause()
+        self._window.stage.set_banner(sentence)
+
+    @Slot()
+    def _clear_failure(self) -> None:
+        self._window.stage.set_banner("")
+
+    @Slot()
+    def _show_saved(self) -> None:
+        d = self._document
+        self._window.setWindowTitle(f"{d.title or 'Untitled'}[*] – Gradient Flow Explorer")
+        self._window.setWindowModified(d.dirty)
+        if d.dirty:
+            self._window.status.set_saved("not saved")
+        elif not d.path:
+            self._window.status.set_saved("")
+
+    # -- intent up: the tape ------------------------------------------------------------------------------------------
+
+    @Slot()
+    def toggle_play(self) -> None:
+        if self._player.playing:
+            self._player.pause()
+        else:
+            self._window.stage.set_prompt("")  # the prompt has been answered
+            self._player.play()
+
+    @Slot(int)
+    def step(self, count: int) -> None:
+        self._player.pause()
+        self._controller.step(count)
+
+    @Slot(int)
+    def scrub(self, position: int) -> None:
+        self._player.pause()
+        self._document.look(position=position)
+
+    @Slot()
+    def to_start(self) -> None:
+        self.scrub(0)
+
+    @Slot()
+    def to_end(self) -> None:
+        self.scrub(len(self._document.tape) - 1)
+
+    @Slot(int)
+    def pick_iteration(self, iteration: int) -> None:
+        self._player.pause()
+        self._controller.go_to_iteration(iteration, self._document.view.position)
+
+    @Slot(int)
+    def _pick_step(self, t: int) -> None:
+        """A click on the stage: to step t, in the pass that the playhead is in."""
+        d = self._document
+        backward = d.view.position > d.tape.steps
+        self.scrub(2 * d.tape.steps + 1 - t if backward else t - 1)
+
+    # -- intent up: the model -----------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _edit_experiment(self, experiment: Experiment) -> None:
+        self._document.edit_experiment(experiment)
+
+    @Slot(object)
+    def _drag_what_if(self, what_if: WhatIf) -> None:
+        self._document.drag_what_if(what_if)
+
+    @Slot(object)
+    def _edit_what_if(self, what_if: WhatIf) -> None:
+        self._document.edit_what_if(what_if)
+
+    @Slot(int)
+    def _pick_sample(self, sample: int) -> None:
+        self._document.look(sample=sample)
+
+    @Slot(object)
+    def _pick_unit(self, unit: int | None) -> None:
+        self._document.look(unit=unit)
+        self._show_model()
+
+    # -- intent up: the stage -----------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _heights_changed(self, heights: dict[str, int]) -> None:
+        self._document.look(heights=dict(heights))
+
+    @Slot(int, int)
+    def _time_range_changed(self, first: int, last: int) -> None:
+        whole = (first, last) == (1, self._document.tape.steps)
+        self._document.look(time_range=None if whole else (first, last))
+
+    @Slot(str)
+    def remove_track(self, key: str) -> None:
+        tracks = tuple(one for one in self._document.state.tracks if one != key)
+        self._document.edit_tracks(tracks, "removal of a track")
+
+    @Slot(str, int)
+    def _move_track(self, key: str, place: int) -> None:
+        tracks = [one for one in self._document.state.tracks if one != key]
+        tracks.insert(max(0, place), key)
+        self._document.edit_tracks(tuple(tracks), "move of a track")
+
+    def add_track(self, key: str) -> None:
+        tracks = self._document.state.tracks
+        if key not in tracks:
+            self._document.edit_tracks((*tracks, key), "new track")

@@ -1,0 +1,329 @@
+"""Between the document and the engine: what has to be computed is asked for, what comes back is shown.
+
+The picture on screen is always of one piece. A new iteration or a changed experiment replaces it when its numbers are
+there, not before; until then the old picture stays whole.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from engine.requests import Audit, Excerpt, Look, Recorded, Source, Train, Trained, Weights
+from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.tape import Moment, Phase
+from explorer.compute.courier import Courier
+from explorer.document.document import Document
+from explorer.document.state import State
+from explorer.stage.wanted import wanted_keys
+
+_CHUNK_SECONDS = 0.05
+_AUDIT_DELAY_MS = 120
+
+
+@dataclass(frozen=True, eq=False)
+class _Want:
+    """One picture: which state, where in training, which numbers of it."""
+
+    state: State
+    iteration: int
+    sample: int
+    unit: int | None
+    keys: tuple[str, ...]
+    position: int | None = None
+    """Where the playhead goes once it is there; None leaves it."""
+
+    def same_picture(self, other: _Want | None) -> bool:
+        return (
+            other is not None
+            and self.same_trace(other)
+            and (self.sample, self.unit, self.keys) == (other.sample, other.unit, other.keys)
+        )
+
+    def same_trace(self, other: _Want | None) -> bool:
+        if other is None or self.iteration != other.iteration:
+            return False
+        a, b = self.state, other.state
+        weights = a.history.get(self.iteration) is b.history.get(self.iteration)
+        return a.recorded is b.recorded and a.experiment == b.experiment and a.what_if == b.what_if and weights
+
+
+@dataclass(eq=False)
+class _Training:
+    """A chain of short requests towards an iteration; each hands its weights to the next."""
+
+    want: _Want
+    experiment: Experiment
+    what_if: WhatIf
+    start: int
+    iteration: int
+    weights: Weights | None
+    count: int = 1
+    asked_at: float = 0.0
+
+    @property
+    def target(self) -> int:
+        return self.want.iteration
+
+
+class Controller(QObject):
+    """Asks for what the document shows and hands out what comes back."""
+
+    excerptChanged = Signal(object)
+    """Excerpt, or None when another document has been opened and nothing is there yet."""
+    auditChanged = Signal(object)
+    """Audit; None while it is being computed."""
+    progressChanged = Signal(int, int)
+    """Iterations done and to do, of training on the way to the picture; (0, 0) when there is none."""
+    failed = Signal(str)
+    """One sentence; the picture stays what it was."""
+    recovered = Signal()
+    """The next good picture after a failure."""
+
+    def __init__(self, document: Document, courier: Courier, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._document, self._courier = document, courier
+        self._excerpt: Excerpt | None = None
+        self._shown: _Want | None = None
+        self._wanted: _Want | None = None
+        self._asked: dict[int, _Want] = {}
+        self._training: _Training | None = None
+        self._training_generation = 0
+        self._audited: _Want | None = None
+        self._audit_asked: tuple[int, _Want] | None = None
+        self._failing = False
+        self._audit_timer = QTimer(self)
+        self._audit_timer.setSingleShot(True)
+        self._audit_timer.setInterval(_AUDIT_DELAY_MS)
+        self._audit_timer.timeout.connect(self._ask_audit)
+        document.opened.connect(self._document_opened)
+        document.stateChanged.connect(self.refresh)
+        document.viewChanged.connect(self.refresh)
+        courier.answered.connect(self._answered)
+        courier.failed.connect(self._answer_failed)
+
+    @property
+    def excerpt(self) -> Excerpt | None:
+        """What is on screen."""
+        return self._excerpt
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is under way: the picture is the document's, and its audit has been shown."""
+        return (
+            self._wanted is None
+            and self._training is None
+            and self._shown is not None
+            and (self._failing or (self._audited is not None and self._audited.same_trace(self._shown)))
+        )
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def refresh(self) -> None:
+        """Ask for the picture of the document as it is now, unless it is on screen or under way."""
+        view = self._document.view
+        iteration = self._wanted.iteration if self._moving() else view.iteration
+        position = self._wanted.position if self._moving() and self._wanted else None
+        self._want(iteration, position)
+
+    def go_to_iteration(self, iteration: int, position: int = 0) -> None:
+        """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed."""
+        if self._document.state.recorded is None and iteration >= 0:
+            self._want(iteration, position)
+
+    def step(self, count: int) -> None:
+        """Move the playhead; over the end of the tape into the next iteration, over its start into the one before."""
+        if self._moving():
+            return  # the next iteration is on its way: the playhead waits for it
+        view, tape = self._document.view, self._document.tape
+        position = view.position + count
+        if position >= len(tape) and self._document.state.recorded is None and view.position == len(tape) - 1:
+            self.go_to_iteration(view.iteration + 1, 0)
+        elif position < 0 and view.position == 0 and view.iteration > 0:
+            self.go_to_iteration(view.iteration - 1, -1)
+        else:
+            self._document.look(position=min(max(0, position), len(tape) - 1))
+
+    def step_phase(self, direction: int) -> None:
+        """To the start of the next phase, or of this one, then of the one before."""
+        view, tape = self._document.view, self._document.tape
+        phases = list(Phase)
+        moment = tape.moment(view.position)
+        number = phases.index(moment.phase)
+        if direction < 0 and view.position > tape.span(moment.phase)[0]:
+            self._document.look(position=tape.span(moment.phase)[0])
+        elif 0 <= number + direction < len(phases):
+            self._document.look(position=tape.span(phases[number + direction])[0])
+        else:
+            self.step(direction)
+
+    def step_event(self, direction: int) -> None:
+        """To the next or previous tick on the tape."""
+        if self._excerpt is None:
+            return
+        tape, here = self._document.tape, self._document.view.position
+        places = sorted({tape.position(Moment(Phase(e.phase), e.step)) for e in self._excerpt.events})
+        ahead = [p for p in places if (p > here if direction > 0 else p < here)]
+        if ahead:
+            self._document.look(position=ahead[0] if direction > 0 else ahead[-1])
+
+    def _moving(self) -> bool:
+        """Whether what is under way shows another iteration than the one on screen."""
+        return self._wanted is not None and self._wanted.position is not None
+
+    def _want(self, iteration: int, position: int | None) -> None:
+        state, view = self._document.state, self._document.view
+        cell = state.experiment.layer.cell if state.experiment is not None else None
+        want = _Want(state, iteration, view.sample, view.unit, wanted_keys(state.tracks, cell), position)
+        if want.same_picture(self._wanted):
+            return
+        if self._wanted is None and want.same_picture(self._shown):
+            if position is not None:
+                self._document.look(position=self._place(position))
+            return
+        self._wanted = want
+        start = state.kept_before(iteration)
+        needs_training = state.recorded is None and iteration > 0 and start != iteration
+        if needs_training:
+            self._train_towards(want, start)
+            return
+        self._stop_training()
+        source: Source = state.source(iteration)
+        generation = self._courier.ask("excerpt", "excerpt", Look(source, want.keys, want.sample, want.unit))
+        self._asked = {g: w for g, w in self._asked.items() if g > generation - 50}
+        self._asked[generation] = want
+
+    # -- training towards an iteration --------------------------------------------------------------------------------
+
+    def _train_towards(self, want: _Want, start: int | None) -> None:
+        experiment = want.state.experiment
+        assert experiment is not None
+        running = self._training
+        if running is not None and running.target == want.iteration and want.same_trace(running.want):
+            running.want = want
+            return
+        if start is None:
+            weights, start = None, 0
+        else:
+            weights = want.state.history[start]
+        # What is trained before an experiment opens is the experiment's own; a what-if belongs to what is done later.
+        what_if = NO_WHAT_IF if want.iteration <= experiment.training.iterations else want.state.what_if
+        self._training = _Training(want, experiment, what_if, start, start, weights)
+        self._ask_training()
+
+    def _ask_training(self) -> None:
+        training = self._training
+        assert training is not None
+        count = min(training.count, training.target - training.iteration)
+        training.asked_at = time.perf_counter()
+        request = Train(training.experiment, training.weights, training.iteration, count, training.what_if)
+        self._training_generation = self._courier.ask("train", "train", request)
+        if training.target - training.start > 1:
+            self.progressChanged.emit(training.iteration - training.start, training.target - training.start)
+
+    def _trained(self, answer: Trained) -> None:
+        training = self._training
+        assert training is not None
+        seconds = max(1e-4, time.perf_counter() - training.asked_at)
+        training.count = max(1, min(1000, int(training.count * min(4.0, _CHUNK_SECONDS / seconds)) or 1))
+        training.weights, training.iteration = answer.weights, answer.iteration
+        if training.iteration < training.target:
+            self._ask_training()
+            return
+        want = training.want
+        self._stop_training()
+        self._document.remember(want.iteration, answer.weights, learned=want.iteration > want.state.first)
+        self._wanted = None
+        self._want(want.iteration, want.position if want.position is not None else self._document.view.position)
+
+    def _stop_training(self) -> None:
+        if self._training is not None:
+            self._training = None
+            self._courier.drop("train")
+            self.progressChanged.emit(0, 0)
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _document_opened(self) -> None:
+        self._courier.set_scope(object())
+        self._stop_training()
+        self._asked.clear()
+        self._excerpt = self._shown = self._wanted = self._audited = self._audit_asked = None
+        self._failing = False
+        self._audit_timer.stop()
+        self.excerptChanged.emit(None)
+        self.refresh()
+
+    @Slot(str, int, object)
+    def _answered(self, channel: str, generation: int, answer: object) -> None:
+        if channel == "excerpt" and isinstance(answer, Excerpt):
+            if (want := self._asked.pop(generation, None)) is not None:
+                self._show(want, answer)
+        elif channel == "train" and isinstance(answer, Trained):
+            if self._training is not None and generation == self._training_generation:
+                self._trained(answer)
+        elif channel == "audit" and isinstance(answer, Audit):
+            self._show_audit(generation, answer)
+
+    @Slot(str, int, str)
+    def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:
+        if channel == "audit":
+            return  # the status bar goes on saying that it has not been checked
+        stale = channel == "excerpt" and self._asked.pop(generation, None) is not self._wanted
+        if stale or (channel == "train" and generation != self._training_generation):
+            return
+        self._stop_training()
+        self._wanted = None
+        self._failing = True
+        self.failed.emit(sentence)
+
+    def _show(self, want: _Want, excerpt: Excerpt) -> None:
+        if want is self._wanted:
+            self._wanted = None
+        document = self._document
+        if excerpt.weights is not None and want.iteration not in document.state.history:
+            document.remember(want.iteration, excerpt.weights, learned=False)
+            # The same trace, now known by its weights: without this it would be asked for a second time.
+            want = replace(want, state=replace(want.state, history=document.state.history))
+        fresh = not want.same_trace(self._shown)
+        self._excerpt, self._shown = excerpt, want
+        if self._failing:
+            self._failing = False
+            self.recovered.emit()
+        document.blockSignals(True)  # the views hear of the new place together with the new picture
+        try:
+            document.show_steps(excerpt.steps)
+            if want.position is not None:
+                document.look(iteration=want.iteration, position=self._place(want.position))
+        finally:
+            document.blockSignals(False)
+        self.excerptChanged.emit(excerpt)
+        document.viewChanged.emit()
+        if fresh:
+            self.auditChanged.emit(None)
+        if self._audited is None or not self._audited.same_trace(want):
+            self._audit_timer.start()
+
+    def _place(self, position: int) -> int:
+        return position if position >= 0 else len(self._document.tape) + position
+
+    def _ask_audit(self) -> None:
+        if self._shown is None or self._wanted is not None:
+            return
+        want = self._shown
+        self._audit_asked = (self._courier.ask("audit", "audit", want.state.source(want.iteration)), want)
+
+    def _show_audit(self, generation: int, audit: Audit) -> None:
+        if self._audit_asked is None or self._audit_asked[0] != generation:
+            return
+        want = self._audit_asked[1]
+        if want.same_trace(self._shown):
+            self._audited = want
+            self.auditChanged.emit(audit)
+
+    def is_recorded(self) -> bool:
+        return isinstance(self._document.state.recorded, Recorded)

@@ -1,0 +1,233 @@
+"""Opening and saving: presets, sessions, recorded traces. A file is read whole and checked before anything changes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from engine import presets, session
+from engine.errors import EngineError
+from engine.requests import Excerpt
+from engine.session import Session
+from explorer import settings as stored
+from explorer.controller import Controller
+from explorer.document import opening
+from explorer.document.document import Document
+from explorer.document.opening import Opening
+from explorer.document.saving import session_of
+from explorer.settings import Settings
+from explorer.start.page import CardData, RecentData
+from explorer.window import MainWindow
+
+_FILTER = "Gradient Flow Explorer (*.gflow)"
+
+
+class Files(QObject):
+    """The File menu's work."""
+
+    settingsChanged = Signal(object)
+
+    def __init__(
+        self, window: MainWindow, document: Document, controller: Controller, settings: Settings, *, remember: bool
+    ) -> None:
+        super().__init__(window)
+        self._window, self._document, self._controller = window, document, controller
+        self._settings, self._remember = settings, remember
+        self._closing = False
+        self._unproven: Session | None = None
+        controller.excerptChanged.connect(self._compare)
+        page = window.start_page
+        page.presetChosen.connect(self.open_preset)
+        page.newRequested.connect(self.new)
+        page.openRequested.connect(self.open_dialog)
+        page.recentChosen.connect(self.open_path)
+        window.fileDropped.connect(self.open_path)
+        window.closing.connect(self._window_closing)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def set_settings(self, settings: Settings) -> None:
+        self._settings = settings
+        if self._remember:
+            stored.save(settings)
+
+    # -- start page ---------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def show_start_page(self) -> None:
+        """With the presets and the recent files as they are now."""
+        page = self._window.start_page
+        try:
+            cards = [CardData(p.slug, p.title, p.tag, p.text, p.curve) for p in presets.load_all()]
+        except EngineError as error:
+            cards = []
+            self._complain("The presets cannot be read", str(error))
+        page.set_presets(cards)
+        page.set_recent([RecentData(r.path, r.title, r.opened, Path(r.path).is_file()) for r in self._settings.recent])
+        self._window.show_start_page()
+
+    # -- opening ------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def new(self) -> None:
+        self._after_saving(partial(self.show, opening.of_nothing()))
+
+    @Slot(str)
+    def open_preset(self, slug: str) -> None:
+        self._after_saving(partial(self._read, partial(self._preset, slug)))
+
+    @Slot(str)
+    def open_path(self, path: str) -> None:
+        self._after_saving(partial(self._read, partial(opening.of_path, Path(path))))
+
+    @Slot()
+    def open_dialog(self) -> None:
+        dialog = QFileDialog(self._window, "Open", self._folder(), f"{_FILTER};;All files (*)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self.open_path)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def reset(self) -> None:
+        """Back to the preset or the file as it was opened; what was changed can be saved first."""
+        if self._document.path:
+            self.open_path(self._document.path)
+        elif self._document.preset:
+            self.open_preset(self._document.preset)
+
+    def show(self, found: Opening) -> None:
+        """Put an opening on screen."""
+        self._window.show_workbench()
+        self._window.stage.set_prompt(found.prompt)
+        self._unproven = found.saved
+        found.into(self._document)
+        if found.path:
+            self._add_recent(found.path, found.title)
+
+    @Slot(object)
+    def _compare(self, excerpt: Excerpt | None) -> None:
+        """The first picture of an opened session against what was shown when it was saved."""
+        if excerpt is None or self._unproven is None:
+            return
+        saved, self._unproven = self._unproven, None
+        if different := saved.differences(excerpt.norms):
+            self._window.stage.set_banner(_difference(saved, excerpt, different))
+
+    def _preset(self, slug: str) -> Opening:
+        return opening.of_preset(presets.load(slug))
+
+    def _read(self, read: Callable[[], Opening]) -> None:
+        try:
+            found = read()
+        except EngineError as error:
+            self._complain("It could not be opened", str(error))
+        else:
+            self.show(found)
+
+    # -- saving -------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def save(self) -> bool:
+        return self._save_to(self._document.path) if self._document.path else self.save_as()
+
+    @Slot()
+    def save_as(self) -> bool:
+        """Asks for a name. True if the session has been saved."""
+        name = self._document.path or os.path.join(self._folder(), f"{self._document.title or 'Untitled'}.gflow")
+        path, _ = QFileDialog.getSaveFileName(self._window, "Save the session", name, _FILTER)
+        if not path:
+            return False
+        return self._save_to(path if path.endswith(".gflow") else f"{path}.gflow")
+
+    def _save_to(self, path: str) -> bool:
+        try:
+            session.save(session_of(self._document, self._controller.excerpt), Path(path))
+        except EngineError as error:
+            self._complain("It could not be saved", str(error))
+            return False
+        self._document.saved(path, Path(path).stem)
+        self._window.status.set_saved(time.strftime("saved %H:%M"))
+        self._add_recent(path, Path(path).stem)
+        return True
+
+    @Slot()
+    def export_picture(self) -> None:
+        name = os.path.join(self._folder(), f"{self._document.title or 'gradient-flow'}.png")
+        path, _ = QFileDialog.getSaveFileName(self._window, "Export a picture", name, "PNG (*.png)")
+        if path and not self._window.grab().save(path, "PNG"):
+            self._complain("It could not be exported", f"{path} cannot be written; choose another place.")
+
+    # -- unsaved work -------------------------------------------------------------------------------------------------
+
+    def _after_saving(self, then: Callable[[], None]) -> None:
+        """Do something that replaces the document, once somebody has said what becomes of unsaved work."""
+        if not self._document.dirty:
+            then()
+            return
+        box = QMessageBox(self._window)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Unsaved changes")
+        box.setText(f"Save the changes to “{self._document.title or 'Untitled'}” first?")
+        buttons = QMessageBox.StandardButton
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.setDefaultButton(buttons.Save)
+        answer = box.exec()
+        box.deleteLater()
+        if answer == buttons.Discard or (answer == buttons.Save and self.save()):
+            then()
+
+    @Slot(QCloseEvent)
+    def _window_closing(self, event: QCloseEvent) -> None:
+        if self._closing or not self._document.dirty:
+            return
+        event.ignore()
+        self._after_saving(self._close)
+
+    def _close(self) -> None:
+        self._closing = True
+        self._window.close()
+
+    # -- small things -------------------------------------------------------------------------------------------------
+
+    def _add_recent(self, path: str, title: str) -> None:
+        self.set_settings(stored.with_recent(self._settings, os.path.abspath(path), title, time.time()))
+
+    def _folder(self) -> str:
+        if self._document.path:
+            return os.path.dirname(self._document.path)
+        return os.path.dirname(self._settings.recent[0].path) if self._settings.recent else str(Path.home())
+
+    def _complain(self, title: str, sentence: str) -> None:
+        """One sentence in a box that does not stop the program."""
+        box = QMessageBox(QMessageBox.Icon.Warning, title, sentence, QMessageBox.StandardButton.Ok, self._window)
+        box.finished.connect(box.deleteLater)
+        box.open()
+
+
+def _difference(saved: Session, excerpt: Excerpt, different: tuple[str, ...]) -> str:
+    """What differs from the saved numbers, by how much, and what wrote them."""
+    worst = 0.0
+    for key in different:
+        old, new = saved.fingerprint[key], excerpt.norms.get(key)
+        if new is None or old.shape != new.shape:
+            worst = float("inf")
+            continue
+        with np.errstate(all="ignore"):
+            error = np.abs(new - old) / np.abs(old)
+        worst = max(worst, float(np.nanmax(error, initial=0.0)))
+    wrote = saved.written_with.get("torch", "another version")
+    return (
+        f"These numbers differ from those that were saved (torch {wrote}, {saved.device or 'unknown device'}): "
+        f"{len(different)} of {len(saved.fingerprint)} quantities, by up to {worst:.1e} relative."
+    )

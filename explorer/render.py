@@ -1,0 +1,103 @@
+"""A picture of the window without a display: the same window, the same engine, one moment of the tape."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, QObject, QTimer, Slot
+from PySide6.QtGui import QPixmap
+
+from engine.errors import EngineError
+from explorer.document.opening import Opening
+from explorer.settings import Settings
+from explorer.theme.tokens import ThemeName
+
+_PATIENCE_MS = 600_000
+
+
+def render_to_file(
+    found: Opening, output: Path, at: str | None, size: tuple[int, int], theme: ThemeName, scale: float = 1.0
+) -> None:
+    """Render an opening at a moment ("backward:12"; None: its own) to a PNG, whole or not at all.
+
+    Raises EngineError with one sentence where the moment does not exist, nothing can be computed, or the file cannot be
+    written.
+    """
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    from explorer.app import Explorer, application
+    from explorer.compute.executor import EngineProcess
+
+    if at is not None:
+        found = found.at(at)
+    application()
+    executor = EngineProcess()
+    executor.start()
+    explorer = Explorer(executor, Settings(theme=theme))
+    try:
+        explorer.window.resize(*size)
+        explorer.show(found)
+        explorer.window.stage.set_prompt("")
+        _Settled(explorer.controller).wait()
+        explorer.window.cell.finish_typesetting()
+        picture = explorer.window.grab()
+    finally:
+        explorer.window.hide()
+        explorer.close()
+        explorer.window.deleteLater()
+    _write(picture, output)
+
+
+class _Settled(QObject):
+    """Runs the event loop until the controller has nothing under way. Raises EngineError where it failed."""
+
+    def __init__(self, controller: QObject) -> None:
+        super().__init__()
+        self._controller = controller
+        self._loop = QEventLoop()
+        self._sentence = ""
+        self._poll = QTimer(self)
+        self._poll.setInterval(10)
+        self._poll.timeout.connect(self._look)
+        self._waited = 0
+
+    def wait(self) -> None:
+        self._controller.failed.connect(self._failed)
+        self._poll.start()
+        if not self._controller.settled:
+            self._loop.exec()
+        self._poll.stop()
+        if self._sentence:
+            raise EngineError(self._sentence)
+
+    @Slot()
+    def _look(self) -> None:
+        self._waited += self._poll.interval()
+        if self._waited > _PATIENCE_MS:
+            self._sentence = "The trace was not ready after ten minutes."
+            self._loop.quit()
+        elif self._controller.settled:
+            self._loop.quit()
+
+    @Slot(str)
+    def _failed(self, sentence: str) -> None:
+        self._sentence = sentence
+        self._loop.quit()
+
+
+def _write(picture: QPixmap, output: Path) -> None:
+    """Whole or not at all: into a file beside it, then in its place."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".png", delete=False) as temporary:
+            name = temporary.name
+        try:
+            if not picture.save(name, "PNG"):
+                raise EngineError(f"{output} could not be written as a PNG.")
+            os.chmod(name, 0o644)
+            os.replace(name, output)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise EngineError(f"{output} cannot be written ({error.strerror}).") from None

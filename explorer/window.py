@@ -1,0 +1,113 @@
+"""The main window: where the parts stand. It holds no state of its own and changes no document."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from explorer.cell.panel import CellPanel
+from explorer.dock.model import ModelDock
+from explorer.stage.stage import Stage
+from explorer.start.page import StartPage
+from explorer.status import StatusLine
+from explorer.transport.bar import TransportBar
+
+DOCK_WIDTH, CELL_WIDTH = 252, 360
+DEFAULT_SIZE = (1360, 860)
+
+
+class MainWindow(QMainWindow):
+    """Transport above, model dock | stage | cell panel below it, status line at the foot; or the start page."""
+
+    closing = Signal(QCloseEvent)
+    """Emitted before the window closes; a listener may ignore the event."""
+    fileDropped = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("Gradient Flow Explorer")
+        self.setAcceptDrops(True)
+        self.start_page = StartPage()
+        self.transport = TransportBar()
+        self.dock = ModelDock()
+        self.stage = Stage()
+        self.cell = CellPanel()
+        self.status = StatusLine()
+
+        self.dock_area = _panel(self.dock, "Model")
+        self.cell_area = _panel(self.cell, "Cell")
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setHandleWidth(1)
+        for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.cell_area, 0)):
+            self.splitter.addWidget(part)
+            self.splitter.setStretchFactor(self.splitter.indexOf(part), stretch)
+        self.dock_area.setMinimumWidth(220)
+        self.cell_area.setMinimumWidth(300)
+
+        workbench = QWidget()
+        column = QVBoxLayout(workbench)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.transport)
+        column.addWidget(_rule())
+        column.addWidget(self.splitter, 1)
+        self.workbench = workbench
+
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.workbench)
+        self.pages.addWidget(self.start_page)
+        self.setCentralWidget(self.pages)
+        self.statusBar().setSizeGripEnabled(False)
+        self.statusBar().addWidget(self.status, 1)
+        self.resize(*DEFAULT_SIZE)
+        self.splitter.setSizes([DOCK_WIDTH, DEFAULT_SIZE[0] - DOCK_WIDTH - CELL_WIDTH, CELL_WIDTH])
+
+    def show_start_page(self) -> None:
+        self.pages.setCurrentWidget(self.start_page)
+        self.statusBar().hide()
+        self.start_page.setFocus()
+
+    def show_workbench(self) -> None:
+        self.pages.setCurrentWidget(self.workbench)
+        self.statusBar().show()
+        self.stage.setFocus()
+
+    @property
+    def on_start_page(self) -> bool:
+        return self.pages.currentWidget() is self.start_page
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.closing.emit(event)
+        if event.isAccepted():
+            super().closeEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                event.acceptProposedAction()
+                self.fileDropped.emit(url.toLocalFile())
+                return
+
+
+def _panel(content: QWidget, name: str) -> QScrollArea:
+    area = QScrollArea()
+    area.setAccessibleName(name)
+    area.setWidget(content)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area
+
+
+def _rule() -> QFrame:
+    line = QFrame()
+    line.setProperty("role", "rule")
+    line.setFixedHeight(1)
+    return line
