@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from engine import atomic, tensorfile, zipframe
 from engine.errors import SessionError
 from engine.plaintext import one_line
+from engine.spec import CellKind
 from engine.strictjson import parse
 from engine.zipframe import DESCRIPTION, TENSORS, mebibytes
 
@@ -34,6 +35,7 @@ SUFFIX = ".gflow"
 MAX_FILE_BYTES: dict[ContentKind, int] = {"session": 64 * 2**20, "trace": 2**30}
 MAX_MANIFEST_BYTES, MAX_DESCRIPTION_BYTES = 64 * 2**10, 4 * 2**20
 MAX_TITLE = 120
+_MOST = 2**30
 
 
 class NewerFormatError(SessionError):
@@ -45,13 +47,23 @@ class _Member(msgspec.Struct, forbid_unknown_fields=True):
     sha256: str
 
 
+class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What there is to know before the bulk is read. Whoever reads the bulk holds it to this."""
+
+    cell: CellKind
+    steps: int
+    batch_size: int
+    hidden_size: int
+    dtype: str
+
+
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     format: str
     version: str
     content: ContentKind
     title: str
     written_with: dict[str, str]
-    summary: dict[str, str | int]
+    summary: Summary
     members: dict[str, _Member]
 
 
@@ -66,8 +78,11 @@ class Probe:
     version: tuple[int, int]
     written_with: Mapping[str, str]
     """Versions of "gradient-flow-explorer", "torch", "numpy"."""
-    summary: Mapping[str, str | int]
-    """A trace's "layer", "cell", "steps", "batch_size", "hidden_size", "dtype"; a session's "cell", "steps"."""
+    cell: CellKind
+    steps: int
+    batch_size: int
+    hidden_size: int
+    dtype: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +102,8 @@ def write(
     description: Mapping[str, Any],
     tensors: Mapping[str, NDArray[Any]],
     *,
+    summary: Summary,
     title: str = "",
-    summary: Mapping[str, str | int] | None = None,
 ) -> str:
     """Save atomically and return the `Probe.sha256`. Raises SessionError; the old file is then as it was."""
     where = f"'{one_line(path.name, 80)}' could not be written: "
@@ -106,7 +121,7 @@ def write(
         content=content,
         title=one_line(title, MAX_TITLE),
         written_with=_versions(),
-        summary=dict(summary or {}),
+        summary=summary,
         members={name: _Member(len(m), _sha256(m)) for name, m in ((DESCRIPTION, described), (TENSORS, data))},
     )
     head = msgspec.json.encode(manifest)
@@ -188,13 +203,20 @@ def _frame(file: BinaryIO) -> tuple[Probe, _Manifest, list[zipframe.Span]]:
         raise SessionError("It is damaged: a member has another size than the manifest says.")
     if spans[-1].end > MAX_FILE_BYTES[manifest.content]:
         raise SessionError(f"It is larger than {mebibytes(MAX_FILE_BYTES[manifest.content])}.")
+    summary = manifest.summary
+    if not all(1 <= n <= _MOST for n in (summary.steps, summary.batch_size, summary.hidden_size)):
+        raise SessionError("Its manifest has a size of 0 or of more than a file can hold.")
     found = Probe(
         content=manifest.content,
         title=one_line(manifest.title, MAX_TITLE),
         sha256=_sha256(head),
         version=version,
         written_with={one_line(k, 40): one_line(v, 40) for k, v in manifest.written_with.items()},
-        summary={one_line(k, 40): one_line(v, 80) if isinstance(v, str) else v for k, v in manifest.summary.items()},
+        cell=summary.cell,
+        steps=summary.steps,
+        batch_size=summary.batch_size,
+        hidden_size=summary.hidden_size,
+        dtype=one_line(summary.dtype, 20),
     )
     return found, manifest, spans
 

@@ -1,0 +1,165 @@
+"""A recorded trace as a file, self-contained: it can be looked at and audited, on any machine, without the model.
+
+The container is the sessions' (engine.container), its content "trace". Everything that cannot be derived is stored as
+it is, gradients included, so that what is opened is what was recorded, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from engine import container
+from engine.cells import Activation
+from engine.errors import DataError, SessionError
+from engine.head import LossGradients
+from engine.layer_trace import LayerTrace
+from engine.plaintext import one_line
+from engine.quantities import QUANTITIES
+from engine.spec import CellKind, Spec
+
+if TYPE_CHECKING:
+    from engine.tracing import Trace
+
+_PARTS = ("weights", "initial", "values", "final_grads", "grads", "initial_grads")
+_MAX_LAYERS = 64
+
+
+class _LayerFile(Spec, frozen=True, kw_only=True):
+    name: str
+    cell: CellKind
+    activation: Activation
+
+
+class _TraceFile(Spec, frozen=True, kw_only=True):
+    """session.json of a recorded trace."""
+
+    layers: tuple[_LayerFile, ...]
+    first_step: int
+
+
+class RecordedLossGradients(LossGradients):
+    """Of a trace from a file: of several losses only the last one's gradient was kept, the one the verdict rests on."""
+
+    def __init__(self, count: int, last: Tensor) -> None:
+        self._count, self._last = count, last
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def direct(self, loss: int) -> Tensor:
+        raise DataError("The direct gradients of single losses are not kept in a file.")
+
+    def flow(self, loss: int) -> Tensor:
+        if loss != self._count - 1:
+            raise DataError(f"Only the gradient of the last loss, number {self._count - 1}, is kept in a file.")
+        return self._last
+
+
+def save(trace: Trace, path: str | Path, title: str = "") -> str:
+    """Write a trace, atomically. Returns the file's `Probe.sha256`. Raises SessionError; an old file is then as it
+    was."""
+    tensors: dict[str, Tensor] = {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
+    tensors |= {f"head_grads/{name}": grad for name, grad in trace.head_grads.items()}
+    # A single loss's gradient is the layer's; in a window the losses reach beyond what is there.
+    if trace.loss_grads is not None and trace.loss_grads.count > 1 and trace.first_step == 1:
+        tensors["last_flow"] = trace.flow_gradient(-1)
+    for name, layer in trace.layers.items():
+        tensors |= {f"{name}/x": layer.x, f"{name}/output_grads": layer.output_grads}
+        tensors |= {f"{name}/{part}/{key}": t for part in _PARTS for key, t in getattr(layer, part).items()}
+    last = trace.layer
+    summary = container.Summary(
+        last.cell, last.steps, last.batch_size, last.hidden_size, str(last.x.dtype).removeprefix("torch.")
+    )
+    layers = tuple(_LayerFile(name=n, cell=x.cell, activation=x.activation) for n, x in trace.layers.items())
+    described = msgspec.to_builtins(_TraceFile(layers=layers, first_step=trace.first_step))
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    return container.write(Path(path), "trace", described, arrays, summary=summary, title=title)
+
+
+def load(path: str | Path, sha256: str | None = None) -> Trace:
+    """Read a trace, on the CPU, all of it checked. `sha256`: the `Probe.sha256` that is expected, so that a file that
+    has changed since is refused. Raises SessionError, and nothing else."""
+    path = Path(path)
+    contents = container.read(path, "trace", sha256)
+    with container.explained(path):
+        try:
+            return _trace_of(contents)
+        except msgspec.ValidationError as error:
+            raise SessionError(f"Its session.json: {one_line(str(error), 160)}.") from None
+        except DataError as error:
+            raise SessionError(str(error)) from None
+
+
+def _trace_of(contents: container.Contents) -> Trace:
+    from engine.tracing import Trace
+
+    read = msgspec.convert(contents.description, _TraceFile)
+    names = [layer.name for layer in read.layers]
+    if not 1 <= len(names) <= _MAX_LAYERS or len(set(names)) != len(names) or not 1 <= read.first_step <= 2**40:
+        raise SessionError(f"It has {len(names)} layers, or one of them twice; 1 to {_MAX_LAYERS} are accepted.")
+    # Copies: torch writes to what it is given, and the bytes of the file are read-only.
+    found = _Tensors({name: torch.from_numpy(array.copy()) for name, array in contents.tensors.items()})
+    layers = {layer.name: _layer_of(layer, found) for layer in read.layers}
+    last = layers[names[-1]]
+    outputs, losses, loss = found.take("outputs"), found.take("losses"), found.take("loss")
+    flow = found.take("last_flow") if "last_flow" in found.left else None
+    head_grads = found.group("head_grads/")
+    if found.left:
+        raise SessionError(f"It has a tensor '{one_line(min(found.left), 80)}' that belongs to nothing.")
+    if loss.shape != () or losses.shape not in ((1,), (last.steps,)):
+        raise SessionError(f"Its losses have shape {tuple(losses.shape)}; ({last.steps},) or (1,) is accepted.")
+    if any(tensor.dtype != last.x.dtype for tensor in (outputs, losses, loss)):
+        raise SessionError(f"Its losses and outputs are not of {last.x.dtype}, as the layer is.")
+    loss_grads = None
+    if flow is None and len(losses) == 1:
+        flow = last.grads["h"]
+    if flow is not None and read.first_step == 1:
+        T, B, H = last.values["h"].shape
+        if flow.dim() != 3 or not 1 <= len(flow) <= T or flow.shape[1:] != (B, H) or flow.dtype != last.x.dtype:
+            raise SessionError("The gradient of its last loss has the wrong shape or type.")
+        loss_grads = RecordedLossGradients(len(losses), flow)
+    _check_summary(contents.probe, last)
+    return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step)
+
+
+def _layer_of(file: _LayerFile, found: _Tensors) -> LayerTrace:
+    parts: dict[str, Any] = {part: found.group(f"{file.name}/{part}/") for part in _PARTS}
+    x, direct = found.take(f"{file.name}/x"), found.take(f"{file.name}/output_grads")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise SessionError(f"The input of {one_line(file.name, 40)} is {x.dtype}; float32 and float64 are accepted.")
+    layer = LayerTrace.from_parts(file.cell, file.activation, x, output_grads=direct, **parts)
+    symbols = {q.symbol for q in QUANTITIES[file.cell]}
+    if set(layer.values) != symbols or set(layer.grads) != symbols:
+        raise SessionError("It has values or gradients that its cell does not have.")
+    return layer
+
+
+class _Tensors:
+    """The file's tensors; what is taken is struck off, so that what is left belongs to nothing."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.left = dict(tensors)
+
+    def take(self, name: str) -> Tensor:
+        if name not in self.left:
+            raise SessionError(f"It has no tensor '{one_line(name, 80)}'.")
+        return self.left.pop(name)
+
+    def group(self, prefix: str) -> dict[str, Tensor]:
+        names = [name for name in self.left if name.startswith(prefix)]
+        return {name.removeprefix(prefix): self.left.pop(name) for name in names}
+
+
+def _check_summary(probe: container.Probe, layer: LayerTrace) -> None:
+    """The window has laid out its tape by the manifest before this was read."""
+    dtype = str(layer.x.dtype).removeprefix("torch.")
+    here = (layer.cell, layer.steps, layer.batch_size, layer.hidden_size, dtype)
+    if here != (probe.cell, probe.steps, probe.batch_size, probe.hidden_size, probe.dtype):
+        raise SessionError("Its manifest describes another trace than the one it holds.")
