@@ -33,7 +33,5 @@ def resolve(asked: Device, dtype: Dtype = "float32", work: int = 0) -> tuple[tor
 
 
 def _cuda() -> torch.device:
-    """The current CUDA device. TF32 is switched off: its products are wrong by 3e-4."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    """The current CUDA device. (engine.precision keeps TF32 out: its products are wrong by 3e-4.)"""
     return torch.device("cuda", torch.cuda.current_device())

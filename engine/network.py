@@ -22,7 +22,7 @@ from engine.tasks import Batch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.trace import Trace
+    from engine.tracing import Trace
 
 RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 READOUT = ("readout.weight", "readout.bias")
@@ -99,22 +99,23 @@ class Network:
         loss: Callable[[Tensor], Tensor] | None = None,
         iteration: int = 0,
         batch: Batch | None = None,
+        initial: Mapping[str, Tensor] | None = None,
     ) -> Trace:
         """Everything of one forward and backward pass.
 
         Of the task's batch of this iteration; or of `x` (T, B, D) with `loss`, a function of h (T, B, H) that returns
-        a scalar or one loss a step.
+        a scalar or one loss a step. `initial` {"h": (B, H), "c": …} is zero where it is missing.
         """
-        from engine.trace import record
+        from engine.tracing import record
 
         if x is None:
             data = self.batch(iteration) if batch is None else batch
             head_parameters = {name: self._parameters[name] for name in READOUT}
-            return record(self.recurrent, data.x, lambda h: self.head(h, data.targets), head_parameters=head_parameters)
+            return record(self.recurrent, data.x, lambda h: self.head(h, data.targets), initial, head_parameters)
         if loss is None:
             raise DataError("A network's trace of your own x needs a loss as well: trace(x, loss=lambda h: …).")
         function = loss
-        return record(self.recurrent, x.to(self.device, self.dtype), lambda h: (h, function(h)))
+        return record(self.recurrent, x.to(self.device, self.dtype), lambda h: (h, function(h)), initial)
 
     def _recurrent(self) -> nn.RNNBase:
         layer = self.experiment.layer

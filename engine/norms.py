@@ -18,12 +18,12 @@ def norm(values: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
     The squares of float32 numbers (1e-45 … 3e38) stay inside float64; those of float64 numbers need the scaling. inf
     gives inf and NaN gives NaN.
     """
-    plain = torch.linalg.vector_norm(values, dim=dim, dtype=torch.float64)
+    plain: Tensor = torch.linalg.vector_norm(values, dim=dim, dtype=torch.float64)
     if values.dtype != torch.float64 or bool(((plain > SAFE[0]) & (plain < SAFE[1])).all()):
         return plain
     largest = values.abs().amax(dim=tuple(range(values.dim())) if dim is None else dim, keepdim=True)
     usable = torch.where(torch.isfinite(largest) & (largest > 0), largest, torch.ones_like(largest))
-    scaled = torch.linalg.vector_norm(values / usable, dim=dim, keepdim=True) * usable
+    scaled: Tensor = torch.linalg.vector_norm(values / usable, dim=dim, keepdim=True) * usable
     return scaled.reshape(plain.shape)
 
 

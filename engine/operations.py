@@ -1,0 +1,117 @@
+"""Requests to the engine: `run(operation, request)`, a pure function of plain data.
+
+The window's process imports this module to name `run`, so nothing at its top imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import SpecError
+from engine.requests import Computed, Look, Operation, Source, Train
+from engine.spec import Experiment
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.requests import Audit
+
+THREADS_PAY_FROM = 2**19
+"""B·H², the multiplications of one recurrent product, from which more than one thread is used. Below, handing out the
+work costs more than the work. The count follows from the spec, so a spec's bits do too."""
+
+
+def run(operation: Operation, request: Any) -> Any:
+    """excerpt: Look → Excerpt.  train: Train → Trained.  audit: Source → Audit.  arrays: Source → dict of arrays.
+
+    Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person.
+    """
+    match operation:
+        case "excerpt":
+            from engine.excerpt import excerpt
+
+            with _threads(_experiment(request)):
+                return excerpt(request)
+        case "train":
+            from engine.training import train
+
+            with _threads(_experiment(request)):
+                return train(request)
+        case "audit":
+            with _threads(_experiment(request)):
+                return _audit(request)
+        case "arrays":
+            with _threads(_experiment(request)):
+                return _arrays(request)
+    raise SpecError(f"'{operation}' is no operation; accepted are excerpt, train, audit and arrays.")
+
+
+def warm_up() -> None:
+    """Do once everything that is slow the first time, so that the first real request is quick. Leaves no trace."""
+    from engine.sources import MEMORY
+    from engine.spec import AddingTask, CellKind, LayerSpec, ModelSpec
+
+    cells: tuple[CellKind, ...] = ("rnn", "lstm", "gru")
+    for cell in cells:
+        experiment = Experiment(
+            model=ModelSpec(layers=(LayerSpec(cell=cell, hidden_size=2),)), task=AddingTask(steps=2, batch_size=2)
+        )
+        run("excerpt", Look(source=Computed(experiment), keys=("values.h",)))
+        run("audit", Computed(experiment))
+    run("train", Train(experiment=experiment, weights=None))
+    MEMORY.clear()
+
+
+def forget() -> None:
+    """Empty this process's memory of traces."""
+    from engine.sources import MEMORY
+
+    MEMORY.clear()
+
+
+def _audit(source: Source) -> Audit:
+    from engine.sources import traced
+
+    return traced(source)[0].trace.audit()
+
+
+def _arrays(source: Source) -> dict[str, NDArray[np.floating]]:
+    """Everything in `Trace.numpy()`, and for a computed trace "targets" and the base weights, "weights.NAME"."""
+    from engine.arrays import read_only
+    from engine.sources import traced, weights_of
+
+    made, _ = traced(source)
+    arrays = made.trace.numpy()
+    if made.batch is not None:
+        arrays["targets"] = read_only(made.batch.targets)
+    if made.network is not None:
+        arrays |= {f"weights.{name}": weight for name, weight in weights_of(made.network).items()}
+    return arrays
+
+
+def _experiment(request: Look | Train | Source) -> Experiment | None:
+    source = request.source if isinstance(request, Look) else request
+    return source.experiment if isinstance(source, (Computed, Train)) else None
+
+
+@contextmanager
+def _threads(experiment: Experiment | None) -> Iterator[None]:
+    """As many torch threads as this work deserves; the process's own count comes back afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    if experiment is not None:
+        work = experiment.task.batch_size * experiment.layer.hidden_size**2
+        few = work < THREADS_PAY_FROM
+    else:
+        few = True
+    if few and before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)

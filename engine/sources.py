@@ -1,0 +1,146 @@
+"""From a request's source to its trace: computed or read once, and remembered.
+
+The memory is keyed by a fingerprint of everything that determines the trace, so it can never be wrong, only missing.
+Clipping and the learning rate come after the trace and are no part of it: moving them computes nothing again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine import bptt
+from engine.errors import SpecError
+from engine.layer_trace import LayerTrace
+from engine.memory import Memory
+from engine.network import Network
+from engine.norms import norm
+from engine.precision import full_precision
+from engine.requests import Array, Recorded, Source
+from engine.spec import Experiment, TrainingSpec, WhatIf
+from engine.tasks import Batch
+from engine.tracing import Trace
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A trace with what it came from, and what is asked of it again and again."""
+
+    trace: Trace
+    network: Network | None
+    """None for a recorded trace."""
+    batch: Batch | None
+    seconds: float
+    """That it took to compute."""
+
+    @property
+    def layer(self) -> LayerTrace:
+        return self.trace.layer
+
+    @cached_property
+    def norms(self) -> dict[str, Array]:
+        """(T,) float64 by key: Euclidean norm over units, per sample, then the mean over the batch."""
+        layer = self.layer
+        by_key = {f"values.{s}": array for s, array in layer.values.items()}
+        by_key |= {f"grads.{s}": array for s, array in layer.grads.items()}
+        means = torch.stack([mean_norm(array) for array in by_key.values()]).cpu().numpy()
+        means.flags.writeable = False
+        return dict(zip(by_key, means, strict=True))
+
+    @cached_property
+    def last_loss_row(self) -> Array:
+        """(T,) float64: N[s, k] = ‖∂L_s/∂h_k‖ of the last loss, per sample, then the mean over the batch."""
+        layer = self.layer
+        if len(self.trace.losses) == 1:
+            return self.norms["grads.h"]
+        if self.trace.loss_grads is not None:
+            return mean_norm(self.trace.flow_gradient(-1)).cpu().numpy()
+        # A file keeps no single losses. The last one reads h_T alone, so what it sends back starts from e_T.
+        direct = torch.zeros_like(layer.output_grads)
+        direct[-1] = layer.output_grads[-1]
+        with torch.no_grad(), full_precision():
+            back = bptt.backward(layer.rules, layer.values, layer.initial, layer.weights["weight_hh"], direct)
+        return mean_norm(back.grads["h"]).cpu().numpy()
+
+    @property
+    def nbytes(self) -> int:
+        """Of the arrays that it holds, what is computed when asked for included."""
+        layer = self.layer
+        kept = [*layer.values.values(), *layer.grads.values(), layer.x, layer.output_grads, *layer.weights.values()]
+        return sum(array.nbytes for array in kept) + 2 * layer.output_grads.nbytes
+
+
+def mean_norm(array: Tensor) -> Tensor:
+    """(T, B, H) → (T,) float64: Euclidean norm per sample, then the mean over the batch (divided first: no overflow)."""
+    norms = norm(array, dim=-1)
+    return (norms / norms.shape[1]).sum(1) if norms.shape[1] > 1 else norms[:, 0]
+
+
+MEMORY: Memory[Traced] = Memory(lambda traced: traced.nbytes)
+"""Of this process."""
+
+
+def traced(source: Source) -> tuple[Traced, bool]:
+    """The source's trace, and whether it was remembered. Raises SpecError, DataError, SessionError."""
+    key = fingerprint(source)
+    found = MEMORY.get(key)
+    if found is not None:
+        return found, True
+    made = _read(source) if isinstance(source, Recorded) else _compute(source)
+    MEMORY.put(key, made)
+    return made, False
+
+
+def fingerprint(source: Source) -> bytes:
+    """32 bytes that differ where anything differs that the trace depends on."""
+    digest = hashlib.sha256()
+    if isinstance(source, Recorded):
+        digest.update(msgspec.json.encode(["recorded", source.path, source.sha256]))
+        return digest.digest()
+    digest.update(_plain(source.experiment, source.what_if, source.iteration))
+    for name, weight in sorted((source.weights or {}).items()):
+        array = np.ascontiguousarray(weight)
+        digest.update(msgspec.json.encode([name, str(array.dtype), array.shape]))
+        digest.update(array.data if array.size else b"")
+    return digest.digest()
+
+
+def _plain(experiment: Experiment, what_if: WhatIf, iteration: int) -> bytes:
+    try:
+        bare = msgspec.structs.replace(experiment, training=TrainingSpec())
+        return msgspec.json.encode([bare, msgspec.structs.replace(what_if, clip_norm=None), iteration])
+    except (TypeError, msgspec.MsgspecError) as error:
+        raise SpecError(f"The experiment is no plain data ({error}).") from None
+
+
+def _compute(source: Any) -> Traced:
+    if isinstance(source.iteration, bool) or not isinstance(source.iteration, int) or source.iteration < 0:
+        raise SpecError(f"iteration is {source.iteration}; a whole number from 0 is accepted.")
+    start = time.perf_counter()
+    network = Network(source.experiment, source.weights, source.what_if)
+    batch = network.batch(source.iteration)
+    trace = network.trace(batch=batch)
+    return Traced(trace, network, batch, time.perf_counter() - start)
+
+
+def _read(source: Recorded) -> Traced:
+    from engine import recording
+
+    start = time.perf_counter()
+    return Traced(recording.load(source.path, source.sha256), None, None, time.perf_counter() - start)
+
+
+def weights_of(network: Network) -> Mapping[str, Array]:
+    """The base weights as read-only arrays."""
+    from engine.arrays import read_only
+
+    return {name: read_only(weight) for name, weight in network.weights.items()}
