@@ -107,11 +107,13 @@ def load(slug: str) -> Preset:
     for preset in found:
         if preset.slug == slug:
             return preset
-    near = difflib.get_close_matches(slug.lower(), [p.slug for p in found], n=3, cutoff=0.4)
     shown = one_line(slug, 60)
+    names = [p.slug for p in found]
+    near = [name for name in names if shown and shown.lower() in name]
+    near = near or difflib.get_close_matches(shown.lower(), names, n=3, cutoff=0.6)
     if near:
         raise PresetError(f"There is no preset '{shown}'; did you mean {' or '.join(near)}?")
-    raise PresetError(f"There is no preset '{shown}'; there are {', '.join(p.slug for p in found)}.")
+    raise PresetError(f"There is no preset '{shown}'; there are {', '.join(names)}.")
 
 
 def default() -> Preset:

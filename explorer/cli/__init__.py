@@ -1,0 +1,18 @@
+"""The command `gradflow`. Thin on purpose: what the main module imports, every process of the engine imports too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line (None: the program's own) and return the exit status.
+
+    0: done. 1: `check` found an error beyond its tolerance. 2: something was wrong with what was asked for, and one
+    sentence on stderr says what.
+    """
+    import sys
+
+    from explorer.cli.commands import run
+
+    return run(sys.argv[1:] if argv is None else argv)

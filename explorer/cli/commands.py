@@ -1,0 +1,128 @@
+"""Reads the command line and hands over to one module per command."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from engine.errors import EngineError
+from engine.plaintext import one_line
+from explorer.cli.target import UsageError, resolve
+
+_COMMANDS = ("presets", "render", "trace", "check")
+
+_USAGE = """gradflow [TARGET]
+       gradflow presets
+       gradflow render TARGET -o FILE.png [--at MOMENT] [--size 1600x1000] [--theme light|dark]
+       gradflow trace TARGET -o FILE.npz
+       gradflow check TARGET"""
+
+_DESCRIPTION = "See where the gradient goes in a recurrent network."
+
+_EPILOG = """commands:
+  (none)    open the window on TARGET, or on the first preset
+  presets   list the presets: name, tab, title
+  render    draw the window to a PNG, without a display
+  trace     compute a trace and write every array of it to an .npz
+  check     compare a trace with autograd; exit status 1 where it is off by more than the tolerance
+
+TARGET is the name of a preset (gradflow presets) or a .gflow file, a saved session or a recorded trace.
+MOMENT is forward:t, loss, backward:t, clip or update, with t from 1; T and T/2 stand for the last and the middle step.
+
+  gradflow sunspots
+  gradflow render vanilla-rnn-forgets -o forgets.png --at backward:T/2 --theme dark
+  gradflow check cell-state-carousel"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        sentence = message[:1].upper() + message[1:].rstrip(".")
+        raise UsageError(f"{sentence}; see gradflow --help.")
+
+
+def run(argv: Sequence[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that has no ∂ gets a question mark instead of a traceback.
+        if hasattr(stream, "reconfigure"):
+            with contextlib.suppress(ValueError, OSError):
+                stream.reconfigure(errors="replace")
+    try:
+        return _run(list(argv))
+    except SystemExit as end:  # argparse, after it has printed its help
+        return int(end.code or 0)
+    except EngineError as error:
+        print(f"gradflow: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # gradflow presets | head -1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(argv: list[str]) -> int:
+    if argv and argv[0] in _COMMANDS:
+        return _command(argv[0], argv[1:])
+    parser = _Parser(
+        prog="gradflow",
+        usage=_USAGE,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="a preset's name or a .gflow file")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    known, left = parser.parse_known_args(argv)
+    if known.version:
+        print(f"gradflow {importlib.metadata.version('gradient-flow-explorer')}")
+        return 0
+    if left:
+        near = difflib.get_close_matches(known.target or "", _COMMANDS, n=1, cutoff=0.6)
+        hint = f"; did you mean gradflow {near[0]}?" if near else "; see gradflow --help."
+        raise UsageError(f"'{one_line(left[0], 60)}' is not understood{hint}")
+    from explorer.cli.open import open_window
+
+    return open_window(known.target)
+
+
+def _command(name: str, argv: list[str]) -> int:
+    parser = _Parser(prog=f"gradflow {name}", allow_abbrev=False)
+    if name != "presets":
+        parser.add_argument("target", metavar="TARGET", help="a preset's name or a .gflow file")
+    if name in ("render", "trace"):
+        suffix = "png" if name == "render" else "npz"
+        parser.add_argument("-o", "--output", metavar=f"FILE.{suffix}", type=Path, required=True)
+    if name == "render":
+        parser.add_argument("--at", metavar="MOMENT", help="forward:t, loss, backward:t, clip or update; t from 1")
+        parser.add_argument("--size", metavar="WIDTHxHEIGHT", default="1600x1000", help="in pixels (1600x1000)")
+        parser.add_argument("--theme", choices=("light", "dark"), default="dark", help="(dark)")
+    args = parser.parse_args(argv)
+    if name == "presets":
+        from explorer.cli.presets import list_presets
+
+        return list_presets()
+    # Before torch is imported: threads that spin make it slow, and one gives the numbers that the window shows.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    target = resolve(args.target)
+    if name == "render":
+        from explorer.cli.render import render
+
+        return render(target, args.output, args.at, args.size, args.theme)
+    if name == "trace":
+        from explorer.cli.trace import trace
+
+        return trace(target, args.output)
+    from explorer.cli.check import check
+
+    return check(target)

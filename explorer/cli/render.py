@@ -1,0 +1,36 @@
+"""`gradflow render`: a picture of the window at one moment, without a display."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from engine import atomic
+from explorer.cli.open import opening_of
+from explorer.cli.output import checked_output
+from explorer.cli.target import Target, UsageError
+from explorer.theme.tokens import ThemeName
+
+SMALLEST, LARGEST = (400, 300), (7680, 4320)
+
+
+def render(target: Target, output: Path, at: str | None, size: str, theme: ThemeName) -> int:
+    """Everything that can be wrong is looked at before anything is computed."""
+    width_and_height = parsed_size(size)
+    if at is not None:
+        target.tape.parse(at)
+    checked_output(output, ".png")
+    from explorer.render import render_to_file
+
+    with atomic.replacing(output) as temporary:
+        render_to_file(opening_of(target), temporary, at, width_and_height, theme)
+    return 0
+
+
+def parsed_size(text: str) -> tuple[int, int]:
+    """ "1600x1000" → (1600, 1000). Raises UsageError."""
+    match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text.strip().lower(), re.ASCII)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not all(low <= n <= high for low, n, high in zip(SMALLEST, size, LARGEST, strict=True)):
+        raise UsageError(f"The size '{text[:40]}' is not understood; from 400x300 to 7680x4320 is accepted.")
+    return size
