@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from engine.intake import no_autocast
 from engine.measure import TOLERANCE, worst_step
-from engine.precision import full_precision
+from engine.precision import arithmetic
 from engine.quantities import GATES, QUANTITIES, STATES
 from engine.requests import Audit, AuditRow
 
@@ -37,7 +36,7 @@ def audit_trace(trace: Trace) -> Audit:
 
 def audit_layer(layer: LayerTrace) -> Audit:
     """Every quantity of one layer: "values.f", "grads.a_f", "initial_grads.h", "weight_grads.weight_hh", …"""
-    with torch.inference_mode(False), torch.enable_grad(), full_precision(), no_autocast(layer.x):
+    with arithmetic(layer.x, grad=True):
         graph = _Unrolled(layer)
         reference = graph.differentiate()
     symbols = [q.symbol for q in QUANTITIES[layer.cell]]

@@ -12,7 +12,7 @@ from torch import Tensor
 from engine import bptt
 from engine.errors import DataError
 from engine.layer_trace import LayerTrace
-from engine.precision import full_precision
+from engine.precision import arithmetic
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +33,8 @@ class Head:
     def run(cls, head: Callable[[Tensor], tuple[Tensor, Tensor]], h: Tensor, parameters: Mapping[str, Tensor]) -> Head:
         """h (T, B, H). Raises DataError where the losses are of the wrong shape or do not depend on h."""
         leaf = h.detach().requires_grad_()
-        # What the head reads from outside (weights, targets) is copied as it is saved, so that the graph answers the
-        # same after somebody's next training step.
+        # What autograd saves is copied (a view of the read-out's weights, say), all but h itself, which is the trace's
+        # own: so the graph answers the same after somebody's next training step.
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_Keep(leaf), _give):
             outputs, losses = head(leaf)
         if not isinstance(losses, Tensor) or losses.dim() > 1 or (losses.dim() == 1 and len(losses) != len(h)):
@@ -59,14 +59,13 @@ class Head:
 
 
 class _Keep:
-    """Saves for backward: tensors made inside the graph as they are, those from outside as copies."""
+    """Copies what is saved for backward, unless it lies in the memory of the given tensor."""
 
-    def __init__(self, leaf: Tensor) -> None:
-        self._own = leaf.data_ptr()
+    def __init__(self, own: Tensor) -> None:
+        self._own = own.untyped_storage().data_ptr()
 
     def __call__(self, tensor: Tensor) -> Any:
-        outside = tensor.grad_fn is None and tensor.data_ptr() != self._own
-        return tensor.detach().clone() if outside else tensor
+        return tensor if tensor.untyped_storage().data_ptr() == self._own else tensor.detach().clone()
 
 
 def _give(tensor: Any) -> Any:
@@ -88,7 +87,7 @@ class LossGradients:
         """(T, B, H): ∂L_s/∂h_t, without recurrence."""
         if self.count == 1:
             return self._layer.output_grads
-        with torch.inference_mode(False), torch.enable_grad(), full_precision():
+        with arithmetic(self._head.leaf, grad=True):
             (grad,) = torch.autograd.grad(self._head.graph[loss], self._head.leaf, retain_graph=True)
         return grad
 
@@ -103,6 +102,6 @@ class LossGradients:
         if later.numel() and bool((later != 0).any()):  # attention, or a loss that looks ahead
             reach = layer.steps
         part = layer if reach == layer.steps else layer.window(1, reach)
-        with torch.no_grad(), full_precision():
+        with arithmetic(direct):
             back = bptt.backward(part.rules, part.values, part.initial, part.weights["weight_hh"], direct[:reach])
         return back.grads["h"]

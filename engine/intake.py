@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,8 +95,3 @@ def _check_like(name: str, array: Tensor, like: Tensor) -> None:
         raise DataError(f"{name} is {array.dtype}; the weights are {like.dtype}, and both must agree.")
     if array.device != like.device:
         raise DataError(f"{name} is on {array.device}; the weights are on {like.device}, and both must agree.")
-
-
-def no_autocast(x: Tensor) -> AbstractContextManager[Any]:
-    """Products in the type of the weights, whatever the caller has switched on."""
-    return torch.autocast(x.device.type, enabled=False)

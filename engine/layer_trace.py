@@ -16,7 +16,7 @@ from torch import Tensor
 from engine import bptt
 from engine.cells import Activation, Cell, cell_of
 from engine.errors import DataError
-from engine.precision import full_precision
+from engine.precision import arithmetic
 from engine.quantities import QUANTITIES
 from engine.shares import share_norms
 from engine.spec import CellKind
@@ -82,7 +82,7 @@ class LayerTrace:
             final_grads = {s: torch.zeros_like(initial[s]) for s in rules.state_names}
         _check_all("final_grads", final_grads, rules.state_names, (B, H), x)
         if grads is None or initial_grads is None:
-            with torch.no_grad(), full_precision():
+            with arithmetic(x):
                 back = bptt.backward(rules, values, initial, weights["weight_hh"], output_grads, final_grads)
             grads, initial_grads = back.grads, back.initial
         _check_all("grads", grads, symbols, (T, B, H), x)
@@ -114,20 +114,20 @@ class LayerTrace:
     @cached_property
     def weight_grads(self) -> Tensors:
         """What loss.backward() would leave in .grad, by the keys of `weights`. In a window: its own steps' part."""
-        with torch.no_grad(), full_precision():
+        with arithmetic(self.x):
             return bptt.weight_grads(self.rules, self.grads, self.x, self.before["h"], "bias_ih" in self.weights)
 
     @cached_property
     def input_grad(self) -> Tensor:
         """(T, B, D): ∂L/∂x."""
-        with torch.no_grad(), full_precision():
+        with arithmetic(self.x):
             return self.rules.x_side(self.grads).flatten(-2) @ self.weights["weight_ih"]
 
     def weight_grad_share(self, name: str) -> Tensor:
         """(T,) float64: Frobenius norm of what each step contributes to `weight_grads[name]`. Raises DataError."""
         if name not in self.weights:
             raise DataError(f"'{name}' is no parameter of this layer; it has {', '.join(self.weights)}.")
-        with torch.no_grad():
+        with arithmetic(self.x):
             side = (self.rules.x_side if name.endswith("_ih") else self.rules.h_side)(self.grads).flatten(-2)
             if name.startswith("bias"):
                 return share_norms(side, torch.ones_like(side[..., :1]))
@@ -143,7 +143,7 @@ class LayerTrace:
             return {name: array[stretch] for name, array in arrays.items()}
 
         rules = self.rules
-        with torch.no_grad(), full_precision():
+        with arithmetic(self.x):
             final = self.final_grads if t1 == self.steps else self._handed_back(t1)
             first = self.initial_grads if t0 == 1 else self._handed_back(t0 - 1)
         return LayerTrace(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 _BACKENDS: Any = torch.backends
 # torch's own switches (since 2.9); "ieee" is the full precision of the type, "none" follows the wider switch above it.
@@ -16,6 +17,17 @@ _SWITCHES: tuple[Any, ...] = (
     _BACKENDS.mkldnn.matmul,
     _BACKENDS.mkldnn.rnn,
 )
+
+
+@contextmanager
+def arithmetic(like: Tensor, grad: bool = False) -> Iterator[None]:
+    """What everything is computed in: full precision in the type of `like`, autograd off unless it is wanted.
+
+    The caller may be in inference mode, under autocast or under no_grad; afterwards they still are.
+    """
+    autocast_off = torch.autocast(like.device.type, enabled=False)
+    with torch.inference_mode(False), torch.set_grad_enabled(grad), autocast_off, full_precision():
+        yield
 
 
 @contextmanager

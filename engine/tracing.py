@@ -18,7 +18,7 @@ from engine import bptt, intake
 from engine.errors import DataError
 from engine.head import Head, LossGradients
 from engine.layer_trace import LayerTrace
-from engine.precision import full_precision
+from engine.precision import arithmetic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,7 +142,7 @@ def record(
     `head_parameters` are tensors that require a gradient: theirs is found in `head_grads`. Nothing of the module
     changes, and neither training it nor overwriting x afterwards changes the trace. Raises DataError.
     """
-    with torch.inference_mode(False), torch.no_grad(), full_precision(), intake.no_autocast(x):
+    with arithmetic(x):
         layer = intake.layer(recurrent, x, initial)
         values = bptt.forward(layer.rules, layer.x, layer.weights, layer.initial)
         after = Head.run(head, values["h"], head_parameters or {})

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def through_sigmoid(grad: Tensor, y: Tensor) -> Tensor:
-    """∂L/∂a from ∂L/∂y, y = σ(a): grad ⊙ y(1 − y). Multiplied in torch's order, so that it overflows where torch does."""
+    """∂L/∂a from ∂L/∂y, y = σ(a): grad ⊙ y(1 − y). In torch's order: it overflows where torch does."""
     return grad * (1 - y) * y
 
 
