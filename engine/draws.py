@@ -27,6 +27,7 @@ def uniform(shape: tuple[int, ...], low: float, high: float, source: torch.Gener
 def orthogonal(size: int, source: torch.Generator) -> Tensor:
     """A random orthogonal matrix (size, size), float64, uniform over all of them (Mezzadri 2007: QR with the signs of
     R's diagonal taken out; without that the distribution is not the uniform one)."""
+    Q: Tensor
+    R: Tensor
     Q, R = torch.linalg.qr(torch.randn((size, size), generator=source, dtype=torch.float64))
-    signs: Tensor = torch.where(R.diagonal() < 0, -1.0, 1.0)
-    return Q * signs
+    return Q * torch.where(R.diagonal() < 0, -1.0, 1.0)

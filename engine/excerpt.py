@@ -80,10 +80,10 @@ def cell_series(layer: LayerTrace, sample: int, unit: int | None) -> dict[str, A
         ("input", x, "weight_ih", "bias_ih"),
         ("recurrent", h, "weight_hh", "bias_hh"),
     ):
-        blocks = layer.weights[weight].unflatten(0, (-1, layer.hidden_size))[:, rows]  # (G, H, D)
+        blocks = layer.weights[weight].view(-1, layer.hidden_size, given.shape[1])[:, rows]  # (G, H, D)
         both = torch.einsum("td,ghd->tgh", given, blocks)
         if bias in layer.weights:
-            both = both + layer.weights[bias].unflatten(0, (-1, layer.hidden_size))[:, rows]
+            both = both + layer.weights[bias].view(-1, layer.hidden_size)[:, rows]
         for index, gate in enumerate(GATES[layer.cell]):
             series[f"{side}.a_{gate}" if gate else f"{side}.a"] = both[:, index]
 

@@ -5,7 +5,7 @@ The base weights are what is kept and trained; the effective weights are what co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +20,6 @@ from engine.spec import NO_WHAT_IF, Experiment, WhatIf, checked, checked_what_if
 from engine.tasks import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from engine.tracing import Trace
 
 RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
@@ -103,23 +101,30 @@ class Network:
     ) -> Trace:
         """Everything of one forward and backward pass.
 
-        Of the task's batch of this iteration; or of `x` (T, B, D) with `loss`, a function of h (T, B, H) that returns
-        a scalar or one loss a step. `initial` {"h": (B, H), "c": …} is zero where it is missing.
+        Of the task's batch of this iteration; or of `x` (T, B, D) with `loss`, a function of the read-out at every
+        step (T, B, O) that returns a scalar or one loss a step. `initial` {"h": (B, H), "c": …} is zero where it is
+        missing. Raises DataError.
         """
         from engine.tracing import record
 
+        head_parameters = {name: self._parameters[name] for name in READOUT}
         if x is None:
             data = self.batch(iteration) if batch is None else batch
-            head_parameters = {name: self._parameters[name] for name in READOUT}
             return record(self.recurrent, data.x, lambda h: self.head(h, data.targets), initial, head_parameters)
         if loss is None:
-            raise DataError("A network's trace of your own x needs a loss as well: trace(x, loss=lambda h: …).")
-        function = loss
-        return record(self.recurrent, x.to(self.device, self.dtype), lambda h: (h, function(h)), initial)
+            raise DataError(
+                "loss is missing; give a function of the output (time, batch, feature), as loss=lambda y: …"
+            )
+
+        def head(h: Tensor) -> tuple[Tensor, Tensor]:
+            outputs = self.readout(h)
+            return outputs, loss(outputs)
+
+        return record(self.recurrent, x.to(self.device, self.dtype), head, initial, head_parameters)
 
     def _recurrent(self) -> nn.RNNBase:
         layer = self.experiment.layer
-        kinds: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+        kinds: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
         options: dict[str, Any] = {"nonlinearity": layer.activation} if layer.cell == "rnn" else {}
         # By way of the meta device: torch's own initialisation would draw from the global generator.
         module = kinds[layer.cell](

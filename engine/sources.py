@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import bptt
@@ -47,29 +48,28 @@ class Traced:
         return self.trace.layer
 
     @cached_property
-    def norms(self) -> dict[str, Array]:
+    def norms(self) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: Euclidean norm over units, per sample, then the mean over the batch."""
         layer = self.layer
         by_key = {f"values.{s}": array for s, array in layer.values.items()}
         by_key |= {f"grads.{s}": array for s, array in layer.grads.items()}
-        means = torch.stack([mean_norm(array) for array in by_key.values()]).cpu().numpy()
-        means.flags.writeable = False
+        means = _float64(torch.stack([mean_norm(array) for array in by_key.values()]))
         return dict(zip(by_key, means, strict=True))
 
     @cached_property
-    def last_loss_row(self) -> Array:
+    def last_loss_row(self) -> NDArray[np.float64]:
         """(T,) float64: N[s, k] = ‖∂L_s/∂h_k‖ of the last loss, per sample, then the mean over the batch."""
         layer = self.layer
         if len(self.trace.losses) == 1:
             return self.norms["grads.h"]
         if self.trace.loss_grads is not None:
-            return mean_norm(self.trace.flow_gradient(-1)).cpu().numpy()
+            return _float64(mean_norm(self.trace.flow_gradient(-1)))
         # A file keeps no single losses. The last one reads h_T alone, so what it sends back starts from e_T.
         direct = torch.zeros_like(layer.output_grads)
         direct[-1] = layer.output_grads[-1]
         with torch.no_grad(), full_precision():
             back = bptt.backward(layer.rules, layer.values, layer.initial, layer.weights["weight_hh"], direct)
-        return mean_norm(back.grads["h"]).cpu().numpy()
+        return _float64(mean_norm(back.grads["h"]))
 
     @property
     def nbytes(self) -> int:
@@ -80,9 +80,15 @@ class Traced:
 
 
 def mean_norm(array: Tensor) -> Tensor:
-    """(T, B, H) → (T,) float64: Euclidean norm per sample, then the mean over the batch (divided first: no overflow)."""
+    """(T, B, H) → (T,) float64: Euclidean norm per sample, then the mean over the batch (divided before summing)."""
     norms = norm(array, dim=-1)
     return (norms / norms.shape[1]).sum(1) if norms.shape[1] > 1 else norms[:, 0]
+
+
+def _float64(tensor: Tensor) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = tensor.cpu().numpy()
+    array.flags.writeable = False
+    return array
 
 
 MEMORY: Memory[Traced] = Memory(lambda traced: traced.nbytes)

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from engine import spec_reading
 from engine.errors import SpecError
 
 CellKind: TypeAlias = Literal["rnn", "lstm", "gru"]
@@ -24,10 +25,13 @@ MAX_RECORDED_VALUES = 500_000_000  # T·B·H of one trace; some 20 arrays of tha
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all specs: immutable, keyword-only, unknown fields refused when read."""
+    """Base of all specs: immutable, keyword-only, unknown fields refused when read.
+
+    Specs repeat frozen and kw_only, which msgspec inherits and type checkers do not.
+    """
 
 
-class InitSpec(Spec):
+class InitSpec(Spec, frozen=True, kw_only=True):
     """Initial weights of a recurrent layer. Everything that is not named here is torch's default, U(±1/√H)."""
 
     recurrent: Literal["default", "orthogonal"] = "default"
@@ -40,7 +44,7 @@ class InitSpec(Spec):
     """GRU: the sum of both biases of z. Positive values keep the old state, since h = (1 − z)⊙n + z⊙h₋."""
 
 
-class LayerSpec(Spec):
+class LayerSpec(Spec, frozen=True, kw_only=True):
     """One recurrent layer, one direction."""
 
     cell: CellKind
@@ -50,20 +54,20 @@ class LayerSpec(Spec):
     init: InitSpec = InitSpec()
 
 
-class ReadoutSpec(Spec):
+class ReadoutSpec(Spec, frozen=True, kw_only=True):
     """A linear read-out of h, and the steps at which the loss is taken."""
 
     at: Literal["last", "every"] = "last"
 
 
-class ModelSpec(Spec):
+class ModelSpec(Spec, frozen=True, kw_only=True):
     layers: tuple[LayerSpec, ...]
     """From the input to the read-out."""
     readout: ReadoutSpec = ReadoutSpec()
     loss: Literal["mse", "cross_entropy"] = "mse"
 
 
-class AddingTask(Spec, tag="adding", tag_field="kind"):
+class AddingTask(Spec, tag="adding", tag_field="kind", frozen=True, kw_only=True):
     """The adding problem (Hochreiter & Schmidhuber 1997): add the two marked numbers of a sequence.
 
     Input (T, B, 2): a number in [0, 1) and a mark. The target is the sum of the marked numbers (so far, where the loss
@@ -74,7 +78,7 @@ class AddingTask(Spec, tag="adding", tag_field="kind"):
     batch_size: int = 16
 
 
-class SunspotsTask(Spec, tag="sunspots", tag_field="kind"):
+class SunspotsTask(Spec, tag="sunspots", tag_field="kind", frozen=True, kw_only=True):
     """Yearly sunspot numbers 1700-2008 in windows of `steps` years; forecast the year after.
 
     Input (T, B, 1), scaled to zero mean and unit variance. The target is the next year's number (at the last step, or
@@ -88,14 +92,14 @@ class SunspotsTask(Spec, tag="sunspots", tag_field="kind"):
 Task: TypeAlias = AddingTask | SunspotsTask
 
 
-class ClipSpec(Spec):
+class ClipSpec(Spec, frozen=True, kw_only=True):
     """Clipping of the parameter gradients: none, or by global norm with the semantics of torch's clip_grad_norm_."""
 
     kind: Literal["none", "norm"] = "none"
     max_norm: float = 1.0
 
 
-class TrainingSpec(Spec):
+class TrainingSpec(Spec, frozen=True, kw_only=True):
     learning_rate: float = 0.1
     """Of plain SGD."""
     clip: ClipSpec = ClipSpec()
@@ -103,7 +107,7 @@ class TrainingSpec(Spec):
     """Iterations that are done before the experiment is shown (with progress)."""
 
 
-class Experiment(Spec):
+class Experiment(Spec, frozen=True, kw_only=True):
     """Everything that determines the numbers. Same experiment, same device: the same bits."""
 
     model: ModelSpec
@@ -119,7 +123,7 @@ class Experiment(Spec):
         return self.model.layers[0]
 
 
-class WhatIf(Spec):
+class WhatIf(Spec, frozen=True, kw_only=True):
     """An intervention on top of the weights. It changes the computation, never the weights that are kept."""
 
     recurrent_scale: float = 1.0
@@ -150,7 +154,9 @@ def checked(experiment: Experiment) -> Experiment:
     The types are checked by a round trip through plain data, so a spec that was built in code is held to the same
     rules as one that was read from a file.
     """
-    _convert(msgspec.to_builtins(experiment), Experiment)
+    if not isinstance(experiment, Experiment):
+        raise SpecError(f"The experiment is {spec_reading.shown(experiment)}; an engine.Experiment is accepted.")
+    _convert(experiment, Experiment)
     if len(experiment.model.layers) != 1:
         raise SpecError(
             f"model.layers has {len(experiment.model.layers)} entries; exactly 1 recurrent layer is accepted."
@@ -186,7 +192,9 @@ def checked(experiment: Experiment) -> Experiment:
 
 def checked_what_if(what_if: WhatIf) -> WhatIf:
     """The what-if itself, if every field is in its range. Raises SpecError."""
-    _convert(msgspec.to_builtins(what_if), WhatIf)
+    if not isinstance(what_if, WhatIf):
+        raise SpecError(f"The what-if is {spec_reading.shown(what_if)}; an engine.WhatIf is accepted.")
+    _convert(what_if, WhatIf)
     _real("what_if.recurrent_scale", what_if.recurrent_scale, *RECURRENT_SCALE_RANGE)
     _real("what_if.forget_bias", what_if.forget_bias, *FORGET_BIAS_RANGE)
     if what_if.clip_norm is not None:
@@ -207,23 +215,16 @@ def _max_steps(task: Task) -> int:
 
 
 def _convert(data: Any, kind: type[Any]) -> Any:
+    name = "the what-if" if kind is WhatIf else "the experiment"
     try:
-        return msgspec.convert(data, kind)
-    except msgspec.ValidationError as error:
-        raise SpecError(_sentence(str(error))) from None
-
-
-def _sentence(message: str) -> str:
-    """msgspec's "Expected `int`, got `str` - at `$.seed`" with the field first."""
-    what, _, place = message.partition(" - at ")
-    field = place.strip("`").removeprefix("$").removeprefix(".")
-    what = what.replace("`", "'")
-    return f"{field}: {what}." if field else f"{what}."
+        return spec_reading.read(spec_reading.plain(data) if isinstance(data, msgspec.Struct) else data, kind, name)
+    except ValueError as error:
+        raise SpecError(str(error)) from None
 
 
 def _whole(field: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not low <= value <= high:
-        raise SpecError(f"{field} is {value}; a whole number from {low} to {high:,} is accepted.")
+        raise SpecError(f"{field} is {spec_reading.shown(value)}; a whole number from {low} to {high:,} is accepted.")
 
 
 def _real(field: str, value: float, low: float, high: float) -> None:
