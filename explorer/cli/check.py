@@ -20,7 +20,7 @@ def _table(target: Target, audit: Audit) -> str:
     lines.append(f"{'quantity':<{width}}  {'error':>8}  {'at t':>6}  {'tolerance':>9}  verdict")
     for row in audit.rows:
         verdict = "ok" if row.error <= audit.tolerance else "BEYOND"
-        step = str(row.step) if row.step else "–"
+        step = str(row.step) if row.step and row.error else "–"
         lines.append(f"{row.quantity:<{width}}  {row.error:>8.1e}  {step:>6}  {audit.tolerance:>9.0e}  {verdict}")
     beyond = sum(not row.error <= audit.tolerance for row in audit.rows)
     word = f"{beyond} of {len(audit.rows)} quantities are beyond the tolerance." if beyond else _all_well(audit)
