@@ -1,0 +1,45 @@
+"""Where we are on the tape, in words and colours. Plain functions; the window's title and the lecture use them too."""
+
+from __future__ import annotations
+
+from engine.requests import Event
+from engine.tape import Moment, Phase, Tape
+from explorer.theme.tokens import Theme
+
+PHASE_TITLES: dict[Phase, str] = {
+    Phase.FORWARD: "Forward",
+    Phase.LOSS: "Loss",
+    Phase.BACKWARD: "Backward",
+    Phase.CLIP: "Clip",
+    Phase.UPDATE: "Update",
+}
+
+EVENT_TONES: dict[str, str] = {"underflow": "vanishing", "overflow": "exploding", "nan": "exploding", "clip": "clip"}
+"""The theme's colour of an event's tick. The tick's shape (an icon of the same name) tells them apart without it."""
+
+
+def describe(moment: Moment) -> str:
+    """ "Forward · t = 13", "Loss", "Backward · t = 13", "Clip", "Update"."""
+    title = PHASE_TITLES[moment.phase]
+    return f"{title} · t = {moment.step}" if moment.phase in (Phase.FORWARD, Phase.BACKWARD) else title
+
+
+def place(tape: Tape, position: int, iteration: int | None = None) -> str:
+    """ "iteration 240 · moment 69 of 83"; without an iteration "moment 69 of 83". Moments are counted from 1."""
+    where = f"moment {position + 1} of {len(tape)}"
+    return where if iteration is None else f"iteration {iteration} · {where}"
+
+
+def tone(phase: Phase) -> str:
+    """The name of the theme's colour of a phase."""
+    return phase.value
+
+
+def colour(phase: Phase, theme: Theme) -> str:
+    return str(getattr(theme, tone(phase)))
+
+
+def event_position(tape: Tape, event: Event) -> int:
+    """Where on the tape an event's tick stands."""
+    step = min(max(event.step, 1), tape.steps)
+    return tape.position(Moment(Phase(event.phase), step))

@@ -1,0 +1,136 @@
+"""A line of text that elides instead of overlapping, in a colour by meaning; the whole text is then its tooltip."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent, QTextLayout, QTextOption
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from explorer.theme import current as theming
+from explorer.theme.tokens import SMALL_PX, TEXT_PX
+
+
+class ElidedLabel(QWidget):
+    """One line. `tone` names the theme's colour. A changed text asks for a new layout only where its width changes."""
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        tone: str = "text",
+        pixels: int = TEXT_PX,
+        bold: bool = False,
+        spacing: float = 0.0,
+        align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._text, self._tone, self._align, self._tip = "", tone, align, ""
+        self._font: QFont = theming.font(pixels, bold=bold)
+        if spacing:
+            self._font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, spacing)
+        self._metrics = QFontMetricsF(self._font)
+        self._wanted = -1
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.set_text(text)
+
+    def text(self) -> str:
+        return self._text
+
+    def set_text(self, text: str, *, tone: str | None = None, tip: str | None = None) -> None:
+        """`tip` is said on hovering even where the text has room; "" says nothing but an elided text."""
+        if tone is not None and tone != self._tone:
+            self._tone = tone
+            self.update()
+        if tip is not None:
+            self._tip = tip
+        if text != self._text or self._wanted < 0:
+            self._text = text
+            self.setAccessibleName(text)
+            wanted = int(self._metrics.horizontalAdvance(text)) + 2
+            if wanted != self._wanted:
+                self._wanted = wanted
+                self.updateGeometry()
+            self.update()
+        self._explain()
+
+    def sizeHint(self) -> QSize:
+        return QSize(self._wanted if self._text else 0, int(self._metrics.height()) + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(min(self._wanted, 28) if self._text else 0, int(self._metrics.height()) + 2)
+
+    def is_elided(self) -> bool:
+        return self._metrics.horizontalAdvance(self._text) > self.width()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._explain()
+
+    def _explain(self) -> None:
+        parts = [self._text] if self.is_elided() else []
+        tip = "\n".join(parts + ([self._tip] if self._tip else []))
+        if tip != self.toolTip():
+            self.setToolTip(tip)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setFont(self._font)
+        theme = theming.current()
+        painter.setPen(QColor(getattr(theme, self._tone) if self.isEnabled() else theme.border))
+        shown = self._metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(QRectF(self.rect()), self._align | Qt.AlignmentFlag.AlignVCenter, shown)
+
+
+def small_label(text: str = "", tone: str = "muted") -> ElidedLabel:
+    return ElidedLabel(text, tone=tone, pixels=SMALL_PX)
+
+
+def section_label(text: str) -> ElidedLabel:
+    """The heading of a group: small capitals, spaced."""
+    label = ElidedLabel(text.upper(), tone="muted", pixels=SMALL_PX, bold=True, spacing=1.0)
+    label.setAccessibleName(text)
+    return label
+
+
+def paragraph(painter: QPainter, box: QRectF, text: str, font: QFont, lines: int) -> float:
+    """Draw wrapped text into the box, at most `lines` lines, the last one elided; return the height that it took."""
+    metrics = QFontMetricsF(font)
+    layout = QTextLayout(text, font)
+    option = QTextOption()
+    option.setWrapMode(QTextOption.WrapMode.WordWrap)
+    layout.setTextOption(option)
+    spacing = metrics.lineSpacing() * 1.1
+    y = box.top()
+    painter.setFont(font)
+    layout.beginLayout()
+    for number in range(1, lines + 1):
+        line = layout.createLine()
+        if not line.isValid():
+            break
+        line.setLineWidth(box.width())
+        start, length = line.textStart(), line.textLength()
+        rest = text[start:]
+        if number == lines and len(rest) > length:
+            shown = metrics.elidedText(rest, Qt.TextElideMode.ElideRight, box.width())
+        else:
+            shown = text[start : start + length].rstrip()
+        painter.drawText(QRectF(box.left(), y, box.width(), spacing), Qt.AlignmentFlag.AlignVCenter, shown)
+        y += spacing
+    layout.endLayout()
+    return y - box.top()
+
+
+def fits(text: str, width: float, font: QFont, lines: int) -> bool:
+    """Whether `paragraph` shows the whole text."""
+    layout = QTextLayout(text, font)
+    layout.beginLayout()
+    count = 0
+    while True:
+        line = layout.createLine()
+        if not line.isValid():
+            break
+        line.setLineWidth(width)
+        count += 1
+    layout.endLayout()
+    return count <= lines
