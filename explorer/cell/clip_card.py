@@ -1,0 +1,168 @@
+"""What clipping did to the gradients, and what the update did to the weights, parameter by parameter."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import Slot
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from engine.requests import ClipReport, Excerpt
+from engine.tape import Phase
+from explorer.cell.bars import BarTable, Columns
+from explorer.cell.quantity import short
+from explorer.theme import current as theme
+from explorer.theme.tokens import GAP, PAD, RADIUS, TIGHT
+from explorer.widgets import numbers
+
+_CLIP_COLUMNS = Columns("before", "after", "backward", "clip")
+_UPDATE_COLUMNS = Columns("weights", "change", "forward", "update")
+NOT_CLIPPED = "Nothing was clipped: clipping is off."
+NOT_KNOWN = "A recorded trace: whether its gradients were clipped afterwards is not known."
+NO_UPDATE = "A recorded trace: its update is not known."
+
+
+class ClipCard(QWidget):
+    """A card for the moments clip and update; hidden at all others."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._phase = Phase.CLIP
+        self._excerpt: Excerpt | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        self._title = QLabel(self)
+        self._sentence = QLabel(self)
+        self._sentence.setWordWrap(True)
+        self._facts = QGridLayout()
+        self._facts.setHorizontalSpacing(PAD)
+        self._facts.setVerticalSpacing(TIGHT)
+        self._facts.setColumnStretch(1, 1)
+        self._fact_labels: list[tuple[QLabel, QLabel]] = []
+        for row in range(4):
+            name, value = QLabel(self), QLabel(self)
+            name.setProperty("role", "muted")
+            self._facts.addWidget(name, row, 0)
+            self._facts.addWidget(value, row, 1)
+            self._fact_labels.append((name, value))
+        self._clip_table = BarTable(_CLIP_COLUMNS, self)
+        self._update_table = BarTable(_UPDATE_COLUMNS, self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PAD, PAD, PAD, PAD)
+        column.setSpacing(GAP)
+        for widget in (self._title, self._sentence):
+            column.addWidget(widget)
+        column.addLayout(self._facts)
+        column.addWidget(self._clip_table)
+        column.addWidget(self._update_table)
+        theme.notifier().changed.connect(self._restyle)
+        self._restyle()
+
+    def set_excerpt(self, excerpt: Excerpt | None) -> None:
+        self._excerpt = excerpt
+        self._fill()
+
+    def set_phase(self, phase: Phase) -> None:
+        """Phase.CLIP or Phase.UPDATE."""
+        if phase is not self._phase:
+            self._phase = phase
+            self._fill()
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What stands in the card beside its sentence: name and value."""
+        excerpt = self._excerpt
+        if excerpt is None or self._phase is not Phase.CLIP or excerpt.clip is None:
+            return []
+        clip = excerpt.clip
+        if clip.kind == "none":
+            return [("global norm", short(clip.norm))]
+        after = norm_after(clip)
+        found = [
+            ("global norm", f"{short(clip.norm)} → {short(after)}"),
+            ("times", f"{short(clip.factor)}  (limit {short(clip.max_norm)})"),
+            ("cosine", "undefined" if math.isnan(clip.cosine) else _cosine(clip.cosine)),
+        ]
+        if math.isfinite(clip.norm) and not math.isfinite(clip.norm_in_dtype):
+            found.insert(1, (f"in {excerpt.dtype}", f"{short(clip.norm_in_dtype)}: it overflowed"))
+        return found
+
+    @property
+    def title(self) -> str:
+        return self._title.text()
+
+    @property
+    def sentence(self) -> str:
+        return self._sentence.text()
+
+    def as_text(self) -> str:
+        rows = self._clip_table.rows if self._phase is Phase.CLIP else self._update_table.rows
+        columns = _CLIP_COLUMNS if self._phase is Phase.CLIP else _UPDATE_COLUMNS
+        lines = [self.title, self.sentence, *(f"{name}\t{value}" for name, value in self.facts())]
+        if rows:
+            lines.append(f"parameter\t{columns.first}\t{columns.second}")
+        lines += [f"{r.parameter}\t{numbers.exact(r.before)}\t{numbers.exact(r.after)}" for r in rows]
+        return "\n".join(lines)
+
+    def _fill(self) -> None:
+        excerpt = self._excerpt
+        if excerpt is None:
+            return
+        clip, at_clip = excerpt.clip, self._phase is Phase.CLIP
+        if at_clip:
+            self._title.setText("CLIP" if clip is None or not clip.fired else "CLIP · FIRED")
+            if clip is None:
+                self._sentence.setText(NOT_KNOWN)
+            else:
+                self._sentence.setText(clip.sentence or NOT_CLIPPED)
+        else:
+            self._title.setText("UPDATE")
+            known = "SGD moves each weight against its gradient. Norms of the weights, and of their change."
+            self._sentence.setText(known if excerpt.update_rows else NO_UPDATE)
+        self._clip_table.set_rows(clip.rows if clip is not None and at_clip else ())
+        self._update_table.set_rows(() if at_clip else excerpt.update_rows)
+        facts = self.facts()
+        for index, (name, value) in enumerate(self._fact_labels):
+            shown = index < len(facts)
+            name.setVisible(shown)
+            value.setVisible(shown)
+            if shown:
+                name.setText(facts[index][0])
+                value.setText(facts[index][1])
+        for table in (self._clip_table, self._update_table):
+            table.setVisible(bool(table.rows))
+        self._restyle()
+
+    @property
+    def _colour(self) -> str:
+        t = theme.current()
+        return t.clip if self._phase is Phase.CLIP else t.update
+
+    @Slot()
+    def _restyle(self) -> None:
+        self._title.setFont(theme.small(bold=True))
+        self._title.setStyleSheet(f"color: {self._colour}; letter-spacing: 1px; font-weight: 600;")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(self._colour), 1.4))
+        painter.setBrush(QColor(theme.current().surface))
+        painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), RADIUS + 2, RADIUS + 2)
+        painter.end()
+
+
+def norm_after(clip: ClipReport) -> float:
+    """The global norm after clipping, from the rows (what really came out), else the norm times the factor."""
+    if not clip.rows:
+        return clip.norm * clip.factor
+    largest = max(row.after for row in clip.rows)
+    if any(math.isnan(row.after) for row in clip.rows):
+        return math.nan
+    if largest == 0 or math.isinf(largest):
+        return largest
+    return largest * math.sqrt(sum((row.after / largest) ** 2 for row in clip.rows))
+
+
+def _cosine(cosine: float) -> str:
+    return "1: the direction is kept" if abs(cosine - 1) < 1e-6 else short(cosine)

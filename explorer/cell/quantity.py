@@ -1,0 +1,137 @@
+"""What stands under a symbol: which series of an excerpt, at which step, through which function.
+
+For one unit every number is that unit's. For all units it is a Euclidean norm over the units: of a series the excerpt
+has it; of a product it must be made from the arrays, since ‖f⊙c‖ is not ‖f‖·‖c‖. Where the arrays are not there the
+number is unknown, and nothing is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.requests import Excerpt
+from explorer.widgets import numbers
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A series of `Excerpt.cell_series` at t + shift."""
+
+    key: str
+    shift: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that belongs to a step. Without a function it is its only part."""
+
+    parts: tuple[Part, ...]
+    function: Callable[..., Array] | None = None
+    """Elementwise, of the parts; computed in the trace's dtype, as the engine does."""
+    series: str = ""
+    """A series that has the result at the first part's step, where the excerpt has it (exact, also as a norm)."""
+    beyond: float | None = 0.0
+    """Its value where a part lies beyond step T: no gradient comes from there, and a value does not exist (None)."""
+    difference: bool = False
+    """The first part less the function of the others: digits cancel, so it is known only up to a bound."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(part.key for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    value: float | None
+    """None: unknown, or there is no such thing at this step."""
+    bound: float = 0.0
+    """Where the digits have cancelled: the value is not larger than this, and more cannot be said."""
+
+    @property
+    def text(self) -> str:
+        """As it stands under a symbol: ".941", "−1.2e-9", "< 3e-8"; "–" if there is none."""
+        if self.bound:
+            return f"< {numbers.short(self.bound, 1, leading_zero=False)}"
+        if self.value is None:
+            return "–"
+        return short(self.value)
+
+    @property
+    def finite(self) -> bool:
+        return self.value is None or math.isfinite(self.value)
+
+
+NOTHING = Reading(None)
+
+
+def short(value: float) -> str:
+    """Three digits where they are cheap, two with an exponent."""
+    digits = 3 if 0.01 <= abs(value) < 1e4 else 2
+    return numbers.short(value, digits, leading_zero=False)
+
+
+def series(key: str, shift: int = 0) -> Number:
+    """A series as it is. At t + 1 beyond T a gradient is 0, a value does not exist."""
+    return Number((Part(key, shift),), beyond=0.0 if key.startswith("grads.") else None)
+
+
+def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
+    """The number at step t (from 1). For one unit or as a norm over all, as the excerpt is."""
+    for part in number.parts:
+        index = step - 1 + part.shift
+        if index >= excerpt.steps:
+            return Reading(number.beyond)
+        if index < 0:
+            return NOTHING  # h_0 has a gradient too, but an excerpt does not have it
+    if number.series and number.series in excerpt.cell_series:
+        return Reading(float(excerpt.cell_series[number.series][step - 1 + number.parts[0].shift]))
+    if number.function is None:
+        key, at = number.parts[0].key, step - 1 + number.parts[0].shift
+        found = excerpt.cell_series.get(key)
+        return NOTHING if found is None else Reading(float(found[at]))
+    if number.difference and step + number.parts[0].shift == excerpt.steps:
+        return Reading(0.0)  # nothing comes from beyond the last step
+    operands = [_operand(part, excerpt, step) for part in number.parts]
+    if number.difference and excerpt.unit is None and all(o is not None and not o.any() for o in operands[1:]):
+        # Nothing is taken away: the norm of the rest is the norm of the whole.
+        return Reading(float(excerpt.cell_series[number.parts[0].key][step - 1 + number.parts[0].shift]))
+    if any(operand is None for operand in operands):
+        return NOTHING
+    known = [operand for operand in operands if operand is not None]
+    with np.errstate(all="ignore"):
+        result = number.function(*known)
+        size = float(np.sqrt(np.sum(np.square(result.astype(np.float64)))))
+        value = size if excerpt.unit is None else float(result[0])
+        if number.difference:
+            largest = max(float(np.sqrt(np.sum(np.square(operand.astype(np.float64))))) for operand in known)
+            noise = 4 * float(np.finfo(excerpt.dtype).eps) * largest
+            if size < noise and any(operand.any() for operand in known[1:]):
+                return Reading(None, noise)
+    return Reading(value)
+
+
+def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:
+    """One unit's value as (1,), or all units' (H,), in the trace's dtype. None: the excerpt does not have it."""
+    index = step - 1 + part.shift
+    dtype = np.dtype(excerpt.dtype)
+    found = excerpt.cell_series.get(part.key)
+    if found is not None and (excerpt.unit is not None or found[index] == 0):
+        with np.errstate(all="ignore"):
+            one = np.asarray(found[index], dtype).reshape(1)
+        return one if excerpt.unit is not None else np.zeros(excerpt.hidden_size, dtype)
+    if excerpt.unit is not None:
+        return None
+    key = part.key
+    if key.endswith("_prev"):
+        key, index = key.removesuffix("_prev"), index - 1
+        if index < 0:
+            return np.asarray(excerpt.initial[key.removeprefix("values.")])
+    whole = excerpt.arrays.get(key)
+    return None if whole is None else np.asarray(whole[index])
