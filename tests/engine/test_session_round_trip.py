@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from saved_sessions import assert_same, in_float64, small_session, weights_of
 
 from engine import session as sessions
 from engine.errors import SessionError
@@ -31,7 +32,6 @@ from engine.spec import (
     TrainingSpec,
     WhatIf,
 )
-from tests.engine.saved_sessions import assert_same, in_float64, small_session, weights_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "session-1.0.gflow"
 
