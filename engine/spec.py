@@ -215,9 +215,11 @@ def _max_steps(task: Task) -> int:
 
 
 def _convert(data: Any, kind: type[Any]) -> Any:
-    name = "the what-if" if kind is WhatIf else "the experiment"
+    field = "what_if" if kind is WhatIf else ""
     try:
-        return spec_reading.read(spec_reading.plain(data) if isinstance(data, msgspec.Struct) else data, kind, name)
+        return spec_reading.read(
+            spec_reading.plain(data) if isinstance(data, msgspec.Struct) else data, kind, "the experiment", field
+        )
     except ValueError as error:
         raise SpecError(str(error)) from None
 

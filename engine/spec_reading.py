@@ -5,7 +5,6 @@ msgspec says only "Invalid enum value 'rnx'"; a person also needs to know that '
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,8 @@ MAX_SHOWN = 40
 _WHOLE = "\0"
 """Stands for the name of the whole; no text that is shown can hold it."""
 
+_known: dict[type[Any], types.Type] = {}
+
 _NOUNS: dict[type, str] = {
     types.IntType: "a whole number",
     types.FloatType: "a number",
@@ -28,13 +29,14 @@ _NOUNS: dict[type, str] = {
 }
 
 
-def read(data: Any, kind: type[Any], name: str) -> Any:
+def read(data: Any, kind: type[Any], name: str, field: str = "") -> Any:
     """Plain dicts, lists and numbers as `kind`. Raises ValueError with one sentence that names field and value.
 
-    `name` is what the whole is called where no field is to blame: "the experiment".
+    `name` is what the whole is called where no field is to blame: "the experiment". `field` stands before
+    every field's name: "what_if".
     """
     try:
-        sentence = _problem(data, _type_of(kind), "")
+        sentence = _problem(data, _type_of(kind), field)
         if sentence:
             sentence = sentence.replace(_WHOLE, name)
             raise ValueError(sentence[0].upper() + sentence[1:] if sentence.startswith(name) else sentence)
@@ -45,9 +47,10 @@ def read(data: Any, kind: type[Any], name: str) -> Any:
         raise ValueError("The data is nested too deeply; an experiment has a handful of levels.") from None
 
 
-@functools.cache
 def _type_of(kind: type[Any]) -> types.Type:
-    return types.type_info(kind)
+    if kind not in _known:
+        _known[kind] = types.type_info(kind)
+    return _known[kind]
 
 
 def plain(spec: Any) -> Any:

@@ -19,10 +19,14 @@ def verdict(row: NDArray[np.float64], loss_step: int | None = None) -> Verdict:
     """How the gradient of the loss at step `loss_step` (from 1; None: the last) fares on its way to step 1.
 
     `row` (T,) is N[s, k] = ‖∂L_s/∂h_k‖, per sample and then the mean over the batch. In one direction the loss at step
-    s reaches the steps 1 … s. 0/finite is vanishing, inf/finite exploding; 0/0, a NaN or T = 1 leave it undefined.
+    s reaches the steps 1 … s. 0/finite is vanishing, inf/finite exploding; 0/0, a NaN or T = 1 leave it undefined. Where
+    the norm overflows on the way back, what comes after is inf − inf = NaN: that is exploding, not undefined.
     """
     last = len(row) if loss_step is None else loss_step
     near, far = float(row[last - 1]), float(row[0])
+    bad = np.flatnonzero(~np.isfinite(row[:last]))
+    if bad.size and math.isinf(row[bad[-1]]):
+        far = math.inf
     log10_ratio = _log10_ratio(far, near) if last > 1 else math.nan
     return Verdict(kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=1, last_step=last, loss_step=last)
 
