@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
@@ -14,7 +14,7 @@ from explorer.theme.current import current
 RATIOS = (1.0, 2.0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _source(name: str) -> str:
     return (folders.resources() / "icons" / f"{name}.svg").read_text(encoding="utf-8")
 

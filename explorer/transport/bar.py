@@ -1,0 +1,228 @@
+"""The transport: buttons, speed, the tape, where we are in words, and the iteration."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+
+from engine.requests import Event
+from engine.tape import Moment, Phase, Tape
+from explorer.theme.current import current, font, small
+from explorer.theme.tokens import GAP, PAD, TEXT_PX, TIGHT
+from explorer.transport.scrubber import Scrubber
+from explorer.transport.speed import SpeedButton
+from explorer.transport.words import colour, describe, place
+from explorer.widgets.buttons import IconButton
+from explorer.widgets.stepper import Stepper
+
+WIDE, MIDDLE = 1240, 1040
+"""From this width on: the iteration in words too; from that one on: words on the step buttons."""
+BAR_HEIGHT = 66
+ICON_WIDTH = 38
+
+
+class Where(QWidget):
+    """Two lines: the moment in its phase's colour, and its place on the tape. Its width depends on the tape alone."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tape, self._position, self._iteration = Tape(1), 0, 0
+        self._brief = False
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self._widen()
+
+    def show_moment(self, tape: Tape, position: int, iteration: int) -> None:
+        wider = tape != self._tape or len(str(iteration)) != len(str(self._iteration))
+        self._tape, self._position, self._iteration = tape, position, iteration
+        if wider:
+            self._widen()
+        self.setAccessibleName(f"{self.first_line()}, {self.second_line()}")
+        self.update()
+
+    def set_brief(self, brief: bool) -> None:
+        if brief != self._brief:
+            self._brief = brief
+            self._widen()
+
+    def first_line(self) -> str:
+        return describe(self._tape.moment(self._position))
+
+    def second_line(self) -> str:
+        return place(self._tape, self._position, None if self._brief else self._iteration)
+
+    def _widen(self) -> None:
+        """As wide as the longest words of this tape, so that nothing moves while it plays."""
+        last = len(self._tape) - 1
+        above = QFontMetricsF(font(TEXT_PX + 1, bold=True)).horizontalAdvance(
+            describe(Moment(Phase.BACKWARD, self._tape.steps))
+        )
+        below = QFontMetricsF(small()).horizontalAdvance(
+            place(self._tape, last, None if self._brief else self._iteration)
+        )
+        self.setFixedWidth(int(max(above, below)) + 4)
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.width(), 40)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        theme = current()
+        painter = QPainter(self)
+        middle = self.height() // 2
+        painter.setFont(font(TEXT_PX + 1, bold=True))
+        painter.setPen(QColor(colour(self._tape.moment(self._position).phase, theme)))
+        painter.drawText(0, middle - 22, self.width(), 22, Qt.AlignmentFlag.AlignVCenter, self.first_line())
+        painter.setFont(small())
+        painter.setPen(QColor(theme.muted))
+        painter.drawText(0, middle, self.width(), 18, Qt.AlignmentFlag.AlignVCenter, self.second_line())
+
+
+class TransportBar(QWidget):
+    """Shows the tape and the place on it, and asks to move. It keeps no state but what it was told."""
+
+    positionPicked = Signal(int)
+    stepRequested = Signal(int)
+    toStart = Signal()
+    toEnd = Signal()
+    playToggled = Signal()
+    speedChanged = Signal(float)
+    iterationPicked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tape, self._position, self._iteration, self._furthest = Tape(1), 0, 0, 0
+        self._playing = False
+        self.setAccessibleName("Transport")
+        self.setFixedHeight(BAR_HEIGHT)
+
+        self.start_button = IconButton("to-start", "To the start of the tape (Home)")
+        self.back_button = IconButton("step-back", "One step back (←)")
+        self.play_button = IconButton("play", "Play (Space)", tone="on_accent")
+        self.play_button.setProperty("role", "primary")
+        self.forward_button = IconButton("step-forward", "One step on (→)")
+        self.end_button = IconButton("to-end", "To the end of the tape (End)")
+        for button in (self.back_button, self.forward_button):
+            button.setText("step")
+        self.forward_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)  # the arrow after the word
+        self.speed = SpeedButton()
+        self.scrubber = Scrubber()
+        self.where = Where()
+        self.iteration = Stepper("Iteration of the training")
+
+        row = QHBoxLayout(self)
+        row.setContentsMargins(PAD, 0, PAD, 0)
+        row.setSpacing(GAP)
+        self._buttons = QHBoxLayout()
+        for button in (self.start_button, self.back_button, self.play_button, self.forward_button, self.end_button):
+            self._buttons.addWidget(button)
+        self._buttons.addWidget(self.speed)
+        row.addLayout(self._buttons)
+        row.addWidget(self.scrubber, 1)
+        row.addWidget(self.iteration)
+        row.addSpacing(TIGHT)
+        row.addWidget(self.where)
+
+        self.start_button.clicked.connect(self.toStart)
+        self.end_button.clicked.connect(self.toEnd)
+        self.back_button.clicked.connect(self._back)
+        self.forward_button.clicked.connect(self._forward)
+        self.play_button.clicked.connect(self.playToggled)
+        self.speed.speedChanged.connect(self.speedChanged)
+        self.scrubber.positionPicked.connect(self._picked)
+        self.iteration.picked.connect(self.iterationPicked)
+        self.set_iteration(0, 0)
+        self._fit()
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_tape(self, tape: Tape) -> None:
+        self._tape = tape
+        self._position = min(self._position, len(tape) - 1)
+        self.scrubber.set_tape(tape)
+        self._say()
+
+    def set_position(self, position: int) -> None:
+        """Cheap: repaints what lies between the old and the new position, and the words."""
+        self._position = min(max(position, 0), len(self._tape) - 1)
+        self.scrubber.set_position(self._position)
+        self._say()
+
+    def set_playing(self, playing: bool) -> None:
+        self._playing = playing
+        self.play_button.set_icon("pause" if playing else "play")
+        self.play_button.setToolTip("Pause (Space)" if playing else "Play (Space)")
+        self.play_button.setAccessibleName("Pause" if playing else "Play")
+        self._name_play()
+
+    def set_events(self, events: tuple[Event, ...]) -> None:
+        self.scrubber.set_events(tuple(events))
+
+    def set_iteration(self, current: int, furthest: int) -> None:
+        """The iteration on screen, and the last one that is known."""
+        self._iteration, self._furthest = current, max(current, furthest)
+        self.iteration.set_value(current, 0, self._furthest)
+        self._widen_iteration()
+        known = "the first" if self._furthest == 0 else f"0 to {self._furthest}"
+        self.iteration.setToolTip(f"Training iteration on screen. Known so far: {known}")
+        self._say()
+
+    def set_speed(self, speed: float) -> None:
+        self.speed.set_speed(speed)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _say(self) -> None:
+        self.where.show_moment(self._tape, self._position, self._iteration)
+        self.start_button.setEnabled(self._position > 0)
+        self.end_button.setEnabled(self._position < len(self._tape) - 1)
+
+    def _back(self) -> None:
+        self.stepRequested.emit(-1)
+
+    def _forward(self) -> None:
+        self.stepRequested.emit(1)
+
+    def _picked(self, position: int) -> None:
+        self._position = position
+        self._say()
+        self.positionPicked.emit(position)
+
+    def _name_play(self) -> None:
+        self.play_button.setText("Pause" if self._playing else "Play")
+
+    def _fit(self) -> None:
+        """Words drop out as the bar gets narrow; the tape keeps its place."""
+        worded = self.width() >= MIDDLE
+        beside, alone = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
+        metrics = QFontMetricsF(font(TEXT_PX, bold=True))
+        step = int(metrics.horizontalAdvance("step")) + 46
+        play = int(max(metrics.horizontalAdvance("Play"), metrics.horizontalAdvance("Pause"))) + 48
+        self._buttons.setSpacing(GAP if worded else TIGHT)
+        for button, width in (
+            (self.start_button, 0),
+            (self.back_button, step),
+            (self.play_button, play),
+            (self.forward_button, step),
+            (self.end_button, 0),
+        ):
+            button.setToolButtonStyle(beside if worded and width else alone)
+            button.setFixedWidth(width if worded and width else ICON_WIDTH)
+        self._name_play()
+        self.where.set_brief(self.width() < WIDE)
+        self._widen_iteration()
+
+    def _widen_iteration(self) -> None:
+        before = "Iteration " if self.width() >= MIDDLE else "it. "
+        self.iteration.set_words(before)
+        metrics = self.iteration.field.fontMetrics()
+        self.iteration.setFixedWidth(metrics.horizontalAdvance(f"{before}{self._furthest}") + 54)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(680, BAR_HEIGHT)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(self.rect(), QColor(current().surface))
