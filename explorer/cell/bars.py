@@ -144,7 +144,7 @@ class BarTable(QWidget):
             painter.setPen(QPen(QColor(t.border), 1))
             tick = min(x, self.width() - 1)
             painter.drawLine(QPointF(tick, y - 5), QPointF(tick, y - 1))
-            text = numbers.power(decade)
+            text = numbers.power(decade, 1)
             wide = metrics.horizontalAdvance(text)
             at = min(max(0.0, x - wide / 2), self.width() - wide)
             painter.setPen(QColor(t.muted))

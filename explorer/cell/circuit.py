@@ -109,11 +109,11 @@ class CircuitView(QWidget):
         for wire in order:
             if wire.road:
                 self._paint_arrow(painter, wire, t)
-        for node in it.nodes:
-            self._paint_node(painter, node, t)
         small = theme.small()
         metrics = QFontMetricsF(small)
         painter.setFont(small)
+        for node in it.nodes:
+            self._paint_node(painter, node, metrics, t)
         for label in it.labels:
             if self._shows(label):
                 self._paint_label(painter, label, metrics, t)
@@ -169,7 +169,7 @@ class CircuitView(QWidget):
         back = middle - QPointF(to * size * 0.6, 0)
         painter.drawPolygon(QPolygonF([tip, back + QPointF(0, size), back - QPointF(0, size)]))
 
-    def _paint_node(self, painter: QPainter, node: Node, t: Theme) -> None:
+    def _paint_node(self, painter: QPainter, node: Node, metrics: QFontMetricsF, t: Theme) -> None:
         centre, radius = self._at(*node.at), _radius(node)
         outline = t.text if node.kind in ("operation", "function") else t.forward
         if not self._forward:
@@ -186,9 +186,9 @@ class CircuitView(QWidget):
         typeset.draw_centred(painter, node.latex, centre, em, colour)
         if node.value is not None and self._forward:
             reading = self.reading(node.value)
-            small = theme.small()
+            painter.setPen(QColor(colour_of(reading, t.text)))
             box = QRectF(centre.x() + 10, centre.y() - 24, 34, 14)
-            draw_fitted(painter, box, reading.text, small, QFontMetricsF(small), colour_of(reading, t.text), _LEFT)
+            draw_fitted(painter, box, reading.text, metrics, centred=False)
 
     def _paint_label(self, painter: QPainter, label: Label, metrics: QFontMetricsF, t: Theme) -> None:
         reading = self.reading(label.number)
@@ -202,7 +202,6 @@ class CircuitView(QWidget):
         x = anchor.x() + inset if label.align == "left" else anchor.x() - inset - symbol - number - 6
         painter.fillRect(QRectF(x - 2, anchor.y() - 11, symbol + number + 10, 15), QColor(t.surface))
         typeset.draw(painter, label.latex, x, anchor.y(), _LABEL_EM, colour)
-        painter.setFont(theme.small())
         painter.setPen(QColor(colour_of(reading, colour)))
         painter.drawText(QPointF(x + symbol + 6, anchor.y()), text)
 
@@ -214,7 +213,6 @@ class CircuitView(QWidget):
         x = anchor.x() - metrics.horizontalAdvance(text)
         painter.fillRect(QRectF(x - symbol - 2, anchor.y() - 11, anchor.x() - x + symbol + 4, 15), QColor(t.surface))
         typeset.draw(painter, INPUT, x - symbol, anchor.y(), _LABEL_EM, t.forward)
-        painter.setFont(theme.small())
         painter.setPen(QColor(t.forward))
         painter.drawText(QPointF(x, anchor.y()), text)
 
@@ -263,18 +261,12 @@ class CircuitView(QWidget):
 
     def _near(self, wire: Wire, point: QPointF) -> bool:
         corners = [self._at(*p) for p in wire.points]
-        for a, b in pairwise(corners):
-            if QRectF(a, b).normalized().adjusted(-5, -5, 5, 5).contains(point):
-                return True
-        return False
+        return any(QRectF(a, b).normalized().adjusted(-5, -5, 5, 5).contains(point) for a, b in pairwise(corners))
 
 
 def _radius(node: Node) -> float:
     """Operations of one sign are small; "tanh" needs room."""
     return 11.0 if node.latex == "1{-}" else _RADIUS[node.kind]
-
-
-_LEFT = Qt.AlignmentFlag.AlignLeft
 
 
 def scale_text(*, backward: bool) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QFont, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from engine.requests import Excerpt
@@ -19,7 +19,8 @@ from explorer.theme.tokens import SMALL_PX, TIGHT
 from explorer.widgets import numbers
 
 EM = 16.0
-_FORWARD_ROOM = "−.888"
+NORMS_NOTE = "Under each symbol its norm ‖·‖ over the units; norms need not add or multiply up."
+_FORWARD_ROOM = "−.0888"
 _BACKWARD_ROOM = "−8.8e-88"
 
 
@@ -44,6 +45,8 @@ class EquationsView(QWidget):
         self._sections: tuple[Section, ...] = ()
         self._layout: Layout | None = None
         self._layout_for: tuple[int, bool] | None = None
+        self._still: QImage | None = None
+        self._still_for: tuple[object, ...] | None = None
         self._step = 1
         self._reached = {"forward": False, "backward": False}
         self._readings: dict[int, Reading] = {}
@@ -115,8 +118,16 @@ class EquationsView(QWidget):
     def _laid_out(self, width: int) -> Layout:
         key = (width, self._norms)
         if self._layout is None or self._layout_for != key:
-            self._layout, self._layout_for = lay_out(self._sections, width, self._measures()), key
+            self._layout, self._layout_for = lay_out(self._with_warning(), width, self._measures()), key
         return self._layout
+
+    def _with_warning(self) -> list[Section]:
+        """The sections as they are laid out: with norms under the symbols, the first says what that means."""
+        found = list(self._sections)
+        if found and self._norms:
+            note = f"{NORMS_NOTE} {found[0].note}".strip()
+            found[0] = replace(found[0], note=note)
+        return found
 
     @property
     def _norms(self) -> bool:
@@ -150,33 +161,53 @@ class EquationsView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         layout, t = self._laid_out(self.width()), theme.current()
-        seen = event.rect()
-        norms = self._norms
+        painter.drawImage(0, 0, self._still_picture(layout, painter.device().devicePixelRatioF()))
         small = theme.small()
         metrics = QFontMetricsF(small)
+        height = metrics.height()
+        painter.setFont(small)
+        seen = event.rect()
+        pens: dict[str, QPen] = {}
         for placed in layout.placed:
-            if not seen.top() <= placed.number_top + metrics.height() + 1 or placed.baseline - EM > seen.bottom():
+            reading = self._readings.get(id(placed.token.number))
+            outside = placed.number_top + height < seen.top() or placed.number_top > seen.bottom()
+            if reading is None or outside or not self._reached[self._sections[placed.section].phase]:
                 continue
-            section = self._sections[placed.section]
-            reached = self._reached[section.phase]
-            token = placed.token
+            colour = colour_of(reading, t.backward if is_gradient(placed.token) else t.forward)
+            pen = pens.get(colour)
+            if pen is None:
+                pen = pens[colour] = QPen(QColor(colour))
+            painter.setPen(pen)
+            draw_fitted(painter, QRectF(placed.left, placed.number_top, placed.width, height), reading.text, metrics)
+        painter.end()
+
+    def _still_picture(self, layout: Layout, ratio: float) -> QImage:
+        """Everything but the numbers: painted once, and again when the tape reaches something else."""
+        key = (id(layout), self.size(), ratio, theme.current().name, tuple(self._reached.items()), self._scope())
+        if self._still is None or self._still_for != key:
+            self._still = QImage(self.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)
+            self._still.setDevicePixelRatio(ratio)
+            self._still.fill(0)
+            painter = QPainter(self._still)
+            self._paint_symbols(painter, layout)
+            self._paint_headings(painter, layout)
+            painter.end()
+            self._still_for = key
+        return self._still
+
+    def _paint_symbols(self, painter: QPainter, layout: Layout) -> None:
+        t, metrics = theme.current(), QFontMetricsF(theme.small())
+        painter.setFont(theme.small())
+        painter.setPen(QPen(QColor(t.muted)))
+        for placed in layout.placed:
+            token, reached = placed.token, self._reached[self._sections[placed.section].phase]
             colour = t.border if not reached else t.backward if token.emphasis else t.text
             if reached and token.is_operator:
                 colour = t.muted
             typeset.draw(painter, token.latex, placed.symbol_left, placed.baseline, EM, colour)
-            if not reached:
-                continue
-            box = QRectF(placed.left, placed.number_top, placed.width, metrics.height())
-            if token.is_operator:
-                if not norms:
-                    draw_fitted(painter, box, token.operator, small, metrics, t.muted)
-                continue
-            reading = self._readings.get(id(token.number))
-            if reading is not None:
-                kind = t.backward if is_gradient(token) else t.forward
-                draw_fitted(painter, box, reading.text, small, metrics, colour_of(reading, kind))
-        self._paint_headings(painter, layout)
-        painter.end()
+            if reached and token.is_operator and not self._norms:
+                box = QRectF(placed.left, placed.number_top, placed.width, metrics.height())
+                draw_fitted(painter, box, token.operator, metrics)
 
     def _paint_headings(self, painter: QPainter, layout: Layout) -> None:
         t = theme.current()
@@ -188,14 +219,14 @@ class EquationsView(QWidget):
             box = QRectF(0, h.top, self.width(), h.bottom - h.top)
             reached = self._reached[section.phase]
             painter.setFont(heading)
-            painter.setPen(QPen(colour if reached else t.muted))
+            painter.setPen(QPen(QColor(colour if reached else t.muted)))
             painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, section.title.upper())
             painter.setFont(theme.small())
-            painter.setPen(QPen(t.muted))
+            painter.setPen(QPen(QColor(t.muted)))
             text = self._scope() if reached else "not reached yet"
             painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
         painter.setFont(theme.small())
-        painter.setPen(QPen(t.muted))
+        painter.setPen(QPen(QColor(t.muted)))
         for note in layout.notes:
             box = QRectF(0, note.top, self.width(), note.bottom - note.top)
             painter.drawText(box, Qt.TextFlag.TextWordWrap, note.text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QFontMetricsF, QPainter
 
 from explorer.cell.quantity import Reading
 from explorer.theme import current as theme
@@ -21,28 +21,19 @@ def colour_of(reading: Reading, colour: str) -> str:
     return colour
 
 
-def draw_fitted(
-    painter: QPainter,
-    box: QRectF,
-    text: str,
-    font: QFont,
-    metrics: QFontMetricsF,
-    colour: str,
-    align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignHCenter,
-) -> None:
-    """Text in a box; narrower letters where it is too long, so that it never runs into its neighbour."""
-    painter.setPen(QColor(colour))
-    painter.setFont(font)
-    width = metrics.horizontalAdvance(text)
-    flags = align | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
-    if width <= box.width() + 2:
-        painter.drawText(box, flags, text)
+def draw_fitted(painter: QPainter, box: QRectF, text: str, metrics: QFontMetricsF, *, centred: bool = True) -> None:
+    """Text in a box, in the painter's font and pen; narrower letters where it is too long, so that it never runs into
+    its neighbour. `metrics` are those of the painter's font."""
+    width, room = metrics.horizontalAdvance(text), box.width() + 2
+    baseline = box.top() + (box.height() + metrics.ascent() - metrics.descent()) / 2
+    if width <= room:
+        painter.drawText(QPointF(box.left() + ((box.width() - width) / 2 if centred else 0), baseline), text)
         return
-    squeeze = max(0.6, (box.width() + 2) / width)
+    squeeze = max(0.6, room / width)
     painter.save()
-    painter.translate(box.left(), 0)
+    painter.translate(box.left() - 1, baseline)
     painter.scale(squeeze, 1)
-    painter.drawText(QRectF(-1, box.top(), box.width() / squeeze + 2, box.height()), flags, text)
+    painter.drawText(QPointF(0, 0), text)
     painter.restore()
 
 

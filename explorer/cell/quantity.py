@@ -72,8 +72,8 @@ NOTHING = Reading(None)
 
 
 def short(value: float) -> str:
-    """Three digits where they are cheap, two with an exponent."""
-    digits = 3 if 0.01 <= abs(value) < 1e4 else 2
+    """Three digits where they are cheap, else two."""
+    digits = 3 if 0.1 <= abs(value) < 1e4 else 2
     return numbers.short(value, digits, leading_zero=False)
 
 

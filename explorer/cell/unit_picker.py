@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtGui import QFontMetricsF
-from PySide6.QtWidgets import QAbstractSpinBox, QHBoxLayout, QSpinBox, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QToolButton, QWidget
 
 from explorer.theme import current as theme
 
@@ -21,13 +21,13 @@ class UnitPicker(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._asked: int | None = None
+        self._late = False
         tip = "One unit’s numbers, or the norms over all units. Units count from 0, as in torch."
         self._box = QSpinBox(self)
         self._box.setRange(ALL, ALL)
         self._box.setSpecialValueText("all units")
         self._box.setPrefix("unit ")
-        self._box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        # Styled spin boxes keep the buttons' room, even without buttons.
+        # A styled spin box with NoButtons leaves its text one pixel of room (Qt 6.11); buttons of no width do not.
         self._box.setStyleSheet("QSpinBox::up-button, QSpinBox::down-button { width: 0; border: none; }")
         self._box.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._box.setKeyboardTracking(False)
@@ -71,11 +71,14 @@ class UnitPicker(QWidget):
         self._set(unit)
 
     def answered(self, unit: int | None, hidden_size: int) -> None:
-        """Numbers of this unit have come. What the user has asked for since then stays."""
+        """Numbers of this unit have come. What the user has asked for since they were asked for stays: one answer may
+        still be under way, a second one means that the unit was chosen elsewhere."""
         with QSignalBlocker(self._box):
             self._box.setRange(ALL, hidden_size - 1)
         value = ALL if unit is None else unit
-        if self._asked is None or self._asked == value or self._asked >= hidden_size:
+        late = self._asked is not None and self._asked != value and self._asked < hidden_size and not self._late
+        self._late = late
+        if not late:
             self._asked = None
             self._set(unit)
         self._enable()
@@ -93,7 +96,7 @@ class UnitPicker(QWidget):
 
     @Slot(int)
     def _changed(self, value: int) -> None:
-        self._asked = value
+        self._asked, self._late = value, False
         self._enable()
         self.picked.emit(None if value == ALL else value)
 
