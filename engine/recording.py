@@ -41,6 +41,8 @@ class _TraceFile(Spec, frozen=True, kw_only=True):
 
     layers: tuple[_LayerFile, ...]
     first_step: int
+    order: tuple[str, ...]
+    """The names of the tensors in the trace's own order, which a table of quantities keeps; the file sorts them."""
 
 
 class RecordedLossGradients(LossGradients):
@@ -78,7 +80,7 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
         last.cell, last.steps, last.batch_size, last.hidden_size, str(last.x.dtype).removeprefix("torch.")
     )
     layers = tuple(_LayerFile(name=n, cell=x.cell, activation=x.activation) for n, x in trace.layers.items())
-    described = msgspec.to_builtins(_TraceFile(layers=layers, first_step=trace.first_step))
+    described = msgspec.to_builtins(_TraceFile(layers=layers, first_step=trace.first_step, order=tuple(tensors)))
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
     return container.write(Path(path), "trace", described, arrays, summary=summary, title=title)
 
@@ -104,8 +106,10 @@ def _trace_of(contents: container.Contents) -> Trace:
     names = [layer.name for layer in read.layers]
     if not 1 <= len(names) <= _MAX_LAYERS or len(set(names)) != len(names) or not 1 <= read.first_step <= 2**40:
         raise SessionError(f"It has {len(names)} layers, or one of them twice; 1 to {_MAX_LAYERS} are accepted.")
+    if len(set(read.order)) != len(read.order) or set(read.order) != set(contents.tensors):
+        raise SessionError("Its list of tensors is not what it holds.")
     # Copies: torch writes to what it is given, and the bytes of the file are read-only.
-    found = _Tensors({name: torch.from_numpy(array.copy()) for name, array in contents.tensors.items()})
+    found = _Tensors({name: torch.from_numpy(contents.tensors[name].copy()) for name in read.order})
     layers = {layer.name: _layer_of(layer, found) for layer in read.layers}
     last = layers[names[-1]]
     outputs, losses, loss = found.take("outputs"), found.take("losses"), found.take("loss")
