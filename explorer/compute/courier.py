@@ -19,7 +19,8 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from engine.errors import EngineError
 from explorer.compute.failures import EngineCancelledError, EngineCrashError, describe
 
-Run = Callable[[str, Any], Any]
+Run = Callable[[Any, Any], Any]
+"""operation, request → answer"""
 
 URGENCY = {"excerpt": 0, "audit": 1}
 """The picture first, then whether it is right, then the rest (2)."""
@@ -53,7 +54,7 @@ class Courier(QObject):
     """channel, generation, a sentence"""
     cancelled = Signal(str, int)
     """channel, generation: somebody called `cancel`"""
-    busy_changed = Signal(bool)
+    busyChanged = Signal(bool)
     """whether anything is under way or waiting"""
 
     def __init__(self, executor: Executor, parent: QObject | None = None, *, run: Run | None = None) -> None:
@@ -186,7 +187,7 @@ class Courier(QObject):
         busy = not self.idle()
         if busy != self._was_busy:
             self._was_busy = busy
-            self.busy_changed.emit(busy)
+            self.busyChanged.emit(busy)
 
 
 def _urgency(question: _Question) -> int:

@@ -144,10 +144,10 @@ class Keeper:
             try:
                 packed = parcel.pack((job.run, job.args, job.kwargs))
             except Exception as error:
+                with self._lock:
+                    self._job = None
                 job.fail(revive(describe(error)))
                 continue
-            with self._lock:
-                self._job = job
             try:
                 self._send(handle, packed)
             except OSError:  # it died before it had the whole request: the next one gets it
@@ -161,14 +161,15 @@ class Keeper:
             return
 
     def _take(self) -> Job | None:
-        """The next job that still wants an answer; its future runs from now on."""
-        while True:
-            with self._lock:
-                if not self._queue:
-                    return None
+        """The next job that still wants an answer. In one go, so that there is no moment at which its future runs but
+        cannot be cancelled."""
+        with self._lock:
+            while self._queue:
                 job = self._queue.popleft()
-            if job.future.running() or job.future.set_running_or_notify_cancel():
-                return job
+                if job.future.running() or job.future.set_running_or_notify_cancel():
+                    self._job = job
+                    return job
+        return None
 
     def _send(self, handle: WorkerHandle, packed: Packed) -> None:
         ring = handle.ring
@@ -368,3 +369,4 @@ class Keeper:
         with self._lock:
             self._ear.close()
             self._bell.close()
+            self._ring = None
