@@ -71,6 +71,8 @@ def _cosine(before: Mapping[str, Tensor], after: Mapping[str, Tensor], norm_befo
     """Cosine of the angle between two gradients, all parameters together; NaN where it is not defined."""
     if not (0.0 < norm_before < math.inf and 0.0 < norm_after < math.inf):
         return math.nan
+    if all(after[name] is before[name] for name in before):
+        return 1.0
     products = (
         float(torch.dot(before[name].double().flatten() / norm_before, after[name].double().flatten() / norm_after))
         for name in before
