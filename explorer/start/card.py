@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
@@ -13,10 +14,11 @@ from explorer.theme.current import current, font, small
 from explorer.theme.tokens import GAP, PAD, RADIUS, TEXT_PX, TIGHT
 from explorer.widgets.elided import fits, paragraph
 
-PICTURE_HEIGHT = 92
+PICTURE_HEIGHT = 80
 TEXT_LINES = 3
 TITLE_SIZE = TEXT_PX + 2
 
+_SENTENCE_END = re.compile(r"(?<=[.!?]) +(?=[A-Z])")
 _TAGS: dict[str, tuple[str, str]] = {
     "vanishing": ("▼", "vanishing"),
     "exploding": ("▲", "exploding"),
@@ -43,6 +45,16 @@ class CardData:
     """log₁₀‖∂L/∂h_t‖ for t = 1 … T; may hold ±inf and NaN; empty: not known."""
 
 
+def leading_sentences(text: str, width: float) -> str:
+    """As many whole sentences as fit on a card; the whole text (to be elided) where not even the first one does."""
+    sentences = _SENTENCE_END.split(text)
+    for count in range(len(sentences), 0, -1):
+        shown = " ".join(sentences[:count])
+        if fits(shown, width, font(), TEXT_LINES):
+            return shown
+    return text
+
+
 class Card(QAbstractButton):
     """Click, Enter or Space chooses it."""
 
@@ -51,6 +63,7 @@ class Card(QAbstractButton):
     def __init__(self, data: CardData, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.data = data
+        self._text = data.text
         self.setAccessibleName(f"{data.title} ({data.tag})")
         self.setAccessibleDescription(data.text)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -75,8 +88,8 @@ class Card(QAbstractButton):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        whole = fits(self.data.text, self.width() - 2 * PAD - 4, font(), TEXT_LINES)
-        self.setToolTip("" if whole else _wrapped(self.data.text))
+        self._text = leading_sentences(self.data.text, self.width() - 2 * PAD - 4)
+        self.setToolTip("" if self._text == self.data.text else _wrapped(self.data.text))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = current()
@@ -105,7 +118,7 @@ class Card(QAbstractButton):
         y = self._line(painter, f"{glyph} {self.data.tag}", left, y, width, bold_small=True, tint=tint) + TIGHT
         y = self._line(painter, self.data.title, left, y, width, bold_small=False, tint=QColor(theme.text)) + TIGHT
         painter.setPen(QColor(theme.muted))
-        paragraph(painter, QRectF(left, y, width, self.height() - y), self.data.text, font(), TEXT_LINES)
+        paragraph(painter, QRectF(left, y, width, self.height() - y), self._text, font(), TEXT_LINES)
 
         painter.setBrush(Qt.BrushStyle.NoBrush)
         border = theme.accent if active else theme.border if hovered else theme.line

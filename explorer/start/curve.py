@@ -17,6 +17,7 @@ from explorer.theme.tokens import Theme
 
 LOW, HIGH = -15.0, 15.0
 """Decades from the bottom to the top of every card; the line in the middle is 1."""
+MARK_SPACING = 15.0
 Mark = Literal["above", "below", "inf", "zero", "nan"]
 
 
@@ -25,8 +26,8 @@ class Shape:
     """What is drawn: runs of points (step, log10), and marks where there is no point on the scale."""
 
     runs: tuple[tuple[tuple[int, float], ...], ...]
-    marks: tuple[tuple[int, Mark], ...]
-    """(first step of the stretch, what it is), one for each stretch of the same kind."""
+    marks: tuple[tuple[int, int, Mark], ...]
+    """(first step, last step, what it is) of each stretch of the same kind; steps count from 0."""
 
 
 def classify(value: float) -> Mark | None:
@@ -43,7 +44,7 @@ def classify(value: float) -> Mark | None:
 def shape(curve: Sequence[float]) -> Shape:
     """Break a curve into what can be drawn as a line and what cannot. +inf is an overflow, −inf an exact zero."""
     runs: list[list[tuple[int, float]]] = [[]]
-    marks: list[tuple[int, Mark]] = []
+    marks: list[tuple[int, int, Mark]] = []
     before: Mark | None = None
     for step, value in enumerate(curve):
         mark = classify(value)
@@ -52,8 +53,8 @@ def shape(curve: Sequence[float]) -> Shape:
         else:
             if runs[-1]:
                 runs.append([])
-            if mark != before:
-                marks.append((step, mark))
+            first = marks.pop()[0] if mark == before else step
+            marks.append((first, step, mark))
         before = mark
     return Shape(tuple(tuple(run) for run in runs if run), tuple(marks))
 
@@ -82,35 +83,56 @@ def paint(painter: QPainter, box: QRectF, curve: Sequence[float], colour: QColor
         pen = QPen(colour, 2.25, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
         painter.setPen(pen)
         painter.drawPath(path)
-    for step, mark in found.marks:
-        _paint_mark(painter, QPointF(box.left() + step * width, middle), box, mark, theme)
+    _paint_marks(painter, box, width, found.marks, theme)
 
 
 def _y(box: QRectF, value: float) -> float:
     return box.bottom() - (value - LOW) / (HIGH - LOW) * box.height()
 
 
-def _paint_mark(painter: QPainter, at: QPointF, box: QRectF, mark: Mark, theme: Theme) -> None:
-    """▲ at the top: above the scale, with a bar over it: infinite. ▼ at the foot: below; ○: exactly 0. ✕: NaN."""
-    x = min(max(at.x(), box.left() + 5), box.right() - 5)
+def _paint_marks(
+    painter: QPainter, box: QRectF, width: float, marks: tuple[tuple[int, int, Mark], ...], theme: Theme
+) -> None:
+    """A row of signs along each stretch. Where signs would lie on each other, the worse one stays."""
+    taken: list[QPointF] = []
+    for first, last, mark in sorted(marks, key=_badness):
+        left, right = (min(max(box.left() + t * width, box.left() + 5), box.right() - 5) for t in (first, last))
+        count = max(1, int((right - left) / MARK_SPACING) + 1)
+        for i in range(count):
+            x = left + (right - left) * (0.5 if count == 1 else i / (count - 1))
+            at = QPointF(x, _height(box, mark))
+            if all(abs(at.x() - p.x()) >= MARK_SPACING - 4 or abs(at.y() - p.y()) > 10 for p in taken):
+                taken.append(at)
+                _paint_mark(painter, at, mark, theme)
+
+
+def _badness(stretch: tuple[int, int, Mark]) -> int:
+    return ("nan", "inf", "zero", "above", "below").index(stretch[2])
+
+
+def _height(box: QRectF, mark: Mark) -> float:
+    return {"nan": box.center().y(), "inf": box.top() + 5, "above": box.top() + 5}.get(mark, box.bottom() - 5)
+
+
+def _paint_mark(painter: QPainter, at: QPointF, mark: Mark, theme: Theme) -> None:
+    """▲: above the scale, with a bar over it infinite. ▼: below the scale. ○: exactly 0. ✕: not a number."""
+    x, y = at.x(), at.y()
     red, blue = QColor(theme.exploding), QColor(theme.vanishing)
     painter.setPen(Qt.PenStyle.NoPen)
     if mark in ("above", "inf"):
-        top = box.top() + (3 if mark == "inf" else 0)
         painter.setBrush(red)
-        painter.drawPolygon(QPolygonF([QPointF(x, top), QPointF(x + 5, top + 8), QPointF(x - 5, top + 8)]))
+        painter.drawPolygon(QPolygonF([QPointF(x, y - 4), QPointF(x + 4.5, y + 4), QPointF(x - 4.5, y + 4)]))
         if mark == "inf":
-            painter.drawRect(QRectF(x - 5, box.top() - 1, 10, 2))
+            painter.drawRect(QRectF(x - 4.5, y - 7, 9, 2))
     elif mark == "below":
-        foot = box.bottom()
         painter.setBrush(blue)
-        painter.drawPolygon(QPolygonF([QPointF(x, foot), QPointF(x + 5, foot - 8), QPointF(x - 5, foot - 8)]))
+        painter.drawPolygon(QPolygonF([QPointF(x, y + 4), QPointF(x + 4.5, y - 4), QPointF(x - 4.5, y - 4)]))
     elif mark == "zero":
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(blue, 2))
-        painter.drawEllipse(QPointF(x, box.bottom() - 4), 4.0, 4.0)
+        painter.drawEllipse(at, 3.5, 3.5)
     else:
-        painter.setPen(QPen(red, 2.25, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-        painter.drawLine(QPointF(x - 4, at.y() - 4), QPointF(x + 4, at.y() + 4))
-        painter.drawLine(QPointF(x - 4, at.y() + 4), QPointF(x + 4, at.y() - 4))
+        painter.setPen(QPen(red, 2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.drawLine(QPointF(x - 3.5, y - 3.5), QPointF(x + 3.5, y + 3.5))
+        painter.drawLine(QPointF(x - 3.5, y + 3.5), QPointF(x + 3.5, y - 3.5))
     painter.setBrush(Qt.BrushStyle.NoBrush)

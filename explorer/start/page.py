@@ -17,7 +17,7 @@ from explorer.widgets.flow import FlowGrid
 
 __all__ = ["CardData", "RecentData", "StartPage"]
 
-CARD_LEAST, CARD_MOST, COLUMNS = 270, 380, 3
+CARD_LEAST, CARD_MOST, COLUMNS = 270, 400, 3
 SIDE_WIDTH, SIDE_NARROW = 268, 200
 NARROW = 900
 
@@ -52,7 +52,7 @@ class StartPage(QWidget):
 
         ground = _Ground()
         column = QVBoxLayout(ground)
-        column.setContentsMargins(2 * ROOM, ROOM + PAD, 2 * ROOM, ROOM)
+        column.setContentsMargins(2 * ROOM, ROOM, 2 * ROOM, PAD)
         column.setSpacing(0)
         title = QLabel("Gradient Flow Explorer")
         title.setProperty("role", "title")
@@ -62,7 +62,7 @@ class StartPage(QWidget):
         column.addWidget(title)
         column.addSpacing(TIGHT)
         column.addWidget(self._sub)
-        column.addSpacing(ROOM)
+        column.addSpacing(PAD + TIGHT)
         self._grid_holder = QWidget()
         self._grid = FlowGrid(CARD_LEAST, CARD_MOST, 16, COLUMNS, self._grid_holder)
         column.addWidget(self._grid_holder)
@@ -70,7 +70,7 @@ class StartPage(QWidget):
         self._legend = small_label(
             "Curves: norm of ∂L/∂hₜ from t = 1 (left) to T, on one scale from 1e-15 to 1e15; dashed: 1."
         )
-        column.addSpacing(PAD)
+        column.addSpacing(GAP)
         column.addWidget(self._legend)
         column.addStretch(1)
         self._column = column
@@ -85,7 +85,7 @@ class StartPage(QWidget):
         side = _Side()
         self._side = side
         beside = QVBoxLayout(side)
-        beside.setContentsMargins(ROOM, ROOM + PAD, ROOM, ROOM)
+        beside.setContentsMargins(ROOM, ROOM + TIGHT, ROOM, ROOM)
         beside.setSpacing(GAP)
         self.new_button = QPushButton("New experiment…")
         self.new_button.setProperty("role", "primary")
@@ -110,6 +110,8 @@ class StartPage(QWidget):
         recent_area.setFrameShape(QFrame.Shape.NoFrame)
         recent_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         recent_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        recent_area.viewport().setAutoFillBackground(False)
+        holder.setAutoFillBackground(False)
         beside.addWidget(recent_area, 1)
 
         row = QHBoxLayout(self)
@@ -160,4 +162,4 @@ class StartPage(QWidget):
         narrow = self.width() < NARROW
         self._side.setFixedWidth(SIDE_NARROW if narrow else SIDE_WIDTH)
         margin = ROOM if narrow else 2 * ROOM
-        self._column.setContentsMargins(margin, ROOM + PAD, margin, ROOM)
+        self._column.setContentsMargins(margin, ROOM, margin, PAD)

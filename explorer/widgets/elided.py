@@ -47,7 +47,8 @@ class ElidedLabel(QWidget):
         if text != self._text or self._wanted < 0:
             self._text = text
             self.setAccessibleName(text)
-            wanted = int(self._metrics.horizontalAdvance(text)) + 2
+            margins = self.contentsMargins()
+            wanted = int(self._metrics.horizontalAdvance(text)) + 2 + margins.left() + margins.right()
             if wanted != self._wanted:
                 self._wanted = wanted
                 self.updateGeometry()
@@ -61,7 +62,7 @@ class ElidedLabel(QWidget):
         return QSize(min(self._wanted, 28) if self._text else 0, int(self._metrics.height()) + 2)
 
     def is_elided(self) -> bool:
-        return self._metrics.horizontalAdvance(self._text) > self.width()
+        return self._metrics.horizontalAdvance(self._text) > self.contentsRect().width()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -78,8 +79,8 @@ class ElidedLabel(QWidget):
         painter.setFont(self._font)
         theme = theming.current()
         painter.setPen(QColor(getattr(theme, self._tone) if self.isEnabled() else theme.border))
-        shown = self._metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(QRectF(self.rect()), self._align | Qt.AlignmentFlag.AlignVCenter, shown)
+        shown = self._metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, self.contentsRect().width())
+        painter.drawText(QRectF(self.contentsRect()), self._align | Qt.AlignmentFlag.AlignVCenter, shown)
 
 
 def small_label(text: str = "", tone: str = "muted") -> ElidedLabel:

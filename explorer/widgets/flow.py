@@ -7,7 +7,8 @@ from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
 
 class FlowGrid(QLayout):
-    """As many columns as fit at `least` pixels each, `most_columns` at most; cells grow up to `most` pixels."""
+    """As many columns as fit at `least` pixels each, `most_columns` at most; cells grow up to `most` pixels, a single
+    column to the whole width."""
 
     def __init__(self, least: int, most: int, gap: int, most_columns: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -24,7 +25,7 @@ class FlowGrid(QLayout):
     def count(self) -> int:
         return len(self._items)
 
-    def itemAt(self, index: int) -> QLayoutItem | None:  # None ends Qt's loops
+    def itemAt(self, index: int) -> QLayoutItem | None:
         return self._items[index] if 0 <= index < len(self._items) else None
 
     def takeAt(self, index: int) -> QLayoutItem | None:
@@ -43,7 +44,8 @@ class FlowGrid(QLayout):
     def setGeometry(self, rect: QRect) -> None:
         super().setGeometry(rect)
         columns = self.columns(rect.width())
-        wide = min(self._most, (rect.width() - (columns - 1) * self._gap) // columns)
+        most = self._most if columns > 1 else rect.width()
+        wide = min(most, (rect.width() - (columns - 1) * self._gap) // columns)
         high = self._row_height()
         for i, item in enumerate(self._items):
             row, column = divmod(i, columns)

@@ -1,0 +1,151 @@
+"""The status line: agreement with autograd, device and dtype, time of the trace, verdict, saved state."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+
+from engine.requests import Audit, AuditRow, Verdict
+from explorer.theme.current import current
+from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
+from explorer.widgets.elided import ElidedLabel
+from explorer.widgets.numbers import power, short
+
+AuditState = Literal["none", "checking", "done"]
+
+_VERDICTS: dict[str, tuple[str, str]] = {
+    "vanishing": ("▼", "vanishing"),
+    "healthy": ("●", "healthy"),
+    "exploding": ("▲", "exploding"),
+    "undefined": ("○", "muted"),
+}
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+HEIGHT = 26
+
+
+def audit_words(audit: Audit | None, state: AuditState) -> tuple[str, str, str]:
+    """(text, tone, tooltip) of the agreement with autograd."""
+    if state == "checking":
+        return "… checking against autograd", "muted", "Comparing every quantity of this trace with autograd."
+    if audit is None or not audit.rows:
+        return "○ not checked against autograd", "muted", "This trace has not been compared with autograd."
+    worst = audit.worst
+    where = f" at t = {worst.step}" if worst.step else ""
+    rows = "\n".join(
+        f"{'✕' if not row.error <= audit.tolerance else '●'} {row.quantity}: {short(row.error, 2)}"
+        + (f" at t = {row.step}" if row.step else "")
+        for row in sorted(audit.rows, key=_error, reverse=True)[:12]
+    )
+    tip = f"Largest relative error per quantity; up to {audit.tolerance:g} counts as agreement.\n{rows}"
+    if audit.passed:
+        return f"● gradients match autograd (max rel. error {short(worst.error, 2)})", "healthy", tip
+    failed = sum(not row.error <= audit.tolerance for row in audit.rows)
+    others = f" and {failed - 1} more" if failed > 1 else ""
+    said = f"✕ {worst.quantity}{others} differ{'' if others else 's'} from autograd"
+    return f"{said} (rel. error {short(worst.error, 2)}{where})", "exploding", tip
+
+
+def verdict_words(verdict: Verdict) -> tuple[str, str, str]:
+    """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9"."""
+    glyph, tone = _VERDICTS[verdict.kind]
+    first, last = (str(step).translate(_SUBSCRIPTS) for step in (verdict.first_step, verdict.last_step))
+    if verdict.kind == "undefined" and verdict.first_step == verdict.last_step:
+        return f"{glyph} verdict: undefined, there is one step only", tone, "A ratio needs two time steps."
+    ratio = power(verdict.log10_ratio)
+    equals = ratio if ratio == "exactly 0" else f"= {ratio}"
+    text = f"{glyph} {verdict.kind}: ‖∂L/∂h{first}‖ / ‖∂L/∂h{last}‖ {equals}"
+    tip = (
+        f"How much of the gradient of the loss at t = {verdict.loss_step} is left at t = {verdict.first_step}: "
+        f"its norm there over its norm at t = {verdict.last_step}, mean over the batch.\n"
+        "Vanishing below 1e-6, exploding above 1e6."
+    )
+    return text, tone, tip
+
+
+def _error(row: AuditRow) -> float:
+    return math.inf if math.isnan(row.error) else row.error
+
+
+class _Chip(ElidedLabel):
+    """A note that should be seen: framed, in the colour of its tone. Hidden while it has nothing to say."""
+
+    def __init__(self, tone: str) -> None:
+        super().__init__(tone=tone, pixels=SMALL_PX)
+        self._tint = tone
+        self.setContentsMargins(GAP, 0, GAP, 0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(getattr(current(), self._tint)), 1))
+        painter.drawRoundedRect(self.rect().adjusted(0, 1, -1, -2), TIGHT, TIGHT)
+        painter.end()
+        super().paintEvent(event)
+
+
+class StatusLine(QWidget):
+    """Told what to say; texts elide where there is no room, and the tooltip says the rest."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Status")
+        self.setFixedHeight(HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.audit = ElidedLabel(pixels=SMALL_PX)
+        self.device = ElidedLabel(tone="muted", pixels=SMALL_PX)
+        self.note = _Chip("loss")
+        self.seconds = ElidedLabel(tone="muted", pixels=SMALL_PX)
+        self.verdict = ElidedLabel(pixels=SMALL_PX, align=Qt.AlignmentFlag.AlignRight)
+        self.saved = ElidedLabel(tone="muted", pixels=SMALL_PX, align=Qt.AlignmentFlag.AlignRight)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(PAD, 0, PAD, 0)
+        row.setSpacing(PAD + GAP)
+        for label in (self.audit, self.device, self.note, self.seconds):
+            row.addWidget(label)
+        row.addStretch(1)
+        row.addWidget(self.verdict)
+        row.addWidget(self.saved)
+        self.note.hide()
+        self.set_audit(None)
+
+    def set_audit(self, audit: Audit | None, state: AuditState | None = None) -> None:
+        """Without `state`: None is being checked, an audit is done."""
+        text, tone, tip = audit_words(audit, state or ("checking" if audit is None else "done"))
+        self.audit.set_text(text, tone=tone, tip=tip)
+
+    def set_device(self, device: str, dtype: str, note: str = "") -> None:
+        """`note`: one sentence where it is not the device that was asked for."""
+        name = "recorded" if not device else device.upper() if device == "cpu" else device
+        self.device.set_text(f"{name} · {dtype}", tip="Where the trace was computed, and in which arithmetic.")
+        self.note.set_text(f"⚠ {note}" if note else "", tip="")
+        self.note.setVisible(bool(note))
+
+    def set_seconds(self, seconds: float) -> None:
+        self.seconds.set_text(f"trace {duration(seconds)}", tip="How long the last trace took to compute.")
+
+    def set_verdict(self, verdict: Verdict | None) -> None:
+        text, tone, tip = ("", "muted", "") if verdict is None else verdict_words(verdict)
+        self.verdict.set_text(text, tone=tone, tip=tip)
+
+    def set_saved(self, text: str) -> None:
+        """ "saved 14:02", "not saved", "edited", or ""."""
+        self.saved.set_text(text)
+        self.saved.setVisible(bool(text))
+
+    def sizeHint(self) -> QSize:
+        return QSize(900, HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(200, HEIGHT)
+
+
+def duration(seconds: float) -> str:
+    """ "1.9 ms", "340 ms", "2.1 s"."""
+    milliseconds = seconds * 1000
+    if milliseconds < 100:
+        return f"{milliseconds:.1f} ms"
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{seconds:.1f} s"
