@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 import xml.etree.ElementTree as ElementTree
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -54,8 +55,10 @@ def _shipped() -> dict[str, str]:
 
 def typeset(latex: str) -> str:
     """The SVG of a formula, made by ziamath: black paths, baseline at y = 0."""
-    from ziamath.config import config  # takes 200 ms, and what is shipped does not need it
-    from ziamath.zmath import Latex
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # how ziamath finds its font on Python 3.11
+        from ziamath.config import config  # takes 200 ms, and what is shipped does not need it
+        from ziamath.zmath import Latex
 
     config.svg2 = False  # QtSvg draws nothing of ziamath's SVG 2
     made: str = Latex(latex, size=_EM, inline=True).svg()

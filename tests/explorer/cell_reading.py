@@ -1,0 +1,35 @@
+"""Reads an equation of the cell panel as it stands on the screen and works it out from the numbers shown there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.requests import Excerpt
+from explorer.cell.equations import Equation
+from explorer.cell.quantity import read
+
+_PYTHON = {"+": "+", "⊙": "*", "=": "=", ")": ")", "σ(": "sigma(", "tanh(": "tanh(", "ReLU(": "relu("}
+
+
+def evaluated(equation: Equation, shown: Excerpt, step: int) -> tuple[float, float, float]:
+    """(left side, right side, largest number in it). A value beyond the last step counts as 0: its factor is 0."""
+    text, largest = "", 0.0
+    for token in equation.tokens:
+        if token.number is None:
+            text += _PYTHON[token.plain]
+            continue
+        reading = read(token.number, shown, step)
+        value = 0.0 if reading.value is None else reading.value
+        largest = max(largest, abs(value))
+        text += f"({value!r})"
+    left, right = text.split("=")
+    names = {"sigma": _sigma, "tanh": np.tanh, "relu": _relu, "inf": np.inf, "nan": np.nan}
+    return float(eval(left, names)), float(eval(right, names)), largest  # only numbers and the words above are in it
+
+
+def _sigma(a: float) -> float:
+    return 1 / (1 + float(np.exp(-a)))
+
+
+def _relu(a: float) -> float:
+    return max(a, 0.0)

@@ -1,0 +1,84 @@
+"""On traces of the engine: what stands on the screen is an identity, in the trace's own arithmetic."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pytest
+from cell_reading import evaluated
+
+from engine import operations
+from engine.quantities import GATES, keys
+from engine.requests import Computed, Excerpt, Look
+from engine.spec import AddingTask, CellKind, Experiment, LayerSpec, ModelSpec, ReadoutSpec
+from explorer.cell.equations import hidden, sections
+from explorer.cell.quantity import read
+
+T, H, UNIT = 12, 6, 4
+CASES: list[tuple[CellKind, Literal["tanh", "relu"]]] = [
+    ("rnn", "tanh"),
+    ("rnn", "relu"),
+    ("lstm", "tanh"),
+    ("gru", "tanh"),
+]
+
+
+def traced(
+    cell: CellKind, activation: Literal["tanh", "relu"], dtype: Literal["float32", "float64"], unit: int | None = UNIT
+) -> Excerpt:
+    layer = LayerSpec(cell=cell, hidden_size=H, activation=activation)
+    experiment = Experiment(
+        model=ModelSpec(layers=(layer,), readout=ReadoutSpec(at="every")),
+        task=AddingTask(steps=T, batch_size=3),
+        dtype=dtype,
+        device="cpu",
+        seed=2,
+    )
+    found = operations.run("excerpt", Look(Computed(experiment), keys(cell), sample=1, unit=unit))
+    assert isinstance(found, Excerpt)
+    return found
+
+
+@pytest.mark.parametrize(("dtype", "relative"), [("float32", 1e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize(("cell", "activation"), CASES)
+def test_every_equation_holds_with_the_numbers_that_are_shown(
+    cell: CellKind, activation: Literal["tanh", "relu"], dtype: Literal["float32", "float64"], relative: float
+) -> None:
+    shown = traced(cell, activation, dtype)
+    for section in sections(cell, activation):
+        for equation in section.equations:
+            for step in range(1, T + 1):
+                left, right, largest = evaluated(equation, shown, step)
+                assert abs(left - right) <= relative * max(largest, 1e-30), f"t = {step}: {equation.plain}"
+
+
+@pytest.mark.parametrize(("cell", "activation"), CASES)
+def test_what_comes_through_the_recurrent_weights_is_their_transpose_times_the_next_steps_gradients(
+    cell: CellKind, activation: Literal["tanh", "relu"]
+) -> None:
+    shown = traced(cell, activation, "float64")
+    assert shown.weights is not None
+    U = shown.weights["weight_hh_l0"]
+    symbols = [f"a_{gate}" if gate else "a" for gate in GATES[cell]]
+    if cell == "gru":
+        symbols[2] = "q"  # on the hidden side the candidate's reset gate is in between
+    for step in range(1, T):
+        next_step = np.concatenate([shown.arrays[f"grads.{symbol}"][step] for symbol in symbols])
+        expected = (U.T @ next_step)[UNIT]
+        reading = read(hidden(cell), shown, step)
+        assert reading.value == pytest.approx(expected, rel=1e-9, abs=1e-14)
+
+
+@pytest.mark.parametrize(("cell", "activation"), CASES)
+def test_norms_are_those_of_the_chosen_samples_arrays(cell: CellKind, activation: Literal["tanh", "relu"]) -> None:
+    shown = traced(cell, activation, "float64", unit=None)
+    for section in sections(cell, activation):
+        for equation in section.equations:
+            for token in equation.tokens:
+                number = token.number
+                if number is None or number.function is not None or number.parts[0].key not in shown.arrays:
+                    continue
+                part = number.parts[0]
+                expected = np.linalg.norm(shown.arrays[part.key][6 + part.shift])
+                assert read(number, shown, 7).value == pytest.approx(expected, rel=1e-12), token.plain
