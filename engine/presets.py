@@ -96,9 +96,9 @@ class Preset(PresetFile, frozen=True, kw_only=True):
     """log₁₀‖∂L/∂h_t‖, t = 1 … T (norm per sample, mean over the batch); −inf, inf and NaN included; () if unknown."""
 
 
-def load_all() -> tuple[Preset, ...]:
-    """Every preset in the order of the start page. Raises PresetError."""
-    return _all(folders.presets())
+def load_all(folder: Path | None = None) -> tuple[Preset, ...]:
+    """Every preset (of another folder, if one is given) in the order of the start page. Raises PresetError."""
+    return _all(folder or folders.presets())
 
 
 def load(slug: str) -> Preset:
