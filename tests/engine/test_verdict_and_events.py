@@ -1,0 +1,121 @@
+"""The verdict on a gradient and the ticks on the tape, on arrays made by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engine.clipping import clipped
+from engine.events import events
+from engine.requests import Event
+from engine.spec import ClipSpec
+from engine.verdict import EXPLODING_ABOVE, VANISHING_BELOW, verdict
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "log10_ratio"),
+    [
+        ([1e-3, 0.1, 1.0], "healthy", -3.0),
+        ([0.99e-6, 1.0], "vanishing", math.log10(0.99e-6)),
+        ([1.01e-6, 1.0], "healthy", math.log10(1.01e-6)),
+        ([1.01e6, 1.0], "exploding", math.log10(1.01e6)),
+        ([0.99e6, 1.0], "healthy", math.log10(0.99e6)),
+        ([0.0, 1.0], "vanishing", -INF),
+        ([INF, 1.0], "exploding", INF),
+        ([1.0, 0.0], "exploding", INF),
+        ([0.0, 0.0], "undefined", NAN),
+        ([NAN, 1.0], "undefined", NAN),
+        ([NAN, INF, 1.0], "exploding", INF),  # overflowed on the way, then inf − inf
+        ([1.0, INF], "undefined", NAN),
+        ([NAN, NAN], "undefined", NAN),
+        ([1e-300, 1e300], "vanishing", -600.0),  # the quotient underflows, its logarithm does not
+        ([1e300, 1e-300], "exploding", 600.0),
+        ([1.0], "undefined", NAN),
+    ],
+)
+def test_the_verdict_compares_the_first_step_with_the_last(row: list[float], kind: str, log10_ratio: float) -> None:
+    found = verdict(np.array(row))
+    assert found.kind == kind
+    assert found.log10_ratio == pytest.approx(log10_ratio, nan_ok=True)
+    assert (found.first_step, found.last_step, found.loss_step) == (1, len(row), len(row))
+
+
+def test_a_loss_in_the_middle_is_judged_from_its_own_step() -> None:
+    found = verdict(np.array([1e-9, 1.0, NAN, NAN]), loss_step=2)
+    assert found.kind == "vanishing"
+    assert (found.last_step, found.loss_step) == (2, 2)
+
+
+def test_the_thresholds_are_the_documented_ones() -> None:
+    assert (VANISHING_BELOW, EXPLODING_ABOVE) == (1e-6, 1e6)
+
+
+def states(rows: list[float]) -> dict[str, Tensor]:
+    """(T, 2, 2): one entry goes through these numbers, the others stay 1."""
+    array = torch.ones(len(rows), 2, 2)
+    array[:, 1, 0] = torch.tensor(rows)
+    return {"h": array}
+
+
+def found(values: list[float], grads: list[float]) -> tuple[Event, ...]:
+    return events("rnn", states(values), states(grads), None)
+
+
+def test_a_tame_trace_has_no_events() -> None:
+    assert found([1, 2, 3], [1e-30, 1, 1]) == ()
+
+
+def test_underflow_is_the_first_subnormal_met_going_back() -> None:
+    (event,) = found([1] * 5, [0.0, 1e-45, 1e-39, 2e-38, 1e-30])
+    assert (event.kind, event.phase, event.step) == ("underflow", "backward", 3)
+    assert "underflow float32" in event.sentence
+
+
+def test_a_gradient_that_was_never_there_does_not_underflow() -> None:
+    assert found([1] * 4, [1, 1, 0, 0]) == ()  # a loss at step 2 reaches no later step
+
+
+def test_an_exact_zero_from_one_step_to_the_next_is_no_rounding() -> None:
+    (event,) = found([1] * 3, [0, 0, 1])
+    assert (event.kind, event.step) == ("underflow", 2)
+    assert "exactly 0" in event.sentence
+    assert "dead or saturated" in event.sentence
+
+
+def test_overflow_and_nan_are_found_in_each_direction_in_the_order_of_the_tape() -> None:
+    made = found([1, INF, NAN, NAN], [NAN, NAN, INF, 1])
+    assert [(e.kind, e.phase, e.step) for e in made] == [
+        ("overflow", "forward", 2),
+        ("nan", "forward", 3),
+        ("overflow", "backward", 3),
+        ("nan", "backward", 2),
+    ]
+    assert "1 of 4 entries" in made[0].sentence
+    assert "∂L/∂h" in made[2].sentence
+
+
+def test_an_infinite_sum_of_finite_numbers_is_no_event() -> None:
+    assert found([3e38, 3e38, 3e38], [1, 1, 1]) == ()
+
+
+def test_clipping_that_fired_is_the_last_event() -> None:
+    grads = {"weight_hh_l0": torch.full((3, 3), 10.0)}
+    fired = clipped(grads, ClipSpec(kind="norm")).report
+    idle = clipped(grads, ClipSpec(kind="norm", max_norm=1000.0)).report
+    values, going_back = states([1, 1]), states([NAN, 1])
+    assert [e.kind for e in events("rnn", values, going_back, fired)] == ["nan", "clip"]
+    assert [e.kind for e in events("rnn", values, going_back, idle)] == ["nan"]
+
+
+def test_both_states_of_the_lstm_are_watched() -> None:
+    values = {"h": torch.ones(3, 1, 1), "c": torch.ones(3, 1, 1)}
+    grads = {"h": torch.ones(3, 1, 1), "c": torch.tensor([1e-40, 1.0, 1.0]).view(3, 1, 1)}
+    (event,) = events("lstm", values, grads, None)
+    assert event.kind == "underflow"
+    assert "∂L/∂c" in event.sentence
