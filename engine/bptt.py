@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from engine import fast
 from engine.cells import Cell
+from engine.later import Later
+from engine.precision import arithmetic
 
 Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Backward:
-    grads: dict[str, Tensor]
+    grads: Tensors
     """Total gradients of states, gates and pre-activations, (T, B, H)."""
     initial: dict[str, Tensor]
     """Of the states before step 1, (B, H)."""
@@ -35,8 +38,14 @@ def states_before(cell: Cell, values: Tensors, initial: Tensors) -> dict[str, Te
     return {s: torch.cat([initial[s].unsqueeze(0), values[s][:-1]]) for s in cell.state_names}
 
 
-def forward(cell: Cell, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor]:
-    """Every activation and state, (T, B, H) each, step by step. x (T, B, D), initial (B, H)."""
+def forward(cell: Cell, kernel: str, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor]:
+    """Every activation and state, (T, B, H) each. x (T, B, D), initial (B, H); `kernel` is torch's: "lstm"."""
+    quick = fast.forward(cell, kernel, x, weights, initial)
+    return forward_stepwise(cell, x, weights, initial) if quick is None else quick
+
+
+def forward_stepwise(cell: Cell, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor]:
+    """The same, one step after the other, in the order of torch's own cells."""
     state = dict(initial)
     steps = []
     for x_t in x:
@@ -51,15 +60,31 @@ def forward(cell: Cell, x: Tensor, weights: Tensors, initial: Tensors) -> dict[s
 def backward(
     cell: Cell, values: Tensors, initial: Tensors, weight_hh: Tensor, direct: Tensor, final: Tensors | None = None
 ) -> Backward:
-    """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside.
+    """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside."""
+    before = states_before(cell, values, initial)
+    if final is None:
+        final = dict.fromkeys(cell.state_names, torch.zeros_like(initial["h"]))
+    quick = fast.backward(cell, values, before, weight_hh, direct, final)
+    if quick is None:
+        return backward_stepwise(cell, values, before, weight_hh, direct, final)
+    grads, first = quick
+
+    def gates() -> Tensors:
+        with arithmetic(direct):
+            return cell.back(values, before, grads)
+
+    return Backward(Later(grads, list(values), gates), first)
+
+
+def backward_stepwise(
+    cell: Cell, values: Tensors, before: Tensors, weight_hh: Tensor, direct: Tensor, final: Tensors
+) -> Backward:
+    """The same, one step after the other.
 
     Every product and sum is taken in the order of autograd on the unrolled loop: where numbers overflow, underflow or
     nearly cancel, two right computations part ways, and this one stays with torch.
     """
-    before = states_before(cell, values, initial)
-    zero = torch.zeros_like(initial["h"])
-    reaching = dict(final) if final is not None else dict.fromkeys(cell.state_names, zero)
-    reaching["h"] = direct[-1] + reaching["h"]
+    reaching = {**final, "h": direct[-1] + final["h"]}
     steps = []
     for t in range(len(direct) - 1, -1, -1):
         v, b = {name: value[t] for name, value in values.items()}, {name: value[t] for name, value in before.items()}

@@ -26,6 +26,8 @@ class Layer:
     """One layer, ready to run: snapshots that nobody else holds."""
 
     cell: CellKind
+    kernel: str
+    """Torch's function for the whole layer: "lstm", "gru", "rnn_tanh", "rnn_relu"."""
     activation: Activation
     x: Tensor
     weights: dict[str, Tensor]
@@ -68,7 +70,9 @@ def layer(module: nn.Module, x: Tensor, initial: Mapping[str, Tensor] | None) ->
     if unknown:
         raise DataError(f"initial has '{unknown[0]}'; the states of this layer are {', '.join(states)}.")
     start = {s: _state(s, given.get(s), shape, like) for s in states}
-    return Layer(cell, activation, x.detach().clone(memory_format=torch.contiguous_format), weights, start)
+    return Layer(
+        cell, module.mode.lower(), activation, x.detach().clone(memory_format=torch.contiguous_format), weights, start
+    )
 
 
 def _check_input(x: Tensor, features: int, like: Tensor) -> None:

@@ -18,8 +18,8 @@ def step_errors(ours: Tensor, reference: Tensor) -> Tensor:
     """(T,) float64: the relative error of each step of two arrays (T, …) of one type.
 
     Norms are float64 and cannot overflow. 0/0 is 0. inf and NaN must stand in the same places, else the error is inf;
-    where they do, the rest of the step is compared. Below the type's smallest normal number an error counts in units
-    in the last place: one such unit is as bad as one of a normal number, not as bad as the number itself.
+    where they do, the rest of the step is compared. An entry of the reference below the type's smallest normal
+    number weighs as much as that number: there, an error counts in units in the last place.
     """
     floor = torch.finfo(reference.dtype).tiny
     a, b = ours.double().flatten(1), reference.double().flatten(1)
@@ -28,7 +28,7 @@ def step_errors(ours: Tensor, reference: Tensor) -> Tensor:
     a, b = torch.where(finite, a, 0.0), torch.where(finite, b, 0.0)
     scale = torch.maximum(a.abs().amax(1), b.abs().amax(1)).clamp_min(floor)[:, None]
     a, b = a / scale, b / scale
-    size = torch.maximum(torch.linalg.vector_norm(b, dim=1), floor / scale[:, 0])
+    size = torch.linalg.vector_norm(torch.maximum(b.abs(), floor / scale), dim=1)
     errors = torch.linalg.vector_norm(a - b, dim=1) / size
     return torch.where(elsewhere, math.inf, errors)
 

@@ -10,23 +10,24 @@ def share_norms(left: Tensor, right: Tensor) -> Tensor:
     """Frobenius norm of A_tᵀ Z_t for every step: (T,) float64, from A (T, B, M) and Z (T, B, N).
 
     ‖AᵀZ‖² = Σ (AAᵀ) ⊙ (ZZᵀ) over pairs of samples, in float64 and rescaled by the largest entry. Where the samples
-    cancel, that sum keeps half its digits at best, so there (and where it is the smaller product) AᵀZ is formed.
+    cancel, that sum loses digits, so there (and where it is the smaller product) AᵀZ is formed.
     inf and NaN give inf and NaN, as the norm of the product would.
     """
-    T, B, M = left.shape
+    B, M, N = left.shape[1], left.shape[2], right.shape[2]
     A, a = _scaled(left)
     Z, z = _scaled(right)
+    norms: Tensor
     if B == 1:
         norms = torch.linalg.vector_norm(A, dim=(1, 2)) * torch.linalg.vector_norm(Z, dim=(1, 2))
-    elif M * right.shape[2] > B * B:
+    elif M * N > B * B:
         pairs = (A @ A.mT) * (Z @ Z.mT)
         total, parts = pairs.sum((1, 2)), pairs.diagonal(dim1=1, dim2=2).sum(1)
         norms = total.clamp_min(0.0).sqrt()
-        for t in (total < 1e-6 * parts).nonzero().flatten().tolist():
-            norms[t] = torch.linalg.matrix_norm(A[t].mT @ Z[t])
+        for t in (total < 1e-4 * parts).nonzero().flatten().tolist():
+            norms[t] = torch.linalg.vector_norm(A[t].mT @ Z[t])
     else:
-        norms = torch.stack([torch.linalg.matrix_norm(A[t].mT @ Z[t]) for t in range(T)])
-    norms = norms * a * z
+        norms = torch.linalg.vector_norm(A.mT @ Z, dim=(1, 2))
+    norms *= a * z
     odd = ~(left.isfinite().all(2).all(1) & right.isfinite().all(2).all(1))
     for t in odd.nonzero().flatten().tolist():
         norms[t] = torch.linalg.vector_norm(left[t].mT.double() @ right[t].double())

@@ -144,7 +144,7 @@ def record(
     """
     with arithmetic(x):
         layer = intake.layer(recurrent, x, initial)
-        values = bptt.forward(layer.rules, layer.x, layer.weights, layer.initial)
+        values = bptt.forward(layer.rules, layer.kernel, layer.x, layer.weights, layer.initial)
         after = Head.run(head, values["h"], head_parameters or {})
         traced = LayerTrace.from_parts(
             layer.cell, layer.activation, layer.x, layer.weights, layer.initial, values, after.grad

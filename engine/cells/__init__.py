@@ -6,7 +6,7 @@ symbol of the equations, h₋, is `before["h"]` in code: the state before the st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, TypeAlias
 
 from torch import Tensor
@@ -14,9 +14,12 @@ from torch import Tensor
 from engine.cells.gru import GRU
 from engine.cells.lstm import LSTM
 from engine.cells.rnn import RNN
+from engine.cells.slopes import Slopes
 from engine.errors import DataError
 from engine.spec import CellKind
 
+Scan: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(keep, new, initial) → s with s_t = keep_t ⊙ s_{t−1} + new_t; (T, B, H), (T, B, H), (B, H)."""
 Activation: TypeAlias = Literal["tanh", "relu"]
 
 
@@ -45,6 +48,21 @@ class Cell(Protocol):
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the step hands back to the states before it past the weights: the carousel, the leak."""
+
+    def replay(
+        self, v: Mapping[str, Tensor], h_before: Tensor, initial: Mapping[str, Tensor], scan: Scan
+    ) -> dict[str, Tensor]:
+        """The states after every step, (T, B, H), where h₋ is known for all of them beforehand."""
+
+    def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
+        """The step back as one linear map: `join`, `back` and `carry` with everything multiplied out."""
+
+    def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Gradients of pre-activations that are not on the state's side of the weights, from those that are."""
+
+    @property
+    def h_side_names(self) -> tuple[str, ...]:
+        """What the blocks of W_hh h₋ + b_hh flow into: the pre-activations, but q for the GRU's candidate."""
 
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
         """∂L/∂(W_ih x + b_ih), (..., G, H)."""

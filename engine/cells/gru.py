@@ -14,20 +14,21 @@ the input meet δa_n, those of the state meet δq: the two biases of n have diff
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from engine.cells.slopes import through_sigmoid, through_tanh
+from engine.cells.slopes import Slopes, joined, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
 
 
 @dataclass(frozen=True, slots=True)
 class GRU:
     gate_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "a_n")
     state_names: ClassVar[tuple[str, ...]] = ("h",)
+    h_side_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "q")
 
     def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
         (x_r, x_z, x_n), (h_r, h_z, q) = x_side.unbind(-2), h_side.unbind(-2)
@@ -55,8 +56,29 @@ class GRU:
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": d["h"] * v["z"]}  # the leak
 
+    def replay(
+        self,
+        v: Mapping[str, Tensor],
+        h_before: Tensor,
+        initial: Mapping[str, Tensor],
+        scan: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ) -> dict[str, Tensor]:
+        return self.states(v, {"h": h_before})
+
+    def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
+        r, z, n = v["r"], v["z"], v["n"]
+        a = r.new_empty((*r.shape[:-1], 3, r.shape[-1]))
+        a_n = (1 - z) * tanh_slope(n)
+        torch.mul(a_n * v["q"], sigmoid_slope(r), out=a[..., 0, :])
+        torch.mul(before["h"] - n, sigmoid_slope(z), out=a[..., 1, :])
+        torch.mul(a_n, r, out=a[..., 2, :])
+        return Slopes(a, kept=z)
+
+    def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"a_n": through_tanh(d["h"] * (1 - v["z"]), v["n"])}
+
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([d["a_r"], d["a_z"], d["a_n"]], -2)
+        return joined([d["a_r"], d["a_z"], d["a_n"]])
 
     def h_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([d["a_r"], d["a_z"], d["q"]], -2)
+        return joined([d["a_r"], d["a_z"], d["q"]])

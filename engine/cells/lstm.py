@@ -13,20 +13,21 @@ e is the direct ∂L/∂h, and ₊ the step after. Shapes: (..., H), sides (...,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from engine.cells.slopes import through_sigmoid, through_tanh
+from engine.cells.slopes import Slopes, joined, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
 
 
 @dataclass(frozen=True, slots=True)
 class LSTM:
     gate_names: ClassVar[tuple[str, ...]] = ("a_i", "a_f", "a_g", "a_o")
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
+    h_side_names: ClassVar[tuple[str, ...]] = ("a_i", "a_f", "a_g", "a_o")
 
     def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
         a_i, a_f, a_g, a_o = (x_side + h_side).unbind(-2)
@@ -54,8 +55,30 @@ class LSTM:
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"c": d["c"] * v["f"]}  # the carousel
 
+    def replay(
+        self,
+        v: Mapping[str, Tensor],
+        h_before: Tensor,
+        initial: Mapping[str, Tensor],
+        scan: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ) -> dict[str, Tensor]:
+        c = scan(v["f"], v["i"] * v["g"], initial["c"])
+        return {"h": v["o"] * c.tanh(), "c": c}
+
+    def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
+        i, f, g, o, tanh_c = v["i"], v["f"], v["g"], v["o"], v["c"].tanh()
+        a = i.new_empty((*i.shape[:-1], 4, i.shape[-1]))
+        torch.mul(g, sigmoid_slope(i), out=a[..., 0, :])
+        torch.mul(before["c"], sigmoid_slope(f), out=a[..., 1, :])
+        torch.mul(i, tanh_slope(g), out=a[..., 2, :])
+        torch.mul(tanh_c, sigmoid_slope(o), out=a[..., 3, :])
+        return Slopes(a, blocks_on_c=3, c_to_h=o * tanh_slope(tanh_c), kept=f)
+
+    def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {}
+
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([d["a_i"], d["a_f"], d["a_g"], d["a_o"]], -2)
+        return joined([d["a_i"], d["a_f"], d["a_g"], d["a_o"]])
 
     def h_side(self, d: Mapping[str, Tensor]) -> Tensor:
         return self.x_side(d)

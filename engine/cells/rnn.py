@@ -9,14 +9,14 @@ e is the direct ∂L/∂h, and ₊ the step after. Shapes: (..., H), sides (...,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from engine.cells.slopes import through_tanh
+from engine.cells.slopes import Slopes, tanh_slope, through_tanh
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class RNN:
 
     gate_names: ClassVar[tuple[str, ...]] = ("a",)
     state_names: ClassVar[tuple[str, ...]] = ("h",)
+    h_side_names: ClassVar[tuple[str, ...]] = ("a",)
 
     def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
         return {"a": (x_side + h_side).squeeze(-2)}
@@ -42,6 +43,23 @@ class RNN:
         return {"a": through_tanh(dh, h)}
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {}
+
+    def replay(
+        self,
+        v: Mapping[str, Tensor],
+        h_before: Tensor,
+        initial: Mapping[str, Tensor],
+        scan: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ) -> dict[str, Tensor]:
+        return self.states(v, {"h": h_before})
+
+    def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
+        h = v["h"]
+        slope = (h > 0).to(h.dtype) if self.activation == "relu" else tanh_slope(h)
+        return Slopes(slope.unsqueeze(-2))
+
+    def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {}
 
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:

@@ -1,21 +1,56 @@
-"""Slopes of the two squashing functions, from their values."""
+"""Slopes: of the two squashing functions, and of a whole step."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
+def sigmoid_slope(y: Tensor) -> Tensor:
+    """σ′ = y(1 − y)."""
+    return (1 - y) * y
+
+
+def tanh_slope(y: Tensor) -> Tensor:
+    """tanh′ = 1 − y², rounded once: near saturation 1 − y·y would lose half the digits that are left."""
+    return torch.addcmul(y.new_ones(()), y, y, value=-1)
+
+
 def through_sigmoid(grad: Tensor, y: Tensor) -> Tensor:
-    """∂L/∂a from ∂L/∂y, y = σ(a): grad ⊙ y(1 − y). In torch's order: it overflows where torch does."""
+    """∂L/∂a from ∂L/∂y, y = σ(a). In torch's order of products: it overflows where torch does."""
     return grad * (1 - y) * y
 
 
 def through_tanh(grad: Tensor, y: Tensor) -> Tensor:
-    """∂L/∂a from ∂L/∂y, y = tanh(a): grad ⊙ (1 − y²)."""
+    """∂L/∂a from ∂L/∂y, y = tanh(a)."""
     return grad * tanh_slope(y)
 
 
-def tanh_slope(y: Tensor) -> Tensor:
-    """1 − y², rounded once: near saturation 1 − y·y would lose half the digits that are left."""
-    return torch.addcmul(y.new_ones(()), y, y, value=-1)
+@dataclass(frozen=True, eq=False, slots=True)
+class Slopes:
+    """The linear map from the gradients of a step's states to everything before it, for any number of steps at once."""
+
+    h_side: Tensor
+    """(..., G, H): ∂(state)/∂(W_hh h₋ + b_hh), for each block the state that it acts on."""
+    blocks_on_c: int = 0
+    """So many of the first blocks act on c, the others on h."""
+    c_to_h: Tensor | None = None
+    """∂h/∂c within the step. None: there is no c."""
+    kept: Tensor | None = None
+    """∂(state)/∂(the same state before) past the weights: f of the carousel, z of the leak. None: nothing is kept."""
+
+
+def joined(parts: list[Tensor]) -> Tensor:
+    """(..., G, H) from G arrays (..., H): the array that they are slices of, where they are, else a new one."""
+    first, H = parts[0], parts[0].shape[-1]
+    apart = H * first.element_size()
+    for index, part in enumerate(parts):
+        same = part.data_ptr() == first.data_ptr() + index * apart
+        if not (same and part.stride() == first.stride() and part.stride(-1) == 1):
+            return torch.stack(parts, -2)
+    if first.untyped_storage().data_ptr() != parts[-1].untyped_storage().data_ptr():
+        return torch.stack(parts, -2)
+    shape, strides = (*first.shape[:-1], len(parts), H), (*first.stride()[:-1], H, 1)
+    return first.as_strided(shape, strides, first.storage_offset())

@@ -1,0 +1,166 @@
+"""The fast road: the same numbers as engine.bptt to rounding, with whole sequences at once wherever steps allow it.
+
+Forward, h comes from torch's own kernel, and all gates of all steps follow from it in one product. Backward, the
+slopes of many steps are multiplied out at once, and only what must be chained is chained. Each function returns None
+where that is not safe (numbers that overflow, or a kernel that rounds more than we allow), and engine.bptt, which
+keeps to autograd's own order, has to do it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from engine.cells import Cell
+from engine.cells.slopes import Slopes
+
+Tensors: TypeAlias = Mapping[str, Tensor]
+Steps: TypeAlias = Sequence[Any]
+
+AGREEMENT = {torch.float32: 1e-6, torch.float64: 1e-13}
+"""How far, relative to its step's largest, a state of the kernel may be from what its gates make of it."""
+CHUNK = 1 << 16
+"""Numbers in the slopes that are prepared at once: they should stay in the cache until the chain has used them."""
+LARGEST = 1e8
+"""Gradients beyond this are left to the careful road."""
+
+
+def forward(cell: Cell, kernel: str, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor] | None:
+    """Every activation and state, (T, B, H) each; None where torch's kernel and our rules part ways.
+
+    `kernel` names torch's: "lstm", "gru", "rnn_tanh", "rnn_relu".
+    """
+    flat = [weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if name in weights]
+    start: Any = initial["h"].unsqueeze(0)
+    if kernel == "lstm":
+        start = (start, initial["c"].unsqueeze(0))
+    h = getattr(torch, kernel)(x, start, flat, "bias_ih" in weights, 1, 0.0, False, False, False)[0]
+    h_before = torch.cat([initial["h"].unsqueeze(0), h[:-1]])
+    blocks = (*h.shape[:2], len(cell.gate_names), h.shape[2])
+    x_side = linear(x, weights["weight_ih"], weights.get("bias_ih")).view(blocks)
+    h_side = linear(h_before, weights["weight_hh"], weights.get("bias_hh")).view(blocks)
+    v = cell.gates(x_side, h_side)
+    with np.errstate(all="ignore"):
+        states = cell.replay(v, h_before, initial, _scan)
+    if not _far_from_overflow([(x, weights["weight_ih"]), (h, weights["weight_hh"])]):
+        return None
+    apart = torch.linalg.vector_norm(states["h"] - h, ord=torch.inf, dim=(1, 2))
+    size = torch.linalg.vector_norm(h, ord=torch.inf, dim=(1, 2))
+    if not bool((apart <= AGREEMENT[x.dtype] * size).all()):  # NaN is not either
+        return None
+    return v | states
+
+
+def _far_from_overflow(sides: list[tuple[Tensor, Tensor]]) -> bool:
+    """For arrays and the matrices they meet: no product, sum or state comes near the largest number, in any order."""
+    limit = math.sqrt(torch.finfo(sides[0][0].dtype).max)
+    sizes = torch.stack([_largest(tensor) for side in sides for tensor in side]).double()
+    columns = sizes.new_tensor([weights.shape[1] for _, weights in sides])
+    products = sizes[0::2] * sizes[1::2] * columns
+    return bool((torch.maximum(products, sizes.amax()) <= limit).all())  # NaN is not either
+
+
+def _largest(tensor: Tensor) -> Tensor:
+    """The largest magnitude, in one pass."""
+    largest: Tensor = torch.linalg.vector_norm(tensor, ord=torch.inf)
+    return largest
+
+
+def backward(
+    cell: Cell, values: Tensors, before: Tensors, weight_hh: Tensor, direct: Tensor, final: Tensors
+) -> tuple[dict[str, Tensor], dict[str, Tensor]] | None:
+    """Total gradients (T, B, H) of states and pre-activations, and of the initial states; None where they run away."""
+    if not _far_from_overflow([(before[s], weight_hh) for s in cell.state_names]):
+        return None
+    d = {s: torch.empty_like(direct) for s in cell.state_names}
+    h_side = direct.new_empty((*direct.shape[:2], len(cell.gate_names), direct.shape[2]))
+    carried = {s: final[s].clone() for s in cell.state_names}
+    torch.add(direct[-1], final["h"], out=d["h"][-1])
+    chain = _chain_with_c if "c" in d else _chain_of_h
+    chunk = max(1, CHUNK // h_side[0].numel())
+    for stop in range(len(direct), 0, -chunk):
+        cut = slice(max(0, stop - chunk), stop)
+        slopes = cell.slopes({n: v[cut] for n, v in values.items()}, {n: b[cut] for n, b in before.items()})
+        # δh of the steps before these; what reaches the initial state goes to `carried`.
+        if cut.start > 0:
+            earlier = (direct[cut.start - 1 : stop - 1].unbind(0), d["h"][cut.start - 1 : stop - 1].unbind(0))
+        else:
+            zero = torch.zeros_like(direct[0])
+            earlier = ((zero, *direct[: stop - 1].unbind(0)), (carried["h"], *d["h"][: stop - 1].unbind(0)))
+        with np.errstate(all="ignore"):
+            chain(slopes, weight_hh, {n: g[cut] for n, g in d.items()}, h_side[cut], carried, *earlier)
+    if not bool(torch.maximum(_largest(h_side), _largest(d["h"])) <= LARGEST):  # NaN is not either
+        return None
+    grads = d | dict(zip(cell.h_side_names, h_side.unbind(2), strict=True))
+    return grads | cell.rest(values, grads), carried
+
+
+def _chain_with_c(
+    slopes: Slopes, weight_hh: Tensor, d: Tensors, h_side: Tensor, carried: Tensors, direct: Steps, into: Steps
+) -> None:
+    """From the last step to the first: δc, the pre-activations' gradients, and δh of the step before."""
+    assert slopes.c_to_h is not None
+    assert slopes.kept is not None
+    ops, steps = _arrays(h_side)
+    multiply, add, addmm = ops.multiply, ops.add, torch.addmm
+    dh, dc, dc_wide = steps(d["h"]), steps(d["c"]), steps(d["c"].unsqueeze(2))
+    of_c, of_h = steps(slopes.h_side[:, :, :-1]), steps(slopes.h_side[:, :, -1])
+    to_c, to_h, flat = steps(h_side[:, :, :-1]), steps(h_side[:, :, -1]), h_side.flatten(2).unbind(0)
+    c_to_h, kept, carousel = steps(slopes.c_to_h), steps(slopes.kept), steps(carried["c"].unsqueeze(0))[0]
+    for t in range(len(dh) - 1, -1, -1):
+        multiply(dh[t], c_to_h[t], out=dc[t])
+        add(dc[t], carousel, out=dc[t])
+        multiply(dc_wide[t], of_c[t], out=to_c[t])
+        multiply(dh[t], of_h[t], out=to_h[t])
+        multiply(dc[t], kept[t], out=carousel)
+        addmm(direct[t], flat[t], weight_hh, out=into[t])
+
+
+def _chain_of_h(
+    slopes: Slopes, weight_hh: Tensor, d: Tensors, h_side: Tensor, carried: Tensors, direct: Steps, into: Steps
+) -> None:
+    """From the last step to the first: the pre-activations' gradients, and δh of the step before."""
+    ops, steps = _arrays(h_side)
+    multiply, add, addmm = ops.multiply, torch.add, torch.addmm
+    dh, dh_wide = steps(d["h"]), steps(d["h"].unsqueeze(2))
+    of_h, to_h, flat = steps(slopes.h_side), steps(h_side), h_side.flatten(2).unbind(0)
+    if slopes.kept is None:
+        for t in range(len(dh) - 1, -1, -1):
+            multiply(dh_wide[t], of_h[t], out=to_h[t])
+            addmm(direct[t], flat[t], weight_hh, out=into[t])
+        return
+    kept, leak = steps(slopes.kept), torch.empty_like(carried["h"])
+    leak_array = steps(leak.unsqueeze(0))[0]
+    for t in range(len(dh) - 1, -1, -1):
+        multiply(dh_wide[t], of_h[t], out=to_h[t])
+        multiply(dh[t], kept[t], out=leak_array)
+        add(direct[t], leak, out=leak)
+        addmm(leak, flat[t], weight_hh, out=into[t])
+
+
+def _scan(keep: Tensor, new: Tensor, initial: Tensor) -> Tensor:
+    """s_t = keep_t ⊙ s_{t−1} + new_t, (T, B, H), in place of `new`."""
+    ops, steps = _arrays(new)
+    (before,) = steps(initial.unsqueeze(0))
+    kept = ops.empty_like(before)
+    for keep_t, s_t in zip(steps(keep), steps(new), strict=True):
+        ops.multiply(keep_t, before, out=kept)
+        ops.add(kept, s_t, out=s_t)
+        before = s_t
+    return new
+
+
+def _arrays(like: Tensor) -> tuple[Any, Callable[[Tensor], Steps]]:
+    """The module whose elementwise operations cost least there, and how it sees a tensor's steps.
+
+    NumPy's cost a third of torch's on small arrays, and see the same memory.
+    """
+    if like.device.type == "cpu":
+        return np, lambda tensor: list(tensor.numpy())
+    return torch, lambda tensor: tensor.unbind(0)
