@@ -25,6 +25,8 @@ _VERDICTS: dict[str, tuple[str, str]] = {
 }
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 HEIGHT = 26
+KEPT = 200
+"""Short texts stay whole; the long ones elide first."""
 
 
 def audit_words(audit: Audit | None, state: AuditState) -> tuple[str, str, str]:
@@ -56,7 +58,7 @@ def verdict_words(verdict: Verdict) -> tuple[str, str, str]:
     if verdict.kind == "undefined" and verdict.first_step == verdict.last_step:
         return f"{glyph} verdict: undefined, there is one step only", tone, "A ratio needs two time steps."
     ratio = power(verdict.log10_ratio)
-    equals = ratio if ratio == "exactly 0" else f"= {ratio}"
+    equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
     text = f"{glyph} {verdict.kind}: ‖∂L/∂h{first}‖ / ‖∂L/∂h{last}‖ {equals}"
     tip = (
         f"How much of the gradient of the loss at t = {verdict.loss_step} is left at t = {verdict.first_step}: "
@@ -96,11 +98,11 @@ class StatusLine(QWidget):
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.audit = ElidedLabel(pixels=SMALL_PX)
-        self.device = ElidedLabel(tone="muted", pixels=SMALL_PX)
+        self.device = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT)
         self.note = _Chip("loss")
-        self.seconds = ElidedLabel(tone="muted", pixels=SMALL_PX)
-        self.verdict = ElidedLabel(pixels=SMALL_PX, align=Qt.AlignmentFlag.AlignRight)
-        self.saved = ElidedLabel(tone="muted", pixels=SMALL_PX, align=Qt.AlignmentFlag.AlignRight)
+        self.seconds = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT)
+        self.verdict = ElidedLabel(pixels=SMALL_PX, least=90, align=Qt.AlignmentFlag.AlignRight)
+        self.saved = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT, align=Qt.AlignmentFlag.AlignRight)
         row = QHBoxLayout(self)
         row.setContentsMargins(PAD, 0, PAD, 0)
         row.setSpacing(PAD + GAP)

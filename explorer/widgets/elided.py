@@ -11,7 +11,7 @@ from explorer.theme.tokens import SMALL_PX, TEXT_PX
 
 
 class ElidedLabel(QWidget):
-    """One line. `tone` names the theme's colour. A changed text asks for a new layout only where its width changes."""
+    """One line. `tone` names the theme's colour, `least` the width that it keeps while others elide. A changed text asks for a new layout only where its width changes."""
 
     def __init__(
         self,
@@ -21,11 +21,13 @@ class ElidedLabel(QWidget):
         pixels: int = TEXT_PX,
         bold: bool = False,
         spacing: float = 0.0,
+        least: int = 28,
         align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._text, self._tone, self._align, self._tip = "", tone, align, ""
+        self._least = least
         self._font: QFont = theming.font(pixels, bold=bold)
         if spacing:
             self._font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, spacing)
@@ -59,7 +61,7 @@ class ElidedLabel(QWidget):
         return QSize(self._wanted if self._text else 0, int(self._metrics.height()) + 2)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(min(self._wanted, 28) if self._text else 0, int(self._metrics.height()) + 2)
+        return QSize(min(self._wanted, self._least) if self._text else 0, int(self._metrics.height()) + 2)
 
     def is_elided(self) -> bool:
         return self._metrics.horizontalAdvance(self._text) > self.contentsRect().width()
