@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.requests import Audit, Excerpt, Look, Recorded, Source, Train, Trained, Weights
+from engine.requests import Audit, Excerpt, Look, Source, Train, Trained, Weights
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
 from engine.tape import Moment, Phase
 from explorer.compute.courier import Courier
@@ -21,6 +21,7 @@ from explorer.stage.wanted import wanted_keys
 
 _CHUNK_SECONDS = 0.05
 _AUDIT_DELAY_MS = 120
+_PATIENCE_MS = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +99,16 @@ class Controller(QObject):
         self._audit_timer.setSingleShot(True)
         self._audit_timer.setInterval(_AUDIT_DELAY_MS)
         self._audit_timer.timeout.connect(self._ask_audit)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.timeout.connect(self._end_the_old)
         document.opened.connect(self._document_opened)
         document.stateChanged.connect(self.refresh)
         document.viewChanged.connect(self.refresh)
         courier.answered.connect(self._answered)
         courier.failed.connect(self._answer_failed)
+        courier.cancelled.connect(self._answer_cancelled)
 
     @property
     def excerpt(self) -> Excerpt | None:
@@ -250,6 +256,9 @@ class Controller(QObject):
     @Slot()
     def _document_opened(self) -> None:
         self._courier.set_scope(object())
+        # Something long of the old document would keep this one waiting: after a moment it is ended.
+        if not self._courier.idle():
+            self._patience.start()
         self._stop_training()
         self._asked.clear()
         self._excerpt = self._shown = self._wanted = self._audited = self._audit_asked = None
@@ -257,6 +266,14 @@ class Controller(QObject):
         self._audit_timer.stop()
         self.excerptChanged.emit(None)
         self.refresh()
+
+    @Slot()
+    def _end_the_old(self) -> None:
+        if self._excerpt is None and self._training is None:
+            self._wanted = None
+            self._asked.clear()
+            self._courier.cancel()
+            self.refresh()
 
     @Slot(str, int, object)
     def _answered(self, channel: str, generation: int, answer: object) -> None:
@@ -280,6 +297,15 @@ class Controller(QObject):
         self._wanted = None
         self._failing = True
         self.failed.emit(sentence)
+
+    def cancel(self) -> None:
+        """Stop what is being computed; the picture stays what it was."""
+        self._stop_training()
+        self._courier.cancel()
+
+    @Slot(str, int)
+    def _answer_cancelled(self, channel: str, generation: int) -> None:
+        self._answer_failed(channel, generation, "It was stopped.")
 
     def _show(self, want: _Want, excerpt: Excerpt) -> None:
         if want is self._wanted:
@@ -324,6 +350,3 @@ class Controller(QObject):
         if want.same_trace(self._shown):
             self._audited = want
             self.auditChanged.emit(audit)
-
-    def is_recorded(self) -> bool:
-        return isinstance(self._document.state.recorded, Recorded)

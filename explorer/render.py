@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, QObject, QTimer, Slot
-from PySide6.QtGui import QPixmap
 
 from engine.errors import EngineError
+from explorer.controller import Controller
 from explorer.document.opening import Opening
 from explorer.settings import Settings
 from explorer.theme.tokens import ThemeName
@@ -17,13 +16,11 @@ from explorer.theme.tokens import ThemeName
 _PATIENCE_MS = 600_000
 
 
-def render_to_file(
-    found: Opening, output: Path, at: str | None, size: tuple[int, int], theme: ThemeName, scale: float = 1.0
-) -> None:
-    """Render an opening at a moment ("backward:12"; None: its own) to a PNG, whole or not at all.
+def render_to_file(found: Opening, output: Path, at: str | None, size: tuple[int, int], theme: ThemeName) -> None:
+    """Render an opening at a moment ("backward:12"; None: its own) to a PNG file.
 
     Raises EngineError with one sentence where the moment does not exist, nothing can be computed, or the file cannot be
-    written.
+    written (the command line writes to a temporary file beside the output, and puts it in place when it is whole).
     """
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from explorer.app import Explorer, application
@@ -40,19 +37,19 @@ def render_to_file(
         explorer.show(found)
         explorer.window.stage.set_prompt("")
         _Settled(explorer.controller).wait()
-        explorer.window.cell.finish_typesetting()
         picture = explorer.window.grab()
     finally:
         explorer.window.hide()
         explorer.close()
         explorer.window.deleteLater()
-    _write(picture, output)
+    if not picture.save(str(output), "PNG"):
+        raise EngineError(f"{output} cannot be written as a PNG; choose another place.")
 
 
 class _Settled(QObject):
     """Runs the event loop until the controller has nothing under way. Raises EngineError where it failed."""
 
-    def __init__(self, controller: QObject) -> None:
+    def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
         self._loop = QEventLoop()
@@ -84,20 +81,3 @@ class _Settled(QObject):
     def _failed(self, sentence: str) -> None:
         self._sentence = sentence
         self._loop.quit()
-
-
-def _write(picture: QPixmap, output: Path) -> None:
-    """Whole or not at all: into a file beside it, then in its place."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, suffix=".png", delete=False) as temporary:
-            name = temporary.name
-        try:
-            if not picture.save(name, "PNG"):
-                raise EngineError(f"{output} could not be written as a PNG.")
-            os.chmod(name, 0o644)
-            os.replace(name, output)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise EngineError(f"{output} cannot be written ({error.strerror}).") from None

@@ -127,7 +127,8 @@ class Document(QObject):
 
     def _become(self, state: State) -> None:
         self._dragging = None
-        forgotten = state.history is not self._state.history and self._view.iteration not in state.history
+        moved = state.history is not self._state.history or state.first != self._state.first
+        forgotten = moved and self._view.iteration not in state.history
         self._state = state
         view = self._fitted(self._view)
         self._view = replace(view, iteration=state.first) if forgotten else view

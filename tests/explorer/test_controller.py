@@ -1,0 +1,235 @@
+"""The picture on screen is of one piece: asked for once, replaced when its numbers are there, never mixed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from PySide6.QtCore import QObject, Signal
+from pytestqt.qtbot import QtBot
+
+from engine.requests import Audit, AuditRow, Event, Look, Train, Trained
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
+from explorer.controller import Controller
+from explorer.document.document import Document
+from explorer.document.state import State, View
+from explorer.document.tracks import DEFAULTS
+from synthetic import excerpt as synthetic
+
+W0 = {"weight_hh_l0": np.zeros((4, 4), np.float32)}
+
+
+class SlowCourier(QObject):
+    """A courier whose answers come when the test says so."""
+
+    answered = Signal(str, int, object)
+    failed = Signal(str, int, str)
+    cancelled = Signal(str, int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, int, Any]] = []
+        self.dropped: list[str] = []
+        self.busy = False
+
+    def ask(self, channel: str, operation: str, request: Any) -> int:
+        self.asked.append((channel, len(self.asked), request))
+        return len(self.asked) - 1
+
+    def set_scope(self, _scope: object) -> None:
+        self.dropped.append("scope")
+
+    def cancel(self) -> None:
+        self.dropped.append("all")
+
+    def idle(self) -> bool:
+        return not self.busy
+
+    def drop(self, channel: str) -> None:
+        self.dropped.append(channel)
+
+    def last(self, channel: str) -> tuple[int, Any]:
+        return next((g, r) for c, g, r in reversed(self.asked) if c == channel)
+
+    def count(self, channel: str) -> int:
+        return sum(1 for c, _, _ in self.asked if c == channel)
+
+    def answer_excerpt(self, **changes: Any) -> None:
+        generation, look = self.last("excerpt")
+        assert isinstance(look, Look)
+        experiment = look.source.experiment  # type: ignore[union-attr]
+        made = synthetic(experiment.layer.cell, T=experiment.task.steps, H=experiment.layer.hidden_size)
+        weights = W0 if look.source.weights is None else None  # type: ignore[union-attr]
+        self.answered.emit("excerpt", generation, replace(made, weights=weights, **changes))
+
+    def answer_train(self) -> None:
+        generation, train = self.last("train")
+        assert isinstance(train, Train)
+        reached = train.iteration + train.count
+        trained = Trained({"weight_hh_l0": np.full((4, 4), reached, np.float32)}, reached, (0.5,) * train.count)
+        self.answered.emit("train", generation, trained)
+
+
+def experiment(steps: int = 10, iterations: int = 0) -> Experiment:
+    return Experiment(
+        model=ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=4),)),
+        task=AddingTask(steps=steps, batch_size=3),
+        training=TrainingSpec(iterations=iterations),
+    )
+
+
+class Rig:
+    def __init__(self, made: Experiment, **view: Any) -> None:
+        self.document = Document(State(tracks=DEFAULTS["rnn"], experiment=made), View())
+        self.courier = SlowCourier()
+        self.controller = Controller(self.document, self.courier)  # type: ignore[arg-type]
+        self.excerpts: list[Any] = []
+        self.controller.excerptChanged.connect(self.excerpts.append)
+        state = State(tracks=DEFAULTS["rnn"], experiment=made)
+        self.document.open(state, View(iteration=made.training.iterations, **view), title="x")
+
+
+@pytest.fixture
+def rig(qtbot: QtBot) -> Rig:
+    made = Rig(experiment())
+    made.courier.answer_excerpt()
+    return made
+
+
+def test_opening_asks_once_and_shows_nothing_of_the_old(qtbot: QtBot) -> None:
+    made = Rig(experiment())
+    assert made.excerpts == [None]
+    assert made.courier.count("excerpt") == 1
+    made.courier.answer_excerpt()
+    assert len(made.excerpts) == 2
+
+
+def test_something_long_of_the_old_document_is_ended(rig: Rig, qtbot: QtBot) -> None:
+    rig.courier.busy = True
+    rig.document.open(State(tracks=DEFAULTS["rnn"], experiment=experiment(7)), View(), title="y")
+    qtbot.waitUntil(lambda: "all" in rig.courier.dropped)
+    rig.courier.answer_excerpt()
+    assert rig.controller.excerpt.steps == 7
+
+
+def test_stepping_asks_for_nothing(rig: Rig) -> None:
+    for _ in range(5):
+        rig.controller.step(1)
+    assert rig.document.view.position == 5
+    assert rig.courier.count("excerpt") == 1
+
+
+def test_a_new_sample_is_asked_for_and_its_audit_is_not_repeated(rig: Rig, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: rig.courier.count("audit") == 1)
+    rig.courier.answered.emit("audit", rig.courier.last("audit")[0], Audit((AuditRow("h", 1e-8, 1),), 1e-4))
+    rig.document.look(sample=2)
+    assert rig.courier.last("excerpt")[1].sample == 2
+    rig.courier.answer_excerpt()
+    assert rig.controller.settled
+    qtbot.wait(200)
+    assert rig.courier.count("audit") == 1
+
+
+def test_an_old_answer_does_not_end_the_wait_for_the_new_one(rig: Rig) -> None:
+    rig.document.drag_what_if(WhatIf(recurrent_scale=1.1))
+    first = rig.courier.last("excerpt")[0]
+    rig.document.drag_what_if(WhatIf(recurrent_scale=1.2))
+    rig.courier.answered.emit("excerpt", first, synthetic("rnn", T=10, H=4))
+    assert len(rig.excerpts) == 3, "an answer on the way is painted although a newer one is under way"
+    assert not rig.controller.settled
+    rig.courier.answer_excerpt()
+    assert len(rig.excerpts) == 4
+
+
+def test_over_the_end_of_the_tape_the_next_iteration_is_trained_and_shown_whole(rig: Rig) -> None:
+    rig.document.look(position=len(rig.document.tape) - 1)
+    rig.controller.step(1)
+    assert rig.document.view.iteration == 0, "nothing moves until the numbers are there"
+    rig.controller.step(1)
+    assert rig.courier.count("train") == 1
+    rig.courier.answer_train()
+    assert rig.document.view.iteration == 0
+    rig.courier.answer_excerpt()
+    assert (rig.document.view.iteration, rig.document.view.position) == (1, 0)
+    rig.controller.step(-1)
+    rig.courier.answer_excerpt()
+    assert (rig.document.view.iteration, rig.document.view.position) == (0, 22)
+    rig.controller.step(1)
+    rig.courier.answer_excerpt()
+    assert rig.courier.count("train") == 1, "what has been trained is kept"
+    assert rig.document.dirty
+
+
+def test_the_second_iteration_is_trained_from_the_first(rig: Rig) -> None:
+    for expected in (1, 2):
+        rig.controller.go_to_iteration(expected)
+        _, train = rig.courier.last("train")
+        assert (train.iteration, train.count) == (expected - 1, 1)
+        rig.courier.answer_train()
+        rig.courier.answer_excerpt()
+    assert rig.courier.last("train")[1].weights["weight_hh_l0"][0, 0] == 1.0
+
+
+def test_training_beforehand_reports_progress_and_may_be_left(qtbot: QtBot) -> None:
+    made = Rig(experiment(iterations=40))
+    seen: list[tuple[int, int]] = []
+    made.controller.progressChanged.connect(lambda done, total: seen.append((done, total)))
+    assert made.courier.count("excerpt") == 0
+    made.courier.answer_train()
+    assert seen[-1][1] == 40
+    made.document.edit_experiment(experiment())
+    made.courier.answer_excerpt()
+    assert made.document.view.iteration == 0
+    assert seen[-1] == (0, 0)
+    assert "train" in made.courier.dropped
+
+
+def test_training_beforehand_ends_in_the_picture(qtbot: QtBot) -> None:
+    made = Rig(experiment(iterations=3))
+    while made.courier.count("excerpt") == 0:
+        made.courier.answer_train()
+    made.courier.answer_excerpt()
+    assert made.document.view.iteration == 3
+    assert not made.document.dirty, "what the experiment trains by itself is not unsaved work"
+
+
+def test_an_edit_keeps_the_old_picture_until_the_new_one_is_there(rig: Rig) -> None:
+    rig.document.look(position=12)
+    rig.document.edit_experiment(msgspec.structs.replace(experiment(steps=6)))
+    assert rig.document.tape.steps == 10
+    rig.courier.answer_excerpt()
+    assert rig.document.tape.steps == 6
+    assert str(rig.document.tape.moment(rig.document.view.position)) == "backward:6"
+
+
+def test_a_failure_is_said_and_the_picture_stays(rig: Rig) -> None:
+    said: list[str] = []
+    rig.controller.failed.connect(said.append)
+    rig.document.edit_experiment(experiment(steps=7))
+    rig.courier.failed.emit("excerpt", rig.courier.last("excerpt")[0], "Too large.")
+    assert said == ["Too large."]
+    assert rig.controller.excerpt.steps == 10
+    rig.document.undo_stack.undo()
+    assert rig.document.experiment == experiment()
+
+
+def test_events_are_stepped_through_in_both_directions(rig: Rig) -> None:
+    events = (Event("underflow", "backward", 4, "…"), Event("clip", "clip", 10, "…"))
+    rig.document.look(sample=1)
+    rig.courier.answer_excerpt(events=events)
+    places = []
+    for direction in (1, 1, 1, -1):
+        rig.controller.step_event(direction)
+        places.append(str(rig.document.tape.moment(rig.document.view.position)))
+    assert places == ["backward:4", "clip", "clip", "backward:4"]
+
+
+def test_phases_are_stepped_through_in_both_directions(rig: Rig) -> None:
+    places = []
+    for direction in (1, 1, 1, 1, -1, -1):
+        rig.controller.step_phase(direction)
+        places.append(str(rig.document.tape.moment(rig.document.view.position)))
+    assert places == ["loss", "backward:10", "clip", "update", "clip", "backward:10"]
