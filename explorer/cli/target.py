@@ -58,7 +58,7 @@ def resolve(text: str) -> Target:
         return Target(preset=presets.load(text))
     except PresetError as error:
         path = Path(text)
-        if "\0" not in text and os.path.lexists(path):
+        if text and "\0" not in text and os.path.lexists(path):
             return _file(path)
         looks_like_a_file = path.suffix or len(path.parts) > 1
         if looks_like_a_file:
