@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 def open_window(text: str | None) -> int:
     """Open the window. A wrong TARGET is refused before anything appears."""
     target = None if text is None else resolve(text)
-    from explorer import app
+    from explorer.app import main
 
-    return app.main(None if target is None else opening_of(target))
+    return main(None if target is None else opening_of(target))
 
 
 def opening_of(target: Target) -> Opening:

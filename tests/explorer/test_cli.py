@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -206,7 +207,7 @@ def test_the_window_opens_on_the_target_or_on_the_default(
         opened.append("default" if found is None else found.title)
         return 0
 
-    monkeypatch.setattr("explorer.app.main", window)
+    monkeypatch.setitem(sys.modules, "explorer.app", SimpleNamespace(main=window))
     for argv in ([], ["sunspots"], [saved], [recorded]):
         assert run(*argv)[0] == 0
     assert opened == ["default", "Sunspots since 1700", "saved", "recorded"]
