@@ -314,17 +314,3 @@ def sections(cell: CellKind, activation: str = "tanh") -> tuple[Section, ...]:
     if cell == "gru":
         return _gru()
     return _rnn(activation)
-
-
-def wanted_keys(cell: CellKind) -> tuple[str, ...]:
-    """The arrays that the norms of products are made of. Asking for them is optional (`Look.keys`): for one unit they
-    are not needed, and for all units those products are left open without them."""
-    found = {
-        key
-        for section in sections(cell)
-        for equation in section.equations
-        for token in equation.tokens
-        if token.number is not None and token.number.function is not None
-        for key in token.number.keys
-    }
-    return tuple(sorted(key.removesuffix("_prev") for key in found if not key.endswith("_direct")))

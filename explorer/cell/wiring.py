@@ -221,7 +221,7 @@ def _gru() -> Circuit:
             _gate("n", n, low, "candidate n"),
         ),
         wires=(
-            Wire(((split, top), (z, top)), H_BEFORE, leak, "hidden state hₜ₋₁", road=True),
+            Wire(((split, top), (z, top)), H_BEFORE, leak, "hidden state hₜ₋₁, straight on: the leak", road=True),
             Wire(((z, top), (n, top)), _of(_product, "values.z", "values.h_prev"), DH, "z⊙hₜ₋₁"),
             Wire(((n, top), (1, top)), H, DH, "hidden state hₜ", road=True),
             Wire(((z, low), (z, top)), series("values.z"), series("grads.z"), "update gate z"),
@@ -232,7 +232,9 @@ def _gru() -> Circuit:
             Wire(((r, low), (rq, low)), series("values.r"), series("grads.r"), "reset gate r"),
             Wire(((rq, rail), (rq, low)), series("values.q"), series("grads.q"), "q = W_hn hₜ₋₁ + b_hn"),
             Wire(((rq, low), (n, low)), _of(_product, "values.r", "values.q"), series("grads.a_n"), "r⊙q"),
-            Wire(((split, top), (split, rail), (rq, rail)), H_BEFORE, back, "hidden state hₜ₋₁", road=True),
+            Wire(
+                ((split, top), (split, rail), (rq, rail)), H_BEFORE, back, "hidden state hₜ₋₁, to the gates", road=True
+            ),
             Wire(((0, top), (split, top)), H_BEFORE, everything, "hidden state hₜ₋₁"),
             _riser("z", z, rail, low),
             _riser("r", r, rail, low),
