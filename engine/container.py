@@ -84,6 +84,11 @@ class Probe:
     hidden_size: int
     dtype: str
 
+    @property
+    def summary(self) -> Mapping[str, str | int]:
+        """The last five, by name."""
+        return {name: getattr(self, name) for name in Summary.__struct_fields__}
+
 
 @dataclass(frozen=True, eq=False)
 class Contents:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from engine.tape import Tape
 MAX_TRACKS, MAX_HEIGHT = 64, 10_000
 MAX_ITERATION = 10**9
 MAX_NOTES = 20_000
+_ROOM_FOR_WEIGHTS = container.MAX_FILE_BYTES["session"] - 8 * 2**20
 
 
 class SessionView(Spec, frozen=True, kw_only=True):
@@ -55,13 +56,13 @@ class Session:
     history: Mapping[int, Weights] = field(default_factory=dict)
     """Base weights (without the what-if) by iteration."""
     view: SessionView = field(default_factory=SessionView)
-    preset: str | None = None
-    """Slug of the preset that it began as."""
+    preset: str = ""
+    """Slug of the preset that it began as; "" if none."""
     title: str = ""
     notes: str = ""
     device: str = ""
     """Where its numbers were computed: "cpu", "cuda:0"."""
-    norms: Mapping[str, Array] = field(default_factory=dict)
+    fingerprint: Mapping[str, Array] = field(default_factory=dict)
     """What was shown, to be compared when it is opened: per key (engine.quantities) the norms of every step, (T,)
     float64, as in Excerpt.norms."""
     written_with: Mapping[str, str] = field(default_factory=dict)
@@ -71,14 +72,14 @@ class Session:
         """The keys whose norms, computed again, are not those that were saved, to the bit (NaN equals NaN)."""
         return tuple(
             key
-            for key, saved in self.norms.items()
+            for key, saved in self.fingerprint.items()
             if key not in norms or not np.array_equal(saved, norms[key], equal_nan=True)
         )
 
 
 def save(session: Session, path: Path | str) -> str:
     """Write a session, atomically. Returns the file's `Probe.sha256`. Raises SessionError; the old file is then as it
-    was. One that is too large for a file is refused."""
+    was. A history that is too large for a file is refused: see `fitting`."""
     try:
         check(session)
     except (SpecError, SessionError) as error:
@@ -88,18 +89,18 @@ def save(session: Session, path: Path | str) -> str:
         for iteration, weights in session.history.items()
         for name, array in weights.items()
     }
-    tensors |= {f"norms/{key}": array for key, array in session.norms.items()}
+    tensors |= {f"fingerprint/{key}": array for key, array in session.fingerprint.items()}
     written = _SessionFile(
         experiment=session.experiment,
         what_if=session.what_if,
         iteration=session.iteration,
         history=tuple(sorted(session.history)),
         view=session.view,
-        preset=None if session.preset is None else one_line(session.preset, 80),
+        preset=one_line(session.preset, 80),
         title=one_line(session.title, container.MAX_TITLE),
         notes=several_lines(session.notes, MAX_NOTES),
         device=one_line(session.device, 40),
-        norms=tuple(session.norms),
+        fingerprint=tuple(session.fingerprint),
     )
     return container.write(
         Path(path),
@@ -125,6 +126,21 @@ def load(path: Path | str, sha256: str | None = None) -> Session:
             raise SessionError(str(error)) from None
 
 
+def fitting(session: Session) -> Session:
+    """The session with as much of its history as a file has room for: the current, the last and the first iteration,
+    in this order, and of the others as many as fit, evenly spread."""
+    size = sum(array.nbytes for weights in session.history.values() for array in weights.values())
+    count = len(session.history)
+    if size <= _ROOM_FOR_WEIGHTS or count <= 1:
+        return session
+    room = max(1, _ROOM_FOR_WEIGHTS * count // size)
+    known = sorted(session.history)
+    spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
+    wanted = dict.fromkeys([session.iteration, known[-1], known[0], *spread])
+    kept = [k for k in wanted if k in session.history][:room]
+    return replace(session, history={k: session.history[k] for k in sorted(kept)})
+
+
 def check(session: Session) -> Session:
     """The session itself, if everything in it fits together. Raises SpecError or SessionError with one sentence."""
     experiment, view = checked(session.experiment), session.view
@@ -137,7 +153,7 @@ def check(session: Session) -> Session:
     for iteration, weights in session.history.items():
         _check_weights(iteration, weights, experiment)
     _check_view(view, experiment)
-    for key, array in session.norms.items():
+    for key, array in session.fingerprint.items():
         split_key(key, experiment.layer.cell)
         if array.shape != (experiment.task.steps,) or array.dtype != np.float64:
             raise SessionError(f"The saved norms of {key} are not one float64 a step.")
@@ -155,11 +171,11 @@ class _SessionFile(Spec, frozen=True, kw_only=True):
     iteration: int
     history: tuple[int, ...]
     view: SessionView
-    preset: str | None
+    preset: str
     title: str
     notes: str
     device: str
-    norms: tuple[str, ...]
+    fingerprint: tuple[str, ...]
 
 
 def _summary(experiment: Experiment) -> container.Summary:
@@ -180,19 +196,19 @@ def _session_of(contents: container.Contents) -> Session:
     except msgspec.ValidationError as error:
         raise SessionError(f"Its session.json: {one_line(str(error), 160)}.") from None
     history: dict[int, dict[str, Any]] = {iteration: {} for iteration in read.history}
-    norms: dict[str, Any] = {}
+    fingerprint: dict[str, Any] = {}
     if len(history) != len(read.history):
         raise SessionError("Its history names an iteration twice.")
     for name, array in contents.tensors.items():
         match = _HISTORY.fullmatch(name)
         if match and int(match[1]) in history:
             history[int(match[1])][match[2]] = array
-        elif name.startswith("norms/") and name.removeprefix("norms/") in read.norms:
-            norms[name.removeprefix("norms/")] = array
+        elif name.startswith("fingerprint/") and name.removeprefix("fingerprint/") in read.fingerprint:
+            fingerprint[name.removeprefix("fingerprint/")] = array
         else:
             raise SessionError(f"It has a tensor '{one_line(name, 80)}' that belongs to nothing.")
-    if set(norms) != set(read.norms):
-        raise SessionError("Norms that it names are missing.")
+    if set(fingerprint) != set(read.fingerprint):
+        raise SessionError("The norms that its fingerprint names are missing.")
     return check(
         Session(
             experiment=read.experiment,
@@ -200,11 +216,11 @@ def _session_of(contents: container.Contents) -> Session:
             iteration=read.iteration,
             history=history,
             view=read.view,
-            preset=None if read.preset is None else one_line(read.preset, 80),
+            preset=one_line(read.preset, 80),
             title=one_line(read.title, container.MAX_TITLE),
             notes=several_lines(read.notes, MAX_NOTES),
             device=one_line(read.device, 40),
-            norms=norms,
+            fingerprint=fingerprint,
             written_with=contents.probe.written_with,
         )
     )

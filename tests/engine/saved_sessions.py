@@ -48,7 +48,7 @@ def small_session() -> Session:
         title="Lecture 7 – ∂L/∂c",
         notes="first line\nsecond line",
         device="cpu",
-        norms={"grads.h": np.array([0.0, 1e-300, 0.1 + 0.2, np.inf, np.nan, 3.0])},
+        fingerprint={"grads.h": np.array([0.0, 1e-300, 0.1 + 0.2, np.inf, np.nan, 3.0])},
     )
 
 
@@ -70,7 +70,7 @@ def assert_same(a: Session, b: Session) -> None:
     assert sorted(a.history) == sorted(b.history)
     for iteration, weights in a.history.items():
         assert_same_arrays(weights, b.history[iteration])
-    assert_same_arrays(a.norms, b.norms)
+    assert_same_arrays(a.fingerprint, b.fingerprint)
 
 
 def assert_same_arrays(a: Weights, b: Weights) -> None:

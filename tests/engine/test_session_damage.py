@@ -215,7 +215,7 @@ def test_a_key_twice_is_refused_everywhere(members: Members, tmp_path: Path) -> 
     path = tmp_path / "a.gflow"
     twice = members[DESCRIPTION].replace(b'{"experiment"', b'{"iteration":0,"experiment"', 1)
     assert "twice" in refused(path, rebuilt(members, **{DESCRIPTION: twice}))
-    entry = b'"norms/grads.h":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}'
+    entry = b'"fingerprint/grads.h":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}'
     assert "twice" in refused(path, tensors_with(members, b"{" + entry + b"," + entry + b"}", bytes(8)))
 
 
@@ -245,7 +245,7 @@ def test_json_that_is_nested_too_deep_is_refused(members: Members, tmp_path: Pat
 def test_tensors_that_are_not_where_their_shape_says_are_refused(
     members: Members, tmp_path: Path, shape: list[int], offsets: list[int], dtype: str
 ) -> None:
-    header = json.dumps({"norms/grads.h": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}).encode()
+    header = json.dumps({"fingerprint/grads.h": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}).encode()
     refused(tmp_path / "a.gflow", tensors_with(members, header, bytes(8)))
 
 

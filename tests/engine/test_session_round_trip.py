@@ -125,8 +125,8 @@ def test_what_was_shown_can_be_compared_to_the_bit(tmp_path: Path) -> None:
     saved = small_session()
     sessions.save(saved, tmp_path / "a.gflow")
     found = sessions.load(tmp_path / "a.gflow")
-    assert found.differences(saved.norms) == ()
-    moved = {"grads.h": np.nextafter(saved.norms["grads.h"], 1.0)}
+    assert found.differences(saved.fingerprint) == ()
+    moved = {"grads.h": np.nextafter(saved.fingerprint["grads.h"], 1.0)}
     assert found.differences(moved) == ("grads.h",)
     assert found.differences({}) == ("grads.h",)
 
@@ -154,8 +154,8 @@ def test_titles_and_notes_lose_control_and_bidirectional_characters(tmp_path: Pa
         ({"view": SessionView(unit=3)}, "unit is 3"),
         ({"view": SessionView(heights={"norms": 0})}, "heights"),
         ({"view": SessionView(time_range=(3, 7))}, "time_range"),
-        ({"norms": {"grads.h": np.zeros(5)}}, "grads.h"),
-        ({"norms": {"grads.z": np.zeros(6)}}, "z"),
+        ({"fingerprint": {"grads.h": np.zeros(5)}}, "grads.h"),
+        ({"fingerprint": {"grads.z": np.zeros(6)}}, "z"),
     ],
 )
 def test_a_session_that_does_not_fit_together_is_not_saved(
@@ -188,6 +188,21 @@ def test_a_history_that_is_too_large_is_refused_with_its_size(tmp_path: Path) ->
     history = {k: weights_of(experiment) for k in (0, 1)}
     with pytest.raises(SessionError, match=r"64\.\d MiB; a session may have 64\.0 MiB"):
         sessions.save(Session(experiment, history=history), tmp_path / "a.gflow")
+
+
+def test_a_long_history_is_thinned_to_what_a_file_has_room_for(tmp_path: Path) -> None:
+    experiment = Experiment(
+        model=ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=512),)), task=AddingTask(steps=6, batch_size=2)
+    )
+    # 4 · 512 · 512 · 4 bytes are 4 MiB a snapshot: some 13 of these 41 fit.
+    weights = weights_of(experiment)
+    whole = Session(experiment, iteration=170, history=dict.fromkeys(range(0, 410, 10), weights))
+    thinned = sessions.fitting(whole)
+    assert {0, 170, 400} <= set(thinned.history)
+    assert 8 < len(thinned.history) < 16
+    assert max(np.diff(sorted(thinned.history))) < 100
+    sessions.save(thinned, tmp_path / "a.gflow")
+    assert sessions.fitting(small_session()).history.keys() == small_session().history.keys()
 
 
 def test_reading_a_session_imports_no_torch() -> None:
