@@ -18,10 +18,8 @@ from engine.spec import CellKind
 Direction = Literal["forward", "backward"]
 
 
-def events(
-    cell: CellKind, values: Mapping[str, Tensor], grads: Mapping[str, Tensor], clip: ClipReport | None
-) -> tuple[Event, ...]:
-    """The events of a trace in the order of the tape.
+def events(cell: CellKind, values: Mapping[str, Tensor], grads: Mapping[str, Tensor]) -> tuple[Event, ...]:
+    """The events of a trace in the order of the tape, without clipping.
 
     `values` and `grads` hold (T, B, H) for the states and, where overflow and NaN are to be looked for in them too,
     for the other quantities.
@@ -31,16 +29,17 @@ def events(
     under = _underflow(grads, STATES[cell])
     if under is not None:
         found.append(under)
-    if clip is not None and clip.fired:
-        found.append(Event("clip", "clip", steps, clip.sentence))
     return tuple(sorted(found, key=lambda event: _order(event, steps)))
 
 
+def clip_events(clip: ClipReport | None, steps: int) -> tuple[Event, ...]:
+    """Clipping, where it fired: it stands after everything else."""
+    return (Event("clip", "clip", steps, clip.sentence),) if clip is not None and clip.fired else ()
+
+
 def _order(event: Event, steps: int) -> int:
-    """The event's place on the tape: forward 1 … T, backward T … 1, clip."""
-    if event.phase == "forward":
-        return event.step
-    return 2 * steps + 1 - event.step if event.phase == "backward" else 2 * steps + 1
+    """The event's place on the tape: forward 1 … T, backward T … 1."""
+    return event.step if event.phase == "forward" else 2 * steps + 1 - event.step
 
 
 def _not_finite(direction: Direction, arrays: Mapping[str, Tensor]) -> list[Event]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.cell_series import by_key
 from engine.clipping import clipped
 from engine.errors import SpecError
-from engine.events import events
+from engine.events import clip_events
 from engine.layer_trace import LayerTrace
 from engine.network import effective_weights
 from engine.norms import norm
-from engine.quantities import GATES
 from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded
 from engine.sources import Traced, traced, weights_of
 from engine.spec import clip_of
@@ -34,7 +32,7 @@ def excerpt(look: Look) -> Excerpt:
         raise SpecError(f"unit is {look.unit}; a whole number from 0 to {layer.hidden_size - 1} is accepted.")
     sample = min(look.sample, layer.batch_size - 1)
     clip, update_rows = _clip_and_update(made, look.source) if isinstance(look.source, Computed) else (None, ())
-    parts = _by_key(layer)
+    parts = by_key(layer)
     open_weights = isinstance(look.source, Computed) and look.source.weights is None
     return Excerpt(
         cell=layer.cell,
@@ -49,7 +47,7 @@ def excerpt(look: Look) -> Excerpt:
         unit=look.unit,
         arrays={key: _plain(parts[key][:, sample]) for key in look.keys if key in parts},
         norms=made.norms,
-        cell_series=cell_series(layer, sample, look.unit),
+        cell_series=made.cell_series(sample, look.unit),
         inputs=_plain(layer.x[:, sample]),
         outputs=_outputs(trace.outputs, layer, sample),
         targets=_targets(made, sample),
@@ -59,44 +57,11 @@ def excerpt(look: Look) -> Excerpt:
         clip=clip,
         update_rows=update_rows,
         verdict=verdict(made.last_loss_row),
-        events=events(layer.cell, layer.values, layer.grads, clip),
+        events=made.own_events + clip_events(clip, layer.steps),
         seconds=0.0 if remembered else made.seconds,
         weights=weights_of(made.network) if open_weights and made.network is not None else None,
         title=Path(look.source.path).stem if isinstance(look.source, Recorded) else "",
     )
-
-
-def cell_series(layer: LayerTrace, sample: int, unit: int | None) -> dict[str, Array]:
-    """(T,) float64 for every key, and for what the equations of a step need besides: of one unit, or norms."""
-    rows = slice(None) if unit is None else slice(unit, unit + 1)
-    series = {key: array[:, sample, rows] for key, array in _by_key(layer).items()}
-    for state, before in layer.before.items():
-        series[f"values.{state}_prev"] = before[:, sample, rows]
-    series["grads.h_direct"] = layer.output_grads[:, sample, rows]
-
-    # W_ih x + b_ih and W_hh h₋ + b_hh, (T, G, H) or, of one unit, (T, G, 1).
-    x, h = layer.x[:, sample], layer.before["h"][:, sample]
-    for side, given, weight, bias in (
-        ("input", x, "weight_ih", "bias_ih"),
-        ("recurrent", h, "weight_hh", "bias_hh"),
-    ):
-        blocks = layer.weights[weight].view(-1, layer.hidden_size, given.shape[1])[:, rows]  # (G, H, D)
-        both = torch.einsum("td,ghd->tgh", given, blocks)
-        if bias in layer.weights:
-            both = both + layer.weights[bias].view(-1, layer.hidden_size)[:, rows]
-        for index, gate in enumerate(GATES[layer.cell]):
-            series[f"{side}.a_{gate}" if gate else f"{side}.a"] = both[:, index]
-
-    if unit is None:
-        numbers = torch.stack([norm(array, dim=-1) for array in series.values()])
-    else:
-        numbers = torch.stack(list(series.values())).squeeze(-1).double()
-    return dict(zip(series, _plain(numbers), strict=True))
-
-
-def _by_key(layer: LayerTrace) -> dict[str, Tensor]:
-    parts: tuple[tuple[str, Mapping[str, Tensor]], ...] = (("values", layer.values), ("grads", layer.grads))
-    return {f"{part}.{symbol}": array for part, arrays in parts for symbol, array in arrays.items()}
 
 
 def _clip_and_update(made: Traced, source: Computed) -> tuple[ClipReport, tuple[ClipRow, ...]]:

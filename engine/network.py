@@ -26,6 +26,29 @@ RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 READOUT = ("readout.weight", "readout.bias")
 
 
+class _Unset:
+    """The weights come from the spec: torch's own initialisation would cost time and draw from the global generator."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+class _RNN(_Unset, nn.RNN):
+    pass
+
+
+class _LSTM(_Unset, nn.LSTM):
+    pass
+
+
+class _GRU(_Unset, nn.GRU):
+    pass
+
+
+class _Linear(_Unset, nn.Linear):
+    pass
+
+
 class Network:
     """The recurrent layer (`recurrent`, an nn.RNN, nn.LSTM or nn.GRU), the read-out (`readout`, an nn.Linear) and the
     loss of an experiment, on its device.
@@ -47,9 +70,9 @@ class Network:
         self.weights: dict[str, Tensor] = {}
         """The base weights, without the what-if."""
         self.recurrent = self._recurrent()
-        self.readout = nn.Linear(
-            layer.hidden_size, tasks.output_size(experiment.model), device="meta", dtype=self.dtype
-        ).to_empty(device=self.device)
+        self.readout = _Linear(
+            layer.hidden_size, tasks.output_size(experiment.model), device=self.device, dtype=self.dtype
+        )
         self._parameters = {name: getattr(self.recurrent, name) for name in RECURRENT}
         self._parameters |= {"readout.weight": self.readout.weight, "readout.bias": self.readout.bias}
         self.load(initial_weights(experiment) if weights is None else checked_weights(experiment, weights))
@@ -124,13 +147,11 @@ class Network:
 
     def _recurrent(self) -> nn.RNNBase:
         layer = self.experiment.layer
-        kinds: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+        kinds: dict[str, Callable[..., nn.RNNBase]] = {"rnn": _RNN, "lstm": _LSTM, "gru": _GRU}
         options: dict[str, Any] = {"nonlinearity": layer.activation} if layer.cell == "rnn" else {}
-        # By way of the meta device: torch's own initialisation would draw from the global generator.
-        module = kinds[layer.cell](
-            tasks.input_size(self.experiment.task), layer.hidden_size, device="meta", dtype=self.dtype, **options
+        return kinds[layer.cell](
+            tasks.input_size(self.experiment.task), layer.hidden_size, device=self.device, dtype=self.dtype, **options
         )
-        return module.to_empty(device=self.device)
 
 
 def effective_weights(

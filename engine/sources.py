@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import bptt
+from engine.cell_series import by_key, extra_norms, of_unit
 from engine.errors import SpecError
+from engine.events import events
 from engine.layer_trace import LayerTrace
 from engine.memory import Memory
 from engine.network import Network
 from engine.norms import norm
 from engine.precision import full_precision
-from engine.requests import Array, Recorded, Source
+from engine.requests import Array, Event, Recorded, Source
 from engine.spec import Experiment, TrainingSpec, WhatIf
 from engine.tasks import Batch
 from engine.tracing import Trace
@@ -42,19 +44,35 @@ class Traced:
     batch: Batch | None
     seconds: float
     """That it took to compute."""
+    _extra_norms: dict[int, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
 
     @property
     def layer(self) -> LayerTrace:
         return self.trace.layer
 
     @cached_property
+    def sample_norms(self) -> dict[str, Tensor]:
+        """(T, B) float64 by key: Euclidean norm over units, of each sample."""
+        return {key: norm(array, dim=-1).cpu() for key, array in by_key(self.layer).items()}
+
+    @cached_property
     def norms(self) -> dict[str, NDArray[np.float64]]:
-        """(T,) float64 by key: Euclidean norm over units, per sample, then the mean over the batch."""
-        layer = self.layer
-        by_key = {f"values.{s}": array for s, array in layer.values.items()}
-        by_key |= {f"grads.{s}": array for s, array in layer.grads.items()}
-        means = _float64(torch.stack([mean_norm(array) for array in by_key.values()]))
-        return dict(zip(by_key, means, strict=True))
+        """(T,) float64 by key: those, then the mean over the batch."""
+        return {key: _float64(_mean(norms)) for key, norms in self.sample_norms.items()}
+
+    def cell_series(self, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
+        """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""
+        if unit is not None:
+            return {key: _float64(array) for key, array in of_unit(self.layer, sample, unit).items()}
+        if sample not in self._extra_norms:
+            self._extra_norms.clear()
+            self._extra_norms[sample] = {k: _float64(a) for k, a in extra_norms(self.layer, sample).items()}
+        return {k: _float64(n[:, sample]) for k, n in self.sample_norms.items()} | self._extra_norms[sample]
+
+    @cached_property
+    def own_events(self) -> tuple[Event, ...]:
+        """Those that the trace has by itself, without clipping."""
+        return events(self.layer.cell, self.layer.values, self.layer.grads)
 
     @cached_property
     def last_loss_row(self) -> NDArray[np.float64]:
@@ -63,13 +81,13 @@ class Traced:
         if len(self.trace.losses) == 1:
             return self.norms["grads.h"]
         if self.trace.loss_grads is not None:
-            return _float64(mean_norm(self.trace.flow_gradient(-1)))
+            return _float64(_mean(norm(self.trace.flow_gradient(-1), dim=-1)))
         # A file keeps no single losses. The last one reads h_T alone, so what it sends back starts from e_T.
         direct = torch.zeros_like(layer.output_grads)
         direct[-1] = layer.output_grads[-1]
         with torch.no_grad(), full_precision():
             back = bptt.backward(layer.rules, layer.values, layer.initial, layer.weights["weight_hh"], direct)
-        return _float64(mean_norm(back.grads["h"]))
+        return _float64(_mean(norm(back.grads["h"], dim=-1)))
 
     @property
     def nbytes(self) -> int:
@@ -79,14 +97,13 @@ class Traced:
         return sum(array.nbytes for array in kept) + 2 * layer.output_grads.nbytes
 
 
-def mean_norm(array: Tensor) -> Tensor:
-    """(T, B, H) → (T,) float64: Euclidean norm per sample, then the mean over the batch (divided before summing)."""
-    norms = norm(array, dim=-1)
+def _mean(norms: Tensor) -> Tensor:
+    """(T, B) → (T,): the mean over the batch, divided before it is summed, so that it cannot overflow."""
     return (norms / norms.shape[1]).sum(1) if norms.shape[1] > 1 else norms[:, 0]
 
 
 def _float64(tensor: Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = tensor.cpu().numpy()
+    array: NDArray[np.float64] = tensor.contiguous().cpu().numpy()
     array.flags.writeable = False
     return array
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.clipping import clipped
-from engine.events import events
+from engine.events import clip_events, events
 from engine.requests import Event
 from engine.spec import ClipSpec
 from engine.verdict import EXPLODING_ABOVE, VANISHING_BELOW, verdict
@@ -64,7 +64,7 @@ def states(rows: list[float]) -> dict[str, Tensor]:
 
 
 def found(values: list[float], grads: list[float]) -> tuple[Event, ...]:
-    return events("rnn", states(values), states(grads), None)
+    return events("rnn", states(values), states(grads))
 
 
 def test_a_tame_trace_has_no_events() -> None:
@@ -104,18 +104,19 @@ def test_an_infinite_sum_of_finite_numbers_is_no_event() -> None:
     assert found([3e38, 3e38, 3e38], [1, 1, 1]) == ()
 
 
-def test_clipping_that_fired_is_the_last_event() -> None:
+def test_only_clipping_that_fired_is_an_event() -> None:
     grads = {"weight_hh_l0": torch.full((3, 3), 10.0)}
     fired = clipped(grads, ClipSpec(kind="norm")).report
     idle = clipped(grads, ClipSpec(kind="norm", max_norm=1000.0)).report
-    values, going_back = states([1, 1]), states([NAN, 1])
-    assert [e.kind for e in events("rnn", values, going_back, fired)] == ["nan", "clip"]
-    assert [e.kind for e in events("rnn", values, going_back, idle)] == ["nan"]
+    (event,) = clip_events(fired, steps=9)
+    assert (event.kind, event.phase, event.step, event.sentence) == ("clip", "clip", 9, fired.sentence)
+    assert clip_events(idle, steps=9) == ()
+    assert clip_events(None, steps=9) == ()
 
 
 def test_both_states_of_the_lstm_are_watched() -> None:
     values = {"h": torch.ones(3, 1, 1), "c": torch.ones(3, 1, 1)}
     grads = {"h": torch.ones(3, 1, 1), "c": torch.tensor([1e-40, 1.0, 1.0]).view(3, 1, 1)}
-    (event,) = events("lstm", values, grads, None)
+    (event,) = events("lstm", values, grads)
     assert event.kind == "underflow"
     assert "∂L/∂c" in event.sentence
