@@ -19,7 +19,7 @@ from explorer.theme.tokens import SMALL_PX, TIGHT
 from explorer.widgets import numbers
 
 EM = 16.0
-NORMS_NOTE = "Under each symbol its norm ‖·‖ over the units; norms need not add or multiply up."
+NORMS_NOTE = "Under each symbol stands its norm over the units; norms need not add or multiply up."
 _FORWARD_ROOM = "−.0888"
 _BACKWARD_ROOM = "−8.8e-88"
 

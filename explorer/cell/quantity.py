@@ -107,14 +107,19 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     known = [operand for operand in operands if operand is not None]
     with np.errstate(all="ignore"):
         result = number.function(*known)
-        size = float(np.sqrt(np.sum(np.square(result.astype(np.float64)))))
+        size = _size(result)
         value = size if excerpt.unit is None else float(result[0])
         if number.difference:
-            largest = max(float(np.sqrt(np.sum(np.square(operand.astype(np.float64))))) for operand in known)
-            noise = 4 * float(np.finfo(excerpt.dtype).eps) * largest
+            whole = known[0].astype(np.float64)
+            taken = whole - result  # the sum of everything that was taken away
+            noise = 4 * float(np.finfo(excerpt.dtype).eps) * max(_size(whole), _size(taken))
             if size < noise and any(operand.any() for operand in known[1:]):
                 return Reading(None, noise)
     return Reading(value)
+
+
+def _size(array: Array) -> float:
+    return float(np.sqrt(np.sum(np.square(array.astype(np.float64)))))
 
 
 def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:

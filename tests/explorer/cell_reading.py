@@ -12,8 +12,11 @@ _PYTHON = {"+": "+", "⊙": "*", "=": "=", ")": ")", "σ(": "sigma(", "tanh(": "
 
 
 def evaluated(equation: Equation, shown: Excerpt, step: int) -> tuple[float, float, float]:
-    """(left side, right side, largest number in it). A value beyond the last step counts as 0: its factor is 0."""
-    text, largest = "", 0.0
+    """(left side, right side, the size of its terms). A value beyond the last step counts as 0: its factor is 0.
+
+    The size is that of the gradients where there are any: gates near 1 must not hide what is wrong in 1e-9.
+    """
+    text, largest, largest_gradient = "", 0.0, 0.0
     for token in equation.tokens:
         if token.number is None:
             text += _PYTHON[token.plain]
@@ -21,10 +24,13 @@ def evaluated(equation: Equation, shown: Excerpt, step: int) -> tuple[float, flo
         reading = read(token.number, shown, step)
         value = 0.0 if reading.value is None else reading.value
         largest = max(largest, abs(value))
+        if any(key.startswith("grads.") for key in token.number.keys):
+            largest_gradient = max(largest_gradient, abs(value))
         text += f"({value!r})"
+    size = largest_gradient or largest
     left, right = text.split("=")
     names = {"sigma": _sigma, "tanh": np.tanh, "relu": _relu, "inf": np.inf, "nan": np.nan}
-    return float(eval(left, names)), float(eval(right, names)), largest  # only numbers and the words above are in it
+    return float(eval(left, names)), float(eval(right, names)), size  # only numbers and the words above are in it
 
 
 def _sigma(a: float) -> float:

@@ -25,12 +25,17 @@ CASES: list[tuple[CellKind, Literal["tanh", "relu"]]] = [
 
 
 def traced(
-    cell: CellKind, activation: Literal["tanh", "relu"], dtype: Literal["float32", "float64"], unit: int | None = UNIT
+    cell: CellKind,
+    activation: Literal["tanh", "relu"],
+    dtype: Literal["float32", "float64"],
+    unit: int | None = UNIT,
+    loss_at: Literal["last", "every"] = "every",
+    steps: int = T,
 ) -> Excerpt:
     layer = LayerSpec(cell=cell, hidden_size=H, activation=activation)
     experiment = Experiment(
-        model=ModelSpec(layers=(layer,), readout=ReadoutSpec(at="every")),
-        task=AddingTask(steps=T, batch_size=3),
+        model=ModelSpec(layers=(layer,), readout=ReadoutSpec(at=loss_at)),
+        task=AddingTask(steps=steps, batch_size=3),
         dtype=dtype,
         device="cpu",
         seed=2,
@@ -68,6 +73,17 @@ def test_what_comes_through_the_recurrent_weights_is_their_transpose_times_the_n
         expected = (U.T @ next_step)[UNIT]
         reading = read(hidden(cell), shown, step)
         assert reading.value == pytest.approx(expected, rel=1e-9, abs=1e-14)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_a_vanishing_gradient_is_not_called_lost_because_gates_are_large(cell: CellKind) -> None:
+    shown = traced(cell, "tanh", "float32", unit=None, loss_at="last", steps=50)
+    assert shown.norms["grads.h"][0] < 1e-7
+    for step in range(1, 50):
+        reading = read(hidden(cell), shown, step)
+        assert reading.bound == 0
+        assert reading.value is not None
+        assert reading.value > 0
 
 
 @pytest.mark.parametrize(("cell", "activation"), CASES)
