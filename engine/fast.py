@@ -42,19 +42,28 @@ def forward(cell: Cell, kernel: str, x: Tensor, weights: Tensors, initial: Tenso
         start = (start, initial["c"].unsqueeze(0))
     h = getattr(torch, kernel)(x, start, flat, "bias_ih" in weights, 1, 0.0, False, False, False)[0]
     h_before = torch.cat([initial["h"].unsqueeze(0), h[:-1]])
-    blocks = (*h.shape[:2], len(cell.gate_names), h.shape[2])
-    x_side = linear(x, weights["weight_ih"], weights.get("bias_ih")).view(blocks)
-    h_side = linear(h_before, weights["weight_hh"], weights.get("bias_hh")).view(blocks)
-    v = cell.gates(x_side, h_side)
+    v = _all_gates(cell, x, h_before, weights)
     with np.errstate(all="ignore"):
         states = cell.replay(v, h_before, initial, _scan)
     if not _far_from_overflow([(x, weights["weight_ih"]), (h, weights["weight_hh"])]):
         return None
-    apart = torch.linalg.vector_norm(states["h"] - h, ord=torch.inf, dim=(1, 2))
-    size = torch.linalg.vector_norm(h, ord=torch.inf, dim=(1, 2))
+    apart = (states["h"] - h).abs_().flatten(1).amax(1)
+    size = h.abs().flatten(1).amax(1)
     if not bool((apart <= AGREEMENT[x.dtype] * size).all()):  # NaN is not either
         return None
     return v | states
+
+
+def _all_gates(cell: Cell, x: Tensor, h_before: Tensor, weights: Tensors) -> dict[str, Tensor]:
+    """Pre-activations and gates of all steps: one product for each side of the cell, and one array if they add up."""
+    blocks = (*h_before.shape[:2], len(cell.gate_names), h_before.shape[2])
+    of_x, of_h = weights.get("bias_ih"), weights.get("bias_hh")
+    if not cell.sides_add:
+        x_side, h_side = linear(x, weights["weight_ih"], of_x), linear(h_before, weights["weight_hh"], of_h)
+        return cell.gates(x_side.view(blocks), h_side.view(blocks))
+    a = linear(x, weights["weight_ih"], None if of_x is None or of_h is None else of_x + of_h)
+    a.flatten(0, 1).addmm_(h_before.flatten(0, 1), weights["weight_hh"].T)
+    return cell.squash(a.view(blocks))
 
 
 def _far_from_overflow(sides: list[tuple[Tensor, Tensor]]) -> bool:
@@ -67,9 +76,9 @@ def _far_from_overflow(sides: list[tuple[Tensor, Tensor]]) -> bool:
 
 
 def _largest(tensor: Tensor) -> Tensor:
-    """The largest magnitude, in one pass."""
-    largest: Tensor = torch.linalg.vector_norm(tensor, ord=torch.inf)
-    return largest
+    """The largest magnitude, in one pass; NaN where there is one."""
+    low, high = torch.aminmax(tensor)
+    return torch.maximum(-low, high)
 
 
 def backward(
@@ -95,7 +104,7 @@ def backward(
             earlier = ((zero, *direct[: stop - 1].unbind(0)), (carried["h"], *d["h"][: stop - 1].unbind(0)))
         with np.errstate(all="ignore"):
             chain(slopes, weight_hh, {n: g[cut] for n, g in d.items()}, h_side[cut], carried, *earlier)
-    if not bool(torch.maximum(_largest(h_side), _largest(d["h"])) <= LARGEST):  # NaN is not either
+    if not bool((torch.stack([_largest(grad) for grad in d.values()]) <= LARGEST).all()):  # NaN is not either
         return None
     grads = d | dict(zip(cell.h_side_names, h_side.unbind(2), strict=True))
     return grads | cell.rest(values, grads), carried

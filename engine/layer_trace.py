@@ -81,12 +81,13 @@ class LayerTrace:
         if final_grads is None:
             final_grads = {s: torch.zeros_like(initial[s]) for s in rules.state_names}
         _check_all("final_grads", final_grads, rules.state_names, (B, H), x)
-        if grads is None or initial_grads is None:
+        if grads is not None and initial_grads is not None:
+            _check_all("grads", grads, symbols, (T, B, H), x)
+            _check_all("initial_grads", initial_grads, rules.state_names, (B, H), x)
+        else:
             with arithmetic(x):
                 back = bptt.backward(rules, values, initial, weights["weight_hh"], output_grads, final_grads)
             grads, initial_grads = back.grads, back.initial
-        _check_all("grads", grads, symbols, (T, B, H), x)
-        _check_all("initial_grads", initial_grads, rules.state_names, (B, H), x)
         return cls(cell, activation, x, weights, initial, values, output_grads, final_grads, grads, initial_grads)
 
     @property

@@ -34,6 +34,13 @@ class Cell(Protocol):
     def state_names(self) -> tuple[str, ...]:
         """What is handed from step to step: "h", and "c" for the LSTM."""
 
+    @property
+    def sides_add(self) -> bool:
+        """Whether the pre-activations are simply the sums of both sides; then `squash` makes the gates of them."""
+
+    def squash(self, a: Tensor) -> dict[str, Tensor]:
+        """Pre-activations and gates, where the sides add up, from their sum (..., G, H)."""
+
     def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
         """Pre-activations and gates from W_ih x + b_ih and W_hh h₋ + b_hh."""
 

@@ -26,11 +26,15 @@ from engine.cells.slopes import Slopes, joined, sigmoid_slope, tanh_slope, throu
 @dataclass(frozen=True, slots=True)
 class LSTM:
     gate_names: ClassVar[tuple[str, ...]] = ("a_i", "a_f", "a_g", "a_o")
+    sides_add: ClassVar[bool] = True
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     h_side_names: ClassVar[tuple[str, ...]] = ("a_i", "a_f", "a_g", "a_o")
 
     def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
-        a_i, a_f, a_g, a_o = (x_side + h_side).unbind(-2)
+        return self.squash(x_side + h_side)
+
+    def squash(self, a: Tensor) -> dict[str, Tensor]:
+        a_i, a_f, a_g, a_o = a.unbind(-2)
         return {
             "a_i": a_i, "a_f": a_f, "a_g": a_g, "a_o": a_o,
             "i": a_i.sigmoid(), "f": a_f.sigmoid(), "g": a_g.tanh(), "o": a_o.sigmoid(),

@@ -24,11 +24,15 @@ class RNN:
     activation: Literal["tanh", "relu"] = "tanh"
 
     gate_names: ClassVar[tuple[str, ...]] = ("a",)
+    sides_add: ClassVar[bool] = True
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     h_side_names: ClassVar[tuple[str, ...]] = ("a",)
 
     def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
-        return {"a": (x_side + h_side).squeeze(-2)}
+        return self.squash(x_side + h_side)
+
+    def squash(self, a: Tensor) -> dict[str, Tensor]:
+        return {"a": a.squeeze(-2)}
 
     def states(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": v["a"].tanh() if self.activation == "tanh" else v["a"].relu()}
