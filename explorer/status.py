@@ -101,7 +101,9 @@ class StatusLine(QWidget):
         self.device = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT)
         self.note = _Chip("loss")
         self.seconds = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT)
-        self.verdict = ElidedLabel(pixels=SMALL_PX, least=90, align=Qt.AlignmentFlag.AlignRight)
+        self.verdict = ElidedLabel(
+            pixels=SMALL_PX, least=90, elide=Qt.TextElideMode.ElideMiddle, align=Qt.AlignmentFlag.AlignRight
+        )
         self.saved = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT, align=Qt.AlignmentFlag.AlignRight)
         row = QHBoxLayout(self)
         row.setContentsMargins(PAD, 0, PAD, 0)

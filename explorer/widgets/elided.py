@@ -11,7 +11,10 @@ from explorer.theme.tokens import SMALL_PX, TEXT_PX
 
 
 class ElidedLabel(QWidget):
-    """One line. `tone` names the theme's colour, `least` the width that it keeps while others elide. A changed text asks for a new layout only where its width changes."""
+    """One line. `tone` names the theme's colour, `least` the width that it keeps while others elide.
+
+    A changed text asks for a new layout only where its width changes.
+    """
 
     def __init__(
         self,
@@ -22,12 +25,13 @@ class ElidedLabel(QWidget):
         bold: bool = False,
         spacing: float = 0.0,
         least: int = 28,
+        elide: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
         align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._text, self._tone, self._align, self._tip = "", tone, align, ""
-        self._least = least
+        self._least, self._elide = least, elide
         self._font: QFont = theming.font(pixels, bold=bold)
         if spacing:
             self._font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, spacing)
@@ -81,7 +85,7 @@ class ElidedLabel(QWidget):
         painter.setFont(self._font)
         theme = theming.current()
         painter.setPen(QColor(getattr(theme, self._tone) if self.isEnabled() else theme.border))
-        shown = self._metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, self.contentsRect().width())
+        shown = self._metrics.elidedText(self._text, self._elide, self.contentsRect().width())
         painter.drawText(QRectF(self.contentsRect()), self._align | Qt.AlignmentFlag.AlignVCenter, shown)
 
 

@@ -1,0 +1,174 @@
+"""A row of the dock: a word, its field, and below it, where needed, a sentence on what is wrong."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QTextLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from explorer.dock.fields import ChoiceField, NumberField, Segments
+from explorer.theme.current import current, small
+from explorer.theme.tokens import GAP, PAD, RADIUS, TIGHT
+from explorer.widgets.elided import ElidedLabel, paragraph
+from explorer.widgets.icons import renderer
+
+MOST_LINES = 8
+
+
+class Sentence(QWidget):
+    """A small wrapped text with an icon, in the colour of its tone; takes no room while it has nothing to say."""
+
+    def __init__(self, icon: str, tone: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._icon, self._tone, self._text = icon, tone, ""
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self.hide()
+
+    def text(self) -> str:
+        return self._text
+
+    def set_text(self, text: str) -> None:
+        if text != self._text:
+            self._text = text
+            self.setAccessibleName(text)
+            self.setVisible(bool(text))
+            self.updateGeometry()
+            self.update()
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        layout = QTextLayout(self._text, small())
+        layout.beginLayout()
+        height, lines = 0.0, 0
+        while (line := layout.createLine()).isValid() and lines < MOST_LINES:
+            line.setLineWidth(max(20, width - 18))
+            height += line.height() * 1.1
+            lines += 1
+        layout.endLayout()
+        return int(height) + TIGHT
+
+    def sizeHint(self) -> QSize:
+        return QSize(180, self.heightForWidth(max(180, self.width())))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        colour = getattr(current(), self._tone)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        renderer(self._icon, colour).render(painter, QRectF(0, 1, 13, 13))
+        painter.setPen(QColor(colour))
+        box = QRectF(18, 0, self.width() - 18, self.height())
+        paragraph(painter, box, self._text, small(), MOST_LINES)
+
+
+class FieldRow(QWidget):
+    """`edited` carries the row's name and the value that is wanted."""
+
+    edited = Signal(str, object)
+
+    def __init__(
+        self,
+        name: str,
+        label: str,
+        field: NumberField | ChoiceField | Segments,
+        tip: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.name, self.field = name, field
+        self.error = Sentence("warning", "exploding")
+        self.setToolTip(tip)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        row = QHBoxLayout()
+        row.setSpacing(TIGHT)
+        if label:
+            word = ElidedLabel(label, tone="muted", least=60)
+            word.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+            row.addWidget(word, 0)
+        row.addWidget(field, 1)
+        column.addLayout(row)
+        column.addWidget(self.error)
+        field.edited.connect(self._edited)
+        if isinstance(field, NumberField):
+            field.refused.connect(self.show_error)
+
+    def set_value(self, value: object) -> None:
+        field = self.field
+        if isinstance(field, NumberField):
+            assert value is None or isinstance(value, int | float)
+            field.set_value(value)
+            if not field.is_invalid():
+                self.error.set_text("")
+        else:
+            field.set_value(value)
+            self.error.set_text("")
+
+    def show_error(self, sentence: str) -> None:
+        """ "" takes it away."""
+        self.error.set_text(sentence)
+        if isinstance(self.field, NumberField):
+            self.field.set_invalid(bool(sentence))
+
+    def _edited(self, value: object) -> None:
+        self.error.set_text("")
+        self.edited.emit(self.name, value)
+
+
+class DockCard(QFrame):
+    """A part of the model as a card: a title, a chip at the right, rows below. `tone` colours its edge."""
+
+    def __init__(self, title: str, tone: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tone = tone
+        self.title = ElidedLabel(title, bold=True)
+        self.chip = Chip()
+        self.setAccessibleName(title)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(PAD, GAP, GAP, GAP)
+        self._column.setSpacing(2)
+        head = QHBoxLayout()
+        head.setContentsMargins(0, 0, 0, TIGHT)
+        head.addWidget(self.title, 1)
+        head.addWidget(self.chip)
+        self._column.addLayout(head)
+
+    def add(self, row: QWidget) -> None:
+        self._column.addWidget(row)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        theme = current()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(QColor(theme.window if theme.name == "dark" else theme.surface))
+        painter.setPen(QPen(QColor(getattr(theme, self._tone)), 1))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS + 2, RADIUS + 2)
+
+
+class Chip(ElidedLabel):
+    """A small framed word; not there while it is empty."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(tone="text", pixels=11, align=Qt.AlignmentFlag.AlignHCenter, parent=parent)
+        self.setContentsMargins(GAP, 0, GAP, 0)
+        self.hide()
+
+    def say(self, text: str) -> None:
+        self.set_text(text)
+        self.setVisible(bool(text))
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint() + QSize(0, 4)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(QColor(current().raised))
+        painter.setPen(QPen(QColor(current().line), 1))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), TIGHT, TIGHT)
+        painter.end()
+        super().paintEvent(event)
