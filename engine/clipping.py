@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.figures import figure
 from engine.norms import norm, total
 from engine.requests import ClipReport, ClipRow
 from engine.spec import ClipSpec
@@ -92,14 +93,14 @@ def _sentence(
         return "A gradient is inf, so the factor is 0: inf · 0 is NaN, and clipping makes all other gradients 0."
     if math.isinf(norm_in_dtype):
         return (
-            f"Every gradient is finite, but their norm, {norm_before:.3g}, overflows {dtype} to inf: "
+            f"Every gradient is finite, but their norm, {figure(norm_before)}, overflows {dtype} to inf: "
             "the factor is 0, and clipping makes every gradient 0."
         )
     if factor == 1.0:
-        return f"Nothing was clipped: the norm, {norm_before:.3g}, is below {clip.max_norm:g}."
+        return f"Nothing was clipped: the norm, {figure(norm_before)}, is below {figure(clip.max_norm)}."
     if factor == 0.0:
         return (
-            f"The norm, {norm_before:.3g}, is so far above {clip.max_norm:g} that the factor underflows {dtype} to 0: "
-            "clipping makes every gradient 0."
+            f"The norm, {figure(norm_before)}, is so far above {figure(clip.max_norm)} that the factor underflows "
+            f"{dtype} to 0: clipping makes every gradient 0."
         )
-    return f"Clipped: the norm was {norm_before:.3g}; every gradient was multiplied by {factor:.3g}."
+    return f"Clipped: the norm was {figure(norm_before)}; every gradient was multiplied by {figure(factor)}."

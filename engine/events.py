@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from engine.figures import figure
 from engine.quantities import STATES
 from engine.requests import ClipReport, Event
 from engine.spec import CellKind
@@ -71,7 +72,9 @@ def _bad_event(
     count = f"{int(bad.sum())} of {array.numel()} entries"
     if kind == "overflow":
         dtype, largest = _name(array.dtype), torch.finfo(array.dtype).max
-        sentence = f"{what} overflows at t = {step}: {count} pass {largest:.2g}, the largest {dtype}, and become inf."
+        sentence = (
+            f"{what} overflows at t = {step}: {count} pass {figure(largest, 2)}, the largest {dtype}, and become inf."
+        )
     else:
         sentence = f"{what} holds the first NaN at t = {step}: {count}."
     return Event(kind, direction, step, sentence)
@@ -105,7 +108,7 @@ def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...]) -> Event | 
     else:
         sentence = (
             f"∂L/∂{symbol} starts to underflow {_name(now.dtype)} at t = {step}: {int(fallen.sum())} of {now.numel()} "
-            f"entries fall below {tiny:.2g}, where digits are lost on the way to 0."
+            f"entries fall below {figure(tiny, 2)}, where digits are lost on the way to 0."
         )
     return Event("underflow", "backward", step, sentence)
 

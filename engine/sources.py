@@ -91,10 +91,14 @@ class Traced:
 
     @property
     def nbytes(self) -> int:
-        """Of the arrays that it holds, what is computed when asked for included."""
+        """Of the arrays that it holds, those included that are computed when they are first asked for."""
         layer = self.layer
-        kept = [*layer.values.values(), *layer.grads.values(), layer.x, layer.output_grads, *layer.weights.values()]
-        return sum(array.nbytes for array in kept) + 2 * layer.output_grads.nbytes
+        each = layer.output_grads.nbytes  # (T, B, H)
+        return each * (len(layer.values) + len(layer.grads) + 3) + layer.x.nbytes + 2 * _size(layer.weights)
+
+
+def _size(tensors: Mapping[str, Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors.values())
 
 
 def _mean(norms: Tensor) -> Tensor:

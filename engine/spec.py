@@ -13,6 +13,7 @@ import msgspec
 
 from engine import spec_reading
 from engine.errors import SpecError
+from engine.figures import figure
 
 CellKind: TypeAlias = Literal["rnn", "lstm", "gru"]
 Dtype: TypeAlias = Literal["float32", "float64"]
@@ -231,4 +232,4 @@ def _whole(field: str, value: int, low: int, high: int) -> None:
 
 def _real(field: str, value: float, low: float, high: float) -> None:
     if not (math.isfinite(value) and low <= value <= high):
-        raise SpecError(f"{field} is {value:g}; a number from {low:g} to {high:g} is accepted.")
+        raise SpecError(f"{field} is {figure(value, 6)}; a number from {figure(low)} to {figure(high)} is accepted.")
