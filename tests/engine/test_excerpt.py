@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from engine.errors import SpecError
 from engine.network import Network
 from engine.operations import forget, run
 from engine.requests import Computed, Excerpt, Look
+from engine.sources import Traced
 from engine.spec import AddingTask, CellKind, Dtype, Experiment, LayerSpec, ModelSpec, ReadoutSpec, WhatIf
 
 CELLS: list[CellKind] = ["rnn", "lstm", "gru"]
@@ -124,6 +126,14 @@ def test_the_verdict_rests_on_the_last_losss_own_row() -> None:
     found = looked(given)
     assert found.verdict.log10_ratio == pytest.approx(math.log10(float(row[0]) / float(row[-1])), rel=1e-12)
     assert found.verdict.loss_step == T
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_trace_that_kept_no_single_losses_gives_the_same_row(cell: CellKind) -> None:
+    """Each loss reads its own step's h alone, so the last one starts from e_T."""
+    trace = Network(experiment(cell, "every")).trace()
+    bare = Traced(replace(trace, loss_grads=None), None, None, 0.0)
+    np.testing.assert_allclose(bare.last_loss_row, trace.flow_row(-1).numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("scale", "about"), [(1e-23, 1e-23), (1e15, 1e30)])
