@@ -19,8 +19,8 @@ def verdict(row: NDArray[np.float64], loss_step: int | None = None) -> Verdict:
     """How the gradient of the loss at step `loss_step` (from 1; None: the last) fares on its way to step 1.
 
     `row` (T,) is N[s, k] = ‖∂L_s/∂h_k‖, per sample and then the mean over the batch. In one direction the loss at step
-    s reaches the steps 1 … s. 0/finite is vanishing, inf/finite exploding; 0/0, a NaN or T = 1 leave it undefined. Where
-    the norm overflows on the way back, what comes after is inf − inf = NaN: that is exploding, not undefined.
+    s reaches the steps 1 … s. 0/finite is vanishing, inf/finite exploding; 0/0, a NaN or T = 1 leave it undefined.
+    Where the norm overflows on the way back, what comes after is inf − inf = NaN: exploding, not undefined.
     """
     last = len(row) if loss_step is None else loss_step
     near, far = float(row[last - 1]), float(row[0])
