@@ -183,6 +183,7 @@ class ChoiceField(QComboBox):
         for value, text in choices:
             self.addItem(text, value)
         self.setAccessibleName(name)
+        self.setStyleSheet("QComboBox { min-height: 18px; padding: 0; }")
         self.setFixedHeight(FIELD_HEIGHT)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

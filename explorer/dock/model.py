@@ -14,11 +14,11 @@ from engine.requests import Excerpt
 from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf, checked
 from explorer.dock.edits import EDITS, said_at_the_field, values
 from explorer.dock.fields import ChoiceField, NumberField, Segments, by, times
-from explorer.dock.rows import DockCard, FieldRow, Sentence
+from explorer.dock.rows import DockCard, FieldRow, RowPair, Sentence
 from explorer.dock.what_if import WhatIfPanel
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, TIGHT
-from explorer.widgets.elided import section_label
+from explorer.widgets.elided import ElidedLabel, section_label
 from explorer.widgets.stepper import Stepper
 
 ALL_UNITS = -1
@@ -77,30 +77,31 @@ class ModelDock(QWidget):
     def _add_cards(self) -> None:
         whole = by(1, 1)
         self.readout_card = DockCard("Read-out", "loss")
+        loss = ChoiceField("Loss", [("mse", "MSE"), ("cross_entropy", "cross-entropy")])
+        at = ChoiceField("Loss taken at", [("last", "last step"), ("every", "every step")])
         self.readout_card.add(
-            self._row("loss", "loss", ChoiceField("Loss", [("mse", "MSE"), ("cross_entropy", "cross-entropy")]))
+            RowPair(self._row("loss", "loss", loss), self._row("at", "", at, "Where the loss is taken"), (6, 5))
         )
-        self.readout_card.add(
-            self._row("at", "taken at", ChoiceField("Loss taken at", [("last", "last step"), ("every", "every step")]))
-        )
+
         self.layer_card = DockCard("Recurrent layer", "backward")
         cells = Segments("Cell", [("rnn", "RNN"), ("lstm", "LSTM"), ("gru", "GRU")])
+        activation = ChoiceField("Activation", [("tanh", "tanh"), ("relu", "ReLU")])
+        initial = ChoiceField("Initial recurrent weights", [("default", "default"), ("orthogonal", "orthogonal")])
         self.layer_card.add(self._row("cell", "", cells))
         self.layer_card.add(self._row("hidden_size", "units", NumberField("Units", whole=True, step=whole)))
+        self.layer_card.add(self._row("activation", "activation", activation))
         self.layer_card.add(
-            self._row("activation", "activation", ChoiceField("Activation", [("tanh", "tanh"), ("relu", "ReLU")]))
-        )
-        self.layer_card.add(
-            self._row(
-                "recurrent",
-                "W_hh",
-                ChoiceField("Initial recurrent weights", [("default", "torch default"), ("orthogonal", "orthogonal")]),
-                "How the recurrent weights are initialised",
-            )
-        )
-        self.layer_card.add(
-            self._row(
-                "gain", "gain", NumberField("Gain", step=by(0.05, 0.0)), "Factor on the initial recurrent weights"
+            RowPair(
+                self._row(
+                    "recurrent",
+                    "W_hh",
+                    initial,
+                    "Initial recurrent weights: torch's default, or a random orthogonal matrix",
+                ),
+                self._row(
+                    "gain", "×", NumberField("Gain", step=by(0.05, 0.0)), "Factor on the initial recurrent weights"
+                ),
+                (3, 1),
             )
         )
         for name, title, tip in (
@@ -109,14 +110,17 @@ class ModelDock(QWidget):
         ):
             field = NumberField(title.capitalize(), empty="torch default", step=by(0.1))
             self.layer_card.add(self._row(name, title, field, f"{tip}. Empty: torch's default"))
+
         self.input_card = DockCard("Input", "line")
         tasks = ChoiceField("Task", [("adding", "adding problem"), ("sunspots", "sunspots")])
         self.input_card.add(self._row("task", "task", tasks))
         self.input_card.add(
-            self._row("steps", "steps T", NumberField("Time steps T", whole=True, step=whole), "Time steps")
-        )
-        self.input_card.add(
-            self._row("batch_size", "batch", NumberField("Batch size", whole=True, step=whole), "Sequences at a time")
+            RowPair(
+                self._row("steps", "T", NumberField("Time steps T", whole=True, step=whole), "Time steps"),
+                self._row(
+                    "batch_size", "batch", NumberField("Batch size", whole=True, step=whole), "Sequences at a time"
+                ),
+            )
         )
         for card in (self.readout_card, self.layer_card, self.input_card):
             self._column.addWidget(card)
@@ -124,28 +128,36 @@ class ModelDock(QWidget):
     def _add_run(self) -> None:
         self.run_rows = QWidget()
         column = _tight_column(self.run_rows)
-        column.addWidget(self._row("seed", "seed", NumberField("Seed", whole=True, step=by(1, 0))))
         dtypes = Segments("Number type", [("float32", "float32"), ("float64", "float64")])
+        devices = [("auto", "auto"), ("cpu", "CPU"), ("cuda", "CUDA"), ("mps", "MPS")]
         column.addWidget(
             self._row("dtype", "dtype", dtypes, "Underflow and overflow are the arithmetic's, not the theory's")
         )
-        devices = [("auto", "auto"), ("cpu", "CPU"), ("cuda", "CUDA"), ("mps", "MPS")]
-        column.addWidget(self._row("device", "device", ChoiceField("Device", devices), "Where the trace is computed"))
+        column.addWidget(
+            RowPair(
+                self._row("seed", "seed", NumberField("Seed", whole=True, step=by(1, 0)), "Of weights and data"),
+                self._row("device", "device", ChoiceField("Device", devices), "Where the trace is computed"),
+                (2, 3),
+            )
+        )
         self._column.addWidget(self.run_rows)
 
     def _add_view(self) -> None:
-        holder = QWidget()
-        row = QHBoxLayout(holder)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(GAP)
         self.sample = Stepper("Sample of the batch")
-        self.sample.setToolTip("Which sequence of the batch is shown")
         self.unit = Stepper("Unit")
-        self.unit.setToolTip("One unit's numbers, or norms over all units. Units count from 0, as in torch")
-        for stepper in (self.sample, self.unit):
-            stepper.setMinimumWidth(90)
-        row.addWidget(self.sample, 3)
-        row.addWidget(self.unit, 2)
+        holder = QWidget()
+        column = _tight_column(holder)
+        column.setSpacing(TIGHT)
+        for word, stepper, tip in (
+            ("sample", self.sample, "Which sequence of the batch is shown"),
+            ("unit", self.unit, "One unit's numbers, or norms over all units. Units count from 0, as in torch"),
+        ):
+            stepper.setToolTip(tip)
+            row = QHBoxLayout()
+            row.setSpacing(TIGHT)
+            row.addWidget(ElidedLabel(word, tone="muted"), 2)
+            row.addWidget(stepper, 3)
+            column.addLayout(row)
         self._column.addWidget(section_label("Looking at"))
         self._column.addWidget(holder)
 
@@ -241,9 +253,9 @@ class ModelDock(QWidget):
         self.rows["max_norm"].setVisible(shown["clip"] == "norm")
 
     def _show_view(self, sample: int, batch_size: int, unit: int | None, hidden_size: int) -> None:
-        self.sample.set_words("sample ", f" of {batch_size}")
+        self.sample.set_words("", f" of {batch_size}")
         self.sample.set_value(min(sample, batch_size - 1) + 1, 1, batch_size)
-        self.unit.set_words("unit ", "", "all units")
+        self.unit.set_words("", "", "all: norms")
         shown = ALL_UNITS if unit is None else min(unit, hidden_size - 1)
         self.unit.set_value(shown, ALL_UNITS, hidden_size - 1)
 

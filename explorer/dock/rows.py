@@ -81,15 +81,14 @@ class FieldRow(QWidget):
         self.name, self.field = name, field
         self.error = Sentence("warning", "exploding")
         self.setToolTip(tip)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         row = QHBoxLayout()
         row.setSpacing(TIGHT)
         if label:
-            word = ElidedLabel(label, tone="muted", least=60)
-            word.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-            row.addWidget(word, 0)
+            row.addWidget(ElidedLabel(label, tone="muted", least=100))
         row.addWidget(field, 1)
         column.addLayout(row)
         column.addWidget(self.error)
@@ -117,6 +116,26 @@ class FieldRow(QWidget):
     def _edited(self, value: object) -> None:
         self.error.set_text("")
         self.edited.emit(self.name, value)
+
+
+class RowPair(QWidget):
+    """Two short rows beside each other; what is wrong with either stands below both. `shares`: of the width."""
+
+    def __init__(
+        self, left: FieldRow, right: FieldRow, shares: tuple[int, int] = (1, 1), parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        row = QHBoxLayout()
+        row.setSpacing(GAP)
+        for half, share in zip((left, right), shares, strict=True):
+            row.addWidget(half, share)
+        column.addLayout(row)
+        for half in (left, right):
+            column.addWidget(half.error)
 
 
 class DockCard(QFrame):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRect, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QSlider, QStyle, QStyleOptionSlider, QWidget
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtWidgets import QSlider, QWidget
+
+from explorer.theme.current import current
+
+HANDLE = 18
+"""Width of the handle in logical pixels, the room around it included."""
 
 
 class DragSlider(QSlider):
@@ -18,16 +23,17 @@ class DragSlider(QSlider):
     released = Signal(int)
     resetRequested = Signal()
 
-    def __init__(self, name: str, low: int, high: int, page: int, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, low: int, high: int, page: int, default: int, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
         self.setRange(low, high)
         self.setPageStep(page)
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setFixedHeight(18)
+        self.setFixedHeight(20)
+        self._default = default
         self._busy = False
         """Moved by hand and not yet committed."""
-        self._grip = 0
+        self._grip = 0.0
         self._pressed = False
         self.valueChanged.connect(self._moved)
 
@@ -55,10 +61,10 @@ class DragSlider(QSlider):
         if event.button() is not Qt.MouseButton.LeftButton:
             event.ignore()
             return
-        handle = self._handle()
-        x = round(event.position().x())
-        on_handle = handle.left() <= x <= handle.right()
-        self._grip = x - handle.left() if on_handle else handle.width() // 2
+        x = event.position().x()
+        offset = x - self._x_of(self.value())
+        on_handle = abs(offset) <= HANDLE / 2
+        self._grip = offset if on_handle else 0.0
         self._pressed = True
         self.setSliderDown(True)
         if not on_handle:
@@ -67,7 +73,7 @@ class DragSlider(QSlider):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._pressed:
-            self.setValue(self._value_at(round(event.position().x())))
+            self.setValue(self._value_at(event.position().x() - self._grip))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._pressed and event.button() is Qt.MouseButton.LeftButton:
@@ -79,18 +85,40 @@ class DragSlider(QSlider):
         self._pressed = False
         self.resetRequested.emit()
 
-    def _option(self) -> QStyleOptionSlider:
-        option = QStyleOptionSlider()
-        self.initStyleOption(option)
-        return option
+    # -- looks --------------------------------------------------------------------------------------------------------
 
-    def _handle(self) -> QRect:
-        control, part = QStyle.ComplexControl.CC_Slider, QStyle.SubControl.SC_SliderHandle
-        return self.style().subControlRect(control, self._option(), part, self)
+    def _x_of(self, value: int) -> float:
+        """The middle of the handle there."""
+        share = (value - self.minimum()) / max(1, self.maximum() - self.minimum())
+        return HANDLE / 2 + share * (self.width() - HANDLE)
 
-    def _value_at(self, x: int) -> int:
-        span = self.width() - self._handle().width()
-        return QStyle.sliderValueFromPosition(self.minimum(), self.maximum(), x - self._grip, max(1, span))
+    def _value_at(self, x: float) -> int:
+        share = (x - HANDLE / 2) / max(1, self.width() - HANDLE)
+        share = min(max(share, 0.0), 1.0)
+        return self.minimum() + round(share * (self.maximum() - self.minimum()))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The groove is filled from the default to the handle: what is shown is how far the what-if goes."""
+        theme = current()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        middle = self.height() / 2
+        x, home = self._x_of(self.value()), self._x_of(self._default)
+        live = self.isEnabled()
+        painter.setBrush(QColor(theme.border if live else theme.line))
+        painter.drawRoundedRect(QRectF(HANDLE / 2, middle - 1.5, self.width() - HANDLE, 3), 1.5, 1.5)
+        painter.drawRoundedRect(QRectF(home - 1, middle - 5, 2, 10), 1, 1)
+        if live:
+            painter.setBrush(QColor(theme.accent))
+            painter.drawRoundedRect(QRectF(min(x, home), middle - 1.5, abs(x - home), 3), 1.5, 1.5)
+        painter.setBrush(QColor((theme.accent if self._pressed else theme.text) if live else theme.border))
+        painter.setPen(QPen(QColor(theme.surface), 1.5))
+        painter.drawEllipse(QRectF(x - HANDLE / 2 + 1, middle - HANDLE / 2 + 1, HANDLE - 2, HANDLE - 2))
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(theme.accent), 1.5))
+            painter.drawEllipse(QRectF(x - HANDLE / 2 + 1, middle - HANDLE / 2 + 1, HANDLE - 2, HANDLE - 2))
 
     # -- keys, wheel --------------------------------------------------------------------------------------------------
 

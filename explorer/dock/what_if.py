@@ -66,6 +66,12 @@ def clip_last() -> int:
     return 1 + (_DECADES[1] - _DECADES[0]) * HUNDREDTHS
 
 
+def short_norm(norm: float) -> str:
+    """ "1", "0.25", "1.23e-9"."""
+    text = plain(norm)
+    return text if len(text) <= 6 else short(norm)
+
+
 class SliderRow(QWidget):
     """A word, the exact value as a field, ↺, and the slider below."""
 
@@ -80,18 +86,20 @@ class SliderRow(QWidget):
         default: float | None,
         to_value: Callable[[int], float | None],
         to_position: Callable[[float | None], int],
+        field_width: int = 72,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.field, self.slider = field, slider
         self._default, self._to_value, self._to_position = default, to_value, to_position
         self.word = ElidedLabel(label, least=70)
+        field.setFixedWidth(field_width)
         self.reset = FlatButton("reset", f"{label}: back to the default")
         self.error = Sentence("warning", "exploding")
         head = QHBoxLayout()
         head.setSpacing(2)
-        head.addWidget(self.word, 3)
-        head.addWidget(field, 2)
+        head.addWidget(self.word, 1)
+        head.addWidget(field)
         head.addWidget(self.reset)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, TIGHT)
@@ -165,11 +173,11 @@ class WhatIfPanel(QWidget):
         super().__init__(parent)
         self._what_if = NO_WHAT_IF
         low, high = (round(end * HUNDREDTHS) for end in RECURRENT_SCALE_RANGE)
-        name = "Recurrent weight scale"
+        name = "Recurrent weights"
         self.scale = SliderRow(
             name,
             NumberField(name, show=scale_text, step=by(0.01, RECURRENT_SCALE_RANGE[0])),
-            DragSlider(name, low, high, 10),
+            DragSlider(name, low, high, 10, HUNDREDTHS),
             NO_WHAT_IF.recurrent_scale,
             _from_hundredths,
             _to_hundredths,
@@ -180,7 +188,7 @@ class WhatIfPanel(QWidget):
         self.bias = SliderRow(
             name,
             NumberField(name, show=shift_text, step=by(0.01)),
-            DragSlider(name, low, high, 50),
+            DragSlider(name, low, high, 50, 0),
             NO_WHAT_IF.forget_bias,
             _from_hundredths,
             _to_hundredths,
@@ -189,10 +197,11 @@ class WhatIfPanel(QWidget):
         self.clip = SliderRow(
             name,
             NumberField(name, empty="off", show=plain, step=times),
-            DragSlider(name, 0, clip_last(), 25),
+            DragSlider(name, 0, clip_last(), 25, 0),
             NO_WHAT_IF.clip_norm,
             clip_norm,
             clip_position,
+            field_width=104,
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -220,7 +229,7 @@ class WhatIfPanel(QWidget):
             else f"The {CELL_TITLES[cell]} has no forget gate. Choose the LSTM to shift its bias."
         )
         if trained_with.kind == "norm":
-            self.clip.field.set_empty(f"training's: {short(trained_with.max_norm)}")
+            self.clip.field.set_empty(f"training: ≤ {short_norm(trained_with.max_norm)}")
             rest = f"At the left end the training's own threshold holds, {plain(trained_with.max_norm)}."
         else:
             self.clip.field.set_empty("off")

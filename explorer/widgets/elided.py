@@ -84,7 +84,7 @@ class ElidedLabel(QWidget):
         painter = QPainter(self)
         painter.setFont(self._font)
         theme = theming.current()
-        painter.setPen(QColor(getattr(theme, self._tone) if self.isEnabled() else theme.border))
+        painter.setPen(QColor(getattr(theme, self._tone) if self.isEnabled() else theme.muted))
         shown = self._metrics.elidedText(self._text, self._elide, self.contentsRect().width())
         painter.drawText(QRectF(self.contentsRect()), self._align | Qt.AlignmentFlag.AlignVCenter, shown)
 
