@@ -30,10 +30,11 @@ def by_key(layer: LayerTrace) -> dict[str, Tensor]:
 
 
 def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
-    """(T, units) each: the states before the step, the loss's own ∂L/∂h, and both sides of every pre-activation,
-    W_ih x + b_ih and W_hh h₋ + b_hh."""
+    """(T, units) each: the states before the step, the loss's own ∂L/∂h, what comes to h through W_hh from the step
+    after, and both sides of every pre-activation, W_ih x + b_ih and W_hh h₋ + b_hh."""
     found = {f"values.{state}_prev": before[:, sample, rows] for state, before in layer.before.items()}
     found["grads.h_direct"] = layer.output_grads[:, sample, rows]
+    found["grads.h_hidden"] = _through_weights(layer, sample, rows)
     H = layer.hidden_size
     for side, given, name in (("input", layer.x, "ih"), ("recurrent", layer.before["h"], "hh")):
         weight, bias = layer.weights[f"weight_{name}"], layer.weights.get(f"bias_{name}")
@@ -44,3 +45,11 @@ def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
             )
             found[f"{side}.a_{gate}" if gate else f"{side}.a"] = product
     return found
+
+
+def _through_weights(layer: LayerTrace, sample: int, rows: slice) -> Tensor:
+    """(T, units): W_hhᵀ · (hidden side of the pre-activations' gradients at t + 1); 0 at T, where nothing follows."""
+    of_sample = {symbol: grad[1:, sample] for symbol, grad in layer.grads.items()}
+    side = layer.rules.h_side(of_sample).flatten(-2)
+    passed = side @ layer.weights["weight_hh"][:, rows]
+    return torch.cat([passed, passed.new_zeros(1, passed.shape[1])])

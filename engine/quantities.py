@@ -81,8 +81,10 @@ def quantity(cell: CellKind, symbol: str) -> Quantity:
 def split_key(key: str, cell: CellKind) -> tuple[Literal["values", "grads"], Quantity]:
     """ "grads.a_f" → ("grads", the quantity a_f). Raises SpecError."""
     kind, _, symbol = key.partition(".")
-    if kind == "values" or kind == "grads":
-        return kind, quantity(cell, symbol)
+    if kind == "values":
+        return "values", quantity(cell, symbol)
+    if kind == "grads":
+        return "grads", quantity(cell, symbol)
     raise SpecError(f"'{key}' is no quantity; write values.SYMBOL or grads.SYMBOL.")
 
 

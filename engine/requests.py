@@ -68,7 +68,8 @@ class Verdict:
 
     ratio = N[s, k_first] / N[s, k_last], the flow-matrix row of that loss: norm of ∂L_s/∂h_k per sample, then the mean
     over the batch. Vanishing below 1e-6, exploding above 1e6. "undefined": T = 1, or a norm that is 0/0, inf or NaN
-    (but inf/finite is exploding, 0/finite is vanishing).
+    (but inf/finite is exploding, 0/finite is vanishing). Where going back the norm first overflows to inf and only then
+    turns NaN, it is exploding, with +inf.
     """
 
     kind: Literal["vanishing", "healthy", "exploding", "undefined"]
@@ -145,7 +146,8 @@ class Excerpt:
     cell_series: Mapping[str, Array]
     """(T,) float64, for the cell panel, of the chosen sample: for every key, the value of the chosen unit, or the norm
     over units. Also "values.h_prev", "values.c_prev", "grads.h_direct" (the loss's own ∂L/∂h_t, before recurrence),
-    and per pre-activation "input.a_f" (W_ih x + b_ih) and "recurrent.a_f" (W_hh h₋ + b_hh)."""
+    "grads.h_hidden" (what comes to h_t through W_hh from step t + 1; 0 at T), and per pre-activation "input.a_f"
+    (W_ih x + b_ih) and "recurrent.a_f" (W_hh h₋ + b_hh)."""
     inputs: Array
     """(T, D) of the chosen sample."""
     outputs: Array

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QMenu, QMessageBox
 from engine.quantities import CELL_TITLES
 from engine.tape import Phase
 from explorer import menus
+from explorer.actions import ACTIONS
 from explorer.bindings import Bindings
 from explorer.controller import Controller
 from explorer.document.document import Document
@@ -68,7 +69,7 @@ class Commands(QObject):
     @Slot()
     def _show_enabled(self) -> None:
         on_bench = not self._window.on_start_page
-        for action in menus.ACTIONS:
+        for action in ACTIONS:
             if action.menu in ("Tape", "Edit", "View") and not action.group and action.id != "palette":
                 self.actions[action.id].setEnabled(on_bench)
         recorded = self._document.state.recorded is not None
@@ -267,7 +268,7 @@ class Commands(QObject):
 
     @Slot(bool)
     def do_show_cell(self, shown: bool) -> None:
-        self._window.cell_area.setVisible(shown)
+        self._window.cell.setVisible(shown)
 
     @Slot()
     def do_focus_stage(self) -> None:

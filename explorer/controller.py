@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.requests import Audit, Excerpt, Look, Source, Train, Trained, Weights
-from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.spec import NO_WHAT_IF, CellKind, Experiment, WhatIf
 from engine.tape import Moment, Phase
+from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
 from explorer.document.state import State
@@ -130,10 +131,11 @@ class Controller(QObject):
     @Slot()
     def refresh(self) -> None:
         """Ask for the picture of the document as it is now, unless it is on screen or under way."""
-        view = self._document.view
-        iteration = self._wanted.iteration if self._moving() else view.iteration
-        position = self._wanted.position if self._moving() and self._wanted else None
-        self._want(iteration, position)
+        moving_to = self._wanted if self._wanted is not None and self._wanted.position is not None else None
+        if moving_to is not None:
+            self._want(moving_to.iteration, moving_to.position)
+        else:
+            self._want(self._document.view.iteration, None)
 
     def go_to_iteration(self, iteration: int, position: int = 0) -> None:
         """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed."""
@@ -182,8 +184,14 @@ class Controller(QObject):
 
     def _want(self, iteration: int, position: int | None) -> None:
         state, view = self._document.state, self._document.view
-        cell = state.experiment.layer.cell if state.experiment is not None else None
-        want = _Want(state, iteration, view.sample, view.unit, wanted_keys(state.tracks, cell), position)
+        if state.experiment is not None:
+            cell: CellKind | None = state.experiment.layer.cell
+        else:
+            cell = self._excerpt.cell if self._excerpt is not None else None
+        keys = wanted_keys(state.tracks, cell)
+        if view.unit is None and cell is not None:  # the cell panel shows norms of products of these
+            keys = tuple(dict.fromkeys(keys + cell_panel_keys(cell)))
+        want = _Want(state, iteration, view.sample, view.unit, keys, position)
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):

@@ -36,15 +36,14 @@ class MainWindow(QMainWindow):
         self.status = StatusLine()
 
         self.dock_area = _panel(self.dock, "Model")
-        self.cell_area = _panel(self.cell, "Cell")
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setHandleWidth(1)
-        for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.cell_area, 0)):
+        for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.cell, 0)):
             self.splitter.addWidget(part)
             self.splitter.setStretchFactor(self.splitter.indexOf(part), stretch)
         self.dock_area.setMinimumWidth(220)
-        self.cell_area.setMinimumWidth(300)
+        self.cell.setMinimumWidth(300)
 
         workbench = QWidget()
         column = QVBoxLayout(workbench)

@@ -1,4 +1,4 @@
-"""Follows the person's choice of theme: light, dark, or what the system says (also when the system changes its mind)."""
+"""Follows the choice of theme: light, dark, or what the system says (also when the system changes its mind)."""
 
 from __future__ import annotations
 
