@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QObject, Signal
 from pytestqt.qtbot import QtBot
+from synthetic import excerpt as synthetic
 
 from engine.requests import Audit, AuditRow, Event, Look, Train, Trained
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
@@ -17,7 +18,6 @@ from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import State, View
 from explorer.document.tracks import DEFAULTS
-from synthetic import excerpt as synthetic
 
 W0 = {"weight_hh_l0": np.zeros((4, 4), np.float32)}
 
