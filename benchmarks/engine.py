@@ -105,37 +105,31 @@ def measure(case: Case, seconds: float) -> list[Row]:
     torch.manual_seed(0)
     model = case.cell(INPUTS, case.H)
     x = torch.randn(case.T, case.B, INPUTS)
-    loops = case.T * case.B * case.H <= 1_000_000 or seconds > 5  # the slowest of the three: not in a quick run
     fused_ms: list[float] = []
     trace_ms: list[float] = []
     loop_ms: list[float] = []
-    for run in (fused, traced):
+    for run in (fused, traced, loop):
         run(model, x)
-    if loops:
-        loop(model, x)
     gc.collect()
     gc.disable()
     end = time.perf_counter() + seconds
     while len(trace_ms) < 5 or (time.perf_counter() < end and len(trace_ms) < 300):
         fused_ms.append(clock(lambda: fused(model, x)))
         trace_ms.append(clock(lambda: traced(model, x)))
-        if loops and (len(loop_ms) < 3 or len(trace_ms) % 5 == 0):
+        if len(loop_ms) < 3 or len(trace_ms) % 5 == 0:
             loop_ms.append(clock(lambda: loop(model, x)))
             gc.collect()
     trace = traced(model, x)
     share_ms = [clock(lambda: trace["l0"].weight_grad_share("weight_hh")) for _ in range(5)]
     gate_ms = [clock(lambda: traced(model, x)["l0"].grads["f" if case.cell is nn.LSTM else "h"]) for _ in range(3)]
     gc.enable()
-    rows = times(f"{case}: trace", trace_ms) + times(f"{case}: fused", fused_ms)
-    if loops:
-        rows += times(f"{case}: loop", loop_ms)
+    rows = times(f"{case}: trace", trace_ms) + times(f"{case}: fused", fused_ms) + times(f"{case}: loop", loop_ms)
     rows += times(f"{case}: weight_grad_share", share_ms)
     rows += times(f"{case}: trace and gate gradients", gate_ms)
     ratio = statistics.median(t / f for t, f in zip(trace_ms, fused_ms, strict=True))
     rows.append(Row(f"{case}: trace ÷ fused", ratio, "×", case.to_fused))
-    if loops:
-        gain = statistics.median(loop_ms) / statistics.median(trace_ms)
-        rows.append(Row(f"{case}: loop ÷ trace", gain, "×", case.to_loop, "higher"))
+    gain = statistics.median(loop_ms) / statistics.median(trace_ms)
+    rows.append(Row(f"{case}: loop ÷ trace", gain, "×", case.to_loop, "higher"))
     return rows
 
 

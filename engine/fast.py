@@ -27,6 +27,8 @@ AGREEMENT = {torch.float32: 1e-6, torch.float64: 1e-13}
 """How far, relative to its step's largest, a state of the kernel may be from what its gates make of it."""
 CHUNK = 1 << 16
 """Numbers in the slopes that are prepared at once: they should stay in the cache until the chain has used them."""
+SMALL = 9000
+"""Multiplications a step up to which NumPy's product is the quicker one (and never starts a second thread)."""
 LARGEST = 1e8
 """Gradients beyond this are left to the careful road."""
 
@@ -69,16 +71,15 @@ def _all_gates(cell: Cell, x: Tensor, h_before: Tensor, weights: Tensors) -> dic
 def _far_from_overflow(sides: list[tuple[Tensor, Tensor]]) -> bool:
     """For arrays and the matrices they meet: no product, sum or state comes near the largest number, in any order."""
     limit = math.sqrt(torch.finfo(sides[0][0].dtype).max)
-    sizes = torch.stack([_largest(tensor) for side in sides for tensor in side]).double()
-    columns = sizes.new_tensor([weights.shape[1] for _, weights in sides])
-    products = sizes[0::2] * sizes[1::2] * columns
-    return bool((torch.maximum(products, sizes.amax()) <= limit).all())  # NaN is not either
+    sizes = [(_largest(array), _largest(weights), weights.shape[1]) for array, weights in sides]
+    return all(a <= limit and w <= limit and a * w * columns <= limit for a, w, columns in sizes)
 
 
-def _largest(tensor: Tensor) -> Tensor:
-    """The largest magnitude, in one pass; NaN where there is one."""
+def _largest(tensor: Tensor) -> float:
+    """The largest magnitude, in one pass. inf where one is not a number."""
     low, high = torch.aminmax(tensor)
-    return torch.maximum(-low, high)
+    size = max(-float(low), float(high))
+    return math.inf if math.isnan(size) else size
 
 
 def backward(
@@ -87,7 +88,10 @@ def backward(
     """Total gradients (T, B, H) of states and pre-activations, and of the initial states; None where they run away."""
     if not _far_from_overflow([(before[s], weight_hh) for s in cell.state_names]):
         return None
-    d = {s: torch.empty_like(direct) for s in cell.state_names}
+    # With a step 0 in front: what reaches the initial state is put together like any other δh, without a direct part.
+    e = torch.cat([torch.zeros_like(direct[:1]), direct[:-1]])
+    padded = {s: direct.new_empty((len(direct) + 1, *direct.shape[1:])) for s in cell.state_names}
+    d = {s: grad[1:] for s, grad in padded.items()}
     h_side = direct.new_empty((*direct.shape[:2], len(cell.gate_names), direct.shape[2]))
     carried = {s: final[s].clone() for s in cell.state_names}
     torch.add(direct[-1], final["h"], out=d["h"][-1])
@@ -96,61 +100,79 @@ def backward(
     for stop in range(len(direct), 0, -chunk):
         cut = slice(max(0, stop - chunk), stop)
         slopes = cell.slopes({n: v[cut] for n, v in values.items()}, {n: b[cut] for n, b in before.items()})
-        # δh of the steps before these; what reaches the initial state goes to `carried`.
-        if cut.start > 0:
-            earlier = (direct[cut.start - 1 : stop - 1].unbind(0), d["h"][cut.start - 1 : stop - 1].unbind(0))
-        else:
-            zero = torch.zeros_like(direct[0])
-            earlier = ((zero, *direct[: stop - 1].unbind(0)), (carried["h"], *d["h"][: stop - 1].unbind(0)))
+        part = {n: g[1:][cut] for n, g in padded.items()}
         with np.errstate(all="ignore"):
-            chain(slopes, weight_hh, {n: g[cut] for n, g in d.items()}, h_side[cut], carried, *earlier)
-    if not bool((torch.stack([_largest(grad) for grad in d.values()]) <= LARGEST).all()):  # NaN is not either
+            chain(slopes, weight_hh, part, h_side[cut], carried, e[cut], padded["h"][cut])
+    if any(_largest(grad) > LARGEST for grad in d.values()):
         return None
     grads = d | dict(zip(cell.h_side_names, h_side.unbind(2), strict=True))
-    return grads | cell.rest(values, grads), carried
+    return grads | cell.rest(values, grads), carried | {"h": padded["h"][0]}
 
 
 def _chain_with_c(
-    slopes: Slopes, weight_hh: Tensor, d: Tensors, h_side: Tensor, carried: Tensors, direct: Steps, into: Steps
+    slopes: Slopes, weight_hh: Tensor, d: Tensors, h_side: Tensor, carried: Tensors, direct: Tensor, into: Tensor
 ) -> None:
     """From the last step to the first: δc, the pre-activations' gradients, and δh of the step before."""
     assert slopes.c_to_h is not None
     assert slopes.kept is not None
     ops, steps = _arrays(h_side)
-    multiply, add, addmm = ops.multiply, ops.add, torch.addmm
+    multiply, add = ops.multiply, ops.add
+    product, rows = _product(weight_hh, h_side.shape[1])
     dh, dc, dc_wide = steps(d["h"]), steps(d["c"]), steps(d["c"].unsqueeze(2))
     of_c, of_h = steps(slopes.h_side[:, :, :-1]), steps(slopes.h_side[:, :, -1])
-    to_c, to_h, flat = steps(h_side[:, :, :-1]), steps(h_side[:, :, -1]), h_side.flatten(2).unbind(0)
-    c_to_h, kept, carousel = steps(slopes.c_to_h), steps(slopes.kept), steps(carried["c"].unsqueeze(0))[0]
+    to_c, to_h = steps(h_side[:, :, :-1]), steps(h_side[:, :, -1])
+    c_to_h, kept, (carousel,) = steps(slopes.c_to_h), steps(slopes.kept), steps(carried["c"].unsqueeze(0))
+    e, flat, earlier = rows(direct), rows(h_side.flatten(2)), rows(into)
     for t in range(len(dh) - 1, -1, -1):
         multiply(dh[t], c_to_h[t], out=dc[t])
         add(dc[t], carousel, out=dc[t])
         multiply(dc_wide[t], of_c[t], out=to_c[t])
         multiply(dh[t], of_h[t], out=to_h[t])
         multiply(dc[t], kept[t], out=carousel)
-        addmm(direct[t], flat[t], weight_hh, out=into[t])
+        product(e[t], flat[t], earlier[t])
 
 
 def _chain_of_h(
-    slopes: Slopes, weight_hh: Tensor, d: Tensors, h_side: Tensor, carried: Tensors, direct: Steps, into: Steps
+    slopes: Slopes, weight_hh: Tensor, d: Tensors, h_side: Tensor, carried: Tensors, direct: Tensor, into: Tensor
 ) -> None:
     """From the last step to the first: the pre-activations' gradients, and δh of the step before."""
     ops, steps = _arrays(h_side)
-    multiply, add, addmm = ops.multiply, torch.add, torch.addmm
+    multiply, add = ops.multiply, ops.add
+    product, rows = _product(weight_hh, h_side.shape[1])
     dh, dh_wide = steps(d["h"]), steps(d["h"].unsqueeze(2))
-    of_h, to_h, flat = steps(slopes.h_side), steps(h_side), h_side.flatten(2).unbind(0)
+    of_h, to_h = steps(slopes.h_side), steps(h_side)
+    flat, earlier = rows(h_side.flatten(2)), rows(into)
     if slopes.kept is None:
+        e = rows(direct)
         for t in range(len(dh) - 1, -1, -1):
             multiply(dh_wide[t], of_h[t], out=to_h[t])
-            addmm(direct[t], flat[t], weight_hh, out=into[t])
+            product(e[t], flat[t], earlier[t])
         return
-    kept, leak = steps(slopes.kept), torch.empty_like(carried["h"])
-    leak_array = steps(leak.unsqueeze(0))[0]
+    e, kept = steps(direct), steps(slopes.kept)
+    leak = torch.empty_like(direct[:1])
+    (leak_array,), (leak_row,) = steps(leak), rows(leak)
     for t in range(len(dh) - 1, -1, -1):
         multiply(dh_wide[t], of_h[t], out=to_h[t])
         multiply(dh[t], kept[t], out=leak_array)
-        add(direct[t], leak, out=leak)
-        addmm(leak, flat[t], weight_hh, out=into[t])
+        add(e[t], leak_array, out=leak_array)
+        product(leak_row, flat[t], earlier[t])
+
+
+def _product(weight_hh: Tensor, batch: int) -> tuple[Callable[[Any, Any, Any], object], Callable[[Tensor], Steps]]:
+    """A function (e, δa, out) that puts e + δa W_hh (B, H) into out, and how it wants to see the steps."""
+    if weight_hh.device.type == "cpu" and batch * weight_hh.numel() <= SMALL:
+        matrix, dot, add = weight_hh.numpy(), np.dot, np.add
+
+        def small(e: Any, of: Any, out: Any) -> None:
+            dot(of, matrix, out)
+            add(out, e, out)
+
+        return small, lambda tensor: list(tensor.numpy())
+
+    def large(e: Tensor, of: Tensor, out: Tensor) -> None:
+        torch.addmm(e, of, weight_hh, out=out)
+
+    return large, lambda tensor: tensor.unbind(0)
 
 
 def _scan(keep: Tensor, new: Tensor, initial: Tensor) -> Tensor:

@@ -32,6 +32,9 @@ class Head:
     @classmethod
     def run(cls, head: Callable[[Tensor], tuple[Tensor, Tensor]], h: Tensor, parameters: Mapping[str, Tensor]) -> Head:
         """h (T, B, H). Raises DataError where the losses are of the wrong shape or do not depend on h."""
+        for name, parameter in parameters.items():
+            if not parameter.requires_grad:
+                raise DataError(f"The parameter {name} of what stands after the layer does not require a gradient.")
         leaf = h.detach().requires_grad_()
         # What autograd saves is copied (a view of the read-out's weights, say), all but h itself, which is the trace's
         # own: so the graph answers the same after somebody's next training step.

@@ -1,0 +1,139 @@
+"""The fast road gives what the careful one gives, and steps aside where it could not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from unrolled import module
+
+from engine import bptt, fast, intake
+from engine.later import Later
+from engine.measure import step_errors
+
+KINDS = ("tanh", "relu", "lstm", "gru")
+ROUNDING = {torch.float64: 1e-12, torch.float32: 2e-5}
+
+
+def layer_of(kind: str, dtype: torch.dtype, T: int = 40, B: int = 3, H: int = 7, gain: float = 1.0) -> intake.Layer:
+    model = module(kind, 2, H, dtype)
+    with torch.no_grad():
+        model.weight_hh_l0.mul_(gain)
+    x = torch.randn(T, B, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).to(dtype)
+    return intake.layer(model, x, None)
+
+
+def quick_forward(layer: intake.Layer) -> dict[str, Tensor] | None:
+    return fast.forward(layer.rules, layer.kernel, layer.x, layer.weights, layer.initial)
+
+
+def ingredients(layer: intake.Layer) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor, dict[str, Tensor]]:
+    """Values, states before, direct gradients, and gradients that reach the last states from outside."""
+    values = bptt.forward_stepwise(layer.rules, layer.x, layer.weights, layer.initial)
+    generator = torch.Generator().manual_seed(3)
+    direct = torch.randn(values["h"].shape, dtype=torch.float64, generator=generator).to(layer.x.dtype)
+    final = {s: direct[0] * (0.3 + i) for i, s in enumerate(layer.rules.state_names)}
+    return values, bptt.states_before(layer.rules, values, layer.initial), direct, final
+
+
+def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], dtype: torch.dtype) -> None:
+    for name, reference in theirs.items():
+        if name in ours:
+            assert float(step_errors(ours[name], reference).max()) < ROUNDING[dtype], name
+
+
+@pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("chunk", [1, 64, 1 << 16])
+@pytest.mark.parametrize("small", [0, 1 << 30], ids=["torch's product", "NumPy's product"])
+def test_both_roads_agree(
+    kind: str, dtype: torch.dtype, chunk: int, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast, "CHUNK", chunk)
+    monkeypatch.setattr(fast, "SMALL", small)
+    layer = layer_of(kind, dtype)
+    values, before, direct, final = ingredients(layer)
+    quick = quick_forward(layer)
+    assert quick is not None
+    assert set(quick) == set(values)
+    assert_close(quick, values, dtype)
+    weight_hh = layer.weights["weight_hh"]
+    careful = bptt.backward_stepwise(layer.rules, values, before, weight_hh, direct, final)
+    back = fast.backward(layer.rules, values, before, weight_hh, direct, final)
+    assert back is not None
+    assert_close(back[0], dict(careful.grads), dtype)
+    for state, grad in careful.initial.items():
+        assert float(step_errors(back[1][state][None], grad[None]).max()) < ROUNDING[dtype]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_needs_nothing_but_torch_where_numpy_cannot_see_the_memory(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same code with torch's operations, as it runs on a GPU."""
+    layer = layer_of(kind, torch.float64)
+    values, before, direct, final = ingredients(layer)
+    arguments = (layer.rules, values, before, layer.weights["weight_hh"], direct, final)
+    with_numpy, forward_with_numpy = fast.backward(*arguments), quick_forward(layer)
+    monkeypatch.setattr(fast, "_arrays", lambda like: (torch, lambda tensor: tensor.unbind(0)))
+    monkeypatch.setattr(fast, "SMALL", 0)
+    with_torch, forward_with_torch = fast.backward(*arguments), quick_forward(layer)
+    assert with_numpy is not None
+    assert with_torch is not None
+    assert forward_with_numpy is not None
+    assert forward_with_torch is not None
+    assert_close(with_torch[0], with_numpy[0], torch.float64)
+    assert_close(forward_with_torch, forward_with_numpy, torch.float64)
+
+
+@pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
+def test_it_steps_aside_where_numbers_run_away(dtype: torch.dtype) -> None:
+    assert quick_forward(layer_of("relu", dtype, T=400, gain=1e3)) is None  # inf
+    assert quick_forward(layer_of("gru", dtype, gain=torch.finfo(dtype).max / 10)) is None  # a sum could overflow
+    spoiled = layer_of("lstm", dtype)
+    spoiled.x[5, 1, 0] = torch.nan
+    assert quick_forward(spoiled) is None
+    exploding = layer_of("relu", dtype, T=30, gain=20.0)
+    values, before, direct, final = ingredients(exploding)
+    assert fast.backward(exploding.rules, values, before, exploding.weights["weight_hh"], direct, final) is None
+
+
+@pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_careful_road_stays_with_autograd_through_chaos(kind: str, dtype: torch.dtype) -> None:
+    """Its order of products and sums is autograd's, so that rounding does not grow from step to step."""
+    from dataclasses import replace
+
+    from engine.layer_trace import LayerTrace
+
+    layer = layer_of(kind, dtype, T=80, gain=4.0)
+    values, before, direct, _ = ingredients(layer)
+    final = {s: torch.zeros_like(start) for s, start in layer.initial.items()}
+    careful = bptt.backward_stepwise(layer.rules, values, before, layer.weights["weight_hh"], direct, final)
+    made = LayerTrace.from_parts(
+        layer.cell, layer.activation, layer.x, layer.weights, layer.initial, values, direct, final
+    )
+    rows = replace(made, grads=careful.grads, initial_grads=careful.initial).audit().rows
+    for row in rows:
+        if row.quantity.startswith(("grads", "initial_grads")):
+            assert row.error <= 4 * torch.finfo(dtype).eps, row
+
+
+def test_what_comes_later_is_made_once_and_only_when_asked() -> None:
+    made = []
+
+    def make() -> dict[str, Tensor]:
+        made.append(1)
+        return {"f": torch.ones(2), "h": torch.full((2,), 9.0)}
+
+    grads = Later({"h": torch.zeros(2)}, ["h", "f"], make)
+    assert list(grads) == ["h", "f"]
+    assert len(grads) == 2
+    assert (grads["h"] == 0).all()
+    assert not made
+    assert (grads["f"] == 1).all()
+    assert grads["f"] is grads["f"]
+    assert (grads["h"] == 0).all()
+    assert len(made) == 1
+    with pytest.raises(KeyError):
+        grads["nothing"]
