@@ -1,0 +1,341 @@
+"""Lays the tracks out below each other and paints them: only what is visible, only what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QRegion, QResizeEvent
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QPushButton, QWidget
+
+from explorer.stage import readout
+from explorer.stage.cells import TimeView
+from explorer.stage.geometry import FOOT, Slot, arrange
+from explorer.stage.margins import HEADER_WIDTH, SCALE_WIDTH
+from explorer.stage.now import Now
+from explorer.stage.tracks.base import Readout, Track
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP
+
+_CURSOR = 2
+_HALO = 1
+
+
+class Canvas(QAbstractScrollArea):
+    """The tracks with their headers and scales. `viewChanged` says that the data's pixels or steps are others now."""
+
+    viewChanged = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.tracks: tuple[Track, ...] = ()
+        self.heights: dict[str, int] = {}
+        self.slots: list[Slot] = []
+        self.view: TimeView | None = None
+        self._steps, self._range = 0, (1, 1)
+        self._now: Now | None = None
+        self._message = ""
+        self._hover: tuple[QPoint, Readout | None, Slot | None] | None = None
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.viewport().setMouseTracking(True)
+        self.add_button = QPushButton("+ Track", self.viewport())
+        self.add_button.setAccessibleName("Add a track")
+        self.add_button.setToolTip("Add a track: a gate, a state, a gradient")
+        self.add_button.hide()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(HEADER_WIDTH + SCALE_WIDTH + 160, 120)
+
+    def sizeHint(self) -> QSize:
+        return QSize(800, 600)
+
+    # -- what is shown ------------------------------------------------------------------------------------------------
+
+    def set_tracks(self, tracks: tuple[Track, ...]) -> None:
+        self.tracks = tracks
+        self.arrange()
+
+    def set_heights(self, heights: Mapping[str, int]) -> None:
+        self.heights = dict(heights)
+        self.arrange()
+
+    def set_time(self, steps: int, first: int, last: int) -> None:
+        """0 steps: nothing is there yet."""
+        if (steps, (first, last)) != (self._steps, self._range):
+            self._steps, self._range = steps, (first, last)
+            self._review()
+
+    def set_message(self, text: str) -> None:
+        if text != self._message:
+            self._message = text
+            self.viewport().update()
+
+    def refresh(self) -> None:
+        """The excerpt is another: everything to the right of the headers may look different."""
+        self.arrange()
+        self.viewport().update()
+
+    def forget_pixels(self) -> None:
+        for track in self.tracks:
+            track.forget_pixels()
+        self.viewport().update()
+
+    @property
+    def now(self) -> Now | None:
+        return self._now
+
+    def set_now(self, now: Now | None) -> None:
+        """Repaint what this moment changes, nothing else."""
+        old, self._now = self._now, now
+        if now is None or old is None or self.view is None:
+            self.viewport().update()
+            return
+        if now == old:
+            return
+        if self._hover is not None:
+            self._show_hover(self._hover[0])
+        region = QRegion()
+        for slot in self._visible(self.viewport().rect()):
+            region += self._dirty(slot, old, now)
+        if old.step != now.step:
+            region += self._cursor_box(old)
+            region += self._cursor_box(now)
+        self.viewport().update(region)
+
+    def _dirty(self, slot: Slot, old: Now, now: Now) -> QRegion:
+        assert self.view is not None
+        ratio, place = self.view.ratio, self._place(slot)
+        region = QRegion()
+        for start, end in slot.track.changes(old, now):
+            left = place.left() + int(start / ratio) - 1
+            right = place.left() + int(end / ratio) + 2
+            region += QRect(left, place.top(), right - left, place.height()).intersected(place)
+        header, scale = slot.track.margins_change(old, now)
+        if header:
+            region += QRect(0, place.top(), HEADER_WIDTH, place.height())
+        if scale:
+            region += QRect(place.right() + 1, place.top(), SCALE_WIDTH, place.height())
+        return region
+
+    # -- layout -------------------------------------------------------------------------------------------------------
+
+    def arrange(self) -> None:
+        room = self.viewport().height()
+        slots = arrange(self.tracks, self.heights, room)
+        if [(s.track, s.top, s.height) for s in slots] != [(s.track, s.top, s.height) for s in self.slots]:
+            self.slots = slots
+            self.viewport().update()
+        total = (slots[-1].bottom if slots else 0) + FOOT
+        bar = self.verticalScrollBar()
+        bar.setRange(0, max(0, total - room))
+        bar.setPageStep(room)
+        bar.setSingleStep(40)
+        self._place_button()
+        self._review()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.arrange()
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:
+        self._place_button()
+        self._hover = None
+        self.viewport().update()
+
+    def _place_button(self) -> None:
+        self.add_button.setVisible(self._steps > 0)
+        self.add_button.adjustSize()
+        top = (self.slots[-1].bottom if self.slots else 0) - self.offset
+        self.add_button.move(GAP, top + (FOOT - self.add_button.height()) // 2)
+
+    def _review(self) -> None:
+        """Make the time view anew, where it has changed."""
+        ratio = self.devicePixelRatioF()
+        width = round(self.data_width * ratio)
+        view = TimeView(self._steps, *self._range, width, ratio) if self._steps else None
+        if (view and view.key) != (self.view and self.view.key):
+            self.view = view
+            self._hover = None
+            self._place_button()
+            self.viewport().update()
+            self.viewChanged.emit()
+
+    @property
+    def offset(self) -> int:
+        return self.verticalScrollBar().value()
+
+    @property
+    def data_width(self) -> int:
+        return max(1, self.viewport().width() - HEADER_WIDTH - SCALE_WIDTH)
+
+    @property
+    def data_box(self) -> QRect:
+        """The column of the data, all of the viewport's height."""
+        return QRect(HEADER_WIDTH, 0, self.data_width, self.viewport().height())
+
+    def _place(self, slot: Slot) -> QRect:
+        """A slot's data in the viewport, without the hairline."""
+        return QRect(HEADER_WIDTH, slot.top - self.offset, self.data_width, slot.height - 1)
+
+    def slot_at(self, y: int) -> Slot | None:
+        y += self.offset
+        return next((s for s in self.slots if s.top <= y < s.bottom), None)
+
+    def edge_at(self, y: int) -> Slot | None:
+        """The slot whose lower edge is under the pointer."""
+        y += self.offset
+        return next((s for s in self.slots if abs(y - s.bottom) <= 3), None)
+
+    def _visible(self, box: QRect) -> list[Slot]:
+        top, bottom = box.top() + self.offset, box.bottom() + self.offset
+        return [s for s in self.slots if s.top <= bottom and s.bottom > top]
+
+    def _cursor_box(self, now: Now) -> QRect:
+        assert self.view is not None
+        if not self.view.shows(now.step):
+            return QRect()
+        x = HEADER_WIDTH + round(self.view.centre(now.step) / self.view.ratio - _CURSOR / 2)
+        box = QRect(x - _HALO, 0, _CURSOR + 2 * _HALO, self.viewport().height())
+        return box.intersected(self.data_box)
+
+    # -- painting -----------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        theme = theming.current()
+        if self.view is None or self._now is None:
+            painter.fillRect(event.rect(), QColor(theme.window))
+            self._paint_message(painter)
+            return
+        visible = self._visible(self.viewport().rect())
+        for slot in visible:
+            if slot.top - self.offset <= event.rect().bottom() and slot.bottom - self.offset > event.rect().top():
+                slot.track.prepare(self.view, round((slot.height - 1) * self.view.ratio))
+        for box in event.region():
+            painter.setClipRect(box)
+            self._paint_tracks(painter, box, self._now)
+        painter.setClipRegion(event.region())
+        self._paint_hover_lines(painter)
+        self._paint_cursor(painter, self._now)
+        self._paint_message(painter)
+        if self._hover is not None and self._hover[1] is not None:
+            readout.paint(painter, self._hover[1], self._readout_box(self._hover[0], self._hover[1]))
+
+    def _paint_tracks(self, painter: QPainter, box: QRect, now: Now) -> None:
+        theme = theming.current()
+        ratio = self.view.ratio if self.view else 1.0
+        foot = self.slots[-1].bottom - self.offset if self.slots else 0
+        if box.bottom() >= foot:
+            painter.fillRect(
+                box.intersected(QRect(0, foot, self.viewport().width(), box.bottom() - foot + 1)), QColor(theme.window)
+            )
+        for slot in self._visible(box):
+            data = self._place(slot)
+            header = QRect(0, data.top(), HEADER_WIDTH, data.height())
+            scale = QRect(data.right() + 1, data.top(), self.viewport().width() - data.right() - 1, data.height())
+            for part, paint in ((header, slot.track.paint_header), (scale, slot.track.paint_scale)):
+                if box.intersects(part):
+                    painter.fillRect(part, QColor(theme.surface))
+                    painter.setClipRect(box.intersected(part))
+                    paint(painter, part, now)
+                    painter.setClipRect(box)
+            seen = box.intersected(data)
+            if not seen.isEmpty():
+                painter.setClipRect(seen)
+                local = seen.translated(-data.topLeft())
+                left, top = int(local.left() * ratio), int(local.top() * ratio)
+                right, bottom = -int(-(local.right() + 1) * ratio), -int(-(local.bottom() + 1) * ratio)
+                slot.track.paint(painter, data.topLeft(), QRect(left, top, right - left, bottom - top), now)
+                painter.setClipRect(box)
+            painter.fillRect(QRect(0, data.bottom() + 1, self.viewport().width(), 1), QColor(theme.line))
+        for x in (HEADER_WIDTH - 1, HEADER_WIDTH + self.data_width):
+            if box.left() <= x <= box.right() and foot > 0:
+                painter.fillRect(QRect(x, 0, 1, min(foot, self.viewport().height())), QColor(theme.line))
+
+    def _paint_cursor(self, painter: QPainter, now: Now) -> None:
+        box = self._cursor_box(now)
+        if box.isEmpty() or not self.slots:
+            return
+        theme = theming.current()
+        halo = QColor(theme.plot)
+        halo.setAlpha(150)
+        box.setBottom(min(box.bottom(), self.slots[-1].bottom - self.offset - 1))
+        painter.fillRect(box, halo)
+        painter.fillRect(box.adjusted(_HALO, 0, -_HALO, 0), QColor(theme.cursor))
+
+    def _paint_message(self, painter: QPainter) -> None:
+        if not self._message:
+            return
+        theme, font = theming.current(), theming.font()
+        box = self.viewport().rect()
+        if self.view is not None:  # over what is still there: a chip at the top of the data
+            box = QRect(self.data_box.left(), 8, self.data_width, 30)
+        painter.setFont(font)
+        text = painter.fontMetrics().elidedText(self._message, Qt.TextElideMode.ElideRight, box.width() - 4 * GAP)
+        if self.view is not None:
+            chip = QRectF(0, 0, painter.fontMetrics().horizontalAdvance(text) + 3 * GAP, 28)
+            chip.moveCenter(QRectF(box).center())
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QColor(theme.border))
+            painter.setBrush(QColor(theme.raised))
+            painter.drawRoundedRect(chip.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        painter.setPen(QColor(theme.text if self.view is not None else theme.muted))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+    # -- under the pointer --------------------------------------------------------------------------------------------
+
+    def hover_at(self, at: QPoint | None) -> Readout | None:
+        """Show the crosshair and the readout at a point of the viewport; None takes them away."""
+        self.viewport().update(self._hover_region())
+        self._hover = None
+        if at is not None and self.view is not None and self._now is not None:
+            self._show_hover(at)
+        return self._hover[1] if self._hover else None
+
+    def _show_hover(self, at: QPoint) -> None:
+        assert self.view is not None
+        if self._now is None:
+            return
+        self.viewport().update(self._hover_region())
+        slot = self.slot_at(at.y())
+        said: Readout | None = None
+        if slot is not None:
+            place = self._place(slot)
+            ratio = self.view.ratio
+            if place.contains(at):
+                x, y = int((at.x() - place.left()) * ratio), int((at.y() - place.top()) * ratio)
+                said = slot.track.hover(x, y, self._now)
+            elif at.x() > place.right():
+                said = slot.track.hover_scale(self._now)
+        self._hover = (at, said, slot) if slot is not None else None
+        self.viewport().update(self._hover_region())
+
+    def _readout_box(self, at: QPoint, said: Readout) -> QRect:
+        return readout.box_of(said, at, self.viewport().rect())
+
+    def _hover_lines(self) -> list[QRect]:
+        if self._hover is None or self._hover[2] is None or not self.data_box.contains(self._hover[0]):
+            return []
+        at, _, slot = self._hover
+        place = self._place(slot)
+        foot = self.slots[-1].bottom - self.offset
+        level = [QRect(place.left(), at.y(), place.width(), 1)] if place.contains(at) else []
+        return [QRect(at.x(), 0, 1, min(foot, self.viewport().height())), *level]
+
+    def _hover_region(self) -> QRegion:
+        region = QRegion()
+        for line in self._hover_lines():
+            region += line
+        if self._hover is not None and self._hover[1] is not None:
+            region += self._readout_box(self._hover[0], self._hover[1])
+        return region
+
+    def _paint_hover_lines(self, painter: QPainter) -> None:
+        colour = QColor(theming.current().cursor)
+        colour.setAlpha(120)
+        for line in self._hover_lines():
+            painter.fillRect(line, colour)

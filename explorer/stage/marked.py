@@ -1,0 +1,84 @@
+"""Text with proper subscripts: "∂L/∂a_f" is drawn with f lowered, "h_{13}" with 13."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter
+
+_SUBSCRIPT = re.compile(r"_(?:\{([^}]*)\}|(\w))")
+
+
+def runs(text: str) -> list[tuple[str, bool]]:
+    """The text in pieces: (piece, whether it is a subscript)."""
+    found: list[tuple[str, bool]] = []
+    end = 0
+    for match in _SUBSCRIPT.finditer(text):
+        if match.start() > end:
+            found.append((text[end : match.start()], False))
+        found.append((match.group(1) or match.group(2) or "", True))
+        end = match.end()
+    if end < len(text):
+        found.append((text[end:], False))
+    return found
+
+
+def plain(text: str) -> str:
+    """As it can be read aloud: braces gone, "a_f" stays."""
+    return text.replace("{", "").replace("}", "")
+
+
+@lru_cache(maxsize=32)
+def _small(key: str, pixels: int) -> QFont:
+    font = QFont()
+    font.fromString(key)
+    font.setPixelSize(max(7, round(pixels * 0.76)))
+    return font
+
+
+def _subscript(font: QFont) -> QFont:
+    return _small(font.toString(), font.pixelSize())
+
+
+def width(text: str, font: QFont) -> float:
+    if "_" not in text:
+        return QFontMetricsF(font).horizontalAdvance(text)
+    normal, small = QFontMetricsF(font), QFontMetricsF(_subscript(font))
+    return sum((small if sub else normal).horizontalAdvance(piece) for piece, sub in runs(text))
+
+
+def draw(
+    painter: QPainter,
+    box: QRectF,
+    text: str,
+    font: QFont,
+    align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
+) -> float:
+    """Draw one line, vertically centred in the box, elided where it is too long. Returns its width."""
+    metrics = QFontMetricsF(font)
+    needed = width(text, font)
+    painter.setFont(font)
+    if needed > box.width() + 0.5:
+        shown = metrics.elidedText(plain(text), Qt.TextElideMode.ElideRight, box.width())
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+        return box.width()
+    if align & Qt.AlignmentFlag.AlignRight:
+        x = box.right() - needed
+    elif align & Qt.AlignmentFlag.AlignHCenter:
+        x = box.center().x() - needed / 2
+    else:
+        x = box.left()
+    baseline = box.center().y() + (metrics.ascent() - metrics.descent()) / 2
+    if "_" not in text:
+        painter.drawText(QPointF(x, baseline), text)
+        return needed
+    small = _subscript(font)
+    tiny = QFontMetricsF(small)
+    for piece, sub in runs(text):
+        painter.setFont(small if sub else font)
+        painter.drawText(QPointF(x, baseline + (metrics.ascent() * 0.2 if sub else 0.0)), piece)
+        x += (tiny if sub else metrics).horizontalAdvance(piece)
+    painter.setFont(font)
+    return needed

@@ -1,0 +1,279 @@
+"""The stage: notices, the time axis, and the tracks with one cursor. Frozen data comes down, signals go up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
+
+from engine.requests import Excerpt
+from engine.tape import Tape
+from explorer.stage import timespan
+from explorer.stage.axis import Axis
+from explorer.stage.canvas import Canvas
+from explorer.stage.gestures import Gestures
+from explorer.stage.margins import HEADER_WIDTH
+from explorer.stage.notices import Notice, Progress
+from explorer.stage.now import Now
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.tracks.base import Track
+from explorer.stage.tracks.make import make
+from explorer.theme import current as theming
+
+_RING = 2
+
+
+class Stage(QWidget):
+    """The tracks of a document on one time axis. `set_excerpt` shows a trace, `set_position` a moment of its tape."""
+
+    stepPicked = Signal(int)
+    """A click at step t (from 1), in the phase that the playhead is in."""
+    unitPicked = Signal(int)
+    """A click with Shift on a unit (from 0)."""
+    hovered = Signal(str)
+    """What is under the pointer, in one line; "" when it has left."""
+    heightsChanged = Signal(dict)
+    """Heights by track, of those that somebody has set."""
+    timeRangeChanged = Signal(int, int)
+    removeTrackRequested = Signal(str)
+    moveTrackRequested = Signal(str, int)
+    """A track's key, and its new place from 0."""
+    addTrackRequested = Signal()
+    scaleChanged = Signal(str, str)
+    """A track's key, and its new scale in words: said only when somebody asked for another scale."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._excerpt: Excerpt | None = None
+        self._position = 0
+        self._span: tuple[int, int] | None = None
+        self._book = ScaleBook()
+        self._made: dict[str, Track] = {}
+        self._keys: tuple[str, ...] = ()
+        self._menu_key = ""
+        self.setAccessibleName("Stage: tracks over time")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.prompt = Notice("Prompt", "accent", self)
+        self.banner = Notice("Message", "exploding", self)
+        self.progress = Progress(self)
+        self.axis = Axis(self)
+        self.canvas = Canvas(self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(_RING, _RING, _RING, _RING)
+        column.setSpacing(0)
+        for part in (self.prompt, self.banner, self.progress, self.axis):
+            column.addWidget(part)
+        column.addWidget(self.canvas, 1)
+        self._gestures = Gestures(self.canvas, self, self)
+        self.canvas.viewChanged.connect(self._view_changed)
+        self.canvas.add_button.clicked.connect(self.addTrackRequested)
+        theming.notifier().changed.connect(self._theme_changed)
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_excerpt(self, excerpt: Excerpt | None) -> None:
+        """Another trace. None: another document, nothing is there yet; scales and zoom are chosen anew."""
+        self._excerpt = excerpt
+        if excerpt is None:
+            self._book.reset()
+            self._span = None
+            self.canvas.set_time(0, 1, 1)
+            self.canvas.set_now(None)
+            self.axis.set_now(None)
+            return
+        for track in self.canvas.tracks:
+            track.set_excerpt(excerpt, self._book)
+        self.canvas.set_time(excerpt.steps, *self.time_range())
+        self.canvas.refresh()
+        self._show_position()
+
+    def set_position(self, position: int) -> None:
+        """A position of the tape (engine.tape.Tape)."""
+        self._position = position
+        if self._excerpt is not None:
+            self._show_position()
+
+    def _show_position(self) -> None:
+        assert self._excerpt is not None
+        now = Now.at(Tape(self._excerpt.steps), self._position)
+        self.canvas.set_now(now)
+        self.axis.set_now(now)
+
+    def set_tracks(self, keys: tuple[str, ...]) -> None:
+        """The tracks from the top, by key. A track that stays keeps its pictures."""
+        keys = tuple(dict.fromkeys(keys))
+        if keys == self._keys:
+            return
+        self._keys = keys
+        made = {key: self._made.get(key) or make(key) for key in keys}
+        for key, track in made.items():
+            if key not in self._made and self._excerpt is not None:
+                track.set_excerpt(self._excerpt, self._book)
+        self._made = made
+        self.canvas.set_tracks(tuple(made.values()))
+
+    def tracks(self) -> tuple[str, ...]:
+        return self._keys
+
+    def set_heights(self, heights: Mapping[str, int]) -> None:
+        self.canvas.set_heights({key: int(height) for key, height in heights.items()})
+
+    def set_time_range(self, first: int, last: int) -> None:
+        """Steps on screen, from 1; kept until it can be fitted to a trace."""
+        self._span = (first, last)
+        if self._excerpt is not None:
+            self.canvas.set_time(self._excerpt.steps, *self.time_range())
+
+    def time_range(self) -> tuple[int, int]:
+        """First and last step on screen; (1, 1) while there is nothing."""
+        steps = self._excerpt.steps if self._excerpt else 1
+        return timespan.clamped(self._span, steps) if self._span else (1, steps)
+
+    def set_prompt(self, text: str) -> None:
+        self.prompt.set_text(text)
+
+    def set_banner(self, sentence: str) -> None:
+        """What went wrong, above the tracks; "" takes it away."""
+        self.banner.set_text(sentence)
+
+    def set_message(self, text: str) -> None:
+        """In the middle while nothing is there yet, a chip over the tracks otherwise."""
+        self.canvas.set_message(text)
+
+    def set_progress(self, done: int, total: int) -> None:
+        """Of a computation on its way; (0, 0): there is none."""
+        self.progress.set_progress(done, total)
+
+    # -- zoom ---------------------------------------------------------------------------------------------------------
+
+    def zoom(self, factor: float) -> None:
+        """Zoom time at the playhead, or at the middle where it is not on screen."""
+        view, now = self.canvas.view, self.canvas.now
+        if view is None or now is None:
+            return
+        shown = view.shows(now.step)
+        self.zoom_at(view.centre(now.step) if shown else view.width / 2, factor)
+
+    def zoom_at(self, pixel: float, factor: float) -> None:
+        """Zoom so that the step under this device pixel of the data stays there."""
+        view = self.canvas.view
+        if view is None:
+            return
+        share = min(max(0.0, pixel / view.width), 1.0)
+        self._look(timespan.zoomed((view.first, view.last), view.steps, view.step_at(pixel), share, factor))
+
+    def pan_to(self, first: int) -> None:
+        view = self.canvas.view
+        if view is not None:
+            self._look(timespan.panned((view.first, view.last), view.steps, first))
+
+    @Slot()
+    def fit(self) -> None:
+        """Show all steps."""
+        if self._excerpt is not None:
+            self._look((1, self._excerpt.steps))
+
+    def _look(self, span: tuple[int, int]) -> None:
+        assert self._excerpt is not None
+        if span == self.time_range():
+            return
+        self._span = None if span == (1, self._excerpt.steps) else span
+        self.canvas.set_time(self._excerpt.steps, *span)
+        self.timeRangeChanged.emit(*span)
+
+    @Slot()
+    def _view_changed(self) -> None:
+        self.axis.set_view(self.canvas.view, HEADER_WIDTH, self.canvas.data_width)
+
+    # -- intent up ----------------------------------------------------------------------------------------------------
+
+    def pick(self, t: int) -> None:
+        self.stepPicked.emit(t)
+
+    def pick_unit(self, unit: int) -> None:
+        self.unitPicked.emit(unit)
+
+    def heights_done(self) -> None:
+        self.heightsChanged.emit(dict(self.canvas.heights))
+
+    def said(self, text: str) -> None:
+        self.hovered.emit(text)
+
+    def take_focus(self) -> None:
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+
+    def menu_for(self, key: str, at: QPoint) -> None:
+        self.track_menu(key).popup(at)
+
+    def track_menu(self, key: str) -> QMenu:
+        """What can be done with a track. The menu belongs to the stage and goes when it has closed."""
+        self._menu_key = key
+        place, last = self._keys.index(key), len(self._keys) - 1
+        menu = QMenu(self._made[key].title(), self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Move &up", self._move_up).setEnabled(place > 0)
+        menu.addAction("Move &down", self._move_down).setEnabled(place < last)
+        menu.addAction("&Fit the scale to what is shown", self._fit_scale).setEnabled(self._excerpt is not None)
+        menu.addAction("&Default height", self._reset_height).setEnabled(key in self.canvas.heights)
+        menu.addSeparator()
+        menu.addAction("&Remove", self._remove)
+        return menu
+
+    @Slot()
+    def _move_up(self) -> None:
+        self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) - 1)
+
+    @Slot()
+    def _move_down(self) -> None:
+        self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) + 1)
+
+    @Slot()
+    def _remove(self) -> None:
+        self.removeTrackRequested.emit(self._menu_key)
+
+    @Slot()
+    def _reset_height(self) -> None:
+        self.canvas.set_heights({k: h for k, h in self.canvas.heights.items() if k != self._menu_key})
+        self.heights_done()
+
+    @Slot()
+    def _fit_scale(self) -> None:
+        """The one way a scale changes: on command, and announced."""
+        if self._excerpt is None:
+            return
+        key = "values.h" if self._menu_key == "network" else self._menu_key
+        scale = self._book.fit(key, self._excerpt)
+        for track in self.canvas.tracks:
+            track.set_excerpt(self._excerpt, self._book)
+        self.canvas.refresh()
+        if scale is not None:
+            self.scaleChanged.emit(key, " … ".join(scale.ends))
+
+    # -- looks --------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _theme_changed(self) -> None:
+        self.canvas.forget_pixels()
+        self.update()
+        self.axis.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The ring shows who has the keys."""
+        theme = theming.current()
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(theme.accent if self.hasFocus() else theme.surface))
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.update()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.EnabledChange:
+            self.update()

@@ -1,0 +1,199 @@
+"""One quantity, or its gradient: units down, time across, every number by its class and then its colour."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtGui import QPainter
+
+from engine.quantities import Quantity
+from engine.requests import Array, Excerpt
+from explorer.stage import classes, glyphs, margins, palette
+from explorer.stage.blank import draw_blank
+from explorer.stage.cells import Cells, TimeView, cells
+from explorer.stage.layer import Layer
+from explorer.stage.now import Now
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scales import Scale
+from explorer.stage.tracks import words
+from explorer.stage.tracks.base import Readout, stretch
+from explorer.theme import current as theming
+
+
+class Heatmap:
+    """ "values.f" or "grads.a_f". Layers: everything as if it were known, and the blank; the tape decides between them."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.is_gradient = key.startswith("grads.")
+        self._excerpt: Excerpt | None = None
+        self._quantity: Quantity | None = None
+        self._data: Array | None = None
+        self._scale: Scale | None = None
+        self._codes: classes.Codes | None = None
+        self._counts = np.zeros((1, len(classes.SPECIAL)), np.int64)
+        self._subnormal = np.zeros(1, np.int64)
+        self._full, self._blank = Layer(), Layer()
+        self._full_key: object = None
+        self._blank_key: object = None
+        self._view = TimeView(1, 1, 1, 1)
+        self._rows = cells(1, 1)
+
+    # -- told once ----------------------------------------------------------------------------------------------------
+
+    def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
+        data = excerpt.arrays.get(self.key)
+        scale = book.gradients(excerpt) if self.is_gradient else book.values(self.key, excerpt)
+        if data is not self._data or scale != self._scale:
+            self._codes = None
+            self._full_key = None
+        self._excerpt, self._data, self._scale = excerpt, data, scale
+        self._quantity = words.quantity(self.key, excerpt.cell)
+
+    def title(self) -> str:
+        return words.title(self.key, self._quantity)
+
+    def height_hint(self) -> int:
+        units = self._excerpt.hidden_size if self._excerpt else 12
+        return int(min(max(52, 7 * units), 108 if self.is_gradient else 84))
+
+    def stretches(self) -> bool:
+        return True
+
+    def forget_pixels(self) -> None:
+        self._full_key = self._blank_key = None
+
+    def _classified(self) -> classes.Codes | None:
+        if self._codes is None and self._data is not None and self._scale is not None:
+            self._codes = classes.classify(self._data, self._scale)
+            self._counts = classes.counts(self._codes)
+            tiny = classes.subnormal(self._data)
+            self._subnormal = np.concatenate(([0], np.cumsum(np.count_nonzero(tiny, axis=1))))
+        return self._codes
+
+    # -- pixels -------------------------------------------------------------------------------------------------------
+
+    def prepare(self, view: TimeView, height: int) -> None:
+        self._view = view
+        codes = self._classified()
+        units = codes.shape[1] if codes is not None else 1
+        self._rows = rows = cells(units, height)
+        blank_key = (view.key, height, units)
+        if blank_key != self._blank_key:
+            draw_blank(self._blank.sized(view.width, height), view.cells, rows, view.ratio)
+            self._blank_key = blank_key
+        if codes is None or self._scale is None or blank_key == self._full_key:
+            return
+        self._full_key = blank_key
+        self._draw(codes[view.slice], view, rows, self._scale)
+
+    def _draw(self, codes: classes.Codes, view: TimeView, rows: Cells, scale: Scale) -> None:
+        theme = theming.current()
+        across = np.ascontiguousarray(view.cells.spread(codes).T)
+        spread = rows.spread(across)
+        pixels = self._full.sized(view.width, rows.size).pixels()
+        np.take(palette.table(scale, theme.name), spread, out=pixels, mode="clip")
+        if codes.max() < classes.BELOW and codes.min() > classes.UNDEFINED:
+            return
+        roomy = min(view.cells.pitch, rows.pitch) >= glyphs.SIZE * view.ratio
+        palette.textured(pixels, spread, scale, theme.name, view.ratio, plain=_WITH_GLYPH if roomy else ())
+        del pixels
+        if roomy:
+            self._draw_glyphs(codes, view, rows, scale)
+
+    def _draw_glyphs(self, codes: classes.Codes, view: TimeView, rows: Cells, scale: Scale) -> None:
+        name = theming.current().name
+        looks = palette.looks(scale, name)
+        painter = self._full.painter(1.0)
+        for code in _WITH_GLYPH:
+            image = glyphs.glyph(code, looks[code].mark, view.ratio)
+            half = image.width() / 2
+            for t, unit in np.argwhere(codes == code):
+                x, y = view.cells.centre(t) - half, rows.centre(unit) - half
+                painter.drawImage(QPoint(int(x + 0.5), int(y + 0.5)), image)
+        painter.end()
+
+    def _cut(self, now: Now) -> int:
+        return self._view.since(now.backward) if self.is_gradient else self._view.until(now.forward)
+
+    def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
+        ratio = self._view.ratio
+        if self._codes is None:
+            self._blank.blit(painter, origin, part, ratio)
+            self._say_why(painter, origin)
+            return
+        cut = self._cut(now)
+        left = QRect(0, 0, cut, self._rows.size).intersected(part)
+        right = QRect(cut, 0, self._view.width - cut, self._rows.size).intersected(part)
+        first, second = (self._blank, self._full) if self.is_gradient else (self._full, self._blank)
+        first.blit(painter, origin, left, ratio)
+        second.blit(painter, origin, right, ratio)
+
+    def _say_why(self, painter: QPainter, origin: QPoint) -> None:
+        if self._excerpt is None:
+            return
+        ratio = self._view.ratio
+        box = QRect(origin.x(), origin.y(), round(self._view.width / ratio), round(self._rows.size / ratio))
+        margins.paint_note(painter, box, words.why_empty(self.key, self._excerpt.cell, self._quantity))
+
+    def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
+        return stretch(self._cut(old), self._cut(new)) if self._codes is not None else []
+
+    # -- beside the data ----------------------------------------------------------------------------------------------
+
+    def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
+        units = self._excerpt.hidden_size if self._excerpt else 0
+        lines = words.lines(self.key, self._quantity, units)
+        tone = "backward" if self.is_gradient else "text"
+        margins.paint_title(painter, box, self.title(), tone, tuple((line, "muted") for line in lines))
+
+    def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
+        if self._scale is not None:
+            margins.paint_ramp(painter, box, self._scale)
+            self._classified()
+            found, subnormal = self._known(now)
+            margins.paint_counts(painter, box, self._scale, found, subnormal)
+
+    def _known(self, now: Now) -> tuple[dict[int, int], int]:
+        """Counts over what the tape has reached: of each class, and of subnormal numbers."""
+        if self._codes is None:
+            return {}, 0
+        first, last = (now.backward - 1, len(self._codes)) if self.is_gradient else (0, now.forward)
+        found = self._counts[last] - self._counts[first]
+        return dict(zip(classes.SPECIAL, found.tolist(), strict=True)), int(
+            self._subnormal[last] - self._subnormal[first]
+        )
+
+    def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
+        return False, self._known(old) != self._known(new)
+
+    # -- under the pointer --------------------------------------------------------------------------------------------
+
+    def hover(self, x: int, y: int, now: Now) -> Readout | None:
+        data, codes, scale = self._data, self._codes, self._scale
+        if data is None or codes is None or scale is None or self._excerpt is None:
+            return None
+        first, last = self._view.steps_at(x)
+        unit_first, unit_last = self._rows.shared(y)
+        known = range(now.backward, len(codes) + 1) if self.is_gradient else range(1, now.forward + 1)
+        t = self._view.step_at(x)
+        if first not in known or last not in known:
+            return words.not_reached(self.key, t)
+        block = codes[first - 1 : last, unit_first : unit_last + 1]
+        most = np.argwhere(block == block.max())
+        dt, du = most[len(most) // 2]
+        t, unit = first + int(dt), unit_first + int(du)
+        shared = block.size
+        return words.readout(self.key, t, unit, data[t - 1, unit], int(codes[t - 1, unit]), scale, shared)
+
+    def hover_scale(self, now: Now) -> Readout | None:
+        if self._scale is None or self._codes is None:
+            return None
+        steps = len(self._codes)
+        reached = steps + 1 - now.backward if self.is_gradient else now.forward
+        waiting = (steps - reached) * self._codes.shape[1]
+        return words.scale_readout(self._scale, *self._known(now), waiting)
+
+
+_WITH_GLYPH = (classes.PLUS_INF, classes.MINUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)
+"""Classes that have a glyph of their own where there is room; NaN stays a hatch."""

@@ -1,0 +1,248 @@
+"""Draws the unrolled network into a layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPen
+
+from engine.requests import Array, Excerpt
+from explorer.stage import classes, marked, palette
+from explorer.stage.blank import draw_blank
+from explorer.stage.cells import cells
+from explorer.stage.layer import Layer
+from explorer.stage.scales import Scale
+from explorer.stage.tracks.anatomy import Anatomy
+from explorer.theme import current as theming
+from explorer.widgets.numbers import short
+
+_WIRE = 1.4
+_RIBBON = 8.0
+"""Logical pixels: a wire in the forward pass, and a gradient at the top of the scale."""
+
+
+class Ink:
+    def __init__(self, anatomy: Anatomy, layer: Layer) -> None:
+        self.a, self.layer = anatomy, layer
+        self.theme = theming.current()
+        self.ratio = anatomy.ratio
+
+    # -- the blank ----------------------------------------------------------------------------------------------------
+
+    def draw_blank(self) -> None:
+        a, theme = self.a, self.theme
+        pixels = self.layer.pixels()
+        pixels[:] = palette.packed(theme.plot)
+        if a.border < 0.5:
+            rows = Layer().sized(a.view.width, a.cells_bottom - a.cells_top)
+            draw_blank(rows, a.view.cells, cells(1, a.cells_bottom - a.cells_top), self.ratio)
+            pixels[a.cells_top : a.cells_bottom] = rows.pixels()
+            return
+        del pixels
+        painter = self.layer.painter(self.ratio)
+        pen = QPen(QColor(palette.mix(theme.line, theme.border, 0.35)), 1)
+        pen.setDashPattern([1.5, 2.5])
+        painter.setPen(pen)
+        for t in range(a.view.first, a.view.last + 1):
+            painter.drawRoundedRect(self._outline(t), 4, 4)
+        painter.end()
+
+    def _outline(self, t: int) -> QRectF:
+        return self.a.cell_box(t).adjusted(0.5, 0.5, -0.5, -0.5)
+
+    # -- forward ------------------------------------------------------------------------------------------------------
+
+    def draw_forward(self, e: Excerpt, codes: classes.Codes | None, scale: Scale | None, inputs_bound: float) -> None:
+        pixels = self.layer.pixels()
+        pixels[:] = palette.packed(self.theme.plot)
+        if codes is not None and scale is not None:
+            self._strips(pixels, codes, scale)
+        owner = self.a.wire_owner()
+        wire = palette.packed(self.theme.forward)
+        for symbol in self.a.states:
+            top, bottom = self.a.lane(symbol)
+            thick = max(1, round(_WIRE * self.ratio))
+            y = (top + bottom - thick) // 2
+            pixels[y : y + thick, owner >= 0] = wire
+        self._inputs(pixels, e.inputs, inputs_bound)
+        del pixels
+        self._marks(e.inputs)
+
+    def _body(self) -> np.ndarray:
+        """(width,): whether a pixel lies inside a cell's hidden vector."""
+        a = self.a
+        inset = round(2.5 * self.ratio * a.border) if a.view.pitch >= 7 else 0
+        inside = np.zeros(a.view.width + 1, np.int32)
+        left, right = a.body_left + inset, a.body_right - inset
+        np.add.at(inside, left, 1)
+        np.add.at(inside, right, -1)
+        return np.cumsum(inside[:-1]) > 0
+
+    def _strips(self, pixels: palette.Pixels, codes: classes.Codes, scale: Scale) -> None:
+        a = self.a
+        rows = a.rows(codes.shape[1])
+        spread = rows.spread(np.ascontiguousarray(a.view.cells.spread(codes[a.view.slice]).T))
+        colours = palette.table(scale, self.theme.name)[spread]
+        palette.textured(colours, spread, scale, self.theme.name, self.ratio)
+        body = self._body()
+        pixels[a.strip_top : a.strip_bottom, body] = colours[:, body]
+
+    def _inputs(self, pixels: palette.Pixels, x: Array, bound: float) -> None:
+        """Bars of each feature on a line of its own; marks (features of 0 and 1 only) are drawn apart."""
+        a = self.a
+        features = bars(x)
+        if not features:
+            return
+        height = a.inputs_bottom - a.inputs_top
+        each = height / len(features)
+        seen = x[a.view.slice]
+        body = self._body()
+        for place, k in enumerate(features):
+            top = a.inputs_top + round(place * each)
+            bottom = a.inputs_top + round((place + 1) * each) - (1 if len(features) > 1 else 0)
+            values = _loudest(seen[:, k], a)
+            has_negative = bool((x[:, k] < 0).any())
+            zero = (top + bottom) // 2 if has_negative else bottom
+            reach = zero - top
+            with np.errstate(invalid="ignore"):
+                length = np.nan_to_num(np.clip(values / bound, -1, 1), nan=0.0) * reach
+            tip = zero - np.round(length).astype(int)
+            y = np.arange(top, bottom)[:, None]
+            filled = (y >= np.minimum(tip, zero)[None, :]) & (y < np.maximum(tip, zero)[None, :])
+            filled |= (y == min(zero, bottom - 1)) & (values != 0)[None, :]
+            pixels[top:bottom][filled & body[None, :]] = palette.packed(self.theme.forward)
+
+    def _marks(self, x: Array) -> None:
+        a = self.a
+        painter = self.layer.painter(self.ratio)
+        colour = QColor(self.theme.loss)
+        middle = a.inputs_bottom / self.ratio - 5
+        for k in marks(x):
+            for i in np.flatnonzero(x[a.view.slice, k] == 1):
+                centre = a.view.cells.centre(int(i)) / self.ratio
+                size = min(4.5, max(1.0, a.view.pitch * 0.36))
+                if size < 2.5:
+                    painter.fillRect(QRectF(centre - 1, middle - 5, 2, 10), colour)
+                else:
+                    painter.setBrush(QColor(self.theme.plot))
+                    painter.setPen(QPen(colour, 1.6))
+                    painter.drawEllipse(QPointF(centre, middle), size, size)
+        painter.end()
+
+    # -- cells, on top of both passes ---------------------------------------------------------------------------------
+
+    def draw_cells(self) -> None:
+        a = self.a
+        if a.border <= 0:
+            return
+        painter = self.layer.painter(self.ratio)
+        outline = QColor(palette.mix(self.theme.plot, self.theme.border, 0.9 * a.border))
+        stem = QColor(palette.mix(self.theme.plot, self.theme.forward, a.border))
+        for t in range(a.view.first, a.view.last + 1):
+            box = self._outline(t)
+            painter.setPen(QPen(outline, 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            radius = min(4.0, box.width() / 3)
+            painter.drawRoundedRect(box, radius, radius)
+            x = round(box.center().x())
+            painter.fillRect(QRectF(x, a.cells_bottom / self.ratio + 1, 1, 6), stem)
+        painter.end()
+
+    # -- backward -----------------------------------------------------------------------------------------------------
+
+    def draw_ribbon(self, symbol: str, norms: Array, scale: Scale) -> None:
+        """The gradient's wire: as wide as its logarithm on the scale; what is not on the scale has its texture."""
+        a, ratio, theme = self.a, self.ratio, self.theme
+        top, bottom = a.lane(symbol)
+        owner = a.wire_owner()
+        codes = classes.classify(norms, scale)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.nan_to_num(np.log10(norms), nan=0.0, posinf=1e4, neginf=-1e4)
+        if a.view.cells.crowded:
+            code = a.view.cells.spread(codes[a.view.slice])
+            log = np.maximum.reduceat(logs[a.view.slice], a.view.cells.starts)
+        else:
+            code, log = codes[np.maximum(owner, 0)], logs[np.maximum(owner, 0)]
+        low, high = scale.decades
+        share = np.clip((log - low) / (high - low), 0, 1)
+        widest = round(_RIBBON * ratio)
+        thick = np.maximum(max(1, round(ratio)), np.round(share * widest).astype(int))
+        thick[code >= classes.ABOVE] = widest
+        thick[(code == classes.ZERO) | (code == classes.BELOW)] = max(1, round(ratio))
+        thick[owner < 0] = 0
+        first = (top + bottom - thick) // 2
+        y = np.arange(top, bottom)[:, None]
+        inside = (y >= first[None, :]) & (y < (first + thick)[None, :])
+        lane = np.full((bottom - top, a.view.width), palette.packed(theme.plot), np.uint32)
+        fill = np.broadcast_to(np.where(code >= classes.BELOW, code, classes.FIRST)[None, :], lane.shape)
+        colours = palette.table(scale, theme.name).copy()
+        colours[classes.FIRST] = palette.packed(theme.backward)
+        colours[classes.BELOW] = palette.packed(palette.looks(scale, theme.name)[classes.BELOW].mark)
+        painted = colours[fill]
+        thin = ((code == classes.ZERO) | (code == classes.BELOW)) & (
+            np.arange(a.view.width) // round(2 * ratio) % 2 == 1
+        )
+        wide = np.where(fill >= classes.ABOVE, fill, classes.FIRST).astype(np.uint8)
+        palette.textured(painted, wide, scale, theme.name, ratio)
+        inside &= ~thin[None, :]
+        lane[inside] = painted[inside]
+        self.layer.pixels()[top:bottom] = lane
+
+    def draw_losses(self, e: Excerpt) -> None:
+        """A chip with the loss, and where it arises: a stem at the last step, or each step's part as a bar."""
+        a, theme = self.a, self.theme
+        painter = self.layer.painter(self.ratio)
+        text, font = f"L = {short(e.loss)}", theming.small(bold=True)
+        height = a.cells_top / self.ratio - 4
+        colour = QColor(theme.loss)
+        here = np.flatnonzero(~np.isnan(e.losses))
+        width = marked.width(text, font) + 14
+        right = a.view.width / self.ratio - 2
+        floor = a.cells_top / self.ratio
+        if len(here) == 1 and a.view.shows(int(here[0]) + 1):
+            x = a.view.centre(int(here[0]) + 1) / self.ratio
+            right = min(right, max(x + width / 2, width + 2))
+            painter.fillRect(QRectF(round(x - 0.75), 12, 1.5, floor - 12), colour)
+        elif len(here) > 1:
+            largest = float(np.max(e.losses[here][np.isfinite(e.losses[here])], initial=0.0))
+            seen = np.nan_to_num(e.losses[a.view.slice], nan=0.0, posinf=largest)
+            per_pixel = _loudest(seen, a)
+            length = np.round(per_pixel / (largest or 1.0) * (height - 3) * self.ratio).astype(int)
+            body = self._body()
+            painter.end()
+            pixels = self.layer.pixels()[: a.cells_top]
+            y = np.arange(a.cells_top)[:, None]
+            bar = (y >= (a.cells_top - 2 - length)[None, :]) & (y < a.cells_top - 2) & body[None, :]
+            pixels[bar] = palette.packed(palette.mix(theme.plot, theme.loss, 0.75))
+            del pixels
+            painter = self.layer.painter(self.ratio)
+        if height >= 16 and width < right:
+            chip = QRectF(right - width, 3, width, 17)
+            painter.setPen(QPen(QColor(theme.plot), 2))
+            painter.setBrush(colour)
+            painter.drawRoundedRect(chip, 4, 4)
+            painter.setPen(QColor(palette.contrasting(theme.loss, theme)))
+            marked.draw(painter, chip, text, font, Qt.AlignmentFlag.AlignHCenter)
+        painter.end()
+
+
+def marks(x: Array) -> list[int]:
+    """Features that say only yes or no beside others that say more: drawn as circles."""
+    if x.shape[1] < 2:
+        return []
+    found = [k for k in range(x.shape[1]) if bool(np.isin(x[:, k], (0, 1)).all())]
+    return found if len(found) < x.shape[1] else []
+
+
+def bars(x: Array) -> list[int]:
+    """The features that are drawn as bars: at most three."""
+    return [k for k in range(x.shape[1]) if k not in marks(x)][:3]
+
+
+def _loudest(values: Array, a: Anatomy) -> Array:
+    """Per pixel the value of its step; of several the one of largest magnitude."""
+    if not a.view.cells.crowded:
+        return values[a.view.cells.starts]
+    starts = a.view.cells.starts
+    low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    return np.where(-low > high, low, high)

@@ -1,0 +1,111 @@
+"""What tracks say: names, lines beside the data, and the readout under the pointer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.errors import SpecError
+from engine.quantities import CELL_TITLES, Quantity, split_key
+from engine.spec import CellKind
+from explorer.stage import classes, scales
+from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, ZERO
+from explorer.stage.scales import Scale
+from explorer.stage.tracks.base import Readout
+from explorer.widgets.numbers import exact
+
+
+def quantity(key: str, cell: CellKind) -> Quantity | None:
+    """None where the cell has no such quantity."""
+    try:
+        return split_key(key, cell)[1]
+    except SpecError:
+        return None
+
+
+def symbol(key: str) -> str:
+    """ "f", "∂L/∂a_f"."""
+    kind, _, name = key.partition(".")
+    return f"∂L/∂{name}" if kind == "grads" else name
+
+
+def title(key: str, q: Quantity | None) -> str:
+    if key.startswith("grads."):
+        return f"Gradient {symbol(key)}"
+    if q is None:
+        return symbol(key)
+    return (
+        f"{q.title} {q.symbol}"
+        if q.kind != "preactivation" or not q.symbol.startswith("a")
+        else f"{q.title}, {q.symbol}"
+    )
+
+
+def lines(key: str, q: Quantity | None, units: int) -> tuple[str, ...]:
+    """The small lines under the title: what it is, and its unit."""
+    count = f"{units:,} unit{'s' if units != 1 else ''}"
+    if key.startswith("grads."):
+        return ("log_{10}|·|", *((q.title.lower(),) if q else ()), count)
+    return ((q.note,) if q and q.note else ()) + (count,)
+
+
+def why_empty(key: str, cell: CellKind, q: Quantity | None) -> str:
+    name = key.partition(".")[2]
+    return f"The {CELL_TITLES[cell]} has no {name}." if q is None else "On its way…"
+
+
+def not_reached(key: str, t: int) -> Readout:
+    return Readout(f"t = {t}", (symbol(key),), "not reached yet")
+
+
+def readout(key: str, t: int, unit: int, value: np.floating, code: int, scale: Scale, shared: int = 1) -> Readout:
+    """`shared`: how many cells stand in the pixel; this is the one that the pixel shows."""
+    where = f"t = {t} · unit {unit}"
+    note = class_words(value, code, scale)
+    if shared > 1:
+        note = " · ".join(part for part in (note, f"the one shown of {shared:,} in this pixel") if part)
+    return Readout(where, (f"{symbol(key)} = {exact(float(value), str(value.dtype))}",), note, unit)
+
+
+def class_words(value: np.floating, code: int, scale: Scale) -> str:
+    """A class in words: "exactly 0", "below the scale (1e-20)", …; "" for a number on the scale."""
+    low, high = scale.ends
+    words = {
+        ZERO: "exactly 0",
+        BELOW: f"below the scale ({low})",
+        ABOVE: f"above the scale ({high})",
+        PLUS_INF: "infinite",
+        MINUS_INF: "infinite, negative",
+        NAN: "not a number",
+    }.get(code, "")
+    if code != ZERO and bool(classes.subnormal(np.asarray([value]))[0]):
+        words = f"{words}, subnormal: its digits are going" if words else "subnormal: its digits are going"
+    return words
+
+
+CLASS_NAMES = {
+    NAN: "not a number",
+    PLUS_INF: "+infinite",
+    MINUS_INF: "−infinite",
+    ABOVE: "above the scale",
+    ZERO: "exactly 0",
+    BELOW: "below the scale",
+}
+
+
+def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: int) -> Readout:
+    low, high = scale.ends
+    kind = {"gate": "", "signed": "", "magnitude": "|·|, two decades a band, "}[scale.kind]
+    values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.SPECIAL if found.get(code))
+    if subnormal:
+        values += (f"{subnormal:,} subnormal",)
+    if waiting:
+        values += (f"{waiting:,} not reached yet",)
+    return Readout(f"Scale {kind}{low} … {high}, fixed", values or ("every number is on the scale",))
+
+
+def slope(decades: float) -> str:
+    """ "−0.23", "+0.08", "0.00"."""
+    text = f"{abs(decades):.2f}"
+    if float(text) == 0:
+        return text
+    return f"{scales.MINUS if decades < 0 else '+'}{text}"
