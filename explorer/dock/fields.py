@@ -68,6 +68,9 @@ class NumberField(QLineEdit):
     def value(self) -> float | None:
         return self._value
 
+    def minimumSizeHint(self) -> QSize:
+        return QSize(30, FIELD_HEIGHT)
+
     def set_value(self, value: float | None) -> None:
         """What is being typed, or was refused, stays as long as the value does not change."""
         if value == self._value and (self.isModified() or self._invalid):
@@ -194,6 +197,9 @@ class ChoiceField(QComboBox):
 
     def value(self) -> Any:
         return self.currentData()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(52, FIELD_HEIGHT)
 
     def set_value(self, value: Any) -> None:
         index = self.findData(value) if value is not None else -1

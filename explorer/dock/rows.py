@@ -13,6 +13,7 @@ from explorer.widgets.elided import ElidedLabel, paragraph
 from explorer.widgets.icons import renderer
 
 MOST_LINES = 8
+LEAST_WIDTH = 170
 
 
 class Sentence(QWidget):
@@ -52,7 +53,7 @@ class Sentence(QWidget):
         return int(height) + TIGHT
 
     def sizeHint(self) -> QSize:
-        return QSize(180, self.heightForWidth(max(180, self.width())))
+        return QSize(LEAST_WIDTH, self.heightForWidth(LEAST_WIDTH))  # room enough in the narrowest dock
 
     def paintEvent(self, event: QPaintEvent) -> None:
         colour = getattr(current(), self._tone)

@@ -92,7 +92,7 @@ class SliderRow(QWidget):
         super().__init__(parent)
         self.field, self.slider = field, slider
         self._default, self._to_value, self._to_position = default, to_value, to_position
-        self.word = ElidedLabel(label, least=70)
+        self.word = ElidedLabel(label, least=56)
         field.setFixedWidth(field_width)
         self.reset = FlatButton("reset", f"{label}: back to the default")
         self.error = Sentence("warning", "exploding")
