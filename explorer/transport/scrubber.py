@@ -87,7 +87,8 @@ class Scrubber(QWidget):
         old_end = self._reached_rect().right()
         self._position = position
         new_end = self._reached_rect().right()
-        between = QRect(QPoint(min(old_end, new_end) - 1, BAND_TOP), QPoint(max(old_end, new_end) + 1, LABELS_TOP))
+        top, bottom = BAND_TOP - 2, BAND_TOP + BAND_HEIGHT + 2
+        between = QRect(QPoint(min(old_end, new_end) - 2, top), QPoint(max(old_end, new_end) + 2, bottom))
         self.update(between)
         self.update(self._old_head)
         self._old_head = self._head_rect()
