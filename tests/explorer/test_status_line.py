@@ -1,0 +1,111 @@
+"""Protects the status line's honesty: disagreement is named, ratios past a float's range are written, zero is zero."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from engine.requests import Audit, AuditRow, Verdict
+from explorer.status import StatusLine, audit_words, duration, verdict_words
+from explorer.theme import current as theming
+
+GOOD = Audit((AuditRow("grads.h", 2.1e-7, 3), AuditRow("weight_grads.weight_hh_l0", 1e-8, 0)), 1e-4)
+BAD = Audit((AuditRow("grads.a_f", math.inf, 3), AuditRow("grads.h", 1e-2, 7), AuditRow("grads.c", 0.0, 1)), 1e-4)
+
+
+@pytest.fixture
+def line(qtbot: QtBot) -> StatusLine:
+    theming.apply("dark")
+    made = StatusLine()
+    qtbot.addWidget(made)
+    made.resize(1280, made.height())
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def test_agreement_says_the_largest_error() -> None:
+    text, tone, tip = audit_words(GOOD, "done")
+    assert text == "● gradients match autograd (max rel. error 2.1e-7)"
+    assert tone == "healthy"
+    assert "weight_grads.weight_hh_l0" in tip
+
+
+def test_disagreement_says_which_quantity_and_where() -> None:
+    text, tone, tip = audit_words(BAD, "done")
+    assert text == "✕ grads.a_f and 1 more differ from autograd (rel. error ∞ at t = 3)"
+    assert tone == "exploding"
+    assert "grads.h: 0.010 at t = 7" in tip
+
+
+def test_an_error_that_is_nan_is_no_agreement() -> None:
+    text, tone, _ = audit_words(Audit((AuditRow("grads.h", math.nan, 1),), 1e-4), "done")
+    assert tone == "exploding"
+    assert text.startswith("✕ grads.h differs from autograd (rel. error NaN")
+
+
+def test_what_has_not_been_checked_is_not_called_right() -> None:
+    for state in ("none", "checking"):
+        assert audit_words(None, state)[1] == "muted"
+    assert "checking" in audit_words(GOOD, "checking")[0]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (Verdict("vanishing", math.log10(3) - 9, 1, 50, 50), "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9"),
+        (Verdict("vanishing", -365.0, 1, 1000, 1000), "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₁₀₀₀‖ = 1e-365"),
+        (Verdict("vanishing", -math.inf, 1, 50, 50), "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ is exactly 0"),
+        (Verdict("exploding", math.inf, 1, 50, 50), "▲ exploding: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = ∞"),
+        (Verdict("healthy", math.log10(0.21), 1, 40, 40), "● healthy: ‖∂L/∂h₁‖ / ‖∂L/∂h₄₀‖ = 0.21"),
+        (Verdict("undefined", math.nan, 1, 1, 1), "○ verdict: undefined, there is one step only"),
+        (Verdict("undefined", math.nan, 1, 50, 50), "○ undefined: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = NaN"),
+    ],
+)
+def test_the_verdict_carries_the_ratio_that_it_rests_on(verdict: Verdict, text: str) -> None:
+    assert verdict_words(verdict)[0] == text
+
+
+def test_times_are_readable() -> None:
+    assert [duration(s) for s in (0.0019, 0.34, 2.13)] == ["1.9 ms", "340 ms", "2.1 s"]
+
+
+def test_the_line_shows_what_it_was_told(line: StatusLine) -> None:
+    line.set_audit(None)
+    assert "checking" in line.audit.text()
+    line.set_audit(GOOD)
+    line.set_device("cpu", "float32", "")
+    line.set_seconds(0.0019)
+    line.set_verdict(Verdict("healthy", 0.0, 1, 40, 40))
+    line.set_saved("saved 14:02")
+    assert line.audit.text().startswith("● gradients match")
+    assert line.device.text() == "CPU · float32"
+    assert not line.note.isVisible()
+    assert line.seconds.text() == "trace 1.9 ms"
+    assert line.saved.text() == "saved 14:02"
+    line.set_device("cpu", "float32", "No CUDA device is there.")
+    assert line.note.isVisible()
+    line.set_saved("")
+    assert not line.saved.isVisible()
+
+
+@pytest.mark.parametrize("width", [500, 700, 1000, 1920])
+def test_texts_elide_instead_of_overlapping_and_the_tooltip_has_all(line: StatusLine, qtbot: QtBot, width: int) -> None:
+    line.set_audit(BAD)
+    line.set_device("cpu", "float32", "No CUDA device is there; the CPU computes instead of it.")
+    line.set_seconds(12.3)
+    line.set_verdict(Verdict("vanishing", -365.0, 1, 100_000, 100_000))
+    line.set_saved("saved 14:02")
+    line.resize(width, line.height())
+    qtbot.wait(1)
+    labels = [line.audit, line.device, line.note, line.seconds, line.verdict, line.saved]
+    for left, right in itertools.pairwise(labels):
+        assert left.geometry().right() < right.geometry().left()
+    assert line.saved.geometry().right() < width
+    for label in labels:
+        if label.is_elided():
+            assert label.text() in label.toolTip()
+    assert not line.device.is_elided()
