@@ -70,7 +70,7 @@ class Axis(QWidget):
         right = QRectF(self._data.right() + 1 + GAP, 0, margins.SCALE_WIDTH - GAP, HEIGHT - 1)
         painter.drawText(right, Qt.AlignmentFlag.AlignVCenter, f"T = {view.steps:,}")
         metrics = QFontMetricsF(font)
-        room = metrics.horizontalAdvance(str(view.last)) + 18
+        room = metrics.horizontalAdvance(str(view.last)) + 28
         for t in ticks(view.first, view.last, view.pitch, room):
             x = self._x(t)
             half = metrics.horizontalAdvance(str(t)) / 2

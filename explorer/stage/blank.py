@@ -9,7 +9,7 @@ from explorer.stage.cells import Cells
 from explorer.stage.layer import Layer
 from explorer.theme import current as theming
 
-_LARGE = 9
+_LARGE = 17
 """Cells of this many logical pixels have dotted outlines; below, a sparse grid of dots stands for them."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QRegion, QResizeEvent
@@ -74,10 +75,17 @@ class Canvas(QAbstractScrollArea):
             self._message = text
             self.viewport().update()
 
-    def refresh(self) -> None:
-        """The excerpt is another: everything to the right of the headers may look different."""
+    def refresh(self, *, headers: bool = True) -> None:
+        """The excerpt is another: repaint everything, or all but the headers that say the same for every excerpt."""
         self.arrange()
-        self.viewport().update()
+        if headers:
+            self.viewport().update()
+            return
+        region = QRegion(QRect(HEADER_WIDTH, 0, self.viewport().width() - HEADER_WIDTH, self.viewport().height()))
+        for slot in self.slots:
+            if slot.track.header_has_numbers:
+                region += QRect(0, slot.top - self.offset, HEADER_WIDTH, slot.height)
+        self.viewport().update(region)
 
     def forget_pixels(self) -> None:
         for track in self.tracks:
@@ -215,12 +223,18 @@ class Canvas(QAbstractScrollArea):
         for slot in visible:
             if slot.top - self.offset <= event.rect().bottom() and slot.bottom - self.offset > event.rect().top():
                 slot.track.prepare(self.view, round((slot.height - 1) * self.view.ratio))
-        for box in event.region():
+        for box in cast("Iterable[QRect]", event.region()):
             painter.setClipRect(box)
             self._paint_tracks(painter, box, self._now)
         painter.setClipRegion(event.region())
         self._paint_hover_lines(painter)
         self._paint_cursor(painter, self._now)
+        for slot in visible:
+            place = self._place(slot)
+            if event.region().intersects(place):
+                painter.setClipRegion(event.region().intersected(place))
+                slot.track.paint_over(painter, place.topLeft(), self._now)
+        painter.setClipRegion(event.region())
         self._paint_message(painter)
         if self._hover is not None and self._hover[1] is not None:
             readout.paint(painter, self._hover[1], self._readout_box(self._hover[0], self._hover[1]))
@@ -321,7 +335,7 @@ class Canvas(QAbstractScrollArea):
         if self._hover is None or self._hover[2] is None or not self.data_box.contains(self._hover[0]):
             return []
         at, _, slot = self._hover
-        place = self._place(slot)
+        place = self._place(slot) if slot is not None else QRect()
         foot = self.slots[-1].bottom - self.offset
         level = [QRect(place.left(), at.y(), place.width(), 1)] if place.contains(at) else []
         return [QRect(at.x(), 0, 1, min(foot, self.viewport().height())), *level]

@@ -9,8 +9,6 @@ from explorer.stage.tracks.base import MAX_HEIGHT, MIN_HEIGHT, Track
 
 FOOT = 48
 """Below the last track, for the button that adds one."""
-_MOST = 1.6
-"""How much more than its hint an unset track may take where there is room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +27,14 @@ class Slot:
 def arrange(tracks: Sequence[Track], heights: Mapping[str, int], room: int) -> list[Slot]:
     """Slots from the top. Tracks without a height of their own grow into `room` (with the foot), up to a limit."""
     wanted = [_bounded(heights.get(track.key, track.height_hint())) for track in tracks]
-    growing = [i for i, track in enumerate(tracks) if track.key not in heights and track.stretches()]
+    growth = [
+        0.0 if track.key in heights else height * (track.stretch() - 1)
+        for track, height in zip(tracks, wanted, strict=True)
+    ]
     spare = room - FOOT - sum(wanted)
-    if spare > 0 and growing:
-        base = sum(wanted[i] for i in growing)
-        share = min(_MOST - 1, spare / base)
-        for i in growing:
-            wanted[i] += int(wanted[i] * share)
+    if spare > 0 and sum(growth) > 0:
+        share = min(1.0, spare / sum(growth))
+        wanted = [height + int(more * share) for height, more in zip(wanted, growth, strict=True)]
     slots, top = [], 0
     for track, height in zip(tracks, wanted, strict=True):
         slots.append(Slot(track, top, height))

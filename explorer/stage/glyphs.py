@@ -45,8 +45,12 @@ def draw(painter: QPainter, code: int, box: QRectF, colour: str) -> None:
         painter.drawLine(QPointF(x - 3, y - 3), QPointF(x + 3, y + 3))
         painter.drawLine(QPointF(x - 3, y + 3), QPointF(x + 3, y - 3))
     else:
-        text = {ZERO: "0", PLUS_INF: "∞", MINUS_INF: "−∞"}[code]
+        text, pixels = {ZERO: ("0", 10), PLUS_INF: ("∞", 12), MINUS_INF: ("∞", 10)}[code]
         painter.setPen(ink)
-        painter.setFont(theming.font(9 if code == MINUS_INF else 10 if code == ZERO else 12, bold=True))
-        painter.drawText(box.adjusted(-4, -4, 4, 4), Qt.AlignmentFlag.AlignCenter, text)
+        painter.setFont(theming.font(pixels, bold=True))
+        aside = 0.0
+        if code == MINUS_INF:
+            aside = 1.8
+            painter.fillRect(QRectF(x - 5.4, y - 0.6, 3, 1.2), ink)
+        painter.drawText(box.adjusted(aside - 4, -4, aside + 4, 4), Qt.AlignmentFlag.AlignCenter, text)
     painter.restore()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 
@@ -9,7 +11,7 @@ from explorer.stage import glyphs, marked, palette
 from explorer.stage.classes import BELOW, MINUS_INF, NAN, PLUS_INF, SPECIAL
 from explorer.stage.scales import Scale
 from explorer.theme import current as theming
-from explorer.theme.tokens import GAP, SMALL_PX, TEXT_PX, TIGHT, Theme
+from explorer.theme.tokens import GAP, SMALL_PX, TEXT_PX, TIGHT, ThemeName
 
 HEADER_WIDTH, SCALE_WIDTH = 128, 104
 LINE = SMALL_PX + 4
@@ -53,7 +55,7 @@ def paint_ramp(painter: QPainter, box: QRect, scale: Scale) -> None:
     """The scale's colours upright at the left of the box, its ends beside them."""
     theme = theming.current()
     bar = ramp_box(box)
-    colours = _column(scale, theme)
+    colours = _column(scale, theme.name)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
     painter.drawImage(bar, colours)
     painter.setPen(QColor(theme.muted))
@@ -68,10 +70,11 @@ def ramp_box(box: QRect) -> QRect:
     return QRect(box.left() + GAP, box.top() + 7, _RAMP_WIDTH, box.height() - 15)
 
 
-def _column(scale: Scale, theme: Theme) -> QImage:
+@lru_cache(maxsize=64)
+def _column(scale: Scale, theme: ThemeName) -> QImage:
     count = scale.bands if scale.kind == "magnitude" else 128
     image = QImage(1, count, QImage.Format.Format_RGB32)
-    for row, (r, g, b) in enumerate(palette.ramp(scale.kind, theme.name, count)[::-1]):
+    for row, (r, g, b) in enumerate(palette.ramp(scale.kind, theme, count)[::-1]):
         image.setPixelColor(0, row, QColor(int(r), int(g), int(b)))
     return image
 
@@ -80,6 +83,7 @@ def paint_counts(painter: QPainter, box: QRect, scale: Scale, counts: dict[int, 
     """A swatch and a number for each class that is there, the worst first, between the ends of the scale."""
     theme = theming.current()
     bar = ramp_box(box)
+    counts = {**counts, PLUS_INF: counts.get(PLUS_INF, 0) + counts.get(MINUS_INF, 0), MINUS_INF: 0}
     rows = [(code, counts[code]) for code in SPECIAL if counts.get(code)]
     top = bar.top() + LINE
     room = max(0, (bar.bottom() - LINE - top) // LINE)
@@ -97,7 +101,8 @@ def paint_counts(painter: QPainter, box: QRect, scale: Scale, counts: dict[int, 
         y += LINE
     if subnormal and entries <= room:
         painter.setPen(QColor(theme.muted))
-        marked.draw(painter, QRectF(x, y, box.right() - x - 1, LINE), f"{subnormal:,} subnormal", font)
+        marked.draw(painter, QRectF(x, y, 12, LINE), "≈", font, Qt.AlignmentFlag.AlignHCenter)
+        marked.draw(painter, QRectF(x + 16, y, box.right() - x - 17, LINE), f"{subnormal:,}", font)
 
 
 def paint_swatch(painter: QPainter, box: QRect, code: int, look: palette.Look) -> None:
@@ -111,8 +116,7 @@ def paint_swatch(painter: QPainter, box: QRect, code: int, look: palette.Look) -
                 if (dx + dy) // 2 % 2 == 0:
                     painter.fillRect(box.left() + dx, box.top() + dy, 2, 2, QColor(look.mark))
     else:
-        mark = PLUS_INF if code == MINUS_INF else code
-        glyphs.draw(painter, mark, QRectF(box), look.mark)
+        glyphs.draw(painter, code, QRectF(box), look.mark)
     if code == BELOW:
         painter.setPen(QColor(theme.line))
         painter.setBrush(Qt.BrushStyle.NoBrush)

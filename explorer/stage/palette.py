@@ -22,7 +22,7 @@ Pixels = NDArray[np.uint32]
 # name, from where to where: the ends are cut where they would be lost against the background.
 _MAPS: dict[tuple[str, str], tuple[str, float, float]] = {
     ("gate", "dark"): ("crameri:oslo", 0.12, 0.97),
-    ("gate", "light"): ("crameri:oslo", 0.97, 0.12),
+    ("gate", "light"): ("crameri:oslo", 0.97, 0.2),
     ("signed", "dark"): ("crameri:berlin", 0.0, 1.0),
     ("signed", "light"): ("crameri:vik", 0.04, 0.96),
     ("magnitude", "dark"): ("bids:magma", 0.05, 1.0),
@@ -67,7 +67,7 @@ def table(scale: Scale, theme: ThemeName) -> Pixels:
     for code, look in looks(scale, theme).items():
         colours[code] = _rgb(look.ground)
     packed = colours.astype(np.uint32)
-    return 0xFF000000 | packed[:, 0] << 16 | packed[:, 1] << 8 | packed[:, 2]
+    return (0xFF000000 | packed[:, 0] << 16 | packed[:, 1] << 8 | packed[:, 2]).astype(np.uint32)
 
 
 @lru_cache(maxsize=64)
@@ -100,11 +100,12 @@ def textured(
     """
     if not codes.size or (codes.max() < BELOW and codes.min() > UNDEFINED):
         return
-    present = np.bincount(codes.ravel(), minlength=256)
     for code, look in looks(scale, theme).items():
-        if code == NOT_REACHED or code in plain or not present[code]:
+        if code == NOT_REACHED or code in plain:
             continue
         where = codes == code
+        if not where.any():
+            continue
         where &= _texture(code, codes.shape[0], codes.shape[1], max(1, round(ratio)))
         pixels[where] = packed(look.mark)
 
@@ -118,9 +119,9 @@ _STRIPES[UNDEFINED] = (1, 12, 1)
 def _texture(code: int, height: int, width: int, ratio: int) -> NDArray[np.bool_]:
     y, x = np.arange(height)[:, None] // ratio, np.arange(width)[None, :] // ratio
     if code == NAN:
-        return (x // 2 + y // 2) % 2 == 0
+        return np.asarray((x // 2 + y // 2) % 2 == 0)
     direction, period, thickness = _STRIPES[code]
-    return (x * direction + y) % period < thickness
+    return np.asarray((x * direction + y) % period < thickness)
 
 
 def texture(code: int, height: int, width: int, ratio: int = 1) -> NDArray[np.bool_]:

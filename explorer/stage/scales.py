@@ -40,6 +40,9 @@ class Scale:
     @property
     def ends(self) -> tuple[str, str]:
         """The ends in words."""
+        if self.kind == "magnitude":
+            low, high = self.decades
+            return f"1e{low}", f"1e{high}"
         return number(self.low), number(self.high)
 
 
@@ -109,13 +112,10 @@ def for_gradients(excerpt: Excerpt) -> Scale:
     finite = [a[np.isfinite(a) & (a > 0)] for a in norms]
     known = np.concatenate(finite) if finite else np.empty(0)
     low, high = DEFAULT_DECADES
-    overflown = any(bool(np.isinf(a).any()) for a in norms)
     if known.size and known.max() > 10.0**high:
         high = _even(math.ceil(math.log10(float(known.max()))), up=True)
         low = max(low, _even(math.floor(math.log10(float(known.min()))) - 4, up=False))
         low = min(low, high - 12)
-    if overflown:
-        high = max(high, 38 if excerpt.dtype == "float32" else 308)
     return magnitude(low, min(high, 38 if excerpt.dtype == "float32" else 308))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
@@ -75,7 +75,7 @@ class Stage(QWidget):
 
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
         """Another trace. None: another document, nothing is there yet; scales and zoom are chosen anew."""
-        self._excerpt = excerpt
+        old, self._excerpt = self._excerpt, excerpt
         if excerpt is None:
             self._book.reset()
             self._span = None
@@ -86,7 +86,8 @@ class Stage(QWidget):
         for track in self.canvas.tracks:
             track.set_excerpt(excerpt, self._book)
         self.canvas.set_time(excerpt.steps, *self.time_range())
-        self.canvas.refresh()
+        alike = old is not None and (old.cell, old.hidden_size) == (excerpt.cell, excerpt.hidden_size)
+        self.canvas.refresh(headers=not alike)
         self._show_position()
 
     def set_position(self, position: int) -> None:
@@ -263,7 +264,10 @@ class Stage(QWidget):
         """The ring shows who has the keys."""
         theme = theming.current()
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(theme.accent if self.hasFocus() else theme.surface))
+        painter.fillRect(self.rect(), QColor(theme.surface))
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(theme.accent), _RING))
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)

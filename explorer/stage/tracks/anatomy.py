@@ -7,8 +7,8 @@ from PySide6.QtCore import QRect, QRectF
 
 from explorer.stage.cells import Cells, TimeView, cells
 
-_LOSS, _STEM, _PAD, _LANE = 26, 9, 3, 10
-_CELL_WIDEST = 40
+_LOSS, _BARS, _STEM, _PAD, _LANE = 26, 12, 9, 3, 10
+_CELL_WIDEST = 48
 
 
 class Anatomy:
@@ -17,12 +17,12 @@ class Anatomy:
     Without a unit: device pixels; `..._centre` and `..._logical`: logical pixels.
     """
 
-    def __init__(self, view: TimeView, height: int, states: tuple[str, ...]) -> None:
+    def __init__(self, view: TimeView, height: int, states: tuple[str, ...], losses: bool = False) -> None:
         self.view, self.height, self.states = view, height, states
         ratio = self.ratio = view.ratio
         logical = height / ratio
         inputs = min(34.0, max(10.0, logical * 0.2))
-        loss = _LOSS if logical >= 84 else 4
+        loss = (_LOSS + (_BARS if losses else 0)) if logical >= 96 else 4
         self.cells_top = round((loss + 2) * ratio)
         self.inputs_bottom = height - round(4 * ratio)
         self.inputs_top = self.inputs_bottom - round(inputs * ratio)
@@ -36,7 +36,7 @@ class Anatomy:
         if "c" in states:
             self._lane_rows["c"] = (self.cells_top + pad, self.cells_top + pad + lane)
         pitch = view.pitch
-        gap_share = 0.34 * min(1.0, max(0.0, (pitch - 1.5) / 9.0))
+        gap_share = 0.28 * min(1.0, max(0.0, (pitch - 1.5) / 9.0))
         widths = view.cells.right - view.cells.left
         body = np.maximum(1, np.minimum(np.round(widths * (1 - gap_share)), round(_CELL_WIDEST * ratio))).astype(int)
         self.body_left = view.cells.left + (widths - body) // 2

@@ -44,14 +44,16 @@ class Track(Protocol):
     """A strip of the stage that shows one quantity over time. Pixels of its data are device pixels from its corner."""
 
     key: str
+    header_has_numbers: bool
+    """Whether the header says something about an excerpt's values."""
 
     def title(self) -> str:
         """For menus and screen readers."""
 
     def height_hint(self) -> int: ...
 
-    def stretches(self) -> bool:
-        """Whether more height shows more."""
+    def stretch(self) -> float:
+        """How many times its hint a track may grow where there is room."""
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None: ...
 
@@ -63,6 +65,9 @@ class Track(Protocol):
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
         """Draw `part` (device pixels) of the data, with the track's corner at `origin` (logical)."""
+
+    def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
+        """Draw what marks the playhead, over the cursor."""
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None: ...
 
@@ -79,6 +84,6 @@ class Track(Protocol):
     def hover_scale(self, now: Now) -> Readout | None: ...
 
 
-def stretch(old: int, new: int) -> list[tuple[int, int]]:
+def between(old: int, new: int) -> list[tuple[int, int]]:
     """The pixels between two places."""
     return [(min(old, new), max(old, new))] if old != new else []

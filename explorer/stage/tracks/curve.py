@@ -34,6 +34,7 @@ class NormCurves:
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.header_has_numbers = True
         self._excerpt: Excerpt | None = None
         self._scale: Scale = magnitude()
         self._norms: dict[str, Array] = {}
@@ -60,8 +61,8 @@ class NormCurves:
     def height_hint(self) -> int:
         return 148
 
-    def stretches(self) -> bool:
-        return True
+    def stretch(self) -> float:
+        return 1.9
 
     def forget_pixels(self) -> None:
         self._key = None
@@ -140,17 +141,30 @@ class NormCurves:
             painter.fillRect(QRectF(0, round(edge), area.width(), 1), QColor(palette.mix(theme.plot, colour, 0.5)))
 
     def _draw_region_words(self, painter: QPainter, box: QRectF, theme: Theme) -> None:
-        """At the right, where a curve that vanishes or explodes on its way back still is far from its region."""
+        """In a corner of the region that no curve runs through."""
         font = theming.small()
         for area, tone, text in self._region_boxes(box):
             width = marked.width(text, font) + 2 * GAP
-            if area.height() < 2 * margins.LINE or width > area.width():
+            line = self._free(area.adjusted(0, _EDGE, 0, -_EDGE), width)
+            if line is None:
                 continue
-            y = area.bottom() - margins.LINE - 3 if tone == "vanishing" else area.top() + 3
-            line = QRectF(area.right() - width, y, width, margins.LINE)
             painter.fillRect(line, QColor(palette.mix(theme.plot, getattr(theme, tone), 0.11)))
             painter.setPen(QColor(getattr(theme, tone)))
             marked.draw(painter, line, text, font, Qt.AlignmentFlag.AlignHCenter)
+
+    def _free(self, area: QRectF, width: float) -> QRectF | None:
+        if area.height() < margins.LINE + 4 or width > area.width():
+            return None
+        view = self._view
+        x = (view.cells.left + view.cells.right) / (2 * view.ratio)
+        for y in (area.bottom() - margins.LINE, area.top()):
+            for left in (area.right() - width, area.left(), area.center().x() - width / 2):
+                line = QRectF(left, y, width, margins.LINE)
+                beside = (x > line.left() - 6) & (x < line.right() + 6)
+                ys = [self._y(float(v)) for a in self._logs.values() for v in a[view.slice][beside] if math.isfinite(v)]
+                if not any(line.top() - 4 < one < line.bottom() + 4 for one in ys):
+                    return line
+        return None
 
     def _draw_curve(self, painter: QPainter, symbol: str, colour: QColor) -> None:
         view = self._view
@@ -166,7 +180,7 @@ class NormCurves:
         else:
             x = (view.cells.left + view.cells.right) / (2 * view.ratio)
             y = np.where(on, logs, np.inf)
-        painter.setPen(QPen(colour, 1.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))
+        painter.setPen(_pen(symbol, colour))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         path = QPainterPath()
         pen_down = False
@@ -236,11 +250,11 @@ class NormCurves:
         self._regions.blit(painter, origin, QRect(0, 0, cut, self._height).intersected(part), view.ratio)
         right = QRect(cut, 0, view.width - cut, self._height)
         self._full.blit(painter, origin, right.intersected(part), view.ratio)
-        if view.shows(now.backward):
-            self._paint_dots(painter, origin, now)
 
-    def _paint_dots(self, painter: QPainter, origin: QPoint, now: Now) -> None:
+    def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
         """The newest point of each curve."""
+        if self._excerpt is None or not self._view.shows(now.backward):
+            return
         theme = theming.current()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -276,13 +290,15 @@ class NormCurves:
                 if y + margins.LINE > box.bottom():
                     return
                 if tone == colour:
-                    painter.fillRect(QRectF(left, y + margins.LINE / 2 - 1, 14, 2), QColor(colour))
+                    painter.setPen(_pen(symbol, QColor(colour)))
+                    middle = y + margins.LINE / 2
+                    painter.drawLine(QPointF(left + 1, middle), QPointF(left + 14, middle))
                 painter.setPen(QColor(theme.text if tone == colour else theme.muted))
                 marked.draw(painter, QRectF(left + 19, y, width - 19, margins.LINE), text, font)
                 y += margins.LINE
 
     def _legend(self, symbol: str, colour: str, now: Now) -> list[tuple[str, str]]:
-        found = [(f"‖∂L/∂{symbol}_t‖", colour)]
+        found = [(f"‖\u2009∂L/∂{symbol}_t\u2009‖", colour)]
         measured = self._slopes[symbol].since(now.backward)
         if measured is not None:
             found.append((f"{words.slope(measured)} decades", "muted"))
@@ -327,6 +343,14 @@ class NormCurves:
     def hover_scale(self, now: Now) -> Readout | None:
         low, high = self._scale.ends
         return Readout(f"Scale {low} … {high}, logarithmic, fixed", ("Euclidean norm over units",), "")
+
+
+def _pen(symbol: str, colour: QColor) -> QPen:
+    """h is solid, c is dashed: told apart without colour too."""
+    pen = QPen(colour, 1.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
+    if symbol == "c":
+        pen.setDashPattern([3.2, 1.4])
+    return pen
 
 
 _COLOURED = (classes.BELOW,)

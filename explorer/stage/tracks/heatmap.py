@@ -16,7 +16,7 @@ from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 from explorer.stage.tracks import words
-from explorer.stage.tracks.base import Readout, stretch
+from explorer.stage.tracks.base import Readout, between
 from explorer.theme import current as theming
 
 
@@ -25,6 +25,7 @@ class Heatmap:
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.header_has_numbers = False
         self.is_gradient = key.startswith("grads.")
         self._excerpt: Excerpt | None = None
         self._quantity: Quantity | None = None
@@ -57,8 +58,8 @@ class Heatmap:
         units = self._excerpt.hidden_size if self._excerpt else 12
         return int(min(max(52, 7 * units), 108 if self.is_gradient else 84))
 
-    def stretches(self) -> bool:
-        return True
+    def stretch(self) -> float:
+        return 2.6
 
     def forget_pixels(self) -> None:
         self._full_key = self._blank_key = None
@@ -129,6 +130,9 @@ class Heatmap:
         first.blit(painter, origin, left, ratio)
         second.blit(painter, origin, right, ratio)
 
+    def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
+        pass
+
     def _say_why(self, painter: QPainter, origin: QPoint) -> None:
         if self._excerpt is None:
             return
@@ -137,7 +141,7 @@ class Heatmap:
         margins.paint_note(painter, box, words.why_empty(self.key, self._excerpt.cell, self._quantity))
 
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
-        return stretch(self._cut(old), self._cut(new)) if self._codes is not None else []
+        return between(self._cut(old), self._cut(new)) if self._codes is not None else []
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
@@ -22,7 +23,7 @@ from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale, magnitude
 from explorer.stage.tracks import words
 from explorer.stage.tracks.anatomy import Anatomy
-from explorer.stage.tracks.base import Readout, stretch
+from explorer.stage.tracks.base import Readout, between
 from explorer.stage.tracks.network_ink import Ink
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
@@ -34,6 +35,7 @@ class Unrolled:
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.header_has_numbers = False
         self._excerpt: Excerpt | None = None
         self._scale: Scale | None = None
         self._gradients: Scale = magnitude()
@@ -42,6 +44,7 @@ class Unrolled:
         self._norms: dict[str, Array] = {}
         self._blank, self._forward, self._backward = Layer(), Layer(), Layer()
         self._key: object = None
+        self._blank_key: object = None
         self._view = TimeView(1, 1, 1, 1)
         self._anatomy = Anatomy(self._view, 1, ("h",))
 
@@ -54,14 +57,18 @@ class Unrolled:
         self._norms = {s: excerpt.norms[f"grads.{s}"] for s in STATES[excerpt.cell]}
         self._key = None
 
+    @property
+    def _loss_at_many(self) -> bool:
+        return self._excerpt is not None and int(np.count_nonzero(~np.isnan(self._excerpt.losses))) > 1
+
     def title(self) -> str:
         return "Unrolled network"
 
     def height_hint(self) -> int:
         return 146
 
-    def stretches(self) -> bool:
-        return False
+    def stretch(self) -> float:
+        return 1.5
 
     def forget_pixels(self) -> None:
         self._key = None
@@ -75,22 +82,23 @@ class Unrolled:
             return
         self._key = key
         states = STATES[self._excerpt.cell] if self._excerpt else ("h",)
-        self._anatomy = anatomy = Anatomy(view, height, states)
-        ink = Ink(anatomy, self._blank.sized(view.width, height))
-        ink.draw_blank()
+        self._anatomy = anatomy = Anatomy(view, height, states, self._loss_at_many)
+        blank_key = (key, states, self._loss_at_many, theming.current().name)
+        if blank_key != self._blank_key:
+            self._blank_key = blank_key
+            Ink(anatomy, self._blank.sized(view.width, height)).draw_blank()
         if self._excerpt is None:
             return
         Ink(anatomy, self._forward.sized(view.width, height)).draw_forward(
             self._excerpt, self._codes, self._scale, self._inputs_bound
         )
+        Ink(anatomy, self._forward).draw_cells()
         backward = self._backward.sized(view.width, height)
         backward.pixels()[:] = self._forward.pixels()
         ink = Ink(anatomy, backward)
         for symbol, norms in self._norms.items():
             ink.draw_ribbon(symbol, norms, self._gradients)
-        for layer in (self._forward, self._backward):
-            Ink(anatomy, layer).draw_cells()
-        Ink(anatomy, self._backward).draw_losses(self._excerpt)
+        ink.draw_losses(self._excerpt)
 
     def _cuts(self, now: Now) -> tuple[int, int]:
         """Pixels from the left that the forward pass has drawn; the first pixel that the backward pass has."""
@@ -121,11 +129,10 @@ class Unrolled:
         ):
             if end > start:
                 layer.blit(painter, origin, QRect(start, a.cells_top, end - start, rows).intersected(part), ratio)
-        self._paint_focus(painter, origin, now)
 
-    def _paint_focus(self, painter: QPainter, origin: QPoint, now: Now) -> None:
-        """The cell under the playhead."""
-        if not self._view.shows(now.step):
+    def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
+        """The cell under the playhead, outlined."""
+        if self._excerpt is None or not self._view.shows(now.step):
             return
         box = self._anatomy.cell_box(now.step).adjusted(-2, -2, 2, 2)
         if box.width() < 7:
@@ -142,7 +149,7 @@ class Unrolled:
         if old.loss != new.loss:
             return [(0, view.width)]
         (f0, b0), (f1, b1) = self._cuts(old), self._cuts(new)
-        found = stretch(f0, f1) + stretch(b0, b1)
+        found = between(f0, f1) + between(b0, b1)
         margin = round(8 * view.ratio)
         for now in (old, new):
             if view.shows(now.step):
@@ -165,10 +172,12 @@ class Unrolled:
         y = box.top()
         rows = [(a.lane_centre(s), s) for s in a.states] + [(a.inputs_centre, "input x")]
         if not a.too_low:
-            rows.append((a.strip_centre, "values h"))
+            rows.append((a.strip_centre, "units of h"))
+        taken = marked.width(lines[0][0], font) + GAP
         for centre, text in rows:
             line = QRectF(box.left() + GAP, y + centre - margins.LINE / 2, box.width() - 2 * GAP + 2, margins.LINE)
-            if line.top() >= bottom - 2:
+            beside = taken + marked.width(text, font) + GAP < line.width()
+            if line.top() >= bottom - 2 or (beside and line.center().y() > y + 26):
                 marked.draw(painter, line, text, font, Qt.AlignmentFlag.AlignRight)
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
@@ -185,14 +194,14 @@ class Unrolled:
         painter.restore()
         painter.setPen(QColor(theme.muted))
         room = QRectF(wedge.right() + 5, box.top() + 6, box.right() - wedge.right() - 5, margins.LINE)
-        marked.draw(painter, room, f"{low} … {high}", font)
+        marked.draw(painter, room, f"{low}…{high}", font)
         if self._scale is not None and not a.too_low:
             strip = a.strip_logical
             margins.paint_ramp(
                 painter, QRect(box.left(), box.top() + strip.top() - 6, box.width(), strip.height() + 13), self._scale
             )
         line = QRectF(box.left() + GAP, box.top() + a.inputs_centre - margins.LINE / 2, box.width() - GAP, margins.LINE)
-        marked.draw(painter, line, f"±{short(self._inputs_bound, 2)}", font)
+        marked.draw(painter, line, f"±{self._inputs_bound:g}", font)
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, False

@@ -71,7 +71,7 @@ class Ink:
     def _body(self) -> np.ndarray:
         """(width,): whether a pixel lies inside a cell's hidden vector."""
         a = self.a
-        inset = round(2.5 * self.ratio * a.border) if a.view.pitch >= 7 else 0
+        inset = round(2 * self.ratio * a.border) if a.view.pitch >= 7 else 0
         inside = np.zeros(a.view.width + 1, np.int32)
         left, right = a.body_left + inset, a.body_right - inset
         np.add.at(inside, left, 1)
@@ -129,24 +129,40 @@ class Ink:
                     painter.drawEllipse(QPointF(centre, middle), size, size)
         painter.end()
 
-    # -- cells, on top of both passes ---------------------------------------------------------------------------------
+    # -- the cells' outlines ------------------------------------------------------------------------------------------
 
     def draw_cells(self) -> None:
         a = self.a
         if a.border <= 0:
             return
+        stem = palette.packed(palette.mix(self.theme.plot, self.theme.forward, a.border))
+        thick = max(1, round(self.ratio))
+        middles = (a.body_left + a.body_right) // 2
+        top = a.cells_bottom + thick
+        pixels = self.layer.pixels()
+        for x in range(thick):
+            pixels[top : top + 6 * thick, middles + x - thick // 2] = stem
+        del pixels
         painter = self.layer.painter(self.ratio)
-        outline = QColor(palette.mix(self.theme.plot, self.theme.border, 0.9 * a.border))
-        stem = QColor(palette.mix(self.theme.plot, self.theme.forward, a.border))
-        for t in range(a.view.first, a.view.last + 1):
-            box = self._outline(t)
-            painter.setPen(QPen(outline, 1))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            radius = min(4.0, box.width() / 3)
-            painter.drawRoundedRect(box, radius, radius)
-            x = round(box.center().x())
-            painter.fillRect(QRectF(x, a.cells_bottom / self.ratio + 1, 1, 6), stem)
+        painter.setPen(QPen(QColor(palette.mix(self.theme.plot, self.theme.border, 0.9 * a.border)), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        y, height = a.cells_top / self.ratio + 0.5, (a.cells_bottom - a.cells_top) / self.ratio - 1
+        left, right = (a.body_left / self.ratio).tolist(), (a.body_right / self.ratio).tolist()
+        for x0, x1 in zip(left, right, strict=True):
+            width = x1 - x0 - 1
+            radius = min(4.0, width / 3)
+            painter.drawRoundedRect(QRectF(x0 + 0.5, y, width, height), radius, radius)
         painter.end()
+
+    def _on_outline(self) -> np.ndarray:
+        """(width,): the pixels of the cells' upright outlines, which stay in front of the wires."""
+        a = self.a
+        found = np.zeros(a.view.width, np.bool_)
+        if a.border > 0:
+            for x in range(max(1, round(self.ratio))):
+                found[a.body_left + x] = True
+                found[a.body_right - 1 - x] = True
+        return found
 
     # -- backward -----------------------------------------------------------------------------------------------------
 
@@ -173,7 +189,8 @@ class Ink:
         first = (top + bottom - thick) // 2
         y = np.arange(top, bottom)[:, None]
         inside = (y >= first[None, :]) & (y < (first + thick)[None, :])
-        lane = np.full((bottom - top, a.view.width), palette.packed(theme.plot), np.uint32)
+        lane = self.layer.pixels()[top:bottom]
+        lane[lane == palette.packed(theme.forward)] = palette.packed(theme.plot)  # the forward pass's wire
         fill = np.broadcast_to(np.where(code >= classes.BELOW, code, classes.FIRST)[None, :], lane.shape)
         colours = palette.table(scale, theme.name).copy()
         colours[classes.FIRST] = palette.packed(theme.backward)
@@ -184,9 +201,8 @@ class Ink:
         )
         wide = np.where(fill >= classes.ABOVE, fill, classes.FIRST).astype(np.uint8)
         palette.textured(painted, wide, scale, theme.name, ratio)
-        inside &= ~thin[None, :]
+        inside &= ~(thin | self._on_outline())[None, :]
         lane[inside] = painted[inside]
-        self.layer.pixels()[top:bottom] = lane
 
     def draw_losses(self, e: Excerpt) -> None:
         """A chip with the loss, and where it arises: a stem at the last step, or each step's part as a bar."""
@@ -198,16 +214,20 @@ class Ink:
         here = np.flatnonzero(~np.isnan(e.losses))
         width = marked.width(text, font) + 14
         right = a.view.width / self.ratio - 2
+        if a.view.shows(a.view.steps) and len(here) > 1:
+            right = a.view.centre(a.view.steps) / self.ratio - 5  # beside the cursor, not under it
         floor = a.cells_top / self.ratio
         if len(here) == 1 and a.view.shows(int(here[0]) + 1):
             x = a.view.centre(int(here[0]) + 1) / self.ratio
-            right = min(right, max(x + width / 2, width + 2))
-            painter.fillRect(QRectF(round(x - 0.75), 12, 1.5, floor - 12), colour)
+            left_of = x - 5 if x - 5 - width > 2 else right
+            right = min(right, left_of)
+            painter.fillRect(QRectF(round(x - 0.75), 5, 1.5, floor - 5), colour)
+            painter.fillRect(QRectF(right - 4, 11, x - right + 4, 1.5), colour)
         elif len(here) > 1:
             largest = float(np.max(e.losses[here][np.isfinite(e.losses[here])], initial=0.0))
             seen = np.nan_to_num(e.losses[a.view.slice], nan=0.0, posinf=largest)
             per_pixel = _loudest(seen, a)
-            length = np.round(per_pixel / (largest or 1.0) * (height - 3) * self.ratio).astype(int)
+            length = np.round(per_pixel / (largest or 1.0) * max(0.0, height - 21) * self.ratio).astype(int)
             body = self._body()
             painter.end()
             pixels = self.layer.pixels()[: a.cells_top]

@@ -11,7 +11,7 @@ from explorer.stage import classes, scales
 from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, ZERO
 from explorer.stage.scales import Scale
 from explorer.stage.tracks.base import Readout
-from explorer.widgets.numbers import exact
+from explorer.widgets.numbers import exact, short
 
 
 def quantity(key: str, cell: CellKind) -> Quantity | None:
@@ -45,7 +45,7 @@ def lines(key: str, q: Quantity | None, units: int) -> tuple[str, ...]:
     count = f"{units:,} unit{'s' if units != 1 else ''}"
     if key.startswith("grads."):
         return ("log_{10}|·|", *((q.title.lower(),) if q else ()), count)
-    return ((q.note,) if q and q.note else ()) + (count,)
+    return (*(q.note.split(", ") if q and len(q.note) > 20 else [q.note] if q and q.note else ()), count)
 
 
 def why_empty(key: str, cell: CellKind, q: Quantity | None) -> str:
@@ -97,7 +97,7 @@ def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: 
     kind = {"gate": "", "signed": "", "magnitude": "|·|, two decades a band, "}[scale.kind]
     values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.SPECIAL if found.get(code))
     if subnormal:
-        values += (f"{subnormal:,} subnormal",)
+        values += (f"≈ {subnormal:,} subnormal: their digits are going",)
     if waiting:
         values += (f"{waiting:,} not reached yet",)
     return Readout(f"Scale {kind}{low} … {high}, fixed", values or ("every number is on the scale",))
@@ -105,7 +105,7 @@ def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: 
 
 def slope(decades: float) -> str:
     """ "−0.23", "+0.08", "0.00"."""
-    text = f"{abs(decades):.2f}"
-    if float(text) == 0:
+    text = f"{abs(decades):.2f}" if abs(decades) >= 0.01 else short(abs(decades), 1)
+    if decades == 0:
         return text
     return f"{scales.MINUS if decades < 0 else '+'}{text}"
