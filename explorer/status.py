@@ -90,7 +90,10 @@ class _Chip(ElidedLabel):
 
 
 class StatusLine(QWidget):
-    """Told what to say; texts elide where there is no room, and the tooltip says the rest."""
+    """Told what to say; texts elide where there is no room, and the tooltip says the rest.
+
+    A new text takes its room at once (`activate`), so that no frame shows it elided without need.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -105,7 +108,7 @@ class StatusLine(QWidget):
             pixels=SMALL_PX, least=90, elide=Qt.TextElideMode.ElideMiddle, align=Qt.AlignmentFlag.AlignRight
         )
         self.saved = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT, align=Qt.AlignmentFlag.AlignRight)
-        row = QHBoxLayout(self)
+        row = self._row = QHBoxLayout(self)
         row.setContentsMargins(PAD, 0, PAD, 0)
         row.setSpacing(PAD + GAP)
         for label in (self.audit, self.device, self.note, self.seconds):
@@ -120,6 +123,7 @@ class StatusLine(QWidget):
         """Without `state`: None is being checked, an audit is done."""
         text, tone, tip = audit_words(audit, state or ("checking" if audit is None else "done"))
         self.audit.set_text(text, tone=tone, tip=tip)
+        self._row.activate()
 
     def set_device(self, device: str, dtype: str, note: str = "") -> None:
         """`note`: one sentence where it is not the device that was asked for."""
@@ -127,18 +131,22 @@ class StatusLine(QWidget):
         self.device.set_text(f"{name} · {dtype}", tip="Where the trace was computed, and in which arithmetic.")
         self.note.set_text(f"⚠ {note}" if note else "", tip="")
         self.note.setVisible(bool(note))
+        self._row.activate()
 
     def set_seconds(self, seconds: float) -> None:
         self.seconds.set_text(f"trace {duration(seconds)}", tip="How long the last trace took to compute.")
+        self._row.activate()
 
     def set_verdict(self, verdict: Verdict | None) -> None:
         text, tone, tip = ("", "muted", "") if verdict is None else verdict_words(verdict)
         self.verdict.set_text(text, tone=tone, tip=tip)
+        self._row.activate()
 
     def set_saved(self, text: str) -> None:
         """ "saved 14:02", "not saved", "edited", or ""."""
         self.saved.set_text(text)
         self.saved.setVisible(bool(text))
+        self._row.activate()
 
     def sizeHint(self) -> QSize:
         return QSize(900, HEIGHT)
