@@ -68,7 +68,8 @@ class StartPage(QWidget):
         column.addWidget(self._grid_holder)
         column.addWidget(self._empty)
         self._legend = small_label(
-            "Curves: norm of ∂L/∂hₜ from t = 1 (left) to T on one scale, 1e-15 to 1e15; dashed: 1; ▲ above it, with a bar: inf; ✕ NaN."
+            "Curves: norm of ∂L/∂hₜ from t = 1 (left) to T on one scale, 1e-15 to 1e15; dashed: 1; "
+            "▲ above it, with a bar: inf; ✕ NaN."
         )
         column.addSpacing(GAP)
         column.addWidget(self._legend)
