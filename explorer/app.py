@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from concurrent.futures import Executor
 
-from PySide6.QtCore import QByteArray, QObject, QTimer, Slot
+from PySide6.QtCore import QByteArray, QEvent, QObject, QTimer, Slot
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
-from engine import folders
+from engine import folders, presets
+from engine.tape import Phase
 from explorer import settings as stored
 from explorer.bindings import Bindings
 from explorer.commands import Commands
 from explorer.compute.courier import Courier
+from explorer.compute.executor import EngineProcess
 from explorer.controller import Controller
 from explorer.document import opening
 from explorer.document.document import Document
@@ -78,6 +81,15 @@ class Explorer(QObject):
         self.files.set_settings(Settings(**{**known, **changes}))
 
 
+SHOW_PROMPT_MS = 2500
+_HANDS_ON = {QEvent.Type.KeyPress, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel, QEvent.Type.TouchBegin}
+
+
+def reduced_motion() -> bool:
+    """Whether nothing should move by itself (GRADFLOW_REDUCED_MOTION; Qt does not tell what the system is set to)."""
+    return os.environ.get("GRADFLOW_REDUCED_MOTION", "") not in ("", "0")
+
+
 def application() -> QApplication:
     """The application object, made once."""
     app = QApplication.instance()
@@ -92,9 +104,6 @@ def application() -> QApplication:
 
 def main(found: Opening | None = None) -> int:
     """Open the window on something, or on the default experiment. Returns the exit status."""
-    from engine import presets
-    from explorer.compute.executor import EngineProcess
-
     app = application()
     executor = EngineProcess()
     executor.start()
@@ -103,19 +112,51 @@ def main(found: Opening | None = None) -> int:
     # The window paints first; reading presets and asking the engine come right after.
     explorer.window.show()
     explorer.window.stage.set_message("Starting the engine…")
-    QTimer.singleShot(0, explorer, _Start(explorer, found or opening.of_preset(presets.default())).run)
+    start = _Start(explorer, found)
+    QTimer.singleShot(0, start.run)
     status = app.exec()
     explorer.close()
     return status
 
 
 class _Start(QObject):
-    """What happens right after the first paint."""
+    """What happens right after the first paint: something is opened, and the default experiment begins to play.
 
-    def __init__(self, explorer: Explorer, found: Opening) -> None:
+    Somebody who only looks sees the gradient vanish; whoever touches a key or the mouse first has the tape to himself.
+    """
+
+    def __init__(self, explorer: Explorer, found: Opening | None) -> None:
         super().__init__(explorer)
         self._explorer, self._found = explorer, found
+        self._wait = QTimer(self)
+        self._wait.setSingleShot(True)
+        self._wait.setInterval(SHOW_PROMPT_MS)
+        self._wait.timeout.connect(self._play)
 
     @Slot()
     def run(self) -> None:
-        self._explorer.show(self._found)
+        self._explorer.show(self._found or opening.of_preset(presets.default()))
+        if self._found is None and not reduced_motion():
+            self._explorer.controller.excerptChanged.connect(self._wait_a_moment)
+            application().installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in _HANDS_ON:
+            self._leave()
+        return False
+
+    @Slot()
+    def _wait_a_moment(self) -> None:
+        if self._explorer.controller.excerpt is not None and not self._wait.isActive():
+            self._wait.start()
+
+    @Slot()
+    def _play(self) -> None:
+        self._leave()
+        document = self._explorer.document
+        self._explorer.bindings.play_to(document.tape.span(Phase.BACKWARD)[-1])
+
+    def _leave(self) -> None:
+        self._wait.stop()
+        application().removeEventFilter(self)
+        self._explorer.controller.excerptChanged.disconnect(self._wait_a_moment)

@@ -31,7 +31,8 @@ class Bindings(QObject):
         c.failed.connect(self._show_failure)
         c.recovered.connect(self._clear_failure)
 
-        p.stepsDue.connect(c.step)
+        self._stop_at: int | None = None
+        p.stepsDue.connect(self._steps_due)
         p.playingChanged.connect(w.transport.set_playing)
         w.transport.playToggled.connect(self.toggle_play)
         w.transport.speedChanged.connect(p.set_speed)
@@ -147,8 +148,25 @@ class Bindings(QObject):
         if self._player.playing:
             self._player.pause()
         else:
-            self._window.stage.set_prompt("")  # the prompt has been answered
-            self._player.play()
+            self._play(None)
+
+    def play_to(self, position: int) -> None:
+        """Play, and stop by itself at a position."""
+        self._play(position)
+
+    def _play(self, stop_at: int | None) -> None:
+        self._stop_at = stop_at
+        self._window.stage.set_prompt("")  # the prompt has been answered
+        self._player.play()
+
+    @Slot(int)
+    def _steps_due(self, count: int) -> None:
+        if self._stop_at is not None:
+            count = min(count, self._stop_at - self._document.view.position)
+            if count <= 0:
+                self._player.pause()
+                return
+        self._controller.step(count)
 
     @Slot(int)
     def step(self, count: int) -> None:

@@ -75,7 +75,7 @@ def test_keys_on_the_stage_step_and_alt_works_everywhere(qtbot: QtBot, explorer:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
     window, document = explorer.window, explorer.document
     window.stage.setFocus()
-    QApplication.setActiveWindow(window)
+    window.activateWindow()
     start = document.view.position
     qtbot.keyClick(window.stage, Qt.Key.Key_Right)
     assert document.view.position == start + 1
@@ -95,7 +95,7 @@ def test_space_plays_and_pauses(qtbot: QtBot, explorer: Explorer) -> None:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
     explorer.player.set_speed(100)
     explorer.window.stage.setFocus()
-    QApplication.setActiveWindow(explorer.window)
+    explorer.window.activateWindow()
     qtbot.keyClick(explorer.window.stage, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: explorer.document.view.position > 60)
     qtbot.keyClick(explorer.window.stage, Qt.Key.Key_Space)
