@@ -44,7 +44,8 @@ class Axis(QWidget):
         old, self._now = self._now, now
         if old.step != now.step:
             for one in (old, now):
-                self.update(self._chip(one).toAlignedRect().adjusted(-1, 0, 1, 4))
+                chip = self._chip(one).toAlignedRect()
+                self.update(QRect(chip.left() - 5, 0, chip.width() + 10, HEIGHT))
 
     def _x(self, t: int) -> float:
         assert self._view is not None

@@ -37,6 +37,7 @@ class Canvas(QAbstractScrollArea):
         self._now: Now | None = None
         self._message = ""
         self._hover: tuple[QPoint, Readout | None, Slot | None] | None = None
+        self.setAccessibleName("Tracks")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -320,6 +321,7 @@ class Canvas(QAbstractScrollArea):
         if slot is not None:
             place = self._place(slot)
             ratio = self.view.ratio
+            slot.track.prepare(self.view, round((slot.height - 1) * ratio))
             if place.contains(at):
                 x, y = int((at.x() - place.left()) * ratio), int((at.y() - place.top()) * ratio)
                 said = slot.track.hover(x, y, self._now)

@@ -1,7 +1,7 @@
 """Classify first, colour second: what a number is, as one byte.
 
-The bytes are ordered so that the larger one is what must be seen where several cells share a pixel: the worst class wins,
-otherwise the largest magnitude. So the level of detail is one maximum.
+The bytes are ordered so that the larger one is what must be seen where several cells share a pixel: the worst class
+wins, otherwise the largest magnitude. So the level of detail is one maximum.
 
 0 not reached · 1 undefined · 2 … 247 a place on the scale · then what is not a number on the scale.
 On a signed scale the places go outward from zero, negative and positive in turn.
@@ -69,7 +69,7 @@ def subnormal(data: Array) -> NDArray[np.bool_]:
 
 
 def counts(codes: Codes) -> NDArray[np.int64]:
-    """(T + 1, 6): how many of each of `SPECIAL` stand in the first t rows of codes (T, H); differences count a stretch."""
+    """(T + 1, 6): how many of each of `SPECIAL` stand in the first t rows of codes (T, H); differences count a part."""
     per_step = np.zeros((codes.shape[0] + 1, len(SPECIAL)), np.int64)
     if codes.size and codes.max() >= BELOW:
         for column, code in enumerate(SPECIAL):
@@ -84,7 +84,7 @@ def _as(bound: float, like: Array) -> np.floating:
 
 def _bands(size: Array, scale: Scale) -> Codes:
     """Comparisons with the edges themselves: a logarithm would be wrong by a hair exactly at the edges."""
-    codes = np.full(size.shape, FIRST, np.uint8)
+    codes: Codes = np.full(size.shape, FIRST, np.uint8)
     low = scale.decades[0]
     for band in range(1, scale.bands):
         codes += (size >= _as(float(f"1e{low + 2 * band}"), size)).view(np.uint8)
@@ -96,7 +96,7 @@ def _signed(data: Array, size: Array, scale: Scale) -> Codes:
     place = np.fmin(
         size * _as(half / scale.high, size), _as(half - 1, size)
     )  # fmin: NaN gets a place, and its class later
-    codes = place.astype(np.uint8)
+    codes: Codes = place.astype(np.uint8)
     codes *= 2
     codes += (data > 0).view(np.uint8)
     codes += FIRST
@@ -107,6 +107,6 @@ def _sequential(data: Array, scale: Scale) -> Codes:
     factor = LEVELS / (scale.high - scale.low)
     place = (data - _as(scale.low, data)) * _as(factor, data)
     place = np.fmax(np.fmin(place, _as(LEVELS - 1, data)), _as(0, data))
-    codes = place.astype(np.uint8)
+    codes: Codes = place.astype(np.uint8)
     codes += FIRST
     return codes

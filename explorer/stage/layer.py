@@ -37,7 +37,7 @@ class Layer:
         return painter
 
     def blit(self, painter: QPainter, origin: QPoint, part: QRect, ratio: float) -> None:
-        """Copy `part` (device pixels of this layer) to where it belongs when the layer's corner is at `origin` (logical)."""
+        """Copy `part` (device pixels of this layer) to its place; the layer's corner is at `origin` (logical)."""
         part = part.intersected(self.image.rect())
         if part.isEmpty():
             return

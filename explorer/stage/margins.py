@@ -21,7 +21,7 @@ _RAMP_WIDTH = 9
 
 
 def paint_title(painter: QPainter, box: QRect, title: str, tone: str, lines: tuple[tuple[str, str], ...]) -> float:
-    """A bold title (two lines where it must) and small lines (text, tone) as far as they fit. Returns the bottom's y."""
+    """A bold title (two lines where it must) and small lines (text, tone) as far as they fit. Returns their bottom."""
     theme = theming.current()
     left, width = box.left() + GAP + 1, box.width() - GAP - TIGHT - 1
     y = float(box.top() + 6)

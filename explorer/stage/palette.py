@@ -110,7 +110,7 @@ def textured(
         pixels[where] = packed(look.mark)
 
 
-# code: direction of the diagonal, period, thickness, in logical pixels. Period and duty tell the textures apart in grey.
+# Direction of the diagonal, period, thickness (logical pixels). Period and duty tell the textures apart in grey.
 _STRIPES = {ZERO: (1, 8, 1), BELOW: (-1, 6, 2), ABOVE: (1, 6, 2), PLUS_INF: (1, 4, 2), MINUS_INF: (-1, 4, 2)}
 _STRIPES[UNDEFINED] = (1, 12, 1)
 

@@ -20,8 +20,8 @@ DEFAULT_DECADES = (-20, 2)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """gate: from low to high. signed: from low = −high to high, 0 in the middle. magnitude: |x|, logarithmic, from low to
-    high, powers of ten an even number of decades apart, in bands of two decades."""
+    """gate: from low to high. signed: from low = −high to high, 0 in the middle. magnitude: |x|, logarithmic, from low
+    to high, powers of ten an even number of decades apart, in bands of two decades."""
 
     kind: ScaleKind
     low: float

@@ -13,6 +13,7 @@ from engine.tape import Tape
 from explorer.stage import timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
+from explorer.stage.cells import cells
 from explorer.stage.gestures import Gestures
 from explorer.stage.margins import HEADER_WIDTH
 from explorer.stage.notices import Notice, Progress
@@ -162,8 +163,10 @@ class Stage(QWidget):
         view = self.canvas.view
         if view is None:
             return
-        share = min(max(0.0, pixel / view.width), 1.0)
-        self._look(timespan.zoomed((view.first, view.last), view.steps, view.step_at(pixel), share, factor))
+        count = timespan.zoomed((view.first, view.last), view.steps, factor)
+        inside = min(max(0.0, pixel), view.width - 1.0)
+        first = view.step_at(inside) - cells(count, view.width).at(inside)
+        self._look(timespan.clamped((first, first + count - 1), view.steps))
 
     def pan_to(self, first: int) -> None:
         view = self.canvas.view

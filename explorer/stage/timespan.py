@@ -8,19 +8,14 @@ FEWEST = 4
 """Steps that a zoom always leaves on screen (or all, where there are fewer)."""
 
 
-def zoomed(span: tuple[int, int], steps: int, at: int, share: float, factor: float) -> tuple[int, int]:
-    """Zoom in (factor > 1) or out so that step `at` stays under the pointer, which is at `share` (0 … 1) of the width."""
+def zoomed(span: tuple[int, int], steps: int, factor: float) -> int:
+    """How many steps a view shows after zooming in (factor > 1) or out; at least one more or fewer, where it can."""
     count = span[1] - span[0] + 1
-    fewest = min(FEWEST, steps)
     wanted = count / factor
     new = math.floor(wanted) if factor > 1 else math.ceil(wanted)
     if new == count:
         new += -1 if factor > 1 else 1
-    new = min(max(fewest, new), steps)
-    if new == count:
-        return span
-    first = at - min(new - 1, max(0, math.floor(share * new)))
-    return clamped((first, first + new - 1), steps)
+    return min(max(min(FEWEST, steps), new), steps)
 
 
 def panned(span: tuple[int, int], steps: int, first: int) -> tuple[int, int]:

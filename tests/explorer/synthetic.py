@@ -7,6 +7,7 @@ The audit of the engine is elsewhere: nothing here is a reference for the engine
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from typing import Literal
@@ -106,6 +107,11 @@ def excerpt(
         seconds=0.0019,
         weights=None,
     )
+
+
+def replaced(e: Excerpt, arrays: dict[str, F]) -> Excerpt:
+    """The same excerpt with some arrays others. The norms stay."""
+    return dataclasses.replace(e, arrays={**e.arrays, **{key: _frozen(a) for key, a in arrays.items()}})
 
 
 class _Net:

@@ -1,1 +1,1 @@
-"""The kinds of tracks. Each knows its arrays, its scale and its height; it is told the excerpt once, the moment often."""
+"""The kinds of tracks. Each knows its arrays, its scale and its height; told the excerpt once, the moment often."""

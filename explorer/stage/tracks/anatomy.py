@@ -41,8 +41,8 @@ class Anatomy:
         body = np.maximum(1, np.minimum(np.round(widths * (1 - gap_share)), round(_CELL_WIDEST * ratio))).astype(int)
         self.body_left = view.cells.left + (widths - body) // 2
         self.body_right = self.body_left + body
-        self.border = min(1.0, max(0.0, (pitch - 3.0) / 6.0))
-        """How much of the cells' outline is there: fades in from 3 to 9 pixels a step."""
+        self.border = min(1.0, max(0.0, (pitch - 4.5) / 7.0))
+        """How much of the cells' outline is there: fades in from 4.5 to 11.5 pixels a step."""
 
     @property
     def strip_centre(self) -> float:

@@ -20,7 +20,7 @@ from explorer.stage.tracks import slope, words
 from explorer.stage.tracks.base import Readout
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, Theme
-from explorer.widgets.numbers import short
+from explorer.widgets.numbers import exact
 
 VANISHING, EXPLODING = 1e-6, 1e6
 """Against the last step's norm; the verdict's own thresholds (engine.requests.Verdict)."""
@@ -45,6 +45,7 @@ class NormCurves:
         self._key: object = None
         self._view = TimeView(1, 1, 1, 1)
         self._height = 1
+        self._places: list[tuple[str, str, list[tuple[QRect, int]]]] = []
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
         self._excerpt, self._scale = excerpt, book.gradients(excerpt)
@@ -83,12 +84,11 @@ class NormCurves:
             if layer is not self._axes:
                 self._draw_regions(painter, box, theme)
             self._draw_grid(painter, box, theme)
-            if layer is not self._axes:
-                self._draw_region_words(painter, box, theme)
             if layer is self._full:
                 for symbol, colour in self._colours(theme).items():
                     self._draw_curve(painter, symbol, QColor(colour))
             painter.end()
+        self._find_places()
 
     def _colours(self, theme: Theme) -> dict[str, str]:
         return dict(zip(self._norms, (theme.backward, theme.series[1]), strict=False))
@@ -98,6 +98,10 @@ class NormCurves:
         low, high = self._scale.decades
         height = self._height / self._view.ratio
         return height - _EDGE - (log - low) / (high - low) * (height - 2 * _EDGE)
+
+    def _y_of(self, logs: Array) -> Array:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self._y(logs))  # type: ignore[arg-type]
 
     def _decades(self) -> range:
         """The decades that have a grid line: as many as have room."""
@@ -140,35 +144,45 @@ class NormCurves:
             edge = area.top() if tone == "vanishing" else area.bottom() - 1
             painter.fillRect(QRectF(0, round(edge), area.width(), 1), QColor(palette.mix(theme.plot, colour, 0.5)))
 
-    def _draw_region_words(self, painter: QPainter, box: QRectF, theme: Theme) -> None:
-        """In a corner of the region that no curve runs through."""
-        font = theming.small()
-        for area, tone, text in self._region_boxes(box):
-            width = marked.width(text, font) + 2 * GAP
-            line = self._free(area.adjusted(0, _EDGE, 0, -_EDGE), width)
-            if line is None:
-                continue
-            painter.fillRect(line, QColor(palette.mix(theme.plot, getattr(theme, tone), 0.11)))
-            painter.setPen(QColor(getattr(theme, tone)))
-            marked.draw(painter, line, text, font, Qt.AlignmentFlag.AlignHCenter)
-
-    def _free(self, area: QRectF, width: float) -> QRectF | None:
-        if area.height() < margins.LINE + 4 or width > area.width():
-            return None
-        view = self._view
+    def _find_places(self) -> None:
+        """Where the regions' words can stand, best first, and until which step going back no curve runs through."""
+        view, font = self._view, theming.small()
+        box = QRectF(0, 0, view.width / view.ratio, self._height / view.ratio)
         x = (view.cells.left + view.cells.right) / (2 * view.ratio)
-        for y in (area.bottom() - margins.LINE, area.top()):
-            for left in (area.right() - width, area.left(), area.center().x() - width / 2):
-                line = QRectF(left, y, width, margins.LINE)
-                beside = (x > line.left() - 6) & (x < line.right() + 6)
-                ys = [self._y(float(v)) for a in self._logs.values() for v in a[view.slice][beside] if math.isfinite(v)]
-                if not any(line.top() - 4 < one < line.bottom() + 4 for one in ys):
-                    return line
-        return None
+        self._places = []
+        for area, tone, text in self._region_boxes(box):
+            area, width = area.adjusted(0, _EDGE, 0, -_EDGE), marked.width(text, font) + 2 * GAP
+            if area.height() < margins.LINE + 4 or width > area.width():
+                continue
+            found = []
+            for y in (area.bottom() - margins.LINE, area.top()):
+                for left in (area.right() - width, area.left(), area.center().x() - width / 2):
+                    line = QRectF(left, y, width, margins.LINE)
+                    beside = np.flatnonzero((x > left - 6) & (x < left + width + 6))
+                    found.append((line.toAlignedRect(), self._crossed(beside, line)))
+            self._places.append((tone, text, found))
+
+    def _crossed(self, beside: np.ndarray, line: QRectF) -> int:
+        """The latest step on screen (of those) whose points lie on the line; 0: none."""
+        low = self._view.first
+        latest = 0
+        for logs in self._logs.values():
+            y = self._y_of(logs[self._view.slice][beside])
+            hit = beside[(y > line.top() - 4) & (y < line.bottom() + 4)]
+            latest = max(latest, int(hit[-1]) + low) if hit.size else latest
+        return latest
+
+    def _words(self, now: Now) -> list[tuple[str, str, QRect]]:
+        """The regions' words and their places, clear of what is known of the curves."""
+        found = []
+        for tone, text, places in self._places:
+            free = next((rect for rect, crossed in places if crossed < now.backward), None)
+            if free is not None:
+                found.append((tone, text, free))
+        return found
 
     def _draw_curve(self, painter: QPainter, symbol: str, colour: QColor) -> None:
         view = self._view
-        low, high = self._scale.decades
         logs, codes = self._logs[symbol][view.slice], self._codes[symbol][view.slice]
         on = (codes >= classes.FIRST) & (codes <= classes.LAST)
         if view.cells.crowded:
@@ -182,11 +196,10 @@ class NormCurves:
             y = np.where(on, logs, np.inf)
         painter.setPen(_pen(symbol, colour))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        path = QPainterPath()
+        path = QPainterPath()  # from T backwards: the dashes must not depend on what is not reached
         pen_down = False
-        height = self._height / view.ratio - 2 * _EDGE
-        ys = self._height / view.ratio - _EDGE - (np.clip(y, -1e4, 1e4) - low) / (high - low) * height
-        for px, py, here in zip(x.tolist(), ys.tolist(), np.isfinite(y).tolist(), strict=True):
+        ys = self._y_of(np.clip(y, -1e4, 1e4))
+        for px, py, here in zip(x[::-1].tolist(), ys[::-1].tolist(), np.isfinite(y[::-1]).tolist(), strict=True):
             if not here:
                 pen_down = False
             elif pen_down:
@@ -237,8 +250,10 @@ class NormCurves:
     def _cut(self, now: Now) -> int:
         """A curve ends at the middle of the last step that is known: beyond lies the way to what is not."""
         view = self._view
-        if view.cells.crowded or not view.shows(now.backward):
+        if not view.shows(now.backward) or now.backward == 1:
             return view.since(now.backward)
+        if view.cells.crowded:  # the pen is wider than a pixel and leans towards what is not known
+            return min(view.width, view.since(now.backward) + round(2 * view.ratio))
         return int(view.centre(now.backward))
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
@@ -250,6 +265,11 @@ class NormCurves:
         self._regions.blit(painter, origin, QRect(0, 0, cut, self._height).intersected(part), view.ratio)
         right = QRect(cut, 0, view.width - cut, self._height)
         self._full.blit(painter, origin, right.intersected(part), view.ratio)
+        font = theming.small()
+        for tone, text, place in self._words(now):
+            painter.setPen(QColor(getattr(theming.current(), tone)))
+            line = QRectF(place.translated(origin))
+            marked.draw(painter, line, text, font, Qt.AlignmentFlag.AlignHCenter)
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
         """The newest point of each curve."""
@@ -276,7 +296,11 @@ class NormCurves:
             return [(0, self._view.width)]
         margin = round(_DOT * self._view.ratio)
         a, b = sorted((self._cut(old), self._cut(new)))
-        return [(a - margin, b + margin)]
+        found = [(a - margin, b + margin)]
+        before, after = ([rect for _, _, rect in self._words(now)] for now in (old, new))
+        ratio = self._view.ratio
+        moved = before + after if before != after else []
+        return found + [(round(rect.left() * ratio), round((rect.right() + 1) * ratio)) for rect in moved]
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 
@@ -284,6 +308,7 @@ class NormCurves:
         y = margins.paint_title(painter, box, self.title(), "text", ())
         theme = theming.current()
         font = theming.small()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left, width = box.left() + GAP + 1, box.width() - GAP - 5
         for symbol, colour in self._colours(theme).items():
             for text, tone in self._legend(symbol, colour, now):
@@ -334,7 +359,7 @@ class NormCurves:
             return Readout(f"t = {t}", ("‖∂L/∂h‖",), "not reached yet")
         values, notes = [], []
         for symbol, norms in self._norms.items():
-            values.append(f"‖∂L/∂{symbol}‖ = {short(float(norms[t - 1]), 6)}")
+            values.append(f"‖∂L/∂{symbol}‖ = {exact(float(norms[t - 1]))}")
             said = words.class_words(norms[t - 1], int(self._codes[symbol][t - 1]), self._scale)
             if said:
                 notes.append(f"{symbol}: {said}")

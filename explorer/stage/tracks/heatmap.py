@@ -21,7 +21,7 @@ from explorer.theme import current as theming
 
 
 class Heatmap:
-    """ "values.f" or "grads.a_f". Layers: everything as if it were known, and the blank; the tape decides between them."""
+    """ "values.f" or "grads.a_f". Layers: everything as if it were known, and the blank; the tape decides."""
 
     def __init__(self, key: str) -> None:
         self.key = key

@@ -27,7 +27,7 @@ from explorer.stage.tracks.base import Readout, between
 from explorer.stage.tracks.network_ink import Ink
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
-from explorer.widgets.numbers import exact, short
+from explorer.widgets.numbers import exact
 
 
 class Unrolled:
@@ -137,6 +137,8 @@ class Unrolled:
         box = self._anatomy.cell_box(now.step).adjusted(-2, -2, 2, 2)
         if box.width() < 7:
             box = QRectF(box.center().x() - 3.5, box.top(), 7, box.height())
+        width = self._view.width / self._view.ratio
+        box.moveLeft(min(max(1.0, box.left()), width - box.width() - 1))
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(theming.current().cursor), 1.6))
@@ -232,11 +234,11 @@ class Unrolled:
 
     def _hover_wire(self, symbol: str, t: int, now: Now) -> Readout:
         assert self._excerpt is not None
-        values = [f"‖{symbol}‖ = {short(float(self._excerpt.norms[f'values.{symbol}'][t - 1]), 6)}"]
+        values = [f"‖{symbol}‖ = {exact(float(self._excerpt.norms[f'values.{symbol}'][t - 1]))}"]
         note = ""
         if t >= now.backward:
             norm = self._norms[symbol][t - 1]
-            values.append(f"‖∂L/∂{symbol}‖ = {short(float(norm), 6)}")
+            values.append(f"‖∂L/∂{symbol}‖ = {exact(float(norm))}")
             note = words.class_words(norm, classes.code_of(norm, self._gradients), self._gradients)
         return Readout(f"t = {t}", tuple(values), note)
 

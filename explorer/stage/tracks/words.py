@@ -33,11 +33,7 @@ def title(key: str, q: Quantity | None) -> str:
         return f"Gradient {symbol(key)}"
     if q is None:
         return symbol(key)
-    return (
-        f"{q.title} {q.symbol}"
-        if q.kind != "preactivation" or not q.symbol.startswith("a")
-        else f"{q.title}, {q.symbol}"
-    )
+    return f"{q.title.partition(' of ')[0]} {q.symbol}"
 
 
 def lines(key: str, q: Quantity | None, units: int) -> tuple[str, ...]:
@@ -45,7 +41,11 @@ def lines(key: str, q: Quantity | None, units: int) -> tuple[str, ...]:
     count = f"{units:,} unit{'s' if units != 1 else ''}"
     if key.startswith("grads."):
         return ("log_{10}|·|", *((q.title.lower(),) if q else ()), count)
-    return (*(q.note.split(", ") if q and len(q.note) > 20 else [q.note] if q and q.note else ()), count)
+    if q is None:
+        return (count,)
+    _, of, whose = q.title.partition(" of ")
+    note = q.note.split(", ") if len(q.note) > 20 else [q.note]
+    return tuple(line for line in (f"of {whose}" if of else "", *note, count) if line)
 
 
 def why_empty(key: str, cell: CellKind, q: Quantity | None) -> str:

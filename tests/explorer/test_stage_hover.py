@@ -1,0 +1,141 @@
+"""What stands under the pointer is exact: symbol, step, unit, value to its last digit, class in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import synthetic
+from PySide6.QtCore import QPoint
+from pytestqt.qtbot import QtBot
+
+from engine.requests import Excerpt
+from engine.tape import Tape
+from explorer.stage.geometry import Slot
+from explorer.stage.margins import HEADER_WIDTH
+from explorer.stage.stage import Stage
+from explorer.theme import current as theming
+
+T, H = 20, 5
+
+
+@pytest.fixture
+def excerpt() -> Excerpt:
+    e = synthetic.excerpt("lstm", T=T, H=H, zeros=True, inf=True, nan=True)
+    grads = np.array(e.arrays["grads.c"])
+    grads[15, 0], grads[16, 0], grads[17, 0] = 3.1e-31, -2e5, 1.5e-40
+    return synthetic.replaced(e, {"grads.c": grads})
+
+
+@pytest.fixture
+def stage(qtbot: QtBot, excerpt: Excerpt) -> Stage:
+    theming.apply("dark")
+    stage = Stage()
+    qtbot.addWidget(stage)
+    stage.resize(900, 700)
+    stage.set_tracks(("network", "values.f", "grads.c", "norms"))
+    stage.set_excerpt(excerpt)
+    stage.set_position(len(Tape(T)) - 1)
+    stage.show()
+    return stage
+
+
+def _slot(stage: Stage, key: str) -> Slot:
+    return next(s for s in stage.canvas.slots if s.track.key == key)
+
+
+def _cell(stage: Stage, key: str, t: int, unit: int) -> QPoint:
+    """The middle of a heatmap's cell."""
+    view, slot = stage.canvas.view, _slot(stage, key)
+    assert view is not None
+    y = slot.top + (unit + 0.5) * (slot.height - 1) / H
+    return QPoint(HEADER_WIDTH + int(view.centre(t)), int(y))
+
+
+def _said(stage: Stage, at: QPoint) -> str:
+    said = stage.canvas.hover_at(at)
+    return said.text if said else ""
+
+
+def test_every_value_reads_back_as_the_very_number(stage: Stage, excerpt: Excerpt) -> None:
+    for key in ("values.f", "grads.c"):
+        for t in (1, 7, 20):
+            for unit in range(H):
+                said = stage.canvas.hover_at(_cell(stage, key, t, unit))
+                assert said is not None
+                symbol, _, digits = said.values[0].partition(" = ")
+                assert symbol == {"values.f": "f", "grads.c": "∂L/∂c"}[key]
+                assert said.where == f"t = {t} · unit {unit}"
+                np.testing.assert_equal(np.float32(float(digits)), excerpt.arrays[key][t - 1, unit])
+
+
+def test_classes_are_said_in_words(stage: Stage) -> None:
+    assert _said(stage, _cell(stage, "grads.c", 16, 0)).endswith("∂L/∂c = 3.1e-31 · below the scale (1e-20)")
+    assert _said(stage, _cell(stage, "grads.c", 17, 0)).endswith("∂L/∂c = -200000 · above the scale (1e2)")
+    assert "subnormal: its digits are going" in _said(stage, _cell(stage, "grads.c", 18, 0))
+    assert _said(stage, _cell(stage, "grads.c", 12, H // 2)).endswith("∂L/∂c = 0 · exactly 0")
+    assert _said(stage, _cell(stage, "grads.c", 4, H - 1)).endswith("∂L/∂c = inf · infinite")
+    assert _said(stage, _cell(stage, "grads.c", 1, H - 1)).endswith("∂L/∂c = -inf · infinite, negative")
+    assert _said(stage, _cell(stage, "grads.c", 1, H - 2)).endswith("∂L/∂c = NaN · not a number")
+
+
+def test_what_is_not_reached_is_not_told(stage: Stage, excerpt: Excerpt) -> None:
+    tape = Tape(T)
+    stage.set_position(tape.position(tape.parse("backward:10")))
+    assert _said(stage, _cell(stage, "grads.c", 9, 0)) == "t = 9 · ∂L/∂c · not reached yet"
+    assert "not reached" not in _said(stage, _cell(stage, "grads.c", 10, 0))
+    stage.set_position(tape.position(tape.parse("forward:10")))
+    assert _said(stage, _cell(stage, "values.f", 11, 0)) == "t = 11 · f · not reached yet"
+    assert "not reached" not in _said(stage, _cell(stage, "values.f", 10, 0))
+
+
+def test_the_norm_under_the_pointer_is_the_excerpts(stage: Stage, excerpt: Excerpt) -> None:
+    view, slot = stage.canvas.view, _slot(stage, "norms")
+    assert view is not None
+    said = stage.canvas.hover_at(QPoint(HEADER_WIDTH + int(view.centre(9)), slot.top + 30))
+    assert said is not None
+    told = {part.split(" = ")[0]: float(part.split(" = ")[1]) for part in said.values}
+    assert told == {"‖∂L/∂h‖": excerpt.norms["grads.h"][8], "‖∂L/∂c‖": excerpt.norms["grads.c"][8]}
+
+
+def test_where_cells_share_a_pixel_the_one_that_is_shown_is_told(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    e = synthetic.excerpt("rnn", T=5000, H=2, vanishing=False)
+    grads = np.array(e.arrays["grads.h"])
+    grads[2501, 1] = np.nan
+    stage = Stage()
+    qtbot.addWidget(stage)
+    stage.resize(700, 300)
+    stage.set_tracks(("grads.h",))
+    stage.set_excerpt(synthetic.replaced(e, {"grads.h": grads}))
+    stage.show()
+    stage.set_position(len(Tape(5000)) - 1)
+    view, slot = stage.canvas.view, stage.canvas.slots[0]
+    assert view is not None
+    at = QPoint(HEADER_WIDTH + view.left(2502), slot.top + slot.height * 3 // 4)
+    said = stage.canvas.hover_at(at)
+    assert said is not None
+    assert said.where == "t = 2502 · unit 1"
+    first, last = view.steps_at(view.left(2502))
+    assert said.note == f"not a number · the one shown of {last - first + 1} in this pixel"
+
+
+def test_the_scale_tells_how_many_of_each_class_there_are(stage: Stage, excerpt: Excerpt) -> None:
+    slot = _slot(stage, "grads.c")
+    said = stage.canvas.hover_at(QPoint(stage.canvas.data_box.right() + 20, slot.top + 20))
+    assert said is not None
+    data = excerpt.arrays["grads.c"]
+    assert f"{np.isnan(data).sum():,} not a number" in said.values
+    assert f"{np.isposinf(data).sum():,} +infinite" in said.values
+    assert f"{(data == 0).sum():,} exactly 0" in said.values
+
+
+def test_leaving_says_nothing(qtbot: QtBot, stage: Stage) -> None:
+    stage.canvas.hover_at(_cell(stage, "values.f", 3, 3))
+    assert stage.canvas.hover_at(None) is None
+
+
+def test_a_loss_is_told_only_when_the_tape_has_it(stage: Stage, excerpt: Excerpt) -> None:
+    at = QPoint(HEADER_WIDTH + 200, stage.canvas.slots[0].top + 8)
+    assert float(_said(stage, at).split("L = ")[1].split(" ")[0]) == excerpt.loss
+    stage.set_position(T - 1)
+    assert _said(stage, at) == "Loss · not reached yet"
