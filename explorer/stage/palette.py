@@ -119,7 +119,7 @@ _STRIPES[UNDEFINED] = (1, 12, 1)
 def _texture(code: int, height: int, width: int, ratio: int) -> NDArray[np.bool_]:
     y, x = np.arange(height)[:, None] // ratio, np.arange(width)[None, :] // ratio
     if code == NAN:
-        return np.asarray((x // 2 + y // 2) % 2 == 0)
+        return np.asarray((x // 3 + y // 3) % 2 == 0)
     direction, period, thickness = _STRIPES[code]
     return np.asarray((x * direction + y) % period < thickness)
 

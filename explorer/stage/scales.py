@@ -72,12 +72,12 @@ def magnitude(low: int = DEFAULT_DECADES[0], high: int = DEFAULT_DECADES[1]) -> 
 
 
 def round_bound(data: Array) -> float:
-    """The next of 1, 2, 5 × 10^k at or above every finite |x|; 1 where there is none but zeros."""
+    """The next of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10^k at or above every finite |x|; 1 where there is none but zeros."""
     top = largest(data)
     if top == 0:
         return 1.0
     exponent = math.floor(math.log10(top))
-    for factor in (1, 2, 5, 10, 20):
+    for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 20):
         bound = float(f"{factor}e{exponent}")
         if bound >= top:
             return bound
@@ -116,7 +116,7 @@ def for_gradients(excerpt: Excerpt) -> Scale:
         high = _even(math.ceil(math.log10(float(known.max()))), up=True)
         low = max(low, _even(math.floor(math.log10(float(known.min()))) - 4, up=False))
         low = min(low, high - 12)
-    return magnitude(low, min(high, 38 if excerpt.dtype == "float32" else 308))
+    return magnitude(low, min(high, 40 if excerpt.dtype == "float32" else 308))
 
 
 def _even(exponent: int, *, up: bool) -> int:

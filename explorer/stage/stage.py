@@ -87,7 +87,7 @@ class Stage(QWidget):
         for track in self.canvas.tracks:
             track.set_excerpt(excerpt, self._book)
         self.canvas.set_time(excerpt.steps, *self.time_range())
-        alike = old is not None and (old.cell, old.hidden_size) == (excerpt.cell, excerpt.hidden_size)
+        alike = old is not None and _named(old) == _named(excerpt)
         self.canvas.refresh(headers=not alike)
         self._show_position()
 
@@ -284,3 +284,8 @@ class Stage(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.EnabledChange:
             self.update()
+
+
+def _named(e: Excerpt) -> tuple[str, int, int | None]:
+    """What headers say of an excerpt."""
+    return e.cell, e.hidden_size, e.unit

@@ -94,7 +94,7 @@ def test_a_number_on_the_scale_is_plain_and_a_class_never_is(qtbot: QtBot, name:
 @pytest.mark.parametrize("name", ["light", "dark"])
 @pytest.mark.parametrize("scale", [GATE, signed(1.0), magnitude()], ids=lambda s: s.kind)
 def test_marks_stand_out_from_their_grounds(name: ThemeName, scale: object) -> None:
-    for code, look in palette.looks(scale, name).items():  # type: ignore[arg-type]
+    for code, look in palette.looks(scale, name).items():
         assert palette.contrast(look.mark, look.ground) >= 3.0, f"class {code}"
 
 

@@ -57,7 +57,7 @@ class Painted(QObject):
             region = event.region()
             box = region.boundingRect()
             whole = region.rectCount() == 1
-            area = box.width() * box.height() if whole else sum(r.width() * r.height() for r in region)  # type: ignore
+            area = box.width() * box.height() if whole else sum(r.width() * r.height() for r in region)
             self.pixels.append(area)
         return False
 
@@ -173,7 +173,7 @@ def test_tracks_out_of_sight_draw_nothing(qtbot: QtBot) -> None:
     def spy(self: object, *arguments: object) -> None:
         if self is hidden:
             painted.append(1)
-        original(self, *arguments)  # type: ignore[arg-type]
+        original(self, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(hidden), "paint", spy)
@@ -211,12 +211,12 @@ def test_ten_thousand_steps_make_no_new_objects(qtbot: QtBot) -> None:
 def test_layers_are_reused_from_one_trace_to_the_next(qtbot: QtBot) -> None:
     stage = stage_with(qtbot, synthetic.excerpt("rnn", T=50, H=8))
     heatmap = stage.canvas.tracks[1]
-    memory = heatmap._full.image.constBits()  # type: ignore[attr-defined]
+    memory = heatmap._full.image.constBits()
     address = np.frombuffer(memory, np.uint8).ctypes.data
     del memory
     stage.set_excerpt(synthetic.excerpt("rnn", T=50, H=8, seed=3))
     QApplication.processEvents()
-    memory = heatmap._full.image.constBits()  # type: ignore[attr-defined]
+    memory = heatmap._full.image.constBits()
     assert np.frombuffer(memory, np.uint8).ctypes.data == address
 
 

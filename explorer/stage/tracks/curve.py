@@ -95,13 +95,13 @@ class NormCurves:
 
     def _y(self, log: float) -> float:
         """Logical y of a decimal logarithm."""
-        low, high = self._scale.decades
-        height = self._height / self._view.ratio
-        return height - _EDGE - (log - low) / (high - low) * (height - 2 * _EDGE)
+        return float(self._y_of(np.asarray(log)))
 
     def _y_of(self, logs: Array) -> Array:
+        low, high = self._scale.decades
+        height = self._height / self._view.ratio
         with np.errstate(invalid="ignore"):
-            return np.asarray(self._y(logs))  # type: ignore[arg-type]
+            return height - _EDGE - (logs - low) / (high - low) * (height - 2 * _EDGE)
 
     def _decades(self) -> range:
         """The decades that have a grid line: as many as have room."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPoint, QRect
-from PySide6.QtGui import QPainter
+from PySide6.QtCore import QPoint, QRect, QRectF
+from PySide6.QtGui import QColor, QPainter
 
 from engine.quantities import Quantity
 from engine.requests import Array, Excerpt
@@ -150,6 +150,17 @@ class Heatmap:
         lines = words.lines(self.key, self._quantity, units)
         tone = "backward" if self.is_gradient else "text"
         margins.paint_title(painter, box, self.title(), tone, tuple((line, "muted") for line in lines))
+        if self._excerpt is not None and self._excerpt.unit is not None and self._codes is not None:
+            self._mark_unit(painter, box, self._excerpt.unit)
+
+    def _mark_unit(self, painter: QPainter, box: QRect, unit: int) -> None:
+        """A bar beside the row of the unit that the cell panel shows."""
+        if unit < self._rows.count:
+            ratio = self._view.ratio
+            top, bottom = int(self._rows.left[unit]) / ratio, int(self._rows.right[unit]) / ratio
+            height = max(3.0, bottom - top)
+            row = QRectF(box.right() - 3, box.top() + (top + bottom - height) / 2, 3, height)
+            painter.fillRect(row, QColor(theming.current().accent))
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         if self._scale is not None:

@@ -99,6 +99,8 @@ class Unrolled:
         for symbol, norms in self._norms.items():
             ink.draw_ribbon(symbol, norms, self._gradients)
         ink.draw_losses(self._excerpt)
+        ink.draw_arrows(self._norms, self._gradients)
+        Ink(anatomy, self._forward).draw_arrows({}, self._gradients)
 
     def _cuts(self, now: Now) -> tuple[int, int]:
         """Pixels from the left that the forward pass has drawn; the first pixel that the backward pass has."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPen
+from PySide6.QtGui import QColor, QPen, QPolygonF
 
 from engine.requests import Array, Excerpt
 from explorer.stage import classes, marked, palette
@@ -181,10 +183,7 @@ class Ink:
             code, log = codes[np.maximum(owner, 0)], logs[np.maximum(owner, 0)]
         low, high = scale.decades
         share = np.clip((log - low) / (high - low), 0, 1)
-        widest = round(_RIBBON * ratio)
-        thick = np.maximum(max(1, round(ratio)), np.round(share * widest).astype(int))
-        thick[code >= classes.ABOVE] = widest
-        thick[(code == classes.ZERO) | (code == classes.BELOW)] = max(1, round(ratio))
+        thick = self._thickness(code, share)
         thick[owner < 0] = 0
         first = (top + bottom - thick) // 2
         y = np.arange(top, bottom)[:, None]
@@ -201,8 +200,47 @@ class Ink:
         )
         wide = np.where(fill >= classes.ABOVE, fill, classes.FIRST).astype(np.uint8)
         palette.textured(painted, wide, scale, theme.name, ratio)
-        inside &= ~(thin | self._on_outline())[None, :]
+        inside &= ~thin[None, :]
         lane[inside] = painted[inside]
+        outline = palette.mix(theme.backward, palette.mix(theme.plot, theme.border, 0.9), a.border)
+        lane[inside & self._on_outline()[None, :]] = palette.packed(outline)
+
+    def _thickness(self, code: classes.Codes, share: np.ndarray) -> np.ndarray:
+        """Device pixels of a gradient's wire; `share` of the scale, 0 … 1."""
+        widest, thin = round(_RIBBON * self.ratio), max(1, round(self.ratio))
+        thick: np.ndarray = np.maximum(thin, np.round(share * widest).astype(int))
+        thick[code >= classes.ABOVE] = widest
+        thick[(code == classes.ZERO) | (code == classes.BELOW)] = thin
+        return thick
+
+    def draw_arrows(self, norms: Mapping[str, Array], scale: Scale) -> None:
+        """Between wide cells: which way it goes. Forward in time, or (with norms) the gradient's way back."""
+        a, ratio = self.a, self.ratio
+        gap = (a.body_left[1:] - a.body_right[:-1]).min() / ratio if len(a.body_left) > 1 else 0
+        if gap < 4:
+            return
+        painter = self.layer.painter(ratio)
+        painter.setPen(Qt.PenStyle.NoPen)
+        middles = ((a.body_right[:-1] + a.body_left[1:]) / 2 / ratio).tolist()
+        for symbol in a.states:
+            y = a.lane_centre(symbol)
+            size = np.full(len(middles), 3.0)
+            painter.setBrush(QColor(self.theme.forward))
+            if norms:
+                code = classes.classify(norms[symbol], scale)
+                low, high = scale.decades
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    share = np.nan_to_num(np.clip((np.log10(norms[symbol]) - low) / (high - low), 0, 1))
+                size = self._thickness(code, share)[a.view.slice][:-1] / ratio / 2 + min(3.5, gap / 2)
+                size[(code[a.view.slice][:-1] >= classes.BELOW)] = 0  # a texture speaks for itself
+                painter.setBrush(QColor(self.theme.backward))
+            way = -1 if norms else 1
+            for x, half in zip(middles, size.tolist(), strict=True):
+                if half:
+                    long = min(10.0, 0.8 * gap) / 2
+                    tip, back = QPointF(x + way * long, y), x - way * long
+                    painter.drawPolygon(QPolygonF([tip, QPointF(back, y - half), QPointF(back, y + half)]))
+        painter.end()
 
     def draw_losses(self, e: Excerpt) -> None:
         """A chip with the loss, and where it arises: a stem at the last step, or each step's part as a bar."""
