@@ -55,6 +55,7 @@ class Bindings(QObject):
         w.stage.timeRangeChanged.connect(self._time_range_changed)
         w.stage.removeTrackRequested.connect(self.remove_track)
         w.stage.moveTrackRequested.connect(self._move_track)
+        w.stage.scaleChanged.connect(self._say_scale)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -242,6 +243,12 @@ class Bindings(QObject):
         tracks = [one for one in self._document.state.tracks if one != key]
         tracks.insert(max(0, place), key)
         self._document.edit_tracks(tuple(tracks), "move of a track")
+
+    @Slot(str, str)
+    def _say_scale(self, key: str, words: str) -> None:
+        """A scale never changes behind anybody's back."""
+        name = key.replace("grads.", "∂L/∂").replace("values.", "")
+        self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)
 
     def add_track(self, key: str) -> None:
         tracks = self._document.state.tracks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QPoint, Slot
+from PySide6.QtCore import QObject, QPoint, Qt, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QMessageBox
 
@@ -272,7 +272,7 @@ class Commands(QObject):
 
     @Slot()
     def do_focus_stage(self) -> None:
-        self._window.stage.setFocus()
+        self._window.stage.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     @Slot()
     def do_theme_system(self) -> None:

@@ -68,7 +68,9 @@ class Axis(QWidget):
         painter.setPen(QColor(theme.muted))
         header = QRectF(GAP + 1, 0, margins.HEADER_WIDTH - 2 * GAP, HEIGHT - 1)
         painter.drawText(header, Qt.AlignmentFlag.AlignVCenter, "time step t")
-        right = QRectF(self._data.right() + 1 + GAP, 0, margins.SCALE_WIDTH - GAP, HEIGHT - 1)
+        # Beside the playhead's chip, which at t = T reaches over the edge.
+        left = self._data.right() + 1 + 2 * GAP
+        right = QRectF(left, 0, self.width() - left, HEIGHT - 1)
         painter.drawText(right, Qt.AlignmentFlag.AlignVCenter, f"T = {view.steps:,}")
         metrics = QFontMetricsF(font)
         room = metrics.horizontalAdvance(str(view.last)) + 28

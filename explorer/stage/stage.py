@@ -24,6 +24,7 @@ from explorer.stage.tracks.make import make
 from explorer.theme import current as theming
 
 _RING = 2
+_BY_KEY = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason, Qt.FocusReason.ShortcutFocusReason)
 
 
 class Stage(QWidget):
@@ -54,6 +55,7 @@ class Stage(QWidget):
         self._made: dict[str, Track] = {}
         self._keys: tuple[str, ...] = ()
         self._menu_key = ""
+        self._ring = False
         self.setAccessibleName("Stage: tracks over time")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.prompt = Notice("Prompt", "accent", self)
@@ -264,20 +266,22 @@ class Stage(QWidget):
         self.axis.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The ring shows who has the keys."""
+        """The ring shows who has the keys, to those who work with keys."""
         theme = theming.current()
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(theme.surface))
-        if self.hasFocus():
+        if self._ring:
             painter.setPen(QPen(QColor(theme.accent), _RING))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
+        self._ring = event.reason() in _BY_KEY
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
+        self._ring = False
         self.update()
 
     def changeEvent(self, event: QEvent) -> None:

@@ -33,6 +33,7 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
     background: {t.raised}; border: 1px solid {t.line}; border-radius: {RADIUS}px;
     padding: 2px {GAP}px; min-height: 22px;
     selection-background-color: {t.accent}; selection-color: {t.on_accent};
+    placeholder-text-color: {t.muted};
 }}
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
 QComboBox::drop-down {{ border: none; width: 18px; }}

@@ -197,16 +197,20 @@ def test_notices_are_there_only_while_they_say_something(stage: Stage) -> None:
     assert not any(part.isVisible() for part in (stage.prompt, stage.banner, stage.progress))
 
 
-def test_the_focus_can_be_seen(qtbot: QtBot, stage: Stage) -> None:
+def test_the_focus_can_be_seen_by_those_who_work_with_keys(qtbot: QtBot, stage: Stage) -> None:
     stage.set_excerpt(synthetic.excerpt("rnn"))
-    stage.clearFocus()
-    QApplication.processEvents()
-    without = stage.grab().toImage().pixelColor(0, 300).name()
     stage.activateWindow()
-    stage.setFocus()
-    qtbot.waitUntil(stage.hasFocus)
-    assert stage.grab().toImage().pixelColor(0, 300).name() == theming.current().accent
-    assert without != theming.current().accent
+    for reason, seen in (
+        (Qt.FocusReason.TabFocusReason, True),
+        (Qt.FocusReason.MouseFocusReason, False),
+        (Qt.FocusReason.ShortcutFocusReason, True),
+    ):
+        stage.clearFocus()
+        QApplication.processEvents()
+        assert stage.grab().toImage().pixelColor(0, 300).name() != theming.current().accent
+        stage.setFocus(reason)
+        qtbot.waitUntil(stage.hasFocus)
+        assert (stage.grab().toImage().pixelColor(0, 300).name() == theming.current().accent) is seen
 
 
 def test_everything_has_an_accessible_name(stage: Stage) -> None:
