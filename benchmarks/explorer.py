@@ -35,39 +35,15 @@ FRAME_MS = 16.0
 SIZE = (1600, 1000)
 TRACKS = ("network", "values.f", "values.i", "values.c", "values.h", "grads.c", "grads.h", "norms")
 
-_FIRST_PAINT = """
-import sys, time
-from PySide6.QtCore import QEvent, QObject, QTimer
-from explorer.app import Explorer, application
-from explorer.compute.executor import EngineProcess
-from explorer.settings import Settings
-app = application()
-class Watch(QObject):
-    def eventFilter(self, watched, event):
-        if event.type() == QEvent.Type.Paint:
-            print(time.time(), 'torch' in sys.modules)
-            app.quit()
-            watched.removeEventFilter(self)
-        return False
-engine = EngineProcess()
-engine.start()
-explorer = Explorer(engine, Settings(theme='dark'))
-watch = Watch()
-explorer.window.stage.installEventFilter(watch)
-explorer.window.show()
-app.exec()
-explorer.close()
-"""
-
 
 def first_paint(rounds: int) -> list[Row]:
     """From the start of a Python process to the first paint of the stage."""
     taken = []
     for _ in range(rounds):
         begun = time.time()
-        command = [sys.executable, "-c", _FIRST_PAINT]
+        command = [sys.executable, "-m", "benchmarks.first_paint"]
         run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-        painted, _, torch_there = run.stdout.strip().partition(" ")
+        painted, _, torch_there = run.stdout.split()
         if torch_there != "False":
             raise RuntimeError("torch was imported into the process with the window")
         taken.append((float(painted) - begun) * 1e3)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from explorer.cell.panel import CellPanel
@@ -13,8 +13,9 @@ from explorer.start.page import StartPage
 from explorer.status import StatusLine
 from explorer.transport.bar import TransportBar
 
-DOCK_WIDTH, CELL_WIDTH = 252, 360
 DEFAULT_SIZE = (1360, 860)
+# Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
+_DOCK, _CELL = (0.185, 210, 260), (0.26, 290, 400)
 
 
 class MainWindow(QMainWindow):
@@ -42,8 +43,10 @@ class MainWindow(QMainWindow):
         for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.cell, 0)):
             self.splitter.addWidget(part)
             self.splitter.setStretchFactor(self.splitter.indexOf(part), stretch)
-        self.dock_area.setMinimumWidth(220)
-        self.cell.setMinimumWidth(300)
+        self.dock_area.setMinimumWidth(_DOCK[1])
+        self.cell.setMinimumWidth(_CELL[1])
+        self._widths_chosen = False
+        self.splitter.splitterMoved.connect(self._splitter_moved)
 
         workbench = QWidget()
         column = QVBoxLayout(workbench)
@@ -61,7 +64,6 @@ class MainWindow(QMainWindow):
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(self.status, 1)
         self.resize(*DEFAULT_SIZE)
-        self.splitter.setSizes([DOCK_WIDTH, DEFAULT_SIZE[0] - DOCK_WIDTH - CELL_WIDTH, CELL_WIDTH])
 
     def show_start_page(self) -> None:
         self.pages.setCurrentWidget(self.start_page)
@@ -76,6 +78,17 @@ class MainWindow(QMainWindow):
     @property
     def on_start_page(self) -> bool:
         return self.pages.currentWidget() is self.start_page
+
+    @Slot()
+    def _splitter_moved(self) -> None:
+        self._widths_chosen = True
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The panels give way in a small window, until somebody has chosen their widths."""
+        super().resizeEvent(event)
+        if not self._widths_chosen:
+            dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
+            self.splitter.setSizes([dock, self.width() - dock - cell, cell])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit(event)
