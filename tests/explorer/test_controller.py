@@ -60,9 +60,9 @@ class SlowCourier(QObject):
     def answer_excerpt(self, **changes: Any) -> None:
         generation, look = self.last("excerpt")
         assert isinstance(look, Look)
-        experiment = look.source.experiment  # type: ignore[union-attr]
+        experiment = look.source.experiment
         made = synthetic(experiment.layer.cell, T=experiment.task.steps, H=experiment.layer.hidden_size)
-        weights = W0 if look.source.weights is None else None  # type: ignore[union-attr]
+        weights = W0 if look.source.weights is None else None
         self.answered.emit("excerpt", generation, replace(made, weights=weights, **changes))
 
     def answer_train(self) -> None:
@@ -85,7 +85,7 @@ class Rig:
     def __init__(self, made: Experiment, **view: Any) -> None:
         self.document = Document(State(tracks=DEFAULTS["rnn"], experiment=made), View())
         self.courier = SlowCourier()
-        self.controller = Controller(self.document, self.courier)  # type: ignore[arg-type]
+        self.controller = Controller(self.document, self.courier)
         self.excerpts: list[Any] = []
         self.controller.excerptChanged.connect(self.excerpts.append)
         state = State(tracks=DEFAULTS["rnn"], experiment=made)

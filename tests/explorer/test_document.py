@@ -15,7 +15,7 @@ from explorer.document.tracks import DEFAULTS, exists, offers
 
 
 def experiment(cell: str = "rnn", **changes: object) -> Experiment:
-    model = ModelSpec(layers=(LayerSpec(cell=cell, hidden_size=4),))  # type: ignore[arg-type]
+    model = ModelSpec(layers=(LayerSpec(cell=cell, hidden_size=4),))
     made = Experiment(model=model, task=AddingTask(steps=10, batch_size=3))
     return msgspec.structs.replace(made, **changes)
 
