@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from engine.requests import Audit, AuditRow, Verdict
+from engine.requests import Audit, AuditRow, Excerpt, Verdict
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.widgets.elided import ElidedLabel
@@ -27,10 +28,14 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 HEIGHT = 26
 KEPT = 200
 """Short texts stay whole; the long ones elide first."""
+WIDE = 1180
+"""From this width on the verdict says its rule too."""
+_RULES = {"vanishing": " (below 1e-6)", "healthy": " (1e-6 … 1e6)", "exploding": " (above 1e6)"}
+NOT_REACHED = "○ verdict: not reached yet"
 
 
-def audit_words(audit: Audit | None, state: AuditState) -> tuple[str, str, str]:
-    """(text, tone, tooltip) of the agreement with autograd."""
+def audit_words(audit: Audit | None, state: AuditState, not_finite: str = "") -> tuple[str, str, str]:
+    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the trace holds."""
     if state == "checking":
         return "… checking against autograd", "muted", "Comparing every quantity of this trace with autograd."
     if audit is None or not audit.rows:
@@ -44,28 +49,63 @@ def audit_words(audit: Audit | None, state: AuditState) -> tuple[str, str, str]:
     )
     tip = f"Largest relative error per quantity; up to {audit.tolerance:g} counts as agreement.\n{rows}"
     if audit.passed:
-        return f"● gradients match autograd (max rel. error {short(worst.error, 2)})", "healthy", tip
+        also = f"; {not_finite} in the same places" if not_finite else ""
+        return f"● gradients match autograd (max rel. error {short(worst.error, 2)}{also})", "healthy", tip
     failed = sum(not row.error <= audit.tolerance for row in audit.rows)
     others = f" and {failed - 1} more" if failed > 1 else ""
     said = f"✕ {worst.quantity}{others} differ{'' if others else 's'} from autograd"
     return f"{said} (rel. error {short(worst.error, 2)}{where})", "exploding", tip
 
 
-def verdict_words(verdict: Verdict) -> tuple[str, str, str]:
-    """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9"."""
+def verdict_words(
+    verdict: Verdict, *, several_losses: bool = False, overflow: int = 0, rule: bool = False
+) -> tuple[str, str, str]:
+    """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9".
+
+    `several_losses`: the verdict is that of one loss of many, which the symbols then name. `overflow`: the step at
+    which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
+    """
     glyph, tone = _VERDICTS[verdict.kind]
-    first, last = (str(step).translate(_SUBSCRIPTS) for step in (verdict.first_step, verdict.last_step))
+    first, last, at = (
+        str(step).translate(_SUBSCRIPTS) for step in (verdict.first_step, verdict.last_step, verdict.loss_step)
+    )
+    loss = f"L{at}" if several_losses else "L"
     if verdict.kind == "undefined" and verdict.first_step == verdict.last_step:
         return f"{glyph} verdict: undefined, there is one step only", tone, "A ratio needs two time steps."
-    ratio = power(verdict.log10_ratio)
-    equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
-    text = f"{glyph} {verdict.kind}: ‖∂L/∂h{first}‖ / ‖∂L/∂h{last}‖ {equals}"
     tip = (
         f"How much of the gradient of the loss at t = {verdict.loss_step} is left at t = {verdict.first_step}: "
         f"its norm there over its norm at t = {verdict.last_step}, mean over the batch.\n"
         "Vanishing below 1e-6, exploding above 1e6."
     )
-    return text, tone, tip
+    if verdict.kind == "exploding" and overflow and math.isinf(verdict.log10_ratio):
+        return f"{glyph} exploding: overflows at t = {overflow}", tone, tip
+    ratio = power(verdict.log10_ratio)
+    equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
+    said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "")
+    return f"{glyph} {said}: ‖∂{loss}/∂h{first}‖ / ‖∂{loss}/∂h{last}‖ {equals}", tone, tip
+
+
+def several_losses(excerpt: Excerpt) -> bool:
+    """Whether more than one step has a loss."""
+    return int(np.count_nonzero(~np.isnan(excerpt.losses))) > 1
+
+
+def overflow_step(excerpt: Excerpt) -> int:
+    """The step at which, going backward, a gradient first overflows; 0 if none does."""
+    steps = (event.step for event in excerpt.events if event.kind == "overflow" and event.phase == "backward")
+    return next(steps, 0)
+
+
+def not_finite(excerpt: Excerpt) -> str:
+    """What of NaN and ∞ the gradients hold: "NaN and ∞", "NaN", "∞", ""."""
+    norms = [norm for key, norm in excerpt.norms.items() if key.startswith("grads.")]
+    kinds = {event.kind for event in excerpt.events if event.phase == "backward"}
+    found = []
+    if "nan" in kinds or any(bool(np.isnan(norm).any()) for norm in norms):
+        found.append("NaN")
+    if "overflow" in kinds or any(bool(np.isinf(norm).any()) for norm in norms):
+        found.append("∞")
+    return " and ".join(found)
 
 
 def _error(row: AuditRow) -> float:
@@ -117,11 +157,27 @@ class StatusLine(QWidget):
         row.addWidget(self.verdict)
         row.addWidget(self.saved)
         self.note.hide()
+        self._verdict: Verdict | None = None
+        self._several, self._overflow, self._not_finite = False, 0, ""
+        self._reached = True
+        self._audit: Audit | None = None
+        self._audit_state: AuditState = "checking"
         self.set_audit(None)
+
+    def set_excerpt(self, excerpt: Excerpt) -> None:
+        """The trace on screen: device, time, and the verdict with what it rests on. The audit comes on its own."""
+        self.set_device(excerpt.device, excerpt.dtype, excerpt.device_note)
+        if excerpt.seconds > 0:
+            self.set_seconds(excerpt.seconds)
+        self._several, self._overflow = several_losses(excerpt), overflow_step(excerpt)
+        self._not_finite = not_finite(excerpt)
+        self.set_verdict(excerpt.verdict)
+        self.set_audit(self._audit, self._audit_state)
 
     def set_audit(self, audit: Audit | None, state: AuditState | None = None) -> None:
         """Without `state`: None is being checked, an audit is done."""
-        text, tone, tip = audit_words(audit, state or ("checking" if audit is None else "done"))
+        self._audit, self._audit_state = audit, state or ("checking" if audit is None else "done")
+        text, tone, tip = audit_words(audit, self._audit_state, self._not_finite)
         self.audit.set_text(text, tone=tone, tip=tip)
         self._row.activate()
 
@@ -138,9 +194,34 @@ class StatusLine(QWidget):
         self._row.activate()
 
     def set_verdict(self, verdict: Verdict | None) -> None:
-        text, tone, tip = ("", "muted", "") if verdict is None else verdict_words(verdict)
+        self._verdict = verdict
+        self._say_verdict()
+
+    def set_reached(self, reached: bool) -> None:
+        """Whether the tape has come to where the verdict can be seen; before that, the line does not give it away."""
+        if reached != self._reached:
+            self._reached = reached
+            self._say_verdict()
+
+    def _say_verdict(self) -> None:
+        text, tone, tip = "", "muted", ""
+        if self._verdict is not None and not self._reached:
+            first = self._verdict.first_step
+            text, tip = NOT_REACHED, f"Vanishing, healthy or exploding: play the tape back to t = {first} to see it."
+        elif self._verdict is not None:
+            text, tone, tip = verdict_words(
+                self._verdict,
+                several_losses=self._several,
+                overflow=self._overflow,
+                rule=self.width() >= WIDE,
+            )
         self.verdict.set_text(text, tone=tone, tip=tip)
         self._row.activate()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if (event.oldSize().width() >= WIDE) != (event.size().width() >= WIDE):
+            self._say_verdict()
 
     def set_saved(self, text: str) -> None:
         """ "saved 14:02", "not saved", "edited", or ""."""

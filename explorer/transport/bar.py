@@ -16,8 +16,8 @@ from explorer.transport.words import colour, describe, place
 from explorer.widgets.buttons import IconButton
 from explorer.widgets.stepper import Stepper
 
-WIDE, MIDDLE = 1240, 1040
-"""From this width on: the iteration in words too; from that one on: words on the step buttons."""
+MIDDLE = 1040
+"""From this width on: words on the step buttons."""
 BAR_HEIGHT = 66
 ICON_WIDTH = 38
 
@@ -27,29 +27,23 @@ class Where(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._tape, self._position, self._iteration = Tape(1), 0, 0
-        self._brief = False
+        self._tape, self._position = Tape(1), 0
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self._widen()
 
-    def show_moment(self, tape: Tape, position: int, iteration: int) -> None:
-        wider = tape != self._tape or len(str(iteration)) != len(str(self._iteration))
-        self._tape, self._position, self._iteration = tape, position, iteration
+    def show_moment(self, tape: Tape, position: int) -> None:
+        wider = tape != self._tape
+        self._tape, self._position = tape, position
         if wider:
             self._widen()
         self.setAccessibleName(f"{self.first_line()}, {self.second_line()}")
         self.update()
 
-    def set_brief(self, brief: bool) -> None:
-        if brief != self._brief:
-            self._brief = brief
-            self._widen()
-
     def first_line(self) -> str:
         return describe(self._tape.moment(self._position))
 
     def second_line(self) -> str:
-        return place(self._tape, self._position, None if self._brief else self._iteration)
+        return place(self._tape, self._position)
 
     def _widen(self) -> None:
         """As wide as the longest words of this tape, so that nothing moves while it plays."""
@@ -57,9 +51,7 @@ class Where(QWidget):
         above = QFontMetricsF(font(TEXT_PX + 1, bold=True)).horizontalAdvance(
             describe(Moment(Phase.BACKWARD, self._tape.steps))
         )
-        below = QFontMetricsF(small()).horizontalAdvance(
-            place(self._tape, last, None if self._brief else self._iteration)
-        )
+        below = QFontMetricsF(small()).horizontalAdvance(place(self._tape, last))
         self.setFixedWidth(int(max(above, below)) + 4)
 
     def sizeHint(self) -> QSize:
@@ -173,7 +165,7 @@ class TransportBar(QWidget):
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _say(self) -> None:
-        self.where.show_moment(self._tape, self._position, self._iteration)
+        self.where.show_moment(self._tape, self._position)
         self.start_button.setEnabled(self._position > 0)
         self.end_button.setEnabled(self._position < len(self._tape) - 1)
 
@@ -209,7 +201,6 @@ class TransportBar(QWidget):
             button.setToolButtonStyle(beside if worded and width else alone)
             button.setFixedWidth(width if worded and width else ICON_WIDTH)
         self._name_play()
-        self.where.set_brief(self.width() < WIDE)
         self._widen_iteration()
 
     def _widen_iteration(self) -> None:

@@ -38,6 +38,7 @@ PHASE_GAP = 2
 LEAST_TICK = 5.0
 """Step ticks stand at least this many pixels apart."""
 PAGE = 10
+NOT_REACHED = "An event, not reached yet"
 
 
 class Scrubber(QWidget):
@@ -85,7 +86,10 @@ class Scrubber(QWidget):
         if position == self._position:
             return
         old_end = self._reached_rect().right()
+        changed = self._newly_told(position)
         self._position = position
+        for x, at, _ in changed:
+            self.update(QRect(QPoint(int(min(x, at)) - 7, 0), QPoint(int(max(x, at)) + 7, BAND_TOP)))
         new_end = self._reached_rect().right()
         top, bottom = BAND_TOP - 2, BAND_TOP + BAND_HEIGHT + 2
         between = QRect(QPoint(min(old_end, new_end) - 2, top), QPoint(max(old_end, new_end) + 2, bottom))
@@ -95,6 +99,14 @@ class Scrubber(QWidget):
         self.update(self._old_head)
         if self.hasFocus():
             self.setAccessibleDescription(describe(self._tape.moment(position)))
+
+    def _reached(self, event: Event) -> bool:
+        return event_position(self._tape, event) <= self._position
+
+    def _newly_told(self, position: int) -> list[tuple[float, float, Event]]:
+        """The events that look different with the playhead there."""
+        low, high = sorted((self._position, position))
+        return [mark for mark in self._glyphs if low < event_position(self._tape, mark[2]) <= high]
 
     def sizeHint(self) -> QSize:
         return QSize(600, HEIGHT)
@@ -200,7 +212,6 @@ class Scrubber(QWidget):
                 painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), 2, 2)
             self._draw_ticks(painter, phase, _mix(tint, surface, 0.72) if reached else _mix(tint, surface, 0.60))
         self._draw_labels(painter)
-        self._draw_events(painter)
         painter.end()
         return made
 
@@ -235,8 +246,14 @@ class Scrubber(QWidget):
                     break
 
     def _draw_events(self, painter: QPainter) -> None:
+        """What is not reached yet is a neutral tick: its glyph would give away what is going to happen."""
         theme = current()
         for x, at, event in self._glyphs:
+            if not self._reached(event):
+                painter.setPen(QPen(QColor(theme.border), 1.5))
+                painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE - 2), QPointF(x, EVENTS_TOP + EVENT_SIZE + 3))
+                painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE + 3), QPointF(at, BAND_TOP - 2))
+                continue
             tint = QColor(getattr(theme, EVENT_TONES[event.kind]))
             painter.setPen(QPen(tint, 1))
             painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE + 1), QPointF(at, BAND_TOP - 2))
@@ -260,6 +277,7 @@ class Scrubber(QWidget):
             x = self.x_of(self._hover)
             painter.setPen(QPen(QColor(theme.muted), 1))
             painter.drawLine(QPointF(x, BAND_TOP - 3), QPointF(x, BAND_TOP + BAND_HEIGHT + 3))
+        self._draw_events(painter)
         self._draw_head(painter)
 
     def _draw_head(self, painter: QPainter) -> None:
@@ -355,7 +373,9 @@ class Scrubber(QWidget):
     def tip_at(self, point: QPointF) -> str:
         """What hovering says: an event's sentence, or the moment under the pointer."""
         tick = self._event_at(point)
-        return tick.sentence if tick is not None else describe(self._tape.moment(self.position_at(point.x())))
+        if tick is None:
+            return describe(self._tape.moment(self.position_at(point.x())))
+        return tick.sentence if self._reached(tick) else NOT_REACHED
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         self.setAccessibleDescription(describe(self._tape.moment(self._position)))

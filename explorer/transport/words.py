@@ -24,10 +24,9 @@ def describe(moment: Moment) -> str:
     return f"{title} · t = {moment.step}" if moment.phase in (Phase.FORWARD, Phase.BACKWARD) else title
 
 
-def place(tape: Tape, position: int, iteration: int | None = None) -> str:
-    """ "iteration 240 · moment 69 of 83"; without an iteration "moment 69 of 83". Moments are counted from 1."""
-    where = f"moment {position + 1} of {len(tape)}"
-    return where if iteration is None else f"iteration {iteration} · {where}"
+def place(tape: Tape, position: int) -> str:
+    """ "moment 69 of 83". Moments are counted from 1."""
+    return f"moment {position + 1} of {len(tape)}"
 
 
 def tone(phase: Phase) -> str:

@@ -7,9 +7,10 @@ import math
 
 import pytest
 from pytestqt.qtbot import QtBot
+from synthetic import excerpt
 
 from engine.requests import Audit, AuditRow, Verdict
-from explorer.status import StatusLine, audit_words, duration, verdict_words
+from explorer.status import NOT_REACHED, StatusLine, audit_words, duration, not_finite, verdict_words
 from explorer.theme import current as theming
 
 GOOD = Audit((AuditRow("grads.h", 2.1e-7, 3), AuditRow("weight_grads.weight_hh_l0", 1e-8, 0)), 1e-4)
@@ -67,6 +68,40 @@ def test_what_has_not_been_checked_is_not_called_right() -> None:
 )
 def test_the_verdict_carries_the_ratio_that_it_rests_on(verdict: Verdict, text: str) -> None:
     assert verdict_words(verdict)[0] == text
+
+
+def test_with_a_loss_at_every_step_the_verdict_names_the_loss_that_it_is_about() -> None:
+    verdict = Verdict("healthy", math.log10(0.21), 1, 8, 8)
+    text = verdict_words(verdict, several_losses=True)[0]
+    assert text == "● healthy: ‖∂L₈/∂h₁‖ / ‖∂L₈/∂h₈‖ = 0.21"
+
+
+def test_an_infinite_ratio_is_said_as_the_step_at_which_it_overflows() -> None:
+    verdict = Verdict("exploding", math.inf, 1, 50, 50)
+    assert verdict_words(verdict, overflow=27)[0] == "▲ exploding: overflows at t = 27"
+    assert "overflows" not in verdict_words(Verdict("exploding", 9.0, 1, 50, 50), overflow=27)[0]
+
+
+def test_the_rule_of_the_verdict_can_stand_beside_it() -> None:
+    texts = [verdict_words(Verdict(kind, 0.0, 1, 2, 2), rule=True)[0] for kind in ("vanishing", "healthy", "exploding")]
+    assert ["(below 1e-6)" in texts[0], "(1e-6 … 1e6)" in texts[1], "(above 1e6)" in texts[2]] == [True] * 3
+
+
+def test_agreement_on_nan_and_infinity_is_said() -> None:
+    assert audit_words(GOOD, "done", "NaN and ∞")[0].endswith("2.1e-7; NaN and ∞ in the same places)")
+    assert not_finite(excerpt("rnn", T=20, H=4)) == ""
+    assert not_finite(excerpt("rnn", T=20, H=4, inf=True, nan=True)) == "NaN and ∞"
+
+
+def test_the_verdict_is_not_given_away_before_the_tape_has_reached_it(line: StatusLine) -> None:
+    shown = excerpt("rnn", T=9, loss_at="every")
+    line.set_reached(False)
+    line.set_excerpt(shown)
+    assert line.verdict.text() == NOT_REACHED
+    assert str(shown.verdict.first_step) in line.verdict.toolTip()
+    line.set_reached(True)
+    assert shown.verdict.kind in line.verdict.text()
+    assert "∂L₉/∂h₁" in line.verdict.text()
 
 
 def test_times_are_readable() -> None:

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from engine.requests import Event
 from engine.tape import Moment, Phase, Tape
 from explorer.theme import current as theming
-from explorer.transport.scrubber import BAND_HEIGHT, BAND_TOP, EVENT_SIZE, EVENTS_TOP, Scrubber
+from explorer.transport.scrubber import BAND_HEIGHT, BAND_TOP, EVENT_SIZE, EVENTS_TOP, NOT_REACHED, Scrubber
 from explorer.transport.words import describe, event_position, place
 
 MIDDLE = BAND_TOP + BAND_HEIGHT // 2
@@ -178,6 +178,7 @@ EVENTS = (
 def test_events_stand_at_their_moment_and_say_their_sentence(scrubber: Watched) -> None:
     tape = Tape(50)
     scrubber.set_events(EVENTS)
+    scrubber.set_position(len(tape) - 1)
     assert event_position(tape, EVENTS[0]) == 19
     assert event_position(tape, EVENTS[2]) == tape.position(Moment(Phase.BACKWARD, 13))
     assert event_position(tape, EVENTS[3]) == tape.span(Phase.CLIP)[0]
@@ -190,6 +191,7 @@ def test_events_stand_at_their_moment_and_say_their_sentence(scrubber: Watched) 
 
 def test_ticks_of_the_same_moment_stand_side_by_side_and_all_can_be_clicked(scrubber: Watched, qtbot: QtBot) -> None:
     scrubber.set_events(EVENTS)
+    scrubber.set_position(len(Tape(50)) - 1)
     y = EVENTS_TOP + EVENT_SIZE // 2
     said = [scrubber.tip_at(QPointF(x, y)) for x in range(scrubber.width())]
     for event in EVENTS:
@@ -199,9 +201,30 @@ def test_ticks_of_the_same_moment_stand_side_by_side_and_all_can_be_clicked(scru
     assert found == [19]
 
 
+def test_an_event_that_is_not_reached_is_a_neutral_tick_that_says_no_more(scrubber: Watched, qtbot: QtBot) -> None:
+    tape = Tape(50)
+    there = event_position(tape, EVENTS[2])
+    point = QPointF(scrubber.x_of(there), EVENTS_TOP + EVENT_SIZE / 2)
+    pictures = {}
+    for kind in ("underflow", "overflow"):
+        scrubber.set_events((Event(kind, "backward", 13, f"The first {kind} is at t = 13."),))
+        scrubber.set_position(there - 1)
+        assert scrubber.tip_at(point) == NOT_REACHED
+        pictures[kind] = scrubber.grab().toImage()
+    assert pictures["underflow"] == pictures["overflow"]
+    qtbot.wait(5)
+    scrubber.set_position(there)
+    qtbot.wait(5)
+    assert scrubber.tip_at(point) == "The first overflow is at t = 13."
+    stepped = on_screen(scrubber)
+    scrubber.repaint()
+    assert on_screen(scrubber) == stepped
+
+
 def test_many_events_at_the_end_stay_inside(scrubber: Watched) -> None:
     crowd = tuple(Event("nan", "clip", 50, f"sentence {i}") for i in range(12))
     scrubber.set_events(crowd)
+    scrubber.set_position(len(Tape(50)) - 1)
     y = EVENTS_TOP + EVENT_SIZE / 2
     said = {scrubber.tip_at(QPointF(x, y)) for x in range(scrubber.width())}
     assert {event.sentence for event in crowd} <= said
@@ -214,5 +237,5 @@ def test_moments_in_words() -> None:
     assert describe(tape.moment(68)) == "Backward · t = 13"  # 2·40 + 1 − 68
     assert describe(tape.moment(81)) == "Clip"
     assert describe(tape.moment(82)) == "Update"
-    assert place(tape, 68, 240) == "iteration 240 · moment 69 of 83"
+    assert place(tape, 68) == "moment 69 of 83"
     assert place(tape, 0) == "moment 1 of 83"
