@@ -2,6 +2,10 @@
 
 A norm over the whole array would hide exactly what this program is about: with the gradient zeroed in the first 200 of
 250 steps it stays at 5e-8.
+
+That quotient alone would fail what is right: a step can be a single number whose terms almost cancelled, and then no
+computation in this precision knows it to 1e-4 of itself. So the denominator has a floor, such that an error of
+ROUNDINGS·eps of the terms' size (engine.rounding) is just within the tolerance.
 """
 
 from __future__ import annotations
@@ -12,10 +16,14 @@ import torch
 from torch import Tensor
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
+ROUNDINGS = 8
+"""So many units of eps of its terms' size may a sum be off, whatever is left of it."""
 
 
-def step_errors(ours: Tensor, reference: Tensor) -> Tensor:
+def step_errors(ours: Tensor, reference: Tensor, terms: Tensor | None = None) -> Tensor:
     """(T,) float64: the relative error of each step of two arrays (T, …) of one type.
+
+    `terms`, of the same shape, float64: Σ|x| where an entry is Σx; where it is not finite, nothing is forgiven.
 
     Norms are float64 and cannot overflow. 0/0 is 0. inf and NaN must stand in the same places, else the error is inf;
     where they do, the rest of the step is compared. An entry of the reference below the type's smallest normal
@@ -29,14 +37,19 @@ def step_errors(ours: Tensor, reference: Tensor) -> Tensor:
     scale = torch.maximum(a.abs().amax(1), b.abs().amax(1)).clamp_min(floor)[:, None]
     a, b = a / scale, b / scale
     size = torch.linalg.vector_norm(torch.maximum(b.abs(), floor / scale), dim=1)
+    if terms is not None:
+        share = ROUNDINGS * torch.finfo(reference.dtype).eps / TOLERANCE[reference.dtype]
+        flat = terms.flatten(1)
+        usable = torch.where(finite & flat.isfinite(), flat, 0.0) / scale
+        size = torch.maximum(size, share * torch.linalg.vector_norm(usable, dim=1))
     errors = torch.linalg.vector_norm(a - b, dim=1) / size
     return torch.where(elsewhere, math.inf, errors)
 
 
-def worst_step(ours: Tensor, reference: Tensor) -> tuple[float, int]:
+def worst_step(ours: Tensor, reference: Tensor, terms: Tensor | None = None) -> tuple[float, int]:
     """The largest of the steps' errors and where it is, t from 1."""
     if ours.shape != reference.shape or ours.dtype != reference.dtype:
         return math.inf, 1
-    errors = step_errors(ours, reference)
+    errors = step_errors(ours, reference, terms)
     t = int(errors.argmax())
     return float(errors[t]), t + 1
