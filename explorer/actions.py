@@ -46,7 +46,11 @@ class Action:
 
 def _sequences(key: str | QKeySequence.StandardKey) -> list[QKeySequence]:
     """The platform's first two forms of a standard key (some list a dozen)."""
-    return QKeySequence.keyBindings(key)[:2] if isinstance(key, QKeySequence.StandardKey) else [QKeySequence(key)]
+    if not isinstance(key, QKeySequence.StandardKey):
+        return [QKeySequence(key)]
+    portable = QKeySequence.SequenceFormat.PortableText
+    # Some platforms also list keys of their own ("Open", "Save") that few keyboards have.
+    return [one for one in QKeySequence.keyBindings(key) if "+" in one.toString(portable)][:2]
 
 
 _K = QKeySequence.StandardKey
@@ -59,10 +63,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("save_as", "File", "Save &As…", ("Ctrl+Shift+S",)),
     Action("export_picture", "File", "&Export Picture…", ("Ctrl+E",), tip="This window as a PNG."),
     Action(
-        "reset", "File", "&Reset to the Preset", ("Alt+R",), starts_section=True, tip="As it was when it was opened."
+        "reset",
+        "File",
+        "&Reset to How It Was Opened",
+        ("Alt+R",),
+        starts_section=True,
+        tip="The preset or file, read anew.",
     ),
     Action("quit", "File", "&Quit", ("Ctrl+Q",), starts_section=True),
-    Action("undo", "Edit", "&Undo", (_K.Undo,)),
+    Action("stop", "Edit", "&Stop, or Back", ("Esc",), tip="Stops what is computed; leaves the start page."),
+    Action("undo", "Edit", "&Undo", (_K.Undo,), starts_section=True),
     Action("redo", "Edit", "&Redo", (_K.Redo,)),
     Action("add_track", "Edit", "&Add Track…", ("Ctrl+T",), starts_section=True),
     Action("palette", "Edit", "&Find a Command…", ("Ctrl+Shift+P",), starts_section=True),

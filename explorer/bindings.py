@@ -11,6 +11,9 @@ from explorer.document.document import Document
 from explorer.player import Player
 from explorer.window import MainWindow
 
+_AHEAD = 1000
+"""How many iterations beyond the furthest one can be asked for; they are trained on the way."""
+
 
 class Bindings(QObject):
     """Slots between the parts; it keeps nothing but them."""
@@ -28,6 +31,7 @@ class Bindings(QObject):
         c.excerptChanged.connect(self._show_excerpt)
         c.auditChanged.connect(self._show_audit)
         c.progressChanged.connect(self._show_progress)
+        c.waitingChanged.connect(self._show_waiting)
         c.failed.connect(self._show_failure)
         c.recovered.connect(self._clear_failure)
 
@@ -90,9 +94,18 @@ class Bindings(QObject):
     def _show_view(self) -> None:
         w, d = self._window, self._document
         w.transport.set_position(d.view.position)
-        w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration))
+        beyond = 0 if d.experiment is None else _AHEAD
+        w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
         w.stage.set_position(d.view.position)
+        self._follow_playhead()
         w.cell.set_position(d.view.position)
+
+    def _follow_playhead(self) -> None:
+        """Where only a stretch of time is on screen, it turns a page when the playhead leaves it."""
+        stage, t = self._window.stage, self._document.tape.moment(self._document.view.position).step
+        first, last = stage.time_range()
+        if self._controller.excerpt is not None and not first <= t <= last:
+            stage.pan_to(t if t > last else max(1, t - (last - first)))
 
     @Slot(object)
     def _show_excerpt(self, excerpt: Excerpt | None) -> None:
@@ -122,6 +135,15 @@ class Bindings(QObject):
         self._window.stage.set_progress(done, total)
         if total:
             self._window.stage.set_message(f"Training: iteration {done} of {total}")
+
+    @Slot(bool)
+    def _show_waiting(self, waiting: bool) -> None:
+        """In place of the old picture's verdict and audit, which would be read as the new one's."""
+        bar = self._window.statusBar()
+        if waiting and self._controller.excerpt is not None:
+            bar.showMessage("Computing… the picture is still the one before. Esc stops it.")
+        elif not waiting:
+            bar.clearMessage()
 
     @Slot(str)
     def _show_failure(self, sentence: str) -> None:
@@ -167,16 +189,21 @@ class Bindings(QObject):
             if count <= 0:
                 self._player.pause()
                 return
+        if self._document.state.recorded is not None and self._document.view.position == len(self._document.tape) - 1:
+            self._player.pause()  # a recorded trace has no next iteration
+            return
         self._controller.step(count)
 
     @Slot(int)
     def step(self, count: int) -> None:
         self._player.pause()
+        self._window.stage.set_prompt("")
         self._controller.step(count)
 
     @Slot(int)
     def scrub(self, position: int) -> None:
         self._player.pause()
+        self._window.stage.set_prompt("")
         self._document.look(position=position)
 
     @Slot()
@@ -203,6 +230,7 @@ class Bindings(QObject):
 
     @Slot(object)
     def _edit_experiment(self, experiment: Experiment) -> None:
+        self._window.stage.set_prompt("")  # it asked about another experiment
         self._document.edit_experiment(experiment)
 
     @Slot(object)

@@ -74,6 +74,8 @@ class Commands(QObject):
                 self.actions[action.id].setEnabled(on_bench)
         recorded = self._document.state.recorded is not None
         for name in ("save", "save_as"):
+            self.actions[name].setEnabled(not recorded)
+        for name in ("next_iteration", "previous_iteration"):
             self.actions[name].setEnabled(on_bench and not recorded)
         self.actions["export_picture"].setEnabled(on_bench)
         self.actions["reset"].setEnabled(on_bench and bool(self._document.preset or self._document.path))
@@ -144,6 +146,7 @@ class Commands(QObject):
             entry.setData(offer.key)
         menu.triggered.connect(self._track_chosen)
         menu.setAccessibleName(f"Tracks of the {CELL_TITLES[excerpt.cell]}")
+        menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(self._window.stage.mapToGlobal(self._add_track_place()))
 
     def _add_track_place(self) -> QPoint:
@@ -229,13 +232,25 @@ class Commands(QObject):
 
     @Slot()
     def do_next_event(self) -> None:
-        self._player.pause()
-        self._controller.step_event(1)
+        self._step_event(1)
 
     @Slot()
     def do_previous_event(self) -> None:
+        self._step_event(-1)
+
+    def _step_event(self, direction: int) -> None:
         self._player.pause()
-        self._controller.step_event(-1)
+        if not self._controller.step_event(direction):
+            where = "after" if direction > 0 else "before"
+            self._window.statusBar().showMessage(f"There is no event {where} this moment.", 3000)
+
+    @Slot()
+    def do_stop(self) -> None:
+        """Esc: stop what is computed, or leave the start page for the document behind it."""
+        if self._window.on_start_page:
+            self._window.show_workbench()
+        else:
+            self._controller.cancel()
 
     @Slot()
     def do_next_iteration(self) -> None:

@@ -23,6 +23,7 @@ from explorer.stage.wanted import wanted_keys
 _CHUNK_SECONDS = 0.05
 _AUDIT_DELAY_MS = 120
 _PATIENCE_MS = 400
+_BLINK_MS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,8 @@ class Controller(QObject):
     """Audit; None while it is being computed."""
     progressChanged = Signal(int, int)
     """Iterations done and to do, of training on the way to the picture; (0, 0) when there is none."""
+    waitingChanged = Signal(bool)
+    """Whether the picture on screen is no longer the document's, for longer than a blink."""
     failed = Signal(str)
     """One sentence; the picture stays what it was."""
     recovered = Signal()
@@ -100,6 +103,11 @@ class Controller(QObject):
         self._audit_timer.setSingleShot(True)
         self._audit_timer.setInterval(_AUDIT_DELAY_MS)
         self._audit_timer.timeout.connect(self._ask_audit)
+        self._waiting = False
+        self._blink = QTimer(self)
+        self._blink.setSingleShot(True)
+        self._blink.setInterval(_BLINK_MS)
+        self._blink.timeout.connect(self._tell_waiting)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(_PATIENCE_MS)
@@ -109,7 +117,6 @@ class Controller(QObject):
         document.viewChanged.connect(self.refresh)
         courier.answered.connect(self._answered)
         courier.failed.connect(self._answer_failed)
-        courier.cancelled.connect(self._answer_cancelled)
 
     @property
     def excerpt(self) -> Excerpt | None:
@@ -135,7 +142,7 @@ class Controller(QObject):
         if moving_to is not None:
             self._want(moving_to.iteration, moving_to.position)
         else:
-            self._want(self._document.view.iteration, None)
+            self._want(self._document.wished_iteration, None)
 
     def go_to_iteration(self, iteration: int, position: int = 0) -> None:
         """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed."""
@@ -149,7 +156,9 @@ class Controller(QObject):
         view, tape = self._document.view, self._document.tape
         position = view.position + count
         if position >= len(tape) and self._document.state.recorded is None and view.position == len(tape) - 1:
-            self.go_to_iteration(view.iteration + 1, 0)
+            # What was trained under other settings is not what the update on screen leads to.
+            stale = not self._document.state.next_is_current(view.iteration)
+            self._want(view.iteration + 1, 0, retrain=stale)
         elif position < 0 and view.position == 0 and view.iteration > 0:
             self.go_to_iteration(view.iteration - 1, -1)
         else:
@@ -168,21 +177,22 @@ class Controller(QObject):
         else:
             self.step(direction)
 
-    def step_event(self, direction: int) -> None:
-        """To the next or previous tick on the tape."""
+    def step_event(self, direction: int) -> bool:
+        """To the next or previous tick on the tape. False if there is none."""
         if self._excerpt is None:
-            return
+            return False
         tape, here = self._document.tape, self._document.view.position
         places = sorted({tape.position(Moment(Phase(e.phase), e.step)) for e in self._excerpt.events})
         ahead = [p for p in places if (p > here if direction > 0 else p < here)]
         if ahead:
             self._document.look(position=ahead[0] if direction > 0 else ahead[-1])
+        return bool(ahead)
 
     def _moving(self) -> bool:
         """Whether what is under way shows another iteration than the one on screen."""
         return self._wanted is not None and self._wanted.position is not None
 
-    def _want(self, iteration: int, position: int | None) -> None:
+    def _want(self, iteration: int, position: int | None, *, retrain: bool = False) -> None:
         state, view = self._document.state, self._document.view
         if state.experiment is not None:
             cell: CellKind | None = state.experiment.layer.cell
@@ -196,10 +206,12 @@ class Controller(QObject):
             return
         if self._wanted is None and want.same_picture(self._shown):
             if position is not None:
-                self._document.look(position=self._place(position))
+                self._document.look(iteration=iteration, position=self._place(position))
             return
         self._wanted = want
-        start = state.kept_before(iteration)
+        if not self._blink.isActive() and not self._waiting:
+            self._blink.start()
+        start = state.kept_before(iteration - 1 if retrain else iteration)
         needs_training = state.recorded is None and iteration > 0 and start != iteration
         if needs_training:
             self._train_towards(want, start)
@@ -249,7 +261,8 @@ class Controller(QObject):
             return
         want = training.want
         self._stop_training()
-        self._document.remember(want.iteration, answer.weights, learned=want.iteration > want.state.first)
+        recipe = (training.experiment, training.what_if)
+        self._document.remember(want.iteration, answer.weights, recipe)
         self._wanted = None
         self._want(want.iteration, want.position if want.position is not None else self._document.view.position)
 
@@ -304,23 +317,37 @@ class Controller(QObject):
         self._stop_training()
         self._wanted = None
         self._failing = True
+        self._tell_waiting()
         self.failed.emit(sentence)
+
+    @property
+    def waiting(self) -> bool:
+        return self._wanted is not None or self._training is not None
 
     def cancel(self) -> None:
         """Stop what is being computed; the picture stays what it was."""
+        if not self.waiting:
+            return
+        self._asked.clear()
         self._stop_training()
         self._courier.cancel()
+        self._wanted = None
+        self._failing = True
+        self._tell_waiting()
+        self.failed.emit("It was stopped; the picture is the one before. Undo takes the change back.")
 
-    @Slot(str, int)
-    def _answer_cancelled(self, channel: str, generation: int) -> None:
-        self._answer_failed(channel, generation, "It was stopped.")
+    def _tell_waiting(self) -> None:
+        if self.waiting != self._waiting:
+            self._waiting = self.waiting
+            self.waitingChanged.emit(self._waiting)
 
     def _show(self, want: _Want, excerpt: Excerpt) -> None:
-        if want is self._wanted:
+        newest = self._wanted is None or want is self._wanted
+        if newest:
             self._wanted = None
         document = self._document
         if excerpt.weights is not None and want.iteration not in document.state.history:
-            document.remember(want.iteration, excerpt.weights, learned=False)
+            document.remember(want.iteration, excerpt.weights)
             # The same trace, now known by its weights: without this it would be asked for a second time.
             want = replace(want, state=replace(want.state, history=document.state.history))
         fresh = not want.same_trace(self._shown)
@@ -333,8 +360,11 @@ class Controller(QObject):
             document.show_steps(excerpt.steps)
             if want.position is not None:
                 document.look(iteration=want.iteration, position=self._place(want.position))
+            elif newest:
+                document.look(iteration=want.iteration)
         finally:
             document.blockSignals(False)
+        self._tell_waiting()
         self.excerptChanged.emit(excerpt)
         document.viewChanged.emit()
         if fresh:

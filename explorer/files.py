@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QFileDialog, QLineEdit, QMessageBox
 
 from engine import presets, session
 from engine.errors import EngineError
@@ -41,7 +41,6 @@ class Files(QObject):
         super().__init__(window)
         self._window, self._document, self._controller = window, document, controller
         self._settings, self._remember = settings, remember
-        self._closing = False
         self._unproven: Session | None = None
         controller.excerptChanged.connect(self._compare)
         page = window.start_page
@@ -139,11 +138,13 @@ class Files(QObject):
 
     @Slot()
     def save(self) -> bool:
+        commit_typing()
         return self._save_to(self._document.path) if self._document.path else self.save_as()
 
     @Slot()
     def save_as(self) -> bool:
         """Asks for a name. True if the session has been saved."""
+        commit_typing()
         name = self._document.path or os.path.join(self._folder(), f"{self._document.title or 'Untitled'}.gflow")
         path, _ = QFileDialog.getSaveFileName(self._window, "Save the session", name, _FILTER)
         if not path:
@@ -172,9 +173,19 @@ class Files(QObject):
 
     def _after_saving(self, then: Callable[[], None]) -> None:
         """Do something that replaces the document, once somebody has said what becomes of unsaved work."""
-        if not self._document.dirty:
+        if self._may_leave():
             then()
-            return
+
+    def _may_leave(self) -> bool:
+        """Whether nothing would be lost, or somebody has said that it may be."""
+        commit_typing()
+        if not self._document.dirty:
+            return True
+        answer = self._ask_about_changes()
+        buttons = QMessageBox.StandardButton
+        return answer == buttons.Discard or (answer == buttons.Save and self.save())
+
+    def _ask_about_changes(self) -> int:
         box = QMessageBox(self._window)
         box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle("Unsaved changes")
@@ -184,19 +195,12 @@ class Files(QObject):
         box.setDefaultButton(buttons.Save)
         answer = box.exec()
         box.deleteLater()
-        if answer == buttons.Discard or (answer == buttons.Save and self.save()):
-            then()
+        return answer
 
     @Slot(QCloseEvent)
     def _window_closing(self, event: QCloseEvent) -> None:
-        if self._closing or not self._document.dirty:
-            return
-        event.ignore()
-        self._after_saving(self._close)
-
-    def _close(self) -> None:
-        self._closing = True
-        self._window.close()
+        # Answered here and now: a close() from inside a close event would be ignored.
+        event.setAccepted(self._may_leave())
 
     # -- small things -------------------------------------------------------------------------------------------------
 
@@ -213,6 +217,14 @@ class Files(QObject):
         box = QMessageBox(QMessageBox.Icon.Warning, title, sentence, QMessageBox.StandardButton.Ok, self._window)
         box.finished.connect(box.deleteLater)
         box.open()
+
+
+def commit_typing() -> None:
+    """What stands in a field counts, also before Enter has been pressed."""
+    field = QApplication.focusWidget()
+    if isinstance(field, (QLineEdit, QAbstractSpinBox)):
+        field.clearFocus()
+        field.setFocus()
 
 
 def _difference(saved: Session, excerpt: Excerpt, different: tuple[str, ...]) -> str:

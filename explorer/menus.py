@@ -146,10 +146,14 @@ class Palette(QDialog):
                 if not self._actions[action.id].isEnabled():
                     continue
                 keys = keys_of(action)
-                item = QListWidgetItem(f"{action.words}    {keys[-1]}" if keys else action.words)
+                item = QListWidgetItem("    ".join([f"{action.menu}: {action.words}", *keys[:1]]))
                 item.setData(Qt.ItemDataRole.UserRole, action.id)
                 item.setToolTip(action.tip)
                 self._list.addItem(item)
+        if not self._list.count():
+            nothing = QListWidgetItem("No command has these words.")
+            nothing.setFlags(Qt.ItemFlag.NoItemFlags)
+            self._list.addItem(nothing)
         self._list.setCurrentRow(0)
 
     def _accept_current(self) -> None:
@@ -157,8 +161,9 @@ class Palette(QDialog):
             self._take(item)
 
     def _take(self, item: QListWidgetItem) -> None:
-        self._chosen = item.data(Qt.ItemDataRole.UserRole)
-        self.accept()
+        if item.flags() & Qt.ItemFlag.ItemIsEnabled:
+            self._chosen = item.data(Qt.ItemDataRole.UserRole)
+            self.accept()
 
 
 def _label(words: str, role: str) -> QLabel:

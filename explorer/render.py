@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QObject, QTimer, Slot
+from PySide6.QtCore import QEventLoop, QMessageLogContext, QObject, QTimer, QtMsgType, Slot, qInstallMessageHandler
 
 from engine.errors import EngineError
 from explorer.controller import Controller
@@ -29,6 +30,7 @@ def render_to_file(found: Opening, output: Path, at: str | None, size: tuple[int
     if at is not None:
         found = found.at(at)
     application()
+    qInstallMessageHandler(_quieter)
     executor = EngineProcess()
     executor.start()
     explorer = Explorer(executor, Settings(theme=theme))
@@ -42,8 +44,15 @@ def render_to_file(found: Opening, output: Path, at: str | None, size: tuple[int
         explorer.window.hide()
         explorer.close()
         explorer.window.deleteLater()
+        qInstallMessageHandler(None)
     if not picture.save(str(output), "PNG"):
         raise EngineError(f"{output} cannot be written as a PNG; choose another place.")
+
+
+def _quieter(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:
+    """The offscreen platform says at every window that it cannot hint sizes; nobody who renders wants to know."""
+    if "propagateSizeHints" not in message:
+        print(message, file=sys.stderr)
 
 
 class _Settled(QObject):

@@ -13,7 +13,9 @@ from explorer.start.page import StartPage
 from explorer.status import StatusLine
 from explorer.transport.bar import TransportBar
 
-DEFAULT_SIZE = (1360, 860)
+DEFAULT_SIZE, SMALLEST_SIZE = (1360, 860), (700, 450)
+_CELL_NEEDS, _DOCK_NEEDS = 900, 720
+"""Narrower than this, the cell panel and then the dock make room for the stage."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
 _DOCK, _CELL = (0.185, 210, 260), (0.26, 290, 400)
 
@@ -63,6 +65,8 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self.pages)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(self.status, 1)
+        self._put_away: set[QWidget] = set()
+        self.setMinimumSize(*SMALLEST_SIZE)  # smaller than the panels together: they are put away first
         self.resize(*DEFAULT_SIZE)
 
     def show_start_page(self) -> None:
@@ -86,6 +90,13 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The panels give way in a small window, until somebody has chosen their widths."""
         super().resizeEvent(event)
+        for panel, needed in ((self.cell, _CELL_NEEDS), (self.dock_area, _DOCK_NEEDS)):
+            if self.width() < needed and not panel.isHidden():
+                self._put_away.add(panel)
+                panel.hide()
+            elif self.width() >= needed and panel in self._put_away:
+                self._put_away.discard(panel)
+                panel.show()
         if not self._widths_chosen:
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])

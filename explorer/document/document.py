@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -12,8 +13,11 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from engine.requests import Weights
 from engine.spec import Experiment, WhatIf
 from engine.tape import Tape
-from explorer.document.state import State, View
+from explorer.document.state import Recipe, State, View
 from explorer.document.tracks import suited
+
+WORTH_SAVING = 20
+"""Iterations trained by hand from which on closing asks about them."""
 
 
 class _Change(QUndoCommand):
@@ -22,13 +26,14 @@ class _Change(QUndoCommand):
     def __init__(self, document: Document, words: str, before: State, after: State) -> None:
         super().__init__(words)
         self._document, self._before, self._after = document, before, after
+        self._view = document.view
 
     def redo(self) -> None:
         self._document._become(self._after)
 
     def undo(self) -> None:
         self._after = self._document.state
-        self._document._become(self._before)
+        self._document._become(self._before, self._view)
 
 
 class Document(QObject):
@@ -50,6 +55,7 @@ class Document(QObject):
         self._state, self._view, self._steps = state, view, _steps_of(state)
         self._dragging: WhatIf | None = None
         self._learned = False
+        self._wish: int | None = None
         self.title, self.path, self.preset = title, "", ""
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -62,6 +68,11 @@ class Document(QObject):
     @property
     def view(self) -> View:
         return self._view
+
+    @property
+    def wished_iteration(self) -> int:
+        """The iteration to show; `view.iteration` is the one that is on screen."""
+        return self.view.iteration if self._wish is None else self._wish
 
     @property
     def experiment(self) -> Experiment | None:
@@ -81,6 +92,7 @@ class Document(QObject):
     def open(self, state: State, view: View, *, title: str, path: str = "", preset: str = "", steps: int = 1) -> None:
         """Put another document in place of this one; it was read whole before. `steps` is asked of recorded traces."""
         self._dragging, self._learned, self._steps = None, False, _steps_of(state, steps)
+        self._wish = None
         self._state, self._view = state, view
         self.title, self.path, self.preset = title, path, preset
         self.undo_stack.clear()
@@ -125,28 +137,39 @@ class Document(QObject):
         self._dragging = None
         self.undo_stack.push(_Change(self, words, self._state, after))
 
-    def _become(self, state: State) -> None:
+    def _become(self, state: State, view: View | None = None) -> None:
+        """`view`: where somebody looked when it was last like this; its iteration and unit come back with it."""
         self._dragging = None
         moved = state.history is not self._state.history or state.first != self._state.first
-        forgotten = moved and self._view.iteration not in state.history
         self._state = state
-        view = self._fitted(self._view)
-        self._view = replace(view, iteration=state.first) if forgotten else view
+        if view is not None:
+            self._wish = view.iteration
+            self._view = replace(self._view, unit=view.unit)
+        elif moved and self.wished_iteration not in state.history:
+            self._wish = state.first
+        self._view = self._fitted(self._view)
         self.stateChanged.emit()
 
     # -- what training adds (kept, not undone) ------------------------------------------------------------------------
 
-    def remember(self, iteration: int, weights: Weights, *, learned: bool) -> None:
-        """Keep the weights of an iteration. `learned`: somebody would miss them if they were not saved."""
-        self._state = self._state.remembering(iteration, weights)
-        if learned and not self._learned:
+    def remember(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> None:
+        """Keep the weights of an iteration. A few can be computed again at any time; many are worth a question."""
+        self._state = self._state.remembering(iteration, weights, recipe)
+        if not self._learned and recipe is not None and iteration - self._state.first >= WORTH_SAVING:
             self._learned = True
             self.dirtyChanged.emit(True)
+
+    def forget_after(self, iteration: int) -> None:
+        """Let go of what was trained beyond an iteration (another future begins there)."""
+        kept = {k: w for k, w in self._state.history.items() if k <= iteration}
+        self._state = replace(self._state, history=MappingProxyType(kept))
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def look(self, **changes: Any) -> None:
         """Change the view: position, iteration, sample, unit, heights, time_range."""
+        if "iteration" in changes:
+            self._wish = None
         self._set_view(replace(self._view, **changes))
 
     def show_steps(self, steps: int) -> None:
@@ -185,8 +208,21 @@ def _steps_of(state: State, otherwise: int = 1) -> int:
 def _difference(old: Experiment, new: Experiment) -> str:
     """The name of the first field that differs, for the undo menu ("change of hidden size")."""
     a, b = _flat(msgspec.to_builtins(old)), _flat(msgspec.to_builtins(new))
-    changed = [name for name in {**a, **b} if a.get(name) != b.get(name)]
-    return changed[0].rpartition(".")[2].replace("_", " ") if changed else "the experiment"
+    changed = [name.lstrip(".") for name in {**a, **b} if a.get(name) != b.get(name)]
+    if not changed:
+        return "the experiment"
+    return _WORDS.get(changed[0], changed[0].rpartition(".")[2].replace("_", " "))
+
+
+_WORDS = {
+    "task.kind": "task",
+    "training.clip.kind": "clipping",
+    "model.readout.at": "read-out",
+    "model.layers.0.hidden_size": "units",
+    "model.layers.0.init.recurrent": "initial weights",
+    "model.layers.0.init.gain": "initial weights",
+    "task.steps": "T",
+}
 
 
 def _flat(data: Any, prefix: str = "") -> dict[str, Any]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TypeAlias
 
 from engine.requests import Computed, Recorded, Source, Weights
 from engine.spec import Experiment, WhatIf
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
+Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
 HISTORY_BYTES = 128 * 2**20
 
 
@@ -27,6 +29,8 @@ class State:
     what_if: WhatIf = field(default_factory=WhatIf)
     history: Mapping[int, Weights] = field(default_factory=_no_history)
     """Weights by iteration, as far as they were kept; what is missing is trained again from the nearest one before."""
+    recipes: Mapping[int, Recipe] = field(default_factory=dict)
+    """What each of them was trained with, as far as it is known (not for those that came from a file)."""
 
     def source(self, iteration: int) -> Source:
         """What to ask the engine for. For iteration 0 of an untouched experiment the engine draws the weights."""
@@ -49,14 +53,32 @@ class State:
         """The nearest kept iteration at or before one; None if there is none."""
         return max((k for k in self.history if k <= iteration), default=None)
 
-    def remembering(self, iteration: int, weights: Weights) -> State:
-        """With one more iteration kept. Where memory runs out, the middle of the past is thinned."""
-        history = {**self.history, iteration: weights}
+    @property
+    def recipe(self) -> Recipe:
+        """What the next iteration would be trained with."""
+        return self.experiment, self.what_if
+
+    def next_is_current(self, iteration: int) -> bool:
+        """Whether the iteration after this one was trained as it would be now."""
+        return iteration + 1 in self.history and self.recipes.get(iteration + 1) == self.recipe
+
+    def remembering(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> State:
+        """With one more iteration kept. Other weights than those that were there begin another future: what came after
+        the old ones is let go. Where memory runs out, the middle of the past is thinned."""
+        known = self.history.get(iteration)
+        if known is not None and not _same(known, weights):
+            history = {k: w for k, w in self.history.items() if k < iteration}
+        else:
+            history = dict(self.history)
+        history[iteration] = weights
         size = sum(array.nbytes for array in weights.values())
         while size * len(history) > HISTORY_BYTES and len(history) > 4:
             kept = sorted(history)
             history = {k: history[k] for n, k in enumerate(kept) if n % 2 == 0 or k >= kept[-2]}
-        return replace(self, history=MappingProxyType(history))
+        recipes = {k: r for k, r in self.recipes.items() if k in history}
+        if recipe is not None:
+            recipes[iteration] = recipe
+        return replace(self, history=MappingProxyType(history), recipes=MappingProxyType(recipes))
 
     def with_experiment(self, experiment: Experiment) -> State:
         """After an edit. The weights stay unless the edit makes them another network's."""
@@ -79,6 +101,10 @@ def _same_weights(old: Experiment, new: Experiment) -> bool:
         and old.seed == new.seed
         and old.training.iterations == new.training.iterations
     )
+
+
+def _same(a: Weights, b: Weights) -> bool:
+    return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
 def _cast(history: Mapping[int, Weights], dtype: str) -> Mapping[int, Weights]:

@@ -160,7 +160,49 @@ def test_over_the_end_of_the_tape_the_next_iteration_is_trained_and_shown_whole(
     rig.controller.step(1)
     rig.courier.answer_excerpt()
     assert rig.courier.count("train") == 1, "what has been trained is kept"
-    assert rig.document.dirty
+    assert not rig.document.dirty, "somebody who only watched is not asked to save"
+
+
+def test_an_edit_of_the_training_begins_another_future(rig: Rig) -> None:
+    rig.controller.go_to_iteration(2)
+    rig.courier.answer_train()
+    rig.courier.answer_excerpt()
+    rig.controller.go_to_iteration(0, -1)
+    rig.courier.answer_excerpt()
+    rig.document.edit_experiment(msgspec.structs.replace(experiment(), training=TrainingSpec(learning_rate=0.0)))
+    rig.courier.answer_excerpt()
+    trained = rig.courier.count("train")
+    rig.controller.step(1)
+    assert rig.courier.count("train") == trained + 1, "the kept iteration 1 was trained with another learning rate"
+    generation, train = rig.courier.last("train")
+    assert (train.iteration, train.count, train.experiment.training.learning_rate) == (0, 1, 0.0)
+    other = {"weight_hh_l0": np.full((4, 4), -7.0, np.float32)}
+    rig.courier.answered.emit("train", generation, Trained(other, 1, (0.5,)))
+    rig.courier.answer_excerpt()
+    assert rig.document.view.iteration == 1
+    assert rig.document.state.furthest == 1
+
+
+def test_the_iteration_on_screen_is_that_of_the_picture(rig: Rig) -> None:
+    rig.document.edit_experiment(experiment(iterations=50))
+    rig.controller.step(1)
+    assert rig.document.view.iteration == 0
+    assert rig.document.wished_iteration == 50
+
+
+def test_waiting_is_told_after_a_blink_and_can_be_ended(rig: Rig, qtbot: QtBot) -> None:
+    told: list[bool] = []
+    said: list[str] = []
+    rig.controller.waitingChanged.connect(told.append)
+    rig.controller.failed.connect(said.append)
+    rig.document.edit_experiment(experiment(steps=9))
+    qtbot.waitUntil(lambda: told == [True])
+    rig.controller.cancel()
+    assert told == [True, False]
+    assert len(said) == 1
+    assert "all" in rig.courier.dropped
+    rig.document.undo_stack.undo()
+    assert rig.controller.settled or rig.courier.count("excerpt") >= 2
 
 
 def test_the_second_iteration_is_trained_from_the_first(rig: Rig) -> None:

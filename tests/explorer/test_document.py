@@ -20,6 +20,10 @@ def experiment(cell: str = "rnn", **changes: object) -> Experiment:
     return msgspec.structs.replace(made, **changes)
 
 
+NOW = (experiment(), WhatIf())
+"""What the trained weights of these tests were trained with."""
+
+
 def weights(value: float) -> Weights:
     return {"weight_hh_l0": np.full((4, 4), value, np.float32)}
 
@@ -48,8 +52,8 @@ def test_the_undo_menu_names_the_field(document: Document) -> None:
 
 def test_redo_brings_back_what_was_trained_after_the_edit(document: Document) -> None:
     document.edit_experiment(experiment(seed=5))
-    document.remember(0, weights(0.0), learned=False)
-    document.remember(1, weights(1.0), learned=True)
+    document.remember(0, weights(0.0))
+    document.remember(1, weights(1.0), NOW)
     document.undo_stack.undo()
     assert document.state.furthest == 0
     document.undo_stack.redo()
@@ -75,25 +79,27 @@ def test_a_drag_back_to_where_it_began_leaves_nothing_to_undo(document: Document
 
 
 def test_a_what_if_never_discards_trained_weights(document: Document) -> None:
-    document.remember(3, weights(3.0), learned=True)
+    document.remember(3, weights(3.0), NOW)
     document.edit_what_if(WhatIf(recurrent_scale=2.0))
     assert document.state.furthest == 3
 
 
 @pytest.mark.parametrize("change", [{"seed": 9}, {"model": ModelSpec(layers=(LayerSpec(cell="gru", hidden_size=4),))}])
 def test_an_edit_that_makes_another_network_starts_anew(document: Document, change: dict[str, object]) -> None:
-    document.remember(3, weights(3.0), learned=True)
+    document.remember(3, weights(3.0), NOW)
     document.look(iteration=3)
     document.edit_experiment(experiment(**change))
     assert document.state.furthest == 0
-    assert document.view.iteration == 0
+    assert document.wished_iteration == 0
+    assert document.view.iteration == 3, "the picture on screen is still that of iteration 3"
     document.undo_stack.undo()
     assert document.state.furthest == 3
+    assert document.wished_iteration == 3
 
 
 def test_trained_weights_outlive_a_change_of_dtype(document: Document) -> None:
-    document.remember(0, weights(0.1), learned=False)
-    document.remember(3, weights(0.3), learned=True)
+    document.remember(0, weights(0.1))
+    document.remember(3, weights(0.3), NOW)
     document.edit_experiment(experiment(dtype="float64"))
     kept = document.state.history[3]["weight_hh_l0"]
     assert kept.dtype == np.float64
@@ -115,6 +121,41 @@ def test_the_forget_bias_leaves_with_the_lstm(qtbot: QtBot) -> None:
     assert document.state.what_if.forget_bias == 0.0
     document.undo_stack.undo()
     assert document.state.what_if.forget_bias == 2.0
+
+
+def test_other_weights_begin_another_future_and_undo_has_the_old_one(document: Document) -> None:
+    for k in (1, 2, 3):
+        document.remember(k, weights(float(k)), NOW)
+    document.edit_what_if(WhatIf(recurrent_scale=2.0))
+    assert document.state.furthest == 3, "a what-if by itself discards nothing"
+    assert not document.state.next_is_current(0)
+    document.remember(1, weights(9.0), document.state.recipe)
+    assert document.state.furthest == 1
+    document.undo_stack.undo()
+    assert document.state.furthest == 3
+    assert document.state.next_is_current(0)
+
+
+def test_the_same_weights_again_keep_what_came_after(document: Document) -> None:
+    for k in (1, 2, 3):
+        document.remember(k, weights(float(k)))
+    document.remember(1, weights(1.0), NOW)
+    assert document.state.furthest == 3
+
+
+def test_a_few_iterations_are_not_worth_a_question_and_many_are(document: Document) -> None:
+    document.remember(1, weights(1.0), NOW)
+    assert not document.dirty
+    document.remember(20, weights(2.0), NOW)
+    assert document.dirty
+
+
+def test_undo_brings_back_the_unit_that_was_looked_at(document: Document) -> None:
+    document.look(unit=3)
+    document.edit_experiment(experiment(model=ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=2),))))
+    assert document.view.unit is None
+    document.undo_stack.undo()
+    assert document.view.unit == 3
 
 
 def test_looking_around_is_neither_undone_nor_dirty(document: Document) -> None:

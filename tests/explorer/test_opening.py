@@ -46,7 +46,7 @@ def test_a_session_comes_back_as_it_was_left(qtbot: QtBot, tmp_path: Path) -> No
     rng = np.random.default_rng(0)
     for k in range(3):
         drawn = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-        document.remember(k, drawn, learned=k > 0)
+        document.remember(k, drawn)
     document.edit_what_if(WhatIf(recurrent_scale=1.25))
     document.look(iteration=2, position=60, sample=3, unit=1, heights={"norms": 140}, time_range=(5, 20))
     steps, units = document.experiment.task.steps, document.experiment.layer.hidden_size
