@@ -98,7 +98,15 @@ class Bindings(QObject):
         w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
         w.stage.set_position(d.view.position)
         self._follow_playhead()
+        self._show_reached()
         w.cell.set_position(d.view.position)
+
+    def _show_reached(self) -> None:
+        """The verdict is about the way back: it is said when the tape has come to the first step."""
+        d, excerpt = self._document, self._controller.excerpt
+        if excerpt is not None:
+            reached = d.tape.backward_reached(d.view.position) <= excerpt.verdict.first_step
+            self._window.status.set_reached(reached)
 
     def _follow_playhead(self) -> None:
         """Where only a stretch of time is on screen, it turns a page when the playhead leaves it."""
@@ -117,10 +125,8 @@ class Bindings(QObject):
         w.stage.set_message("")
         w.transport.set_tape(d.tape)
         w.transport.set_events(excerpt.events)
-        w.status.set_device(excerpt.device, excerpt.dtype, excerpt.device_note)
-        if excerpt.seconds > 0:
-            w.status.set_seconds(excerpt.seconds)
-        w.status.set_verdict(excerpt.verdict)
+        w.status.set_excerpt(excerpt)
+        self._show_reached()
         if d.experiment is None:
             w.dock.show_recorded(excerpt, "A recorded trace: everything can be looked at, nothing recomputed.")
         else:

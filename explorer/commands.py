@@ -70,7 +70,7 @@ class Commands(QObject):
     def _show_enabled(self) -> None:
         on_bench = not self._window.on_start_page
         for action in ACTIONS:
-            if action.menu in ("Tape", "Edit", "View") and not action.group and action.id != "palette":
+            if action.menu in ("Tape", "Edit", "View") and not action.group and action.id not in ("palette", "stop"):
                 self.actions[action.id].setEnabled(on_bench)
         recorded = self._document.state.recorded is not None
         for name in ("save", "save_as"):

@@ -37,7 +37,7 @@ def test_plain_letters_and_arrows_act_on_the_stage_only(qtbot: QtBot) -> None:
     # Window-wide they would steal typing and arrow keys from fields and sliders.
     for action in ACTIONS:
         for key in action.everywhere:
-            if isinstance(key, str) and not key.startswith("F"):
+            if isinstance(key, str) and not key.startswith("F") and key != "Esc":
                 assert key.startswith(("Ctrl+", "Alt+")), f"{action.id}: {key}"
 
 

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
 import engine
@@ -217,3 +217,82 @@ def test_the_window_paints_within_a_second_and_without_torch() -> None:
         assert torch_there == "False"
         best = min(best, float(seconds))
     assert best < 1.0
+
+
+def test_closing_with_unsaved_work_asks_once_and_then_closes(
+    qtbot: QtBot, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    explorer.document.edit_what_if(WhatIf(recurrent_scale=2.0))
+    buttons = QMessageBox.StandardButton
+    answers = [buttons.Cancel, buttons.Discard]
+    monkeypatch.setattr(explorer.files, "_ask_about_changes", lambda: answers.pop(0))
+    assert not explorer.window.close()
+    assert explorer.window.isVisible()
+    assert explorer.window.close()
+    assert not explorer.window.isVisible()
+    assert answers == []
+
+
+def test_the_start_page_lets_go_of_nothing(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "one-gate")
+    explorer.document.look(position=33)
+    explorer.commands.actions["start_page"].trigger()
+    assert explorer.window.on_start_page
+    assert explorer.commands.actions["save"].isEnabled()
+    explorer.commands.actions["stop"].trigger()
+    assert not explorer.window.on_start_page
+    assert explorer.document.view.position == 33
+    assert explorer.document.preset == "one-gate"
+
+
+def test_the_verdict_is_said_when_the_tape_has_come_to_it(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    verdict = explorer.window.status.verdict
+    assert "not reached" in verdict.text()
+    explorer.document.look(position=explorer.document.tape.span(Phase.BACKWARD)[-1])
+    assert "vanishing" in verdict.text()
+
+
+def test_what_is_typed_counts_when_saving(qtbot: QtBot, explorer: Explorer, tmp_path: Path) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    field = explorer.window.dock.rows["seed"].findChild(QLineEdit)
+    explorer.window.activateWindow()
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, "7")
+    explorer.document.path = str(tmp_path / "a.gflow")
+    explorer.files.save()
+    assert explorer.document.experiment is not None
+    assert explorer.document.experiment.seed == 7
+
+
+def test_a_zoomed_stage_follows_the_playhead(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    explorer.window.stage.set_time_range(20, 30)
+    for text in ("forward:2", "forward:45", "backward:50", "backward:3"):
+        explorer.document.look(position=explorer.document.tape.position(explorer.document.tape.parse(text)))
+        first, last = explorer.window.stage.time_range()
+        assert first <= int(text.partition(":")[2]) <= last
+        assert last - first == 10
+
+
+def test_a_menu_of_tracks_leaves_nothing_behind(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    for _ in range(5):
+        explorer.commands.do_add_track()
+        menu = QApplication.activePopupWidget()
+        assert isinstance(menu, QMenu)
+        menu.close()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    assert len([m for m in explorer.window.stage.findChildren(QMenu) if m.title() == "" and m.actions()]) <= 1
+
+
+def test_a_recorded_trace_stops_at_its_end(qtbot: QtBot, explorer: Explorer, tmp_path: Path) -> None:
+    engine.trace(torch.nn.GRU(2, 3), torch.randn(5, 1, 2), loss=lambda y: y.sum()).save(tmp_path / "t.gflow")
+    explorer.show(opening.of_path(tmp_path / "t.gflow"))
+    settle(qtbot, explorer)
+    explorer.player.set_speed(100)
+    explorer.bindings.toggle_play()
+    qtbot.waitUntil(lambda: not explorer.player.playing)
+    assert explorer.document.view.position == len(explorer.document.tape) - 1
