@@ -1,7 +1,8 @@
 """Paints the cell at the cursor as a circuit: wires as thick as the logarithm of what flows on them.
 
-Forward values are teal while the tape runs forward; in the backward phase the gradient joins in orange, on top. Scales
-are fixed (`FORWARD_DECADES`, `BACKWARD_DECADES`). Zero is dashed, not finite is red, what is unknown is a dotted hair.
+Forward values are teal while the tape runs forward; in the backward phase the gradient joins in orange, on top. The
+scales are chosen once for a document: the gradients' is the stage's. Zero is dashed, not finite is red, what is unknown
+is a dotted hair, and what carries no gradient a plain one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
@@ -20,13 +22,15 @@ from explorer.cell.ink import colour_of, draw_fitted, log_width
 from explorer.cell.quantity import NOTHING, Number, Reading, read, short
 from explorer.cell.symbols import INPUT
 from explorer.cell.wiring import Circuit, Label, Node, Wire, circuit
+from explorer.stage.scales import DEFAULT_DECADES, for_gradients
 from explorer.theme import current as theme
 from explorer.theme.tokens import Theme
 from explorer.widgets import numbers
 
-FORWARD_DECADES = (-2.0, 1.0)
-BACKWARD_DECADES = (-8.0, 0.0)
+FORWARD_DECADES = (-2, 1)
+"""Of values; upwards further where they are larger."""
 _THINNEST, _THICKEST = 1.2, 8.0
+_HAIR = 1.5
 _EDGE = 4.0
 _RADIUS = {"operation": 9.5, "gate": 13.0, "function": 15.0, "weights": 15.0}
 _LABEL_EM, _NODE_EM, _FUNCTION_EM = 13.0, 15.0, 11.0
@@ -42,15 +46,41 @@ class CircuitView(QWidget):
         self._step = 1
         self._forward = self._backward = False
         self._readings: dict[int, Reading] = {}
+        self._input = NOTHING
+        self._values: tuple[int, int] | None = None
+        self._gradients: tuple[int, int] | None = None
         theme.notifier().changed.connect(self._repaint)
 
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
+        """The first trace of a document chooses the scales; None: another document follows."""
         self._excerpt = excerpt
+        if excerpt is None:
+            self._values = self._gradients = None
+        else:
+            self._values = self._values or forward_decades(excerpt)
+            self._gradients = self._gradients or for_gradients(excerpt).decades
         new = None if excerpt is None else circuit(excerpt.cell, excerpt.activation)
         if new is not self._circuit:
             self._circuit = new
             self.setFixedHeight(0 if new is None else round(new.height))
         self._read()
+
+    def set_gradient_decades(self, low: int, high: int) -> None:
+        """Gradients from 10^low to 10^high, where somebody has chosen another scale on the stage."""
+        if high > low:
+            self._gradients = (low, high)
+            self.update()
+
+    def decades(self, *, backward: bool) -> tuple[int, int]:
+        """The exponents of the ends of a scale."""
+        found = self._gradients if backward else self._values
+        return found or (DEFAULT_DECADES if backward else FORWARD_DECADES)
+
+    def scale_text(self, *, backward: bool) -> str:
+        """The scale of the wires in words."""
+        low, high = self.decades(backward=backward)
+        what = "gradient" if backward else "value"
+        return f"wire width: log₁₀ |{what}|, {numbers.decade(low)} … {numbers.decade(high)}"
 
     def set_moment(self, step: int, *, forward: bool, backward: bool) -> None:
         """Show step t (from 1); `forward`, `backward`: whether the tape has reached it on either way."""
@@ -71,6 +101,7 @@ class CircuitView(QWidget):
                 found += [wire.backward for wire in it.wires]
             found += [label.number for label in it.labels if self._shows(label)]
             self._readings = {id(number): read(number, excerpt, self._step) for number in found if number is not None}
+        self._input = _input_norm(excerpt, self._step)
         self.update()
 
     def _shows(self, label: Label) -> bool:
@@ -124,22 +155,19 @@ class CircuitView(QWidget):
     def _paint_wire(self, painter: QPainter, wire: Wire, t: Theme) -> None:
         if wire.source == "loss":
             if self._backward and self.reading(wire.backward).value not in (None, 0.0):
-                self._stroke(painter, wire, _gradient_pen(self.reading(wire.backward), t, t.loss))
+                self._stroke(painter, wire, self._pen(self.reading(wire.backward), t, t.loss, backward=True))
             return
-        if wire.source == "input":
-            pen = QPen(QColor(t.forward if self._forward else t.border), 1.6)
-            if self._forward and wire.forward is not None:
-                pen = _forward_pen(self.reading(wire.forward), t)
-            self._stroke(painter, wire, pen)
+        if wire.source == "input" and self._forward and not self._backward:
+            self._stroke(painter, wire, self._pen(self._input, t, t.forward, backward=False))
             return
         if not self._forward:
             self._stroke(painter, wire, QPen(QColor(t.border), _THINNEST))
         elif not self._backward:
-            self._stroke(painter, wire, _forward_pen(self.reading(wire.forward), t))
+            self._stroke(painter, wire, self._pen(self.reading(wire.forward), t, t.forward, backward=False))
         elif wire.backward is None:
-            self._stroke(painter, wire, QPen(QColor(t.forward), _THINNEST))
+            self._stroke(painter, wire, QPen(QColor(t.muted), _HAIR))
         else:
-            self._stroke(painter, wire, _gradient_pen(self.reading(wire.backward), t, t.backward))
+            self._stroke(painter, wire, self._pen(self.reading(wire.backward), t, t.backward, backward=True))
 
     def _stroke(self, painter: QPainter, wire: Wire, pen: QPen) -> None:
         pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
@@ -160,7 +188,7 @@ class CircuitView(QWidget):
             middle = self._at(wire.points[0][0], wire.points[0][1]) + QPointF(14, 0)
         elif wire.points[-1][0] == 1:
             middle = b - QPointF(14, 0)
-        width = _width(reading, backward=self._backward)
+        width = self._width(reading, backward=self._backward)
         size = 4.5 + width * 0.5
         to = -1 if self._backward else 1
         painter.setPen(Qt.PenStyle.NoPen)
@@ -187,8 +215,8 @@ class CircuitView(QWidget):
         if node.value is not None and self._forward:
             reading = self.reading(node.value)
             painter.setPen(QColor(colour_of(reading, t.text)))
-            box = QRectF(centre.x() + 10, centre.y() - 24, 34, 14)
-            draw_fitted(painter, box, reading.text, metrics, centred=False)
+            box = QRectF(centre.x() + 9, centre.y() - 25, 36, 14)
+            draw_fitted(painter, box, reading.text, metrics, centred=False, bar=reading.mean)
 
     def _paint_label(self, painter: QPainter, label: Label, metrics: QFontMetricsF, t: Theme) -> None:
         reading = self.reading(label.number)
@@ -229,6 +257,21 @@ class CircuitView(QWidget):
                 return text
         return "(…)"
 
+    def _width(self, reading: Reading, *, backward: bool) -> float:
+        low, high = self.decades(backward=backward)
+        return log_width(reading.value or 0.0, low, high, _THINNEST, _THICKEST)
+
+    def _pen(self, reading: Reading, t: Theme, colour: str, *, backward: bool) -> QPen:
+        if reading.value is None:
+            pen = QPen(QColor(colour), _THINNEST)
+            pen.setDashPattern([1.5, 2.5])
+            return pen
+        if reading.value == 0:
+            pen = QPen(QColor(t.zero), 1.4)
+            pen.setDashPattern([5, 4])
+            return pen
+        return QPen(QColor(_flow_colour(reading, t, colour)), self._width(reading, backward=backward))
+
     # -- exact numbers
 
     def event(self, event: QEvent) -> bool:
@@ -252,6 +295,8 @@ class CircuitView(QWidget):
             if not self._near(wire, point):
                 continue
             text = wire.name
+            if wire.source == "input" and self._forward and self._input.value is not None:
+                text += f": ‖xₜ‖ = {numbers.exact(self._input.value)}"
             if wire.forward is not None and self._forward:
                 text += f": {exact_text(self.reading(wire.forward), excerpt)}"
             if wire.backward is not None and self._backward:
@@ -269,37 +314,22 @@ def _radius(node: Node) -> float:
     return 11.0 if node.latex == "1{-}" else _RADIUS[node.kind]
 
 
-def scale_text(*, backward: bool) -> str:
-    """The scale of the wires in words."""
-    low, high = BACKWARD_DECADES if backward else FORWARD_DECADES
-    what = "gradient" if backward else "value"
-    return f"wire width: log₁₀ |{what}|, {numbers.power(low, 1)} … {numbers.power(high, 1)}"
-
-
-def _width(reading: Reading, *, backward: bool) -> float:
-    low, high = BACKWARD_DECADES if backward else FORWARD_DECADES
-    return log_width(reading.value or 0.0, low, high, _THINNEST, _THICKEST)
-
-
 def _flow_colour(reading: Reading, t: Theme, colour: str) -> str:
     return colour if reading.finite else t.exploding
 
 
-def _forward_pen(reading: Reading, t: Theme) -> QPen:
-    return _pen(reading, t, t.forward, backward=False)
+def forward_decades(excerpt: Excerpt) -> tuple[int, int]:
+    """1e-2 … 1e1, unless a state is larger."""
+    low, high = FORWARD_DECADES
+    for key, norm in excerpt.norms.items():
+        finite = norm[np.isfinite(norm) & (norm > 0)]
+        if key.startswith("values.") and finite.size:
+            high = max(high, math.ceil(math.log10(float(finite.max()))))
+    return low, high
 
 
-def _gradient_pen(reading: Reading, t: Theme, colour: str) -> QPen:
-    return _pen(reading, t, colour, backward=True)
-
-
-def _pen(reading: Reading, t: Theme, colour: str, *, backward: bool) -> QPen:
-    if reading.value is None:
-        pen = QPen(QColor(colour), _THINNEST)
-        pen.setDashPattern([1.5, 2.5])
-        return pen
-    if reading.value == 0:
-        pen = QPen(QColor(t.zero), 1.4)
-        pen.setDashPattern([5, 4])
-        return pen
-    return QPen(QColor(_flow_colour(reading, t, colour)), _width(reading, backward=backward))
+def _input_norm(excerpt: Excerpt | None, step: int) -> Reading:
+    """‖xₜ‖."""
+    if excerpt is None or not 1 <= step <= len(excerpt.inputs):
+        return NOTHING
+    return Reading(float(np.linalg.norm(excerpt.inputs[step - 1].astype(np.float64))))

@@ -10,15 +10,16 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from engine.requests import ClipReport, Excerpt
 from engine.tape import Phase
-from explorer.cell.bars import BarTable, Columns
-from explorer.cell.quantity import short
+from explorer.cell.bars import STAYS, BarTable, Columns
 from explorer.theme import current as theme
 from explorer.theme.tokens import GAP, PAD, RADIUS, TIGHT
 from explorer.widgets import numbers
+from explorer.widgets.numbers import short
 
 _CLIP_COLUMNS = Columns("before", "after", "backward", "clip")
+_GRADIENT_COLUMNS = Columns("gradient", "", "backward", "clip")
 _UPDATE_COLUMNS = Columns("weights", "change", "forward", "update")
-NOT_CLIPPED = "Nothing was clipped: clipping is off."
+NOT_CLIPPED = "Nothing is clipped: clipping is off."
 NOT_KNOWN = "A recorded trace: whether its gradients were clipped afterwards is not known."
 NO_UPDATE = "A recorded trace: its update is not known."
 
@@ -60,6 +61,9 @@ class ClipCard(QWidget):
 
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
         self._excerpt = excerpt
+        if excerpt is None:
+            for table in (self._clip_table, self._update_table):
+                table.forget_scale()
         self._fill()
 
     def set_phase(self, phase: Phase) -> None:
@@ -95,12 +99,14 @@ class ClipCard(QWidget):
         return self._sentence.text()
 
     def as_text(self) -> str:
-        rows = self._clip_table.rows if self._phase is Phase.CLIP else self._update_table.rows
-        columns = _CLIP_COLUMNS if self._phase is Phase.CLIP else _UPDATE_COLUMNS
+        table = self._clip_table if self._phase is Phase.CLIP else self._update_table
+        rows, columns = table.rows, table.columns
         lines = [self.title, self.sentence, *(f"{name}\t{value}" for name, value in self.facts())]
         if rows:
-            lines.append(f"parameter\t{columns.first}\t{columns.second}")
-        lines += [f"{r.parameter}\t{numbers.exact(r.before)}\t{numbers.exact(r.after)}" for r in rows]
+            lines.append("\t".join(name for name in ("parameter", columns.first, columns.second) if name))
+        for r in rows:
+            known = (r.before, r.after) if columns.second else (r.before,)
+            lines.append("\t".join([r.parameter, *map(numbers.exact, known)]))
         return "\n".join(lines)
 
     def _fill(self) -> None:
@@ -117,9 +123,15 @@ class ClipCard(QWidget):
         else:
             self._title.setText("UPDATE")
             known = "SGD moves each weight against its gradient. Norms of the weights, and of their change."
+            if stays := too_small(excerpt):
+                known += f" {STAYS}: the step is too small for {excerpt.dtype}, no weight moves."
             self._sentence.setText(known if excerpt.update_rows else NO_UPDATE)
+            self._update_table.set_rows(excerpt.update_rows, stays)
+        clipping = clip is not None and clip.kind != "none"
+        self._clip_table.set_columns(_CLIP_COLUMNS if clipping else _GRADIENT_COLUMNS)
         self._clip_table.set_rows(clip.rows if clip is not None and at_clip else ())
-        self._update_table.set_rows(() if at_clip else excerpt.update_rows)
+        if at_clip:
+            self._update_table.set_rows(())
         facts = self.facts()
         for index, (name, value) in enumerate(self._fact_labels):
             shown = index < len(facts)
@@ -150,6 +162,16 @@ class ClipCard(QWidget):
         painter.setBrush(QColor(theme.current().surface))
         painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), RADIUS + 2, RADIUS + 2)
         painter.end()
+
+
+def too_small(excerpt: Excerpt) -> frozenset[str]:
+    """The parameters that the update leaves where they are although they have a gradient."""
+    gradients = {} if excerpt.clip is None else {row.parameter: row.after for row in excerpt.clip.rows}
+    return frozenset(
+        row.parameter
+        for row in excerpt.update_rows
+        if row.after == 0 and math.isfinite(row.before) and gradients.get(row.parameter, 0.0) > 0
+    )
 
 
 def norm_after(clip: ClipReport) -> float:

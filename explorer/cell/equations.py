@@ -128,19 +128,21 @@ def hidden(cell: CellKind, shift: int = 0) -> Number:
 
 def _recurrent(cell: CellKind) -> Token:
     if cell == "gru":
-        latex, plain = r"W_{hh}^{\top}[\delta a_r,\delta a_z,\delta q]_{t+1}", "W_hhᵀ[δa_r, δa_z, δq]ₜ₊₁"
+        latex, plain = r"{W_{hh}}^{\top}[\delta a_r,\delta a_z,\delta q]_{t+1}", "W_hhᵀ[δa_r, δa_z, δq]ₜ₊₁"
     else:
-        latex, plain = r"W_{hh}^{\top}\delta a_{t+1}", "W_hhᵀ δaₜ₊₁"
+        latex, plain = r"{W_{hh}}^{\top}\delta a_{t+1}", "W_hhᵀ δaₜ₊₁"
     return Token(latex, plain, hidden(cell), emphasis=cell == "rnn")
 
 
 def _slope(gate: str) -> Token:
     """σ′ of a gate from its value: f(1 − f)."""
-    return Token(f"{gate}_t(1-{gate}_t)", f"{gate}ₜ(1 − {gate}ₜ)", Number((Part(f"values.{gate}"),), slope_sigmoid))
+    return Token(
+        f"{gate}_t(1-{gate}_t)", f"{gate}ₜ(1 − {gate}ₜ)", Number((Part(f"values.{gate}"),), slope_sigmoid, mean=True)
+    )
 
 
 def _slope_tanh(symbol: str) -> Token:
-    number = Number((Part(f"values.{symbol}"),), slope_tanh)
+    number = Number((Part(f"values.{symbol}"),), slope_tanh, mean=True)
     return Token(f"(1-{symbol}_t^2)", f"(1 − {symbol}ₜ²)", number)
 
 
@@ -158,7 +160,7 @@ def slope_relu(a: Array) -> Array:
 
 
 def through_output(o: Array, c: Array) -> Array:
-    """u = o⊙(1 − tanh²c): what of δh reaches c."""
+    """u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c): what of δh reaches c."""
     tanh_c: Array = np.tanh(c)
     return o * (1 - tanh_c * tanh_c)
 
@@ -171,9 +173,9 @@ def _minus(h: Array, n: Array) -> Array:
     return h - n
 
 
-_U = Token("u_t", "uₜ", Number((Part("values.o"), Part("values.c")), through_output))
+_U = Token("u_t", "uₜ", Number((Part("values.o"), Part("values.c")), through_output, mean=True))
 _TANH_C = Token(r"\tanh c_t", "tanh cₜ", Number((Part("values.c"),), np.tanh))
-_ONE_LESS_Z = Token("(1-z_t)", "(1 − zₜ)", Number((Part("values.z"),), _rest))
+_ONE_LESS_Z = Token("(1-z_t)", "(1 − zₜ)", Number((Part("values.z"),), _rest, mean=True))
 _H_LESS_N = Token("(h_{t-1}-n_t)", "(hₜ₋₁ − nₜ)", Number((Part("values.h_prev"), Part("values.n")), _minus))
 
 
@@ -181,7 +183,7 @@ def _rnn(activation: str) -> tuple[Section, ...]:
     outer = TANH if activation == "tanh" else RELU
     slope = _slope_tanh("h")
     if activation == "relu":
-        slope = Token(r"1_{[a_t>0]}", "1[aₜ > 0]", Number((Part("values.a"),), slope_relu))
+        slope = Token(r"1_{[a_t>0]}", "1[aₜ > 0]", Number((Part("values.a"),), slope_relu, mean=True))
     a, da = Token("a_t", "aₜ", series("values.a")), Token(r"\delta a_t", "δaₜ", series("grads.a"))
     return (
         Section(
@@ -200,7 +202,7 @@ def _rnn(activation: str) -> tuple[Section, ...]:
                 Equation((delta("h"), EQ, E, PLUS, _recurrent("rnn"))),
                 Equation((da, EQ, delta("h"), TIMES, slope)),
             ),
-            "δ = ∂L/∂ of what follows it; e = the loss’s own ∂L/∂hₜ.",
+            "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ.",
         ),
     )
 
@@ -241,7 +243,7 @@ def _lstm() -> tuple[Section, ...]:
             "Backward",
             "backward",
             backward,
-            "δ = ∂L/∂ of what follows it; e = the loss’s own ∂L/∂hₜ; u = o⊙(1 − tanh²c). "
+            "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ; u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). "
             "δc⊙f is the cell-state carousel.",
         ),
         Section(
@@ -285,7 +287,7 @@ def _gru() -> tuple[Section, ...]:
                     )
                 ),
             ),
-            "δ = ∂L/∂ of what follows it; e = the loss’s own ∂L/∂hₜ. δh⊙z is the leak.",
+            "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ. δh⊙z is the leak.",
         ),
         Section(
             "Gates",

@@ -19,8 +19,11 @@ from explorer.theme.tokens import SMALL_PX, TIGHT
 from explorer.widgets import numbers
 
 EM = 16.0
-NORMS_NOTE = "Under each symbol stands its norm over the units; norms need not add or multiply up."
-_FORWARD_ROOM = "−.0888"
+NORMS_NOTE = (
+    "Under each symbol stands its norm over the units; a bar marks the mean, for gates and slopes. "
+    "Neither needs to add or multiply up."
+)
+_FORWARD_ROOM = "−0.888"
 _BACKWARD_ROOM = "−8.8e-88"
 
 
@@ -178,7 +181,8 @@ class EquationsView(QWidget):
             if pen is None:
                 pen = pens[colour] = QPen(QColor(colour))
             painter.setPen(pen)
-            draw_fitted(painter, QRectF(placed.left, placed.number_top, placed.width, height), reading.text, metrics)
+            box = QRectF(placed.left, placed.number_top, placed.width, height)
+            draw_fitted(painter, box, reading.text, metrics, bar=reading.mean)
         painter.end()
 
     def _still_picture(self, layout: Layout, ratio: float) -> QImage:
@@ -201,7 +205,7 @@ class EquationsView(QWidget):
         painter.setPen(QPen(QColor(t.muted)))
         for placed in layout.placed:
             token, reached = placed.token, self._reached[self._sections[placed.section].phase]
-            colour = t.border if not reached else t.backward if token.emphasis else t.text
+            colour = t.muted if not reached else t.backward if token.emphasis else t.text
             if reached and token.is_operator:
                 colour = t.muted
             typeset.draw(painter, token.latex, placed.symbol_left, placed.baseline, EM, colour)
@@ -237,7 +241,7 @@ class EquationsView(QWidget):
             return ""
         if excerpt.unit is not None:
             return f"unit {excerpt.unit}"
-        return "norm over 1 unit" if excerpt.hidden_size == 1 else f"norms over {excerpt.hidden_size} units"
+        return "the only unit" if excerpt.hidden_size == 1 else f"over {excerpt.hidden_size} units"
 
     @Slot()
     def _theme_changed(self) -> None:
@@ -289,7 +293,9 @@ def exact_text(reading: Reading, excerpt: Excerpt) -> str:
     if reading.bound:
         return f"less than {numbers.exact(reading.bound)} (lost in rounding)"
     if reading.value is None:
-        return "unknown"
+        return "none: there is no step after the last" if reading.beyond else "unknown"
+    if reading.mean:
+        return f"{numbers.exact(reading.value)} (mean over the units)"
     # A norm is float64 whatever the trace is; one unit's value is the trace's own number.
     return numbers.exact(reading.value, "float64" if excerpt.unit is None else excerpt.dtype)
 

@@ -21,11 +21,17 @@ def colour_of(reading: Reading, colour: str) -> str:
     return colour
 
 
-def draw_fitted(painter: QPainter, box: QRectF, text: str, metrics: QFontMetricsF, *, centred: bool = True) -> None:
+def draw_fitted(
+    painter: QPainter, box: QRectF, text: str, metrics: QFontMetricsF, *, centred: bool = True, bar: bool = False
+) -> None:
     """Text in a box, in the painter's font and pen; narrower letters where it is too long, so that it never runs into
-    its neighbour. `metrics` are those of the painter's font."""
+    its neighbour. `bar`: a line over it, as over a mean. `metrics` are those of the painter's font."""
     width, room = metrics.horizontalAdvance(text), box.width() + 2
     baseline = box.top() + (box.height() + metrics.ascent() - metrics.descent()) / 2
+    if bar:
+        left = box.left() + (max(0.0, box.width() - width) / 2 if centred else 0)
+        y = round(baseline - metrics.capHeight() - 2.5) + 0.5
+        painter.drawLine(QPointF(left, y), QPointF(left + min(width, room), y))
     if width <= room:
         painter.drawText(QPointF(box.left() + ((box.width() - width) / 2 if centred else 0), baseline), text)
         return

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePol
 from engine.quantities import CELL_TITLES
 from engine.requests import Excerpt
 from engine.tape import Moment, Phase, Tape
-from explorer.cell.circuit import CircuitView, scale_text
+from explorer.cell.circuit import CircuitView
 from explorer.cell.clip_card import ClipCard
 from explorer.cell.equations_view import EquationsView, Shown
 from explorer.cell.unit_picker import UnitPicker
@@ -38,6 +38,10 @@ class CellPanel(QWidget):
         self._heading = QLabel("CELL", self)
         self._heading.setProperty("role", "section")
         self._heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._sample = QLabel(self)
+        self._sample.setProperty("role", "muted")
+        self._sample.setFont(theme.small())
+        self._sample.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._unit = UnitPicker(self)
         self._unit.picked.connect(self.unitPicked)
 
@@ -47,11 +51,18 @@ class CellPanel(QWidget):
         self._scale.setFont(theme.small())
         self._clip = ClipCard(self)
         self._clip.hide()
+        self._cell_heading = QLabel(self)
+        self._cell_heading.setProperty("role", "section")
+        self._cell_heading.hide()
         self._equations = EquationsView(self)
 
         head = QHBoxLayout()
         head.setContentsMargins(PAD, GAP, PAD, GAP)
-        head.addWidget(self._heading, 1)
+        titles = QVBoxLayout()
+        titles.setSpacing(0)
+        titles.addWidget(self._heading)
+        titles.addWidget(self._sample)
+        head.addLayout(titles, 1)
         head.addWidget(self._unit)
 
         self._inside = QWidget()
@@ -62,6 +73,7 @@ class CellPanel(QWidget):
         column.addWidget(self._scale)
         column.addWidget(self._clip)
         column.addSpacing(GAP)
+        column.addWidget(self._cell_heading)
         column.addWidget(self._equations)
         column.addStretch(1)
 
@@ -127,6 +139,20 @@ class CellPanel(QWidget):
         return self._heading.text()
 
     @property
+    def cell_heading(self) -> QLabel:
+        """Names the cell where the heading is that of the parameters."""
+        return self._cell_heading
+
+    @property
+    def sample_words(self) -> str:
+        return self._sample.text()
+
+    def set_gradient_decades(self, low: int, high: int) -> None:
+        """The stage's gradient scale, where somebody has chosen another one: 10^low … 10^high."""
+        self._circuit.set_gradient_decades(low, high)
+        self._show()
+
+    @property
     def units(self) -> UnitPicker:
         return self._unit
 
@@ -148,21 +174,27 @@ class CellPanel(QWidget):
         self._unit.setEnabled(there)
         if moment is None or tape is None or excerpt is None:
             self._heading.setText("CELL")
-            for widget in (self._circuit, self._scale, self._clip):
+            self._sample.setText("")
+            for widget in (self._circuit, self._scale, self._clip, self._cell_heading):
                 widget.hide()
             return
         position = tape.position(moment)
         forward = moment.step <= tape.forward_reached(position)
         backward = moment.step >= tape.backward_reached(position)
         # The letter t is small: a capital T is the number of steps.
-        self._heading.setText(f"{CELL_TITLES[excerpt.cell]} CELL AT t = {moment.step}")
+        cell = f"{CELL_TITLES[excerpt.cell]} CELL AT t = {moment.step}"
         at_card = moment.phase in (Phase.CLIP, Phase.UPDATE)
+        self._heading.setText("ALL PARAMETERS" if at_card else cell)
+        self._cell_heading.setText(cell)
+        self._cell_heading.setVisible(at_card)
+        whose = f"sample {excerpt.sample + 1} of {excerpt.batch_size}" if excerpt.batch_size > 1 else "one sample"
+        self._sample.setText(f"batch of {excerpt.batch_size} samples" if at_card and excerpt.batch_size > 1 else whose)
         if at_card:
             self._clip.set_phase(moment.phase)
         self._clip.setVisible(at_card)
         self._circuit.setVisible(not at_card)
         self._scale.setVisible(not at_card)
-        self._scale.setText(scale_text(backward=backward))
+        self._scale.setText(self._circuit.scale_text(backward=backward))
         self._circuit.set_moment(moment.step, forward=forward, backward=backward)
         self._equations.set_moment(moment.step, forward=forward, backward=backward)
 
@@ -175,7 +207,7 @@ class CellPanel(QWidget):
         excerpt, moment = self._excerpt, self.moment
         if excerpt is None or moment is None:
             return ""
-        whose = "norms over all units" if excerpt.unit is None else f"unit {excerpt.unit}"
+        whose = "over all units" if excerpt.unit is None else f"unit {excerpt.unit}"
         head = f"{CELL_TITLES[excerpt.cell]} · {moment} · t = {moment.step} · {whose} · sample {excerpt.sample}"
         parts = [f"{head} · {excerpt.dtype}"]
         if not self._clip.isHidden():

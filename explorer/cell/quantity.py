@@ -1,8 +1,8 @@
 """What stands under a symbol: which series of an excerpt, at which step, through which function.
 
-For one unit every number is that unit's. For all units it is a Euclidean norm over the units: of a series the excerpt
-has it; of a product it must be made from the arrays, since ‖f⊙c‖ is not ‖f‖·‖c‖. Where the arrays are not there the
-number is unknown, and nothing is shown.
+For one unit every number is that unit's. For all units what lies between 0 and 1 (gates, slopes) is a mean over the
+units, and everything else a Euclidean norm: of a series the excerpt has it; of a product it must be made from the
+arrays, since ‖f⊙c‖ is not ‖f‖·‖c‖. Where the arrays are not there the number is unknown, and nothing is shown.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Number:
     """Its value where a part lies beyond step T: no gradient comes from there, and a value does not exist (None)."""
     difference: bool = False
     """The first part less the function of the others: digits cancel, so it is known only up to a bound."""
+    mean: bool = False
+    """For all units the mean and not the norm: gates and slopes, whose norm would pass 1 and read like a mistake."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -53,14 +55,18 @@ class Reading:
     """None: unknown, or there is no such thing at this step."""
     bound: float = 0.0
     """Where the digits have cancelled: the value is not larger than this, and more cannot be said."""
+    mean: bool = False
+    """A mean over the units: drawn with a bar over it."""
+    beyond: bool = False
+    """There is no such thing, since there is no step after the last."""
 
     @property
     def text(self) -> str:
-        """As it stands under a symbol: ".941", "−1.2e-9", "< 3e-8"; "–" if there is none."""
+        """As it stands under a symbol: "0.941", "−1.2e-9", "< 3e-8", "none"; "–" if it is unknown."""
         if self.bound:
-            return f"< {numbers.short(self.bound, 1, leading_zero=False)}"
+            return f"< {numbers.short(self.bound, 1)}"
         if self.value is None:
-            return "–"
+            return "none" if self.beyond else "–"
         return short(self.value)
 
     @property
@@ -74,12 +80,16 @@ NOTHING = Reading(None)
 def short(value: float) -> str:
     """Three digits where they are cheap, else two."""
     digits = 3 if 0.1 <= abs(value) < 1e4 else 2
-    return numbers.short(value, digits, leading_zero=False)
+    return numbers.short(value, digits)
+
+
+_GATES = frozenset(f"values.{gate}" for gate in ("f", "i", "o", "z", "r"))
 
 
 def series(key: str, shift: int = 0) -> Number:
     """A series as it is. At t + 1 beyond T a gradient is 0, a value does not exist."""
-    return Number((Part(key, shift),), beyond=0.0 if key.startswith("grads.") else None)
+    beyond = 0.0 if key.startswith("grads.") else None
+    return Number((Part(key, shift),), beyond=beyond, mean=key in _GATES)
 
 
 def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
@@ -87,12 +97,13 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     for part in number.parts:
         index = step - 1 + part.shift
         if index >= excerpt.steps:
-            return Reading(number.beyond)
+            return Reading(number.beyond, beyond=number.beyond is None)
         if index < 0:
             return NOTHING  # h_0 has a gradient too, but an excerpt does not have it
     if number.series and number.series in excerpt.cell_series:
         return Reading(float(excerpt.cell_series[number.series][step - 1 + number.parts[0].shift]))
-    if number.function is None:
+    mean = number.mean and excerpt.unit is None
+    if number.function is None and not mean:
         key, at = number.parts[0].key, step - 1 + number.parts[0].shift
         found = excerpt.cell_series.get(key)
         return NOTHING if found is None else Reading(float(found[at]))
@@ -106,7 +117,9 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
         return NOTHING
     known = [operand for operand in operands if operand is not None]
     with np.errstate(all="ignore"):
-        result = number.function(*known)
+        result = known[0] if number.function is None else number.function(*known)
+        if mean:
+            return Reading(float(np.mean(result, dtype=np.float64)), mean=True)
         size = _size(result)
         value = size if excerpt.unit is None else float(result[0])
         if number.difference:

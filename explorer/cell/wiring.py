@@ -123,32 +123,34 @@ def _edges(y_left: float, y_right: float, latex: str, cell: CellKind, right: flo
 
 
 def _rnn(activation: str) -> Circuit:
-    line, height = 78.0, 168.0
+    line, height = 48.0, 142.0
     a, da = series("values.a"), series("grads.a")
     outer = r"\tanh" if activation == "tanh" else r"\mathrm{ReLU}"
+    weights, plus, out = 0.23, 0.48, 0.77
     return Circuit(
         nodes=(
-            Node((0.2, line), "W_{hh}", "weights", "recurrent weights W_hh"),
-            Node((0.42, 124), "W_{ih}", "weights", "input weights W_ih"),
-            Node((0.42, line), "+", "operation", "aₜ = W_ih xₜ + W_hh hₜ₋₁ + biases"),
-            Node((0.7, line), outer, "function", f"hₜ = {'tanh' if activation == 'tanh' else 'ReLU'}(aₜ)"),
+            Node((weights, line), "W_{hh}", "weights", "recurrent weights W_hh"),
+            Node((plus, 94), "W_{ih}", "weights", "input weights W_ih"),
+            Node((plus, line), "+", "operation", "aₜ = W_ih xₜ + W_hh hₜ₋₁ + biases"),
+            Node((out, line), outer, "function", f"hₜ = {'tanh' if activation == 'tanh' else 'ReLU'}(aₜ)"),
         ),
         wires=(
-            Wire(((0, line), (0.2, line)), H_BEFORE, hidden("rnn", -1), "hidden state hₜ₋₁", road=True),
-            Wire(((0.2, line), (0.42, line)), series("recurrent.a"), da, "recurrent part of aₜ"),
-            Wire(((0.42, line), (0.7, line)), a, da, "pre-activation aₜ"),
-            Wire(((0.7, line), (1, line)), H, DH, "hidden state hₜ", road=True),
-            Wire(((0.42, height), (0.42, line)), series("input.a"), None, "input part of aₜ", source="input"),
-            _loss(0.9, line, height),
+            Wire(((0, line), (weights, line)), H_BEFORE, hidden("rnn", -1), "hidden state hₜ₋₁", road=True),
+            Wire(((weights, line), (plus, line)), series("recurrent.a"), da, "recurrent part of aₜ"),
+            Wire(((plus, line), (out, line)), a, da, "pre-activation aₜ"),
+            Wire(((out, line), (1, line)), H, DH, "hidden state hₜ", road=True),
+            Wire(((plus, height), (plus, 94)), None, None, "input xₜ", source="input"),
+            Wire(((plus, 94), (plus, line)), series("input.a"), None, "input part of aₜ"),
+            _loss(0.965, line, height),
         ),
         labels=(
-            *_edges(line - 21, line - 21, r"W_{hh}^{\top}\delta a_t", "rnn"),
-            Label((0.465, line - 21), "left", "forward", "a_t", a),
-            Label((0.465, line - 21), "left", "backward", r"\delta a_t", da),
-            Label((0.87, height - 6), "right", "loss", "e_t", DIRECT),
+            *_edges(line - 28, line - 28, r"{W_{hh}}^{\top}\delta a_t", "rnn"),
+            Label((plus + 0.04, line + 28), "left", "forward", "a_t", a),
+            Label((plus + 0.04, line + 28), "left", "backward", r"\delta a_t", da),
+            Label((0.94, height - 6), "right", "loss", "e_t", DIRECT),
         ),
-        input_at=(0.395, height - 6),
-        frame=(0.07, 32, 0.84, 144),
+        input_at=(plus - 0.025, height - 6),
+        frame=(0.07, line - 22, 0.93, 115),
         height=height,
     )
 
@@ -189,21 +191,21 @@ def _lstm() -> Circuit:
             _loss(0.96, rail, height),
         ),
         labels=(
-            *_edges(rail + 19, rail + 19, r"W_{hh}^{\top}\delta a_t", "lstm", 0.935),
-            Label((0.0, top - 16), "left", "forward", "c_{t-1}", C_BEFORE),
-            Label((1.0, top - 16), "right", "forward", "c_t", C),
-            Label((0.0, top - 16), "left", "backward", r"\delta c_t\odot f_t", carousel),
-            Label((1.0, top - 16), "right", "backward", r"\delta c_t", DC),
+            *_edges(rail + 25, rail + 25, r"{W_{hh}}^{\top}\delta a_t", "lstm", 0.935),
+            Label((0.0, top - 22), "left", "forward", "c_{t-1}", C_BEFORE),
+            Label((1.0, top - 22), "right", "forward", "c_t", C),
+            Label((0.0, top - 22), "left", "backward", r"\delta c_t\odot f_t", carousel),
+            Label((1.0, top - 22), "right", "backward", r"\delta c_t", DC),
             Label((0.935, height - 6), "right", "loss", "e_t", DIRECT),
         ),
         input_at=(0.43, height - 6),
-        frame=(0.07, 10, 0.925, 182),
+        frame=(0.07, top - 15, 0.925, rail + 10),
         height=height,
     )
 
 
 def _gru() -> Circuit:
-    top, mid, low, rail, height = 40.0, 84.0, 126.0, 162.0, 210.0
+    top, mid, low, rail, below, height = 40.0, 84.0, 126.0, 158.0, 171.0, 210.0
     split, z, r, rq, n = 0.05, 0.2, 0.39, 0.56, 0.74
     back, leak = hidden("gru", -1), _of(_product, "grads.h", "values.z")
     everything = Number((Part("grads.h", -1), Part("grads.h_direct", -1)), _difference, difference=True)
@@ -239,19 +241,19 @@ def _gru() -> Circuit:
             _riser("z", z, rail, low),
             _riser("r", r, rail, low),
             Wire(((0.48, height), (0.48, rail)), None, None, "input xₜ", source="input"),
-            Wire(((0.48, 190), (n, 190), (n, low)), series("input.a_n"), None, "input part of a_n", source="input"),
-            _loss(0.94, top, 76),
+            Wire(((0.48, below), (n, below), (n, low)), None, None, "input xₜ", source="input"),
+            _loss(0.965, top, height),
         ),
         labels=(
-            Label((0.0, top - 16), "left", "forward", "h_{t-1}", H_BEFORE),
-            Label((1.0, top - 16), "right", "forward", "h_t", H),
-            Label((0.0, top - 16), "left", "backward", r"\delta h_t\odot z_t", leak),
-            Label((1.0, top - 16), "right", "backward", r"\delta h_t", DH),
-            Label((0.0, rail + 19), "left", "backward", r"W_{hh}^{\top}[\,\cdot\,]_t", back),
-            Label((1.0, 90), "right", "loss", "e_t", DIRECT),
+            Label((0.0, top - 22), "left", "forward", "h_{t-1}", H_BEFORE),
+            Label((1.0, top - 22), "right", "forward", "h_t", H),
+            Label((0.0, top - 22), "left", "backward", r"\delta h_t\odot z_t", leak),
+            Label((1.0, top - 22), "right", "backward", r"\delta h_t", DH),
+            Label((0.0, rail + 27), "left", "backward", r"{W_{hh}}^{\top}[\,\cdot\,]_t", back),
+            Label((0.94, height - 4), "right", "loss", "e_t", DIRECT),
         ),
         input_at=(0.455, height - 6),
-        frame=(0.025, 10, 0.9, 179),
+        frame=(0.025, top - 15, 0.92, below + 6),
         height=height,
     )
 

@@ -71,6 +71,11 @@ def power(log10: float, digits: int = 2) -> str:
     return f"{mantissa}e{exponent + carry}"
 
 
+def decade(exponent: int) -> str:
+    """A power of ten at an end or a tick of a logarithmic scale, always the same way: "1e-6", "1e0", "1e3"."""
+    return f"1e{exponent}"
+
+
 def parse(text: str) -> float:
     """A number as people type it: "1e-3", "−0.5", "× 1.2", "1 000", "0,5", "inf", "∞". Raises ValueError.
 

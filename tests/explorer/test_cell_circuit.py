@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QPointF
@@ -17,6 +18,7 @@ from explorer.cell.ink import log_width
 from explorer.cell.quantity import Number, Reading, read
 from explorer.cell.wanted import wanted_keys
 from explorer.cell.wiring import Wire, circuit
+from explorer.stage.scales import for_gradients
 from explorer.theme import current as theme
 
 CELLS: tuple[CellKind, ...] = ("rnn", "lstm", "gru")
@@ -118,6 +120,23 @@ def test_a_wire_grows_with_the_logarithm_between_the_ends_of_its_scale() -> None
     assert log_width(-1e-4, -8, 0, 1, 9) == pytest.approx(5)
     assert log_width(0.0, -8, 0, 1, 9) == 1
     assert log_width(math.nan, -8, 0, 1, 9) == log_width(math.inf, -8, 0, 1, 9) == 9
+
+
+def test_the_gradients_widths_have_the_stages_scale_and_keep_it(qtbot: QtBot) -> None:
+    shown = excerpt("lstm", T=9, unit=1)
+    made = view(qtbot, shown, 5, backward=True)
+    expected = for_gradients(shown).decades
+    assert made.decades(backward=True) == expected
+    assert made.scale_text(backward=True).endswith(f"1e{expected[0]} … 1e{expected[1]}")
+    larger = replace(shown, norms={key: norm * 1e25 for key, norm in shown.norms.items()})
+    assert for_gradients(larger).decades != expected
+    made.set_excerpt(larger)
+    assert made.decades(backward=True) == expected
+    made.set_excerpt(None)
+    made.set_excerpt(larger)
+    assert made.decades(backward=True) == for_gradients(larger).decades
+    made.set_gradient_decades(-40, 0)
+    assert made.decades(backward=True) == (-40, 0)
 
 
 @pytest.mark.parametrize("name", ["dark", "light"])

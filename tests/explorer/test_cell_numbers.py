@@ -13,7 +13,8 @@ from synthetic import excerpt
 from engine.requests import Excerpt
 from engine.spec import CellKind
 from explorer.cell.equations import Equation, Section, hidden, sections
-from explorer.cell.quantity import Reading, read
+from explorer.cell.equations_view import exact_text
+from explorer.cell.quantity import Reading, read, series
 from explorer.cell.wanted import wanted_keys
 
 CELLS: tuple[CellKind, ...] = ("rnn", "lstm", "gru")
@@ -67,7 +68,7 @@ def test_for_one_unit_the_equations_hold_with_the_numbers_under_their_symbols(
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_norm_of_a_product_is_the_norm_of_the_units_products(cell: CellKind) -> None:
+def test_over_all_units_a_slope_is_the_mean_and_a_difference_the_norm_of_the_units_own(cell: CellKind) -> None:
     shown, t = excerpt(cell, T=20, dtype="float64"), 7
     a = {key: array[t - 1] for key, array in shown.arrays.items()}
     expected = {
@@ -82,7 +83,22 @@ def test_a_norm_of_a_product_is_the_norm_of_the_units_products(cell: CellKind) -
     }[cell]
     tokens = {token.plain: token for _, equation in equations(shown) for token in equation.tokens}
     for plain, array in expected.items():
-        assert read(tokens[plain].number, shown, t).value == pytest.approx(np.linalg.norm(array), rel=1e-12)
+        reading = read(tokens[plain].number, shown, t)
+        signed = plain == "(hₜ₋₁ − nₜ)"
+        assert reading.mean is not signed
+        assert reading.value == pytest.approx(np.linalg.norm(array) if signed else np.mean(array), rel=1e-12), plain
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", "fio"), ("gru", "zr")])
+def test_over_all_units_a_gate_is_the_mean_so_that_it_stays_between_0_and_1(cell: CellKind, gates: str) -> None:
+    shown, t = excerpt(cell, T=20, H=30, dtype="float64"), 7
+    for gate in gates:
+        reading = read(series(f"values.{gate}"), shown, t)
+        assert reading.mean
+        assert reading.value == pytest.approx(float(np.mean(shown.arrays[f"values.{gate}"][t - 1])), rel=1e-12)
+        one = excerpt(cell, T=20, H=30, dtype="float64", unit=2)
+        assert not read(series(f"values.{gate}"), one, t).mean
+    assert not read(series("values.h"), shown, t).mean
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -109,15 +125,17 @@ def test_nothing_comes_from_beyond_the_last_step() -> None:
     assert read(hidden("lstm"), shown, 5) == Reading(0.0)
     by_name = {token.plain: token.number for _, equation in equations(shown) for token in equation.tokens}
     assert read(by_name["δcₜ₊₁"], shown, 5) == Reading(0.0)
-    assert read(by_name["fₜ₊₁"], shown, 5) == Reading(None)
+    assert read(by_name["fₜ₊₁"], shown, 5) == Reading(None, beyond=True)
+    assert read(by_name["fₜ₊₁"], shown, 5).text == "none"
+    assert "no step after the last" in exact_text(read(by_name["fₜ₊₁"], shown, 5), shown)
 
 
 def test_what_the_recurrence_adds_below_the_rounding_is_called_lost_and_not_zero() -> None:
     shown = excerpt("rnn", T=3, unit=0)
-    series = dict(shown.cell_series)
-    series["grads.h"] = np.array([1.0, 1.0, 1.0])  # 1 + 1e-12 in float32
-    series["grads.h_direct"] = np.array([1.0, 0.0, 1.0])
-    shown = replace(shown, cell_series=series)
+    own = dict(shown.cell_series)
+    own["grads.h"] = np.array([1.0, 1.0, 1.0])  # 1 + 1e-12 in float32
+    own["grads.h_direct"] = np.array([1.0, 0.0, 1.0])
+    shown = replace(shown, cell_series=own)
     lost = read(hidden("rnn"), shown, 1)
     assert lost.value is None
     assert lost.text.startswith("< ")
@@ -127,14 +145,14 @@ def test_what_the_recurrence_adds_below_the_rounding_is_called_lost_and_not_zero
 
 def test_a_series_of_the_recurrent_part_is_taken_as_it_is_where_the_excerpt_has_one() -> None:
     shown = excerpt("rnn", T=3, loss_at="every")
-    series = dict(shown.cell_series) | {"grads.h_hidden": np.array([1e-12, 2e-12, 0.0])}
-    assert read(hidden("rnn"), replace(shown, cell_series=series), 1).value == 1e-12
+    own = dict(shown.cell_series) | {"grads.h_hidden": np.array([1e-12, 2e-12, 0.0])}
+    assert read(hidden("rnn"), replace(shown, cell_series=own), 1).value == 1e-12
 
 
 def test_the_slope_of_relu_at_zero_is_zero_as_in_torch() -> None:
     shown = excerpt("rnn", T=3, unit=0)
-    series = dict(shown.cell_series) | {"values.a": np.array([-1.0, 0.0, 2.0])}
-    shown = replace(shown, activation="relu", cell_series=series)
+    own = dict(shown.cell_series) | {"values.a": np.array([-1.0, 0.0, 2.0])}
+    shown = replace(shown, activation="relu", cell_series=own)
     slope = next(t.number for _, e in equations(shown) for t in e.tokens if t.plain == "1[aₜ > 0]")
     assert [read(slope, shown, t).value for t in (1, 2, 3)] == [0.0, 0.0, 1.0]
 

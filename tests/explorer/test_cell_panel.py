@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -17,12 +18,25 @@ from engine.requests import ClipReport, ClipRow, Excerpt
 from engine.spec import CellKind
 from engine.tape import Tape
 from explorer.cell import clip_card, typeset
+from explorer.cell.bars import DECADES, decades
 from explorer.cell.layout import Placed
 from explorer.cell.panel import CellPanel
 from explorer.theme import current as theme
 from explorer.theme.tokens import DARK
 
 CELLS: tuple[CellKind, ...] = ("rnn", "lstm", "gru")
+
+
+UNCLIPPED = ClipReport(
+    "none",
+    1.0,
+    0.75,
+    0.75,
+    1.0,
+    1.0,
+    (ClipRow("a", 0.5, 0.5), ClipRow("b", 0.5, 0.5), ClipRow("c", 0.0, 0.0)),
+    "Nothing is clipped.",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -62,10 +76,25 @@ def test_it_says_which_cell_at_which_step(qtbot: QtBot, cell: CellKind) -> None:
     assert made.heading == f"{CELL_TITLES[cell]} CELL AT t = 4"
 
 
-@pytest.mark.parametrize("at", ["loss", "clip", "update"])
-def test_in_the_phases_without_a_step_it_shows_the_last(qtbot: QtBot, at: str) -> None:
+def test_at_the_loss_it_shows_the_last_step(qtbot: QtBot) -> None:
+    assert panel(qtbot, excerpt("rnn", T=9), "loss").heading.endswith("t = 9")
+
+
+@pytest.mark.parametrize("at", ["clip", "update"])
+def test_a_card_of_all_parameters_is_called_that_and_the_cell_is_named_above_its_equations(
+    qtbot: QtBot, at: str
+) -> None:
     made = panel(qtbot, excerpt("rnn", T=9), at)
-    assert made.heading.endswith("t = 9")
+    assert made.heading == "ALL PARAMETERS"
+    assert made.cell_heading.isVisible()
+    assert made.cell_heading.text() == "RNN CELL AT t = 9"
+    go(made, excerpt("rnn", T=9), "backward:3")
+    assert not made.cell_heading.isVisible()
+
+
+def test_it_says_which_sample_of_how_many(qtbot: QtBot) -> None:
+    shown = replace(excerpt("rnn", T=9), sample=2, batch_size=16)
+    assert panel(qtbot, shown, "backward:4").sample_words == "sample 3 of 16"
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -194,7 +223,7 @@ def test_one_step_and_one_unit_are_enough(qtbot: QtBot, cell: CellKind, unit: in
         made.set_position(position)
         assert not made.grab().isNull()
     made.set_position(99)
-    assert made.heading.endswith("t = 1")
+    assert made.heading == "ALL PARAMETERS"
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -248,7 +277,7 @@ def test_the_clip_card_says_what_happened_and_by_how_much(qtbot: QtBot) -> None:
     assert card.title == "CLIP · FIRED"
     facts = dict(card.facts())
     assert facts["global norm"] == "40.0 → 1.00"
-    assert facts["times"].startswith(".025")
+    assert facts["times"].startswith("0.0250")
     for row in shown.clip.rows:
         assert row.parameter in made.as_text()
 
@@ -256,6 +285,28 @@ def test_the_clip_card_says_what_happened_and_by_how_much(qtbot: QtBot) -> None:
 def test_without_clipping_the_card_says_that_nothing_was_clipped(qtbot: QtBot) -> None:
     made = panel(qtbot, excerpt("rnn", T=4, clip="none"), "clip")
     assert made.clip_card.sentence.startswith("Nothing was clipped")
+
+
+def test_without_clipping_each_parameter_has_one_number(qtbot: QtBot) -> None:
+    shown = replace(excerpt("rnn", T=4), clip=UNCLIPPED, update_rows=(ClipRow("a", 1.0, 0.1),))
+    made = panel(qtbot, shown, "clip")
+    assert "parameter\tgradient\na\t0.5\n" in made.clip_card.as_text()
+    go(made, shown, "update")
+    assert "parameter\tweights\tchange\n" in made.clip_card.as_text()
+
+
+def test_bars_reach_as_far_as_the_first_numbers_of_a_document_and_then_stay() -> None:
+    assert decades((ClipRow("a", 1e-3, 1.0), ClipRow("b", math.inf, 0.0))) == DECADES
+    assert decades((ClipRow("a", 2e11, 1.0),)) == (DECADES[0], 12)
+    assert decades((ClipRow("a", 1e-20, 1.0),)) == (-21, DECADES[1])
+
+
+def test_a_change_of_0_that_is_the_arithmetics_is_explained(qtbot: QtBot) -> None:
+    rows = (ClipRow("a", 1.0, 0.0), ClipRow("b", 1.0, 1e-3), ClipRow("c", 1.0, 0.0))
+    shown = replace(excerpt("rnn", T=4), clip=UNCLIPPED, update_rows=rows)
+    made = panel(qtbot, shown, "update")
+    assert clip_card.too_small(shown) == {"a"}  # c has no gradient: that its weights stay needs no word
+    assert "0*: the step is too small for float32" in made.clip_card.sentence
 
 
 def test_of_a_recorded_trace_clipping_and_update_are_not_known(qtbot: QtBot) -> None:
@@ -271,7 +322,7 @@ def test_a_norm_that_overflowed_is_shown_beside_the_true_one(qtbot: QtBot) -> No
     report = ClipReport("norm", 1.0, 1e30, np.inf, 0.0, np.nan, rows, "The norm overflowed: every gradient times 0.")
     made = panel(qtbot, replace(excerpt("rnn", T=4), clip=report), "clip")
     facts = dict(made.clip_card.facts())
-    assert facts["global norm"] == "1.0e30 → 0"
+    assert facts["global norm"] == "1.00e30 → 0"
     assert facts["in float32"].startswith("∞")
     assert facts["cosine"] == "undefined"
     assert not made.grab().isNull()
