@@ -31,6 +31,11 @@ SMALL = 9000
 """Multiplications a step up to which NumPy's product is the quicker one (and never starts a second thread)."""
 LARGEST = 1e8
 """Gradients beyond this are left to the careful road."""
+GROWTH = {torch.float32: 1e3, torch.float64: 1e6}
+"""And so are those that grow this much on their way back: in such a chain rounding grows too, and only the same order
+of products stays together with autograd."""
+LARGE = 1.0
+"""Gradients beyond this can bring a subnormal slope, which has lost digits, back among the normal numbers."""
 
 
 def forward(cell: Cell, kernel: str, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor] | None:
@@ -96,6 +101,7 @@ def backward(
     carried = {s: final[s].clone() for s in cell.state_names}
     torch.add(direct[-1], final["h"], out=d["h"][-1])
     chain = _chain_with_c if "c" in d else _chain_of_h
+    most = min(LARGEST, GROWTH[direct.dtype] * max(_largest(array) for array in (direct, *final.values())))
     chunk = max(1, CHUNK // h_side[0].numel())
     for stop in range(len(direct), 0, -chunk):
         cut = slice(max(0, stop - chunk), stop)
@@ -103,10 +109,40 @@ def backward(
         part = {n: g[1:][cut] for n, g in padded.items()}
         with np.errstate(all="ignore"):
             chain(slopes, weight_hh, part, h_side[cut], carried, e[cut], padded["h"][cut])
-    if any(_largest(grad) > LARGEST for grad in d.values()):
-        return None
+        size = max(_largest(d[s][cut]) for s in cell.state_names)
+        if not size <= most:
+            return None
+        if size > LARGE and not _digits_are_kept(cell, slopes, values, before, d, h_side, cut):
+            return None
     grads = d | dict(zip(cell.h_side_names, h_side.unbind(2), strict=True))
     return grads | cell.rest(values, grads), carried | {"h": padded["h"][0]}
+
+
+def _digits_are_kept(
+    cell: Cell, slopes: Slopes, values: Tensors, before: Tensors, d: Tensors, h_side: Tensor, cut: slice
+) -> bool:
+    """Whether these steps' gradients are what one factor after the other makes of them, where slopes are tiny or 0.
+
+    A slope is a product that can underflow where no factor does; a large gradient then makes a normal number of what
+    is left of it.
+    """
+    if slopes.single:
+        return True
+    ops, _ = _arrays(h_side)
+    tiny = torch.finfo(h_side.dtype).tiny
+    multiplied = [slopes.h_side] if slopes.c_to_h is None else [slopes.h_side, slopes.c_to_h]
+    seen: list[Any] = [ops.abs(array if ops is torch else array.numpy()) for array in multiplied]
+    if all(array.min() >= tiny for array in seen):
+        return True
+    low = torch.stack([slope.flatten(1).abs().amin(1) for slope in multiplied]).amin(0) < tiny
+    where = low.nonzero().flatten() + cut.start
+    v, b, at = ({n: array[where] for n, array in arrays.items()} for arrays in (values, before, d))
+    pairs = [(h_side[where], cell.h_side(cell.back(v, b, at)))]
+    if slopes.c_to_h is not None:
+        only_h = {**at, "c": torch.zeros_like(at["h"])}
+        pairs.append((at["h"] * slopes.c_to_h[where - cut.start], cell.join(v, only_h)["c"]))
+    eps = 8 * torch.finfo(h_side.dtype).eps
+    return all(bool(((ours - one).abs() <= eps * one.abs().clamp_min(tiny)).all()) for ours, one in pairs)
 
 
 def _chain_with_c(

@@ -85,9 +85,14 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
         carried, joined = d["c"] * v["f"], d["h"] * v["o"] * (1 - v["c"].tanh() ** 2)
         c_terms = _next(carried.abs(), layer.final_grads["c"]) + joined.abs()
         sizes |= {"c": _sizes(c_terms), "δc": _sizes(d["c"]), "carried": _sizes(carried), "joined": _sizes(joined)}
-    of_h, of_c = _conditions(sizes, 0.1 / torch.finfo(layer.x.dtype).eps)
-    slow = ("c", "i", "f", "g", "a_i", "a_f", "a_g") if layer.cell == "lstm" else ()
-    by_symbol = {s: grad.abs() * _column(of_c[:-1] if s in slow else of_h[:-1], grad) for s, grad in d.items()}
+    most = 0.1 / torch.finfo(layer.x.dtype).eps
+    of_h, of_c = _conditions(sizes, most)
+    # Unit by unit where the terms are known, and by the step for what was carried to it.
+    relative_h = torch.maximum(_relative(h_terms, d["h"], most), _column(of_h[:-1], d["h"]))
+    by_symbol = {symbol: grad.abs() * relative_h for symbol, grad in d.items()}
+    if layer.cell == "lstm":
+        relative_c = torch.maximum(_relative(c_terms, d["c"], most), _column(of_c[:-1], d["c"]))
+        by_symbol |= {s: d[s].abs() * relative_c for s in ("c", "i", "f", "g", "a_i", "a_f", "a_g")}
     by_symbol["h"] = torch.maximum(by_symbol["h"], h_terms)
     found = {f"grads.{symbol}": terms for symbol, terms in by_symbol.items()}
     found["initial_grads.h"] = through_terms[0] * of_h[-1]
@@ -153,6 +158,11 @@ def _sizes(array: Tensor) -> list[float]:
     """Norm of every step, all samples and units together."""
     sizes: list[float] = norm(array.flatten(1), dim=1).tolist()
     return sizes
+
+
+def _relative(terms: Tensor, total: Tensor, most: float) -> Tensor:
+    """Σ|x| ÷ |Σx| of every entry, 1 … most."""
+    return torch.nan_to_num(terms / total.abs(), nan=1.0, posinf=most).clamp(1.0, most)
 
 
 def _column(factors: list[float], like: Tensor) -> Tensor:

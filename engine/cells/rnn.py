@@ -61,7 +61,7 @@ class RNN:
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         h = v["h"]
         slope = (h > 0).to(h.dtype) if self.activation == "relu" else tanh_slope(h)
-        return Slopes(slope.unsqueeze(-2))
+        return Slopes(slope.unsqueeze(-2), single=True)
 
     def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {}

@@ -40,6 +40,8 @@ class Slopes:
     """∂h/∂c within the step. None: there is no c."""
     kept: Tensor | None = None
     """∂(state)/∂(the same state before) past the weights: f of the carousel, z of the leak. None: nothing is kept."""
+    single: bool = False
+    """Each slope is a single factor: there is no product that could underflow before the gradient comes in."""
 
 
 def joined(parts: list[Tensor]) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from unrolled import module
 
+import engine
 from engine import bptt, fast, intake
 from engine.later import Later
 from engine.measure import step_errors
@@ -117,6 +120,58 @@ def test_the_careful_road_stays_with_autograd_through_chaos(kind: str, dtype: to
     for row in rows:
         if row.quantity.startswith(("grads", "initial_grads")):
             assert row.error <= 4 * torch.finfo(dtype).eps, row
+
+
+def test_a_slope_that_underflows_meets_a_large_gradient_one_factor_at_a_time() -> None:
+    """g · i(1 − i) = 3e-21 · σ(−52) ≈ 8e-44 is subnormal; the loss's 1e7 makes a normal number of it.
+
+    All other weights are 0, so each factor of the gradients is known; c itself is subnormal, and taken as recorded.
+    """
+    model = torch.nn.LSTM(1, 1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.weight_ih_l0[2], model.bias_ih_l0[0], model.bias_ih_l0[3] = 3e-21, -52.0, 3.0
+    layer = engine.trace(model, torch.ones(1, 1, 1), loss=lambda y: y.sum() * 1e7)["l0"]
+    i, o, c = 1 / (1 + math.exp(52)), 1 / (1 + math.exp(-3)), layer.values["c"].item()
+    assert 0 < c < torch.finfo(torch.float32).tiny
+    assert layer.grads["a_o"].item() == pytest.approx(1e7 * c * o * (1 - o), rel=1e-5, abs=0.0)
+    assert layer.grads["a_i"].item() == pytest.approx(1e7 * o * 3e-21 * i * (1 - i), rel=1e-5, abs=0.0)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("scale", [1.0, 1e4, 1e6])
+def test_an_impulse_that_has_died_away_keeps_its_gradients(kind: str, scale: float) -> None:
+    """Without biases and with one input at t = 1, gates and states sink to 1e-40: so do the slopes."""
+    model = module(kind, 2, 8, torch.float32, bias=False)
+    x = torch.zeros(200, 1, 2)
+    x[0] = 1.0
+    trace = engine.trace(model, x, loss=lambda y: (y * scale).sum((1, 2)))
+    assert trace.audit().passed, trace.audit().worst
+
+
+def test_slopes_that_are_zero_for_a_reason_do_not_leave_the_fast_road() -> None:
+    """c₀ = 0 makes every ∂c/∂a_f of step 1 an exact 0, and a dead unit those of its step."""
+    for kind in KINDS:
+        layer = layer_of(kind, torch.float32)
+        values, before, direct, final = ingredients(layer)
+        for state in before.values():
+            state[0] = 0
+        arguments = (layer.rules, values, before, layer.weights["weight_hh"], direct * 50, final)
+        assert fast.backward(*arguments) is not None
+
+
+@pytest.mark.parametrize("seed", [11, 23, 35])
+def test_chaos_is_left_to_the_careful_road(seed: int) -> None:
+    """Weights 8 times torch's default: rounding grows with the gradient, beyond what float32 promises."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model, x = torch.nn.GRU(1, 32), torch.randn(100, 4, 1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(8)
+    trace = engine.trace(model, x, loss=lambda y: y[-1].pow(2).sum())
+    assert trace.audit().passed, trace.audit().worst
 
 
 def test_what_comes_later_is_made_once_and_only_when_asked() -> None:
