@@ -243,7 +243,8 @@ def _lstm() -> tuple[Section, ...]:
             "Backward",
             "backward",
             backward,
-            "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ; u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). "
+            "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ; "
+            "u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). "
             "δc⊙f is the cell-state carousel.",
         ),
         Section(

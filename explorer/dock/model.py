@@ -79,9 +79,8 @@ class ModelDock(QWidget):
         self.readout_card = DockCard("Read-out", "loss")
         loss = ChoiceField("Loss", [("mse", "MSE"), ("cross_entropy", "cross-entropy")])
         at = ChoiceField("Loss taken at", [("last", "last step"), ("every", "every step")])
-        self.readout_card.add(
-            RowPair(self._row("loss", "loss", loss), self._row("at", "", at, "Where the loss is taken"), (6, 5))
-        )
+        self.readout_card.add(self._row("loss", "loss", loss))
+        self.readout_card.add(self._row("at", "taken at", at, "Where the loss is taken"))
 
         self.layer_card = DockCard("Recurrent layer", "backward")
         cells = Segments("Cell", [("rnn", "RNN"), ("lstm", "LSTM"), ("gru", "GRU")])

@@ -6,12 +6,23 @@ import re
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPainter, QPainterPath, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QFontMetricsF,
+    QKeyEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QWidget
 
 from explorer.start import curve
 from explorer.theme.current import current, font, small
 from explorer.theme.tokens import GAP, PAD, RADIUS, TEXT_PX, TIGHT
+from explorer.widgets.buttons import BY_KEY
 from explorer.widgets.elided import fits, paragraph
 
 PICTURE_HEIGHT = 80
@@ -43,6 +54,8 @@ class CardData:
     text: str
     curve: tuple[float, ...]
     """log₁₀‖∂L/∂h_t‖ for t = 1 … T; may hold ±inf and NaN; empty: not known."""
+    clip_norm: float | None = None
+    """What the parameter gradient is clipped to, where it is."""
 
 
 def leading_sentences(text: str, width: float) -> str:
@@ -64,6 +77,7 @@ class Card(QAbstractButton):
         super().__init__(parent)
         self.data = data
         self._text = data.text
+        self._ring = False
         self.setAccessibleName(f"{data.title} ({data.tag})")
         self.setAccessibleDescription(data.text)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -81,6 +95,10 @@ class Card(QAbstractButton):
         else:
             super().keyPressEvent(event)
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self._ring = event.reason() in BY_KEY
+        super().focusInEvent(event)
+
     def sizeHint(self) -> QSize:
         lines = QFontMetricsF(font()).lineSpacing() * 1.1 * TEXT_LINES
         heads = QFontMetricsF(small()).height() + QFontMetricsF(font(TITLE_SIZE)).height()
@@ -97,7 +115,7 @@ class Card(QAbstractButton):
         tint = QColor(getattr(theme, tone))
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        active = self.hasFocus()
+        active = self.hasFocus() and self._ring
         hovered = self.underMouse()
         edge = 2.0 if active else 1.0
         box = QRectF(self.rect()).adjusted(edge / 2, edge / 2, -edge / 2, -edge / 2)
@@ -108,7 +126,7 @@ class Card(QAbstractButton):
         painter.setClipPath(outline)
         picture = QRectF(box.left(), box.top(), box.width(), PICTURE_HEIGHT)
         painter.fillRect(picture, QColor(theme.plot))
-        curve.paint(painter, picture.adjusted(PAD, GAP, -PAD, -GAP), self.data.curve, tint, theme)
+        curve.paint(painter, picture.adjusted(PAD, GAP, -PAD, -GAP), self.data.curve, tint, theme, self._clip_norm())
         painter.setPen(QPen(QColor(theme.line), 1))
         painter.drawLine(picture.bottomLeft(), picture.bottomRight())
         painter.restore()
@@ -124,6 +142,10 @@ class Card(QAbstractButton):
         border = theme.accent if active else theme.border if hovered else theme.line
         painter.setPen(QPen(QColor(border), edge))
         painter.drawPath(outline)
+
+    def _clip_norm(self) -> float | None:
+        """Only where clipping is what the preset is about."""
+        return self.data.clip_norm if self.data.tag.lower() == "clipped" else None
 
     def _line(
         self, painter: QPainter, text: str, x: float, y: float, width: float, *, bold_small: bool, tint: QColor

@@ -13,10 +13,12 @@ from typing import Literal
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
+from explorer.theme.current import small
 from explorer.theme.tokens import Theme
+from explorer.widgets.icons import renderer
 
-LOW, HIGH = -15.0, 15.0
-"""Decades from the bottom to the top of every card; the line in the middle is 1."""
+LOW, HIGH = -13.0, 12.0
+"""Decades from the bottom to the top of every card."""
 MARK_SPACING = 15.0
 Mark = Literal["above", "below", "inf", "zero", "nan"]
 
@@ -59,11 +61,21 @@ def shape(curve: Sequence[float]) -> Shape:
     return Shape(tuple(tuple(run) for run in runs if run), tuple(marks))
 
 
-def paint(painter: QPainter, box: QRectF, curve: Sequence[float], colour: QColor, theme: Theme) -> None:
-    """t = 1 at the left. The dashed line is 1 = 10⁰."""
+def paint(
+    painter: QPainter,
+    box: QRectF,
+    curve: Sequence[float],
+    colour: QColor,
+    theme: Theme,
+    clip_norm: float | None = None,
+) -> None:
+    """t = 1 at the left. The dashed line is 1 = 10⁰. `clip_norm`: a line with scissors where the update is cut to."""
     middle = _y(box, 0.0)
-    painter.setPen(QPen(QColor(theme.line), 1, Qt.PenStyle.DashLine))
-    painter.drawLine(QPointF(box.left(), middle), QPointF(box.right(), middle))
+    if clip_norm != 1:
+        painter.setPen(QPen(QColor(theme.border), 1, Qt.PenStyle.DashLine))
+        painter.drawLine(QPointF(box.left(), middle), QPointF(box.right(), middle))
+    if clip_norm is not None and clip_norm > 0:
+        _paint_clip(painter, box, math.log10(clip_norm), theme)
     if not curve:
         return
     found = shape(curve)
@@ -84,6 +96,19 @@ def paint(painter: QPainter, box: QRectF, curve: Sequence[float], colour: QColor
         painter.setPen(pen)
         painter.drawPath(path)
     _paint_marks(painter, box, width, found.marks, theme)
+
+
+def _paint_clip(painter: QPainter, box: QRectF, log10: float, theme: Theme) -> None:
+    """Scissors on their line, and the words: what is cut is the update, not the curve."""
+    y = _y(box, min(max(log10, LOW), HIGH))
+    colour = QColor(theme.clip)
+    painter.setPen(QPen(colour, 1.5, Qt.PenStyle.DashLine))
+    painter.drawLine(QPointF(box.left() + 18, y), QPointF(box.right(), y))
+    renderer("clip", colour.name()).render(painter, QRectF(box.left(), y - 7, 14, 14))
+    painter.setFont(small())
+    painter.setPen(colour)
+    words = QRectF(box.left() + 20, y + 3, box.width() - 20, 16)
+    painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, "the update is cut here")
 
 
 def _y(box: QRectF, value: float) -> float:

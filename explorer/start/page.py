@@ -9,15 +9,17 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from explorer.start.card import Card, CardData
+from explorer.start.curve import HIGH, LOW
 from explorer.start.recent import RecentData, RecentRow
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 from explorer.widgets.elided import ElidedLabel, section_label, small_label
 from explorer.widgets.flow import FlowGrid
+from explorer.widgets.numbers import decade
 
 __all__ = ["CardData", "RecentData", "StartPage"]
 
-CARD_LEAST, CARD_MOST, COLUMNS = 270, 400, 3
+CARD_LEAST, CARD_MOST, COLUMNS = 270, 400, 4
 SIDE_WIDTH, SIDE_NARROW = 268, 200
 NARROW = 900
 
@@ -62,17 +64,17 @@ class StartPage(QWidget):
         column.addWidget(title)
         column.addSpacing(TIGHT)
         column.addWidget(self._sub)
-        column.addSpacing(PAD + TIGHT)
+        self._legend = small_label(
+            "Curves: norm of ∂L/∂hₜ from t = 1 (left) to T, all on one scale, "
+            f"{decade(int(LOW))} … {decade(int(HIGH))}; dashed: 1; ▲ above the scale, with a bar ∞; ✕ NaN."
+        )
+        column.addSpacing(TIGHT)
+        column.addWidget(self._legend)
+        column.addSpacing(PAD)
         self._grid_holder = QWidget()
         self._grid = FlowGrid(CARD_LEAST, CARD_MOST, 16, COLUMNS, self._grid_holder)
         column.addWidget(self._grid_holder)
         column.addWidget(self._empty)
-        self._legend = small_label(
-            "Curves: norm of ∂L/∂hₜ from t = 1 (left) to T on one scale, 1e-15 to 1e15; dashed: 1; "
-            "▲ above it, with a bar: inf; ✕ NaN."
-        )
-        column.addSpacing(GAP)
-        column.addWidget(self._legend)
         column.addStretch(1)
         self._column = column
 

@@ -82,8 +82,8 @@ class RecentRow(QAbstractButton):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS, RADIUS)
         y = float(TIGHT)
         for text, used, colour in (
-            (self.data.title, font(), theme.text if self.isEnabled() else theme.border),
-            (self.when, small(), theme.muted if self.isEnabled() else theme.border),
+            (self.data.title, font(), theme.text if self.isEnabled() else theme.muted),
+            (self.when, small(), theme.muted),
         ):
             metrics = QFontMetricsF(used)
             width = self.width() - 2 * GAP

@@ -10,6 +10,11 @@ from explorer.theme.current import current, notifier
 from explorer.theme.tokens import TIGHT
 from explorer.widgets.icons import icon, renderer
 
+FADED = 0.7
+"""Opacity of what is there but cannot be used: some 2:1."""
+BY_KEY = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason, Qt.FocusReason.ShortcutFocusReason)
+"""A ring around what has the focus is for people who go there with keys."""
+
 
 class IconButton(QToolButton):
     """A tool button whose icon follows the theme. `tone` names the theme's colour of the icon."""
@@ -55,6 +60,7 @@ class FlatButton(QAbstractButton):
             painter.setBrush(QColor(theme.line if self.isDown() else theme.raised))
             painter.setPen(QPen(QColor(theme.accent if self.hasFocus() else theme.line), 1))
             painter.drawRoundedRect(box, TIGHT, TIGHT)
-        colour = theme.muted if self.isEnabled() else theme.line
+        colour = theme.muted if self.isEnabled() else theme.border
+        painter.setOpacity(1.0 if self.isEnabled() else FADED)
         inset = self.width() / 5
         renderer(self._name, colour).render(painter, QRectF(self.rect()).adjusted(inset, inset, -inset, -inset))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent, QTextLayout, QTextOption
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -100,9 +102,18 @@ def section_label(text: str) -> ElidedLabel:
     return label
 
 
+_IN_FORMULAS = re.compile(r" (?=[=≈≤≥<>+−·×%] ?)|(?<= [=≈≤≥<>+−·×]) ")
+
+
+def unbroken(text: str) -> str:
+    """The text with formulas that stay on one line: no break around a sign, nor after the stroke of ∂L/∂h."""
+    return _IN_FORMULAS.sub("\u00a0", text).replace("/∂", "/\u2060∂")
+
+
 def paragraph(painter: QPainter, box: QRectF, text: str, font: QFont, lines: int) -> float:
     """Draw wrapped text into the box, at most `lines` lines, the last one elided; return the height that it took."""
     metrics = QFontMetricsF(font)
+    text = unbroken(text)
     layout = QTextLayout(text, font)
     option = QTextOption()
     option.setWrapMode(QTextOption.WrapMode.WordWrap)
@@ -130,7 +141,7 @@ def paragraph(painter: QPainter, box: QRectF, text: str, font: QFont, lines: int
 
 def fits(text: str, width: float, font: QFont, lines: int) -> bool:
     """Whether `paragraph` shows the whole text."""
-    layout = QTextLayout(text, font)
+    layout = QTextLayout(unbroken(text), font)
     layout.beginLayout()
     count = 0
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from datetime import datetime
 
@@ -10,11 +11,12 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from explorer.start.card import Card, glyph_and_tone, leading_sentences
-from explorer.start.curve import Shape, classify, shape
+from explorer.start.curve import HIGH, LOW, Shape, classify, shape
 from explorer.start.page import CardData, RecentData, StartPage
 from explorer.start.recent import ago
 from explorer.theme import current as theming
 from explorer.theme.tokens import ThemeName
+from explorer.widgets.elided import unbroken
 
 CARDS = tuple(
     CardData(f"slug-{i}", f"Title {i}", tag, "One sentence. " * 12, tuple(-0.2 * k for k in range(50, 0, -1)))
@@ -59,7 +61,7 @@ def test_a_card_can_be_chosen_with_the_keyboard(page: StartPage, qtbot: QtBot, k
     assert found == ["slug-1"]
 
 
-@pytest.mark.parametrize(("width", "expected"), [(1920, 3), (1280, 3), (1000, 2), (700, 1), (520, 1)])
+@pytest.mark.parametrize(("width", "expected"), [(1920, 4), (1280, 3), (1000, 2), (700, 1), (520, 1)])
 def test_the_cards_flow_with_the_width(page: StartPage, qtbot: QtBot, width: int, expected: int) -> None:
     page.resize(width, 800)
     qtbot.wait(1)
@@ -131,9 +133,9 @@ def test_a_cards_text_ends_with_a_whole_sentence_where_one_fits(page: StartPage)
 
 def test_a_curve_breaks_where_there_is_no_number_on_the_scale() -> None:
     nan, inf = math.nan, math.inf
-    found = shape([nan, nan, inf, 16.0, 15.0, 3.0, -inf, 2.0, -16.0])
+    found = shape([nan, nan, inf, HIGH + 1, HIGH, 3.0, -inf, 2.0, LOW - 1])
     assert found == Shape(
-        runs=(((4, 15.0), (5, 3.0)), ((7, 2.0),)),
+        runs=(((4, HIGH), (5, 3.0)), ((7, 2.0),)),
         marks=((0, 1, "nan"), (2, 2, "inf"), (3, 3, "above"), (6, 6, "zero"), (8, 8, "below")),
     )
     assert shape([]) == Shape((), ())
@@ -151,6 +153,34 @@ def test_a_card_with_any_curve_can_be_painted(qtbot: QtBot, curve: tuple[float, 
     for width in (60, 300):
         card.resize(width, 200)
         assert not card.grab().isNull()
+
+
+def test_a_card_has_a_ring_only_when_keys_went_there(page: StartPage) -> None:
+    card = page.cards[1]
+    without = card.grab().toImage()
+    card.setFocus(Qt.FocusReason.OtherFocusReason)
+    assert card.hasFocus()
+    assert card.grab().toImage() == without
+    page.cards[0].setFocus(Qt.FocusReason.TabFocusReason)
+    card.setFocus(Qt.FocusReason.TabFocusReason)
+    assert card.grab().toImage() != without
+
+
+def test_clipping_is_drawn_on_the_card(qtbot: QtBot) -> None:
+    pictures = []
+    for norm in (None, 1.0, 1e-6, 1e300):
+        card = Card(CardData("s", "The same", "Clipped", "", (8.0, 3.0), norm))
+        qtbot.addWidget(card)
+        card.resize(300, 200)
+        pictures.append(card.grab().toImage())
+    assert all(a != b for a, b in itertools.combinations(pictures, 2))
+
+
+def test_a_formula_stays_on_one_line() -> None:
+    assert " " not in unbroken("h = (1 − z)⊙n + z⊙h₋₁")
+    assert unbroken("by t = 1 the gradient") == "by t\u00a0=\u00a01 the gradient"
+    assert unbroken("13 % of it") == "13\u00a0% of it"
+    assert unbroken("as it is: one, two") == "as it is: one, two"
 
 
 def test_how_long_ago_in_words() -> None:
