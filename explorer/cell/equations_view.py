@@ -293,7 +293,9 @@ def exact_text(reading: Reading, excerpt: Excerpt) -> str:
     if reading.bound:
         return f"less than {numbers.exact(reading.bound)} (lost in rounding)"
     if reading.value is None:
-        return "none: there is no step after the last" if reading.beyond else "unknown"
+        if reading.beyond:
+            return "none: there is no step after the last"
+        return "not kept: the gradient of the state before step 1" if reading.before else "unknown"
     if reading.mean:
         return f"{numbers.exact(reading.value)} (mean over the units)"
     # A norm is float64 whatever the trace is; one unit's value is the trace's own number.

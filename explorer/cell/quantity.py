@@ -59,6 +59,8 @@ class Reading:
     """A mean over the units: drawn with a bar over it."""
     beyond: bool = False
     """There is no such thing, since there is no step after the last."""
+    before: bool = False
+    """It belongs to the state before step 1, whose gradient a trace does not keep."""
 
     @property
     def text(self) -> str:
@@ -99,7 +101,7 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
         if index >= excerpt.steps:
             return Reading(number.beyond, beyond=number.beyond is None)
         if index < 0:
-            return NOTHING  # h_0 has a gradient too, but an excerpt does not have it
+            return Reading(None, before=True)
     if number.series and number.series in excerpt.cell_series:
         return Reading(float(excerpt.cell_series[number.series][step - 1 + number.parts[0].shift]))
     mean = number.mean and excerpt.unit is None

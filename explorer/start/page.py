@@ -65,8 +65,8 @@ class StartPage(QWidget):
         column.addSpacing(TIGHT)
         column.addWidget(self._sub)
         self._legend = small_label(
-            "Curves: norm of ∂L/∂hₜ from t = 1 (left) to T, all on one scale, "
-            f"{decade(int(LOW))} … {decade(int(HIGH))}; dashed: 1; ▲ above the scale, with a bar ∞; ✕ NaN."
+            f"Curves: ‖∂L/∂hₜ‖ from t = 1 to T on one scale, {decade(int(LOW))} … {decade(int(HIGH))}; "
+            "dashed: 1; ▲ above it, with a bar ∞; ✕ NaN."
         )
         column.addSpacing(TIGHT)
         column.addWidget(self._legend)

@@ -114,6 +114,23 @@ def test_nodes_stay_apart_at_every_width(cell: CellKind, width: int) -> None:
             assert away >= 20, (a.name, b.name)
 
 
+def test_what_a_trace_does_not_keep_says_why(qtbot: QtBot) -> None:
+    made = view(qtbot, excerpt("rnn", T=9, unit=1), 1, backward=True)
+    assert "not kept: the gradient of the state before step 1" in made.exact_at(QPointF(8, 48))
+
+
+def test_the_input_carries_no_gradient_and_its_own_norm_forward(qtbot: QtBot) -> None:
+    shown = excerpt("lstm", T=9, unit=1)
+    made = view(qtbot, shown, 5, backward=False)
+    wires = [w for w in circuit("lstm").wires if w.source == "input"]
+    (x, low), (_, high) = wires[0].points
+    at = QPointF(x * made.width(), (2 * low + high) / 3)
+    norm = math.sqrt(sum(float(value) ** 2 for value in shown.inputs[4]))
+    assert float(made.exact_at(at).split("= ")[1]) == pytest.approx(norm, rel=1e-12)
+    for cell in CELLS:
+        assert all(w.backward is None for w in circuit(cell).wires if w.source == "input")
+
+
 def test_a_wire_grows_with_the_logarithm_between_the_ends_of_its_scale() -> None:
     widths = [log_width(v, -8, 0, 1, 9) for v in (1e-12, 1e-8, 1e-4, 1.0, 1e5)]
     assert widths == pytest.approx([1, 1, 5, 9, 9])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.widgets.numbers import exact, parse, power, short
+from explorer.widgets.numbers import decade, exact, parse, power, short
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,10 @@ def test_a_short_number_is_within_half_a_digit(value: float) -> None:
 )
 def test_a_power_of_ten_is_written_even_where_no_float_holds_it(log10: float, text: str) -> None:
     assert power(log10) == text
+
+
+def test_ticks_of_a_logarithmic_scale_are_written_alike() -> None:
+    assert [decade(n) for n in (-6, -3, 0, 3)] == ["1e-6", "1e-3", "1e0", "1e3"]
 
 
 @pytest.mark.parametrize(
