@@ -44,16 +44,23 @@ class Axis(QWidget):
         old, self._now = self._now, now
         if old.step != now.step:
             for one in (old, now):
-                chip = self._chip(one).toAlignedRect()
-                self.update(QRect(chip.left() - 5, 0, chip.width() + 10, HEIGHT))
+                # The numbers that the chip hides come and go with it.
+                reach = self._label_width() + 8
+                self.update(self._chip(one).toAlignedRect().adjusted(-reach, -HEIGHT, reach, HEIGHT))
+
+    def _label_width(self) -> int:
+        text = str(self._view.last) if self._view is not None else ""
+        return round(QFontMetricsF(theming.small()).horizontalAdvance(text))
 
     def _x(self, t: int) -> float:
         assert self._view is not None
         return self._data.left() + self._view.centre(t) / self._view.ratio
 
     def _chip(self, now: Now) -> QRectF:
+        """Over the playhead, but never outside of the data's column."""
         width = QFontMetricsF(theming.small(bold=True)).horizontalAdvance(str(now.step)) + 10
-        return QRectF(round(self._x(now.step) - width / 2), 3, width, 16)
+        left = round(self._x(now.step) - width / 2)
+        return QRectF(min(max(left, self._data.left()), self._data.right() + 1 - width), 3, width, 16)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theming.current()
@@ -66,19 +73,19 @@ class Axis(QWidget):
         if view is None:
             return
         painter.setPen(QColor(theme.muted))
-        header = QRectF(GAP + 1, 0, margins.HEADER_WIDTH - 2 * GAP, HEIGHT - 1)
-        painter.drawText(header, Qt.AlignmentFlag.AlignVCenter, "time step t")
-        # Beside the playhead's chip, which at t = T reaches over the edge.
-        left = self._data.right() + 1 + 2 * GAP
-        right = QRectF(left, 0, self.width() - left, HEIGHT - 1)
-        painter.drawText(right, Qt.AlignmentFlag.AlignVCenter, f"T = {view.steps:,}")
+        header = QRectF(GAP + 1, 0, self._data.left() - GAP - 4, HEIGHT - 1)
+        said = (f"time step t of {view.steps}", f"step t of {view.steps}", f"t of {view.steps}")
+        painter.drawText(header, Qt.AlignmentFlag.AlignVCenter, margins.fitting(said, font, header.width()))
+        chip = self._chip(self._now) if self._now is not None and view.shows(self._now.step) else QRectF()
         metrics = QFontMetricsF(font)
         room = metrics.horizontalAdvance(str(view.last)) + 28
         for t in ticks(view.first, view.last, view.pitch, room):
             x = self._x(t)
             half = metrics.horizontalAdvance(str(t)) / 2
             at = min(max(x, self._data.left() + half + 1), self._data.right() - half)
-            painter.drawText(QRectF(at - half - 2, 0, 2 * half + 4, HEIGHT - 5), Qt.AlignmentFlag.AlignCenter, str(t))
+            label = QRectF(at - half - 2, 0, 2 * half + 4, HEIGHT - 5)
+            if not label.intersects(chip.adjusted(-3, -3, 3, 3)):
+                painter.drawText(label, Qt.AlignmentFlag.AlignCenter, str(t))
             painter.fillRect(QRectF(round(x - 0.5), HEIGHT - 5, 1, 4), QColor(theme.border))
         if (view.first, view.last) != (1, view.steps):
             self._paint_range(painter, view)

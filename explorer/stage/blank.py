@@ -8,16 +8,22 @@ from explorer.stage import palette
 from explorer.stage.cells import Cells
 from explorer.stage.layer import Layer
 from explorer.theme import current as theming
+from explorer.theme.tokens import Theme
 
 _LARGE = 17
 """Cells of this many logical pixels have dotted outlines; below, a sparse grid of dots stands for them."""
 
 
+def ink_of(theme: Theme) -> str:
+    """Of the dots and dotted outlines."""
+    return palette.readable(palette.mix(theme.line, theme.border, 0.5), theme.ground, 2.4)
+
+
 def draw_blank(layer: Layer, columns: Cells, rows: Cells, ratio: float) -> None:
     theme = theming.current()
     pixels = layer.pixels()
-    pixels[:] = palette.packed(theme.plot)
-    ink = palette.packed(palette.mix(theme.line, theme.border, 0.35))
+    pixels[:] = palette.packed(theme.ground)
+    ink = palette.packed(ink_of(theme))
     unit = max(1, round(ratio))
     if min(columns.pitch, rows.pitch) >= _LARGE * ratio:
         edge_x, inside_x, dots_x = _outline(columns, unit)

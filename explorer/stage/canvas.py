@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QPushButton, QWidget
 from explorer.stage import readout
 from explorer.stage.cells import TimeView
 from explorer.stage.geometry import FOOT, Slot, arrange
-from explorer.stage.margins import HEADER_WIDTH, SCALE_WIDTH
+from explorer.stage.margins import Columns, columns
 from explorer.stage.now import Now
 from explorer.stage.tracks.base import Readout, Track
 from explorer.theme import current as theming
@@ -36,6 +36,8 @@ class Canvas(QAbstractScrollArea):
         self._steps, self._range = 0, (1, 1)
         self._now: Now | None = None
         self._message = ""
+        self._said: dict[str, object] = {}
+        """By track: what its painted scale says."""
         self._hover: tuple[QPoint, Readout | None, Slot | None] | None = None
         self.setAccessibleName("Tracks")
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -50,7 +52,7 @@ class Canvas(QAbstractScrollArea):
         self.add_button.hide()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(HEADER_WIDTH + SCALE_WIDTH + 160, 120)
+        return QSize(sum(columns(0)) + 160, 120)
 
     def sizeHint(self) -> QSize:
         return QSize(800, 600)
@@ -77,16 +79,23 @@ class Canvas(QAbstractScrollArea):
             self.viewport().update()
 
     def refresh(self, *, headers: bool = True) -> None:
-        """The excerpt is another: repaint everything, or all but the headers that say the same for every excerpt."""
+        """The excerpt is another: repaint everything, or the data and what says something else beside it."""
         self.arrange()
-        if headers:
+        if headers or self._now is None:
+            self._said.clear()
             self.viewport().update()
             return
-        region = QRegion(QRect(HEADER_WIDTH, 0, self.viewport().width() - HEADER_WIDTH, self.viewport().height()))
-        for slot in self.slots:
+        region = QRegion(self.data_box)
+        for slot in self._visible(self.viewport().rect()):
+            place = self._place(slot)
             if slot.track.header_has_numbers:
-                region += QRect(0, slot.top - self.offset, HEADER_WIDTH, slot.height)
+                region += QRect(0, place.top(), self.columns.header, place.height())
+            if self._said.get(slot.track.key) != slot.track.scale_says(self._now):
+                region += self._scale_box(place)
         self.viewport().update(region)
+
+    def _scale_box(self, place: QRect) -> QRect:
+        return QRect(place.right() + 1, place.top(), self.viewport().width() - place.right() - 1, place.height())
 
     def forget_pixels(self) -> None:
         for track in self.tracks:
@@ -125,9 +134,9 @@ class Canvas(QAbstractScrollArea):
             region += QRect(left, place.top(), right - left, place.height()).intersected(place)
         header, scale = slot.track.margins_change(old, now)
         if header:
-            region += QRect(0, place.top(), HEADER_WIDTH, place.height())
+            region += QRect(0, place.top(), self.columns.header, place.height())
         if scale:
-            region += QRect(place.right() + 1, place.top(), SCALE_WIDTH, place.height())
+            region += self._scale_box(place)
         return region
 
     # -- layout -------------------------------------------------------------------------------------------------------
@@ -178,17 +187,21 @@ class Canvas(QAbstractScrollArea):
         return self.verticalScrollBar().value()
 
     @property
+    def columns(self) -> Columns:
+        return columns(self.width())
+
+    @property
     def data_width(self) -> int:
-        return max(1, self.viewport().width() - HEADER_WIDTH - SCALE_WIDTH)
+        return max(1, self.viewport().width() - sum(self.columns))
 
     @property
     def data_box(self) -> QRect:
         """The column of the data, all of the viewport's height."""
-        return QRect(HEADER_WIDTH, 0, self.data_width, self.viewport().height())
+        return QRect(self.columns.header, 0, self.data_width, self.viewport().height())
 
     def _place(self, slot: Slot) -> QRect:
         """A slot's data in the viewport, without the hairline."""
-        return QRect(HEADER_WIDTH, slot.top - self.offset, self.data_width, slot.height - 1)
+        return QRect(self.columns.header, slot.top - self.offset, self.data_width, slot.height - 1)
 
     def slot_at(self, y: int) -> Slot | None:
         y += self.offset
@@ -207,7 +220,7 @@ class Canvas(QAbstractScrollArea):
         assert self.view is not None
         if not self.view.shows(now.step):
             return QRect()
-        x = HEADER_WIDTH + round(self.view.centre(now.step) / self.view.ratio - _CURSOR / 2)
+        x = self.columns.header + round(self.view.centre(now.step) / self.view.ratio - _CURSOR / 2)
         box = QRect(x - _HALO, 0, _CURSOR + 2 * _HALO, self.viewport().height())
         return box.intersected(self.data_box)
 
@@ -250,14 +263,16 @@ class Canvas(QAbstractScrollArea):
             )
         for slot in self._visible(box):
             data = self._place(slot)
-            header = QRect(0, data.top(), HEADER_WIDTH, data.height())
-            scale = QRect(data.right() + 1, data.top(), self.viewport().width() - data.right() - 1, data.height())
+            header = QRect(0, data.top(), self.columns.header, data.height())
+            scale = self._scale_box(data)
             for part, paint in ((header, slot.track.paint_header), (scale, slot.track.paint_scale)):
                 if box.intersects(part):
                     painter.fillRect(part, QColor(theme.surface))
                     painter.setClipRect(box.intersected(part))
                     paint(painter, part, now)
                     painter.setClipRect(box)
+            if box.intersects(scale):
+                self._said[slot.track.key] = slot.track.scale_says(now)
             seen = box.intersected(data)
             if not seen.isEmpty():
                 painter.setClipRect(seen)
@@ -267,7 +282,7 @@ class Canvas(QAbstractScrollArea):
                 slot.track.paint(painter, data.topLeft(), QRect(left, top, right - left, bottom - top), now)
                 painter.setClipRect(box)
             painter.fillRect(QRect(0, data.bottom() + 1, self.viewport().width(), 1), QColor(theme.line))
-        for x in (HEADER_WIDTH - 1, HEADER_WIDTH + self.data_width):
+        for x in (self.columns.header - 1, self.columns.header + self.data_width):
             if box.left() <= x <= box.right() and foot > 0:
                 painter.fillRect(QRect(x, 0, 1, min(foot, self.viewport().height())), QColor(theme.line))
 
@@ -276,7 +291,7 @@ class Canvas(QAbstractScrollArea):
         if box.isEmpty() or not self.slots:
             return
         theme = theming.current()
-        halo = QColor(theme.plot)
+        halo = QColor(theme.ground)
         halo.setAlpha(150)
         box.setBottom(min(box.bottom(), self.slots[-1].bottom - self.offset - 1))
         painter.fillRect(box, halo)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from explorer.stage.classes import Codes
 
@@ -70,6 +71,11 @@ class Cells:
         """Whether a pixel holds both `cell` and the one before."""
         at = int(np.searchsorted(self.starts, cell, side="left"))
         return at == self.size or int(self.starts[at]) != cell
+
+    @property
+    def down(self) -> NDArray[np.intp]:
+        """(size,): which row of `spread`'s (crowded) or of the cells each pixel shows."""
+        return np.arange(self.size) if self.crowded else self.starts
 
     def spread(self, codes: Codes) -> Codes:
         """Codes (count, …) to pixels (size, …)."""

@@ -93,9 +93,8 @@ def _bands(size: Array, scale: Scale) -> Codes:
 
 def _signed(data: Array, size: Array, scale: Scale) -> Codes:
     half = LEVELS // 2
-    place = np.fmin(
-        size * _as(half / scale.high, size), _as(half - 1, size)
-    )  # fmin: NaN gets a place, and its class later
+    place = scale.share(size) * _as(half, size)
+    place = np.fmin(place, _as(half - 1, size))  # fmin: NaN gets a place, and its class later
     codes: Codes = place.astype(np.uint8)
     codes *= 2
     codes += (data > 0).view(np.uint8)

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QApplication
 
 from explorer.stage.canvas import Canvas
 from explorer.stage.geometry import Slot
-from explorer.stage.margins import HEADER_WIDTH
 from explorer.stage.tracks.base import MAX_HEIGHT, MIN_HEIGHT
 
 _NOTCH = 1.25
@@ -67,7 +66,7 @@ class Gestures(QObject):
     def _data_x(self, at: QPoint) -> float:
         """Device pixels from the data's left edge."""
         ratio = self._canvas.view.ratio if self._canvas.view else 1.0
-        return (at.x() - HEADER_WIDTH) * ratio
+        return (at.x() - self._canvas.columns.header) * ratio
 
     def _press(self, event: QMouseEvent) -> bool:
         at = event.position().toPoint()

@@ -7,7 +7,7 @@ from functools import lru_cache
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
-from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, ZERO
+from explorer.stage.classes import ABOVE, BELOW, NAN, PLUS_INF, ZERO
 from explorer.theme import current as theming
 
 SIZE = 11
@@ -27,6 +27,18 @@ def glyph(code: int, colour: str, ratio: float) -> QImage:
     return image
 
 
+def _draw_infinity(painter: QPainter, x: float, y: float, ink: QColor, *, negative: bool) -> None:
+    """A lying eight of two rings: a font's own would be a blot at this size, and a minus before it read as "-8"."""
+    ring, pen = (1.55, 1.2) if negative else (2.0, 1.4)
+    painter.setPen(QPen(ink, pen))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    aside = 2.0 if negative else 0.0
+    for way in (-1, 1):
+        painter.drawEllipse(QPointF(x + aside + way * ring, y), ring, ring)
+    if negative:
+        painter.drawLine(QPointF(x - 5.2, y), QPointF(x - 2.6, y))
+
+
 def draw(painter: QPainter, code: int, box: QRectF, colour: str) -> None:
     """The mark of a class in the middle of a box."""
     painter.save()
@@ -40,17 +52,15 @@ def draw(painter: QPainter, code: int, box: QRectF, colour: str) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(ink)
         painter.drawPolygon(QPolygonF([QPointF(x - 4, y + 3), QPointF(x + 4, y + 3), QPointF(x, y - 3.6)]))
-    elif code == NAN:
-        painter.setPen(QPen(ink, 1.6))
-        painter.drawLine(QPointF(x - 3, y - 3), QPointF(x + 3, y + 3))
-        painter.drawLine(QPointF(x - 3, y + 3), QPointF(x + 3, y - 3))
-    else:
-        text, pixels = {ZERO: ("0", 10), PLUS_INF: ("∞", 12), MINUS_INF: ("∞", 10)}[code]
+    elif code == NAN:  # the checkerboard of the cells
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        left, top = round(x - 4.5), round(y - 4.5)
+        for place in range(0, 9, 2):
+            painter.fillRect(left + place % 3 * 3, top + place // 3 * 3, 3, 3, ink)
+    elif code == ZERO:
         painter.setPen(ink)
-        painter.setFont(theming.font(pixels, bold=True))
-        aside = 0.0
-        if code == MINUS_INF:
-            aside = 1.8
-            painter.fillRect(QRectF(x - 5.4, y - 0.6, 3, 1.2), ink)
-        painter.drawText(box.adjusted(aside - 4, -4, aside + 4, 4), Qt.AlignmentFlag.AlignCenter, text)
+        painter.setFont(theming.font(10, bold=True))
+        painter.drawText(box.adjusted(-4, -4, 4, 4), Qt.AlignmentFlag.AlignCenter, "0")
+    else:
+        _draw_infinity(painter, x, y, ink, negative=code != PLUS_INF)
     painter.restore()

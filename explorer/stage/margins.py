@@ -1,29 +1,62 @@
-"""What stands left and right of a track's data: its name, its scale, and the counts of the classes."""
+"""What stands left and right of a track's data: its name, and its scale with the counts of the classes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
+import numpy as np
 from PySide6.QtCore import QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
+from PySide6.QtGui import QColor, QFont, QImage, QPainter
 
 from explorer.stage import glyphs, marked, palette
-from explorer.stage.classes import BELOW, MINUS_INF, NAN, PLUS_INF, SPECIAL
+from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, SPECIAL, ZERO
+from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, SMALL_PX, TEXT_PX, TIGHT, ThemeName
 
-HEADER_WIDTH, SCALE_WIDTH = 128, 104
+HEADER_WIDTH = 128
+"""Of a stage with room (`columns`)."""
 LINE = SMALL_PX + 4
 """A line of small text."""
 _TITLE = TEXT_PX - 1
 _RAMP_WIDTH = 9
+_SWATCH = (12, 12)
+_WORDS = {
+    NAN: ("NaN",),
+    PLUS_INF: ("infinite", "inf"),
+    MINUS_INF: ("−infinite", "−inf"),
+    ABOVE: ("above",),
+    ZERO: ("exactly 0", "zero"),
+    BELOW: ("below",),
+}
+
+
+class Columns(NamedTuple):
+    """Logical pixels of a stage's headers and scales."""
+
+    header: int
+    scale: int
+
+
+def columns(width: int) -> Columns:
+    """The narrower the stage, the more of it belongs to the data."""
+    if width >= 900:
+        return Columns(HEADER_WIDTH, 120)
+    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(112, 60)
+
+
+def fitting(variants: Iterable[str], font: QFont, width: float) -> str:
+    """The first of the texts that has room, "" if none has."""
+    return next((text for text in variants if marked.width(text, font) <= width + 0.5), "")
 
 
 def paint_title(painter: QPainter, box: QRect, title: str, tone: str, lines: tuple[tuple[str, str], ...]) -> float:
     """A bold title (two lines where it must) and small lines (text, tone) as far as they fit. Returns their bottom."""
     theme = theming.current()
-    left, width = box.left() + GAP + 1, box.width() - GAP - TIGHT - 1
+    left, width = box.left() + GAP + 1, text_room(box)
     y = float(box.top() + 6)
     font = theming.font(_TITLE, bold=True)
     painter.setPen(QColor(getattr(theme, tone)))
@@ -40,6 +73,11 @@ def paint_title(painter: QPainter, box: QRect, title: str, tone: str, lines: tup
     return y
 
 
+def text_room(header: QRect) -> int:
+    """How wide a line in a header may be."""
+    return header.width() - GAP - TIGHT - 1
+
+
 def _wrapped(title: str, font: QFont, width: float) -> list[str]:
     if marked.width(title, font) <= width:
         return [title]
@@ -51,19 +89,92 @@ def _wrapped(title: str, font: QFont, width: float) -> list[str]:
     return [title]
 
 
-def paint_ramp(painter: QPainter, box: QRect, scale: Scale) -> None:
-    """The scale's colours upright at the left of the box, its ends beside them."""
-    theme = theming.current()
+def mean_of(batch: int) -> tuple[str, ...]:
+    """Says that a number is a mean over the batch, from the longest wording to the shortest; () for a single sample."""
+    return (f"mean of {batch:,} samples", f"mean of {batch:,}") if batch > 1 else ()
+
+
+# -- the scale --------------------------------------------------------------------------------------------------------
+
+
+def paint_scale(
+    painter: QPainter,
+    box: QRect,
+    scale: Scale,
+    counts: dict[int, int] | None = None,
+    subnormal: int = 0,
+    *,
+    hatched: bool = True,
+) -> None:
+    """The scale's colours upright at the left of the box, its numbers beside them, and between its ends a line for each
+    class that is there, the worst first. `hatched`: the cells are too small for glyphs, so the swatches have none."""
+    theme, font = theming.current(), theming.small()
     bar = ramp_box(box)
-    colours = _column(scale, theme.name)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-    painter.drawImage(bar, colours)
-    painter.setPen(QColor(theme.muted))
-    font = theming.small()
+    painter.drawImage(bar, _column(scale, theme.name))
+    rows = _rows(scale, counts or {}, subnormal, max(0, (bar.height() - 2 * LINE) // LINE))
+    top = bar.center().y() - len(rows) * LINE // 2
+    _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, len(rows) * LINE + 4 if rows else 0))
+    x, right = bar.right() + 7, box.right() - 1
+    for place, (code, count, text) in enumerate(rows):
+        y = top + place * LINE
+        if code is None:
+            painter.setPen(QColor(theme.muted))
+            marked.draw(painter, QRectF(x, y, right - x, LINE), text, font)
+            continue
+        paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
+        start = x + _SWATCH[0] + TIGHT
+        said = fitting((f"{count:,}", _thousands(count)), font, right - start)
+        painter.setPen(QColor(theme.text))
+        start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
+        painter.setPen(QColor(theme.muted))
+        marked.draw(painter, QRectF(start, y, right - start, LINE), fitting(_WORDS[code], font, right - start), font)
+
+
+def _rows(scale: Scale, counts: dict[int, int], subnormal: int, room: int) -> list[tuple[int | None, int, str]]:
+    """(class, count, "") or (None, 0, words), at most `room` of them."""
+    counts = dict(counts)
+    if scale.kind == "magnitude":  # a size has no sign
+        counts[PLUS_INF] = counts.get(PLUS_INF, 0) + counts.pop(MINUS_INF, 0)
+    rows: list[tuple[int | None, int, str]] = [(code, counts[code], "") for code in SPECIAL if counts.get(code)]
+    if len(rows) > room:
+        hidden = len(rows) - max(0, room - 1)
+        return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
+    if subnormal and len(rows) + 2 <= room:  # they are in other classes too; the readout has them always
+        rows += [(None, 0, f"of these, {subnormal:,}"), (None, 0, "subnormal")]
+    return rows
+
+
+def _thousands(count: int) -> str:
+    return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.0f}M"
+
+
+def _paint_numbers(painter: QPainter, box: QRect, scale: Scale, taken: QRectF) -> None:
+    """The scale's numbers beside its colours: the ends, and between them what has room."""
+    theme, font = theming.current(), theming.small()
+    bar = ramp_box(box)
+    x, width = bar.right() + 7, box.right() - bar.right() - 7
     low, high = scale.ends
-    x, width = bar.right() + 6, box.right() - bar.right() - 6
-    marked.draw(painter, QRectF(x, bar.top() - 3, width, LINE), high, font)
-    marked.draw(painter, QRectF(x, bar.bottom() + 3 - LINE, width, LINE), low, font)
+    top, bottom = QRectF(x, bar.top() - 3, width, LINE), QRectF(x, bar.bottom() + 3 - LINE, width, LINE)
+    painter.setPen(QColor(theme.muted))
+    marked.draw(painter, top, high, font)
+    marked.draw(painter, bottom, low, font)
+    last = bottom.top()
+    for place, text in scale.marks(max(1, int((bar.height() - LINE) / (LINE + 1)))):
+        y = bar.bottom() + 1 - place * bar.height()
+        line = QRectF(x, y - LINE / 2, width, LINE)
+        if line.bottom() > last + 1 or line.top() < top.bottom() - 1:
+            continue
+        if scale.linear:  # a bracket around the linear zone
+            half = max(2, round(scale.linear_share * bar.height() / 2))
+            painter.fillRect(QRect(bar.right() + 2, round(y) - half, 1, 2 * half + 1), QColor(theme.muted))
+            for foot in (-half, half):
+                painter.fillRect(QRect(bar.right() + 2, round(y) + foot, 3, 1), QColor(theme.muted))
+        else:
+            painter.fillRect(QRectF(bar.right() + 1, round(y - 0.5), 3, 1), QColor(theme.muted))
+        if not (taken.height() and line.top() < taken.bottom() and line.bottom() > taken.top()):
+            marked.draw(painter, line, text, font)
+        last = line.top()
 
 
 def ramp_box(box: QRect) -> QRect:
@@ -79,48 +190,30 @@ def _column(scale: Scale, theme: ThemeName) -> QImage:
     return image
 
 
-def paint_counts(painter: QPainter, box: QRect, scale: Scale, counts: dict[int, int], subnormal: int) -> None:
-    """A swatch and a number for each class that is there, the worst first, between the ends of the scale."""
+def paint_swatch(painter: QPainter, box: QRect, code: int, scale: Scale, *, hatched: bool) -> None:
+    """A class as it looks in the cells."""
     theme = theming.current()
-    bar = ramp_box(box)
-    counts = {**counts, PLUS_INF: counts.get(PLUS_INF, 0) + counts.get(MINUS_INF, 0), MINUS_INF: 0}
-    rows = [(code, counts[code]) for code in SPECIAL if counts.get(code)]
-    top = bar.top() + LINE
-    room = max(0, (bar.bottom() - LINE - top) // LINE)
-    entries = len(rows) + (1 if subnormal else 0)
-    shown = rows if entries <= room else rows[: max(0, room)]
-    looks = palette.looks(scale, theme.name)
-    x = bar.right() + 7
-    y = top + max(0, (room - min(entries, room)) * LINE) // 2
-    font = theming.small()
-    for code, count in shown:
-        swatch = QRect(x, y + 2, 12, 11)
-        paint_swatch(painter, swatch, code, looks[code])
-        painter.setPen(QColor(theme.text))
-        marked.draw(painter, QRectF(x + 16, y, box.right() - x - 17, LINE), f"{count:,}", font)
-        y += LINE
-    if subnormal and entries <= room:
-        painter.setPen(QColor(theme.muted))
-        marked.draw(painter, QRectF(x, y, 12, LINE), "≈", font, Qt.AlignmentFlag.AlignHCenter)
-        marked.draw(painter, QRectF(x + 16, y, box.right() - x - 17, LINE), f"{subnormal:,}", font)
-
-
-def paint_swatch(painter: QPainter, box: QRect, code: int, look: palette.Look) -> None:
-    """A class as it looks in a cell."""
-    theme = theming.current()
-    painter.fillRect(box, QColor(look.ground))
-    if code == NAN:
-        painter.setPen(Qt.PenStyle.NoPen)
-        for dx in range(0, box.width(), 2):
-            for dy in range(0, box.height(), 2):
-                if (dx + dy) // 2 % 2 == 0:
-                    painter.fillRect(box.left() + dx, box.top() + dy, 2, 2, QColor(look.mark))
+    look = palette.looks(scale, theme.name)[code]
+    if hatched or code == NAN:
+        painter.drawImage(box, _hatched(code, scale, theme.name, box.width(), box.height()))
     else:
+        painter.fillRect(box, QColor(look.ground))
         glyphs.draw(painter, code, QRectF(box), look.mark)
-    if code == BELOW:
-        painter.setPen(QColor(theme.line))
+    if code in (BELOW, NAN):  # their grounds are nearly the column's
+        painter.setPen(QColor(theme.border))
         painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.drawRect(box.adjusted(0, 0, -1, -1))
+
+
+@lru_cache(maxsize=64)
+def _hatched(code: int, scale: Scale, theme: ThemeName, width: int, height: int) -> QImage:
+    codes = np.full((height, width), code, np.uint8)
+    pixels = palette.table(scale, theme)[codes]
+    palette.textured(pixels, codes, scale, theme, 1.0)
+    layer = Layer().sized(width, height)
+    layer.pixels()[:] = pixels
+    return layer.image
 
 
 def paint_note(painter: QPainter, box: QRect, text: str) -> None:
@@ -130,10 +223,6 @@ def paint_note(painter: QPainter, box: QRect, text: str) -> None:
     width = min(float(box.width() - 2 * GAP), marked.width(text, font) + 2 * GAP)
     chip = QRectF(0, 0, width, LINE + 4)
     chip.moveCenter(QRectF(box).center())
-    painter.fillRect(chip, QColor(theme.plot))
+    painter.fillRect(chip, QColor(theme.ground))
     painter.setPen(QColor(theme.muted))
     marked.draw(painter, chip.adjusted(TIGHT, 0, -TIGHT, 0), text, font, Qt.AlignmentFlag.AlignHCenter)
-
-
-def text_width(text: str) -> float:
-    return QFontMetricsF(theming.small()).horizontalAdvance(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter
@@ -30,23 +29,30 @@ def plain(text: str) -> str:
     return text.replace("{", "").replace("}", "")
 
 
-@lru_cache(maxsize=32)
-def _small(key: str, pixels: int) -> QFont:
-    font = QFont()
-    font.fromString(key)
-    font.setPixelSize(max(7, round(pixels * 0.76)))
-    return font
+_Measures = tuple[QFontMetricsF, QFontMetricsF, QFont]
+_measures: dict[str, _Measures] = {}
+_widths: dict[tuple[str, str], float] = {}
+_MOST = 1000
 
 
-def _subscript(font: QFont) -> QFont:
-    return _small(font.toString(), font.pixelSize())
+def _measured(font: QFont) -> _Measures:
+    """Metrics of a font and of its subscripts, and the subscripts' font. Kept: text is measured often."""
+    found = _measures.get(font.key())
+    if found is None:
+        small = QFont(font)
+        small.setPixelSize(max(7, round(font.pixelSize() * 0.76)))
+        found = _measures[font.key()] = (QFontMetricsF(font), QFontMetricsF(small), small)
+    return found
 
 
 def width(text: str, font: QFont) -> float:
-    if "_" not in text:
-        return QFontMetricsF(font).horizontalAdvance(text)
-    normal, small = QFontMetricsF(font), QFontMetricsF(_subscript(font))
-    return sum((small if sub else normal).horizontalAdvance(piece) for piece, sub in runs(text))
+    key = (text, font.key())
+    if key not in _widths:
+        if len(_widths) >= _MOST:
+            _widths.clear()
+        normal, small, _ = _measured(font)
+        _widths[key] = sum((small if sub else normal).horizontalAdvance(piece) for piece, sub in runs(text))
+    return _widths[key]
 
 
 def draw(
@@ -57,7 +63,7 @@ def draw(
     align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
 ) -> float:
     """Draw one line, vertically centred in the box, elided where it is too long. Returns its width."""
-    metrics = QFontMetricsF(font)
+    metrics, tiny, small = _measured(font)
     needed = width(text, font)
     painter.setFont(font)
     if needed > box.width() + 0.5:
@@ -74,8 +80,6 @@ def draw(
     if "_" not in text:
         painter.drawText(QPointF(x, baseline), text)
         return needed
-    small = _subscript(font)
-    tiny = QFontMetricsF(small)
     for piece, sub in runs(text):
         painter.setFont(small if sub else font)
         painter.drawText(QPointF(x, baseline + (metrics.ascent() * 0.2 if sub else 0.0)), piece)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.theme import current as theming
 from explorer.theme.tokens import PAD
+
+_ONE, _TWO = 36, 54
+"""Heights with one line of text and with two."""
+
+
+def _font() -> QFont:
+    return theming.font(14, bold=True)
 
 
 class Notice(QWidget):
@@ -17,7 +24,7 @@ class Notice(QWidget):
         super().__init__(parent)
         self._name, self._tone, self._text = name, tone, ""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(36)
+        self.setFixedHeight(_ONE)
         self.set_text("")
 
     def text(self) -> str:
@@ -28,10 +35,23 @@ class Notice(QWidget):
         self.setAccessibleName(f"{self._name}: {text}" if text else self._name)
         self.setToolTip(text)
         self.setVisible(bool(text))
+        self._fit()
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(200, 36)
+        return QSize(200, self.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _room(self) -> QRect:
+        return self.rect().adjusted(PAD + 2, 0, -PAD, -1)
+
+    def _fit(self) -> None:
+        """Two lines where one is too short."""
+        needed = QFontMetrics(_font()).horizontalAdvance(self._text)
+        self.setFixedHeight(_ONE if needed <= self._room().width() else _TWO)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theming.current()
@@ -40,10 +60,14 @@ class Notice(QWidget):
         painter.fillRect(QRect(0, 0, 3, self.height()), QColor(getattr(theme, self._tone)))
         painter.fillRect(QRect(0, self.height() - 1, self.width(), 1), QColor(theme.line))
         painter.setPen(QColor(theme.text))
-        painter.setFont(theming.font(14, bold=True))
-        box = self.rect().adjusted(PAD + 2, 0, -PAD, -1)
-        text = painter.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, box.width())
-        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
+        painter.setFont(_font())
+        box, metrics = self._room(), painter.fontMetrics()
+        wrap = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap
+        text, room = self._text, 2 * box.width()
+        while metrics.boundingRect(box, wrap, text).height() > 2 * metrics.lineSpacing() and room > 40:
+            room -= 20  # words break early: what fits two lines is found by trying
+            text = metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(box, wrap, text)
 
 
 class Progress(QWidget):

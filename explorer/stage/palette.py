@@ -34,10 +34,12 @@ GLYPHS = {ZERO: "0", BELOW: "▽", ABOVE: "▲", PLUS_INF: "∞", MINUS_INF: "�
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a class is drawn: its ground, and its mark (glyph or texture)."""
+    """How a class is drawn: its ground, and its mark (a glyph), or where there is no room for one, its hatch."""
 
     ground: str
     mark: str
+    hatch: str
+    """Quieter than the mark: a texture covers wide stretches, and must not be louder than the data."""
 
 
 @lru_cache(maxsize=64)
@@ -77,41 +79,49 @@ def looks(scale: Scale, theme: ThemeName) -> dict[int, Look]:
     ends = ramp(scale.kind, theme, 2)
     low = t.plot if scale.kind == "magnitude" else _hex(ends[0])
     high = _hex(ends[1])
-    infinite = Look(t.exploding, contrasting(t.exploding, t))
-    return {
-        NOT_REACHED: Look(t.plot, t.border),
-        UNDEFINED: Look(t.plot, t.muted),
-        BELOW: Look(low, readable(t.vanishing, low)),
-        ZERO: Look(t.zero, contrasting(t.zero, t)),
-        ABOVE: Look(high, readable(t.exploding, high)),
-        MINUS_INF: infinite,
-        PLUS_INF: infinite,
-        NAN: Look(t.plot, t.text),
+    grounds = {
+        NOT_REACHED: (t.ground, t.border),
+        UNDEFINED: (t.plot, t.muted),
+        BELOW: (low, readable(t.vanishing, low)),
+        ZERO: (t.zero, contrasting(t.zero, t)),
+        ABOVE: (high, readable(t.exploding, high)),
+        MINUS_INF: (t.exploding, contrasting(t.exploding, t)),
+        PLUS_INF: (t.exploding, contrasting(t.exploding, t)),
+        NAN: (t.plot, t.text),
     }
+    quiet = {BELOW: 0.4, ZERO: 0.4}
+    return {code: Look(a, b, mix(b, a, quiet.get(code, 0.0))) for code, (a, b) in grounds.items()}
 
 
 def textured(
-    pixels: Pixels, codes: classes.Codes, scale: Scale, theme: ThemeName, ratio: float, plain: tuple[int, ...] = ()
+    pixels: Pixels,
+    codes: classes.Codes,
+    scale: Scale,
+    theme: ThemeName,
+    ratio: float,
+    plain: tuple[int, ...] = (),
+    source: classes.Codes | None = None,
 ) -> None:
     """Draw the textures of the classes over their grounds. pixels and codes (height, width) in device pixels; the
-    classes in `plain` keep a plain ground, for a glyph.
+    classes in `plain` keep a plain ground, for a glyph. `source`: the cells that the codes come from, where there are
+    fewer of them than pixels.
 
     Every texture shows in a stretch one pixel wide or one pixel high as well: diagonals do.
     """
-    if not codes.size or (codes.max() < BELOW and codes.min() > UNDEFINED):
+    if not codes.size:
         return
+    present = np.bincount((codes if source is None else source).ravel(), minlength=256)
     for code, look in looks(scale, theme).items():
-        if code == NOT_REACHED or code in plain:
+        if code == NOT_REACHED or code in plain or not present[code]:
             continue
+        shape = PLUS_INF if code == MINUS_INF and scale.kind == "magnitude" else code  # a size has no sign
         where = codes == code
-        if not where.any():
-            continue
-        where &= _texture(code, codes.shape[0], codes.shape[1], max(1, round(ratio)))
-        pixels[where] = packed(look.mark)
+        where &= _texture(shape, codes.shape[0], codes.shape[1], max(1, round(ratio)))
+        np.putmask(pixels, where, np.uint32(packed(look.hatch)))
 
 
 # Direction of the diagonal, period, thickness (logical pixels). Period and duty tell the textures apart in grey.
-_STRIPES = {ZERO: (1, 8, 1), BELOW: (-1, 6, 2), ABOVE: (1, 6, 2), PLUS_INF: (1, 4, 2), MINUS_INF: (-1, 4, 2)}
+_STRIPES = {ZERO: (1, 8, 1), BELOW: (-1, 8, 2), ABOVE: (1, 6, 2), PLUS_INF: (1, 4, 2), MINUS_INF: (-1, 4, 2)}
 _STRIPES[UNDEFINED] = (1, 12, 1)
 
 

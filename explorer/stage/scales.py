@@ -16,6 +16,9 @@ ScaleKind = Literal["gate", "signed", "magnitude"]
 MINUS = "−"
 DEFAULT_DECADES = (-20, 2)
 """Gradient magnitudes from 1e-20 to 1e2."""
+LINEAR_DECADES = 4
+"""Values whose steps differ by more decades get a signed logarithm."""
+MOST_DECADES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Scale:
     kind: ScaleKind
     low: float
     high: float
+    linear: float = 0.0
+    """Of a signed logarithm: within ± this it is linear. 0: linear everywhere."""
 
     @property
     def decades(self) -> tuple[int, int]:
@@ -44,6 +49,31 @@ class Scale:
             low, high = self.decades
             return f"1e{low}", f"1e{high}"
         return number(self.low), number(self.high)
+
+    @property
+    def linear_share(self) -> float:
+        """Of a signed logarithm: the part of each half that the linear zone takes, at least wide enough to be seen."""
+        return max(0.12, 1 / (math.log10(self.high / self.linear) + 1))
+
+    def share(self, size: Array) -> Array:
+        """Of a signed scale: where |x| stands between the middle (0) and an end (1)."""
+        if not self.linear:
+            return size * size.dtype.type(1 / self.high)
+        zone = self.linear_share
+        with np.errstate(divide="ignore"):
+            decades = np.log10(size / size.dtype.type(self.linear)) / math.log10(self.high / self.linear)
+        return np.where(size <= self.linear, size * (zone / self.linear), zone + (1 - zone) * decades)
+
+    def marks(self, most: int) -> list[tuple[float, str]]:
+        """(place, text) of the numbers between the ends, from below, about `most`. Place: 0 the low end, 1 the high."""
+        if self.kind == "gate":
+            return [(0.5, number((self.low + self.high) / 2))]
+        if self.kind == "magnitude":
+            low, high = self.decades
+            every = next((n for n in (4, 8, 12, 20, 40, 80, 160) if (high - low) / n <= most), 320)
+            found = range(-(-(low + 1) // every) * every, high, every)
+            return [((decade - low) / (high - low), f"1e{decade}") for decade in found]
+        return [(0.5, f"±{number(self.linear)}" if self.linear else "0")]
 
 
 def number(value: float) -> str:
@@ -103,7 +133,23 @@ def for_values(quantity: Quantity, excerpt: Excerpt, data: Array) -> Scale:
         return signed(quantity.high)
     if quantity.symbol == "h" and (excerpt.cell == "gru" or excerpt.activation == "tanh"):
         return signed(1.0)  # tanh, and the GRU's mixture of tanh (from a state within the bounds)
-    return signed(round_bound(data))
+    return signed_log(data) or signed(round_bound(data))
+
+
+def signed_log(data: Array) -> Scale | None:
+    """Up to the next power of ten, linear where the quietest step is; None where a linear scale shows every step.
+
+    A step is measured by its largest number: single numbers near zero do not make a scale logarithmic.
+    """
+    with np.errstate(invalid="ignore"):
+        each = np.max(np.where(np.isfinite(data), np.abs(data), 0), axis=1)
+    each = each[each > 0]
+    if not each.size or float(each.max()) <= float(each.min()) * 10.0**LINEAR_DECADES:
+        return None
+    high = math.ceil(math.log10(float(each.max())))
+    low = max(math.floor(math.log10(float(each.min()))), high - MOST_DECADES)
+    bound = float(f"1e{high}")
+    return Scale("signed", -bound, bound, float(f"1e{low}")) if math.isfinite(bound) else None
 
 
 def for_gradients(excerpt: Excerpt) -> Scale:

@@ -15,7 +15,6 @@ from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
 from explorer.stage.gestures import Gestures
-from explorer.stage.margins import HEADER_WIDTH
 from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
@@ -191,7 +190,7 @@ class Stage(QWidget):
 
     @Slot()
     def _view_changed(self) -> None:
-        self.axis.set_view(self.canvas.view, HEADER_WIDTH, self.canvas.data_width)
+        self.axis.set_view(self.canvas.view, self.canvas.columns.header, self.canvas.data_width)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,9 @@ class Theme:
     raised: str
     """Buttons, fields, chips."""
     plot: str
-    """Behind the tracks' data."""
+    """Behind plots, and under what is not a number."""
+    ground: str
+    """Behind the tracks' data: not as dark as the middle of a dark diverging map, which would be lost on it."""
     line: str
     """Hairlines between things (decorative)."""
     border: str
@@ -54,6 +56,7 @@ DARK = Theme(
     surface="#1b1e25",
     raised="#262a33",
     plot="#16181e",
+    ground="#20232b",
     line="#31363f",
     border="#757d8c",
     text="#e8eaee",
@@ -79,6 +82,7 @@ LIGHT = Theme(
     surface="#ffffff",
     raised="#f3f4f7",
     plot="#fbfcfd",
+    ground="#fbfcfd",
     line="#dde1e8",
     border="#848b98",
     text="#171a20",

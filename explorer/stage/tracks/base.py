@@ -73,6 +73,9 @@ class Track(Protocol):
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None: ...
 
+    def scale_says(self, now: Now) -> object:
+        """What `paint_scale` draws, to be compared: it is painted again for another trace only where this differs."""
+
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
         """Which device pixels (from, to) of the data look different."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
@@ -29,6 +30,23 @@ _EDGE = 13
 _DOT = 6
 
 
+class _Words(NamedTuple):
+    """A place for a region's words, and the latest step whose curve runs through it (0: none)."""
+
+    tone: str
+    text: str
+    place: QRect
+    crossed: int
+
+    @property
+    def left(self) -> int:
+        return self.place.left()
+
+    @property
+    def right(self) -> int:
+        return self.place.right() + 1
+
+
 class NormCurves:
     """Layers: the empty axes; the axes with the regions, once the last step's norm is known; those with the curves."""
 
@@ -36,6 +54,7 @@ class NormCurves:
         self.key = key
         self.header_has_numbers = True
         self._excerpt: Excerpt | None = None
+        self._against = ""
         self._scale: Scale = magnitude()
         self._norms: dict[str, Array] = {}
         self._logs: dict[str, Array] = {}
@@ -43,9 +62,10 @@ class NormCurves:
         self._slopes: dict[str, slope.Slopes] = {}
         self._axes, self._regions, self._full = Layer(), Layer(), Layer()
         self._key: object = None
+        self._axes_key: object = None
         self._view = TimeView(1, 1, 1, 1)
         self._height = 1
-        self._places: list[tuple[str, str, list[tuple[QRect, int]]]] = []
+        self._places: list[list[_Words]] = []
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
         self._excerpt, self._scale = excerpt, book.gradients(excerpt)
@@ -53,7 +73,13 @@ class NormCurves:
         with np.errstate(divide="ignore", invalid="ignore"):
             self._logs = {s: np.log10(a) for s, a in self._norms.items()}
         self._codes = {s: classes.classify(a, self._scale) for s, a in self._norms.items()}
-        self._slopes = {s: slope.Slopes(a) for s, a in self._logs.items()}
+        normal = float(np.finfo(excerpt.dtype).tiny)
+        self._slopes = {
+            s: slope.Slopes(a, (self._codes[s] <= classes.LAST) & (self._norms[s] >= normal))
+            for s, a in self._logs.items()
+        }
+        losses = int(np.count_nonzero(~np.isnan(excerpt.losses)))
+        self._against = words.last_norm(losses, excerpt.steps, excerpt.verdict.loss_step)
         self._key = None
 
     def title(self) -> str:
@@ -77,17 +103,22 @@ class NormCurves:
             return
         self._key = key
         theme = theming.current()
-        for layer in (self._axes, self._regions, self._full):
-            painter = layer.sized(view.width, height).painter(view.ratio)
-            box = QRectF(0, 0, view.width / view.ratio, height / view.ratio)
-            painter.fillRect(box, QColor(theme.plot))
-            if layer is not self._axes:
-                self._draw_regions(painter, box, theme)
-            self._draw_grid(painter, box, theme)
-            if layer is self._full:
-                for symbol, colour in self._colours(theme).items():
-                    self._draw_curve(painter, symbol, QColor(colour))
-            painter.end()
+        box = QRectF(0, 0, view.width / view.ratio, height / view.ratio)
+        axes_key = (key, self._scale, self._thresholds() if self._excerpt else None, theme.name)
+        if axes_key != self._axes_key:
+            self._axes_key = axes_key
+            for layer in (self._axes, self._regions):
+                pixels = layer.sized(view.width, height).pixels()
+                pixels[:] = palette.packed(theme.ground)
+                if layer is self._regions:
+                    self._draw_regions(pixels, box, theme)
+                self._draw_grid(pixels, theme)
+                del pixels
+        self._full.sized(view.width, height).pixels()[:] = self._regions.pixels()
+        painter = self._full.painter(view.ratio)
+        for symbol, colour in self._colours(theme).items():
+            self._draw_curve(painter, symbol, QColor(colour))
+        painter.end()
         self._find_places()
 
     def _colours(self, theme: Theme) -> dict[str, str]:
@@ -111,75 +142,84 @@ class NormCurves:
         start = math.ceil(low / every) * every
         return range(start, high + 1, every)
 
-    def _draw_grid(self, painter: QPainter, box: QRectF, theme: Theme) -> None:
-        colour = QColor(theme.line)
-        ratio = self._view.ratio
-        for decade in self._decades():
-            y = round(self._y(decade) * ratio) / ratio
-            painter.fillRect(QRectF(0, y, box.width(), 1 / ratio), colour)
+    def _draw_grid(self, pixels: palette.Pixels, theme: Theme) -> None:
+        """Lines one device pixel thin."""
+        rows = np.round(self._y_of(np.asarray(self._decades(), np.float64)) * self._view.ratio).astype(int)
+        pixels[rows[(rows >= 0) & (rows < self._height)]] = palette.packed(theme.line)
 
     def _thresholds(self) -> tuple[float, float] | None:
         """log10 of the norms below which a gradient has vanished, and above which it has exploded."""
-        last = float(self._logs["h"][-1])
+        last = float(self._logs["h"][-1]) if self._logs else -math.inf
         return (last + math.log10(VANISHING), last + math.log10(EXPLODING)) if math.isfinite(last) else None
 
-    def _region_boxes(self, box: QRectF) -> list[tuple[QRectF, str, str]]:
+    def _region_boxes(self, box: QRectF) -> list[tuple[QRectF, str, tuple[str, ...]]]:
+        """Area, tone, and what to say there, from the longest wording to the shortest."""
         limits = self._thresholds()
         if limits is None:
             return []
         bottom, top = self._y(limits[0]), self._y(limits[1])
-        found = []
+        found: list[tuple[QRectF, str, tuple[str, ...]]] = []
         if bottom < box.height() - _EDGE:
             area = QRectF(0, max(0.0, bottom), box.width(), box.height() - max(0.0, bottom))
-            found.append((area, "vanishing", "▼ vanishing: below 1e-6 of the last step’s norm"))
+            limit = f"below 1e-6 of {self._against}"
+            found.append((area, "vanishing", (f"▼ vanishing: {limit}", f"▼ {limit}", "▼ vanishing")))
         if top > _EDGE:
             area = QRectF(0, 0, box.width(), min(top, box.height()))
-            found.append((area, "exploding", "▲ exploding: above 1e6 of the last step’s norm"))
+            limit = f"above 1e6 of {self._against}"
+            found.append((area, "exploding", (f"▲ exploding: {limit}", f"▲ {limit}", "▲ exploding")))
         return found
 
-    def _draw_regions(self, painter: QPainter, box: QRectF, theme: Theme) -> None:
+    def _draw_regions(self, pixels: palette.Pixels, box: QRectF, theme: Theme) -> None:
+        ratio = self._view.ratio
+        thick = max(1, round(ratio))
         for area, tone, _ in self._region_boxes(box):
             colour = getattr(theme, tone)
-            painter.fillRect(area, QColor(palette.mix(theme.plot, colour, 0.11)))
-            edge = area.top() if tone == "vanishing" else area.bottom() - 1
-            painter.fillRect(QRectF(0, round(edge), area.width(), 1), QColor(palette.mix(theme.plot, colour, 0.5)))
+            top, bottom = round(area.top() * ratio), round(area.bottom() * ratio)
+            pixels[top:bottom] = palette.packed(palette.mix(theme.ground, colour, 0.11))
+            edge = slice(top, top + thick) if tone == "vanishing" else slice(max(0, bottom - thick), bottom)
+            pixels[edge] = palette.packed(palette.mix(theme.ground, colour, 0.5))
 
     def _find_places(self) -> None:
         """Where the regions' words can stand, best first, and until which step going back no curve runs through."""
         view, font = self._view, theming.small()
         box = QRectF(0, 0, view.width / view.ratio, self._height / view.ratio)
         x = (view.cells.left + view.cells.right) / (2 * view.ratio)
+        curves = [self._y_of(logs[view.slice]) for logs in self._logs.values()]
         self._places = []
-        for area, tone, text in self._region_boxes(box):
-            area, width = area.adjusted(0, _EDGE, 0, -_EDGE), marked.width(text, font) + 2 * GAP
-            if area.height() < margins.LINE + 4 or width > area.width():
+        for area, tone, texts in self._region_boxes(box):
+            area = area.adjusted(0, _EDGE, 0, -_EDGE)
+            if area.height() < margins.LINE + 4:
                 continue
             found = []
-            for y in (area.bottom() - margins.LINE, area.top()):
-                for left in (area.right() - width, area.left(), area.center().x() - width / 2):
-                    line = QRectF(left, y, width, margins.LINE)
-                    beside = np.flatnonzero((x > left - 6) & (x < left + width + 6))
-                    found.append((line.toAlignedRect(), self._crossed(beside, line)))
-            self._places.append((tone, text, found))
+            for text in texts:
+                width = marked.width(text, font) + 2 * GAP
+                if width > area.width():
+                    continue
+                for y in (area.bottom() - margins.LINE, area.top()):
+                    for left in (area.right() - width, area.left(), area.center().x() - width / 2):
+                        line = QRectF(left, y, width, margins.LINE)
+                        beside = np.flatnonzero((x > left - 6) & (x < left + width + 6))
+                        found.append(_Words(tone, text, line.toAlignedRect(), self._crossed(curves, beside, line)))
+            self._places.append(found)
 
-    def _crossed(self, beside: np.ndarray, line: QRectF) -> int:
+    def _crossed(self, curves: list[Array], beside: np.ndarray, line: QRectF) -> int:
         """The latest step on screen (of those) whose points lie on the line; 0: none."""
         low = self._view.first
         latest = 0
-        for logs in self._logs.values():
-            y = self._y_of(logs[self._view.slice][beside])
+        for curve in curves:
+            y = curve[beside]
             hit = beside[(y > line.top() - 4) & (y < line.bottom() + 4)]
             latest = max(latest, int(hit[-1]) + low) if hit.size else latest
         return latest
 
-    def _words(self, now: Now) -> list[tuple[str, str, QRect]]:
-        """The regions' words and their places, clear of what is known of the curves."""
-        found = []
-        for tone, text, places in self._places:
-            free = next((rect for rect, crossed in places if crossed < now.backward), None)
-            if free is not None:
-                found.append((tone, text, free))
-        return found
+    def _words(self, now: Now) -> list[_Words]:
+        """The regions' words and their places, clear of the cursor and of what is known of the curves."""
+        cursor = self._view.centre(now.step) / self._view.ratio
+        free = (
+            next((w for w in places if w.crossed < now.backward and not w.left - 3 < cursor < w.right + 3), None)
+            for places in self._places
+        )
+        return [words for words in free if words is not None]
 
     def _draw_curve(self, painter: QPainter, symbol: str, colour: QColor) -> None:
         view = self._view
@@ -266,10 +306,10 @@ class NormCurves:
         right = QRect(cut, 0, view.width - cut, self._height)
         self._full.blit(painter, origin, right.intersected(part), view.ratio)
         font = theming.small()
-        for tone, text, place in self._words(now):
-            painter.setPen(QColor(getattr(theming.current(), tone)))
-            line = QRectF(place.translated(origin))
-            marked.draw(painter, line, text, font, Qt.AlignmentFlag.AlignHCenter)
+        for said in self._words(now):
+            painter.setPen(QColor(getattr(theming.current(), said.tone)))
+            line = QRectF(said.place.translated(origin))
+            marked.draw(painter, line, said.text, font, Qt.AlignmentFlag.AlignHCenter)
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
         """The newest point of each curve."""
@@ -283,52 +323,62 @@ class NormCurves:
             code = self._codes[symbol][now.backward - 1]
             if classes.FIRST <= code <= classes.LAST:
                 y = origin.y() + self._y(float(self._logs[symbol][now.backward - 1]))
-                painter.setPen(QPen(QColor(theme.plot), 1.5))
+                painter.setPen(QPen(QColor(theme.ground), 1.5))
                 painter.setBrush(QColor(colour))
                 painter.drawEllipse(QPointF(x, y), 4.2, 4.2)
         painter.restore()
 
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
-        T = self._view.steps
-        if old.backward == new.backward:
-            return []
+        T, ratio = self._view.steps, self._view.ratio
         if (old.backward > T) != (new.backward > T):
             return [(0, self._view.width)]
-        margin = round(_DOT * self._view.ratio)
-        a, b = sorted((self._cut(old), self._cut(new)))
-        found = [(a - margin, b + margin)]
-        before, after = ([rect for _, _, rect in self._words(now)] for now in (old, new))
-        ratio = self._view.ratio
-        moved = before + after if before != after else []
-        return found + [(round(rect.left() * ratio), round((rect.right() + 1) * ratio)) for rect in moved]
+        found = []
+        if old.backward != new.backward:
+            margin = round(_DOT * ratio)
+            a, b = sorted((self._cut(old), self._cut(new)))
+            found.append((a - margin, b + margin))
+        if old.backward <= T:
+            before, after = self._words(old), self._words(new)
+            moved = [w.place for w in before + after] if before != after else []
+            found += [(round(place.left() * ratio), round((place.right() + 1) * ratio)) for place in moved]
+        return found
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        y = margins.paint_title(painter, box, self.title(), "text", ())
-        theme = theming.current()
-        font = theming.small()
+        theme, font = theming.current(), theming.small()
+        mean = margins.mean_of(self._excerpt.batch_size) if self._excerpt else ()
+        note = margins.fitting(mean, font, margins.text_room(box))
+        y = margins.paint_title(painter, box, self.title(), "text", ((note, "muted"),) if note else ())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left, width = box.left() + GAP + 1, box.width() - GAP - 5
         for symbol, colour in self._colours(theme).items():
-            for text, tone in self._legend(symbol, colour, now):
+            if y + margins.LINE > box.bottom():
+                return
+            painter.setPen(_pen(symbol, QColor(colour)))
+            middle = y + margins.LINE / 2
+            painter.drawLine(QPointF(left + 1, middle), QPointF(left + 14, middle))
+            painter.setPen(QColor(theme.text))
+            name = f"‖\u2009∂L/∂{symbol}_t\u2009‖"
+            marked.draw(painter, QRectF(left + 19, y, width - 19, margins.LINE), name, font)
+            y += margins.LINE
+            painter.setPen(QColor(theme.muted))
+            for texts in self._slope_words(symbol, now):
                 if y + margins.LINE > box.bottom():
                     return
-                if tone == colour:
-                    painter.setPen(_pen(symbol, QColor(colour)))
-                    middle = y + margins.LINE / 2
-                    painter.drawLine(QPointF(left + 1, middle), QPointF(left + 14, middle))
-                painter.setPen(QColor(theme.text if tone == colour else theme.muted))
-                marked.draw(painter, QRectF(left + 19, y, width - 19, margins.LINE), text, font)
+                text = margins.fitting(texts, font, width + 1)
+                marked.draw(painter, QRectF(left, y, width + 1, margins.LINE), text, font)
                 y += margins.LINE
 
-    def _legend(self, symbol: str, colour: str, now: Now) -> list[tuple[str, str]]:
-        found = [(f"‖\u2009∂L/∂{symbol}_t\u2009‖", colour)]
+    def _slope_words(self, symbol: str, now: Now) -> list[tuple[str, ...]]:
+        """Lines, each from its longest wording to its shortest: the slope, and of which steps where not of all."""
         measured = self._slopes[symbol].since(now.backward)
-        if measured is not None:
-            found.append((f"{words.slope(measured)} decades", "muted"))
-            found.append(("a step back", "muted"))
-        return found
+        if measured is None:
+            return []
+        said = words.slope(measured)
+        lines: list[tuple[str, ...]] = [(f"{said} decades a step", f"{said} dec. a step", f"{said} dec.")]
+        span = self._slopes[symbol].span(now.backward)
+        return [*lines, (f"t = {span[0]}…{span[1]}", f"{span[0]}…{span[1]}")] if span else lines
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         painter.setPen(QColor(theming.current().muted))
@@ -346,7 +396,11 @@ class NormCurves:
                 last_y = y
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
-        return any(s.since(old.backward) != s.since(new.backward) for s in self._slopes.values()), False
+        header = any(self._slope_words(symbol, old) != self._slope_words(symbol, new) for symbol in self._slopes)
+        return header, False
+
+    def scale_says(self, now: Now) -> object:
+        return self._scale
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 
@@ -367,7 +421,9 @@ class NormCurves:
 
     def hover_scale(self, now: Now) -> Readout | None:
         low, high = self._scale.ends
-        return Readout(f"Scale {low} … {high}, logarithmic, fixed", ("Euclidean norm over units",), "")
+        batch = self._excerpt.batch_size if self._excerpt else 1
+        mean = f", {margins.mean_of(batch)[0]}" if batch > 1 else ""
+        return Readout(f"Scale {low} … {high}, logarithmic, fixed", (f"Euclidean norm over units{mean}",), "")
 
 
 def _pen(symbol: str, colour: QColor) -> QPen:

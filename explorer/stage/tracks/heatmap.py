@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPoint, QRect, QRectF
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 
 from engine.quantities import Quantity
 from engine.requests import Array, Excerpt
-from explorer.stage import classes, glyphs, margins, palette
+from explorer.stage import classes, glyphs, margins, marked, palette
 from explorer.stage.blank import draw_blank
 from explorer.stage.cells import Cells, TimeView, cells
 from explorer.stage.layer import Layer
@@ -18,6 +18,9 @@ from explorer.stage.scales import Scale
 from explorer.stage.tracks import words
 from explorer.stage.tracks.base import Readout, between
 from explorer.theme import current as theming
+from explorer.theme.tokens import GAP
+
+_WAITING = "not reached yet"
 
 
 class Heatmap:
@@ -35,6 +38,7 @@ class Heatmap:
         self._counts = np.zeros((1, len(classes.SPECIAL)), np.int64)
         self._subnormal = np.zeros(1, np.int64)
         self._full, self._blank = Layer(), Layer()
+        self._hatched = True
         self._full_key: object = None
         self._blank_key: object = None
         self._view = TimeView(1, 1, 1, 1)
@@ -91,15 +95,19 @@ class Heatmap:
     def _draw(self, codes: classes.Codes, view: TimeView, rows: Cells, scale: Scale) -> None:
         theme = theming.current()
         across = np.ascontiguousarray(view.cells.spread(codes).T)
-        spread = rows.spread(across)
         pixels = self._full.sized(view.width, rows.size).pixels()
-        np.take(palette.table(scale, theme.name), spread, out=pixels, mode="clip")
+        colours = palette.table(scale, theme.name)
+        self._hatched = min(view.cells.pitch, rows.pitch) < glyphs.SIZE * view.ratio
         if codes.max() < classes.BELOW and codes.min() > classes.UNDEFINED:
+            # Whole cells: colour each row of cells once, then copy it down.
+            np.take(colours[across] if not rows.crowded else colours[rows.spread(across)], rows.down, 0, pixels, "clip")
             return
-        roomy = min(view.cells.pitch, rows.pitch) >= glyphs.SIZE * view.ratio
-        palette.textured(pixels, spread, scale, theme.name, view.ratio, plain=_WITH_GLYPH if roomy else ())
+        spread = rows.spread(across)
+        np.take(colours, spread, out=pixels, mode="clip")
+        plain = () if self._hatched else _WITH_GLYPH
+        palette.textured(pixels, spread, scale, theme.name, view.ratio, plain, codes)
         del pixels
-        if roomy:
+        if not self._hatched:
             self._draw_glyphs(codes, view, rows, scale)
 
     def _draw_glyphs(self, codes: classes.Codes, view: TimeView, rows: Cells, scale: Scale) -> None:
@@ -107,7 +115,8 @@ class Heatmap:
         looks = palette.looks(scale, name)
         painter = self._full.painter(1.0)
         for code in _WITH_GLYPH:
-            image = glyphs.glyph(code, looks[code].mark, view.ratio)
+            shape = classes.PLUS_INF if code == classes.MINUS_INF and scale.kind == "magnitude" else code
+            image = glyphs.glyph(shape, looks[code].mark, view.ratio)
             half = image.width() / 2
             for t, unit in np.argwhere(codes == code):
                 x, y = view.cells.centre(t) - half, rows.centre(unit) - half
@@ -129,6 +138,28 @@ class Heatmap:
         first, second = (self._blank, self._full) if self.is_gradient else (self._full, self._blank)
         first.blit(painter, origin, left, ratio)
         second.blit(painter, origin, right, ratio)
+        place = self._waiting_words(now)
+        if place is not None:
+            painter.setPen(QColor(theming.current().muted))
+            painter.fillRect(place.translated(origin), QColor(theming.current().ground))
+            middle = Qt.AlignmentFlag.AlignHCenter
+            marked.draw(painter, QRectF(place.translated(origin)), _WAITING, theming.small(), middle)
+
+    def _waiting_words(self, now: Now) -> QRect | None:
+        """Where the blank says what it is: in the middle, or aside of what is known and of the cursor. Few places, so
+        that the words stand still while the tape plays."""
+        ratio, width = self._view.ratio, self._view.width / self._view.ratio
+        height, needed = self._rows.size / ratio, round(marked.width(_WAITING, theming.small())) + 2 * GAP
+        cut = self._cut(now) / ratio
+        start, end = (0.0, cut) if self.is_gradient else (cut, width)
+        if end - start < 1.6 * needed or height < 2 * margins.LINE:
+            return None
+        cursor = self._view.centre(now.step) / ratio
+        for share in (0.5, 0.25, 0.75):
+            left = round(width * share - needed / 2)
+            if start + GAP <= left and left + needed <= end - GAP and not left - 4 < cursor < left + needed + 4:
+                return QRect(left, round((height - margins.LINE) / 2), needed, margins.LINE)
+        return None
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
         pass
@@ -141,13 +172,21 @@ class Heatmap:
         margins.paint_note(painter, box, words.why_empty(self.key, self._excerpt.cell, self._quantity))
 
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
-        return between(self._cut(old), self._cut(new)) if self._codes is not None else []
+        if self._codes is None:
+            return []
+        found = between(self._cut(old), self._cut(new))
+        before, after = self._waiting_words(old), self._waiting_words(new)
+        if before != after:
+            ratio = self._view.ratio
+            places = (place for place in (before, after) if place is not None)
+            found += [(round(place.left() * ratio), round((place.right() + 1) * ratio)) for place in places]
+        return found
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
         units = self._excerpt.hidden_size if self._excerpt else 0
-        lines = words.lines(self.key, self._quantity, units)
+        lines = words.lines(self.key, self._quantity, units, self._scale)
         tone = "backward" if self.is_gradient else "text"
         margins.paint_title(painter, box, self.title(), tone, tuple((line, "muted") for line in lines))
         if self._excerpt is not None and self._excerpt.unit is not None and self._codes is not None:
@@ -164,10 +203,12 @@ class Heatmap:
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         if self._scale is not None:
-            margins.paint_ramp(painter, box, self._scale)
             self._classified()
-            found, subnormal = self._known(now)
-            margins.paint_counts(painter, box, self._scale, found, subnormal)
+            margins.paint_scale(painter, box, self._scale, *self._known(now), hatched=self._hatched)
+
+    def scale_says(self, now: Now) -> object:
+        self._classified()
+        return self._scale, self._known(now), self._hatched
 
     def _known(self, now: Now) -> tuple[dict[int, int], int]:
         """Counts over what the tape has reached: of each class, and of subnormal numbers."""

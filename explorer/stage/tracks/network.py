@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from engine.quantities import CELL_TITLES, STATES
 from engine.requests import Array, Excerpt
@@ -24,10 +24,13 @@ from explorer.stage.scales import Scale, magnitude
 from explorer.stage.tracks import words
 from explorer.stage.tracks.anatomy import Anatomy
 from explorer.stage.tracks.base import Readout, between
-from explorer.stage.tracks.network_ink import Ink
+from explorer.stage.tracks.network_ink import MARK_SHARE, Ink, bars, draw_chip, marks
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import exact
+
+_LEAST_RAMP = 36
+"""Logical pixels that the scale of h keeps of its height."""
 
 
 class Unrolled:
@@ -47,6 +50,8 @@ class Unrolled:
         self._blank_key: object = None
         self._view = TimeView(1, 1, 1, 1)
         self._anatomy = Anatomy(self._view, 1, ("h",))
+        self._chip = QRectF()
+        self._outlines = QImage()
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
         self._excerpt = excerpt
@@ -86,19 +91,21 @@ class Unrolled:
         blank_key = (key, states, self._loss_at_many, theming.current().name)
         if blank_key != self._blank_key:
             self._blank_key = blank_key
-            Ink(anatomy, self._blank.sized(view.width, height)).draw_blank()
+            ink = Ink(anatomy, self._blank.sized(view.width, height))
+            ink.draw_blank()
+            self._outlines = ink.outlines()
         if self._excerpt is None:
             return
         Ink(anatomy, self._forward.sized(view.width, height)).draw_forward(
             self._excerpt, self._codes, self._scale, self._inputs_bound
         )
-        Ink(anatomy, self._forward).draw_cells()
+        Ink(anatomy, self._forward).draw_cells(self._outlines)
         backward = self._backward.sized(view.width, height)
         backward.pixels()[:] = self._forward.pixels()
         ink = Ink(anatomy, backward)
         for symbol, norms in self._norms.items():
             ink.draw_ribbon(symbol, norms, self._gradients)
-        ink.draw_losses(self._excerpt)
+        self._chip = ink.draw_losses(self._excerpt)
         ink.draw_arrows(self._norms, self._gradients)
         Ink(anatomy, self._forward).draw_arrows({}, self._gradients)
 
@@ -133,8 +140,12 @@ class Unrolled:
                 layer.blit(painter, origin, QRect(start, a.cells_top, end - start, rows).intersected(part), ratio)
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
-        """The cell under the playhead, outlined."""
-        if self._excerpt is None or not self._view.shows(now.step):
+        """The cell under the playhead, outlined; the loss, which the cursor must not cut."""
+        if self._excerpt is None:
+            return
+        if now.loss and not self._chip.isEmpty():
+            draw_chip(painter, self._chip.translated(origin), self._excerpt.loss)
+        if not self._view.shows(now.step):
             return
         box = self._anatomy.cell_box(now.step).adjusted(-2, -2, 2, 2)
         if box.width() < 7:
@@ -188,6 +199,23 @@ class Unrolled:
         if self._excerpt is None:
             return
         theme, font, a = theming.current(), theming.small(), self._anatomy
+        strip = a.strip_logical
+        bottom = box.top() + strip.bottom() + 1
+        foot = self._paint_wedge(painter, box, bottom - _LEAST_RAMP)
+        if self._scale is not None and not a.too_low:
+            top = max(box.top() + strip.top() - 6, round(foot) - 4)
+            margins.paint_scale(painter, QRect(box.left(), top, box.width(), bottom + 7 - top), self._scale)
+        painter.setPen(QColor(theme.muted))
+        lines = self._input_words()
+        y = min(box.top() + a.inputs_centre - len(lines) * margins.LINE / 2, box.bottom() - len(lines) * margins.LINE)
+        for text in lines:
+            marked.draw(painter, QRectF(box.left() + GAP, y, box.width() - GAP - 1, margins.LINE), text, font)
+            y += margins.LINE
+
+    def _paint_wedge(self, painter: QPainter, box: QRect, floor: float) -> float:
+        """What a wire's width means, in as many words as there is room for above `floor`. Returns their foot."""
+        assert self._excerpt is not None
+        theme, font = theming.current(), theming.small()
         low, high = self._gradients.ends
         wedge = QRectF(box.left() + GAP, box.top() + 9, 16, 8)
         painter.save()
@@ -196,16 +224,37 @@ class Unrolled:
         painter.setBrush(QColor(theme.backward))
         painter.drawPolygon([wedge.bottomLeft(), wedge.bottomRight(), wedge.topRight()])
         painter.restore()
+        y, right = box.top() + 6.0, box.right() - 1
+        beside = margins.fitting((f"{low}…{high}", "width"), font, right - wedge.right() - 5)
+        symbol = "∂h" if len(self._norms) == 1 else "∂·"
+        meaning = (f"width: log ‖∂L/{symbol}‖",) if beside != "width" else (f"log ‖∂L/{symbol}‖",)
+        lines = [meaning, margins.mean_of(self._excerpt.batch_size)]
+        if beside == "width":
+            lines = [(f"{low} to",), (high,), *lines]
         painter.setPen(QColor(theme.muted))
-        room = QRectF(wedge.right() + 5, box.top() + 6, box.right() - wedge.right() - 5, margins.LINE)
-        marked.draw(painter, room, f"{low}…{high}", font)
-        if self._scale is not None and not a.too_low:
-            strip = a.strip_logical
-            margins.paint_ramp(
-                painter, QRect(box.left(), box.top() + strip.top() - 6, box.width(), strip.height() + 13), self._scale
-            )
-        line = QRectF(box.left() + GAP, box.top() + a.inputs_centre - margins.LINE / 2, box.width() - GAP, margins.LINE)
-        marked.draw(painter, line, f"±{self._inputs_bound:g}", font)
+        marked.draw(painter, QRectF(wedge.right() + 5, y, right - wedge.right() - 5, margins.LINE), beside, font)
+        for variants in lines:
+            text = margins.fitting(variants, font, right - wedge.left())
+            if text and y + 2 * margins.LINE <= floor:
+                y += margins.LINE
+                marked.draw(painter, QRectF(wedge.left(), y, right - wedge.left(), margins.LINE), text, font)
+        return y + margins.LINE
+
+    def _input_words(self) -> list[str]:
+        """What the bars reach to, and what a circle among them means."""
+        assert self._excerpt is not None
+        x = self._excerpt.inputs
+        shown = x[:, bars(x)]
+        bound = f"{self._inputs_bound:g}"
+        lines = [f"±{bound}" if bool((shown < 0).any()) else f"0 … {bound}"]
+        circled = marks(x)
+        if circled:
+            sign = "○" if self._view.pitch * MARK_SHARE >= 2.5 else "|"
+            lines.append(f"{sign} x_{{{', '.join(str(k + 1) for k in circled[:3])}}} = 1")
+        return lines
+
+    def scale_says(self, now: Now) -> object:
+        return self._gradients, self._scale, self._input_words() if self._excerpt else (), self._anatomy.height
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, False
@@ -223,7 +272,7 @@ class Unrolled:
         if t > now.forward:
             return Readout(f"t = {t}", (), "not reached yet")
         if part == "inputs":
-            values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(e.inputs[t - 1][:6]))
+            values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(e.inputs[t - 1][:6], 1))
             return Readout(
                 f"t = {t} · input", values, "" if e.inputs.shape[1] <= 6 else f"and {e.inputs.shape[1] - 6} more"
             )
@@ -259,6 +308,7 @@ class Unrolled:
             return None
         low, high = self._gradients.ends
         values = [f"a wire’s width: log_{{10}} of its gradient’s norm, {low} … {high}"]
+        values += [f"the norm is the {text}" for text in margins.mean_of(self._excerpt.batch_size)[:1]]
         if self._scale is not None:
             values.append(f"h: {' … '.join(self._scale.ends)}")
         return Readout("Scales, fixed", tuple(values))

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPen, QPolygonF
+from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
 from engine.requests import Array, Excerpt
 from explorer.stage import classes, marked, palette
-from explorer.stage.blank import draw_blank
+from explorer.stage.blank import draw_blank, ink_of
 from explorer.stage.cells import cells
 from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
@@ -19,6 +19,8 @@ from explorer.theme import current as theming
 from explorer.widgets.numbers import short
 
 _WIRE = 1.4
+MARK_SHARE = 0.36
+"""Of a step's width: the radius of a circle among the inputs; below 2.5 pixels it is a line."""
 _RIBBON = 8.0
 """Logical pixels: a wire in the forward pass, and a gradient at the top of the scale."""
 
@@ -34,7 +36,7 @@ class Ink:
     def draw_blank(self) -> None:
         a, theme = self.a, self.theme
         pixels = self.layer.pixels()
-        pixels[:] = palette.packed(theme.plot)
+        pixels[:] = palette.packed(theme.ground)
         if a.border < 0.5:
             rows = Layer().sized(a.view.width, a.cells_bottom - a.cells_top)
             draw_blank(rows, a.view.cells, cells(1, a.cells_bottom - a.cells_top), self.ratio)
@@ -42,7 +44,7 @@ class Ink:
             return
         del pixels
         painter = self.layer.painter(self.ratio)
-        pen = QPen(QColor(palette.mix(theme.line, theme.border, 0.35)), 1)
+        pen = QPen(QColor(ink_of(theme)), 1)
         pen.setDashPattern([1.5, 2.5])
         painter.setPen(pen)
         for t in range(a.view.first, a.view.last + 1):
@@ -56,7 +58,7 @@ class Ink:
 
     def draw_forward(self, e: Excerpt, codes: classes.Codes | None, scale: Scale | None, inputs_bound: float) -> None:
         pixels = self.layer.pixels()
-        pixels[:] = palette.packed(self.theme.plot)
+        pixels[:] = palette.packed(self.theme.ground)
         if codes is not None and scale is not None:
             self._strips(pixels, codes, scale)
         owner = self.a.wire_owner()
@@ -85,7 +87,7 @@ class Ink:
         rows = a.rows(codes.shape[1])
         spread = rows.spread(np.ascontiguousarray(a.view.cells.spread(codes[a.view.slice]).T))
         colours = palette.table(scale, self.theme.name)[spread]
-        palette.textured(colours, spread, scale, self.theme.name, self.ratio)
+        palette.textured(colours, spread, scale, self.theme.name, self.ratio, source=codes)
         body = self._body()
         pixels[a.strip_top : a.strip_bottom, body] = colours[:, body]
 
@@ -117,27 +119,28 @@ class Ink:
     def _marks(self, x: Array) -> None:
         a = self.a
         painter = self.layer.painter(self.ratio)
-        colour = QColor(self.theme.loss)
+        colour = QColor(self.theme.text)
         middle = a.inputs_bottom / self.ratio - 5
         for k in marks(x):
             for i in np.flatnonzero(x[a.view.slice, k] == 1):
                 centre = a.view.cells.centre(int(i)) / self.ratio
-                size = min(4.5, max(1.0, a.view.pitch * 0.36))
+                size = min(4.5, max(1.0, a.view.pitch * MARK_SHARE))
                 if size < 2.5:
                     painter.fillRect(QRectF(centre - 1, middle - 5, 2, 10), colour)
                 else:
-                    painter.setBrush(QColor(self.theme.plot))
+                    painter.setBrush(QColor(self.theme.ground))
                     painter.setPen(QPen(colour, 1.6))
                     painter.drawEllipse(QPointF(centre, middle), size, size)
         painter.end()
 
     # -- the cells' outlines ------------------------------------------------------------------------------------------
 
-    def draw_cells(self) -> None:
+    def draw_cells(self, outlines: QImage) -> None:
+        """Stems and, from `outlines` of this anatomy, the outlines."""
         a = self.a
         if a.border <= 0:
             return
-        stem = palette.packed(palette.mix(self.theme.plot, self.theme.forward, a.border))
+        stem = palette.packed(palette.mix(self.theme.ground, self.theme.forward, a.border))
         thick = max(1, round(self.ratio))
         middles = (a.body_left + a.body_right) // 2
         top = a.cells_bottom + thick
@@ -145,16 +148,29 @@ class Ink:
         for x in range(thick):
             pixels[top : top + 6 * thick, middles + x - thick // 2] = stem
         del pixels
-        painter = self.layer.painter(self.ratio)
-        painter.setPen(QPen(QColor(palette.mix(self.theme.plot, self.theme.border, 0.9 * a.border)), 1))
+        painter = self.layer.painter(1.0)
+        painter.drawImage(0, a.cells_top, outlines)
+        painter.end()
+
+    def outlines(self) -> QImage:
+        """The cells' outlines on nothing, from `cells_top` down."""
+        a = self.a
+        image = QImage(a.view.width, a.cells_bottom - a.cells_top, QImage.Format.Format_ARGB32_Premultiplied)
+        image.fill(0)
+        image.setDevicePixelRatio(self.ratio)
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(palette.mix(self.theme.ground, self.theme.border, a.border)), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        y, height = a.cells_top / self.ratio + 0.5, (a.cells_bottom - a.cells_top) / self.ratio - 1
+        y, height = 0.5, (a.cells_bottom - a.cells_top) / self.ratio - 1
         left, right = (a.body_left / self.ratio).tolist(), (a.body_right / self.ratio).tolist()
         for x0, x1 in zip(left, right, strict=True):
             width = x1 - x0 - 1
             radius = min(4.0, width / 3)
             painter.drawRoundedRect(QRectF(x0 + 0.5, y, width, height), radius, radius)
         painter.end()
+        image.setDevicePixelRatio(1.0)
+        return image
 
     def _on_outline(self) -> np.ndarray:
         """(width,): the pixels of the cells' upright outlines, which stay in front of the wires."""
@@ -189,7 +205,7 @@ class Ink:
         y = np.arange(top, bottom)[:, None]
         inside = (y >= first[None, :]) & (y < (first + thick)[None, :])
         lane = self.layer.pixels()[top:bottom]
-        lane[lane == palette.packed(theme.forward)] = palette.packed(theme.plot)  # the forward pass's wire
+        lane[lane == palette.packed(theme.forward)] = palette.packed(theme.ground)  # the forward pass's wire
         fill = np.broadcast_to(np.where(code >= classes.BELOW, code, classes.FIRST)[None, :], lane.shape)
         colours = palette.table(scale, theme.name).copy()
         colours[classes.FIRST] = palette.packed(theme.backward)
@@ -202,7 +218,7 @@ class Ink:
         palette.textured(painted, wide, scale, theme.name, ratio)
         inside &= ~thin[None, :]
         lane[inside] = painted[inside]
-        outline = palette.mix(theme.backward, palette.mix(theme.plot, theme.border, 0.9), a.border)
+        outline = palette.mix(theme.backward, palette.mix(theme.ground, theme.border, 1.0), a.border)
         lane[inside & self._on_outline()[None, :]] = palette.packed(outline)
 
     def _thickness(self, code: classes.Codes, share: np.ndarray) -> np.ndarray:
@@ -242,15 +258,15 @@ class Ink:
                     painter.drawPolygon(QPolygonF([tip, QPointF(back, y - half), QPointF(back, y + half)]))
         painter.end()
 
-    def draw_losses(self, e: Excerpt) -> None:
-        """A chip with the loss, and where it arises: a stem at the last step, or each step's part as a bar."""
+    def draw_losses(self, e: Excerpt) -> QRectF:
+        """Where the loss arises: a stem at the last step, or each step's part as a bar. Returns the place for a chip
+        with the loss (`draw_chip`), empty where there is no room."""
         a, theme = self.a, self.theme
         painter = self.layer.painter(self.ratio)
-        text, font = f"L = {short(e.loss)}", theming.small(bold=True)
         height = a.cells_top / self.ratio - 4
         colour = QColor(theme.loss)
         here = np.flatnonzero(~np.isnan(e.losses))
-        width = marked.width(text, font) + 14
+        width = marked.width(_loss_words(e.loss), theming.small(bold=True)) + 14
         right = a.view.width / self.ratio - 2
         if a.view.shows(a.view.steps) and len(here) > 1:
             right = a.view.centre(a.view.steps) / self.ratio - 5  # beside the cursor, not under it
@@ -271,17 +287,30 @@ class Ink:
             pixels = self.layer.pixels()[: a.cells_top]
             y = np.arange(a.cells_top)[:, None]
             bar = (y >= (a.cells_top - 2 - length)[None, :]) & (y < a.cells_top - 2) & body[None, :]
-            pixels[bar] = palette.packed(palette.mix(theme.plot, theme.loss, 0.75))
+            pixels[bar] = palette.packed(palette.mix(theme.ground, theme.loss, 0.75))
             del pixels
-            painter = self.layer.painter(self.ratio)
-        if height >= 16 and width < right:
-            chip = QRectF(right - width, 3, width, 17)
-            painter.setPen(QPen(QColor(theme.plot), 2))
-            painter.setBrush(colour)
-            painter.drawRoundedRect(chip, 4, 4)
-            painter.setPen(QColor(palette.contrasting(theme.loss, theme)))
-            marked.draw(painter, chip, text, font, Qt.AlignmentFlag.AlignHCenter)
+            return self._chip(right, width, height)
         painter.end()
+        return self._chip(right, width, height)
+
+    def _chip(self, right: float, width: float, height: float) -> QRectF:
+        return QRectF(right - width, 3, width, 17) if height >= 16 and width < right else QRectF()
+
+
+def _loss_words(loss: float) -> str:
+    return f"L = {short(loss)}"
+
+
+def draw_chip(painter: QPainter, chip: QRectF, loss: float) -> None:
+    theme = theming.current()
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(theme.ground), 2))
+    painter.setBrush(QColor(theme.loss))
+    painter.drawRoundedRect(chip, 4, 4)
+    painter.setPen(QColor(palette.contrasting(theme.loss, theme)))
+    marked.draw(painter, chip, _loss_words(loss), theming.small(bold=True), Qt.AlignmentFlag.AlignHCenter)
+    painter.restore()
 
 
 def marks(x: Array) -> list[int]:

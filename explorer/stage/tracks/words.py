@@ -36,13 +36,15 @@ def title(key: str, q: Quantity | None) -> str:
     return f"{q.title.partition(' of ')[0]} {q.symbol}"
 
 
-def lines(key: str, q: Quantity | None, units: int) -> tuple[str, ...]:
-    """The small lines under the title: what it is, and its unit."""
+def lines(key: str, q: Quantity | None, units: int, scale: Scale | None = None) -> tuple[str, ...]:
+    """The small lines under the title: what it is, its unit, how its scale is made."""
     count = f"{units:,} unit{'s' if units != 1 else ''}"
     if key.startswith("grads."):
-        return ("log_{10}|·|", *((q.title.lower(),) if q else ()), count)
+        return ("log_{10}|·|", *((q.title.lower(),) if q else ()), count, "2 decades a band")
     if q is None:
         return (count,)
+    if scale is not None and scale.linear:
+        return (count, "signed log_{10}", f"linear in ±{scales.number(scale.linear)}")
     _, of, whose = q.title.partition(" of ")
     note = q.note.split(", ") if len(q.note) > 20 else [q.note]
     return tuple(line for line in (f"of {whose}" if of else "", *note, count) if line)
@@ -95,12 +97,20 @@ CLASS_NAMES = {
 def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: int) -> Readout:
     low, high = scale.ends
     kind = {"gate": "", "signed": "", "magnitude": "|·|, two decades a band, "}[scale.kind]
+    if scale.linear:
+        kind = f"logarithmic, linear within ±{scales.number(scale.linear)}, "
     values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.SPECIAL if found.get(code))
     if subnormal:
-        values += (f"≈ {subnormal:,} subnormal: their digits are going",)
+        values += (f"of these, {subnormal:,} subnormal: their digits are going",)
     if waiting:
         values += (f"{waiting:,} not reached yet",)
     return Readout(f"Scale {kind}{low} … {high}, fixed", values or ("every number is on the scale",))
+
+
+def last_norm(losses: int, steps: int, loss_step: int) -> str:
+    """What a gradient is measured against, marked up: the last step's norm, of the last loss where there are many (the
+    others do not come to the last step)."""
+    return f"‖∂L_{{{loss_step}}}/∂h_{{{steps}}}‖" if losses > 1 else f"‖∂L/∂h_{{{steps}}}‖"
 
 
 def slope(decades: float) -> str:
