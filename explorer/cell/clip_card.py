@@ -80,10 +80,13 @@ class ClipCard(QWidget):
         clip = excerpt.clip
         if clip.kind == "none":
             return [("global norm", short(clip.norm))]
+        limit = numbers.exact(clip.max_norm)
+        if not clip.fired:
+            return [("global norm", short(clip.norm)), ("limit", limit)]
         after = norm_after(clip)
         found = [
             ("global norm", f"{short(clip.norm)} → {short(after)}"),
-            ("times", f"{short(clip.factor)}  (limit {short(clip.max_norm)})"),
+            ("times", f"{short(clip.factor)}  (limit {limit})"),
             ("cosine", "undefined" if math.isnan(clip.cosine) else _cosine(clip.cosine)),
         ]
         if math.isfinite(clip.norm) and not math.isfinite(clip.norm_in_dtype):
@@ -127,7 +130,7 @@ class ClipCard(QWidget):
                 known += f" {STAYS}: the step is too small for {excerpt.dtype}, no weight moves."
             self._sentence.setText(known if excerpt.update_rows else NO_UPDATE)
             self._update_table.set_rows(excerpt.update_rows, stays)
-        clipping = clip is not None and clip.kind != "none"
+        clipping = clip is not None and clip.fired
         self._clip_table.set_columns(_CLIP_COLUMNS if clipping else _GRADIENT_COLUMNS)
         self._clip_table.set_rows(clip.rows if clip is not None and at_clip else ())
         if at_clip:

@@ -1,4 +1,4 @@
-"""Chooses whose numbers are shown: one unit's, or the norms over all."""
+"""Chooses whose numbers are shown: one unit's, or norms and means over all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UnitPicker(QWidget):
         super().__init__(parent)
         self._asked: int | None = None
         self._late = False
-        tip = "One unit’s numbers, or the norms over all units. Units count from 0, as in torch."
+        tip = "One unit’s numbers, or norms and means over all units. Units count from 0, as in torch."
         self._box = QSpinBox(self)
         self._box.setRange(ALL, ALL)
         self._box.setSpecialValueText("all units")
@@ -31,7 +31,7 @@ class UnitPicker(QWidget):
         self._box.setStyleSheet("QSpinBox::up-button, QSpinBox::down-button { width: 0; border: none; }")
         self._box.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._box.setKeyboardTracking(False)
-        self._box.setAccessibleName("Unit whose numbers are shown; all units: norms")
+        self._box.setAccessibleName("Unit whose numbers are shown; all units: norms and means")
         self._box.setToolTip(tip)
         self._box.valueChanged.connect(self._changed)
         self._less = self._button("‹", "The unit before")

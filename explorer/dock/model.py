@@ -149,7 +149,11 @@ class ModelDock(QWidget):
         column.setSpacing(TIGHT)
         for word, stepper, tip in (
             ("sample", self.sample, "Which sequence of the batch is shown"),
-            ("unit", self.unit, "One unit's numbers, or norms over all units. Units count from 0, as in torch"),
+            (
+                "unit",
+                self.unit,
+                "One unit's numbers, or norms and means over all units. Units count from 0, as in torch",
+            ),
         ):
             stepper.setToolTip(tip)
             row = QHBoxLayout()
@@ -254,7 +258,7 @@ class ModelDock(QWidget):
     def _show_view(self, sample: int, batch_size: int, unit: int | None, hidden_size: int) -> None:
         self.sample.set_words("", f" of {batch_size}")
         self.sample.set_value(min(sample, batch_size - 1) + 1, 1, batch_size)
-        self.unit.set_words("", "", "all: norms")
+        self.unit.set_words("", "", "all units")
         shown = ALL_UNITS if unit is None else min(unit, hidden_size - 1)
         self.unit.set_value(shown, ALL_UNITS, hidden_size - 1)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from engine.errors import SpecError
@@ -86,14 +87,14 @@ class SliderRow(QWidget):
         default: float | None,
         to_value: Callable[[int], float | None],
         to_position: Callable[[float | None], int],
-        field_width: int = 72,
+        field_width: int = 62,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.field, self.slider = field, slider
         self._default, self._to_value, self._to_position = default, to_value, to_position
         self.word = ElidedLabel(label, least=56)
-        field.setFixedWidth(field_width)
+        self._field_width = field_width
         self.reset = FlatButton("reset", f"{label}: back to the default")
         self.error = Sentence("warning", "exploding")
         head = QHBoxLayout()
@@ -115,11 +116,19 @@ class SliderRow(QWidget):
         field.refused.connect(self.show_error)
         self.set_value(default)
 
+    def fit_field(self) -> None:
+        """As wide as its text, so that the word beside it has the rest; it does not shrink while it is dragged."""
+        text = self.field.text() or self.field.placeholderText()
+        wanted = max(self._field_width, int(QFontMetricsF(self.field.font()).horizontalAdvance(text)) + 16)
+        if wanted > self.field.width() or not self.slider.is_busy():
+            self.field.setFixedWidth(wanted)
+
     def set_value(self, value: float | None) -> None:
         """Leaves alone what is being dragged."""
         if self.slider.is_busy():
             return
         self.field.set_value(value)
+        self.fit_field()
         self.slider.set_position(self._to_position(value))
         self.reset.setEnabled(value != self._default)
         if not self.field.is_invalid():
@@ -133,6 +142,7 @@ class SliderRow(QWidget):
         value = self._to_value(position)
         self.show_error("")
         self.field.set_value(value)
+        self.fit_field()
         self.reset.setEnabled(value != self._default)
         self.dragged.emit(value)
 
@@ -201,7 +211,6 @@ class WhatIfPanel(QWidget):
             NO_WHAT_IF.clip_norm,
             clip_norm,
             clip_position,
-            field_width=104,
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -234,6 +243,7 @@ class WhatIfPanel(QWidget):
         else:
             self.clip.field.set_empty("off")
             rest = "At the left end nothing is clipped."
+        self.clip.fit_field()
         self.clip.setToolTip(f"Clips the whole parameter gradient to this norm. {rest}")
 
     def _commit(self, row: SliderRow, what_if: WhatIf) -> None:

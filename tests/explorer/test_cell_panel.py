@@ -295,6 +295,13 @@ def test_without_clipping_each_parameter_has_one_number(qtbot: QtBot) -> None:
     assert "parameter\tweights\tchange\n" in made.clip_card.as_text()
 
 
+def test_clipping_that_had_nothing_to_do_shows_one_number_and_its_limit(qtbot: QtBot) -> None:
+    report = replace(UNCLIPPED, kind="norm", max_norm=1.0)
+    made = panel(qtbot, replace(excerpt("rnn", T=4), clip=report), "clip")
+    assert made.clip_card.facts() == [("global norm", "0.750"), ("limit", "1")]
+    assert "parameter\tgradient\n" in made.clip_card.as_text()
+
+
 def test_bars_reach_as_far_as_the_first_numbers_of_a_document_and_then_stay() -> None:
     assert decades((ClipRow("a", 1e-3, 1.0), ClipRow("b", math.inf, 0.0))) == DECADES
     assert decades((ClipRow("a", 2e11, 1.0),)) == (DECADES[0], 12)

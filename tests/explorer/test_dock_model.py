@@ -285,7 +285,7 @@ def test_what_ifs_are_written_exactly() -> None:
 def test_sample_and_unit_count_as_the_engine_does(dock: ModelDock, qtbot: QtBot) -> None:
     asked = Asked(dock)
     assert dock.sample.field.text() == "1 of 16"
-    assert dock.unit.field.text() == "all: norms"
+    assert dock.unit.field.text() == "all units"
     qtbot.mouseClick(dock.sample.up, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(dock.unit.up, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(dock.unit.down, Qt.MouseButton.LeftButton)
