@@ -177,7 +177,7 @@ class StatusLine(QWidget):
     def set_audit(self, audit: Audit | None, state: AuditState | None = None) -> None:
         """Without `state`: None is being checked, an audit is done."""
         self._audit, self._audit_state = audit, state or ("checking" if audit is None else "done")
-        text, tone, tip = audit_words(audit, self._audit_state, self._not_finite)
+        text, tone, tip = audit_words(audit, self._audit_state, self._not_finite if self._reached else "")
         self.audit.set_text(text, tone=tone, tip=tip)
         self._row.activate()
 
@@ -202,6 +202,7 @@ class StatusLine(QWidget):
         if reached != self._reached:
             self._reached = reached
             self._say_verdict()
+            self.set_audit(self._audit, self._audit_state)
 
     def _say_verdict(self) -> None:
         text, tone, tip = "", "muted", ""

@@ -104,6 +104,15 @@ def test_the_verdict_is_not_given_away_before_the_tape_has_reached_it(line: Stat
     assert "∂L₉/∂h₁" in line.verdict.text()
 
 
+def test_that_there_is_nan_is_not_given_away_either(line: StatusLine) -> None:
+    line.set_reached(False)
+    line.set_excerpt(excerpt("rnn", T=20, H=4, inf=True, nan=True))
+    line.set_audit(GOOD)
+    assert "NaN" not in line.audit.text()
+    line.set_reached(True)
+    assert "NaN and ∞ in the same places" in line.audit.text()
+
+
 def test_times_are_readable() -> None:
     assert [duration(s) for s in (0.0019, 0.34, 2.13)] == ["1.9 ms", "340 ms", "2.1 s"]
 
