@@ -56,7 +56,7 @@ def excerpt(look: Look) -> Excerpt:
         losses=_losses(trace.losses, layer.steps),
         clip=clip,
         update_rows=update_rows,
-        verdict=verdict(made.last_loss_row),
+        verdict=verdict(made.judged_row),
         events=made.own_events + clip_events(clip, layer.steps),
         seconds=0.0 if remembered else made.seconds,
         weights=weights_of(made.network) if open_weights and made.network is not None else None,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -13,6 +14,9 @@ from engine import bptt
 from engine.errors import DataError
 from engine.layer_trace import LayerTrace
 from engine.precision import arithmetic
+
+HeadFunction: TypeAlias = Callable[[Tensor], tuple[Tensor | None, Tensor]]
+"""h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,29 +34,28 @@ class Head:
     """The losses with their history."""
 
     @classmethod
-    def run(cls, head: Callable[[Tensor], tuple[Tensor, Tensor]], h: Tensor, parameters: Mapping[str, Tensor]) -> Head:
-        """h (T, B, H). Raises DataError where the losses are of the wrong shape or do not depend on h."""
+    def run(cls, head: HeadFunction, h: Tensor, parameters: Mapping[str, Tensor]) -> Head:
+        """h (T, B, H). Raises DataError where the losses are of the wrong shape or do not depend on h.
+
+        The head is given a copy of h, so that it may write to it. What it answers is brought to h's own type.
+        """
         for name, parameter in parameters.items():
             if not parameter.requires_grad:
                 raise DataError(f"The parameter {name} of what stands after the layer does not require a gradient.")
         leaf = h.detach().requires_grad_()
-        # What autograd saves is copied (a view of the read-out's weights, say), all but h itself, which is the trace's
-        # own: so the graph answers the same after somebody's next training step.
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_Keep(leaf), _give):
-            outputs, losses = head(leaf)
-        if not isinstance(losses, Tensor) or losses.dim() > 1 or (losses.dim() == 1 and len(losses) != len(h)):
-            shape = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
-            raise DataError(f"The loss has shape {shape}; a scalar () or one loss a step ({len(h)},) is accepted.")
-        if not losses.requires_grad:
-            raise DataError("The loss does not depend on the layer's output; there is no gradient to trace.")
+        # What autograd saves is copied (a view of the read-out's weights, say): so the graph answers the same after
+        # somebody's next training step.
+        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(_copy, _give):
+            outputs, losses = head(leaf.clone())
+        _check(losses, len(h))
         with torch.enable_grad():
-            graph = losses.reshape(-1)
+            graph = losses.reshape(-1).to(h)
             found = torch.autograd.grad(graph.sum(), [leaf, *parameters.values()], retain_graph=True, allow_unused=True)
         full = [
             torch.zeros_like(p) if g is None else g for p, g in zip([leaf, *parameters.values()], found, strict=True)
         ]
         return cls(
-            outputs.detach().clone(),
+            h if outputs is None else outputs.detach().to(h, copy=True),
             graph.detach().clone(),
             full[0].contiguous(),
             dict(zip(parameters, full[1:], strict=True)),
@@ -61,18 +64,38 @@ class Head:
         )
 
 
-class _Keep:
-    """Copies what is saved for backward, unless it lies in the memory of the given tensor."""
+def _check(losses: Any, steps: int) -> None:
+    accepted = f"a scalar () or one loss a step ({steps},) is accepted"
+    if not isinstance(losses, Tensor):
+        raise DataError(f"The loss returns a {type(losses).__name__}; a tensor, {accepted}.")
+    if losses.dim() > 1 or (losses.dim() == 1 and len(losses) != steps):
+        raise DataError(f"The loss has shape {tuple(losses.shape)}; {accepted}.")
+    if losses.is_complex():
+        raise DataError(f"The loss is {losses.dtype}; a real number is accepted.")
+    if not losses.requires_grad:
+        raise DataError("The loss does not depend on the layer's output; there is no gradient to trace.")
 
-    def __init__(self, own: Tensor) -> None:
-        self._own = own.untyped_storage().data_ptr()
 
-    def __call__(self, tensor: Tensor) -> Any:
-        return tensor if tensor.untyped_storage().data_ptr() == self._own else tensor.detach().clone()
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
 
 
-def _give(tensor: Any) -> Any:
+def _give(tensor: Tensor) -> Tensor:
     return tensor
+
+
+@contextmanager
+def _of_inference() -> Iterator[None]:
+    """Autograd cannot use what was made in inference mode, and says so in words that speak of no loss."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "nference tensor" not in str(error):
+            raise
+        raise DataError(
+            "The loss uses a tensor that was made in torch.inference_mode(), of which there are no gradients; make it "
+            "outside, or clone it under torch.inference_mode(False)."
+        ) from None
 
 
 class LossGradients:
@@ -85,6 +108,11 @@ class LossGradients:
     @property
     def count(self) -> int:
         return len(self._head.losses)
+
+    def judged(self) -> int:
+        """The number of the last loss that reads anything: the one that the verdict rests on."""
+        numbers = range(self.count - 1, -1, -1)
+        return next((loss for loss in numbers if bool((self.direct(loss) != 0).any())), self.count - 1)
 
     def direct(self, loss: int) -> Tensor:
         """(T, B, H): ∂L_s/∂h_t, without recurrence."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from engine import given
 from engine.cells import Activation, Cell, cell_of
 from engine.errors import DataError
 from engine.spec import CellKind
@@ -18,6 +18,15 @@ _KINDS: dict[str, tuple[CellKind, Activation]] = {
     "RNN_RELU": ("rnn", "relu"),
     "LSTM": ("lstm", "tanh"),
     "GRU": ("gru", "tanh"),
+}
+
+
+_TORCHS: dict[str, type[nn.RNNBase]] = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+_HOOKS = {
+    "_forward_pre_hooks": "a forward pre-hook",
+    "_forward_hooks": "a forward hook",
+    "_backward_pre_hooks": "a backward pre-hook",
+    "_backward_hooks": "a backward hook",
 }
 
 
@@ -50,9 +59,21 @@ def refuse(module: Any) -> None:
         raise DataError(f"proj_size is {module.proj_size}; 0 (no projection) is accepted for now.")
     if module.dropout > 0:
         raise DataError(f"dropout is {module.dropout:g}; 0 (no dropout) is accepted for now.")
+    _refuse_other_computation(module)
 
 
-def layer(module: nn.Module, x: Tensor, initial: Mapping[str, Tensor] | None) -> Layer:
+def _refuse_other_computation(module: nn.RNNBase) -> None:
+    """The equations of a trace are those of torch's own forward, and of nothing that somebody put before or after."""
+    name, own = type(module).__name__, _TORCHS[module.mode.partition("_")[0]]
+    for method in ("forward", "__call__"):
+        if getattr(type(module), method) is not getattr(own, method) or method in vars(module):
+            raise DataError(f"{name} has a {method} of its own, which a trace would not follow; torch's is accepted.")
+    for kind, words in _HOOKS.items():
+        if getattr(module, kind):
+            raise DataError(f"This {name} has {words}, which a trace would not follow; remove it before tracing.")
+
+
+def layer(module: nn.Module, x: Tensor, initial: Any = None) -> Layer:
     """The module's one layer with its input (T, B, D) and initial state, all copied. Raises DataError."""
     refuse(module)
     assert isinstance(module, nn.RNNBase)
@@ -65,17 +86,16 @@ def layer(module: nn.Module, x: Tensor, initial: Mapping[str, Tensor] | None) ->
     _check_input(x, module.input_size, like)
     shape = (x.shape[1], module.hidden_size)
     states = cell_of(cell, activation).state_names
-    given = dict(initial or {})
-    unknown = [name for name in given if name not in states]
-    if unknown:
-        raise DataError(f"initial has '{unknown[0]}'; the states of this layer are {', '.join(states)}.")
-    start = {s: _state(s, given.get(s), shape, like) for s in states}
+    given_states = given.states(initial, states)
+    start = {s: _state(s, given_states.get(s), shape, like) for s in states}
     return Layer(
         cell, module.mode.lower(), activation, x.detach().clone(memory_format=torch.contiguous_format), weights, start
     )
 
 
 def _check_input(x: Tensor, features: int, like: Tensor) -> None:
+    given.with_numbers("The layer", like)
+    given.with_numbers("x", x)
     if like.dtype not in (torch.float32, torch.float64):
         raise DataError(f"The weights are {like.dtype}; float32 and float64 are accepted for now.")
     if x.dim() != 3 or 0 in x.shape:
@@ -85,13 +105,13 @@ def _check_input(x: Tensor, features: int, like: Tensor) -> None:
     _check_like("x", x, like)
 
 
-def _state(name: str, given: Tensor | None, shape: tuple[int, int], like: Tensor) -> Tensor:
-    if given is None:
+def _state(name: str, start: Tensor | None, shape: tuple[int, int], like: Tensor) -> Tensor:
+    if start is None:
         return like.new_zeros(shape)
-    if tuple(given.shape) not in (shape, (1, *shape)):
-        raise DataError(f"initial.{name} has shape {tuple(given.shape)}; (batch, hidden) = {shape} is accepted.")
-    _check_like(f"initial.{name}", given, like)
-    return given.detach().reshape(shape).clone()
+    if tuple(start.shape) not in (shape, (1, *shape)):
+        raise DataError(f"initial.{name} has shape {tuple(start.shape)}; (batch, hidden) = {shape} is accepted.")
+    _check_like(f"initial.{name}", start, like)
+    return start.detach().reshape(shape).clone()
 
 
 def _check_like(name: str, array: Tensor, like: Tensor) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from engine import bptt
 from engine.cells import Activation, Cell, cell_of
 from engine.errors import DataError
+from engine.given import whole
 from engine.precision import arithmetic
 from engine.quantities import QUANTITIES
 from engine.shares import share_norms
@@ -49,6 +51,11 @@ class LayerTrace:
     """(T, B, H) each: TOTAL ∂L/∂(value), every path counted; the keys of `values`."""
     initial_grads: Tensors
     """(B, H) each: ∂L/∂(state before step 1). In a window: as far as it comes through the steps of the window."""
+
+    def __post_init__(self) -> None:
+        # Views of the mappings: what comes later (engine.later) stays where it is.
+        for part in ("weights", "initial", "values", "final_grads", "grads", "initial_grads"):
+            object.__setattr__(self, part, MappingProxyType(getattr(self, part)))
 
     @classmethod
     def from_parts(
@@ -110,13 +117,14 @@ class LayerTrace:
     @cached_property
     def before(self) -> Tensors:
         """(T, B, H) each: the states that each step starts from."""
-        return bptt.states_before(self.rules, self.values, self.initial)
+        return MappingProxyType(bptt.states_before(self.rules, self.values, self.initial))
 
     @cached_property
     def weight_grads(self) -> Tensors:
         """What loss.backward() would leave in .grad, by the keys of `weights`. In a window: its own steps' part."""
         with arithmetic(self.x):
-            return bptt.weight_grads(self.rules, self.grads, self.x, self.before["h"], "bias_ih" in self.weights)
+            bias = "bias_ih" in self.weights
+            return MappingProxyType(bptt.weight_grads(self.rules, self.grads, self.x, self.before["h"], bias))
 
     @cached_property
     def input_grad(self) -> Tensor:
@@ -136,6 +144,7 @@ class LayerTrace:
 
     def window(self, t0: int, t1: int) -> LayerTrace:
         """Steps t0 … t1, from 1, both included, as a trace of its own. Raises DataError."""
+        t0, t1 = whole("t0", t0), whole("t1", t1)
         if not 1 <= t0 <= t1 <= self.steps:
             raise DataError(f"The window {t0} … {t1} is outside the trace; steps 1 to {self.steps} are recorded.")
         stretch = slice(t0 - 1, t1)

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine import device, tasks
+from engine import device, given, tasks
 from engine.errors import DataError
+from engine.given import whole
 from engine.initial import DTYPES, gate_rows, initial_weights, shapes
 from engine.quantities import CELL_TITLES, GATES
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf, checked, checked_what_if
 from engine.tasks import Batch
 
 if TYPE_CHECKING:
-    from engine.tracing import Trace
+    from engine.tracing import Initial, Trace
 
 RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 READOUT = ("readout.weight", "readout.bias")
@@ -62,6 +63,11 @@ class Network:
     ) -> None:
         self.experiment = checked(experiment)
         self.what_if = checked_what_if(what_if)
+        with torch.inference_mode(False):
+            self._build(weights)
+
+    def _build(self, weights: Mapping[str, Any] | None) -> None:
+        experiment = self.experiment
         layer, task = experiment.layer, experiment.task
         self.device, self.device_note = device.resolve(
             experiment.device, experiment.dtype, task.batch_size * layer.hidden_size**2
@@ -79,8 +85,8 @@ class Network:
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take these base weights, and put the what-if on top of copies of them."""
-        self.weights = {name: weights[name].to(self.device, self.dtype) for name in self._parameters}
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
+            self.weights = {name: weights[name].to(self.device, self.dtype) for name in self._parameters}
             for name, effective in effective_weights(self.experiment, self.weights, self.what_if).items():
                 self._parameters[name].copy_(effective)
 
@@ -90,10 +96,13 @@ class Network:
         return {name: parameter.detach() for name, parameter in self._parameters.items()}
 
     def batch(self, iteration: int = 0) -> Batch:
-        """The data of one iteration, on the network's device."""
-        return tasks.batch(
-            self.experiment.task, self.experiment.model, self.experiment.seed, iteration, self.dtype, self.device
-        )
+        """The data of one iteration, on the network's device. Raises DataError."""
+        number = whole("iteration", iteration)
+        if number < 0:
+            raise DataError(f"iteration is {number}; a whole number from 0 is accepted.")
+        of = self.experiment
+        with torch.inference_mode(False):  # what is made there could not be differentiated
+            return tasks.batch(of.task, of.model, of.seed, number, self.dtype, self.device)
 
     def head(self, h: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Read-out and loss of h (T, B, H): (outputs, losses).
@@ -120,30 +129,29 @@ class Network:
         loss: Callable[[Tensor], Tensor] | None = None,
         iteration: int = 0,
         batch: Batch | None = None,
-        initial: Mapping[str, Tensor] | None = None,
+        initial: Initial = None,
     ) -> Trace:
         """Everything of one forward and backward pass.
 
         Of the task's batch of this iteration; or of `x` (T, B, D) with `loss`, a function of the read-out at every
-        step (T, B, O) that returns a scalar or one loss a step. `initial` {"h": (B, H), "c": …} is zero where it is
+        step (T, B, O) that returns a scalar or one loss a step. `initial` as in `engine.trace`, zero where it is
         missing. Raises DataError.
         """
-        from engine.tracing import record
+        from engine.tracing import checked_loss, trace_layer
 
         head_parameters = {name: self._parameters[name] for name in READOUT}
         if x is None:
+            if loss is not None:
+                raise DataError("loss is given and x is not; without x, the network's own task is traced with its own.")
             data = self.batch(iteration) if batch is None else batch
-            return record(self.recurrent, data.x, lambda h: self.head(h, data.targets), initial, head_parameters)
-        if loss is None:
-            raise DataError(
-                "loss is missing; give a function of the output (time, batch, feature), as loss=lambda y: …"
-            )
+            return trace_layer(self.recurrent, data.x, lambda h: self.head(h, data.targets), initial, head_parameters)
+        x, read = given.sequence(x), checked_loss(loss)
 
         def head(h: Tensor) -> tuple[Tensor, Tensor]:
-            outputs = self.readout(h)
-            return outputs, loss(outputs)
+            outputs: Tensor = self.readout(h)
+            return outputs.detach().clone(), read(outputs)
 
-        return record(self.recurrent, x.to(self.device, self.dtype), head, initial, head_parameters)
+        return trace_layer(self.recurrent, x.to(self.device), head, initial, head_parameters)
 
     def _recurrent(self) -> nn.RNNBase:
         layer = self.experiment.layer

@@ -27,6 +27,11 @@ def norm(values: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
     return scaled.reshape(plain.shape)
 
 
+def mean_over_samples(norms: Tensor) -> Tensor:
+    """(T, B) → (T,): divided before it is summed, so that it cannot overflow."""
+    return (norms / norms.shape[1]).sum(1) if norms.shape[1] > 1 else norms[:, 0]
+
+
 def total(norms: Iterable[float]) -> float:
     """The norm of a whole whose parts have these norms: √Σn², without overflow or underflow; NaN where one is NaN."""
     parts = list(norms)

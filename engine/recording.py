@@ -43,25 +43,30 @@ class _TraceFile(Spec, frozen=True, kw_only=True):
     first_step: int
     order: tuple[str, ...]
     """The names of the tensors in the trace's own order, which a table of quantities keeps; the file sorts them."""
+    judged: int | None = None
+    """The number of the loss whose gradient "last_flow" is; None: the last one, if any."""
 
 
 class RecordedLossGradients(LossGradients):
-    """Of a trace from a file: of several losses only the last one's gradient was kept, the one the verdict rests on."""
+    """Of a trace from a file: of several losses only one's gradient was kept, the one that the verdict rests on."""
 
-    def __init__(self, count: int, last: Tensor) -> None:
-        self._count, self._last = count, last
+    def __init__(self, count: int, kept: int, flow: Tensor) -> None:
+        self._count, self._kept, self._flow = count, kept, flow
 
     @property
     def count(self) -> int:
         return self._count
 
+    def judged(self) -> int:
+        return self._kept
+
     def direct(self, loss: int) -> Tensor:
         raise DataError("The direct gradients of single losses are not kept in a file.")
 
     def flow(self, loss: int) -> Tensor:
-        if loss != self._count - 1:
-            raise DataError(f"Only the gradient of the last loss, number {self._count - 1}, is kept in a file.")
-        return self._last
+        if loss != self._kept:
+            raise DataError(f"Of single losses only the gradient of number {self._kept} is kept in a file.")
+        return self._flow
 
 
 def save(trace: Trace, path: str | Path, title: str = "") -> str:
@@ -70,8 +75,10 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
     tensors: dict[str, Tensor] = {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
     tensors |= {f"head_grads/{name}": grad for name, grad in trace.head_grads.items()}
     # A single loss's gradient is the layer's; in a window the losses reach beyond what is there.
-    if trace.loss_grads is not None and trace.loss_grads.count > 1 and trace.first_step == 1:
-        tensors["last_flow"] = trace.flow_gradient(-1)
+    judged = None
+    if trace.loss_grads is not None and trace.loss_grads.count == len(trace.losses) > 1 and trace.first_step == 1:
+        judged = trace.loss_grads.judged()
+        tensors["last_flow"] = trace.flow_gradient(judged)
     for name, layer in trace.layers.items():
         tensors |= {f"{name}/x": layer.x, f"{name}/output_grads": layer.output_grads}
         tensors |= {f"{name}/{part}/{key}": t for part in _PARTS for key, t in getattr(layer, part).items()}
@@ -80,7 +87,9 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
         last.cell, last.steps, last.batch_size, last.hidden_size, str(last.x.dtype).removeprefix("torch.")
     )
     layers = tuple(_LayerFile(name=n, cell=x.cell, activation=x.activation) for n, x in trace.layers.items())
-    described = msgspec.to_builtins(_TraceFile(layers=layers, first_step=trace.first_step, order=tuple(tensors)))
+    described = msgspec.to_builtins(
+        _TraceFile(layers=layers, first_step=trace.first_step, order=tuple(tensors), judged=judged)
+    )
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
     return container.write(Path(path), "trace", described, arrays, summary=summary, title=title)
 
@@ -128,7 +137,10 @@ def _trace_of(contents: container.Contents) -> Trace:
         T, B, H = last.values["h"].shape
         if flow.dim() != 3 or not 1 <= len(flow) <= T or flow.shape[1:] != (B, H) or flow.dtype != last.x.dtype:
             raise SessionError("The gradient of its last loss has the wrong shape or type.")
-        loss_grads = RecordedLossGradients(len(losses), flow)
+        judged = len(losses) - 1 if read.judged is None else read.judged
+        if not 0 <= judged < len(losses):
+            raise SessionError(f"It keeps the gradient of loss {judged}, but has {len(losses)} losses.")
+        loss_grads = RecordedLossGradients(len(losses), judged, flow)
     _check_summary(contents.probe, last)
     return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step)
 

@@ -66,8 +66,9 @@ class Look:
 class Verdict:
     """How the gradient of one loss (the last that there is) fares from its last step back to its first.
 
+    The last loss is the last that reads anything, and k_last the last step that it reads (a masked end is not there).
     ratio = N[s, k_first] / N[s, k_last], the flow-matrix row of that loss: norm of ∂L_s/∂h_k per sample, then the mean
-    over the batch. Vanishing below 1e-6, exploding above 1e6. "undefined": T = 1, or a norm that is 0/0, inf or NaN
+    over the batch. Vanishing below 1e-6, exploding above 1e6. "undefined": k_last = 1, or a norm of 0/0, inf or NaN
     (but inf/finite is exploding, 0/finite is vanishing). Where going back the norm first overflows to inf and only then
     turns NaN, it is exploding, with +inf.
     """

@@ -26,7 +26,7 @@ from engine.events import events
 from engine.layer_trace import LayerTrace
 from engine.memory import Memory
 from engine.network import Network
-from engine.norms import norm
+from engine.norms import mean_over_samples, norm
 from engine.precision import full_precision
 from engine.requests import Array, Event, Recorded, Source
 from engine.spec import Experiment, TrainingSpec, WhatIf
@@ -58,7 +58,7 @@ class Traced:
     @cached_property
     def norms(self) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: those, then the mean over the batch."""
-        return {key: _float64(_mean(norms)) for key, norms in self.sample_norms.items()}
+        return {key: _float64(mean_over_samples(norms)) for key, norms in self.sample_norms.items()}
 
     def cell_series(self, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""
@@ -75,19 +75,23 @@ class Traced:
         return events(self.layer.cell, self.layer.values, self.layer.grads)
 
     @cached_property
-    def last_loss_row(self) -> NDArray[np.float64]:
-        """(T,) float64: N[s, k] = ‖∂L_s/∂h_k‖ of the last loss, per sample, then the mean over the batch."""
-        layer = self.layer
+    def judged_row(self) -> NDArray[np.float64]:
+        """N[s, k] = ‖∂L_s/∂h_k‖, k = 1 …, of the last loss that reads anything, per sample, then the mean over the
+        batch."""
+        layer, loss_grads = self.layer, self.trace.loss_grads
         if len(self.trace.losses) == 1:
             return self.norms["grads.h"]
-        if self.trace.loss_grads is not None:
-            return _float64(_mean(norm(self.trace.flow_gradient(-1), dim=-1)))
-        # A file keeps no single losses. The last one reads h_T alone, so what it sends back starts from e_T.
+        if loss_grads is not None:
+            return _float64(mean_over_samples(norm(self.trace.flow_gradient(loss_grads.judged()), dim=-1)))
+        # A recorded window keeps no single losses. The last one there is taken to read its own step alone, the last
+        # with a direct gradient: what it sends back starts from that e_t.
+        read = (layer.output_grads != 0).flatten(1).any(1).nonzero().flatten()
         direct = torch.zeros_like(layer.output_grads)
-        direct[-1] = layer.output_grads[-1]
+        if len(read):
+            direct[read[-1]] = layer.output_grads[read[-1]]
         with torch.no_grad(), full_precision():
             back = bptt.backward(layer.rules, layer.values, layer.initial, layer.weights["weight_hh"], direct)
-        return _float64(_mean(norm(back.grads["h"], dim=-1)))
+        return _float64(mean_over_samples(norm(back.grads["h"], dim=-1)))
 
     @property
     def nbytes(self) -> int:
@@ -99,11 +103,6 @@ class Traced:
 
 def _size(tensors: Mapping[str, Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors.values())
-
-
-def _mean(norms: Tensor) -> Tensor:
-    """(T, B) → (T,): the mean over the batch, divided before it is summed, so that it cannot overflow."""
-    return (norms / norms.shape[1]).sum(1) if norms.shape[1] > 1 else norms[:, 0]
 
 
 def _float64(tensor: Tensor) -> NDArray[np.float64]:

@@ -6,19 +6,23 @@ autograd, which hands the layer e_t = ∂L/∂h_t.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from engine import bptt, intake
+from engine import bptt, given, intake
 from engine.errors import DataError
-from engine.head import Head, LossGradients
+from engine.given import whole
+from engine.head import Head, HeadFunction, LossGradients
 from engine.layer_trace import LayerTrace
+from engine.norms import mean_over_samples, norm
 from engine.precision import arithmetic
+from engine.spec_reading import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
 
     from engine.requests import Audit
 
-Loss = Callable[[Tensor], Tensor]
+Loss: TypeAlias = Callable[[Tensor], Tensor]
+Initial: TypeAlias = Mapping[str, Tensor] | Tensor | Sequence[Tensor] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,10 @@ class Trace:
     """Each single loss's ∂L_s/∂h_t; None for a trace from a file."""
     first_step: int = 1
     """t of the first recorded step; above 1 in a window."""
+
+    def __post_init__(self) -> None:
+        for part in ("layers", "head_grads"):
+            object.__setattr__(self, part, MappingProxyType(dict(getattr(self, part))))
 
     def __getitem__(self, name: str) -> LayerTrace:
         if name not in self.layers:
@@ -79,7 +88,7 @@ class Trace:
         `loss` counts from 0, or from the end. NaN at the steps that this loss cannot reach. Raises DataError.
         """
         reached = self.flow_gradient(loss)
-        norms = torch.linalg.vector_norm(reached.double(), dim=2).mean(1)
+        norms = mean_over_samples(norm(reached, dim=2))
         row = torch.full((self.steps,), torch.nan, dtype=torch.float64, device=norms.device)
         row[: len(norms)] = norms
         return row
@@ -88,7 +97,7 @@ class Trace:
         """(k, B, H): ∂L_s/∂h_1 … ∂L_s/∂h_k, total, k being the last step that this loss can reach."""
         if self.loss_grads is None:
             raise DataError("This trace has no single losses any more; only a freshly computed trace has them.")
-        count = self.loss_grads.count
+        count, loss = self.loss_grads.count, whole("loss", loss)
         if not -count <= loss < count:
             raise DataError(f"There is no loss {loss}; this trace has {count}, counted from 0.")
         return self.loss_grads.flow(loss % count)[self.first_step - 1 : self.first_step - 1 + self.steps]
@@ -99,12 +108,14 @@ class Trace:
         Gradients stay those of the whole loss. `weight_grads` is the part of these steps; `losses` and `outputs` are
         cut where there is one a step.
         """
+        t0, t1 = whole("t0", t0), whole("t1", t1)
         layers = {name: layer.window(t0, t1) for name, layer in self.layers.items()}
-        T = self.steps
+        T, B = self.steps, self.layer.batch_size
+        one_a_step = self.outputs.dim() == 3 and self.outputs.shape[:2] == (T, B)
         return replace(
             self,
             layers=layers,
-            outputs=self.outputs[t0 - 1 : t1] if self.outputs.dim() > 0 and len(self.outputs) == T else self.outputs,
+            outputs=self.outputs[t0 - 1 : t1] if one_a_step else self.outputs,
             losses=self.losses[t0 - 1 : t1] if len(self.losses) == T else self.losses,
             first_step=self.first_step + t0 - 1,
         )
@@ -128,17 +139,18 @@ class Trace:
         save(self, path)
 
 
-def record(
+def trace_layer(
     recurrent: nn.Module,
     x: Tensor,
-    head: Callable[[Tensor], tuple[Tensor, Tensor]],
-    initial: Mapping[str, Tensor] | None = None,
+    head: HeadFunction,
+    initial: Initial = None,
     head_parameters: Mapping[str, Tensor] | None = None,
 ) -> Trace:
     """Trace one recurrent layer and what stands after it.
 
-    x (T, B, D); initial {"h": (B, H), "c": …}, zero where it is missing. `head` takes h (T, B, H) and returns
-    (outputs, losses): a scalar, or one loss a step (T,); their sum is what BPTT runs on. `head` runs under autograd.
+    x (T, B, D); initial as in `trace`, zero where it is missing. `head` takes h (T, B, H) and returns
+    (outputs, losses): a scalar, or one loss a step (T,); their sum is what BPTT runs on. Outputs None stands for h.
+    `head` runs under autograd.
     `head_parameters` are tensors that require a gradient: theirs is found in `head_grads`. Nothing of the module
     changes, and neither training it nor overwriting x afterwards changes the trace. Raises DataError.
     """
@@ -160,34 +172,42 @@ def record(
 
 
 def trace(
-    model: Any, x: Tensor, loss: Loss | None = None, initial: Mapping[str, Tensor] | None = None, **options: Any
+    model: Any, x: Tensor | None = None, loss: Loss | None = None, initial: Initial = None, **options: Any
 ) -> Trace:
     """Trace nn.RNN, nn.LSTM or nn.GRU, or an engine.Network.
 
     x (T, B, D), or (B, T, D) for a module with batch_first. `loss` takes the layer's output, (T, B, H) always, and
-    returns a scalar, or one loss a step (T,). initial {"h": (B, H), "c": (B, H)}. Works under torch.no_grad(), and
-    leaves .grad, the training mode and the random state alone. A model with a method `trace` of its own is asked
-    instead. Raises DataError.
+    returns a scalar, or one loss a step (T,). initial {"h": (B, H), "c": (B, H)}, or as torch takes it: h_0, or the
+    LSTM's (h_0, c_0), with or without a leading 1. Works under torch.no_grad(), and leaves .grad, the training mode
+    and the random state alone. A network is traced by `Network.trace`, on its own task where x is missing. Raises
+    DataError.
     """
-    own = getattr(model, "trace", None)
-    if callable(own) and not isinstance(model, nn.RNNBase):
-        given = {"loss": loss, "initial": initial}
-        result = own(x, **{name: value for name, value in given.items() if value is not None}, **options)
-        if not isinstance(result, Trace):
-            raise DataError(
-                f"{type(model).__name__}.trace returned {type(result).__name__}; an engine.Trace is needed."
-            )
-        return result
+    from engine.network import Network
+
+    if isinstance(model, Network):
+        unknown = [name for name in options if name not in ("iteration", "batch")]
+        if unknown:
+            raise DataError(f"'{unknown[0]}' is no option of tracing a Network; iteration and batch are accepted.")
+        return model.trace(x, loss, initial=initial, **options)
     if options:
         raise DataError(f"'{next(iter(options))}' is no option of tracing a {type(model).__name__}.")
     intake.refuse(model)
-    if loss is None:
-        raise DataError("loss is missing; give a function of the output (time, batch, feature), as loss=lambda y: …")
-    if not isinstance(x, Tensor):
-        raise DataError(f"x is a {type(x).__name__}; a tensor (time, batch, feature) is accepted for now.")
+    x = given.sequence(x)
+    read = checked_loss(loss)
     if x.dim() == 3 and model.batch_first:
         x = x.transpose(0, 1)
-    return record(model, x, lambda y: (y, loss(y)), initial)
+    return trace_layer(model, x, lambda y: (None, read(y)), initial)
 
 
-__all__ = ["LayerTrace", "Trace", "record", "trace"]
+def checked_loss(loss: Any) -> Loss:
+    """The loss itself, if it can be called. Raises DataError."""
+    accepted = "a function of the output (time, batch, feature), as loss=lambda y: …"
+    if loss is None:
+        raise DataError(f"loss is missing; give {accepted}")
+    if not callable(loss):
+        raise DataError(f"loss is {shown(loss)}; it should be {accepted}")
+    found: Loss = loss
+    return found
+
+
+__all__ = ["Initial", "LayerTrace", "Loss", "Trace", "trace", "trace_layer"]

@@ -15,14 +15,16 @@ EXPLODING_ABOVE = 1e6
 """Of the ratio between the first and the last step that the loss reaches."""
 
 
-def verdict(row: NDArray[np.float64], loss_step: int | None = None) -> Verdict:
-    """How the gradient of the loss at step `loss_step` (from 1; None: the last) fares on its way to step 1.
+def verdict(row: NDArray[np.float64]) -> Verdict:
+    """How the gradient of one loss fares on its way to step 1 from the last step that the loss reads.
 
-    `row` (T,) is N[s, k] = ‖∂L_s/∂h_k‖, per sample and then the mean over the batch. In one direction the loss at step
-    s reaches the steps 1 … s. 0/finite is vanishing, inf/finite exploding; 0/0, a NaN or T = 1 leave it undefined.
-    Where the norm overflows on the way back, what comes after is inf − inf = NaN: exploding, not undefined.
+    `row` is N[s, k] = ‖∂L_s/∂h_k‖, k = 1 …, per sample and then the mean over the batch; it is exactly 0 at the steps
+    after the last one that the loss reads, for nothing comes back from there. 0/finite is vanishing, inf/finite
+    exploding; a NaN, or a single step, leaves it undefined. Where the norm overflows on the way back, what comes after
+    is inf − inf = NaN: exploding, not undefined.
     """
-    last = len(row) if loss_step is None else loss_step
+    reached = np.flatnonzero(row != 0)  # NaN is not 0 either
+    last = int(reached[-1]) + 1 if reached.size else len(row)
     near, far = float(row[last - 1]), float(row[0])
     bad = np.flatnonzero(~np.isfinite(row[:last]))
     if bad.size and math.isinf(row[bad[-1]]):
@@ -43,8 +45,6 @@ def _log10_ratio(far: float, near: float) -> float:
     """log₁₀(far/near) as a difference of logarithms, since the quotient itself can leave float64's range."""
     if math.isnan(far) or math.isnan(near) or far == near == 0.0 or math.isinf(near):
         return math.nan
-    if near == 0.0:
-        return math.inf
     if far == 0.0:
         return -math.inf
     return math.inf if math.isinf(far) else math.log10(far) - math.log10(near)

@@ -133,7 +133,7 @@ def test_a_trace_that_kept_no_single_losses_gives_the_same_row(cell: CellKind) -
     """Each loss reads its own step's h alone, so the last one starts from e_T."""
     trace = Network(experiment(cell, "every")).trace()
     bare = Traced(replace(trace, loss_grads=None), None, None, 0.0)
-    np.testing.assert_allclose(bare.last_loss_row, trace.flow_row(-1).numpy(), rtol=1e-12)
+    np.testing.assert_allclose(bare.judged_row, trace.flow_row(-1).numpy(), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("scale", "about"), [(1e-23, 1e-23), (1e15, 1e30)])

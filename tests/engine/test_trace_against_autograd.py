@@ -152,10 +152,10 @@ def test_a_read_out_through_autograd_gets_its_own_gradients(kind: str) -> None:
         outputs = readout(h)
         return outputs, (outputs - targets).pow(2).mean((1, 2))
 
-    from engine.tracing import record
+    from engine.tracing import trace_layer
 
     parameters = {f"readout.{n}": p for n, p in readout.named_parameters()}
-    trace = record(model, x, head, head_parameters=parameters)
+    trace = trace_layer(model, x, head, head_parameters=parameters)
     outputs, losses = head(model(x)[0])
     losses.sum().backward()
     torch.testing.assert_close(trace.outputs, outputs, rtol=1e-12, atol=1e-12)

@@ -12,7 +12,7 @@ from unrolled import module
 
 import engine
 from engine.layer_trace import LayerTrace
-from engine.tracing import record
+from engine.tracing import trace_layer
 
 KINDS = ("tanh", "relu", "lstm", "gru")
 
@@ -81,7 +81,7 @@ def test_what_is_lazy_is_as_immutable_as_what_is_not(kind: str) -> None:
         outputs = readout(h).tanh()
         return outputs, (outputs - targets).pow(2).mean((1, 2))
 
-    asked, later = (record(model, x, head, head_parameters=dict(readout.named_parameters())) for _ in range(2))
+    asked, later = (trace_layer(model, x, head, head_parameters=dict(readout.named_parameters())) for _ in range(2))
     expected = asked.numpy()
     rows = [asked.flow_row(s) for s in range(9)]
     shares = {name: asked["l0"].weight_grad_share(name) for name in asked["l0"].weights}

@@ -1,0 +1,74 @@
+"""What a caller hands in, checked: each failure is a DataError of one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.errors import DataError
+from engine.spec_reading import shown
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number, Python's or numpy's."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise DataError(f"{name} is {shown(value)}; a whole number is accepted.")
+    try:
+        return int(value.__index__())
+    except TypeError:  # a tensor of many numbers
+        raise DataError(f"{name} is {shown(value)}; a whole number is accepted.") from None
+
+
+def sequence(x: Any) -> Tensor:
+    """x, if it is a tensor with numbers in it. Its shape and type are looked at beside the weights."""
+    if x is None:
+        raise DataError("x is missing; a tensor (time, batch, feature) is accepted.")
+    if not isinstance(x, Tensor):
+        raise DataError(f"x is a {type(x).__name__}; a tensor (time, batch, feature) is accepted.")
+    return with_numbers("x", x)
+
+
+def with_numbers(name: str, tensor: Tensor) -> Tensor:
+    if tensor.device.type == "meta":
+        raise DataError(f"{name} is on the device 'meta', where tensors have no numbers.")
+    if tensor.layout != torch.strided or tensor.is_nested:
+        kind = "nested" if tensor.is_nested else "sparse"
+        raise DataError(f"{name} is a {kind} tensor; a dense one is accepted.")
+    return tensor
+
+
+def states(initial: Any, names: Sequence[str]) -> dict[str, Tensor]:
+    """The initial states by name: from {"h": …, "c": …}, or as torch takes them, h_0 or the LSTM's (h_0, c_0)."""
+    if initial is None:
+        return {}
+    if isinstance(initial, Mapping):
+        given = dict(initial)
+    elif isinstance(initial, Tensor) and len(names) == 1:
+        given = {names[0]: initial}
+    elif isinstance(initial, (tuple, list)) and len(initial) == len(names):
+        given = dict(zip(names, initial, strict=True))
+    else:
+        natural = "a tensor h_0" if len(names) == 1 else f"a pair ({', '.join(f'{name}_0' for name in names)})"
+        raise DataError(f"initial is {_named(initial)}; {natural} is accepted, or a dict by {_or(names)}.")
+    for name, state in given.items():
+        if name not in names:
+            raise DataError(f"initial has {shown(name)}; the states of this layer are {', '.join(names)}.")
+        if not isinstance(state, Tensor):
+            raise DataError(f"initial.{name} is {_named(state)}; a tensor (batch, hidden) is accepted.")
+        with_numbers(f"initial.{name}", state)
+    return given
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, (str, int, float)):
+        return shown(value)
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"a {type(value).__module__}.{type(value).__name__}".replace("a builtins.", "a ")
+
+
+def _or(names: Sequence[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names)
