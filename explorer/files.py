@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QFileDialog, QLine
 
 from engine import presets, session
 from engine.errors import EngineError
+from engine.presets import Preset
 from engine.requests import Excerpt
 from engine.session import Session
 from explorer import settings as stored
@@ -48,6 +49,7 @@ class Files(QObject):
         page.newRequested.connect(self.new)
         page.openRequested.connect(self.open_dialog)
         page.recentChosen.connect(self.open_path)
+        page.backRequested.connect(window.show_workbench)
         window.fileDropped.connect(self.open_path)
         window.closing.connect(self._window_closing)
 
@@ -67,12 +69,13 @@ class Files(QObject):
         """With the presets and the recent files as they are now."""
         page = self._window.start_page
         try:
-            cards = [CardData(p.slug, p.title, p.tag, p.text, p.curve) for p in presets.load_all()]
+            cards = [CardData(p.slug, p.title, p.tag, p.text, p.curve, _clip_norm(p)) for p in presets.load_all()]
         except EngineError as error:
             cards = []
             self._complain("The presets cannot be read", str(error))
         page.set_presets(cards)
         page.set_recent([RecentData(r.path, r.title, r.opened, Path(r.path).is_file()) for r in self._settings.recent])
+        page.set_back((self._document.title or "Untitled") if self._controller.excerpt is not None else "")
         self._window.show_start_page()
 
     # -- opening ------------------------------------------------------------------------------------------------------
@@ -217,6 +220,11 @@ class Files(QObject):
         box = QMessageBox(QMessageBox.Icon.Warning, title, sentence, QMessageBox.StandardButton.Ok, self._window)
         box.finished.connect(box.deleteLater)
         box.open()
+
+
+def _clip_norm(preset: Preset) -> float | None:
+    clip = preset.experiment.training.clip
+    return clip.max_norm if clip.kind == "norm" else None
 
 
 def commit_typing() -> None:

@@ -45,6 +45,8 @@ class StartPage(QWidget):
     newRequested = Signal()
     openRequested = Signal()
     recentChosen = Signal(str)
+    backRequested = Signal()
+    """To what is open behind the page."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,7 +95,9 @@ class StartPage(QWidget):
         self.new_button = QPushButton("New experiment…")
         self.new_button.setProperty("role", "primary")
         self.open_button = QPushButton("Open…")
-        for button in (self.new_button, self.open_button):
+        self.back_button = QPushButton()
+        self.back_button.hide()
+        for button in (self.back_button, self.new_button, self.open_button):
             button.setMinimumHeight(32)
             button.setAutoDefault(True)
             beside.addWidget(button)
@@ -126,8 +130,18 @@ class StartPage(QWidget):
 
         self.new_button.clicked.connect(self.newRequested)
         self.open_button.clicked.connect(self.openRequested)
+        self.back_button.clicked.connect(self.backRequested)
 
     # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_back(self, title: str) -> None:
+        """Offer the way back to what is open; "" where nothing is."""
+        words = f"Back to {title}"
+        room = SIDE_WIDTH - 2 * ROOM - 2 * PAD - GAP
+        self.back_button.setText(self.back_button.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, room))
+        self.back_button.setToolTip(f"{words} (Esc)")
+        self.back_button.setAccessibleName(words)
+        self.back_button.setVisible(bool(title))
 
     def set_presets(self, presets: Iterable[CardData]) -> None:
         presets = list(presets)
