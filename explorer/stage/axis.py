@@ -84,7 +84,7 @@ class Axis(QWidget):
             half = metrics.horizontalAdvance(str(t)) / 2
             at = min(max(x, self._data.left() + half + 1), self._data.right() - half)
             label = QRectF(at - half - 2, 0, 2 * half + 4, HEIGHT - 5)
-            if not label.intersects(chip.adjusted(-3, -3, 3, 3)):
+            if label.intersects(QRectF(event.rect())) and not label.intersects(chip.adjusted(-3, -3, 3, 3)):
                 painter.drawText(label, Qt.AlignmentFlag.AlignCenter, str(t))
             painter.fillRect(QRectF(round(x - 0.5), HEIGHT - 5, 1, 4), QColor(theme.border))
         if (view.first, view.last) != (1, view.steps):

@@ -33,6 +33,7 @@ class Canvas(QAbstractScrollArea):
         self.heights: dict[str, int] = {}
         self.slots: list[Slot] = []
         self.view: TimeView | None = None
+        self.columns: Columns = columns(0)
         self._steps, self._range = 0, (1, 1)
         self._now: Now | None = None
         self._message = ""
@@ -157,6 +158,7 @@ class Canvas(QAbstractScrollArea):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.columns = columns(self.width())
         self.arrange()
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
@@ -185,10 +187,6 @@ class Canvas(QAbstractScrollArea):
     @property
     def offset(self) -> int:
         return self.verticalScrollBar().value()
-
-    @property
-    def columns(self) -> Columns:
-        return columns(self.width())
 
     @property
     def data_width(self) -> int:

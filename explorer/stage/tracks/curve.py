@@ -31,12 +31,11 @@ _DOT = 6
 
 
 class _Words(NamedTuple):
-    """A place for a region's words, and the latest step whose curve runs through it (0: none)."""
+    """A place for a region's words."""
 
     tone: str
     text: str
     place: QRect
-    crossed: int
 
     @property
     def left(self) -> int:
@@ -66,6 +65,9 @@ class NormCurves:
         self._view = TimeView(1, 1, 1, 1)
         self._height = 1
         self._places: list[list[_Words]] = []
+        self._crossings: dict[_Words, int] = {}
+        self._curves: list[Array] = []
+        self._middles: Array = np.empty(0)
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
         self._excerpt, self._scale = excerpt, book.gradients(excerpt)
@@ -180,12 +182,14 @@ class NormCurves:
             pixels[edge] = palette.packed(palette.mix(theme.ground, colour, 0.5))
 
     def _find_places(self) -> None:
-        """Where the regions' words can stand, best first, and until which step going back no curve runs through."""
+        """Where the regions' words can stand, best first."""
         view, font = self._view, theming.small()
         box = QRectF(0, 0, view.width / view.ratio, self._height / view.ratio)
         x = (view.cells.left + view.cells.right) / (2 * view.ratio)
-        curves = [self._y_of(logs[view.slice]) for logs in self._logs.values()]
+        self._curves = [self._y_of(logs[view.slice]) for logs in self._logs.values()]
+        self._middles = x
         self._places = []
+        self._crossings.clear()
         for area, tone, texts in self._region_boxes(box):
             area = area.adjusted(0, _EDGE, 0, -_EDGE)
             if area.height() < margins.LINE + 4:
@@ -198,25 +202,27 @@ class NormCurves:
                 for y in (area.bottom() - margins.LINE, area.top()):
                     for left in (area.right() - width, area.left(), area.center().x() - width / 2):
                         line = QRectF(left, y, width, margins.LINE)
-                        beside = np.flatnonzero((x > left - 6) & (x < left + width + 6))
-                        found.append(_Words(tone, text, line.toAlignedRect(), self._crossed(curves, beside, line)))
+                        found.append(_Words(tone, text, line.toAlignedRect()))
             self._places.append(found)
 
-    def _crossed(self, curves: list[Array], beside: np.ndarray, line: QRectF) -> int:
-        """The latest step on screen (of those) whose points lie on the line; 0: none."""
-        low = self._view.first
-        latest = 0
-        for curve in curves:
-            y = curve[beside]
-            hit = beside[(y > line.top() - 4) & (y < line.bottom() + 4)]
-            latest = max(latest, int(hit[-1]) + low) if hit.size else latest
-        return latest
+    def _crossed(self, said: _Words) -> int:
+        """The latest step on screen whose points run through the words; 0: none. Found out when it is asked for."""
+        if said not in self._crossings:
+            x, place = self._middles, said.place
+            beside = np.flatnonzero((x > said.left - 6) & (x < said.right + 6))
+            latest = 0
+            for curve in self._curves:
+                y = curve[beside]
+                hit = beside[(y > place.top() - 4) & (y < place.bottom() + 5)]
+                latest = max(latest, int(hit[-1]) + self._view.first) if hit.size else latest
+            self._crossings[said] = latest
+        return self._crossings[said]
 
     def _words(self, now: Now) -> list[_Words]:
         """The regions' words and their places, clear of the cursor and of what is known of the curves."""
         cursor = self._view.centre(now.step) / self._view.ratio
         free = (
-            next((w for w in places if w.crossed < now.backward and not w.left - 3 < cursor < w.right + 3), None)
+            next((w for w in places if not w.left - 3 < cursor < w.right + 3 and self._crossed(w) < now.backward), None)
             for places in self._places
         )
         return [words for words in free if words is not None]

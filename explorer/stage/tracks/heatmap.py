@@ -39,6 +39,7 @@ class Heatmap:
         self._subnormal = np.zeros(1, np.int64)
         self._full, self._blank = Layer(), Layer()
         self._hatched = True
+        self._words_width = 0
         self._full_key: object = None
         self._blank_key: object = None
         self._view = TimeView(1, 1, 1, 1)
@@ -80,6 +81,7 @@ class Heatmap:
 
     def prepare(self, view: TimeView, height: int) -> None:
         self._view = view
+        self._words_width = round(marked.width(_WAITING, theming.small())) + 2 * GAP
         codes = self._classified()
         units = codes.shape[1] if codes is not None else 1
         self._rows = rows = cells(units, height)
@@ -139,7 +141,7 @@ class Heatmap:
         first.blit(painter, origin, left, ratio)
         second.blit(painter, origin, right, ratio)
         place = self._waiting_words(now)
-        if place is not None:
+        if place is not None and painter.clipBoundingRect().intersects(QRectF(place.translated(origin))):
             painter.setPen(QColor(theming.current().muted))
             painter.fillRect(place.translated(origin), QColor(theming.current().ground))
             middle = Qt.AlignmentFlag.AlignHCenter
@@ -149,7 +151,7 @@ class Heatmap:
         """Where the blank says what it is: in the middle, or aside of what is known and of the cursor. Few places, so
         that the words stand still while the tape plays."""
         ratio, width = self._view.ratio, self._view.width / self._view.ratio
-        height, needed = self._rows.size / ratio, round(marked.width(_WAITING, theming.small())) + 2 * GAP
+        height, needed = self._rows.size / ratio, self._words_width
         cut = self._cut(now) / ratio
         start, end = (0.0, cut) if self.is_gradient else (cut, width)
         if end - start < 1.6 * needed or height < 2 * margins.LINE:

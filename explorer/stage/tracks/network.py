@@ -143,8 +143,9 @@ class Unrolled:
         """The cell under the playhead, outlined; the loss, which the cursor must not cut."""
         if self._excerpt is None:
             return
-        if now.loss and not self._chip.isEmpty():
-            draw_chip(painter, self._chip.translated(origin), self._excerpt.loss)
+        chip = self._chip.translated(origin)
+        if now.loss and not chip.isEmpty() and painter.clipBoundingRect().intersects(chip.adjusted(-2, -2, 2, 2)):
+            draw_chip(painter, chip, self._excerpt.loss)
         if not self._view.shows(now.step):
             return
         box = self._anatomy.cell_box(now.step).adjusted(-2, -2, 2, 2)
