@@ -67,6 +67,7 @@ class Bindings(QObject):
     def _document_opened(self) -> None:
         self._player.pause()
         w, d = self._window, self._document
+        w.dock.restore()
         w.stage.set_tracks(d.state.tracks)
         w.stage.set_heights(dict(d.view.heights))
         w.stage.set_message("Computing the trace…")
@@ -281,6 +282,9 @@ class Bindings(QObject):
     @Slot(str, str)
     def _say_scale(self, key: str, words: str) -> None:
         """A scale never changes behind anybody's back."""
+        decades = self._window.stage.gradient_decades()
+        if key.startswith("grads.") and decades is not None:
+            self._window.cell.set_gradient_decades(*decades)
         name = key.replace("grads.", "∂L/∂").replace("values.", "")
         self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)
 

@@ -121,10 +121,12 @@ class Commands(QObject):
 
     @Slot()
     def do_undo(self) -> None:
+        self._window.dock.restore()
         self._document.undo_stack.undo()
 
     @Slot()
     def do_redo(self) -> None:
+        self._window.dock.restore()
         self._document.undo_stack.redo()
 
     @Slot()

@@ -14,6 +14,7 @@ Edit: TypeAlias = Callable[[Experiment, Any], Experiment]
 
 MOST_YEARS = 308
 """The longest window of the sunspot series: 309 years, and one of them is the target."""
+_OUT_OF_RANGE = re.compile(r"[\w.\[\]]+ is ([^ ;]+); (.+ is accepted\.)")
 _PATH = re.compile(r"^[\w\[\]]+(?:\.[\w\[\]]+)*\.(?=\w)")
 
 
@@ -127,5 +128,6 @@ def values(experiment: Experiment) -> dict[str, Any]:
 
 
 def said_at_the_field(sentence: str) -> str:
-    """A spec's sentence without the path to the field: it stands at the field already."""
-    return _PATH.sub("", sentence)
+    """A spec's sentence without the field's name: it stands at the field, which may have another name there."""
+    found = _OUT_OF_RANGE.fullmatch(sentence)
+    return f"{found[1]}: {found[2]}" if found else _PATH.sub("", sentence)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QComboBox, QHBoxLayout, QLineEdit, QSizePolicy, QWidget
 
@@ -78,6 +78,24 @@ class NumberField(QLineEdit):
         self._value = value
         self._write()
 
+    def restore(self) -> None:
+        """Let go of what was typed or refused."""
+        if self.isModified() or self._invalid:
+            self._write()
+            self.refused.emit("")
+
+    def event(self, event: QEvent) -> bool:
+        # Esc lets go of what was typed, before it means anything to the window.
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.key() == Qt.Key.Key_Escape
+            and (self.isModified() or self._invalid)
+        ):
+            event.accept()
+            return True
+        return super().event(event)
+
     def set_empty(self, text: str) -> None:
         if text != self.placeholderText():
             self.setPlaceholderText(text)
@@ -131,8 +149,7 @@ class NumberField(QLineEdit):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and (self.isModified() or self._invalid):
-            self._write()
-            self.refused.emit("")
+            self.restore()
         elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self._move(1 if event.key() == Qt.Key.Key_Up else -1)
         else:

@@ -208,6 +208,11 @@ class ModelDock(QWidget):
         outputs = 2 if experiment.model.loss == "cross_entropy" else 1
         self.readout_card.chip.say(f"linear {hidden_size} → {outputs}")
 
+    def restore(self) -> None:
+        """Every field shows its value again; what was typed or refused is let go."""
+        for field in self.findChildren(NumberField):
+            field.restore()
+
     def show_recorded(self, excerpt: Excerpt, reason: str) -> None:
         """A recorded trace: what is known of it, nothing to be changed but what is looked at."""
         state = (excerpt.title, excerpt.cell, excerpt.sample, excerpt.batch_size, excerpt.unit, excerpt.hidden_size)

@@ -123,6 +123,10 @@ class Stage(QWidget):
     def set_heights(self, heights: Mapping[str, int]) -> None:
         self.canvas.set_heights({key: int(height) for key, height in heights.items()})
 
+    def gradient_decades(self) -> tuple[int, int] | None:
+        """The range of the gradient scales, in powers of ten; None before there is a trace."""
+        return None if self._excerpt is None else self._book.gradients(self._excerpt).decades
+
     def set_time_range(self, first: int, last: int) -> None:
         """Steps on screen, from 1; kept until it can be fitted to a trace."""
         self._span = (first, last)

@@ -170,7 +170,7 @@ def test_a_number_out_of_range_is_refused_at_its_field(dock: ModelDock, qtbot: Q
     typed(qtbot, field, "0")
     assert asked.nothing()
     assert row.error.isVisible()
-    assert row.error.text() == "hidden_size is 0; a whole number from 1 to 4,096 is accepted."
+    assert row.error.text() == "0: a whole number from 1 to 4,096 is accepted."
     assert field.is_invalid()
     show(dock, LSTM, unit=2)  # another change elsewhere leaves it standing
     assert (field.text(), row.error.isVisible()) == ("0", True)
@@ -246,7 +246,7 @@ def test_a_what_if_out_of_range_is_refused_at_its_field(dock: ModelDock, qtbot: 
     asked = Asked(dock)
     typed(qtbot, dock.what_if.scale.field, "5")
     assert asked.nothing()
-    assert dock.what_if.scale.error.text() == "recurrent_scale is 5; a number from 0 to 3 is accepted."
+    assert dock.what_if.scale.error.text() == "5: a number from 0 to 3 is accepted."
 
 
 def test_the_forget_gates_bias_is_for_the_lstm_and_says_so(dock: ModelDock) -> None:

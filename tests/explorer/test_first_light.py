@@ -296,3 +296,17 @@ def test_a_recorded_trace_stops_at_its_end(qtbot: QtBot, explorer: Explorer, tmp
     explorer.bindings.toggle_play()
     qtbot.waitUntil(lambda: not explorer.player.playing)
     assert explorer.document.view.position == len(explorer.document.tape) - 1
+
+
+def test_what_was_refused_does_not_survive_into_another_document(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    row = explorer.window.dock.rows["steps"]
+    field = row.findChild(QLineEdit)
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, "abc")
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert row.error.text()
+    opened(qtbot, explorer, "off-the-cliff")
+    assert field.text() == "50"
+    assert not row.error.isVisible()
