@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import SpecError
 from engine.requests import Computed, Look, Operation, Source, Train
-from engine.spec import Experiment
+from engine.spec import Experiment, checked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from engine.requests import Audit
 
 THREADS_PAY_FROM = 2**19
-"""B·H², the multiplications of one recurrent product, from which more than one thread is used. Below, handing out the
-work costs more than the work. The count follows from the spec, so a spec's bits do too."""
+"""B·H², the multiplications of one recurrent product, below which one thread computes: handing out the work would cost
+more than the work. From there on the process's own count computes, which the environment sets (OMP_NUM_THREADS, 1 in
+the window and on the command line), and another count may round the last bit of a sum otherwise."""
 
 
 def run(operation: Operation, request: Any) -> Any:
@@ -93,8 +94,9 @@ def _arrays(source: Source) -> dict[str, NDArray[np.floating]]:
 
 
 def _experiment(request: Look | Train | Source) -> Experiment | None:
+    """Raises SpecError."""
     source = request.source if isinstance(request, Look) else request
-    return source.experiment if isinstance(source, (Computed, Train)) else None
+    return checked(source.experiment) if isinstance(source, (Computed, Train)) else None
 
 
 @contextmanager

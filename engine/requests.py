@@ -27,7 +27,7 @@ Operation: TypeAlias = Literal["excerpt", "train", "audit", "arrays"]
 @dataclass(frozen=True, eq=False)
 class Computed:
     """A trace that is computed from an experiment. `weights` None: the experiment's own, as initialised by its seed
-    (only for iteration 0 and an experiment without training beforehand)."""
+    (only for iteration 0, which is before all training)."""
 
     experiment: Experiment
     weights: Weights | None = None

@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,8 +27,9 @@ from engine.memory import Memory
 from engine.network import Network
 from engine.norms import mean_over_samples, norm
 from engine.precision import full_precision
-from engine.requests import Array, Event, Recorded, Source
-from engine.spec import Experiment, TrainingSpec, WhatIf
+from engine.requests import Array, Computed, Event, Recorded, Source
+from engine.spec import Experiment, TrainingSpec, WhatIf, checked, checked_what_if
+from engine.spec_reading import shown
 from engine.tasks import Batch
 from engine.tracing import Trace
 
@@ -116,7 +116,12 @@ MEMORY: Memory[Traced] = Memory(lambda traced: traced.nbytes)
 
 
 def traced(source: Source) -> tuple[Traced, bool]:
-    """The source's trace, and whether it was remembered. Raises SpecError, DataError, SessionError."""
+    """The source's trace, and whether it was remembered. Raises SpecError, DataError, SessionError.
+
+    What is asked is checked before it is looked up: an answer may not hang on what was asked before.
+    """
+    if not isinstance(source, Recorded):
+        _check(source)
     key = fingerprint(source)
     found = MEMORY.get(key)
     if found is not None:
@@ -141,16 +146,22 @@ def fingerprint(source: Source) -> bytes:
 
 
 def _plain(experiment: Experiment, what_if: WhatIf, iteration: int) -> bytes:
-    try:
-        bare = msgspec.structs.replace(experiment, training=TrainingSpec())
-        return msgspec.json.encode([bare, msgspec.structs.replace(what_if, clip_norm=None), iteration])
-    except (TypeError, msgspec.MsgspecError) as error:
-        raise SpecError(f"The experiment is no plain data ({error}).") from None
+    bare = msgspec.structs.replace(experiment, training=TrainingSpec())
+    # MessagePack, since JSON writes NaN and None alike.
+    return msgspec.msgpack.encode([bare, msgspec.structs.replace(what_if, clip_norm=None), iteration])
 
 
-def _compute(source: Any) -> Traced:
-    if isinstance(source.iteration, bool) or not isinstance(source.iteration, int) or source.iteration < 0:
-        raise SpecError(f"iteration is {source.iteration}; a whole number from 0 is accepted.")
+def _check(source: Computed) -> None:
+    checked(source.experiment)
+    checked_what_if(source.what_if)
+    iteration = source.iteration
+    if isinstance(iteration, bool) or not isinstance(iteration, int) or iteration < 0:
+        raise SpecError(f"iteration is {shown(iteration)}; a whole number from 0 is accepted.")
+    if source.weights is None and iteration > 0:
+        raise SpecError(f"The weights of iteration {iteration} are missing; only iteration 0 can do without.")
+
+
+def _compute(source: Computed) -> Traced:
     start = time.perf_counter()
     network = Network(source.experiment, source.weights, source.what_if)
     batch = network.batch(source.iteration)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ from engine.memory import Memory
 from engine.operations import forget, run, warm_up
 from engine.requests import Audit, Computed, Look, Recorded
 from engine.sources import MEMORY, fingerprint, traced
-from engine.spec import AddingTask, CellKind, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.spec import AddingTask, CellKind, Experiment, InitSpec, LayerSpec, ModelSpec, TrainingSpec, WhatIf
 
 
 def experiment(cell: CellKind = "rnn", **more: Any) -> Experiment:
@@ -166,3 +168,38 @@ def test_mps_has_no_float64_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_cpu_needs_no_note() -> None:
     assert resolve("cpu") == (torch.device("cpu"), "")
     assert resolve("auto", "float32", 100) == (torch.device("cpu"), "")
+
+
+@pytest.mark.parametrize(
+    ("change", "what_if", "words"),
+    [
+        ({"training": TrainingSpec(learning_rate=-5.0)}, WhatIf(), "learning_rate"),
+        ({}, WhatIf(clip_norm=-1.0), "clip_norm"),
+        ({}, WhatIf(recurrent_scale=math.nan), "recurrent_scale"),
+        ({"seed": -1}, WhatIf(), "seed"),
+        ({"task": AddingTask(batch_size="many")}, WhatIf(), "batch_size"),  # type: ignore[arg-type]
+        ({"model": ModelSpec(layers=())}, WhatIf(), "layers"),
+    ],
+)
+def test_a_remembered_trace_switches_no_check_off(change: dict[str, Any], what_if: WhatIf, words: str) -> None:
+    run("excerpt", Look(Computed(experiment("lstm")), ()))
+    wrong = Computed(msgspec.structs.replace(experiment("lstm"), **change), None, 0, what_if)
+    for operation, request in (("excerpt", Look(wrong, ())), ("audit", wrong), ("arrays", wrong)):
+        with pytest.raises(SpecError, match=words):
+            run(operation, request)  # type: ignore[arg-type]
+
+
+def test_a_bias_that_is_no_number_is_not_taken_for_one_that_is_not_given() -> None:
+    given = experiment("lstm")
+    run("excerpt", Look(Computed(given), ()))
+    layer = msgspec.structs.replace(given.layer, init=InitSpec(forget_bias=math.nan))
+    wrong = msgspec.structs.replace(given, model=msgspec.structs.replace(given.model, layers=(layer,)))
+    with pytest.raises(SpecError, match="forget_bias"):
+        run("excerpt", Look(Computed(wrong), ()))
+    assert fingerprint(Computed(wrong)) != fingerprint(Computed(given))
+
+
+def test_only_iteration_0_can_do_without_weights() -> None:
+    with pytest.raises(SpecError, match="weights of iteration 5"):
+        run("excerpt", Look(Computed(experiment(), None, 5), ()))
+    run("excerpt", Look(Computed(experiment(), None, 0), ()))
