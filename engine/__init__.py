@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.errors import DataError as DataError
-    from engine.errors import DeviceError as DeviceError
     from engine.errors import EngineError as EngineError
     from engine.errors import PresetError as PresetError
     from engine.errors import SessionError as SessionError
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 _HOME = {
     "DataError": "engine.errors",
-    "DeviceError": "engine.errors",
     "EngineError": "engine.errors",
     "PresetError": "engine.errors",
     "SessionError": "engine.errors",

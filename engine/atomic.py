@@ -79,15 +79,30 @@ def backup_of(path: Path) -> Path:
 
 def check_writable(path: Path) -> None:
     """Raises SessionError where a later write is bound to fail, before somebody computes for it."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise _failure(path, OSError(errno.EISDIR, ""))
-    if target.exists() and not target.is_file():
-        raise SessionError(f"'{_shown(path)}' could not be written: it is no ordinary file.")
-    if not target.parent.is_dir():
-        raise _failure(path, OSError(errno.ENOENT, ""))
-    if not os.access(target.parent, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise _failure(path, OSError(errno.EACCES, ""))
+    try:
+        _look_at(Path(os.path.realpath(path)))
+    except OSError as error:
+        raise _failure(path, error) from None
+    except ValueError:  # a NUL in the name
+        raise SessionError(
+            f"'{_shown(path)}' could not be written: its name holds a character that none may."
+        ) from None
+
+
+def _look_at(target: Path) -> None:
+    """Raises OSError, and ValueError for a name that no system takes."""
+    try:
+        kind = os.stat(target).st_mode
+    except FileNotFoundError:
+        kind = 0
+    if stat.S_ISDIR(kind):
+        raise OSError(errno.EISDIR, "")
+    if kind and not stat.S_ISREG(kind):
+        raise OSError(0, "it is no ordinary file")
+    if not stat.S_ISDIR(os.stat(target.parent).st_mode):
+        raise OSError(errno.ENOTDIR, "")
+    if not os.access(target.parent, os.W_OK) or (kind and not os.access(target, os.W_OK)):
+        raise OSError(errno.EACCES, "")
 
 
 @contextlib.contextmanager
@@ -166,7 +181,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _failure(path: Path, error: OSError) -> SessionError:
-    reason = _REASONS.get(error.errno or 0) or one_line(error.strerror or "the system refused it", 120).lower()
+    reason = _REASONS.get(error.errno or 0)
+    if error.errno == errno.ENOENT and os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        reason = "its folder takes no new files"
+    reason = reason or one_line(error.strerror or "the system refused it", 120).lower()
     return SessionError(f"'{_shown(path)}' could not be written: {reason}.")
 
 

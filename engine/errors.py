@@ -13,10 +13,6 @@ class DataError(EngineError):
     """Input data or a tensor has the wrong shape, type or content."""
 
 
-class DeviceError(EngineError):
-    """A device was asked for that is not there."""
-
-
 class SessionError(EngineError):
     """A session or recorded trace cannot be read or written: damaged, too large, too new, or refused by the disk."""
 

@@ -11,26 +11,11 @@ import torch
 from torch import Tensor
 
 from engine.draws import generator, orthogonal, uniform
+from engine.parameters import parameter_shapes
 from engine.quantities import GATES
 from engine.spec import Experiment
-from engine.tasks import input_size, output_size
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
-
-
-def shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
-    """Every parameter's name, as in torch.nn, and shape; the recurrent layer first, then the read-out."""
-    H, D = experiment.layer.hidden_size, input_size(experiment.task)
-    rows = len(GATES[experiment.layer.cell]) * H
-    outputs = output_size(experiment.model)
-    return {
-        "weight_ih_l0": (rows, D),
-        "weight_hh_l0": (rows, H),
-        "bias_ih_l0": (rows,),
-        "bias_hh_l0": (rows,),
-        "readout.weight": (outputs, H),
-        "readout.bias": (outputs,),
-    }
 
 
 def initial_weights(experiment: Experiment) -> dict[str, Tensor]:
@@ -44,7 +29,7 @@ def initial_weights(experiment: Experiment) -> dict[str, Tensor]:
 
     weights = {
         name: uniform(shape, -bound, bound, generator(experiment.seed, name))
-        for name, shape in shapes(experiment).items()
+        for name, shape in parameter_shapes(experiment).items()
     }
     if layer.init.recurrent == "orthogonal":
         source = generator(experiment.seed, "weight_hh_l0 orthogonal")

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from engine import device, given, tasks
 from engine.errors import DataError
 from engine.given import whole
-from engine.initial import DTYPES, gate_rows, initial_weights, shapes
+from engine.initial import DTYPES, gate_rows, initial_weights
+from engine.parameters import input_size, output_size, parameter_shapes
 from engine.quantities import CELL_TITLES, GATES
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf, checked, checked_what_if
 from engine.tasks import Batch
@@ -76,9 +77,7 @@ class Network:
         self.weights: dict[str, Tensor] = {}
         """The base weights, without the what-if."""
         self.recurrent = self._recurrent()
-        self.readout = _Linear(
-            layer.hidden_size, tasks.output_size(experiment.model), device=self.device, dtype=self.dtype
-        )
+        self.readout = _Linear(layer.hidden_size, output_size(experiment.model), device=self.device, dtype=self.dtype)
         self._parameters = {name: getattr(self.recurrent, name) for name in RECURRENT}
         self._parameters |= {"readout.weight": self.readout.weight, "readout.bias": self.readout.bias}
         self.load(initial_weights(experiment) if weights is None else checked_weights(experiment, weights))
@@ -158,7 +157,7 @@ class Network:
         kinds: dict[str, Callable[..., nn.RNNBase]] = {"rnn": _RNN, "lstm": _LSTM, "gru": _GRU}
         options: dict[str, Any] = {"nonlinearity": layer.activation} if layer.cell == "rnn" else {}
         return kinds[layer.cell](
-            tasks.input_size(self.experiment.task), layer.hidden_size, device=self.device, dtype=self.dtype, **options
+            input_size(self.experiment.task), layer.hidden_size, device=self.device, dtype=self.dtype, **options
         )
 
 
@@ -179,7 +178,7 @@ def effective_weights(
 
 def checked_weights(experiment: Experiment, weights: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights as tensors, if names, shapes and dtype are the experiment's. Raises DataError with a sentence."""
-    expected = shapes(experiment)
+    expected = parameter_shapes(experiment)
     layer = experiment.layer
     whose = f"the {CELL_TITLES[layer.cell]} with {layer.hidden_size} units"
     for name in weights:

@@ -6,6 +6,7 @@ it is, gradients included, so that what is opened is what was recorded, to the b
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from engine.layer_trace import LayerTrace
 from engine.plaintext import one_line
 from engine.quantities import QUANTITIES
 from engine.spec import CellKind, Spec
+from engine.spec_reading import shown
 
 if TYPE_CHECKING:
     from engine.tracing import Trace
@@ -72,6 +74,7 @@ class RecordedLossGradients(LossGradients):
 def save(trace: Trace, path: str | Path, title: str = "") -> str:
     """Write a trace, atomically. Returns the file's `Probe.sha256`. Raises SessionError; an old file is then as it
     was."""
+    path = _path(path)
     tensors: dict[str, Tensor] = {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
     tensors |= {f"head_grads/{name}": grad for name, grad in trace.head_grads.items()}
     # A single loss's gradient is the layer's; in a window the losses reach beyond what is there.
@@ -91,13 +94,19 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
         _TraceFile(layers=layers, first_step=trace.first_step, order=tuple(tensors), judged=judged)
     )
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-    return container.write(Path(path), "trace", described, arrays, summary=summary, title=title)
+    return container.write(path, "trace", described, arrays, summary=summary, title=title)
+
+
+def _path(path: object) -> Path:
+    if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
+        raise SessionError(f"The path is {shown(path)}; a text or a pathlib.Path is accepted.")
+    return Path(path)
 
 
 def load(path: str | Path, sha256: str | None = None) -> Trace:
     """Read a trace, on the CPU, all of it checked. `sha256`: the `Probe.sha256` that is expected, so that a file that
     has changed since is refused. Raises SessionError, and nothing else."""
-    path = Path(path)
+    path = _path(path)
     contents = container.read(path, "trace", sha256)
     with container.explained(path):
         try:

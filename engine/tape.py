@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engine.errors import SpecError
+from engine.plaintext import one_line
 
 
 class Phase(Enum):
@@ -87,6 +88,7 @@ class Tape:
         Raises SpecError with one sentence.
         """
         name, colon, number = text.strip().lower().partition(":")
+        text = one_line(text, 40)
         try:
             phase = Phase(name)
         except ValueError:
@@ -99,7 +101,9 @@ class Tape:
             return Moment(phase, self.steps)
         step = {"t": self.steps, "t/2": max(1, self.steps // 2)}.get(number.strip())
         if step is None:
-            step = int(number) if number.strip().isdecimal() else 0
+            # No tape is longer than this, and Python refuses to read thousands of digits.
+            digits = number.strip()
+            step = int(digits) if digits.isdecimal() and len(digits) <= 12 else 0
         if not 1 <= step <= self.steps:
             raise SpecError(f"'{text}' names no time step; write {name}:t with t from 1 to {self.steps}.")
         return Moment(phase, step)

@@ -6,9 +6,9 @@ import torch
 
 from engine.spec import AddingTask, ModelSpec, Task
 from engine.tasks import adding, sunspots
-from engine.tasks.batch import Batch, class_count
+from engine.tasks.batch import Batch
 
-__all__ = ["Batch", "baseline", "batch", "input_size", "output_size"]
+__all__ = ["Batch", "batch"]
 
 
 def batch(
@@ -23,17 +23,3 @@ def batch(
     if isinstance(task, AddingTask):
         return adding.batch(task, model, seed, iteration).to(dtype, device)
     return sunspots.batch(task, model, seed, iteration).to(dtype, device)
-
-
-def input_size(task: Task) -> int:
-    return adding.INPUT_SIZE if isinstance(task, AddingTask) else sunspots.INPUT_SIZE
-
-
-def output_size(model: ModelSpec) -> int:
-    """Outputs of the read-out: one number, or one logit for each of the two classes."""
-    return class_count(model) or 1
-
-
-def baseline(task: Task, model: ModelSpec) -> float | None:
-    """The expected loss of the best answer that does not look at the input; None where it has no simple value."""
-    return adding.baseline(model) if isinstance(task, AddingTask) else sunspots.baseline(task, model)

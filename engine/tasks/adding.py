@@ -6,15 +6,12 @@ One mark stands in the first half of the sequence and one in the second, each at
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from engine.draws import generator, uniform
+from engine.parameters import class_count
 from engine.spec import AddingTask, ModelSpec
-from engine.tasks.batch import Batch, class_count
-
-INPUT_SIZE = 2
+from engine.tasks.batch import Batch
 
 
 def batch(task: AddingTask, model: ModelSpec, seed: int, iteration: int) -> Batch:
@@ -35,10 +32,3 @@ def batch(task: AddingTask, model: ModelSpec, seed: int, iteration: int) -> Batc
         sums = sums[-1]
     targets = (sums > 1.0).long() if class_count(model) else sums[..., None]
     return Batch(torch.stack([numbers, marks], dim=-1), targets)
-
-
-def baseline(model: ModelSpec) -> float | None:
-    """Always answering 1 has the variance of the sum of two U(0, 1), 1/6; the sum is above 1 half of the time."""
-    if model.readout.at != "last":
-        return None
-    return math.log(2.0) if class_count(model) else 1.0 / 6.0

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.spec import ModelSpec
-
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -22,8 +20,3 @@ class Batch:
         """Rounded to a dtype; class numbers stay whole."""
         kind = dtype if self.targets.is_floating_point() else self.targets.dtype
         return Batch(self.x.to(device, dtype), self.targets.to(device, kind))
-
-
-def class_count(model: ModelSpec) -> int:
-    """Two classes for cross-entropy; 0 where the target is a number."""
-    return 2 if model.loss == "cross_entropy" else 0

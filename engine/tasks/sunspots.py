@@ -16,10 +16,10 @@ from torch import Tensor
 from engine.draws import generator
 from engine.errors import DataError
 from engine.folders import presets
+from engine.parameters import class_count
 from engine.spec import ModelSpec, SunspotsTask
-from engine.tasks.batch import Batch, class_count
+from engine.tasks.batch import Batch
 
-INPUT_SIZE = 1
 FIRST_YEAR, LAST_YEAR = 1700, 2008
 
 
@@ -61,14 +61,6 @@ def windows(task: SunspotsTask, model: ModelSpec, starts: Tensor) -> Batch:
         now, following = now[-1], following[-1]
     targets = (following > now).long() if class_count(model) else following[..., None]
     return Batch(values[:-1, :, None].contiguous(), targets.contiguous())
-
-
-def baseline(task: SunspotsTask, model: ModelSpec) -> float | None:
-    """Always answering the mean: the mean square of all targets. None for cross-entropy."""
-    if class_count(model):
-        return None
-    every = windows(task, model, torch.arange(series().numel() - task.steps))
-    return float(every.targets.square().mean())
 
 
 def _starts(count: int, batch_size: int, source: torch.Generator) -> Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine.initial import gate_rows, initial_weights, shapes
+from engine.initial import gate_rows, initial_weights
+from engine.parameters import parameter_shapes
 from engine.quantities import GATES
 from engine.spec import AddingTask, CellKind, Dtype, Experiment, InitSpec, LayerSpec, ModelSpec
 
@@ -25,7 +26,7 @@ def test_names_and_shapes_are_those_of_torch_nn(cell: CellKind) -> None:
     module = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](2, H)
     expected = {name: tuple(p.shape) for name, p in module.named_parameters()}
     expected |= {f"readout.{name}": tuple(p.shape) for name, p in torch.nn.Linear(H, 1).named_parameters()}
-    assert shapes(experiment(cell)) == expected
+    assert parameter_shapes(experiment(cell)) == expected
     assert {n: tuple(w.shape) for n, w in initial_weights(experiment(cell)).items()} == expected
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from saved_sessions import assert_same, small_session
 
-from engine import atomic, session
+import engine
+from engine import atomic, recording, session
 from engine.errors import SessionError
 
 CALLS = ("open", "write", "fsync", "replace", "close")
@@ -166,9 +168,31 @@ def test_a_folder_a_missing_folder_and_a_device_are_refused(tmp_path: Path) -> N
         (tmp_path, "it is a folder"),
         (tmp_path / "gone" / "a.gflow", "its folder is not there"),
         (Path(os.devnull), "no ordinary file"),
+        (tmp_path / ("n" * 300), "its name is too long"),
+        (tmp_path / "a\0b", "a character that none may"),
     ):
         with pytest.raises(SessionError, match=words):
             session.save(small_session(), path)
+        with pytest.raises(SessionError, match=words):
+            atomic.check_writable(path)
+
+
+def test_a_folder_that_takes_no_new_files_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    """As in /proc, where the folder is there and a new file is "not found"."""
+    with (
+        pytest.raises(SessionError, match="its folder takes no new files"),
+        atomic.replacing(tmp_path / "x.npz"),
+    ):
+        raise FileNotFoundError(errno.ENOENT, "")
+
+
+@pytest.mark.parametrize("path", [7, None, b"x"])
+def test_a_path_that_is_none_is_refused_in_a_sentence(path: Any) -> None:
+    trace = engine.trace(torch.nn.GRU(1, 2), torch.zeros(2, 1, 1), loss=lambda y: y.sum())
+    with pytest.raises(SessionError, match="path"):
+        trace.save(path)
+    with pytest.raises(SessionError, match="path"):
+        recording.load(path)
 
 
 def test_a_name_at_the_limit_of_the_system_is_saved(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from saved_sessions import assert_same, in_float64, small_session, weights_of
 
 from engine import session as sessions
 from engine.errors import SessionError
-from engine.initial import shapes
+from engine.network import Network
 from engine.parameters import parameter_shapes
 from engine.session import Session, SessionView
 from engine.spec import (
@@ -68,7 +68,8 @@ def test_the_shapes_that_a_file_is_held_to_are_the_network_s(
 ) -> None:
     model = msgspec.convert({"layers": [{"cell": cell, "hidden_size": 5}], "loss": loss}, ModelSpec)
     experiment = Experiment(model=model, task=task)
-    assert list(parameter_shapes(experiment).items()) == list(shapes(experiment).items())
+    own = {name: tuple(parameter.shape) for name, parameter in Network(experiment).effective.items()}
+    assert list(parameter_shapes(experiment).items()) == list(own.items())
 
 
 def experiments() -> st.SearchStrategy[Experiment]:

@@ -26,7 +26,7 @@ from engine.spec import (
     TrainingSpec,
     WhatIf,
 )
-from engine.tasks import baseline
+from engine.tasks import sunspots
 
 CELLS: list[CellKind] = ["rnn", "lstm", "gru"]
 CLIP = ClipSpec(kind="norm", max_norm=0.3)
@@ -121,8 +121,8 @@ def test_training_lowers_the_loss_of_a_real_series() -> None:
     training = TrainingSpec(learning_rate=0.2, clip=ClipSpec(kind="norm"))
     given = experiment("gru", task=SunspotsTask(steps=11, batch_size=32), training=training)
     losses = np.array(run("train", Train(given, None, 0, 100)).losses)
-    without_looking = baseline(given.task, given.model)
-    assert without_looking is not None
+    # The series has unit variance: always answering its mean costs about 1.
+    without_looking = float(sunspots.scaled().square().mean())
     assert losses[-20:].mean() < 0.5 * without_looking
 
 

@@ -18,7 +18,7 @@ import torch
 
 import engine
 from engine import presets, session
-from engine.errors import DeviceError
+from engine.errors import DataError
 from engine.network import Network
 from engine.requests import Audit, AuditRow, Computed
 from engine.session import Session, SessionView
@@ -189,7 +189,7 @@ def test_render_is_given_what_was_asked_for_and_its_file_is_put_in_place_whole(
 def test_a_render_that_fails_leaves_the_old_picture(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def render(_found: Any, output: Path, *_rest: Any) -> None:
         output.write_bytes(b"half")
-        raise DeviceError("There is no such device.")
+        raise DataError("There is no such device.")
 
     monkeypatch.setattr("explorer.render.render_to_file", render)
     (tmp_path / "x.png").write_bytes(b"old")
@@ -240,6 +240,8 @@ WRONG: list[tuple[list[str], str]] = [
     (["render", "sunspots", "-o", "x.png", "--theme", "blue"], "light"),
     (["render", "sunspots", "-o", "x.png", "--at", "backward:45"], "from 1 to 44"),
     (["render", "sunspots", "-o", "x.png", "--at", "sideways"], "no moment"),
+    (["render", "sunspots", "-o", "x.png", "--at", "forward:" + "9" * 5000], "from 1 to 44"),
+    (["trace", "sunspots", "-o", "n" * 300 + ".npz"], "too long"),
     (["render", "sunspots", "-o", "x.png", "--at", "forward:0"], "from 1 to 44"),
 ]
 
@@ -280,7 +282,7 @@ def test_an_error_of_the_engine_is_said_in_one_sentence(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_args: object) -> None:
-        raise DeviceError("A line\nand another.")
+        raise DataError("A line\nand another.")
 
     monkeypatch.setattr("engine.operations.run", fails)
     (tmp_path / "x.npz").write_bytes(b"old")
