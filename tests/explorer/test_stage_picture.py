@@ -30,7 +30,9 @@ TRACKS: dict[CellKind, tuple[str, ...]] = {
 def stage_with(qtbot: QtBot, excerpt: Excerpt, size: tuple[int, int] = (760, 620)) -> Stage:
     theming.apply("dark")
     stage = Stage()
-    qtbot.addWidget(stage)
+    # Kept until the test is over: a visible window that the garbage collector deletes in the middle of another one's
+    # paint event takes that one's painter along.
+    qtbot.addWidget(stage, before_close_func=lambda _, kept=stage: None)
     stage.resize(*size)
     stage.set_tracks(TRACKS[excerpt.cell])
     stage.set_excerpt(excerpt)

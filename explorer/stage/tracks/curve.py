@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
 from engine.quantities import STATES
 from engine.requests import Array, Excerpt
-from explorer.stage import classes, glyphs, margins, marked, palette
+from explorer.stage import classes, margins, marked, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
@@ -19,14 +19,13 @@ from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale, magnitude
 from explorer.stage.tracks import slope, words
 from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks.curve_ink import EDGE, edge_marks, pen_of
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, Theme
 from explorer.widgets.numbers import exact
 
 VANISHING, EXPLODING = 1e-6, 1e6
 """Against the last step's norm; the verdict's own thresholds (engine.requests.Verdict)."""
-_EDGE = 13
-"""Logical pixels above and below the scale, for what is not on it."""
 _DOT = 6
 
 
@@ -134,12 +133,12 @@ class NormCurves:
         low, high = self._scale.decades
         height = self._height / self._view.ratio
         with np.errstate(invalid="ignore"):
-            return height - _EDGE - (logs - low) / (high - low) * (height - 2 * _EDGE)
+            return height - EDGE - (logs - low) / (high - low) * (height - 2 * EDGE)
 
     def _decades(self) -> range:
         """The decades that have a grid line: as many as have room."""
         low, high = self._scale.decades
-        room = (self._height / self._view.ratio - 2 * _EDGE) / (high - low)
+        room = (self._height / self._view.ratio - 2 * EDGE) / (high - low)
         every = next((n for n in (2, 4, 6, 10, 20, 40, 100) if n * room >= 15), 200)
         start = math.ceil(low / every) * every
         return range(start, high + 1, every)
@@ -161,11 +160,11 @@ class NormCurves:
             return []
         bottom, top = self._y(limits[0]), self._y(limits[1])
         found: list[tuple[QRectF, str, tuple[str, ...]]] = []
-        if bottom < box.height() - _EDGE:
+        if bottom < box.height() - EDGE:
             area = QRectF(0, max(0.0, bottom), box.width(), box.height() - max(0.0, bottom))
             limit = f"below 1e-6 of {self._against}"
             found.append((area, "vanishing", (f"▼ vanishing: {limit}", f"▼ {limit}", "▼ vanishing")))
-        if top > _EDGE:
+        if top > EDGE:
             area = QRectF(0, 0, box.width(), min(top, box.height()))
             limit = f"above 1e6 of {self._against}"
             found.append((area, "exploding", (f"▲ exploding: {limit}", f"▲ {limit}", "▲ exploding")))
@@ -191,7 +190,7 @@ class NormCurves:
         self._places = []
         self._crossings.clear()
         for area, tone, texts in self._region_boxes(box):
-            area = area.adjusted(0, _EDGE, 0, -_EDGE)
+            area = area.adjusted(0, EDGE, 0, -EDGE)
             if area.height() < margins.LINE + 4:
                 continue
             found = []
@@ -240,7 +239,7 @@ class NormCurves:
         else:
             x = (view.cells.left + view.cells.right) / (2 * view.ratio)
             y = np.where(on, logs, np.inf)
-        painter.setPen(_pen(symbol, colour))
+        painter.setPen(pen_of(symbol, colour))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         path = QPainterPath()  # from T backwards: the dashes must not depend on what is not reached
         pen_down = False
@@ -255,41 +254,7 @@ class NormCurves:
                 path.lineTo(px + 0.01, py)  # a lone point is seen too
                 pen_down = True
         painter.drawPath(path)
-        self._draw_classes(painter, symbol, codes)
-
-    def _draw_classes(self, painter: QPainter, symbol: str, codes: classes.Codes) -> None:
-        """What is not on the scale stands at its edges: ∞, ▲ and NaN above it, 0 and ▽ below it."""
-        view = self._view
-        if codes.max() < classes.BELOW:
-            return
-        looks = palette.looks(self._scale, theming.current().name)
-        height, middle = self._height / view.ratio, _EDGE / 2
-        if view.pitch >= glyphs.SIZE:
-            for i in np.flatnonzero(codes >= classes.BELOW):
-                code = int(codes[i])
-                y = height - middle if code in (classes.ZERO, classes.BELOW) else middle
-                mark = theming.current().text if code not in _COLOURED else looks[code].mark
-                image = glyphs.glyph(code, mark if code != classes.ABOVE else theming.current().exploding, view.ratio)
-                image.setDevicePixelRatio(view.ratio)
-                half = glyphs.SIZE / 2
-                painter.drawImage(QPointF(round(view.cells.centre(int(i)) / view.ratio - half), round(y - half)), image)
-                image.setDevicePixelRatio(1.0)
-            return
-        spread = view.cells.spread(codes)
-        strip = np.repeat(spread[None, :], round(8 * view.ratio), axis=0)
-        for is_low, y in ((True, height - 10), (False, 2.0)):
-            layer = Layer().sized(view.width, strip.shape[0])
-            pixels = layer.pixels()
-            theme = theming.current()
-            np.take(palette.table(self._scale, theme.name), strip, out=pixels, mode="clip")
-            palette.textured(pixels, strip, self._scale, theme.name, view.ratio)
-            del pixels
-            low = (spread == classes.ZERO) | (spread == classes.BELOW)
-            mine = low if is_low else (spread >= classes.BELOW) & ~low
-            layer.image.setDevicePixelRatio(view.ratio)
-            for start, end in _stretches(mine):
-                part = QRectF(start, 0, end - start, strip.shape[0])
-                painter.drawImage(QPointF(start / view.ratio, y), layer.image, part)
+        edge_marks(painter, codes, view, self._height, self._scale)
 
     # -- painting -----------------------------------------------------------------------------------------------------
 
@@ -361,7 +326,7 @@ class NormCurves:
         for symbol, colour in self._colours(theme).items():
             if y + margins.LINE > box.bottom():
                 return
-            painter.setPen(_pen(symbol, QColor(colour)))
+            painter.setPen(pen_of(symbol, QColor(colour)))
             middle = y + margins.LINE / 2
             painter.drawLine(QPointF(left + 1, middle), QPointF(left + 14, middle))
             painter.setPen(QColor(theme.text))
@@ -430,20 +395,3 @@ class NormCurves:
         batch = self._excerpt.batch_size if self._excerpt else 1
         mean = f", {margins.mean_of(batch)[0]}" if batch > 1 else ""
         return Readout(f"Scale {low} … {high}, logarithmic, fixed", (f"Euclidean norm over units{mean}",), "")
-
-
-def _pen(symbol: str, colour: QColor) -> QPen:
-    """h is solid, c is dashed: told apart without colour too."""
-    pen = QPen(colour, 1.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
-    if symbol == "c":
-        pen.setDashPattern([3.2, 1.4])
-    return pen
-
-
-_COLOURED = (classes.BELOW,)
-
-
-def _stretches(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Runs of True: [from, to)."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
