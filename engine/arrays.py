@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,9 @@ def arrays_of(trace: Trace) -> dict[str, NDArray[np.floating]]:
     return {name: read_only(tensor) for name, tensor in found.items()}
 
 
-def read_only(tensor: Tensor) -> NDArray[np.floating]:
-    """A view where the tensor is in the machine's own memory, else a copy; writing to it raises ValueError."""
-    array: NDArray[np.floating] = tensor.detach().cpu().numpy()
+def read_only(tensor: Tensor) -> NDArray[Any]:
+    """Contiguous: a view where the tensor is that and in the machine's own memory, else a copy. Writing to it raises
+    ValueError."""
+    array: NDArray[Any] = tensor.detach().contiguous().cpu().numpy()
     array.flags.writeable = False
     return array

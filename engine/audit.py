@@ -16,7 +16,7 @@ from engine.measure import TOLERANCE, worst_step
 from engine.precision import arithmetic
 from engine.quantities import GATES, QUANTITIES, STATES
 from engine.requests import Audit, AuditRow
-from engine.rounding import terms_of_gradients, terms_of_values
+from engine.rounding import shares, terms_of_gradients, terms_of_values
 from engine.unrolled import Unrolled
 
 if TYPE_CHECKING:
@@ -30,7 +30,34 @@ def audit_trace(trace: Trace) -> Audit:
     """Every quantity of every layer, by the names that `Trace.numpy()` has: "l0.grads.h"."""
     audits = {name: layer.audit() for name, layer in trace.layers.items()}
     rows = [replace(row, quantity=f"{name}.{row.quantity}") for name, audit in audits.items() for row in audit.rows]
-    return Audit(tuple(rows), next(iter(audits.values())).tolerance)
+    return Audit((*rows, *_head_rows(trace)), next(iter(audits.values())).tolerance)
+
+
+def _head_rows(trace: Trace) -> list[AuditRow]:
+    """Of what stands after the layer, its graph asked again; none for a trace from a file, which has no graph."""
+    again = trace.loss_grads.again() if trace.loss_grads is not None else {}
+    if not again:
+        return []
+    T, first = trace.steps, trace.first_step - 1
+    ours = {"outputs": trace.outputs, "losses": trace.losses, "output_grads": trace.layer.output_grads}
+    rows = []
+    for quantity, array in ours.items():
+        expected = again[quantity]
+        expected = expected if expected.shape == array.shape else expected[first : first + T]
+        row = AuditRow(quantity, *worst_step(_by_step(array), _by_step(expected)))
+        rows.append(row if len(_by_step(array)) == T else replace(row, step=0))
+    size = again["losses"].double().abs().sum().reshape(1, 1)
+    loss, expected_loss = trace.loss.reshape(1, 1), again["loss"].reshape(1, 1)
+    rows.append(AuditRow("loss", worst_step(loss, expected_loss, size)[0], 0))
+    for name, grad in trace.head_grads.items():
+        error, _ = worst_step(grad.reshape(1, -1), again[f"head_grads.{name}"].reshape(1, -1))
+        rows.append(AuditRow(f"head_grads.{name}", error, 0))
+    last = list(trace.layers)[-1]
+    return [replace(row, quantity=f"{last}.output_grads") if row.quantity == "output_grads" else row for row in rows]
+
+
+def _by_step(array: Tensor) -> Tensor:
+    return array.reshape(len(array), -1) if array.dim() > 0 else array.reshape(1, 1)
 
 
 def audit_layer(layer: LayerTrace) -> Audit:
@@ -50,7 +77,14 @@ def audit_layer(layer: LayerTrace) -> Audit:
             key = f"weight_grads.{name}"
             rows.append(_whole(key, _settled(grad, reference[key], terms[key]), reference, terms, blocks))
         rows.append(_row("input_grad", layer.input_grad, reference, terms))
+        rows += [_share_row(layer, name, reference, terms) for name in layer.weights]
     return Audit(tuple(rows), TOLERANCE[layer.x.dtype])
+
+
+def _share_row(layer: LayerTrace, name: str, reference: Tensors, terms: Tensors) -> AuditRow:
+    expected, size = shares(layer, reference, name), shares(layer, terms, name, sizes=True)
+    ours = layer.weight_grad_share(name)[:, None]
+    return AuditRow(f"weight_grad_share.{name}", *worst_step(ours, expected, size, layer.x.dtype))
 
 
 def _row(quantity: str, ours: Tensor, reference: Tensors, terms: Tensors) -> AuditRow:
@@ -59,8 +93,8 @@ def _row(quantity: str, ours: Tensor, reference: Tensors, terms: Tensors) -> Aud
 
 def _whole(quantity: str, ours: Tensor, reference: Tensors, terms: Tensors, blocks: int = 1) -> AuditRow:
     """Of a quantity without steps: the worst of its row blocks."""
-    arrays = (array.reshape(blocks, -1) for array in (ours, reference[quantity], terms[quantity]))
-    return AuditRow(quantity, worst_step(*arrays)[0], 0)
+    a, b, size = (array.reshape(blocks, -1) for array in (ours, reference[quantity], terms[quantity]))
+    return AuditRow(quantity, worst_step(a, b, size)[0], 0)
 
 
 def _settled(ours: Tensor, reference: Tensor, terms: Tensor) -> Tensor:

@@ -38,22 +38,23 @@ def factor_in_dtype(grads: Mapping[str, Tensor], clip: ClipSpec) -> tuple[Tensor
 
 def clip_grads(grads: Mapping[str, Tensor], clip: ClipSpec) -> dict[str, Tensor]:
     """The gradients as torch would leave them, to the bit; new tensors. What an update needs and nothing else."""
-    if clip.kind == "none":
-        return dict(grads)
-    _, factor = factor_in_dtype(grads, clip)
+    return dict(grads) if clip.kind == "none" else _times(grads, factor_in_dtype(grads, clip)[1])
+
+
+def _times(grads: Mapping[str, Tensor], factor: Tensor) -> dict[str, Tensor]:
     return dict(zip(grads, torch._foreach_mul(list(grads.values()), factor), strict=True))
 
 
 def clipped(grads: Mapping[str, Tensor], clip: ClipSpec) -> Clipped:
     """The gradients as torch would leave them, and the report on what happened. Norms in the report are float64."""
-    after = clip_grads(grads, clip)
-    norm_in_dtype, factor = (float(number) for number in factor_in_dtype(grads, clip))
+    in_dtype = factor_in_dtype(grads, clip)
+    norm_in_dtype, factor = (float(number) for number in in_dtype)
+    after = dict(grads) if clip.kind == "none" else _times(grads, in_dtype[1])
+    sizes = {name: float(norm(grad)) for name, grad in grads.items()}
     rows = tuple(
-        ClipRow(name, float(norm(grads[name])), float(norm(after[name])) if clip.kind != "none" else math.nan)
-        for name in grads
+        ClipRow(name, size, size if after[name] is grads[name] else float(norm(after[name])))
+        for name, size in sizes.items()
     )
-    if clip.kind == "none":
-        rows = tuple(ClipRow(row.parameter, row.before, row.before) for row in rows)
     norm_before = total(row.before for row in rows)
     report = ClipReport(
         kind=clip.kind,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.arrays import read_only
 from engine.cell_series import by_key
 from engine.clipping import clipped
 from engine.errors import SpecError
@@ -45,13 +45,13 @@ def excerpt(look: Look) -> Excerpt:
         device_note=made.network.device_note if made.network is not None else "",
         sample=sample,
         unit=look.unit,
-        arrays={key: _plain(parts[key][:, sample]) for key in look.keys if key in parts},
+        arrays={key: read_only(parts[key][:, sample]) for key in look.keys if key in parts},
         norms=made.norms,
         cell_series=made.cell_series(sample, look.unit),
-        inputs=_plain(layer.x[:, sample]),
+        inputs=read_only(layer.x[:, sample]),
         outputs=_outputs(trace.outputs, layer, sample),
         targets=_targets(made, sample),
-        initial={name: _plain(state[sample]) for name, state in layer.initial.items()},
+        initial={name: read_only(state[sample]) for name, state in layer.initial.items()},
         loss=float(trace.loss),
         losses=_losses(trace.losses, layer.steps),
         clip=clip,
@@ -79,9 +79,9 @@ def _clip_and_update(made: Traced, source: Computed) -> tuple[ClipReport, tuple[
 def _outputs(outputs: Tensor, layer: LayerTrace, sample: int) -> Array:
     """(T, O), (1, O), or (0, 0) where the model's answer has no such shape."""
     if outputs.dim() == 3 and outputs.shape[:2] == (layer.steps, layer.batch_size):
-        return _plain(outputs[:, sample])
+        return read_only(outputs[:, sample])
     if outputs.dim() == 2 and len(outputs) == layer.batch_size:
-        return _plain(outputs[sample][None])
+        return read_only(outputs[sample][None])
     return np.zeros((0, 0))
 
 
@@ -91,7 +91,7 @@ def _targets(made: Traced, sample: int) -> Array:
     targets = made.batch.targets
     if not targets.is_floating_point():
         targets = targets[..., None].to(made.layer.x.dtype)  # class numbers, as (n, 1)
-    return _plain(targets[:, sample] if targets.dim() == 3 else targets[sample][None])
+    return read_only(targets[:, sample] if targets.dim() == 3 else targets[sample][None])
 
 
 def _losses(losses: Tensor, steps: int) -> Array:
@@ -100,10 +100,3 @@ def _losses(losses: Tensor, steps: int) -> Array:
     found[steps - len(losses) :] = losses.double().cpu().numpy()
     found.flags.writeable = False
     return found
-
-
-def _plain(tensor: Tensor) -> NDArray[np.floating]:
-    """A contiguous read-only array of its own memory."""
-    array: NDArray[np.floating] = tensor.detach().contiguous().cpu().numpy()
-    array.flags.writeable = False
-    return array

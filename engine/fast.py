@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from engine.cells import Cell
+from engine.cells import Cell, SidesAdd, SidesDiffer
 from engine.cells.slopes import Slopes
 
 Tensors: TypeAlias = Mapping[str, Tensor]
@@ -65,7 +65,7 @@ def _all_gates(cell: Cell, x: Tensor, h_before: Tensor, weights: Tensors) -> dic
     """Pre-activations and gates of all steps: one product for each side of the cell, and one array if they add up."""
     blocks = (*h_before.shape[:2], len(cell.gate_names), h_before.shape[2])
     of_x, of_h = weights.get("bias_ih"), weights.get("bias_hh")
-    if not cell.sides_add:
+    if not isinstance(cell, SidesAdd):
         x_side, h_side = linear(x, weights["weight_ih"], of_x), linear(h_before, weights["weight_hh"], of_h)
         return cell.gates(x_side.view(blocks), h_side.view(blocks))
     a = linear(x, weights["weight_ih"], None if of_x is None or of_h is None else of_x + of_h)
@@ -115,7 +115,9 @@ def backward(
         if size > LARGE and not _digits_are_kept(cell, slopes, values, before, d, h_side, cut):
             return None
     grads = d | dict(zip(cell.h_side_names, h_side.unbind(2), strict=True))
-    return grads | cell.rest(values, grads), carried | {"h": padded["h"][0]}
+    if isinstance(cell, SidesDiffer):
+        grads |= cell.rest(values, grads)
+    return grads, carried | {"h": padded["h"][0]}
 
 
 def _digits_are_kept(

@@ -29,6 +29,9 @@ class Head:
     grad: Tensor
     """(T, B, H): ∂(Σ losses)/∂h, direct."""
     parameter_grads: dict[str, Tensor]
+    answer: Tensor
+    """The outputs as the head made them, of which `outputs` is a copy."""
+    parameters: dict[str, Tensor]
     leaf: Tensor
     graph: Tensor
     """The losses with their history."""
@@ -59,6 +62,8 @@ class Head:
             graph.detach().clone(),
             full[0].contiguous(),
             dict(zip(parameters, full[1:], strict=True)),
+            leaf.detach() if outputs is None else outputs.detach().to(h),
+            dict(parameters),
             leaf,
             graph,
         )
@@ -121,6 +126,19 @@ class LossGradients:
         with arithmetic(self._head.leaf, grad=True):
             (grad,) = torch.autograd.grad(self._head.graph[loss], self._head.leaf, retain_graph=True)
         return grad
+
+    def again(self) -> dict[str, Tensor]:
+        """Everything of the head, computed from its graph afresh: by the names of `Trace.numpy()`, and "output_grads"
+        for the whole sequence. Empty where there is no graph any more."""
+        head = self._head
+        targets = [head.leaf, *head.parameters.values()]
+        with arithmetic(head.leaf, grad=True):
+            found = torch.autograd.grad(head.graph.sum(), targets, retain_graph=True, allow_unused=True)
+        grads = [torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True)]
+        losses = head.graph.detach()
+        again = {"outputs": head.answer, "losses": losses, "loss": losses.double().sum().to(losses)}
+        again["output_grads"] = grads[0]
+        return again | {f"head_grads.{name}": grad for name, grad in zip(head.parameters, grads[1:], strict=True)}
 
     def flow(self, loss: int) -> Tensor:
         """(k, B, H): ∂L_s/∂h, total, for the steps 1 … k that the loss can reach: all, or with one loss a step, s."""

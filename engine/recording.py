@@ -62,6 +62,9 @@ class RecordedLossGradients(LossGradients):
     def judged(self) -> int:
         return self._kept
 
+    def again(self) -> dict[str, Tensor]:
+        return {}
+
     def direct(self, loss: int) -> Tensor:
         raise DataError("The direct gradients of single losses are not kept in a file.")
 

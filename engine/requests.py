@@ -203,7 +203,8 @@ class AuditRow:
 
     quantity: str
     error: float
-    """Relative, dimensionless; inf where inf or NaN stand in different places."""
+    """Relative, dimensionless; inf where inf or NaN stand in different places. Where terms have almost cancelled it is
+    relative to their size (engine.measure)."""
     step: int
     """Where it is largest, t from 1; 0 for quantities without steps."""
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Tensors = Mapping[str, Tensor]
 
+_ROOM = 2**20
+"""Numbers in the products that are formed at once."""
+
 
 def input_side(layer: LayerTrace) -> list[str]:
     """What the row blocks of W_ih x + b_ih flow into, in their order."""
@@ -94,6 +97,8 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
         relative_c = torch.maximum(_relative(c_terms, d["c"], most), _column(of_c[:-1], d["c"]))
         by_symbol |= {s: d[s].abs() * relative_c for s in ("c", "i", "f", "g", "a_i", "a_f", "a_g")}
     by_symbol["h"] = torch.maximum(by_symbol["h"], h_terms)
+    # A subnormal number has lost digits as if a term of the smallest normal size had been added.
+    by_symbol = {s: terms.clamp_min(torch.finfo(layer.x.dtype).tiny) for s, terms in by_symbol.items()}
     found = {f"grads.{symbol}": terms for symbol, terms in by_symbol.items()}
     found["initial_grads.h"] = through_terms[0] * of_h[-1]
     if layer.cell == "lstm":
@@ -104,6 +109,23 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
     found["weight_grads.weight_ih"] = of_x.flatten(0, 1).T @ _finite(layer.x).abs().flatten(0, 1)
     found["weight_grads.weight_hh"] = of_state.flatten(0, 1).T @ _finite(layer.before["h"]).abs().flatten(0, 1)
     return found | {"weight_grads.bias_ih": of_x.sum((0, 1)), "weight_grads.bias_hh": of_state.sum((0, 1))}
+
+
+def shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool = False) -> Tensor:
+    """(T, 1) float64: norm of what each step contributes to the gradient of a parameter, formed and measured.
+
+    `sizes`: `grads` holds the sizes of terms, and so does the answer.
+    """
+    of_input = name.endswith("_ih")
+    names = input_side(layer) if of_input else state_side(layer)
+    left = torch.cat([grads[f"grads.{symbol}"].double() for symbol in names], -1)
+    right = (layer.x if of_input else layer.before["h"]).double()
+    if name.startswith("bias"):
+        right = torch.ones_like(right[..., :1])
+    right = right.abs() if sizes else right
+    chunk = max(1, _ROOM // (left.shape[2] * right.shape[2]))
+    pieces = zip(torch.split(left.mT, chunk), torch.split(right, chunk), strict=True)
+    return torch.cat([norm((a @ z).flatten(1), dim=1) for a, z in pieces])[:, None]
 
 
 def _conditions(size: Mapping[str, list[float]], most: float) -> tuple[list[float], list[float]]:

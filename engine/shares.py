@@ -9,7 +9,7 @@ from torch import Tensor
 def share_norms(left: Tensor, right: Tensor) -> Tensor:
     """Frobenius norm of A_tᵀ Z_t for every step: (T,) float64, from A (T, B, M) and Z (T, B, N).
 
-    ‖AᵀZ‖² = Σ (AAᵀ) ⊙ (ZZᵀ) over pairs of samples, in float64 and rescaled by the largest entry. Where the samples
+    ‖AᵀZ‖² = Σ (AAᵀ) ⊙ (ZZᵀ) over pairs of samples, in float64 and rescaled by powers of two. Where the samples
     cancel, that sum loses digits, so there (and where it is the smaller product) AᵀZ is formed.
     inf and NaN give inf and NaN, as the norm of the product would.
     """
@@ -27,7 +27,7 @@ def share_norms(left: Tensor, right: Tensor) -> Tensor:
             norms[t] = torch.linalg.vector_norm(A[t].mT @ Z[t])
     else:
         norms = torch.linalg.vector_norm(A.mT @ Z, dim=(1, 2))
-    norms *= a * z
+    norms = times_power(norms, a + z)
     odd = ~(left.isfinite().all(2).all(1) & right.isfinite().all(2).all(1))
     for t in odd.nonzero().flatten().tolist():
         norms[t] = torch.linalg.vector_norm(left[t].mT.double() @ right[t].double())
@@ -35,8 +35,18 @@ def share_norms(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _scaled(array: Tensor) -> tuple[Tensor, Tensor]:
-    """Each step divided by its largest entry, in float64, and those entries (1 where there is nothing to scale)."""
+    """Each step divided by a power of two near its largest entry, in float64, and those exponents.
+
+    A power of two rounds nothing.
+    """
     wide = array.double()
     largest = wide.abs().amax((1, 2))
-    largest = torch.where(largest.isfinite() & (largest > 0), largest, torch.ones_like(largest))
-    return wide / largest[:, None, None], largest
+    exponent = torch.frexp(torch.where(largest.isfinite(), largest, 0.0)).exponent
+    return times_power(wide, -exponent[:, None, None]), exponent
+
+
+def times_power(array: Tensor, exponent: Tensor) -> Tensor:
+    """array · 2^exponent, float64; in two halves, for 2^exponent itself can leave the range."""
+    half = exponent // 2
+    scaled: Tensor = array * torch.exp2(half.double()) * torch.exp2((exponent - half).double())
+    return scaled

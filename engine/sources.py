@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import bptt
+from engine.arrays import read_only
 from engine.cell_series import by_key, extra_norms, of_unit
 from engine.errors import SpecError
 from engine.events import events
@@ -58,16 +59,16 @@ class Traced:
     @cached_property
     def norms(self) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: those, then the mean over the batch."""
-        return {key: _float64(mean_over_samples(norms)) for key, norms in self.sample_norms.items()}
+        return {key: read_only(mean_over_samples(norms)) for key, norms in self.sample_norms.items()}
 
     def cell_series(self, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""
         if unit is not None:
-            return {key: _float64(array) for key, array in of_unit(self.layer, sample, unit).items()}
+            return {key: read_only(array) for key, array in of_unit(self.layer, sample, unit).items()}
         if sample not in self._extra_norms:
             self._extra_norms.clear()
-            self._extra_norms[sample] = {k: _float64(a) for k, a in extra_norms(self.layer, sample).items()}
-        return {k: _float64(n[:, sample]) for k, n in self.sample_norms.items()} | self._extra_norms[sample]
+            self._extra_norms[sample] = {k: read_only(a) for k, a in extra_norms(self.layer, sample).items()}
+        return {k: read_only(n[:, sample]) for k, n in self.sample_norms.items()} | self._extra_norms[sample]
 
     @cached_property
     def own_events(self) -> tuple[Event, ...]:
@@ -82,7 +83,7 @@ class Traced:
         if len(self.trace.losses) == 1:
             return self.norms["grads.h"]
         if loss_grads is not None:
-            return _float64(mean_over_samples(norm(self.trace.flow_gradient(loss_grads.judged()), dim=-1)))
+            return read_only(mean_over_samples(norm(self.trace.flow_gradient(loss_grads.judged()), dim=-1)))
         # A recorded window keeps no single losses. The last one there is taken to read its own step alone, the last
         # with a direct gradient: what it sends back starts from that e_t.
         read = (layer.output_grads != 0).flatten(1).any(1).nonzero().flatten()
@@ -91,7 +92,7 @@ class Traced:
             direct[read[-1]] = layer.output_grads[read[-1]]
         with torch.no_grad(), full_precision():
             back = bptt.backward(layer.rules, layer.values, layer.initial, layer.weights["weight_hh"], direct)
-        return _float64(mean_over_samples(norm(back.grads["h"], dim=-1)))
+        return read_only(mean_over_samples(norm(back.grads["h"], dim=-1)))
 
     @property
     def nbytes(self) -> int:
@@ -103,12 +104,6 @@ class Traced:
 
 def _size(tensors: Mapping[str, Tensor]) -> int:
     return sum(tensor.nbytes for tensor in tensors.values())
-
-
-def _float64(tensor: Tensor) -> NDArray[np.float64]:
-    array: NDArray[np.float64] = tensor.contiguous().cpu().numpy()
-    array.flags.writeable = False
-    return array
 
 
 MEMORY: Memory[Traced] = Memory(lambda traced: traced.nbytes)
@@ -178,6 +173,4 @@ def _read(source: Recorded) -> Traced:
 
 def weights_of(network: Network) -> Mapping[str, Array]:
     """The base weights as read-only arrays."""
-    from engine.arrays import read_only
-
     return {name: read_only(weight) for name, weight in network.weights.items()}

@@ -1,4 +1,8 @@
-"""The recurrent cells. Each is one file that reads like the textbook page; a fourth cell is a file and an entry here.
+"""The recurrent cells. Each is one file that reads like the textbook page.
+
+A fourth cell is a file and an entry in `cell_of`; its names in engine.spec and engine.quantities; torch's module for it
+in engine.intake and engine.network; and what it is audited against, in engine.unrolled and engine.rounding, which by
+intention use nothing of these files.
 
 Everything works on any leading dimensions: (B, H) for one step, (T, B, H) for all steps at once. An underscore after a
 symbol of the equations, h₋, is `before["h"]` in code: the state before the step.
@@ -7,7 +11,7 @@ symbol of the equations, h₋, is `before["h"]` in code: the state before the st
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
@@ -34,13 +38,6 @@ class Cell(Protocol):
     def state_names(self) -> tuple[str, ...]:
         """What is handed from step to step: "h", and "c" for the LSTM."""
 
-    @property
-    def sides_add(self) -> bool:
-        """Whether the pre-activations are simply the sums of both sides; then `squash` makes the gates of them."""
-
-    def squash(self, a: Tensor) -> dict[str, Tensor]:
-        """Pre-activations and gates, where the sides add up, from their sum (..., G, H)."""
-
     def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
         """Pre-activations and gates from W_ih x + b_ih and W_hh h₋ + b_hh."""
 
@@ -64,9 +61,6 @@ class Cell(Protocol):
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         """The step back as one linear map: `join`, `back` and `carry` with everything multiplied out."""
 
-    def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Gradients of pre-activations that are not on the state's side of the weights, from those that are."""
-
     @property
     def h_side_names(self) -> tuple[str, ...]:
         """What the blocks of W_hh h₋ + b_hh flow into: the pre-activations, but q for the GRU's candidate."""
@@ -78,6 +72,22 @@ class Cell(Protocol):
         """∂L/∂(W_hh h₋ + b_hh), (..., G, H)."""
 
 
+@runtime_checkable
+class SidesAdd(Protocol):
+    """A cell whose pre-activations are simply the sums of both sides."""
+
+    def squash(self, a: Tensor) -> dict[str, Tensor]:
+        """Pre-activations and gates, from the sum of both sides (..., G, H)."""
+
+
+@runtime_checkable
+class SidesDiffer(Protocol):
+    """A cell that treats the state's side by itself: the GRU, where r multiplies it in the candidate."""
+
+    def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Gradients of pre-activations that are not on the state's side of the weights, from those that are."""
+
+
 def cell_of(kind: CellKind, activation: Activation = "tanh") -> Cell:
     """The cell of that kind. Raises DataError for an activation that it does not have."""
     if kind == "rnn":
@@ -87,4 +97,4 @@ def cell_of(kind: CellKind, activation: Activation = "tanh") -> Cell:
     return LSTM() if kind == "lstm" else GRU()
 
 
-__all__ = ["GRU", "LSTM", "RNN", "Activation", "Cell", "cell_of"]
+__all__ = ["GRU", "LSTM", "RNN", "Activation", "Cell", "SidesAdd", "SidesDiffer", "cell_of"]

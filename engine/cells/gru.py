@@ -27,7 +27,6 @@ from engine.cells.slopes import Slopes, joined, sigmoid_slope, tanh_slope, throu
 @dataclass(frozen=True, slots=True)
 class GRU:
     gate_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "a_n")
-    sides_add: ClassVar[bool] = False  # r multiplies only the state's side of the candidate
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     h_side_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "q")
 
@@ -37,9 +36,6 @@ class GRU:
         r = a_r.sigmoid()
         a_n = x_n + r * q
         return {"a_r": a_r, "a_z": a_z, "q": q, "a_n": a_n, "r": r, "z": a_z.sigmoid(), "n": a_n.tanh()}
-
-    def squash(self, a: Tensor) -> dict[str, Tensor]:
-        raise NotImplementedError("the GRU's sides do not simply add up")
 
     def states(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": (1 - v["z"]) * v["n"] + v["z"] * before["h"]}

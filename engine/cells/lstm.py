@@ -26,7 +26,6 @@ from engine.cells.slopes import Slopes, joined, sigmoid_slope, tanh_slope, throu
 @dataclass(frozen=True, slots=True)
 class LSTM:
     gate_names: ClassVar[tuple[str, ...]] = ("a_i", "a_f", "a_g", "a_o")
-    sides_add: ClassVar[bool] = True
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     h_side_names: ClassVar[tuple[str, ...]] = ("a_i", "a_f", "a_g", "a_o")
 
@@ -77,9 +76,6 @@ class LSTM:
         torch.mul(i, tanh_slope(g), out=a[..., 2, :])
         torch.mul(tanh_c, sigmoid_slope(o), out=a[..., 3, :])
         return Slopes(a, blocks_on_c=3, c_to_h=o * tanh_slope(tanh_c), kept=f)
-
-    def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {}
 
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
         return joined([d["a_i"], d["a_f"], d["a_g"], d["a_o"]])

@@ -24,7 +24,6 @@ class RNN:
     activation: Literal["tanh", "relu"] = "tanh"
 
     gate_names: ClassVar[tuple[str, ...]] = ("a",)
-    sides_add: ClassVar[bool] = True
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     h_side_names: ClassVar[tuple[str, ...]] = ("a",)
 
@@ -62,9 +61,6 @@ class RNN:
         h = v["h"]
         slope = (h > 0).to(h.dtype) if self.activation == "relu" else tanh_slope(h)
         return Slopes(slope.unsqueeze(-2), single=True)
-
-    def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {}
 
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
         return d["a"].unsqueeze(-2)

@@ -11,6 +11,7 @@ from torch import Tensor
 from unrolled import module
 
 import engine
+from engine.layer_trace import LayerTrace
 from engine.measure import step_errors
 from engine.quantities import keys
 
@@ -32,8 +33,10 @@ def test_it_has_a_row_for_every_quantity() -> None:
         quantities = {row.quantity for row in trace.audit().rows}
         assert {f"l0.{key}" for key in keys(trace["l0"].cell)} <= quantities
         assert {f"l0.weight_grads.{name}" for name in trace["l0"].weights} <= quantities
-        assert {"l0.initial_grads.h", "l0.input_grad"} <= quantities
-        assert quantities - {"l0.weight_grads.bias_ih"} <= set(trace.numpy())
+        assert {"l0.initial_grads.h", "l0.input_grad", "l0.output_grads", "outputs", "losses", "loss"} <= quantities
+        shares = {f"l0.weight_grad_share.{name}" for name in trace["l0"].weights}
+        assert shares <= quantities
+        assert quantities - shares <= set(trace.numpy())
 
 
 @pytest.mark.parametrize("gain", [0.1, 1.0, 3.0, 10.0, 1e3, 1e20, 1e38], ids=str)
@@ -138,6 +141,51 @@ def test_every_single_quantity_is_watched(kind: str) -> None:
             assert found.error == pytest.approx(1e-6, rel=0.5), found
             if part == "grads":
                 assert found.step == 12
+
+
+def test_what_stands_after_the_layer_is_watched_too() -> None:
+    from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, ReadoutSpec
+
+    layers = (LayerSpec(cell="gru", hidden_size=4),)
+    model = ModelSpec(layers=layers, readout=ReadoutSpec(at="every"))
+    made = Experiment(model=model, task=AddingTask(steps=6, batch_size=3), dtype="float64")
+    trace = engine.Network(made).trace()
+    assert trace.audit().passed
+    for change, quantity in (
+        ({"loss": trace.loss * (1 + 1e-6)}, "loss"),
+        ({"losses": trace.losses * (1 + 1e-6)}, "losses"),
+        ({"outputs": trace.outputs * (1 + 1e-6)}, "outputs"),
+        ({"head_grads": {n: g * (1 + 1e-6) for n, g in trace.head_grads.items()}}, "head_grads.readout.bias"),
+        (
+            {"layers": {"l0": replace(trace.layer, output_grads=trace.layer.output_grads * (1 + 1e-6))}},
+            "l0.output_grads",
+        ),
+    ):
+        rows = {row.quantity: row.error for row in replace(trace, **change).audit().rows}  # type: ignore[arg-type]
+        assert rows[quantity] == pytest.approx(1e-6, rel=0.01), quantity
+    assert trace.window(2, 4).audit().passed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_each_step_s_share_of_a_weight_s_gradient_is_watched(
+    kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = run(kind, dtype, last=False)["l0"]
+    assert layer.audit().passed
+    own = type(layer).weight_grad_share
+
+    def wrong(self: LayerTrace, name: str) -> Tensor:
+        share = own(self, name)
+        share[20] *= 1.001
+        return share
+
+    monkeypatch.setattr(LayerTrace, "weight_grad_share", wrong)
+    rows = {row.quantity: row for row in layer.audit().rows}
+    for name in layer.weights:
+        found = rows[f"weight_grad_share.{name}"]
+        assert found.error == pytest.approx(1e-3, rel=0.1)
+        assert found.step == 21
 
 
 def test_the_measure_compares_steps_not_the_whole_array() -> None:

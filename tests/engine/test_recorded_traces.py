@@ -13,7 +13,7 @@ from saved_sessions import assert_same_arrays, small_session
 import engine
 from engine import container, recording, session
 from engine.errors import SessionError
-from engine.requests import Recorded
+from engine.requests import Audit, Recorded
 
 KINDS = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 LOSSES = {"a loss a step": lambda y: y.pow(2).sum((1, 2)), "one loss": lambda y: y[-1].sum()}
@@ -25,6 +25,13 @@ def recorded(cell: str = "lstm", loss: str = "one loss", dtype: torch.dtype = to
     return engine.trace(module, torch.randn(7, 2, 3, dtype=dtype), loss=LOSSES[loss])
 
 
+def without_head(trace: engine.Trace) -> Audit:
+    """A file keeps no graph of what stands after the layer."""
+    of_head = ("outputs", "losses", "loss", "l0.output_grads")
+    audit = trace.audit()
+    return replace(audit, rows=tuple(row for row in audit.rows if row.quantity not in of_head))
+
+
 @pytest.mark.parametrize("cell", KINDS)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -34,7 +41,7 @@ def test_every_array_comes_back_to_the_bit(tmp_path: Path, cell: str, loss: str,
     found = recording.load(tmp_path / "a.gflow")
     assert_same_arrays(trace.numpy(), found.numpy())
     assert torch.equal(trace.flow_row(), found.flow_row())
-    assert trace.audit() == found.audit()
+    assert found.audit() == without_head(trace)
     assert found.audit().passed
 
 
@@ -161,7 +168,7 @@ def test_a_request_for_a_recorded_trace_is_answered_from_its_file(tmp_path: Path
     source = Recorded(str(tmp_path / "a.gflow"), sha256)
     excerpt = run("excerpt", Look(source, ("grads.c",), sample=1))
     assert np.array_equal(excerpt.arrays["grads.c"], trace["l0"].grads["c"][:, 1].numpy())
-    assert run("audit", source) == trace.audit()
+    assert run("audit", source) == without_head(trace)
 
 
 def saved_contents(tmp_path: Path) -> tuple[Path, container.Contents]:
