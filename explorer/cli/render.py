@@ -11,7 +11,7 @@ from explorer.cli.output import checked_output
 from explorer.cli.target import Target, UsageError
 from explorer.theme.tokens import ThemeName
 
-SMALLEST, LARGEST = (400, 300), (7680, 4320)
+SMALLEST, LARGEST = (700, 450), (7680, 4320)
 
 
 def render(target: Target, output: Path, at: str | None, size: str, theme: ThemeName) -> int:
@@ -32,5 +32,5 @@ def parsed_size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text.strip().lower(), re.ASCII)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(low <= n <= high for low, n, high in zip(SMALLEST, size, LARGEST, strict=True)):
-        raise UsageError(f"The size '{text[:40]}' is not understood; from 400x300 to 7680x4320 is accepted.")
+        raise UsageError(f"The size '{text[:40]}' is not understood; from 700x450 to 7680x4320 is accepted.")
     return size
