@@ -58,7 +58,7 @@ class Head:
             torch.zeros_like(p) if g is None else g for p, g in zip([leaf, *parameters.values()], found, strict=True)
         ]
         return cls(
-            h if outputs is None else outputs.detach().to(h, copy=True),
+            (h if outputs is None else outputs).detach().to(h, copy=True),
             graph.detach().clone(),
             full[0].contiguous(),
             dict(zip(parameters, full[1:], strict=True)),

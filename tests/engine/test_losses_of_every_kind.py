@@ -129,6 +129,12 @@ def test_the_gradient_of_an_overwritten_output_is_autograd_s() -> None:
     assert (trace["l0"].output_grads == 2).all()
 
 
+def test_the_answer_of_a_model_is_an_array_of_its_own() -> None:
+    trace = engine.trace(module("gru", 2, 5), batch(), loss=each_step)
+    trace.outputs.zero_()
+    assert trace["l0"].values["h"].any()
+
+
 def test_no_name_of_a_trace_can_be_given_another_array() -> None:
     trace = engine.trace(module("lstm", 2, 5), batch(), loss=each_step)
     layer = trace["l0"]
