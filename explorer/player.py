@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QElapsedTimer, QObject, Qt, QTimer, Signal
 
 FRAME_MS = 16
-MIN_SPEED, DEFAULT_SPEED, MAX_SPEED = 1.0, 8.0, 120.0
+MIN_SPEED, DEFAULT_SPEED, MAX_SPEED = 1.0, 8.0, 60.0
 _MOST_STEPS_A_FRAME = 8
 
 

@@ -17,7 +17,9 @@ missing() {
 
 if command -v apt-get >/dev/null 2>&1; then
   wanted=$(missing $libraries $on_screen)
-  "$python" -c 'import ensurepip, venv' 2>/dev/null || wanted="$wanted python3-venv"
+  version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  no_venv=
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || { no_venv=yes; wanted="$wanted python$version-venv"; }
   if [ -n "$wanted" ]; then
     if [ "$(id -u)" = 0 ]; then
       sudo=
@@ -30,10 +32,10 @@ if command -v apt-get >/dev/null 2>&1; then
       echo "Some system libraries are missing. Please run this line, then try again:"
       echo "    sudo apt-get update && sudo apt-get install -y $wanted"
       # Without the libraries for a screen everything still works offscreen.
-      [ -z "$(missing $libraries)" ] || exit 1
+      [ -z "$no_venv$(missing $libraries)" ] || exit 1
     else
       $sudo apt-get update -q
-      DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends $wanted
+      $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $wanted
     fi
   fi
 fi
@@ -42,5 +44,5 @@ fi
   echo "Python 3.10 or newer is needed; $("$python" --version) was found. Name another one: make PYTHON=python3.12 setup"
   exit 1
 }
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
