@@ -190,14 +190,15 @@ def busy_frames(app: QApplication, explorer: Explorer, executor: EngineProcess, 
 def slider(app: QApplication, explorer: Explorer, name: str, moves: int) -> list[Row]:
     """From moving a slider to the repainted window: the engine's trace, the way over, the drawing."""
     taken = []
+    loop = QEventLoop()  # waits as the program does; a loop that polls would hold the interpreter back
+    explorer.controller.excerptChanged.connect(loop.quit)
     for n in range(moves):
         begun = time.perf_counter()
-        before = explorer.controller.excerpt
         explorer.document.drag_what_if(WhatIf(recurrent_scale=1.0 + 0.001 * (n + 1)))
-        while explorer.controller.excerpt is before:
-            app.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 2)
+        loop.exec()
         painted(app)
         taken.append((time.perf_counter() - begun) * 1e3)
+    explorer.controller.excerptChanged.disconnect(loop.quit)
     explorer.document.edit_what_if(WhatIf())
     return times(f"slider to repainted window, {name}", taken, FRAME_MS)
 

@@ -91,7 +91,7 @@ def test_keys_on_the_stage_step_and_alt_works_everywhere(qtbot: QtBot, explorer:
 
 def test_space_plays_and_pauses(qtbot: QtBot, explorer: Explorer) -> None:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
-    explorer.player.set_speed(100)
+    explorer.player.set_speed(60)
     explorer.window.stage.setFocus()
     explorer.window.activateWindow()
     qtbot.keyClick(explorer.window.stage, Qt.Key.Key_Space)
@@ -292,7 +292,7 @@ def test_a_recorded_trace_stops_at_its_end(qtbot: QtBot, explorer: Explorer, tmp
     engine.trace(torch.nn.GRU(2, 3), torch.randn(5, 1, 2), loss=lambda y: y.sum()).save(tmp_path / "t.gflow")
     explorer.show(opening.of_path(tmp_path / "t.gflow"))
     settle(qtbot, explorer)
-    explorer.player.set_speed(100)
+    explorer.player.set_speed(60)
     explorer.bindings.toggle_play()
     qtbot.waitUntil(lambda: not explorer.player.playing)
     assert explorer.document.view.position == len(explorer.document.tape) - 1
