@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -71,8 +71,8 @@ class Unrolled:
             linear(h, w["weight_hh"], w.get("bias_hh")),
         )
 
-    def _own(self, t: int) -> list[Tensor | None]:
-        """The parameters as torch's own cells take them."""
+    def _own(self, t: int) -> list[Any]:
+        """The parameters as torch's own cells take them (None for a bias that is not there, which their stubs deny)."""
         return [self._layer.weights.get(name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def _rnn(self, t: int, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -80,7 +80,7 @@ class Unrolled:
         a = self._pin(t, "a", x_side + h_side)
         relu = self._layer.activation == "relu"
         own_cell = torch.rnn_relu_cell if relu else torch.rnn_tanh_cell
-        own = own_cell(self._inputs[t].detach(), state["h"].detach(), *self._own(t))  # type: ignore[arg-type]
+        own = own_cell(self._inputs[t].detach(), state["h"].detach(), *self._own(t))
         return {"h": self._pin(t, "h", a.relu() if relu else a.tanh(), own)}
 
     def _lstm(self, t: int, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -91,7 +91,7 @@ class Unrolled:
         i, f = self._pin(t, "i", a_i.sigmoid()), self._pin(t, "f", a_f.sigmoid())
         g, o = self._pin(t, "g", a_g.tanh()), self._pin(t, "o", a_o.sigmoid())
         before = [state["h"].detach(), state["c"].detach()]
-        own_h, own_c = torch.lstm_cell(self._inputs[t].detach(), before, *self._own(t))  # type: ignore[arg-type]
+        own_h, own_c = torch.lstm_cell(self._inputs[t].detach(), before, *self._own(t))
         c = self._pin(t, "c", f * state["c"] + i * g, own_c)
         return {"h": self._pin(t, "h", o * c.tanh(), own_h), "c": c}
 
@@ -102,6 +102,6 @@ class Unrolled:
         a_r, a_z = self._pin(t, "a_r", x_r + h_r), self._pin(t, "a_z", x_z + h_z)
         r, z = self._pin(t, "r", a_r.sigmoid()), self._pin(t, "z", a_z.sigmoid())
         n = self._pin(t, "n", self._pin(t, "a_n", x_n + r * q).tanh())
-        own = torch.gru_cell(self._inputs[t].detach(), state["h"].detach(), *self._own(t))  # type: ignore[arg-type]
+        own = torch.gru_cell(self._inputs[t].detach(), state["h"].detach(), *self._own(t))
         # lerp is (1 − z)⊙n + z⊙h₋, and its derivatives are the textbook's: δz = δh ⊙ (h₋ − n), δn = δh ⊙ (1 − z).
         return {"h": self._pin(t, "h", torch.lerp(n, state["h"], z), own)}

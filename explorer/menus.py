@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
@@ -170,9 +168,3 @@ def _label(words: str, role: str) -> QLabel:
     made = QLabel(words)
     made.setProperty("role", role)
     return made
-
-
-def enable(actions: dict[str, QAction], **states: Any) -> None:
-    """Enable or disable actions by id."""
-    for name, state in states.items():
-        actions[name].setEnabled(bool(state))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -158,11 +157,6 @@ class Document(QObject):
         if not self._learned and recipe is not None and iteration - self._state.first >= WORTH_SAVING:
             self._learned = True
             self.dirtyChanged.emit(True)
-
-    def forget_after(self, iteration: int) -> None:
-        """Let go of what was trained beyond an iteration (another future begins there)."""
-        kept = {k: w for k, w in self._state.history.items() if k <= iteration}
-        self._state = replace(self._state, history=MappingProxyType(kept))
 
     # -- looking ------------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.quantities import QUANTITIES, keys
+from engine.quantities import QUANTITIES
 from engine.spec import CellKind
-
-NETWORK, NORMS = "network", "norms"
+from explorer.stage.wanted import NETWORK, NORMS
 
 DEFAULTS: dict[CellKind, tuple[str, ...]] = {
     "rnn": (NETWORK, "values.h", "grads.h", NORMS),
@@ -47,10 +46,6 @@ _GROUP = {
     "candidate": "States and gates",
     "preactivation": "Pre-activations",
 }
-
-
-def exists(key: str, cell: CellKind) -> bool:
-    return key in (NETWORK, NORMS) or key in keys(cell)
 
 
 def suited(tracks: tuple[str, ...], old: CellKind, new: CellKind) -> tuple[str, ...]:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from engine.quantities import keys
 from engine.requests import Weights
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
 from explorer.document.document import Document
 from explorer.document.state import HISTORY_BYTES, State, View
-from explorer.document.tracks import DEFAULTS, exists, offers
+from explorer.document.tracks import DEFAULTS, offers
 
 
 def experiment(cell: str = "rnn", **changes: object) -> Experiment:
@@ -191,6 +192,5 @@ def test_history_is_thinned_when_memory_runs_out() -> None:
 
 def test_every_track_that_is_offered_exists() -> None:
     for cell in ("rnn", "lstm", "gru"):
-        assert all(exists(offer.key, cell) for offer in offers(cell))
-        assert all(exists(key, cell) for key in DEFAULTS[cell])
+        assert {offer.key for offer in offers(cell)} == {"network", "norms", *keys(cell)}
         assert {offer.key for offer in offers(cell)} >= set(DEFAULTS[cell])
