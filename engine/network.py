@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from engine import device, given, tasks
+from engine.checks import checked, checked_what_if
 from engine.errors import DataError
 from engine.given import whole
 from engine.initial import DTYPES, gate_rows, initial_weights
 from engine.parameters import input_size, output_size, parameter_shapes
 from engine.quantities import CELL_TITLES, GATES
-from engine.spec import NO_WHAT_IF, Experiment, WhatIf, checked, checked_what_if
+from engine.spec import NO_WHAT_IF, Experiment, WhatIf
 from engine.tasks import Batch
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from engine.checks import checked
 from engine.errors import SpecError
 from engine.requests import Computed, Look, Operation, Source, Train
-from engine.spec import Experiment, checked
+from engine.spec import Experiment
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,37 +1,93 @@
 """The parameters of an experiment's network: names and shapes. Plain data, no torch, so that a file's weights can be
-checked before anybody builds anything from them."""
+checked before anybody builds anything from them.
+
+The recurrent layers' names are torch's: "weight_ih_l0", "weight_hh_l1_reverse". Torch has no name for what it does not
+have; these follow its manner: "norm_weight_l0" and "norm_bias_l0" (γ and β inside a cell), "batch_norm_l0.weight" and
+"batch_norm_l0.bias" (between layers), "embedding.weight", "attention.weight", "attention.bias", "attention.query",
+"readout.weight", "readout.bias".
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from engine.quantities import GATES
-from engine.spec import AddingTask, Experiment, ModelSpec, Task
+from engine.spec import AddingTask, CopyTask, Experiment, LayerSpec, ModelSpec, Task
+
+Shapes = dict[str, tuple[int, ...]]
 
 
-def input_size(task: Task) -> int:
-    """Inputs a step: the adding problem has a number and a mark, the sunspots have a number."""
+@dataclass(frozen=True)
+class Place:
+    """One recurrent layer in one direction, and where it stands in the stack."""
+
+    depth: int
+    reverse: bool
+    spec: LayerSpec
+    input_size: int
+
+    @property
+    def name(self) -> str:
+        """Torch's suffix: "l0", "l1_reverse"."""
+        return f"l{self.depth}{'_reverse' if self.reverse else ''}"
+
+    @property
+    def shapes(self) -> Shapes:
+        """Its parameters without the suffix: "weight_ih" (G·H, D), …"""
+        H = self.spec.hidden_size
+        rows = len(GATES[self.spec.cell]) * H
+        found: Shapes = {
+            "weight_ih": (rows, self.input_size),
+            "weight_hh": (rows, H),
+            "bias_ih": (rows,),
+            "bias_hh": (rows,),
+        }
+        return found | ({"norm_weight": (rows,), "norm_bias": (rows,)} if self.spec.layer_norm else {})
+
+
+def places(experiment: Experiment) -> Iterator[Place]:
+    """The recurrent layers from the input to the read-out; of a bidirectional one, forward first, as in torch."""
+    width = input_size(experiment.model, experiment.task)
+    for depth, layer in enumerate(experiment.model.layers):
+        for reverse in (False, True) if layer.bidirectional else (False,):
+            yield Place(depth, reverse, layer, width)
+        width = layer.width
+
+
+def input_size(model: ModelSpec, task: Task) -> int:
+    """What the first layer reads at a step: the embedding's vector, or the task's numbers (the adding problem has a
+    number and a mark, the sunspots have a number)."""
+    if model.embedding is not None:
+        return model.embedding.size
     return 2 if isinstance(task, AddingTask) else 1
 
 
-def class_count(model: ModelSpec) -> int:
-    """Two classes for cross-entropy; 0 where the target is a number."""
-    return 2 if model.loss == "cross_entropy" else 0
+def class_count(model: ModelSpec, task: Task) -> int:
+    """Classes for cross-entropy: ten symbols of the copy task, else two; 0 where the target is a number."""
+    if model.loss != "cross_entropy":
+        return 0
+    return 10 if isinstance(task, CopyTask) else 2
 
 
-def output_size(model: ModelSpec) -> int:
-    """Outputs of the read-out: one number, or one logit for each class."""
-    return class_count(model) or 1
+def output_size(model: ModelSpec, task: Task) -> int:
+    """Outputs of the read-out: one number (for binary cross-entropy, a logit), or one logit for each class."""
+    return class_count(model, task) or 1
 
 
-def parameter_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
-    """Every parameter's name, as in torch.nn, and shape; the recurrent layer first, then the read-out."""
-    H, D = experiment.layer.hidden_size, input_size(experiment.task)
-    outputs = output_size(experiment.model)
-    rows = len(GATES[experiment.layer.cell]) * H
-    return {
-        "weight_ih_l0": (rows, D),
-        "weight_hh_l0": (rows, H),
-        "bias_ih_l0": (rows,),
-        "bias_hh_l0": (rows,),
-        "readout.weight": (outputs, H),
-        "readout.bias": (outputs,),
-    }
+def parameter_shapes(experiment: Experiment) -> Shapes:
+    """Every parameter's name and shape: the embedding, the recurrent layers, the read-out."""
+    model = experiment.model
+    found: Shapes = {}
+    if model.embedding is not None:
+        found["embedding.weight"] = (model.embedding.symbols, model.embedding.size)
+    for place in places(experiment):
+        found |= {f"{name}_{place.name}": shape for name, shape in place.shapes.items()}
+    for depth, layer in enumerate(model.layers):
+        if layer.batch_norm:
+            found |= {f"batch_norm_l{depth}.weight": (layer.width,), f"batch_norm_l{depth}.bias": (layer.width,)}
+    width, outputs = model.layers[-1].width, output_size(model, experiment.task)
+    if model.readout.at == "attention":
+        size = model.readout.attention_size
+        found |= {"attention.weight": (size, width), "attention.bias": (size,), "attention.query": (size,)}
+    return found | {"readout.weight": (outputs, width), "readout.bias": (outputs,)}

@@ -43,11 +43,12 @@ from typing import Any, Literal, TypeAlias, get_args
 import msgspec
 
 from engine import folders
+from engine.checks import checked, checked_what_if
 from engine.claims import Claim
 from engine.errors import PresetError, SpecError
 from engine.plaintext import one_line
 from engine.quantities import split_key
-from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf, checked, checked_what_if
+from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.tape import Tape
 
 Tag: TypeAlias = Literal["Vanishing", "Exploding", "Clipped", "Overflow", "LSTM", "GRU", "Real series"]

@@ -67,11 +67,33 @@ STATES: dict[CellKind, tuple[str, ...]] = {"rnn": ("h",), "lstm": ("h", "c"), "g
 GATES: dict[CellKind, tuple[str, ...]] = {"rnn": ("",), "lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
 """The row blocks of the weight matrices, in torch's order."""
 
+CLAMPABLE: dict[CellKind, tuple[str, ...]] = {"rnn": (), "lstm": GATES["lstm"], "gru": GATES["gru"]}
+"""What a what-if can hold at a value."""
+ROUTES: dict[CellKind, tuple[str, ...]] = {
+    "rnn": ("a",),
+    "lstm": ("carousel", "i", "f", "g", "o"),
+    "gru": ("leak", "z", "r", "n"),
+}
+"""The ways of a gradient from step t to step t − 1: past the weights, or through a gate's block of them."""
+
 CELL_TITLES: dict[CellKind, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 
 
+def quantities(cell: CellKind, layer_norm: bool = False) -> tuple[Quantity, ...]:
+    """What a layer of that kind records. With layer normalisation a_f is what the gate is made of, after it, and s_f
+    what was normalised."""
+    found = QUANTITIES[cell]
+    if not layer_norm:
+        return found
+    sums = (q for q in found if q.symbol == "a" or q.symbol.startswith("a_"))
+    return found + tuple(
+        Quantity("s" + q.symbol[1:], q.title.replace("Pre-activation", "Sum before normalisation"), q.kind, None, None)
+        for q in sums
+    )
+
+
 def quantity(cell: CellKind, symbol: str) -> Quantity:
-    for found in QUANTITIES[cell]:
+    for found in quantities(cell, symbol.startswith("s")):
         if found.symbol == symbol:
             return found
     names = ", ".join(q.symbol for q in QUANTITIES[cell])

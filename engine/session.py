@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import container
+from engine.checks import checked, checked_what_if
 from engine.errors import SessionError, SpecError
 from engine.parameters import parameter_shapes
 from engine.plaintext import one_line, several_lines
 from engine.presets import COMPOSED_TRACKS
 from engine.quantities import keys, split_key
 from engine.requests import Array, Weights
-from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf, checked, checked_what_if
+from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.tape import Tape
 
 MAX_TRACKS, MAX_HEIGHT = 64, 10_000

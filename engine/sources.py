@@ -21,6 +21,7 @@ from torch import Tensor
 from engine import bptt
 from engine.arrays import read_only
 from engine.cell_series import by_key, extra_norms, of_unit
+from engine.checks import checked, checked_what_if
 from engine.errors import SpecError
 from engine.events import events
 from engine.layer_trace import LayerTrace
@@ -29,7 +30,7 @@ from engine.network import Network
 from engine.norms import mean_over_samples, norm
 from engine.precision import full_precision
 from engine.requests import Array, Computed, Event, Recorded, Source
-from engine.spec import Experiment, TrainingSpec, WhatIf, checked, checked_what_if
+from engine.spec import Experiment, TrainingSpec, WhatIf
 from engine.spec_reading import shown
 from engine.tasks import Batch
 from engine.tracing import Trace

@@ -8,10 +8,11 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from engine.checks import checked
 from engine.errors import SpecError
 from engine.quantities import CELL_TITLES
 from engine.requests import Excerpt
-from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf, checked
+from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf
 from explorer.dock.edits import EDITS, said_at_the_field, values
 from explorer.dock.fields import ChoiceField, NumberField, Segments, by, times
 from explorer.dock.rows import DockCard, FieldRow, RowPair, Sentence

@@ -10,6 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from engine.checks import checked_what_if
 from engine.errors import SpecError
 from engine.quantities import CELL_TITLES
 from engine.spec import (
@@ -20,7 +21,6 @@ from engine.spec import (
     CellKind,
     ClipSpec,
     WhatIf,
-    checked_what_if,
 )
 from explorer.dock.edits import said_at_the_field
 from explorer.dock.fields import NumberField, by, plain, times

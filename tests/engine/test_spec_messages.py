@@ -8,17 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.checks import checked, checked_what_if, experiment_from
 from engine.errors import SpecError
-from engine.spec import (
-    AddingTask,
-    Experiment,
-    LayerSpec,
-    ModelSpec,
-    WhatIf,
-    checked,
-    checked_what_if,
-    experiment_from,
-)
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
 
 GOOD: dict[str, Any] = {"model": {"layers": [{"cell": "rnn"}]}, "task": {"kind": "adding"}}
 NAN, INF = float("nan"), float("inf")

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QLineEdit
 from pytestqt.qtbot import QtBot
 
+from engine.checks import checked
 from engine.spec import (
     NO_WHAT_IF,
     AddingTask,
@@ -19,7 +20,6 @@ from engine.spec import (
     SunspotsTask,
     TrainingSpec,
     WhatIf,
-    checked,
 )
 from explorer.dock import edits
 from explorer.dock.fields import NumberField, Segments
