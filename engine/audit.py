@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.measure import TOLERANCE, worst_step
 from engine.precision import arithmetic
-from engine.quantities import GATES, QUANTITIES, STATES
+from engine.quantities import GATES, STATES
 from engine.requests import Audit, AuditRow
 from engine.rounding import shares, terms_of_gradients, terms_of_values
 from engine.unrolled import Unrolled
@@ -39,7 +39,11 @@ def _head_rows(trace: Trace) -> list[AuditRow]:
     if not again:
         return []
     T, first = trace.steps, trace.first_step - 1
-    ours = {"outputs": trace.outputs, "losses": trace.losses, "output_grads": trace.layer.output_grads}
+    ours = {"outputs": trace.outputs, "losses": trace.losses}
+    if len(trace.last_level) == 1:
+        ours["output_grads"] = trace.layer.output_grads
+    else:  # the directions stand side by side
+        ours["output_grads"] = torch.cat([layer.output_grads for layer in trace.last_level.values()], 2)
     rows = []
     for quantity, array in ours.items():
         expected = again[quantity]
@@ -50,9 +54,11 @@ def _head_rows(trace: Trace) -> list[AuditRow]:
     loss, expected_loss = trace.loss.reshape(1, 1), again["loss"].reshape(1, 1)
     rows.append(AuditRow("loss", worst_step(loss, expected_loss, size)[0], 0))
     for name, grad in trace.head_grads.items():
+        if f"head_grads.{name}" not in again:
+            continue
         error, _ = worst_step(grad.reshape(1, -1), again[f"head_grads.{name}"].reshape(1, -1))
         rows.append(AuditRow(f"head_grads.{name}", error, 0))
-    last = list(trace.layers)[-1]
+    last = next(iter(trace.last_level))
     return [replace(row, quantity=f"{last}.output_grads") if row.quantity == "output_grads" else row for row in rows]
 
 
@@ -64,7 +70,7 @@ def audit_layer(layer: LayerTrace) -> Audit:
     """Every quantity of one layer: "values.f", "grads.a_f", "initial_grads.h", "weight_grads.weight_hh", …"""
     with arithmetic(layer.x, grad=True):
         reference = Unrolled(layer).differentiate()
-    symbols = [q.symbol for q in QUANTITIES[layer.cell]]
+    symbols = list(layer.values)
     with arithmetic(layer.x):
         terms = {f"values.{symbol}": size for symbol, size in terms_of_values(layer).items()}
         terms |= terms_of_gradients(layer, {symbol: reference[f"grads.{symbol}"] for symbol in symbols})

@@ -1,6 +1,7 @@
 """The forward pass of one recurrent layer, and backpropagation through time, by the rules of engine.cells.
 
-Shapes: T steps, B samples, D inputs, H units, G row blocks of the weight matrices (the gates). Time comes first.
+Shapes: T steps, B samples, D inputs, H units, G row blocks of the weight matrices (the gates). Time comes first, in the
+order of the sequence, whichever way the layer runs through it (engine.course).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from engine import fast
 from engine.cells import Cell
 from engine.later import Later
 from engine.precision import arithmetic
+from engine.recurrence import Recurrence
 
 Tensors = Mapping[str, Tensor]
 
@@ -24,8 +26,8 @@ Tensors = Mapping[str, Tensor]
 class Backward:
     grads: Tensors
     """Total gradients of states, gates and pre-activations, (T, B, H)."""
-    initial: dict[str, Tensor]
-    """Of the states before step 1, (B, H)."""
+    initial: Tensors
+    """Of the states before the first step, (B, H)."""
 
 
 def blocks(side: Tensor, cell: Cell) -> Tensor:
@@ -33,84 +35,86 @@ def blocks(side: Tensor, cell: Cell) -> Tensor:
     return side.view(*side.shape[:-1], len(cell.gate_names), -1)
 
 
-def states_before(cell: Cell, values: Tensors, initial: Tensors) -> dict[str, Tensor]:
-    """The states that each step starts from, (T, B, H): the initial ones, then those of the step before."""
-    return {s: torch.cat([initial[s].unsqueeze(0), values[s][:-1]]) for s in cell.state_names}
+def forward(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str, Tensor]:
+    """Every activation and state, (T, B, H) each. x (T, B, D), initial (B, H)."""
+    quick = fast.forward(layer, x, initial)
+    return forward_stepwise(layer, x, initial) if quick is None else quick
 
 
-def forward(cell: Cell, kernel: str, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor]:
-    """Every activation and state, (T, B, H) each. x (T, B, D), initial (B, H); `kernel` is torch's: "lstm"."""
-    quick = fast.forward(cell, kernel, x, weights, initial)
-    return forward_stepwise(cell, x, weights, initial) if quick is None else quick
-
-
-def forward_stepwise(cell: Cell, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor]:
+def forward_stepwise(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str, Tensor]:
     """The same, one step after the other, in the order of torch's own cells."""
+    cell, weights, mask = layer.rules, layer.weights, layer.course.mask
     state = dict(initial)
-    steps = []
-    for x_t in x:
-        x_side = blocks(linear(x_t, weights["weight_ih"], weights.get("bias_ih")), cell)
-        h_side = blocks(linear(state["h"], weights["weight_hh"], weights.get("bias_hh")), cell)
-        v = cell.gates(x_side, h_side)
-        state = cell.states(v, state)
-        steps.append(v | state)
-    return {name: torch.stack([v[name] for v in steps]) for name in steps[0]}
+    steps: dict[int, dict[str, Tensor]] = {}
+    for t in layer.course.order:
+        x_side = blocks(linear(x[t], weights["weight_ih"], weights.get("bias_ih")), cell)
+        h_side = blocks(linear(layer.dropped(state["h"], t), weights["weight_hh"], weights.get("bias_hh")), cell)
+        v = cell.gates(x_side, h_side, lambda gate, value, t=t: layer.hold(gate, value, t))  # type: ignore[misc]
+        v |= cell.states(v, state)
+        if mask is not None:
+            steps[t] = {name: value.masked_fill(~mask[t], 0) for name, value in v.items()}
+            state = {s: torch.where(mask[t], v[s], before) for s, before in state.items()}
+        else:
+            steps[t] = v
+            state = {s: v[s] for s in state}
+    return {name: torch.stack([steps[t][name] for t in range(len(x))]) for name in steps[0]}
 
 
 def backward(
-    cell: Cell, values: Tensors, initial: Tensors, weight_hh: Tensor, direct: Tensor, final: Tensors | None = None
+    layer: Recurrence, values: Tensors, initial: Tensors, direct: Tensor, final: Tensors | None = None
 ) -> Backward:
     """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside."""
-    before = states_before(cell, values, initial)
+    before = layer.before(values, initial)
     if final is None:
-        final = dict.fromkeys(cell.state_names, torch.zeros_like(initial["h"]))
-    quick = fast.backward(cell, values, before, weight_hh, direct, final)
+        final = dict.fromkeys(layer.rules.state_names, torch.zeros_like(initial["h"]))
+    quick = fast.backward(layer, values, before, direct, final)
     if quick is None:
-        return backward_stepwise(cell, values, before, weight_hh, direct, final)
+        return backward_stepwise(layer, values, before, direct, final)
     grads, first = quick
 
     def gates() -> Tensors:
         with arithmetic(direct):
-            return cell.back(values, before, grads)
+            return layer.rules.back(layer.with_held(values), before, grads)
 
     return Backward(Later(grads, list(values), gates), first)
 
 
-def backward_stepwise(
-    cell: Cell, values: Tensors, before: Tensors, weight_hh: Tensor, direct: Tensor, final: Tensors
-) -> Backward:
+def backward_stepwise(layer: Recurrence, values: Tensors, before: Tensors, direct: Tensor, final: Tensors) -> Backward:
     """The same, one step after the other.
 
     Every product and sum is taken in the order of autograd on the unrolled loop: where numbers overflow, underflow or
     nearly cancel, two right computations part ways, and this one stays with torch.
     """
-    reaching = {**final, "h": direct[-1] + final["h"]}
-    steps = []
-    for t in range(len(direct) - 1, -1, -1):
+    cell, mask = layer.rules, layer.course.mask
+    backwards = layer.course.order[::-1]
+    reaching: Tensors = {**final, "h": direct[backwards[0]] + final["h"]}
+    steps: dict[int, dict[str, Tensor]] = {}
+    for place, t in enumerate(backwards):
         v, b = {name: value[t] for name, value in values.items()}, {name: value[t] for name, value in before.items()}
         d = cell.join(v, reaching)
-        d |= cell.back(v, b, d)
-        steps.append(d)
-        reaching = handed_back(cell, v, d, weight_hh, direct[t - 1] if t > 0 else None)
-    steps.reverse()
-    return Backward({name: torch.stack([d[name] for d in steps]) for name in steps[0]}, reaching)
+        d |= cell.back(layer.with_held(v, t), b, d)
+        earlier = backwards[place + 1] if place + 1 < len(backwards) else None
+        e = None if earlier is None else direct[earlier]
+        if mask is None:
+            steps[t] = d
+            reaching = layer.handed_back(v, d, t, e)
+            continue
+        steps[t] = {name: grad.masked_fill(~mask[t], 0) for name, grad in d.items()}
+        handed = layer.handed_back(v, steps[t], t, e)
+        # In the padding the gradient waits: for the sample's last step, or behind its first one for the initial state.
+        waiting = reaching if e is None else {**reaching, "h": reaching["h"] + e}
+        reaching = {s: torch.where(mask[t], handed[s], waiting[s]) for s in handed}
+    return Backward({name: torch.stack([steps[t][name] for t in range(len(direct))]) for name in steps[0]}, reaching)
 
 
-def handed_back(
-    cell: Cell, v: Tensors, d: Tensors, weight_hh: Tensor, direct: Tensor | None = None
-) -> dict[str, Tensor]:
-    """What reaches the states before a step: past the weights, through them, and for h the direct part as well."""
-    past = cell.carry(v, d)
-    to_h = cell.h_side(d).flatten(-2) @ weight_hh
-    if "h" in past:
-        to_h = (past["h"] if direct is None else direct + past["h"]) + to_h
-    elif direct is not None:
-        to_h = direct + to_h
-    return past | {"h": to_h}
-
-
-def weight_grads(cell: Cell, grads: Tensors, x: Tensor, h_before: Tensor, bias: bool) -> dict[str, Tensor]:
+def weight_grads(layer: Recurrence, values: Tensors, grads: Tensors, x: Tensor, h_before: Tensor) -> dict[str, Tensor]:
     """What loss.backward() would leave in .grad: dW_ih = Σ A_tᵀ x_t, dW_hh = Σ A^h_tᵀ h_{t−1}, db = Σ A_t."""
+    cell = layer.rules
     of_x, of_h = (side.flatten(-2).flatten(0, 1) for side in (cell.x_side(grads), cell.h_side(grads)))
-    found = {"weight_ih": of_x.T @ x.flatten(0, 1), "weight_hh": of_h.T @ h_before.flatten(0, 1)}
-    return found | ({"bias_ih": of_x.sum(0), "bias_hh": of_h.sum(0)} if bias else {})
+    met = layer.dropped(h_before)
+    found = {"weight_ih": of_x.T @ x.flatten(0, 1), "weight_hh": of_h.T @ met.flatten(0, 1)}
+    if "bias_ih" in layer.weights:
+        found |= {"bias_ih": of_x.sum(0), "bias_hh": of_h.sum(0)}
+    if cell.norm is not None:
+        found |= {name: terms.sum((0, 1)) for name, terms in layer.norm_terms(values, grads).items()}
+    return found

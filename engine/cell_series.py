@@ -48,8 +48,11 @@ def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
 
 
 def _through_weights(layer: LayerTrace, sample: int, rows: slice) -> Tensor:
-    """(T, units): W_hhᵀ · (hidden side of the pre-activations' gradients at t + 1); 0 at T, where nothing follows."""
-    of_sample = {symbol: grad[1:, sample] for symbol, grad in layer.grads.items()}
+    """(T, units): W_hhᵀ · (hidden side of the pre-activations' gradients at the step after); 0 where none follows."""
+    of_sample = {symbol: grad[:, sample] for symbol, grad in layer.grads.items()}
     side = layer.rules.h_side(of_sample).flatten(-2)
-    passed = side @ layer.weights["weight_hh"][:, rows]
-    return torch.cat([passed, passed.new_zeros(1, passed.shape[1])])
+    passed = side @ layer.recurrence.weight_back[:, rows]
+    if layer.drop is not None:
+        passed = passed * layer.drop[:, sample, rows]
+    nothing = passed.new_zeros(1, passed.shape[1])
+    return torch.cat([nothing, passed[:-1]] if layer.reverse else [passed[1:], nothing])

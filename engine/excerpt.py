@@ -13,13 +13,13 @@ from engine.clipping import clipped
 from engine.errors import SpecError
 from engine.events import clip_events
 from engine.layer_trace import LayerTrace
-from engine.network import effective_weights
 from engine.norms import norm
 from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded
 from engine.sources import Traced, traced, weights_of
 from engine.spec import clip_of
 from engine.training import updated
 from engine.verdict import verdict
+from engine.what_if import effective_weights
 
 
 def excerpt(look: Look) -> Excerpt:

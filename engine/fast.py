@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,8 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from engine.cells import Cell, SidesAdd, SidesDiffer
+from engine.cells import SidesAdd, SidesDiffer
 from engine.cells.slopes import Slopes
+from engine.course import Course
+from engine.recurrence import Recurrence
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 Steps: TypeAlias = Sequence[Any]
@@ -38,20 +41,24 @@ LARGE = 1.0
 """Gradients beyond this can bring a subnormal slope, which has lost digits, back among the normal numbers."""
 
 
-def forward(cell: Cell, kernel: str, x: Tensor, weights: Tensors, initial: Tensors) -> dict[str, Tensor] | None:
-    """Every activation and state, (T, B, H) each; None where torch's kernel and our rules part ways.
-
-    `kernel` names torch's: "lstm", "gru", "rnn_tanh", "rnn_relu".
-    """
+def forward(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str, Tensor] | None:
+    """Every activation and state, (T, B, H) each; None where torch's kernel and our rules part ways, or torch has no
+    kernel for such a layer."""
+    if layer.kernel is None or layer.drop is not None or layer.held or not layer.plain or x.dtype not in AGREEMENT:
+        return None
+    cell, weights, course = layer.rules, layer.weights, layer.course
     flat = [weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if name in weights]
     start: Any = initial["h"].unsqueeze(0)
-    if kernel == "lstm":
+    if layer.kernel == "lstm":
         start = (start, initial["c"].unsqueeze(0))
-    h = getattr(torch, kernel)(x, start, flat, "bias_ih" in weights, 1, 0.0, False, False, False)[0]
-    h_before = torch.cat([initial["h"].unsqueeze(0), h[:-1]])
-    v = _all_gates(cell, x, h_before, weights)
+    kernel = getattr(torch, layer.kernel)
+    h = kernel(course.along(x), start, flat, "bias_ih" in weights, 1, 0.0, False, False, False)[0]
+    h = course.zeroed(course.along(h))
+    h_before = course.before(h, initial["h"])
+    v = {name: course.zeroed(value) for name, value in _all_gates(layer, x, h_before).items()}
     with np.errstate(all="ignore"):
-        states = cell.replay(v, h_before, initial, _scan)
+        states = cell.replay(v, h_before, initial, _scan_of(course))
+    states = {name: course.zeroed(state) for name, state in states.items()}
     if not _far_from_overflow([(x, weights["weight_ih"]), (h, weights["weight_hh"])]):
         return None
     apart = (states["h"] - h).abs_().flatten(1).amax(1)
@@ -61,8 +68,9 @@ def forward(cell: Cell, kernel: str, x: Tensor, weights: Tensors, initial: Tenso
     return v | states
 
 
-def _all_gates(cell: Cell, x: Tensor, h_before: Tensor, weights: Tensors) -> dict[str, Tensor]:
+def _all_gates(layer: Recurrence, x: Tensor, h_before: Tensor) -> dict[str, Tensor]:
     """Pre-activations and gates of all steps: one product for each side of the cell, and one array if they add up."""
+    cell, weights = layer.rules, layer.weights
     blocks = (*h_before.shape[:2], len(cell.gate_names), h_before.shape[2])
     of_x, of_h = weights.get("bias_ih"), weights.get("bias_hh")
     if not isinstance(cell, SidesAdd):
@@ -88,46 +96,97 @@ def _largest(tensor: Tensor) -> float:
 
 
 def backward(
-    cell: Cell, values: Tensors, before: Tensors, weight_hh: Tensor, direct: Tensor, final: Tensors
+    layer: Recurrence, values: Tensors, before: Tensors, direct: Tensor, final: Tensors
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]] | None:
-    """Total gradients (T, B, H) of states and pre-activations, and of the initial states; None where they run away."""
-    if not _far_from_overflow([(before[s], weight_hh) for s in cell.state_names]):
+    """Total gradients (T, B, H) of states and pre-activations, and of the initial states; None where they run away, or
+    where a step is not elementwise slopes and one product."""
+    cell, course = layer.rules, layer.course
+    if not layer.plain or direct.dtype not in GROWTH:
         return None
-    # With a step 0 in front: what reaches the initial state is put together like any other δh, without a direct part.
-    e = torch.cat([torch.zeros_like(direct[:1]), direct[:-1]])
-    padded = {s: direct.new_empty((len(direct) + 1, *direct.shape[1:])) for s in cell.state_names}
-    d = {s: grad[1:] for s, grad in padded.items()}
+    if not _far_from_overflow([(before[s], layer.weight_back) for s in cell.state_names]):
+        return None
+    most = min(LARGEST, GROWTH[direct.dtype] * max(_largest(array) for array in (direct, *final.values())))
+    if course.last is not None and course.lengths is not None and not course.reverse:
+        if any(bool(final[s].any()) for s in cell.state_names if s != "h"):
+            return None
+        # What reaches a sample's last state from outside comes in at its own last step.
+        at = (course.last, torch.arange(direct.shape[1], device=direct.device))
+        direct = direct.index_put(at, torch.where(course.lengths[:, None] > 0, final["h"], 0.0), accumulate=True)
+        final = {s: torch.zeros_like(grad) for s, grad in final.items()}
+    # With a place for the initial state behind the last step back: what reaches it is put together like any other δh,
+    # without a direct part.
+    T = len(direct)
+    own, into = (slice(0, T), slice(1, T + 1)) if course.reverse else (slice(1, T + 1), slice(0, T))
+    nothing = torch.zeros_like(direct[:1])
+    e = torch.cat([direct[1:], nothing] if course.reverse else [nothing, direct[:-1]])
+    padded = {s: direct.new_empty((T + 1, *direct.shape[1:])) for s in cell.state_names}
+    d, earlier = {s: grad[own] for s, grad in padded.items()}, padded["h"][into]
     h_side = direct.new_empty((*direct.shape[:2], len(cell.gate_names), direct.shape[2]))
     carried = {s: final[s].clone() for s in cell.state_names}
-    torch.add(direct[-1], final["h"], out=d["h"][-1])
+    first = 0 if course.reverse else -1
+    torch.add(direct[first], final["h"], out=d["h"][first])
     chain = _chain_with_c if "c" in d else _chain_of_h
-    most = min(LARGEST, GROWTH[direct.dtype] * max(_largest(array) for array in (direct, *final.values())))
     chunk = max(1, CHUNK // h_side[0].numel())
-    for stop in range(len(direct), 0, -chunk):
-        cut = slice(max(0, stop - chunk), stop)
-        slopes = cell.slopes({n: v[cut] for n, v in values.items()}, {n: b[cut] for n, b in before.items()})
-        part = {n: g[1:][cut] for n, g in padded.items()}
+    for cut in _chunks(T, chunk, course.reverse):
+        slopes = _slopes(layer, values, before, cut)
+        part = {n: g[cut] for n, g in d.items()}
         with np.errstate(all="ignore"):
-            chain(slopes, weight_hh, part, h_side[cut], carried, e[cut], padded["h"][cut])
+            chain(layer, slopes, part, h_side[cut], carried, e[cut], earlier[cut], cut)
         size = max(_largest(d[s][cut]) for s in cell.state_names)
         if not size <= most:
             return None
-        if size > LARGE and not _digits_are_kept(cell, slopes, values, before, d, h_side, cut):
+        if size > LARGE and not _digits_are_kept(layer, slopes, values, before, d, h_side, cut):
             return None
+    start = _at_the_start(layer, padded, carried)
+    d = {s: course.zeroed(grad) for s, grad in d.items()}
     grads = d | dict(zip(cell.h_side_names, h_side.unbind(2), strict=True))
     if isinstance(cell, SidesDiffer):
-        grads |= cell.rest(values, grads)
-    return grads, carried | {"h": padded["h"][0]}
+        grads |= cell.rest(layer.with_held(values), grads)
+    return grads, start
+
+
+def _chunks(T: int, chunk: int, reverse: bool) -> list[slice]:
+    """Stretches of steps, from the one that the chain starts with."""
+    if reverse:
+        return [slice(start, min(start + chunk, T)) for start in range(0, T, chunk)]
+    return [slice(max(0, stop - chunk), stop) for stop in range(T, 0, -chunk)]
+
+
+def _slopes(layer: Recurrence, values: Tensors, before: Tensors, cut: slice) -> Slopes:
+    v = {name: value[cut] for name, value in values.items()}
+    v |= {f"held_{gate}": held.where[cut] for gate, held in layer.held.items()}
+    slopes = layer.rules.slopes(v, {name: state[cut] for name, state in before.items()})
+    if layer.course.mask is not None:  # values of 0 do not make every slope 0: tanh′(0) = 1
+        slopes = replace(slopes, h_side=slopes.h_side.masked_fill(~layer.course.mask[cut].unsqueeze(2), 0.0))
+    if slopes.kept is not None and not layer.carries:
+        slopes = replace(slopes, kept=torch.zeros_like(slopes.kept))
+    return slopes
+
+
+def _at_the_start(layer: Recurrence, padded: Tensors, carried: Tensors) -> dict[str, Tensor]:
+    """What has reached the initial states, (B, H). With padding a reverse layer starts at each sample's own end."""
+    course, h = layer.course, padded["h"]
+    if not course.reverse:
+        return {**carried, "h": h[0]}
+    if course.lengths is None:
+        return {**carried, "h": h[-1]}
+    samples = torch.arange(h.shape[1], device=h.device)
+    found = {"h": h[course.lengths, samples]}
+    if "c" in padded:
+        elsewhere = padded["c"][course.lengths, samples]
+        found["c"] = torch.where((course.lengths < course.steps)[:, None], elsewhere, carried["c"])
+    return found
 
 
 def _digits_are_kept(
-    cell: Cell, slopes: Slopes, values: Tensors, before: Tensors, d: Tensors, h_side: Tensor, cut: slice
+    layer: Recurrence, slopes: Slopes, values: Tensors, before: Tensors, d: Tensors, h_side: Tensor, cut: slice
 ) -> bool:
     """Whether these steps' gradients are what one factor after the other makes of them, where slopes are tiny or 0.
 
     A slope is a product that can underflow where no factor does; a large gradient then makes a normal number of what
     is left of it.
     """
+    cell = layer.rules
     if slopes.single:
         return True
     ops, _ = _arrays(h_side)
@@ -138,7 +197,7 @@ def _digits_are_kept(
         return True
     low = torch.stack([slope.flatten(1).abs().amin(1) for slope in multiplied]).amin(0) < tiny
     where = low.nonzero().flatten() + cut.start
-    v, b, at = ({n: array[where] for n, array in arrays.items()} for arrays in (values, before, d))
+    v, b, at = ({n: array[where] for n, array in arrays.items()} for arrays in (layer.with_held(values), before, d))
     pairs = [(h_side[where], cell.h_side(cell.back(v, b, at)))]
     if slopes.c_to_h is not None:
         only_h = {**at, "c": torch.zeros_like(at["h"])}
@@ -148,14 +207,21 @@ def _digits_are_kept(
 
 
 def _chain_with_c(
-    slopes: Slopes, weight_hh: Tensor, d: Tensors, h_side: Tensor, carried: Tensors, direct: Tensor, into: Tensor
+    layer: Recurrence,
+    slopes: Slopes,
+    d: Tensors,
+    h_side: Tensor,
+    carried: Tensors,
+    direct: Tensor,
+    into: Tensor,
+    cut: slice,
 ) -> None:
     """From the last step to the first: δc, the pre-activations' gradients, and δh of the step before."""
     assert slopes.c_to_h is not None
     assert slopes.kept is not None
-    ops, steps = _arrays(h_side)
+    ops, steps = _arrays(h_side, layer.course.reverse)
     multiply, add = ops.multiply, ops.add
-    product, rows = _product(weight_hh, h_side.shape[1])
+    product, rows = _product(layer, h_side.shape[1], cut)
     dh, dc, dc_wide = steps(d["h"]), steps(d["c"]), steps(d["c"].unsqueeze(2))
     of_c, of_h = steps(slopes.h_side[:, :, :-1]), steps(slopes.h_side[:, :, -1])
     to_c, to_h = steps(h_side[:, :, :-1]), steps(h_side[:, :, -1])
@@ -167,16 +233,23 @@ def _chain_with_c(
         multiply(dc_wide[t], of_c[t], out=to_c[t])
         multiply(dh[t], of_h[t], out=to_h[t])
         multiply(dc[t], kept[t], out=carousel)
-        product(e[t], flat[t], earlier[t])
+        product(t, e[t], flat[t], earlier[t])
 
 
 def _chain_of_h(
-    slopes: Slopes, weight_hh: Tensor, d: Tensors, h_side: Tensor, carried: Tensors, direct: Tensor, into: Tensor
+    layer: Recurrence,
+    slopes: Slopes,
+    d: Tensors,
+    h_side: Tensor,
+    carried: Tensors,
+    direct: Tensor,
+    into: Tensor,
+    cut: slice,
 ) -> None:
     """From the last step to the first: the pre-activations' gradients, and δh of the step before."""
-    ops, steps = _arrays(h_side)
+    ops, steps = _arrays(h_side, layer.course.reverse)
     multiply, add = ops.multiply, ops.add
-    product, rows = _product(weight_hh, h_side.shape[1])
+    product, rows = _product(layer, h_side.shape[1], cut)
     dh, dh_wide = steps(d["h"]), steps(d["h"].unsqueeze(2))
     of_h, to_h = steps(slopes.h_side), steps(h_side)
     flat, earlier = rows(h_side.flatten(2)), rows(into)
@@ -184,7 +257,7 @@ def _chain_of_h(
         e = rows(direct)
         for t in range(len(dh) - 1, -1, -1):
             multiply(dh_wide[t], of_h[t], out=to_h[t])
-            product(e[t], flat[t], earlier[t])
+            product(t, e[t], flat[t], earlier[t])
         return
     e, kept = steps(direct), steps(slopes.kept)
     leak = torch.empty_like(direct[:1])
@@ -193,43 +266,69 @@ def _chain_of_h(
         multiply(dh_wide[t], of_h[t], out=to_h[t])
         multiply(dh[t], kept[t], out=leak_array)
         add(e[t], leak_array, out=leak_array)
-        product(leak_row, flat[t], earlier[t])
+        product(t, leak_row, flat[t], earlier[t])
 
 
-def _product(weight_hh: Tensor, batch: int) -> tuple[Callable[[Any, Any, Any], object], Callable[[Tensor], Steps]]:
-    """A function (e, δa, out) that puts e + δa W_hh (B, H) into out, and how it wants to see the steps."""
+def _product(
+    layer: Recurrence, batch: int, cut: slice
+) -> tuple[Callable[[int, Any, Any, Any], object], Callable[[Tensor], Steps]]:
+    """A function (t, e, δa, out) that puts e + δa W_hh (B, H) into out, and how it wants to see the steps. t counts
+    within the chunk, in the layer's order."""
+    weight_hh, reverse = layer.weight_back, layer.course.reverse
+    drop = layer.drop
+    if drop is not None:
+        masks = list((drop[cut] if len(drop) > 1 else drop.expand(cut.stop - cut.start, -1, -1)).unbind(0))
+        masks = masks[::-1] if reverse else masks
+
+        def dropped(t: int, e: Tensor, of: Tensor, out: Tensor) -> None:
+            torch.mm(of, weight_hh, out=out)
+            out.mul_(masks[t]).add_(e)
+
+        return dropped, lambda tensor: _in_order(tensor.unbind(0), reverse)
     if weight_hh.device.type == "cpu" and batch * weight_hh.numel() <= SMALL:
         matrix, dot, add = weight_hh.numpy(), np.dot, np.add
 
-        def small(e: Any, of: Any, out: Any) -> None:
+        def small(t: int, e: Any, of: Any, out: Any) -> None:
             dot(of, matrix, out)
             add(out, e, out)
 
-        return small, lambda tensor: list(tensor.numpy())
+        return small, lambda tensor: _in_order(list(tensor.numpy()), reverse)
 
-    def large(e: Tensor, of: Tensor, out: Tensor) -> None:
+    def large(t: int, e: Tensor, of: Tensor, out: Tensor) -> None:
         torch.addmm(e, of, weight_hh, out=out)
 
-    return large, lambda tensor: tensor.unbind(0)
+    return large, lambda tensor: _in_order(tensor.unbind(0), reverse)
 
 
-def _scan(keep: Tensor, new: Tensor, initial: Tensor) -> Tensor:
-    """s_t = keep_t ⊙ s_{t−1} + new_t, (T, B, H), in place of `new`."""
-    ops, steps = _arrays(new)
-    (before,) = steps(initial.unsqueeze(0))
-    kept = ops.empty_like(before)
-    for keep_t, s_t in zip(steps(keep), steps(new), strict=True):
-        ops.multiply(keep_t, before, out=kept)
-        ops.add(kept, s_t, out=s_t)
-        before = s_t
-    return new
+def _scan_of(course: Course) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The scan of cells.Cell.replay on this way through the sequence."""
+
+    def scan(keep: Tensor, new: Tensor, initial: Tensor) -> Tensor:
+        """s_t = keep_t ⊙ s_{t−1} + new_t, (T, B, H), in place of `new`. In the padding s is the initial state, from
+        which a reverse layer starts at each sample's own end."""
+        if course.mask is not None:
+            new = torch.where(course.mask, new, initial)
+        ops, steps = _arrays(new, course.reverse)
+        (before,) = steps(initial.unsqueeze(0))
+        kept = ops.empty_like(before)
+        for keep_t, s_t in zip(steps(keep), steps(new), strict=True):
+            ops.multiply(keep_t, before, out=kept)
+            ops.add(kept, s_t, out=s_t)
+            before = s_t
+        return new
+
+    return scan
 
 
-def _arrays(like: Tensor) -> tuple[Any, Callable[[Tensor], Steps]]:
-    """The module whose elementwise operations cost least there, and how it sees a tensor's steps.
+def _arrays(like: Tensor, reverse: bool = False) -> tuple[Any, Callable[[Tensor], Steps]]:
+    """The module whose elementwise operations cost least there, and how it sees a tensor's steps, in the layer's order.
 
     NumPy's cost a third of torch's on small arrays, and see the same memory.
     """
     if like.device.type == "cpu":
-        return np, lambda tensor: list(tensor.numpy())
-    return torch, lambda tensor: tensor.unbind(0)
+        return np, lambda tensor: _in_order(list(tensor.numpy()), reverse)
+    return torch, lambda tensor: _in_order(tensor.unbind(0), reverse)
+
+
+def _in_order(steps: Steps, reverse: bool) -> Steps:
+    return steps[::-1] if reverse else steps

@@ -72,3 +72,20 @@ def _named(value: Any) -> str:
 
 def _or(names: Sequence[str]) -> str:
     return " and ".join(f"'{name}'" for name in names)
+
+
+def lengths(given: Any, steps: int, batch: int) -> Tensor | None:
+    """(B,) int64 on the CPU, if they are that; None where all sequences are whole."""
+    if given is None:
+        return None
+    try:
+        found = torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(f"lengths is {_named(given)}; whole numbers, one a sample, are accepted.") from None
+    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool or tuple(found.shape) != (batch,):
+        kind = f"{tuple(found.shape)} of {found.dtype}"
+        raise DataError(f"lengths is {kind}; whole numbers ({batch},), one a sample, are accepted.")
+    found = found.detach().to("cpu", torch.int64, copy=True)
+    if bool((found < 1).any()) or bool((found > steps).any()):
+        raise DataError(f"lengths go from {int(found.min())} to {int(found.max())}; 1 to {steps} are accepted.")
+    return None if bool((found == steps).all()) else found

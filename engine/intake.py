@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from engine import given
-from engine.cells import Activation, Cell, cell_of
+from engine.cells import Activation, cell_of
 from engine.errors import DataError
+from engine.precision import arithmetic
 from engine.spec import CellKind
+from engine.spec_reading import shown
+from engine.stack import Layer, Level
 
 _KINDS: dict[str, tuple[CellKind, Activation]] = {
     "RNN_TANH": ("rnn", "tanh"),
@@ -19,52 +24,54 @@ _KINDS: dict[str, tuple[CellKind, Activation]] = {
     "LSTM": ("lstm", "tanh"),
     "GRU": ("gru", "tanh"),
 }
-
-
-_TORCHS: dict[str, type[nn.RNNBase]] = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
+_TORCHS: dict[str, type[nn.Module]] = {
+    "RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU,
+    "RNNCell": nn.RNNCell, "LSTMCell": nn.LSTMCell, "GRUCell": nn.GRUCell,
+}  # fmt: skip
 _HOOKS = {
     "_forward_pre_hooks": "a forward pre-hook",
     "_forward_hooks": "a forward hook",
     "_backward_pre_hooks": "a backward pre-hook",
     "_backward_hooks": "a backward hook",
 }
+_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
-    """One layer, ready to run: snapshots that nobody else holds."""
+class Taken:
+    """A module and its input, ready to run."""
 
-    cell: CellKind
-    kernel: str
-    """Torch's function for the whole layer: "lstm", "gru", "rnn_tanh", "rnn_relu"."""
-    activation: Activation
     x: Tensor
-    weights: dict[str, Tensor]
-    initial: dict[str, Tensor]
+    """(T, B, D), a copy."""
+    lengths: Tensor | None
+    levels: tuple[Level, ...]
 
-    @property
-    def rules(self) -> Cell:
-        return cell_of(self.cell, self.activation)
+
+def mode_of(module: nn.Module) -> str:
+    """ "LSTM", "GRU", "RNN_TANH" or "RNN_RELU", of a layer or a cell."""
+    if isinstance(module, nn.RNNBase):
+        return module.mode
+    if isinstance(module, nn.RNNCell):
+        return f"RNN_{module.nonlinearity.upper()}"
+    return "LSTM" if isinstance(module, nn.LSTMCell) else "GRU"
 
 
 def refuse(module: Any) -> None:
-    """Raises DataError, with a sentence, for what cannot be traced for now."""
-    if not isinstance(module, nn.RNNBase):
-        raise DataError(f"A {type(module).__name__} cannot be traced; nn.RNN, nn.LSTM and nn.GRU are accepted for now.")
-    if module.num_layers > 1:
-        raise DataError(f"num_layers is {module.num_layers}; exactly 1 layer is accepted for now.")
-    if module.bidirectional:
-        raise DataError("bidirectional is True; one direction is accepted for now.")
-    if module.proj_size > 0:
-        raise DataError(f"proj_size is {module.proj_size}; 0 (no projection) is accepted for now.")
-    if module.dropout > 0:
-        raise DataError(f"dropout is {module.dropout:g}; 0 (no dropout) is accepted for now.")
+    """Raises DataError, with a sentence, for what cannot be traced."""
+    if not isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+        raise DataError(
+            f"A {type(module).__name__} cannot be traced; nn.RNN, nn.LSTM, nn.GRU and their cells are accepted, and "
+            "engine.record for a model that has some of them inside."
+        )
+    if getattr(module, "proj_size", 0) > 0:
+        raise DataError(f"proj_size is {module.proj_size}; 0 (no projection) is accepted.")
     _refuse_other_computation(module)
 
 
-def _refuse_other_computation(module: nn.RNNBase) -> None:
+def _refuse_other_computation(module: nn.Module) -> None:
     """The equations of a trace are those of torch's own forward, and of nothing that somebody put before or after."""
-    name, own = type(module).__name__, _TORCHS[module.mode.partition("_")[0]]
+    name = type(module).__name__
+    own = next(torchs for torchs in _TORCHS.values() if isinstance(module, torchs))
     for method in ("forward", "__call__"):
         if getattr(type(module), method) is not getattr(own, method) or method in vars(module):
             raise DataError(f"{name} has a {method} of its own, which a trace would not follow; torch's is accepted.")
@@ -73,31 +80,119 @@ def _refuse_other_computation(module: nn.RNNBase) -> None:
             raise DataError(f"This {name} has {words}, which a trace would not follow; remove it before tracing.")
 
 
-def layer(module: nn.Module, x: Tensor, initial: Any = None) -> Layer:
-    """The module's one layer with its input (T, B, D) and initial state, all copied. Raises DataError."""
+def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
+    """The module's layers with their input and initial state, all copied. x (T, B, D), (B, T, D) with batch_first, or
+    packed. In training mode, dropout between the layers is what the module's own forward would draw now; the random
+    state is left alone. Raises DataError."""
     refuse(module)
-    assert isinstance(module, nn.RNNBase)
-    cell, activation = _KINDS[module.mode]
-    weights = {
-        name: getattr(module, f"{name}_l0").detach().clone()
-        for name in ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ()))
-    }
-    like = weights["weight_hh"]
-    _check_input(x, module.input_size, like)
-    shape = (x.shape[1], module.hidden_size)
-    states = cell_of(cell, activation).state_names
-    given_states = given.states(initial, states)
-    start = {s: _state(s, given_states.get(s), shape, like) for s in states}
-    return Layer(
-        cell, module.mode.lower(), activation, x.detach().clone(memory_format=torch.contiguous_format), weights, start
+    lengths = None
+    if isinstance(x, PackedSequence) and isinstance(module, nn.RNNBase):
+        given.with_numbers("x", x.data)
+        x, lengths = pad_packed_sequence(x)
+    else:
+        x = given.sequence(x)
+        if x.dim() == 3 and getattr(module, "batch_first", False):
+            x = x.transpose(0, 1)
+    like = module.weight_hh_l0 if isinstance(module, nn.RNNBase) else module.weight_hh
+    assert isinstance(like, Tensor)
+    check_sequence(x, module.input_size, like)  # type: ignore[arg-type]
+    if lengths is not None:
+        lengths = None if bool((lengths == len(x)).all()) else lengths.to(like.device)
+    layers = [
+        _layer(module, depth, reverse)
+        for depth in range(getattr(module, "num_layers", 1))
+        for reverse in ((False, True) if getattr(module, "bidirectional", False) else (False,))
+    ]
+    layers = with_initial_states(layers, initial, x.shape[1], like)
+    each = 2 if getattr(module, "bidirectional", False) else 1
+    masks = _dropout_masks(module, x, each)
+    levels = tuple(
+        Level(tuple(layers[at : at + each]), _dropping(masks[at // each - 1]) if at and masks else None)
+        for at in range(0, len(layers), each)
     )
+    return Taken(x.detach().clone(memory_format=torch.contiguous_format), lengths, levels)
 
 
-def _check_input(x: Tensor, features: int, like: Tensor) -> None:
+def _layer(module: nn.Module, depth: int, reverse: bool) -> Layer:
+    """Without its initial state."""
+    mode = mode_of(module)
+    cell, activation = _KINDS[mode]
+    name = f"l{depth}{'_reverse' if reverse else ''}"
+    suffix = f"_{name}" if isinstance(module, nn.RNNBase) else ""
+    weights = {
+        key: getattr(module, key + suffix).detach().clone()
+        for key in ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ()))
+    }
+    return Layer(name, cell, activation, weights, {}, mode.lower(), reverse)
+
+
+def with_initial_states(layers: list[Layer], initial: Any, batch: int, like: Tensor) -> list[Layer]:
+    """The layers with their initial states: from what torch takes, or {"h": …} for a single layer, or by layer
+    {"l0": {"h": …}}; zeros where nothing is given. Raises DataError."""
+    names = [cell_of(layer.cell, layer.activation).state_names for layer in layers]
+    sizes = [(batch, layer.weights["weight_hh"].shape[1]) for layer in layers]
+    if initial is None:
+        found: list[dict[str, Tensor]] = [{} for _ in layers]
+    elif isinstance(initial, Mapping) and initial and all(str(key).startswith("l") for key in initial):
+        known = [layer.name for layer in layers]
+        for key in initial:
+            if key not in known:
+                raise DataError(f"initial has {shown(key)}; the layers are {', '.join(known)}.")
+        found = [given.states(initial.get(name), own) for name, own in zip(known, names, strict=True)]
+    elif len(layers) == 1:
+        found = [given.states(initial, names[0])]
+    else:
+        found = _unstacked(given.states(initial, names[0]), names, sizes)
+    return [
+        replace(layer, initial={s: _state(_where(layer, layers, s), one.get(s), size, like) for s in own})
+        for layer, one, own, size in zip(layers, found, names, sizes, strict=True)
+    ]
+
+
+def _unstacked(
+    found: dict[str, Tensor], names: list[tuple[str, ...]], sizes: list[tuple[int, int]]
+) -> list[dict[str, Tensor]]:
+    """As torch has them: (layers · directions, B, H) in one tensor."""
+    if len(set(sizes)) > 1 or len(set(names)) > 1:
+        raise DataError("initial is one tensor for layers of different kinds or sizes; states by layer are accepted.")
+    shape = (len(sizes), *sizes[0])
+    for s, state in found.items():
+        if tuple(state.shape) != shape:
+            raise DataError(
+                f"initial.{s} has shape {tuple(state.shape)}; (layers · directions, batch, hidden) = {shape} is "
+                "accepted, or states by layer."
+            )
+    return [{s: state[place] for s, state in found.items()} for place in range(len(sizes))]
+
+
+def _where(layer: Layer, layers: list[Layer], state: str) -> str:
+    return state if len(layers) == 1 else f"{layer.name}.{state}"
+
+
+def _dropout_masks(module: nn.Module, x: Tensor, directions: int) -> list[Tensor]:
+    """(T, B, W) for each gap between layers: what torch's own forward would multiply with if it ran now."""
+    p, layers = getattr(module, "dropout", 0.0), getattr(module, "num_layers", 1)
+    if p == 0 or not module.training or layers == 1:
+        return []
+    assert isinstance(module, nn.RNNBase)
+    ones = x.new_ones(len(x), x.shape[1], directions * module.hidden_size)
+    devices = [x.device] if x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), arithmetic(x):
+        return [nn.functional.dropout(ones, p) for _ in range(layers - 1)]
+
+
+def _dropping(mask: Tensor) -> Any:
+    def enter(outputs: Tensor, _: Tensor) -> Tensor:
+        return outputs * mask
+
+    return enter
+
+
+def check_sequence(x: Tensor, features: int, like: Tensor) -> None:
     given.with_numbers("The layer", like)
     given.with_numbers("x", x)
-    if like.dtype not in (torch.float32, torch.float64):
-        raise DataError(f"The weights are {like.dtype}; float32 and float64 are accepted for now.")
+    if like.dtype not in _DTYPES:
+        raise DataError(f"The weights are {like.dtype}; float32, float64, bfloat16 and float16 are accepted.")
     if x.dim() != 3 or 0 in x.shape:
         raise DataError(f"x has shape {tuple(x.shape)}; (time, batch, feature) is accepted, none of them 0.")
     if x.shape[2] != features:

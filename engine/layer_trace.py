@@ -6,20 +6,23 @@ Shapes: T steps, B samples, D inputs, H units, G row blocks of the weights. Time
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from engine import bptt
-from engine.cells import Activation, Cell, cell_of
+from engine.cells import Activation, Cell, Norm, cell_of
+from engine.course import Course
 from engine.errors import DataError
 from engine.given import whole
+from engine.norms import norm
 from engine.precision import arithmetic
-from engine.quantities import QUANTITIES
+from engine.quantities import GATES, quantities
+from engine.recurrence import Held, Recurrence
 from engine.shares import share_norms
 from engine.spec import CellKind
 
@@ -38,23 +41,36 @@ class LayerTrace:
     x: Tensor
     """(T, B, D): what the layer was given."""
     weights: Tensors
-    """Snapshots of "weight_ih" (G·H, D), "weight_hh" (G·H, H) and, where the layer has them, "bias_ih", "bias_hh"."""
+    """Snapshots of "weight_ih" (G·H, D), "weight_hh" (G·H, H) and, where the layer has them, "bias_ih", "bias_hh", and
+    γ and β of layer normalisation, "norm_weight", "norm_bias" (G·H)."""
     initial: Tensors
-    """{"h": (B, H)} and, for the LSTM, "c": the states before step 1."""
+    """{"h": (B, H)} and, for the LSTM, "c": the states before the first step (for the reverse direction, after T)."""
     values: Tensors
     """(T, B, H) each, by symbol (engine.quantities): "f", "a_f". "h" and "c" are AFTER step t."""
     output_grads: Tensor
     """(T, B, H): e_t, the direct ∂L/∂h_t, without recurrence."""
     final_grads: Tensors
-    """(B, H) each: what reaches the last states from later steps. Zeros for a whole sequence."""
+    """(B, H) each: what reaches the last states from outside: a loss on h_n or c_n; in a window, later steps."""
     grads: Tensors
     """(T, B, H) each: TOTAL ∂L/∂(value), every path counted; the keys of `values`."""
     initial_grads: Tensors
-    """(B, H) each: ∂L/∂(state before step 1). In a window: as far as it comes through the steps of the window."""
+    """(B, H) each: ∂L/∂(initial). In a window: as far as it comes through the steps of the window."""
+    reverse: bool = False
+    """It runs from step T to step 1. All arrays are in the order of the sequence all the same."""
+    lengths: Tensor | None = None
+    """(B,) int64: steps of each sample; what is beyond is padding, where values and gradients are 0. None: all T."""
+    norm_eps: float = 1e-5
+    """ε of layer normalisation."""
+    drop: Tensor | None = None
+    """(T or 1, B, H): what h₋ was multiplied with before it met W_hh (recurrent dropout)."""
+    held: Mapping[str, Held] = field(default_factory=dict)
+    """Gates that were held at a value."""
+    cuts: frozenset[str] = frozenset()
+    """Routes that the gradient could not take: then `grads` are no gradients of the loss."""
 
     def __post_init__(self) -> None:
         # Views of the mappings: what comes later (engine.later) stays where it is.
-        for part in ("weights", "initial", "values", "final_grads", "grads", "initial_grads"):
+        for part in ("weights", "initial", "values", "final_grads", "grads", "initial_grads", "held"):
             object.__setattr__(self, part, MappingProxyType(getattr(self, part)))
 
     @classmethod
@@ -70,16 +86,18 @@ class LayerTrace:
         final_grads: Tensors | None = None,
         grads: Tensors | None = None,
         initial_grads: Tensors | None = None,
+        **kind: Any,
     ) -> LayerTrace:
         """From plain tensors, as they come out of a file. They are taken as they are, without a copy.
 
         Needed are x, the weights, the initial states, every value and `output_grads`. `final_grads` is zero where it
         is missing. Where `grads` or `initial_grads` is missing, BPTT computes both; where both are given they are kept
         as given, and `audit()` tells whether they are right. Parameter gradients, shares and the input's gradient
-        always follow from the rest. Raises DataError where a part is missing or has the wrong shape or type.
+        always follow from the rest. `kind`: reverse, lengths, norm_eps, drop, held, cuts, as in the fields. Raises
+        DataError where a part is missing or has the wrong shape or type.
         """
         rules = cell_of(cell, activation)
-        symbols = [q.symbol for q in QUANTITIES[cell]]
+        symbols = [q.symbol for q in quantities(cell, "norm_weight" in weights)]
         _check_layer(rules, x, weights)
         T, B, H = len(x), x.shape[1], weights["weight_hh"].shape[1]
         _check_all("initial", initial, rules.state_names, (B, H), x)
@@ -88,19 +106,34 @@ class LayerTrace:
         if final_grads is None:
             final_grads = {s: torch.zeros_like(initial[s]) for s in rules.state_names}
         _check_all("final_grads", final_grads, rules.state_names, (B, H), x)
+        _check_kind(kind, T, B, H)
+        layer = cls(cell, activation, x, weights, initial, values, output_grads, final_grads, {}, {}, **kind)
         if grads is not None and initial_grads is not None:
             _check_all("grads", grads, symbols, (T, B, H), x)
             _check_all("initial_grads", initial_grads, rules.state_names, (B, H), x)
         else:
             with arithmetic(x):
-                back = bptt.backward(rules, values, initial, weights["weight_hh"], output_grads, final_grads)
+                back = bptt.backward(layer.recurrence, values, initial, output_grads, final_grads)
             grads, initial_grads = back.grads, back.initial
-        return cls(cell, activation, x, weights, initial, values, output_grads, final_grads, grads, initial_grads)
+        return replace(layer, grads=grads, initial_grads=initial_grads)
 
     @property
     def rules(self) -> Cell:
         """The cell's equations."""
-        return cell_of(self.cell, self.activation)
+        return self.recurrence.rules
+
+    @cached_property
+    def recurrence(self) -> Recurrence:
+        """How it goes from step to step."""
+        rules = rules_of(self.cell, self.activation, self.weights, self.norm_eps)
+        course = Course(self.steps, self.reverse, self.lengths)
+        return Recurrence(self.cell, rules, self.weights, course, None, self.drop, self.held, self.cuts)
+
+    @property
+    def mask(self) -> Tensor | None:
+        """(T, B) bool: where there is a step; None: everywhere."""
+        found = self.recurrence.course.mask
+        return None if found is None else found.squeeze(2)
 
     @property
     def steps(self) -> int:
@@ -117,14 +150,14 @@ class LayerTrace:
     @cached_property
     def before(self) -> Tensors:
         """(T, B, H) each: the states that each step starts from."""
-        return MappingProxyType(bptt.states_before(self.rules, self.values, self.initial))
+        return MappingProxyType(self.recurrence.before(self.values, self.initial))
 
     @cached_property
     def weight_grads(self) -> Tensors:
         """What loss.backward() would leave in .grad, by the keys of `weights`. In a window: its own steps' part."""
         with arithmetic(self.x):
-            bias = "bias_ih" in self.weights
-            return MappingProxyType(bptt.weight_grads(self.rules, self.grads, self.x, self.before["h"], bias))
+            found = bptt.weight_grads(self.recurrence, self.values, self.grads, self.x, self.before["h"])
+            return MappingProxyType(found)
 
     @cached_property
     def input_grad(self) -> Tensor:
@@ -137,10 +170,12 @@ class LayerTrace:
         if name not in self.weights:
             raise DataError(f"'{name}' is no parameter of this layer; it has {', '.join(self.weights)}.")
         with arithmetic(self.x):
+            if name.startswith("norm"):
+                return norm(self.recurrence.norm_terms(self.values, self.grads)[name].sum(1), dim=1)
             side = (self.rules.x_side if name.endswith("_ih") else self.rules.h_side)(self.grads).flatten(-2)
             if name.startswith("bias"):
                 return share_norms(side, torch.ones_like(side[..., :1]))
-            return share_norms(side, self.x if name == "weight_ih" else self.before["h"])
+            return share_norms(side, self.x if name == "weight_ih" else self.recurrence.dropped(self.before["h"]))
 
     def window(self, t0: int, t1: int) -> LayerTrace:
         """Steps t0 … t1, from 1, both included, as a trace of its own. Raises DataError."""
@@ -152,34 +187,74 @@ class LayerTrace:
         def cut(arrays: Tensors) -> Tensors:
             return {name: array[stretch] for name, array in arrays.items()}
 
-        rules = self.rules
+        part = self.recurrence.part(t0 - 1, t1)
+        first, last = (t1, t0) if self.reverse else (t0, t1)  # of the layer's own way through the window
         with arithmetic(self.x):
-            final = self.final_grads if t1 == self.steps else self._handed_back(t1)
-            first = self.initial_grads if t0 == 1 else self._handed_back(t0 - 1)
-        return LayerTrace(
-            self.cell,
-            self.activation,
-            self.x[stretch],
-            self.weights,
-            {s: self.before[s][t0 - 1] for s in rules.state_names},
-            cut(self.values),
-            self.output_grads[stretch],
-            final,
-            cut(self.grads),
-            first,
+            final, start = self._arriving(last, part.course), self._leaving(first)
+        return replace(
+            self,
+            x=self.x[stretch],
+            initial=self._starting(first),
+            values=cut(self.values),
+            output_grads=self.output_grads[stretch],
+            final_grads=final,
+            grads=cut(self.grads),
+            initial_grads=start,
+            lengths=part.course.lengths,
+            drop=part.drop,
+            held=part.held,
         )
+
+    def _starting(self, t: int) -> Tensors:
+        """The states before step t. In a window that a sample does not reach, or starts within: its initial ones."""
+        found = {s: self.before[s][t - 1] for s in self.rules.state_names}
+        if self.lengths is None or not self.reverse:
+            return found
+        within = (self.lengths > t)[:, None]
+        return {s: torch.where(within, found[s], self.initial[s]) for s in found}
+
+    def _leaving(self, t: int) -> Tensors:
+        """What step t hands back to the states before it."""
+        if t == (self.steps if self.reverse else 1):
+            return self.initial_grads
+        found = self._handed_back(t - 1)
+        if self.lengths is None or not self.reverse:
+            return found
+        within = (self.lengths > t)[:, None]
+        return {s: torch.where(within, found[s], self.initial_grads[s]) for s in found}
+
+    def _arriving(self, t: int, course: Course) -> Tensors:
+        """What comes back to the states after step t: from the next step, or from outside where a sample ends here."""
+        if t == (1 if self.reverse else self.steps):
+            return self.final_grads
+        found = self._handed_back(t - 2 if self.reverse else t)
+        if self.lengths is None:
+            return found
+        if self.reverse:  # a sample without a step in the window hands on what reaches its initial state
+            outside = (self.lengths < t)[:, None]
+            return {s: torch.where(outside, self.initial_grads[s], found[s]) for s in found}
+        ends = ((self.lengths <= t) & (self.lengths > t - course.steps))[:, None]
+        return {s: torch.where(ends, self.final_grads[s], found[s]) for s in found}
 
     def _handed_back(self, index: int) -> Tensors:
         """What step `index` (from 0) hands back to the states before it."""
         step = {name: grad[index] for name, grad in self.grads.items()}
         values = {name: value[index] for name, value in self.values.items()}
-        return bptt.handed_back(self.rules, values, step, self.weights["weight_hh"])
+        return self.recurrence.handed_back(values, step, index)
 
     def audit(self) -> Audit:
         """Error against autograd, quantity by quantity, computed afresh (engine.audit)."""
         from engine.audit import audit_layer
 
         return audit_layer(self)
+
+
+def rules_of(cell: CellKind, activation: Activation, weights: Tensors, norm_eps: float = 1e-5) -> Cell:
+    """The equations of a layer with these weights; with a norm where they have γ and β. Raises DataError."""
+    if "norm_weight" not in weights:
+        return cell_of(cell, activation)
+    gamma, beta = (weights[name].view(len(GATES[cell]), -1) for name in ("norm_weight", "norm_bias"))
+    return cell_of(cell, activation, Norm(gamma, beta, norm_eps))
 
 
 def _check_layer(rules: Cell, x: Tensor, weights: Tensors) -> None:
@@ -192,7 +267,22 @@ def _check_layer(rules: Cell, x: Tensor, weights: Tensors) -> None:
     biases = [name for name in ("bias_ih", "bias_hh") if "bias_ih" in weights or "bias_hh" in weights]
     _check_all("weights", weights, ["weight_ih"], (rows, x.shape[2]), x)
     _check_all("weights", weights, ["weight_hh"], (rows, H), x)
-    _check_all("weights", weights, biases, (rows,), x)
+    normed = [name for name in ("norm_weight", "norm_bias") if "norm_weight" in weights or "norm_bias" in weights]
+    _check_all("weights", weights, biases + normed, (rows,), x)
+
+
+def _check_kind(kind: Mapping[str, Any], T: int, B: int, H: int) -> None:
+    lengths, drop = kind.get("lengths"), kind.get("drop")
+    if lengths is not None and (tuple(lengths.shape) != (B,) or lengths.dtype != torch.int64):
+        raise DataError(f"lengths is {tuple(lengths.shape)} of {lengths.dtype}; {(B,)} of torch.int64 is needed.")
+    if lengths is not None and not bool(((lengths >= 0) & (lengths <= T)).all()):
+        raise DataError(f"lengths has {int(lengths.min())} to {int(lengths.max())}; 0 to {T} are accepted.")
+    if drop is not None and tuple(drop.shape) not in ((T, B, H), (1, B, H)):
+        raise DataError(f"drop has shape {tuple(drop.shape)}; {(T, B, H)} or {(1, B, H)} is needed.")
+    for gate, held in kind.get("held", {}).items():
+        for array in (held.where, held.value):
+            if array.dim() != 3 or len(array) != T or array.shape[1] not in (1, B) or array.shape[2] != H:
+                raise DataError(f"held.{gate} has shape {tuple(array.shape)}; {(T, B, H)} or {(T, 1, H)} is needed.")
 
 
 def _check_all(

@@ -1,4 +1,5 @@
-"""A network built from a spec: one recurrent layer, a linear read-out and a loss, with a what-if on top of the weights.
+"""A network built from a spec: an embedding, a stack of recurrent layers, a read-out and a loss, with a what-if on top
+of the weights.
 
 The base weights are what is kept and trained; the effective weights are what computes. They differ by the what-if.
 """
@@ -12,52 +13,31 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine import device, given, tasks
-from engine.checks import checked, checked_what_if
+from engine import device, given, intake, tasks
+from engine.between import after_layer, dropout_mask, readout_of
+from engine.checks import check_fit, checked, checked_what_if
 from engine.errors import DataError
 from engine.given import whole
-from engine.initial import DTYPES, gate_rows, initial_weights
-from engine.parameters import input_size, output_size, parameter_shapes
-from engine.quantities import CELL_TITLES, GATES
+from engine.initial import DTYPES, initial_weights
+from engine.parameters import Place, parameter_shapes, places
+from engine.quantities import CELL_TITLES
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.stack import Layer, Level
 from engine.tasks import Batch
+from engine.what_if import ARITHMETIC, cut_routes, effective_weights, held_gates
 
 if TYPE_CHECKING:
     from engine.tracing import Initial, Trace
 
-RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-READOUT = ("readout.weight", "readout.bias")
-
-
-class _Unset:
-    """The weights come from the spec: torch's own initialisation would cost time and draw from the global generator."""
-
-    def reset_parameters(self) -> None:
-        pass
-
-
-class _RNN(_Unset, nn.RNN):
-    pass
-
-
-class _LSTM(_Unset, nn.LSTM):
-    pass
-
-
-class _GRU(_Unset, nn.GRU):
-    pass
-
-
-class _Linear(_Unset, nn.Linear):
-    pass
+_KERNELS = {("lstm", "tanh"): "lstm", ("gru", "tanh"): "gru", ("rnn", "tanh"): "rnn_tanh", ("rnn", "relu"): "rnn_relu"}
 
 
 class Network:
-    """The recurrent layer (`recurrent`, an nn.RNN, nn.LSTM or nn.GRU), the read-out (`readout`, an nn.Linear) and the
-    loss of an experiment, on its device.
+    """The network of an experiment, on its device.
 
-    `weights`: parameters by name, tensors or arrays in the experiment's dtype; None: as the seed initialises them.
-    Raises SpecError for a wrong experiment and DataError for weights that do not fit it.
+    `weights`: parameters by name (engine.parameters), tensors or arrays in the experiment's dtype; None: as the seed
+    initialises them. Raises SpecError for a wrong experiment or a what-if that does not fit it, and DataError for
+    weights that do not.
     """
 
     def __init__(
@@ -65,35 +45,38 @@ class Network:
     ) -> None:
         self.experiment = checked(experiment)
         self.what_if = checked_what_if(what_if)
-        with torch.inference_mode(False):
-            self._build(weights)
-
-    def _build(self, weights: Mapping[str, Any] | None) -> None:
-        experiment = self.experiment
-        layer, task = experiment.layer, experiment.task
-        self.device, self.device_note = device.resolve(
-            experiment.device, experiment.dtype, task.batch_size * layer.hidden_size**2
-        )
-        self.dtype = DTYPES[experiment.dtype]
+        check_fit(experiment, what_if)
+        self.places = tuple(places(experiment))
+        widest = max(layer.hidden_size for layer in experiment.model.layers)
+        work = experiment.task.batch_size * widest**2
+        self.device, self.device_note = device.resolve(experiment.device, experiment.dtype, work)
+        self.dtype = ARITHMETIC[what_if.dtype or experiment.dtype]
+        """What everything is computed in."""
         self.weights: dict[str, Tensor] = {}
-        """The base weights, without the what-if."""
-        self.recurrent = self._recurrent()
-        self.readout = _Linear(layer.hidden_size, output_size(experiment.model), device=self.device, dtype=self.dtype)
-        self._parameters = {name: getattr(self.recurrent, name) for name in RECURRENT}
-        self._parameters |= {"readout.weight": self.readout.weight, "readout.bias": self.readout.bias}
-        self.load(initial_weights(experiment) if weights is None else checked_weights(experiment, weights))
+        """The base weights, without the what-if, in the experiment's own type."""
+        self._effective: dict[str, Tensor] = {}
+        with torch.inference_mode(False):
+            self.load(initial_weights(experiment) if weights is None else checked_weights(experiment, weights))
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Take these base weights, and put the what-if on top of copies of them."""
+        own = DTYPES[self.experiment.dtype]
         with torch.inference_mode(False), torch.no_grad():
-            self.weights = {name: weights[name].to(self.device, self.dtype) for name in self._parameters}
-            for name, effective in effective_weights(self.experiment, self.weights, self.what_if).items():
-                self._parameters[name].copy_(effective)
+            self.weights = {name: weights[name].to(self.device, own) for name in parameter_shapes(self.experiment)}
+            effective = effective_weights(self.experiment, self.weights, self.what_if)
+            self._effective = {name: weight.detach().to(self.dtype, copy=True) for name, weight in effective.items()}
+        for name in self._around:
+            self._effective[name].requires_grad_()
 
     @property
     def effective(self) -> dict[str, Tensor]:
         """The parameters that compute: the base weights with the what-if on top."""
-        return {name: parameter.detach() for name, parameter in self._parameters.items()}
+        return {name: parameter.detach() for name, parameter in self._effective.items()}
+
+    @property
+    def _around(self) -> list[str]:
+        """The parameters of everything but the recurrent layers."""
+        return [name for name in parameter_shapes(self.experiment) if "." in name]
 
     def batch(self, iteration: int = 0) -> Batch:
         """The data of one iteration, on the network's device. Raises DataError."""
@@ -104,24 +87,30 @@ class Network:
         with torch.inference_mode(False):  # what is made there could not be differentiated
             return tasks.batch(of.task, of.model, of.seed, number, self.dtype, self.device)
 
-    def head(self, h: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Read-out and loss of h (T, B, H): (outputs, losses).
+    def head(self, y: Tensor, targets: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Read-out and loss of y (T, B, W), the last layer's output: (outputs, losses).
 
-        Loss at the last step: outputs (B, O) and the loss (), the mean over the batch and the outputs. At every step:
-        outputs (T, B, O) and (T,): each step's own mean divided by T, so that their sum is the mean over everything,
-        as torch's losses give it, and a learning rate means the same at every T.
+        Read at every step: outputs (T, B, O) and (T,): each step's own mean divided by T, so that their sum is the mean
+        over everything, as torch's losses give it, and a learning rate means the same at every T; with lengths, each
+        step's sum over the samples that have it, divided by all steps of all samples. Else: outputs (B, O) and the loss
+        (), the mean over the batch and the outputs.
         """
-        at_every_step = self.experiment.model.readout.at == "every"
-        outputs: Tensor = self.readout(h if at_every_step else h[-1])
-        if self.experiment.model.loss == "mse":
+        model = self.experiment.model
+        outputs = readout_of(y, model.readout.at, self._effective, self.experiment.layer, lengths)
+        if model.loss == "mse":
             each = (outputs - targets).square().mean(-1)
+        elif model.loss == "binary_cross_entropy":
+            each = nn.functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(-1)
         else:
             each = nn.functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none").view(
                 outputs.shape[:-1]
             )
-        if at_every_step:
-            return outputs, each.mean(-1) / len(h)
-        return outputs, each.mean()
+        if model.readout.at != "every":
+            return outputs, each.mean()
+        if lengths is None:
+            return outputs, each.mean(-1) / len(y)
+        steps = torch.arange(len(y), device=y.device)[:, None]
+        return outputs, torch.where(steps < lengths, each, 0.0).sum(-1) / lengths.sum()
 
     def trace(
         self,
@@ -130,58 +119,115 @@ class Network:
         iteration: int = 0,
         batch: Batch | None = None,
         initial: Initial = None,
+        lengths: Tensor | None = None,
     ) -> Trace:
         """Everything of one forward and backward pass.
 
-        Of the task's batch of this iteration; or of `x` (T, B, D) with `loss`, a function of the read-out at every
-        step (T, B, O) that returns a scalar or one loss a step. `initial` as in `engine.trace`, zero where it is
-        missing. Raises DataError.
+        Of the task's batch of this iteration; or of `x` (T, B, D), for an embedding symbols (T, B), with `loss`, a
+        function of the read-out that returns a scalar or one loss a step. It takes (T, B, O), the read-out at every
+        step, but (B, O) for a read-out by mean or attention. `lengths` (B,): steps of each sample. `iteration` also
+        draws the dropout. `initial` as in `engine.trace`, zero where it is missing. Raises DataError.
         """
-        from engine.tracing import checked_loss, trace_layer
+        from engine.tracing import checked_loss, trace_stack
 
-        head_parameters = {name: self._parameters[name] for name in READOUT}
+        reads_stream = self.experiment.layer.residual
         if x is None:
             if loss is not None:
                 raise DataError("loss is given and x is not; without x, the network's own task is traced with its own.")
+            if lengths is not None:
+                raise DataError("lengths are given and x is not; the network's own task has its own.")
             data = self.batch(iteration) if batch is None else batch
-            return trace_layer(self.recurrent, data.x, lambda h: self.head(h, data.targets), initial, head_parameters)
-        x, read = given.sequence(x), checked_loss(loss)
+            x, lengths = data.x, data.lengths
 
-        def head(h: Tensor) -> tuple[Tensor, Tensor]:
-            outputs: Tensor = self.readout(h)
-            return outputs.detach().clone(), read(outputs)
+            def read(y: Tensor) -> tuple[Tensor, Tensor]:
+                return self.head(y, data.targets, data.lengths)
+        else:
+            x, of_loss = given.sequence(x).to(self.device), checked_loss(loss)
+            self._check_input(x)
+            lengths = given.lengths(lengths, len(x), x.shape[1])
+            at = self.experiment.model.readout.at
+            where = "every" if at == "last" else at
 
-        return trace_layer(self.recurrent, x.to(self.device), head, initial, head_parameters)
+            def read(y: Tensor) -> tuple[Tensor, Tensor]:
+                outputs = readout_of(y, where, self._effective, self.experiment.layer, lengths)
+                return outputs.detach().clone(), of_loss(outputs)
 
-    def _recurrent(self) -> nn.RNNBase:
-        layer = self.experiment.layer
-        kinds: dict[str, Callable[..., nn.RNNBase]] = {"rnn": _RNN, "lstm": _LSTM, "gru": _GRU}
-        options: dict[str, Any] = {"nonlinearity": layer.activation} if layer.cell == "rnn" else {}
-        return kinds[layer.cell](
-            input_size(self.experiment.task), layer.hidden_size, device=self.device, dtype=self.dtype, **options
+        lengths = None if lengths is None else lengths.to(self.device)
+        levels, last = self._levels(x, initial, iteration, lengths)
+
+        def head(*of: Tensor) -> tuple[Tensor, Tensor]:
+            return read(of[0] if last is None else last(of[0], of[-1]))
+
+        parameters = self._parameters("readout.", "attention.", f"batch_norm_l{len(self.experiment.model.layers) - 1}.")
+        return trace_stack(levels, x, head, parameters, lengths, reads_stream)
+
+    def _parameters(self, *begins: str) -> dict[str, Tensor]:
+        return {name: self._effective[name] for name in self._around if name.startswith(begins)}
+
+    def _levels(
+        self, x: Tensor, initial: Initial, iteration: int, lengths: Tensor | None
+    ) -> tuple[tuple[Level, ...], Callable[[Tensor, Tensor], Tensor] | None]:
+        """The stack with everything that is drawn for this iteration, and what is done to the last layer's output."""
+        T, B = x.shape[:2]
+        experiment, like = self.experiment, self._effective["readout.weight"].detach()
+        bare = [self._layer(place, T, B, iteration, like) for place in self.places]
+        layers = iter(intake.with_initial_states(bare, initial, B, like))
+        levels, after = [], None
+        for depth, spec in enumerate(experiment.model.layers):
+            ones = tuple(next(layers) for _ in range(2 if spec.bidirectional else 1))
+            if depth == 0 and experiment.model.embedding is not None:
+                levels.append(Level(ones, self._embed, self._parameters("embedding.")))
+            else:
+                levels.append(Level(ones, after, self._parameters(f"batch_norm_l{depth - 1}.") if after else {}))
+            after = after_layer(experiment, depth, self._effective, (T, B), iteration, lengths, like)
+        return tuple(levels), after
+
+    def _embed(self, x: Tensor) -> Tensor:
+        return nn.functional.embedding(x, self._effective["embedding.weight"])
+
+    def _layer(self, place: Place, steps: int, batch: int, iteration: int, like: Tensor) -> Layer:
+        spec, dropped = place.spec, place.spec.recurrent_dropout
+        drop = None
+        if dropped is not None and dropped.p > 0:
+            purpose = f"recurrent dropout {place.name}"
+            shape = (steps, batch, spec.hidden_size)
+            drop = dropout_mask(
+                dropped.p, shape, dropped.mask == "step", self.experiment.seed, purpose, iteration, like
+            )
+        return Layer(
+            place.name,
+            spec.cell,
+            spec.activation,
+            {name: self._effective[f"{name}_{place.name}"].detach().clone() for name in place.shapes},
+            {},
+            _KERNELS.get((spec.cell, spec.activation)),
+            place.reverse,
+            spec.norm_eps,
+            drop,
+            held_gates(place, self.what_if, steps, like),
+            cut_routes(place, self.what_if),
         )
 
-
-def effective_weights(
-    experiment: Experiment, weights: Mapping[str, Tensor], what_if: WhatIf = NO_WHAT_IF
-) -> dict[str, Tensor]:
-    """The weights with the what-if on top; new tensors where it changes them, the same ones elsewhere."""
-    effective = dict(weights)
-    if what_if.recurrent_scale != 1.0:
-        effective["weight_hh_l0"] = weights["weight_hh_l0"] * what_if.recurrent_scale
-    cell = experiment.layer.cell
-    if what_if.forget_bias != 0.0 and "f" in GATES[cell]:
-        shifted = weights["bias_hh_l0"].clone()
-        shifted[gate_rows(GATES[cell], "f", experiment.layer.hidden_size)] += what_if.forget_bias
-        effective["bias_hh_l0"] = shifted
-    return effective
+    def _check_input(self, x: Tensor) -> None:
+        embedding = self.experiment.model.embedding
+        if embedding is None:
+            intake.check_sequence(x, self.places[0].input_size, self._effective["readout.weight"])
+            return
+        if x.dim() != 2 or x.is_floating_point() or 0 in x.shape:
+            kind = f"{tuple(x.shape)} of {x.dtype}"
+            raise DataError(f"x is {kind}; symbols (time, batch), whole numbers, are accepted before an embedding.")
+        low, high = int(x.min()), int(x.max())
+        if low < 0 or high >= embedding.symbols:
+            raise DataError(f"x has symbols from {low} to {high}; 0 to {embedding.symbols - 1} are accepted.")
 
 
 def checked_weights(experiment: Experiment, weights: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights as tensors, if names, shapes and dtype are the experiment's. Raises DataError with a sentence."""
     expected = parameter_shapes(experiment)
-    layer = experiment.layer
-    whose = f"the {CELL_TITLES[layer.cell]} with {layer.hidden_size} units"
+    layers = experiment.model.layers
+    whose = f"the {CELL_TITLES[layers[0].cell]} with {layers[0].hidden_size} units"
+    if len(layers) > 1 or layers[0].bidirectional:
+        whose = f"this network of {len(tuple(places(experiment)))} layers"
     for name in weights:
         if name not in expected:
             raise DataError(f"Weights: '{name}' is no parameter of {whose}; it has {', '.join(expected)}.")

@@ -27,8 +27,12 @@ def norm(values: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
     return scaled.reshape(plain.shape)
 
 
-def mean_over_samples(norms: Tensor) -> Tensor:
-    """(T, B) → (T,): divided before it is summed, so that it cannot overflow."""
+def mean_over_samples(norms: Tensor, mask: Tensor | None = None) -> Tensor:
+    """(T, B) → (T,): divided before it is summed, so that it cannot overflow. `mask` (T, B) bool: only these count; NaN
+    at a step that has none."""
+    if mask is not None:
+        counts = mask.sum(1, keepdim=True).to(norms)
+        return torch.where(mask, norms / counts, 0.0).sum(1).masked_fill(counts[:, 0] == 0, torch.nan)
     return (norms / norms.shape[1]).sum(1) if norms.shape[1] > 1 else norms[:, 0]
 
 

@@ -107,7 +107,7 @@ def _threads(experiment: Experiment | None) -> Iterator[None]:
 
     before = torch.get_num_threads()
     if experiment is not None:
-        work = experiment.task.batch_size * experiment.layer.hidden_size**2
+        work = experiment.task.batch_size * max(layer.hidden_size for layer in experiment.model.layers) ** 2
         few = work < THREADS_PAY_FROM
     else:
         few = True

@@ -18,10 +18,11 @@ from torch import Tensor
 from engine import container
 from engine.cells import Activation
 from engine.errors import DataError, SessionError
-from engine.head import LossGradients
+from engine.flow import LossGradients
 from engine.layer_trace import LayerTrace
 from engine.plaintext import one_line
-from engine.quantities import QUANTITIES
+from engine.quantities import ROUTES, quantities
+from engine.recurrence import Held
 from engine.spec import CellKind, Spec
 from engine.spec_reading import shown
 
@@ -36,6 +37,9 @@ class _LayerFile(Spec, frozen=True, kw_only=True):
     name: str
     cell: CellKind
     activation: Activation
+    reverse: bool = False
+    norm_eps: float = 1e-5
+    cuts: tuple[str, ...] = ()
 
 
 class _TraceFile(Spec, frozen=True, kw_only=True):
@@ -52,8 +56,8 @@ class _TraceFile(Spec, frozen=True, kw_only=True):
 class RecordedLossGradients(LossGradients):
     """Of a trace from a file: of several losses only one's gradient was kept, the one that the verdict rests on."""
 
-    def __init__(self, count: int, kept: int, flow: Tensor) -> None:
-        self._count, self._kept, self._flow = count, kept, flow
+    def __init__(self, count: int, kept: int, flow: Tensor, name: str) -> None:
+        self._count, self._kept, self._flow, self._name = count, kept, flow, name
 
     @property
     def count(self) -> int:
@@ -68,9 +72,19 @@ class RecordedLossGradients(LossGradients):
     def direct(self, loss: int) -> Tensor:
         raise DataError("The direct gradients of single losses are not kept in a file.")
 
-    def flow(self, loss: int) -> Tensor:
-        if loss != self._kept:
-            raise DataError(f"Of single losses only the gradient of number {self._kept} is kept in a file.")
+    def reach(self, name: str) -> Tensor:
+        """Up to the last step that it reads, which a file does not tell: where there is a gradient."""
+        found = torch.zeros(self._count, len(self._flow), dtype=torch.bool)
+        there = self._flow.detach().cpu().flatten(1).ne(0).any(1)
+        last = int(there.nonzero().max()) + 1 if bool(there.any()) else len(there)
+        found[self._kept, :last] = True
+        return found
+
+    def flow(self, loss: int, name: str) -> Tensor:
+        if loss != self._kept or name != self._name:
+            raise DataError(
+                f"Of single losses only the gradient of number {self._kept} at {self._name} is kept in a file."
+            )
         return self._flow
 
 
@@ -78,6 +92,9 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
     """Write a trace, atomically. Returns the file's `Probe.sha256`. Raises SessionError; an old file is then as it
     was."""
     path = _path(path)
+    if trace.layer.x.dtype not in (torch.float32, torch.float64):
+        dtype = str(trace.layer.x.dtype).removeprefix("torch.")
+        raise SessionError(f"The trace is {dtype}, which a file cannot hold exactly; float32 and float64 are accepted.")
     tensors: dict[str, Tensor] = {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
     tensors |= {f"head_grads/{name}": grad for name, grad in trace.head_grads.items()}
     # A single loss's gradient is the layer's; in a window the losses reach beyond what is there.
@@ -88,11 +105,27 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
     for name, layer in trace.layers.items():
         tensors |= {f"{name}/x": layer.x, f"{name}/output_grads": layer.output_grads}
         tensors |= {f"{name}/{part}/{key}": t for part in _PARTS for key, t in getattr(layer, part).items()}
+        if layer.lengths is not None:
+            tensors[f"{name}/lengths"] = layer.lengths
+        if layer.drop is not None:
+            tensors[f"{name}/drop"] = layer.drop
+        for gate, held in layer.held.items():
+            tensors |= {f"{name}/held/{gate}.where": held.where.to(layer.x), f"{name}/held/{gate}.value": held.value}
     last = trace.layer
     summary = container.Summary(
         last.cell, last.steps, last.batch_size, last.hidden_size, str(last.x.dtype).removeprefix("torch.")
     )
-    layers = tuple(_LayerFile(name=n, cell=x.cell, activation=x.activation) for n, x in trace.layers.items())
+    layers = tuple(
+        _LayerFile(
+            name=name,
+            cell=layer.cell,
+            activation=layer.activation,
+            reverse=layer.reverse,
+            norm_eps=layer.norm_eps,
+            cuts=tuple(sorted(layer.cuts)),
+        )
+        for name, layer in trace.layers.items()
+    )
     described = msgspec.to_builtins(
         _TraceFile(layers=layers, first_step=trace.first_step, order=tuple(tensors), judged=judged)
     )
@@ -149,10 +182,12 @@ def _trace_of(contents: container.Contents) -> Trace:
         T, B, H = last.values["h"].shape
         if flow.dim() != 3 or not 1 <= len(flow) <= T or flow.shape[1:] != (B, H) or flow.dtype != last.x.dtype:
             raise SessionError("The gradient of its last loss has the wrong shape or type.")
+        # Earlier versions kept only the steps that the loss reaches.
+        flow = torch.cat([flow, flow.new_zeros(T - len(flow), B, H)]) if len(flow) < T else flow
         judged = len(losses) - 1 if read.judged is None else read.judged
         if not 0 <= judged < len(losses):
             raise SessionError(f"It keeps the gradient of loss {judged}, but has {len(losses)} losses.")
-        loss_grads = RecordedLossGradients(len(losses), judged, flow)
+        loss_grads = RecordedLossGradients(len(losses), judged, flow, names[-1])
     _check_summary(contents.probe, last)
     return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step)
 
@@ -162,8 +197,23 @@ def _layer_of(file: _LayerFile, found: _Tensors) -> LayerTrace:
     x, direct = found.take(f"{file.name}/x"), found.take(f"{file.name}/output_grads")
     if x.dtype not in (torch.float32, torch.float64):
         raise SessionError(f"The input of {one_line(file.name, 40)} is {x.dtype}; float32 and float64 are accepted.")
-    layer = LayerTrace.from_parts(file.cell, file.activation, x, output_grads=direct, **parts)
-    symbols = {q.symbol for q in QUANTITIES[file.cell]}
+    kind: dict[str, Any] = {"reverse": file.reverse, "norm_eps": file.norm_eps, "cuts": frozenset(file.cuts)}
+    if not set(file.cuts) <= set(ROUTES[file.cell]):
+        raise SessionError(f"It cuts a route that the {file.cell.upper()} does not have.")
+    if f"{file.name}/lengths" in found.left:
+        kind["lengths"] = found.take(f"{file.name}/lengths")
+    if f"{file.name}/drop" in found.left:
+        kind["drop"] = found.take(f"{file.name}/drop")
+    held = found.group(f"{file.name}/held/")
+    kind["held"] = {
+        name.removesuffix(".where"): Held(where.bool(), held[name.removesuffix("where") + "value"])
+        for name, where in held.items()
+        if name.endswith(".where") and name.removesuffix("where") + "value" in held
+    }
+    if len(kind["held"]) * 2 != len(held):
+        raise SessionError(f"What {one_line(file.name, 40)} holds its gates at is not whole.")
+    layer = LayerTrace.from_parts(file.cell, file.activation, x, output_grads=direct, **parts, **kind)
+    symbols = {q.symbol for q in quantities(file.cell, "norm_weight" in layer.weights)}
     if set(layer.values) != symbols or set(layer.grads) != symbols:
         raise SessionError("It has values or gradients that its cell does not have.")
     return layer

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.spec import CellKind, Experiment, WhatIf
+from engine.spec import Activation, CellKind, Experiment, WhatIf
 
 Array: TypeAlias = NDArray[np.floating]
 Weights: TypeAlias = Mapping[str, Array]
@@ -129,7 +129,7 @@ class Excerpt:
     """What of a trace is shown. Arrays are read-only, time first, in the order of the sequence."""
 
     cell: CellKind
-    activation: Literal["tanh", "relu"]
+    activation: Activation
     steps: int
     batch_size: int
     hidden_size: int

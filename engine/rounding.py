@@ -19,6 +19,7 @@ from engine.norms import norm
 from engine.quantities import GATES
 
 if TYPE_CHECKING:
+    from engine.course import Course
     from engine.layer_trace import LayerTrace
 
 Tensors = Mapping[str, Tensor]
@@ -28,13 +29,14 @@ _ROOM = 2**20
 
 
 def input_side(layer: LayerTrace) -> list[str]:
-    """What the row blocks of W_ih x + b_ih flow into, in their order."""
-    return [f"a_{gate}" if gate else "a" for gate in GATES[layer.cell]]
+    """What the row blocks of W_ih x + b_ih flow into, in their order: the sums, normalised or not."""
+    head = "s" if "norm_weight" in layer.weights else "a"
+    return [f"{head}_{gate}" if gate else head for gate in GATES[layer.cell]]
 
 
 def state_side(layer: LayerTrace) -> list[str]:
     """What the row blocks of W_hh h₋ + b_hh flow into: for the GRU's candidate q, which r multiplies."""
-    return ["q" if symbol == "a_n" else symbol for symbol in input_side(layer)]
+    return ["q" if symbol.endswith("_n") else symbol for symbol in input_side(layer)]
 
 
 def terms_of_values(layer: LayerTrace) -> dict[str, Tensor]:
@@ -42,26 +44,72 @@ def terms_of_values(layer: LayerTrace) -> dict[str, Tensor]:
     v = {symbol: value.double() for symbol, value in layer.values.items()}
     before = {state: value.double() for state, value in layer.before.items()}
     of_x = _product_terms(layer, layer.x, "ih")
-    of_h = _product_terms(layer, layer.before["h"], "hh")
+    of_h = _product_terms(layer, layer.recurrence.dropped(layer.before["h"]), "hh")
+    norm = _NormTerms(layer)
+    found: dict[str, Tensor] = {}
+
+    def sums(gate: str, terms: Tensor) -> Tensor:
+        """Of the pre-activation, through the normalisation where there is one."""
+        name = f"a_{gate}" if gate else "a"
+        if norm.there:
+            found["s" + name[1:]], terms = terms, norm.forward(gate, terms)
+        found[name] = terms
+        return terms
+
     if layer.cell == "rnn":
-        a = of_x[0] + of_h[0]
-        slope = 1.0 if layer.activation == "relu" else 1 - v["h"] ** 2
-        return {"a": a, "h": v["h"].abs() + slope * a}
+        a = sums("", of_x[0] + of_h[0])
+        slopes = {"tanh": lambda h: 1 - h**2, "sigmoid": lambda h: h * (1 - h)}
+        slope = slopes[layer.activation](v["h"]) if layer.activation in slopes else 1.0
+        return found | {"h": v["h"].abs() + slope * a}
     if layer.cell == "lstm":
-        a_i, a_f, a_g, a_o = (x + h for x, h in zip(of_x, of_h, strict=True))
+        a_i, a_f, a_g, a_o = (sums(gate, x + h) for gate, x, h in zip("ifgo", of_x, of_h, strict=True))
         i, f, g, o, tanh_c = v["i"], v["f"], v["g"], v["o"], v["c"].tanh()
         kept, new = f * before["c"].abs(), i * g.abs()
-        c = kept + new + kept * (1 - f) * a_f + new * (1 - i) * a_i + i * (1 - g**2) * a_g
-        h = v["h"].abs() + o * (1 - tanh_c**2) * c + tanh_c.abs() * o * (1 - o) * a_o
-        return {"a_i": a_i, "a_f": a_f, "a_g": a_g, "a_o": a_o, "c": c, "h": h}
+        c = kept + new + kept * (1 - f).abs() * a_f + new * (1 - i).abs() * a_i + i * (1 - g**2).abs() * a_g
+        h = v["h"].abs() + o * (1 - tanh_c**2) * c + tanh_c.abs() * o * (1 - o).abs() * a_o
+        return found | {"c": c.abs(), "h": h.abs()}
     (x_r, x_z, x_n), (h_r, h_z, q) = of_x, of_h
-    a_r, a_z = x_r + h_r, x_z + h_z
+    a_r, a_z = sums("r", x_r + h_r), sums("z", x_z + h_z)
     r, z, n = v["r"], v["z"], v["n"]
-    product = r * v["q"].abs()
-    through_n = x_n + r * q + product * (1 - r) * a_r
-    h = (1 - z) * n.abs() + z * before["h"].abs()
-    h = h + (before["h"] - n).abs() * z * (1 - z) * a_z + (1 - z) * (1 - n**2) * through_n
-    return {"a_r": a_r, "a_z": a_z, "q": q, "a_n": x_n + product, "h": h}
+    product = (r * v["q"]).abs()
+    a_n = sums("n", x_n + product)
+    through_n = a_n + (r * q).abs() + product * (1 - r).abs() * a_r
+    h = (1 - z).abs() * n.abs() + z.abs() * before["h"].abs()
+    h = h + (before["h"] - n).abs() * (z * (1 - z)).abs() * a_z + (1 - z).abs() * (1 - n**2).abs() * through_n
+    return found | {"q": q, "h": h}
+
+
+class _NormTerms:
+    """How the sizes of terms go through layer normalisation, one gate at a time."""
+
+    def __init__(self, layer: LayerTrace) -> None:
+        self._layer = layer
+        self.there = "norm_weight" in layer.weights
+
+    def _of(self, gate: str) -> tuple[Tensor, Tensor, Tensor]:
+        """γ and β (H,), and ŝ (T, B, H) with 1/√(σ² + ε)."""
+        layer, H = self._layer, self._layer.hidden_size
+        block = slice((place := GATES[layer.cell].index(gate)) * H, (place + 1) * H)
+        s = layer.values[f"s_{gate}" if gate else "s"].double()
+        centred = s - s.mean(-1, keepdim=True)
+        scale = (centred.square().mean(-1, keepdim=True) + layer.norm_eps).rsqrt()
+        return layer.weights["norm_weight"][block].double(), centred, scale
+
+    def forward(self, gate: str, terms: Tensor) -> Tensor:
+        """Of a = γ⊙ŝ + β, where s has these terms."""
+        gamma, centred, scale = self._of(gate)
+        H = self._layer.hidden_size
+        place = GATES[self._layer.cell].index(gate)
+        beta = self._layer.weights["norm_bias"][place * H : (place + 1) * H].double()
+        standard = (centred * scale).abs()
+        moved = terms + terms.mean(-1, keepdim=True) + standard * (terms * standard).mean(-1, keepdim=True)
+        return gamma.abs() * moved * scale + beta.abs()
+
+    def backward(self, gate: str, terms: Tensor) -> Tensor:
+        """Of δs, where δa has these terms."""
+        gamma, centred, scale = self._of(gate)
+        standard, sent = (centred * scale).abs(), gamma.abs() * terms
+        return (sent + sent.mean(-1, keepdim=True) + standard * (sent * standard).mean(-1, keepdim=True)) * scale
 
 
 def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
@@ -72,42 +120,66 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
     carried, for a chain of magnitudes would soon forgive everything.
     """
     d = {symbol: _finite(grad) for symbol, grad in grads.items()}
-    W_hh, W_ih = layer.weights["weight_hh"].double(), layer.weights["weight_ih"].double()
+    course = layer.recurrence.course
+    W_hh, W_ih = layer.recurrence.weight_back.double(), layer.weights["weight_ih"].double()
     v = {symbol: value.double() for symbol, value in layer.values.items()}
     side = torch.stack([d[symbol] for symbol in state_side(layer)], 2)  # (T, B, G, H)
-    through_terms = side.abs().flatten(2) @ W_hh.abs()
+    drop = 1.0 if layer.drop is None else layer.drop.double()
+    through_terms = (side.abs().flatten(2) @ W_hh.abs()) * drop
     # Of the row blocks, o and everything of the other cells follows from δh; i, f and g follow from δc.
     rows_c = 3 * layer.hidden_size if layer.cell == "lstm" else 0
-    from_h, from_c = side.flatten(2)[..., rows_c:] @ W_hh[rows_c:], side.flatten(2)[..., :rows_c] @ W_hh[:rows_c]
-    if layer.cell == "gru":
+    from_h = (side.flatten(2)[..., rows_c:] @ W_hh[rows_c:]) * drop
+    from_c = (side.flatten(2)[..., :rows_c] @ W_hh[:rows_c]) * drop
+    if layer.cell == "gru" and layer.recurrence.carries:
         leak = d["h"] * v["z"]
         through_terms, from_h = through_terms + leak.abs(), from_h + leak
-    h_terms = layer.output_grads.double().abs() + _next(through_terms, layer.final_grads["h"])
-    sizes = {"h": _sizes(h_terms), "δh": _sizes(d["h"]), "from h": _sizes(from_h), "from c": _sizes(from_c)}
+    h_terms = layer.output_grads.double().abs() + _next(course, through_terms, layer.final_grads["h"])
+    sizes = {"h": h_terms, "δh": d["h"], "from h": from_h, "from c": from_c}
     if layer.cell == "lstm":
-        carried, joined = d["c"] * v["f"], d["h"] * v["o"] * (1 - v["c"].tanh() ** 2)
-        c_terms = _next(carried.abs(), layer.final_grads["c"]) + joined.abs()
-        sizes |= {"c": _sizes(c_terms), "δc": _sizes(d["c"]), "carried": _sizes(carried), "joined": _sizes(joined)}
+        carried = d["c"] * v["f"] * (1.0 if layer.recurrence.carries else 0.0)
+        joined = d["h"] * v["o"] * (1 - v["c"].tanh() ** 2)
+        c_terms = _next(course, carried.abs(), layer.final_grads["c"]) + joined.abs()
+        sizes |= {"c": c_terms, "δc": d["c"], "carried": carried, "joined": joined}
     most = 0.1 / torch.finfo(layer.x.dtype).eps
-    of_h, of_c = _conditions(sizes, most)
+    of_h, of_c = _conditions({name: _sizes(course.along(array)) for name, array in sizes.items()}, most)
+    by_step_h, by_step_c = (course.along(_column(part[:-1], d["h"]).expand_as(d["h"])) for part in (of_h, of_c))
     # Unit by unit where the terms are known, and by the step for what was carried to it.
-    relative_h = torch.maximum(_relative(h_terms, d["h"], most), _column(of_h[:-1], d["h"]))
+    relative_h = torch.maximum(_relative(h_terms, d["h"], most), by_step_h)
     by_symbol = {symbol: grad.abs() * relative_h for symbol, grad in d.items()}
     if layer.cell == "lstm":
-        relative_c = torch.maximum(_relative(c_terms, d["c"], most), _column(of_c[:-1], d["c"]))
-        by_symbol |= {s: d[s].abs() * relative_c for s in ("c", "i", "f", "g", "a_i", "a_f", "a_g")}
+        relative_c = torch.maximum(_relative(c_terms, d["c"], most), by_step_c)
+        of_cell = [s for s in d if s in ("c", "i", "f", "g") or s[1:] in ("_i", "_f", "_g")]
+        by_symbol |= {s: d[s].abs() * relative_c for s in of_cell}
     by_symbol["h"] = torch.maximum(by_symbol["h"], h_terms)
+    norm = _NormTerms(layer)
+    if norm.there:
+        for gate in GATES[layer.cell]:
+            a_name, s_name = (f"{head}_{gate}" if gate else head for head in ("a", "s"))
+            by_symbol[s_name] = torch.maximum(by_symbol[s_name], norm.backward(gate, by_symbol[a_name]))
+        if layer.cell == "gru":
+            of_n = by_symbol["s_n"]
+            r, q = v["r"], v["q"].abs()
+            for symbol, local in (("q", r), ("r", q), ("a_r", q * r * (1 - r))):
+                by_symbol[symbol] = torch.maximum(by_symbol[symbol], of_n * local)
+            by_symbol["s_r"] = torch.maximum(by_symbol["s_r"], norm.backward("r", by_symbol["a_r"]))
     # A subnormal number has lost digits as if a term of the smallest normal size had been added.
     by_symbol = {s: terms.clamp_min(torch.finfo(layer.x.dtype).tiny) for s, terms in by_symbol.items()}
     found = {f"grads.{symbol}": terms for symbol, terms in by_symbol.items()}
-    found["initial_grads.h"] = through_terms[0] * of_h[-1]
+    found["initial_grads.h"] = _at_start(course, through_terms) * of_h[-1]
     if layer.cell == "lstm":
-        found["initial_grads.c"] = carried[0].abs() * of_c[0]
+        found["initial_grads.c"] = _at_start(course, carried.abs()) * of_c[0]
     of_x = torch.cat([by_symbol[symbol] for symbol in input_side(layer)], -1)
     of_state = torch.cat([by_symbol[symbol] for symbol in state_side(layer)], -1)
     found["input_grad"] = of_x @ W_ih.abs()
+    met = _finite(layer.recurrence.dropped(layer.before["h"])).abs()
     found["weight_grads.weight_ih"] = of_x.flatten(0, 1).T @ _finite(layer.x).abs().flatten(0, 1)
-    found["weight_grads.weight_hh"] = of_state.flatten(0, 1).T @ _finite(layer.before["h"]).abs().flatten(0, 1)
+    found["weight_grads.weight_hh"] = of_state.flatten(0, 1).T @ met.flatten(0, 1)
+    if norm.there:
+        a = torch.cat([by_symbol["a" + symbol[1:]] for symbol in input_side(layer)], -1)
+        standard = torch.cat([(c * r).abs() for _, c, r in map(norm._of, GATES[layer.cell])], -1)
+        found["norm_weight terms"], found["norm_bias terms"] = a * (standard + 1.0), a
+        found["weight_grads.norm_weight"] = found["norm_weight terms"].sum((0, 1))
+        found["weight_grads.norm_bias"] = a.sum((0, 1))
     return found | {"weight_grads.bias_ih": of_x.sum((0, 1)), "weight_grads.bias_hh": of_state.sum((0, 1))}
 
 
@@ -116,16 +188,32 @@ def shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool = False) ->
 
     `sizes`: `grads` holds the sizes of terms, and so does the answer.
     """
+    if name.startswith("norm"):
+        return _norm_shares(layer, grads, name, sizes)
     of_input = name.endswith("_ih")
     names = input_side(layer) if of_input else state_side(layer)
     left = torch.cat([grads[f"grads.{symbol}"].double() for symbol in names], -1)
-    right = (layer.x if of_input else layer.before["h"]).double()
+    right = (layer.x if of_input else layer.recurrence.dropped(layer.before["h"])).double()
     if name.startswith("bias"):
         right = torch.ones_like(right[..., :1])
     right = right.abs() if sizes else right
     chunk = max(1, _ROOM // (left.shape[2] * right.shape[2]))
     pieces = zip(torch.split(left.mT, chunk), torch.split(right, chunk), strict=True)
     return torch.cat([norm((a @ z).flatten(1), dim=1) for a, z in pieces])[:, None]
+
+
+def _norm_shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool) -> Tensor:
+    """(T, 1): the same of γ and β, whose contributions are sums over the samples."""
+    if sizes:
+        return norm(grads[f"{name} terms"].sum(1), dim=1)[:, None]
+    terms = _NormTerms(layer)
+    parts = []
+    for gate in GATES[layer.cell]:
+        _, centred, scale = terms._of(gate)
+        da = grads[f"grads.a_{gate}" if gate else "grads.a"].double()
+        part = da * centred * scale if name == "norm_weight" else da
+        parts.append(layer.recurrence.course.zeroed(part).sum(1))
+    return norm(torch.cat(parts, -1), dim=1)[:, None]
 
 
 def _conditions(size: Mapping[str, list[float]], most: float) -> tuple[list[float], list[float]]:
@@ -171,9 +259,24 @@ def _finite(array: Tensor) -> Tensor:
     return torch.nan_to_num(array.double(), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _next(terms: Tensor, final: Tensor) -> Tensor:
-    """What comes from the step after, at the step that it comes to; from outside at the last one."""
-    return torch.cat([terms[1:], final.double().abs().unsqueeze(0)])
+def _next(course: Course, terms: Tensor, final: Tensor) -> Tensor:
+    """What comes from the step after, at the step that it comes to; from outside at each sample's last one."""
+    nothing = torch.zeros_like(terms[:1])
+    shifted = torch.cat([nothing, terms[:-1]] if course.reverse else [terms[1:], nothing])
+    if course.last is None:
+        shifted[0 if course.reverse else -1] += final.double().abs()
+        return shifted
+    samples = torch.arange(len(final), device=final.device)
+    return shifted.index_put((course.last, samples), final.double().abs(), accumulate=True)
+
+
+def _at_start(course: Course, terms: Tensor) -> Tensor:
+    """(B, H): of each sample's first step on this way."""
+    if not course.reverse:
+        return terms[0]
+    if course.lengths is None:
+        return terms[-1]
+    return terms[(course.lengths - 1).clamp_min(0), torch.arange(terms.shape[1], device=terms.device)]
 
 
 def _sizes(array: Tensor) -> list[float]:

@@ -92,7 +92,7 @@ class Traced:
         if len(read):
             direct[read[-1]] = layer.output_grads[read[-1]]
         with torch.no_grad(), full_precision():
-            back = bptt.backward(layer.rules, layer.values, layer.initial, layer.weights["weight_hh"], direct)
+            back = bptt.backward(layer.recurrence, layer.values, layer.initial, direct)
         return read_only(mean_over_samples(norm(back.grads["h"], dim=-1)))
 
     @property

@@ -1,7 +1,7 @@
 """`engine.trace`: one forward and backward pass of a recurrent model, with everything recorded.
 
-The recurrent layer is hand-derived (engine.cells, engine.bptt). What stands around it (read-out, loss) goes through
-autograd, which hands the layer e_t = ∂L/∂h_t.
+The recurrent layers are hand-derived (engine.cells, engine.bptt). What stands around them (read-out, loss, dropout
+between layers) goes through autograd, which hands each layer e_t = ∂L/∂h_t.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from engine import bptt, given, intake
+from engine import given, intake
 from engine.errors import DataError
+from engine.flow import LossGradients
 from engine.given import whole
-from engine.head import Head, HeadFunction, LossGradients
 from engine.layer_trace import LayerTrace
 from engine.norms import mean_over_samples, norm
+from engine.pieces import HeadFunction
 from engine.precision import arithmetic
 from engine.spec_reading import shown
+from engine.stack import Level, joined_input_grad, run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,17 +41,17 @@ class Trace:
     """All recorded values and gradients of one forward and backward pass; immutable. Arrays are (time, batch, …)."""
 
     layers: Mapping[str, LayerTrace]
-    """By torch's suffixes: "l0"."""
+    """By torch's suffixes, from the input on: "l0", "l0_reverse", "l1"."""
     outputs: Tensor
-    """What the model answered: the layer's output (T, B, H), or that of its read-out."""
+    """What the model answered: the last layer's output (T, B, W), its directions side by side, or the read-out's."""
     losses: Tensor
     """(T,), one loss a step, or (1,). In a window: those of its steps."""
     head_grads: Mapping[str, Tensor]
-    """Gradients of what stands after the layer, by parameter name: "readout.weight"."""
+    """Gradients of what stands around the layers, by parameter name: "readout.weight", "embedding.weight"."""
     loss: Tensor
     """(): the sum of the losses of the whole sequence, what BPTT ran on."""
     loss_grads: LossGradients | None = None
-    """Each single loss's ∂L_s/∂h_t; None for a trace from a file."""
+    """Each single loss's ∂L_s/∂h_t; None for a trace from a file, and for one that was recorded in somebody's model."""
     first_step: int = 1
     """t of the first recorded step; above 1 in a window."""
 
@@ -58,9 +60,7 @@ class Trace:
             object.__setattr__(self, part, MappingProxyType(dict(getattr(self, part))))
 
     def __getitem__(self, name: str) -> LayerTrace:
-        if name not in self.layers:
-            raise DataError(f"'{name}' is no layer of this trace; it has {', '.join(self.layers)}.")
-        return self.layers[name]
+        return self.layers[self._name(name)]
 
     @property
     def layer(self) -> LayerTrace:
@@ -68,13 +68,21 @@ class Trace:
         return list(self.layers.values())[-1]
 
     @property
+    def last_level(self) -> dict[str, LayerTrace]:
+        """The last recurrent layer's directions, by name."""
+        depth = list(self.layers)[-1].removesuffix("_reverse")
+        return {name: layer for name, layer in self.layers.items() if name.removesuffix("_reverse") == depth}
+
+    @property
     def steps(self) -> int:
         return self.layer.steps
 
     @property
     def input_grad(self) -> Tensor:
-        """(T, B, D): ∂L/∂x."""
-        return next(iter(self.layers.values())).input_grad
+        """(T, B, D): ∂L/∂x; behind an embedding, ∂L/∂(the vectors that the first layer reads)."""
+        lowest = [layer for name, layer in self.layers.items() if name in ("l0", "l0_reverse")]
+        with arithmetic(lowest[0].x):
+            return joined_input_grad(lowest)
 
     @property
     def weight_grads(self) -> dict[str, Tensor]:
@@ -82,25 +90,38 @@ class Trace:
         found = {f"{name}_{key}": g for key, layer in self.layers.items() for name, g in layer.weight_grads.items()}
         return found | dict(self.head_grads)
 
-    def flow_row(self, loss: int = -1) -> Tensor:
+    def flow_row(self, loss: int = -1, layer: str | None = None) -> Tensor:
         """(T,) float64: N[s, k] = ‖∂L_s/∂h_k‖, per sample, then the mean over the batch, for one of the losses.
 
-        `loss` counts from 0, or from the end. NaN at the steps that this loss cannot reach. Raises DataError.
+        `loss` counts from 0, or from the end; `layer` None: the last one. NaN at the steps that this loss cannot reach.
+        A sample counts at its own steps only. Raises DataError.
         """
-        reached = self.flow_gradient(loss)
-        norms = mean_over_samples(norm(reached, dim=2))
-        row = torch.full((self.steps,), torch.nan, dtype=torch.float64, device=norms.device)
-        row[: len(norms)] = norms
-        return row
+        flow = self.flow_gradient(loss, layer)
+        name = self._name(layer)
+        row = mean_over_samples(norm(flow, dim=2), self.layers[name].mask)
+        assert self.loss_grads is not None
+        reach = self.loss_grads.reach(name)[loss % self.loss_grads.count][self._own_steps]
+        return row.masked_fill(~reach.to(row.device), torch.nan)
 
-    def flow_gradient(self, loss: int = -1) -> Tensor:
-        """(k, B, H): ∂L_s/∂h_1 … ∂L_s/∂h_k, total, k being the last step that this loss can reach."""
+    def flow_gradient(self, loss: int = -1, layer: str | None = None) -> Tensor:
+        """(T, B, H): ∂L_s/∂h_t of one layer, total; 0 at the steps that this loss cannot reach. Raises DataError."""
         if self.loss_grads is None:
             raise DataError("This trace has no single losses any more; only a freshly computed trace has them.")
-        count, loss = self.loss_grads.count, whole("loss", loss)
+        count, loss, name = self.loss_grads.count, whole("loss", loss), self._name(layer)
         if not -count <= loss < count:
             raise DataError(f"There is no loss {loss}; this trace has {count}, counted from 0.")
-        return self.loss_grads.flow(loss % count)[self.first_step - 1 : self.first_step - 1 + self.steps]
+        return self.loss_grads.flow(loss % count, name)[self._own_steps]
+
+    def _name(self, layer: str | None) -> str:
+        if layer is None:
+            return list(self.layers)[-1]
+        if layer not in self.layers:
+            raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.layers)}.")
+        return layer
+
+    @property
+    def _own_steps(self) -> slice:
+        return slice(self.first_step - 1, self.first_step - 1 + self.steps)
 
     def window(self, t0: int, t1: int) -> Trace:
         """Steps t0 … t1, counted from the first recorded one as 1, both included. Raises DataError.
@@ -139,6 +160,29 @@ class Trace:
         save(self, path)
 
 
+def trace_stack(
+    levels: tuple[Level, ...],
+    x: Tensor,
+    head: HeadFunction,
+    head_parameters: Mapping[str, Tensor] | None = None,
+    lengths: Tensor | None = None,
+    head_reads_stream: bool = False,
+) -> Trace:
+    """Trace a stack of layers and what stands around them; see engine.stack.run.
+
+    `head` takes the last level's output (T, B, W) and returns (outputs, losses): a scalar, or one loss a step (T,);
+    their sum is what BPTT runs on. Outputs None stands for what it was given. It runs under autograd.
+    `head_parameters` are tensors that require a gradient: theirs is found in `head_grads`. Nothing of the module
+    changes, and neither training it nor overwriting x afterwards changes the trace. Raises DataError.
+    """
+    like = levels[0].layers[0].weights["weight_hh"]
+    with arithmetic(like):
+        done = run(levels, x, head, head_parameters or {}, lengths, head_reads_stream)
+        loss = done.head.losses.sum()
+    flows = LossGradients(done.layers, done.levels, done.head)
+    return Trace(done.layers, done.head.outputs, done.head.losses, done.parameter_grads, loss, flows)
+
+
 def trace_layer(
     recurrent: nn.Module,
     x: Tensor,
@@ -146,56 +190,37 @@ def trace_layer(
     initial: Initial = None,
     head_parameters: Mapping[str, Tensor] | None = None,
 ) -> Trace:
-    """Trace one recurrent layer and what stands after it.
-
-    x (T, B, D); initial as in `trace`, zero where it is missing. `head` takes h (T, B, H) and returns
-    (outputs, losses): a scalar, or one loss a step (T,); their sum is what BPTT runs on. Outputs None stands for h.
-    `head` runs under autograd.
-    `head_parameters` are tensors that require a gradient: theirs is found in `head_grads`. Nothing of the module
-    changes, and neither training it nor overwriting x afterwards changes the trace. Raises DataError.
-    """
-    with arithmetic(x):
-        layer = intake.layer(recurrent, x, initial)
-        values = bptt.forward(layer.rules, layer.kernel, layer.x, layer.weights, layer.initial)
-        after = Head.run(head, values["h"], head_parameters or {})
-        traced = LayerTrace.from_parts(
-            layer.cell, layer.activation, layer.x, layer.weights, layer.initial, values, after.grad
-        )
-    return Trace(
-        {"l0": traced},
-        after.outputs,
-        after.losses,
-        after.parameter_grads,
-        after.losses.sum(),
-        LossGradients(traced, after),
-    )
+    """Trace a torch module and what stands after it: x (T, B, D), initial as in `trace`, head as in `trace_stack`."""
+    taken = intake.take(recurrent, x, initial)
+    return trace_stack(taken.levels, taken.x, head, head_parameters, taken.lengths)
 
 
-def trace(
-    model: Any, x: Tensor | None = None, loss: Loss | None = None, initial: Initial = None, **options: Any
-) -> Trace:
-    """Trace nn.RNN, nn.LSTM or nn.GRU, or an engine.Network.
+def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial = None, **options: Any) -> Trace:
+    """Trace nn.RNN, nn.LSTM or nn.GRU, one of torch's cells, or an engine.Network.
 
-    x (T, B, D), or (B, T, D) for a module with batch_first. `loss` takes the layer's output, (T, B, H) always, and
-    returns a scalar, or one loss a step (T,). initial {"h": (B, H), "c": (B, H)}, or as torch takes it: h_0, or the
-    LSTM's (h_0, c_0), with or without a leading 1. Works under torch.no_grad(), and leaves .grad, the training mode
-    and the random state alone. A network is traced by `Network.trace`, on its own task where x is missing. Raises
-    DataError.
+    x (T, B, D), (B, T, D) for a module with batch_first, or a packed sequence, whose padding is no step of any layer.
+    `loss` takes the last layer's output, (T, B, W) always, W = H · directions, 0 in the padding, and returns a scalar,
+    or one loss a step (T,). `initial` as torch takes it: h_0, or the LSTM's (h_0, c_0), each (layers · directions, B,
+    H), without the leading dimension where that is 1; or by name, {"h": …, "c": …}, or by layer and name,
+    {"l1": {"h": (B, H)}}. A cell is run over all steps. Works under torch.no_grad(), and leaves .grad, the training
+    mode and the random state alone; in training mode, dropout between the layers is what the module's own forward
+    would draw now. A network is traced by `Network.trace`, on its own task where x is missing. Raises DataError.
     """
     from engine.network import Network
 
     if isinstance(model, Network):
-        unknown = [name for name in options if name not in ("iteration", "batch")]
+        unknown = [name for name in options if name not in ("iteration", "batch", "lengths")]
         if unknown:
-            raise DataError(f"'{unknown[0]}' is no option of tracing a Network; iteration and batch are accepted.")
+            raise DataError(
+                f"'{unknown[0]}' is no option of tracing a Network; iteration, batch and lengths are accepted."
+            )
         return model.trace(x, loss, initial=initial, **options)
     if options:
         raise DataError(f"'{next(iter(options))}' is no option of tracing a {type(model).__name__}.")
     intake.refuse(model)
-    x = given.sequence(x)
+    if x is None:
+        given.sequence(x)
     read = checked_loss(loss)
-    if x.dim() == 3 and model.batch_first:
-        x = x.transpose(0, 1)
     return trace_layer(model, x, lambda y: (None, read(y)), initial)
 
 
@@ -210,4 +235,4 @@ def checked_loss(loss: Any) -> Loss:
     return found
 
 
-__all__ = ["Initial", "LayerTrace", "Loss", "Trace", "trace", "trace_layer"]
+__all__ = ["Initial", "LayerTrace", "Loss", "Trace", "trace", "trace_layer", "trace_stack"]

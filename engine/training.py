@@ -10,8 +10,10 @@ from torch import Tensor
 from engine.clipping import clip_grads
 from engine.errors import SpecError
 from engine.network import Network
+from engine.parameters import places
 from engine.requests import Train, Trained
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf, clip_of
+from engine.what_if import scales
 
 MAX_CHUNK = 1_000_000
 
@@ -50,14 +52,18 @@ def updated(
     would without the shift.
     """
     with torch.no_grad():
-        steps = clip_grads(grads, clip_of(experiment, what_if))
-        return {name: _step(name, weight, steps[name], experiment, what_if) for name, weight in weights.items()}
+        steps = {name: grad.to(weights[name].dtype) for name, grad in grads.items()}
+        steps = clip_grads(steps, clip_of(experiment, what_if))
+        rows = {f"weight_hh_{place.name}": place for place in places(experiment)}
+        moved = {}
+        for name, weight in weights.items():
+            step = steps[name]
+            if name in rows and _scaled(what_if):
+                scale = scales(rows[name], weight, what_if)
+                step = torch.where(scale == 0, 0.0, step / scale)
+            moved[name] = torch.add(weight, step, alpha=-experiment.training.learning_rate)
+        return moved
 
 
-def _step(name: str, weight: Tensor, grad: Tensor, experiment: Experiment, what_if: WhatIf) -> Tensor:
-    scale = what_if.recurrent_scale
-    if name == "weight_hh_l0" and scale != 1.0:
-        if scale == 0.0:
-            return weight.clone()
-        grad = grad / scale
-    return torch.add(weight, grad, alpha=-experiment.training.learning_rate)
+def _scaled(what_if: WhatIf) -> bool:
+    return what_if.recurrent_scale != 1.0 or what_if.spectral_radius is not None

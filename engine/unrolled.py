@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn.functional import layer_norm, leaky_relu, linear
+
+from engine.quantities import GATES
 
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
+
+_OWN_CELLS: dict[str, Any] = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
 
 
 class Unrolled:
@@ -28,80 +32,131 @@ class Unrolled:
         self._weights = {name: w.detach().clone().requires_grad_() for name, w in layer.weights.items()}
         self._initial = {s: h.detach().clone().requires_grad_() for s, h in layer.initial.items()}
         self._inputs = [x_t.detach().clone().requires_grad_() for x_t in layer.x]
-        self._nodes: dict[str, list[Tensor]] = defaultdict(list)
-        self._computed: dict[str, list[Tensor]] = defaultdict(list)
+        self._nodes: dict[str, dict[int, Tensor]] = defaultdict(dict)
+        self._computed: dict[str, dict[int, Tensor]] = defaultdict(dict)
+        self._mask = layer.mask
+        self._plain = "norm_weight" not in layer.weights and layer.drop is None and not layer.held
         state: Mapping[str, Tensor] = self._initial
-        for t in range(layer.steps):
-            state = getattr(self, f"_{layer.cell}")(t, state)
+        for t in range(layer.steps - 1, -1, -1) if layer.reverse else range(layer.steps):
+            made = getattr(self, f"_{layer.cell}")(t, state)
+            if self._mask is not None:  # in the padding the state waits
+                made = {s: torch.where(self._mask[t][:, None], new, state[s]) for s, new in made.items()}
+            state = made
+        self._final = state
 
     def differentiate(self) -> dict[str, Tensor]:
         """The reference for every quantity."""
         layer, nodes = self._layer, self._nodes
-        inputs: dict[str, list[Tensor]] = {f"grads.{symbol}": made for symbol, made in nodes.items()}
+        inputs: dict[str, list[Tensor]] = {f"grads.{symbol}": _in_order(made) for symbol, made in nodes.items()}
         inputs |= {f"initial_grads.{s}": [leaf] for s, leaf in self._initial.items()}
         inputs |= {f"weight_grads.{name}": [leaf] for name, leaf in self._weights.items()}
         inputs["input_grad"] = self._inputs
-        outputs, arriving = list(nodes["h"]), list(layer.output_grads)
-        arriving[-1] = arriving[-1] + layer.final_grads["h"]
-        if "c" in nodes:
-            outputs.append(nodes["c"][-1])
+        outputs, arriving = _in_order(nodes["h"]), list(layer.output_grads)
+        last = 0 if layer.reverse else -1
+        if self._final["h"] is outputs[last]:
+            arriving[last] = arriving[last] + layer.final_grads["h"]
+        else:
+            outputs.append(self._final["h"])
+            arriving.append(layer.final_grads["h"])
+        if "c" in self._final:
+            outputs.append(self._final["c"])
             arriving.append(layer.final_grads["c"])
         flat = [node for made in inputs.values() for node in made]
-        found = iter(torch.autograd.grad(outputs, flat, arriving))
+        found = torch.autograd.grad(outputs, flat, arriving, allow_unused=True)
+        grads_of = iter(torch.zeros_like(node) if g is None else g for node, g in zip(flat, found, strict=True))
         reference: dict[str, Tensor] = {}
         for name, made in inputs.items():
-            grads = [next(found) for _ in made]
+            grads = [next(grads_of) for _ in made]
             reference[name] = torch.stack(grads) if name.startswith(("grads.", "input_grad")) else grads[0]
-        return reference | {f"values.{symbol}": torch.stack(made) for symbol, made in self._computed.items()}
+        values = {f"values.{symbol}": torch.stack(_in_order(made)) for symbol, made in self._computed.items()}
+        if self._mask is not None:  # nothing is computed there
+            values = {name: made.masked_fill(~self._mask[:, :, None], 0.0) for name, made in values.items()}
+        return reference | values
 
     def _pin(self, t: int, symbol: str, node: Tensor, computed: Tensor | None = None) -> Tensor:
         """Keeps what was computed, for comparison, and sets the node to what was recorded.
 
         Through `.data`, so that autograd takes the recorded value for the one that it saved.
         """
-        self._computed[symbol].append((node if computed is None else computed).detach().clone())
+        self._computed[symbol][t] = (node if computed is None else computed).detach().clone()
         node.data.copy_(self._layer.values[symbol][t])
-        self._nodes[symbol].append(node)
+        self._nodes[symbol][t] = node
         return node
 
-    def _sides(self, t: int, h: Tensor) -> tuple[Tensor, Tensor]:
-        w = self._weights
-        return (
-            linear(self._inputs[t], w["weight_ih"], w.get("bias_ih")),
-            linear(h, w["weight_hh"], w.get("bias_hh")),
-        )
+    def _gate(self, t: int, gate: str, made: Tensor) -> Tensor:
+        """A gate as it goes on: held at a value, where a what-if holds it."""
+        held = self._layer.held.get(gate)
+        return self._pin(t, gate, made if held is None else torch.where(held.where[t], held.value[t], made))
 
-    def _own(self, t: int) -> list[Any]:
-        """The parameters as torch's own cells take them (None for a bias that is not there, which their stubs deny)."""
-        return [self._layer.weights.get(name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    def _sum(self, t: int, gate: str, made: Tensor) -> Tensor:
+        """The pre-activation of a gate from the sum of its sides: normalised, where the layer normalises."""
+        name = f"a_{gate}" if gate else "a"
+        if "norm_weight" not in self._weights:
+            return self._pin(t, name, made)
+        s = self._pin(t, "s" + name[1:], made)
+        block = slice((place := GATES[self._layer.cell].index(gate)) * s.shape[-1], (place + 1) * s.shape[-1])
+        weight, bias = self._weights["norm_weight"][block], self._weights["norm_bias"][block]
+        return self._pin(t, name, layer_norm(s, (s.shape[-1],), weight, bias, self._layer.norm_eps))
+
+    def _sides(self, t: int, h: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Both sides of every gate. A route that is cut sees a state that nothing flows back to."""
+        w, drop, gates = self._weights, self._layer.drop, GATES[self._layer.cell]
+        if drop is not None:
+            h = h * drop[t if len(drop) > 1 else 0]
+        of_x = linear(self._inputs[t], w["weight_ih"], w.get("bias_ih")).chunk(len(gates), -1)
+        of_h = linear(h, w["weight_hh"], w.get("bias_hh")).chunk(len(gates), -1)
+        cut = [(gate or "a") in self._layer.cuts for gate in gates]
+        if any(cut):
+            blind = linear(h.detach(), w["weight_hh"], w.get("bias_hh")).chunk(len(gates), -1)
+            of_h = tuple(b if closed else open_ for b, open_, closed in zip(blind, of_h, cut, strict=True))
+        return of_x, of_h
+
+    def _kept(self, route: str, state: Tensor) -> Tensor:
+        return state.detach() if route in self._layer.cuts else state
+
+    def _own(self, cell: Any, t: int, *before: Any) -> Tensor | tuple[Tensor, Tensor] | None:
+        """What torch's own cell makes of the recorded state; None where it has no such cell, or not in this type."""
+        if not self._plain or cell is None:
+            return None
+        weights: list[Any] = [self._layer.weights.get(n) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        made: Tensor | tuple[Tensor, Tensor] = cell(self._inputs[t].detach(), *before, *weights)
+        return made
 
     def _rnn(self, t: int, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        x_side, h_side = self._sides(t, state["h"])
-        a = self._pin(t, "a", x_side + h_side)
-        relu = self._layer.activation == "relu"
-        own_cell = torch.rnn_relu_cell if relu else torch.rnn_tanh_cell
-        own = own_cell(self._inputs[t].detach(), state["h"].detach(), *self._own(t))
-        return {"h": self._pin(t, "h", a.relu() if relu else a.tanh(), own)}
+        (x_side,), (h_side,) = self._sides(t, state["h"])
+        a = self._sum(t, "", x_side + h_side)
+        activation = self._layer.activation
+        own = self._own(_OWN_CELLS.get(activation), t, state["h"].detach())
+        assert not isinstance(own, tuple)
+        if activation == "identity":
+            h = a * 1.0
+        elif activation == "leaky_relu":
+            h = leaky_relu(a)
+        else:
+            h = getattr(torch, activation)(a)
+        return {"h": self._pin(t, "h", h, own)}
 
     def _lstm(self, t: int, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        x_side, h_side = self._sides(t, state["h"])
-        a_i, a_f, a_g, a_o = (
-            self._pin(t, f"a_{gate}", a) for gate, a in zip("ifgo", (x_side + h_side).chunk(4, -1), strict=True)
-        )
-        i, f = self._pin(t, "i", a_i.sigmoid()), self._pin(t, "f", a_f.sigmoid())
-        g, o = self._pin(t, "g", a_g.tanh()), self._pin(t, "o", a_o.sigmoid())
-        before = [state["h"].detach(), state["c"].detach()]
-        own_h, own_c = torch.lstm_cell(self._inputs[t].detach(), before, *self._own(t))
-        c = self._pin(t, "c", f * state["c"] + i * g, own_c)
+        sums = [x + h for x, h in zip(*self._sides(t, state["h"]), strict=True)]
+        a_i, a_f, a_g, a_o = (self._sum(t, gate, s) for gate, s in zip("ifgo", sums, strict=True))
+        i, f = self._gate(t, "i", a_i.sigmoid()), self._gate(t, "f", a_f.sigmoid())
+        g, o = self._gate(t, "g", a_g.tanh()), self._gate(t, "o", a_o.sigmoid())
+        own = self._own(torch.lstm_cell, t, [state["h"].detach(), state["c"].detach()])
+        own_h, own_c = own if isinstance(own, tuple) else (None, None)
+        c = self._pin(t, "c", f * self._kept("carousel", state["c"]) + i * g, own_c)
         return {"h": self._pin(t, "h", o * c.tanh(), own_h), "c": c}
 
     def _gru(self, t: int, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        x_side, h_side = self._sides(t, state["h"])
-        (x_r, x_z, x_n), (h_r, h_z, q) = x_side.chunk(3, -1), h_side.chunk(3, -1)
+        (x_r, x_z, x_n), (h_r, h_z, q) = self._sides(t, state["h"])
         q = self._pin(t, "q", q)
-        a_r, a_z = self._pin(t, "a_r", x_r + h_r), self._pin(t, "a_z", x_z + h_z)
-        r, z = self._pin(t, "r", a_r.sigmoid()), self._pin(t, "z", a_z.sigmoid())
-        n = self._pin(t, "n", self._pin(t, "a_n", x_n + r * q).tanh())
-        own = torch.gru_cell(self._inputs[t].detach(), state["h"].detach(), *self._own(t))
+        a_r, a_z = self._sum(t, "r", x_r + h_r), self._sum(t, "z", x_z + h_z)
+        r, z = self._gate(t, "r", a_r.sigmoid()), self._gate(t, "z", a_z.sigmoid())
+        n = self._gate(t, "n", self._sum(t, "n", x_n + r * q).tanh())
+        own = self._own(torch.gru_cell, t, state["h"].detach())
+        assert not isinstance(own, tuple)
         # lerp is (1 − z)⊙n + z⊙h₋, and its derivatives are the textbook's: δz = δh ⊙ (h₋ − n), δn = δh ⊙ (1 − z).
-        return {"h": self._pin(t, "h", torch.lerp(n, state["h"], z), own)}
+        return {"h": self._pin(t, "h", torch.lerp(n, self._kept("leak", state["h"]), z), own)}
+
+
+def _in_order(made: Mapping[int, Tensor]) -> list[Tensor]:
+    return [made[t] for t in range(len(made))]

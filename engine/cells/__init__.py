@@ -11,24 +11,32 @@ symbol of the equations, h₋, is `before["h"]` in code: the state before the st
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
 from engine.cells.gru import GRU
+from engine.cells.hold import Hold, as_it_is
 from engine.cells.lstm import LSTM
+from engine.cells.norm import Norm
 from engine.cells.rnn import RNN
 from engine.cells.slopes import Slopes
 from engine.errors import DataError
-from engine.spec import CellKind
+from engine.spec import Activation, CellKind
 
 Scan: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(keep, new, initial) → s with s_t = keep_t ⊙ s_{t−1} + new_t; (T, B, H), (T, B, H), (B, H)."""
-Activation: TypeAlias = Literal["tanh", "relu"]
 
 
 class Cell(Protocol):
-    """What each cell knows. `side` arrays are (..., G, H): the row blocks of the weight matrices, in torch's order."""
+    """What each cell knows. `side` arrays are (..., G, H): the row blocks of the weight matrices, in torch's order.
+
+    v holds the values of a step, and "held_f" (bool, (..., H)) where the gate f is held at a value.
+    """
+
+    @property
+    def norm(self) -> Norm | None:
+        """Layer normalisation of the pre-activations; None: there is none."""
 
     @property
     def gate_names(self) -> tuple[str, ...]:
@@ -38,8 +46,8 @@ class Cell(Protocol):
     def state_names(self) -> tuple[str, ...]:
         """What is handed from step to step: "h", and "c" for the LSTM."""
 
-    def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
-        """Pre-activations and gates from W_ih x + b_ih and W_hh h₋ + b_hh."""
+    def gates(self, x_side: Tensor, h_side: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
+        """Pre-activations and gates from W_ih x + b_ih and W_hh h₋ + b_hh. Each gate passes through `hold`."""
 
     def states(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The states after the step."""
@@ -59,7 +67,8 @@ class Cell(Protocol):
         """The states after every step, (T, B, H), where h₋ is known for all of them beforehand."""
 
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
-        """The step back as one linear map: `join`, `back` and `carry` with everything multiplied out."""
+        """The step back as one linear map: `join`, `back` and `carry` with everything multiplied out. Not with a norm,
+        which mixes the units."""
 
     @property
     def h_side_names(self) -> tuple[str, ...]:
@@ -76,7 +85,7 @@ class Cell(Protocol):
 class SidesAdd(Protocol):
     """A cell whose pre-activations are simply the sums of both sides."""
 
-    def squash(self, a: Tensor) -> dict[str, Tensor]:
+    def squash(self, s: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
         """Pre-activations and gates, from the sum of both sides (..., G, H)."""
 
 
@@ -88,13 +97,13 @@ class SidesDiffer(Protocol):
         """Gradients of pre-activations that are not on the state's side of the weights, from those that are."""
 
 
-def cell_of(kind: CellKind, activation: Activation = "tanh") -> Cell:
+def cell_of(kind: CellKind, activation: Activation = "tanh", norm: Norm | None = None) -> Cell:
     """The cell of that kind. Raises DataError for an activation that it does not have."""
     if kind == "rnn":
-        return RNN(activation)
+        return RNN(activation, norm)
     if activation != "tanh":
         raise DataError(f"The activation is '{activation}'; the {kind.upper()} has only 'tanh'.")
-    return LSTM() if kind == "lstm" else GRU()
+    return LSTM(norm) if kind == "lstm" else GRU(norm)
 
 
-__all__ = ["GRU", "LSTM", "RNN", "Activation", "Cell", "SidesAdd", "SidesDiffer", "cell_of"]
+__all__ = ["GRU", "LSTM", "RNN", "Activation", "Cell", "Hold", "Norm", "SidesAdd", "SidesDiffer", "cell_of"]

@@ -9,7 +9,9 @@
     δr = δa_n ⊙ q           δq = δa_n ⊙ r          δa_r = δr ⊙ r(1 − r)      δa_z = δz ⊙ z(1 − z)
 
 e is the direct ∂L/∂h, and ₊ the step after. Shapes: (..., H), sides (..., 3, H) in the order r, z, n. The weights of
-the input meet δa_n, those of the state meet δq: the two biases of n have different gradients.
+the input meet δa_n, those of the state meet δq: the two biases of n have different gradients. With layer normalisation
+the sums are s (s_n = W_in x + b_in + r ⊙ q), each a = N(s) (engine.cells.norm), and δs stands where δa does for what
+goes on to the weights, to q and to r.
 """
 
 from __future__ import annotations
@@ -21,21 +23,33 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from engine.cells.hold import Hold, as_it_is
+from engine.cells.norm import Norm
 from engine.cells.slopes import Slopes, joined, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
+
+_SUMS = ("s_r", "s_z", "s_n")
 
 
 @dataclass(frozen=True, slots=True)
 class GRU:
+    norm: Norm | None = None
+
     gate_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "a_n")
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     h_side_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "q")
 
-    def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
+    def gates(self, x_side: Tensor, h_side: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
         (x_r, x_z, x_n), (h_r, h_z, q) = x_side.unbind(-2), h_side.unbind(-2)
-        a_r, a_z = x_r + h_r, x_z + h_z
-        r = a_r.sigmoid()
-        a_n = x_n + r * q
-        return {"a_r": a_r, "a_z": a_z, "q": q, "a_n": a_n, "r": r, "z": a_z.sigmoid(), "n": a_n.tanh()}
+        s_r, s_z = x_r + h_r, x_z + h_z
+        a_r, a_z = self._normed(s_r, 0), self._normed(s_z, 1)
+        r, z = hold("r", a_r.sigmoid()), hold("z", a_z.sigmoid())
+        s_n = x_n + r * q
+        a_n = self._normed(s_n, 2)
+        sums = {} if self.norm is None else {"s_r": s_r, "s_z": s_z, "s_n": s_n}
+        return sums | {"a_r": a_r, "a_z": a_z, "q": q, "a_n": a_n, "r": r, "z": z, "n": hold("n", a_n.tanh())}
+
+    def _normed(self, s: Tensor, gate: int) -> Tensor:
+        return s if self.norm is None else self.norm.one(s, gate)
 
     def states(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": (1 - v["z"]) * v["n"] + v["z"] * before["h"]}
@@ -46,12 +60,14 @@ class GRU:
     def back(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         r, z, n, q, dh = v["r"], v["z"], v["n"], v["q"], d["h"]
         dz, dn = dh * (before["h"] - n), dh * (1 - z)
-        da_n = through_tanh(dn, n)
-        dr, dq = da_n * q, da_n * r
-        return {
-            "r": dr, "z": dz, "n": dn, "q": dq,
-            "a_r": through_sigmoid(dr, r), "a_z": through_sigmoid(dz, z), "a_n": da_n,
-        }  # fmt: skip
+        da_n = through_tanh(dn, n, v.get("held_n"))
+        ds_n = da_n if self.norm is None else self.norm.back(v["s_n"], da_n, 2)
+        dr, dq = ds_n * q, ds_n * r
+        da_r, da_z = through_sigmoid(dr, r, v.get("held_r")), through_sigmoid(dz, z, v.get("held_z"))
+        found = {"r": dr, "z": dz, "n": dn, "q": dq, "a_r": da_r, "a_z": da_z, "a_n": da_n}
+        if self.norm is not None:
+            found |= {"s_r": self.norm.back(v["s_r"], da_r, 0), "s_z": self.norm.back(v["s_z"], da_z, 1), "s_n": ds_n}
+        return found
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": d["h"] * v["z"]}  # the leak
@@ -68,17 +84,18 @@ class GRU:
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         r, z, n = v["r"], v["z"], v["n"]
         a = r.new_empty((*r.shape[:-1], 3, r.shape[-1]))
-        a_n = (1 - z) * tanh_slope(n)
-        torch.mul(a_n * v["q"], sigmoid_slope(r), out=a[..., 0, :])
-        torch.mul(before["h"] - n, sigmoid_slope(z), out=a[..., 1, :])
+        a_n = (1 - z) * tanh_slope(n, v.get("held_n"))
+        torch.mul(a_n * v["q"], sigmoid_slope(r, v.get("held_r")), out=a[..., 0, :])
+        torch.mul(before["h"] - n, sigmoid_slope(z, v.get("held_z")), out=a[..., 1, :])
         torch.mul(a_n, r, out=a[..., 2, :])
         return Slopes(a, kept=z)
 
     def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"a_n": through_tanh(d["h"] * (1 - v["z"]), v["n"])}
+        return {"a_n": through_tanh(d["h"] * (1 - v["z"]), v["n"], v.get("held_n"))}
 
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return joined([d["a_r"], d["a_z"], d["a_n"]])
+        return joined([d[name] for name in (self.gate_names if self.norm is None else _SUMS)])
 
     def h_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return joined([d["a_r"], d["a_z"], d["q"]])
+        r, z = ("a_r", "a_z") if self.norm is None else ("s_r", "s_z")
+        return joined([d[r], d[z], d["q"]])

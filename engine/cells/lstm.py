@@ -8,7 +8,8 @@
     δi = δc ⊙ g      δf = δc ⊙ c₋     δg = δc ⊙ i     δo = δh ⊙ tanh(c)
     δa = δi ⊙ i(1 − i),  δf ⊙ f(1 − f),  δg ⊙ (1 − g²),  δo ⊙ o(1 − o)
 
-e is the direct ∂L/∂h, and ₊ the step after. Shapes: (..., H), sides (..., 4, H) in the order i, f, g, o.
+e is the direct ∂L/∂h, and ₊ the step after. Shapes: (..., H), sides (..., 4, H) in the order i, f, g, o. With layer
+normalisation the sums are s, each a = N(s) (engine.cells.norm), and what goes on to the weights is δs.
 """
 
 from __future__ import annotations
@@ -20,23 +21,31 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from engine.cells.hold import Hold, as_it_is
+from engine.cells.norm import Norm
 from engine.cells.slopes import Slopes, joined, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
+
+_SUMS = ("s_i", "s_f", "s_g", "s_o")
 
 
 @dataclass(frozen=True, slots=True)
 class LSTM:
+    norm: Norm | None = None
+
     gate_names: ClassVar[tuple[str, ...]] = ("a_i", "a_f", "a_g", "a_o")
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     h_side_names: ClassVar[tuple[str, ...]] = ("a_i", "a_f", "a_g", "a_o")
 
-    def gates(self, x_side: Tensor, h_side: Tensor) -> dict[str, Tensor]:
-        return self.squash(x_side + h_side)
+    def gates(self, x_side: Tensor, h_side: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
+        return self.squash(x_side + h_side, hold)
 
-    def squash(self, a: Tensor) -> dict[str, Tensor]:
-        a_i, a_f, a_g, a_o = a.unbind(-2)
-        return {
+    def squash(self, s: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
+        a_i, a_f, a_g, a_o = (s if self.norm is None else self.norm.all(s)).unbind(-2)
+        sums = {} if self.norm is None else dict(zip(_SUMS, s.unbind(-2), strict=True))
+        return sums | {
             "a_i": a_i, "a_f": a_f, "a_g": a_g, "a_o": a_o,
-            "i": a_i.sigmoid(), "f": a_f.sigmoid(), "g": a_g.tanh(), "o": a_o.sigmoid(),
+            "i": hold("i", a_i.sigmoid()), "f": hold("f", a_f.sigmoid()),
+            "g": hold("g", a_g.tanh()), "o": hold("o", a_o.sigmoid()),
         }  # fmt: skip
 
     def states(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -49,11 +58,15 @@ class LSTM:
     def back(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         i, f, g, o = v["i"], v["f"], v["g"], v["o"]
         di, df, dg, do = d["c"] * g, d["c"] * before["c"], d["c"] * i, d["h"] * v["c"].tanh()
-        return {
+        found = {
             "i": di, "f": df, "g": dg, "o": do,
-            "a_i": through_sigmoid(di, i), "a_f": through_sigmoid(df, f),
-            "a_g": through_tanh(dg, g), "a_o": through_sigmoid(do, o),
+            "a_i": through_sigmoid(di, i, v.get("held_i")), "a_f": through_sigmoid(df, f, v.get("held_f")),
+            "a_g": through_tanh(dg, g, v.get("held_g")), "a_o": through_sigmoid(do, o, v.get("held_o")),
         }  # fmt: skip
+        if self.norm is not None:
+            for gate, (s, a) in enumerate(zip(_SUMS, self.gate_names, strict=True)):
+                found[s] = self.norm.back(v[s], found[a], gate)
+        return found
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"c": d["c"] * v["f"]}  # the carousel
@@ -71,14 +84,14 @@ class LSTM:
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         i, f, g, o, tanh_c = v["i"], v["f"], v["g"], v["o"], v["c"].tanh()
         a = i.new_empty((*i.shape[:-1], 4, i.shape[-1]))
-        torch.mul(g, sigmoid_slope(i), out=a[..., 0, :])
-        torch.mul(before["c"], sigmoid_slope(f), out=a[..., 1, :])
-        torch.mul(i, tanh_slope(g), out=a[..., 2, :])
-        torch.mul(tanh_c, sigmoid_slope(o), out=a[..., 3, :])
+        torch.mul(g, sigmoid_slope(i, v.get("held_i")), out=a[..., 0, :])
+        torch.mul(before["c"], sigmoid_slope(f, v.get("held_f")), out=a[..., 1, :])
+        torch.mul(i, tanh_slope(g, v.get("held_g")), out=a[..., 2, :])
+        torch.mul(tanh_c, sigmoid_slope(o, v.get("held_o")), out=a[..., 3, :])
         return Slopes(a, blocks_on_c=3, c_to_h=o * tanh_slope(tanh_c), kept=f)
 
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return joined([d["a_i"], d["a_f"], d["a_g"], d["a_o"]])
+        return joined([d[name] for name in (self.gate_names if self.norm is None else _SUMS)])
 
     def h_side(self, d: Mapping[str, Tensor]) -> Tensor:
         return self.x_side(d)

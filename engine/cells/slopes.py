@@ -1,4 +1,7 @@
-"""Slopes: of the two squashing functions, and of a whole step."""
+"""Slopes: of the squashing functions, and of a whole step.
+
+Where a gate is held at a value (engine.recurrence.Hold), `held` is true: no gradient passes to its pre-activation.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,28 @@ import torch
 from torch import Tensor
 
 
-def sigmoid_slope(y: Tensor) -> Tensor:
+def sigmoid_slope(y: Tensor, held: Tensor | None = None) -> Tensor:
     """σ′ = y(1 − y)."""
-    return (1 - y) * y
+    return _unless(held, (1 - y) * y)
 
 
-def tanh_slope(y: Tensor) -> Tensor:
+def tanh_slope(y: Tensor, held: Tensor | None = None) -> Tensor:
     """tanh′ = 1 − y², rounded once: near saturation 1 − y·y would lose half the digits that are left."""
-    return torch.addcmul(y.new_ones(()), y, y, value=-1)
+    return _unless(held, torch.addcmul(y.new_ones(()), y, y, value=-1))
 
 
-def through_sigmoid(grad: Tensor, y: Tensor) -> Tensor:
+def through_sigmoid(grad: Tensor, y: Tensor, held: Tensor | None = None) -> Tensor:
     """∂L/∂a from ∂L/∂y, y = σ(a). In torch's order of products: it overflows where torch does."""
-    return grad * (1 - y) * y
+    return _unless(held, grad * (1 - y) * y)
 
 
-def through_tanh(grad: Tensor, y: Tensor) -> Tensor:
+def through_tanh(grad: Tensor, y: Tensor, held: Tensor | None = None) -> Tensor:
     """∂L/∂a from ∂L/∂y, y = tanh(a)."""
-    return grad * tanh_slope(y)
+    return _unless(held, grad * tanh_slope(y))
+
+
+def _unless(held: Tensor | None, slope: Tensor) -> Tensor:
+    return slope if held is None else slope.masked_fill(held, 0.0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

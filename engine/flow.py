@@ -1,0 +1,110 @@
+"""What a single loss sends back: ∂L_s/∂h_k of every layer, by the same chain with only that loss's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from engine import bptt
+from engine.errors import DataError
+from engine.layer_trace import LayerTrace
+from engine.pieces import Head
+from engine.precision import arithmetic
+from engine.stack import Ran, joined_input_grad, split
+
+
+class LossGradients:
+    """Of a whole trace; in a window too it speaks of all steps."""
+
+    def __init__(self, layers: Mapping[str, LayerTrace], levels: Sequence[Ran], head: Head) -> None:
+        self.layers = layers
+        self.levels = levels
+        self.head = head
+
+    @property
+    def count(self) -> int:
+        return self.head.count
+
+    def judged(self) -> int:
+        """The number of the last loss that reads anything: the one that the verdict rests on."""
+        numbers = range(self.count - 1, -1, -1)
+        return next((loss for loss in numbers if bool((self.direct(loss) != 0).any())), self.count - 1)
+
+    def direct(self, loss: int) -> Tensor:
+        """(T, B, W): ∂L_s/∂(output of the last level), without recurrence."""
+        return self.head.grads[0] if self.count == 1 else self.head.of_loss(loss)[0]
+
+    def again(self) -> dict[str, Tensor]:
+        """Everything around the recurrent layers computed afresh; see Head.again."""
+        return self.head.again()
+
+    @cached_property
+    def reads(self) -> Tensor:
+        """(losses, T) bool, on the CPU: the steps of the last level's output that each loss depends on."""
+        return self.head.reads()
+
+    def reach(self, name: str) -> Tensor:
+        """(losses, T) bool, on the CPU: the steps k whose ∂L_s/∂h_k there is, zero or not. A loss reaches what is
+        before the last step that it reads, in the order in which the layer runs; below a bidirectional layer, all."""
+        reads = self.reads
+        for level in reversed(self.levels):
+            reached = {layer: self._reached(layer, reads) for layer in level.names}
+            if name in reached:
+                return reached[name]
+            reads = torch.stack([*reached.values()]).any(0)
+        raise DataError(f"'{name}' is no layer of this trace; it has {', '.join(self.layers)}.")
+
+    def _reached(self, name: str, reads: Tensor) -> Tensor:
+        if self.layers[name].reverse:
+            return reads.cumsum(1) > 0
+        return reads.flip(1).cumsum(1).flip(1) > 0
+
+    def flow(self, loss: int, name: str) -> Tensor:
+        """(T, B, H): ∂L_s/∂h_t of that layer, total; 0 at the steps that this loss cannot reach."""
+        if self.count == 1:
+            return self.layers[name].grads["h"]
+        found = self.head.of_loss(loss)
+        cotangent, beside = found[0], found[1] if len(found) > 1 else None
+        reads = self.reads[loss]
+        for level in reversed(self.levels):
+            layers = [self.layers[one] for one in level.names]
+            parts = split(cotangent, [layer.hidden_size for layer in layers])
+            reached = [self._reached(one, reads[None])[0] for one in level.names]
+            ran = [_only(layer, part, steps) for layer, part, steps in zip(layers, parts, reached, strict=True)]
+            if name in level.names:
+                return ran[level.names.index(name)].grads["h"]
+            with arithmetic(cotangent):
+                cotangent = joined_input_grad(ran, beside)
+            beside = None
+            if level.piece is not None:
+                grads, _ = level.piece.back(cotangent)
+                cotangent, beside = grads[0], grads[1] if len(grads) > 1 else None
+            reads = torch.stack(reached).any(0)
+        raise DataError(f"'{name}' is no layer of this trace; it has {', '.join(self.layers)}.")
+
+
+def _only(layer: LayerTrace, direct: Tensor, reached: Tensor) -> LayerTrace:
+    """The layer with the gradients that come from `direct` alone. Steps that are not reached are left out of the chain:
+    a NaN there is nobody's gradient."""
+    steps = reached.nonzero().flatten().tolist()
+    if not steps:
+        nothing = {symbol: torch.zeros_like(grad) for symbol, grad in layer.grads.items()}
+        return replace(layer, output_grads=direct, grads=nothing)
+    first, stop = steps[0], steps[-1] + 1
+    part = layer if stop - first == layer.steps else layer.window(first + 1, stop)
+    with arithmetic(direct):
+        back = bptt.backward(part.recurrence, part.values, part.initial, direct[first:stop])
+        grads = {s: _padded(grad, first, layer.steps) for s, grad in back.grads.items()}
+    return replace(layer, output_grads=direct, grads=grads)
+
+
+def _padded(grad: Tensor, first: int, steps: int) -> Tensor:
+    if len(grad) == steps:
+        return grad
+    whole = grad.new_zeros(steps, *grad.shape[1:])
+    whole[first : first + len(grad)] = grad
+    return whole

@@ -1,0 +1,182 @@
+"""Pieces of a model that autograd differentiates: what stands before, between and after the recurrent layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from engine.errors import DataError
+from engine.precision import arithmetic
+
+HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
+"""h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A piece that has run once. Its graph is kept, on copies of what it read, so that it can be asked again."""
+
+    leaves: tuple[Tensor, ...]
+    """What it read."""
+    parameters: Mapping[str, Tensor]
+    graph: Tensor
+    """What it made, with its history."""
+
+    @classmethod
+    def run(
+        cls, function: Callable[..., Any], inputs: Sequence[Tensor], parameters: Mapping[str, Tensor]
+    ) -> tuple[Piece, Any]:
+        """The piece, and whatever the function returned; its graph is that of the last tensor in it.
+
+        The function is given copies of its inputs, so that it may write to them. Raises DataError.
+        """
+        leaves = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
+        # What autograd saves is copied (a view of the read-out's weights, say): so the graph answers the same after
+        # somebody's next training step.
+        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(_copy, _give):
+            made = function(*(leaf.clone() for leaf in leaves))
+        return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made), made
+
+    def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """∂L/∂(each leaf) and ∂L/∂(each parameter), from ∂L/∂(what it made). Leaves of whole numbers have none: 0."""
+        targets = [*(leaf for leaf in self.leaves if leaf.requires_grad), *self.parameters.values()]
+        with arithmetic(self.graph, grad=True):
+            found = torch.autograd.grad(self.graph, targets, cotangent, retain_graph=True, allow_unused=True)
+        grads = iter(torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True))
+        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros(()) for leaf in self.leaves]
+        return of_leaves, dict(zip(self.parameters, grads, strict=True))
+
+    def back_many(self, cotangents: Tensor) -> list[Tensor]:
+        """∂L_s/∂(each leaf), (S, …) each, from S cotangents at once."""
+        targets = [leaf for leaf in self.leaves if leaf.requires_grad]
+        with arithmetic(self.graph, grad=True):
+            found = torch.autograd.grad(
+                self.graph, targets, cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True
+            )
+        S = len(cotangents)
+        return [t.new_zeros(S, *t.shape) if g is None else g for t, g in zip(targets, found, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """The finished run of what stands after the last recurrent layer, with the losses that it came to."""
+
+    piece: Piece
+    outputs: Tensor
+    losses: Tensor
+    """(T,) or (1,)."""
+    grads: tuple[Tensor, ...]
+    """∂(Σ losses)/∂(each leaf), direct: of h first."""
+    parameter_grads: dict[str, Tensor]
+    answer: Tensor
+    """The outputs as the head made them, of which `outputs` is a copy."""
+
+    @classmethod
+    def run(cls, head: HeadFunction, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Head:
+        """inputs: h (T, B, H), and whatever else the head reads. What it answers is brought to h's own type.
+
+        Raises DataError where the losses are of the wrong shape or do not depend on h.
+        """
+        for name, parameter in parameters.items():
+            if not parameter.requires_grad:
+                raise DataError(f"The parameter {name} of what stands after the layer does not require a gradient.")
+        h = inputs[0]
+        ran, (outputs, losses) = Piece.run(head, inputs, parameters)
+        _check(losses, len(h))
+        with torch.enable_grad():
+            piece = Piece(ran.leaves, parameters, losses.reshape(-1).to(h))
+        grads, of_parameters = piece.back(torch.ones_like(piece.graph))
+        return cls(
+            piece,
+            (h if outputs is None else outputs).detach().to(h, copy=True),
+            piece.graph.detach().clone(),
+            tuple(grad.contiguous() for grad in grads),
+            of_parameters,
+            ran.leaves[0].detach() if outputs is None else outputs.detach().to(h),
+        )
+
+    @property
+    def count(self) -> int:
+        return len(self.losses)
+
+    def of_loss(self, loss: int) -> list[Tensor]:
+        """∂L_s/∂(each leaf) of one loss, direct."""
+        one = torch.zeros_like(self.losses)
+        one[loss] = 1.0
+        return self.piece.back(one)[0]
+
+    def reads(self) -> Tensor:
+        """(losses, T) bool: which steps of h each loss depends on, whatever the numbers are.
+
+        Found by NaN as a cotangent: it comes out wherever there is a way. Where no step is read by two losses (a loss
+        at every step, of that step), a few passes that each ask for half of the losses tell whose it is.
+        """
+        S = self.count
+        if S == 1:
+            return self._reached(torch.ones(1, dtype=torch.bool))[None]
+        numbers = torch.arange(S)
+        owner, alone = torch.zeros(len(self.piece.leaves[0]), dtype=torch.long), True
+        anybody = self._reached(torch.ones(S, dtype=torch.bool))
+        for bit in range((S - 1).bit_length()):
+            chosen = (numbers >> bit) % 2 == 1
+            with_bit, without = self._reached(chosen), self._reached(~chosen)
+            alone = alone and not bool((with_bit & without).any())
+            if not alone:
+                return torch.stack([self._reached(numbers == s) for s in range(S)])
+            owner += with_bit.long() << bit
+        return (numbers[:, None] == owner) & anybody
+
+    def _reached(self, losses: Tensor) -> Tensor:
+        """(T,) bool, on the CPU: the steps that any of these losses (bool, (S,)) depends on."""
+        cotangent = torch.zeros_like(self.losses)
+        cotangent[losses.to(cotangent.device)] = torch.nan
+        grad = self.piece.back(cotangent)[0][0]
+        return grad.isnan().flatten(1).any(1).cpu()
+
+    def again(self) -> dict[str, Tensor]:
+        """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "output_grads" for the whole
+        sequence."""
+        grads, of_parameters = self.piece.back(torch.ones_like(self.losses))
+        losses = self.piece.graph.detach()
+        found = {"outputs": self.answer, "losses": losses, "loss": losses.double().sum().to(losses)}
+        found["output_grads"] = grads[0]
+        return found | {f"head_grads.{name}": grad for name, grad in of_parameters.items()}
+
+
+def _check(losses: Any, steps: int) -> None:
+    accepted = f"a scalar () or one loss a step ({steps},) is accepted"
+    if not isinstance(losses, Tensor):
+        raise DataError(f"The loss returns a {type(losses).__name__}; a tensor, {accepted}.")
+    if losses.dim() > 1 or (losses.dim() == 1 and len(losses) != steps):
+        raise DataError(f"The loss has shape {tuple(losses.shape)}; {accepted}.")
+    if losses.is_complex():
+        raise DataError(f"The loss is {losses.dtype}; a real number is accepted.")
+    if not losses.requires_grad:
+        raise DataError("The loss does not depend on the layer's output; there is no gradient to trace.")
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
+
+
+def _give(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+@contextmanager
+def _of_inference() -> Iterator[None]:
+    """Autograd cannot use what was made in inference mode, and says so in words that speak of no loss."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "nference tensor" not in str(error):
+            raise
+        raise DataError(
+            "The loss uses a tensor that was made in torch.inference_mode(), of which there are no gradients; make it "
+            "outside, or clone it under torch.inference_mode(False)."
+        ) from None
