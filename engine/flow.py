@@ -63,6 +63,10 @@ class LossGradients:
             return reads.cumsum(1) > 0
         return reads.flip(1).cumsum(1).flip(1) > 0
 
+    def mask(self, name: str) -> Tensor | None:
+        """(T, B) bool: which samples have which steps; None: all."""
+        return self.layers[name].mask
+
     def flow(self, loss: int, name: str) -> Tensor:
         """(T, B, H): ∂L_s/∂h_t of that layer, total; 0 at the steps that this loss cannot reach."""
         if self.count == 1:

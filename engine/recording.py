@@ -56,8 +56,8 @@ class _TraceFile(Spec, frozen=True, kw_only=True):
 class RecordedLossGradients(LossGradients):
     """Of a trace from a file: of several losses only one's gradient was kept, the one that the verdict rests on."""
 
-    def __init__(self, count: int, kept: int, flow: Tensor, name: str) -> None:
-        self._count, self._kept, self._flow, self._name = count, kept, flow, name
+    def __init__(self, count: int, kept: int, flow: Tensor, name: str, mask: Tensor | None) -> None:
+        self._count, self._kept, self._flow, self._name, self._mask = count, kept, flow, name, mask
 
     @property
     def count(self) -> int:
@@ -71,6 +71,9 @@ class RecordedLossGradients(LossGradients):
 
     def direct(self, loss: int) -> Tensor:
         raise DataError("The direct gradients of single losses are not kept in a file.")
+
+    def mask(self, name: str) -> Tensor | None:
+        return self._mask
 
     def reach(self, name: str) -> Tensor:
         """Up to the last step that it reads, which a file does not tell: where there is a gradient."""
@@ -187,7 +190,7 @@ def _trace_of(contents: container.Contents) -> Trace:
         judged = len(losses) - 1 if read.judged is None else read.judged
         if not 0 <= judged < len(losses):
             raise SessionError(f"It keeps the gradient of loss {judged}, but has {len(losses)} losses.")
-        loss_grads = RecordedLossGradients(len(losses), judged, flow, names[-1])
+        loss_grads = RecordedLossGradients(len(losses), judged, flow, names[-1], last.mask)
     _check_summary(contents.probe, last)
     return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step)
 

@@ -96,21 +96,23 @@ class Trace:
         `loss` counts from 0, or from the end; `layer` None: the last one. NaN at the steps that this loss cannot reach.
         A sample counts at its own steps only. Raises DataError.
         """
-        flow = self.flow_gradient(loss, layer)
-        name = self._name(layer)
-        row = mean_over_samples(norm(flow, dim=2), self.layers[name].mask)
-        assert self.loss_grads is not None
-        reach = self.loss_grads.reach(name)[loss % self.loss_grads.count][self._own_steps]
-        return row.masked_fill(~reach.to(row.device), torch.nan)
+        flows, loss, name = self._single_losses(loss), whole("loss", loss), self._name(layer)
+        # Of all steps before the window is cut out, so that a window has the same bits.
+        row = mean_over_samples(norm(flows.flow(loss % flows.count, name), dim=2), flows.mask(name))
+        return row.masked_fill(~flows.reach(name)[loss % flows.count].to(row.device), torch.nan)[self._own_steps]
 
     def flow_gradient(self, loss: int = -1, layer: str | None = None) -> Tensor:
         """(T, B, H): ∂L_s/∂h_t of one layer, total; 0 at the steps that this loss cannot reach. Raises DataError."""
+        flows = self._single_losses(loss)
+        return flows.flow(whole("loss", loss) % flows.count, self._name(layer))[self._own_steps]
+
+    def _single_losses(self, loss: int) -> LossGradients:
         if self.loss_grads is None:
             raise DataError("This trace has no single losses any more; only a freshly computed trace has them.")
-        count, loss, name = self.loss_grads.count, whole("loss", loss), self._name(layer)
-        if not -count <= loss < count:
+        count = self.loss_grads.count
+        if not -count <= whole("loss", loss) < count:
             raise DataError(f"There is no loss {loss}; this trace has {count}, counted from 0.")
-        return self.loss_grads.flow(loss % count, name)[self._own_steps]
+        return self.loss_grads
 
     def _name(self, layer: str | None) -> str:
         if layer is None:
