@@ -1,12 +1,14 @@
-"""Specs held to their ranges: each problem is a SpecError of one sentence, with the field, its value and what is accepted.
+"""Specs held to their ranges: each problem is a SpecError of one sentence, with the field, its value and what is
+accepted.
 
-`checked(experiment)` returns the experiment; `experiment_from(data)` does the same for plain dicts (TOML, JSON). msgspec
-validates only what it reads, and only types. Plain data, no torch.
+`checked(experiment)` returns the experiment; `experiment_from(data)` does the same for plain dicts (TOML, JSON).
+msgspec validates only what it reads, and only types. Plain data, no torch.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ import msgspec
 from engine import spec_reading
 from engine.errors import SpecError
 from engine.figures import figure
+from engine.parameters import input_size, parameter_shapes
 from engine.quantities import CELL_TITLES, CLAMPABLE, GATES, ROUTES
 from engine.spec import (
     FORGET_BIAS_RANGE,
@@ -24,6 +27,7 @@ from engine.spec import (
     MAX_STEPS,
     RECURRENT_SCALE_RANGE,
     AddingTask,
+    CellKind,
     CopyTask,
     Experiment,
     InitSpec,
@@ -34,6 +38,9 @@ from engine.spec import (
     WhatIf,
 )
 
+MAX_PARAMETERS = 500_000_000
+"""4 GB in float64, and gradients of the same size."""
+
 
 def checked(experiment: Experiment) -> Experiment:
     """The experiment itself, if every field is in its range. Raises SpecError.
@@ -41,9 +48,7 @@ def checked(experiment: Experiment) -> Experiment:
     The types are checked by a round trip through plain data, so a spec that was built in code is held to the same
     rules as one that was read from a file.
     """
-    if not isinstance(experiment, Experiment):
-        raise SpecError(f"The experiment is {spec_reading.shown(experiment)}; an engine.Experiment is accepted.")
-    _convert(experiment, Experiment)
+    _typed(experiment, Experiment, "the experiment")
     model, task, training = experiment.model, experiment.task, experiment.training
     _check_model(model, task)
     _check_task(task)
@@ -51,83 +56,76 @@ def checked(experiment: Experiment) -> Experiment:
     _real("training.clip.max_norm", training.clip.max_norm, 1e-12, 1e12)
     _whole("training.iterations", training.iterations, 0, 1_000_000)
     _whole("seed", experiment.seed, 0, 2**31 - 1)
-    size = task.steps * task.batch_size * sum(layer.width for layer in model.layers)
-    if size > MAX_RECORDED_VALUES:
-        raise SpecError(
-            f"task.steps × task.batch_size × hidden_size is {size:,}, too large to record; "
-            f"at most {MAX_RECORDED_VALUES:,} is accepted."
-        )
+    _check_size(experiment)
     return experiment
+
+
+def checked_layer(layer: LayerSpec, input_size: int) -> LayerSpec:
+    """The layer itself, if every field is in its range, where it is to read `input_size` numbers a step and the batch
+    is of two samples or more. Raises SpecError."""
+    _typed(layer, LayerSpec, "the layer", "layer")
+    if isinstance(input_size, bool) or not isinstance(input_size, int):
+        raise SpecError(f"input_size is {spec_reading.shown(input_size)}; a whole number is accepted.")
+    _whole("input_size", input_size, 1, 1_000_000)
+    _check_layer("layer.", layer, input_size, batch_size=2)
+    return layer
 
 
 def checked_what_if(what_if: WhatIf) -> WhatIf:
     """The what-if itself, if every field is in its range. Raises SpecError."""
-    if not isinstance(what_if, WhatIf):
-        raise SpecError(f"The what-if is {spec_reading.shown(what_if)}; an engine.WhatIf is accepted.")
-    _convert(what_if, WhatIf)
+    _typed(what_if, WhatIf, "the what-if", "what_if")
     _real("what_if.recurrent_scale", what_if.recurrent_scale, *RECURRENT_SCALE_RANGE)
     _real("what_if.forget_bias", what_if.forget_bias, *FORGET_BIAS_RANGE)
     if what_if.spectral_radius is not None:
         _real("what_if.spectral_radius", what_if.spectral_radius, 0.0, 1e3)
         if what_if.recurrent_scale != 1.0:
             raise SpecError(
-                "what_if.spectral_radius and what_if.recurrent_scale are both set; one of them is accepted."
+                f"what_if.spectral_radius is {figure(what_if.spectral_radius)} beside what_if.recurrent_scale "
+                f"{figure(what_if.recurrent_scale)}; one of them is accepted."
             )
     for place, bias in enumerate(what_if.gate_biases):
-        _gate(f"what_if.gate_biases[{place}].gate", bias.gate)
+        _one_of(f"what_if.gate_biases[{place}].gate", bias.gate, GATES)
         _real(f"what_if.gate_biases[{place}].shift", bias.shift, -100.0, 100.0)
     for place, clamp in enumerate(what_if.clamps):
         where = f"what_if.clamps[{place}]."
-        _gate(where + "gate", clamp.gate)
+        _one_of(where + "gate", clamp.gate, CLAMPABLE)
         _real(where + "value", clamp.value, -1e6, 1e6)
         _whole(where + "first", clamp.first, 1, MAX_STEPS)
         if clamp.last is not None:
             _whole(where + "last", clamp.last, clamp.first, MAX_STEPS)
-        for unit in clamp.units or ():
-            _whole(where + "units", unit, 0, MAX_HIDDEN_SIZE - 1)
+        _units(where + "units", clamp.units, MAX_HIDDEN_SIZE)
     for place, cut in enumerate(what_if.cuts):
-        known = sorted({route for routes in ROUTES.values() for route in routes})
-        if cut.route not in known:
-            shown = spec_reading.shown(cut.route)
-            raise SpecError(f"what_if.cuts[{place}].route is {shown}; {', '.join(known)} are accepted.")
+        _one_of(f"what_if.cuts[{place}].route", cut.route, ROUTES)
     if what_if.clip_norm is not None:
         _real("what_if.clip_norm", what_if.clip_norm, 1e-12, 1e12)
     return what_if
 
 
 def check_fit(experiment: Experiment, what_if: WhatIf) -> None:
-    """That the clamps and cuts name layers, gates, steps, units and routes that this experiment has. Raises SpecError."""
+    """That the clamps and cuts name what this experiment has: layers, gates, steps, units, routes. Raises SpecError."""
     layers = {
         f"l{depth}{suffix}": layer
         for depth, layer in enumerate(experiment.model.layers)
         for suffix in (("", "_reverse") if layer.bidirectional else ("",))
     }
-    for part, ones in (("clamps", what_if.clamps), ("cuts", what_if.cuts)):
-        for place, one in enumerate(ones):
-            if one.layer not in layers:
-                raise SpecError(
-                    f"what_if.{part}[{place}].layer is {spec_reading.shown(one.layer)}; "
-                    f"this network has {', '.join(layers)}."
-                )
+    steps = experiment.task.steps
     for place, clamp in enumerate(what_if.clamps):
-        layer, where = layers[clamp.layer], f"what_if.clamps[{place}]."
-        gates = CLAMPABLE[layer.cell]
-        if clamp.gate not in gates:
-            raise SpecError(f"{where}gate is '{clamp.gate}'; {_has(layer, gates)}.")
-        if clamp.first > experiment.task.steps:
-            raise SpecError(f"{where}first is {clamp.first}; the sequence has {experiment.task.steps} steps.")
-        for unit in clamp.units or ():
-            _whole(where + "units", unit, 0, layer.hidden_size - 1)
+        where = f"what_if.clamps[{place}]."
+        layer = _layer(where + "layer", clamp.layer, layers)
+        _has(where + "gate", clamp.gate, layer, CLAMPABLE, "gates that can be held")
+        for name, step in (("first", clamp.first), ("last", clamp.last)):
+            if step is not None and step > steps:
+                raise SpecError(f"{where}{name} is {step:,}; the sequence has {steps:,} steps.")
+        _units(where + "units", clamp.units, layer.hidden_size)
     for place, cut in enumerate(what_if.cuts):
-        routes = ROUTES[layers[cut.layer].cell]
-        if cut.route not in routes:
-            raise SpecError(f"what_if.cuts[{place}].route is '{cut.route}'; {_has(layers[cut.layer], routes)}.")
+        where = f"what_if.cuts[{place}]."
+        _has(where + "route", cut.route, _layer(where + "layer", cut.layer, layers), ROUTES, "routes")
 
 
 def experiment_from(data: Any, where: str = "") -> Experiment:
     """An experiment from plain dicts, checked. `where` stands before the sentence, for example a file's name."""
     try:
-        return checked(_convert(data, Experiment))
+        return checked(_convert(data, Experiment, "the experiment"))
     except SpecError as error:
         raise SpecError(f"{where}{error}") from None
 
@@ -137,18 +135,20 @@ def _check_model(model: ModelSpec, task: Task) -> None:
         raise SpecError(
             f"model.layers has {len(model.layers)} entries; 1 to {MAX_LAYERS} recurrent layers are accepted."
         )
-    symbols = isinstance(task, CopyTask)
-    if symbols and model.embedding is None:
-        raise SpecError("model.embedding is missing; the copy task's input is symbols, 10 of them.")
-    if model.embedding is not None:
+    symbols, embedding = isinstance(task, CopyTask), model.embedding
+    if symbols and embedding is None:
+        raise SpecError("model.embedding is missing; the copy task's input is symbols, and a table of 10 is needed.")
+    if embedding is not None:
         if not symbols:
-            raise SpecError("model.embedding is set, but this task's input is numbers; only symbols are embedded.")
-        _whole("model.embedding.symbols", model.embedding.symbols, 10, 1_000_000)
-        _whole("model.embedding.size", model.embedding.size, 1, MAX_HIDDEN_SIZE)
-    if symbols and (model.readout.at != "every" or model.loss != "cross_entropy"):
-        raise SpecError("The copy task asks for symbols: readout.at = 'every' with loss = 'cross_entropy' is accepted.")
+            raise SpecError("model.embedding is a table, but this task's input is numbers; only symbols are embedded.")
+        _whole("model.embedding.symbols", embedding.symbols, 10, 1_000_000)
+        _whole("model.embedding.size", embedding.size, 1, MAX_HIDDEN_SIZE)
+    if symbols and model.readout.at != "every":
+        raise SpecError(f"model.readout.at is '{model.readout.at}'; the copy task accepts only 'every'.")
+    if symbols and model.loss != "cross_entropy":
+        raise SpecError(f"model.loss is '{model.loss}'; the copy task accepts only 'cross_entropy'.")
     _whole("model.readout.attention_size", model.readout.attention_size, 1, MAX_HIDDEN_SIZE)
-    read = model.embedding.size if model.embedding is not None else (2 if isinstance(task, AddingTask) else 1)
+    read = input_size(model, task)
     for place, layer in enumerate(model.layers):
         _check_layer(f"model.layers[{place}].", layer, read, task.batch_size)
         read = layer.width
@@ -178,7 +178,10 @@ def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
     normal = "normal" in (init.input, init.recurrent)
     if init.std is not None:
         if not normal:
-            raise SpecError(f"{where}std is set, but neither input nor recurrent is 'normal'.")
+            raise SpecError(
+                f"{where}std is {figure(init.std)}, but neither input nor recurrent is 'normal'; "
+                "only nothing is accepted then."
+            )
         _real(where + "std", init.std, 0.0, 1e6)
     elif normal:
         raise SpecError(f"{where}std is missing; 'normal' needs a number from 0 to 1e6.")
@@ -188,13 +191,23 @@ def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
         value = getattr(init, name)
         if value is not None:
             if gate not in GATES[layer.cell]:
-                raise SpecError(f"{where}{name} is set, but the {layer.cell.upper()} has no {words}.")
+                raise SpecError(
+                    f"{where}{name} is {figure(value)}, but the {CELL_TITLES[layer.cell]} has no {words}; "
+                    "only nothing is accepted there."
+                )
             _real(where + name, value, -100.0, 100.0)
     if init.chrono is not None:
         if layer.cell == "rnn":
-            raise SpecError(f"{where}chrono is set, but the RNN has no gates.")
-        if init.forget_bias is not None or init.update_bias is not None:
-            raise SpecError(f"{where}chrono is set beside a bias of the same gate; one of them is accepted.")
+            raise SpecError(
+                f"{where}chrono is {spec_reading.shown(init.chrono)}, but the RNN has no gates; "
+                "only nothing is accepted there."
+            )
+        for name in ("forget_bias", "update_bias"):
+            if getattr(init, name) is not None:
+                raise SpecError(
+                    f"{where}chrono is {spec_reading.shown(init.chrono)} beside {name} {figure(getattr(init, name))}, "
+                    "which is the same gate's; one of them is accepted."
+                )
         _whole(where + "chrono", init.chrono, 3, MAX_STEPS)
 
 
@@ -212,23 +225,65 @@ def _max_steps(task: Task) -> int:
     return 308 if isinstance(task, SunspotsTask) else MAX_STEPS  # 309 years, and one of them is the target
 
 
-def _gate(field: str, gate: str) -> None:
-    known = sorted({one for gates in GATES.values() for one in gates})
-    if gate not in known:
-        names = ", ".join(f"'{one}'" for one in known)
-        raise SpecError(f"{field} is {spec_reading.shown(gate)}; {names} are accepted ('' is the RNN's).")
-
-
-def _has(layer: LayerSpec, names: tuple[str, ...]) -> str:
-    return f"the {CELL_TITLES[layer.cell]} has {', '.join(names)}"
-
-
-def _convert(data: Any, kind: type[Any]) -> Any:
-    field = "what_if" if kind is WhatIf else ""
-    try:
-        return spec_reading.read(
-            spec_reading.plain(data) if isinstance(data, msgspec.Struct) else data, kind, "the experiment", field
+def _check_size(experiment: Experiment) -> None:
+    """That the trace and the weights fit into memory."""
+    layers, task = experiment.model.layers, experiment.task
+    recorded = task.steps * task.batch_size * sum(layer.width for layer in layers)
+    if recorded > MAX_RECORDED_VALUES:
+        steps = "(task.delay + 20)" if isinstance(task, CopyTask) else "task.steps"
+        sizes = "hidden_size" if len(layers) == 1 else "the hidden_size of all layers"
+        raise SpecError(
+            f"{steps} × task.batch_size × {sizes} is {recorded:,}, too large to record; "
+            f"at most {MAX_RECORDED_VALUES:,} is accepted."
         )
+    weights = sum(math.prod(shape) for shape in parameter_shapes(experiment).values())
+    if weights > MAX_PARAMETERS:
+        raise SpecError(f"The model has {weights:,} parameters; at most {MAX_PARAMETERS:,} are accepted.")
+
+
+def _layer(field: str, name: str, layers: Mapping[str, LayerSpec]) -> LayerSpec:
+    if name not in layers:
+        raise SpecError(f"{field} is {spec_reading.shown(name)}; this network has {', '.join(layers)}.")
+    return layers[name]
+
+
+def _one_of(field: str, value: str, table: Mapping[CellKind, tuple[str, ...]]) -> None:
+    """That some cell has it."""
+    known = sorted({name for names in table.values() for name in names})
+    if value not in known:
+        names = ", ".join(f"'{name}'" for name in known)
+        note = " ('' is the RNN's)" if "" in known else ""
+        raise SpecError(f"{field} is {spec_reading.shown(value)}; one of {names} is accepted{note}.")
+
+
+def _has(field: str, value: str, layer: LayerSpec, table: Mapping[CellKind, tuple[str, ...]], words: str) -> None:
+    """That this layer's cell has it."""
+    names = table[layer.cell]
+    if value not in names:
+        has = ", ".join(f"'{name}'" for name in names) if names else f"no {words}"
+        raise SpecError(f"{field} is {spec_reading.shown(value)}; the {CELL_TITLES[layer.cell]} has {has}.")
+
+
+def _units(field: str, units: tuple[int, ...] | None, hidden_size: int) -> None:
+    if units is not None and not units:
+        raise SpecError(f"{field} is an empty list; one unit or more is accepted, or nothing for all of them.")
+    for place, unit in enumerate(units or ()):
+        _whole(f"{field}[{place}]", unit, 0, hidden_size - 1)
+
+
+def _typed(spec: Any, kind: type[msgspec.Struct], name: str, field: str = "") -> None:
+    """That it is a spec of that kind, with the right types in its fields."""
+    if not isinstance(spec, kind):
+        article = "an" if kind is Experiment else "a"
+        shown = spec_reading.shown(spec)
+        raise SpecError(f"{name[0].upper()}{name[1:]} is {shown}; {article} engine.{kind.__name__} is accepted.")
+    _convert(spec, kind, name, field)
+
+
+def _convert(data: Any, kind: type[Any], name: str, field: str = "") -> Any:
+    plain = spec_reading.plain
+    try:
+        return spec_reading.read(plain(data) if isinstance(data, msgspec.Struct) else data, kind, name, field)
     except ValueError as error:
         raise SpecError(str(error)) from None
 

@@ -21,13 +21,28 @@ def generator(seed: int, purpose: str, number: int = 0) -> torch.Generator:
 
 def uniform(shape: tuple[int, ...], low: float, high: float, source: torch.Generator) -> Tensor:
     """U(low, high), float64, of this shape."""
-    return torch.rand(shape, generator=source, dtype=torch.float64) * (high - low) + low
+    return torch.rand(shape, generator=source, dtype=torch.float64, device="cpu") * (high - low) + low
 
 
-def orthogonal(size: int, source: torch.Generator) -> Tensor:
-    """A random orthogonal matrix (size, size), float64, uniform over all of them (Mezzadri 2007: QR with the signs of
-    R's diagonal taken out; without that the distribution is not the uniform one)."""
+def normal(shape: tuple[int, ...], std: float, source: torch.Generator) -> Tensor:
+    """N(0, std²), float64, of this shape."""
+    return torch.randn(shape, generator=source, dtype=torch.float64, device="cpu") * std
+
+
+def whole(shape: tuple[int, ...], low: int, high: int, source: torch.Generator) -> Tensor:
+    """Whole numbers from `low` to `high`, both included, all alike; int64, of this shape."""
+    return torch.randint(low, high + 1, shape, generator=source, device="cpu")
+
+
+def orthogonal(rows: int, columns: int, source: torch.Generator) -> Tensor:
+    """A random matrix (rows, columns) with orthonormal columns, or orthonormal rows where it has more columns; float64.
+
+    Uniform over all of them (Mezzadri 2007: QR with the signs of R's diagonal taken out; without that the distribution
+    is not the uniform one).
+    """
+    if rows < columns:
+        return orthogonal(columns, rows, source).T.contiguous()
     Q: Tensor
     R: Tensor
-    Q, R = torch.linalg.qr(torch.randn((size, size), generator=source, dtype=torch.float64))
+    Q, R = torch.linalg.qr(normal((rows, columns), 1.0, source))
     return Q * torch.where(R.diagonal() < 0, -1.0, 1.0)

@@ -87,7 +87,7 @@ def _problem(value: Any, kind: types.Type, field: str) -> str | None:
     if isinstance(kind, types.StructType):
         return _problem_of_struct(value, kind, field)
     if isinstance(kind, types.VarTupleType):
-        if not isinstance(value, (list, tuple)):
+        if not _fits(value, kind):
             return _is(field, value, "a list is accepted")
         problems = (_problem(item, kind.item_type, f"{field}[{place}]") for place, item in enumerate(value))
         return next((problem for problem in problems if problem), None)
@@ -97,11 +97,17 @@ def _problem(value: Any, kind: types.Type, field: str) -> str | None:
 
 
 def _problem_of_union(value: Any, kind: types.UnionType, field: str) -> str | None:
+    if any(isinstance(choice, types.StructType) and choice.tag is not None for choice in kind.types):
+        return _problem_of_tagged(value, kind, field)
+    for choice in kind.types:  # an optional table, list, number, …: what stands inside is looked at by itself
+        if _fits(value, choice):
+            return _problem(value, choice, field)
+    return _is(field, value, f"{_or([_accepted(choice) for choice in kind.types])} is accepted")
+
+
+def _problem_of_tagged(value: Any, kind: types.UnionType, field: str) -> str | None:
+    """Of tables that say by one field which of them they are."""
     structs = [choice for choice in kind.types if isinstance(choice, types.StructType)]
-    if not structs:
-        if any(_fits(value, choice) for choice in kind.types):
-            return None
-        return _is(field, value, f"{_or([_accepted(choice) for choice in kind.types])} is accepted")
     tag_field = structs[0].tag_field or "type"
     tags = _or([f"'{choice.tag}'" for choice in structs])
     if not isinstance(value, Mapping):
@@ -147,6 +153,10 @@ def _fits(value: Any, kind: types.Type) -> bool:
         return isinstance(value, str)
     if isinstance(kind, types.BoolType):
         return isinstance(value, bool)
+    if isinstance(kind, types.StructType):
+        return isinstance(value, Mapping)
+    if isinstance(kind, types.VarTupleType):
+        return isinstance(value, (list, tuple))
     return value is None if isinstance(kind, types.NoneType) else True
 
 

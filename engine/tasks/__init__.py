@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from engine.spec import AddingTask, ModelSpec, Task
-from engine.tasks import adding, sunspots
+from engine.baseline import baseline
+from engine.spec import AddingTask, CopyTask, ModelSpec, Task
+from engine.tasks import adding, copying, sunspots
 from engine.tasks.batch import Batch
 
-__all__ = ["Batch", "batch"]
+__all__ = ["Batch", "baseline", "batch"]
 
 
 def batch(
@@ -21,5 +22,9 @@ def batch(
 ) -> Batch:
     """The batch of one iteration. Drawn on the CPU in float64 and rounded to `dtype` afterwards."""
     if isinstance(task, AddingTask):
-        return adding.batch(task, model, seed, iteration).to(dtype, device)
-    return sunspots.batch(task, model, seed, iteration).to(dtype, device)
+        drawn = adding.batch(task, model, seed, iteration)
+    elif isinstance(task, CopyTask):
+        drawn = copying.batch(task, seed, iteration)
+    else:
+        drawn = sunspots.batch(task, model, seed, iteration)
+    return drawn.to(dtype, device)

@@ -7,16 +7,34 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.spec import ModelSpec
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     x: Tensor
-    """(T, B, D), float."""
+    """(T, B, D), float; symbols (T, B), int64."""
     targets: Tensor
     """Float (B, 1), or (T, B, 1) where the loss is taken at every step; for cross-entropy class numbers, int64, (B,) or
-    (T, B)."""
+    (T, B). Past the end of a sequence they hold 0, which stands for nothing."""
+    lengths: Tensor | None = None
+    """(B,), int64: the steps of each sequence, on the device of x; None: all have T. Past its end x is 0."""
 
     def to(self, dtype: torch.dtype, device: torch.device | str) -> Batch:
-        """Rounded to a dtype; class numbers stay whole."""
-        kind = dtype if self.targets.is_floating_point() else self.targets.dtype
-        return Batch(self.x.to(device, dtype), self.targets.to(device, kind))
+        """Rounded to a dtype; whole numbers (symbols, classes, lengths) stay whole."""
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
+
+        return Batch(moved(self.x), moved(self.targets), None if self.lengths is None else moved(self.lengths))
+
+
+def targets(model: ModelSpec, number: Tensor, answer: Tensor) -> Tensor:
+    """What the loss compares with: a number, or for the cross-entropies the answer to a yes-or-no question about it.
+
+    Both (B,), or (T, B) where the loss is taken at every step. Cross-entropy takes classes, int64 in that shape; the
+    other losses take float numbers with an axis for the one output.
+    """
+    if model.loss == "cross_entropy":
+        return answer.long()
+    return (number if model.loss == "mse" else answer.to(number.dtype))[..., None].contiguous()

@@ -16,9 +16,8 @@ from torch import Tensor
 from engine.draws import generator
 from engine.errors import DataError
 from engine.folders import presets
-from engine.parameters import class_count
 from engine.spec import ModelSpec, SunspotsTask
-from engine.tasks.batch import Batch
+from engine.tasks.batch import Batch, targets
 
 FIRST_YEAR, LAST_YEAR = 1700, 2008
 
@@ -36,7 +35,7 @@ def series() -> Tensor:
         raise DataError(f"The sunspot series {path} cannot be read ({error}).") from None
     if years != list(range(FIRST_YEAR, LAST_YEAR + 1)):
         raise DataError(f"The sunspot series {path} does not hold the years {FIRST_YEAR} to {LAST_YEAR}, one a line.")
-    return torch.tensor(numbers, dtype=torch.float64)
+    return torch.tensor(numbers, dtype=torch.float64, device="cpu")
 
 
 def scaled() -> Tensor:
@@ -55,14 +54,13 @@ def batch(task: SunspotsTask, model: ModelSpec, seed: int, iteration: int) -> Ba
 def windows(task: SunspotsTask, model: ModelSpec, starts: Tensor) -> Batch:
     """The windows that begin at these positions (B,) of the series; 0 is the year 1700."""
     T = task.steps
-    values = scaled()[starts + torch.arange(T + 1)[:, None]]  # (T + 1, B)
+    values = scaled()[starts + torch.arange(T + 1, device="cpu")[:, None]]  # (T + 1, B)
     now, following = values[:-1], values[1:]
-    if model.readout.at == "last":
+    if model.readout.at != "every":
         now, following = now[-1], following[-1]
-    targets = (following > now).long() if class_count(model) else following[..., None]
-    return Batch(values[:-1, :, None].contiguous(), targets.contiguous())
+    return Batch(values[:-1, :, None].contiguous(), targets(model, following, following > now))
 
 
 def _starts(count: int, batch_size: int, source: torch.Generator) -> Tensor:
-    shuffles = [torch.randperm(count, generator=source) for _ in range(-(-batch_size // count))]
+    shuffles = [torch.randperm(count, generator=source, device="cpu") for _ in range(-(-batch_size // count))]
     return torch.cat(shuffles)[:batch_size]

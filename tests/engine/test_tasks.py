@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pytest
 import torch
+from torch.nn import functional
 
 from engine import tasks
+from engine.draws import generator
 from engine.folders import presets
-from engine.parameters import input_size, output_size
-from engine.spec import AddingTask, ModelSpec, ReadoutSpec, SunspotsTask, Task
-from engine.tasks import sunspots
+from engine.parameters import class_count, input_size, output_size
+from engine.spec import AddingTask, CopyTask, ModelSpec, ReadoutSpec, SunspotsTask, Task
+from engine.tasks import baseline, sunspots
 
-LAST = ModelSpec(layers=())
-EVERY = ModelSpec(layers=(), readout=ReadoutSpec(at="every"))
-CLASSES = ModelSpec(layers=(), loss="cross_entropy")
-CLASSES_EVERY = ModelSpec(layers=(), readout=ReadoutSpec(at="every"), loss="cross_entropy")
-TASKS: list[Task] = [AddingTask(steps=9, batch_size=5), SunspotsTask(steps=9, batch_size=5)]
-MODELS = [LAST, EVERY, CLASSES, CLASSES_EVERY]
+Loss = Literal["mse", "cross_entropy", "binary_cross_entropy"]
+At = Literal["last", "every", "mean", "attention"]
+
+
+def model(loss: Loss = "mse", at: At = "last") -> ModelSpec:
+    return ModelSpec(layers=(), readout=ReadoutSpec(at=at), loss=loss)
+
+
+LAST, EVERY = model(), model(at="every")
+CLASSES, CLASSES_EVERY = model("cross_entropy"), model("cross_entropy", "every")
+BINARY, BINARY_EVERY = model("binary_cross_entropy"), model("binary_cross_entropy", "every")
+MODELS = [LAST, EVERY, CLASSES, CLASSES_EVERY, BINARY, BINARY_EVERY]
+TASKS: list[Task] = [
+    AddingTask(steps=9, batch_size=5),
+    AddingTask(steps=9, batch_size=5, shortest=3),
+    SunspotsTask(steps=9, batch_size=5),
+    CopyTask(delay=4, batch_size=5),
+]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -29,36 +44,56 @@ def test_the_same_seed_and_iteration_give_the_same_bits_and_others_do_not(task: 
     again = tasks.batch(task, model, 3, 7)
     assert torch.equal(first.x, again.x)
     assert torch.equal(first.targets, again.targets)
+    if first.lengths is not None:
+        assert again.lengths is not None
+        assert torch.equal(first.lengths, again.lengths)
     assert not torch.equal(first.x, tasks.batch(task, model, 4, 7).x)
     assert not torch.equal(first.x, tasks.batch(task, model, 3, 8).x)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_global_generator_is_left_alone(task: Task) -> None:
+def test_the_callers_generator_default_device_and_modes_have_no_say(task: Task) -> None:
     before = torch.get_rng_state()
-    tasks.batch(task, LAST, 0, 0)
+    plain = tasks.batch(task, LAST, 0, 0)
+    with torch.device("meta"):
+        elsewhere = tasks.batch(task, LAST, 0, 0)
+    assert torch.equal(plain.x, elsewhere.x)
+    assert torch.equal(plain.targets, elsewhere.targets)
     assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("model", MODELS)
-def test_float32_is_the_rounded_float64(task: Task, model: ModelSpec) -> None:
+def test_float32_is_the_rounded_float64_and_whole_numbers_stay_whole(task: Task, model: ModelSpec) -> None:
     wide, narrow = tasks.batch(task, model, 0, 0, torch.float64), tasks.batch(task, model, 0, 0, torch.float32)
-    assert narrow.x.dtype == torch.float32
-    assert torch.equal(wide.x.float(), narrow.x)
-    assert torch.equal(wide.targets.to(narrow.targets.dtype), narrow.targets)
+    for before, after in ((wide.x, narrow.x), (wide.targets, narrow.targets), (wide.lengths, narrow.lengths)):
+        if before is None or after is None:
+            assert before is after
+        elif before.is_floating_point():
+            assert after.dtype == torch.float32
+            assert torch.equal(before.float(), after)
+        else:
+            assert after.dtype == torch.int64
+            assert torch.equal(before, after)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_shapes_and_types(task: Task) -> None:
-    D = input_size(task)
-    for model in MODELS:
-        batch = tasks.batch(task, model, 0, 0)
-        every, classes = model.readout.at == "every", model.loss == "cross_entropy"
-        assert batch.x.shape == (9, 5, D)
-        assert batch.targets.shape == ((9, 5) if every else (5,)) + (() if classes else (1,))
-        assert batch.targets.dtype == (torch.int64 if classes else torch.float64)
-        assert output_size(model) == (2 if classes else 1)
+@pytest.mark.parametrize("at", ["last", "every", "mean", "attention"])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "binary_cross_entropy"])
+def test_shapes_and_types(task: Task, at: At, loss: Loss) -> None:
+    of = model(loss, at)
+    batch = tasks.batch(task, of, 0, 0)
+    if isinstance(task, CopyTask):
+        assert batch.x.shape == batch.targets.shape == (24, 5)
+        assert batch.x.dtype == batch.targets.dtype == torch.int64
+        assert class_count(of, task) == (10 if loss == "cross_entropy" else 0)
+        return
+    classes = loss == "cross_entropy"
+    assert batch.x.shape == (9, 5, input_size(of, task))
+    # A sequence has one answer, whichever way the read-out comes to it.
+    assert batch.targets.shape == ((9, 5) if at == "every" else (5,)) + (() if classes else (1,))
+    assert batch.targets.dtype == (torch.int64 if classes else torch.float64)
+    assert output_size(of, task) == (2 if classes else 1)
 
 
 def test_adding_marks_one_number_in_each_half_and_asks_for_their_sum() -> None:
@@ -66,6 +101,7 @@ def test_adding_marks_one_number_in_each_half_and_asks_for_their_sum() -> None:
     task = AddingTask(steps=T, batch_size=B)
     batch = tasks.batch(task, LAST, 0, 0)
     numbers, marks = batch.x[..., 0], batch.x[..., 1]
+    assert batch.lengths is None
     assert bool(((numbers >= 0) & (numbers < 1)).all())
     assert bool((marks[: T // 2].sum(0) == 1).all())
     assert bool((marks[T // 2 :].sum(0) == 1).all())
@@ -78,6 +114,23 @@ def test_adding_marks_one_number_in_each_half_and_asks_for_their_sum() -> None:
         torch.testing.assert_close(so_far[t], (numbers[: t + 1] * marks[: t + 1]).sum(0))
     assert torch.equal(tasks.batch(task, CLASSES, 0, 0).targets, (so_far[-1] > 1).long())
     assert torch.equal(tasks.batch(task, CLASSES_EVERY, 0, 0).targets, (so_far > 1).long())
+    assert torch.equal(tasks.batch(task, BINARY, 0, 0).targets[:, 0], (so_far[-1] > 1).double())
+    assert torch.equal(tasks.batch(task, BINARY_EVERY, 0, 0).targets[..., 0], (so_far > 1).double())
+
+
+@pytest.mark.parametrize("steps", [2, 11, 50])
+def test_adding_of_equal_lengths_keeps_the_bits_that_saved_experiments_have(steps: int) -> None:
+    """Written out once more: the first batches of version 0.1."""
+    B = 7
+    source = generator(3, "adding", 5)
+    numbers = torch.rand((steps, B), generator=source, dtype=torch.float64)
+    first = torch.randint(0, steps // 2, (B,), generator=source)
+    second = torch.randint(steps // 2, steps, (B,), generator=source)
+    batch = tasks.batch(AddingTask(steps=steps, batch_size=B), LAST, 3, 5)
+    assert torch.equal(batch.x[..., 0], numbers)
+    for b in range(B):
+        assert batch.x[:, b, 1].nonzero().flatten().tolist() == [int(first[b]), int(second[b])]
+        assert float(batch.targets[b, 0]) == float(numbers[first[b], b] + numbers[second[b], b])
 
 
 def test_adding_of_two_steps_marks_both() -> None:
@@ -85,12 +138,117 @@ def test_adding_of_two_steps_marks_both() -> None:
     assert torch.equal(batch.x[..., 1], torch.ones(2, 3, dtype=torch.float64))
 
 
-def test_ignoring_the_input_of_the_adding_problem_costs_a_sixth() -> None:
-    """Always answering 1 costs the variance of a sum of two U(0, 1)."""
-    task = AddingTask(steps=4, batch_size=4096)
-    targets = tasks.batch(task, LAST, 0, 0).targets
+def test_adding_of_several_lengths_keeps_to_each_sequences_own_length() -> None:
+    T, B, shortest = 12, 600, 2
+    task = AddingTask(steps=T, batch_size=B, shortest=shortest)
+    whole = tasks.batch(AddingTask(steps=T, batch_size=B), LAST, 0, 0)
+    batch, every = tasks.batch(task, LAST, 0, 0), tasks.batch(task, EVERY, 0, 0)
+    classes, binary = tasks.batch(task, CLASSES_EVERY, 0, 0), tasks.batch(task, BINARY_EVERY, 0, 0)
+    assert batch.lengths is not None
+    assert batch.lengths.dtype == torch.int64
+    marked: dict[int, set[int]] = {}
+    for b, length in enumerate(batch.lengths.tolist()):
+        numbers, marks = batch.x[:length, b, 0], batch.x[:length, b, 1]
+        assert torch.equal(numbers, whole.x[:length, b, 0]), "the numbers are those of equal lengths"
+        assert float(marks[: length // 2].sum()) == float(marks[length // 2 :].sum()) == 1.0
+        marked.setdefault(length, set()).update(marks.nonzero().flatten().tolist())
+        so_far = (numbers * marks).cumsum(0)
+        assert float(batch.targets[b, 0]) == float(so_far[-1]), "the target of the last step, wherever that is"
+        assert torch.equal(every.targets[:length, b, 0], so_far)
+        assert torch.equal(classes.targets[:length, b], (so_far > 1).long())
+        assert torch.equal(binary.targets[:length, b, 0], (so_far > 1).double())
+        for padding in (batch.x, every.targets, classes.targets, binary.targets):
+            assert not bool(padding[length:, b].any())
+    assert marked.keys() == set(range(shortest, T + 1))
+    assert all(steps == set(range(length)) for length, steps in marked.items()), "every step can be marked"
+
+
+def test_lengths_are_uniform_and_differ_from_iteration_to_iteration() -> None:
+    task = AddingTask(steps=7, batch_size=4096, shortest=4)
+    first, second = tasks.batch(task, LAST, 0, 0).lengths, tasks.batch(task, LAST, 0, 1).lengths
+    assert first is not None
+    assert second is not None
+    assert not torch.equal(first, second)
+    # Each of 4 lengths has the probability 1/4: the standard error of its share is √(3/16/4096) = .0068.
+    shares = torch.bincount(first, minlength=8)[4:] / 4096
+    torch.testing.assert_close(shares, torch.full((4,), 0.25), rtol=0, atol=4 * 0.0068)
+
+
+def test_marks_are_uniform_in_the_halves_of_each_length() -> None:
+    task = AddingTask(steps=5, batch_size=4096, shortest=5)
+    shares = tasks.batch(task, LAST, 0, 0).x[..., 1].mean(1)
+    expected = torch.tensor([1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3], dtype=torch.float64)
+    torch.testing.assert_close(shares, expected, rtol=0, atol=4 * 0.0078)  # √(1/4/4096)
+
+
+def test_the_longest_that_is_asked_for_may_be_the_only_length() -> None:
+    batch = tasks.batch(AddingTask(steps=6, batch_size=4, shortest=6), LAST, 0, 0)
+    assert batch.lengths is not None
+    assert batch.lengths.tolist() == [6] * 4
+
+
+@pytest.mark.parametrize("delay", [1, 2, 30])
+def test_copy_memory_is_ten_symbols_blanks_a_marker_and_the_symbols_again(delay: int) -> None:
+    """Tallec & Ollivier 2018, section 3, after Arjovsky et al. 2016: of T + 20 characters the first 10 are drawn, T − 1
+    dummies follow, a signal, and 10 dummies; the target is T + 10 dummies and the 10 characters."""
+    batch = tasks.batch(CopyTask(delay=delay, batch_size=200), CLASSES_EVERY, 0, 0)
+    x, targets = batch.x, batch.targets
+    assert len(x) == len(targets) == delay + 20 == CopyTask(delay=delay).steps
+    assert set(x[:10].unique().tolist()) == set(range(1, 9))
+    assert not bool(x[10 : 10 + delay - 1].any())
+    assert x[10 + delay - 1].unique().tolist() == [9]
+    assert not bool(x[-10:].any())
+    assert not bool(targets[: delay + 10].any())
+    assert torch.equal(targets[-10:], x[:10])
+
+
+def test_the_symbols_of_copy_memory_are_uniform_at_every_place() -> None:
+    symbols = tasks.batch(CopyTask(batch_size=4096), CLASSES_EVERY, 0, 0).x[:10]
+    for row in symbols:
+        shares = torch.bincount(row, minlength=9)[1:] / 4096
+        # √(1/8·7/8/4096) = .0052; of 80 shares the largest error is seldom above 4 of them.
+        torch.testing.assert_close(shares, torch.full((8,), 1 / 8), rtol=0, atol=4.5 * 0.0052)
+
+
+@pytest.mark.parametrize(("delay", "expected"), [(30, 0.4159), (100, 0.1733)])
+def test_copy_memory_costs_ten_ln_eight_over_its_steps_where_nothing_is_remembered(delay: int, expected: float) -> None:
+    task = CopyTask(delay=delay, batch_size=64)
+    assert baseline(task, CLASSES_EVERY) == pytest.approx(expected, abs=5e-5)
+    # The answers of a network that knows the step and nothing else: the blank, and then any of the 8 symbols.
+    logits = torch.full((task.steps, 10), -1e3, dtype=torch.float64)
+    logits[:-10, 0] = 0.0
+    logits[-10:, 1:9] = 0.0
+    targets = tasks.batch(task, CLASSES_EVERY, 0, 0).targets
+    loss = functional.cross_entropy(logits[:, None].expand(-1, 64, -1).flatten(0, 1), targets.flatten())
+    assert baseline(task, CLASSES_EVERY) == pytest.approx(float(loss), rel=1e-12)
+
+
+@pytest.mark.parametrize("at", ["last", "mean", "attention"])
+def test_ignoring_the_input_of_the_adding_problem_costs_the_variance_of_its_sum(at: At) -> None:
+    """The sum of two U(0, 1) has the density 1 − |s − 1| on [0, 2]: its variance by Simpson's rule, which is exact for
+    the two cubic pieces."""
+    half = [(s - 1) ** 2 * (1 - abs(s - 1)) for s in (0.0, 0.5, 1.0)]
+    variance = 2 * (half[0] + 4 * half[1] + half[2]) / 6
+    assert baseline(AddingTask(), model(at=at)) == pytest.approx(variance, rel=1e-12)
+
+
+@pytest.mark.parametrize("shortest", [None, 2])
+def test_the_baselines_of_the_adding_problem_are_what_constant_answers_cost(shortest: int | None) -> None:
+    task = AddingTask(steps=4, batch_size=4096, shortest=shortest)
+    sums = tasks.batch(task, LAST, 0, 0).targets
+    expected = baseline(task, LAST)
     # Standard error of the mean of (sum − 1)²: √(E[(s−1)⁴] − 1/36)/64 = √(1/15 − 1/36)/64 = .0031.
-    assert float((targets - 1).square().mean()) == pytest.approx(1 / 6, abs=4 * 0.0031)
+    assert float((sums - 1).square().mean()) == pytest.approx(expected, abs=4 * 0.0031)
+    # The best constant logit is that of the share above 1: both answers are as likely, √(1/4/4096) = .0078.
+    above = tasks.batch(task, BINARY, 0, 0).targets
+    assert float(above.mean()) == pytest.approx(0.5, abs=4 * 0.0078)
+    loss = functional.binary_cross_entropy_with_logits(torch.zeros_like(above), above)
+    assert baseline(task, BINARY) == baseline(task, CLASSES) == pytest.approx(float(loss), rel=1e-12)
+
+
+def test_no_baseline_is_invented_where_there_is_no_formula() -> None:
+    assert baseline(AddingTask(), EVERY) is None
+    assert baseline(SunspotsTask(), LAST) is None
 
 
 def test_the_sunspots_are_the_file_scaled_to_zero_mean_and_unit_variance() -> None:
@@ -107,7 +265,21 @@ def test_the_sunspots_are_the_file_scaled_to_zero_mean_and_unit_variance() -> No
     torch.testing.assert_close(first.x[:, 0, 0], expected[:3], rtol=0, atol=1e-12)
     torch.testing.assert_close(first.targets[:, 0, 0], expected[1:4], rtol=0, atol=1e-12)
     torch.testing.assert_close(first.targets[-1, 1, 0], expected[308], rtol=0, atol=1e-12)  # 2008, the last
-    assert sunspots.windows(SunspotsTask(steps=3), CLASSES, torch.tensor([0])).targets.tolist() == [1]  # 23 > 16
+
+
+def test_sunspots_ask_for_the_next_years_number_or_whether_it_is_higher() -> None:
+    starts, task = torch.tensor([0, 76]), SunspotsTask(steps=3)
+    years = [[5.0, 11.0, 16.0, 23.0], [19.8, 92.5, 154.4, 125.9]]  # 1700 to 1703, 1776 to 1779
+    lines = (presets() / "data" / "sunspots.csv").read_text().split()[1:]
+    assert years == [[float(line.split(",")[1]) for line in lines[start : start + 4]] for start in (0, 76)]
+    higher = [[numbers[t + 1] > numbers[t] for numbers in years] for t in range(3)]
+    assert sunspots.windows(task, CLASSES_EVERY, starts).targets.tolist() == [[int(b) for b in row] for row in higher]
+    assert sunspots.windows(task, CLASSES, starts).targets.tolist() == [1, 0]
+    assert sunspots.windows(task, BINARY, starts).targets.tolist() == [[1.0], [0.0]]
+    assert torch.equal(
+        sunspots.windows(task, BINARY_EVERY, starts).targets[..., 0],
+        sunspots.windows(task, CLASSES_EVERY, starts).targets.double(),
+    )
 
 
 def test_windows_of_a_batch_differ_while_there_are_enough() -> None:
