@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from unrolled import module
 
 import engine
 from engine import bptt, fast, intake
+from engine.fast import backwards, chain, forwards
+from engine.fast.arrays import in_order
 from engine.later import Later
 from engine.layer_trace import LayerTrace
 from engine.measure import step_errors
@@ -54,6 +57,11 @@ def ingredients(case: Case) -> tuple[dict[str, Tensor], dict[str, Tensor], Tenso
     return values, case.layer.before(values, case.initial), direct, final
 
 
+def of_torch(like: Tensor, reverse: bool = False) -> tuple[Any, Callable[[Tensor], Any]]:
+    """engine.fast.arrays.arrays as it is where NumPy cannot see the memory."""
+    return torch, lambda tensor: in_order(tensor.unbind(0), reverse)
+
+
 def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], dtype: torch.dtype) -> None:
     for name, reference in theirs.items():
         if name in ours:
@@ -67,8 +75,8 @@ def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], dtype: torc
 def test_both_roads_agree(
     kind: str, dtype: torch.dtype, chunk: int, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast, "CHUNK", chunk)
-    monkeypatch.setattr(fast, "SMALL", small)
+    monkeypatch.setattr(backwards, "CHUNK", chunk)
+    monkeypatch.setattr(chain, "SMALL", small)
     case = case_of(kind, dtype)
     values, before, direct, final = ingredients(case)
     quick = quick_forward(case)
@@ -92,8 +100,9 @@ def test_it_needs_nothing_but_torch_where_numpy_cannot_see_the_memory(
     values, before, direct, final = ingredients(case)
     arguments = (case.layer, values, before, direct, final)
     with_numpy, forward_with_numpy = fast.backward(*arguments), quick_forward(case)
-    monkeypatch.setattr(fast, "_arrays", lambda like, reverse=False: (torch, lambda tensor: tensor.unbind(0)))
-    monkeypatch.setattr(fast, "SMALL", 0)
+    for module_of_it in (forwards, backwards, chain):
+        monkeypatch.setattr(module_of_it, "arrays", of_torch)
+    monkeypatch.setattr(chain, "SMALL", 0)
     with_torch, forward_with_torch = fast.backward(*arguments), quick_forward(case)
     assert with_numpy is not None
     assert with_torch is not None
