@@ -68,11 +68,10 @@ def backward(
 ) -> Backward:
     """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside."""
     before = values.before if isinstance(values, Recorded) else layer.before(values, initial)
-    if final is None:
-        final = dict.fromkeys(layer.rules.state_names, torch.zeros_like(initial["h"]))
-    known = values if not isinstance(values, Recorded) or values.tanh_c is None else {**values, "tanh_c": values.tanh_c}
-    quick = fast.backward(layer, known, before, direct, final)
+    quick = fast.backward(layer, values, before, direct, final)
     if quick is None:
+        if final is None:
+            final = dict.fromkeys(layer.rules.state_names, torch.zeros_like(initial["h"]))
         return backward_stepwise(layer, values, before, direct, final)
     grads, first = quick
 
@@ -114,12 +113,12 @@ def backward_stepwise(layer: Recurrence, values: Tensors, before: Tensors, direc
 def weight_grads(layer: Recurrence, values: Tensors, grads: Tensors, x: Tensor, h_before: Tensor) -> dict[str, Tensor]:
     """What loss.backward() would leave in .grad: dW_ih = Σ A_tᵀ x_t, dW_hh = Σ A^h_tᵀ h_{t−1}, db = Σ A_t."""
     cell = layer.rules
-    of_x, of_h = _side(cell, cell.x_side_names, grads), _side(cell, cell.h_side_names, grads)
-    met = layer.dropped(h_before)
-    found = {"weight_ih": _summed(of_x, x), "weight_hh": _summed(of_h, met)}
+    same = cell.x_side_names == cell.h_side_names
+    of_x = _side(cell, cell.x_side_names, grads)
+    of_h = of_x if same else _side(cell, cell.h_side_names, grads)
+    found = {"weight_ih": _summed(of_x, x), "weight_hh": _summed(of_h, layer.dropped(h_before))}
     if "bias_ih" in layer.weights:
         found["bias_ih"] = torch.cat([part.sum(0) for part in of_x])
-        same = cell.x_side_names == cell.h_side_names
         found["bias_hh"] = found["bias_ih"].clone() if same else torch.cat([part.sum(0) for part in of_h])
     if cell.norm is not None:
         found |= {name: terms.sum((0, 1)) for name, terms in layer.norm_terms(values, grads).items()}

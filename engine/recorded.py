@@ -14,5 +14,5 @@ class Recorded(dict[str, Tensor]):
         super().__init__(values)
         self.before = before
         """(T, B, H) each: the states that each step starts from. They share memory with the values, where they can."""
-        self.tanh_c = tanh_c
-        """(T, B, H), of the LSTM: no value of its own, but it costs more than all other slopes together."""
+        self.known = dict(values) if tanh_c is None else {**values, "tanh_c": tanh_c}
+        """The values, and the LSTM's tanh(c), (T, B, H): no value of its own, but dear to make a second time."""

@@ -70,14 +70,14 @@ class GRU:
         def step(t: int) -> None:
             torch.sigmoid(a_rz[t], out=y_rz[t])
             room.hold(t, "rz")
-            multiply(r[t], q[t], out=new)
-            add(a_n[t], new, out=a_n[t])
+            multiply(r[t], q[t], new)
+            add(a_n[t], new, a_n[t])
             torch.tanh(made[t], out=squashed[t])
             room.hold(t, "n")
-            subtract(one, z[t], out=new)
-            multiply(new, n[t], out=new)
-            multiply(z[t], h_before[t], out=h[t])
-            add(new, h[t], out=h[t])
+            subtract(one, z[t], new)
+            multiply(new, n[t], new)
+            multiply(z[t], h_before[t], h[t])
+            add(new, h[t], h[t])
 
         return step
 
@@ -112,9 +112,10 @@ class GRU:
         r, z, n = v["r"], v["z"], v["n"]
         a = r.new_empty((*r.shape[:-1], 3, r.shape[-1]))
         a_n = (1 - z) * tanh_slope(n, v.get("held_n"))
-        torch.mul(a_n * v["q"], sigmoid_slope(r, v.get("held_r")), out=a[..., 0, :])
-        torch.mul(before["h"] - n, sigmoid_slope(z, v.get("held_z")), out=a[..., 1, :])
-        torch.mul(a_n, r, out=a[..., 2, :])
+        of_r, of_z, of_q = a.unbind(-2)
+        torch.mul(a_n * v["q"], sigmoid_slope(r, v.get("held_r")), out=of_r)
+        torch.mul(before["h"] - n, sigmoid_slope(z, v.get("held_z")), out=of_z)
+        torch.mul(a_n, r, out=of_q)
         return Slopes(a, kept=z)
 
     def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -70,11 +70,11 @@ class LSTM:
             torch.sigmoid(a[t], out=y[t])  # of all four: one call less, and g is overwritten
             torch.tanh(a_g[t], out=y_g[t])
             room.hold(t, "ifgo")
-            multiply(i[t], g[t], out=i_g)
-            multiply(f[t], c_before[t], out=c[t])
-            add(c[t], i_g, out=c[t])
+            multiply(i[t], g[t], i_g)
+            multiply(f[t], c_before[t], c[t])
+            add(c[t], i_g, c[t])
             torch.tanh(made[t], out=squashed[t])
-            multiply(o[t], tanh_c[t], out=h[t])
+            multiply(o[t], tanh_c[t], h[t])
 
         return step
 
@@ -112,10 +112,11 @@ class LSTM:
         i, f, g, o = v["i"], v["f"], v["g"], v["o"]
         tanh_c = v["tanh_c"] if "tanh_c" in v else v["c"].tanh()
         a = i.new_empty((*i.shape[:-1], 4, i.shape[-1]))
-        torch.mul(g, sigmoid_slope(i, v.get("held_i")), out=a[..., 0, :])
-        torch.mul(before["c"], sigmoid_slope(f, v.get("held_f")), out=a[..., 1, :])
-        torch.mul(i, tanh_slope(g, v.get("held_g")), out=a[..., 2, :])
-        torch.mul(tanh_c, sigmoid_slope(o, v.get("held_o")), out=a[..., 3, :])
+        of_i, of_f, of_g, of_o = a.unbind(-2)
+        torch.mul(g, sigmoid_slope(i, v.get("held_i")), out=of_i)
+        torch.mul(before["c"], sigmoid_slope(f, v.get("held_f")), out=of_f)
+        torch.mul(i, tanh_slope(g, v.get("held_g")), out=of_g)
+        torch.mul(tanh_c, sigmoid_slope(o, v.get("held_o")), out=of_o)
         return Slopes(a, blocks_on_c=3, c_to_h=o * tanh_slope(tanh_c), kept=f)
 
     @property

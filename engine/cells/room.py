@@ -31,8 +31,8 @@ class Room:
     tanh_c: Tensor | None
     """(T, B, H), for the LSTM: what its slopes will need again."""
     operations: Any
-    """The module of the elementwise operations that cost least here: NumPy or torch."""
+    """The elementwise operations that cost least here, NumPy's or torch's, (a, b, out) each."""
     steps: Callable[[Tensor], Any]
-    """How that module sees a tensor's steps."""
+    """What they take of a tensor: its steps."""
     hold: Callable[[int, str], None] = none_held
     """Sets those of these gates that are held to their values, at step t."""

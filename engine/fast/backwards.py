@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor
 
 from engine.cells import SidesDiffer
 from engine.cells.slopes import Slopes
-from engine.fast.arrays import arrays, empty, far_from_overflow, largest
-from engine.fast.chain import chain_of_h, chain_with_c
+from engine.fast.arrays import NUMPYS, arrays, empty, far_from_overflow, largest
+from engine.fast.chain import chain_of_h, chain_with_c, product_of
+from engine.recorded import Recorded
 from engine.recurrence import Recurrence
 
 Tensors: TypeAlias = Mapping[str, Tensor]
@@ -49,17 +50,22 @@ class Cut(Mapping[str, Tensor]):
 
 
 def backward(
-    layer: Recurrence, values: Tensors, before: Tensors, direct: Tensor, final: Tensors
+    layer: Recurrence, values: Tensors, before: Tensors, direct: Tensor, final: Tensors | None = None
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]] | None:
     """Total gradients (T, B, H) of states and pre-activations, and of the initial states; None where they run away, or
-    where a step is not elementwise slopes and one product. `values` may have the LSTM's "tanh_c"."""
+    where a step is not elementwise slopes and one product."""
     cell, course = layer.rules, layer.course
     if not layer.plain or direct.dtype not in GROWTH:
         return None
-    if not far_from_overflow([(before[s], layer.weight_back) for s in cell.state_names]):
+    if isinstance(values, Recorded):  # what they have met forward was looked at there
+        values = values.known
+    elif not far_from_overflow([(before[s], layer.weight_back) for s in cell.state_names]):
         return None
-    most = min(LARGEST, GROWTH[direct.dtype] * max(largest(array) for array in (direct, *final.values())))
-    if course.last is not None and course.lengths is not None and not course.reverse:
+    outside = () if final is None else final.values()
+    most = min(LARGEST, GROWTH[direct.dtype] * max(largest(array) for array in (direct, *outside)))
+    if final is None:
+        final = {s: torch.zeros_like(state[0]) for s, state in before.items()}
+    elif course.last is not None and course.lengths is not None and not course.reverse:
         if any(bool(final[s].any()) for s in cell.state_names if s != "h"):
             return None
         # What reaches a sample's last state from outside comes in at its own last step.
@@ -74,24 +80,26 @@ def backward(
     d, earlier = {s: grad[own] for s, grad in padded.items()}, padded["h"][into]
     sums = empty((T, B, len(cell.sum_names), H), direct)
     h_side = sums[:, :, : len(cell.gate_names)]
-    carried = {s: final[s].clone() for s in cell.state_names}
+    carried = {s: grad.clone() for s, grad in final.items()}
     first = 0 if course.reverse else -1
     torch.add(direct[first], final["h"], out=d["h"][first])
-    chain = chain_with_c if "c" in d else chain_of_h
+    chain, product = chain_with_c if "c" in d else chain_of_h, product_of(layer, B)
+    rest = None if cell.sum_names == cell.gate_names else cast(SidesDiffer, cell).rest
     chunk = max(1, CHUNK // h_side[0].numel())
     values = layer.with_held(values)
     for cut in _chunks(T, chunk, course.reverse):
         slopes = slopes_of(layer, values, before, cut)
         part = {s: grad[cut] for s, grad in d.items()}
         with np.errstate(all="ignore"):
-            chain(layer, slopes, part, h_side[cut], carried, _arriving(direct, cut, course.reverse), earlier[cut], cut)
+            arriving = _arriving(direct, cut, course.reverse)
+            chain(layer, product, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
         size = max(largest(grad) for grad in part.values())
         if not size <= most:
             return None
         if size > LARGE and not _digits_are_kept(layer, slopes, values, before, d, h_side, cut):
             return None
-        if isinstance(cell, SidesDiffer):
-            for name, grad in cell.rest(Cut(values, cut), part).items():
+        if rest is not None:
+            for name, grad in rest(Cut(values, cut), part).items():
                 sums[cut, :, cell.sum_names.index(name)] = grad
     start = _at_the_start(layer, padded, carried)
     d = {s: course.zeroed(grad) for s, grad in d.items()}
@@ -118,7 +126,10 @@ def _arriving(direct: Tensor, cut: slice, reverse: bool) -> Tensor:
 
 def slopes_of(layer: Recurrence, values: Tensors, before: Tensors, cut: slice) -> Slopes:
     """Of these steps of a plain layer. 0 in the padding, and where a route is cut past the weights."""
-    slopes = layer.rules.slopes(Cut(layer.with_held(values), cut), Cut(before, cut))
+    values = layer.with_held(values)
+    if cut.start > 0 or cut.stop < layer.course.steps:
+        values, before = Cut(values, cut), Cut(before, cut)
+    slopes = layer.rules.slopes(values, before)
     if layer.course.mask is not None:  # values of 0 do not make every slope 0: tanh′(0) = 1
         slopes = replace(slopes, h_side=slopes.h_side.masked_fill(~layer.course.mask[cut].unsqueeze(2), 0.0))
     if slopes.kept is not None and not layer.carries:
@@ -173,7 +184,7 @@ def _digits_are_kept(
 def _smallest(slopes: Tensor) -> Tensor:
     """(steps,): the smallest magnitude."""
     operations, _ = arrays(slopes)
-    if operations is torch:
+    if operations is not NUMPYS:
         return slopes.abs().flatten(1).amin(1)
     sizes = np.abs(slopes.numpy())
     return torch.from_numpy(sizes.reshape(len(sizes), -1).min(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,13 +19,62 @@ Tensors: TypeAlias = Mapping[str, Tensor]
 SMALL = 1 << 16
 """Multiplications a step up to which NumPy's product is the quicker one."""
 SMALL_VECTOR = 9000
-"""And up to which NumPy's product with a vector never starts a second thread: a larger matrix is taken in pieces."""
-PIECES = 4
+"""And up to which NumPy's product with a vector never starts a second thread: a larger matrix is taken in blocks."""
+BLOCKS = 8
 """With more of them torch's product is the quicker one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """δa W_hh, and how its factors are seen step by step."""
+
+    add: Callable[[Any, Any, Any], object]
+    """(e, δa, out): puts e + δa W_hh into out."""
+    of_gates: Callable[[Tensor], Steps]
+    """Of δa (T, B, G·H)."""
+    of_states: Callable[[Tensor], Steps]
+    """Of e and out (T, B, H)."""
+
+
+def product_of(layer: Recurrence, batch: int) -> Product:
+    weight, backwards = layer.weight_back, not layer.course.reverse
+
+    def by_torch(tensor: Tensor) -> Any:
+        return in_order(tensor.unbind(0), backwards)
+
+    count = _blocks(weight, batch)
+    if layer.drop is not None or count is None:
+        return Product(lambda e, of, out: torch.addmm(e, of, weight, out=out), by_torch, by_torch)
+    matrix, columns = weight.numpy(), weight.shape[1] // count
+    blocks = np.ascontiguousarray(matrix.reshape(len(matrix), count, columns).swapaxes(0, 1))
+    product, plus = np.matmul, np.add
+
+    def add(e: Any, of: Any, out: Any) -> None:
+        product(of, blocks, out)
+        plus(out, e, out)
+
+    def by_numpy(tensor: Tensor) -> Any:
+        return in_order(tensor.numpy(), backwards)
+
+    def in_blocks(tensor: Tensor) -> Any:
+        return by_numpy(tensor.view(len(tensor), count, -1, columns))
+
+    return Product(add, by_numpy, in_blocks)
+
+
+def _blocks(weight: Tensor, batch: int) -> int | None:
+    """Into how many blocks of columns the matrix is cut for NumPy's product; None: torch's it is."""
+    if weight.device.type != "cpu" or batch * weight.numel() > SMALL:
+        return None
+    if batch > 1:
+        return 1
+    counts = (n for n in range(1, BLOCKS + 1) if weight.shape[1] % n == 0)
+    return next((n for n in counts if weight.numel() <= n * SMALL_VECTOR), None)
 
 
 def chain_with_c(
     layer: Recurrence,
+    product: Product,
     slopes: Slopes,
     d: Tensors,
     h_side: Tensor,
@@ -36,27 +86,29 @@ def chain_with_c(
     """From the last step to the first: δc, the pre-activations' gradients, and δh of the step before."""
     assert slopes.c_to_h is not None
     assert slopes.kept is not None
-    ops, steps = arrays(h_side, not layer.course.reverse)
-    multiply, add = ops.multiply, ops.add
-    product, rows = _product(layer, h_side.shape[1], cut)
+    operations, steps = arrays(h_side, not layer.course.reverse)
+    multiply, plus = operations.multiply, operations.add
+    add = _with_drop(layer, product, cut)
     (carousel,) = steps(carried["c"].unsqueeze(0))
     elementwise = (
         d["h"], d["c"], d["c"].unsqueeze(2), slopes.c_to_h, slopes.kept,
         slopes.h_side[:, :, :-1], h_side[:, :, :-1], slopes.h_side[:, :, -1], h_side[:, :, -1],
     )  # fmt: skip
-    for dh, dc, dc_wide, c_to_h, kept, of_c, to_c, of_h, to_h, *arrive in zip(
-        *map(steps, elementwise), rows(direct), rows(h_side.flatten(2)), rows(into), strict=True
+    back = product.of_states(direct), product.of_gates(h_side.flatten(2)), product.of_states(into)
+    for dh, dc, dc_wide, c_to_h, kept, of_c, to_c, of_h, to_h, e, of, earlier in zip(
+        *map(steps, elementwise), *back, strict=True
     ):
-        multiply(dh, c_to_h, out=dc)
-        add(dc, carousel, out=dc)
-        multiply(dc_wide, of_c, out=to_c)
-        multiply(dh, of_h, out=to_h)
-        multiply(dc, kept, out=carousel)
-        product(*arrive)
+        multiply(dh, c_to_h, dc)
+        plus(dc, carousel, dc)
+        multiply(dc_wide, of_c, to_c)
+        multiply(dh, of_h, to_h)
+        multiply(dc, kept, carousel)
+        add(e, of, earlier)
 
 
 def chain_of_h(
     layer: Recurrence,
+    product: Product,
     slopes: Slopes,
     d: Tensors,
     h_side: Tensor,
@@ -66,61 +118,38 @@ def chain_of_h(
     cut: slice,
 ) -> None:
     """From the last step to the first: the pre-activations' gradients, and δh of the step before."""
-    ops, steps = arrays(h_side, not layer.course.reverse)
-    multiply, add = ops.multiply, ops.add
-    product, rows = _product(layer, h_side.shape[1], cut)
+    operations, steps = arrays(h_side, not layer.course.reverse)
+    multiply, plus = operations.multiply, operations.add
+    add = _with_drop(layer, product, cut)
     dh_wide, of_h, to_h = steps(d["h"].unsqueeze(2)), steps(slopes.h_side), steps(h_side)
-    flat, earlier = rows(h_side.flatten(2)), rows(into)
+    of_gates, earlier = product.of_gates(h_side.flatten(2)), product.of_states(into)
     if slopes.kept is None:
-        for dh, of, to, *arrive in zip(dh_wide, of_h, to_h, rows(direct), flat, earlier, strict=True):
-            multiply(dh, of, out=to)
-            product(*arrive)
+        for wide, slope, to, *back in zip(
+            dh_wide, of_h, to_h, product.of_states(direct), of_gates, earlier, strict=True
+        ):
+            multiply(wide, slope, to)
+            add(*back)
         return
-    leak = torch.empty_like(direct[0])
-    (leak_array,), (leak_row,) = steps(leak.unsqueeze(0)), rows(leak.unsqueeze(0))
-    for wide, of, to, dh, kept, e, *arrive in zip(
-        dh_wide, of_h, to_h, steps(d["h"]), steps(slopes.kept), steps(direct), flat, earlier, strict=True
+    leak = torch.empty_like(direct[:1])
+    (leak_array,), (leak_row,) = steps(leak), product.of_states(leak)
+    for wide, slope, to, dh, kept, e, *back in zip(
+        dh_wide, of_h, to_h, steps(d["h"]), steps(slopes.kept), steps(direct), of_gates, earlier, strict=True
     ):
-        multiply(wide, of, out=to)
-        multiply(dh, kept, out=leak_array)
-        add(leak_array, e, out=leak_array)
-        product(leak_row, *arrive)
+        multiply(wide, slope, to)
+        multiply(dh, kept, leak_array)
+        plus(leak_array, e, leak_array)
+        add(leak_row, *back)
 
 
-def _product(
-    layer: Recurrence, batch: int, cut: slice
-) -> tuple[Callable[[Any, Any, Any], object], Callable[[Tensor], Steps]]:
-    """A function (e, δa, out) that puts e + δa W_hh (B, H) into out, called once for every step of the stretch, and how
-    it wants to see the steps: in the order of the way back."""
-    weight, backwards = layer.weight_back, not layer.course.reverse
-    pieces = -(-weight.numel() // SMALL_VECTOR) if batch == 1 else 1
-    if layer.drop is not None:
-        drop = layer.drop[cut] if len(layer.drop) > 1 else layer.drop.expand(cut.stop - cut.start, -1, -1)
-        masks = iter(in_order(drop.unbind(0), backwards))
+def _with_drop(layer: Recurrence, product: Product, cut: slice) -> Callable[[Any, Any, Any], object]:
+    """`Product.add`, or with recurrent dropout what is called once for every step of the stretch, in order."""
+    if layer.drop is None:
+        return product.add
+    weight, whole = layer.weight_back, layer.drop.expand(layer.course.steps, -1, -1)
+    masks = iter(in_order(whole[cut].unbind(0), not layer.course.reverse))
 
-        def dropped(e: Tensor, of: Tensor, out: Tensor) -> None:
-            torch.mm(of, weight, out=out)
-            out.mul_(next(masks)).add_(e)
+    def dropped(e: Tensor, of: Tensor, out: Tensor) -> None:
+        torch.mm(of, weight, out=out)
+        out.mul_(next(masks)).add_(e)
 
-        return dropped, lambda tensor: in_order(tensor.unbind(0), backwards)
-    if weight.device.type == "cpu" and batch * weight.numel() <= SMALL and pieces <= PIECES:
-        matrices = [np.ascontiguousarray(part) for part in np.array_split(weight.numpy(), pieces, axis=1)]
-        ends = np.cumsum([part.shape[1] for part in matrices])
-        blocks = [(part, slice(end - part.shape[1], end)) for part, end in zip(matrices, ends.tolist(), strict=True)]
-        dot, add = np.dot, np.add
-
-        def whole(e: Any, of: Any, out: Any) -> None:
-            dot(of, matrices[0], out)
-            add(out, e, out)
-
-        def by_pieces(e: Any, of: Any, out: Any) -> None:
-            for matrix, columns in blocks:
-                dot(of, matrix, out[:, columns])
-            add(out, e, out)
-
-        return whole if pieces == 1 else by_pieces, lambda tensor: in_order(list(tensor.numpy()), backwards)
-
-    def large(e: Tensor, of: Tensor, out: Tensor) -> None:
-        torch.addmm(e, of, weight, out=out)
-
-    return large, lambda tensor: in_order(tensor.unbind(0), backwards)
+    return dropped

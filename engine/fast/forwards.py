@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from itertools import pairwise
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -22,6 +24,8 @@ AGREEMENT = {torch.float32: 1e-6, torch.float64: 1e-13}
 """How far, relative to its step's largest, a state of the kernel may be from what its gates make of it."""
 LOOP = 1 << 18
 """Multiplications a step from which on the CPU a loop costs less than the kernel and all its gates once more."""
+LONG = 256
+"""Steps from which the scan after the kernel is worth cutting into stretches."""
 STRETCH = 256
 """Steps that are laid out at once: views of them cost memory too."""
 
@@ -29,12 +33,13 @@ STRETCH = 256
 def forward(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded | None:
     """Every activation and state, (T, B, H) each; None where numbers run away, where torch's kernel and our rules part
     ways, or where a step is more than one product and elementwise operations."""
-    if not layer.plain or x.dtype not in AGREEMENT or not far_from_overflow([(x, layer.weights["weight_ih"])]):
+    weights = layer.weights
+    if not layer.plain or x.dtype not in AGREEMENT or not far_from_overflow([(x, weights["weight_ih"])]):
         return None
     road = _by_kernel if _kernel_is_quicker(layer, x) else _by_loop
     with np.errstate(all="ignore"):
         found = road(layer, x, initial)
-    if found is None or not far_from_overflow([(found["h"], layer.weights["weight_hh"])]):
+    if found is None or not far_from_overflow([(state, weights["weight_hh"]) for state in found.before.values()]):
         return None
     return found
 
@@ -163,12 +168,12 @@ def _all_gates(layer: Recurrence, x: Tensor, h_before: Tensor) -> dict[str, Tens
     cell, weights = layer.rules, layer.weights
     blocks = (*h_before.shape[:2], len(cell.gate_names), h_before.shape[2])
     of_x, of_h = weights.get("bias_ih"), weights.get("bias_hh")
-    if not isinstance(cell, SidesAdd):
+    if cell.sum_names != cell.gate_names:
         x_side, h_side = linear(x, weights["weight_ih"], of_x), linear(h_before, weights["weight_hh"], of_h)
         return cell.gates(x_side.view(blocks), h_side.view(blocks))
     a = linear(x, *cell.sums_of(weights))
     a.flatten(0, 1).addmm_(h_before.flatten(0, 1), weights["weight_hh"].T)
-    return cell.squash(a.view(blocks))
+    return cast(SidesAdd, cell).squash(a.view(blocks))
 
 
 def _scan_of(course: Course) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -176,16 +181,39 @@ def _scan_of(course: Course) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 
     def scan(keep: Tensor, new: Tensor, initial: Tensor) -> Tensor:
         """s_t = keep_t ⊙ s_{t−1} + new_t, (T, B, H), in place of `new`. In the padding s is the initial state, from
-        which a reverse layer starts at each sample's own end."""
+        which a reverse layer starts at each sample's own end.
+
+        Of a long one, √T stretches are gone through beside one another, each as if it started from 0; then what it does
+        start from is carried from one to the next and added. So few operations have to wait for one another.
+        """
         if course.mask is not None:
             new = torch.where(course.mask, new, initial)
-        ops, steps = arrays(new, course.reverse)
-        (before,) = steps(initial.unsqueeze(0))
-        kept = ops.empty_like(before)
-        for keep_t, s_t in zip(steps(keep), steps(new), strict=True):
-            ops.multiply(keep_t, before, out=kept)
-            ops.add(kept, s_t, out=s_t)
-            before = s_t
+        T, reverse = len(new), course.reverse
+        n = math.isqrt(T)
+        stretches = T // n if T >= LONG else 0
+        rest = T - stretches * n
+        even, odd = (slice(rest, T), slice(0, rest)) if reverse else (slice(0, T - rest), slice(T - rest, T))
+        operations, steps = arrays(new, reverse)
+        multiply, add = operations.multiply, operations.add
+        (state,) = steps(initial.unsqueeze(0))
+        if stretches:
+            shape = (stretches, n, *initial.shape)
+            s, kept = new[even].view(shape), keep[even].clone().view(shape)
+            by_place = list(zip(steps(s.transpose(0, 1)), steps(kept.transpose(0, 1)), strict=True))
+            part = operations.empty_like(by_place[0][0])
+            for (s_before, kept_before), (s_t, kept_t) in pairwise(by_place):
+                multiply(kept_t, s_before, part)
+                add(s_t, part, s_t)
+                multiply(kept_t, kept_before, kept_t)
+            for s_part, kept_part in zip(steps(s), steps(kept), strict=True):
+                multiply(kept_part, state, kept_part)
+                add(s_part, kept_part, s_part)
+                state = s_part[0 if reverse else -1]
+        part = operations.empty_like(state)
+        for s_t, keep_t in zip(steps(new[odd]), steps(keep[odd]), strict=True):
+            multiply(keep_t, state, part)
+            add(s_t, part, s_t)
+            state = s_t
         return new
 
     return scan

@@ -15,7 +15,7 @@ from unrolled import module
 import engine
 from engine import bptt, fast, intake
 from engine.fast import backwards, chain, forwards
-from engine.fast.arrays import in_order
+from engine.fast.arrays import TORCHS, Elementwise, in_order
 from engine.later import Later
 from engine.layer_trace import LayerTrace
 from engine.measure import step_errors
@@ -57,9 +57,9 @@ def ingredients(case: Case) -> tuple[dict[str, Tensor], dict[str, Tensor], Tenso
     return values, case.layer.before(values, case.initial), direct, final
 
 
-def of_torch(like: Tensor, reverse: bool = False) -> tuple[Any, Callable[[Tensor], Any]]:
+def of_torch(like: Tensor, reverse: bool = False) -> tuple[Elementwise, Callable[[Tensor], Any]]:
     """engine.fast.arrays.arrays as it is where NumPy cannot see the memory."""
-    return torch, lambda tensor: in_order(tensor.unbind(0), reverse)
+    return TORCHS, lambda tensor: in_order(tensor.unbind(0), reverse)
 
 
 def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], dtype: torch.dtype) -> None:
