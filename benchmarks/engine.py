@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import engine
+from benchmarks import memory
 from benchmarks.report import Row, report, times
 
 
@@ -46,6 +47,8 @@ CASES = [Case(nn.LSTM, *shape, *aims) for shape, aims in zip(SHAPES, LSTM_AIMS, 
 CASES += [Case(cell, *shape, 1.0) for cell in (nn.GRU, nn.RNN) for shape in SHAPES]
 INPUTS = 16
 THREADS = 1
+MEMORY_CASES = SHAPES[1:]
+"""Of the LSTM; the smallest case is below what can be measured."""
 
 
 def each_step(y: Tensor) -> Tensor:
@@ -133,6 +136,17 @@ def measure(case: Case, seconds: float) -> list[Row]:
     return rows
 
 
+def memory_rows() -> list[Row]:
+    """In processes of their own."""
+    rows = []
+    for T, B, H in MEMORY_CASES:
+        peak, handed_out = memory.measure("LSTM", T, B, H)
+        case = f"LSTM T={T} B={B} H={H}"
+        rows.append(Row(f"{case}: arrays handed out", handed_out / 2**20, "MiB"))
+        rows.append(Row(f"{case}: peak memory ÷ arrays handed out", peak / handed_out, "×", 2.0))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")
@@ -143,6 +157,7 @@ def main() -> None:
     rows: list[Row] = []
     for case in CASES:
         rows += measure(case, 0.8 if arguments.quick else 8.0)
+    rows += memory_rows()
     report([Row("threads", torch.get_num_threads(), "", None, "higher"), *rows], arguments.json)
 
 

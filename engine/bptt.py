@@ -24,6 +24,9 @@ from engine.recurrence import Recurrence
 
 Tensors = Mapping[str, Tensor]
 
+FEW = 64
+"""Steps that the careful road keeps by themselves."""
+
 
 @dataclass(frozen=True, eq=False)
 class Backward:
@@ -48,19 +51,19 @@ def forward_stepwise(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str
     """The same, one step after the other, in the order of torch's own cells."""
     cell, weights, mask = layer.rules, layer.weights, layer.course.mask
     state = dict(initial)
-    steps: dict[int, dict[str, Tensor]] = {}
+    found = _Arrays(len(x))
     for t in layer.course.order:
         x_side = blocks(linear(x[t], weights["weight_ih"], weights.get("bias_ih")), cell)
         h_side = blocks(linear(layer.dropped(state["h"], t), weights["weight_hh"], weights.get("bias_hh")), cell)
         v = cell.gates(x_side, h_side, lambda gate, value, t=t: layer.hold(gate, value, t))  # type: ignore[misc]
         v |= cell.states(v, state)
         if mask is not None:
-            steps[t] = {name: value.masked_fill(~mask[t], 0) for name, value in v.items()}
+            found.put(t, {name: value.masked_fill(~mask[t], 0) for name, value in v.items()})
             state = {s: torch.where(mask[t], v[s], before) for s, before in state.items()}
         else:
-            steps[t] = v
+            found.put(t, v)
             state = {s: v[s] for s in state}
-    return {name: torch.stack([steps[t][name] for t in range(len(x))]) for name in steps[0]}
+    return found.whole()
 
 
 def backward(
@@ -91,7 +94,7 @@ def backward_stepwise(layer: Recurrence, values: Tensors, before: Tensors, direc
     cell, mask = layer.rules, layer.course.mask
     backwards = layer.course.order[::-1]
     reaching: Tensors = {**final, "h": direct[backwards[0]] + final["h"]}
-    steps: dict[int, dict[str, Tensor]] = {}
+    found = _Arrays(len(direct))
     for place, t in enumerate(backwards):
         v, b = {name: value[t] for name, value in values.items()}, {name: value[t] for name, value in before.items()}
         d = cell.join(v, reaching)
@@ -99,15 +102,44 @@ def backward_stepwise(layer: Recurrence, values: Tensors, before: Tensors, direc
         earlier = backwards[place + 1] if place + 1 < len(backwards) else None
         e = None if earlier is None else direct[earlier]
         if mask is None:
-            steps[t] = d
+            found.put(t, d)
             reaching = layer.handed_back(v, d, t, e)
             continue
-        steps[t] = {name: grad.masked_fill(~mask[t], 0) for name, grad in d.items()}
-        handed = layer.handed_back(v, steps[t], t, e)
+        d = {name: grad.masked_fill(~mask[t], 0) for name, grad in d.items()}
+        found.put(t, d)
+        handed = layer.handed_back(v, d, t, e)
         # In the padding the gradient waits: for the sample's last step, or behind its first one for the initial state.
         waiting = reaching if e is None else {**reaching, "h": reaching["h"] + e}
         reaching = {s: torch.where(mask[t], handed[s], waiting[s]) for s in handed}
-    return Backward({name: torch.stack([steps[t][name] for t in range(len(direct))]) for name in steps[0]}, reaching)
+    return Backward(found.whole(), reaching)
+
+
+class _Arrays:
+    """(T, B, H) by name, put together from their steps a few at a time: all of them beside the whole would be twice the
+    memory. The steps come in order, from either end."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._made: dict[str, Tensor] = {}
+        self._few: dict[int, dict[str, Tensor]] = {}
+
+    def put(self, t: int, step: dict[str, Tensor]) -> None:
+        self._few[t] = step
+        if len(self._few) == FEW:
+            self._join()
+
+    def whole(self) -> dict[str, Tensor]:
+        if self._few:
+            self._join()
+        return self._made
+
+    def _join(self) -> None:
+        first, stop = min(self._few), max(self._few) + 1
+        for name, like in self._few[first].items():
+            if name not in self._made:
+                self._made[name] = like.new_empty(self._steps, *like.shape)
+            torch.stack([self._few[t][name] for t in range(first, stop)], out=self._made[name][first:stop])
+        self._few = {}
 
 
 def weight_grads(layer: Recurrence, values: Tensors, grads: Tensors, x: Tensor, h_before: Tensor) -> dict[str, Tensor]:
@@ -118,8 +150,8 @@ def weight_grads(layer: Recurrence, values: Tensors, grads: Tensors, x: Tensor, 
     of_h = of_x if same else _side(cell, cell.h_side_names, grads)
     found = {"weight_ih": _summed(of_x, x), "weight_hh": _summed(of_h, layer.dropped(h_before))}
     if "bias_ih" in layer.weights:
-        found["bias_ih"] = torch.cat([part.sum(0) for part in of_x])
-        found["bias_hh"] = found["bias_ih"].clone() if same else torch.cat([part.sum(0) for part in of_h])
+        found["bias_ih"] = _one([part.sum(0) for part in of_x])
+        found["bias_hh"] = found["bias_ih"].clone() if same else _one([part.sum(0) for part in of_h])
     if cell.norm is not None:
         found |= {name: terms.sum((0, 1)) for name, terms in layer.norm_terms(values, grads).items()}
     return found
@@ -143,4 +175,8 @@ def _side(cell: Cell, names: Sequence[str], grads: Tensors) -> list[Tensor]:
 def _summed(side: list[Tensor], met: Tensor) -> Tensor:
     """Σ A_tᵀ met_t, as (met_tᵀ A_t)ᵀ: the quicker order of the two."""
     right = met.flatten(0, 1).T
-    return torch.cat([(right @ part).T for part in side]) if len(side) > 1 else (right @ side[0]).T.contiguous()
+    return _one([(right @ part).T for part in side]).contiguous()
+
+
+def _one(blocks: list[Tensor]) -> Tensor:
+    return blocks[0] if len(blocks) == 1 else torch.cat(blocks)

@@ -100,7 +100,8 @@ def backward(
             return None
         if rest is not None:
             for name, grad in rest(Cut(values, cut), part).items():
-                sums[cut, :, cell.sum_names.index(name)] = grad
+                there = grad if course.mask is None else grad.masked_fill(~course.mask[cut], 0.0)
+                sums[cut, :, cell.sum_names.index(name)] = there
     start = _at_the_start(layer, padded, carried)
     d = {s: course.zeroed(grad) for s, grad in d.items()}
     return d | dict(zip(cell.sum_names, sums.unbind(2), strict=True)), start

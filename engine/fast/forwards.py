@@ -22,8 +22,8 @@ Tensors: TypeAlias = Mapping[str, Tensor]
 
 AGREEMENT = {torch.float32: 1e-6, torch.float64: 1e-13}
 """How far, relative to its step's largest, a state of the kernel may be from what its gates make of it."""
-LOOP = 1 << 18
-"""Multiplications a step from which on the CPU a loop costs less than the kernel and all its gates once more."""
+LOOP = 1024
+"""Units times samples from which on the CPU a loop costs less than the kernel and all its gates once more."""
 LONG = 256
 """Steps from which the scan after the kernel is worth cutting into stretches."""
 STRETCH = 256
@@ -36,7 +36,7 @@ def forward(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded | None:
     weights = layer.weights
     if not layer.plain or x.dtype not in AGREEMENT or not far_from_overflow([(x, weights["weight_ih"])]):
         return None
-    road = _by_kernel if _kernel_is_quicker(layer, x) else _by_loop
+    road = _by_kernel if _kernel_is_quicker(layer, x, initial) else _by_loop
     with np.errstate(all="ignore"):
         found = road(layer, x, initial)
     if found is None or not far_from_overflow([(state, weights["weight_hh"]) for state in found.before.values()]):
@@ -44,14 +44,14 @@ def forward(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded | None:
     return found
 
 
-def _kernel_is_quicker(layer: Recurrence, x: Tensor) -> bool:
+def _kernel_is_quicker(layer: Recurrence, x: Tensor, initial: Tensors) -> bool:
     if layer.kernel is None or layer.drop is not None or layer.held:
         return False
     if x.device.type != "cpu":
         return True
     # There only the LSTM in float32 is fused.
     fused = layer.kernel == "lstm" and x.dtype == torch.float32
-    return fused and x.shape[1] * layer.weights["weight_hh"].numel() < LOOP
+    return fused and initial["h"].numel() < LOOP
 
 
 def _by_loop(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded:
@@ -149,9 +149,8 @@ def _by_kernel(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded | Non
     v = {name: course.zeroed(value) for name, value in _all_gates(layer, x, h_before).items()}
     states = cell.replay(v, h_before, initial, _scan_of(course))
     states = {name: course.zeroed(state) for name, state in states.items()}
-    apart = (states["h"] - h).abs_().flatten(1).amax(1)
-    size = h.abs().flatten(1).amax(1)
-    if not bool((apart <= AGREEMENT[x.dtype] * size).all()):  # NaN is not either
+    apart, size = (states["h"] - h).abs_().amax((1, 2)), h.abs().amax((1, 2))
+    if not bool((apart <= size.mul_(AGREEMENT[x.dtype])).all()):  # NaN is not either
         return None
     tanh_c = states.pop("tanh_c", None)
     if course.lengths is not None:

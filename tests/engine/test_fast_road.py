@@ -19,7 +19,10 @@ from engine.fast.arrays import TORCHS, Elementwise, in_order
 from engine.later import Later
 from engine.layer_trace import LayerTrace
 from engine.measure import step_errors
-from engine.recurrence import Recurrence
+from engine.recorded import Recorded
+from engine.recurrence import Held, Recurrence
+from engine.spec import CellKind
+from engine.stack import Layer
 
 KINDS = ("tanh", "relu", "lstm", "gru")
 ROUNDING = {torch.float64: 1e-12, torch.float32: 2e-5}
@@ -44,7 +47,7 @@ def case_of(kind: str, dtype: torch.dtype, T: int = 40, B: int = 3, H: int = 7, 
     return Case(layer.recurrence(T, None), taken.x, layer.initial)
 
 
-def quick_forward(case: Case) -> dict[str, Tensor] | None:
+def quick_forward(case: Case) -> Recorded | None:
     return fast.forward(case.layer, case.x, case.initial)
 
 
@@ -72,11 +75,15 @@ def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], dtype: torc
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("chunk", [1, 64, 1 << 16])
 @pytest.mark.parametrize("small", [0, 1 << 30], ids=["torch's product", "NumPy's product"])
+@pytest.mark.parametrize("road", [forwards._by_kernel, forwards._by_loop])
 def test_both_roads_agree(
-    kind: str, dtype: torch.dtype, chunk: int, small: int, monkeypatch: pytest.MonkeyPatch
+    kind: str, dtype: torch.dtype, chunk: int, small: int, road: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backwards, "CHUNK", chunk)
     monkeypatch.setattr(chain, "SMALL", small)
+    monkeypatch.setattr(forwards, "_kernel_is_quicker", lambda *_: road is forwards._by_kernel)
+    monkeypatch.setattr(forwards, "STRETCH", 1 + chunk % 60)
+    monkeypatch.setattr(forwards, "LONG", 1)
     case = case_of(kind, dtype)
     values, before, direct, final = ingredients(case)
     quick = quick_forward(case)
@@ -89,6 +96,89 @@ def test_both_roads_agree(
     assert_close(back[0], dict(careful.grads), dtype)
     for state, grad in careful.initial.items():
         assert float(step_errors(back[1][state][None], grad[None]).max()) < ROUNDING[dtype]
+
+
+def variant(name: str, dtype: torch.dtype, T: int = 30, B: int = 3, H: int = 6) -> Case:
+    """A layer that torch has no kernel for."""
+    generator = torch.Generator().manual_seed(5)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=generator).to(dtype)
+
+    cell: CellKind = "gru" if "GRU" in name else "rnn" if "RNN" in name else "lstm"
+    activation: Any = name.split()[0] if cell == "rnn" else "tanh"
+    blocks = {"rnn": 1, "lstm": 4, "gru": 3}[cell]
+    weights = {"weight_ih": normal(blocks * H, 2) / 2, "weight_hh": normal(blocks * H, H) / H}
+    if "no bias" not in name:
+        weights |= {"bias_ih": normal(blocks * H), "bias_hh": normal(blocks * H)}
+    initial = {s: normal(B, H) for s in (("h", "c") if cell == "lstm" else ("h",))}
+    lengths = torch.tensor([T, 4, T // 2]) if "lengths" in name else None
+    drop = (torch.rand(T if "fresh" in name else 1, B, H, generator=generator) > 0.3).to(dtype) / 0.7
+    held = {
+        gate: Held(torch.rand(T, 1, H, generator=generator) > 0.7, normal(T, 1, H).sigmoid())
+        for gate in {"rnn": "", "lstm": "fgo", "gru": "rn"}[cell]
+    }
+    layer = Layer(
+        "l0", cell, activation, weights, initial, None, "reverse" in name,
+        drop=drop if "drop" in name else None,
+        held=held if "held" in name else {},
+        cuts=frozenset(CUTS[cell]) if "cut" in name else frozenset(),
+    )  # fmt: skip
+    x = normal(T, B, 2)
+    recurrence = layer.recurrence(T, lengths)
+    return Case(recurrence, recurrence.course.zeroed(x), initial)
+
+
+CUTS = {"rnn": ("a",), "lstm": ("carousel", "f"), "gru": ("leak", "r")}
+VARIANTS = (
+    "leaky_relu RNN", "sigmoid RNN", "identity RNN reverse", "relu RNN no bias", "leaky_relu RNN, lengths, reverse",
+    "tanh RNN, fresh drop", "LSTM, drop", "LSTM, fresh drop, reverse", "GRU, drop, lengths", "LSTM, held", "GRU, held",
+    "GRU, held, reverse, lengths", "LSTM, held, fresh drop, lengths, reverse", "LSTM, lengths", "GRU no bias, reverse",
+    "LSTM, lengths, reverse, cut", "GRU, cut", "sigmoid RNN, cut", "LSTM no bias",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("stretch", [1, 7, 256])
+def test_layers_without_a_kernel_take_it_too(
+    name: str, dtype: torch.dtype, stretch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwards, "STRETCH", stretch)
+    monkeypatch.setattr(backwards, "CHUNK", stretch * 40)
+    case = variant(name, dtype)
+    given = [array.clone() for array in (case.x, *case.initial.values(), *case.layer.weights.values())]
+    values, before, direct, final = ingredients(case)
+    quick = fast.forward(case.layer, case.x, case.initial)
+    assert quick is not None
+    assert set(quick) == set(values)
+    assert_close(quick, values, dtype)
+    for state, reference in case.layer.before(quick, case.initial).items():
+        assert torch.equal(quick.before[state], reference)
+    lengths, reverse = case.layer.course.lengths, case.layer.course.reverse
+    if lengths is not None and not reverse:
+        final = {s: grad if s == "h" else torch.zeros_like(grad) for s, grad in final.items()}
+    direct = case.layer.course.zeroed(direct)
+    careful = bptt.backward_stepwise(case.layer, values, before, direct, final)
+    back = fast.backward(case.layer, values, before, direct, final)
+    assert back is not None
+    assert_close(back[0], dict(careful.grads), dtype)
+    for state, grad in careful.initial.items():
+        assert float(step_errors(back[1][state][None], grad[None]).max()) < ROUNDING[dtype]
+    for array, copy in zip((case.x, *case.initial.values(), *case.layer.weights.values()), given, strict=True):
+        assert torch.equal(array, copy)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_final_gradient_is_one_of_zero(kind: str) -> None:
+    case = case_of(kind, torch.float64)
+    values, before, direct, final = ingredients(case)
+    without = fast.backward(case.layer, values, before, direct)
+    zero = fast.backward(case.layer, values, before, direct, {s: torch.zeros_like(grad) for s, grad in final.items()})
+    assert without is not None
+    assert zero is not None
+    for ours, theirs in zip(without, zero, strict=True):
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.parametrize("kind", KINDS)

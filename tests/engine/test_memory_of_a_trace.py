@@ -1,0 +1,19 @@
+"""At its peak a trace costs at most twice the arrays that it hands out."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.memory import measure
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "RNN"])
+def test_a_trace_costs_at_most_twice_what_it_hands_out(cell: str) -> None:
+    peak, handed_out = measure(cell, 500, 8, 256)
+    assert handed_out <= peak <= 2 * handed_out  # and the measure sees the arrays at all
+
+
+def test_so_does_one_that_is_computed_step_by_step() -> None:
+    """In bfloat16, for which there is no fast road."""
+    peak, handed_out = measure("LSTM", 100, 64, 256, "bfloat16")
+    assert handed_out <= peak <= 2 * handed_out
