@@ -20,13 +20,10 @@ from engine.cells.hold import Hold, as_it_is
 from engine.cells.lstm import LSTM
 from engine.cells.norm import Norm
 from engine.cells.rnn import RNN
-from engine.cells.room import Room, Stepper, none_held
+from engine.cells.room import Room, Scan, Stepper, none_held
 from engine.cells.slopes import Slopes
 from engine.errors import DataError
 from engine.spec import Activation, CellKind
-
-Scan: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(keep, new, initial) → s with s_t = keep_t ⊙ s_{t−1} + new_t; (T, B, H), (T, B, H), (B, H)."""
 
 
 class Cell(Protocol):
@@ -76,10 +73,9 @@ class Cell(Protocol):
     def stepper(self, room: Room) -> Stepper:
         """`gates` and `states` in place, step by step: nothing is allocated. Not with a norm."""
 
-    def replay(
-        self, v: Mapping[str, Tensor], h_before: Tensor, initial: Mapping[str, Tensor], scan: Scan
-    ) -> dict[str, Tensor]:
-        """The states after every step, (T, B, H), where h₋ is known for all of them beforehand; the LSTM's "tanh_c"."""
+    def replay(self, room: Room, scan: Scan) -> None:
+        """The same of all steps at once, where h₋ is known for all of them beforehand, and W_hh h₋ is in the sums. Not
+        where a gate is held."""
 
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         """The step back as one linear map: `join`, `back` and `carry` with everything multiplied out. Not with a norm,
@@ -101,14 +97,6 @@ class Cell(Protocol):
 
 
 @runtime_checkable
-class SidesAdd(Protocol):
-    """A cell whose pre-activations are simply the sums of both sides."""
-
-    def squash(self, s: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
-        """Pre-activations and gates, from the sum of both sides (..., G, H)."""
-
-
-@runtime_checkable
 class SidesDiffer(Protocol):
     """A cell that treats the state's side by itself: the GRU, where r multiplies it in the candidate."""
 
@@ -126,6 +114,6 @@ def cell_of(kind: CellKind, activation: Activation = "tanh", norm: Norm | None =
 
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "Activation", "Cell", "Hold", "Norm", "Room", "SidesAdd", "SidesDiffer", "Stepper",
+    "GRU", "LSTM", "RNN", "Activation", "Cell", "Hold", "Norm", "Room", "Scan", "SidesDiffer", "Stepper",
     "cell_of", "none_held",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ goes on to the weights, to q and to r.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from engine.cells.hold import Hold, as_it_is
 from engine.cells.norm import Norm
-from engine.cells.room import Room, Stepper
+from engine.cells.room import Room, Scan, Stepper
 from engine.cells.slopes import Slopes, both_biases, joined, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
 
 _SUMS = ("s_r", "s_z", "s_n")
@@ -81,6 +81,12 @@ class GRU:
 
         return step
 
+    def replay(self, room: Room, scan: Scan) -> None:
+        (r, z, n), (_, _, q, a_n) = room.gates.unbind(1), room.sums.unbind(2)
+        torch.sigmoid(room.sums[:, :, :2], out=room.gates[:, :2].transpose(1, 2))
+        torch.tanh(a_n.addcmul_(r, q), out=n)
+        torch.mul(1 - z, n, out=room.after["h"]).addcmul_(z, room.before["h"])
+
     def join(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": d["h"]}
 
@@ -98,15 +104,6 @@ class GRU:
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": d["h"] * v["z"]}  # the leak
-
-    def replay(
-        self,
-        v: Mapping[str, Tensor],
-        h_before: Tensor,
-        initial: Mapping[str, Tensor],
-        scan: Callable[[Tensor, Tensor, Tensor], Tensor],
-    ) -> dict[str, Tensor]:
-        return self.states(v, {"h": h_before})
 
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         r, z, n = v["r"], v["z"], v["n"]

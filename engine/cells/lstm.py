@@ -14,7 +14,7 @@ normalisation the sums are s, each a = N(s) (engine.cells.norm), and what goes o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from engine.cells.hold import Hold, as_it_is
 from engine.cells.norm import Norm
-from engine.cells.room import Room, Stepper
+from engine.cells.room import Room, Scan, Stepper
 from engine.cells.slopes import Slopes, both_biases, joined, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
 
 _SUMS = ("s_i", "s_f", "s_g", "s_o")
@@ -39,9 +39,9 @@ class LSTM:
     squashed: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
 
     def gates(self, x_side: Tensor, h_side: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
-        return self.squash(x_side + h_side, hold)
+        return self._squash(x_side + h_side, hold)
 
-    def squash(self, s: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
+    def _squash(self, s: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
         a_i, a_f, a_g, a_o = (s if self.norm is None else self.norm.all(s)).unbind(-2)
         sums = {} if self.norm is None else dict(zip(_SUMS, s.unbind(-2), strict=True))
         return sums | {
@@ -78,6 +78,14 @@ class LSTM:
 
         return step
 
+    def replay(self, room: Room, scan: Scan) -> None:
+        i, f, g, o = room.gates.unbind(1)
+        torch.sigmoid(room.sums, out=room.gates.transpose(1, 2))
+        torch.tanh(room.sums[:, :, 2], out=g)
+        scan(f, torch.mul(i, g, out=room.after["c"]))
+        assert room.tanh_c is not None
+        torch.mul(o, torch.tanh(room.after["c"], out=room.tanh_c), out=room.after["h"])
+
     def join(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": d["h"], "c": d["c"] + through_tanh(d["h"] * v["o"], v["c"].tanh())}
 
@@ -96,17 +104,6 @@ class LSTM:
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"c": d["c"] * v["f"]}  # the carousel
-
-    def replay(
-        self,
-        v: Mapping[str, Tensor],
-        h_before: Tensor,
-        initial: Mapping[str, Tensor],
-        scan: Callable[[Tensor, Tensor, Tensor], Tensor],
-    ) -> dict[str, Tensor]:
-        c = scan(v["f"], v["i"] * v["g"], initial["c"])
-        tanh_c = c.tanh()
-        return {"h": v["o"] * tanh_c, "c": c, "tanh_c": tanh_c}
 
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         i, f, g, o = v["i"], v["f"], v["g"], v["o"]

@@ -10,7 +10,7 @@ a = N(s) (engine.cells.norm), and what goes on to the weights is δs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from engine.cells.hold import Hold, as_it_is
 from engine.cells.norm import Norm
-from engine.cells.room import Room, Stepper
+from engine.cells.room import Room, Scan, Stepper
 from engine.cells.slopes import Slopes, both_biases, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
 from engine.spec import Activation
 
@@ -38,9 +38,9 @@ class RNN:
     squashed: ClassVar[tuple[str, ...]] = ()
 
     def gates(self, x_side: Tensor, h_side: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
-        return self.squash(x_side + h_side, hold)
+        return self._squash(x_side + h_side, hold)
 
-    def squash(self, s: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
+    def _squash(self, s: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
         if self.norm is None:
             return {"a": s.squeeze(-2)}
         return {"s": s.squeeze(-2), "a": self.norm.all(s).squeeze(-2)}
@@ -60,17 +60,23 @@ class RNN:
 
     def stepper(self, room: Room) -> Stepper:
         a, h = room.sums.squeeze(2).unbind(0), room.after["h"].unbind(0)
+        return lambda t: self._into(a[t], h[t])
+
+    def replay(self, room: Room, scan: Scan) -> None:
+        self._into(room.sums.squeeze(2), room.after["h"])
+
+    def _into(self, a: Tensor, h: Tensor) -> None:
         match self.activation:
             case "tanh":
-                return lambda t: torch.tanh(a[t], out=h[t])
+                torch.tanh(a, out=h)
             case "relu":
-                return lambda t: torch.clamp_min(a[t], 0.0, out=h[t])
-            case "leaky_relu":  # a line with LEAK below 0, and the steeper one above
-                return lambda t: torch.maximum(a[t], torch.mul(a[t], LEAK, out=h[t]), out=h[t])
+                torch.clamp_min(a, 0.0, out=h)
+            case "leaky_relu":  # a line with the slope LEAK below 0, the steeper one above
+                torch.maximum(a, torch.mul(a, LEAK, out=h), out=h)
             case "sigmoid":
-                return lambda t: torch.sigmoid(a[t], out=h[t])
+                torch.sigmoid(a, out=h)
             case "identity":
-                return lambda t: h[t].copy_(a[t])
+                h.copy_(a)
 
     def join(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": d["h"]}
@@ -94,15 +100,6 @@ class RNN:
 
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {}
-
-    def replay(
-        self,
-        v: Mapping[str, Tensor],
-        h_before: Tensor,
-        initial: Mapping[str, Tensor],
-        scan: Callable[[Tensor, Tensor, Tensor], Tensor],
-    ) -> dict[str, Tensor]:
-        return self.states(v, {"h": h_before})
 
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         h = v["h"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from torch import Tensor
 
 Stepper: TypeAlias = Callable[[int], object]
 """Makes step t of the room, from 0. W_hh h₋ has been added to the first G blocks of sums[t] by then."""
+Scan: TypeAlias = Callable[[Tensor, Tensor], object]
+"""(keep, new): puts c_t = keep_t ⊙ c_{t−1} + new_t in the place of new, (T, B, H) each, from the initial c on."""
 
 
 def none_held(t: int, gates: str) -> None:
@@ -36,3 +38,13 @@ class Room:
     """What they take of a tensor: its steps."""
     hold: Callable[[int, str], None] = none_held
     """Sets those of these gates that are held to their values, at step t."""
+
+    def part(self, steps: slice) -> Room:
+        return replace(
+            self,
+            sums=self.sums[steps],
+            gates=self.gates[steps],
+            before={s: state[steps] for s, state in self.before.items()},
+            after={s: state[steps] for s, state in self.after.items()},
+            tanh_c=None if self.tanh_c is None else self.tanh_c[steps],
+        )

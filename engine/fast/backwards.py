@@ -64,7 +64,7 @@ def backward(
     outside = () if final is None else final.values()
     most = min(LARGEST, GROWTH[direct.dtype] * max(largest(array) for array in (direct, *outside)))
     if final is None:
-        final = {s: torch.zeros_like(state[0]) for s, state in before.items()}
+        final = dict.fromkeys(cell.state_names, direct.new_zeros(direct.shape[1:]))
     elif course.last is not None and course.lengths is not None and not course.reverse:
         if any(bool(final[s].any()) for s in cell.state_names if s != "h"):
             return None

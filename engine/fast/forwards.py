@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
-from engine.cells import Room, SidesAdd, none_held
+from engine.cells import Room, Scan, none_held
 from engine.course import Course
 from engine.fast.arrays import arrays, empty, far_from_overflow, in_order
 from engine.recorded import Recorded
@@ -54,43 +54,43 @@ def _kernel_is_quicker(layer: Recurrence, x: Tensor, initial: Tensors) -> bool:
     return fused and initial["h"].numel() < LOOP
 
 
-def _by_loop(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded:
-    cell, course = layer.rules, layer.course
-    T, B, H = len(x), x.shape[1], layer.weights["weight_hh"].shape[1]
-    sums, gates = empty((T, B, len(cell.sum_names), H), x), empty((T, len(cell.squashed), B, H), x)
+def _room_for(layer: Recurrence, x: Tensor, initial: Tensors) -> Room:
+    """For the whole sequence, with the input's side in the sums and the initial states in their places."""
+    cell, reverse = layer.rules, layer.course.reverse
+    T, B, H = len(x), *initial["h"].shape
+    sums, gates = empty((T, B, len(cell.sum_names), H), x), empty((len(cell.squashed), T, B, H), x).transpose(0, 1)
     matrix, bias = cell.sums_of(layer.weights)
-    flat = sums.view(T * B, -1)
+    flat, of_x = sums.view(T * B, -1), x.reshape(T * B, -1)
     if bias is None:
-        torch.mm(x.reshape(T * B, -1), matrix.T, out=flat)
+        torch.mm(of_x, matrix.T, out=flat)
     else:
-        torch.addmm(bias, x.reshape(T * B, -1), matrix.T, out=flat)
+        torch.addmm(bias, of_x, matrix.T, out=flat)
     before, after = {}, {}
     for s in cell.state_names:
         whole = empty((T + 1, B, H), x)
-        whole[T if course.reverse else 0] = initial[s]
-        before[s], after[s] = (whole[1:], whole[:-1]) if course.reverse else (whole[:-1], whole[1:])
-    tanh_c = empty((T, B, H), x) if "c" in after else None
-    operations, steps = arrays(x)
-    for start in range(0, T, STRETCH)[:: -1 if course.reverse else 1]:
-        cut = slice(start, min(start + STRETCH, T))
-        room = Room(
-            sums[cut],
-            gates[cut],
-            {s: state[cut] for s, state in before.items()},
-            {s: state[cut] for s, state in after.items()},
-            None if tanh_c is None else tanh_c[cut],
-            operations,
-            steps,
-            _hold(layer, gates[cut], cut),
-        )
-        _walk(layer, room, initial, cut)
-    values = dict(zip(cell.sum_names, sums.unbind(2), strict=True))
-    values |= dict(zip(cell.squashed, gates.unbind(1), strict=True)) | after
+        whole[T if reverse else 0] = initial[s]
+        before[s], after[s] = (whole[1:], whole[:-1]) if reverse else (whole[:-1], whole[1:])
+    return Room(sums, gates, before, after, empty((T, B, H), x) if "c" in after else None, *arrays(x))
+
+
+def _recorded(layer: Recurrence, room: Room, initial: Tensors) -> Recorded:
+    cell, course, before = layer.rules, layer.course, room.before
+    values = dict(zip(cell.sum_names, room.sums.unbind(2), strict=True))
+    values |= dict(zip(cell.squashed, room.gates.unbind(1), strict=True)) | dict(room.after)
     if course.mask is not None:
-        for array in (*values.values(), *(() if tanh_c is None else (tanh_c,))):
+        for array in (*values.values(), *(() if room.tanh_c is None else (room.tanh_c,))):
             array.masked_fill_(~course.mask, 0.0)
         before = layer.before(values, initial)
-    return Recorded(values, before, tanh_c)
+    return Recorded(values, before, room.tanh_c)
+
+
+def _by_loop(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded:
+    room = _room_for(layer, x, initial)
+    for start in range(0, len(x), STRETCH)[:: -1 if layer.course.reverse else 1]:
+        cut = slice(start, min(start + STRETCH, len(x)))
+        part = room.part(cut)
+        _walk(layer, replace(part, hold=_hold(layer, part.gates, cut)), initial, cut)
+    return _recorded(layer, room, initial)
 
 
 def _walk(layer: Recurrence, room: Room, initial: Tensors, cut: slice) -> None:
@@ -137,56 +137,39 @@ def _hold(layer: Recurrence, gates: Tensor, cut: slice) -> Callable[[int, str], 
 
 def _by_kernel(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded | None:
     """None where torch's kernel and our rules part ways."""
-    cell, weights, course = layer.rules, layer.weights, layer.course
+    course, weights, room = layer.course, layer.weights, _room_for(layer, x, initial)
     flat = [weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if name in weights]
     start: Any = initial["h"].unsqueeze(0)
     if layer.kernel == "lstm":
         start = (start, initial["c"].unsqueeze(0))
     kernel = getattr(torch, str(layer.kernel))
-    h = kernel(course.along(x), start, flat, "bias_ih" in weights, 1, 0.0, False, False, False)[0]
-    h = course.zeroed(course.along(h))
-    h_before = course.before(h, initial["h"])
-    v = {name: course.zeroed(value) for name, value in _all_gates(layer, x, h_before).items()}
-    states = cell.replay(v, h_before, initial, _scan_of(course))
-    states = {name: course.zeroed(state) for name, state in states.items()}
-    apart, size = (states["h"] - h).abs_().amax((1, 2)), h.abs().amax((1, 2))
-    if not bool((apart <= size.mul_(AGREEMENT[x.dtype])).all()):  # NaN is not either
+    h = course.along(kernel(course.along(x), start, flat, "bias_ih" in weights, 1, 0.0, False, False, False)[0])
+    room.after["h"].copy_(h)
+    h_before = room.before["h"] if course.lengths is None else course.before(h, initial["h"])
+    rows = len(weights["weight_hh"])
+    room.sums.flatten(2).flatten(0, 1)[:, :rows].addmm_(h_before.flatten(0, 1), weights["weight_hh"].T)
+    ours = {**room.after, "h": torch.empty_like(h)}
+    layer.rules.replay(replace(room, before={"h": h_before}, after=ours), _scan_of(course, initial))
+    apart, size = (course.zeroed(array).abs().amax((1, 2)) for array in (ours["h"] - h, h))
+    if not bool((apart <= AGREEMENT[x.dtype] * size).all()):  # NaN is not either
         return None
-    tanh_c = states.pop("tanh_c", None)
-    if course.lengths is not None:
-        return Recorded(v | states, layer.before(states, initial), tanh_c)
-    before = {}
-    for s, state in states.items():
-        whole = torch.cat([state, initial[s][None]] if course.reverse else [initial[s][None], state])
-        before[s], states[s] = (whole[1:], whole[:-1]) if course.reverse else (whole[:-1], whole[1:])
-    return Recorded(v | states, before, tanh_c)
+    room.after["h"].copy_(ours["h"])
+    return _recorded(layer, room, initial)
 
 
-def _all_gates(layer: Recurrence, x: Tensor, h_before: Tensor) -> dict[str, Tensor]:
-    """Pre-activations and gates of all steps: one product for each side of the cell, and one array if they add up."""
-    cell, weights = layer.rules, layer.weights
-    blocks = (*h_before.shape[:2], len(cell.gate_names), h_before.shape[2])
-    of_x, of_h = weights.get("bias_ih"), weights.get("bias_hh")
-    if cell.sum_names != cell.gate_names:
-        x_side, h_side = linear(x, weights["weight_ih"], of_x), linear(h_before, weights["weight_hh"], of_h)
-        return cell.gates(x_side.view(blocks), h_side.view(blocks))
-    a = linear(x, *cell.sums_of(weights))
-    a.flatten(0, 1).addmm_(h_before.flatten(0, 1), weights["weight_hh"].T)
-    return cast(SidesAdd, cell).squash(a.view(blocks))
-
-
-def _scan_of(course: Course) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def _scan_of(course: Course, initial: Tensors) -> Scan:
     """The scan of cells.Cell.replay on this way through the sequence."""
 
-    def scan(keep: Tensor, new: Tensor, initial: Tensor) -> Tensor:
-        """s_t = keep_t ⊙ s_{t−1} + new_t, (T, B, H), in place of `new`. In the padding s is the initial state, from
+    def scan(keep: Tensor, new: Tensor) -> None:
+        """c_t = keep_t ⊙ c_{t−1} + new_t, (T, B, H), in the place of `new`. In the padding c is the initial one, from
         which a reverse layer starts at each sample's own end.
 
         Of a long one, √T stretches are gone through beside one another, each as if it started from 0; then what it does
         start from is carried from one to the next and added. So few operations have to wait for one another.
         """
         if course.mask is not None:
-            new = torch.where(course.mask, new, initial)
+            keep = course.zeroed(keep)
+            new.copy_(torch.where(course.mask, new, initial["c"]))
         T, reverse = len(new), course.reverse
         n = math.isqrt(T)
         stretches = T // n if T >= LONG else 0
@@ -194,25 +177,32 @@ def _scan_of(course: Course) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         even, odd = (slice(rest, T), slice(0, rest)) if reverse else (slice(0, T - rest), slice(T - rest, T))
         operations, steps = arrays(new, reverse)
         multiply, add = operations.multiply, operations.add
-        (state,) = steps(initial.unsqueeze(0))
+        (c,) = steps(initial["c"].unsqueeze(0))
         if stretches:
-            shape = (stretches, n, *initial.shape)
-            s, kept = new[even].view(shape), keep[even].clone().view(shape)
-            by_place = list(zip(steps(s.transpose(0, 1)), steps(kept.transpose(0, 1)), strict=True))
-            part = operations.empty_like(by_place[0][0])
-            for (s_before, kept_before), (s_t, kept_t) in pairwise(by_place):
-                multiply(kept_t, s_before, part)
-                add(s_t, part, s_t)
+            # By place within the stretch: (n, stretches, B, H).
+            shape = (stretches, n, *new.shape[1:])
+            made, kept = (array[even].reshape(shape).transpose(0, 1).contiguous() for array in (new, keep))
+            part = operations.empty_like(steps(made)[0])
+            for (c_before, kept_before), (c_t, kept_t) in pairwise(zip(steps(made), steps(kept), strict=True)):
+                multiply(kept_t, c_before, part)
+                add(c_t, part, c_t)
                 multiply(kept_t, kept_before, kept_t)
-            for s_part, kept_part in zip(steps(s), steps(kept), strict=True):
-                multiply(kept_part, state, kept_part)
-                add(s_part, kept_part, s_part)
-                state = s_part[0 if reverse else -1]
-        part = operations.empty_like(state)
-        for s_t, keep_t in zip(steps(new[odd]), steps(keep[odd]), strict=True):
-            multiply(keep_t, state, part)
-            add(s_t, part, s_t)
-            state = s_t
-        return new
+            starts = new.new_empty(stretches + 1, *new.shape[1:])
+            last, from_start = (0, slice(1, None)) if reverse else (-1, slice(0, -1))
+            starts[-1 if reverse else 0] = initial["c"]
+            following = steps(starts)
+            for end, kept_end, c, c_after in zip(
+                steps(made[last]), steps(kept[last]), following[:-1], following[1:], strict=True
+            ):
+                multiply(kept_end, c, c_after)
+                add(c_after, end, c_after)
+            c = following[-1]
+            made.add_(kept.mul_(starts[from_start]))
+            new[even].view(shape).copy_(made.transpose(0, 1))
+        part = operations.empty_like(c)
+        for c_t, keep_t in zip(steps(new[odd]), steps(keep[odd]), strict=True):
+            multiply(keep_t, c, part)
+            add(c_t, part, c_t)
+            c = c_t
 
     return scan
