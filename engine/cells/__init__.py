@@ -10,8 +10,8 @@ symbol of the equations, h₋, is `before["h"]` in code: the state before the st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias, runtime_checkable
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 

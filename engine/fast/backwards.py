@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.cells import SidesDiffer
 from engine.cells.slopes import Slopes
+from engine.fast import kernel
 from engine.fast.arrays import NUMPYS, arrays, empty, far_from_overflow, largest
 from engine.fast.chain import chain_of_h, chain_with_c, product_of
 from engine.recorded import Recorded
@@ -21,6 +22,8 @@ Tensors: TypeAlias = Mapping[str, Tensor]
 
 CHUNK = 1 << 19
 """Numbers in the slopes that are prepared at once: they should stay in the cache until the chain has used them."""
+WIDE = 2048
+"""Rows of W_hh up to which on a GPU the kernel goes back: it multiplies with a square matrix of so many rows as well."""
 LARGEST = 1e8
 """Gradients beyond this are left to the careful road."""
 GROWTH = {torch.float32: 1e3, torch.float64: 1e6}
@@ -54,9 +57,29 @@ def backward(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]] | None:
     """Total gradients (T, B, H) of states and pre-activations, and of the initial states; None where they run away, or
     where a step is not elementwise slopes and one product."""
-    cell, course = layer.rules, layer.course
     if not layer.plain or direct.dtype not in GROWTH:
         return None
+    if _kernel_is_quicker(layer, direct):
+        found = _backward(layer, values, before, direct, final, by_kernel=True)
+        if found is not None:
+            return found
+    return _backward(layer, values, before, direct, final)
+
+
+def _kernel_is_quicker(layer: Recurrence, direct: Tensor) -> bool:
+    """On a GPU, where each operation of the chain would be a launch of its own; not where each is large."""
+    return direct.device.type == "cuda" and len(layer.weight_back) <= WIDE and kernel.can_go_back(layer)
+
+
+def _backward(
+    layer: Recurrence,
+    values: Tensors,
+    before: Tensors,
+    direct: Tensor,
+    final: Tensors | None,
+    by_kernel: bool = False,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]] | None:
+    cell, course = layer.rules, layer.course
     if isinstance(values, Recorded):  # what they have met forward was looked at there
         values = values.known
     elif not far_from_overflow([(before[s], layer.weight_back) for s in cell.state_names]):
@@ -65,6 +88,8 @@ def backward(
     most = min(LARGEST, GROWTH[direct.dtype] * max(largest(array) for array in (direct, *outside)))
     if final is None:
         final = dict.fromkeys(cell.state_names, direct.new_zeros(direct.shape[1:]))
+    elif by_kernel and course.lengths is not None and course.reverse:
+        return None  # the kernel goes on through the padding behind a sample's last step
     elif course.last is not None and course.lengths is not None and not course.reverse:
         if any(bool(final[s].any()) for s in cell.state_names if s != "h"):
             return None
@@ -85,14 +110,20 @@ def backward(
     torch.add(direct[first], final["h"], out=d["h"][first])
     chain, product = chain_with_c if "c" in d else chain_of_h, product_of(layer, B)
     rest = None if cell.sum_names == cell.gate_names else cast(SidesDiffer, cell).rest
-    chunk = max(1, CHUNK // h_side[0].numel())
+    chunk = T if by_kernel else max(1, CHUNK // h_side[0].numel())
     values = layer.with_held(values)
     for cut in _chunks(T, chunk, course.reverse):
         slopes = slopes_of(layer, values, before, cut)
         part = {s: grad[cut] for s, grad in d.items()}
-        with np.errstate(all="ignore"):
-            arriving = _arriving(direct, cut, course.reverse)
-            chain(layer, product, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
+        arriving = _arriving(direct, cut, course.reverse)
+        if by_kernel:
+            if not kernel.chain_by_kernel(
+                layer, slopes, values, before, part, h_side, carried, direct, arriving, earlier
+            ):
+                return None
+        else:
+            with np.errstate(all="ignore"):
+                chain(layer, product, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
         size = max(largest(grad) for grad in part.values())
         if not size <= most:
             return None

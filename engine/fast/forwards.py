@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engine.cells import Room, Scan, none_held
+from engine.cells import Room, none_held
 from engine.course import Course
+from engine.fast import kernel
 from engine.fast.arrays import arrays, empty, far_from_overflow, in_order
+from engine.fast.scan import scan
 from engine.recorded import Recorded
 from engine.recurrence import Recurrence
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 
-AGREEMENT = {torch.float32: 1e-6, torch.float64: 1e-13}
-"""How far, relative to its step's largest, a state of the kernel may be from what its gates make of it."""
 LOOP = 1024
 """Units times samples from which on the CPU a loop costs less than the kernel and all its gates once more."""
-LONG = 256
-"""Steps from which the scan after the kernel is worth cutting into stretches."""
 STRETCH = 256
 """Steps that are laid out at once: views of them cost memory too."""
 
@@ -34,7 +30,7 @@ def forward(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded | None:
     """Every activation and state, (T, B, H) each; None where numbers run away, where torch's kernel and our rules part
     ways, or where a step is more than one product and elementwise operations."""
     weights = layer.weights
-    if not layer.plain or x.dtype not in AGREEMENT or not far_from_overflow([(x, weights["weight_ih"])]):
+    if not layer.plain or x.dtype not in kernel.AGREEMENT or not far_from_overflow([(x, weights["weight_ih"])]):
         return None
     road = _by_kernel if _kernel_is_quicker(layer, x, initial) else _by_loop
     with np.errstate(all="ignore"):
@@ -138,71 +134,22 @@ def _hold(layer: Recurrence, gates: Tensor, cut: slice) -> Callable[[int, str], 
 def _by_kernel(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded | None:
     """None where torch's kernel and our rules part ways."""
     course, weights, room = layer.course, layer.weights, _room_for(layer, x, initial)
-    flat = [weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if name in weights]
-    start: Any = initial["h"].unsqueeze(0)
-    if layer.kernel == "lstm":
-        start = (start, initial["c"].unsqueeze(0))
-    kernel = getattr(torch, str(layer.kernel))
-    h = course.along(kernel(course.along(x), start, flat, "bias_ih" in weights, 1, 0.0, False, False, False)[0])
+    h = course.along(kernel.outputs(layer, course.along(x), initial, weights)[0])
     room.after["h"].copy_(h)
     h_before = room.before["h"] if course.lengths is None else course.before(h, initial["h"])
     rows = len(weights["weight_hh"])
     room.sums.flatten(2).flatten(0, 1)[:, :rows].addmm_(h_before.flatten(0, 1), weights["weight_hh"].T)
     ours = {**room.after, "h": torch.empty_like(h)}
-    layer.rules.replay(replace(room, before={"h": h_before}, after=ours), _scan_of(course, initial))
+
+    def carry(keep: Tensor, new: Tensor) -> None:
+        # In the padding c is the initial one, from which a reverse layer starts at each sample's own end.
+        if course.mask is not None:
+            keep, new = course.zeroed(keep), new.copy_(torch.where(course.mask, new, initial["c"]))
+        scan(keep, new, initial["c"], course.reverse)
+
+    layer.rules.replay(replace(room, before={"h": h_before}, after=ours), carry)
     apart, size = (course.zeroed(array).abs().amax((1, 2)) for array in (ours["h"] - h, h))
-    if not bool((apart <= AGREEMENT[x.dtype] * size).all()):  # NaN is not either
+    if not bool((apart <= kernel.AGREEMENT[x.dtype] * size).all()):  # NaN is not either
         return None
     room.after["h"].copy_(ours["h"])
     return _recorded(layer, room, initial)
-
-
-def _scan_of(course: Course, initial: Tensors) -> Scan:
-    """The scan of cells.Cell.replay on this way through the sequence."""
-
-    def scan(keep: Tensor, new: Tensor) -> None:
-        """c_t = keep_t ⊙ c_{t−1} + new_t, (T, B, H), in the place of `new`. In the padding c is the initial one, from
-        which a reverse layer starts at each sample's own end.
-
-        Of a long one, √T stretches are gone through beside one another, each as if it started from 0; then what it does
-        start from is carried from one to the next and added. So few operations have to wait for one another.
-        """
-        if course.mask is not None:
-            keep = course.zeroed(keep)
-            new.copy_(torch.where(course.mask, new, initial["c"]))
-        T, reverse = len(new), course.reverse
-        n = math.isqrt(T)
-        stretches = T // n if T >= LONG else 0
-        rest = T - stretches * n
-        even, odd = (slice(rest, T), slice(0, rest)) if reverse else (slice(0, T - rest), slice(T - rest, T))
-        operations, steps = arrays(new, reverse)
-        multiply, add = operations.multiply, operations.add
-        (c,) = steps(initial["c"].unsqueeze(0))
-        if stretches:
-            # By place within the stretch: (n, stretches, B, H).
-            shape = (stretches, n, *new.shape[1:])
-            made, kept = (array[even].reshape(shape).transpose(0, 1).contiguous() for array in (new, keep))
-            part = operations.empty_like(steps(made)[0])
-            for (c_before, kept_before), (c_t, kept_t) in pairwise(zip(steps(made), steps(kept), strict=True)):
-                multiply(kept_t, c_before, part)
-                add(c_t, part, c_t)
-                multiply(kept_t, kept_before, kept_t)
-            starts = new.new_empty(stretches + 1, *new.shape[1:])
-            last, from_start = (0, slice(1, None)) if reverse else (-1, slice(0, -1))
-            starts[-1 if reverse else 0] = initial["c"]
-            following = steps(starts)
-            for end, kept_end, c, c_after in zip(
-                steps(made[last]), steps(kept[last]), following[:-1], following[1:], strict=True
-            ):
-                multiply(kept_end, c, c_after)
-                add(c_after, end, c_after)
-            c = following[-1]
-            made.add_(kept.mul_(starts[from_start]))
-            new[even].view(shape).copy_(made.transpose(0, 1))
-        part = operations.empty_like(c)
-        for c_t, keep_t in zip(steps(new[odd]), steps(keep[odd]), strict=True):
-            multiply(keep_t, c, part)
-            add(c_t, part, c_t)
-            c = c_t
-
-    return scan

@@ -14,7 +14,7 @@ from unrolled import module
 
 import engine
 from engine import bptt, fast, intake
-from engine.fast import backwards, chain, forwards
+from engine.fast import backwards, chain, forwards, kernel, scan
 from engine.fast.arrays import TORCHS, Elementwise, in_order
 from engine.later import Later
 from engine.layer_trace import LayerTrace
@@ -83,7 +83,7 @@ def test_both_roads_agree(
     monkeypatch.setattr(chain, "SMALL", small)
     monkeypatch.setattr(forwards, "_kernel_is_quicker", lambda *_: road is forwards._by_kernel)
     monkeypatch.setattr(forwards, "STRETCH", 1 + chunk % 60)
-    monkeypatch.setattr(forwards, "LONG", 1)
+    monkeypatch.setattr(scan, "LONG", 1)
     case = case_of(kind, dtype)
     values, before, direct, final = ingredients(case)
     quick = quick_forward(case)
@@ -169,6 +169,61 @@ def test_layers_without_a_kernel_take_it_too(
         assert torch.equal(array, copy)
 
 
+@pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", ["forward", "reverse", "lengths", "lengths, reverse"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_torchs_kernel_goes_the_whole_way_back(
+    kind: str, dtype: torch.dtype, way: str, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, where a launch for every operation of every step would take longer than all of them together."""
+    monkeypatch.setattr(backwards, "_kernel_is_quicker", lambda layer, _: kernel.can_go_back(layer))
+    monkeypatch.setattr(backwards, "product_of", lambda *_: None)  # there is no chain
+    monkeypatch.setattr(scan, "LONG", 20)
+    model = module(kind, 2, 6, dtype, bias=bias)
+    x = torch.randn(30, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).to(dtype)
+    lengths = torch.tensor([30, 4, 15]) if "lengths" in way else None
+    taken = replace(intake.take(model, x, None).levels[0].layers[0], reverse="reverse" in way)
+    layer = taken.recurrence(30, lengths)
+    case = Case(layer, layer.course.zeroed(x), taken.initial)
+    values, before, direct, final = ingredients(case)
+    ends = final if lengths is None else {s: torch.zeros_like(grad) for s, grad in final.items()}
+    direct = layer.course.zeroed(direct)
+    careful = bptt.backward_stepwise(layer, values, before, direct, ends)
+    back = fast.backward(layer, values, before, direct, final if lengths is None else None)
+    assert back is not None
+    assert_close(back[0], dict(careful.grads), dtype)
+    for state, grad in careful.initial.items():
+        assert float(step_errors(back[1][state][None], grad[None]).max()) < ROUNDING[dtype]
+
+
+def test_where_the_kernel_rounds_otherwise_the_chain_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of("lstm", torch.float32)
+    values, before, direct, final = ingredients(case)
+    expected = fast.backward(case.layer, values, before, direct, final)
+    monkeypatch.setattr(backwards, "_kernel_is_quicker", lambda *_: True)
+    monkeypatch.setattr(kernel, "AGREEMENT", {torch.float32: 1e-12})
+    found = fast.backward(case.layer, values, before, direct, final)
+    assert found is not None
+    assert expected is not None
+    assert all(torch.equal(found[0][name], grad) for name, grad in expected[0].items())
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("T", [1, 2, 9, 50])
+@pytest.mark.parametrize("long", [1, 1000])
+def test_a_scan_is_its_recurrence(T: int, long: int, reverse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "LONG", long)
+    generator = torch.Generator().manual_seed(1)
+    keep, new = torch.rand(2, T, 2, 3, dtype=torch.float64, generator=generator)
+    start = torch.rand(2, 3, dtype=torch.float64, generator=generator)
+    state, expected = start, torch.empty_like(new)
+    for t in range(T - 1, -1, -1) if reverse else range(T):
+        state = expected[t] = keep[t] * state + new[t]
+    scan.scan(keep, new, start, reverse)
+    assert float(step_errors(new, expected).max()) < 1e-15
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_final_gradient_is_one_of_zero(kind: str) -> None:
     case = case_of(kind, torch.float64)
@@ -190,7 +245,7 @@ def test_it_needs_nothing_but_torch_where_numpy_cannot_see_the_memory(
     values, before, direct, final = ingredients(case)
     arguments = (case.layer, values, before, direct, final)
     with_numpy, forward_with_numpy = fast.backward(*arguments), quick_forward(case)
-    for module_of_it in (forwards, backwards, chain):
+    for module_of_it in (forwards, backwards, chain, scan):
         monkeypatch.setattr(module_of_it, "arrays", of_torch)
     monkeypatch.setattr(chain, "SMALL", 0)
     with_torch, forward_with_torch = fast.backward(*arguments), quick_forward(case)
