@@ -44,7 +44,7 @@ def stack(dtype: Dtype = "float64", seed: int = 0) -> Experiment:
         LayerSpec(cell="gru", hidden_size=5, layer_norm=True),
         LayerSpec(cell="rnn", hidden_size=40, bidirectional=True),
     )
-    readout = ReadoutSpec(at="attention", attention_size=7)
+    readout = ReadoutSpec(at="attention", attention_size=200)
     model = ModelSpec(layers=layers, readout=readout)
     return Experiment(model=model, task=AddingTask(), seed=seed, dtype=dtype)
 
@@ -199,7 +199,11 @@ def test_the_first_layer_does_not_change_when_others_are_put_on_top() -> None:
 def test_a_read_out_and_an_attention_are_torchs_linear_maps_of_all_they_read() -> None:
     found = initial_weights(stack())
     assert found["readout.weight"].shape == (1, 80)  # 40 in both directions
-    for name, fan_in, n in (("readout.weight", 80, 80), ("attention.weight", 80, 560), ("attention.query", 7, 7)):
+    for name, fan_in, n in (
+        ("readout.weight", 80, 80),
+        ("attention.weight", 80, 16_000),
+        ("attention.query", 200, 200),
+    ):
         largest = float(found[name].abs().max())
         assert largest <= 1 / math.sqrt(fan_in), name
         # Below x of the bound with the probability xⁿ: x = 1e-4^(1/n).

@@ -16,7 +16,7 @@ NAN, INF = float("nan"), float("inf")
 
 @pytest.mark.parametrize("given", [None, {}, 3, AddingTask()])
 def test_only_a_what_if_is_a_what_if(given: Any) -> None:
-    with pytest.raises(SpecError, match=r"^The what-if is .*; a engine\.WhatIf is accepted\.$"):
+    with pytest.raises(SpecError, match=r"^The what-if is .*; an engine\.WhatIf is accepted\.$"):
         checked_what_if(given)
 
 
