@@ -179,8 +179,7 @@ def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
     if init.std is not None:
         if not normal:
             raise SpecError(
-                f"{where}std is {figure(init.std)}, but neither input nor recurrent is 'normal'; "
-                "only nothing is accepted then."
+                f"{where}std is {figure(init.std)}, but neither input nor recurrent is 'normal'; leave it out."
             )
         _real(where + "std", init.std, 0.0, 1e6)
     elif normal:
@@ -192,15 +191,13 @@ def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
         if value is not None:
             if gate not in GATES[layer.cell]:
                 raise SpecError(
-                    f"{where}{name} is {figure(value)}, but the {CELL_TITLES[layer.cell]} has no {words}; "
-                    "only nothing is accepted there."
+                    f"{where}{name} is {figure(value)}, but the {CELL_TITLES[layer.cell]} has no {words}; leave it out."
                 )
             _real(where + name, value, -100.0, 100.0)
     if init.chrono is not None:
         if layer.cell == "rnn":
             raise SpecError(
-                f"{where}chrono is {spec_reading.shown(init.chrono)}, but the RNN has no gates; "
-                "only nothing is accepted there."
+                f"{where}chrono is {spec_reading.shown(init.chrono)}, but the RNN has no gates; leave it out."
             )
         for name in ("forget_bias", "update_bias"):
             if getattr(init, name) is not None:
@@ -274,9 +271,8 @@ def _units(field: str, units: tuple[int, ...] | None, hidden_size: int) -> None:
 def _typed(spec: Any, kind: type[msgspec.Struct], name: str, field: str = "") -> None:
     """That it is a spec of that kind, with the right types in its fields."""
     if not isinstance(spec, kind):
-        article = "an" if kind is Experiment else "a"
         shown = spec_reading.shown(spec)
-        raise SpecError(f"{name[0].upper()}{name[1:]} is {shown}; {article} engine.{kind.__name__} is accepted.")
+        raise SpecError(f"{name[0].upper()}{name[1:]} is {shown}; an engine.{kind.__name__} is accepted.")
     _convert(spec, kind, name, field)
 
 
