@@ -36,7 +36,11 @@ class LossGradients:
 
     def direct(self, loss: int) -> Tensor:
         """(T, B, W): ∂L_s/∂(output of the last level), without recurrence."""
-        return self.head.grads[0] if self.count == 1 else self.head.of_loss(loss)[0]
+        return self.zeroed(self.head.grads[0] if self.count == 1 else self.head.of_loss(loss)[0])
+
+    def zeroed(self, cotangent: Tensor) -> Tensor:
+        """0 in the padding, which is no step."""
+        return next(iter(self.layers.values())).recurrence.course.zeroed(cotangent)
 
     def again(self) -> dict[str, Tensor]:
         """Everything around the recurrent layers computed afresh; see Head.again."""
@@ -72,7 +76,7 @@ class LossGradients:
         if self.count == 1:
             return self.layers[name].grads["h"]
         found = self.head.of_loss(loss)
-        cotangent, beside = found[0], found[1] if len(found) > 1 else None
+        cotangent, beside = self.zeroed(found[0]), self.zeroed(found[1]) if len(found) > 1 else None
         reads = self.reads[loss]
         for level in reversed(self.levels):
             layers = [self.layers[one] for one in level.names]
@@ -86,7 +90,7 @@ class LossGradients:
             beside = None
             if level.piece is not None:
                 grads, _ = level.piece.back(cotangent)
-                cotangent, beside = grads[0], grads[1] if len(grads) > 1 else None
+                cotangent, beside = self.zeroed(grads[0]), self.zeroed(grads[1]) if len(grads) > 1 else None
             reads = torch.stack(reached).any(0)
         raise DataError(f"'{name}' is no layer of this trace; it has {', '.join(self.layers)}.")
 

@@ -47,7 +47,8 @@ class InitSpec(Spec, frozen=True, kw_only=True):
     spectral_radius: float | None = None
     """Of each gate's block of W_hh, which is scaled to it after everything else."""
     forget_bias: float | None = None
-    """LSTM: the sum of both forget-gate biases (Jozefowicz et al. 2015). None leaves torch's default."""
+    """LSTM: the sum of both forget-gate biases (Jozefowicz et al. 2015). None leaves torch's default. With layer
+    normalisation, which takes a shift before it out again, this and the next two go into its β."""
     update_bias: float | None = None
     """GRU: the sum of both biases of z. Positive values keep the old state, since h = (1 − z)⊙n + z⊙h₋."""
     chrono: int | None = None
@@ -202,7 +203,7 @@ class GateBias(Spec, frozen=True, kw_only=True):
     """A shift of one gate's bias, in every layer that has such a gate."""
 
     gate: str
-    """ "i", "f", "g", "o"; "r", "z", "n"; "" for the RNN's one bias."""
+    """ "i", "f", "g", "o"; "r", "z", "n"; "" for the RNN's one bias. With layer normalisation its β is shifted."""
     shift: float
 
 

@@ -138,8 +138,10 @@ def run(
     after = Head.run(head, (joined, stream) if head_reads_stream else (joined,), head_parameters)
     parameter_grads = dict(after.parameter_grads)
     traced: dict[str, LayerTrace] = {}
-    cotangent = after.grads[0]
-    beside = after.grads[1] if head_reads_stream else None
+    # The padding is no step: what a loss reads there (a mean over all, say) flows nowhere.
+    zeroed = Course(len(stream), False, lengths).zeroed
+    cotangent = zeroed(after.grads[0])
+    beside = zeroed(after.grads[1]) if head_reads_stream else None
     for number in range(len(levels) - 1, -1, -1):
         level, piece, stream = levels[number], pieces[number], streams[number]
         parts = split(cotangent, [len(one.initial["h"][0]) for one in level.layers])
@@ -156,7 +158,8 @@ def run(
         if piece is not None:
             found, of_parameters = piece.back(cotangent)
             parameter_grads |= of_parameters
-            cotangent, beside = found[0], found[1] if len(found) > 1 else None
+            beside = zeroed(found[1]) if len(found) > 1 else None
+            cotangent = zeroed(found[0]) if number > 0 else found[0]
     done = tuple(Ran(tuple(one.name for one in level.layers), p) for level, p in zip(levels, pieces, strict=True))
     return StackRun(traced, done, after, parameter_grads)
 

@@ -13,7 +13,7 @@ from engine.network import Network
 from engine.parameters import places
 from engine.requests import Train, Trained
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf, clip_of
-from engine.what_if import scales
+from engine.what_if import base_step
 
 MAX_CHUNK = 1_000_000
 
@@ -59,8 +59,7 @@ def updated(
         for name, weight in weights.items():
             step = steps[name]
             if name in rows and _scaled(what_if):
-                scale = scales(rows[name], weight, what_if)
-                step = torch.where(scale == 0, 0.0, step / scale)
+                step = base_step(rows[name], weight, step, what_if)
             moved[name] = torch.add(weight, step, alpha=-experiment.training.learning_rate)
         return moved
 

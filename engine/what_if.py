@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from engine.errors import DataError
+from engine.initial import gate_rows
 from engine.parameters import Place, places
 from engine.quantities import GATES
 from engine.recurrence import Held
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.spectral_radius import scaled_to_radius
 
 ARITHMETIC: dict[str, torch.dtype] = {
     "float64": torch.float64,
@@ -19,12 +20,6 @@ ARITHMETIC: dict[str, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-
-
-def gate_rows(gates: tuple[str, ...], gate: str, hidden_size: int) -> slice:
-    """The rows of one gate in the stacked weight matrices and biases."""
-    start = gates.index(gate) * hidden_size
-    return slice(start, start + hidden_size)
 
 
 def effective_weights(
@@ -35,41 +30,37 @@ def effective_weights(
     Raises DataError where a block of W_hh cannot be scaled to the spectral radius.
     """
     effective = dict(weights)
-    shifts = dict.fromkeys(("f",), what_if.forget_bias) if what_if.forget_bias != 0.0 else {}
+    shifts = {"f": what_if.forget_bias} if what_if.forget_bias != 0.0 else {}
     for bias in what_if.gate_biases:
         shifts[bias.gate] = shifts.get(bias.gate, 0.0) + bias.shift
     for place in places(experiment):
-        gates, H = GATES[place.spec.cell], place.spec.hidden_size
         name = f"weight_hh_{place.name}"
         if what_if.spectral_radius is not None:
-            effective[name] = weights[name] * scales(place, weights[name], what_if)
+            effective[name] = scaled_to_radius(weights[name], what_if.spectral_radius, place.spec.cell, name)
         elif what_if.recurrent_scale != 1.0:
             effective[name] = weights[name] * what_if.recurrent_scale
+        # A shift before layer normalisation would cancel: there β is the gate's bias.
+        name = f"{'norm_bias' if place.spec.layer_norm else 'bias_hh'}_{place.name}"
+        gates = GATES[place.spec.cell]
         for gate, shift in shifts.items():
             if gate in gates and shift != 0.0:
-                name = f"bias_hh_{place.name}"
                 shifted = effective[name].clone()
-                shifted[gate_rows(gates, gate, H)] += shift
+                shifted[gate_rows(gates, gate, place.spec.hidden_size)] += shift
                 effective[name] = shifted
     return effective
 
 
-def scales(place: Place, weight_hh: Tensor, what_if: WhatIf) -> Tensor:
-    """(G·H, 1): the factor on every row of a layer's W_hh that the what-if comes to. Raises DataError."""
-    H = place.spec.hidden_size
+def base_step(place: Place, weight_hh: Tensor, step: Tensor, what_if: WhatIf) -> Tensor:
+    """What the base W_hh moves by where the effective one moves by `step`: step/s, row by row, with W_eff = s·W, and
+    0 where s is 0. The factor of a spectral radius is taken as it stands before the update."""
     if what_if.spectral_radius is None:
-        return weight_hh.new_full((len(weight_hh), 1), what_if.recurrent_scale)
-    factors = []
-    for gate, block in zip(GATES[place.spec.cell], weight_hh.view(-1, H, H), strict=True):
-        radius = float(torch.linalg.eigvals(block.double()).abs().max()) if bool(block.isfinite().all()) else 0.0
-        if radius == 0.0 and what_if.spectral_radius > 0.0:
-            whose = f"of gate {gate}, " if gate else ""
-            raise DataError(
-                f"what_if.spectral_radius is {what_if.spectral_radius:g}, but weight_hh_{place.name} {whose}"
-                "has the spectral radius 0 or none, which no factor changes; a matrix with another is accepted."
-            )
-        factors.append(what_if.spectral_radius / radius if radius else 1.0)
-    return torch.tensor(factors).to(weight_hh).repeat_interleave(H)[:, None]
+        scale = torch.full_like(weight_hh[:, :1], what_if.recurrent_scale)
+    else:
+        scaled = scaled_to_radius(weight_hh, what_if.spectral_radius, place.spec.cell)
+        rows = len(GATES[place.spec.cell])
+        sizes = (part.reshape(rows, -1).abs().amax(1) for part in (scaled, weight_hh))
+        scale = torch.divide(*sizes).repeat_interleave(len(weight_hh) // rows)[:, None]
+    return torch.where(scale == 0, 0.0, step / scale)
 
 
 def held_gates(place: Place, what_if: WhatIf, steps: int, like: Tensor) -> dict[str, Held]:
