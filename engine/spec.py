@@ -93,11 +93,24 @@ class SunspotsTask(Spec, tag="sunspots", tag_field="kind", frozen=True, kw_only=
 Task: TypeAlias = AddingTask | SunspotsTask
 
 
-class ClipSpec(Spec, frozen=True, kw_only=True):
-    """Clipping of the parameter gradients: none, or by global norm with the semantics of torch's clip_grad_norm_."""
+ClipKind: TypeAlias = Literal["none", "norm", "value", "layer", "parameter", "agc", "step"]
 
-    kind: Literal["none", "norm"] = "none"
+
+class ClipSpec(Spec, frozen=True, kw_only=True):
+    """Clipping of the gradients. What each kind does is told, with its source, in engine.clipping."""
+
+    kind: ClipKind = "none"
+    """"norm": the norm of all parameters' gradients together, as torch's clip_grad_norm_.  "value": every entry by
+    itself, as torch's clip_grad_value_.  "layer": the norm of each layer, and "parameter" of each tensor, by itself.
+    "agc": each row of a matrix against the norm of its weights.  "step": what goes back through each time step."""
     max_norm: float = 1.0
+    """Of "norm", "layer", "parameter" and "step": there of one sample's ∂L/∂(states), all states together."""
+    max_value: float = 1.0
+    """Of "value": entries are cut to ±max_value."""
+    ratio: float = 0.01
+    """Of "agc", λ: the largest norm of a row's gradient, as a multiple of the norm of the row."""
+    readout: bool = False
+    """Of "agc": whether the read-out is clipped too. In the paper the final linear layer is not."""
 
 
 class TrainingSpec(Spec, frozen=True, kw_only=True):
@@ -179,7 +192,7 @@ def checked(experiment: Experiment) -> Experiment:
     _whole("task.steps", task.steps, 2 if isinstance(task, AddingTask) else 1, _max_steps(task))
     _whole("task.batch_size", task.batch_size, 1, MAX_BATCH_SIZE)
     _real("training.learning_rate", training.learning_rate, 0.0, 1e6)
-    _real("training.clip.max_norm", training.clip.max_norm, 1e-12, 1e12)
+    _check_clip(training.clip)
     _whole("training.iterations", training.iterations, 0, 1_000_000)
     _whole("seed", experiment.seed, 0, 2**31 - 1)
     size = task.steps * task.batch_size * layer.hidden_size
@@ -189,6 +202,11 @@ def checked(experiment: Experiment) -> Experiment:
             f"at most {MAX_RECORDED_VALUES:,} is accepted."
         )
     return experiment
+
+
+def _check_clip(clip: ClipSpec) -> None:
+    for field in ("max_norm", "max_value", "ratio"):
+        _real(f"training.clip.{field}", getattr(clip, field), 1e-12, 1e12)
 
 
 def checked_what_if(what_if: WhatIf) -> WhatIf:
