@@ -53,7 +53,8 @@ def checked(experiment: Experiment) -> Experiment:
     _check_model(model, task)
     _check_task(task)
     _real("training.learning_rate", training.learning_rate, 0.0, 1e6)
-    _real("training.clip.max_norm", training.clip.max_norm, 1e-12, 1e12)
+    for field in ("max_norm", "max_value", "ratio"):
+        _real(f"training.clip.{field}", getattr(training.clip, field), 1e-12, 1e12)
     _whole("training.iterations", training.iterations, 0, 1_000_000)
     _whole("seed", experiment.seed, 0, 2**31 - 1)
     _check_size(experiment)

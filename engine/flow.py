@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from engine import bptt
+from engine.course import Course
 from engine.errors import DataError
 from engine.layer_trace import LayerTrace
 from engine.pieces import Head
 from engine.precision import arithmetic
-from engine.stack import Ran, joined_input_grad, split
+from engine.stack import Back, Ran, down
 
 
 class LossGradients:
@@ -29,6 +30,10 @@ class LossGradients:
     def count(self) -> int:
         return self.head.count
 
+    @property
+    def steps(self) -> int:
+        return self._course.steps
+
     def judged(self) -> int:
         """The number of the last loss that reads anything: the one that the verdict rests on."""
         numbers = range(self.count - 1, -1, -1)
@@ -40,7 +45,11 @@ class LossGradients:
 
     def zeroed(self, cotangent: Tensor) -> Tensor:
         """0 in the padding, which is no step."""
-        return next(iter(self.layers.values())).recurrence.course.zeroed(cotangent)
+        return self._course.zeroed(cotangent)
+
+    @property
+    def _course(self) -> Course:
+        return next(iter(self.layers.values())).recurrence.course
 
     def again(self) -> dict[str, Tensor]:
         """Everything around the recurrent layers computed afresh; see Head.again."""
@@ -75,24 +84,27 @@ class LossGradients:
         """(T, B, H): ∂L_s/∂h_t of that layer, total; 0 at the steps that this loss cannot reach."""
         if self.count == 1:
             return self.layers[name].grads["h"]
-        found = self.head.of_loss(loss)
-        cotangent, beside = self.zeroed(found[0]), self.zeroed(found[1]) if len(found) > 1 else None
-        reads = self.reads[loss]
+        reads = self.reads[loss][None]
+        reached: dict[str, Tensor] = {}
         for level in reversed(self.levels):
-            layers = [self.layers[one] for one in level.names]
-            parts = split(cotangent, [layer.hidden_size for layer in layers])
-            reached = [self._reached(one, reads[None])[0] for one in level.names]
-            ran = [_only(layer, part, steps) for layer, part, steps in zip(layers, parts, reached, strict=True)]
-            if name in level.names:
-                return ran[level.names.index(name)].grads["h"]
-            with arithmetic(cotangent):
-                cotangent = joined_input_grad(ran, beside)
-            beside = None
-            if level.piece is not None:
-                grads, _ = level.piece.back(cotangent)
-                cotangent, beside = self.zeroed(grads[0]), self.zeroed(grads[1]) if len(grads) > 1 else None
-            reads = torch.stack(reached).any(0)
-        raise DataError(f"'{name}' is no layer of this trace; it has {', '.join(self.layers)}.")
+            reached |= {one: self._reached(one, reads)[0] for one in level.names}
+            reads = torch.stack([reached[one] for one in level.names]).any(0)[None]
+        if name not in self.layers:
+            raise DataError(f"'{name}' is no layer of this trace; it has {', '.join(self.layers)}.")
+
+        def back(one: str, direct: Tensor) -> LayerTrace:
+            return _only(self.layers[one], direct, reached[one])
+
+        with arithmetic(self.head.losses):
+            found, _ = self.down(self.head.of_loss(loss), back, until=name)
+        return found[name].grads["h"]
+
+    def down(
+        self, cotangents: Sequence[Tensor], back: Callable[[str, Tensor], Back], until: str | None = None
+    ) -> tuple[dict[str, Back], dict[str, Tensor]]:
+        """From the head's leaves down through all levels; see engine.stack.down."""
+        widths = {name: layer.hidden_size for name, layer in self.layers.items()}
+        return down(self.levels, cotangents, widths, back, self._course, until)
 
 
 def _only(layer: LayerTrace, direct: Tensor, reached: Tensor) -> LayerTrace:
