@@ -5,8 +5,9 @@
     GRU    leak (z), and z, r, n
 
 Everything rests on `step_back`, one step's vector-Jacobian product split by route, which uses the cell's own
-derivatives and nothing else: a Jacobian is what becomes of unit gradients. The blocks written out are in the
-literature's form J = diag(·) W_hh (for the RNN: Pascanu et al. 2013, eq. 5).
+derivatives and knows no other formula: a Jacobian is what becomes of unit gradients. Only where no unit meets another
+within a step are its blocks written out as what they are, diag(slope) · W_hh: the same numbers, two to eight times
+sooner. (For the RNN compare Pascanu et al. 2013, eq. 5, whose state is the pre-activation.)
 
 The states of a step are taken as one vector of S numbers: h, or (h, c) for the LSTM. Shapes: T steps, B samples, H
 units, G row blocks of W_hh.
@@ -251,7 +252,7 @@ def _by_slopes(
 ) -> dict[str, Tensor]:
     """{route: (N, S, S)} from values (N, H), where units keep apart: each block is diag(slope) · W_hh, or diag(slope).
 
-    A gradient of ones for all units of one state gives every slope of that state at once.
+    Gradients of 1 at all units of one state, sent through `join`, `back` and `carry`, are that state's slopes.
     """
     names = rules.state_names
     N, H = v["h"].shape

@@ -418,6 +418,37 @@ def test_what_is_no_share_is_nan_and_nothing_raises(kind: str) -> None:
         vjp(layer, t, bad)
 
 
+def test_a_state_that_nothing_reaches_has_no_shares_and_changes_none() -> None:
+    """Every forget gate of step 3 is exactly shut: nothing comes to c₋, and what comes to h₋ is all there is."""
+    layer = layer_of("lstm", T=5, B=2)
+    values = {**layer.values, "f": layer.values["f"].clone()}
+    values["f"][2] = 0.0
+    shut = LayerTrace.from_parts(
+        layer.cell, layer.activation, layer.x, layer.weights, layer.initial, values, layer.output_grads
+    )
+    found = route_shares(shut)
+    assert (found.shares["carousel"][2] == 0).all()
+    assert (found.log10_norms["carousel"][2] == -math.inf).all()
+    assert found.by_state["c"].shares["carousel"][2].isnan().all()
+    for route in "ifgo":
+        assert torch.equal(found.shares[route][2], found.by_state["h"].shares[route][2])
+    torch.testing.assert_close(sum(found.shares.values()), torch.ones(5, 2, dtype=torch.float64), rtol=1e-10, atol=0)
+
+
+def test_shares_are_undefined_where_one_state_alone_ran_away() -> None:
+    """h's gradient at step 2 is infinite, that of c is not: c₋ by itself has a share, h and c together have none."""
+    layer = layer_of("lstm", T=4, B=1, H=1)
+    grads = {s: g.clone() for s, g in layer.grads.items()}
+    grads["h"][1] = math.inf
+    parts = (layer.cell, layer.activation, layer.x, layer.weights, layer.initial, layer.values, layer.output_grads)
+    found = route_shares(LayerTrace.from_parts(*parts, grads=grads, initial_grads=layer.initial_grads))
+    assert all(share[1].isnan().all() for share in found.shares.values())
+    assert all(share[1].isnan().all() for share in found.by_state["h"].shares.values())
+    assert found.by_state["c"].shares["carousel"][1] == pytest.approx(1.0, rel=1e-12)
+    assert found.log10_norms["carousel"][1].isfinite()
+    assert found.log10_norms["total"][1] == math.inf
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_that_are_not_finite_spoil_their_own_step(kind: str) -> None:
     """A unit that ran away at step 3: the Jacobians of the other steps and samples stay as they are."""
@@ -500,6 +531,23 @@ def test_a_product_that_grows_past_every_number_keeps_its_logarithm() -> None:
     assert found.log_scale == pytest.approx(900 * math.log(4), rel=1e-12)
     assert torch.equal(found.matrix, torch.eye(2, dtype=torch.float64))
     assert torch.equal(product(layer, 899, 0).matrix, torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64))
+
+
+def test_a_product_that_overflows_within_a_step_keeps_its_zeros() -> None:
+    """Three units at the edge of float64 and a dead one: inf where the sum of products is, 0 in the dead unit's row."""
+    model = module("relu", 1, 4, bias=False)
+    with torch.no_grad():
+        model.weight_ih_l0.zero_()
+        model.weight_hh_l0.fill_(1.5e308)
+        model.weight_hh_l0[3] = 0.0
+    start = torch.full((1, 4), 1e-320, dtype=torch.float64)
+    layer = engine.trace(model, torch.zeros(1, 1, 1, dtype=torch.float64), loss=at_the_end, initial=start)["l0"]
+    parts = (layer.cell, layer.activation, layer.x[:1].expand(2, 1, 1), layer.weights, layer.initial)
+    values = {s: v.expand(2, 1, 4) for s, v in layer.values.items()}
+    twice = LayerTrace.from_parts(*parts, values, layer.output_grads.expand(2, 1, 4))
+    found = product(twice, 2, 0)
+    assert (found.matrix[:3] == math.inf).all()
+    assert (found.matrix[3] == 0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
