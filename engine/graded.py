@@ -26,12 +26,19 @@ CORE, MARGIN = 6.0, 6.0
 is the rounding times e^(CORE + MARGIN) = 2e5."""
 PLAIN = 1e-5
 """The smallest ratio of two singular values for which an ordinary decomposition is exact enough."""
+ROUNDINGS = 16
+"""How many times more than one decomposition's rounding still counts as nothing."""
 MOST_TURNS = 100
+HIGHEST = 700.0
+"""Nats: e to this is still a number."""
 
 
 def unresolved(size: int) -> float:
-    """What a backward-stable decomposition of a matrix of this size cannot tell from 0, relative to its norm."""
-    return size * torch.finfo(torch.float64).eps
+    """What cannot be told from 0 beside 1, in a matrix of this size.
+
+    A backward-stable decomposition leaves size·eps in place of a 0; the decompositions before it had their roundings.
+    """
+    return ROUNDINGS * max(size, ROUNDINGS) * torch.finfo(torch.float64).eps
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -115,12 +122,14 @@ def lower(rows: Tensor) -> Tensor:
 def triangle(balanced: Tensor, lengths: Tensor) -> Triangle:
     """Q·R = diag(lengths)·balanced, (m,) and (m, n), exact to rounding in each row, however the lengths differ.
 
-    For that, the long rows come first (Cox & Higham 1998). The rank is that of `balanced`.
+    For that, the long rows come first (Cox & Higham 1998). `balanced` has entries of about 1 that are exact to
+    rounding: its rank is the one that counts.
     """
     order = lengths.argsort(descending=True, stable=True)
     matrix = lengths[order].unsqueeze(1) * balanced[order]
     Q, R = torch.linalg.qr(matrix)
-    kept = _independent(balanced) if _suspicious(R) else None
+    short = torch.linalg.vector_norm(balanced, dim=0) <= SUSPECT
+    kept = _independent(balanced) if bool(short.any()) or _suspicious(R) else None
     if kept is not None:
         rest = torch.ones(R.shape[1], dtype=torch.bool).index_fill(0, kept, False).nonzero().flatten()
         columns = torch.cat([kept, rest])
@@ -132,13 +141,17 @@ def triangle(balanced: Tensor, lengths: Tensor) -> Triangle:
     return Triangle(back, R, kept)
 
 
+def _suspicious(R: Tensor) -> bool:
+    """Whether columns of what R is the triangle of may depend on each other."""
+    lengths = torch.linalg.vector_norm(R, dim=0)
+    return R.shape[0] < R.shape[1] or bool((R.diagonal().abs() <= SUSPECT * lengths).any())
+
+
 def _independent(matrix: Tensor) -> Tensor | None:
     """The columns that add a dimension to those before them; None where all do."""
     R = torch.linalg.qr(matrix, mode="r").R
-    if not _suspicious(R):
-        return None
     smallest = unresolved(max(matrix.shape))
-    values = torch.linalg.svdvals(matrix / or_one(torch.linalg.vector_norm(matrix, dim=0)))
+    values = torch.linalg.svdvals(matrix)
     rank = int((values > smallest * values[0]).sum()) if len(values) else 0
     if rank == R.shape[1]:
         return None
@@ -148,11 +161,11 @@ def _independent(matrix: Tensor) -> Tensor | None:
 
 
 def _steps(R: Tensor, smallest: float) -> list[int]:
-    """The columns of a triangle in which its echelon form has a step of more than `smallest`, relative to their length.
+    """The columns of a triangle in which its echelon form has a step of more than `smallest`.
 
     The diagonal alone does not tell: where a column added nothing, a later one has its own part above the diagonal.
     """
-    R, lengths = R.clone(), torch.linalg.vector_norm(R, dim=0).tolist()
+    R = R.clone()
     kept: list[int] = []
     for column in range(R.shape[1]):
         row = len(kept)
@@ -160,7 +173,7 @@ def _steps(R: Tensor, smallest: float) -> list[int]:
         if not len(own):
             break
         step = float(torch.linalg.vector_norm(own))
-        if step <= smallest * lengths[column]:
+        if step <= smallest:
             continue
         kept.append(column)
         if len(own) > 1:  # a reflection that brings it up into one row
@@ -170,30 +183,19 @@ def _steps(R: Tensor, smallest: float) -> list[int]:
     return kept
 
 
-def _suspicious(R: Tensor) -> bool:
-    """Whether columns of what R is the triangle of may depend on each other."""
-    return R.shape[0] < R.shape[1] or bool((_distances(R) <= SUSPECT).any())
-
-
-def _distances(R: Tensor) -> Tensor:
-    """(n,): of each column from the span of those before it, relative to its length."""
-    lengths = torch.linalg.vector_norm(R, dim=0)
-    own = torch.zeros_like(lengths)
-    own[: min(R.shape)] = R.diagonal().abs()
-    return own / or_one(lengths)
-
-
 def or_one(lengths: Tensor) -> Tensor:
     """To divide by: 1 in place of 0."""
     return torch.where(lengths > 0, lengths, torch.ones_like(lengths))
 
 
 def scaled(matrix: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
-    """matrix·diag(e^scales) as (s, C): rows eˢ·C, where the largest entry of a row of C is 1 (of a row of zeros, 0)."""
-    logs = matrix.abs().log() + scales
-    largest = logs.amax(1)
+    """matrix·diag(e^scales) as (s, C): rows eˢ·C, where the largest entry of a row of C is 1 (of a row of zeros, 0).
+
+    Only differences of logarithms are taken to powers: those of thousands of nats would cost as many roundings.
+    """
+    largest = (matrix.abs().log() + scales).amax(1)
     usable = torch.where(largest > -torch.inf, largest, torch.zeros_like(largest))
-    return usable, matrix.sign() * (logs - usable.unsqueeze(1)).exp()
+    return usable, matrix * (scales - usable.unsqueeze(1)).clamp(max=HIGHEST).exp()
 
 
 def normalised(scales: Tensor, rows: Tensor) -> tuple[Graded, Tensor]:

@@ -38,7 +38,7 @@ A_WHILE = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Natural logarithms of singular values, descending. −∞ is dead; NaN is masked, or came by a step with NaN or inf."""
+    """Natural logarithms of singular values, descending. −∞: dead. NaN: masked, or by way of a NaN or inf."""
 
     steps: Tensor
     """(n,) int64: which steps, from 1, ascending."""
