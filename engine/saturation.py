@@ -71,7 +71,9 @@ def saturation(
     if valid is None:
         valid = torch.ones(T, B, dtype=torch.bool)
     if valid.dtype != torch.bool or tuple(valid.shape) not in ((T, B), (T,)):
-        raise DataError(f"valid is {tuple(valid.shape)} of {valid.dtype}; ({T}, {B}) or ({T},) of bool is accepted.")
+        raise DataError(
+            f"valid is {tuple(valid.shape)} of {valid.dtype}; ({T}, {B}) or ({T},) of torch.bool is accepted."
+        )
     valid = valid.to(layer.x.device).reshape(T, -1, 1)
     found: dict[str, Saturation] = {}
     with arithmetic(layer.x):

@@ -169,6 +169,7 @@ class Walk:
             return None
         if not self._start <= t < self._start + len(self._held):
             count = max(1, AT_A_TIME // self._jacobians.size**2)
-            self._start = max(0, t - count + 1) if self.steps.step < 0 else t
-            self._held = self._jacobians.stretch(self._start, min(self._start + count, len(self.steps)))
+            start, stop = (t - count + 1, t + 1) if self.steps.step < 0 else (t, t + count)
+            self._start = max(start, 0)
+            self._held = self._jacobians.stretch(self._start, min(stop, len(self.steps)))
         return self._held[t - self._start]
