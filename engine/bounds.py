@@ -105,8 +105,9 @@ def pascanu_bound(layer: LayerTrace, norms: Tensor | None = None, steps: Iterabl
     """γ·σ_max(W_hh) of a vanilla RNN beside the measured decay of ‖∂L/∂h_t‖.
 
     `norms` (T,) are those to measure, as a row of a flow matrix; where they are missing, those of layer.grads["h"],
-    mean over the samples, which compare with the bound only where the loss reads the last step alone. `steps`, from 1:
-    over which to measure (None: all). Raises DataError for other cells, whose gates and leaks pass W_hh by.
+    mean over the samples that have the step, which compare with the bound only where the loss reads the last step
+    alone. `steps`, from 1: over which to measure (None: all). Raises DataError for other cells, whose gates and leaks
+    pass W_hh by.
     """
     if layer.cell != "rnn":
         raise DataError(
@@ -116,21 +117,24 @@ def pascanu_bound(layer: LayerTrace, norms: Tensor | None = None, steps: Iterabl
     if layer.activation not in STEEPEST:
         raise DataError(f"The activation is {shown(layer.activation)}; γ is known for {', '.join(STEEPEST)}.")
     if norms is None:
-        norms = mean_over_samples(norm(layer.grads["h"], 2))
+        norms = mean_over_samples(norm(layer.grads["h"], 2), layer.mask)
     gamma, sigma_max = STEEPEST[layer.activation], recurrent_blocks(layer)["a"].sigma_max
     factor = gamma * sigma_max
     sentence = UNDEFINED if math.isnan(factor) else CERTIFIED if factor < 1 else NOT_CERTIFIED
-    return PascanuBound(gamma, sigma_max, factor, factor < 1, sentence.format(factor=factor), decay(norms, steps))
+    return PascanuBound(
+        gamma, sigma_max, factor, factor < 1, sentence.format(factor=factor), decay(norms, steps, layer.reverse)
+    )
 
 
-def decay(norms: Tensor, steps: Iterable[int] | None = None) -> Decay:
-    """How fast norms (T,) fall on the way back in time, over the steps given, from 1 (None: all). Raises DataError."""
+def decay(norms: Tensor, steps: Iterable[int] | None = None, reverse: bool = False) -> Decay:
+    """How fast norms (T,) fall on the gradient's way back, over the steps given, from 1 (None: all): from T to 1, or,
+    where the recurrence itself runs from T to 1, `reverse`, from 1 to T. Raises DataError."""
     if norms.dim() != 1:
         raise DataError(f"The norms have shape {tuple(norms.shape)}; one a step, (T,), is accepted.")
     chosen = torch.tensor(chosen_steps(steps, len(norms)), dtype=torch.float64)
     values = in_float64(norms)[chosen.long()]
     usable = values.isfinite() & (values > 0)
-    back, logs = -chosen[usable], values[usable].log10()
+    back, logs = chosen[usable] * (1.0 if reverse else -1.0), values[usable].log10()
     if len(logs) < 2:
         return Decay(math.nan, len(logs), len(values))
     back, logs = back - back.mean(), logs - logs.mean()

@@ -54,9 +54,11 @@ def saturation(
     tanh_ends: float = TANH_ENDS,
     valid: Tensor | None = None,
 ) -> dict[str, Saturation]:
-    """By symbol: every gate, every candidate, "h" of a vanilla RNN, and "c" of the LSTM as far as it passes tanh(c).
+    """By symbol: every gate, every candidate, "h" of a vanilla RNN with tanh, ReLU or σ (leaky ReLU and
+    the identity are nowhere flat), and "c" of the LSTM as far as it passes tanh(c).
 
-    `valid` (T, B) or (T,) bool leaves padded steps out. NaN values are at neither end. Raises DataError.
+    `valid` (T, B) or (T,) bool are the steps that count; None: all but the padding. NaN values are at neither end.
+    Raises DataError.
     """
     for name, value, accepted in (
         ("gate_low", gate_low, 0 < gate_low < gate_high < 1),
@@ -69,7 +71,7 @@ def saturation(
             )
     T, B = layer.steps, layer.batch_size
     if valid is None:
-        valid = torch.ones(T, B, dtype=torch.bool)
+        valid = torch.ones(T, B, dtype=torch.bool) if layer.mask is None else layer.mask
     if valid.dtype != torch.bool or tuple(valid.shape) not in ((T, B), (T,)):
         raise DataError(
             f"valid is {tuple(valid.shape)} of {valid.dtype}; ({T}, {B}) or ({T},) of torch.bool is accepted."
@@ -89,6 +91,8 @@ def saturation(
             h, a = layer.values["h"], layer.values["a"]
             if layer.activation == "tanh":
                 found["h"] = _squashed(h, tanh_slope, -tanh_ends, tanh_ends, valid)
+            elif layer.activation == "sigmoid":
+                found["h"] = _squashed(h, sigmoid_slope, gate_low, gate_high, valid)
             elif layer.activation == "relu":
                 found["h"] = _summed(a <= 0, torch.zeros_like(a, dtype=torch.bool), a <= 0, valid, None, None)
     return found

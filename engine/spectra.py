@@ -25,7 +25,7 @@ from engine.graded import graded, log_singular_values
 from engine.precision import arithmetic
 from engine.products import Growth, Product, padded
 from engine.spec_reading import shown
-from engine.step_jacobians import Jacobians, Walk, chosen_steps, jacobians_of
+from engine.step_jacobians import Jacobians, Walk, chosen_steps, jacobians_of, way_of
 
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
@@ -71,14 +71,15 @@ def spectrum(
     steps: Iterable[int] | None = None,
     *,
     valid: Tensor | None = None,
-    reverse: bool = False,
+    reverse: bool | None = None,
     product: ProductKind = "singular values",
 ) -> Spectrum:
     """Singular values of each step's Jacobian and of the running product back from the last step.
 
     `layer` is a layer of a trace, of which one sample is looked at, or the Jacobians themselves, (T, S, S). `steps`,
-    from 1, are those to report (None: all). `valid` (T,) bool leaves padded steps out. `reverse`: the recurrence runs
-    from step T to step 1. Takes seconds for a large layer: `SpectrumRun` does the same in pieces. Raises DataError.
+    from 1, are those to report (None: all). `valid` (T,) bool leaves padded steps out, and `reverse` tells that the
+    recurrence runs from step T to step 1; None: as the layer has it. Takes seconds for a large layer: `SpectrumRun`
+    does the same in pieces. Raises DataError.
     """
     run = SpectrumRun(layer, sample, steps, valid=valid, reverse=reverse, product=product)
     while not run.done:
@@ -87,7 +88,7 @@ def spectrum(
 
 
 def lyapunov(
-    layer: LayerTrace | Jacobians | Tensor, sample: int = 0, *, valid: Tensor | None = None, reverse: bool = False
+    layer: LayerTrace | Jacobians | Tensor, sample: int = 0, *, valid: Tensor | None = None, reverse: bool | None = None
 ) -> Lyapunov:
     """Lyapunov exponents along a sequence (Benettin et al. 1980). Arguments as in `spectrum`; in pieces: `LyapunovRun`.
 
@@ -109,12 +110,13 @@ class SpectrumRun:
         steps: Iterable[int] | None = None,
         *,
         valid: Tensor | None = None,
-        reverse: bool = False,
+        reverse: bool | None = None,
         product: ProductKind = "singular values",
     ) -> None:
         if product not in ("singular values", "QR estimate"):
             raise DataError(f"product is {shown(product)}; 'singular values' or 'QR estimate' is accepted.")
         jacobians = jacobians_of(layer, sample)
+        valid, reverse = way_of(layer, sample, valid, reverse)
         self._size, self._shows = jacobians.size, product
         self._walk = Walk(jacobians, valid, back=not reverse)
         chosen = chosen_steps(steps, jacobians.steps)
@@ -181,9 +183,10 @@ class LyapunovRun:
         sample: int = 0,
         *,
         valid: Tensor | None = None,
-        reverse: bool = False,
+        reverse: bool | None = None,
     ) -> None:
         jacobians = jacobians_of(layer, sample)
+        valid, reverse = way_of(layer, sample, valid, reverse)
         self._walk = Walk(jacobians, valid, back=reverse)
         self._taken = 0
         self._growth = Growth.empty(jacobians.size)

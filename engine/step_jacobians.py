@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from engine.bptt import handed_back
 from engine.cells import Cell
 from engine.errors import DataError
 from engine.given import whole
+from engine.layer_trace import rules_of
 from engine.precision import arithmetic
+from engine.quantities import ROUTES
+from engine.routes import formed, values_of
 from engine.spec_reading import shown
 
 if TYPE_CHECKING:
@@ -74,9 +76,10 @@ class LayerJacobians:
     """Those of one sample of a layer, by the rules of its cell, at the recorded values and in float64."""
 
     cell: Cell
+    routes: tuple[str, ...]
     weight_hh: Tensor
     values: Tensors
-    """(T, H) each."""
+    """(T, H) each, as engine.routes.values_of has them."""
     before: Tensors
     """(T, H) each: the states that each step starts from."""
 
@@ -86,9 +89,11 @@ class LayerJacobians:
         sample, B = whole("sample", sample), layer.batch_size
         if not -B <= sample < B:
             raise DataError(f"There is no sample {sample}; this trace has {B}, counted from 0.")
-        values = {name: in_float64(value[:, sample]) for name, value in layer.values.items()}
+        values = {name: in_float64(value[:, sample]) for name, value in values_of(layer).items()}
         before = {name: in_float64(value[:, sample]) for name, value in layer.before.items()}
-        return cls(layer.rules, in_float64(layer.weights["weight_hh"]), values, before)
+        weights = {name: in_float64(weight) for name, weight in layer.weights.items()}
+        rules = rules_of(layer.cell, layer.activation, weights, layer.norm_eps)
+        return cls(rules, ROUTES[layer.cell], weights["weight_hh"], values, before)
 
     @property
     def steps(self) -> int:
@@ -101,28 +106,26 @@ class LayerJacobians:
     def stretch(self, start: int, stop: int) -> Tensor:
         values = {name: value[start:stop] for name, value in self.values.items()}
         before = {name: value[start:stop] for name, value in self.before.items()}
-        names = self.cell.state_names
-        unit = torch.eye(self.size, dtype=torch.float64).unsqueeze(1)  # a cotangent for each row of J
-        cotangents = dict(zip(names, unit.chunk(len(names), -1), strict=True))
         with arithmetic(self.weight_hh):
-            rows = pulled_back(self.cell, values, before, self.weight_hh, cotangents)
-            return torch.cat([rows[name] for name in names], -1).transpose(0, 1)
-
-
-def pulled_back(
-    cell: Cell, values: Tensors, before: Tensors, weight_hh: Tensor, cotangents: Tensors
-) -> dict[str, Tensor]:
-    """qᵀJ: from cotangents q of the states after a step to those of the states before it.
-
-    values and before (..., H); cotangents (K, ..., H) by the name of the state, K of them at once.
-    """
-    d = cell.join(values, cotangents)
-    d |= cell.back(values, before, d)
-    return handed_back(cell, values, d, weight_hh)
+            parts = list(formed(self.cell, self.weight_hh, values, before, self.routes).values())
+            for part in parts[1:]:
+                parts[0] += part
+            return parts[0]
 
 
 def in_float64(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu").to(torch.float64)
+    tensor = tensor.detach().to("cpu")
+    return tensor if tensor.dtype == torch.bool else tensor.to(torch.float64)
+
+
+def way_of(
+    source: LayerTrace | Jacobians | Tensor, sample: int, valid: Tensor | None, reverse: bool | None
+) -> tuple[Tensor | None, bool]:
+    """(which steps count, whether the recurrence runs from the last step to the first): as given, else the layer's."""
+    mask = getattr(source, "mask", None)
+    if valid is None and mask is not None:
+        valid = mask[:, sample]
+    return valid, bool(getattr(source, "reverse", False)) if reverse is None else reverse
 
 
 def jacobians_of(source: LayerTrace | Jacobians | Tensor, sample: int = 0) -> Jacobians:
