@@ -71,7 +71,7 @@ def refuse(module: Any) -> None:
             raise DataError(f"This {name} has {words}, which a trace would not follow; remove it before tracing.")
 
 
-def refuse_other_equations(module: nn.Module, called: str = "") -> None:
+def refuse_other_equations(module: Any, called: str = "") -> None:
     """The equations of a trace are those of torch's own forward. Raises DataError, in which `called` stands for the
     module."""
     if getattr(module, "proj_size", 0) > 0:
@@ -97,7 +97,7 @@ def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
             raise DataError(f"x has shape {tuple(data.shape)}; (time, batch, feature) is accepted, none of them 0.")
     layout = Layout.of(module, x)
     x = layout.time_first(data)
-    layers = layers_of(module, {name: w.detach().clone() for name, w in weights_of(module).items()})
+    layers = layers_of(module, {name: getattr(module, name).detach().clone() for name in weight_names(module)})
     like = layers[0].weights["weight_hh"]
     check_sequence(x, module.input_size, like)  # type: ignore[arg-type]
     layers = with_initial_states(layers, initial, x.shape[1], like)
@@ -113,13 +113,11 @@ def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
     return Taken(x.detach().clone(memory_format=torch.contiguous_format), layout.lengths, levels)
 
 
-def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """The weights themselves, by torch's full names."""
+def weight_names(module: nn.Module) -> list[str]:
+    """Torch's full names: "weight_ih_l0", of a cell "weight_ih"."""
     if isinstance(module, nn.RNNBase):
-        names = [name for names in module._all_weights for name in names]
-    else:
-        names = ["weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ())]
-    return {name: getattr(module, name) for name in names}
+        return [name for level in module._all_weights for name in level]
+    return ["weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ())]
 
 
 def layers_of(module: nn.Module, weights: Mapping[str, Tensor]) -> list[Layer]:
