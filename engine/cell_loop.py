@@ -14,7 +14,7 @@ the first part's last states.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -23,15 +23,13 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.intake import check_sequence, with_initial_states
-from engine.listening import Call, Run
+from engine.listening import Run
 from engine.precision import arithmetic
 from engine.replay import ROUNDING, apart, one_step, recorded
 from engine.stack import Layer
 from engine.tracing import Trace
 
 Tensors: TypeAlias = Mapping[str, Tensor]
-Rows: TypeAlias = Callable[[Tensor], Tensor]
-"""(B, …), also from a single sample's (…)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +53,12 @@ def traces_of_loop(run: Run, called: str) -> list[Trace]:
     assert run.copies is not None
     (layer,) = run.copies.layers
     like = layer.weights["weight_hh"]
-    rows = _rows if run.layout.unbatched else _same
     with arithmetic(like):
-        x = torch.stack([rows(call.x) for call in run.calls])
+        x = torch.stack([_rows(call.x) for call in run.calls])
         check_sequence(x, layer.weights["weight_ih"].shape[1], like)
-        initial = {s: rows(state) for s, state in run.initial.items()} if run.initial else None
+        initial = {s: _rows(state) for s, state in run.initial.items()} if run.initial else None
         (layer,) = with_initial_states([layer], initial, x.shape[1], like)
-        had = {s: torch.stack([rows(call.outputs[s]) for call in run.calls]) for s in layer.initial}
+        had = {s: torch.stack([_rows(call.outputs[s]) for call in run.calls]) for s in layer.initial}
         values = one_step(layer.recurrence(len(x), None), x, layer.initial, had)
         error = max(apart(values[s], had[s]) for s in had)
         if not error <= ROUNDING[x.dtype]:
@@ -72,31 +69,35 @@ def traces_of_loop(run: Run, called: str) -> list[Trace]:
         values |= had
     passes = list(dict.fromkeys(number for call in run.calls for number in call.arrived))
     with torch.inference_mode(False), torch.no_grad():
-        found = [_direct(layer, x, had, run.calls, number, rows) for number in passes]
+        found = [_direct(layer, run, number) for number in passes]
     with arithmetic(like):
         direct = _Direct(*(sum(vars(one)[part] for one in found) for part in vars(found[0])))
         return [_piece(layer, x, values, direct, first, stop) for first, stop in _pieces(direct)]
 
 
-def _direct(layer: Layer, x: Tensor, had: Tensors, calls: list[Call], backward_pass: int, rows: Rows) -> _Direct:
+def _direct(layer: Layer, run: Run, backward_pass: int) -> _Direct:
     """Of one backward pass."""
-    nothing = torch.zeros_like(had["h"][0])
-    found = _Direct(*(torch.zeros_like(had["h"]) for _ in range(5)))
-    handed = dict.fromkeys(had, nothing)
-    for t in range(len(x) - 1, -1, -1):
-        arrived = {s: rows(grad) for s, grad in calls[t].arrived.get(backward_pass, {}).items()}
+    calls = run.calls
+    # As they were given, and not as the steps of a stack, which lie in memory in another way.
+    started = [run.initial or layer.initial, *(call.outputs for call in calls)]
+    nothing = torch.zeros_like(layer.initial["h"])
+    states = list(layer.initial)
+    found = _Direct(*(nothing.new_zeros(len(calls), *nothing.shape) for _ in range(5)))
+    handed = dict.fromkeys(states, nothing)
+    for t in range(len(calls) - 1, -1, -1):
+        arrived = {s: _rows(grad) for s, grad in calls[t].arrived.get(backward_pass, {}).items()}
         if not arrived:
-            handed = dict.fromkeys(had, nothing)
+            handed = dict.fromkeys(states, nothing)
             continue
-        before = layer.initial if t == 0 else {s: states[t - 1] for s, states in had.items()}
-        total = {s: arrived.get(s, nothing) for s in had}
-        earlier, through_h = _handed_back(layer, x[t], before, total)
+        before = {s: _rows(started[t][s]) for s in states}
+        total = {s: arrived.get(s, nothing) for s in states}
+        earlier, through_h = _handed_back(layer, _rows(calls[t].x), before, total)
         found.all_h[t] = total["h"]
         found.h[t] = _difference(total["h"], handed["h"])
-        if "c" in had:
+        if "c" in total:
             found.all_c[t] = _difference(total["c"], through_h)
             found.c[t] = _difference(total["c"], through_h + handed["c"])
-            found.rounding[t] = 4 * torch.finfo(x.dtype).eps * (through_h.abs() + handed["c"].abs())
+            found.rounding[t] = 4 * torch.finfo(nothing.dtype).eps * (through_h.abs() + handed["c"].abs())
         handed = earlier
     return found
 
@@ -134,7 +135,7 @@ def _difference(total: Tensor, known: Tensor) -> Tensor:
 def _pieces(direct: _Direct) -> list[tuple[int, int]]:
     """(first, stop), from 0: cut behind every step but the last whose c has a gradient from elsewhere."""
     T = len(direct.h)
-    from_elsewhere = ~(direct.c.abs() <= direct.rounding)  # NaN too
+    from_elsewhere = (direct.c != 0) & ~(direct.c.abs() <= direct.rounding)  # NaN too
     cuts = [t + 1 for t in from_elsewhere.flatten(1).any(1).nonzero().flatten().tolist() if t + 1 < T]
     return list(zip([0, *cuts], [*cuts, T], strict=True))
 
@@ -151,8 +152,5 @@ def _piece(layer: Layer, x: Tensor, values: Tensors, direct: _Direct, first: int
 
 
 def _rows(tensor: Tensor) -> Tensor:
-    return tensor.unsqueeze(0)
-
-
-def _same(tensor: Tensor) -> Tensor:
-    return tensor
+    """(B, …), also from a single sample's (…)."""
+    return tensor.unsqueeze(0) if tensor.dim() == 1 else tensor

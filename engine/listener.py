@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from engine.intake import Dropping
 from engine.layout import Layout
-from engine.listening import Call, Copies, Run, given_to, is_wrapped, listen, place_in_graph, random_state
+from engine.listening import Call, Copies, Run, copy_of, given_to, is_wrapped, listen, place_in_graph, random_state
 
 Place = tuple[tuple[int, ...], ...]
 
@@ -86,13 +86,13 @@ class Listener:
     ) -> tuple[Run, Call]:
         data = x.data if isinstance(x, PackedSequence) else x
         refusal = _refusal(data, outputs)
-        copies = {name: _copy(tensor) for name, tensor in outputs.items()} if not refusal else {}
-        call = Call(_copy(data) if not refusal else data.new_empty(0), copies)
+        copies = {name: copy_of(tensor) for name, tensor in outputs.items()} if not refusal else {}
+        call = Call(copy_of(data) if not refusal else data.new_empty(0), copies)
         run = self._going_on(module, data, states) if self._is_cell and not refusal else None
         if run is None:
             if not refusal:
                 self._copies = Copies.of(module, self._copies, thoroughly=True)
-            initial = {name: _copy(state) for name, state in states.items()} if states and not refusal else None
+            initial = {name: copy_of(state) for name, state in states.items()} if states and not refusal else None
             layout = Layout(unbatched=data.dim() == 1) if self._is_cell else Layout.of(module, x)
             run = Run(self.calls, self._copies, initial, layout, Dropping.of(module), self._random_state)
             run.refusal = refusal
@@ -148,10 +148,6 @@ def _states(given: Any) -> dict[str, Tensor]:
 def _place(states: Mapping[str, Tensor]) -> Place | None:
     places = [place_in_graph(state) for state in states.values()]
     return tuple(place for place in places if place is not None) if places and None not in places else None
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone()
 
 
 def _refusal(x: Tensor, outputs: Mapping[str, Tensor]) -> str:

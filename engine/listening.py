@@ -45,7 +45,7 @@ class Copies:
             return before
         if before is not None and _same(before.layers, intake.layers_of(module, weights)):
             return cls(before.layers, originals)
-        copies = {name: weight.detach().clone() for name, weight in weights.items()}
+        copies = {name: copy_of(weight) for name, weight in weights.items()}
         return cls(tuple(intake.layers_of(module, copies)), originals)
 
 
@@ -163,6 +163,18 @@ def listen(tensor: Tensor, arrival: Arrival) -> RemovableHandle | None:
 
     handle: RemovableHandle = node.register_prehook(heard)
     return handle
+
+
+def copy_of(tensor: Tensor) -> Tensor:
+    """A copy that lies in memory as the tensor does: with its strides, and as far from a multiple of 64 bytes, for the
+    last bit of a product hangs on that, too."""
+    tensor = tensor.detach()
+    ahead = tensor.data_ptr() % 64 // tensor.element_size() if tensor.device.type == "cpu" else 0
+    if not ahead:
+        return tensor.clone()
+    strides = tensor.stride() if tensor.is_contiguous() else torch.empty_like(tensor, device="meta").stride()
+    room = tensor.new_empty(ahead + tensor.numel())
+    return room.as_strided(tensor.shape, strides, ahead).copy_(tensor)
 
 
 def is_wrapped(tensor: Tensor) -> bool:

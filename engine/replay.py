@@ -223,7 +223,8 @@ def _of_directions(joined: Tensor, level: list[Layer]) -> list[Tensor]:
 
 
 def _kernels(layer: Recurrence, x: Tensor, initial: Tensors) -> Tensor:
-    """h (T, B, H), from torch's own function for the whole layer, which gave the module's lower layers theirs."""
+    """h (T, B, H), from torch's own function for the whole layer, which gave the module's lower layers theirs; with
+    autograd on as there, for without it torch takes another kernel, and other roundings."""
     assert layer.kernel is not None
     weights, course = layer.weights, layer.course
     flat = [weights[name] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if name in weights]
@@ -231,8 +232,9 @@ def _kernels(layer: Recurrence, x: Tensor, initial: Tensors) -> Tensor:
     if layer.kernel == "lstm":
         start = (start, initial["c"].unsqueeze(0))
     kernel = getattr(torch, layer.kernel)
-    h: Tensor = kernel(course.along(x), start, flat, "bias_ih" in weights, 1, 0.0, False, False, False)[0]
-    return course.zeroed(course.along(h))
+    with torch.enable_grad():
+        h: Tensor = kernel(course.along(x), start, flat, "bias_ih" in weights, 1, 0.0, True, False, False)[0]
+    return course.zeroed(course.along(h.detach()))
 
 
 def _error(levels: list[list[Layer]], values: Values, lengths: Tensor | None, answer: Answer) -> float:
