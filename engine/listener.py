@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -58,7 +59,11 @@ class Listener:
             if module is self._module:
                 listen_to(module, *given)
 
-        return hook
+        # The compiler calls such a hook and does not compile it. It is not loaded for that: a second or two.
+        if "torch._dynamo" not in sys.modules:
+            return hook
+        disabled: Callable[..., None] = torch.compiler.disable(hook)  # type: ignore[no-untyped-call]
+        return disabled
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if Dropping.of(module) is not None and torch.is_grad_enabled():
@@ -121,11 +126,13 @@ class Listener:
             if not run.arrivals:
                 self.reached.append(run)
             run.arrivals += 1
-            if torch.is_grad_enabled():
+            if run.refusal:
+                return
+            if is_wrapped(grad):
+                run.refusal = "was differentiated for many losses at once (is_grads_batched=True), which are none"
+            elif torch.is_grad_enabled():
                 run.refusal = "was differentiated with create_graph=True, and second derivatives are not recorded"
-            elif is_wrapped(grad):
-                run.refusal = "was differentiated with is_grads_batched=True, for many losses at once, which are none"
-            elif not run.refusal:
+            else:
                 # A node is visited once in a pass, so this is all that comes in it.
                 call.arrived[backward_pass][name] = grad
 

@@ -152,8 +152,8 @@ def listen(tensor: Tensor, arrival: Arrival) -> RemovableHandle | None:
         grad = grads[number]
         if grad is None:
             return
-        grad = grad.detach()
         if not is_wrapped(grad):
+            grad = grad.detach()
             if is_view:
                 laid = torch.empty_strided(*base_form, dtype=grad.dtype, device=grad.device)
                 grad = laid.copy_(grad).as_strided(*form)
@@ -179,8 +179,8 @@ def copy_of(tensor: Tensor) -> Tensor:
 
 def is_wrapped(tensor: Tensor) -> bool:
     """Whether it stands for something else, inside a transform of torch.func or with is_grads_batched."""
-    wrapped: bool = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    return wrapped
+    functorch = torch._C._functorch
+    return functorch.is_functorch_wrapped_tensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
 
 
 def place_in_graph(tensor: Tensor) -> tuple[int, ...] | None:

@@ -211,7 +211,7 @@ def _called(name: str) -> str:
 
 
 def _capital(sentence: str) -> str:
-    return sentence[0].upper() + sentence[1:]
+    return "The" + sentence[3:] if sentence.startswith("the ") else sentence
 
 
 def _listed(names: Sequence[str]) -> str:
