@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from engine.errors import SessionError as SessionError
     from engine.errors import SpecError as SpecError
     from engine.network import Network as Network
+    from engine.recorder import Recording as Recording
+    from engine.recorder import record as record
     from engine.spec import Experiment as Experiment
     from engine.spec import WhatIf as WhatIf
     from engine.tracing import LayerTrace as LayerTrace
@@ -28,6 +30,8 @@ _HOME = {
     "SessionError": "engine.errors",
     "SpecError": "engine.errors",
     "Network": "engine.network",
+    "Recording": "engine.recorder",
+    "record": "engine.recorder",
     "Experiment": "engine.spec",
     "WhatIf": "engine.spec",
     "LayerTrace": "engine.tracing",
