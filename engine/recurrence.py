@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -100,11 +100,18 @@ class Recurrence:
         masks = {f"held_{gate}": h.where if step is None else h.where[step] for gate, h in self.held.items()}
         return {**values, **masks}
 
-    def handed_back(self, v: Tensors, d: Tensors, step: int | None = None, direct: Tensor | None = None) -> Tensors:
+    def handed_back(
+        self,
+        v: Tensors,
+        d: Tensors,
+        step: int | None = None,
+        direct: Tensor | None = None,
+        product: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
+    ) -> Tensors:
         """What reaches the states before a step, or before all of them: past the weights, through them, and for h the
         direct part as well."""
         past = self.rules.carry(v, d) if self.carries else {}
-        to_h = self.rules.h_side(d).flatten(-2) @ self.weight_back
+        to_h = product(self.rules.h_side(d).flatten(-2), self.weight_back)
         mask = self.mask_of(step)
         if mask is not None:
             to_h = to_h * mask

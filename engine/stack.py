@@ -138,11 +138,13 @@ def run(
     after = Head.run(head, (joined, stream) if head_reads_stream else (joined,), head_parameters)
     parameter_grads = dict(after.parameter_grads)
     traced: dict[str, LayerTrace] = {}
+    # What is read of the padding is a constant 0: nothing flows back there.
+    kept = Course(len(joined), False, lengths).zeroed
     cotangent = after.grads[0]
     beside = after.grads[1] if head_reads_stream else None
     for number in range(len(levels) - 1, -1, -1):
         level, piece, stream = levels[number], pieces[number], streams[number]
-        parts = split(cotangent, [len(one.initial["h"][0]) for one in level.layers])
+        parts = split(kept(cotangent), [len(one.initial["h"][0]) for one in level.layers])
         at = sum(len(below.layers) for below in levels[:number])
         ran = {
             one.name: one.run_back(stream, lengths, v, part)
@@ -151,7 +153,7 @@ def run(
         traced = ran | traced
         if number == 0 and piece is None:
             break
-        cotangent = joined_input_grad(list(ran.values()), beside)
+        cotangent = kept(joined_input_grad(list(ran.values()), beside))
         beside = None
         if piece is not None:
             found, of_parameters = piece.back(cotangent)
