@@ -6,7 +6,7 @@ Which steps a loss reaches is a matter of the graph, not of the numbers: a gradi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import accumulate
@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from engine import bptt
+from engine.course import Course
 from engine.errors import DataError
 from engine.layer_trace import LayerTrace
 from engine.pieces import Head, Part, Piece
 from engine.precision import arithmetic
-from engine.stack import Ran, joined_input_grad, split
+from engine.stack import Back, Ran, down
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,10 @@ class LossGradients:
         """Whether there are several losses, each of which can be asked for."""
         return self.count > 1
 
+    @property
+    def steps(self) -> int:
+        return self._course.steps
+
     def judged(self) -> int:
         """The number of the last loss that reads anything: the one that the verdict rests on."""
         numbers = range(self.count - 1, -1, -1)
@@ -117,7 +122,15 @@ class LossGradients:
 
     def direct(self, loss: int) -> Tensor:
         """(T, B, W): ∂L_s/∂(output of the last level), without recurrence."""
-        return self.head.grads[0] if self.count == 1 else self.head.of_loss(loss)[0]
+        return self.zeroed(self.head.grads[0] if self.count == 1 else self.head.of_loss(loss)[0])
+
+    def zeroed(self, cotangent: Tensor) -> Tensor:
+        """0 in the padding, which is no step."""
+        return self._course.zeroed(cotangent)
+
+    @property
+    def _course(self) -> Course:
+        return next(iter(self.layers.values())).recurrence.course
 
     def again(self) -> dict[str, Tensor]:
         """Everything around the recurrent layers computed afresh; see Head.again."""
@@ -181,27 +194,28 @@ class LossGradients:
 
     def flow(self, loss: int, name: str) -> Tensor:
         """(T, B, H): ∂L_s/∂h_t of that layer, total; 0 at the steps that this loss cannot reach. Raises DataError."""
-        if self.count == 1 and name in self.layers:
+        if name not in self.layers:
+            raise self._no_layer(name)
+        if self.count == 1:
             return self.layers[name].grads["h"]
-        found = self.head.of_loss(loss)
-        cotangent, beside = found[0], found[1] if len(found) > 1 else None
+        reached: dict[str, Span] = {}
         for level, spans in self.spans([loss]):
-            layers = [self.layers[one] for one in level.names]
-            kept = layers[0].recurrence.course.zeroed
-            parts = split(kept(cotangent), [layer.hidden_size for layer in layers])
-            ran = [
-                _only(layer, part, span.behind(layer.reverse, self.longest))
-                for layer, part, span in zip(layers, parts, spans, strict=True)
-            ]
-            if name in level.names:
-                return ran[level.names.index(name)].grads["h"]
-            with arithmetic(cotangent):
-                cotangent = kept(joined_input_grad(ran, beside))
-            beside = None
-            if level.piece is not None:
-                grads, _ = level.piece.back(cotangent)
-                cotangent, beside = grads[0], grads[1] if len(grads) > 1 else None
-        raise self._no_layer(name)
+            for one, span in zip(level.names, spans, strict=True):
+                reached[one] = span.behind(self.layers[one].reverse, self.longest)
+
+        def back(one: str, direct: Tensor) -> LayerTrace:
+            return _only(self.layers[one], direct, reached[one])
+
+        with arithmetic(self.head.losses):
+            found, _ = self.down(self.head.of_loss(loss), back, until=name)
+        return found[name].grads["h"]
+
+    def down(
+        self, cotangents: Sequence[Tensor], back: Callable[[str, Tensor], Back], until: str | None = None
+    ) -> tuple[dict[str, Back], dict[str, Tensor]]:
+        """From the head's leaves down through all levels; see engine.stack.down."""
+        widths = {name: layer.hidden_size for name, layer in self.layers.items()}
+        return down(self.levels, cotangents, widths, back, self._course, until)
 
 
 def _only(layer: LayerTrace, direct: Tensor, reached: Span) -> LayerTrace:

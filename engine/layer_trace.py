@@ -28,6 +28,9 @@ from engine.spec import CellKind
 
 if TYPE_CHECKING:
     from engine.requests import Audit
+    from engine.route_products import Product
+    from engine.route_shares import RouteShares
+    from engine.routes import Routes, Steps
 
 Tensors = Mapping[str, Tensor]
 
@@ -241,6 +244,36 @@ class LayerTrace:
         step = {name: grad[index] for name, grad in self.grads.items()}
         values = {name: value[index] for name, value in self.values.items()}
         return self.recurrence.handed_back(values, step, index)
+
+    def jacobians(self, steps: Steps = None, sample: int | None = None) -> dict[str, Tensor]:
+        """The step Jacobians by route and "total": {route: (T, B, S, S)}; see engine.routes.jacobians."""
+        from engine.routes import jacobians
+
+        return jacobians(self, steps, sample)
+
+    def route_shares(self, sample: int | None = None) -> RouteShares:
+        """How much of the gradient that passes from t to t − 1 each route carries; see engine.route_shares."""
+        from engine.route_shares import route_shares
+
+        return route_shares(self, sample)
+
+    def carried(self, routes: Routes = None, start: int | None = None, sample: int | None = None) -> dict[str, Tensor]:
+        """log₁₀ norms of one step's gradients taken back on some routes alone; see engine.route_products.carried."""
+        from engine.route_products import carried
+
+        return carried(self, routes, start, sample)
+
+    def product(self, t1: int, t0: int, sample: int = 0, routes: Routes = None) -> Product:
+        """J_{t1} … J_{t0+1}, out of any type's range; see engine.route_products.product."""
+        from engine.route_products import product
+
+        return product(self, t1, t0, sample, routes)
+
+    def forget_gate_product(self, sample: int | None = None) -> Tensor:
+        """(T, B, H): logarithm of the product of the forget gates; see engine.route_products."""
+        from engine.route_products import forget_gate_product
+
+        return forget_gate_product(self, sample)
 
     def audit(self) -> Audit:
         """Error against autograd, quantity by quantity, computed afresh (engine.audit)."""

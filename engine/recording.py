@@ -70,6 +70,11 @@ class RecordedLossGradients(LossGradients):
     def judged(self) -> int:
         return self._kept
 
+    @property
+    def steps(self) -> int:
+        """0: it has no graph, so nothing can be asked of its stack."""
+        return 0
+
     def again(self) -> dict[str, Tensor]:
         return {}
 

@@ -7,9 +7,9 @@ whose outputs stand beside each other in what it hands on. Between levels stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -136,31 +136,60 @@ def run(
         pieces.append(piece)
         streams.append(stream)
     after = Head.run(head, (joined, stream) if head_reads_stream else (joined,), head_parameters)
-    parameter_grads = dict(after.parameter_grads)
-    traced: dict[str, LayerTrace] = {}
-    # What is read of the padding is a constant 0: nothing flows back there.
-    kept = Course(len(joined), False, lengths).zeroed
-    cotangent = after.grads[0]
-    beside = after.grads[1] if head_reads_stream else None
-    for number in range(len(levels) - 1, -1, -1):
-        level, piece, stream = levels[number], pieces[number], streams[number]
-        parts = split(kept(cotangent), [len(one.initial["h"][0]) for one in level.layers])
-        at = sum(len(below.layers) for below in levels[:number])
-        ran = {
-            one.name: one.run_back(stream, lengths, v, part)
-            for one, v, part in zip(level.layers, values[at:], parts, strict=False)
-        }
-        traced = ran | traced
-        if number == 0 and piece is None:
-            break
-        cotangent = kept(joined_input_grad(list(ran.values()), beside))
-        beside = None
-        if piece is not None:
-            found, of_parameters = piece.back(cotangent)
-            parameter_grads |= of_parameters
-            cotangent, beside = found[0], found[1] if len(found) > 1 else None
     done = tuple(Ran(tuple(one.name for one in level.layers), p) for level, p in zip(levels, pieces, strict=True))
-    return StackRun(traced, done, after, parameter_grads)
+    layers = [(one, read) for level, read in zip(levels, streams, strict=True) for one in level.layers]
+    ran: dict[str, tuple[Layer, Tensor, dict[str, Tensor]]]
+    ran = {one.name: (one, read, v) for (one, read), v in zip(layers, values, strict=True)}
+
+    def back(name: str, direct: Tensor) -> LayerTrace:
+        one, read, v = ran[name]
+        return one.run_back(read, lengths, v, direct)
+
+    widths = {one.name: len(one.initial["h"][0]) for one, _ in layers}
+    traced, parameter_grads = down(done, after.grads, widths, back, Course(len(stream), False, lengths))
+    around = after.parameter_grads | parameter_grads
+    return StackRun({one.name: traced[one.name] for one, _ in layers}, done, after, around)
+
+
+class GoneBack(Protocol):
+    """What a layer's way back comes to."""
+
+    @property
+    def input_grad(self) -> Tensor:
+        """(T, B, D): ∂L/∂(what the layer read)."""
+
+
+Back = TypeVar("Back", bound=GoneBack)
+
+
+def down(
+    levels: Sequence[Ran],
+    cotangents: Sequence[Tensor],
+    widths: Mapping[str, int],
+    back: Callable[[str, Tensor], Back],
+    course: Course,
+    until: str | None = None,
+) -> tuple[dict[str, Back], dict[str, Tensor]]:
+    """From the head to the first level: what `back` made of each layer's direct ∂L/∂h (T, B, H), and ∂L/∂(parameters of
+    the pieces between). `cotangents`: what the head hands back to its leaves. `until`: the layer after which it is
+    enough. The padding is no step: what a loss reads there (a mean over all, say) flows nowhere."""
+    found: dict[str, Back] = {}
+    parameter_grads: dict[str, Tensor] = {}
+    cotangent, beside = course.zeroed(cotangents[0]), [course.zeroed(one) for one in cotangents[1:]]
+    for number in range(len(levels) - 1, -1, -1):
+        level = levels[number]
+        parts = split(cotangent, [widths[name] for name in level.names])
+        here = {name: back(name, part) for name, part in zip(level.names, parts, strict=True)}
+        found |= here
+        if until in here or (number == 0 and level.piece is None):
+            break
+        cotangent, beside = joined_input_grad(list(here.values()), *beside), []
+        if level.piece is not None:
+            grads, of_parameters = level.piece.back(cotangent)
+            parameter_grads |= of_parameters
+            if number > 0:
+                cotangent, beside = course.zeroed(grads[0]), [course.zeroed(one) for one in grads[1:]]
+    return found, parameter_grads
 
 
 def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:
@@ -170,9 +199,9 @@ def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:
     return [part.contiguous() for part in torch.split(cotangent, widths, -1)]
 
 
-def joined_input_grad(layers: list[LayerTrace], beside: Tensor | None = None) -> Tensor:
+def joined_input_grad(layers: Sequence[GoneBack], *beside: Tensor) -> Tensor:
     """∂L/∂stream (T, B, D): the sum over the directions, and what reaches it past the level."""
     total = layers[0].input_grad
-    for layer in layers[1:]:
-        total = total + layer.input_grad
-    return total if beside is None else total + beside
+    for part in (*(layer.input_grad for layer in layers[1:]), *beside):
+        total = total + part
+    return total

@@ -23,8 +23,10 @@ from engine.layer_trace import LayerTrace
 from engine.norms import mean_over_samples, norm
 from engine.pieces import HeadFunction
 from engine.precision import arithmetic
+from engine.spec import NO_WHAT_IF, WhatIf
 from engine.spec_reading import shown
 from engine.stack import Level, joined_input_grad, run
+from engine.what_if import changed_levels, in_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,10 +209,14 @@ def trace_layer(
     head: HeadFunction,
     initial: Initial = None,
     head_parameters: Mapping[str, Tensor] | None = None,
+    what_if: WhatIf = NO_WHAT_IF,
 ) -> Trace:
-    """Trace a torch module and what stands after it: x (T, B, D), initial as in `trace`, head as in `trace_stack`."""
+    """Trace a torch module and what stands after it: x, initial and what_if as in `trace`, head as in `trace_stack`."""
     taken = intake.take(recurrent, x, initial)
-    return trace_stack(taken.levels, taken.x, head, head_parameters, taken.lengths)
+    levels, x = taken.levels, taken.x
+    if what_if is not NO_WHAT_IF:
+        levels, x = changed_levels(levels, what_if, len(x)), in_type(x, what_if)
+    return trace_stack(levels, x, head, head_parameters, taken.lengths)
 
 
 def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial = None, **options: Any) -> Trace:
@@ -222,7 +228,9 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
     H), without the leading dimension where that is 1; or by name, {"h": …, "c": …}, or by layer and name,
     {"l1": {"h": (B, H)}}. A cell is run over all steps. Works under torch.no_grad(), and leaves .grad, the training
     mode and the random state alone; in training mode, dropout between the layers is what the module's own forward
-    would draw now. A network is traced by `Network.trace`, on its own task where x is missing. Raises DataError.
+    would draw now. `what_if` (an engine.WhatIf) is laid on top of the module's weights; its clipping is no part of a
+    trace. A network, which has its own what-if, is traced by `Network.trace`, on its own task where x is missing.
+    Raises DataError and SpecError.
     """
     from engine.network import Network
 
@@ -233,13 +241,15 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
                 f"'{unknown[0]}' is no option of tracing a Network; iteration, batch and lengths are accepted."
             )
         return model.trace(x, loss, initial=initial, **options)
+    what_if = options.pop("what_if", NO_WHAT_IF)
     if options:
-        raise DataError(f"'{next(iter(options))}' is no option of tracing a {type(model).__name__}.")
+        name = type(model).__name__
+        raise DataError(f"'{next(iter(options))}' is no option of tracing a {name}; what_if is accepted.")
     intake.refuse(model)
     if x is None:
         given.sequence(x)
     read = checked_loss(loss)
-    return trace_layer(model, x, lambda y: (None, read(y)), initial)
+    return trace_layer(model, x, lambda y: (None, read(y)), initial, what_if=what_if)
 
 
 def checked_loss(loss: Any) -> Loss:
