@@ -101,7 +101,23 @@ class Trace:
         flows, loss, name = self._single_losses(loss), whole("loss", loss), self._name(layer)
         # Of all steps before the window is cut out, so that a window has the same bits.
         row = mean_over_samples(norm(flows.flow(loss % flows.count, name), dim=2), flows.mask(name))
-        return row.masked_fill(~flows.reach(name)[loss % flows.count].to(row.device), torch.nan)[self._own_steps]
+        return row.masked_fill(~flows.reach(name, [loss % flows.count])[0].to(row.device), torch.nan)[self._own_steps]
+
+    def flow_matrix(self, layer: str = "l0", losses: Any = None, steps: tuple[int, int] | None = None) -> Tensor:
+        """(losses, steps) float64: N[s, k] = ‖∂L_s/∂h_k‖ of one layer, per sample, then the mean over the batch; NaN
+        where loss s cannot reach step k. A sample counts at its own steps only.
+
+        `losses`: a slice, a range or numbers, from 0 or from the end; None: all. `steps`: first and last, both
+        included, counted as in `window`; None: all of the trace. For long traces choose some of both: an answer, or
+        what has to be held for it, above 256 MiB is refused. Raises DataError.
+        """
+        from engine.flow_matrix import flow_norms
+
+        flows, name = self._single_losses(0), self._name(layer)
+        numbers = given.numbers("losses", losses, flows.count)
+        first, last = (1, self.steps) if steps is None else given.stretch("steps", steps, self.steps)
+        at = self.first_step - 1
+        return flow_norms(flows, name, numbers, (at + first - 1, at + last))
 
     def flow_gradient(self, loss: int = -1, layer: str | None = None) -> Tensor:
         """(T, B, H): ∂L_s/∂h_t of one layer, total; 0 at the steps that this loss cannot reach. Raises DataError."""
