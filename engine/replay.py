@@ -7,7 +7,7 @@ is made from the state that the module itself had there, and looked at by itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -95,7 +95,7 @@ class TheirLoss(LossGradients):
     def direct(self, loss: int) -> Tensor:
         raise DataError("The direct gradient of a recorded trace is its layers' output_grads.")
 
-    def reach(self, name: str) -> Tensor:
+    def reach(self, name: str, losses: Sequence[int] | None = None) -> Tensor:
         """Which steps were read is not known: the chain starts at the first step on its way with a gradient."""
         layer = self.layers[name]
         there = layer.grads["h"].detach().cpu().flatten(1).ne(0).any(1)
