@@ -8,7 +8,7 @@ msgspec validates only what it reads, and only types. Plain data, no torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -102,14 +102,14 @@ def checked_what_if(what_if: WhatIf) -> WhatIf:
     return what_if
 
 
-def check_fit(experiment: Experiment, what_if: WhatIf) -> None:
-    """That the clamps and cuts name what this experiment has: layers, gates, steps, units, routes. Raises SpecError."""
+def check_fit(stack: Sequence[LayerSpec], steps: int, what_if: WhatIf) -> None:
+    """That the clamps and cuts name what a stack over so many steps has: layers, gates, units, routes. Raises
+    SpecError."""
     layers = {
         f"l{depth}{suffix}": layer
-        for depth, layer in enumerate(experiment.model.layers)
+        for depth, layer in enumerate(stack)
         for suffix in (("", "_reverse") if layer.bidirectional else ("",))
     }
-    steps = experiment.task.steps
     for place, clamp in enumerate(what_if.clamps):
         where = f"what_if.clamps[{place}]."
         layer = _layer(where + "layer", clamp.layer, layers)

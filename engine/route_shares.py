@@ -15,7 +15,8 @@ from torch import Tensor
 
 from engine.norms import norm
 from engine.precision import arithmetic
-from engine.routes import ROUTES, added, levelled, log10_of, samples_of, step_back, wide
+from engine.quantities import ROUTES
+from engine.routes import added, levelled, log10_of, samples_of, step_back, values_of, wide
 
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
@@ -49,25 +50,42 @@ def route_shares(layer: LayerTrace, sample: int | None = None) -> RouteShares:
 
     `sample`: one, from 0 (B is then 1), or None for all. ∂h/∂c₋ belongs to the carousel, as ∂c/∂c₋ does. Computed in
     float64, each step's gradients first divided by a power of two: neither 1e-300 nor 1e300 leaves the range, and a
-    part counts that the trace's own type would have lost. Raises DataError.
+    part counts that the trace's own type would have lost. A route that the trace cuts carries nothing. In the padding
+    everything is NaN. Raises DataError.
     """
     samples = samples_of(layer, sample)
     rules, names, routes = layer.rules, layer.rules.state_names, ROUTES[layer.cell]
     with arithmetic(layer.x):
         weight_hh = wide(layer.weights["weight_hh"])
         # Not the gates' gradients, which a trace may have yet to compute: they follow from those of the states.
-        recorded = (layer.values, layer.before, {s: layer.grads[s] for s in names})
+        recorded = (values_of(layer), layer.before, {s: layer.grads[s] for s in names})
         at_once = max(1, WORKING // ((samples.stop - samples.start) * layer.hidden_size))
         pieces, exponents, given = [], [], []
         for start in range(0, layer.steps, at_once):
             cut = slice(start, start + at_once)
             v, before, d = ({n: wide(a[cut, samples]) for n, a in arrays.items()} for arrays in recorded)
             d, exponent = levelled(d)
-            pieces.append(_measured(step_back(rules, weight_hh, v, before, d), d))
+            parts = step_back(rules, weight_hh, v, before, d)
+            for route in layer.cuts:
+                parts[route] = {state: torch.zeros_like(part) for state, part in parts[route].items()}
+            pieces.append(_measured(parts, d))
             exponents.append(exponent)
             given.append(_joint([norm(grad, dim=-1) for grad in d.values()]))
         reached = {s: _Reached.joined([piece[s] for piece in pieces], routes) for s in names}
-        return _shares(reached, routes, torch.cat(exponents), torch.cat(given))
+        found = _shares(reached, routes, torch.cat(exponents), torch.cat(given))
+        return found if layer.mask is None else _without(found, ~layer.mask[:, samples])
+
+
+def _without(found: RouteShares, padding: Tensor) -> RouteShares:
+    """NaN in the padding, (T, B) bool, where there is no step."""
+    padding = padding.to(found.ratio.device)
+
+    def emptied(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: array.masked_fill(padding, torch.nan) for name, array in arrays.items()}
+
+    by_state = {s: Parts(emptied(part.shares), emptied(part.log10_norms)) for s, part in found.by_state.items()}
+    ratio = found.ratio.masked_fill(padding, torch.nan)
+    return RouteShares(emptied(found.shares), emptied(found.log10_norms), by_state, ratio)
 
 
 @dataclass(frozen=True, eq=False)

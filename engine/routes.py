@@ -26,9 +26,8 @@ from engine.cells import Cell
 from engine.errors import DataError
 from engine.given import whole
 from engine.precision import arithmetic
-from engine.quantities import CELL_TITLES
+from engine.quantities import CELL_TITLES, ROUTES
 from engine.shares import times_power
-from engine.spec import CellKind
 from engine.spec_reading import shown
 
 if TYPE_CHECKING:
@@ -38,11 +37,6 @@ Tensors: TypeAlias = Mapping[str, Tensor]
 Steps: TypeAlias = int | tuple[int, int] | Iterable[int] | None
 Routes: TypeAlias = str | Iterable[str] | None
 
-ROUTES: dict[CellKind, tuple[str, ...]] = {
-    "rnn": ("a",),
-    "lstm": ("carousel", "i", "f", "g", "o"),
-    "gru": ("leak", "z", "r", "n"),
-}
 PAST_THE_WEIGHTS = {"c": "carousel", "h": "leak"}
 """The route on which a state reaches itself without W_hh."""
 LIMIT = 2**30
@@ -58,8 +52,8 @@ def step_back(
 ) -> dict[str, dict[str, Tensor]]:
     """What one step hands back to the states before it, by route: {route: {"h": (..., H), "c": (..., H)}}.
 
-    v and before are the step's values and the states that it starts from, d the TOTAL gradients of its states
-    (`rules.join`), (..., H) each. A state that a route does not reach is left out; so are routes that are not in
+    v and before are the step's values (`values_of`) and the states that it starts from, d the TOTAL gradients of its
+    states (`rules.join`), (..., H) each. A state that a route does not reach is left out; so are routes that are not in
     `only`. The sum over all routes is what `bptt.handed_back` gives.
     """
     past = {PAST_THE_WEIGHTS[s]: {s: part} for s, part in rules.carry(v, d).items()}
@@ -70,8 +64,18 @@ def step_back(
     side = rules.h_side({**d, **rules.back(v, before, d)}).unbind(-2)
     for route, of_gate, rows in zip(gates, side, weight_hh.chunk(len(gates)), strict=True):
         if only is None or route in only:
-            parts[route] = {"h": of_gate @ rows}
+            passed = of_gate @ rows
+            parts[route] = {"h": passed * v["drop"] if "drop" in v else passed}
     return parts
+
+
+def values_of(layer: LayerTrace) -> dict[str, Tensor]:
+    """(T, B, H) each, all that a step back needs to know of a step: its values; where a gate is held, "held_f"; and
+    "drop", what h₋ was multiplied with before it met W_hh."""
+    shape = layer.values["h"].shape
+    found = dict(layer.values)
+    found |= {f"held_{gate}": held.where.expand(shape) for gate, held in layer.held.items()}
+    return found if layer.drop is None else {**found, "drop": layer.drop.expand(shape)}
 
 
 def gate_routes(rules: Cell) -> list[str]:
@@ -85,8 +89,9 @@ def jacobians(layer: LayerTrace, steps: Steps = None, sample: int | None = None)
     J[t, b, i, j] = ∂(state_t)_i/∂(state_{t−1})_j in the trace's own type; S = H, or 2H in the order (h, c) for the
     LSTM; before step 1 stands the initial state. `steps`: one t from 1, a tuple (t0, t1) with both included, a list
     of t, or None for all; `sample`: one, from 0, or None for all. Both dimensions stay, at length 1 for a single one.
-    A unit whose values are not finite has rows that are not. Raises DataError, also where all that was asked for is
-    more than LIMIT bytes.
+    For the reverse direction state_{t−1} is that of step t + 1. They are the forward pass's own: a route that is cut is
+    here all the same. In the padding, where there is no step, NaN. A unit whose values are not finite has rows that
+    are not. Raises DataError, also where all that was asked for is more than LIMIT bytes.
     """
     chosen, samples = steps_of(layer, steps), samples_of(layer, sample)
     rules, dtype = layer.rules, layer.x.dtype
@@ -99,12 +104,15 @@ def jacobians(layer: LayerTrace, steps: Steps = None, sample: int | None = None)
         def picked(arrays: Tensors) -> dict[str, Tensor]:
             return {name: array[:, samples][index].flatten(0, 1) for name, array in arrays.items()}
 
-        v, before = picked(layer.values), picked(layer.before)
-        make = _by_slopes if _units_keep_apart(rules) else _by_unit_gradients
-        found = make(rules, layer.weights["weight_hh"], v, before, ROUTES[layer.cell])
+        v, before = picked(values_of(layer)), picked(layer.before)
+        found = formed(rules, layer.weights["weight_hh"], v, before, ROUTES[layer.cell])
         total = torch.zeros_like(next(iter(found.values())))
         for part in found.values():
             total += part
+        if layer.mask is not None:
+            padding = ~layer.mask[:, samples][index].flatten()
+            for part in (*found.values(), total):
+                part[padding] = torch.nan
         return {route: part.view(shape) for route, part in (found | {"total": total}).items()}
 
 
@@ -125,7 +133,7 @@ def vjp(layer: LayerTrace, t: int, cotangents: Tensor, sample: int = 0, routes: 
     if not cotangents.dtype.is_floating_point:
         raise DataError(f"cotangents is of {cotangents.dtype}; a floating-point type is accepted.")
     with arithmetic(layer.x):
-        v = {name: value[t - 1, samples].to(cotangents) for name, value in layer.values.items()}
+        v = {name: _like(value[t - 1, samples], cotangents) for name, value in values_of(layer).items()}
         before = {name: state[t - 1, samples].to(cotangents) for name, state in layer.before.items()}
         reaching = dict(zip(rules.state_names, cotangents.chunk(len(rules.state_names), 1), strict=True))
         passed = pass_back(rules, layer.weights["weight_hh"].to(cotangents), v, before, reaching, only)
@@ -169,8 +177,13 @@ def log10_of(size: Tensor, exponent: Tensor) -> Tensor:
 
 
 def wide(tensor: Tensor) -> Tensor:
-    """In float64; on the CPU where the device has none."""
-    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+    """In float64; on the CPU where the device has none. Truth values stay what they are."""
+    tensor = tensor.cpu() if tensor.device.type == "mps" else tensor
+    return tensor if tensor.dtype == torch.bool else tensor.double()
+
+
+def _like(tensor: Tensor, cotangents: Tensor) -> Tensor:
+    return tensor.to(cotangents.device) if tensor.dtype == torch.bool else tensor.to(cotangents)
 
 
 def steps_of(layer: LayerTrace, steps: Steps) -> list[int]:
@@ -228,7 +241,7 @@ def routes_of(layer: LayerTrace, routes: Routes) -> tuple[str, ...] | None:
 
 def order_of(layer: LayerTrace) -> range:
     """The steps t in the order in which the recurrence takes them."""
-    return range(1, layer.steps + 1)
+    return range(layer.steps, 0, -1) if layer.reverse else range(1, layer.steps + 1)
 
 
 def _refuse_too_much(each: int, shape: tuple[int, int, int, int], routes: int) -> None:
@@ -241,10 +254,15 @@ def _refuse_too_much(each: int, shape: tuple[int, int, int, int], routes: int) -
         )
 
 
+def formed(rules: Cell, weight_hh: Tensor, v: Tensors, before: Tensors, routes: tuple[str, ...]) -> dict[str, Tensor]:
+    """Each route's Jacobian, {route: (N, S, S)}, of N steps with values (`values_of`) and states before, (N, H)."""
+    make = _by_slopes if _units_keep_apart(rules) else _by_unit_gradients
+    return make(rules, weight_hh, v, before, routes)
+
+
 def _units_keep_apart(rules: Cell) -> bool:
-    """Whether within a step a unit meets others only in W_hh h₋ (layer normalisation mixes them): the cell then has
-    slopes."""
-    return hasattr(rules, "slopes")
+    """Whether within a step a unit meets others only in W_hh h₋ (layer normalisation mixes them)."""
+    return rules.norm is None
 
 
 def _by_slopes(
@@ -265,7 +283,9 @@ def _by_slopes(
     for k in range(len(names)):
         row = slice(k * H, (k + 1) * H)
         for g, (route, rows) in enumerate(zip(gates, weight_hh.chunk(len(gates)), strict=True)):
-            torch.mul(side[k, :, g, :, None], rows, out=found[route][:, row, :H])
+            block = torch.mul(side[k, :, g, :, None], rows, out=found[route][:, row, :H])
+            if "drop" in v:
+                block *= v["drop"][:, None, :]
         for s, slope in past.items():
             column = slice(names.index(s) * H, (names.index(s) + 1) * H)
             found[PAST_THE_WEIGHTS[s]][:, row, column].diagonal(dim1=1, dim2=2).copy_(slope[k])

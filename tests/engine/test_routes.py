@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from unrolled import module, unrolled
 
 import engine
-from engine import bptt, routes
+from engine import routes
 from engine.layer_trace import LayerTrace
+from engine.quantities import ROUTES
 from engine.route_products import carried, forget_gate_product, product
 from engine.route_shares import RouteShares, route_shares
-from engine.routes import ROUTES, jacobians, step_back, vjp
+from engine.routes import jacobians, step_back, vjp
 
 KINDS = ("tanh", "relu", "lstm", "gru")
 LOG10 = math.log(10)
@@ -248,7 +249,7 @@ def test_jacobians_that_would_fill_the_memory_are_refused_with_their_size(monkey
 def test_the_routes_add_up_to_what_bptt_hands_back(kind: str) -> None:
     layer = layer_of(kind, T=5, B=3)
     parts = step_back(layer.rules, layer.weights["weight_hh"], layer.values, layer.before, layer.grads)
-    expected = bptt.handed_back(layer.rules, layer.values, layer.grads, layer.weights["weight_hh"])
+    expected = layer.recurrence.handed_back(layer.values, layer.grads)
     assert sorted(parts) == sorted(ROUTES[layer.cell])
     for s in states(kind):
         total = sum(part[s] for part in parts.values() if s in part)

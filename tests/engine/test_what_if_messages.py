@@ -108,7 +108,7 @@ STACK = Experiment(
     ],
 )
 def test_what_an_experiment_has_can_be_clamped_and_cut(what_if: WhatIf) -> None:
-    check_fit(STACK, checked_what_if(what_if))
+    check_fit(STACK.model.layers, STACK.task.steps, checked_what_if(what_if))
 
 
 @pytest.mark.parametrize(
@@ -155,5 +155,5 @@ def test_what_an_experiment_has_can_be_clamped_and_cut(what_if: WhatIf) -> None:
 def test_what_it_does_not_have_is_named_beside_what_it_has(what_if: WhatIf, sentence: str) -> None:
     checked_what_if(what_if)
     with pytest.raises(SpecError) as caught:
-        check_fit(STACK, what_if)
+        check_fit(STACK.model.layers, STACK.task.steps, what_if)
     assert str(caught.value) == sentence
