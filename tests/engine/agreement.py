@@ -66,6 +66,7 @@ def of_trace(trace: Trace) -> Iterator[tuple[str, Tensor]]:
         flows = [trace.flow_gradient(s, name) for s in range(len(trace.losses))]
         yield from ((f"{name}.flow_gradient({s})", flow) for s, flow in enumerate(flows))
         yield from ((f"{name}.flow_row({s})", trace.flow_row(s, name)[:, None]) for s in range(len(flows)))
+        yield f"{name}.flow_matrix", trace.flow_matrix(name).reshape(-1, 1)
         yield f"{name}: the sum of all flows", sum(flows, torch.zeros_like(flows[0]))
     yield "input_grad", trace.input_grad
     yield "outputs", trace.outputs
@@ -84,9 +85,10 @@ def of_reference(reference: Reference) -> Iterator[tuple[str, Tensor]]:
         yield from ((f"{name}.share.{w}", norms(parts[w]).to(layer.x)) for w in sorted(parts))
         yield from ((f"{name}.{n}", getattr(layer, n)) for n in ("x", "input_grad", "output_grads"))
         yield from ((f"{name}.flow_gradient({s})", flow) for s, flow in enumerate(layer.flows))
-        for s, flow in enumerate(layer.flows):
-            mean = torch.linalg.vector_norm(flow.double(), dim=2).sum(1) / layer.mask.sum(1)
-            yield f"{name}.flow_row({s})", mean.masked_fill(~layer.reach[s], torch.nan)[:, None]
+        matrix = torch.linalg.vector_norm(layer.flows.double(), dim=3).sum(2) / layer.mask.sum(1)
+        matrix = matrix.masked_fill(~layer.reach, torch.nan)
+        yield from ((f"{name}.flow_row({s})", row[:, None]) for s, row in enumerate(matrix))
+        yield f"{name}.flow_matrix", matrix.reshape(-1, 1)
         yield f"{name}: the sum of all flows", layer.grads["h"]
     yield "input_grad", reference.input_grad
     yield "outputs", reference.outputs
@@ -97,12 +99,12 @@ def of_reference(reference: Reference) -> Iterator[tuple[str, Tensor]]:
 
 def terms_of(reference: Reference) -> Iterator[tuple[str, Tensor]]:
     """Σ|x| of what is a sum Σx, of which rounding may leave nothing."""
+    yield from ((name, terms[None]) for name, terms in reference.head_terms.items())
     for name, layer in reference.layers.items():
         for weight in layer.weight_parts:
-            if not weight.startswith("norm"):
-                parts = terms_of_parts(layer, weight)
-                yield f"{name}.weight_grads.{weight}", parts.sum(0)[None]
-                yield f"{name}.share.{weight}", norms(parts)
+            parts = terms_of_parts(layer, weight)
+            yield f"{name}.weight_grads.{weight}", parts.sum(0)[None]
+            yield f"{name}.share.{weight}", norms(parts)
 
 
 def terms_of_parts(layer: LayerReference, weight: str) -> Tensor:
@@ -110,13 +112,13 @@ def terms_of_parts(layer: LayerReference, weight: str) -> Tensor:
     out a shift of all samples, so that the contributions to a bias cancel wholly, and nothing but rounding is left: that
     of this sum, and what δ brings with it out of the normalisation."""
     cell = "lstm" if "f" in layer.grads else "gru" if "z" in layer.grads else "rnn"
-    head = "s" if "norm_weight" in layer.weight_parts else "a"
+    head = "s" if "norm_weight" in layer.weight_parts and not weight.startswith("norm") else "a"
     names = [f"{head}_{gate}" if gate else head for gate in BLOCKS[cell]]
     if weight.endswith("_hh"):
         names = ["q" if name.endswith("_n") else name for name in names]
     side = torch.cat([layer.grads[name] for name in names], 2).double().abs() * 8
-    if weight.startswith("bias"):
-        return side.sum(1)
+    if weight.startswith(("bias", "norm")):  # γ's part is δa⊙ŝ, and ŝ is at most √H
+        return side.sum(1) * (layer.grads["h"].shape[2] ** 0.5 if weight == "norm_weight" else 1.0)
     return side.mT @ (layer.x if weight == "weight_ih" else layer.met).double().abs()
 
 

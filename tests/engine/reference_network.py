@@ -193,12 +193,25 @@ class LayerReference:
 
 
 @dataclass
+class Attended:
+    """What attention made of one sample's steps."""
+
+    steps: Tensor
+    hidden: Tensor
+    """tanh(W h + b)."""
+    alpha: Tensor
+
+
+@dataclass
 class Reference:
     layers: dict[str, LayerReference]
     outputs: Tensor
     losses: Tensor
     loss: Tensor
     head_grads: dict[str, Tensor]
+    head_terms: dict[str, Tensor]
+    """Σ|x| of attention's gradients, which are sums Σx: a shift of all scores changes no α, and so next to nothing is
+    left of them where the steps are much alike."""
 
     @property
     def input_grad(self) -> Tensor:
@@ -234,18 +247,23 @@ def reference(
             layers[place.name] = UnrolledLayer(setup, stream, rows, B)
         outputs = [torch.cat([layers[p.name].outputs[t] for p in here], 1) for t in range(T)]
         stream = _after_layer(experiment, depth, spec, outputs, stream, rows, around, iteration)
-    outputs, losses = _head(experiment, stream, rows, around, batch, loss)
-    return differentiated(layers, outputs, losses, around)
+    attended: list[Attended] = []
+    outputs, losses = _head(experiment, stream, rows, around, attended, batch, loss)
+    return differentiated(layers, outputs, losses, around, attended)
 
 
 def differentiated(
-    layers: Mapping[str, UnrolledLayer], outputs: Tensor, losses: Sequence[Tensor], around: Mapping[str, Tensor]
+    layers: Mapping[str, UnrolledLayer],
+    outputs: Tensor,
+    losses: Sequence[Tensor],
+    around: Mapping[str, Tensor],
+    attended: Sequence[Attended] = (),
 ) -> Reference:
     """The total of all losses sent back, and each of them by itself."""
     total = torch.stack([*losses]).sum()
     total.backward(retain_graph=True)
     found = {name: _recorded(layer) for name, layer in layers.items()}
-    head_grads = {name: _grad(leaf).clone() for name, leaf in around.items()}
+    head_grads, head_terms = {name: _grad(leaf).clone() for name, leaf in around.items()}, _terms(attended, around)
     for name, (flows, reach) in _single(layers, losses).items():
         found[name].flows, found[name].reach = flows, reach
     return Reference(
@@ -254,6 +272,7 @@ def differentiated(
         losses=torch.stack([one.detach() for one in losses]),
         loss=total.detach(),
         head_grads=head_grads,
+        head_terms=head_terms,
     )
 
 
@@ -337,8 +356,8 @@ def _batch_norm(y: Tensor, gamma: Tensor, beta: Tensor, eps: float) -> Tensor:
 
 
 def _head(
-    experiment: Experiment, y: Steps, rows: list[list[int]], around: Mapping[str, Tensor], batch: Batch,
-    loss: Callable[[Tensor], Tensor] | None,
+    experiment: Experiment, y: Steps, rows: list[list[int]], around: Mapping[str, Tensor],
+    attended: list[Attended], batch: Batch, loss: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
     """(outputs, single losses)."""
     at, B, T = experiment.model.readout.at, batch.x.shape[1], len(y)
@@ -356,14 +375,14 @@ def _head(
         ]
         return torch.stack(outputs), losses
     own = [[one[here.index(b)] for one, here in zip(y, rows, strict=True) if b in here] for b in range(B)]
-    read = torch.stack([_read(experiment, steps, around) for steps in own])
+    read = torch.stack([_read(experiment, steps, around, attended) for steps in own])
     outputs_at_once = read @ weight.T + bias
     if loss is not None:
         return outputs_at_once, [loss(outputs_at_once)]
     return outputs_at_once, [_each_loss(experiment, outputs_at_once, batch.targets).mean()]
 
 
-def _read(experiment: Experiment, steps: Steps, around: Mapping[str, Tensor]) -> Tensor:
+def _read(experiment: Experiment, steps: Steps, around: Mapping[str, Tensor], attended: list[Attended]) -> Tensor:
     """(W,): of one sample's steps (W,) each."""
     at, layer = experiment.model.readout.at, experiment.layer
     if at == "last":
@@ -372,9 +391,28 @@ def _read(experiment: Experiment, steps: Steps, around: Mapping[str, Tensor]) ->
     if at == "mean":
         return torch.stack(steps).sum(0) / len(steps)
     W, b, v = (around[f"attention.{name}"] for name in ("weight", "bias", "query"))
-    scores = torch.stack([torch.dot(v, torch.tanh(W @ h + b)) for h in steps])
-    alpha = (scores - scores.logsumexp(0)).exp()
-    return (alpha[:, None] * torch.stack(steps)).sum(0)
+    hidden = torch.stack([torch.tanh(W @ h + b) for h in steps])
+    scores = hidden @ v
+    alpha = _kept((scores - scores.logsumexp(0)).exp())
+    attended.append(Attended(torch.stack(steps), hidden, alpha))
+    return (alpha[:, None] * attended[-1].steps).sum(0)
+
+
+def _terms(attended: Sequence[Attended], around: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A score's gradient is α(g − Σαg), g = ∂L/∂α."""
+    if not attended:
+        return {}
+    query = around["attention.query"].detach().double().abs()
+    found = {name: torch.zeros_like(around[f"attention.{name}"], dtype=torch.float64) for name in ("bias", "weight", "query")}
+    for one in attended:
+        alpha, hidden, steps = (t.detach().double() for t in (one.alpha, one.hidden, one.steps))
+        sent = alpha * _grad(one.alpha).double().abs()
+        sent = sent + alpha * sent.sum()
+        before = sent[:, None] * query * (1 - hidden**2)
+        found["query"] += (sent[:, None] * hidden.abs()).sum(0)
+        found["bias"] += before.sum(0)
+        found["weight"] += before.T @ steps.abs()
+    return {f"attention.{name}": terms for name, terms in found.items()}
 
 
 def _each_loss(experiment: Experiment, outputs: Tensor, targets: Tensor) -> Tensor:
