@@ -1,4 +1,4 @@
-"""Singular values of long products: against hundreds of digits, known factors, and what dead, masked and broken steps do."""
+"""Singular values of long products: against hundreds of digits, known factors; dead, masked and broken steps."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ CHAINS = {
 @pytest.mark.parametrize("name", CHAINS)
 def test_every_singular_value_of_every_product_agrees_with_hundreds_of_digits(name: str) -> None:
     chain = CHAINS[name]
-    T = len(chain)
+    T, digits = len(chain), 1200 if name.startswith(("saturated", "closed")) else 300
     found = spectrum(chain)
     assert found.product_shows == "singular values"
     for t in {1, T // 3 + 1, T}:
-        same(found.product[t - 1], exactly.log_singular_values(chain[t - 1 :], 1200), within=1e-9)
+        same(found.product[t - 1], exactly.log_singular_values(chain[t - 1 :], digits), within=1e-9)
         same(found.step[t - 1], exactly.log_singular_values(chain[t - 1 : t], 200), within=1e-10)
 
 
@@ -149,7 +149,7 @@ def test_a_layer_s_jacobians_are_those_of_torch_func_jacrev(kind: str, H: int) -
 def test_the_product_of_a_real_layer_agrees_with_hundreds_of_digits(kind: str) -> None:
     layer = engine.trace(module(kind, 2, 5), normal(40, 2, 2, seed=31), loss=lambda y: y.sum())["l0"]
     J = step_jacobians.LayerJacobians.of(layer, 1).stretch(0, 40)
-    expected = exactly.log_singular_values(J, 800)
+    expected = exactly.log_singular_values(J, 400)
     same(spectrum(layer, sample=1, steps=[1]).product[0], expected, within=1e-9)
 
 
