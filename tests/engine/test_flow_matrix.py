@@ -10,12 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from unrolled import module
 from unrolled_stack import depends, unrolled
 
 import engine
-from engine import flow_chain, flow_matrix
 from engine.flow_matrix import flow_gradients
 from engine.quantities import GATES, ROUTES, STATES
 from engine.recurrence import Held
