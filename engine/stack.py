@@ -135,7 +135,8 @@ def run(
         values += runs
         pieces.append(piece)
         streams.append(stream)
-    after = Head.run(head, (joined, stream) if head_reads_stream else (joined,), head_parameters)
+    read = (joined, stream) if head_reads_stream else (joined,)
+    after = Head.run(on_steps(head, Course(len(stream), False, lengths)), read, head_parameters)
     parameter_grads = dict(after.parameter_grads)
     traced: dict[str, LayerTrace] = {}
     cotangent = after.grads[0]
@@ -159,6 +160,14 @@ def run(
             cotangent, beside = found[0], found[1] if len(found) > 1 else None
     done = tuple(Ran(tuple(one.name for one in level.layers), p) for level, p in zip(levels, pieces, strict=True))
     return StackRun(traced, done, after, parameter_grads)
+
+
+def on_steps(head: HeadFunction, course: Course) -> HeadFunction:
+    """The head as a function of what the layers made: whatever it does with the padding, nothing goes back from there.
+    """
+    if course.mask is None:
+        return head
+    return lambda *of: head(*(course.zeroed(array) for array in of))
 
 
 def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:
