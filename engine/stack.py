@@ -7,8 +7,9 @@ whose outputs stand beside each other in what it hands on. Between levels stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
@@ -108,6 +109,24 @@ class StackRun:
     """Of everything but the recurrent layers, by name."""
 
 
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """A level that has run forward."""
+
+    level: Level
+    stream: Tensor
+    """(T, B, D): what its layers read."""
+    values: tuple[dict[str, Tensor], ...]
+    """Of each layer."""
+    piece: Piece | None
+    """What stands before it."""
+
+    @cached_property
+    def joined(self) -> Tensor:
+        """(T, B, W): its outputs, the directions side by side."""
+        return self.values[0]["h"] if len(self.values) == 1 else torch.cat([v["h"] for v in self.values], 2)
+
+
 def run(
     levels: tuple[Level, ...],
     x: Tensor,
@@ -118,48 +137,58 @@ def run(
 ) -> StackRun:
     """x (T, B, D), or whatever the first level's `enter` takes. `head` is given the last level's output (T, B, W) and,
     if it reads that too, what this level read. Nothing given is changed. Raises DataError."""
-    stream, joined = x, x
-    values: list[dict[str, Tensor]] = []
-    pieces: list[Piece | None] = []
-    streams: list[Tensor] = []
-    for number, level in enumerate(levels):
-        piece = None
-        if level.enter is not None:
-            piece, made = Piece.run(level.enter, (x,) if number == 0 else (joined, stream), level.parameters)
-            stream = made.detach()
-        else:
-            stream = joined
-        stream = Course(len(stream), False, lengths).zeroed(stream)
-        runs = [bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial) for one in level.layers]
-        joined = runs[0]["h"] if len(runs) == 1 else torch.cat([v["h"] for v in runs], 2)
-        values += runs
-        pieces.append(piece)
-        streams.append(stream)
-    read = (joined, stream) if head_reads_stream else (joined,)
-    after = Head.run(on_steps(head, Course(len(stream), False, lengths)), read, head_parameters)
+    ran: list[Ahead] = []
+    read: tuple[Tensor, ...] = (x,)
+    for level in levels:
+        ran.append(ahead(level, read, lengths))
+        read = (ran[-1].joined, ran[-1].stream)
+    course = Course(len(ran[-1].stream), False, lengths)
+    after = Head.run(on_steps(head, course), read if head_reads_stream else read[:1], head_parameters)
     parameter_grads = dict(after.parameter_grads)
     traced: dict[str, LayerTrace] = {}
-    cotangent = after.grads[0]
-    beside = after.grads[1] if head_reads_stream else None
-    for number in range(len(levels) - 1, -1, -1):
-        level, piece, stream = levels[number], pieces[number], streams[number]
-        parts = split(cotangent, [len(one.initial["h"][0]) for one in level.layers])
-        at = sum(len(below.layers) for below in levels[:number])
-        ran = {
-            one.name: one.run_back(stream, lengths, v, part)
-            for one, v, part in zip(level.layers, values[at:], parts, strict=False)
-        }
-        traced = ran | traced
-        if number == 0 and piece is None:
+    cotangent, beside = after.grads[0], after.grads[1] if head_reads_stream else None
+    for number in range(len(ran) - 1, -1, -1):
+        parts = split(cotangent, [len(one.initial["h"][0]) for one in ran[number].level.layers])
+        layers = back(ran[number], parts, lengths)
+        traced = layers | traced
+        if number == 0 and ran[0].piece is None:
             break
-        cotangent = joined_input_grad(list(ran.values()), beside)
-        beside = None
-        if piece is not None:
-            found, of_parameters = piece.back(cotangent)
-            parameter_grads |= of_parameters
-            cotangent, beside = found[0], found[1] if len(found) > 1 else None
-    done = tuple(Ran(tuple(one.name for one in level.layers), p) for level, p in zip(levels, pieces, strict=True))
+        cotangent, beside, found = handed_down(ran[number], layers, beside)
+        parameter_grads |= found
+    done = tuple(Ran(tuple(layer.name for layer in one.level.layers), one.piece) for one in ran)
     return StackRun(traced, done, after, parameter_grads)
+
+
+def ahead(level: Level, read: tuple[Tensor, ...], lengths: Tensor | None) -> Ahead:
+    """Run a level forward. `read`: x before the first one, else (outputs of the level below, what that one read)."""
+    piece, stream = None, read[0]
+    if level.enter is not None:
+        piece, made = Piece.run(level.enter, read, level.parameters)
+        stream = made.detach()
+    stream = Course(len(stream), False, lengths).zeroed(stream)
+    values = [bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial) for one in level.layers]
+    return Ahead(level, stream, tuple(values), piece)
+
+
+def back(
+    ran: Ahead, parts: Sequence[Tensor], lengths: Tensor | None, finals: Sequence[Tensors | None] | None = None
+) -> dict[str, LayerTrace]:
+    """Run a level back from ∂L/∂(outputs), (T, B, H) for each layer, and from what reaches their last states."""
+    finals = [None] * len(parts) if finals is None else finals
+    each = zip(ran.level.layers, ran.values, parts, finals, strict=True)
+    return {one.name: one.run_back(ran.stream, lengths, v, part, final) for one, v, part, final in each}
+
+
+def handed_down(
+    ran: Ahead, layers: Mapping[str, LayerTrace], beside: Tensor | None = None
+) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    """What a level hands to the one below: ∂L/∂(outputs of that), past it ∂L/∂(what that read), and the gradients of
+    its `enter`'s parameters."""
+    cotangent = joined_input_grad(list(layers.values()), beside)
+    if ran.piece is None:
+        return cotangent, None, {}
+    found, of_parameters = ran.piece.back(cotangent)
+    return found[0], found[1] if len(found) > 1 else None, of_parameters
 
 
 def on_steps(head: HeadFunction, course: Course) -> HeadFunction:
