@@ -7,7 +7,7 @@ whose outputs stand beside each other in what it hands on. Between levels stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -149,11 +149,12 @@ def run(
     cotangent, beside = after.grads[0], after.grads[1] if head_reads_stream else None
     for number in range(len(ran) - 1, -1, -1):
         parts = split(cotangent, [len(one.initial["h"][0]) for one in ran[number].level.layers])
-        layers = back(ran[number], parts, lengths)
+        each = zip(ran[number].level.layers, ran[number].values, parts, strict=True)
+        layers = {one.name: one.run_back(ran[number].stream, lengths, v, part) for one, v, part in each}
         traced = layers | traced
         if number == 0 and ran[0].piece is None:
             break
-        cotangent, beside, found = handed_down(ran[number], layers, beside)
+        cotangent, beside, found = handed_down(ran[number], joined_input_grad(list(layers.values()), beside))
         parameter_grads |= found
     done = tuple(Ran(tuple(layer.name for layer in one.level.layers), one.piece) for one in ran)
     return StackRun(traced, done, after, parameter_grads)
@@ -170,21 +171,9 @@ def ahead(level: Level, read: tuple[Tensor, ...], lengths: Tensor | None) -> Ahe
     return Ahead(level, stream, tuple(values), piece)
 
 
-def back(
-    ran: Ahead, parts: Sequence[Tensor], lengths: Tensor | None, finals: Sequence[Tensors | None] | None = None
-) -> dict[str, LayerTrace]:
-    """Run a level back from ∂L/∂(outputs), (T, B, H) for each layer, and from what reaches their last states."""
-    finals = [None] * len(parts) if finals is None else finals
-    each = zip(ran.level.layers, ran.values, parts, finals, strict=True)
-    return {one.name: one.run_back(ran.stream, lengths, v, part, final) for one, v, part, final in each}
-
-
-def handed_down(
-    ran: Ahead, layers: Mapping[str, LayerTrace], beside: Tensor | None = None
-) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-    """What a level hands to the one below: ∂L/∂(outputs of that), past it ∂L/∂(what that read), and the gradients of
-    its `enter`'s parameters."""
-    cotangent = joined_input_grad(list(layers.values()), beside)
+def handed_down(ran: Ahead, cotangent: Tensor) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+    """From ∂L/∂stream what a level hands to the one below: ∂L/∂(outputs of that), past it ∂L/∂(what that read), and
+    the gradients of its `enter`'s parameters."""
     if ran.piece is None:
         return cotangent, None, {}
     found, of_parameters = ran.piece.back(cotangent)
@@ -192,8 +181,7 @@ def handed_down(
 
 
 def on_steps(head: HeadFunction, course: Course) -> HeadFunction:
-    """The head as a function of what the layers made: whatever it does with the padding, nothing goes back from there.
-    """
+    """The head as a function of what the layers made: nothing goes back from the padding, whatever it does there."""
     if course.mask is None:
         return head
     return lambda *of: head(*(course.zeroed(array) for array in of))
