@@ -31,15 +31,17 @@ class SingleLoss:
         self._stretch = model.stretches.of(loss)
 
     @cached_property
-    def _head(self) -> Head:
+    def _own(self) -> tuple[Head, bool]:
+        """What stands after the layers on the loss's own stretch, and whether the loss reads anything."""
         with arithmetic(self._model.like):
-            return self._model.head_of(self._stretch, self._model.ahead(self._stretch)[-1])
+            top = self._model.ahead(self._stretch)[-1]
+            reads = self._model.probed(self._stretch, top)[self._loss - self._model.stretches.cut(self._stretch).start]
+            return self._model.head_of(self._stretch, top), bool(reads.any())
 
     @cached_property
     def _reach(self) -> dict[str, range]:
         """The steps, from 0, whose ∂L_s/∂h_k there is, by layer; see LossGradients.reach."""
-        steps, own = self._model.stretches.steps, self._model.stretches.cut(self._stretch)
-        reads = bool(self._head.reads()[self._loss - own.start].any())
+        steps, (_, reads) = self._model.stretches.steps, self._own
         first, stop = (self._loss, self._loss + 1) if reads else (0, 0)
         found: dict[str, range] = {}
         for level in reversed(self._model.levels):
@@ -129,7 +131,7 @@ class SingleLoss:
         ran = model.ahead(stretch)
         cotangent, beside = torch.zeros_like(ran[-1].joined), None
         if stretch == self._stretch:
-            of_loss = self._head.of_loss(self._loss - own.start)
+            of_loss = self._own[0].of_loss(self._loss - own.start)
             cotangent, beside = of_loss[0], of_loss[1] if model.reads_stream else None
         found: dict[str, tuple[Tensor, Mapping[str, Tensor]]] = {}
         for number in range(len(model.levels) - 1, len(model.levels) - 1 - depth, -1):

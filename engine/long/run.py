@@ -14,7 +14,6 @@ from engine.long.stretched import Stretched
 from engine.long.stretches import Pass, Tensors, passes
 from engine.long.sums import Sums, add
 from engine.long.trace import LongTrace
-from engine.pieces import Head
 from engine.precision import arithmetic
 
 
@@ -94,7 +93,7 @@ class LongRun:
         head = model.head_of(stretch, ran[-1])
         if first:
             if stretch in (0, model.stretches.count - 1):
-                _check_own_steps(head, steps)
+                _check_own_steps(model.probed(stretch, ran[-1]), steps)
             add(self._sums.head_grads, head.parameter_grads)
         beside = head.grads[1] if model.reads_stream else None
         back = model.back(stretch, ran, head.grads[0], beside, one.depth, known, judge=True)
@@ -114,9 +113,9 @@ def _reached(values: dict[str, Tensor], initial: Tensors, course: Course) -> dic
     return {s: torch.where((course.lengths > 0)[:, None], end, initial[s]) for s, end in ends.items()}
 
 
-def _check_own_steps(head: Head, steps: slice) -> None:
+def _check_own_steps(reads: Tensor, steps: slice) -> None:
     """Stretches are gone through one at a time: what a loss read of another step would be missed at their borders."""
-    elsewhere = head.reads().fill_diagonal_(False).nonzero()
+    elsewhere = reads.fill_diagonal_(False).nonzero()
     if len(elsewhere):
         loss, step = (int(number) + steps.start + 1 for number in elsewhere[0])
         raise DataError(

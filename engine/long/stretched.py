@@ -153,6 +153,14 @@ class Stretched:
         head: HeadFunction = on_steps(of_steps, Course(len(read[0]), False, lengths))
         return Head.run(head, read, self.parameters)
 
+    def probed(self, stretch: int, top: Ahead) -> Tensor:
+        """(n, n) bool: which steps of the last level's output each loss reads; see Head.reads. Asked with numbers only,
+        for a NaN in the output would look like a way."""
+        steps = self.stretches.cut(stretch)
+        read = (top.joined, top.stream) if self.reads_stream else (top.joined,)
+        numbers = tuple(one.nan_to_num(0.0, 0.0, 0.0) for one in read)
+        return self.run_head(steps, numbers, self.lengths_of(steps)).reads()
+
     @property
     def depends(self) -> bool:
         """Whether any loss so far depends on the layers' output."""
