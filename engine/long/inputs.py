@@ -49,18 +49,21 @@ class Asked:
     like: Tensor
     """Of one step, (1, B, …): as the others have to be."""
     batch_first: bool
+    check: Callable[[Tensor], None] | None = None
+    """What else has to hold of every answer; it raises DataError."""
     _seen: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """A fingerprint of every answer."""
 
     def at(self, steps: slice) -> Tensor:
         where = f"x of steps {steps.start + 1} to {steps.stop}"
-        x = given_by(self.give, steps, self.batch_first)
+        x = given_by(self.give, steps, self.batch_first).to(self.like.device)
         shape = (steps.stop - steps.start, *self.like.shape[1:])
         if tuple(x.shape) != shape:
             raise DataError(f"{where} has shape {tuple(x.shape)}; {shape} is needed.")
-        if x.dtype != self.like.dtype or x.device != self.like.device:
-            kinds = f"{x.dtype} on {x.device}; {self.like.dtype} on {self.like.device}"
-            raise DataError(f"{where} is {kinds} is needed, as at step 1.")
+        if x.dtype != self.like.dtype:
+            raise DataError(f"{where} is {x.dtype}; {self.like.dtype} is needed, as at step 1.")
+        if self.check is not None:
+            self.check(x)
         found = blake2b(x.cpu().view(torch.uint8).numpy().data, digest_size=16).digest()
         if self._seen.setdefault((steps.start, steps.stop), found) != found:
             raise DataError(f"{where} is not what it was before; a trace needs the same numbers again.")

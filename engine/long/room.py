@@ -52,7 +52,7 @@ class Room:
 
 
 def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size: int | None = None) -> Room:
-    """The division of a budget for T steps. `inputs`: bytes of x that are held; `size`: steps of a stretch, None: as
+    """The division of a budget for T steps. `inputs`: bytes of x that is held; `size`: steps of a stretch, None: as
     many as seem best. Raises DataError where the budget is too small."""
     record = border = series = 0
     for level in levels:
@@ -64,6 +64,8 @@ def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size
             record += weight.element_size() * B * (H * (2 * symbols + 1 + states) + 2 * weight.shape[1])
             border += 2 * weight.element_size() * B * H * states
             series += 2 * 8 * symbols
+            held = [array for one in layer.held.values() for array in (one.where, one.value)]
+            inputs += sum(array.nbytes for array in (*held, *([] if layer.drop is None else [layer.drop])))
     outputs = sum(one.initial["h"].nbytes for one in levels[-1].layers)
     record += outputs
     work = int(WORK * record) + 8 * outputs

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from engine import intake
+from engine import given, intake
 from engine.errors import DataError
 from engine.given import whole
 from engine.long.inputs import Asked, Give, Inputs, Kept, given_by
 from engine.long.room import BUDGET, room_for
 from engine.long.run import LongRun
-from engine.long.stretched import Stretched
+from engine.long.stretched import StepsHead, Stretched
 from engine.long.stretches import Borders, Stretches
 from engine.long.trace import LongTrace
+from engine.network import Network
 from engine.spec_reading import shown
 from engine.stack import Level
 from engine.tracing import Initial
@@ -26,8 +28,21 @@ StepLoss: TypeAlias = Callable[[Tensor, slice], Tensor]
 may depend on its own step alone."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """A model and its input, as far as they are taken."""
+
+    levels: tuple[Level, ...]
+    inputs: Inputs
+    steps: int
+    head: StepsHead
+    parameters: Mapping[str, Tensor]
+    reads_stream: bool
+    lengths: Tensor | None
+
+
 def trace_long(
-    model: nn.Module,
+    model: nn.Module | Network,
     x: Tensor | Give | Any,
     loss: StepLoss,
     initial: Initial = None,
@@ -36,8 +51,10 @@ def trace_long(
     budget: int = BUDGET,
     stretch: int | None = None,
     parameters: Mapping[str, Tensor] | None = None,
+    **options: Any,
 ) -> LongTrace:
-    """Trace nn.RNN, nn.LSTM, nn.GRU, or one of torch's cells over a sequence whose whole trace would not fit.
+    """Trace nn.RNN, nn.LSTM, nn.GRU, one of torch's cells, or an engine.Network over a sequence whose whole trace would
+    not fit.
 
     `loss` is called with a stretch of the output at a time: (y (n, B, W), steps), `steps` a slice that counts from 0,
     so that `targets[steps]` are its own; it returns (n,), one loss a step, each of its own step. It is called again
@@ -49,16 +66,20 @@ def trace_long(
 
     `budget`: bytes that the trace and anything that is asked of it may take, 1 GiB if nothing is said; what is more is
     refused with its size. `stretch`: steps that are computed at once; None: what seems best. Any number of layers and
-    directions, packed sequences too; dropout between layers in training mode is refused. Raises DataError.
+    directions, packed sequences too; dropout between layers with a fresh mask at every step is refused, as torch has it
+    in training mode. A Network's loss is given its read-out at every step, (n, B, O); `options` are then `iteration`
+    and `lengths`, as in `Network.trace`. Raises DataError.
     """
-    run = long_run(model, x, loss, initial, steps=steps, budget=budget, stretch=stretch, parameters=parameters)
+    run = long_run(
+        model, x, loss, initial, steps=steps, budget=budget, stretch=stretch, parameters=parameters, **options
+    )
     while not run.finished:
         run.advance()
     return run.trace
 
 
 def long_run(
-    model: nn.Module,
+    model: nn.Module | Network,
     x: Tensor | Give | Any,
     loss: StepLoss,
     initial: Initial = None,
@@ -67,68 +88,101 @@ def long_run(
     budget: int = BUDGET,
     stretch: int | None = None,
     parameters: Mapping[str, Tensor] | None = None,
+    **options: Any,
 ) -> LongRun:
     """The same, to be advanced one stretch at a time. Raises DataError."""
-    _check_module(model)
     if not callable(loss):
         raise DataError(
             f"loss is {shown(loss)}; a function of the output of some steps and of these steps is accepted, as "
             "loss=lambda y, steps: …"
         )
-    inputs: Inputs
-    if callable(x) and not isinstance(x, nn.Module):
-        T, first = _checked_steps(steps), given_by(x, slice(0, 1), False)
-        taken = intake.take(model, first, initial)
-        inputs = Asked(x, taken.x, getattr(model, "batch_first", False))
+    known = ("iteration", "lengths") if isinstance(model, Network) else ()
+    for name in options:
+        if name not in known:
+            more = "; iteration and lengths are accepted" if known else ""
+            raise DataError(f"'{name}' is no option of a long trace of a {type(model).__name__}{more}.")
+    if isinstance(model, Network):
+        parts = _of_network(model, x, loss, initial, steps, **options)
     else:
-        taken = intake.take(model, x, initial)
-        T, inputs = len(taken.x), Kept(taken.x)
-        if steps is not None and whole("steps", steps) != T:
-            raise DataError(f"steps is {steps}, and x has {T}; it is needed only where x is a function.")
-    return LongRun(stretched(taken.levels, inputs, T, loss, parameters, taken.lengths, budget, stretch))
-
-
-def stretched(
-    levels: tuple[Level, ...],
-    inputs: Inputs,
-    steps: int,
-    loss: StepLoss,
-    parameters: Mapping[str, Tensor] | None,
-    lengths: Tensor | None,
-    budget: int,
-    stretch: int | None,
-) -> Stretched:
-    """A stack that is ready to run. Raises DataError where the budget is too small."""
+        parts = _of_module(model, x, loss, initial, steps)
     if stretch is not None and whole("stretch", stretch) < 1:
         raise DataError(f"stretch is {stretch}; 1 step or more is accepted.")
     if whole("budget", budget) < 1:
         raise DataError(f"budget is {budget}; a number of bytes is accepted.")
-    room = room_for(levels, steps, inputs.bytes, whole("budget", budget), stretch)
-    stretches = Stretches(steps, room.size)
-    layers = [layer for level in levels for layer in level.layers]
+    room = room_for(parts.levels, parts.steps, parts.inputs.bytes, whole("budget", budget), stretch)
+    stretches = Stretches(parts.steps, room.size)
+    layers = [layer for level in parts.levels for layer in level.layers]
     with torch.inference_mode(False):
         states, grads = Borders(layers, stretches.count), Borders(layers, stretches.count)
-        losses = layers[0].weights["weight_hh"].new_empty(steps)
+        losses = layers[0].weights["weight_hh"].new_empty(parts.steps)
+    around = {**parts.parameters, **(parameters or {})}
+    made = Stretched(
+        levels=parts.levels,
+        inputs=parts.inputs,
+        head=parts.head,
+        parameters=around,
+        reads_stream=parts.reads_stream,
+        lengths=parts.lengths,
+        stretches=stretches,
+        room=room,
+        states=states,
+        grads=grads,
+        losses=losses,
+    )
+    return LongRun(made)
 
-    def head(y: Tensor, own: slice) -> tuple[Tensor | None, Any]:
-        return None, loss(y, own)
 
-    return Stretched(levels, inputs, head, parameters or {}, False, lengths, stretches, room, states, grads, losses)
-
-
-def _check_module(model: Any) -> None:
-    intake.refuse(model)
-    dropout = getattr(model, "dropout", 0.0)
-    if dropout and model.training and model.num_layers > 1:
+def _of_module(module: nn.Module, x: Any, loss: StepLoss, initial: Initial, steps: int | None) -> _Parts:
+    intake.refuse(module)
+    dropout = getattr(module, "dropout", 0.0)
+    if dropout and module.training and getattr(module, "num_layers", 1) > 1:
         raise DataError(
             f"The model is in training mode with dropout {dropout:g} between its layers, whose masks a long trace does "
             "not keep; model.eval() is accepted."
         )
+    taken = intake.take(module, given_by(x, slice(0, 1), False) if callable(x) else x, initial)
+    T, inputs = _inputs(x, taken.x, getattr(module, "batch_first", False), steps)
+
+    def head(y: Tensor, own: slice) -> tuple[Tensor | None, Any]:
+        return None, loss(y, own)
+
+    return _Parts(taken.levels, inputs, T, head, {}, False, taken.lengths)
 
 
-def _checked_steps(steps: int | None) -> int:
-    if steps is None:
-        raise DataError("steps is missing; where x is a function, the number of its steps is needed.")
-    if whole("steps", steps) < 1:
-        raise DataError(f"steps is {steps}; 1 or more is accepted.")
-    return whole("steps", steps)
+def _of_network(
+    network: Network,
+    x: Any,
+    loss: StepLoss,
+    initial: Initial,
+    steps: int | None,
+    iteration: int = 0,
+    lengths: Any = None,
+) -> _Parts:
+    first = given_by(x, slice(0, 1), False) if callable(x) else given.sequence(x)
+    first = first.detach().to(network.device, copy=True)
+    T, inputs = _inputs(x, first, False, steps, network.check_input)
+    if first.dim() > 1:
+        lengths = given.lengths(lengths, T, first.shape[1])
+    lengths = None if lengths is None else lengths.to(network.device)
+    levels, readout, parameters, reads_stream = network.in_stretches(first, T, initial, iteration, lengths)
+
+    def head(*of: Any) -> tuple[Tensor | None, Any]:
+        outputs = readout(*of[:-1])
+        return outputs.detach().clone(), loss(outputs, of[-1])
+
+    return _Parts(levels, inputs, T, head, parameters, reads_stream, lengths)
+
+
+def _inputs(
+    x: Any, taken: Tensor, batch_first: bool, steps: int | None, check: Callable[[Tensor], None] | None = None
+) -> tuple[int, Inputs]:
+    """T and where x comes from; `taken` is a copy of it, or of the first step where it is a function."""
+    if callable(x):
+        if steps is None:
+            raise DataError("steps is missing; where x is a function, the number of its steps is needed.")
+        if whole("steps", steps) < 1:
+            raise DataError(f"steps is {steps}; 1 or more is accepted.")
+        return whole("steps", steps), Asked(x, taken, batch_first, check)
+    if steps is not None and whole("steps", steps) != len(taken):
+        raise DataError(f"steps is {steps}, and x has {len(taken)}; it is needed only where x is a function.")
+    return len(taken), Kept(taken)

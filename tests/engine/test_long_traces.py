@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import math
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,21 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import engine
-from engine import intake
-from engine.long.inputs import Kept
 from engine.long.sums import add
-from engine.long.take import stretched
 from engine.measure import step_errors
 from engine.norms import mean_over_samples
-from engine.stack import Level
-from engine.tracing import trace_stack
+from engine.spec import (
+    AddingTask,
+    Clamp,
+    CopyTask,
+    Cut,
+    EmbeddingSpec,
+    Experiment,
+    LayerSpec,
+    ModelSpec,
+    ReadoutSpec,
+    RecurrentDropoutSpec,
+)
 
 T, B, D, H = 120, 3, 2, 4
 STRETCH = 37
@@ -512,40 +517,71 @@ def test_dropout_is_taken_where_nothing_is_dropped() -> None:
     model = model_of("lstm", 2, dropout=0.5).eval()
     whole, long = both(model)
     assert_same(long.window(30, 80), whole.window(30, 80))
-    assert math.isfinite(float(long.loss))
 
 
-def test_what_stands_between_the_layers_is_run_stretch_by_stretch() -> None:
-    """An embedding, a residual connection round each layer, and a read-out: their parameters' gradients too."""
-    sizes = {"embedding.weight": (7, H), "scale": (H,), "readout.weight": (1, H)}
-    kept = {name: drawn(*shape, seed=10 + len(name)).requires_grad_() for name, shape in sizes.items()}
-    embedding, scale, readout = kept.values()
-    layers = intake.take(model_of("gru", 2), drawn(1, B, D)).levels
-    first = replace(layers[0].layers[0], weights={**layers[0].layers[0].weights, "weight_ih": drawn(3 * H, H, seed=9)})
-    levels = (
-        Level((first,), lambda symbols: embedding[symbols], {"embedding.weight": embedding}),
-        Level(layers[1].layers, lambda y, read: scale * y + read, {"scale": scale}),
+def network() -> engine.Network:
+    """With everything that can stand in and between layers and needs no more than a step at a time."""
+    drop = {"dropout": 0.25, "dropout_mask": "sequence"}
+    layers = (
+        LayerSpec(cell="lstm", hidden_size=4, bidirectional=True, batch_norm=True, residual=True, **drop),
+        LayerSpec(cell="gru", hidden_size=5, layer_norm=True, recurrent_dropout=RecurrentDropoutSpec(mask="step")),
+        LayerSpec(cell="lstm", hidden_size=5, residual=True, recurrent_dropout=RecurrentDropoutSpec(), **drop),
     )
-    x = torch.randint(0, 7, (T, B), generator=torch.Generator().manual_seed(3))
-    targets = drawn(T, B, 1, seed=4)
+    model = ModelSpec(
+        layers=layers,
+        embedding=EmbeddingSpec(symbols=10, size=8),
+        readout=ReadoutSpec(at="every"),
+        loss="cross_entropy",
+    )
+    clamp = Clamp(layer="l1", gate="z", value=0.5, first=30, last=50)
+    return engine.Network(
+        Experiment(model=model, task=CopyTask(delay=T - 20, batch_size=B), dtype="float64"),
+        what_if=engine.WhatIf(clamps=(clamp,), cuts=(Cut(layer="l2", route="f"),)),
+    )
 
-    def head(y: Tensor, read: Tensor, steps: slice = slice(0, T)) -> tuple[Tensor, Tensor]:
-        outputs = nn.functional.linear(y + read, readout)
-        return outputs, (outputs - targets[steps]).pow(2).sum((1, 2))
 
-    of_head = {"readout.weight": readout}
-    whole = trace_stack(levels, x, head, of_head, head_reads_stream=True)
-    plain = stretched(levels, Kept(x), T, lambda y, _: y.sum((1, 2)), of_head, None, 2**30, STRETCH)
-    run = engine.LongRun(replace(plain, head=head, reads_stream=True))
-    while not run.finished:
-        run.advance()
-    assert_same(run.trace.window(30, 80), whole.window(30, 80))
-    assert run.trace.window(30, 80).audit().passed
-    for name, grad in whole.weight_grads.items():
-        torch.testing.assert_close(run.trace.weight_grads[name], grad, rtol=1e-11, atol=1e-12)
-    for name in ("l0", "l1"):
-        row = whole.flow_row(60, name)
-        torch.testing.assert_close(run.trace.flow_row(60, name), row, rtol=1e-10, atol=0, equal_nan=True)
+def test_a_network_is_traced_with_what_stands_between_its_layers() -> None:
+    net = network()
+    x = torch.randint(0, 10, (T, B), generator=torch.Generator().manual_seed(3))
+    targets = drawn(T, B, net.weights["readout.weight"].shape[0])
+    whole = engine.trace(net, x, loss=lambda y: (y - targets).pow(2).sum((1, 2)), iteration=2)
+
+    def loss(y: Tensor, steps: slice) -> Tensor:
+        return (y - targets[steps]).pow(2).sum((1, 2))
+
+    for given in ({"x": x}, {"x": lambda steps: x[steps], "steps": T}):
+        long = engine.trace_long(net, loss=loss, stretch=STRETCH, iteration=2, **given)
+        assert_same(long.window(30, 80), whole.window(30, 80))
+        assert list(long.weight_grads) == list(whole.weight_grads)
+        for name, grad in whole.weight_grads.items():
+            torch.testing.assert_close(long.weight_grads[name], grad, rtol=1e-11, atol=1e-12)
+    assert long.window(30, 80).outputs.shape == (51, B, targets.shape[2])
+    assert long.window(30, 50).audit().passed
+    row = whole.flow_row(60, "l0_reverse")
+    torch.testing.assert_close(long.flow_row(60, "l0_reverse"), row, rtol=1e-10, atol=0, equal_nan=True)
+    net.load({name: weight + 1 for name, weight in net.weights.items()})
+    assert_same(long.window(30, 80), whole.window(30, 80))
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        ({"readout": ReadoutSpec(at="attention")}, {}, "attention"),
+        ({"layers": (LayerSpec(cell="gru", dropout=0.5),)}, {}, "fresh mask"),
+        ({"layers": (LayerSpec(cell="gru", batch_norm=True),)}, {"lengths": [9, 5, 2]}, "lengths are given"),
+        ({}, {"clip": 1.0}, "'clip'"),
+        ({}, {"x": drawn(9, B, 7).float()}, "7 features"),
+        ({}, {"x": lambda steps: drawn(1, B, 2).float() * (steps.start < 7), "steps": 9}, "shape"),
+    ],
+)
+def test_what_a_network_cannot_do_step_by_step_is_said(
+    model: dict[str, Any], options: dict[str, Any], words: str
+) -> None:
+    spec = ModelSpec(**({"layers": (LayerSpec(cell="gru"),)} | model))
+    net = engine.Network(Experiment(model=spec, task=AddingTask(steps=9, batch_size=B)))
+    given = {"x": drawn(9, B, 2).float(), "loss": lambda y, _: y.sum((1, 2)), "stretch": 4} | options
+    with pytest.raises(engine.DataError, match=words):
+        engine.trace_long(net, **given)
 
 
 MEASURED = """
