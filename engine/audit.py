@@ -47,6 +47,8 @@ def _head_rows(trace: Trace) -> list[AuditRow]:
     rows = []
     for quantity, array in ours.items():
         expected = again[quantity]
+        if quantity == "output_grads":
+            expected = trace.loss_grads.zeroed(expected) if trace.loss_grads is not None else expected
         expected = expected if expected.shape == array.shape else expected[first : first + T]
         row = AuditRow(quantity, *worst_step(_by_step(array), _by_step(expected)))
         rows.append(row if len(_by_step(array)) == T else replace(row, step=0))

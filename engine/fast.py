@@ -59,7 +59,7 @@ def forward(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str, Tensor]
     with np.errstate(all="ignore"):
         states = cell.replay(v, h_before, initial, _scan_of(course))
     states = {name: course.zeroed(state) for name, state in states.items()}
-    if not _far_from_overflow([(x, weights["weight_ih"]), (h, weights["weight_hh"])]):
+    if not far_from_overflow([(x, weights["weight_ih"]), (h, weights["weight_hh"])]):
         return None
     apart = (states["h"] - h).abs_().flatten(1).amax(1)
     size = h.abs().flatten(1).amax(1)
@@ -81,7 +81,7 @@ def _all_gates(layer: Recurrence, x: Tensor, h_before: Tensor) -> dict[str, Tens
     return cell.squash(a.view(blocks))
 
 
-def _far_from_overflow(sides: list[tuple[Tensor, Tensor]]) -> bool:
+def far_from_overflow(sides: list[tuple[Tensor, Tensor]]) -> bool:
     """For arrays and the matrices they meet: no product, sum or state comes near the largest number, in any order."""
     limit = math.sqrt(torch.finfo(sides[0][0].dtype).max)
     sizes = [(_largest(array), _largest(weights), weights.shape[1]) for array, weights in sides]
@@ -103,7 +103,7 @@ def backward(
     cell, course = layer.rules, layer.course
     if not layer.plain or direct.dtype not in GROWTH:
         return None
-    if not _far_from_overflow([(before[s], layer.weight_back) for s in cell.state_names]):
+    if not far_from_overflow([(before[s], layer.weight_back) for s in cell.state_names]):
         return None
     most = min(LARGEST, GROWTH[direct.dtype] * max(_largest(array) for array in (direct, *final.values())))
     if course.last is not None and course.lengths is not None and not course.reverse:
@@ -128,7 +128,7 @@ def backward(
     chain = _chain_with_c if "c" in d else _chain_of_h
     chunk = max(1, CHUNK // h_side[0].numel())
     for cut in _chunks(T, chunk, course.reverse):
-        slopes = _slopes(layer, values, before, cut)
+        slopes = slopes_of(layer, values, before, cut)
         part = {n: g[cut] for n, g in d.items()}
         with np.errstate(all="ignore"):
             chain(layer, slopes, part, h_side[cut], carried, e[cut], earlier[cut], cut)
@@ -152,7 +152,8 @@ def _chunks(T: int, chunk: int, reverse: bool) -> list[slice]:
     return [slice(max(0, stop - chunk), stop) for stop in range(T, 0, -chunk)]
 
 
-def _slopes(layer: Recurrence, values: Tensors, before: Tensors, cut: slice) -> Slopes:
+def slopes_of(layer: Recurrence, values: Tensors, before: Tensors, cut: slice) -> Slopes:
+    """Of these steps of a plain layer. 0 in the padding, and where a route is cut past the weights."""
     v = {name: value[cut] for name, value in values.items()}
     v |= {f"held_{gate}": held.where[cut] for gate, held in layer.held.items()}
     slopes = layer.rules.slopes(v, {name: state[cut] for name, state in before.items()})

@@ -45,7 +45,7 @@ class Network:
     ) -> None:
         self.experiment = checked(experiment)
         self.what_if = checked_what_if(what_if)
-        check_fit(experiment, what_if)
+        check_fit(experiment.model.layers, experiment.task.steps, what_if)
         self.places = tuple(places(experiment))
         widest = max(layer.hidden_size for layer in experiment.model.layers)
         work = experiment.task.batch_size * widest**2
@@ -238,8 +238,8 @@ class Network:
             place.reverse,
             spec.norm_eps,
             drop,
-            held_gates(place, self.what_if, steps, like),
-            cut_routes(place, self.what_if),
+            held_gates(place.name, spec.hidden_size, self.what_if, steps, like),
+            cut_routes(place.name, self.what_if),
         )
 
     def check_input(self, x: Tensor) -> None:

@@ -15,6 +15,8 @@ from engine.precision import arithmetic
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
 """h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
+Part: TypeAlias = tuple[int, slice]
+"""Of what a piece read, (T, B, W) each: the number of the leaf, and columns of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +54,58 @@ class Piece:
         return of_leaves, dict(zip(self.parameters, grads, strict=True))
 
     def back_many(self, cotangents: Tensor) -> list[Tensor]:
-        """∂L_s/∂(each leaf), (S, …) each, from S cotangents at once."""
-        targets = [leaf for leaf in self.leaves if leaf.requires_grad]
+        """∂L_s/∂(each leaf), (S, …) each, from S cotangents at once. Leaves of whole numbers are left out."""
+        try:
+            found = self._of_leaves(cotangents, batched=True)
+        except RuntimeError:  # an operation of the user's own that knows of no batches: one after the other
+            each = [self._of_leaves(one) for one in cotangents]
+            found = [torch.stack(grads) for grads in zip(*each, strict=True)]
+        return found
+
+    def _of_leaves(self, cotangent: Tensor, batched: bool = False) -> list[Tensor]:
+        leaves = [leaf for leaf in self.leaves if leaf.requires_grad]
+        many = cotangent.shape[:1] if batched else ()
         with arithmetic(self.graph, grad=True):
             found = torch.autograd.grad(
-                self.graph, targets, cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True
+                self.graph, leaves, cotangent, retain_graph=True, allow_unused=True, is_grads_batched=batched
             )
-        S = len(cotangents)
-        return [t.new_zeros(S, *t.shape) if g is None else g for t, g in zip(targets, found, strict=True)]
+        return [t.new_zeros(*many, *t.shape) if g is None else g for t, g in zip(leaves, found, strict=True)]
+
+    def reached(self, rows: Tensor, parts: Sequence[Part]) -> list[Tensor]:
+        """For each part the steps of it that any of these rows of what it made depends on, whatever the numbers are:
+        (T,) bool; from several choices at once, rows (S, N) bool, (S, T). All on the CPU.
+
+        Found by NaN as a cotangent: it comes out wherever there is a way.
+        """
+        cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
+        cotangent[rows.to(cotangent.device)] = torch.nan
+        grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
+        found = [grad.isnan().flatten(rows.dim(), -2).any(rows.dim()).cpu() for grad in grads]
+        return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
+
+    def owners(self, parts: Sequence[Part]) -> list[Tensor | None]:
+        """For each part the one row of what it made that depends on each step, −1 where none does: (T,) int64, on the
+        CPU. None where two rows depend on the same step.
+
+        A few passes that each ask for half of the rows tell whose a step is.
+        """
+        N = len(self.graph)
+        numbers = torch.arange(N)
+        anybody = self.reached(torch.ones(N, dtype=torch.bool), parts)
+        found = [torch.zeros_like(one, dtype=torch.int64) for one in anybody]
+        alone = [True] * len(parts)
+        for bit in range((N - 1).bit_length()):
+            chosen = (numbers >> bit) % 2 == 1
+            halves = zip(self.reached(chosen, parts), self.reached(~chosen, parts), strict=True)
+            for place, (of_these, of_others) in enumerate(halves):
+                alone[place] = alone[place] and not bool((of_these & of_others).any())
+                found[place] += of_these.long() << bit
+            if not any(alone):
+                break
+        return [
+            owner.masked_fill(~reads, -1) if single else None
+            for owner, reads, single in zip(found, anybody, alone, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,34 +155,6 @@ class Head:
         one = torch.zeros_like(self.losses)
         one[loss] = 1.0
         return self.piece.back(one)[0]
-
-    def reads(self) -> Tensor:
-        """(losses, T) bool: which steps of h each loss depends on, whatever the numbers are.
-
-        Found by NaN as a cotangent: it comes out wherever there is a way. Where no step is read by two losses (a loss
-        at every step, of that step), a few passes that each ask for half of the losses tell whose it is.
-        """
-        S = self.count
-        if S == 1:
-            return self._reached(torch.ones(1, dtype=torch.bool))[None]
-        numbers = torch.arange(S)
-        owner, alone = torch.zeros(len(self.piece.leaves[0]), dtype=torch.long), True
-        anybody = self._reached(torch.ones(S, dtype=torch.bool))
-        for bit in range((S - 1).bit_length()):
-            chosen = (numbers >> bit) % 2 == 1
-            with_bit, without = self._reached(chosen), self._reached(~chosen)
-            alone = alone and not bool((with_bit & without).any())
-            if not alone:
-                return torch.stack([self._reached(numbers == s) for s in range(S)])
-            owner += with_bit.long() << bit
-        return (numbers[:, None] == owner) & anybody
-
-    def _reached(self, losses: Tensor) -> Tensor:
-        """(T,) bool, on the CPU: the steps that any of these losses (bool, (S,)) depends on."""
-        cotangent = torch.zeros_like(self.losses)
-        cotangent[losses.to(cotangent.device)] = torch.nan
-        grad = self.piece.back(cotangent)[0][0]
-        return grad.isnan().flatten(1).any(1).cpu()
 
     def again(self) -> dict[str, Tensor]:
         """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "output_grads" for the whole

@@ -7,10 +7,10 @@ whose outputs stand beside each other in what it hands on. Between levels stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -99,6 +99,41 @@ class Ran:
 
 
 @dataclass(frozen=True, eq=False)
+class LayerRun:
+    """A layer that has run forward."""
+
+    layer: Layer
+    stream: Tensor
+    """(T, B, D): what it read."""
+    values: dict[str, Tensor]
+
+    @property
+    def width(self) -> int:
+        """H."""
+        return self.values["h"].shape[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """A level that has run forward."""
+
+    runs: tuple[LayerRun, ...]
+    stream: Tensor
+    piece: Piece | None
+    """What stands before it."""
+
+    @cached_property
+    def joined(self) -> Tensor:
+        """(T, B, W): its outputs, the directions side by side."""
+        outputs = [run.values["h"] for run in self.runs]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+
+    @property
+    def ran(self) -> Ran:
+        return Ran(tuple(run.layer.name for run in self.runs), self.piece)
+
+
+@dataclass(frozen=True, eq=False)
 class StackRun:
     """A whole pass, forward and backward."""
 
@@ -107,24 +142,6 @@ class StackRun:
     head: Head
     parameter_grads: dict[str, Tensor]
     """Of everything but the recurrent layers, by name."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ahead:
-    """A level that has run forward."""
-
-    level: Level
-    stream: Tensor
-    """(T, B, D): what its layers read."""
-    values: tuple[dict[str, Tensor], ...]
-    """Of each layer."""
-    piece: Piece | None
-    """What stands before it."""
-
-    @cached_property
-    def joined(self) -> Tensor:
-        """(T, B, W): its outputs, the directions side by side."""
-        return self.values[0]["h"] if len(self.values) == 1 else torch.cat([v["h"] for v in self.values], 2)
 
 
 def run(
@@ -142,22 +159,16 @@ def run(
     for level in levels:
         ran.append(ahead(level, read, lengths))
         read = (ran[-1].joined, ran[-1].stream)
-    course = Course(len(ran[-1].stream), False, lengths)
-    after = Head.run(on_steps(head, course), read if head_reads_stream else read[:1], head_parameters)
-    parameter_grads = dict(after.parameter_grads)
-    traced: dict[str, LayerTrace] = {}
-    cotangent, beside = after.grads[0], after.grads[1] if head_reads_stream else None
-    for number in range(len(ran) - 1, -1, -1):
-        parts = split(cotangent, [len(one.initial["h"][0]) for one in ran[number].level.layers])
-        each = zip(ran[number].level.layers, ran[number].values, parts, strict=True)
-        layers = {one.name: one.run_back(ran[number].stream, lengths, v, part) for one, v, part in each}
-        traced = layers | traced
-        if number == 0 and ran[0].piece is None:
-            break
-        cotangent, beside, found = handed_down(ran[number], joined_input_grad(list(layers.values()), beside))
-        parameter_grads |= found
-    done = tuple(Ran(tuple(layer.name for layer in one.level.layers), one.piece) for one in ran)
-    return StackRun(traced, done, after, parameter_grads)
+    after = Head.run(head, read if head_reads_stream else read[:1], head_parameters)
+    runs = {run.layer.name: run for one in ran for run in one.runs}
+
+    def back(name: str, direct: Tensor) -> LayerTrace:
+        one = runs[name]
+        return one.layer.run_back(one.stream, lengths, one.values, direct)
+
+    done, widths = tuple(one.ran for one in ran), {name: one.width for name, one in runs.items()}
+    traced, parameter_grads = down(done, after.grads, widths, back, Course(len(read[0]), False, lengths))
+    return StackRun({name: traced[name] for name in runs}, done, after, after.parameter_grads | parameter_grads)
 
 
 def ahead(level: Level, read: tuple[Tensor, ...], lengths: Tensor | None) -> Ahead:
@@ -167,24 +178,52 @@ def ahead(level: Level, read: tuple[Tensor, ...], lengths: Tensor | None) -> Ahe
         piece, made = Piece.run(level.enter, read, level.parameters)
         stream = made.detach()
     stream = Course(len(stream), False, lengths).zeroed(stream)
-    values = [bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial) for one in level.layers]
-    return Ahead(level, stream, tuple(values), piece)
+    runs = [
+        LayerRun(one, stream, bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial))
+        for one in level.layers
+    ]
+    return Ahead(tuple(runs), stream, piece)
 
 
-def handed_down(ran: Ahead, cotangent: Tensor) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-    """From ∂L/∂stream what a level hands to the one below: ∂L/∂(outputs of that), past it ∂L/∂(what that read), and
-    the gradients of its `enter`'s parameters."""
-    if ran.piece is None:
-        return cotangent, None, {}
-    found, of_parameters = ran.piece.back(cotangent)
-    return found[0], found[1] if len(found) > 1 else None, of_parameters
+class GoneBack(Protocol):
+    """What a layer's way back comes to."""
+
+    @property
+    def input_grad(self) -> Tensor:
+        """(T, B, D): ∂L/∂(what the layer read)."""
 
 
-def on_steps(head: HeadFunction, course: Course) -> HeadFunction:
-    """The head as a function of what the layers made: nothing goes back from the padding, whatever it does there."""
-    if course.mask is None:
-        return head
-    return lambda *of: head(*(course.zeroed(array) for array in of))
+Back = TypeVar("Back", bound=GoneBack)
+
+
+def down(
+    levels: Sequence[Ran],
+    cotangents: Sequence[Tensor],
+    widths: Mapping[str, int],
+    back: Callable[[str, Tensor], Back],
+    course: Course,
+    until: str | None = None,
+) -> tuple[dict[str, Back], dict[str, Tensor]]:
+    """From the head to the first level: what `back` made of each layer's direct ∂L/∂h (T, B, H), and ∂L/∂(parameters of
+    the pieces between). `cotangents`: what the head hands back to its leaves. `until`: the layer after which it is
+    enough. The padding is no step: what a loss reads there (a mean over all, say) flows nowhere."""
+    found: dict[str, Back] = {}
+    parameter_grads: dict[str, Tensor] = {}
+    cotangent, beside = course.zeroed(cotangents[0]), [course.zeroed(one) for one in cotangents[1:]]
+    for number in range(len(levels) - 1, -1, -1):
+        level = levels[number]
+        parts = split(cotangent, [widths[name] for name in level.names])
+        here = {name: back(name, part) for name, part in zip(level.names, parts, strict=True)}
+        found |= here
+        if until in here or (number == 0 and level.piece is None):
+            break
+        cotangent, beside = joined_input_grad(list(here.values()), *beside), []
+        if level.piece is not None:
+            grads, of_parameters = level.piece.back(cotangent)
+            parameter_grads |= of_parameters
+            if number > 0:
+                cotangent, beside = course.zeroed(grads[0]), [course.zeroed(one) for one in grads[1:]]
+    return found, parameter_grads
 
 
 def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:
@@ -194,9 +233,9 @@ def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:
     return [part.contiguous() for part in torch.split(cotangent, widths, -1)]
 
 
-def joined_input_grad(layers: list[LayerTrace], beside: Tensor | None = None) -> Tensor:
+def joined_input_grad(layers: Sequence[GoneBack], *beside: Tensor) -> Tensor:
     """∂L/∂stream (T, B, D): the sum over the directions, and what reaches it past the level."""
     total = layers[0].input_grad
-    for layer in layers[1:]:
-        total = total + layer.input_grad
-    return total if beside is None else total + beside
+    for part in (*(layer.input_grad for layer in layers[1:]), *beside):
+        total = total + part
+    return total

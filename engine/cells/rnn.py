@@ -96,7 +96,7 @@ class RNN:
             case "relu":
                 slope = (h > 0).to(h.dtype)
             case "leaky_relu":
-                slope = torch.where(h > 0, 1.0, LEAK).to(h.dtype)
+                slope = torch.where(h > 0, h.new_ones(()), h.new_full((), LEAK))
             case "sigmoid":
                 slope = sigmoid_slope(h)
             case "identity":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, reduce
 from typing import TypeAlias
 
 import torch
@@ -12,12 +13,13 @@ from torch.nn.functional import pad
 
 from engine import bptt
 from engine.course import Course
+from engine.flow import Span
 from engine.long.stretched import Growth, Stretched
 from engine.long.stretches import Borders, passes
 from engine.norms import mean_over_samples, norm
 from engine.pieces import Head
 from engine.precision import arithmetic
-from engine.stack import Ahead, Layer, handed_down, split
+from engine.stack import LayerRun
 
 Progress: TypeAlias = Callable[[int, int], object]
 """(stretches done, of how many at most). What it raises goes through, and ends the work."""
@@ -31,23 +33,37 @@ class SingleLoss:
         self._stretch = model.stretches.of(loss)
 
     @cached_property
-    def _own(self) -> tuple[Head, bool]:
-        """What stands after the layers on the loss's own stretch, and whether the loss reads anything."""
+    def _own(self) -> tuple[Head, list[bool]]:
+        """What stands after the layers on the loss's own stretch, and what of that which it is given (the output of
+        each direction, what the last level read) this loss reads."""
+        place = self._loss - self._model.stretches.cut(self._stretch).start
         with arithmetic(self._model.like):
             top = self._model.ahead(self._stretch)[-1]
-            reads = self._model.probed(self._stretch, top)[self._loss - self._model.stretches.cut(self._stretch).start]
-            return self._model.head_of(self._stretch, top), bool(reads.any())
+            reader = self._model.reader(self._stretch, top)
+            only = torch.zeros(len(reader.piece.graph), dtype=torch.bool)
+            only[place] = self._loss < self._longest
+            reads = [bool(part.any()) for part in reader.piece.reached(only, reader.parts)]
+            return self._model.head_of(self._stretch, top), reads
+
+    @property
+    def _longest(self) -> int:
+        """Steps that any sample has."""
+        lengths = self._model.lengths
+        return self._model.stretches.steps if lengths is None else int(lengths.max())
 
     @cached_property
     def _reach(self) -> dict[str, range]:
         """The steps, from 0, whose ∂L_s/∂h_k there is, by layer; see LossGradients.reach."""
-        steps, (_, reads) = self._model.stretches.steps, self._own
-        first, stop = (self._loss, self._loss + 1) if reads else (0, 0)
+        number, steps = torch.tensor([self._loss]), self._model.stretches.steps
+        here, nowhere = Span(number, number), Span(torch.tensor([steps]), torch.tensor([-1]))
+        spans = [here if reads else nowhere for reads in self._own[1]]
         found: dict[str, range] = {}
         for level in reversed(self._model.levels):
-            each = {one.name: range(first, steps) if one.reverse else range(stop) for one in level.layers}
-            found |= each if reads else dict.fromkeys(each, range(0))
-            first, stop = min(one.start for one in each.values()), max(one.stop for one in each.values())
+            each = zip(level.layers, spans, strict=False)
+            reached = {one.name: span.behind(one.reverse, self._longest) for one, span in each}
+            found |= {name: range(int(span.first), int(span.last) + 1) for name, span in reached.items()}
+            stream = reduce(Span.joined, [*reached.values(), *spans[len(level.layers) :]])
+            spans = [stream, stream]  # what stands between the levels reads all of a step
         return found
 
     def row(self, name: str, steps: slice, progress: Progress | None = None) -> Tensor:
@@ -107,9 +123,9 @@ class SingleLoss:
                     with arithmetic(model.like):
                         found = self._stretch_back(stretch, one.depth, known, grads, growth)
                         for layer in one.layers:
-                            grads.put_before(layer, stretch, found[layer][1])
+                            grads.put_before(layer, stretch, found[layer].initial)
                     if name in one.layers:
-                        yield stretch, found[name][0]
+                        yield stretch, found[name].grad
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -124,56 +140,49 @@ class SingleLoss:
 
     def _stretch_back(
         self, stretch: int, depth: int, known: set[str], grads: Borders, growth: Growth
-    ) -> dict[str, tuple[Tensor, Mapping[str, Tensor]]]:
-        """By layer: ∂L_s/∂h_t (n, B, H), and what reaches the states that the layer came with."""
-        model = self._model
-        own = model.stretches.cut(stretch)
+    ) -> dict[str, _GoneBack]:
+        """The last `depth` levels, as far as their layers are `known`."""
+        model, own = self._model, self._model.stretches.cut(stretch)
         ran = model.ahead(stretch)
-        cotangent, beside = torch.zeros_like(ran[-1].joined), None
         if stretch == self._stretch:
-            of_loss = self._own[0].of_loss(self._loss - own.start)
-            cotangent, beside = of_loss[0], of_loss[1] if model.reads_stream else None
-        found: dict[str, tuple[Tensor, Mapping[str, Tensor]]] = {}
-        for number in range(len(model.levels) - 1, len(model.levels) - 1 - depth, -1):
-            level = ran[number].level
-            parts = split(cotangent, [len(one.initial["h"][0]) for one in level.layers])
-            cotangent = torch.zeros_like(ran[number].stream)
-            for place, (one, direct) in enumerate(zip(level.layers, parts, strict=True)):
-                if one.name in known:
-                    found[one.name], of_input = self._layer_back(
-                        one, stretch, ran[number], place, direct, grads, growth
-                    )
-                    cotangent = cotangent + of_input
-            if not all(one.name in known for one in level.layers):
-                break
-            cotangent = cotangent if beside is None else cotangent + beside
-            cotangent, beside, _ = handed_down(ran[number], cotangent)
-        return found
+            cotangents = self._own[0].of_loss(self._loss - own.start)
+        else:
+            cotangents = [torch.zeros_like(one) for one in (ran[-1].joined, ran[-1].stream)[: 1 + model.reads_stream]]
 
-    def _layer_back(
-        self, layer: Layer, stretch: int, ran: Ahead, place: int, direct: Tensor, grads: Borders, growth: Growth
-    ) -> tuple[tuple[Tensor, Mapping[str, Tensor]], Tensor]:
-        """As in `_stretch_back`, and ∂L_s/∂x. Steps that the loss does not reach are left out of the chain: a NaN there
-        is nobody's gradient. They lie at the end of the layer's way, which it comes back from."""
-        n, own = len(direct), self._model.stretches.cut(stretch)
-        reached = _inside(self._reach[layer.name], own)
-        final = grads.after(layer.name, stretch)
+        def back(run: LayerRun, direct: Tensor) -> _GoneBack:
+            return self._layer_back(run, stretch, direct, grads, growth)
+
+        return model.down(stretch, ran, cotangents, back, known, depth)[0]
+
+    def _layer_back(self, run: LayerRun, stretch: int, direct: Tensor, grads: Borders, growth: Growth) -> _GoneBack:
+        """Steps that the loss does not reach are left out of the chain: a NaN there is nobody's gradient. They lie at
+        the end of the layer's way, which it comes back from."""
+        layer, name, n, own = run.layer, run.layer.name, len(direct), self._model.stretches.cut(stretch)
+        reached, final = _inside(self._reach[name], own), grads.after(name, stretch)
         if len(reached) == 0:
-            return (torch.zeros_like(direct), final), torch.zeros_like(ran.stream)
+            return _GoneBack(torch.zeros_like(direct), final, torch.zeros_like(run.stream))
         cut = slice(reached.start, reached.stop)
         part = layer.recurrence(n, self._model.lengths_of(own)).part(cut.start, cut.stop)
-        values = {symbol: value[cut] for symbol, value in ran.values[place].items()}
+        values = {symbol: value[cut] for symbol, value in run.values.items()}
         sent = direct[cut].contiguous()
-        back = None
-        if (layer.name, stretch) not in growth.careful:
-            back = bptt.backward(part, values, layer.initial, sent, final)
-            if growth.too_much(layer.name, stretch, sent, {s: back.grads[s] for s in layer.initial}):
-                back = None
-        if back is None:
+        back = bptt.backward(part, values, layer.initial, sent, final)
+        growth.told(name, stretch, sent, {s: back.grads[s] for s in layer.initial})
+        if (name, stretch) in growth.careful:
             back = bptt.backward_stepwise(part, values, part.before(values, layer.initial), sent, final)
         of_input = part.rules.x_side(back.grads).flatten(-2) @ layer.weights["weight_ih"]
         around = (0, 0, 0, 0, cut.start, n - cut.stop)
-        return (pad(back.grads["h"], around), back.initial), pad(of_input, around)
+        return _GoneBack(pad(back.grads["h"], around), back.initial, pad(of_input, around))
+
+
+@dataclass(frozen=True, eq=False)
+class _GoneBack:
+    """A layer's stretch, with what one loss sends to it."""
+
+    grad: Tensor
+    """(n, B, H): ∂L_s/∂h_t."""
+    initial: Mapping[str, Tensor]
+    """What reaches the states that it came with."""
+    input_grad: Tensor
 
 
 def _inside(reach: range, own: slice) -> range:

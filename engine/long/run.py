@@ -10,11 +10,13 @@ from torch import Tensor
 
 from engine.course import Course
 from engine.errors import DataError
+from engine.flow import Reader
 from engine.long.stretched import Stretched
 from engine.long.stretches import Pass, Tensors, passes
 from engine.long.sums import Sums, add
 from engine.long.trace import LongTrace
 from engine.precision import arithmetic
+from engine.stack import Level
 
 
 class LongRun:
@@ -81,10 +83,10 @@ class LongRun:
         steps = model.stretches.cut(stretch)
         lengths = model.lengths_of(steps)
         for ran in model.ahead(stretch, one.depth, known):
-            for layer, values in zip(ran.level.layers, ran.values, strict=True):
-                if layer.name in one.layers:
-                    course = Course(steps.stop - steps.start, layer.reverse, lengths)
-                    model.states.put_after(layer.name, stretch, _reached(values, layer.initial, course))
+            for run in ran.runs:
+                if run.layer.name in one.layers:
+                    course = Course(steps.stop - steps.start, run.layer.reverse, lengths)
+                    model.states.put_after(run.layer.name, stretch, _reached(run.values, run.layer.initial, course))
 
     def _go_back(self, one: Pass, stretch: int, known: set[str], first: bool) -> None:
         model = self._model
@@ -93,16 +95,19 @@ class LongRun:
         head = model.head_of(stretch, ran[-1])
         if first:
             if stretch in (0, model.stretches.count - 1):
-                _check_own_steps(model.probed(stretch, ran[-1]), steps)
+                _check_own_steps(model.reader(stretch, ran[-1]), steps)
             add(self._sums.head_grads, head.parameter_grads)
-        beside = head.grads[1] if model.reads_stream else None
-        back = model.back(stretch, ran, head.grads[0], beside, one.depth, known, judge=True)
+        layers, of_parameters = model.back(stretch, ran, head, known, one.depth, judge=True)
         for name in one.layers:
-            model.grads.put_before(name, stretch, back.layers[name].initial_grads)
-            self._sums.add_layer(name, steps, back.layers[name])
-        for number, grads in back.parameter_grads.items():
-            if any(layer.name in one.layers for layer in model.levels[number].layers):
-                add(self._sums.head_grads, grads)
+            model.grads.put_before(name, stretch, layers[name].initial_grads)
+            self._sums.add_layer(name, steps, layers[name])
+        # A level is complete with the last of its layers; those that were before have handed this down already.
+        new = {name for level in model.levels if _any_of(level, one.layers) for name in level.parameters}
+        add(self._sums.head_grads, {name: grad for name, grad in of_parameters.items() if name in new})
+
+
+def _any_of(level: Level, names: frozenset[str]) -> bool:
+    return any(layer.name in names for layer in level.layers)
 
 
 def _reached(values: dict[str, Tensor], initial: Tensors, course: Course) -> dict[str, Tensor]:
@@ -113,12 +118,17 @@ def _reached(values: dict[str, Tensor], initial: Tensors, course: Course) -> dic
     return {s: torch.where((course.lengths > 0)[:, None], end, initial[s]) for s, end in ends.items()}
 
 
-def _check_own_steps(reads: Tensor, steps: slice) -> None:
+def _check_own_steps(reader: Reader, steps: slice) -> None:
     """Stretches are gone through one at a time: what a loss read of another step would be missed at their borders."""
-    elsewhere = reads.fill_diagonal_(False).nonzero()
-    if len(elsewhere):
-        loss, step = (int(number) + steps.start + 1 for number in elsewhere[0])
-        raise DataError(
-            f"The loss of step {loss} reads the output of step {step}; in a long trace a step's loss may read its own "
-            "step only."
-        )
+    if reader.step_by_step:
+        return
+    for loss in range(steps.stop - steps.start):
+        only = torch.zeros(steps.stop - steps.start, dtype=torch.bool)
+        only[loss] = True
+        for part in reader.piece.reached(only, reader.parts):
+            elsewhere = (part & ~only).nonzero().flatten().tolist()
+            if elsewhere:
+                raise DataError(
+                    f"The loss of step {steps.start + loss + 1} reads the output of step "
+                    f"{steps.start + elsewhere[0] + 1}; in a long trace a step's loss may read its own step only."
+                )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -12,14 +12,15 @@ from torch import Tensor
 from engine import bptt, fast
 from engine.course import Course
 from engine.errors import DataError
+from engine.flow import Reader
 from engine.layer_trace import LayerTrace
 from engine.long.inputs import Inputs
 from engine.long.room import Room
 from engine.long.stretches import Borders, Stretches
 from engine.measure import TOLERANCE
-from engine.pieces import Head, HeadFunction
+from engine.pieces import Head
 from engine.precision import arithmetic
-from engine.stack import Ahead, Layer, Level, ahead, handed_down, joined_input_grad, on_steps, split
+from engine.stack import Ahead, Back, Layer, LayerRun, Level, ahead, down
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 StepsHead: TypeAlias = Callable[..., tuple[Tensor | None, Any]]
@@ -34,25 +35,22 @@ class Growth:
         self.careful: set[tuple[str, int]] = set()
         self._sent: dict[str, float] = {}
 
-    def too_much(self, name: str, stretch: int, direct: Tensor, states: Tensors) -> bool:
-        """Told of a layer's stretches on the way back, one after the other: what the losses send to it, and the
+    def told(self, name: str, stretch: int, direct: Tensor, states: Tensors) -> None:
+        """Of a layer's stretches on the way back, one after the other: what the losses send to it, and the
         gradients of its states, (n, B, H) each."""
         self._sent[name] = max(self._sent.get(name, 0.0), float(direct.abs().max()))
         allowed = fast.GROWTH.get(direct.dtype, torch.inf) * self._sent[name]
         largest = max(float(grad.abs().max()) for grad in states.values())
         if allowed < largest < torch.inf:  # beyond, and not so far that the fast road has stepped aside by itself
             self.careful.add((name, stretch))
-        return (name, stretch) in self.careful
 
 
-@dataclass(frozen=True, eq=False)
-class Back:
-    """A stretch that has been run back."""
+class NotYet:
+    """Instead of a layer whose gradients have not come so far."""
 
-    layers: dict[str, LayerTrace]
-    """As far as the levels were run."""
-    parameter_grads: dict[int, dict[str, Tensor]]
-    """Of what stands before each level that was run as a whole, by the level's number."""
+    @property
+    def input_grad(self) -> Tensor:
+        raise AssertionError("nothing is handed down from a level that is not complete")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +98,15 @@ class Stretched:
 
         `known` (None: all): the layers that have come so far."""
         steps = self.stretches.cut(stretch)
-        lengths, read = self.lengths_of(steps), (self.inputs.at(steps),)
+        lengths = self.lengths_of(steps)
+        read: tuple[Tensor, ...] = (self.inputs.at(steps),)
         ran: list[Ahead] = []
         for level in self.levels[:depth]:
             ones = [one for one in level.layers if known is None or one.name in known]
             part = replace(level, layers=tuple(self._part(one, stretch) for one in ones))
             ran.append(ahead(part, read, lengths))
             if len(ones) == len(level.layers):
-                read = (ran[-1].joined, ran[-1].stream)  # type: ignore[assignment]
+                read = (ran[-1].joined, ran[-1].stream)
         return ran
 
     def _part(self, layer: Layer, stretch: int) -> Layer:
@@ -124,7 +123,7 @@ class Stretched:
         not what they were before."""
         steps = self.stretches.cut(stretch)
         read = (top.joined, top.stream) if self.reads_stream else (top.joined,)
-        ran = self.run_head(steps, read, self.lengths_of(steps), stretch)
+        ran = self.run_head(steps, read, stretch)
         if stretch not in self._asked:
             self._asked.add(stretch)
             self.losses[steps] = ran.losses
@@ -135,9 +134,7 @@ class Stretched:
             )
         return ran
 
-    def run_head(
-        self, steps: slice, read: tuple[Tensor, ...], lengths: Tensor | None, stretch: int | None = None
-    ) -> Head:
+    def run_head(self, steps: slice, read: tuple[Tensor, ...], stretch: int | None = None) -> Head:
         """On any steps."""
 
         def of_steps(*of: Tensor) -> tuple[Tensor | None, Tensor]:
@@ -150,85 +147,79 @@ class Stretched:
             # Here no loss reads anything; it hangs on a sum of nothing, so that there are gradients: 0.
             return outputs, losses + of[0].flatten(1)[:, :0].sum(1)
 
-        head: HeadFunction = on_steps(of_steps, Course(len(read[0]), False, lengths))
-        return Head.run(head, read, self.parameters)
+        return Head.run(of_steps, read, self.parameters)
 
-    def probed(self, stretch: int, top: Ahead) -> Tensor:
-        """(n, n) bool: which steps of the last level's output each loss reads; see Head.reads. Asked with numbers only,
-        for a NaN in the output would look like a way."""
-        steps = self.stretches.cut(stretch)
+    def reader(self, stretch: int, top: Ahead) -> Reader:
+        """Which step's output each loss of a stretch reads. Asked with numbers only, for a NaN in the output would look
+        like a way."""
         read = (top.joined, top.stream) if self.reads_stream else (top.joined,)
         numbers = tuple(one.nan_to_num(0.0, 0.0, 0.0) for one in read)
-        return self.run_head(steps, numbers, self.lengths_of(steps)).reads()
+        return Reader.of(self.run_head(self.stretches.cut(stretch), numbers).piece, [run.width for run in top.runs])
 
     @property
     def depends(self) -> bool:
         """Whether any loss so far depends on the layers' output."""
         return bool(self._depends)
 
-    def back(
+    def down(
         self,
         stretch: int,
         ran: list[Ahead],
-        cotangent: Tensor,
-        beside: Tensor | None,
-        depth: int | None = None,
-        known: Collection[str] | None = None,
-        judge: bool = False,
-    ) -> Back:
-        """The last `depth` levels (None: all) back: from ∂L/∂(outputs of the last) and, past it, ∂L/∂(what it read),
-        and from the gradients that have come to each layer. `judge`: this is the first time; see Growth."""
-        lengths = self.lengths_of(self.stretches.cut(stretch))
-        found: dict[str, LayerTrace] = {}
-        of_parameters: dict[int, dict[str, Tensor]] = {}
-        last = 0 if depth is None else len(self.levels) - depth
-        for number in range(len(self.levels) - 1, last - 1, -1):
-            one = ran[number]
-            parts = split(cotangent, [len(layer.initial["h"][0]) for layer in one.level.layers])
-            each = zip(one.level.layers, one.values, parts, strict=True)
-            layers = {
-                layer.name: self._layer_back(layer, stretch, one.stream, lengths, values, part, judge)
-                for layer, values, part in each
-                if known is None or layer.name in known
-            }
-            found = layers | found
-            if len(layers) < len(one.level.layers) or (number == 0 and one.piece is None):
-                break
-            if number > last or one.piece is not None:
-                total = joined_input_grad(list(layers.values()), beside)
-                cotangent, beside, of_parameters[number] = handed_down(one, total)
-        return Back(found, of_parameters)
+        cotangents: Sequence[Tensor],
+        back: Callable[[LayerRun, Tensor], Back],
+        known: Collection[str],
+        depth: int,
+    ) -> tuple[dict[str, Back], dict[str, Tensor]]:
+        """Down the last `depth` levels; see engine.stack.down. `back` is asked for the layers that are `known`, and the
+        last of those levels may have others beside them."""
+        runs = {run.layer.name: run for one in ran for run in one.runs}
+        steps = self.stretches.cut(stretch)
+        course = Course(steps.stop - steps.start, False, self.lengths_of(steps))
+        whole = depth == len(ran) and all(run.layer.name in known for run in ran[0].runs)
 
-    def _layer_back(
-        self,
-        layer: Layer,
-        stretch: int,
-        stream: Tensor,
-        lengths: Tensor | None,
-        values: Tensors,
-        direct: Tensor,
-        judge: bool,
-    ) -> LayerTrace:
-        final = self.grads.after(layer.name, stretch)
-        traced = None
-        if (layer.name, stretch) not in self.growth.careful:
-            traced = layer.run_back(stream, lengths, values, direct, final)
-            states = {s: traced.grads[s] for s in layer.initial}
-            if not (judge and self.growth.too_much(layer.name, stretch, direct, states)):
+        def of_layer(name: str, direct: Tensor) -> Back | NotYet:
+            return back(runs[name], direct) if name in known else NotYet()
+
+        found, of_parameters = down(
+            [one.ran for one in ran],
+            cotangents,
+            {name: run.width for name, run in runs.items()},
+            of_layer,
+            course,
+            until=None if whole else ran[-depth].runs[0].layer.name,
+        )
+        return {name: one for name, one in found.items() if not isinstance(one, NotYet)}, of_parameters
+
+    def back(
+        self, stretch: int, ran: list[Ahead], head: Head, known: Collection[str], depth: int, judge: bool = False
+    ) -> tuple[dict[str, LayerTrace], dict[str, Tensor]]:
+        """The last `depth` levels back, from the losses of the stretch and the gradients that have come to each layer,
+        as far as they are `known`: the traces, and the gradients of what stands between the levels. `judge`: this is
+        the first time; see Growth."""
+        lengths = self.lengths_of(self.stretches.cut(stretch))
+
+        def back(run: LayerRun, direct: Tensor) -> LayerTrace:
+            layer, name = run.layer, run.layer.name
+            final = self.grads.after(name, stretch)
+            traced = layer.run_back(run.stream, lengths, run.values, direct, final)
+            if judge:
+                self.growth.told(name, stretch, direct, {s: traced.grads[s] for s in layer.initial})
+            if (name, stretch) not in self.growth.careful:
                 return traced
-        recurrence = layer.recurrence(len(stream), lengths)
-        before = recurrence.before(values, layer.initial)
-        back = bptt.backward_stepwise(recurrence, values, before, direct, final)
-        traced = layer.run_back(stream, lengths, values, direct, final) if traced is None else traced
-        return replace(traced, grads=back.grads, initial_grads=back.initial)
+            recurrence = layer.recurrence(len(run.stream), lengths)
+            before = recurrence.before(run.values, layer.initial)
+            careful = bptt.backward_stepwise(recurrence, run.values, before, direct, final)
+            return replace(traced, grads=careful.grads, initial_grads=careful.initial)
+
+        return self.down(stretch, ran, head.grads, back, known, depth)
 
     def again(self, stretch: int) -> tuple[Head, dict[str, LayerTrace]]:
         """One stretch, everything: what stands after the layers, and every layer's trace, to the bit as it was."""
         with arithmetic(self.like):
             ran = self.ahead(stretch)
             head = self.head_of(stretch, ran[-1])
-            back = self.back(stretch, ran, head.grads[0], head.grads[1] if self.reads_stream else None)
-            return head, back.layers
+            layers, _ = self.back(stretch, ran, head, self.layers, len(ran))
+            return head, {name: layers[name] for name in self.layers}
 
 
 def _check_losses(losses: Any, steps: slice) -> None:

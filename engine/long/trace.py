@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor
 
+from engine import given
 from engine.errors import DataError
 from engine.given import whole
 from engine.layer_trace import LayerTrace
@@ -241,6 +242,21 @@ class LongTrace:
         Found by running back from that loss alone, stretch by stretch, until nothing is left of it. Raises DataError.
         """
         return self.single_loss(loss).row(self._name(layer), slice(0, self.steps), progress)
+
+    def flow_matrix(
+        self,
+        layer: str = "l0",
+        losses: Any = None,
+        steps: tuple[int, int] | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """(losses, steps) float64: N[s, k] = ‖∂L_s/∂h_k‖ of one layer; see `Trace.flow_matrix`. Of a long trace some of
+        both have to be chosen: losses=range(70_000, 70_200), steps=(69_801, 70_200). Raises DataError."""
+        from engine.long.matrix import long_flow_norms
+
+        first, last = (1, self.steps) if steps is None else given.stretch("steps", steps, self.steps)
+        numbers = given.numbers("losses", losses, self.steps)
+        return long_flow_norms(self, self._name(layer), numbers, slice(first - 1, last), progress)
 
     def single_loss(self, loss: int) -> SingleLoss:
         """What one loss sends back. Raises DataError."""

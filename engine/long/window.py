@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from engine import given
 from engine.audit import audit_trace
 from engine.flow import LossGradients
 from engine.given import whole
 from engine.layer_trace import LayerTrace
 from engine.long.sums import add
 from engine.measure import worst_step
+from engine.pieces import Piece
 from engine.precision import arithmetic
 from engine.quantities import GATES
 from engine.requests import Audit, AuditRow
-from engine.stack import Layer
+from engine.stack import Layer, Ran
 from engine.tracing import Trace
 
 if TYPE_CHECKING:
@@ -54,34 +56,57 @@ class Window(Trace):
         """(n, B, H): see `Trace.flow_gradient`."""
         return self._long.single_loss(whole("loss", loss)).gradient(self._name(layer), self._own_steps)
 
+    def flow_matrix(self, layer: str = "l0", losses: Any = None, steps: tuple[int, int] | None = None) -> Tensor:
+        """(losses, steps): see `Trace.flow_matrix`. The losses are those of the long trace."""
+        first, last = (1, self.steps) if steps is None else given.stretch("steps", steps, self.steps)
+        at = self.first_step - 1
+        return self._long.flow_matrix(layer, losses, (at + first, at + last))
+
     def audit(self) -> Audit:
         """See `Trace.audit`. So many steps at a time as the budget has room for."""
-        model, steps = self._long.model, self._own_steps
+        model = self._long.model
         audits = []
         for first in range(0, self.steps, model.room.audit_steps):
             stop = min(first + model.room.audit_steps, self.steps)
             part = self.window(first + 1, stop)
-            again = _Again(part, model, slice(steps.start + first, steps.start + stop))
-            plain = Trace(part.layers, part.outputs, part.losses, part.head_grads, part.loss, again, part.first_step)
+            losses = WindowLosses(part, model)
+            plain = Trace(part.layers, part.outputs, part.losses, part.head_grads, part.loss, losses, part.first_step)
             audits.append((first, audit_trace(plain)))
         return joined(audits)
 
 
-class _Again(LossGradients):
-    """What stands after the layers, computed afresh on a few recorded steps, for the audit."""
+class WindowLosses(LossGradients):
+    """Single losses of a window's own steps, with what stands after and between the layers computed afresh from what is
+    recorded. They know of nothing beyond the window: where all layers run forward, nothing is missing."""
 
-    def __init__(self, part: Trace, model: Stretched, steps: slice) -> None:
-        self._part, self._model, self._steps = part, model, steps
+    def __init__(self, part: Trace, model: Stretched) -> None:
+        joined: Tensor | None = None
+        stream: Tensor | None = None
+        levels = []
+        with arithmetic(model.like):
+            for level in model.levels:
+                layers = [part.layers[one.name] for one in level.layers]
+                piece = None
+                if level.enter is not None and joined is not None and stream is not None:
+                    piece, _ = Piece.run(level.enter, (joined, stream), level.parameters)
+                levels.append(Ran(tuple(one.name for one in level.layers), piece))
+                joined, stream = torch.cat([layer.values["h"] for layer in layers], 2), layers[0].x
+            assert joined is not None
+            assert stream is not None
+            steps = slice(part.first_step - 1, part.first_step - 1 + part.steps)
+            head = model.run_head(steps, (joined, stream) if model.reads_stream else (joined,))
+            self._loss = model.losses.double().sum().to(model.losses)
+        super().__init__(part.layers, levels, head)
+
+    @property
+    def many(self) -> bool:
+        """A window of one step has a single loss, but its layers' gradients are those of all."""
+        return True
 
     def again(self) -> dict[str, Tensor]:
-        model, last = self._model, list(self._part.last_level.values())
-        joined = torch.cat([layer.values["h"] for layer in last], 2)
-        read = (joined, last[0].x) if model.reads_stream else (joined,)
-        with arithmetic(model.like):
-            head = model.run_head(self._steps, read, model.lengths_of(self._steps))
-            found = head.again()
-            losses = model.losses.double().sum().to(model.losses)
-        return {name: found[name] for name in ("outputs", "losses", "output_grads")} | {"loss": losses}
+        """For the audit: of the window's own steps; and the loss of all."""
+        found = super().again()
+        return {name: found[name] for name in ("outputs", "losses", "output_grads")} | {"loss": self._loss}
 
 
 def joined(audits: Iterable[tuple[int, Audit]]) -> Audit:
