@@ -51,6 +51,8 @@ class Asked:
     batch_first: bool
     check: Callable[[Tensor], None] | None = None
     """What else has to hold of every answer; it raises DataError."""
+    dtype: torch.dtype | None = None
+    """What is computed in; None: its own."""
     _seen: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """A fingerprint of every answer."""
 
@@ -67,7 +69,7 @@ class Asked:
         found = blake2b(x.cpu().view(torch.uint8).numpy().data, digest_size=16).digest()
         if self._seen.setdefault((steps.start, steps.stop), found) != found:
             raise DataError(f"{where} is not what it was before; a trace needs the same numbers again.")
-        return x
+        return x if self.dtype is None else x.to(self.dtype)
 
     @property
     def bytes(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -19,9 +19,11 @@ from engine.long.stretched import StepsHead, Stretched
 from engine.long.stretches import Borders, Stretches
 from engine.long.trace import LongTrace
 from engine.network import Network
+from engine.spec import NO_WHAT_IF, WhatIf
 from engine.spec_reading import shown
 from engine.stack import Level
 from engine.tracing import Initial
+from engine.what_if import changed_levels, in_type
 
 StepLoss: TypeAlias = Callable[[Tensor, slice], Tensor]
 """(y (n, B, W), steps) → (n,): the last layer's output of these steps, which count from 0, and one loss for each, which
@@ -67,8 +69,8 @@ def trace_long(
     `budget`: bytes that the trace and anything that is asked of it may take, 1 GiB if nothing is said; what is more is
     refused with its size. `stretch`: steps that are computed at once; None: what seems best. Any number of layers and
     directions, packed sequences too; dropout between layers with a fresh mask at every step is refused, as torch has it
-    in training mode. A Network's loss is given its read-out at every step, (n, B, O); `options` are then `iteration`
-    and `lengths`, as in `Network.trace`. Raises DataError.
+    in training mode. A Network's loss is given its read-out at every step, (n, B, O). `options`: of a module `what_if`,
+    as in `engine.trace`; of a Network `iteration` and `lengths`, as in `Network.trace`. Raises DataError and SpecError.
     """
     run = long_run(
         model, x, loss, initial, steps=steps, budget=budget, stretch=stretch, parameters=parameters, **options
@@ -90,21 +92,21 @@ def long_run(
     parameters: Mapping[str, Tensor] | None = None,
     **options: Any,
 ) -> LongRun:
-    """The same, to be advanced one stretch at a time. Raises DataError."""
+    """The same, to be advanced one stretch at a time. Raises DataError and SpecError."""
     if not callable(loss):
         raise DataError(
             f"loss is {shown(loss)}; a function of the output of some steps and of these steps is accepted, as "
             "loss=lambda y, steps: …"
         )
-    known = ("iteration", "lengths") if isinstance(model, Network) else ()
+    known = ("iteration", "lengths") if isinstance(model, Network) else ("what_if",)
     for name in options:
         if name not in known:
-            more = "; iteration and lengths are accepted" if known else ""
-            raise DataError(f"'{name}' is no option of a long trace of a {type(model).__name__}{more}.")
+            whose = f"a long trace of this {type(model).__name__}"
+            raise DataError(f"'{name}' is no option of {whose}; {' and '.join(known)} may be given.")
     if isinstance(model, Network):
         parts = _of_network(model, x, loss, initial, steps, **options)
     else:
-        parts = _of_module(model, x, loss, initial, steps)
+        parts = _of_module(model, x, loss, initial, steps, **options)
     if stretch is not None and whole("stretch", stretch) < 1:
         raise DataError(f"stretch is {stretch}; 1 step or more is accepted.")
     if whole("budget", budget) < 1:
@@ -132,7 +134,9 @@ def long_run(
     return LongRun(made)
 
 
-def _of_module(module: nn.Module, x: Any, loss: StepLoss, initial: Initial, steps: int | None) -> _Parts:
+def _of_module(
+    module: nn.Module, x: Any, loss: StepLoss, initial: Initial, steps: int | None, what_if: WhatIf = NO_WHAT_IF
+) -> _Parts:
     intake.refuse(module)
     dropout = getattr(module, "dropout", 0.0)
     if dropout and module.training and getattr(module, "num_layers", 1) > 1:
@@ -142,11 +146,16 @@ def _of_module(module: nn.Module, x: Any, loss: StepLoss, initial: Initial, step
         )
     taken = intake.take(module, given_by(x, slice(0, 1), False) if callable(x) else x, initial)
     T, inputs = _inputs(x, taken.x, getattr(module, "batch_first", False), steps)
+    levels = taken.levels
+    if what_if is not NO_WHAT_IF:
+        levels = changed_levels(levels, what_if, T)
+        dtype = levels[0].layers[0].weights["weight_hh"].dtype
+        inputs = replace(inputs, dtype=dtype) if isinstance(inputs, Asked) else Kept(in_type(taken.x, what_if))
 
     def head(y: Tensor, own: slice) -> tuple[Tensor | None, Any]:
         return None, loss(y, own)
 
-    return _Parts(taken.levels, inputs, T, head, {}, False, taken.lengths)
+    return _Parts(levels, inputs, T, head, {}, False, taken.lengths)
 
 
 def _of_network(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from engine.long.stretched import Stretched
 from engine.long.sums import Sums
 from engine.long.window import Window, audit_of
 from engine.precision import arithmetic
+from engine.requests import Audit
 from engine.stack import Layer
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.cells import Activation
-    from engine.requests import Audit
     from engine.spec import CellKind
 
 Tensors: TypeAlias = Mapping[str, Tensor]
@@ -127,6 +127,13 @@ class LongLayer:
     def input_grad(self) -> Tensor:
         return self.whole.input_grad
 
+    def __getattr__(self, name: str) -> Any:
+        """What else a LayerTrace has (`jacobians`, `route_shares`, …), of all steps. Raises DataError where they are
+        more than the budget."""
+        if name.startswith("_") or not (hasattr(LayerTrace, name) or name in LayerTrace.__dataclass_fields__):
+            raise AttributeError(f"A long trace's layer has no {name!r}.")
+        return getattr(self.whole, name)
+
     def weight_grad_share(self, name: str) -> Tensor:
         """(T,) float64: Frobenius norm of what each step contributes to `weight_grads[name]`. The first time that any
         is asked for, all stretches are computed again. Raises DataError."""
@@ -137,6 +144,12 @@ class LongLayer:
     def window(self, t0: int, t1: int) -> LayerTrace:
         """Steps t0 … t1, from 1, both included, as an ordinary LayerTrace. Raises DataError."""
         return self.trace.window(t0, t1)[self.name]
+
+    def audit(self, progress: Progress | None = None) -> Audit:
+        """This layer's rows of `LongTrace.audit`. Raises DataError."""
+        audit, own = self.trace.audit(progress), f"{self.name}."
+        rows = (row for row in audit.rows if row.quantity.startswith(own))
+        return Audit(tuple(replace(row, quantity=row.quantity.removeprefix(own)) for row in rows), audit.tolerance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +270,10 @@ class LongTrace:
         first, last = (1, self.steps) if steps is None else given.stretch("steps", steps, self.steps)
         numbers = given.numbers("losses", losses, self.steps)
         return long_flow_norms(self, self._name(layer), numbers, slice(first - 1, last), progress)
+
+    def flow_gradient(self, loss: int = -1, layer: str | None = None) -> Tensor:
+        """(T, B, H): see `Trace.flow_gradient`. Raises DataError where all steps are more than the budget."""
+        return self.whole.flow_gradient(loss, layer)
 
     def single_loss(self, loss: int) -> SingleLoss:
         """What one loss sends back. Raises DataError."""

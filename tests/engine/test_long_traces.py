@@ -485,6 +485,33 @@ def test_what_fits_is_there_as_in_a_whole_trace() -> None:
     torch.testing.assert_close(long.input_grad, whole.input_grad, rtol=1e-11, atol=1e-14)
 
 
+def test_a_what_if_is_laid_on_top_as_in_a_trace() -> None:
+    model, x, loss = model_of("lstm", 2), drawn(T, B, D), ToTargets(H, dtype=torch.float32)
+    clamp = Clamp(gate="f", value=0.5, first=40, last=60)
+    what_if = engine.WhatIf(forget_bias=1.0, dtype="float32", clamps=(clamp,), cuts=(Cut(route="g", layer="l1"),))
+    whole = engine.trace(model, x, loss=loss, what_if=what_if)
+    for given in ({"x": x}, {"x": lambda steps: x[steps], "steps": T}):
+        long = engine.trace_long(model, loss=loss, stretch=STRETCH, what_if=what_if, **given)
+        assert long["l0"].values["f"].dtype == torch.float32
+        assert_same(long.window(30, 80), whole.window(30, 80), 1e-4)
+        assert long.window(30, 80).audit().passed
+
+
+def test_a_layer_has_what_a_layer_s_trace_has() -> None:
+    whole, long = both(model_of("gru", 2))
+    ours, theirs = long["l1"], whole["l1"]
+    assert torch.allclose(ours.jacobians([30, 50])["total"], theirs.jacobians([30, 50])["total"], rtol=1e-12)
+    assert torch.allclose(ours.final_grads["h"], theirs.final_grads["h"])
+    assert torch.allclose(long.flow_gradient(60, "l0"), whole.flow_gradient(60, "l0"), rtol=1e-11)
+    assert {row.quantity for row in ours.audit().rows} == {row.quantity for row in theirs.audit().rows} | {
+        "output_grads"
+    }
+    with pytest.raises(AttributeError, match="jacobian"):
+        _ = ours.jacobian
+    with pytest.raises(engine.DataError, match=r"trace.window\(t0, t1\) gives"):
+        long_within(BUDGET)["l0"].jacobians()
+
+
 def test_a_window_is_saved_as_any_trace(tmp_path: Any) -> None:
     from engine.recording import load
 
@@ -518,6 +545,7 @@ def neighbours(y: Tensor, _: slice) -> Tensor:
         ({"x": lambda steps: None, "steps": T}, "x is missing"),
         ({"x": drawn(T, B, D + 1)}, "3 features"),
         ({"stretch": 0}, "stretch is 0"),
+        ({"depth": 1}, "'depth' is no option of a long trace of this LSTM; what_if may be given"),
         ({"stretch": 2.5}, "stretch is 2.5"),
         ({"budget": 0}, "budget is 0"),
         ({"budget": "1 GiB"}, "budget is '1 GiB'"),
@@ -594,7 +622,7 @@ def test_a_network_is_traced_with_what_stands_between_its_layers() -> None:
         ({"readout": ReadoutSpec(at="attention")}, {}, "attention"),
         ({"layers": (LayerSpec(cell="gru", dropout=0.5),)}, {}, "fresh mask"),
         ({"layers": (LayerSpec(cell="gru", batch_norm=True),)}, {"lengths": [9, 5, 2]}, "lengths are given"),
-        ({}, {"clip": 1.0}, "'clip'"),
+        ({}, {"clip": 1.0}, "'clip' is no option of a long trace of this Network; iteration and lengths"),
         ({}, {"x": drawn(9, B, 7).float()}, "7 features"),
         ({}, {"x": lambda steps: drawn(1, B, 2).float() * (steps.start < 7), "steps": 9}, "shape"),
     ],
