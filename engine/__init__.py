@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from engine.errors import PresetError as PresetError
     from engine.errors import SessionError as SessionError
     from engine.errors import SpecError as SpecError
+    from engine.long import LongRun as LongRun
+    from engine.long import LongTrace as LongTrace
+    from engine.long import long_run as long_run
+    from engine.long import trace_long as trace_long
     from engine.network import Network as Network
     from engine.recorder import Recording as Recording
     from engine.recorder import record as record
@@ -54,6 +58,10 @@ _HOME = {
     "PresetError": "engine.errors",
     "SessionError": "engine.errors",
     "SpecError": "engine.errors",
+    "LongRun": "engine.long",
+    "LongTrace": "engine.long",
+    "long_run": "engine.long",
+    "trace_long": "engine.long",
     "Network": "engine.network",
     "Recording": "engine.recorder",
     "record": "engine.recorder",
