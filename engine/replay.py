@@ -7,7 +7,7 @@ is made from the state that the module itself had there, and looked at by itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -86,6 +86,11 @@ class TheirLoss(LossGradients):
     def count(self) -> int:
         return 1
 
+    @property
+    def steps(self) -> int:
+        """0: there is no graph of what stands around the layers, which could be asked again."""
+        return 0
+
     def judged(self) -> int:
         return 0
 
@@ -95,13 +100,14 @@ class TheirLoss(LossGradients):
     def direct(self, loss: int) -> Tensor:
         raise DataError("The direct gradient of a recorded trace is its layers' output_grads.")
 
-    def reach(self, name: str) -> Tensor:
+    def reach(self, name: str, losses: Sequence[int] | None = None) -> Tensor:
         """Which steps were read is not known: the chain starts at the first step on its way with a gradient."""
         layer = self.layers[name]
         there = layer.grads["h"].detach().cpu().flatten(1).ne(0).any(1)
         on_the_way = there if layer.reverse else there.flip(0)
         reached = on_the_way.cumsum(0) > 0
-        return (reached if layer.reverse else reached.flip(0))[None]
+        row = (reached if layer.reverse else reached.flip(0))[None]
+        return row if losses is None else row[list(losses)]
 
     def flow(self, loss: int, name: str) -> Tensor:
         return self.layers[name].grads["h"]
