@@ -60,9 +60,10 @@ def _head_rows(trace: Trace) -> list[AuditRow]:
         _, between = flows.down([again[name] for name in again if name.startswith("leaf ")], recorded)
     for name, direct in directs.items():
         ours = trace.layers[name].output_grads
-        rows.append(AuditRow(f"{name}.output_grads", *worst_step(_by_step(ours), _by_step(direct[first : first + T]))))
+        direct = direct if len(direct) == T else direct[first : first + T]
+        rows.append(AuditRow(f"{name}.output_grads", *worst_step(_by_step(ours), _by_step(direct))))
     expected_grads = {name.removeprefix("head_grads."): grad for name, grad in again.items() if "head_grads." in name}
-    for name, grad in trace.head_grads.items():
+    for name, grad in trace.head_grads.items() if flows.of_all_steps else ():
         expected = (expected_grads | between)[name]
         rows.append(AuditRow(f"head_grads.{name}", worst_step(grad.reshape(1, -1), expected.reshape(1, -1))[0], 0))
     return rows
