@@ -32,10 +32,11 @@ class Unrolled:
 
 
 def depends(
-    name: str, levels: Sequence[Level], x: Tensor, head: Losses, lengths: Tensor | None = None, reads: bool = False
-) -> Tensor:
-    """(S, T) bool: whether loss s depends on a layer's h at step k, found forward: h_k becomes NaN, and who notices?"""
-    each = [unrolled(levels, x, head, lengths, reads, (name, k)).losses.reshape(-1).isnan() for k in range(len(x))]
+    name: str, steps: Sequence[int], levels: Sequence[Level], x: Tensor, head: Losses,
+    lengths: Tensor | None = None, reads: bool = False,
+) -> Tensor:  # fmt: skip
+    """(S, K) bool: whether loss s depends on a layer's h at step k, found forward: h_k becomes NaN, and who notices?"""
+    each = [unrolled(levels, x, head, lengths, reads, (name, k)).losses.reshape(-1).isnan() for k in steps]
     return torch.stack(each, 1)
 
 
