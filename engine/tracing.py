@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.requests import Audit
+    from engine.truncation import Truncated
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
 Initial: TypeAlias = Mapping[str, Tensor] | Tensor | Sequence[Tensor] | None
@@ -123,6 +124,12 @@ class Trace:
         """(T, B, H): ∂L_s/∂h_t of one layer, total; 0 at the steps that this loss cannot reach. Raises DataError."""
         flows = self._single_losses(loss)
         return flows.flow(whole("loss", loss) % flows.count, self._name(layer))[self._own_steps]
+
+    def truncated(self, k1: int, k2: int) -> Truncated:
+        """The gradients of truncated BPTT: every k1 steps, k2 steps back. See engine.truncation. Raises DataError."""
+        from engine.truncation import truncated
+
+        return truncated(self, k1, k2)
 
     def _single_losses(self, loss: int) -> LossGradients:
         if self.loss_grads is None:
