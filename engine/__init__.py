@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from engine.errors import PresetError as PresetError
     from engine.errors import SessionError as SessionError
     from engine.errors import SpecError as SpecError
+    from engine.long import LongRun as LongRun
+    from engine.long import LongTrace as LongTrace
+    from engine.long import long_run as long_run
+    from engine.long import trace_long as trace_long
     from engine.network import Network as Network
     from engine.recorder import Recording as Recording
     from engine.recorder import record as record
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from engine.spec import SunspotsTask as SunspotsTask
     from engine.spec import TrainingSpec as TrainingSpec
     from engine.spec import WhatIf as WhatIf
+    from engine.spectra import LyapunovRun as LyapunovRun
+    from engine.spectra import SpectrumRun as SpectrumRun
     from engine.step_clipping import clipped_backward as clipped_backward
     from engine.step_clipping import clipped_contributions as clipped_contributions
     from engine.tracing import LayerTrace as LayerTrace
@@ -52,6 +58,10 @@ _HOME = {
     "PresetError": "engine.errors",
     "SessionError": "engine.errors",
     "SpecError": "engine.errors",
+    "LongRun": "engine.long",
+    "LongTrace": "engine.long",
+    "long_run": "engine.long",
+    "trace_long": "engine.long",
     "Network": "engine.network",
     "Recording": "engine.recorder",
     "record": "engine.recorder",
@@ -71,6 +81,8 @@ _HOME = {
     "SunspotsTask": "engine.spec",
     "TrainingSpec": "engine.spec",
     "WhatIf": "engine.spec",
+    "LyapunovRun": "engine.spectra",
+    "SpectrumRun": "engine.spectra",
     "clipped_backward": "engine.step_clipping",
     "clipped_contributions": "engine.step_clipping",
     "LayerTrace": "engine.tracing",
