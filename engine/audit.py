@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.measure import TOLERANCE, worst_step
+from engine.measure import NARROW, TOLERANCE, worst_step
 from engine.precision import arithmetic
 from engine.quantities import GATES, STATES
 from engine.requests import Audit, AuditRow
-from engine.rounding import shares, terms_of_gradients, terms_of_values
+from engine.rounding import shares, summed, terms_of_gradients, terms_of_values
 from engine.unrolled import Unrolled
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def audit_layer(layer: LayerTrace) -> Audit:
         reference = Unrolled(layer).differentiate()
     symbols = list(layer.values)
     with arithmetic(layer.x):
+        if layer.x.dtype in NARROW:
+            reference |= summed(layer, reference)
         terms = {f"values.{symbol}": size for symbol, size in terms_of_values(layer).items()}
         terms |= terms_of_gradients(layer, {symbol: reference[f"grads.{symbol}"] for symbol in symbols})
         rows = [_row(f"values.{s}", layer.values[s], reference, terms) for s in symbols]

@@ -213,10 +213,34 @@ def shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool = False) ->
     return torch.cat([norm((a @ z).flatten(1), dim=1) for a, z in pieces])[:, None]
 
 
+def summed(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
+    """The parameters' gradients, from those of the steps: dW = Σ δ zᵀ in float64, rounded once.
+
+    For the narrow types, in which autograd adds one step after the other: a bfloat16 that is 256 stays 256, however
+    many ones are added to it, so that what it comes to after 1,000 steps measures nobody's error.
+    """
+    sides = {"ih": (input_side(layer), layer.x), "hh": (state_side(layer), layer.recurrence.dropped(layer.before["h"]))}
+    found: dict[str, Tensor] = {}
+    for name in layer.weights:
+        if name.startswith("norm"):
+            total = _norm_parts(layer, grads, name).sum(0)
+        else:
+            symbols, given = sides[name[-2:]]
+            side = torch.cat([grads[f"grads.{symbol}"].double() for symbol in symbols], -1).flatten(0, 1)
+            total = side.sum(0) if name.startswith("bias") else side.T @ given.double().flatten(0, 1)
+        found[f"weight_grads.{name}"] = total.to(layer.x)
+    return found
+
+
 def _norm_shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool) -> Tensor:
     """(T, 1): the same of γ and β, whose contributions are sums over the samples."""
     if sizes:
         return norm(grads[f"{name} terms"].sum(1), dim=1)[:, None]
+    return norm(_norm_parts(layer, grads, name), dim=1)[:, None]
+
+
+def _norm_parts(layer: LayerTrace, grads: Tensors, name: str) -> Tensor:
+    """(T, G·H): what each step contributes to the gradient of γ or β."""
     terms = _NormTerms(layer)
     parts = []
     for gate in GATES[layer.cell]:
@@ -224,7 +248,7 @@ def _norm_shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool) -> T
         da = grads[f"grads.a_{gate}" if gate else "grads.a"].double()
         part = da * centred * scale if name == "norm_weight" else da
         parts.append(layer.recurrence.course.zeroed(part).sum(1))
-    return norm(torch.cat(parts, -1), dim=1)[:, None]
+    return torch.cat(parts, -1)
 
 
 def _conditions(size: Mapping[str, list[float]], most: float) -> tuple[list[float], list[float]]:

@@ -175,7 +175,10 @@ class Trace:
         return audit_trace(self)
 
     def numpy(self) -> dict[str, NDArray[np.floating]]:
-        """Everything as read-only arrays: "l0.values.f", "l0.grads.h", "l0.weight_grads.weight_hh", "losses", …"""
+        """Everything as read-only arrays: "l0.values.f", "l0.grads.h", "l0.weight_grads.weight_hh", "losses", …
+
+        In the trace's own type; bfloat16, which NumPy does not have, as float32.
+        """
         from engine.arrays import arrays_of
 
         return arrays_of(self)
