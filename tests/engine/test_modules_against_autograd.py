@@ -10,7 +10,8 @@ import torch
 from agreement import assert_agrees, largest_error, nudged
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from reference_network import STATES, LayerSetup, Reference, UnrolledLayer, differentiated, rows_of
+from reference_layer import STATES, LayerSetup, UnrolledLayer
+from reference_network import Reference, differentiated, rows_of
 from spec_data import one_sentence
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
@@ -107,7 +108,8 @@ def by_module(
     grads = {n: p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
     module.zero_grad()
     assert leaf.grad is not None
-    return y.detach(), grads, leaf.grad, {s: torch.zeros_like(h) if h.grad is None else h.grad for s, h in starts.items()}
+    initial_grads = {s: torch.zeros_like(h) if h.grad is None else h.grad for s, h in starts.items()}
+    return y.detach(), grads, leaf.grad, initial_grads
 
 
 def assert_all_agree(
