@@ -68,7 +68,7 @@ def of_trace(trace: Trace) -> Iterator[tuple[str, Tensor]]:
         yield from ((f"{name}.{n}", getattr(layer, n)) for n in ("x", "input_grad", "output_grads"))
         flows = [trace.flow_gradient(s, name) for s in range(len(trace.losses))]
         yield from ((f"{name}.flow_gradient({s})", flow) for s, flow in enumerate(flows))
-        yield from ((f"{name}.flow_row({s})", trace.flow_row(s, name)[:, None]) for s in range(len(flows)))
+        yield f"{name}.flow_row(-1)", trace.flow_row(-1, name)[:, None]
         yield f"{name}.flow_matrix", trace.flow_matrix(name).reshape(-1, 1)
         yield f"{name}: the sum of all flows", sum(flows, torch.zeros_like(flows[0]))
     yield "input_grad", trace.input_grad
@@ -90,7 +90,7 @@ def of_reference(reference: Reference) -> Iterator[tuple[str, Tensor]]:
         yield from ((f"{name}.flow_gradient({s})", flow) for s, flow in enumerate(layer.flows))
         matrix = torch.linalg.vector_norm(layer.flows.double(), dim=3).sum(2) / layer.mask.sum(1)
         matrix = matrix.masked_fill(~layer.reach, torch.nan)
-        yield from ((f"{name}.flow_row({s})", row[:, None]) for s, row in enumerate(matrix))
+        yield f"{name}.flow_row(-1)", matrix[-1][:, None]
         yield f"{name}.flow_matrix", matrix.reshape(-1, 1)
         yield f"{name}: the sum of all flows", layer.grads["h"]
     yield "input_grad", reference.input_grad

@@ -175,7 +175,7 @@ def turned(data: Tensor) -> Tensor:
     return data.transpose(0, 1)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@settings(max_examples=15, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(
     kind=st.sampled_from(KINDS),
     num_layers=st.integers(1, 3),
@@ -222,7 +222,7 @@ def test_packed_sequences_agree(kind: str, lengths: list[int], enforce_sorted: b
 
 @pytest.mark.parametrize("form", ["plain", "batch_first", "packed"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-@pytest.mark.parametrize("kind", ["relu", "lstm", "gru"])
+@pytest.mark.parametrize("kind", ["relu", "lstm"])
 def test_dropout_in_training_is_what_the_module_s_own_forward_draws(kind: str, dtype: torch.dtype, form: str) -> None:
     """From the same random state. That the outputs are the module's shows that the masks are."""
     module = made(kind, dtype, num_layers=3, dropout=0.4, batch_first=form == "batch_first").train()

@@ -36,7 +36,7 @@ from engine.tasks import Batch
 Initial = dict[str, dict[str, Tensor]]
 
 # Without shrinking: a failure is told as it was found, and not after minutes.
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+quick = settings(max_examples=45, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 
 
 @st.composite
@@ -141,7 +141,16 @@ def check(experiment: Experiment, batch: Batch | None = None, started: bool = Fa
     initial = starting(experiment, batch.x.shape[1]) if started else None
     trace = network.trace(batch=batch, iteration=iteration, initial=initial)
     expected = reference(experiment, weights, batch, iteration=iteration, initial=initial)
-    return assert_agrees(trace, expected, nearby(experiment, weights, batch, initial, iteration=iteration))
+    beside = None
+    if experiment.dtype == "float32" or takes_digits(experiment):
+        beside = nearby(experiment, weights, batch, initial, iteration=iteration)
+    return assert_agrees(trace, expected, beside)
+
+
+def takes_digits(experiment: Experiment) -> bool:
+    """Whether something stands in it that takes differences of numbers that are nearly the same."""
+    model = experiment.model
+    return model.readout.at == "attention" or any(layer.layer_norm or layer.batch_norm for layer in model.layers)
 
 
 @quick
@@ -150,13 +159,13 @@ def test_any_stack_agrees_in_float64(experiment: Experiment, started: bool) -> N
     check(experiment, started=started)
 
 
-@settings(quick, max_examples=30)
+@settings(quick, max_examples=20)
 @given(experiment=experiments("float32"), started=st.booleans())
 def test_any_stack_agrees_in_float32(experiment: Experiment, started: bool) -> None:
     check(experiment, started=started)
 
 
-@settings(quick, max_examples=5)
+@settings(quick, max_examples=3)
 @given(data=st.data(), dtype=st.sampled_from(["float64", "float32"]))
 def test_any_stack_over_an_embedding_agrees(data: Any, dtype: str) -> None:
     """21 steps of symbols, and a loss at each of them."""
@@ -177,8 +186,8 @@ def small(cell: Any, T: int, B: int, H: int, at: Any = "every", layers: int = 1,
 @pytest.mark.parametrize("at", ["last", "every", "mean", "attention"])
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_one_step_one_unit_and_one_sample_agree(cell: str, at: str) -> None:
-    for T, B, H in ((1, 1, 1), (1, 3, 2), (4, 1, 1), (4, 1, 3), (4, 3, 1)):
-        check(small(cell, T, B, H, at, layers=2, bidirectional=True, residual=False))
+    for T, B, H in ((1, 1, 1), (1, 3, 2), (3, 1, 1), (3, 1, 2), (3, 2, 1)):
+        check(small(cell, T, B, H, at, bidirectional=True))
 
 
 LENGTHS = {
@@ -252,7 +261,7 @@ def test_somebody_s_own_loss_on_somebody_s_own_input_agrees(at: Any) -> None:
     assert_agrees(trace, reference(experiment, weights, batch, loss=loss), beside)
 
 
-@settings(quick, max_examples=20)
+@settings(quick, max_examples=15)
 @given(experiment=experiments("float64"), data=st.data())
 def test_a_window_is_that_stretch_of_the_whole(experiment: Experiment, data: Any) -> None:
     """Its values and gradients are the slice. What comes into it and leaves it at its ends is autograd's, too."""

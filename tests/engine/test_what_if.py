@@ -105,7 +105,7 @@ def check(experiment: Experiment, what_if: WhatIf, started: bool = False, near: 
     return trace
 
 
-@settings(quick, max_examples=30)
+@settings(quick, max_examples=20)
 @given(data=st.data(), started=st.booleans())
 def test_any_what_if_on_any_stack_agrees_with_autograd(data: Any, started: bool) -> None:
     experiment = data.draw(experiments(data.draw(st.sampled_from(["float64", "float32"]))))
