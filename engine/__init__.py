@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from engine.spec import SunspotsTask as SunspotsTask
     from engine.spec import TrainingSpec as TrainingSpec
     from engine.spec import WhatIf as WhatIf
+    from engine.spectra import LyapunovRun as LyapunovRun
+    from engine.spectra import SpectrumRun as SpectrumRun
     from engine.step_clipping import clipped_backward as clipped_backward
     from engine.step_clipping import clipped_contributions as clipped_contributions
     from engine.tracing import LayerTrace as LayerTrace
@@ -79,6 +81,8 @@ _HOME = {
     "SunspotsTask": "engine.spec",
     "TrainingSpec": "engine.spec",
     "WhatIf": "engine.spec",
+    "LyapunovRun": "engine.spectra",
+    "SpectrumRun": "engine.spectra",
     "clipped_backward": "engine.step_clipping",
     "clipped_contributions": "engine.step_clipping",
     "LayerTrace": "engine.tracing",

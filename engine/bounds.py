@@ -114,6 +114,10 @@ def pascanu_bound(layer: LayerTrace, norms: Tensor | None = None, steps: Iterabl
             f"Pascanu's bound is one for the vanilla RNN; the gradient of the {CELL_TITLES[layer.cell]} "
             "also takes other ways than W_hh."
         )
+    if layer.rules.norm is not None or layer.drop is not None:
+        raise DataError(
+            "Pascanu's bound is one for W_hh alone; this layer normalises its sums or drops parts of its state as well."
+        )
     if layer.activation not in STEEPEST:
         raise DataError(f"The activation is {shown(layer.activation)}; γ is known for {', '.join(STEEPEST)}.")
     if norms is None:

@@ -82,24 +82,25 @@ def _direct(layer: Layer, run: Run, backward_pass: int) -> _Direct:
     started = [run.initial or layer.initial, *(call.outputs for call in calls)]
     nothing = torch.zeros_like(layer.initial["h"])
     states = list(layer.initial)
-    found = _Direct(*(nothing.new_zeros(len(calls), *nothing.shape) for _ in range(5)))
-    handed = dict.fromkeys(states, nothing)
+    handed, through_h = dict.fromkeys(states, nothing), nothing
+    steps: list[tuple[Tensor, ...]] = []
     for t in range(len(calls) - 1, -1, -1):
         arrived = {s: _rows(grad) for s, grad in calls[t].arrived.get(backward_pass, {}).items()}
-        if not arrived:
-            handed = dict.fromkeys(states, nothing)
-            continue
-        before = {s: _rows(started[t][s]) for s in states}
         total = {s: arrived.get(s, nothing) for s in states}
-        earlier, through_h = _handed_back(layer, _rows(calls[t].x), before, total)
-        found.all_h[t] = total["h"]
-        found.h[t] = _difference(total["h"], handed["h"])
-        if "c" in total:
-            found.all_c[t] = _difference(total["c"], through_h)
-            found.c[t] = _difference(total["c"], through_h + handed["c"])
-            found.rounding[t] = 4 * torch.finfo(nothing.dtype).eps * (through_h.abs() + handed["c"].abs())
+        earlier, through_h = dict.fromkeys(states, nothing), nothing
+        if arrived:
+            before = {s: _rows(started[t][s]) for s in states}
+            earlier, through_h = _handed_back(layer, _rows(calls[t].x), before, total)
+        steps.append((total["h"], handed["h"], total.get("c", nothing), handed.get("c", nothing), through_h))
         handed = earlier
-    return found
+    all_h, handed_h, all_c, handed_c, through_h = (torch.stack(parts[::-1]) for parts in zip(*steps, strict=True))
+    return _Direct(
+        h=_difference(all_h, handed_h),
+        c=_difference(all_c, through_h + handed_c),
+        all_h=all_h,
+        all_c=_difference(all_c, through_h),
+        rounding=4 * torch.finfo(all_h.dtype).eps * (through_h.abs() + handed_c.abs()),
+    )
 
 
 def _handed_back(layer: Layer, x: Tensor, before: Tensors, total: Tensors) -> tuple[dict[str, Tensor], Tensor]:

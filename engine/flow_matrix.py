@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.errors import DataError
 from engine.fast import GROWTH, LARGEST
 from engine.flow import LossGradients, Span
-from engine.flow_chain import Arriving, Chain, Emit, Single, Stacked, Stream, in_order
+from engine.flow_chain import STEPS, Arriving, Chain, Emit, Single, Stacked, Stream, in_order
 from engine.norms import mean_over_samples, norm
 from engine.pieces import Piece
 from engine.precision import arithmetic
@@ -25,7 +25,8 @@ from engine.precision import arithmetic
 ANSWER = 256 * 2**20
 """Bytes of an answer; beyond, losses and steps have to be chosen."""
 WORKSPACE = 256 * 2**20
-"""Bytes of what is at work at once, beside the trace and the answer."""
+"""Bytes of what is at work at once, beside the trace, the answer, and the slopes of the layers on the way (64 MiB each
+at most, engine.flow_chain)."""
 IN_CACHE = 1 << 18
 """Numbers in δa of the losses that are taken back together on a CPU: more of them leave the cache, fewer spend the time
 on what a step costs anyway."""
@@ -263,7 +264,7 @@ class _Sweep:
             level, (first, stop) = self.levels[number], self.stretches[number]
             chains = [self.chains[name] for name in level.names if name in self.chains]
             # What a chain has at hand, and in the check of what it has found a copy or two of that.
-            work = max(B * chain.shape[2] * (3 * (chain.chunk + 1) + chain.shape[1] + 2) for chain in chains)
+            work = max(B * chain.shape[2] * (3 * (STEPS + 1) + chain.shape[1] + 2) for chain in chains)
             stream = 0 if number == 0 else (stop - first) * B * self.flows.layers[level.names[0]].x.shape[2]
             most = max(most, arriving + work + stream * len(chains))
             if number > 0:

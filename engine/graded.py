@@ -255,9 +255,8 @@ def _windows(g: Graded) -> list[_Window] | None:
         return None
     place = torch.arange(len(g.scales))
     counts = end - first
-    outside = place.unsqueeze(1) < start.repeat_interleave(counts)
-    outside |= place.unsqueeze(1) >= stop.repeat_interleave(counts)  # rows that a column is not to be coupled to
-    outside |= place >= stop.repeat_interleave(counts).unsqueeze(1)  # columns that a row is not
+    outside = place.unsqueeze(1) < start.repeat_interleave(counts)  # rows above the window of a column
+    outside |= place >= stop.repeat_interleave(counts).unsqueeze(1)  # columns beyond the window of a row
     if bool((outside & (g.rows.abs() > COUPLING)).any()):
         return None
     numbers = zip(start.tolist(), first.tolist(), end.tolist(), stop.tolist(), high.tolist(), strict=True)

@@ -63,9 +63,10 @@ def used_weights(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _quietly(module: nn.Module, name: str) -> Tensor:
-    found: Tensor
-    if not parametrize.is_parametrized(module, name):
+    found: Tensor | None = module._parameters.get(name)
+    if found is None and not parametrize.is_parametrized(module, name):
         found = getattr(module, name)
+    if found is not None:
         return found
     chains = module.parametrizations
     assert isinstance(chains, nn.ModuleDict)
@@ -73,11 +74,11 @@ def _quietly(module: nn.Module, name: str) -> Tensor:
     modes = [(part, part.training) for part in chain.modules()]
     try:
         chain.eval()
-        found = chain()
+        made: Tensor = chain()
     finally:
         for part, mode in modes:
             part.training = mode
-    return found
+    return made
 
 
 @dataclass(eq=False)

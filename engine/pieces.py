@@ -17,6 +17,25 @@ HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
 """h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
 Part: TypeAlias = tuple[int, slice]
 """Of what a piece read, (T, B, W) each: the number of the leaf, and columns of it."""
+AT_ONCE = 1 << 23
+"""Numbers in the gradients that are asked for together; more of them are asked for one after the other."""
+
+
+class Saved:
+    """What autograd saves for the way back: copies, so that the graph answers the same after somebody's next training
+    step, which may write to a view of the read-out's weights, say."""
+
+    def __init__(self) -> None:
+        self.harmless = False
+        """While only ways are asked for, no numbers: NaN and inf, which make NaN of 0, are given out as 1."""
+
+    def take(self, tensor: Tensor) -> Tensor:
+        return tensor.detach().clone()
+
+    def give(self, tensor: Tensor) -> Tensor:
+        if self.harmless and tensor.is_floating_point():
+            return tensor.nan_to_num(1.0, 1.0, 1.0)
+        return tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +47,7 @@ class Piece:
     parameters: Mapping[str, Tensor]
     graph: Tensor
     """What it made, with its history."""
+    saved: Saved
 
     @classmethod
     def run(
@@ -38,11 +58,10 @@ class Piece:
         The function is given copies of its inputs, so that it may write to them. Raises DataError.
         """
         leaves = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
-        # What autograd saves is copied (a view of the read-out's weights, say): so the graph answers the same after
-        # somebody's next training step.
-        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(_copy, _give):
+        saved = Saved()
+        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give):
             made = function(*(leaf.clone() for leaf in leaves))
-        return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made), made
+        return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made, saved), made
 
     def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """∂L/∂(each leaf) and ∂L/∂(each parameter), from ∂L/∂(what it made). Leaves of whole numbers have none: 0."""
@@ -79,8 +98,12 @@ class Piece:
         """
         cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
         cotangent[rows.to(cotangent.device)] = torch.nan
-        grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
-        found = [grad.isnan().flatten(rows.dim(), -2).any(rows.dim()).cpu() for grad in grads]
+        self.saved.harmless = True
+        try:
+            grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
+        finally:
+            self.saved.harmless = False
+        found = [grad.flatten(rows.dim(), -2).sum(rows.dim()).isnan().cpu() for grad in grads]
         return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
 
     def owners(self, parts: Sequence[Part]) -> list[Tensor | None]:
@@ -90,22 +113,19 @@ class Piece:
         A few passes that each ask for half of the rows tell whose a step is.
         """
         N = len(self.graph)
-        numbers = torch.arange(N)
-        anybody = self.reached(torch.ones(N, dtype=torch.bool), parts)
-        found = [torch.zeros_like(one, dtype=torch.int64) for one in anybody]
-        alone = [True] * len(parts)
-        for bit in range((N - 1).bit_length()):
-            chosen = (numbers >> bit) % 2 == 1
-            halves = zip(self.reached(chosen, parts), self.reached(~chosen, parts), strict=True)
-            for place, (of_these, of_others) in enumerate(halves):
-                alone[place] = alone[place] and not bool((of_these & of_others).any())
-                found[place] += of_these.long() << bit
-            if not any(alone):
-                break
-        return [
-            owner.masked_fill(~reads, -1) if single else None
-            for owner, reads, single in zip(found, anybody, alone, strict=True)
-        ]
+        bits = (torch.arange(N) >> torch.arange((N - 1).bit_length())[:, None]) % 2 == 1
+        choices = torch.cat([torch.ones(1, N, dtype=torch.bool), bits, ~bits])
+        if len(choices) * sum(leaf.numel() for leaf in self.leaves) <= AT_ONCE:
+            reached = self.reached(choices, parts)
+        else:
+            each = zip(*(self.reached(choice, parts) for choice in choices), strict=True)
+            reached = [torch.stack(of_part) for of_part in each]
+        found: list[Tensor | None] = []
+        for anybody, *halves in (part.unbind(0) for part in reached):
+            ones, others = torch.stack(halves).chunk(2) if halves else (anybody[None][:0],) * 2
+            owner = (ones.long() << torch.arange(len(ones))[:, None]).sum(0)
+            found.append(None if bool((ones & others).any()) else owner.masked_fill(~anybody, -1))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +155,7 @@ class Head:
         ran, (outputs, losses) = Piece.run(head, inputs, parameters)
         _check(losses, len(h))
         with torch.enable_grad():
-            piece = Piece(ran.leaves, parameters, losses.reshape(-1).to(h))
+            piece = Piece(ran.leaves, parameters, losses.reshape(-1).to(h), ran.saved)
         grads, of_parameters = piece.back(torch.ones_like(piece.graph))
         return cls(
             piece,
@@ -157,12 +177,12 @@ class Head:
         return self.piece.back(one)[0]
 
     def again(self) -> dict[str, Tensor]:
-        """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "output_grads" for the whole
-        sequence."""
+        """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "leaf 0", … for what it hands
+        back to what it read."""
         grads, of_parameters = self.piece.back(torch.ones_like(self.losses))
         losses = self.piece.graph.detach()
         found = {"outputs": self.answer, "losses": losses, "loss": losses.double().sum().to(losses)}
-        found["output_grads"] = grads[0]
+        found |= {f"leaf {number}": grad for number, grad in enumerate(grads)}
         return found | {f"head_grads.{name}": grad for name, grad in of_parameters.items()}
 
 
@@ -176,14 +196,6 @@ def _check(losses: Any, steps: int) -> None:
         raise DataError(f"The loss is {losses.dtype}; a real number is accepted.")
     if not losses.requires_grad:
         raise DataError("The loss does not depend on the layer's output; there is no gradient to trace.")
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone()
-
-
-def _give(tensor: Tensor) -> Tensor:
-    return tensor
 
 
 @contextmanager

@@ -69,9 +69,7 @@ class Product:
     Q: Tensor
     """(S, r)."""
     g: Graded
-    """Largest scales first."""
-    lowered: bool = True
-    """Whether the rows are a lower triangle."""
+    """Largest scales first; the rows a lower triangle."""
 
     @classmethod
     def empty(cls, size: int) -> Product:
@@ -92,18 +90,11 @@ class Product:
             Q, g = found.Q[:, left[order]], Graded(g.scales[order], g.rows[order])
         if not len(g.scales):
             return Product(self.Q[:, :0], g)
-        L, scales = lower(g.rows), g.scales + log_c
-        if L.shape[0] == L.shape[1]:
-            return Product(Q, Graded(scales, L))
-        # Rows that depend on each other: as many rows as L has columns will do.
-        scales, columns = scaled(L.mT, scales)
-        inner = triangle(columns.mT, columns.new_ones(columns.shape[1]))
-        g, left = normalised(*scaled(inner.R, scales))
-        return Product(Q @ inner.Q[:, left], g, lowered=False)
+        return Product(Q, Graded(g.scales + log_c, lower(g.rows)))
 
     def logs(self) -> Tensor:
         """(S,), descending: logarithms of the singular values, −∞ for every dead direction."""
-        return padded(log_singular_values(self.g, self.lowered), len(self.Q))
+        return padded(log_singular_values(self.g, lowered=True), len(self.Q))
 
 
 def padded(logs: Tensor, size: int) -> Tensor:

@@ -86,6 +86,11 @@ class TheirLoss(LossGradients):
     def count(self) -> int:
         return 1
 
+    @property
+    def steps(self) -> int:
+        """0: there is no graph of what stands around the layers, which could be asked again."""
+        return 0
+
     def judged(self) -> int:
         return 0
 
@@ -101,7 +106,8 @@ class TheirLoss(LossGradients):
         there = layer.grads["h"].detach().cpu().flatten(1).ne(0).any(1)
         on_the_way = there if layer.reverse else there.flip(0)
         reached = on_the_way.cumsum(0) > 0
-        return (reached if layer.reverse else reached.flip(0))[None]
+        row = (reached if layer.reverse else reached.flip(0))[None]
+        return row if losses is None else row[list(losses)]
 
     def flow(self, loss: int, name: str) -> Tensor:
         return self.layers[name].grads["h"]

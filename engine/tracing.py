@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.requests import Audit
+    from engine.truncation import Truncated
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
 Initial: TypeAlias = Mapping[str, Tensor] | Tensor | Sequence[Tensor] | None
@@ -47,13 +48,13 @@ class Trace:
     outputs: Tensor
     """What the model answered: the last layer's output (T, B, W), its directions side by side, or the read-out's."""
     losses: Tensor
-    """(T,), one loss a step, or (1,). In a window: those of its steps."""
+    """(T,), one loss a step, or (1,). In a window: those of its steps. NaN where they are somebody's own."""
     head_grads: Mapping[str, Tensor]
     """Gradients of what stands around the layers, by parameter name: "readout.weight", "embedding.weight"."""
     loss: Tensor
-    """(): the sum of the losses of the whole sequence, what BPTT ran on."""
+    """(): the sum of the losses of the whole sequence, what BPTT ran on. NaN where it is somebody's own."""
     loss_grads: LossGradients | None = None
-    """Each single loss's ∂L_s/∂h_t; None for a trace from a file, and for one that was recorded in somebody's model."""
+    """Each single loss's ∂L_s/∂h_t; None for a window from a file. Somebody's own (engine.record) is a single one."""
     first_step: int = 1
     """t of the first recorded step; above 1 in a window."""
 
@@ -66,8 +67,8 @@ class Trace:
 
     @property
     def layer(self) -> LayerTrace:
-        """The last recurrent layer, the one that the loss reads."""
-        return list(self.layers.values())[-1]
+        """The last recurrent layer, the one that the loss reads; of two directions, the forward one."""
+        return next(iter(self.last_level.values()))
 
     @property
     def last_level(self) -> dict[str, LayerTrace]:
@@ -124,6 +125,12 @@ class Trace:
         flows = self._single_losses(loss)
         return flows.flow(whole("loss", loss) % flows.count, self._name(layer))[self._own_steps]
 
+    def truncated(self, k1: int, k2: int) -> Truncated:
+        """The gradients of truncated BPTT: every k1 steps, k2 steps back. See engine.truncation. Raises DataError."""
+        from engine.truncation import truncated
+
+        return truncated(self, k1, k2)
+
     def _single_losses(self, loss: int) -> LossGradients:
         if self.loss_grads is None:
             raise DataError("This trace has no single losses any more; only a freshly computed trace has them.")
@@ -134,7 +141,7 @@ class Trace:
 
     def _name(self, layer: str | None) -> str:
         if layer is None:
-            return list(self.layers)[-1]
+            return next(iter(self.last_level))
         if layer not in self.layers:
             raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.layers)}.")
         return layer

@@ -297,7 +297,7 @@ class LongTrace:
 
     def _name(self, layer: str | None) -> str:
         if layer is None:
-            return list(self.model.layers)[-1]
+            return self.model.levels[-1].layers[0].name
         if layer not in self.model.layers:
             raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.model.layers)}.")
         return layer

@@ -111,8 +111,11 @@ class WindowLosses(LossGradients):
 
     def again(self) -> dict[str, Tensor]:
         """For the audit: of the window's own steps; and the loss of all."""
-        found = super().again()
-        return {name: found[name] for name in ("outputs", "losses", "output_grads")} | {"loss": self._loss}
+        return super().again() | {"loss": self._loss}
+
+    @property
+    def of_all_steps(self) -> bool:
+        return False
 
 
 def joined(audits: Iterable[tuple[int, Audit]]) -> Audit:

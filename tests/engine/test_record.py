@@ -207,6 +207,17 @@ def test_dropout_between_the_layers_is_drawn_again(kind: str, form: str) -> None
     assert rec.trace.audit().passed
 
 
+@pytest.mark.parametrize("kind", ["tanh", "lstm", "gru"])
+def test_a_trace_of_packed_input_drops_what_torch_would_drop(kind: str) -> None:
+    """Torch draws for the steps that there are, in the order in which they are packed."""
+    model = layer(kind, num_layers=3, bidirectional=True, dropout=0.4)
+    packed = pack_padded_sequence(noise(6, 3, 3), [4, 6, 5], enforce_sorted=False)
+    torch.manual_seed(3)
+    trace = engine.trace(model, packed, loss=lambda y: y.sum())
+    expected = pad_packed_sequence(model(packed)[0])[0].detach()
+    assert_close(trace.outputs, expected)
+
+
 def test_a_dropout_that_cannot_be_drawn_again_is_refused() -> None:
     model, x = layer("lstm", num_layers=2, dropout=0.5), noise(6, 3, 3)
     with engine.record(model) as rec:

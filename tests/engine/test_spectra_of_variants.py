@@ -6,6 +6,8 @@ import pytest
 import torch
 from test_routes_of_variants import VARIANTS, trace_of
 
+import engine
+
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
@@ -36,6 +38,12 @@ def test_lyapunov_exponents_add_up_to_the_mean_log_determinant_of_the_sample_s_o
         found = layer.lyapunov(b)
         assert found.steps == len(J)
         torch.testing.assert_close(found.exponents.sum(), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_pascanu_s_bound_is_refused_where_more_than_w_hh_is_between_two_states() -> None:
+    for variant in VARIANTS.values():
+        with pytest.raises(engine.DataError, match="W_hh alone"):
+            trace_of("rnn", **variant)["l0"].pascanu_bound()
 
 
 def test_padding_is_neither_saturated_nor_dead() -> None:

@@ -32,10 +32,11 @@ class Unrolled:
 
 
 def depends(
-    name: str, levels: Sequence[Level], x: Tensor, head: Losses, lengths: Tensor | None = None, reads: bool = False
-) -> Tensor:
-    """(S, T) bool: whether loss s depends on a layer's h at step k, found forward: h_k becomes NaN, and who notices?"""
-    each = [unrolled(levels, x, head, lengths, reads, (name, k)).losses.reshape(-1).isnan() for k in range(len(x))]
+    name: str, steps: Sequence[int], levels: Sequence[Level], x: Tensor, head: Losses,
+    lengths: Tensor | None = None, reads: bool = False,
+) -> Tensor:  # fmt: skip
+    """(S, K) bool: whether loss s depends on a layer's h at step k, found forward: h_k becomes NaN, and who notices?"""
+    each = [unrolled(levels, x, head, lengths, reads, (name, k)).losses.reshape(-1).isnan() for k in steps]
     return torch.stack(each, 1)
 
 
@@ -46,9 +47,10 @@ def unrolled(
     lengths: Tensor | None = None,
     reads_stream: bool = False,
     poisoned: tuple[str, int] = ("", -1),
+    cut: int = 0,
 ) -> Unrolled:
     """x (T, B, D); padding stands for no step: the state waits there, and the output is 0. `poisoned`: a layer and a
-    step at which its h becomes NaN."""
+    step at which its h becomes NaN. `cut`: the step whose states before it are detached, in all (forward) layers."""
     T = len(x)
     mask = None if lengths is None else torch.arange(T)[:, None, None] < lengths[:, None]
     states: dict[str, list[Tensor]] = {}
@@ -59,7 +61,7 @@ def unrolled(
         stream = joined if mask is None else torch.where(mask, joined, 0.0)
         outputs = []
         for layer in level.layers:
-            states[layer.name] = _run(layer, stream, mask, poisoned[1] if poisoned[0] == layer.name else -1)
+            states[layer.name] = _run(layer, stream, mask, poisoned[1] if poisoned[0] == layer.name else -1, cut)
             h = torch.stack(states[layer.name])
             outputs.append(h if mask is None else torch.where(mask, h, 0.0))
         joined = torch.cat(outputs, 2)
@@ -67,12 +69,13 @@ def unrolled(
     return Unrolled(states, losses)
 
 
-def _run(layer: Layer, x: Tensor, mask: Tensor | None, poisoned: int) -> list[Tensor]:
+def _run(layer: Layer, x: Tensor, mask: Tensor | None, poisoned: int, cut: int) -> list[Tensor]:
     found: dict[int, Tensor] = {}
     # What reaches an initial state is not looked at, but a node that requires a gradient makes one of every step.
     h = layer.initial["h"].clone().requires_grad_()
     c = layer.initial.get("c", h)
     for t in range(len(x) - 1, -1, -1) if layer.reverse else range(len(x)):
+        h, c = (h.detach(), c.detach()) if cut and t == cut else (h, c)
         new_h, new_c = _step(layer, x[t], h, c, t)
         new_h = new_h * torch.nan if t == poisoned else new_h
         h = new_h if mask is None else torch.where(mask[t], new_h, h)
