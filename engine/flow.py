@@ -107,6 +107,11 @@ class LossGradients:
         return self.head.count
 
     @property
+    def of_all_steps(self) -> bool:
+        """Whether the gradients of parameters around the layers, asked again, are those of the whole sequence."""
+        return True
+
+    @property
     def many(self) -> bool:
         """Whether there are several losses, each of which can be asked for."""
         return self.count > 1

@@ -177,12 +177,12 @@ class Head:
         return self.piece.back(one)[0]
 
     def again(self) -> dict[str, Tensor]:
-        """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "output_grads" for the whole
-        sequence."""
+        """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "leaf 0", … for what it hands
+        back to what it read."""
         grads, of_parameters = self.piece.back(torch.ones_like(self.losses))
         losses = self.piece.graph.detach()
         found = {"outputs": self.answer, "losses": losses, "loss": losses.double().sum().to(losses)}
-        found["output_grads"] = grads[0]
+        found |= {f"leaf {number}": grad for number, grad in enumerate(grads)}
         return found | {f"head_grads.{name}": grad for name, grad in of_parameters.items()}
 
 

@@ -177,7 +177,8 @@ def _trace_of(contents: container.Contents) -> Trace:
     # Copies: torch writes to what it is given, and the bytes of the file are read-only.
     found = _Tensors({name: torch.from_numpy(contents.tensors[name].copy()) for name in read.order})
     layers = {layer.name: _layer_of(layer, found) for layer in read.layers}
-    last = layers[names[-1]]
+    last_name = next(name for name in names if name.split("_")[0] == names[-1].split("_")[0])
+    last = layers[last_name]
     outputs, losses, loss = found.take("outputs"), found.take("losses"), found.take("loss")
     flow = found.take("last_flow") if "last_flow" in found.left else None
     head_grads = found.group("head_grads/")
@@ -199,7 +200,7 @@ def _trace_of(contents: container.Contents) -> Trace:
         judged = len(losses) - 1 if read.judged is None else read.judged
         if not 0 <= judged < len(losses):
             raise SessionError(f"It keeps the gradient of loss {judged}, but has {len(losses)} losses.")
-        loss_grads = RecordedLossGradients(len(losses), judged, flow, names[-1], last.mask)
+        loss_grads = RecordedLossGradients(len(losses), judged, flow, last_name, last.mask)
     _check_summary(contents.probe, last)
     return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step)
 

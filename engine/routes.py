@@ -105,8 +105,7 @@ def jacobians(layer: LayerTrace, steps: Steps = None, sample: int | None = None)
             return {name: array[:, samples][index].flatten(0, 1) for name, array in arrays.items()}
 
         v, before = picked(values_of(layer)), picked(layer.before)
-        make = _by_slopes if _units_keep_apart(rules) else _by_unit_gradients
-        found = make(rules, layer.weights["weight_hh"], v, before, ROUTES[layer.cell])
+        found = formed(rules, layer.weights["weight_hh"], v, before, ROUTES[layer.cell])
         total = torch.zeros_like(next(iter(found.values())))
         for part in found.values():
             total += part
@@ -253,6 +252,12 @@ def _refuse_too_much(each: int, shape: tuple[int, int, int, int], routes: int) -
             f"steps and sample ask for {T:,} × {B:,} Jacobians of {S:,} × {S:,} in {routes + 1} parts, "
             f"{needed / 2**30:,.1f} GiB; up to {LIMIT / 2**30:g} GiB is accepted, so choose fewer steps or one sample."
         )
+
+
+def formed(rules: Cell, weight_hh: Tensor, v: Tensors, before: Tensors, routes: tuple[str, ...]) -> dict[str, Tensor]:
+    """Each route's Jacobian, {route: (N, S, S)}, of N steps with values (`values_of`) and states before, (N, H)."""
+    make = _by_slopes if _units_keep_apart(rules) else _by_unit_gradients
+    return make(rules, weight_hh, v, before, routes)
 
 
 def _units_keep_apart(rules: Cell) -> bool:

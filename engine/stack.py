@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, TypeAlias, TypeVar
 
 import torch
@@ -98,6 +99,41 @@ class Ran:
 
 
 @dataclass(frozen=True, eq=False)
+class LayerRun:
+    """A layer that has run forward."""
+
+    layer: Layer
+    stream: Tensor
+    """(T, B, D): what it read."""
+    values: dict[str, Tensor]
+
+    @property
+    def width(self) -> int:
+        """H."""
+        return self.values["h"].shape[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """A level that has run forward."""
+
+    runs: tuple[LayerRun, ...]
+    stream: Tensor
+    piece: Piece | None
+    """What stands before it."""
+
+    @cached_property
+    def joined(self) -> Tensor:
+        """(T, B, W): its outputs, the directions side by side."""
+        outputs = [run.values["h"] for run in self.runs]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+
+    @property
+    def ran(self) -> Ran:
+        return Ran(tuple(run.layer.name for run in self.runs), self.piece)
+
+
+@dataclass(frozen=True, eq=False)
 class StackRun:
     """A whole pass, forward and backward."""
 
@@ -118,37 +154,35 @@ def run(
 ) -> StackRun:
     """x (T, B, D), or whatever the first level's `enter` takes. `head` is given the last level's output (T, B, W) and,
     if it reads that too, what this level read. Nothing given is changed. Raises DataError."""
-    stream, joined = x, x
-    values: list[dict[str, Tensor]] = []
-    pieces: list[Piece | None] = []
-    streams: list[Tensor] = []
-    for number, level in enumerate(levels):
-        piece = None
-        if level.enter is not None:
-            piece, made = Piece.run(level.enter, (x,) if number == 0 else (joined, stream), level.parameters)
-            stream = made.detach()
-        else:
-            stream = joined
-        stream = Course(len(stream), False, lengths).zeroed(stream)
-        runs = [bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial) for one in level.layers]
-        joined = runs[0]["h"] if len(runs) == 1 else torch.cat([v["h"] for v in runs], 2)
-        values += runs
-        pieces.append(piece)
-        streams.append(stream)
-    after = Head.run(head, (joined, stream) if head_reads_stream else (joined,), head_parameters)
-    done = tuple(Ran(tuple(one.name for one in level.layers), p) for level, p in zip(levels, pieces, strict=True))
-    layers = [(one, read) for level, read in zip(levels, streams, strict=True) for one in level.layers]
-    ran: dict[str, tuple[Layer, Tensor, dict[str, Tensor]]]
-    ran = {one.name: (one, read, v) for (one, read), v in zip(layers, values, strict=True)}
+    ran: list[Ahead] = []
+    read: tuple[Tensor, ...] = (x,)
+    for level in levels:
+        ran.append(ahead(level, read, lengths))
+        read = (ran[-1].joined, ran[-1].stream)
+    after = Head.run(head, read if head_reads_stream else read[:1], head_parameters)
+    runs = {run.layer.name: run for one in ran for run in one.runs}
 
     def back(name: str, direct: Tensor) -> LayerTrace:
-        one, read, v = ran[name]
-        return one.run_back(read, lengths, v, direct)
+        one = runs[name]
+        return one.layer.run_back(one.stream, lengths, one.values, direct)
 
-    widths = {one.name: len(one.initial["h"][0]) for one, _ in layers}
-    traced, parameter_grads = down(done, after.grads, widths, back, Course(len(stream), False, lengths))
-    around = after.parameter_grads | parameter_grads
-    return StackRun({one.name: traced[one.name] for one, _ in layers}, done, after, around)
+    done, widths = tuple(one.ran for one in ran), {name: one.width for name, one in runs.items()}
+    traced, parameter_grads = down(done, after.grads, widths, back, Course(len(read[0]), False, lengths))
+    return StackRun({name: traced[name] for name in runs}, done, after, after.parameter_grads | parameter_grads)
+
+
+def ahead(level: Level, read: tuple[Tensor, ...], lengths: Tensor | None) -> Ahead:
+    """Run a level forward. `read`: x before the first one, else (outputs of the level below, what that one read)."""
+    piece, stream = None, read[0]
+    if level.enter is not None:
+        piece, made = Piece.run(level.enter, read, level.parameters)
+        stream = made.detach()
+    stream = Course(len(stream), False, lengths).zeroed(stream)
+    runs = [
+        LayerRun(one, stream, bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial))
+        for one in level.layers
+    ]
+    return Ahead(tuple(runs), stream, piece)
 
 
 class GoneBack(Protocol):

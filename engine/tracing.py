@@ -48,13 +48,13 @@ class Trace:
     outputs: Tensor
     """What the model answered: the last layer's output (T, B, W), its directions side by side, or the read-out's."""
     losses: Tensor
-    """(T,), one loss a step, or (1,). In a window: those of its steps."""
+    """(T,), one loss a step, or (1,). In a window: those of its steps. NaN where they are somebody's own."""
     head_grads: Mapping[str, Tensor]
     """Gradients of what stands around the layers, by parameter name: "readout.weight", "embedding.weight"."""
     loss: Tensor
-    """(): the sum of the losses of the whole sequence, what BPTT ran on."""
+    """(): the sum of the losses of the whole sequence, what BPTT ran on. NaN where it is somebody's own."""
     loss_grads: LossGradients | None = None
-    """Each single loss's ∂L_s/∂h_t; None for a trace from a file, and for one that was recorded in somebody's model."""
+    """Each single loss's ∂L_s/∂h_t; None for a window from a file. Somebody's own (engine.record) is a single one."""
     first_step: int = 1
     """t of the first recorded step; above 1 in a window."""
 
@@ -67,8 +67,8 @@ class Trace:
 
     @property
     def layer(self) -> LayerTrace:
-        """The last recurrent layer, the one that the loss reads."""
-        return list(self.layers.values())[-1]
+        """The last recurrent layer, the one that the loss reads; of two directions, the forward one."""
+        return next(iter(self.last_level.values()))
 
     @property
     def last_level(self) -> dict[str, LayerTrace]:
@@ -141,7 +141,7 @@ class Trace:
 
     def _name(self, layer: str | None) -> str:
         if layer is None:
-            return list(self.layers)[-1]
+            return next(iter(self.last_level))
         if layer not in self.layers:
             raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.layers)}.")
         return layer
