@@ -92,7 +92,9 @@ def backward(
             return None
         if isinstance(cell, SidesDiffer):
             for name, grad in cell.rest(Cut(values, cut), part).items():
-                sums[cut, :, cell.sum_names.index(name)] = grad
+                # In a reverse layer's padding stands what reaches the initial states, which is no step's.
+                own_steps = grad if course.mask is None else grad.masked_fill(~course.mask[cut], 0.0)
+                sums[cut, :, cell.sum_names.index(name)] = own_steps
     start = _at_the_start(layer, padded, carried)
     d = {s: course.zeroed(grad) for s, grad in d.items()}
     return d | dict(zip(cell.sum_names, sums.unbind(2), strict=True)), start
