@@ -12,7 +12,6 @@ from torch import Tensor
 from engine import bptt, fast
 from engine.course import Course
 from engine.errors import DataError
-from engine.flow import Reader
 from engine.layer_trace import LayerTrace
 from engine.long.inputs import Inputs
 from engine.long.room import Room
@@ -148,13 +147,6 @@ class Stretched:
             return outputs, losses + of[0].flatten(1)[:, :0].sum(1)
 
         return Head.run(of_steps, read, self.parameters)
-
-    def reader(self, stretch: int, top: Ahead) -> Reader:
-        """Which step's output each loss of a stretch reads. Asked with numbers only, for a NaN in the output would look
-        like a way."""
-        read = (top.joined, top.stream) if self.reads_stream else (top.joined,)
-        numbers = tuple(one.nan_to_num(0.0, 0.0, 0.0) for one in read)
-        return Reader.of(self.run_head(self.stretches.cut(stretch), numbers).piece, [run.width for run in top.runs])
 
     @property
     def depends(self) -> bool:
