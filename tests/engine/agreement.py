@@ -139,3 +139,11 @@ def assert_padding_is_nothing(name: str, ours: LayerTrace, theirs: LayerReferenc
             assert bool((array[padding] == 0).all()), f"{name}.{kind}.{symbol}"
     assert bool((ours.input_grad[padding] == 0).all()), name
     assert bool((ours.x[padding] == 0).all()), name
+
+
+def nudged(tensor: Tensor, source: torch.Generator) -> Tensor:
+    """Off by up to eight roundings; in float64."""
+    if not tensor.is_floating_point():
+        return tensor
+    noise = torch.rand(tensor.shape, generator=source, dtype=torch.float64) * 2 - 1
+    return tensor.double() * (1 + 8 * torch.finfo(tensor.dtype).eps * noise)

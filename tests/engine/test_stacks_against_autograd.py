@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 import torch
-from agreement import assert_agrees
+from agreement import assert_agrees, nudged
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from reference_network import STATES, TORCHS, LayerReference, Reference, reference
@@ -119,14 +119,6 @@ def starting(experiment: Experiment, B: int) -> Initial:
         }
         for place in places(experiment)
     }
-
-
-def nudged(tensor: Tensor, source: torch.Generator) -> Tensor:
-    """Off by up to eight roundings; in float64."""
-    if not tensor.is_floating_point():
-        return tensor
-    noise = torch.rand(tensor.shape, generator=source, dtype=torch.float64) * 2 - 1
-    return tensor.double() * (1 + 8 * torch.finfo(tensor.dtype).eps * noise)
 
 
 def nearby(
