@@ -61,7 +61,8 @@ def of_trace(trace: Trace) -> Iterator[tuple[str, Tensor]]:
             yield from ((f"{name}.{kind}.{s}", arrays[s]) for s in sorted(arrays))
         yield from ((f"{name}.initial_grads.{s}", layer.initial_grads[s][None]) for s in sorted(layer.initial_grads))
         yield from ((f"{name}.weight_grads.{w}", layer.weight_grads[w][None]) for w in sorted(layer.weight_grads))
-        yield from ((f"{name}.share.{w}", layer.weight_grad_share(w)[:, None].to(layer.x)) for w in sorted(layer.weights))
+        shares = ((w, layer.weight_grad_share(w)[:, None]) for w in sorted(layer.weights))
+        yield from ((f"{name}.share.{w}", share.to(layer.x)) for w, share in shares)
         yield from ((f"{name}.{n}", getattr(layer, n)) for n in ("x", "input_grad", "output_grads"))
         flows = [trace.flow_gradient(s, name) for s in range(len(trace.losses))]
         yield from ((f"{name}.flow_gradient({s})", flow) for s, flow in enumerate(flows))
@@ -109,8 +110,8 @@ def terms_of(reference: Reference) -> Iterator[tuple[str, Tensor]]:
 
 def terms_of_parts(layer: LayerReference, weight: str) -> Tensor:
     """(T, …): Σ|δ||z| of the samples, where a step contributes Σδz to a weight's gradient. Batch normalisation takes
-    out a shift of all samples, so that the contributions to a bias cancel wholly, and nothing but rounding is left: that
-    of this sum, and what δ brings with it out of the normalisation."""
+    out a shift of all samples, so that the contributions to a bias cancel wholly, and nothing but rounding is left:
+    that of this sum, and what δ brings with it out of the normalisation."""
     cell = "lstm" if "f" in layer.grads else "gru" if "z" in layer.grads else "rnn"
     head = "s" if "norm_weight" in layer.weight_parts and not weight.startswith("norm") else "a"
     names = [f"{head}_{gate}" if gate else head for gate in BLOCKS[cell]]

@@ -103,9 +103,7 @@ class UnrolledLayer:
         of_h = linear(h, w["weight_hh"], w.get("bias_hh")).chunk(len(gates), 1)
         if setup.cuts:
             blind = linear(h.detach(), w["weight_hh"], w.get("bias_hh")).chunk(len(gates), 1)
-            of_h = tuple(
-                b if (gate or "a") in setup.cuts else o for gate, o, b in zip(gates, of_h, blind, strict=True)
-            )
+            of_h = tuple(b if (gate or "a") in setup.cuts else o for gate, o, b in zip(gates, of_h, blind, strict=True))
         return dict(zip(gates, of_x, strict=True)), dict(zip(gates, of_h, strict=True))
 
     def _preactivation(self, t: int, gate: str, s: Tensor, v: dict[str, Tensor]) -> Tensor:
@@ -228,7 +226,7 @@ def reference(
     initial: Mapping[str, Mapping[str, Tensor]] | None = None,
     loss: Callable[[Tensor], Tensor] | None = None,
 ) -> Reference:
-    """Everything by autograd. `loss`: of the read-out, instead of the task's own; then the targets stand for nothing."""
+    """Everything by autograd. `loss`: of the read-out, instead of the task's own; then the targets are not used."""
     model = experiment.model
     dtype = TORCHS[what_if.dtype or experiment.dtype]
     T, B = batch.x.shape[:2]
@@ -360,7 +358,7 @@ def _head(
     attended: list[Attended], batch: Batch, loss: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Tensor, list[Tensor]]:  # fmt: skip
     """(outputs, single losses)."""
-    at, B, T = experiment.model.readout.at, batch.x.shape[1], len(y)
+    at, B = experiment.model.readout.at, batch.x.shape[1]
     weight, bias = around["readout.weight"], around["readout.bias"]
     if at == "every" or (at == "last" and loss is not None):
         padded = [_padded(one, here, B) for one, here in zip(y, rows, strict=True)]
@@ -403,7 +401,8 @@ def _terms(attended: Sequence[Attended], around: Mapping[str, Tensor]) -> dict[s
     if not attended:
         return {}
     query = around["attention.query"].detach().double().abs()
-    found = {name: torch.zeros_like(around[f"attention.{name}"], dtype=torch.float64) for name in ("bias", "weight", "query")}
+    names = ("bias", "weight", "query")
+    found = {name: torch.zeros_like(around[f"attention.{name}"], dtype=torch.float64) for name in names}
     for one in attended:
         alpha, hidden, steps = (t.detach().double() for t in (one.alpha, one.hidden, one.steps))
         sent = alpha * _grad(one.alpha).double().abs()
@@ -437,7 +436,9 @@ def _single(layers: Mapping[str, UnrolledLayer], losses: Sequence[Tensor]) -> di
         by_place = dict(zip(targets, grads, strict=True))
         for name, layer in layers.items():
             like = layer.outputs[0]
-            flow = layer.whole(lambda t, name=name: by_place.get((name, t)), layer.setup.hidden_size, like)
+            flow = layer.whole(
+                lambda t, name=name, by_place=by_place: by_place.get((name, t)), layer.setup.hidden_size, like
+            )
             flows[name].append(flow)
             reach[name].append([by_place.get((name, t)) is not None for t in range(layer.steps)])
     return {name: (torch.stack(flows[name]), torch.tensor(reach[name])) for name in layers}

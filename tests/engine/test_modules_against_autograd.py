@@ -107,7 +107,8 @@ def by_module(
     grads = {n: p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
     module.zero_grad()
     assert leaf.grad is not None
-    return y.detach(), grads, leaf.grad, {s: torch.zeros_like(h) if h.grad is None else h.grad for s, h in starts.items()}
+    of_starts = {s: torch.zeros_like(h) if h.grad is None else h.grad for s, h in starts.items()}
+    return y.detach(), grads, leaf.grad, of_starts
 
 
 def assert_all_agree(

@@ -206,9 +206,7 @@ def test_lengths_of_every_kind_agree(lengths: list[int], at: Any) -> None:
         ),
     )
     model = ModelSpec(layers=layers, readout=ReadoutSpec(at=at, attention_size=2), loss="binary_cross_entropy")
-    experiment = Experiment(
-        model=model, task=AddingTask(steps=5, batch_size=4), seed=2, dtype="float64", device="cpu"
-    )
+    experiment = Experiment(model=model, task=AddingTask(steps=5, batch_size=4), seed=2, dtype="float64", device="cpu")
     check(experiment, cut(Network(experiment).batch(1), lengths), started=True)
 
 
@@ -232,9 +230,8 @@ def cut(batch: Batch, lengths: list[int]) -> Batch:
 def test_somebody_s_own_loss_on_somebody_s_own_input_agrees(at: Any) -> None:
     """It is given the read-out of every step, and so may look back and forth, into the padding too."""
     layers = (LayerSpec(cell="gru", hidden_size=3, bidirectional=True), LayerSpec(cell="rnn", hidden_size=2))
-    model = ModelSpec(
-        layers=layers, embedding=EmbeddingSpec(symbols=11, size=2), readout=ReadoutSpec(at="every"), loss="cross_entropy"
-    )
+    symbols, readout = EmbeddingSpec(symbols=11, size=2), ReadoutSpec(at="every")
+    model = ModelSpec(layers=layers, embedding=symbols, readout=readout, loss="cross_entropy")
     experiment = Experiment(model=model, task=CopyTask(), seed=1, dtype="float64", device="cpu")
     x = torch.randint(0, 11, (6, 3), generator=torch.Generator().manual_seed(0))
     lengths = torch.tensor([6, 1, 4])
@@ -250,7 +247,8 @@ def test_somebody_s_own_loss_on_somebody_s_own_input_agrees(at: Any) -> None:
     weights = weights_of(experiment)
     trace = Network(experiment, weights).trace(x, loss, lengths=lengths)
     batch = Batch(x, torch.zeros(()), lengths)
-    assert_agrees(trace, reference(experiment, weights, batch, loss=loss), nearby(experiment, weights, batch, loss=loss))
+    expected, near = (make(experiment, weights, batch, loss=loss) for make in (reference, nearby))
+    assert_agrees(trace, expected, near)
 
 
 @settings(quick, max_examples=20)

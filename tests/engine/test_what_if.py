@@ -1,4 +1,4 @@
-"""What-ifs: what they compute is what the same change of a plain network computes, and they change nothing that is kept."""
+"""What-ifs: what they compute is what the same change of a plain network computes, and nothing kept is changed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,12 @@ def what_ifs(draw: Any, experiment: Experiment) -> WhatIf:
 
 
 def expected(
-    experiment: Experiment, weights: dict[str, Tensor], batch: Batch, what_if: WhatIf, make: Any = reference, **more: Any
+    experiment: Experiment,
+    weights: dict[str, Tensor],
+    batch: Batch,
+    what_if: WhatIf,
+    make: Any = reference,
+    **more: Any,
 ) -> Reference:
     """A cut closes a way to the gradient; what can reach what is the network's, with the ways all open."""
     found: Reference = make(experiment, weights, batch, what_if=what_if, **more)
@@ -224,7 +229,9 @@ UPDATES = {
     "scaled": WhatIf(recurrent_scale=1.7),
     "scaled to nothing": WhatIf(recurrent_scale=0.0),
     "a spectral radius": WhatIf(spectral_radius=1.2),
-    "shifted biases": WhatIf(forget_bias=2.0, gate_biases=(GateBias(gate="n", shift=1.0), GateBias(gate="", shift=0.5))),
+    "shifted biases": WhatIf(
+        forget_bias=2.0, gate_biases=(GateBias(gate="n", shift=1.0), GateBias(gate="", shift=0.5))
+    ),
     "held and cut": WhatIf(clamps=(Clamp(gate="i", value=0.5, layer="l0"),), cuts=(Cut(route="leak", layer="l1"),)),
     "another type": WhatIf(dtype="float32"),
 }
@@ -267,8 +274,8 @@ def test_an_update_moves_the_effective_weights_against_their_gradient(what_if: W
 
 
 def test_the_update_is_the_chain_rule_through_the_scale_but_for_its_square() -> None:
-    """d loss/dW of W_eff = s·W is s·g, and steps of −lr·s·g would move W_eff by −lr·s²·g. What is on screen is W_eff and
-    its g, so that it is W_eff that takes the step: by finite differences along it, the loss falls by lr·‖g‖²."""
+    """d loss/dW of W_eff = s·W is s·g, and steps of −lr·s·g would move W_eff by −lr·s²·g. What is on screen is W_eff
+    and its g, so that it is W_eff that takes the step: by finite differences along it, the loss falls by lr·‖g‖²."""
     experiment = small("lstm", 4, 2, 3)
     what_if, tiny = WhatIf(recurrent_scale=1.7), 1e-6
     experiment = msgspec.structs.replace(experiment, training=TrainingSpec(learning_rate=tiny))
