@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -38,7 +39,8 @@ def arrays_of(trace: Trace) -> dict[str, NDArray[np.floating]]:
 
 def read_only(tensor: Tensor) -> NDArray[Any]:
     """Contiguous: a view where the tensor is that and in the machine's own memory, else a copy. Writing to it raises
-    ValueError."""
-    array: NDArray[Any] = tensor.detach().contiguous().cpu().numpy()
+    ValueError. NumPy has no bfloat16: it is widened to float32, which holds every such number exactly."""
+    tensor = tensor.detach().contiguous().cpu()
+    array: NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     array.flags.writeable = False
     return array

@@ -111,6 +111,16 @@ class _NormTerms:
         standard, sent = (centred * scale).abs(), gamma.abs() * terms
         return (sent + sent.mean(-1, keepdim=True) + standard * (sent * standard).mean(-1, keepdim=True)) * scale
 
+    def state_side(self, d: Tensors, v: Tensors) -> Tensor:
+        """Of what meets W_hh on the way back, (T, B, G, H): δs, of which the normalisation may leave next to nothing
+        (of two units, all but ε), from δa as it is. Its rounding goes on to the steps before."""
+        gates = GATES[self._layer.cell]
+        of_s = {g: self.backward(g, d[f"a_{g}" if g else "a"].abs()) for g in gates}
+        if self._layer.cell == "gru":  # r is reached through s_n alone, and n meets W_hh as q
+            of_r = of_s["n"] * v["q"].abs() * (v["r"] * (1 - v["r"])).abs()
+            of_s |= {"r": torch.maximum(of_s["r"], self.backward("r", of_r)), "n": of_s["n"] * v["r"].abs()}
+        return torch.stack([of_s[gate] for gate in gates], 2)
+
 
 def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
     """Size of the terms of every gradient, by the audit's names; `grads` are the reference's, by symbol.
@@ -124,8 +134,10 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
     W_hh, W_ih = layer.recurrence.weight_back.double(), layer.weights["weight_ih"].double()
     v = {symbol: value.double() for symbol, value in layer.values.items()}
     side = torch.stack([d[symbol] for symbol in state_side(layer)], 2)  # (T, B, G, H)
+    norm = _NormTerms(layer)
+    side_terms = norm.state_side(d, v) if norm.there else side.abs()
     drop = 1.0 if layer.drop is None else layer.drop.double()
-    through_terms = (side.abs().flatten(2) @ W_hh.abs()) * drop
+    through_terms = (side_terms.flatten(2) @ W_hh.abs()) * drop
     # Of the row blocks, o and everything of the other cells follows from δh; i, f and g follow from δc.
     rows_c = 3 * layer.hidden_size if layer.cell == "lstm" else 0
     from_h = (side.flatten(2)[..., rows_c:] @ W_hh[rows_c:]) * drop
@@ -151,7 +163,6 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
         of_cell = [s for s in d if s in ("c", "i", "f", "g") or s[1:] in ("_i", "_f", "_g")]
         by_symbol |= {s: d[s].abs() * relative_c for s in of_cell}
     by_symbol["h"] = torch.maximum(by_symbol["h"], h_terms)
-    norm = _NormTerms(layer)
     if norm.there:
         for gate in GATES[layer.cell]:
             a_name, s_name = (f"{head}_{gate}" if gate else head for head in ("a", "s"))

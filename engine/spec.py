@@ -213,7 +213,7 @@ class Experiment(Spec, frozen=True, kw_only=True):
 
 
 class GateBias(Spec, frozen=True, kw_only=True):
-    """A shift of one gate's bias, in every layer that has such a gate."""
+    """A shift of one gate's bias, and so of its pre-activation, in every layer that has such a gate."""
 
     gate: str
     """ "i", "f", "g", "o"; "r", "z", "n"; "" for the RNN's one bias. With layer normalisation its β is shifted."""

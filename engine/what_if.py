@@ -53,11 +53,12 @@ def effective_layer(name: str, cell: CellKind, weights: Mapping[str, Tensor], wh
     shifts = {"f": what_if.forget_bias}
     for bias in what_if.gate_biases:
         shifts[bias.gate] = shifts.get(bias.gate, 0.0) + bias.shift
-    # A shift before layer normalisation would cancel: there β is the gate's bias.
-    bias_name = "norm_bias" if "norm_bias" in weights else "bias_hh"
     for gate, shift in shifts.items():
         if gate not in GATES[cell] or shift == 0.0:
             continue
+        # A shift before layer normalisation would cancel: there β is the gate's bias. Of n it is b_in, which shifts n's
+        # pre-activation by as much as asked for; b_hn stands behind r.
+        bias_name = "norm_bias" if "norm_bias" in weights else "bias_ih" if gate == "n" else "bias_hh"
         if bias_name not in weights:
             raise DataError(f"what_if shifts the bias of gate '{gate}', but layer {name} has no biases.")
         shifted = effective[bias_name].clone()
