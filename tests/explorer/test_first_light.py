@@ -223,8 +223,8 @@ app.exec()
 
 
 def test_the_window_paints_soon_and_without_torch() -> None:
-    """Soon: as a ratio to an empty Qt window, in the same run and in the processor's time, for others may be at work
-    beside this test. benchmarks/explorer.py has the seconds. 3.4 was measured, and importing torch alone adds as much."""
+    """Soon: as a ratio to an empty Qt window, in the same run and in processor time, for others may be at work beside
+    this test. benchmarks/explorer.py has the seconds. 3.4 was measured, and importing torch alone adds as much."""
 
     def said(*arguments: str) -> list[str]:
         command, top = [sys.executable, *arguments], Path(__file__).parents[2]
