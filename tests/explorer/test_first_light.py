@@ -40,7 +40,8 @@ def explorer(qtbot: QtBot) -> Iterator[Explorer]:
 
 
 def settle(qtbot: QtBot, explorer: Explorer) -> Excerpt:
-    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=20_000)
+    # A minute: on a busy machine the engine takes its time to start.
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
     assert explorer.controller.excerpt is not None
     return explorer.controller.excerpt
 
