@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import engine
+from benchmarks import flow
 from benchmarks.report import Row, report, times
 
 
@@ -143,6 +144,7 @@ def main() -> None:
     rows: list[Row] = []
     for case in CASES:
         rows += measure(case, 0.8 if arguments.quick else 8.0)
+    rows += flow.measure(0.8 if arguments.quick else 8.0)
     report([Row("threads", torch.get_num_threads(), "", None, "higher"), *rows], arguments.json)
 
 

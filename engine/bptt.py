@@ -6,8 +6,9 @@ order of the sequence, whichever way the layer runs through it (engine.course).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -15,8 +16,10 @@ from torch.nn.functional import linear
 
 from engine import fast
 from engine.cells import Cell
+from engine.cells.slopes import joined
 from engine.later import Later
 from engine.precision import arithmetic
+from engine.recorded import Recorded
 from engine.recurrence import Recurrence
 
 Tensors = Mapping[str, Tensor]
@@ -64,10 +67,11 @@ def backward(
     layer: Recurrence, values: Tensors, initial: Tensors, direct: Tensor, final: Tensors | None = None
 ) -> Backward:
     """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside."""
-    before = layer.before(values, initial)
+    before = values.before if isinstance(values, Recorded) else layer.before(values, initial)
     if final is None:
         final = dict.fromkeys(layer.rules.state_names, torch.zeros_like(initial["h"]))
-    quick = fast.backward(layer, values, before, direct, final)
+    known = values if not isinstance(values, Recorded) or values.tanh_c is None else {**values, "tanh_c": values.tanh_c}
+    quick = fast.backward(layer, known, before, direct, final)
     if quick is None:
         return backward_stepwise(layer, values, before, direct, final)
     grads, first = quick
@@ -119,11 +123,34 @@ def backward_stepwise(
 def weight_grads(layer: Recurrence, values: Tensors, grads: Tensors, x: Tensor, h_before: Tensor) -> dict[str, Tensor]:
     """What loss.backward() would leave in .grad: dW_ih = Σ A_tᵀ x_t, dW_hh = Σ A^h_tᵀ h_{t−1}, db = Σ A_t."""
     cell = layer.rules
-    of_x, of_h = (side.flatten(-2).flatten(0, 1) for side in (cell.x_side(grads), cell.h_side(grads)))
+    of_x, of_h = _side(cell, cell.x_side_names, grads), _side(cell, cell.h_side_names, grads)
     met = layer.dropped(h_before)
-    found = {"weight_ih": of_x.T @ x.flatten(0, 1), "weight_hh": of_h.T @ met.flatten(0, 1)}
+    found = {"weight_ih": _summed(of_x, x), "weight_hh": _summed(of_h, met)}
     if "bias_ih" in layer.weights:
-        found |= {"bias_ih": of_x.sum(0), "bias_hh": of_h.sum(0)}
+        found["bias_ih"] = torch.cat([part.sum(0) for part in of_x])
+        same = cell.x_side_names == cell.h_side_names
+        found["bias_hh"] = found["bias_ih"].clone() if same else torch.cat([part.sum(0) for part in of_h])
     if cell.norm is not None:
         found |= {name: terms.sum((0, 1)) for name, terms in layer.norm_terms(values, grads).items()}
     return found
+
+
+def _side(cell: Cell, names: Sequence[str], grads: Tensors) -> list[Tensor]:
+    """(T·B, k·H) each: the row blocks of a weight matrix, as many at once as a trace that has just been made holds side
+    by side. For one from a file it is the same ones, so that every bit is."""
+    if not set(names) <= set(cell.sum_names):
+        groups = [list(names)]
+    else:
+        groups = [[names[0]]]
+        for name, following in pairwise(names):
+            if cell.sum_names.index(following) == cell.sum_names.index(name) + 1:
+                groups[-1].append(following)
+            else:
+                groups.append([following])
+    return [joined([grads[name] for name in group]).flatten(-2).flatten(0, 1) for group in groups]
+
+
+def _summed(side: list[Tensor], met: Tensor) -> Tensor:
+    """Σ A_tᵀ met_t, as (met_tᵀ A_t)ᵀ: the quicker order of the two."""
+    right = met.flatten(0, 1).T
+    return torch.cat([(right @ part).T for part in side]) if len(side) > 1 else (right @ side[0]).T.contiguous()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.cells import SidesDiffer
 from engine.cells.slopes import Slopes
-from engine.fast import CHUNK, GROWTH, far_from_overflow, slopes_of
+from engine.fast import GROWTH, far_from_overflow, slopes_of
 from engine.flow import Span
 from engine.layer_trace import LayerTrace
 
@@ -25,6 +25,8 @@ Emit: TypeAlias = Callable[[range, Tensor, Tensor], None]
 
 KEPT = 64 * 2**20
 """Bytes of a layer's slopes that are kept for the next losses; beyond, they are computed again for each block."""
+CHUNK = 1 << 16
+"""Numbers in the slopes that are prepared at once: they should stay in the cache until all rows have used them."""
 STEPS = 16
 """Steps whose gradients are handed out together."""
 ROWS = 16

@@ -158,6 +158,11 @@ class LayerTrace:
         """(T, B, H) each: the states that each step starts from."""
         return MappingProxyType(self.recurrence.before(self.values, self.initial))
 
+    def starting_from(self, before: Tensors) -> LayerTrace:
+        """Itself, told `before`, which it would else put together when asked for it."""
+        self.__dict__["before"] = MappingProxyType(before)
+        return self
+
     @cached_property
     def weight_grads(self) -> Tensors:
         """What loss.backward() would leave in .grad, by the keys of `weights`. In a window: its own steps' part."""

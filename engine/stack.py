@@ -20,6 +20,7 @@ from engine.cells import Activation
 from engine.course import Course
 from engine.layer_trace import LayerTrace, rules_of
 from engine.pieces import Head, HeadFunction, Piece
+from engine.recorded import Recorded
 from engine.recurrence import Held, Recurrence
 from engine.spec import CellKind
 
@@ -60,13 +61,13 @@ class Layer:
         back = bptt.backward(self.recurrence(len(stream), lengths), values, self.initial, direct, final)
         if final is None:
             final = {s: torch.zeros_like(state) for s, state in self.initial.items()}
-        return LayerTrace(
+        trace = LayerTrace(
             self.cell,
             self.activation,
             stream,
             self.weights,
             self.initial,
-            values,
+            dict(values),
             direct,
             final,
             back.grads,
@@ -78,6 +79,7 @@ class Layer:
             self.held,
             self.cuts,
         )
+        return trace.starting_from(values.before) if isinstance(values, Recorded) else trace
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from engine.cells.hold import Hold, as_it_is
 from engine.cells.lstm import LSTM
 from engine.cells.norm import Norm
 from engine.cells.rnn import RNN
+from engine.cells.room import Room, Stepper, none_held
 from engine.cells.slopes import Slopes
 from engine.errors import DataError
 from engine.spec import Activation, CellKind
@@ -61,18 +62,36 @@ class Cell(Protocol):
     def carry(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the step hands back to the states before it past the weights: the carousel, the leak."""
 
+    @property
+    def sum_names(self) -> tuple[str, ...]:
+        """What a `Room` has instead of both sides: values that W_ih x goes into. W_hh h₋ is added to the first G."""
+
+    @property
+    def squashed(self) -> tuple[str, ...]:
+        """The gates, in the order that they have in a `Room`."""
+
+    def sums_of(self, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What x is multiplied with for all of `sum_names` (S·H, D), and what is added (S·H): both biases."""
+
+    def stepper(self, room: Room) -> Stepper:
+        """`gates` and `states` in place, step by step: nothing is allocated. Not with a norm."""
+
     def replay(
         self, v: Mapping[str, Tensor], h_before: Tensor, initial: Mapping[str, Tensor], scan: Scan
     ) -> dict[str, Tensor]:
-        """The states after every step, (T, B, H), where h₋ is known for all of them beforehand."""
+        """The states after every step, (T, B, H), where h₋ is known for all of them beforehand; the LSTM's "tanh_c"."""
 
     def slopes(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Slopes:
         """The step back as one linear map: `join`, `back` and `carry` with everything multiplied out. Not with a norm,
         which mixes the units."""
 
     @property
+    def x_side_names(self) -> tuple[str, ...]:
+        """What the blocks of W_ih x + b_ih flow into: the pre-activations, or the sums before a norm."""
+
+    @property
     def h_side_names(self) -> tuple[str, ...]:
-        """What the blocks of W_hh h₋ + b_hh flow into: the pre-activations, but q for the GRU's candidate."""
+        """What the blocks of W_hh h₋ + b_hh flow into: the same, but q for the GRU's candidate."""
 
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
         """∂L/∂(W_ih x + b_ih), (..., G, H)."""
@@ -106,4 +125,7 @@ def cell_of(kind: CellKind, activation: Activation = "tanh", norm: Norm | None =
     return LSTM(norm) if kind == "lstm" else GRU(norm)
 
 
-__all__ = ["GRU", "LSTM", "RNN", "Activation", "Cell", "Hold", "Norm", "SidesAdd", "SidesDiffer", "cell_of"]
+__all__ = [
+    "GRU", "LSTM", "RNN", "Activation", "Cell", "Hold", "Norm", "Room", "SidesAdd", "SidesDiffer", "Stepper",
+    "cell_of", "none_held",
+]  # fmt: skip

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from engine.cells.hold import Hold, as_it_is
 from engine.cells.norm import Norm
-from engine.cells.slopes import Slopes, joined, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
+from engine.cells.room import Room, Stepper
+from engine.cells.slopes import Slopes, both_biases, joined, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
 
 _SUMS = ("s_r", "s_z", "s_n")
 
@@ -36,7 +37,8 @@ class GRU:
 
     gate_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "a_n")
     state_names: ClassVar[tuple[str, ...]] = ("h",)
-    h_side_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "q")
+    sum_names: ClassVar[tuple[str, ...]] = ("a_r", "a_z", "q", "a_n")
+    squashed: ClassVar[tuple[str, ...]] = ("r", "z", "n")
 
     def gates(self, x_side: Tensor, h_side: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
         (x_r, x_z, x_n), (h_r, h_z, q) = x_side.unbind(-2), h_side.unbind(-2)
@@ -53,6 +55,31 @@ class GRU:
 
     def states(self, v: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": (1 - v["z"]) * v["n"] + v["z"] * before["h"]}
+
+    def stepper(self, room: Room) -> Stepper:
+        a_rz, y_rz = room.sums[:, :, :2].unbind(0), room.gates[:, :2].transpose(1, 2).unbind(0)
+        made, squashed = room.sums[:, :, 3].unbind(0), room.gates[:, 2].unbind(0)
+        steps, multiply, add, subtract = (
+            room.steps, room.operations.multiply, room.operations.add, room.operations.subtract
+        )  # fmt: skip
+        q, a_n = steps(room.sums[:, :, 2]), steps(room.sums[:, :, 3])
+        r, z, n = (steps(gate) for gate in room.gates.unbind(1))
+        h_before, h = steps(room.before["h"]), steps(room.after["h"])
+        one, new = room.operations.ones_like(h[0]), room.operations.empty_like(h[0])
+
+        def step(t: int) -> None:
+            torch.sigmoid(a_rz[t], out=y_rz[t])
+            room.hold(t, "rz")
+            multiply(r[t], q[t], out=new)
+            add(a_n[t], new, out=a_n[t])
+            torch.tanh(made[t], out=squashed[t])
+            room.hold(t, "n")
+            subtract(one, z[t], out=new)
+            multiply(new, n[t], out=new)
+            multiply(z[t], h_before[t], out=h[t])
+            add(new, h[t], out=h[t])
+
+        return step
 
     def join(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": d["h"]}
@@ -93,9 +120,25 @@ class GRU:
     def rest(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"a_n": through_tanh(d["h"] * (1 - v["z"]), v["n"], v.get("held_n"))}
 
+    @property
+    def x_side_names(self) -> tuple[str, ...]:
+        return self.gate_names if self.norm is None else _SUMS
+
+    @property
+    def h_side_names(self) -> tuple[str, ...]:
+        return (*self.x_side_names[:2], "q")
+
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return joined([d[name] for name in (self.gate_names if self.norm is None else _SUMS)])
+        return joined([d[name] for name in self.x_side_names])
 
     def h_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        r, z = ("a_r", "a_z") if self.norm is None else ("s_r", "s_z")
-        return joined([d[r], d[z], d["q"]])
+        return joined([d[name] for name in self.h_side_names])
+
+    def sums_of(self, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        # r, z, and q, which takes nothing of x but has a bias, and what r ⊙ q is added to.
+        rz_ih, n_ih = weights["weight_ih"].tensor_split([2 * len(weights["weight_ih"]) // 3])
+        both = both_biases(weights)
+        if both is not None:
+            rz = both[: len(rz_ih)]
+            both = torch.cat([rz, weights["bias_hh"][len(rz) :], weights["bias_ih"][len(rz) :]])
+        return torch.cat([rz_ih, torch.zeros_like(n_ih), n_ih]), both

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from engine.cells.hold import Hold, as_it_is
 from engine.cells.norm import Norm
-from engine.cells.slopes import Slopes, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
+from engine.cells.room import Room, Stepper
+from engine.cells.slopes import Slopes, both_biases, sigmoid_slope, tanh_slope, through_sigmoid, through_tanh
 from engine.spec import Activation
 
 LEAK = 0.01
@@ -33,7 +34,8 @@ class RNN:
 
     gate_names: ClassVar[tuple[str, ...]] = ("a",)
     state_names: ClassVar[tuple[str, ...]] = ("h",)
-    h_side_names: ClassVar[tuple[str, ...]] = ("a",)
+    sum_names: ClassVar[tuple[str, ...]] = ("a",)
+    squashed: ClassVar[tuple[str, ...]] = ()
 
     def gates(self, x_side: Tensor, h_side: Tensor, hold: Hold = as_it_is) -> dict[str, Tensor]:
         return self.squash(x_side + h_side, hold)
@@ -55,6 +57,20 @@ class RNN:
                 return {"h": v["a"].sigmoid()}
             case "identity":
                 return {"h": v["a"].clone()}
+
+    def stepper(self, room: Room) -> Stepper:
+        a, h = room.sums.squeeze(2).unbind(0), room.after["h"].unbind(0)
+        match self.activation:
+            case "tanh":
+                return lambda t: torch.tanh(a[t], out=h[t])
+            case "relu":
+                return lambda t: torch.clamp_min(a[t], 0.0, out=h[t])
+            case "leaky_relu":  # a line with LEAK below 0, and the steeper one above
+                return lambda t: torch.maximum(a[t], torch.mul(a[t], LEAK, out=h[t]), out=h[t])
+            case "sigmoid":
+                return lambda t: torch.sigmoid(a[t], out=h[t])
+            case "identity":
+                return lambda t: h[t].copy_(a[t])
 
     def join(self, v: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"h": d["h"]}
@@ -103,8 +119,19 @@ class RNN:
                 slope = torch.ones_like(h)
         return Slopes(slope.unsqueeze(-2), single=True)
 
+    @property
+    def x_side_names(self) -> tuple[str, ...]:
+        return ("a",) if self.norm is None else ("s",)
+
+    @property
+    def h_side_names(self) -> tuple[str, ...]:
+        return self.x_side_names
+
     def x_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return d["a" if self.norm is None else "s"].unsqueeze(-2)
+        return d[self.x_side_names[0]].unsqueeze(-2)
 
     def h_side(self, d: Mapping[str, Tensor]) -> Tensor:
-        return d["a" if self.norm is None else "s"].unsqueeze(-2)
+        return self.x_side(d)
+
+    def sums_of(self, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        return weights["weight_ih"], both_biases(weights)

@@ -5,6 +5,7 @@ Where a gate is held at a value (engine.recurrence.Hold), `held` is true: no gra
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,15 +52,20 @@ class Slopes:
     """Each slope is a single factor: there is no product that could underflow before the gradient comes in."""
 
 
-def joined(parts: list[Tensor]) -> Tensor:
+def joined(parts: Sequence[Tensor]) -> Tensor:
     """(..., G, H) from G arrays (..., H): the array that they are slices of, where they are, else a new one."""
     first, H = parts[0], parts[0].shape[-1]
     apart = H * first.element_size()
     for index, part in enumerate(parts):
         same = part.data_ptr() == first.data_ptr() + index * apart
         if not (same and part.stride() == first.stride() and part.stride(-1) == 1):
-            return torch.stack(parts, -2)
+            return torch.stack(tuple(parts), -2)
     if first.untyped_storage().data_ptr() != parts[-1].untyped_storage().data_ptr():
-        return torch.stack(parts, -2)
+        return torch.stack(tuple(parts), -2)
     shape, strides = (*first.shape[:-1], len(parts), H), (*first.stride()[:-1], H, 1)
     return first.as_strided(shape, strides, first.storage_offset())
+
+
+def both_biases(weights: Mapping[str, Tensor]) -> Tensor | None:
+    """b_ih + b_hh, (G·H)."""
+    return weights["bias_ih"] + weights["bias_hh"] if "bias_ih" in weights else None

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from engine import bptt
 from engine.course import Course
-from engine.flow import Span
+from engine.flow import Reader, Span
 from engine.long.stretched import Growth, Stretched
 from engine.long.stretches import Borders, passes
 from engine.norms import mean_over_samples, norm
@@ -39,11 +39,12 @@ class SingleLoss:
         place = self._loss - self._model.stretches.cut(self._stretch).start
         with arithmetic(self._model.like):
             top = self._model.ahead(self._stretch)[-1]
-            reader = self._model.reader(self._stretch, top)
+            head = self._model.head_of(self._stretch, top)
+            reader = Reader.of(head.piece, [run.width for run in top.runs])
             only = torch.zeros(len(reader.piece.graph), dtype=torch.bool)
             only[place] = self._loss < self._longest
             reads = [bool(part.any()) for part in reader.piece.reached(only, reader.parts)]
-            return self._model.head_of(self._stretch, top), reads
+            return head, reads
 
     @property
     def _longest(self) -> int:

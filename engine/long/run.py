@@ -95,7 +95,7 @@ class LongRun:
         head = model.head_of(stretch, ran[-1])
         if first:
             if stretch in (0, model.stretches.count - 1):
-                _check_own_steps(model.reader(stretch, ran[-1]), steps)
+                _check_own_steps(Reader.of(head.piece, [run.width for run in ran[-1].runs]), steps)
             add(self._sums.head_grads, head.parameter_grads)
         layers, of_parameters = model.back(stretch, ran, head, known, one.depth, judge=True)
         for name in one.layers:

@@ -12,7 +12,6 @@ from torch import Tensor
 from engine import bptt, fast
 from engine.course import Course
 from engine.errors import DataError
-from engine.flow import Reader
 from engine.layer_trace import LayerTrace
 from engine.long.inputs import Inputs
 from engine.long.room import Room
@@ -29,7 +28,8 @@ StepsHead: TypeAlias = Callable[..., tuple[Tensor | None, Any]]
 
 class Growth:
     """Which stretches are left to the careful road because over several of them a gradient has grown beyond what the
-    fast one allows itself over one (engine.fast.GROWTH): rounding has then grown with it."""
+    fast one allows itself over one (engine.fast.GROWTH): rounding has then grown with it. A tenth of that, for the
+    rounding of every stretch is carried on by all the later ones."""
 
     def __init__(self) -> None:
         self.careful: set[tuple[str, int]] = set()
@@ -39,7 +39,7 @@ class Growth:
         """Of a layer's stretches on the way back, one after the other: what the losses send to it, and the
         gradients of its states, (n, B, H) each."""
         self._sent[name] = max(self._sent.get(name, 0.0), float(direct.abs().max()))
-        allowed = fast.GROWTH.get(direct.dtype, torch.inf) * self._sent[name]
+        allowed = fast.GROWTH.get(direct.dtype, torch.inf) / 10 * self._sent[name]
         largest = max(float(grad.abs().max()) for grad in states.values())
         if allowed < largest < torch.inf:  # beyond, and not so far that the fast road has stepped aside by itself
             self.careful.add((name, stretch))
@@ -148,13 +148,6 @@ class Stretched:
             return outputs, losses + of[0].flatten(1)[:, :0].sum(1)
 
         return Head.run(of_steps, read, self.parameters)
-
-    def reader(self, stretch: int, top: Ahead) -> Reader:
-        """Which step's output each loss of a stretch reads. Asked with numbers only, for a NaN in the output would look
-        like a way."""
-        read = (top.joined, top.stream) if self.reads_stream else (top.joined,)
-        numbers = tuple(one.nan_to_num(0.0, 0.0, 0.0) for one in read)
-        return Reader.of(self.run_head(self.stretches.cut(stretch), numbers).piece, [run.width for run in top.runs])
 
     @property
     def depends(self) -> bool:

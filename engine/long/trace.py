@@ -216,6 +216,8 @@ class LongTrace:
         t0, t1 = whole("t0", t0), whole("t1", t1)
         if not 1 <= t0 <= t1 <= self.steps:
             raise DataError(f"The window {t0} … {t1} is outside the trace; steps 1 to {self.steps} are recorded.")
+        if "whole" in vars(self):
+            return self.whole.window(t0, t1)
         if t1 - t0 + 1 > self.longest_window:
             size = bytes_shown((t1 - t0 + 1) * self.model.room.record)
             raise DataError(
@@ -226,7 +228,8 @@ class LongTrace:
 
     @cached_property
     def whole(self) -> Window:
-        """All steps, where they are within the budget. Raises DataError with the size where they are not."""
+        """All steps, where they are within the budget; computed once, and then kept. Raises DataError with the size
+        where they are not."""
         if self.steps > self.longest_window:
             size, budget = (bytes_shown(n) for n in (self.steps * self.model.room.record, self.model.room.budget))
             raise DataError(

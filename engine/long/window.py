@@ -48,6 +48,12 @@ class Window(Trace):
         assert self.origin is not None
         return self.origin
 
+    def window(self, t0: int, t1: int) -> Window:
+        """See `Trace.window`."""
+        part = super().window(t0, t1)
+        assert isinstance(part, Window)
+        return part
+
     def flow_row(self, loss: int = -1, layer: str | None = None) -> Tensor:
         """(n,): see `Trace.flow_row`. The losses are those of the long trace, from wherever they come."""
         return self._long.single_loss(whole("loss", loss)).row(self._name(layer), self._own_steps)

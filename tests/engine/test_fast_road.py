@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -11,32 +14,52 @@ from unrolled import module
 
 import engine
 from engine import bptt, fast, intake
+from engine.fast import backwards, chain, forwards
+from engine.fast.arrays import in_order
 from engine.later import Later
+from engine.layer_trace import LayerTrace
 from engine.measure import step_errors
+from engine.recurrence import Recurrence
 
 KINDS = ("tanh", "relu", "lstm", "gru")
 ROUNDING = {torch.float64: 1e-12, torch.float32: 2e-5}
 
 
-def layer_of(kind: str, dtype: torch.dtype, T: int = 40, B: int = 3, H: int = 7, gain: float = 1.0) -> intake.Layer:
+@dataclass(frozen=True)
+class Case:
+    """A layer ready to run, and what it runs on."""
+
+    layer: Recurrence
+    x: Tensor
+    initial: Mapping[str, Tensor]
+
+
+def case_of(kind: str, dtype: torch.dtype, T: int = 40, B: int = 3, H: int = 7, gain: float = 1.0) -> Case:
     model = module(kind, 2, H, dtype)
     with torch.no_grad():
         model.weight_hh_l0.mul_(gain)
     x = torch.randn(T, B, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2)).to(dtype)
-    return intake.layer(model, x, None)
+    taken = intake.take(model, x, None)
+    layer = taken.levels[0].layers[0]
+    return Case(layer.recurrence(T, None), taken.x, layer.initial)
 
 
-def quick_forward(layer: intake.Layer) -> dict[str, Tensor] | None:
-    return fast.forward(layer.rules, layer.kernel, layer.x, layer.weights, layer.initial)
+def quick_forward(case: Case) -> dict[str, Tensor] | None:
+    return fast.forward(case.layer, case.x, case.initial)
 
 
-def ingredients(layer: intake.Layer) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor, dict[str, Tensor]]:
+def ingredients(case: Case) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor, dict[str, Tensor]]:
     """Values, states before, direct gradients, and gradients that reach the last states from outside."""
-    values = bptt.forward_stepwise(layer.rules, layer.x, layer.weights, layer.initial)
+    values = bptt.forward_stepwise(case.layer, case.x, case.initial)
     generator = torch.Generator().manual_seed(3)
-    direct = torch.randn(values["h"].shape, dtype=torch.float64, generator=generator).to(layer.x.dtype)
-    final = {s: direct[0] * (0.3 + i) for i, s in enumerate(layer.rules.state_names)}
-    return values, bptt.states_before(layer.rules, values, layer.initial), direct, final
+    direct = torch.randn(values["h"].shape, dtype=torch.float64, generator=generator).to(case.x.dtype)
+    final = {s: direct[0] * (0.3 + i) for i, s in enumerate(case.layer.rules.state_names)}
+    return values, case.layer.before(values, case.initial), direct, final
+
+
+def of_torch(like: Tensor, reverse: bool = False) -> tuple[Any, Callable[[Tensor], Any]]:
+    """engine.fast.arrays.arrays as it is where NumPy cannot see the memory."""
+    return torch, lambda tensor: in_order(tensor.unbind(0), reverse)
 
 
 def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], dtype: torch.dtype) -> None:
@@ -52,17 +75,16 @@ def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], dtype: torc
 def test_both_roads_agree(
     kind: str, dtype: torch.dtype, chunk: int, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast, "CHUNK", chunk)
-    monkeypatch.setattr(fast, "SMALL", small)
-    layer = layer_of(kind, dtype)
-    values, before, direct, final = ingredients(layer)
-    quick = quick_forward(layer)
+    monkeypatch.setattr(backwards, "CHUNK", chunk)
+    monkeypatch.setattr(chain, "SMALL", small)
+    case = case_of(kind, dtype)
+    values, before, direct, final = ingredients(case)
+    quick = quick_forward(case)
     assert quick is not None
     assert set(quick) == set(values)
     assert_close(quick, values, dtype)
-    weight_hh = layer.weights["weight_hh"]
-    careful = bptt.backward_stepwise(layer.rules, values, before, weight_hh, direct, final)
-    back = fast.backward(layer.rules, values, before, weight_hh, direct, final)
+    careful = bptt.backward_stepwise(case.layer, values, before, direct, final)
+    back = fast.backward(case.layer, values, before, direct, final)
     assert back is not None
     assert_close(back[0], dict(careful.grads), dtype)
     for state, grad in careful.initial.items():
@@ -74,13 +96,14 @@ def test_it_needs_nothing_but_torch_where_numpy_cannot_see_the_memory(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same code with torch's operations, as it runs on a GPU."""
-    layer = layer_of(kind, torch.float64)
-    values, before, direct, final = ingredients(layer)
-    arguments = (layer.rules, values, before, layer.weights["weight_hh"], direct, final)
-    with_numpy, forward_with_numpy = fast.backward(*arguments), quick_forward(layer)
-    monkeypatch.setattr(fast, "_arrays", lambda like: (torch, lambda tensor: tensor.unbind(0)))
-    monkeypatch.setattr(fast, "SMALL", 0)
-    with_torch, forward_with_torch = fast.backward(*arguments), quick_forward(layer)
+    case = case_of(kind, torch.float64)
+    values, before, direct, final = ingredients(case)
+    arguments = (case.layer, values, before, direct, final)
+    with_numpy, forward_with_numpy = fast.backward(*arguments), quick_forward(case)
+    for module_of_it in (forwards, backwards, chain):
+        monkeypatch.setattr(module_of_it, "arrays", of_torch)
+    monkeypatch.setattr(chain, "SMALL", 0)
+    with_torch, forward_with_torch = fast.backward(*arguments), quick_forward(case)
     assert with_numpy is not None
     assert with_torch is not None
     assert forward_with_numpy is not None
@@ -91,30 +114,27 @@ def test_it_needs_nothing_but_torch_where_numpy_cannot_see_the_memory(
 
 @pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
 def test_it_steps_aside_where_numbers_run_away(dtype: torch.dtype) -> None:
-    assert quick_forward(layer_of("relu", dtype, T=400, gain=1e3)) is None  # inf
-    assert quick_forward(layer_of("gru", dtype, gain=torch.finfo(dtype).max / 10)) is None  # a sum could overflow
-    spoiled = layer_of("lstm", dtype)
+    assert quick_forward(case_of("relu", dtype, T=400, gain=1e3)) is None  # inf
+    assert quick_forward(case_of("gru", dtype, gain=torch.finfo(dtype).max / 10)) is None  # a sum could overflow
+    spoiled = case_of("lstm", dtype)
     spoiled.x[5, 1, 0] = torch.nan
     assert quick_forward(spoiled) is None
-    exploding = layer_of("relu", dtype, T=30, gain=20.0)
+    exploding = case_of("relu", dtype, T=30, gain=20.0)
     values, before, direct, final = ingredients(exploding)
-    assert fast.backward(exploding.rules, values, before, exploding.weights["weight_hh"], direct, final) is None
+    assert fast.backward(exploding.layer, values, before, direct, final) is None
 
 
 @pytest.mark.parametrize("dtype", list(ROUNDING), ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_careful_road_stays_with_autograd_through_chaos(kind: str, dtype: torch.dtype) -> None:
     """Its order of products and sums is autograd's, so that rounding does not grow from step to step."""
-    from dataclasses import replace
-
-    from engine.layer_trace import LayerTrace
-
-    layer = layer_of(kind, dtype, T=80, gain=4.0)
-    values, before, direct, _ = ingredients(layer)
-    final = {s: torch.zeros_like(start) for s, start in layer.initial.items()}
-    careful = bptt.backward_stepwise(layer.rules, values, before, layer.weights["weight_hh"], direct, final)
+    case = case_of(kind, dtype, T=80, gain=4.0)
+    values, before, direct, _ = ingredients(case)
+    final = {s: torch.zeros_like(start) for s, start in case.initial.items()}
+    careful = bptt.backward_stepwise(case.layer, values, before, direct, final)
+    activation = "relu" if kind == "relu" else "tanh"
     made = LayerTrace.from_parts(
-        layer.cell, layer.activation, layer.x, layer.weights, layer.initial, values, direct, final
+        case.layer.kind, activation, case.x, case.layer.weights, case.initial, values, direct, final
     )
     rows = replace(made, grads=careful.grads, initial_grads=careful.initial).audit().rows
     for row in rows:
@@ -153,12 +173,11 @@ def test_an_impulse_that_has_died_away_keeps_its_gradients(kind: str, scale: flo
 def test_slopes_that_are_zero_for_a_reason_do_not_leave_the_fast_road() -> None:
     """c₀ = 0 makes every ∂c/∂a_f of step 1 an exact 0, and a dead unit those of its step."""
     for kind in KINDS:
-        layer = layer_of(kind, torch.float32)
-        values, before, direct, final = ingredients(layer)
+        case = case_of(kind, torch.float32)
+        values, before, direct, final = ingredients(case)
         for state in before.values():
             state[0] = 0
-        arguments = (layer.rules, values, before, layer.weights["weight_hh"], direct * 50, final)
-        assert fast.backward(*arguments) is not None
+        assert fast.backward(case.layer, values, before, direct * 50, final) is not None
 
 
 @pytest.mark.parametrize("seed", [11, 23, 35])

