@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.measure import NARROW
 from engine.norms import norm
 from engine.quantities import GATES
 
@@ -137,7 +138,7 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
     norm = _NormTerms(layer)
     side_terms = norm.state_side(d, v) if norm.there else side.abs()
     drop = 1.0 if layer.drop is None else layer.drop.double()
-    through_terms = (side_terms.flatten(2) @ W_hh.abs()) * drop
+    through_terms = _added_up(layer, side_terms.flatten(2), W_hh) * drop
     # Of the row blocks, o and everything of the other cells follows from δh; i, f and g follow from δc.
     rows_c = 3 * layer.hidden_size if layer.cell == "lstm" else 0
     from_h = (side.flatten(2)[..., rows_c:] @ W_hh[rows_c:]) * drop
@@ -181,17 +182,22 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
         found["initial_grads.c"] = _at_start(course, carried.abs()) * of_c[0]
     of_x = torch.cat([by_symbol[symbol] for symbol in input_side(layer)], -1)
     of_state = torch.cat([by_symbol[symbol] for symbol in state_side(layer)], -1)
-    found["input_grad"] = of_x @ W_ih.abs()
-    met = _finite(layer.recurrence.dropped(layer.before["h"])).abs()
-    found["weight_grads.weight_ih"] = of_x.flatten(0, 1).T @ _finite(layer.x).abs().flatten(0, 1)
-    found["weight_grads.weight_hh"] = of_state.flatten(0, 1).T @ met.flatten(0, 1)
+    found["input_grad"] = _added_up(layer, of_x, W_ih)
+    x, met = _finite(layer.x), _finite(layer.recurrence.dropped(layer.before["h"]))
+    ones = torch.ones_like(x[..., :1])
+
+    def over_steps(parts: Tensor, given: Tensor) -> Tensor:
+        return _added_up(layer, parts.flatten(0, 1).T, given.flatten(0, 1))
+
+    found["weight_grads.weight_ih"], found["weight_grads.weight_hh"] = over_steps(of_x, x), over_steps(of_state, met)
     if norm.there:
         a = torch.cat([by_symbol["a" + symbol[1:]] for symbol in input_side(layer)], -1)
         standard = torch.cat([(c * r).abs() for _, c, r in map(norm._of, GATES[layer.cell])], -1)
         found["norm_weight terms"], found["norm_bias terms"] = a * (standard + 1.0), a
-        found["weight_grads.norm_weight"] = found["norm_weight terms"].sum((0, 1))
-        found["weight_grads.norm_bias"] = a.sum((0, 1))
-    return found | {"weight_grads.bias_ih": of_x.sum((0, 1)), "weight_grads.bias_hh": of_state.sum((0, 1))}
+        for name in ("norm_weight", "norm_bias"):
+            found[f"weight_grads.{name}"] = over_steps(found[f"{name} terms"], ones)[:, 0]
+    of_biases = {"bias_ih": of_x, "bias_hh": of_state}
+    return found | {f"weight_grads.{name}": over_steps(parts, ones)[:, 0] for name, parts in of_biases.items()}
 
 
 def shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool = False) -> Tensor:
@@ -283,10 +289,19 @@ def _ratio(budget: float, size: float, most: float) -> float:
 
 def _product_terms(layer: LayerTrace, given: Tensor, name: str) -> list[Tensor]:
     """|W||given| + |b| by row blocks, (T, B, H) each."""
-    product = given.double().abs() @ layer.weights[f"weight_{name}"].double().abs().T
+    product = _added_up(layer, given.double().abs(), layer.weights[f"weight_{name}"].double().T)
     if f"bias_{name}" in layer.weights:
         product = product + layer.weights[f"bias_{name}"].double().abs()
     return list(product.chunk(len(GATES[layer.cell]), -1))
+
+
+def _added_up(layer: LayerTrace, terms: Tensor, factors: Tensor) -> Tensor:
+    """What rounding counts against when the products of these (..., N) and those (N, M) are added up: Σ|x|; but √Σx² in
+    the narrow types. Those are added in float32 and rounded once, and what is left is the rounding of the terms, each
+    on its own. With Σ|x|, the gradient of 512 units, most of which cancels, could be forgiven whole."""
+    if layer.x.dtype in NARROW:
+        return (terms.square() @ factors.square()).sqrt()
+    return terms @ factors.abs()
 
 
 def _finite(array: Tensor) -> Tensor:

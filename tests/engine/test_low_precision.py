@@ -129,15 +129,17 @@ def zeroed(layer: LayerTrace, symbol: str, steps: slice) -> LayerTrace:
     return replace(layer, grads={**layer.grads, symbol: changed})
 
 
-@pytest.mark.parametrize("H", [1, 4, 128])
+@pytest.mark.parametrize("H", [1, 4, 512])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", NARROW)
 def test_a_gradient_that_is_zeroed_at_one_step_fails_wherever_it_is(dtype: str, cell: str, H: int) -> None:
-    layer = traced(small(cell, 12, 2, H, "every"), dtype)["l0"]
+    """Of many units too, where Σ|x| of a sum is far above the sum."""
+    layer = traced(small(cell, 5, 2, H, "last"), dtype)["l0"]
     assert layer.audit().passed, layer.audit().worst
-    for symbol, t in zip(layer.grads, (0, 3, 11, 6, 9, 7, 2, 4, 10, 8), strict=False):
+    for place, symbol in enumerate(layer.grads if H < 512 else ("h", "a_o" if cell == "lstm" else "h")):
+        t = (0, 3, 1, 2)[place % 4]
         audit = zeroed(layer, symbol, slice(t, t + 1)).audit()
-        found = {row.quantity: row for row in audit.rows if row.error > audit.tolerance}
+        found = {row.quantity: row for row in audit.rows if row.error > 2 * audit.tolerance}
         assert found[f"grads.{symbol}"].step == t + 1
 
 
