@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 import engine
-from benchmarks import memory
+from benchmarks import flow, memory
 from benchmarks.report import Row, report, times
 
 
@@ -157,6 +157,7 @@ def main() -> None:
     rows: list[Row] = []
     for case in CASES:
         rows += measure(case, 0.8 if arguments.quick else 8.0)
+    rows += flow.measure(0.8 if arguments.quick else 8.0)
     rows += memory_rows()
     report([Row("threads", torch.get_num_threads(), "", None, "higher"), *rows], arguments.json)
 

@@ -1,10 +1,15 @@
-"""A trace as read-only numpy arrays, for views and for export."""
+"""A trace as read-only numpy arrays, for views and for export.
+
+NumPy has no bfloat16: such numbers come out as float32, which holds each of them exactly. What they were computed in is
+said beside them (`layer.x.dtype`, `Excerpt.dtype`).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -37,8 +42,9 @@ def arrays_of(trace: Trace) -> dict[str, NDArray[np.floating]]:
 
 
 def read_only(tensor: Tensor) -> NDArray[Any]:
-    """Contiguous: a view where the tensor is that and in the machine's own memory, else a copy. Writing to it raises
-    ValueError."""
-    array: NDArray[Any] = tensor.detach().contiguous().cpu().numpy()
+    """Contiguous: a view where the tensor is that and in the machine's own memory, else a copy; bfloat16 as float32.
+    Writing to it raises ValueError."""
+    wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    array: NDArray[Any] = wide.detach().contiguous().cpu().numpy()
     array.flags.writeable = False
     return array

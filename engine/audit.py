@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.measure import TOLERANCE, worst_step
+from engine.measure import NARROW, TOLERANCE, worst_step
 from engine.precision import arithmetic
 from engine.quantities import GATES, STATES
 from engine.requests import Audit, AuditRow
-from engine.rounding import shares, terms_of_gradients, terms_of_values
+from engine.rounding import shares, summed, terms_of_gradients, terms_of_values
 from engine.unrolled import Unrolled
 
 if TYPE_CHECKING:
@@ -34,18 +34,14 @@ def audit_trace(trace: Trace) -> Audit:
 
 
 def _head_rows(trace: Trace) -> list[AuditRow]:
-    """Of what stands after the layer, its graph asked again; none for a trace from a file, which has no graph."""
-    again = trace.loss_grads.again() if trace.loss_grads is not None else {}
-    if not again:
+    """Of what stands around the layers, its graphs asked again; none for a trace from a file, which has no graph."""
+    flows = trace.loss_grads
+    again = flows.again() if flows is not None else {}
+    if flows is None or not again:
         return []
     T, first = trace.steps, trace.first_step - 1
-    ours = {"outputs": trace.outputs, "losses": trace.losses}
-    if len(trace.last_level) == 1:
-        ours["output_grads"] = trace.layer.output_grads
-    else:  # the directions stand side by side
-        ours["output_grads"] = torch.cat([layer.output_grads for layer in trace.last_level.values()], 2)
     rows = []
-    for quantity, array in ours.items():
+    for quantity, array in {"outputs": trace.outputs, "losses": trace.losses}.items():
         expected = again[quantity]
         expected = expected if expected.shape == array.shape else expected[first : first + T]
         row = AuditRow(quantity, *worst_step(_by_step(array), _by_step(expected)))
@@ -53,13 +49,24 @@ def _head_rows(trace: Trace) -> list[AuditRow]:
     size = again["losses"].double().abs().sum().reshape(1, 1)
     loss, expected_loss = trace.loss.reshape(1, 1), again["loss"].reshape(1, 1)
     rows.append(AuditRow("loss", worst_step(loss, expected_loss, size)[0], 0))
-    for name, grad in trace.head_grads.items():
-        if f"head_grads.{name}" not in again:
-            continue
-        error, _ = worst_step(grad.reshape(1, -1), again[f"head_grads.{name}"].reshape(1, -1))
-        rows.append(AuditRow(f"head_grads.{name}", error, 0))
-    last = next(iter(trace.last_level))
-    return [replace(row, quantity=f"{last}.output_grads") if row.quantity == "output_grads" else row for row in rows]
+    # What the head and the pieces between the levels hand to each layer, from what the layer above was found to send.
+    directs: dict[str, Tensor] = {}
+
+    def recorded(name: str, direct: Tensor) -> LayerTrace:
+        directs[name] = direct
+        return flows.layers[name]
+
+    with arithmetic(trace.loss):
+        _, between = flows.down([again[name] for name in again if name.startswith("leaf ")], recorded)
+    for name, direct in directs.items():
+        ours = trace.layers[name].output_grads
+        direct = direct if len(direct) == T else direct[first : first + T]
+        rows.append(AuditRow(f"{name}.output_grads", *worst_step(_by_step(ours), _by_step(direct))))
+    expected_grads = {name.removeprefix("head_grads."): grad for name, grad in again.items() if "head_grads." in name}
+    for name, grad in trace.head_grads.items() if flows.of_all_steps else ():
+        expected = (expected_grads | between)[name]
+        rows.append(AuditRow(f"head_grads.{name}", worst_step(grad.reshape(1, -1), expected.reshape(1, -1))[0], 0))
+    return rows
 
 
 def _by_step(array: Tensor) -> Tensor:
@@ -72,6 +79,8 @@ def audit_layer(layer: LayerTrace) -> Audit:
         reference = Unrolled(layer).differentiate()
     symbols = list(layer.values)
     with arithmetic(layer.x):
+        if layer.x.dtype in NARROW:
+            reference |= summed(layer, reference)
         terms = {f"values.{symbol}": size for symbol, size in terms_of_values(layer).items()}
         terms |= terms_of_gradients(layer, {symbol: reference[f"grads.{symbol}"] for symbol in symbols})
         rows = [_row(f"values.{s}", layer.values[s], reference, terms) for s in symbols]

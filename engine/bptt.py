@@ -6,7 +6,7 @@ order of the sequence, whichever way the layer runs through it (engine.course).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -85,8 +85,16 @@ def backward(
     return Backward(Later(grads, list(values), gates), first)
 
 
-def backward_stepwise(layer: Recurrence, values: Tensors, before: Tensors, direct: Tensor, final: Tensors) -> Backward:
-    """The same, one step after the other.
+def backward_stepwise(
+    layer: Recurrence,
+    values: Tensors,
+    before: Tensors,
+    direct: Tensor,
+    final: Tensors,
+    change: Callable[[int, dict[str, Tensor]], dict[str, Tensor]] | None = None,
+) -> Backward:
+    """The same, one step after the other. `change` takes t (from 0) and ∂L/∂(states) of that step, (B, H) each, and
+    returns what the step goes on with instead: then nothing is a gradient of the loss any more.
 
     Every product and sum is taken in the order of autograd on the unrolled loop: where numbers overflow, underflow or
     nearly cancel, two right computations part ways, and this one stays with torch.
@@ -98,6 +106,7 @@ def backward_stepwise(layer: Recurrence, values: Tensors, before: Tensors, direc
     for place, t in enumerate(backwards):
         v, b = {name: value[t] for name, value in values.items()}, {name: value[t] for name, value in before.items()}
         d = cell.join(v, reaching)
+        d = d if change is None else change(t, d)
         d |= cell.back(layer.with_held(v, t), b, d)
         earlier = backwards[place + 1] if place + 1 < len(backwards) else None
         e = None if earlier is None else direct[earlier]

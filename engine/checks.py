@@ -8,7 +8,7 @@ msgspec validates only what it reads, and only types. Plain data, no torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -53,7 +53,8 @@ def checked(experiment: Experiment) -> Experiment:
     _check_model(model, task)
     _check_task(task)
     _real("training.learning_rate", training.learning_rate, 0.0, 1e6)
-    _real("training.clip.max_norm", training.clip.max_norm, 1e-12, 1e12)
+    for field in ("max_norm", "max_value", "ratio"):
+        _real(f"training.clip.{field}", getattr(training.clip, field), 1e-12, 1e12)
     _whole("training.iterations", training.iterations, 0, 1_000_000)
     _whole("seed", experiment.seed, 0, 2**31 - 1)
     _check_size(experiment)
@@ -101,14 +102,14 @@ def checked_what_if(what_if: WhatIf) -> WhatIf:
     return what_if
 
 
-def check_fit(experiment: Experiment, what_if: WhatIf) -> None:
-    """That the clamps and cuts name what this experiment has: layers, gates, steps, units, routes. Raises SpecError."""
+def check_fit(stack: Sequence[LayerSpec], steps: int, what_if: WhatIf) -> None:
+    """That the clamps and cuts name what a stack over so many steps has: layers, gates, units, routes. Raises
+    SpecError."""
     layers = {
         f"l{depth}{suffix}": layer
-        for depth, layer in enumerate(experiment.model.layers)
+        for depth, layer in enumerate(stack)
         for suffix in (("", "_reverse") if layer.bidirectional else ("",))
     }
-    steps = experiment.task.steps
     for place, clamp in enumerate(what_if.clamps):
         where = f"what_if.clamps[{place}]."
         layer = _layer(where + "layer", clamp.layer, layers)
@@ -179,8 +180,7 @@ def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
     if init.std is not None:
         if not normal:
             raise SpecError(
-                f"{where}std is {figure(init.std)}, but neither input nor recurrent is 'normal'; "
-                "only nothing is accepted then."
+                f"{where}std is {figure(init.std)}, but neither input nor recurrent is 'normal'; leave it out."
             )
         _real(where + "std", init.std, 0.0, 1e6)
     elif normal:
@@ -192,15 +192,13 @@ def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
         if value is not None:
             if gate not in GATES[layer.cell]:
                 raise SpecError(
-                    f"{where}{name} is {figure(value)}, but the {CELL_TITLES[layer.cell]} has no {words}; "
-                    "only nothing is accepted there."
+                    f"{where}{name} is {figure(value)}, but the {CELL_TITLES[layer.cell]} has no {words}; leave it out."
                 )
             _real(where + name, value, -100.0, 100.0)
     if init.chrono is not None:
         if layer.cell == "rnn":
             raise SpecError(
-                f"{where}chrono is {spec_reading.shown(init.chrono)}, but the RNN has no gates; "
-                "only nothing is accepted there."
+                f"{where}chrono is {spec_reading.shown(init.chrono)}, but the RNN has no gates; leave it out."
             )
         for name in ("forget_bias", "update_bias"):
             if getattr(init, name) is not None:
@@ -274,9 +272,8 @@ def _units(field: str, units: tuple[int, ...] | None, hidden_size: int) -> None:
 def _typed(spec: Any, kind: type[msgspec.Struct], name: str, field: str = "") -> None:
     """That it is a spec of that kind, with the right types in its fields."""
     if not isinstance(spec, kind):
-        article = "an" if kind is Experiment else "a"
         shown = spec_reading.shown(spec)
-        raise SpecError(f"{name[0].upper()}{name[1:]} is {shown}; {article} engine.{kind.__name__} is accepted.")
+        raise SpecError(f"{name[0].upper()}{name[1:]} is {shown}; an engine.{kind.__name__} is accepted.")
     _convert(spec, kind, name, field)
 
 

@@ -1,107 +1,208 @@
-"""Clipping of the parameter gradients by global norm, with the semantics of torch.nn.utils.clip_grad_norm_.
+"""Clipping of gradients, of every kind (engine.spec.ClipSpec). Nothing is written in place; new tensors come back.
 
-grad ·= min(1, max_norm / (total + 1e-6)), where torch computes the total in the gradients' own dtype. That total can
-overflow while every gradient is finite (then all of them become 0), and one inf makes inf·0 = NaN: the report says so.
+"norm"       g ·= min(1, max_norm / (‖all g‖ + 1e-6)): torch.nn.utils.clip_grad_norm_, to the bit (Pascanu et al. 2013).
+"layer"      the same, each layer by itself: each recurrent layer and direction, the read-out, the embedding …
+             `layer_of` tells which parameters belong together.
+"parameter"  the same, each tensor by itself. What libraries call clipping by norm without "global" (Keras' clipnorm).
+"value"      every entry to ±max_value: torch.nn.utils.clip_grad_value_, to the bit (Mikolov 2012).
+"agc"        adaptive, unit-wise (Brock et al. 2021, eq. 3): a row's gradient G_i becomes G_i · λ‖W_i‖*/‖G_i‖ where
+             ‖G_i‖ > λ‖W_i‖*, with ‖W_i‖* = max(‖W_i‖, 1e-3). Rows of a matrix are the units; a vector (bias, gain) or a
+             scalar is one unit, as in the authors' code. They take a matrix with one column for a vector too; here it
+             has rows, as eq. 3 says, so that an input of one number is treated like one of two.
+"step"       ∂L/∂(states) at every step of the backward pass: `clip_step`, which engine.step_clipping chains. What comes
+             out is no longer a gradient of the loss.
+
+"norm" and "layer" keep the direction (of everything, of each layer); all others turn it, so a cosine is reported.
+
+Arithmetic: "norm", "layer" and "parameter" take their norms as torch does, in the gradients' own dtype. There a finite
+1e30 has a norm of inf, which makes all gradients 0, and one inf makes inf · 0 = NaN. Torch's 1e-6 also means that they
+clip a little early (from max_norm − 1e-6 on) and that clipping twice is not quite clipping once: the second time takes
+another 1e-6 / max_norm. "agc" and "step" take theirs in float64, scaled, where a finite 1e30 does no harm; a unit with
+an inf becomes 0 and NaN, and one with a NaN stays as it is, as in the authors' code.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from engine.errors import DataError
 from engine.figures import figure
-from engine.norms import norm, total
-from engine.requests import ClipReport, ClipRow
+from engine.norms import norm
+from engine.precision import arithmetic
+from engine.requests import ClipReport
 from engine.spec import ClipSpec
 
 EPSILON = 1e-6
-"""Torch adds it to the total norm."""
+"""Torch adds it to the norm."""
+SMALLEST_NORM = 1e-3
+"""Of weights, for AGC: what was initialised to zero must be able to leave it (Brock et al. 2021, ε)."""
+READOUT = "readout"
+"""The layer that AGC leaves alone unless told otherwise: in the paper the final linear layer is not clipped."""
+
+Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Clipped:
+    """Gradients before and after clipping."""
+
+    clip: ClipSpec
+    before: Tensors
     grads: dict[str, Tensor]
-    report: ClipReport
+    """After clipping, by parameter name."""
+    factors: Tensors
+    """What they were multiplied with, by parameter name: () where it is one factor, (rows,) for the rows of a matrix by
+    AGC. Without an entry where there is none (by value). Clipped at every step: by layer name, (T, B)."""
+
+    @cached_property
+    def report(self) -> ClipReport:
+        """What happened; made when it is asked for, since training asks for the gradients alone."""
+        from engine.clip_report import report
+
+        return report(self)
 
 
-def factor_in_dtype(grads: Mapping[str, Tensor], clip: ClipSpec) -> tuple[Tensor, Tensor]:
-    """(global norm, factor) as torch computes them: scalars in the gradients' dtype."""
-    norm_in_dtype = torch.nn.utils.get_total_norm(list(grads.values()), 2.0, error_if_nonfinite=False)
-    if clip.kind == "none":
-        return norm_in_dtype, torch.ones_like(norm_in_dtype)
-    return norm_in_dtype, torch.clamp(clip.max_norm / (norm_in_dtype + EPSILON), max=1.0)
+def clip_grads(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> dict[str, Tensor]:
+    """The gradients after clipping, by parameter name. As `clipped`."""
+    return clipped(grads, clip, weights).grads
 
 
-def clip_grads(grads: Mapping[str, Tensor], clip: ClipSpec) -> dict[str, Tensor]:
-    """The gradients as torch would leave them, to the bit; new tensors. What an update needs and nothing else."""
-    return dict(grads) if clip.kind == "none" else _times(grads, factor_in_dtype(grads, clip)[1])
+def clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> Clipped:
+    """Gradients of any shapes after clipping, with the report on it. Every kind but "step".
+
+    `weights`, the parameters by the same names and of the same shapes, are needed by "agc" and by nothing else. Without
+    clipping the gradients are the ones given. Raises DataError.
+    """
+    if not grads:
+        raise DataError("There are no gradients to clip; tensors by parameter name are accepted.")
+    with arithmetic(next(iter(grads.values()))):
+        if clip.kind == "none":
+            return Clipped(clip, grads, dict(grads), {})
+        if clip.kind == "value":
+            return Clipped(clip, grads, _by_value(grads, clip.max_value), {})
+        if clip.kind == "agc":
+            return Clipped(clip, grads, *_adaptive(grads, clip, _beside(grads, weights)))
+        return Clipped(clip, grads, *_by_norm(grads, clip.max_norm, groups(grads, clip)))
 
 
-def _times(grads: Mapping[str, Tensor], factor: Tensor) -> dict[str, Tensor]:
-    return dict(zip(grads, torch._foreach_mul(list(grads.values()), factor), strict=True))
-
-
-def clipped(grads: Mapping[str, Tensor], clip: ClipSpec) -> Clipped:
-    """The gradients as torch would leave them, and the report on what happened. Norms in the report are float64."""
-    in_dtype = factor_in_dtype(grads, clip)
-    norm_in_dtype, factor = (float(number) for number in in_dtype)
-    after = dict(grads) if clip.kind == "none" else _times(grads, in_dtype[1])
-    sizes = {name: float(norm(grad)) for name, grad in grads.items()}
-    rows = tuple(
-        ClipRow(name, size, size if after[name] is grads[name] else float(norm(after[name])))
-        for name, size in sizes.items()
-    )
-    norm_before = total(row.before for row in rows)
-    report = ClipReport(
-        kind=clip.kind,
-        max_norm=clip.max_norm,
-        norm=norm_before,
-        norm_in_dtype=norm_in_dtype,
-        factor=factor,
-        cosine=_cosine(grads, after, norm_before, total(row.after for row in rows)),
-        rows=rows,
-        sentence=_sentence(grads, clip, norm_before, norm_in_dtype, factor),
-    )
-    return Clipped(after, report)
-
-
-def _cosine(before: Mapping[str, Tensor], after: Mapping[str, Tensor], norm_before: float, norm_after: float) -> float:
-    """Cosine of the angle between two gradients, all parameters together; NaN where it is not defined."""
-    if not (0.0 < norm_before < math.inf and 0.0 < norm_after < math.inf):
-        return math.nan
-    if all(after[name] is before[name] for name in before):
-        return 1.0
-    products = (
-        float(torch.dot(before[name].double().flatten() / norm_before, after[name].double().flatten() / norm_after))
-        for name in before
-    )
-    return max(-1.0, min(1.0, math.fsum(products)))
-
-
-def _sentence(
-    grads: Mapping[str, Tensor], clip: ClipSpec, norm_before: float, norm_in_dtype: float, factor: float
-) -> str:
-    if clip.kind == "none":
-        return "Nothing is clipped: this experiment has no clipping."
-    dtype = str(next(iter(grads.values())).dtype).removeprefix("torch.")
-    if math.isnan(norm_in_dtype):
-        return "A gradient is NaN, so the norm and the factor are NaN too, and clipping makes every gradient NaN."
-    if any(bool(torch.isinf(grad).any()) for grad in grads.values()):
-        return "A gradient is inf, so the factor is 0: inf · 0 is NaN, and clipping makes all other gradients 0."
-    if math.isinf(norm_in_dtype):
-        return (
-            f"Every gradient is finite, but their norm, {figure(norm_before)}, overflows {dtype} to inf: "
-            "the factor is 0, and clipping makes every gradient 0."
+def groups(grads: Tensors, clip: ClipSpec) -> dict[str, list[str]]:
+    """Which parameters share a norm, by the name of the group. Raises DataError for "step"."""
+    if clip.kind == "step":
+        raise DataError(
+            "Clipping at every step happens within the backward pass, not to finished gradients; "
+            "engine.step_clipping.clipped_trace does it."
         )
-    if factor == 1.0:
-        return f"Nothing was clipped: the norm, {figure(norm_before)}, is below {figure(clip.max_norm)}."
-    if factor == 0.0:
-        return (
-            f"The norm, {figure(norm_before)}, is so far above {figure(clip.max_norm)} that the factor underflows "
-            f"{dtype} to 0: clipping makes every gradient 0."
-        )
-    return f"Clipped: the norm was {figure(norm_before)}; every gradient was multiplied by {figure(factor)}."
+    found: dict[str, list[str]] = {}
+    for name in grads:
+        group = {"layer": layer_of(name), "parameter": name}.get(clip.kind, "")
+        found.setdefault(group, []).append(name)
+    return found
+
+
+def layer_of(parameter: str) -> str:
+    """The layer that a parameter belongs to, from its name.
+
+    In a recurrent module the layer and direction that torch writes at the end: "weight_ih_l0_reverse" → "l0_reverse",
+    "encoder.rnn.weight_hh_l1" → "encoder.rnn.l1". Elsewhere the module that owns the tensor: "readout.weight" →
+    "readout". A bare name is one of a cell's own, which is one layer: "weight_ih" → "".
+    """
+    module, _, name = parameter.rpartition(".")
+    suffix = re.search(r"_(l\d+(?:_reverse)?)$", name)
+    if suffix is None:
+        return module
+    return f"{module}.{suffix[1]}" if module else suffix[1]
+
+
+def _by_norm(grads: Tensors, max_norm: float, sharing: Mapping[str, list[str]]) -> tuple[dict[str, Tensor], Tensors]:
+    after: dict[str, Tensor] = {}
+    factors: dict[str, Tensor] = {}
+    for names in sharing.values():
+        part = [grads[name] for name in names]
+        factor = torch.clamp(max_norm / (norm_in_dtype(part) + EPSILON), max=1.0)
+        after |= zip(names, torch._foreach_mul(part, factor), strict=True)
+        factors |= dict.fromkeys(names, factor)
+    return {name: after[name] for name in grads}, factors
+
+
+def norm_in_dtype(grads: list[Tensor]) -> Tensor:
+    """Their norm together as torch computes it, in their own dtype: a scalar."""
+    return torch.nn.utils.get_total_norm(grads, 2.0, error_if_nonfinite=False)
+
+
+def _by_value(grads: Tensors, max_value: float) -> dict[str, Tensor]:
+    for dtype in {grad.dtype for grad in grads.values()}:
+        if max_value > torch.finfo(dtype).max:
+            name, largest = str(dtype).removeprefix("torch."), figure(torch.finfo(dtype).max)
+            raise DataError(f"max_value is {figure(max_value)}; {name} holds numbers up to {largest}.")
+    from_below = torch._foreach_clamp_min(list(grads.values()), -max_value)
+    return dict(zip(grads, torch._foreach_clamp_max(from_below, max_value), strict=True))
+
+
+def _beside(grads: Tensors, weights: Tensors | None) -> Tensors:
+    """The weights, if there is one of the right shape for each gradient."""
+    if weights is None:
+        raise DataError("weights is missing; adaptive clipping measures each gradient against its weights.")
+    for name, grad in grads.items():
+        if name not in weights:
+            raise DataError(f"weights has no '{name}', of which there is a gradient; {tuple(grad.shape)} is needed.")
+        if weights[name].shape != grad.shape:
+            shape = tuple(weights[name].shape)
+            raise DataError(
+                f"weights['{name}'] has shape {shape}; that of its gradient, {tuple(grad.shape)}, is needed."
+            )
+    return weights
+
+
+def _adaptive(grads: Tensors, clip: ClipSpec, weights: Tensors) -> tuple[dict[str, Tensor], Tensors]:
+    after: dict[str, Tensor] = {}
+    factors: dict[str, Tensor] = {}
+    for name, grad in grads.items():
+        if layer_of(name) == READOUT and not clip.readout:
+            after[name] = grad
+            continue
+        limit = clip.ratio * unit_norms(weights[name]).clamp_min(SMALLEST_NORM)
+        after[name], factors[name] = _within(grad, unit_norms(grad), limit)
+    return after, factors
+
+
+def unit_norms(tensor: Tensor) -> Tensor:
+    """float64 norm of every unit: (rows,) of a matrix, () of a vector or a scalar."""
+    return norm(tensor) if tensor.dim() < 2 else norm(tensor.flatten(1), dim=1)
+
+
+def clip_step(delta: Tensors, max_norm: float) -> dict[str, Tensor]:
+    """One step's ∂L/∂(states), {"h": (B, H), "c": (B, H)}, each sample to max_norm, all its states together.
+
+    Any leading dimensions instead of B. Where a sample's norm is below max_norm nothing of it changes, to the bit. A
+    mean over the batch has made each sample's share 1/B as large. What a chain of clipped steps yields is no longer a
+    gradient of the loss.
+    """
+    return clipped_step(delta, max_norm)[0]
+
+
+def clipped_step(delta: Tensors, max_norm: float) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """As `clip_step`, and each sample's norm before (B,) and factor (B,), both float64."""
+    norms = norm(torch.stack([norm(part, dim=-1) for part in delta.values()], -1), dim=-1)
+    limit = norms.new_full((), max_norm)
+    found = {state: _within(part, norms, limit) for state, part in delta.items()}
+    return {state: part for state, (part, _) in found.items()}, norms, next(iter(found.values()))[1]
+
+
+def _within(values: Tensor, norms: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """(values brought down to the limit where the norm is above it, the factors); norms lead the values' dimensions.
+
+    In float64, and divided by the norm first: the factor itself could underflow. NaN is not above the limit and stays.
+    """
+    fires = norms > limit
+    factors = torch.where(fires, limit / norms, 1.0)
+    if not bool(fires.any()):
+        return values, factors
+    over = (..., *(None,) * (values.dim() - norms.dim()))
+    smaller = (values.double() / norms[over] * limit.expand_as(norms)[over]).to(values.dtype)
+    return torch.where(fires[over], smaller, values), factors

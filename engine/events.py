@@ -89,8 +89,7 @@ def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...]) -> Event | 
         if len(grad) < 2:
             continue
         tiny = torch.finfo(grad.dtype).tiny
-        small = grad.abs() < tiny
-        steps = torch.nonzero((small[:-1] & ~small[1:]).flatten(1).any(1)).flatten()
+        steps = torch.nonzero(_fallen(grad, tiny).flatten(1).any(1)).flatten()
         if len(steps) and (first is None or int(steps[-1]) + 1 > first[0]):
             first = int(steps[-1]) + 1, symbol
     if first is None:
@@ -98,7 +97,7 @@ def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...]) -> Event | 
     step, symbol = first
     now, after = grads[symbol][step - 1], grads[symbol][step]
     tiny = torch.finfo(now.dtype).tiny
-    fallen = (now.abs() < tiny) & ~(after.abs() < tiny)
+    fallen = _fallen(grads[symbol], tiny)[step - 1]
     if bool((now[fallen] == 0).all()) and float(after[fallen].abs().min()) > tiny**0.5:
         # A step cannot shrink a number that much: it was multiplied by an exact zero.
         sentence = (
@@ -111,6 +110,19 @@ def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...]) -> Event | 
             f"entries fall below {figure(tiny, 2)}, where digits are lost on the way to 0."
         )
     return Event("underflow", "backward", step, sentence)
+
+
+def _fallen(grad: Tensor, tiny: float) -> Tensor:
+    """(T − 1, …) bool: below the normal numbers at step t, and among them at t + 1.
+
+    Not where terms cancelled to exactly 0, as they do in every 256th sum of a bfloat16: nothing has died there, and one
+    step on (at the first step, in the sample's other units) the gradient is as large as before.
+    """
+    small = grad.abs() < tiny
+    alive = ~small
+    goes_on = torch.cat([alive[:1].any(-1, keepdim=True).expand_as(alive[:1]), alive[:-1]])
+    cancelled = (grad == 0) & goes_on
+    return small[:-1] & alive[1:] & ~cancelled[:-1]
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from engine.arrays import read_only
 from engine.cell_series import by_key
-from engine.clipping import clipped
 from engine.errors import SpecError
 from engine.events import clip_events
 from engine.layer_trace import LayerTrace
@@ -17,7 +16,7 @@ from engine.norms import norm
 from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded
 from engine.sources import Traced, traced, weights_of
 from engine.spec import clip_of
-from engine.training import updated
+from engine.training import clipped_of, moved
 from engine.verdict import verdict
 from engine.what_if import effective_weights
 
@@ -68,12 +67,11 @@ def _clip_and_update(made: Traced, source: Computed) -> tuple[ClipReport, tuple[
     """What clipping did, and per parameter the norm of the effective weights and of their change by the update."""
     assert made.network is not None
     experiment, what_if, base = source.experiment, source.what_if, made.network.weights
-    grads = made.trace.weight_grads
-    report = clipped(grads, clip_of(experiment, what_if)).report
     before = effective_weights(experiment, base, what_if)
-    after = effective_weights(experiment, updated(experiment, base, grads, what_if), what_if)
+    done = clipped_of(made.trace, clip_of(experiment, what_if), before)
+    after = effective_weights(experiment, moved(experiment, base, done.grads, what_if), what_if)
     rows = tuple(ClipRow(name, float(norm(before[name])), float(norm(after[name] - before[name]))) for name in before)
-    return report, rows
+    return done.report, rows
 
 
 def _outputs(outputs: Tensor, layer: LayerTrace, sample: int) -> Array:

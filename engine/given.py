@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -89,3 +90,35 @@ def lengths(given: Any, steps: int, batch: int) -> Tensor | None:
     if bool((found < 1).any()) or bool((found > steps).any()):
         raise DataError(f"lengths go from {int(found.min())} to {int(found.max())}; 1 to {steps} are accepted.")
     return None if bool((found == steps).all()) else found
+
+
+def numbers(name: str, chosen: Any, count: int) -> list[int]:
+    """Some of 0 … count − 1, from a slice, or whole numbers from 0 or from the end, each once; None: all."""
+    if chosen is None:
+        return list(range(count))
+    accepted = f"a slice, a range or a list of whole numbers from {-count} to {count - 1}, each once, is accepted"
+    if isinstance(chosen, slice):
+        found = list(range(count))[chosen]
+    else:
+        if isinstance(chosen, (Tensor, np.ndarray)):
+            chosen = chosen.tolist()
+        if not isinstance(chosen, (Sequence, range)) or isinstance(chosen, str):
+            raise DataError(f"{name} is {_named(chosen)}; {accepted}.")
+        given = [whole(name, one) for one in chosen]
+        for one in given:
+            if not -count <= one < count:
+                raise DataError(f"{name} has {one}; {accepted}.")
+        found = [one % count for one in given]
+    if not found or len(set(found)) < len(found):
+        raise DataError(f"{name} has {'one of them twice' if found else 'none'}; {accepted}.")
+    return found
+
+
+def stretch(name: str, chosen: Any, steps: int) -> tuple[int, int]:
+    """First and last of 1 … steps, both included."""
+    if not isinstance(chosen, (tuple, list)) or len(chosen) != 2:
+        raise DataError(f"{name} is {_named(chosen)}; a pair (first, last) of steps from 1 to {steps} is accepted.")
+    first, last = (whole(name, one) for one in chosen)
+    if not 1 <= first <= last <= steps:
+        raise DataError(f"{name} is ({first}, {last}); a pair (first, last) within 1 to {steps} is accepted.")
+    return first, last

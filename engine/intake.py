@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from engine import given
 from engine.cells import Activation, cell_of
 from engine.errors import DataError
+from engine.layout import Layout
 from engine.precision import arithmetic
 from engine.spec import CellKind
 from engine.spec_reading import shown
@@ -24,7 +25,7 @@ _KINDS: dict[str, tuple[CellKind, Activation]] = {
     "LSTM": ("lstm", "tanh"),
     "GRU": ("gru", "tanh"),
 }
-_TORCHS: dict[str, type[nn.Module]] = {
+TORCHS: dict[str, type[nn.Module]] = {
     "RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU,
     "RNNCell": nn.RNNCell, "LSTMCell": nn.LSTMCell, "GRUCell": nn.GRUCell,
 }  # fmt: skip
@@ -58,26 +59,29 @@ def mode_of(module: nn.Module) -> str:
 
 def refuse(module: Any) -> None:
     """Raises DataError, with a sentence, for what cannot be traced."""
-    if not isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+    if not isinstance(module, tuple(TORCHS.values())):
         raise DataError(
             f"A {type(module).__name__} cannot be traced; nn.RNN, nn.LSTM, nn.GRU and their cells are accepted, and "
             "engine.record for a model that has some of them inside."
         )
-    if getattr(module, "proj_size", 0) > 0:
-        raise DataError(f"proj_size is {module.proj_size}; 0 (no projection) is accepted.")
-    _refuse_other_computation(module)
-
-
-def _refuse_other_computation(module: nn.Module) -> None:
-    """The equations of a trace are those of torch's own forward, and of nothing that somebody put before or after."""
-    name = type(module).__name__
-    own = next(torchs for torchs in _TORCHS.values() if isinstance(module, torchs))
-    for method in ("forward", "__call__"):
-        if getattr(type(module), method) is not getattr(own, method) or method in vars(module):
-            raise DataError(f"{name} has a {method} of its own, which a trace would not follow; torch's is accepted.")
+    refuse_other_equations(module)
     for kind, words in _HOOKS.items():
         if getattr(module, kind):
+            name = type(module).__name__
             raise DataError(f"This {name} has {words}, which a trace would not follow; remove it before tracing.")
+
+
+def refuse_other_equations(module: Any, called: str = "") -> None:
+    """The equations of a trace are those of torch's own forward. Raises DataError, in which `called` stands for the
+    module."""
+    if getattr(module, "proj_size", 0) > 0:
+        of = f" of {called}" if called else ""
+        raise DataError(f"proj_size{of} is {module.proj_size}; 0 (no projection) is accepted.")
+    own = next(torchs for torchs in TORCHS.values() if isinstance(module, torchs))
+    for method in ("forward", "__call__"):
+        if getattr(type(module), method) is not getattr(own, method) or method in vars(module):
+            name = called or type(module).__name__
+            raise DataError(f"{name} has a {method} of its own, which a trace would not follow; torch's is accepted.")
 
 
 def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
@@ -85,45 +89,59 @@ def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
     packed. In training mode, dropout between the layers is what the module's own forward would draw now; the random
     state is left alone. Raises DataError."""
     refuse(module)
-    lengths = None
     if isinstance(x, PackedSequence) and isinstance(module, nn.RNNBase):
-        given.with_numbers("x", x.data)
-        x, lengths = pad_packed_sequence(x)
+        data = given.with_numbers("x", x.data)
     else:
-        x = given.sequence(x)
-        if x.dim() == 3 and getattr(module, "batch_first", False):
-            x = x.transpose(0, 1)
-    like = module.weight_hh_l0 if isinstance(module, nn.RNNBase) else module.weight_hh
-    assert isinstance(like, Tensor)
+        data = given.sequence(x)
+        if data.dim() != 3:
+            raise DataError(f"x has shape {tuple(data.shape)}; (time, batch, feature) is accepted, none of them 0.")
+    layout = Layout.of(module, x)
+    x = layout.time_first(data)
+    layers = layers_of(module, {name: getattr(module, name).detach().clone() for name in weight_names(module)})
+    like = layers[0].weights["weight_hh"]
     check_sequence(x, module.input_size, like)  # type: ignore[arg-type]
-    if lengths is not None:
-        lengths = None if bool((lengths == len(x)).all()) else lengths.to(like.device)
-    layers = [
-        _layer(module, depth, reverse)
-        for depth in range(getattr(module, "num_layers", 1))
-        for reverse in ((False, True) if getattr(module, "bidirectional", False) else (False,))
-    ]
     layers = with_initial_states(layers, initial, x.shape[1], like)
-    each = 2 if getattr(module, "bidirectional", False) else 1
-    masks = _dropout_masks(module, x, each)
+    masks: list[Tensor] = []
+    dropping = Dropping.of(module)
+    if dropping is not None:
+        with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []), arithmetic(x):
+            masks = dropping.masks(data, layout)
     levels = tuple(
-        Level(tuple(layers[at : at + each]), _dropping(masks[at // each - 1]) if at and masks else None)
-        for at in range(0, len(layers), each)
+        Level(tuple(level), _dropping(masks[depth - 1]) if depth and masks else None)
+        for depth, level in enumerate(by_level(layers))
     )
-    return Taken(x.detach().clone(memory_format=torch.contiguous_format), lengths, levels)
+    return Taken(x.detach().clone(memory_format=torch.contiguous_format), layout.lengths, levels)
 
 
-def _layer(module: nn.Module, depth: int, reverse: bool) -> Layer:
-    """Without its initial state."""
+def weight_names(module: nn.Module) -> list[str]:
+    """Torch's full names: "weight_ih_l0", of a cell "weight_ih"."""
+    if isinstance(module, nn.RNNBase):
+        return [name for level in module._all_weights for name in level]
+    return ["weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ())]
+
+
+def layers_of(module: nn.Module, weights: Mapping[str, Tensor]) -> list[Layer]:
+    """The module's layers with these weights (by torch's full names; taken as they are), without initial states."""
     mode = mode_of(module)
     cell, activation = _KINDS[mode]
-    name = f"l{depth}{'_reverse' if reverse else ''}"
-    suffix = f"_{name}" if isinstance(module, nn.RNNBase) else ""
-    weights = {
-        key: getattr(module, key + suffix).detach().clone()
-        for key in ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ()))
-    }
-    return Layer(name, cell, activation, weights, {}, mode.lower(), reverse)
+    layers = []
+    for depth in range(getattr(module, "num_layers", 1)):
+        for reverse in (False, True) if getattr(module, "bidirectional", False) else (False,):
+            name = f"l{depth}{'_reverse' if reverse else ''}"
+            suffix = f"_{name}" if isinstance(module, nn.RNNBase) else ""
+            own = {
+                key: weights[key + suffix]
+                for key in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                if key + suffix in weights
+            }
+            layers.append(Layer(name, cell, activation, own, {}, mode.lower(), reverse))
+    return layers
+
+
+def by_level(layers: list[Layer]) -> list[list[Layer]]:
+    """One list a level: a layer, or its two directions."""
+    each = 2 if any(layer.reverse for layer in layers) else 1
+    return [layers[at : at + each] for at in range(0, len(layers), each)]
 
 
 def with_initial_states(layers: list[Layer], initial: Any, batch: int, like: Tensor) -> list[Layer]:
@@ -169,16 +187,31 @@ def _where(layer: Layer, layers: list[Layer], state: str) -> str:
     return state if len(layers) == 1 else f"{layer.name}.{state}"
 
 
-def _dropout_masks(module: nn.Module, x: Tensor, directions: int) -> list[Tensor]:
-    """(T, B, W) for each gap between layers: what torch's own forward would multiply with if it ran now."""
-    p, layers = getattr(module, "dropout", 0.0), getattr(module, "num_layers", 1)
-    if p == 0 or not module.training or layers == 1:
-        return []
-    assert isinstance(module, nn.RNNBase)
-    ones = x.new_ones(len(x), x.shape[1], directions * module.hidden_size)
-    devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), arithmetic(x):
-        return [nn.functional.dropout(ones, p) for _ in range(layers - 1)]
+@dataclass(frozen=True)
+class Dropping:
+    """What torch's own forward draws between the layers of one module."""
+
+    p: float
+    gaps: int
+    """Between one layer and the next."""
+    width: int
+    """Of what a layer hands on: hidden size · directions."""
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Dropping | None:
+        """None where it would draw nothing now."""
+        p, layers = getattr(module, "dropout", 0.0), getattr(module, "num_layers", 1)
+        if p == 0 or not module.training or layers == 1:
+            return None
+        assert isinstance(module, nn.RNNBase)
+        return cls(p, layers - 1, (2 if module.bidirectional else 1) * module.hidden_size)
+
+    def masks(self, data: Tensor, layout: Layout) -> list[Tensor]:
+        """(T, B, W) for each gap, drawn from the random state as it is: what is multiplied with. `data` as the module
+        was given it; of a packed sequence torch draws for the steps that there are."""
+        ones = data.new_ones(*layout.steps(data), self.width)
+        drawn = [nn.functional.dropout(ones, self.p) for _ in range(self.gaps)]
+        return drawn if layout.packing is None else [layout.time_first(mask) for mask in drawn]
 
 
 def _dropping(mask: Tensor) -> Any:

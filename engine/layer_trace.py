@@ -5,7 +5,7 @@ Shapes: T steps, B samples, D inputs, H units, G row blocks of the weights. Time
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -27,7 +27,13 @@ from engine.shares import share_norms
 from engine.spec import CellKind
 
 if TYPE_CHECKING:
+    from engine.bounds import PascanuBound, RecurrentBlock
     from engine.requests import Audit
+    from engine.route_products import Product
+    from engine.route_shares import RouteShares
+    from engine.routes import Routes, Steps
+    from engine.saturation import Saturation
+    from engine.spectra import Lyapunov, Spectrum
 
 Tensors = Mapping[str, Tensor]
 
@@ -246,6 +252,66 @@ class LayerTrace:
         step = {name: grad[index] for name, grad in self.grads.items()}
         values = {name: value[index] for name, value in self.values.items()}
         return self.recurrence.handed_back(values, step, index)
+
+    def jacobians(self, steps: Steps = None, sample: int | None = None) -> dict[str, Tensor]:
+        """The step Jacobians by route and "total": {route: (T, B, S, S)}; see engine.routes.jacobians."""
+        from engine.routes import jacobians
+
+        return jacobians(self, steps, sample)
+
+    def route_shares(self, sample: int | None = None) -> RouteShares:
+        """How much of the gradient that passes from t to t − 1 each route carries; see engine.route_shares."""
+        from engine.route_shares import route_shares
+
+        return route_shares(self, sample)
+
+    def carried(self, routes: Routes = None, start: int | None = None, sample: int | None = None) -> dict[str, Tensor]:
+        """log₁₀ norms of one step's gradients taken back on some routes alone; see engine.route_products.carried."""
+        from engine.route_products import carried
+
+        return carried(self, routes, start, sample)
+
+    def product(self, t1: int, t0: int, sample: int = 0, routes: Routes = None) -> Product:
+        """J_{t1} … J_{t0+1}, out of any type's range; see engine.route_products.product."""
+        from engine.route_products import product
+
+        return product(self, t1, t0, sample, routes)
+
+    def forget_gate_product(self, sample: int | None = None) -> Tensor:
+        """(T, B, H): logarithm of the product of the forget gates; see engine.route_products."""
+        from engine.route_products import forget_gate_product
+
+        return forget_gate_product(self, sample)
+
+    def spectrum(self, sample: int = 0, steps: Iterable[int] | None = None) -> Spectrum:
+        """Singular values of each step's Jacobian and of the running product back from T; see engine.spectra."""
+        from engine.spectra import spectrum
+
+        return spectrum(self, sample, steps)
+
+    def lyapunov(self, sample: int = 0) -> Lyapunov:
+        """The mean growth along the sequence; see engine.spectra.lyapunov."""
+        from engine.spectra import lyapunov
+
+        return lyapunov(self, sample)
+
+    def recurrent_blocks(self) -> dict[str, RecurrentBlock]:
+        """Eigenvalues, spectral radius and largest singular value of each gate's block of W_hh; see engine.bounds."""
+        from engine.bounds import recurrent_blocks
+
+        return recurrent_blocks(self)
+
+    def pascanu_bound(self) -> PascanuBound:
+        """γ·σ_max(W_hh) beside the measured decay, for the vanilla RNN; see engine.bounds. Raises DataError."""
+        from engine.bounds import pascanu_bound
+
+        return pascanu_bound(self)
+
+    def saturation(self) -> dict[str, Saturation]:
+        """Shares of entries at the ends of each gate's range, and dead units; see engine.saturation."""
+        from engine.saturation import saturation
+
+        return saturation(self)
 
     def audit(self) -> Audit:
         """Error against autograd, quantity by quantity, computed afresh (engine.audit)."""

@@ -45,7 +45,7 @@ class Network:
     ) -> None:
         self.experiment = checked(experiment)
         self.what_if = checked_what_if(what_if)
-        check_fit(experiment, what_if)
+        check_fit(experiment.model.layers, experiment.task.steps, what_if)
         self.places = tuple(places(experiment))
         widest = max(layer.hidden_size for layer in experiment.model.layers)
         work = experiment.task.batch_size * widest**2
@@ -143,7 +143,7 @@ class Network:
                 return self.head(y, data.targets, data.lengths)
         else:
             x, of_loss = given.sequence(x).to(self.device), checked_loss(loss)
-            self._check_input(x)
+            self.check_input(x)
             lengths = given.lengths(lengths, len(x), x.shape[1])
             at = self.experiment.model.readout.at
             where = "every" if at == "last" else at
@@ -158,8 +158,44 @@ class Network:
         def head(*of: Tensor) -> tuple[Tensor, Tensor]:
             return read(of[0] if last is None else last(of[0], of[-1]))
 
-        parameters = self._parameters("readout.", "attention.", f"batch_norm_l{len(self.experiment.model.layers) - 1}.")
-        return trace_stack(levels, x, head, parameters, lengths, reads_stream)
+        return trace_stack(levels, x, head, self._head_parameters(), lengths, reads_stream)
+
+    def in_stretches(
+        self, x: Tensor, steps: int, initial: Initial, iteration: int, lengths: Tensor | None
+    ) -> tuple[tuple[Level, ...], Callable[..., Tensor], dict[str, Tensor], bool]:
+        """What `engine.trace_long` runs stretch by stretch: the stack, the read-out at every step as a function of the
+        last level's output, its parameters, and whether it is also given what the last level read.
+
+        x of any of the steps. Later training leaves all of it as it is. Raises DataError for what needs all steps at
+        once.
+        """
+        model, effective = self.experiment.model, self._effective
+        if model.readout.at not in ("last", "every"):
+            raise DataError(
+                f"The read-out is '{model.readout.at}', which needs all steps at once; 'every' and 'last' are accepted "
+                "in a long trace, and both are read at every step."
+            )
+        for depth, layer in enumerate(model.layers):
+            if layer.dropout and layer.dropout_mask == "step":
+                raise DataError(
+                    f"Layer {depth} has dropout {layer.dropout:g} with a fresh mask at every step, which a long trace "
+                    "does not keep; the mask 'sequence' is accepted."
+                )
+            if layer.batch_norm and lengths is not None:
+                raise DataError(
+                    f"Layer {depth} has batch normalisation, and lengths are given; a long trace accepts one of them."
+                )
+        self.check_input(x)
+        levels, last = self._levels(x[:1].expand(steps, *x.shape[1:]), initial, iteration, lengths)
+
+        def read(*of: Tensor) -> Tensor:
+            y = of[0] if last is None else last(of[0], of[-1])
+            return readout_of(y, "every", effective, self.experiment.layer, None)
+
+        return levels, read, self._head_parameters(), self.experiment.layer.residual
+
+    def _head_parameters(self) -> dict[str, Tensor]:
+        return self._parameters("readout.", "attention.", f"batch_norm_l{len(self.experiment.model.layers) - 1}.")
 
     def _parameters(self, *begins: str) -> dict[str, Tensor]:
         return {name: self._effective[name] for name in self._around if name.startswith(begins)}
@@ -176,14 +212,12 @@ class Network:
         for depth, spec in enumerate(experiment.model.layers):
             ones = tuple(next(layers) for _ in range(2 if spec.bidirectional else 1))
             if depth == 0 and experiment.model.embedding is not None:
-                levels.append(Level(ones, self._embed, self._parameters("embedding.")))
+                enter = _embedding(self._effective["embedding.weight"])
+                levels.append(Level(ones, enter, self._parameters("embedding.")))
             else:
                 levels.append(Level(ones, after, self._parameters(f"batch_norm_l{depth - 1}.") if after else {}))
             after = after_layer(experiment, depth, self._effective, (T, B), iteration, lengths, like)
         return tuple(levels), after
-
-    def _embed(self, x: Tensor) -> Tensor:
-        return nn.functional.embedding(x, self._effective["embedding.weight"])
 
     def _layer(self, place: Place, steps: int, batch: int, iteration: int, like: Tensor) -> Layer:
         spec, dropped = place.spec, place.spec.recurrent_dropout
@@ -204,11 +238,11 @@ class Network:
             place.reverse,
             spec.norm_eps,
             drop,
-            held_gates(place, self.what_if, steps, like),
-            cut_routes(place, self.what_if),
+            held_gates(place.name, spec.hidden_size, self.what_if, steps, like),
+            cut_routes(place.name, self.what_if),
         )
 
-    def _check_input(self, x: Tensor) -> None:
+    def check_input(self, x: Tensor) -> None:
         embedding = self.experiment.model.embedding
         if embedding is None:
             intake.check_sequence(x, self.places[0].input_size, self._effective["readout.weight"])
@@ -219,6 +253,10 @@ class Network:
         low, high = int(x.min()), int(x.max())
         if low < 0 or high >= embedding.symbols:
             raise DataError(f"x has symbols from {low} to {high}; 0 to {embedding.symbols - 1} are accepted.")
+
+
+def _embedding(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    return lambda x: nn.functional.embedding(x, weight)
 
 
 def checked_weights(experiment: Experiment, weights: Mapping[str, Any]) -> dict[str, Tensor]:

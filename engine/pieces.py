@@ -15,6 +15,27 @@ from engine.precision import arithmetic
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
 """h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
+Part: TypeAlias = tuple[int, slice]
+"""Of what a piece read, (T, B, W) each: the number of the leaf, and columns of it."""
+AT_ONCE = 1 << 23
+"""Numbers in the gradients that are asked for together; more of them are asked for one after the other."""
+
+
+class Saved:
+    """What autograd saves for the way back: copies, so that the graph answers the same after somebody's next training
+    step, which may write to a view of the read-out's weights, say."""
+
+    def __init__(self) -> None:
+        self.harmless = False
+        """While only ways are asked for, no numbers: NaN and inf, which make NaN of 0, are given out as 1."""
+
+    def take(self, tensor: Tensor) -> Tensor:
+        return tensor.detach().clone()
+
+    def give(self, tensor: Tensor) -> Tensor:
+        if self.harmless and tensor.is_floating_point():
+            return tensor.nan_to_num(1.0, 1.0, 1.0)
+        return tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +47,7 @@ class Piece:
     parameters: Mapping[str, Tensor]
     graph: Tensor
     """What it made, with its history."""
+    saved: Saved
 
     @classmethod
     def run(
@@ -36,11 +58,10 @@ class Piece:
         The function is given copies of its inputs, so that it may write to them. Raises DataError.
         """
         leaves = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
-        # What autograd saves is copied (a view of the read-out's weights, say): so the graph answers the same after
-        # somebody's next training step.
-        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(_copy, _give):
+        saved = Saved()
+        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give):
             made = function(*(leaf.clone() for leaf in leaves))
-        return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made), made
+        return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made, saved), made
 
     def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """∂L/∂(each leaf) and ∂L/∂(each parameter), from ∂L/∂(what it made). Leaves of whole numbers have none: 0."""
@@ -52,14 +73,59 @@ class Piece:
         return of_leaves, dict(zip(self.parameters, grads, strict=True))
 
     def back_many(self, cotangents: Tensor) -> list[Tensor]:
-        """∂L_s/∂(each leaf), (S, …) each, from S cotangents at once."""
-        targets = [leaf for leaf in self.leaves if leaf.requires_grad]
+        """∂L_s/∂(each leaf), (S, …) each, from S cotangents at once. Leaves of whole numbers are left out."""
+        try:
+            found = self._of_leaves(cotangents, batched=True)
+        except RuntimeError:  # an operation of the user's own that knows of no batches: one after the other
+            each = [self._of_leaves(one) for one in cotangents]
+            found = [torch.stack(grads) for grads in zip(*each, strict=True)]
+        return found
+
+    def _of_leaves(self, cotangent: Tensor, batched: bool = False) -> list[Tensor]:
+        leaves = [leaf for leaf in self.leaves if leaf.requires_grad]
+        many = cotangent.shape[:1] if batched else ()
         with arithmetic(self.graph, grad=True):
             found = torch.autograd.grad(
-                self.graph, targets, cotangents, retain_graph=True, allow_unused=True, is_grads_batched=True
+                self.graph, leaves, cotangent, retain_graph=True, allow_unused=True, is_grads_batched=batched
             )
-        S = len(cotangents)
-        return [t.new_zeros(S, *t.shape) if g is None else g for t, g in zip(targets, found, strict=True)]
+        return [t.new_zeros(*many, *t.shape) if g is None else g for t, g in zip(leaves, found, strict=True)]
+
+    def reached(self, rows: Tensor, parts: Sequence[Part]) -> list[Tensor]:
+        """For each part the steps of it that any of these rows of what it made depends on, whatever the numbers are:
+        (T,) bool; from several choices at once, rows (S, N) bool, (S, T). All on the CPU.
+
+        Found by NaN as a cotangent: it comes out wherever there is a way.
+        """
+        cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
+        cotangent[rows.to(cotangent.device)] = torch.nan
+        self.saved.harmless = True
+        try:
+            grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
+        finally:
+            self.saved.harmless = False
+        found = [grad.flatten(rows.dim(), -2).sum(rows.dim()).isnan().cpu() for grad in grads]
+        return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
+
+    def owners(self, parts: Sequence[Part]) -> list[Tensor | None]:
+        """For each part the one row of what it made that depends on each step, −1 where none does: (T,) int64, on the
+        CPU. None where two rows depend on the same step.
+
+        A few passes that each ask for half of the rows tell whose a step is.
+        """
+        N = len(self.graph)
+        bits = (torch.arange(N) >> torch.arange((N - 1).bit_length())[:, None]) % 2 == 1
+        choices = torch.cat([torch.ones(1, N, dtype=torch.bool), bits, ~bits])
+        if len(choices) * sum(leaf.numel() for leaf in self.leaves) <= AT_ONCE:
+            reached = self.reached(choices, parts)
+        else:
+            each = zip(*(self.reached(choice, parts) for choice in choices), strict=True)
+            reached = [torch.stack(of_part) for of_part in each]
+        found: list[Tensor | None] = []
+        for anybody, *halves in (part.unbind(0) for part in reached):
+            ones, others = torch.stack(halves).chunk(2) if halves else (anybody[None][:0],) * 2
+            owner = (ones.long() << torch.arange(len(ones))[:, None]).sum(0)
+            found.append(None if bool((ones & others).any()) else owner.masked_fill(~anybody, -1))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +155,7 @@ class Head:
         ran, (outputs, losses) = Piece.run(head, inputs, parameters)
         _check(losses, len(h))
         with torch.enable_grad():
-            piece = Piece(ran.leaves, parameters, losses.reshape(-1).to(h))
+            piece = Piece(ran.leaves, parameters, losses.reshape(-1).to(h), ran.saved)
         grads, of_parameters = piece.back(torch.ones_like(piece.graph))
         return cls(
             piece,
@@ -110,41 +176,13 @@ class Head:
         one[loss] = 1.0
         return self.piece.back(one)[0]
 
-    def reads(self) -> Tensor:
-        """(losses, T) bool: which steps of h each loss depends on, whatever the numbers are.
-
-        Found by NaN as a cotangent: it comes out wherever there is a way. Where no step is read by two losses (a loss
-        at every step, of that step), a few passes that each ask for half of the losses tell whose it is.
-        """
-        S = self.count
-        if S == 1:
-            return self._reached(torch.ones(1, dtype=torch.bool))[None]
-        numbers = torch.arange(S)
-        owner, alone = torch.zeros(len(self.piece.leaves[0]), dtype=torch.long), True
-        anybody = self._reached(torch.ones(S, dtype=torch.bool))
-        for bit in range((S - 1).bit_length()):
-            chosen = (numbers >> bit) % 2 == 1
-            with_bit, without = self._reached(chosen), self._reached(~chosen)
-            alone = alone and not bool((with_bit & without).any())
-            if not alone:
-                return torch.stack([self._reached(numbers == s) for s in range(S)])
-            owner += with_bit.long() << bit
-        return (numbers[:, None] == owner) & anybody
-
-    def _reached(self, losses: Tensor) -> Tensor:
-        """(T,) bool, on the CPU: the steps that any of these losses (bool, (S,)) depends on."""
-        cotangent = torch.zeros_like(self.losses)
-        cotangent[losses.to(cotangent.device)] = torch.nan
-        grad = self.piece.back(cotangent)[0][0]
-        return grad.isnan().flatten(1).any(1).cpu()
-
     def again(self) -> dict[str, Tensor]:
-        """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "output_grads" for the whole
-        sequence."""
+        """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "leaf 0", … for what it hands
+        back to what it read."""
         grads, of_parameters = self.piece.back(torch.ones_like(self.losses))
         losses = self.piece.graph.detach()
         found = {"outputs": self.answer, "losses": losses, "loss": losses.double().sum().to(losses)}
-        found["output_grads"] = grads[0]
+        found |= {f"leaf {number}": grad for number, grad in enumerate(grads)}
         return found | {f"head_grads.{name}": grad for name, grad in of_parameters.items()}
 
 
@@ -158,14 +196,6 @@ def _check(losses: Any, steps: int) -> None:
         raise DataError(f"The loss is {losses.dtype}; a real number is accepted.")
     if not losses.requires_grad:
         raise DataError("The loss does not depend on the layer's output; there is no gradient to trace.")
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone()
-
-
-def _give(tensor: Tensor) -> Tensor:
-    return tensor
 
 
 @contextmanager

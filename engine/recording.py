@@ -7,7 +7,7 @@ it is, gradients included, so that what is opened is what was recorded, to the b
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +63,17 @@ class RecordedLossGradients(LossGradients):
     def count(self) -> int:
         return self._count
 
+    @property
+    def many(self) -> bool:
+        return False
+
     def judged(self) -> int:
         return self._kept
+
+    @property
+    def steps(self) -> int:
+        """0: it has no graph, so nothing can be asked of its stack."""
+        return 0
 
     def again(self) -> dict[str, Tensor]:
         return {}
@@ -75,13 +84,13 @@ class RecordedLossGradients(LossGradients):
     def mask(self, name: str) -> Tensor | None:
         return self._mask
 
-    def reach(self, name: str) -> Tensor:
+    def reach(self, name: str, losses: Sequence[int] | None = None) -> Tensor:
         """Up to the last step that it reads, which a file does not tell: where there is a gradient."""
         found = torch.zeros(self._count, len(self._flow), dtype=torch.bool)
         there = self._flow.detach().cpu().flatten(1).ne(0).any(1)
         last = int(there.nonzero().max()) + 1 if bool(there.any()) else len(there)
         found[self._kept, :last] = True
-        return found
+        return found if losses is None else found[list(losses)]
 
     def flow(self, loss: int, name: str) -> Tensor:
         if loss != self._kept or name != self._name:
@@ -168,7 +177,8 @@ def _trace_of(contents: container.Contents) -> Trace:
     # Copies: torch writes to what it is given, and the bytes of the file are read-only.
     found = _Tensors({name: torch.from_numpy(contents.tensors[name].copy()) for name in read.order})
     layers = {layer.name: _layer_of(layer, found) for layer in read.layers}
-    last = layers[names[-1]]
+    last_name = next(name for name in names if name.split("_")[0] == names[-1].split("_")[0])
+    last = layers[last_name]
     outputs, losses, loss = found.take("outputs"), found.take("losses"), found.take("loss")
     flow = found.take("last_flow") if "last_flow" in found.left else None
     head_grads = found.group("head_grads/")
@@ -190,7 +200,7 @@ def _trace_of(contents: container.Contents) -> Trace:
         judged = len(losses) - 1 if read.judged is None else read.judged
         if not 0 <= judged < len(losses):
             raise SessionError(f"It keeps the gradient of loss {judged}, but has {len(losses)} losses.")
-        loss_grads = RecordedLossGradients(len(losses), judged, flow, names[-1], last.mask)
+        loss_grads = RecordedLossGradients(len(losses), judged, flow, last_name, last.mask)
     _check_summary(contents.probe, last)
     return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -100,11 +100,18 @@ class Recurrence:
         masks = {f"held_{gate}": h.where if step is None else h.where[step] for gate, h in self.held.items()}
         return {**values, **masks}
 
-    def handed_back(self, v: Tensors, d: Tensors, step: int | None = None, direct: Tensor | None = None) -> Tensors:
+    def handed_back(
+        self,
+        v: Tensors,
+        d: Tensors,
+        step: int | None = None,
+        direct: Tensor | None = None,
+        product: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
+    ) -> Tensors:
         """What reaches the states before a step, or before all of them: past the weights, through them, and for h the
         direct part as well."""
         past = self.rules.carry(v, d) if self.carries else {}
-        to_h = self.rules.h_side(d).flatten(-2) @ self.weight_back
+        to_h = self._through_weights(d, product)
         mask = self.mask_of(step)
         if mask is not None:
             to_h = to_h * mask
@@ -115,6 +122,15 @@ class Recurrence:
         if "c" in self.rules.state_names and "c" not in past:
             past = {"c": torch.zeros_like(to_h)}
         return {**past, "h": to_h}
+
+    def _through_weights(self, d: Tensors, product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """W_hhᵀ·(what reached each gate), without the routes that are cut: not even NaN comes through those."""
+        side = self.rules.h_side(d)
+        kept = [place for place, gate in enumerate(GATES[self.kind]) if (gate or "a") not in self.cuts]
+        if len(kept) == side.shape[-2]:
+            return product(side.flatten(-2), self.weights["weight_hh"])
+        blocks = self.weights["weight_hh"].view(side.shape[-2], side.shape[-1], -1)
+        return product(side[..., kept, :].flatten(-2), blocks[kept].flatten(0, 1))
 
     def norm_terms(self, values: Tensors, grads: Tensors) -> dict[str, Tensor]:
         """(T, B, G·H) each: what every step and sample contributes to the gradients of γ and β."""

@@ -6,6 +6,7 @@ Every request is a pure function of plain data. It is submitted as `executor.sub
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -13,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.spec import Activation, CellKind, Experiment, WhatIf
+from engine.spec import Activation, CellKind, ClipKind, Experiment, WhatIf
 
 Array: TypeAlias = NDArray[np.floating]
 Weights: TypeAlias = Mapping[str, Array]
@@ -88,29 +89,50 @@ class ClipRow:
     parameter: str
     before: float
     after: float
+    factor: float = math.nan
+    """What the whole parameter was multiplied with; NaN where there is not one factor."""
+    cosine: float = math.nan
+    """Between before and after; NaN where either is zero or not finite."""
+    units: int = 0
+    """How many pieces were judged by themselves: entries by value, rows by AGC, else the parameter (0: none was)."""
+    clipped: int = 0
+    """So many of them were clipped."""
 
 
 @dataclass(frozen=True)
 class ClipReport:
     """What clipping did to the parameter gradients."""
 
-    kind: Literal["none", "norm"]
+    kind: ClipKind
     max_norm: float
     norm: float
     """Global norm before clipping, in float64."""
     norm_in_dtype: float
     """The same as the trace's own dtype computes it: a finite gradient can overflow here."""
     factor: float
-    """What torch's clip_grad_norm_ multiplies with, from norm_in_dtype; 1 where nothing was clipped."""
+    """By norm: what torch's clip_grad_norm_ multiplies with, from norm_in_dtype; 1 where nothing was clipped. NaN for
+    the kinds that have no single factor."""
     cosine: float
     """Between the gradient before and after (1: direction kept); NaN where either is zero or not finite."""
     rows: tuple[ClipRow, ...]
     sentence: str
     """What happened, in one sentence, the bad cases included (norm overflowed: every gradient times 0)."""
+    norm_after: float = math.nan
+    """Global norm after clipping, in float64."""
+    layers: tuple[ClipRow, ...] = ()
+    """Per layer, by its name ("l0", "readout"), where each is clipped by itself."""
+    units: int = 0
+    """How many pieces were judged by themselves: 1 by norm, layers, parameters, entries by value, rows by AGC, samples
+    times steps where every step is clipped; 0: not counted, `factor` tells."""
+    clipped: int = 0
+    """So many of them were clipped."""
+    is_gradient: bool = True
+    """Whether what an update gets has come out of the gradient of the loss by clipping it at the end. False where every
+    step of the backward pass was clipped: that is no longer a gradient of the loss."""
 
     @property
     def fired(self) -> bool:
-        return self.kind != "none" and self.factor != 1.0
+        return self.clipped > 0 or (self.kind == "norm" and self.factor != 1.0)
 
 
 @dataclass(frozen=True)
@@ -141,7 +163,7 @@ class Excerpt:
     sample: int
     unit: int | None
     arrays: Mapping[str, Array]
-    """Of the chosen sample, (T, H) in the trace's dtype, for each key that was wanted."""
+    """Of the chosen sample, (T, H) in the trace's dtype (bfloat16 as float32), for each key that was wanted."""
     norms: Mapping[str, Array]
     """(T,) float64 for every key of the cell: Euclidean norm over units, per sample, then the mean over the batch."""
     cell_series: Mapping[str, Array]
@@ -213,7 +235,7 @@ class AuditRow:
 class Audit:
     rows: tuple[AuditRow, ...]
     tolerance: float
-    """1e-10 in float64, 1e-4 in float32."""
+    """1e-10 in float64, 1e-4 in float32, eight roundings in float16 (8e-3) and bfloat16 (6e-2)."""
 
     @property
     def worst(self) -> AuditRow:

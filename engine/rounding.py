@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.measure import NARROW
 from engine.norms import norm
 from engine.quantities import GATES
 
@@ -111,6 +112,16 @@ class _NormTerms:
         standard, sent = (centred * scale).abs(), gamma.abs() * terms
         return (sent + sent.mean(-1, keepdim=True) + standard * (sent * standard).mean(-1, keepdim=True)) * scale
 
+    def state_side(self, d: Tensors, v: Tensors) -> Tensor:
+        """Of what meets W_hh on the way back, (T, B, G, H): δs, of which the normalisation may leave next to nothing
+        (of two units, all but ε), from δa as it is. Its rounding goes on to the steps before."""
+        gates = GATES[self._layer.cell]
+        of_s = {g: self.backward(g, d[f"a_{g}" if g else "a"].abs()) for g in gates}
+        if self._layer.cell == "gru":  # r is reached through s_n alone, and n meets W_hh as q
+            of_r = of_s["n"] * v["q"].abs() * (v["r"] * (1 - v["r"])).abs()
+            of_s |= {"r": torch.maximum(of_s["r"], self.backward("r", of_r)), "n": of_s["n"] * v["r"].abs()}
+        return torch.stack([of_s[gate] for gate in gates], 2)
+
 
 def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
     """Size of the terms of every gradient, by the audit's names; `grads` are the reference's, by symbol.
@@ -124,8 +135,10 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
     W_hh, W_ih = layer.recurrence.weight_back.double(), layer.weights["weight_ih"].double()
     v = {symbol: value.double() for symbol, value in layer.values.items()}
     side = torch.stack([d[symbol] for symbol in state_side(layer)], 2)  # (T, B, G, H)
+    norm = _NormTerms(layer)
+    side_terms = norm.state_side(d, v) if norm.there else side.abs()
     drop = 1.0 if layer.drop is None else layer.drop.double()
-    through_terms = (side.abs().flatten(2) @ W_hh.abs()) * drop
+    through_terms = _added_up(layer, side_terms.flatten(2), W_hh) * drop
     # Of the row blocks, o and everything of the other cells follows from δh; i, f and g follow from δc.
     rows_c = 3 * layer.hidden_size if layer.cell == "lstm" else 0
     from_h = (side.flatten(2)[..., rows_c:] @ W_hh[rows_c:]) * drop
@@ -151,7 +164,6 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
         of_cell = [s for s in d if s in ("c", "i", "f", "g") or s[1:] in ("_i", "_f", "_g")]
         by_symbol |= {s: d[s].abs() * relative_c for s in of_cell}
     by_symbol["h"] = torch.maximum(by_symbol["h"], h_terms)
-    norm = _NormTerms(layer)
     if norm.there:
         for gate in GATES[layer.cell]:
             a_name, s_name = (f"{head}_{gate}" if gate else head for head in ("a", "s"))
@@ -170,17 +182,22 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
         found["initial_grads.c"] = _at_start(course, carried.abs()) * of_c[0]
     of_x = torch.cat([by_symbol[symbol] for symbol in input_side(layer)], -1)
     of_state = torch.cat([by_symbol[symbol] for symbol in state_side(layer)], -1)
-    found["input_grad"] = of_x @ W_ih.abs()
-    met = _finite(layer.recurrence.dropped(layer.before["h"])).abs()
-    found["weight_grads.weight_ih"] = of_x.flatten(0, 1).T @ _finite(layer.x).abs().flatten(0, 1)
-    found["weight_grads.weight_hh"] = of_state.flatten(0, 1).T @ met.flatten(0, 1)
+    found["input_grad"] = _added_up(layer, of_x, W_ih)
+    x, met = _finite(layer.x), _finite(layer.recurrence.dropped(layer.before["h"]))
+    ones = torch.ones_like(x[..., :1])
+
+    def over_steps(parts: Tensor, given: Tensor) -> Tensor:
+        return _added_up(layer, parts.flatten(0, 1).T, given.flatten(0, 1))
+
+    found["weight_grads.weight_ih"], found["weight_grads.weight_hh"] = over_steps(of_x, x), over_steps(of_state, met)
     if norm.there:
         a = torch.cat([by_symbol["a" + symbol[1:]] for symbol in input_side(layer)], -1)
         standard = torch.cat([(c * r).abs() for _, c, r in map(norm._of, GATES[layer.cell])], -1)
         found["norm_weight terms"], found["norm_bias terms"] = a * (standard + 1.0), a
-        found["weight_grads.norm_weight"] = found["norm_weight terms"].sum((0, 1))
-        found["weight_grads.norm_bias"] = a.sum((0, 1))
-    return found | {"weight_grads.bias_ih": of_x.sum((0, 1)), "weight_grads.bias_hh": of_state.sum((0, 1))}
+        for name in ("norm_weight", "norm_bias"):
+            found[f"weight_grads.{name}"] = over_steps(found[f"{name} terms"], ones)[:, 0]
+    of_biases = {"bias_ih": of_x, "bias_hh": of_state}
+    return found | {f"weight_grads.{name}": over_steps(parts, ones)[:, 0] for name, parts in of_biases.items()}
 
 
 def shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool = False) -> Tensor:
@@ -202,10 +219,34 @@ def shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool = False) ->
     return torch.cat([norm((a @ z).flatten(1), dim=1) for a, z in pieces])[:, None]
 
 
+def summed(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
+    """The parameters' gradients, from those of the steps: dW = Σ δ zᵀ in float64, rounded once.
+
+    For the narrow types, in which autograd adds one step after the other: a bfloat16 that is 256 stays 256, however
+    many ones are added to it, so that what it comes to after 1,000 steps measures nobody's error.
+    """
+    sides = {"ih": (input_side(layer), layer.x), "hh": (state_side(layer), layer.recurrence.dropped(layer.before["h"]))}
+    found: dict[str, Tensor] = {}
+    for name in layer.weights:
+        if name.startswith("norm"):
+            total = _norm_parts(layer, grads, name).sum(0)
+        else:
+            symbols, given = sides[name[-2:]]
+            side = torch.cat([grads[f"grads.{symbol}"].double() for symbol in symbols], -1).flatten(0, 1)
+            total = side.sum(0) if name.startswith("bias") else side.T @ given.double().flatten(0, 1)
+        found[f"weight_grads.{name}"] = total.to(layer.x)
+    return found
+
+
 def _norm_shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool) -> Tensor:
     """(T, 1): the same of γ and β, whose contributions are sums over the samples."""
     if sizes:
         return norm(grads[f"{name} terms"].sum(1), dim=1)[:, None]
+    return norm(_norm_parts(layer, grads, name), dim=1)[:, None]
+
+
+def _norm_parts(layer: LayerTrace, grads: Tensors, name: str) -> Tensor:
+    """(T, G·H): what each step contributes to the gradient of γ or β."""
     terms = _NormTerms(layer)
     parts = []
     for gate in GATES[layer.cell]:
@@ -213,7 +254,7 @@ def _norm_shares(layer: LayerTrace, grads: Tensors, name: str, sizes: bool) -> T
         da = grads[f"grads.a_{gate}" if gate else "grads.a"].double()
         part = da * centred * scale if name == "norm_weight" else da
         parts.append(layer.recurrence.course.zeroed(part).sum(1))
-    return norm(torch.cat(parts, -1), dim=1)[:, None]
+    return torch.cat(parts, -1)
 
 
 def _conditions(size: Mapping[str, list[float]], most: float) -> tuple[list[float], list[float]]:
@@ -248,10 +289,19 @@ def _ratio(budget: float, size: float, most: float) -> float:
 
 def _product_terms(layer: LayerTrace, given: Tensor, name: str) -> list[Tensor]:
     """|W||given| + |b| by row blocks, (T, B, H) each."""
-    product = given.double().abs() @ layer.weights[f"weight_{name}"].double().abs().T
+    product = _added_up(layer, given.double().abs(), layer.weights[f"weight_{name}"].double().T)
     if f"bias_{name}" in layer.weights:
         product = product + layer.weights[f"bias_{name}"].double().abs()
     return list(product.chunk(len(GATES[layer.cell]), -1))
+
+
+def _added_up(layer: LayerTrace, terms: Tensor, factors: Tensor) -> Tensor:
+    """What rounding counts against when the products of these (..., N) and those (N, M) are added up: Σ|x|; but √Σx² in
+    the narrow types. Those are added in float32 and rounded once, and what is left is the rounding of the terms, each
+    on its own. With Σ|x|, the gradient of 512 units, most of which cancels, could be forgiven whole."""
+    if layer.x.dtype in NARROW:
+        return (terms.square() @ factors.square()).sqrt()
+    return terms @ factors.abs()
 
 
 def _finite(array: Tensor) -> Tensor:

@@ -47,7 +47,8 @@ class InitSpec(Spec, frozen=True, kw_only=True):
     spectral_radius: float | None = None
     """Of each gate's block of W_hh, which is scaled to it after everything else."""
     forget_bias: float | None = None
-    """LSTM: the sum of both forget-gate biases (Jozefowicz et al. 2015). None leaves torch's default."""
+    """LSTM: the sum of both forget-gate biases (Jozefowicz et al. 2015). None leaves torch's default. With layer
+    normalisation, which takes a shift before it out again, this and the next two go into its β."""
     update_bias: float | None = None
     """GRU: the sum of both biases of z. Positive values keep the old state, since h = (1 − z)⊙n + z⊙h₋."""
     chrono: int | None = None
@@ -167,11 +168,24 @@ class CopyTask(Spec, tag="copy", tag_field="kind", frozen=True, kw_only=True):
 Task: TypeAlias = AddingTask | SunspotsTask | CopyTask
 
 
-class ClipSpec(Spec, frozen=True, kw_only=True):
-    """Clipping of the parameter gradients: none, or by global norm with the semantics of torch's clip_grad_norm_."""
+ClipKind: TypeAlias = Literal["none", "norm", "value", "layer", "parameter", "agc", "step"]
 
-    kind: Literal["none", "norm"] = "none"
+
+class ClipSpec(Spec, frozen=True, kw_only=True):
+    """Clipping of the gradients. What each kind does is told, with its source, in engine.clipping."""
+
+    kind: ClipKind = "none"
+    """"norm": the norm of all parameters' gradients together, as torch's clip_grad_norm_.  "value": every entry by
+    itself, as torch's clip_grad_value_.  "layer": the norm of each layer, and "parameter" of each tensor, by itself.
+    "agc": each row of a matrix against the norm of its weights.  "step": what goes back through each time step."""
     max_norm: float = 1.0
+    """Of "norm", "layer", "parameter" and "step": there of one sample's ∂L/∂(states), all states together."""
+    max_value: float = 1.0
+    """Of "value": entries are cut to ±max_value."""
+    ratio: float = 0.01
+    """Of "agc", λ: the largest norm of a row's gradient, as a multiple of the norm of the row."""
+    readout: bool = False
+    """Of "agc": whether the read-out is clipped too. In the paper the final linear layer is not."""
 
 
 class TrainingSpec(Spec, frozen=True, kw_only=True):
@@ -199,10 +213,10 @@ class Experiment(Spec, frozen=True, kw_only=True):
 
 
 class GateBias(Spec, frozen=True, kw_only=True):
-    """A shift of one gate's bias, in every layer that has such a gate."""
+    """A shift of one gate's bias, and so of its pre-activation, in every layer that has such a gate."""
 
     gate: str
-    """ "i", "f", "g", "o"; "r", "z", "n"; "" for the RNN's one bias."""
+    """ "i", "f", "g", "o"; "r", "z", "n"; "" for the RNN's one bias. With layer normalisation its β is shifted."""
     shift: float
 
 

@@ -102,7 +102,7 @@ def _problem_of_union(value: Any, kind: types.UnionType, field: str) -> str | No
     for choice in kind.types:  # an optional table, list, number, …: what stands inside is looked at by itself
         if _fits(value, choice):
             return _problem(value, choice, field)
-    return _is(field, value, f"{_or([_accepted(choice) for choice in kind.types])} is accepted")
+    return _is(field, value, f"{_accepted(kind)} is accepted")
 
 
 def _problem_of_tagged(value: Any, kind: types.UnionType, field: str) -> str | None:
@@ -169,9 +169,11 @@ def _as_float(value: int) -> bool:
 
 def _accepted(kind: types.Type) -> str:
     if isinstance(kind, types.LiteralType):
-        return _or([f"'{choice}'" for choice in kind.values])
+        return _or(_literals(kind))
     if isinstance(kind, types.UnionType):
-        return _or([_accepted(choice) for choice in kind.types])
+        words = (_literals(one) if isinstance(one, types.LiteralType) else [_accepted(one)] for one in kind.types)
+        listed = _or([word for some in words for word in some])
+        return listed.replace(" or nothing", ", or nothing") if " and " in listed else listed
     if isinstance(kind, types.StructType):
         if kind.tag is not None:
             return f"a table with {kind.tag_field} = '{kind.tag}'"
@@ -179,6 +181,10 @@ def _accepted(kind: types.Type) -> str:
     if isinstance(kind, types.VarTupleType):
         return "a list"
     return _NOUNS.get(type(kind), "something else")
+
+
+def _literals(kind: types.LiteralType) -> list[str]:
+    return [f"'{choice}'" for choice in kind.values]
 
 
 def _is(field: str, value: Any, accepted: str) -> str:

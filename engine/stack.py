@@ -7,9 +7,10 @@ whose outputs stand beside each other in what it hands on. Between levels stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import cached_property
+from typing import Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -100,6 +101,41 @@ class Ran:
 
 
 @dataclass(frozen=True, eq=False)
+class LayerRun:
+    """A layer that has run forward."""
+
+    layer: Layer
+    stream: Tensor
+    """(T, B, D): what it read."""
+    values: dict[str, Tensor]
+
+    @property
+    def width(self) -> int:
+        """H."""
+        return self.values["h"].shape[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """A level that has run forward."""
+
+    runs: tuple[LayerRun, ...]
+    stream: Tensor
+    piece: Piece | None
+    """What stands before it."""
+
+    @cached_property
+    def joined(self) -> Tensor:
+        """(T, B, W): its outputs, the directions side by side."""
+        outputs = [run.values["h"] for run in self.runs]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+
+    @property
+    def ran(self) -> Ran:
+        return Ran(tuple(run.layer.name for run in self.runs), self.piece)
+
+
+@dataclass(frozen=True, eq=False)
 class StackRun:
     """A whole pass, forward and backward."""
 
@@ -120,47 +156,76 @@ def run(
 ) -> StackRun:
     """x (T, B, D), or whatever the first level's `enter` takes. `head` is given the last level's output (T, B, W) and,
     if it reads that too, what this level read. Nothing given is changed. Raises DataError."""
-    stream, joined = x, x
-    values: list[dict[str, Tensor]] = []
-    pieces: list[Piece | None] = []
-    streams: list[Tensor] = []
-    for number, level in enumerate(levels):
-        piece = None
-        if level.enter is not None:
-            piece, made = Piece.run(level.enter, (x,) if number == 0 else (joined, stream), level.parameters)
-            stream = made.detach()
-        else:
-            stream = joined
-        stream = Course(len(stream), False, lengths).zeroed(stream)
-        runs = [bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial) for one in level.layers]
-        joined = runs[0]["h"] if len(runs) == 1 else torch.cat([v["h"] for v in runs], 2)
-        values += runs
-        pieces.append(piece)
-        streams.append(stream)
-    after = Head.run(head, (joined, stream) if head_reads_stream else (joined,), head_parameters)
-    parameter_grads = dict(after.parameter_grads)
-    traced: dict[str, LayerTrace] = {}
-    cotangent = after.grads[0]
-    beside = after.grads[1] if head_reads_stream else None
+    ran: list[Ahead] = []
+    read: tuple[Tensor, ...] = (x,)
+    for level in levels:
+        ran.append(ahead(level, read, lengths))
+        read = (ran[-1].joined, ran[-1].stream)
+    after = Head.run(head, read if head_reads_stream else read[:1], head_parameters)
+    runs = {run.layer.name: run for one in ran for run in one.runs}
+
+    def back(name: str, direct: Tensor) -> LayerTrace:
+        one = runs[name]
+        return one.layer.run_back(one.stream, lengths, one.values, direct)
+
+    done, widths = tuple(one.ran for one in ran), {name: one.width for name, one in runs.items()}
+    traced, parameter_grads = down(done, after.grads, widths, back, Course(len(read[0]), False, lengths))
+    return StackRun({name: traced[name] for name in runs}, done, after, after.parameter_grads | parameter_grads)
+
+
+def ahead(level: Level, read: tuple[Tensor, ...], lengths: Tensor | None) -> Ahead:
+    """Run a level forward. `read`: x before the first one, else (outputs of the level below, what that one read)."""
+    piece, stream = None, read[0]
+    if level.enter is not None:
+        piece, made = Piece.run(level.enter, read, level.parameters)
+        stream = made.detach()
+    stream = Course(len(stream), False, lengths).zeroed(stream)
+    runs = [
+        LayerRun(one, stream, bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial))
+        for one in level.layers
+    ]
+    return Ahead(tuple(runs), stream, piece)
+
+
+class GoneBack(Protocol):
+    """What a layer's way back comes to."""
+
+    @property
+    def input_grad(self) -> Tensor:
+        """(T, B, D): ∂L/∂(what the layer read)."""
+
+
+Back = TypeVar("Back", bound=GoneBack)
+
+
+def down(
+    levels: Sequence[Ran],
+    cotangents: Sequence[Tensor],
+    widths: Mapping[str, int],
+    back: Callable[[str, Tensor], Back],
+    course: Course,
+    until: str | None = None,
+) -> tuple[dict[str, Back], dict[str, Tensor]]:
+    """From the head to the first level: what `back` made of each layer's direct ∂L/∂h (T, B, H), and ∂L/∂(parameters of
+    the pieces between). `cotangents`: what the head hands back to its leaves. `until`: the layer after which it is
+    enough. The padding is no step: what a loss reads there (a mean over all, say) flows nowhere."""
+    found: dict[str, Back] = {}
+    parameter_grads: dict[str, Tensor] = {}
+    cotangent, beside = course.zeroed(cotangents[0]), [course.zeroed(one) for one in cotangents[1:]]
     for number in range(len(levels) - 1, -1, -1):
-        level, piece, stream = levels[number], pieces[number], streams[number]
-        parts = split(cotangent, [len(one.initial["h"][0]) for one in level.layers])
-        at = sum(len(below.layers) for below in levels[:number])
-        ran = {
-            one.name: one.run_back(stream, lengths, v, part)
-            for one, v, part in zip(level.layers, values[at:], parts, strict=False)
-        }
-        traced = ran | traced
-        if number == 0 and piece is None:
+        level = levels[number]
+        parts = split(cotangent, [widths[name] for name in level.names])
+        here = {name: back(name, part) for name, part in zip(level.names, parts, strict=True)}
+        found |= here
+        if until in here or (number == 0 and level.piece is None):
             break
-        cotangent = joined_input_grad(list(ran.values()), beside)
-        beside = None
-        if piece is not None:
-            found, of_parameters = piece.back(cotangent)
+        cotangent, beside = joined_input_grad(list(here.values()), *beside), []
+        if level.piece is not None:
+            grads, of_parameters = level.piece.back(cotangent)
             parameter_grads |= of_parameters
-            cotangent, beside = found[0], found[1] if len(found) > 1 else None
-    done = tuple(Ran(tuple(one.name for one in level.layers), p) for level, p in zip(levels, pieces, strict=True))
-    return StackRun(traced, done, after, parameter_grads)
+            if number > 0:
+                cotangent, beside = course.zeroed(grads[0]), [course.zeroed(one) for one in grads[1:]]
+    return found, parameter_grads
 
 
 def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:
@@ -170,9 +235,9 @@ def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:
     return [part.contiguous() for part in torch.split(cotangent, widths, -1)]
 
 
-def joined_input_grad(layers: list[LayerTrace], beside: Tensor | None = None) -> Tensor:
+def joined_input_grad(layers: Sequence[GoneBack], *beside: Tensor) -> Tensor:
     """∂L/∂stream (T, B, D): the sum over the directions, and what reaches it past the level."""
     total = layers[0].input_grad
-    for layer in layers[1:]:
-        total = total + layer.input_grad
-    return total if beside is None else total + beside
+    for part in (*(layer.input_grad for layer in layers[1:]), *beside):
+        total = total + part
+    return total

@@ -23,14 +23,17 @@ from engine.layer_trace import LayerTrace
 from engine.norms import mean_over_samples, norm
 from engine.pieces import HeadFunction
 from engine.precision import arithmetic
+from engine.spec import NO_WHAT_IF, WhatIf
 from engine.spec_reading import shown
 from engine.stack import Level, joined_input_grad, run
+from engine.what_if import changed_levels, in_type
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from engine.requests import Audit
+    from engine.truncation import Truncated
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
 Initial: TypeAlias = Mapping[str, Tensor] | Tensor | Sequence[Tensor] | None
@@ -45,13 +48,13 @@ class Trace:
     outputs: Tensor
     """What the model answered: the last layer's output (T, B, W), its directions side by side, or the read-out's."""
     losses: Tensor
-    """(T,), one loss a step, or (1,). In a window: those of its steps."""
+    """(T,), one loss a step, or (1,). In a window: those of its steps. NaN where they are somebody's own."""
     head_grads: Mapping[str, Tensor]
     """Gradients of what stands around the layers, by parameter name: "readout.weight", "embedding.weight"."""
     loss: Tensor
-    """(): the sum of the losses of the whole sequence, what BPTT ran on."""
+    """(): the sum of the losses of the whole sequence, what BPTT ran on. NaN where it is somebody's own."""
     loss_grads: LossGradients | None = None
-    """Each single loss's ∂L_s/∂h_t; None for a trace from a file, and for one that was recorded in somebody's model."""
+    """Each single loss's ∂L_s/∂h_t; None for a window from a file. Somebody's own (engine.record) is a single one."""
     first_step: int = 1
     """t of the first recorded step; above 1 in a window."""
 
@@ -64,8 +67,8 @@ class Trace:
 
     @property
     def layer(self) -> LayerTrace:
-        """The last recurrent layer, the one that the loss reads."""
-        return list(self.layers.values())[-1]
+        """The last recurrent layer, the one that the loss reads; of two directions, the forward one."""
+        return next(iter(self.last_level.values()))
 
     @property
     def last_level(self) -> dict[str, LayerTrace]:
@@ -99,12 +102,34 @@ class Trace:
         flows, loss, name = self._single_losses(loss), whole("loss", loss), self._name(layer)
         # Of all steps before the window is cut out, so that a window has the same bits.
         row = mean_over_samples(norm(flows.flow(loss % flows.count, name), dim=2), flows.mask(name))
-        return row.masked_fill(~flows.reach(name)[loss % flows.count].to(row.device), torch.nan)[self._own_steps]
+        return row.masked_fill(~flows.reach(name, [loss % flows.count])[0].to(row.device), torch.nan)[self._own_steps]
+
+    def flow_matrix(self, layer: str = "l0", losses: Any = None, steps: tuple[int, int] | None = None) -> Tensor:
+        """(losses, steps) float64: N[s, k] = ‖∂L_s/∂h_k‖ of one layer, per sample, then the mean over the batch; NaN
+        where loss s cannot reach step k. A sample counts at its own steps only.
+
+        `losses`: a slice, a range or numbers, from 0 or from the end; None: all. `steps`: first and last, both
+        included, counted as in `window`; None: all of the trace. For long traces choose some of both: an answer, or
+        what has to be held for it, above 256 MiB is refused. Raises DataError.
+        """
+        from engine.flow_matrix import flow_norms
+
+        flows, name = self._single_losses(0), self._name(layer)
+        numbers = given.numbers("losses", losses, flows.count)
+        first, last = (1, self.steps) if steps is None else given.stretch("steps", steps, self.steps)
+        at = self.first_step - 1
+        return flow_norms(flows, name, numbers, (at + first - 1, at + last))
 
     def flow_gradient(self, loss: int = -1, layer: str | None = None) -> Tensor:
         """(T, B, H): ∂L_s/∂h_t of one layer, total; 0 at the steps that this loss cannot reach. Raises DataError."""
         flows = self._single_losses(loss)
         return flows.flow(whole("loss", loss) % flows.count, self._name(layer))[self._own_steps]
+
+    def truncated(self, k1: int, k2: int) -> Truncated:
+        """The gradients of truncated BPTT: every k1 steps, k2 steps back. See engine.truncation. Raises DataError."""
+        from engine.truncation import truncated
+
+        return truncated(self, k1, k2)
 
     def _single_losses(self, loss: int) -> LossGradients:
         if self.loss_grads is None:
@@ -116,7 +141,7 @@ class Trace:
 
     def _name(self, layer: str | None) -> str:
         if layer is None:
-            return list(self.layers)[-1]
+            return next(iter(self.last_level))
         if layer not in self.layers:
             raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.layers)}.")
         return layer
@@ -150,7 +175,10 @@ class Trace:
         return audit_trace(self)
 
     def numpy(self) -> dict[str, NDArray[np.floating]]:
-        """Everything as read-only arrays: "l0.values.f", "l0.grads.h", "l0.weight_grads.weight_hh", "losses", …"""
+        """Everything as read-only arrays: "l0.values.f", "l0.grads.h", "l0.weight_grads.weight_hh", "losses", …
+
+        In the trace's own type; bfloat16, which NumPy does not have, as float32.
+        """
         from engine.arrays import arrays_of
 
         return arrays_of(self)
@@ -191,10 +219,14 @@ def trace_layer(
     head: HeadFunction,
     initial: Initial = None,
     head_parameters: Mapping[str, Tensor] | None = None,
+    what_if: WhatIf = NO_WHAT_IF,
 ) -> Trace:
-    """Trace a torch module and what stands after it: x (T, B, D), initial as in `trace`, head as in `trace_stack`."""
+    """Trace a torch module and what stands after it: x, initial and what_if as in `trace`, head as in `trace_stack`."""
     taken = intake.take(recurrent, x, initial)
-    return trace_stack(taken.levels, taken.x, head, head_parameters, taken.lengths)
+    levels, x = taken.levels, taken.x
+    if what_if is not NO_WHAT_IF:
+        levels, x = changed_levels(levels, what_if, len(x)), in_type(x, what_if)
+    return trace_stack(levels, x, head, head_parameters, taken.lengths)
 
 
 def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial = None, **options: Any) -> Trace:
@@ -206,7 +238,9 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
     H), without the leading dimension where that is 1; or by name, {"h": …, "c": …}, or by layer and name,
     {"l1": {"h": (B, H)}}. A cell is run over all steps. Works under torch.no_grad(), and leaves .grad, the training
     mode and the random state alone; in training mode, dropout between the layers is what the module's own forward
-    would draw now. A network is traced by `Network.trace`, on its own task where x is missing. Raises DataError.
+    would draw now. `what_if` (an engine.WhatIf) is laid on top of the module's weights; its clipping is no part of a
+    trace. A network, which has its own what-if, is traced by `Network.trace`, on its own task where x is missing.
+    Raises DataError and SpecError.
     """
     from engine.network import Network
 
@@ -217,13 +251,15 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
                 f"'{unknown[0]}' is no option of tracing a Network; iteration, batch and lengths are accepted."
             )
         return model.trace(x, loss, initial=initial, **options)
+    what_if = options.pop("what_if", NO_WHAT_IF)
     if options:
-        raise DataError(f"'{next(iter(options))}' is no option of tracing a {type(model).__name__}.")
+        name = type(model).__name__
+        raise DataError(f"'{next(iter(options))}' is no option of tracing a {name}; what_if is accepted.")
     intake.refuse(model)
     if x is None:
         given.sequence(x)
     read = checked_loss(loss)
-    return trace_layer(model, x, lambda y: (None, read(y)), initial)
+    return trace_layer(model, x, lambda y: (None, read(y)), initial, what_if=what_if)
 
 
 def checked_loss(loss: Any) -> Loss:

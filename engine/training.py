@@ -7,13 +7,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from engine.clipping import clip_grads
+from engine.clipping import Clipped, clip_grads, clipped
 from engine.errors import SpecError
 from engine.network import Network
 from engine.parameters import places
 from engine.requests import Train, Trained
-from engine.spec import NO_WHAT_IF, Experiment, WhatIf, clip_of
-from engine.what_if import scales
+from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf, clip_of
+from engine.step_clipping import clipped_trace
+from engine.tracing import Trace
+from engine.what_if import base_step, effective_weights
 
 MAX_CHUNK = 1_000_000
 
@@ -30,11 +32,13 @@ def train(request: Train) -> Trained:
     if request.iteration < 0:
         raise SpecError(f"iteration is {request.iteration}; a whole number from 0 is accepted.")
     network = Network(request.experiment, request.weights, request.what_if)
+    clip = clip_of(network.experiment, network.what_if)
     losses = []
     for iteration in range(request.iteration, request.iteration + request.count):
         trace = network.trace(iteration=iteration)
         losses.append(float(trace.loss))
-        network.load(updated(network.experiment, network.weights, trace.weight_grads, network.what_if))
+        grads = clipped_of(trace, clip, network.effective).grads
+        network.load(moved(network.experiment, network.weights, grads, network.what_if))
     return Trained(
         weights={name: read_only(weight) for name, weight in network.weights.items()},
         iteration=request.iteration + request.count,
@@ -42,27 +46,46 @@ def train(request: Train) -> Trained:
     )
 
 
+def clipped_of(trace: Trace, clip: ClipSpec, weights: Mapping[str, Tensor]) -> Clipped:
+    """A trace's parameter gradients after clipping of any kind, and the report on it. `weights`: the effective ones.
+
+    Clipping at every step is the one kind that needs the whole trace, since it happens within the backward pass.
+    """
+    if clip.kind == "step":
+        return clipped_trace(trace, clip.max_norm)
+    return clipped(trace.weight_grads, clip, weights)
+
+
 def updated(
     experiment: Experiment, weights: Mapping[str, Tensor], grads: Mapping[str, Tensor], what_if: WhatIf = NO_WHAT_IF
 ) -> dict[str, Tensor]:
     """The base weights after one update of the network on screen; new tensors.
 
-    `grads` are those of the effective weights, before clipping. The effective weights move by −lr·g, and the what-if
-    stays on top: with W_eff = s·W the base W moves by −lr·g/s (and stays where s is 0), and a shifted bias moves as it
-    would without the shift.
+    `grads` are those of the effective weights, before clipping. Raises DataError where the experiment clips at every
+    step: then they come from `clipped_of`, and `moved` is the rest.
+    """
+    clip = clip_of(experiment, what_if)
+    grads = clip_grads(grads, clip, effective_weights(experiment, weights, what_if))
+    return moved(experiment, weights, grads, what_if)
+
+
+def moved(
+    experiment: Experiment, weights: Mapping[str, Tensor], grads: Mapping[str, Tensor], what_if: WhatIf = NO_WHAT_IF
+) -> dict[str, Tensor]:
+    """The base weights after a step against gradients that are clipped already; new tensors.
+
+    The effective weights move by −lr·g, and the what-if stays on top: with W_eff = s·W the base W moves by −lr·g/s (and
+    stays where s is 0), and a shifted bias moves as it would without the shift.
     """
     with torch.no_grad():
-        steps = {name: grad.to(weights[name].dtype) for name, grad in grads.items()}
-        steps = clip_grads(steps, clip_of(experiment, what_if))
         rows = {f"weight_hh_{place.name}": place for place in places(experiment)}
-        moved = {}
+        after = {}
         for name, weight in weights.items():
-            step = steps[name]
+            step = grads[name].to(weight.dtype)
             if name in rows and _scaled(what_if):
-                scale = scales(rows[name], weight, what_if)
-                step = torch.where(scale == 0, 0.0, step / scale)
-            moved[name] = torch.add(weight, step, alpha=-experiment.training.learning_rate)
-        return moved
+                step = base_step(rows[name], weight, step, what_if)
+            after[name] = torch.add(weight, step, alpha=-experiment.training.learning_rate)
+        return after
 
 
 def _scaled(what_if: WhatIf) -> bool:

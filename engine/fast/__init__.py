@@ -8,7 +8,7 @@ and engine.bptt, which keeps to autograd's own order, has to do it.
 """
 
 from engine.fast.arrays import far_from_overflow
-from engine.fast.backwards import CHUNK, GROWTH, backward, slopes_of
+from engine.fast.backwards import GROWTH, LARGEST, backward, slopes_of
 from engine.fast.forwards import forward
 
-__all__ = ["CHUNK", "GROWTH", "backward", "far_from_overflow", "forward", "slopes_of"]
+__all__ = ["GROWTH", "LARGEST", "backward", "far_from_overflow", "forward", "slopes_of"]

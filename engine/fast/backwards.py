@@ -131,8 +131,9 @@ def _backward(
             return None
         if rest is not None:
             for name, grad in rest(Cut(values, cut), part).items():
-                there = grad if course.mask is None else grad.masked_fill(~course.mask[cut], 0.0)
-                sums[cut, :, cell.sum_names.index(name)] = there
+                # In a reverse layer's padding stands what reaches the initial states, which is no step's.
+                own_steps = grad if course.mask is None else grad.masked_fill(~course.mask[cut], 0.0)
+                sums[cut, :, cell.sum_names.index(name)] = own_steps
     start = _at_the_start(layer, padded, carried)
     d = {s: course.zeroed(grad) for s, grad in d.items()}
     return d | dict(zip(cell.sum_names, sums.unbind(2), strict=True)), start

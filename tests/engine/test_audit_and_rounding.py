@@ -81,7 +81,7 @@ def test_a_weight_gradient_whose_sum_overflows_on_the_way_may_be_inf_or_nan(seed
     """Steps of ±1e38 and more: torch's product gives inf where a loop that adds up step by step gives inf − inf."""
     model = module("relu", 3, 16, torch.float32, seed=seed)
     trace = engine.trace(model, noise(30, 4, 3, seed) * 3e23, loss=lambda y: (y * 1e16).sum((1, 2)))
-    assert trace["l0"].weight_grads["weight_ih"].isinf().any()
+    assert not trace["l0"].weight_grads["weight_ih"].isfinite().all()
     assert trace["l0"].grads["a"].isfinite().all()
     assert trace.audit().passed, trace.audit().worst
 

@@ -27,7 +27,6 @@ from engine.spec import (
     ModelSpec,
     ReadoutSpec,
 )
-from engine.spectral_radius import scaled_to_radius
 
 H = 24
 CELLS: list[CellKind] = ["rnn", "lstm", "gru"]
@@ -45,7 +44,7 @@ def stack(dtype: Dtype = "float64", seed: int = 0) -> Experiment:
         LayerSpec(cell="gru", hidden_size=5, layer_norm=True),
         LayerSpec(cell="rnn", hidden_size=40, bidirectional=True),
     )
-    readout = ReadoutSpec(at="attention", attention_size=7)
+    readout = ReadoutSpec(at="attention", attention_size=200)
     model = ModelSpec(layers=layers, readout=readout)
     return Experiment(model=model, task=AddingTask(), seed=seed, dtype=dtype)
 
@@ -157,8 +156,8 @@ def test_the_callers_modes_and_default_device_do_not_reach_the_weights() -> None
 
 
 def within(found: Tensor, variance: float, kurtosis: float) -> bool:
-    """Whether the mean of the squares is the variance, within 4 of its standard errors σ²√((κ − 1)/n), and the mean is 0
-    within 4 of σ/√n. κ = E[w⁴]/σ⁴: 9/5 for the uniform distribution and 3 for the normal one."""
+    """Whether the mean of the squares is the variance, within 4 of its standard errors σ²√((κ − 1)/n), and the mean is
+    0, within 4 of σ/√n. κ = E[w⁴]/σ⁴: 9/5 for the uniform distribution and 3 for the normal one."""
     n = found.numel()
     square_error = variance * math.sqrt((kurtosis - 1) / n)
     return abs(float(found.square().mean()) - variance) < 4 * square_error and abs(float(found.mean())) < 4 * math.sqrt(
@@ -200,7 +199,11 @@ def test_the_first_layer_does_not_change_when_others_are_put_on_top() -> None:
 def test_a_read_out_and_an_attention_are_torchs_linear_maps_of_all_they_read() -> None:
     found = initial_weights(stack())
     assert found["readout.weight"].shape == (1, 80)  # 40 in both directions
-    for name, fan_in, n in (("readout.weight", 80, 80), ("attention.weight", 80, 560), ("attention.query", 7, 7)):
+    for name, fan_in, n in (
+        ("readout.weight", 80, 80),
+        ("attention.weight", 80, 16_000),
+        ("attention.query", 200, 200),
+    ):
         largest = float(found[name].abs().max())
         assert largest <= 1 / math.sqrt(fan_in), name
         # Below x of the bound with the probability xⁿ: x = 1e-4^(1/n).
@@ -299,64 +302,6 @@ def test_the_spectral_radius_is_the_same_in_float32_to_its_rounding() -> None:
     assert float(torch.linalg.eigvals(W.double()).abs().max()) == pytest.approx(1.0, abs=1e-6)
 
 
-# All eigenvalues are 0: math.md's example, one of 3 units that no reordering makes triangular, shifts, nothing at all.
-NILPOTENT = [
-    [[2.0, 1.0], [-4.0, -2.0]],
-    [[5.0, -3.0, 2.0], [15.0, -9.0, 6.0], [10.0, -6.0, 4.0]],
-    torch.diag(torch.ones(31), 1).tolist(),
-    torch.triu(torch.rand(40, 40, generator=torch.Generator().manual_seed(0)), 1).tolist(),
-    [[0.0]],
-]
-
-
-@pytest.mark.parametrize("matrix", NILPOTENT)
-@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
-def test_a_nilpotent_block_cannot_be_given_a_spectral_radius(matrix: list[list[float]], scale: float) -> None:
-    W = torch.tensor(matrix, dtype=torch.float64)
-    assert not bool(torch.linalg.matrix_power(W, len(W)).any()), "it is nilpotent"
-    with pytest.raises(DataError, match=r"^spectral_radius is 0\.9, but weight_hh_l1 is nilpotent: .* is accepted"):
-        scaled_to_radius(W * scale, 0.9, "rnn", "weight_hh_l1")
-    assert not bool(scaled_to_radius(W * scale, 0.0, "rnn").any()), "the spectral radius 0 it has"
-
-
-@pytest.mark.parametrize(
-    "matrix",
-    [
-        torch.roll(torch.eye(48), 1, 0).tolist(),  # the traces of all powers are 0, but that of the 48th
-        [[0.0, -1.0], [1.0, 0.0]],  # no trace
-        [[1.0, 1.0], [0.0, 1.0]],  # defective
-        [[1e-3, 1.0], [0.0, -1e-3]],  # far from normal
-        [[-2.0]],
-    ],
-)
-def test_what_is_not_nilpotent_is_given_it(matrix: list[list[float]]) -> None:
-    W = torch.tensor(matrix, dtype=torch.float64)
-    scaled = scaled_to_radius(W, 0.7, "rnn")
-    assert float(torch.linalg.eigvals(scaled).abs().max()) == pytest.approx(0.7, rel=1e-7)
-
-
-def test_a_spectral_radius_names_the_gate_and_leaves_the_given_weights_alone() -> None:
-    blocks = torch.rand(4, 3, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
-    given = blocks.reshape(12, 3)
-    before = given.clone()
-    scaled = scaled_to_radius(given, 1.5, "lstm")
-    assert scaled.dtype == torch.float32
-    assert torch.equal(given, before)
-    for block in scaled.double().split(3):
-        assert float(torch.linalg.eigvals(block).abs().max()) == pytest.approx(1.5, rel=1e-6)
-    blocks[1] = 0.0
-    with pytest.raises(DataError, match=r"^spectral_radius is 1\.5, but the f block of weight_hh is nilpotent: "):
-        scaled_to_radius(given, 1.5, "lstm")
-
-
-def test_what_is_not_finite_has_no_spectral_radius_and_raises_nothing() -> None:
-    given = torch.ones(6, 2, dtype=torch.float64)
-    given[3, 0] = math.inf
-    scaled = scaled_to_radius(given, 1.0, "gru")
-    assert bool(scaled[2:4].isnan().all())
-    torch.testing.assert_close(scaled[4:], given[4:] / 2, rtol=1e-12, atol=0)  # of ones, n
-
-
 def test_weights_that_cannot_have_a_spectral_radius_are_refused_with_a_sentence() -> None:
     with pytest.raises(DataError, match=r"^spectral_radius is 1, but weight_hh_l0 is nilpotent: "):
         initial_weights(experiment("rnn", gain=0.0, spectral_radius=1.0))
@@ -391,7 +336,7 @@ def test_chrono_spreads_the_memories_of_the_units_uniformly_up_to_the_longest(
     found = layer(cell, hidden_size=n, chrono=longest)
     keep = total_bias(found, cell, gate, n)
     u = (1 / (1 - torch.sigmoid(keep)) - 1).sort().values
-    assert 1.0 - 1e-9 <= float(u[0])
+    assert float(u[0]) >= 1.0 - 1e-9
     assert float(u[-1]) <= longest - 1 + 1e-9
     # Kolmogorov and Smirnov: the distribution function errs by more than 1.95/√n once in a thousand times.
     steps = torch.arange(n, dtype=torch.float64)

@@ -156,7 +156,10 @@ def test_engine_trace_takes_a_network_with_ones_own_data_and_loss() -> None:
     x = torch.randn(4, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     trace = engine.trace(network, x, loss=lambda y: y.square().sum())
     assert trace.outputs.shape == (4, 2, 1)
-    expected = network.readout(network.recurrent(x)[0]).detach()
+    lstm = torch.nn.LSTM(2, network.experiment.layer.hidden_size, dtype=torch.float64)
+    lstm.load_state_dict({n: w for n, w in network.effective.items() if n.endswith("_l0")})
+    weight, bias = (network.effective[f"readout.{part}"] for part in ("weight", "bias"))
+    expected = torch.nn.functional.linear(lstm(x)[0], weight, bias).detach()
     torch.testing.assert_close(trace.outputs, expected)
     torch.testing.assert_close(trace.loss, expected.square().sum())
     with pytest.raises(DataError, match="loss is missing"):

@@ -1,4 +1,4 @@
-"""Numbers of the mathematics that can be worked out on paper or by finite differences."""
+"""Numbers of the mathematics that can be worked out on paper or by finite differences; see also test_findings."""
 
 from __future__ import annotations
 
@@ -9,67 +9,6 @@ import torch
 from unrolled import module
 
 import engine
-
-
-def test_the_scalar_worked_example_comes_out_digit_for_digit() -> None:
-    """h = tanh(.5x + .1h₋), y = h, x = 1, 2, 3, targets .5, 1, 1.5, L = ½Σ(y − target)²."""
-    rnn = torch.nn.RNN(1, 1, bias=False, dtype=torch.float64)
-    with torch.no_grad():
-        rnn.weight_ih_l0.fill_(0.5)
-        rnn.weight_hh_l0.fill_(0.1)
-    x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64).reshape(3, 1, 1)
-    targets = torch.tensor([0.5, 1.0, 1.5], dtype=torch.float64)
-    trace = engine.trace(rnn, x, loss=lambda y: 0.5 * (y[:, 0, 0] - targets).pow(2))
-    assert [f"{h:.4f}" for h in trace["l0"].values["h"].flatten().tolist()] == ["0.4621", "0.7803", "0.9183"]
-    assert f"{trace.loss.item():.4f}" == "0.1940"
-    assert f"{trace.weight_grads['weight_ih_l0'].item():.6f}" == "-0.489304"
-    assert f"{trace.weight_grads['weight_hh_l0'].item():.6f}" == "-0.112494"
-
-
-def test_a_default_vanilla_rnn_vanishes_at_one_over_root_three_a_step() -> None:
-    """U(±1/√H) has variance 1/(3H): log₁₀ slope −.2386 in the limit; −.2278 ± .007 over 5 seeds at H = 128."""
-    slopes = []
-    for seed in range(5):
-        rnn = module("tanh", 1, 128, seed=seed)
-        x = torch.randn(60, 4, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-        grads = engine.trace(rnn, x, loss=lambda y: y[-1].pow(2).sum())["l0"].grads["h"]
-        norms = torch.linalg.vector_norm(grads, dim=2).mean(1).log10()
-        slopes.append((norms[9] - norms[-1]).item() / 50)  # per step backward
-    assert sum(slopes) / 5 == pytest.approx(-0.2278, abs=0.007)
-
-
-def test_halving_reaches_exact_zero_after_150_steps_in_float32_and_1075_in_float64() -> None:
-    """A linear chain h = relu(.5 h₋ + x) with open units: the gradient of the last step halves at every step."""
-    for dtype, steps in ((torch.float32, 150), (torch.float64, 1075)):
-        rnn = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False, dtype=dtype)
-        with torch.no_grad():
-            rnn.weight_ih_l0.fill_(1.0)
-            rnn.weight_hh_l0.fill_(0.5)
-        x = torch.ones(steps + 3, 1, 1, dtype=dtype)
-        trace = engine.trace(rnn, x, loss=lambda y: y[-1].sum())
-        back = trace["l0"].grads["h"].flip(0).flatten().double()
-        assert back[:100].tolist() == [2.0**-k for k in range(100)]
-        assert back[steps - 1] > 0
-        assert (back[steps:] == 0).all()
-        assert trace.audit().passed
-
-
-def test_doubling_overflows_after_128_steps_in_float32() -> None:
-    rnn = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
-    with torch.no_grad():
-        rnn.weight_ih_l0.fill_(1e-30)
-        rnn.weight_hh_l0.fill_(2.0)
-    trace = engine.trace(rnn, torch.ones(131, 1, 1), loss=lambda y: y[-1].sum())
-    back = trace["l0"].grads["h"].flip(0).flatten()
-    assert back[127] == 2.0**127
-    assert back[128] == math.inf
-    assert trace.audit().passed
-
-
-def test_the_first_step_from_a_zero_state_gives_the_recurrent_weights_nothing() -> None:
-    for kind in ("tanh", "lstm", "gru"):
-        trace = engine.trace(module(kind, 2, 3), torch.ones(1, 2, 2, dtype=torch.float64), loss=lambda y: y.sum())
-        assert (trace["l0"].weight_grads["weight_hh"] == 0).all()
 
 
 def test_the_gru_s_two_biases_differ_in_the_candidate_s_block_only() -> None:

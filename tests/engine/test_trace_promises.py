@@ -140,19 +140,20 @@ def test_the_losses_flows_add_up_to_the_total_gradient(kind: str) -> None:
     total = torch.zeros_like(whole["l0"].grads["h"])
     for s in range(9):
         flow = whole.flow_gradient(s)
-        assert len(flow) == s + 1
-        total[: s + 1] += flow
+        assert (flow[s + 1 :] == 0).all()
+        total += flow
         row = whole.flow_row(s)
-        torch.testing.assert_close(row[: s + 1], flow.pow(2).sum(2).sqrt().mean(1), rtol=1e-12, atol=0.0)
+        torch.testing.assert_close(row[: s + 1], flow[: s + 1].pow(2).sum(2).sqrt().mean(1), rtol=1e-12, atol=0.0)
         assert row[s + 1 :].isnan().all()
     torch.testing.assert_close(total, whole["l0"].grads["h"], rtol=1e-11, atol=1e-14)
     torch.testing.assert_close(whole.flow_row(), whole.flow_row(8), rtol=0, atol=0)
 
 
-def test_a_single_loss_has_one_row_and_reaches_every_step() -> None:
+def test_a_single_loss_has_one_row_and_reaches_every_step_up_to_the_one_it_reads() -> None:
     trace = engine.trace(module("gru", 2, 5), batch(), loss=lambda y: y[3].sum())
     norms = torch.linalg.vector_norm(trace["l0"].grads["h"], dim=2).mean(1)
-    torch.testing.assert_close(trace.flow_row(), norms, rtol=1e-14, atol=0.0)
+    torch.testing.assert_close(trace.flow_row()[:4], norms[:4], rtol=1e-14, atol=0.0)
+    assert trace.flow_row()[4:].isnan().all()
     assert trace.losses.shape == (1,)
     with pytest.raises(engine.DataError, match="no loss 1"):
         trace.flow_row(1)
@@ -204,15 +205,13 @@ def test_a_missing_or_misshapen_part_is_named() -> None:
 @pytest.mark.parametrize(
     ("model", "word"),
     [
-        (nn.LSTM(2, 3, num_layers=2), "num_layers"),
-        (nn.GRU(2, 3, bidirectional=True), "bidirectional"),
         (nn.LSTM(2, 3, proj_size=2), "proj_size"),
         (nn.Linear(2, 3), "Linear"),
-        (nn.LSTM(2, 3, dtype=torch.bfloat16), "bfloat16"),
+        (nn.LSTM(2, 3, dtype=torch.complex64), "complex64"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_traced_yet_is_refused_in_one_sentence(model: nn.Module, word: str) -> None:
+def test_what_cannot_be_traced_is_refused_in_one_sentence(model: nn.Module, word: str) -> None:
     with pytest.raises(engine.DataError, match=word) as refused:
         engine.trace(model, torch.zeros(4, 1, 2), loss=each_step)
     assert str(refused.value).endswith(".")
@@ -221,12 +220,12 @@ def test_what_cannot_be_traced_yet_is_refused_in_one_sentence(model: nn.Module, 
 
 def test_wrong_input_is_refused_in_one_sentence() -> None:
     model, x = module("lstm", 2, 5), batch()
-    packed = nn.utils.rnn.pack_padded_sequence(x, [9, 5, 2])
+    packed = nn.utils.rnn.pack_padded_sequence(batch(D=3), [9, 5, 2])
     for wrong, word in (
         (x[0], "shape"),
         (batch(D=3), "input_size"),
         (x.float(), "float32"),
-        (packed, "PackedSequence"),
+        (packed, "input_size"),
     ):
         with pytest.raises(engine.DataError, match=word):
             engine.trace(model, wrong, loss=each_step)

@@ -40,7 +40,8 @@ def explorer(qtbot: QtBot) -> Iterator[Explorer]:
 
 
 def settle(qtbot: QtBot, explorer: Explorer) -> Excerpt:
-    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=20_000)
+    # A minute: on a busy machine the engine takes its time to start.
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
     assert explorer.controller.excerpt is not None
     return explorer.controller.excerpt
 
@@ -206,17 +207,38 @@ def test_the_engine_in_its_own_process_gives_the_same_bits(qtbot: QtBot, explore
         apart.window.deleteLater()
 
 
-def test_the_window_paints_within_a_second_and_without_torch() -> None:
-    best = 99.0
-    for _ in range(3):
-        # The processor's time, not the wall's: another test may run beside this one. benchmarks/explorer.py has both.
-        command = [sys.executable, "-m", "benchmarks.first_paint"]
-        top = Path(__file__).parents[2]
+BARE_WINDOW = """
+import time, numpy
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtWidgets import QApplication, QWidget
+
+class Window(QWidget):
+    def paintEvent(self, event):
+        print(time.process_time())
+        QCoreApplication.quit()
+
+app, window = QApplication([]), Window()
+window.show()
+app.exec()
+"""
+
+
+def test_the_window_paints_soon_and_without_torch() -> None:
+    """Soon: as a ratio to an empty Qt window, in the same run and in processor time, for others may be at work beside
+    this test. benchmarks/explorer.py has the seconds. 3.4 was measured, and importing torch alone adds as much."""
+
+    def said(*arguments: str) -> list[str]:
+        command, top = [sys.executable, *arguments], Path(__file__).parents[2]
         run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=top)
-        _, seconds, torch_there = run.stdout.split()
+        return run.stdout.split()
+
+    ours, bare = [], []
+    for _ in range(3):
+        _, seconds, torch_there = said("-m", "benchmarks.first_paint")
         assert torch_there == "False"
-        best = min(best, float(seconds))
-    assert best < 1.0
+        ours.append(float(seconds))
+        bare.append(float(said("-c", BARE_WINDOW)[0]))
+    assert min(ours) < 6 * min(bare)
 
 
 def test_closing_with_unsaved_work_asks_once_and_then_closes(

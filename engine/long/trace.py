@@ -1,0 +1,334 @@
+"""What is known of a long trace: of every step its norms, of every window everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+import torch
+from torch import Tensor
+
+from engine import given
+from engine.errors import DataError
+from engine.given import whole
+from engine.layer_trace import LayerTrace
+from engine.long.flow import Progress, SingleLoss
+from engine.long.room import bytes_shown
+from engine.long.stretched import Stretched
+from engine.long.sums import Sums
+from engine.long.window import Window, audit_of
+from engine.precision import arithmetic
+from engine.requests import Audit
+from engine.stack import Layer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.cells import Activation
+    from engine.spec import CellKind
+
+Tensors: TypeAlias = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class LongLayer:
+    """One layer, one direction, as `LayerTrace` has it. What is (T, B, H) is given as far as the budget reaches, and
+    refused with its size beyond; `window` gives it for any stretch."""
+
+    trace: LongTrace
+    name: str
+
+    @property
+    def _layer(self) -> Layer:
+        return self.trace.model.layers[self.name]
+
+    @property
+    def cell(self) -> CellKind:
+        return self._layer.cell
+
+    @property
+    def activation(self) -> Activation:
+        return self._layer.activation
+
+    @property
+    def weights(self) -> Tensors:
+        """Snapshots, as in LayerTrace."""
+        return MappingProxyType(self._layer.weights)
+
+    @property
+    def initial(self) -> Tensors:
+        """{"h": (B, H)} and, for the LSTM, "c"."""
+        return MappingProxyType(self._layer.initial)
+
+    @property
+    def initial_grads(self) -> Tensors:
+        """(B, H) each: ∂L/∂(initial)."""
+        model = self.trace.model
+        return MappingProxyType(model.grads.before(self.name, model.stretches.count - 1 if self.reverse else 0))
+
+    @property
+    def weight_grads(self) -> Tensors:
+        """What loss.backward() would leave in .grad. Summed over the stretches in float64."""
+        return MappingProxyType(self.trace.sums.weight_grads[self.name])
+
+    @property
+    def norms(self) -> Tensors:
+        """(T,) float64 each, by "values.f", "grads.a_f": Euclidean norm over the units, per sample, then the mean over
+        the batch; NaN at a step that no sample has."""
+        return MappingProxyType(self.trace.sums.norms[self.name])
+
+    @property
+    def reverse(self) -> bool:
+        return self._layer.reverse
+
+    @property
+    def lengths(self) -> Tensor | None:
+        return self.trace.model.lengths
+
+    @property
+    def steps(self) -> int:
+        return self.trace.steps
+
+    @property
+    def batch_size(self) -> int:
+        return self.initial["h"].shape[0]
+
+    @property
+    def hidden_size(self) -> int:
+        return self.initial["h"].shape[1]
+
+    @property
+    def whole(self) -> LayerTrace:
+        """All steps as a LayerTrace. Raises DataError where that is more than the budget; so do the five below."""
+        return self.trace.whole[self.name]
+
+    @property
+    def values(self) -> Tensors:
+        return self.whole.values
+
+    @property
+    def grads(self) -> Tensors:
+        return self.whole.grads
+
+    @property
+    def x(self) -> Tensor:
+        return self.whole.x
+
+    @property
+    def output_grads(self) -> Tensor:
+        return self.whole.output_grads
+
+    @property
+    def input_grad(self) -> Tensor:
+        return self.whole.input_grad
+
+    def __getattr__(self, name: str) -> Any:
+        """What else a LayerTrace has (`jacobians`, `route_shares`, …), of all steps. Raises DataError where they are
+        more than the budget."""
+        if name.startswith("_") or not (hasattr(LayerTrace, name) or name in LayerTrace.__dataclass_fields__):
+            raise AttributeError(f"A long trace's layer has no {name!r}.")
+        return getattr(self.whole, name)
+
+    def weight_grad_share(self, name: str) -> Tensor:
+        """(T,) float64: Frobenius norm of what each step contributes to `weight_grads[name]`. The first time that any
+        is asked for, all stretches are computed again. Raises DataError."""
+        if name not in self.weights:
+            raise DataError(f"'{name}' is no parameter of this layer; it has {', '.join(self.weights)}.")
+        return self.trace.shares()[self.name][name]
+
+    def window(self, t0: int, t1: int) -> LayerTrace:
+        """Steps t0 … t1, from 1, both included, as an ordinary LayerTrace. Raises DataError."""
+        return self.trace.window(t0, t1)[self.name]
+
+    def audit(self, progress: Progress | None = None) -> Audit:
+        """This layer's rows of `LongTrace.audit`. Raises DataError."""
+        audit, own = self.trace.audit(progress), f"{self.name}."
+        rows = (row for row in audit.rows if row.quantity.startswith(own))
+        return Audit(tuple(replace(row, quantity=row.quantity.removeprefix(own)) for row in rows), audit.tolerance)
+
+
+@dataclass(frozen=True, eq=False)
+class LongTrace:
+    """As `Trace`: `trace["l0"]`, `window`, `losses`, `weight_grads`, `flow_row`, `audit`."""
+
+    model: Stretched
+    sums: Sums
+
+    @property
+    def layers(self) -> Mapping[str, LongLayer]:
+        """By torch's suffixes, from the input on."""
+        return MappingProxyType({name: LongLayer(self, name) for name in self.model.layers})
+
+    @property
+    def losses(self) -> Tensor:
+        """(T,)."""
+        return self.model.losses
+
+    @property
+    def loss(self) -> Tensor:
+        """(): the sum of the losses, what BPTT ran on; added up in float64."""
+        with arithmetic(self.losses):
+            return self.losses.double().sum().to(self.losses)
+
+    @property
+    def head_grads(self) -> Tensors:
+        """Gradients of what stands around the layers, by parameter name."""
+        return MappingProxyType(self.sums.head_grads)
+
+    def __getitem__(self, name: str) -> LongLayer:
+        return LongLayer(self, self._name(name))
+
+    @property
+    def layer(self) -> LongLayer:
+        """The last recurrent layer, the one that the loss reads."""
+        return LongLayer(self, self._name(None))
+
+    @property
+    def steps(self) -> int:
+        return self.model.stretches.steps
+
+    @property
+    def batch_size(self) -> int:
+        return self.layer.batch_size
+
+    @property
+    def weight_grads(self) -> dict[str, Tensor]:
+        """Every parameter's gradient by torch's full name: "weight_hh_l0", and the head's."""
+        found = {f"{name}_{key}": g for key, layer in self.layers.items() for name, g in layer.weight_grads.items()}
+        return found | dict(self.head_grads)
+
+    @property
+    def longest_window(self) -> int:
+        """So many steps can be looked at at once within the budget."""
+        return min(self.steps, self.model.room.window_steps)
+
+    def window(self, t0: int, t1: int) -> Window:
+        """Steps t0 … t1, from 1, both included: an ordinary `Trace`, computed again from the nearest checkpoints.
+
+        The same steps have the same bits in every window. Raises DataError where it is longer than the budget allows,
+        and where x or the loss are no longer what they were.
+        """
+        t0, t1 = whole("t0", t0), whole("t1", t1)
+        if not 1 <= t0 <= t1 <= self.steps:
+            raise DataError(f"The window {t0} … {t1} is outside the trace; steps 1 to {self.steps} are recorded.")
+        if "whole" in vars(self):
+            return self.whole.window(t0, t1)
+        if t1 - t0 + 1 > self.longest_window:
+            size = bytes_shown((t1 - t0 + 1) * self.model.room.record)
+            raise DataError(
+                f"The window {t0} … {t1} takes {size}; within the budget of {bytes_shown(self.model.room.budget)} "
+                f"{self.longest_window:,} steps can be looked at at once."
+            )
+        return Window.of(self, t0, t1)
+
+    @cached_property
+    def whole(self) -> Window:
+        """All steps, where they are within the budget; computed once, and then kept. Raises DataError with the size
+        where they are not."""
+        if self.steps > self.longest_window:
+            size, budget = (bytes_shown(n) for n in (self.steps * self.model.room.record, self.model.room.budget))
+            raise DataError(
+                f"All {self.steps:,} steps take {size}, and the budget is {budget}; trace.window(t0, t1) gives up to "
+                f"{self.longest_window:,} of them at once."
+            )
+        return self.window(1, self.steps)
+
+    @property
+    def outputs(self) -> Tensor:
+        """(T, B, W). Raises DataError where all steps are more than the budget."""
+        return self.whole.outputs
+
+    @property
+    def input_grad(self) -> Tensor:
+        """(T, B, D). Raises DataError where all steps are more than the budget."""
+        return self.whole.input_grad
+
+    def numpy(self) -> dict[str, NDArray[np.floating]]:
+        """Everything as read-only arrays. Raises DataError where that is more than the budget."""
+        return self.whole.numpy()
+
+    def flow_row(self, loss: int = -1, layer: str | None = None, progress: Progress | None = None) -> Tensor:
+        """(T,) float64: N[s, k] = ‖∂L_s/∂h_k‖ of one loss, counted from 0 or from the end; see `Trace.flow_row`.
+
+        Found by running back from that loss alone, stretch by stretch, until nothing is left of it. Raises DataError.
+        """
+        return self.single_loss(loss).row(self._name(layer), slice(0, self.steps), progress)
+
+    def flow_matrix(
+        self,
+        layer: str = "l0",
+        losses: Any = None,
+        steps: tuple[int, int] | None = None,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """(losses, steps) float64: N[s, k] = ‖∂L_s/∂h_k‖ of one layer; see `Trace.flow_matrix`. Of a long trace some of
+        both have to be chosen: losses=range(70_000, 70_200), steps=(69_801, 70_200). Raises DataError."""
+        from engine.long.matrix import long_flow_norms
+
+        first, last = (1, self.steps) if steps is None else given.stretch("steps", steps, self.steps)
+        numbers = given.numbers("losses", losses, self.steps)
+        return long_flow_norms(self, self._name(layer), numbers, slice(first - 1, last), progress)
+
+    def flow_gradient(self, loss: int = -1, layer: str | None = None) -> Tensor:
+        """(T, B, H): see `Trace.flow_gradient`. Raises DataError where all steps are more than the budget."""
+        return self.whole.flow_gradient(loss, layer)
+
+    def single_loss(self, loss: int) -> SingleLoss:
+        """What one loss sends back. Raises DataError."""
+        return SingleLoss(self.model, self._number(loss), self.finite_below)
+
+    def finite_below(self, step: int) -> bool:
+        """Whether every value before this step (from 0) is a number."""
+        lengths = self.model.lengths
+        stop = step if lengths is None else min(step, int(lengths.max()))  # beyond, no sample has a step
+        rows = (row for norms in self.sums.norms.values() for key, row in norms.items() if key.startswith("values."))
+        return all(bool(row[:stop].isfinite().all()) for row in rows)
+
+    def _number(self, loss: int) -> int:
+        """Counted from 0. Raises DataError."""
+        if not -self.steps <= whole("loss", loss) < self.steps:
+            raise DataError(f"There is no loss {loss}; this trace has {self.steps}, counted from 0.")
+        return whole("loss", loss) % self.steps
+
+    def _name(self, layer: str | None) -> str:
+        if layer is None:
+            return self.model.levels[-1].layers[0].name
+        if layer not in self.model.layers:
+            raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.model.layers)}.")
+        return layer
+
+    def shares(self, progress: Progress | None = None) -> Mapping[str, Tensors]:
+        """`weight_grad_share` of every parameter by layer, (T,) each; computed once, and then kept."""
+        if not self.sums.shares:
+            found: dict[str, dict[str, Tensor]] = {}
+            for steps, layers in self._all(progress):
+                for name, layer in layers.items():
+                    for key in layer.weights:
+                        row = found.setdefault(name, {}).setdefault(key, torch.empty(self.steps, dtype=torch.float64))
+                        row[steps] = layer.weight_grad_share(key).cpu()
+            self.sums.shares.update(found)
+        return self.sums.shares
+
+    def _all(self, progress: Progress | None) -> Iterator[tuple[slice, dict[str, LayerTrace]]]:
+        """Every stretch once more."""
+        for number in range(self.model.stretches.count):
+            yield self.model.stretches.cut(number), self.model.again(number)[1]
+            if progress is not None:
+                progress(number + 1, self.model.stretches.count)
+
+    def audit(self, progress: Progress | None = None) -> Audit:
+        """Error against autograd, per quantity, of every stretch, and of the sums over all of them. It takes some ten
+        times as long as the trace; `trace.window(t0, t1).audit()` looks at one place. Raises DataError."""
+        return audit_of(self, progress)
+
+    def save(self, path: str | Path) -> NoReturn:
+        """Raises DataError: a long trace is never there as a whole."""
+        raise DataError(
+            f"A long trace cannot be saved as a whole; trace.window(t0, t1).save(path) saves up to "
+            f"{self.longest_window:,} steps."
+        )

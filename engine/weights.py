@@ -1,0 +1,179 @@
+"""Weights of a model in and out: state dicts, .safetensors files, and torch's own .pt files.
+
+A file is a stranger's: nothing in it is run (a .pt is read with weights_only), names that stand twice are refused (the
+safetensors library takes the last), and sizes are checked against the file before anything is read from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from engine import atomic
+from engine.errors import DataError, SessionError
+from engine.network import checked_weights
+from engine.parameters import parameter_shapes
+from engine.plaintext import one_line
+from engine.spec import Experiment
+from engine.spec_reading import shown
+from engine.strictjson import parse
+
+State = Mapping[str, Tensor]
+
+MAX_HEADER_BYTES = 64 * 2**20
+_NESTS = ("state_dict", "model_state_dict", "model")
+"""Under which a checkpoint commonly keeps its state dict."""
+_RECURRENT = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d+)(_reverse)?)?")
+_MODULES: dict[int, Callable[..., nn.RNNBase]] = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}
+"""By row blocks of their matrices."""
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file, or of a state dict that torch.save wrote, by name, on the CPU.
+
+    Raises DataError with one sentence: a file that is not there, damaged, or holds anything but tensors.
+    """
+    path = Path(path)
+    where = f"'{one_line(path.name, 80)}'"
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise DataError(f"The weights {where} cannot be read ({error.strerror}).") from None
+    if path.suffix == ".safetensors":
+        return _from_safetensors(path, where, start)
+    return _from_torch(path, where)
+
+
+def write_weights(path: str | Path, weights: State) -> None:
+    """A .safetensors file of these tensors, whole or not at all. Raises DataError; an old file is then as it was."""
+    for name, weight in weights.items():
+        if not isinstance(weight, Tensor):
+            raise DataError(f"'{one_line(name, 80)}' is {shown(weight)}; a tensor is accepted.")
+    # Copies: tensors that share memory (views of one parameter) are refused by the format.
+    own = {name: weight.detach().cpu().contiguous().clone() for name, weight in weights.items()}
+    try:
+        atomic.write(Path(path), [safetensors.torch.save(own)])
+    except SessionError as error:
+        raise DataError(str(error)) from None
+
+
+def state_of(model: nn.Module | State, prefix: str = "") -> dict[str, Tensor]:
+    """The tensors of a module or a state dict whose names begin with `prefix` ("encoder.rnn."), without it.
+
+    Raises DataError where there is none, with the prefixes that hold recurrent layers.
+    """
+    state: State = model.state_dict() if isinstance(model, nn.Module) else model
+    if not isinstance(state, Mapping):
+        raise DataError(f"The state is {shown(model)}; a module or a state dict is accepted.")
+    found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    if not found:
+        near = sorted({name[: m.start()] for name in state if (m := _RECURRENT.search(name))})
+        known = ", ".join(f"'{one_line(one, 60)}'" for one in near[:8]) or "none"
+        raise DataError(f"No tensor's name begins with {shown(prefix)}; recurrent layers are at {known}.")
+    return found
+
+
+def module_of(state: State, prefix: str = "", nonlinearity: str = "tanh", batch_first: bool = False) -> nn.RNNBase:
+    """torch's own module with these weights, whose names and shapes tell its kind, sizes, layers and directions.
+
+    `nonlinearity` is the RNN's, which its weights do not tell. Raises DataError where they make no such module.
+    """
+    own = {name: tensor for name, tensor in state_of(state, prefix).items() if _RECURRENT.fullmatch(name)}
+    if any(name.startswith("weight_hr") for name in own):
+        raise DataError("The weights have a projection (weight_hr); proj_size 0 is accepted.")
+    first = own.get("weight_hh_l0", own.get("weight_hh"))
+    reads = own.get("weight_ih_l0", own.get("weight_ih"))
+    if first is None or reads is None or first.dim() != 2 or reads.dim() != 2:
+        raise DataError(
+            f"There are no weight_ih_l0 and weight_hh_l0 under {shown(prefix)}; a recurrent layer has them."
+        )
+    H = first.shape[1]
+    kind = _MODULES.get(first.shape[0] // H if first.shape[0] % H == 0 else 0)
+    if kind is None:
+        raise DataError(
+            f"weight_hh_l0 has shape {tuple(first.shape)}; (H, H) of an RNN, (3H, H) of a GRU or (4H, H) of an LSTM is "
+            "accepted."
+        )
+    layers = 1 + max(int(m[2] or 0) for name in own if (m := _RECURRENT.fullmatch(name)))
+    options: dict[str, Any] = {"nonlinearity": nonlinearity} if kind is nn.RNN else {}
+    module = kind(
+        reads.shape[1],
+        H,
+        num_layers=layers,
+        bias="bias_ih_l0" in own or "bias_ih" in own,
+        bidirectional=any(name.endswith("_reverse") for name in own),
+        batch_first=batch_first,
+        dtype=first.dtype,
+        device=first.device,
+        **options,
+    )
+    named = {name if "_l" in name else f"{name}_l0": tensor for name, tensor in own.items()}
+    try:
+        module.load_state_dict(named)
+    except RuntimeError as error:
+        name = type(module).__name__
+        problem = one_line(str(error).split("\n\t")[-1], 200).rstrip(". ")
+        raise DataError(f"The weights make no {name}: {problem}.") from None
+    return module
+
+
+def fitted(experiment: Experiment, state: State, prefix: str = "") -> dict[str, Tensor]:
+    """The experiment's initial weights with those of a state dict in their places: what `Network(experiment, …)` takes.
+
+    Names are engine.parameters'; the state dict of an nn.LSTM has those of its layers. Tensors of other names are left
+    out. Numbers are brought to the experiment's dtype. Raises DataError where none fits, or one has the wrong shape.
+    """
+    from engine.initial import DTYPES, initial_weights
+
+    expected = parameter_shapes(experiment)
+    given = {name: tensor for name, tensor in state_of(state, prefix).items() if name in expected}
+    if not given:
+        raise DataError(f"None of the tensors is a parameter of this experiment; it has {', '.join(expected)}.")
+    dtype = DTYPES[experiment.dtype]
+    return checked_weights(
+        experiment,
+        initial_weights(experiment) | {name: tensor.detach().to("cpu", dtype) for name, tensor in given.items()},
+    )
+
+
+def _from_safetensors(path: Path, where: str, start: bytes) -> dict[str, Tensor]:
+    size = path.stat().st_size
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > min(MAX_HEADER_BYTES, size - 8):
+        raise DataError(f"The weights {where} are damaged: the header is longer than the file.")
+    with path.open("rb") as file:
+        file.seek(8)
+        header = file.read(length)
+    try:
+        parse(header, "The header", MAX_HEADER_BYTES)  # a name that stands twice is refused here
+        return safetensors.torch.load_file(path, device="cpu")
+    except SessionError as error:
+        raise DataError(f"The weights {where} are damaged. {error}") from None
+    except Exception as error:  # the library's own kinds are not public
+        raise DataError(f"The weights {where} cannot be read ({one_line(str(error), 120).rstrip('.')}).") from None
+
+
+def _from_torch(path: Path, where: str) -> dict[str, Tensor]:
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle's, zip's and torch's own, whose texts are pages long
+        reason = one_line(str(error).split("\n")[0], 120).rstrip(". ")
+        raise DataError(f"The weights {where} are no state dict that can be read safely ({reason}).") from None
+    if isinstance(found, Mapping):
+        nested = [found[name] for name in _NESTS if isinstance(found.get(name), Mapping)]
+        found = nested[0] if nested and not any(isinstance(value, Tensor) for value in found.values()) else found
+    if not isinstance(found, Mapping) or not found:
+        raise DataError(f"The weights {where} hold {shown(found)}; a state dict, tensors by name, is accepted.")
+    for name, value in found.items():
+        if not isinstance(value, Tensor) or not isinstance(name, str):
+            raise DataError(
+                f"The weights {where} hold {shown(name)}, which is {shown(value)}; only tensors are accepted."
+            )
+    return dict(found)
