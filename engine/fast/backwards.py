@@ -23,7 +23,7 @@ Tensors: TypeAlias = Mapping[str, Tensor]
 CHUNK = 1 << 19
 """Numbers in the slopes that are prepared at once: they should stay in the cache until the chain has used them."""
 WIDE = 2048
-"""Rows of W_hh up to which on a GPU the kernel goes back: it multiplies with a square matrix of so many rows as well."""
+"""Rows of W_hh up to which on a GPU the kernel goes back: it multiplies with a square matrix of that size as well."""
 LARGEST = 1e8
 """Gradients beyond this are left to the careful road."""
 GROWTH = {torch.float32: 1e3, torch.float64: 1e6}
