@@ -7,13 +7,15 @@ there, not before; until then the old picture stays whole.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.requests import Audit, Excerpt, Look, Source, Train, Trained, Weights
-from engine.spec import NO_WHAT_IF, CellKind, Experiment, WhatIf
-from engine.tape import Moment, Phase
+from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.tape import Phase
+from engine.tracks import LayerKind, read_layer
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
@@ -33,6 +35,7 @@ class _Want:
     state: State
     iteration: int
     sample: int
+    layer: str
     unit: int | None
     keys: tuple[str, ...]
     position: int | None = None
@@ -42,7 +45,7 @@ class _Want:
         return (
             other is not None
             and self.same_trace(other)
-            and (self.sample, self.unit, self.keys) == (other.sample, other.unit, other.keys)
+            and (self.sample, self.layer, self.unit, self.keys) == (other.sample, other.layer, other.unit, other.keys)
         )
 
     def same_trace(self, other: _Want | None) -> bool:
@@ -182,7 +185,7 @@ class Controller(QObject):
         if self._excerpt is None:
             return False
         tape, here = self._document.tape, self._document.view.position
-        places = sorted({tape.position(Moment(Phase(e.phase), e.step)) for e in self._excerpt.events})
+        places = sorted({event.position(tape.steps) for event in self._excerpt.events})
         ahead = [p for p in places if (p > here if direction > 0 else p < here)]
         if ahead:
             self._document.look(position=ahead[0] if direction > 0 else ahead[-1])
@@ -194,14 +197,15 @@ class Controller(QObject):
 
     def _want(self, iteration: int, position: int | None, *, retrain: bool = False) -> None:
         state, view = self._document.state, self._document.view
-        if state.experiment is not None:
-            cell: CellKind | None = state.experiment.layer.cell
-        else:
-            cell = self._excerpt.cell if self._excerpt is not None else None
-        keys = wanted_keys(state.tracks, cell)
-        if view.unit is None and cell is not None:  # the cell panel shows norms of products of these
-            keys = tuple(dict.fromkeys(keys + cell_panel_keys(cell)))
-        want = _Want(state, iteration, view.sample, view.unit, keys, position)
+        layers: Mapping[str, LayerKind] = state.layers
+        if not layers and self._excerpt is not None:  # a recorded trace tells by its first picture
+            layers = self._excerpt.kinds()
+        keys = wanted_keys(state.tracks, layers) if layers else ()
+        if view.unit is None and layers:  # the cell panel shows norms of products of these
+            focus = view.layer or read_layer(tuple(layers))
+            of_cell = cell_panel_keys(layers[focus].cell)
+            keys = tuple(dict.fromkeys(keys + tuple(f"{focus}.{key}" for key in of_cell)))
+        want = _Want(state, iteration, view.sample, view.layer, view.unit, keys, position)
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
@@ -218,7 +222,9 @@ class Controller(QObject):
             return
         self._stop_training()
         source: Source = state.source(iteration)
-        generation = self._courier.ask("excerpt", "excerpt", Look(source, want.keys, want.sample, want.unit))
+        generation = self._courier.ask(
+            "excerpt", "excerpt", Look(source, want.keys, want.sample, want.unit, want.layer)
+        )
         self._asked = {g: w for g, w in self._asked.items() if g > generation - 50}
         self._asked[generation] = want
 

@@ -12,6 +12,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from engine.requests import Weights
 from engine.spec import Experiment, WhatIf
 from engine.tape import Tape
+from engine.tracks import read_layer
 from explorer.document.state import Recipe, State, View
 from explorer.document.tracks import suited
 
@@ -137,13 +138,13 @@ class Document(QObject):
         self.undo_stack.push(_Change(self, words, self._state, after))
 
     def _become(self, state: State, view: View | None = None) -> None:
-        """`view`: where somebody looked when it was last like this; its iteration and unit come back with it."""
+        """`view`: where somebody looked when it was last like this; its iteration, layer and unit come back with it."""
         self._dragging = None
         moved = state.history is not self._state.history or state.first != self._state.first
         self._state = state
         if view is not None:
             self._wish = view.iteration
-            self._view = replace(self._view, unit=view.unit)
+            self._view = replace(self._view, layer=view.layer, unit=view.unit)
         elif moved and self.wished_iteration not in state.history:
             self._wish = state.first
         self._view = self._fitted(self._view)
@@ -161,7 +162,7 @@ class Document(QObject):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def look(self, **changes: Any) -> None:
-        """Change the view: position, iteration, sample, unit, heights, time_range."""
+        """Change the view: position, iteration, sample, layer, unit, heights, time_range."""
         if "iteration" in changes:
             self._wish = None
         self._set_view(replace(self._view, **changes))
@@ -182,14 +183,15 @@ class Document(QObject):
             self.viewChanged.emit()
 
     def _fitted(self, view: View) -> View:
-        """The view inside what there is: the tape's ends, a smaller batch, fewer units."""
-        sample, unit = view.sample, view.unit
-        if (experiment := self._state.experiment) is not None:
+        """The view inside what there is: the tape's ends, a smaller batch, fewer layers and units."""
+        sample, layer, unit = view.sample, view.layer, view.unit
+        if (experiment := self._state.experiment) is not None and (layers := self._state.layers):
             sample = min(sample, experiment.task.batch_size - 1)
-            if unit is not None and unit >= experiment.layer.hidden_size:
+            layer = layer if layer in layers else ""
+            if unit is not None and unit >= layers[layer or read_layer(tuple(layers))].hidden_size:
                 unit = None
         position = min(max(0, view.position), len(self.tape) - 1)
-        return replace(view, position=position, sample=max(0, sample), unit=unit)
+        return replace(view, position=position, sample=max(0, sample), layer=layer, unit=unit)
 
     def _clean_changed(self, _clean: bool) -> None:
         self.dirtyChanged.emit(self.dirty)

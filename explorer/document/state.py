@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from engine.requests import Computed, Recorded, Source, Weights
 from engine.spec import Experiment, WhatIf
+from engine.tracks import LayerKind, layer_kinds
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
 Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
@@ -38,6 +39,11 @@ class State:
             return self.recorded
         assert self.experiment is not None
         return Computed(self.experiment, self.history.get(iteration), iteration, self.what_if)
+
+    @property
+    def layers(self) -> Mapping[str, LayerKind]:
+        """Of an experiment, by name; {} of a recorded trace, which tells by its picture."""
+        return layer_kinds(self.experiment.model.layers) if self.experiment is not None else {}
 
     @property
     def furthest(self) -> int:
@@ -121,7 +127,10 @@ class View:
     position: int = 0
     iteration: int = 0
     sample: int = 0
+    layer: str = ""
+    """The one in the cell panel; "" is the layer that the read-out reads, forward."""
     unit: int | None = None
+    """Of that layer."""
     heights: Mapping[str, int] = field(default_factory=dict)
     time_range: tuple[int, int] | None = None
     """First and last step on screen; None shows all."""
