@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from engine.errors import SpecError
 from engine.plaintext import one_line
-from engine.quantities import GATES, quantities, split_key
+from engine.quantities import quantities
 from engine.spec import CellKind, LayerSpec
 
 NETWORK, NORMS = "network", "norms"
@@ -192,9 +192,10 @@ def check(track: TrackSpec, layers: Mapping[str, LayerKind]) -> None:
             raise SpecError(f"The track '{part}' is of layer {part.layer}; there are {', '.join(layers)}.")
         kind = layers[part.layer or read_layer(tuple(layers))]
         if part.is_quantity:
-            _, found = split_key(part.what, kind.cell)
-            if found not in quantities(kind.cell, kind.layer_norm):
-                raise SpecError(f"The track '{part}' is of a layer without layer normalisation, which has no such sum.")
+            symbol = part.what.partition(".")[2]
+            there = [q.symbol for q in quantities(kind.cell, kind.layer_norm)]
+            if symbol not in there:
+                raise SpecError(f"The track '{part}' is of no quantity of that layer; it has {', '.join(there)}.")
         if part.unit is not None and part.unit >= kind.hidden_size:
             raise SpecError(f"The track '{part}' is of unit {part.unit}; the layer has 0 to {kind.hidden_size - 1}.")
 
@@ -218,7 +219,3 @@ def wanted(tracks: Sequence[TrackSpec], layers: Mapping[str, LayerKind]) -> tupl
         elif track.is_quantity or track.what in OF_LAYER or track.what == "attention":
             found[track.key_of(tuple(layers))] = None
     return tuple(found)
-
-
-def gates_of(kind: LayerKind) -> tuple[str, ...]:
-    return GATES[kind.cell]

@@ -121,9 +121,8 @@ def excerpt(
 
 def replaced(e: Excerpt, arrays: dict[str, F]) -> Excerpt:
     """The same excerpt with some arrays of its layer others. The norms stay."""
-    return dataclasses.replace(
-        e, arrays={**e.arrays, **{key if key[0] == "l" else f"l0.{key}": _frozen(a) for key, a in arrays.items()}}
-    )
+    named = {key if key.startswith("l0.") else f"l0.{key}": _frozen(a) for key, a in arrays.items()}
+    return dataclasses.replace(e, arrays={**e.arrays, **named})
 
 
 def with_norms(e: Excerpt, norms: dict[str, F]) -> Excerpt:

@@ -65,7 +65,7 @@ def test_every_value_reads_back_as_the_very_number(stage: Stage, excerpt: Excerp
                 symbol, _, digits = said.values[0].partition(" = ")
                 assert symbol == {"values.f": "f", "grads.c": "∂L/∂c"}[key]
                 assert said.where == f"t = {t} · unit {unit}"
-                np.testing.assert_equal(np.float32(float(digits)), excerpt.arrays[key][t - 1, unit])
+                np.testing.assert_equal(np.float32(float(digits)), excerpt.arrays[f"l0.{key}"][t - 1, unit])
 
 
 def test_classes_are_said_in_words(stage: Stage) -> None:
