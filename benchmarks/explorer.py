@@ -1,9 +1,10 @@
-"""How the window moves: first paint, stepping and scrubbing, frames while the engine is busy, a slider held.
+"""How the window moves: first paint, stepping and scrubbing, zoom, resize and a new trace, all while the engine
+computes without a pause (one thread, lower priority); a slider held; memory over many steps.
 
     python -m benchmarks.explorer [--quick] [--json FILE]
 
-Offscreen unless QT_QPA_PLATFORM says otherwise. Times of drawing also stand as a ratio to painting one cached pixmap of
-the stage's size, measured in turns in the same run: that is what the machine can do at best.
+Offscreen unless QT_QPA_PLATFORM says otherwise (xcb under Xvfb). Times of drawing also stand as a ratio to painting one
+cached pixmap of the stage's size, measured in turns in the same run: that is what the machine can do at best.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -22,6 +26,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
+from benchmarks.memory import process_sizes
 from benchmarks.report import Row, report, times
 from engine.requests import Train
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
@@ -32,6 +37,10 @@ from explorer.document.state import State, View
 from explorer.settings import Settings
 
 FRAME_MS = 16.0
+FIRST_DRAW_MS = 150.0
+"""Of the largest case; the others have a frame."""
+CASES = ((50, 16), (200, 64), (1000, 512), (10_000, 64))
+"""Steps and units of an LSTM."""
 SIZE = (1600, 1000)
 TRACKS = ("network", "values.f", "values.i", "values.c", "values.h", "grads.c", "grads.h", "norms")
 
@@ -93,70 +102,130 @@ def painted(app: QApplication) -> None:
     app.processEvents()
 
 
+class Busy:
+    """Keeps the engine's process at work as long as it is entered."""
+
+    def __init__(self, executor: EngineProcess, experiment: Experiment) -> None:
+        self._executor, self._request = executor, Train(experiment, None, 0, 1)
+        self._on = False
+
+    def __enter__(self) -> Busy:
+        self._on = True
+        self._again(None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._on = False
+        self._executor.cancel_running()
+
+    def _again(self, _done: object) -> None:
+        from engine.operations import run
+
+        if self._on:
+            self._executor.submit(run, "train", self._request).add_done_callback(self._again)
+
+
+class Turns:
+    """Times of something, each beside one of painting a cached pixmap of the stage's size."""
+
+    def __init__(self, app: QApplication, explorer: Explorer) -> None:
+        self._app = app
+        self._reference = CachedPixmap(explorer.window.stage.grab())
+        self._reference.show()
+        painted(app)
+        self.taken: list[float] = []
+        self.best: list[float] = []
+
+    def take(self, act: Callable[[], object]) -> None:
+        begun = time.perf_counter()
+        act()
+        painted(self._app)
+        self.taken.append((time.perf_counter() - begun) * 1e3)
+        begun = time.perf_counter()
+        self._reference.repaint()
+        self.best.append((time.perf_counter() - begun) * 1e3)
+
+    def rows(self, case: str, aim: float = FRAME_MS) -> list[Row]:
+        self._reference.close()
+        self._reference.deleteLater()
+        ratio = statistics.median(t / b for t, b in zip(self.taken, self.best, strict=True))
+        median = statistics.median(self.best)
+        return [
+            *times(case, self.taken, aim),
+            Row(f"{case}, one cached pixmap beside it, median", median, "ms"),
+            Row(f"{case}, ÷ painting one cached pixmap", ratio, "×"),
+        ]
+
+
 def stepping(app: QApplication, explorer: Explorer, name: str, moves: int) -> list[Row]:
     """Steps over both passes, and jumps as a hand makes them that drags the playhead."""
     document = explorer.document
     tape = len(document.tape)
-    stage = explorer.window.stage
-    reference = CachedPixmap(stage.grab())
-    reference.show()
-    painted(app)
     rng = random.Random(0)
+    middle = max(0, tape // 2 - moves // 2)
     walks = {
-        "step": [n % tape for n in range(max(0, tape // 2 - moves // 2), tape // 2 - moves // 2 + moves)],
+        "step": [n % tape for n in range(middle, middle + moves)],
         "scrub": [rng.randrange(tape) for _ in range(moves)],
     }
     rows: list[Row] = []
     for kind, positions in walks.items():
         document.look(position=(positions[0] + 1) % tape)
         painted(app)
-        taken, best = [], []
+        turns = Turns(app, explorer)
         for position in positions:
-            begun = time.perf_counter()
-            document.look(position=position)
-            painted(app)
-            taken.append((time.perf_counter() - begun) * 1e3)
-            begun = time.perf_counter()
-            reference.repaint()
-            best.append((time.perf_counter() - begun) * 1e3)
-        rows += times(f"{kind}, {name}", taken, FRAME_MS)
-        ratio = statistics.median(t / b for t, b in zip(taken, best, strict=True))
-        rows.append(Row(f"{kind}, {name}, ÷ painting one cached pixmap", ratio, "×"))
-    rows += times(f"one cached pixmap of the stage's size, {name}", best)
-    reference.close()
-    reference.deleteLater()
+            turns.take(partial(document.look, position=position))
+        rows += turns.rows(f"{kind}, {name}")
     return rows
 
 
-def redrawing(app: QApplication, explorer: Explorer, name: str, rounds: int) -> list[Row]:
-    """The same trace handed out again: every track builds its picture anew."""
+def redrawing(app: QApplication, explorer: Explorer, name: str, rounds: int, aim: float) -> list[Row]:
+    """A new trace of that size: another sample of numbers, so that every track classifies and draws anew."""
     excerpt = explorer.controller.excerpt
-    reference = CachedPixmap(explorer.window.stage.grab())
-    reference.show()
+    assert excerpt is not None
+    turns = Turns(app, explorer)
+    for n in range(rounds):
+        other = replace(excerpt, arrays={key: array * (1 + n % 2) for key, array in excerpt.arrays.items()})
+        turns.take(partial(explorer.controller.excerptChanged.emit, other))
+    explorer.controller.excerptChanged.emit(excerpt)
     painted(app)
-    taken, best = [], []
-    for _ in range(rounds):
-        begun = time.perf_counter()
-        explorer.controller.excerptChanged.emit(excerpt)
-        painted(app)
-        taken.append((time.perf_counter() - begun) * 1e3)
-        begun = time.perf_counter()
-        reference.repaint()
-        best.append((time.perf_counter() - begun) * 1e3)
-    reference.close()
-    reference.deleteLater()
-    ratio = statistics.median(t / b for t, b in zip(taken, best, strict=True))
-    case = f"a new trace on screen, {name}"
-    return [*times(case, taken), Row(f"{case}, ÷ painting one cached pixmap", ratio, "×")]
+    return turns.rows(f"first draw of a new trace, {name}", aim)
 
 
-def busy_frames(app: QApplication, explorer: Explorer, executor: EngineProcess, name: str, seconds: float) -> list[Row]:
-    """Gaps between frames of the playing tape while the engine trains without a pause."""
-    from engine.operations import run
+def zooming(app: QApplication, explorer: Explorer, name: str, rounds: int) -> list[Row]:
+    stage, rng = explorer.window.stage, random.Random(1)
+    turns = Turns(app, explorer)
+    for n in range(rounds):
+        factor = 1.25 if n % 8 < 4 else 0.8
+        turns.take(partial(stage.zoom_at, rng.uniform(0, stage.canvas.data_width), factor))
+    stage.fit()
+    painted(app)
+    return turns.rows(f"zoom, {name}")
 
-    experiment = explorer.document.experiment
-    assert experiment is not None
-    pending = [executor.submit(run, "train", Train(experiment, None, 0, 1))]
+
+def resizing(app: QApplication, explorer: Explorer, name: str, rounds: int) -> list[Row]:
+    turns = Turns(app, explorer)
+    for n in range(rounds):
+        turns.take(partial(explorer.window.resize, SIZE[0] - 7 * (n % 9), SIZE[1] - 5 * (n % 7)))
+    explorer.window.resize(*SIZE)
+    painted(app)
+    return turns.rows(f"resize, {name}")
+
+
+def flat_memory(app: QApplication, explorer: Explorer, name: str, steps: int) -> list[Row]:
+    """What so many steps leave behind, after as many to warm up."""
+    document = explorer.document
+    tape = len(document.tape)
+    sizes = []
+    for _ in range(2):
+        for n in range(steps):
+            document.look(position=n % tape)
+            painted(app)
+        sizes.append(process_sizes()[0])
+    return [Row(f"memory that {steps:,} steps leave behind, {name}", (sizes[1] - sizes[0]) / 2**20, "MiB", 4.0)]
+
+
+def busy_frames(app: QApplication, explorer: Explorer, name: str, seconds: float) -> list[Row]:
+    """Gaps between frames of the playing tape."""
     gaps: list[float] = []
     last = time.perf_counter()
     end = last + seconds
@@ -164,7 +233,6 @@ def busy_frames(app: QApplication, explorer: Explorer, executor: EngineProcess, 
     explorer.player.set_speed(60.0)
     explorer.player.play()
     timer = QTimer()
-    timer.setInterval(0)
     loop = QEventLoop()
 
     def frame() -> None:
@@ -172,8 +240,6 @@ def busy_frames(app: QApplication, explorer: Explorer, executor: EngineProcess, 
         now = time.perf_counter()
         gaps.append((now - last) * 1e3)
         last = now
-        if pending[-1].done():
-            pending.append(executor.submit(run, "train", Train(experiment, None, 0, 1)))
         if now > end:
             loop.quit()
 
@@ -183,8 +249,7 @@ def busy_frames(app: QApplication, explorer: Explorer, executor: EngineProcess, 
     loop.exec()
     timer.stop()
     explorer.player.pause()
-    executor.cancel_running()
-    return times(f"gap between frames while the engine is busy, {name}", gaps)
+    return times(f"gap between frames while playing, {name}", gaps)
 
 
 def slider(app: QApplication, explorer: Explorer, name: str, moves: int) -> list[Row]:
@@ -211,18 +276,25 @@ def main() -> None:
     few = arguments.quick
     rows = first_paint(3 if few else 15)
     app = application()
-    print(f"platform {app.platformName()}, window {SIZE[0]}×{SIZE[1]}, {len(TRACKS)} tracks of an LSTM")
+    print(f"platform {app.platformName()}, window {SIZE[0]}×{SIZE[1]}, {len(TRACKS)} tracks of an LSTM, engine busy")
     executor = EngineProcess()
     executor.start()
     explorer = Explorer(executor, Settings(theme="dark"))
     explorer.window.resize(*SIZE)
-    for steps, units in ((50, 16), (1000, 512)):
+    for steps, units in CASES:
         name = f"T={steps} H={units}"
         explorer.show(opening(steps, units))
-        wait_for_picture(explorer)
-        rows += stepping(app, explorer, name, 60 if few else 400)
-        rows += redrawing(app, explorer, name, 5 if few else 30)
-        rows += busy_frames(app, explorer, executor, name, 1.0 if few else 4.0)
+        wait_for_picture(explorer, audit=steps <= 1000)
+        experiment = explorer.document.experiment
+        assert experiment is not None
+        with Busy(executor, experiment):
+            rows += stepping(app, explorer, name, 60 if few else 400)
+            rows += redrawing(app, explorer, name, 5 if few else 30, FIRST_DRAW_MS if steps == 10_000 else FRAME_MS)
+            rows += zooming(app, explorer, name, 16 if few else 80)
+            rows += resizing(app, explorer, name, 9 if few else 63)
+            rows += busy_frames(app, explorer, name, 1.0 if few else 4.0)
+        if steps == 1000:
+            rows += flat_memory(app, explorer, name, 500 if few else 10_000)
     explorer.show(opening(100, 32))
     wait_for_picture(explorer)
     rows += slider(app, explorer, "T=100 H=32 B=1", 30 if few else 200)

@@ -1,0 +1,75 @@
+"""The important pictures of the window, as somebody has looked at and liked them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from likeness import LEVELS, SHARE, assert_looks_like, difference, pixels
+from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from engine import presets
+from explorer.app import Explorer
+from explorer.compute.inline import InlineExecutor
+from explorer.document import opening
+from explorer.settings import Settings
+from explorer.theme.tokens import ThemeName
+
+PICTURES: tuple[tuple[str, str, ThemeName, tuple[int, int]], ...] = (
+    ("vanilla-rnn-forgets", "forward:T/2", "dark", (1280, 800)),
+    ("vanilla-rnn-forgets", "backward:T/2", "dark", (1280, 800)),
+    ("vanilla-rnn-forgets", "backward:T/2", "light", (1280, 800)),
+    ("cell-state-carousel", "backward:T/2", "dark", (1600, 1000)),
+    ("one-gate", "forward:T/2", "light", (1280, 800)),
+    ("number-overflows", "backward:1", "dark", (1280, 800)),
+    ("cliff-with-a-rope", "clip", "light", (1280, 800)),
+)
+
+
+@pytest.fixture
+def explorer(qtbot: QtBot, request: pytest.FixtureRequest) -> Iterator[Explorer]:
+    made = Explorer(InlineExecutor(), Settings(theme=request.param))
+    yield made
+    made.window.hide()
+    made.close()
+    made.window.deleteLater()
+    QApplication.processEvents()
+
+
+@pytest.mark.parametrize(
+    ("explorer", "slug", "at", "theme", "size"),
+    [(theme, slug, at, theme, size) for slug, at, theme, size in PICTURES],
+    indirect=["explorer"],
+    ids=[f"{slug} {at} {theme}" for slug, at, theme, _ in PICTURES],
+)
+def test_the_window_looks_as_it_did(
+    qtbot: QtBot, explorer: Explorer, slug: str, at: str, theme: ThemeName, size: tuple[int, int]
+) -> None:
+    explorer.window.resize(*size)
+    explorer.show(opening.of_preset(presets.load(slug)).at(at))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    explorer.window.stage.set_prompt("")
+    # What no two runs share: how long the trace took, and the last digits of its error.
+    excerpt = explorer.controller.excerpt
+    assert excerpt is not None
+    explorer.window.status.set_excerpt(dataclasses.replace(excerpt, seconds=0.0))
+    explorer.window.status.set_audit(None)
+    QApplication.processEvents()
+    assert_looks_like(explorer.window.grab().toImage(), f"{slug}-{at.replace(':', '-').replace('/', '-')}-{theme}")
+
+
+def test_a_difference_that_can_be_seen_is_found() -> None:
+    image = QImage(200, 100, QImage.Format.Format_RGB32)
+    image.fill(QColor("white"))
+    before = pixels(image)
+    painter = QPainter(image)
+    painter.fillRect(20, 20, 30, 4, QColor("black"))  # as large as a word
+    painter.end()
+    apart = difference(pixels(image), before)
+    assert np.mean(apart > LEVELS) > SHARE
+    assert (apart[20:24, 20:50] == 255).all()
+    assert not apart[:20].any()
