@@ -45,7 +45,7 @@ def test_wanted_keys_are_what_the_tracks_draw_each_once() -> None:
     assert wanted_keys(("norms",), one) == ()
     two = {"l0": LayerKind("gru", 3), "l0_reverse": LayerKind("gru", 3), "l1": LayerKind("lstm", 4)}
     of_network = ("l0.values.h", "l0_reverse.values.h", "l1.values.h")
-    assert wanted_keys(tracks, two) == (*of_network, "l1.values.f", "l1.grads.h")
+    assert wanted_keys(tracks, two) == (*of_network, "attention", "l1.values.f", "l1.grads.h")
     assert wanted_keys(("l0_reverse.values.z", "l0.values.f"), two) == ("l0_reverse.values.z",)
 
 
