@@ -116,7 +116,7 @@ class Anatomy:
         height, ratio = self.row_height, self.ratio
         bottom = max(height, bottom)
         top = bottom - height
-        lane = min(round(_LANE * ratio), max(1, round(0.13 * height)))
+        lane = min(round(_LANE * ratio), max(1, round(0.19 * height)))
         pad = min(round(_PAD * ratio), round(0.04 * height))
         has_c = "c" in kind.states and height >= 3
         lower = lane if height >= 2 else 0

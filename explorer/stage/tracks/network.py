@@ -22,7 +22,7 @@ from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale, magnitude
 from explorer.stage.tracks import network_margins, network_pulse
-from explorer.stage.tracks.anatomy import Anatomy, Gap, RowKind
+from explorer.stage.tracks.anatomy import Anatomy, Gap, RowKind, Wire
 from explorer.stage.tracks.base import Readout, between
 from explorer.stage.tracks.network_hover import Hover
 from explorer.stage.tracks.network_ink import Ink
@@ -125,32 +125,33 @@ class Unrolled:
                 wires.draw_arrows(row, symbol, None)
         self._mix()
 
-    def _shown(self, gap: Gap) -> np.ndarray:
-        """(T,): the steps at which a gap has wires: none in the padding, and to the loss only where it reads."""
+    def _shown(self, gap: Gap, wire: Wire) -> np.ndarray:
+        """(T,): the steps at which a wire is there: not in the padding, and to the loss only where it reads."""
         assert self._excerpt is not None
         assert self._reading is not None
         shown = np.zeros(self._excerpt.steps, bool)
         shown[: self._excerpt.length] = True
         if gap is self._anatomy.top_gap:
-            read = self._reading.steps.copy()
-            for wire in gap.wires:  # other samples may end elsewhere
-                read |= self._rows[wire.row].way(wire) != 0
-            shown &= read
+            row = self._rows[wire.row]
+            shown &= self._reading.of(reverse=row.layer.reverse) | (
+                row.way(wire) != 0
+            )  # other samples may end elsewhere
         return shown
 
     def _draw_stems(self, ink: WireInk) -> None:
         assert self._reading is not None
         theme = theming.current()
         for gap in self._anatomy.gaps:
-            shown = self._shown(gap)
-            if gap is self._anatomy.top_gap:
-                weights = self._reading.weights
-                shares = np.full(len(shown), 0.1) if weights is None else weights / (float(np.max(weights)) or 1.0)
-                ink.draw_stems(gap, theme.loss, self._reading.steps & shown, shares)
-                continue
-            ink.draw_stems(gap, theme.forward, shown)
-            for k in range(len(gap.wires)):
-                ink.draw_upright_arrows(gap, k, None, shown, theme.forward)
+            for k, wire in enumerate(gap.wires):
+                shown = self._shown(gap, wire)
+                if gap is self._anatomy.top_gap:
+                    weights = self._reading.weights
+                    shares = np.full(len(shown), 0.1) if weights is None else weights / (float(np.max(weights)) or 1.0)
+                    read = self._reading.of(reverse=self._rows[wire.row].layer.reverse)
+                    ink.draw_stems(gap, k, theme.loss, read & shown, shares)
+                else:
+                    ink.draw_stems(gap, k, theme.forward, shown)
+                    ink.draw_upright_arrows(gap, k, None, shown, theme.forward)
 
     def _draw_backward(self, ink: WireInk) -> None:
         for row, data in zip(self._anatomy.rows, self._rows, strict=True):
@@ -159,9 +160,8 @@ class Unrolled:
         ground = palette.packed(theming.current().ground)
         for gap in self._anatomy.gaps:
             ink.layer.pixels()[gap.top : gap.bottom] = ground
-            shown = self._shown(gap)
             for k, wire in enumerate(gap.wires):
-                norms = self._rows[wire.row].way(wire)
+                norms, shown = self._rows[wire.row].way(wire), self._shown(gap, wire)
                 ink.draw_upright(gap, k, norms, shown)
                 ink.draw_upright_arrows(gap, k, norms, shown, theming.current().backward)
         for row, data in zip(self._anatomy.rows, self._rows, strict=True):

@@ -56,6 +56,10 @@ class LossInk:
         painter = self.layer.painter(self.ratio)
         top = 5.0 if not chip.isEmpty() else 0.0
         painter.fillRect(QRectF(round(x - 0.75), top, 1.5, floor - top), colour)
+        first = int(np.flatnonzero(self.reading.steps)[0]) + 1
+        if first < t:  # two directions end at two places
+            start = a.view.centre(first) / self.ratio - 0.75 if a.view.shows(first) else 0.0
+            painter.fillRect(QRectF(start, floor - 1.5, x - start, 1.5), colour)
         if not chip.isEmpty():
             painter.fillRect(QRectF(right - 4, 11, x - right + 4, 1.5), colour)
         painter.end()

@@ -73,13 +73,23 @@ class Reading:
         """Which steps are read."""
         if kind == "last":
             self.steps[max(0, min(excerpt.length, steps) - 1)] = True
+            if list(excerpt.layers.values())[-1].reverse:
+                self.steps[0] = True  # where its reverse direction ends
         elif kind == "every":
             self.steps[there] = True
             self.steps[excerpt.length :] = False
         else:
             self.steps[: excerpt.length] = True
+        self._ends = kind == "last" and bool(self.steps[0]) and self.length > 1
         self.weights = _weights(excerpt) if kind == "attention" else None
         """(T,): attention's, where they are known."""
+
+    def of(self, *, reverse: bool) -> np.ndarray:
+        """(T,) bool: which steps of a direction are read: the last of its own, or all that are read."""
+        found = self.steps.copy()
+        if self._ends:
+            found[self.length - 1 if reverse else 0] = False
+        return found
 
     @property
     def at_every(self) -> bool:

@@ -43,24 +43,23 @@ class WireInk:
                 y = max(top, (top + bottom - thick) // 2)
                 pixels[y : min(bottom, y + thick), there] = palette.packed(self.theme.forward)
 
-    def draw_stems(self, gap: Gap, colour: str, shown: np.ndarray, widths: np.ndarray | None = None) -> None:
-        """Thin upright wires at the steps that are `shown` (T,), in the middles of their slots. `widths` (T,), 0 … 1:
-        their share of a cell's width instead."""
+    def draw_stems(self, gap: Gap, k: int, colour: str, shown: np.ndarray, widths: np.ndarray | None = None) -> None:
+        """Wire k of a gap, thin, at the steps that are `shown` (T,). `widths` (T,), 0 … 1: that share of its place's
+        width instead."""
         a = self.a
         share = 1.0 if widths is not None else a.border
         if share <= 0:
             return
         ink = palette.packed(palette.mix(self.theme.ground, colour, share))
         bands = a.slot_rows(gap)
-        pixels = self.layer.pixels()
-        for k, (left, right) in enumerate(a.slots(gap)):
-            top, bottom = bands[k] if bands else (gap.top, gap.bottom)
-            thick = np.minimum(right - left, max(1, round(self.ratio)))
-            if widths is not None:
-                thick = np.maximum(1, np.round(widths[a.view.slice] * (right - left)).astype(int))
-            thick = np.where(shown[a.view.slice], thick, 0)
-            start = left + (right - left - thick) // 2
-            pixels[top:bottom, covered(a.view.width, start, start + thick)] = ink
+        left, right = a.slots(gap)[k]
+        top, bottom = bands[k] if bands else (gap.top, gap.bottom)
+        thick = np.minimum(right - left, max(1, round(self.ratio)))
+        if widths is not None:
+            thick = np.maximum(1, np.round(widths[a.view.slice] * (right - left)).astype(int))
+        thick = np.where(shown[a.view.slice], thick, 0)
+        start = left + (right - left - thick) // 2
+        self.layer.pixels()[top:bottom, covered(a.view.width, start, start + thick)] = ink
 
     # -- backward -----------------------------------------------------------------------------------------------------
 
@@ -103,11 +102,13 @@ class WireInk:
         else:
             left, right = (a.body_left, a.body_right) if bands else a.slots(gap)[k]
             room = right - left - np.where((right - left > 3) & (len(gap.wires) > 1), round(self.ratio), 0)
-            thick = np.minimum(self.thickness(codes[seen], shares[seen], round(RIBBON * self.ratio) + 1), room)
-            thick = np.where(shown[seen], np.maximum(1, thick), 0)
+            thick = self.thickness(codes[seen], shares[seen], round(0.8 * int(room.min())))
+            thick = np.where(shown[seen], np.minimum(np.maximum(1, thick), room), 0)
             start = left + (right - left - thick) // 2
             inside = covered(a.view.width, start, start + thick)
             code = codes[seen][a.view.cells.starts]
+        if not bands:
+            bottom -= round(self._head(gap, k) * self.ratio)  # the arrow's own
         area = self.layer.pixels()[top:bottom]
         dashed = np.arange(bottom - top) // max(1, round(2 * self.ratio)) % 2 == 1
         self._fill(area, np.broadcast_to(inside[None, :], area.shape), code, dashed[:, None])
@@ -160,9 +161,9 @@ class WireInk:
     def draw_upright_arrows(self, gap: Gap, k: int, norms: Array | None, shown: np.ndarray, colour: str) -> None:
         """In high gaps between wide cells: up, or (with norms) down."""
         a, ratio = self.a, self.ratio
-        high = gap.height / ratio
         left, right = a.slots(gap)[k]
-        if high < 7 or a.view.pitch < 16 or (right - left).min() / ratio < 6:
+        head = self._head(gap, k)
+        if not head:
             return
         painter = self.layer.painter(ratio)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -173,19 +174,25 @@ class WireInk:
         if norms is not None:
             codes, shares = self.measured(norms)
             codes, shares = codes[a.view.slice][seen], shares[a.view.slice][seen]
-            sizes = self.thickness(codes, shares, round(RIBBON * ratio) + 1) / ratio / 2 + 2.5
+            sizes = self.thickness(codes, shares, round(0.8 * int((right - left).min()))) / ratio / 2 + 2
             sizes = np.minimum(sizes, (right - left)[seen] / ratio / 2)
             sizes[codes >= classes.BELOW] = 0
             colours = palette.wires(self.scale, self.theme.name)[codes].tolist()
-        y = (gap.top + gap.bottom) / 2 / ratio
+        y = (gap.top / ratio + head / 2) if norms is None else (gap.bottom / ratio - head / 2)
         for place, (x, half) in enumerate(zip(middles, sizes.tolist(), strict=True)):
             if half:
                 if colours is not None:
                     painter.setBrush(QColor.fromRgb(colours[place]))
-                _arrow(
-                    painter, QPointF(x, y), (-1 if norms is None else 1) * min(6.0, high - 3) / 2, half, upright=True
-                )
+                _arrow(painter, QPointF(x, y), (-1 if norms is None else 1) * head / 2, half, upright=True)
         painter.end()
+
+    def _head(self, gap: Gap, k: int) -> float:
+        """Logical pixels: how long the arrows on a gap's wire k are; 0: there are none."""
+        left, right = self.a.slots(gap)[k]
+        high = gap.height / self.ratio
+        if high < 7 or self.a.view.pitch < 16 or int((right - left).min()) < 6 * self.ratio:
+            return 0.0
+        return min(6.0, 0.5 * high)
 
     # -- measures -----------------------------------------------------------------------------------------------------
 
