@@ -21,6 +21,8 @@ from explorer.theme.tokens import GAP
 
 _CURSOR = 2
 _HALO = 1
+_PIECE = 64
+"""Pixels: Qt hands higher translucent fills out to threads, and waiting for these costs milliseconds."""
 
 
 class Canvas(QAbstractScrollArea):
@@ -321,7 +323,8 @@ class Canvas(QAbstractScrollArea):
         halo = QColor(theme.ground)
         halo.setAlpha(150)
         box.setBottom(min(box.bottom(), self.slots[-1].bottom - self.offset - 1))
-        painter.fillRect(box, halo)
+        for top in range(box.top(), box.bottom() + 1, _PIECE):
+            painter.fillRect(QRect(box.left(), top, box.width(), min(_PIECE, box.bottom() + 1 - top)), halo)
         painter.fillRect(box.adjusted(_HALO, 0, -_HALO, 0), QColor(theme.cursor))
 
     def _paint_message(self, painter: QPainter) -> None:

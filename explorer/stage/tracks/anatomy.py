@@ -97,8 +97,6 @@ class Anatomy:
         )
         self.cells_top = self.rows[-1].top
         self.gaps = self._gaps(min(round(_GAP * ratio), self.cells_top // 3))
-        self.mixed = tuple(gap for gap in self.gaps if len({kinds[w.row].reverse for w in gap.wires}) > 1)
-        """Gaps with wires of both directions, which the tape reaches at different times."""
         self.one_way = not any(kind.reverse for kind in kinds)
         step = view.pitch
         gap_share = 0.28 * min(1.0, max(0.0, (step - 1.5) / 9.0))
@@ -207,6 +205,17 @@ class Anatomy:
         if self.narrowest >= n:
             return None
         return [(gap.top + gap.height * k // n, gap.top + gap.height * (k + 1) // n) for k in range(n)]
+
+    def of_reverse(self, gap: Gap) -> np.ndarray:
+        """(height, width) or broadcast to it: which pixels of a gap belong to a wire of a reverse row."""
+        reverse = [self.rows[wire.row].kind.reverse for wire in gap.wires]
+        if len(set(reverse)) == 1:
+            return np.full((1, 1), reverse[0])
+        bands = self.slot_rows(gap)  # the second of two wires is the reverse row's
+        if bands is not None:
+            return (np.arange(gap.top, gap.bottom) >= bands[1][0])[:, None]
+        left = self.slots(gap)[1][0]
+        return (np.arange(self.view.width) >= left[self.view.cells.starts])[None, :]
 
     def wire_at(self, gap: Gap, x: int, y: int) -> Wire:
         """The wire of a gap nearest to a pixel."""

@@ -38,8 +38,8 @@ _MOST_HEIGHT = 460
 
 
 class Unrolled:
-    """Layers: the blank; the forward pass; the backward pass; and, where wires of two directions share a gap, that gap
-    with one of them further than the other."""
+    """Layers: the blank; the forward pass; the backward pass; and, where there are reverse rows, which the tape reaches
+    from the other end, every mixture of these by direction."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -50,9 +50,7 @@ class Unrolled:
         self._gradients: Scale = magnitude()
         self._inputs_bound = 1.0
         self._blank, self._forward, self._backward = Layer(), Layer(), Layer()
-        self._mixed: dict[tuple[State, ...], Layer] = {}
-        self._mixed_top: dict[int, int] = {}
-        """By a mixed gap's top: where it begins in those layers."""
+        self._mixed: dict[tuple[State, State], Layer] = {}
         self._key: object = None
         self._blank_key: object = None
         self._view = TimeView(1, 1, 1, 1)
@@ -169,67 +167,41 @@ class Unrolled:
                 ink.draw_arrows(row, symbol, norms)
 
     def _mix(self) -> None:
-        """The gaps with wires of both directions once more, with every pair of states that the tape passes."""
+        """The whole picture once more for every pair of states of the two directions that the tape passes."""
         a = self._anatomy
-        self._mixed_top, total = {}, 0
-        for gap in a.mixed:
-            self._mixed_top[gap.top] = total
-            total += gap.height
-        if not total:
+        if a.one_way:
             self._mixed = {}
             return
         pictures = {VALUES: self._forward, GRADS: self._backward, BLANK: self._blank}
         for pair in ((VALUES, BLANK), (BLANK, VALUES), (GRADS, VALUES), (VALUES, GRADS)):
-            mixed = self._mixed.setdefault(pair, Layer()).sized(a.view.width, total)
-            for gap in a.mixed:
-                first, second = (pictures[state].pixels()[gap.top : gap.bottom] for state in pair)
-                top = self._mixed_top[gap.top]
-                mixed.pixels()[top : top + gap.height] = np.where(self._second(gap), second, first)
-
-    def _second(self, gap: Gap) -> np.ndarray:
-        """Which pixels of a gap belong to its second wire."""
-        a = self._anatomy
-        found = np.zeros((gap.height, a.view.width), bool)
-        bands = a.slot_rows(gap)
-        if bands is not None:
-            found[bands[1][0] - gap.top :] = True
-            return found
-        left = a.slots(gap)[1][0]
-        at = np.arange(a.view.width)
-        found[:] = at >= left[a.view.cells.starts]
-        return found
+            pixels = self._mixed.setdefault(pair, Layer()).sized(a.view.width, a.height).pixels()
+            forward, reverse = (pictures[state].pixels() for state in pair)
+            pixels[:] = forward if pair[0] != BLANK else reverse  # an input is there when either has read it
+            for row in a.rows:
+                pixels[row.top : row.bottom] = (reverse if row.kind.reverse else forward)[row.top : row.bottom]
+            for gap in a.gaps:
+                here = slice(gap.top, gap.bottom)
+                pixels[here] = np.where(a.of_reverse(gap), reverse[here], forward[here])
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
         a, ratio = self._anatomy, self._view.ratio
         if self._excerpt is None:
             self._blank.blit(painter, origin, part, ratio)
             return
-        pictures = {VALUES: self._forward, GRADS: self._backward, BLANK: self._blank}
+        pictures = {
+            **self._mixed,
+            (VALUES, VALUES): self._forward,
+            (GRADS, GRADS): self._backward,
+            (BLANK, BLANK): self._blank,
+        }
         zone = QRect(0, 0, a.view.width, a.top_gap.top)
         (self._backward if now.loss else self._blank).blit(painter, origin, zone.intersected(part), ratio)
-        for top, bottom, stretches in self._reach.bands(now):
-            if top > part.bottom() or bottom <= part.top():
-                continue
+        body, above = self._reach.stretches(now)
+        for top, bottom, stretches in ((a.top_gap.top, a.cells_top, above), (a.cells_top, a.height, body)):
             for start, end, states in stretches:
                 seen = QRect(start, top, end - start, bottom - top).intersected(part)
-                if seen.isEmpty():
-                    continue
-                if len(set(states)) == 1:
-                    pictures[states[0]].blit(painter, origin, seen, ratio)
-                else:
-                    self._blit_mixed(painter, origin, seen, top, states)
-
-    def _blit_mixed(self, painter: QPainter, origin: QPoint, seen: QRect, top: int, states: tuple[State, ...]) -> None:
-        """From a layer that holds only the mixed gaps, one below the other."""
-        mixed, ratio = self._mixed.get(states), self._view.ratio
-        if mixed is None:
-            self._blank.blit(painter, origin, seen, ratio)
-            return
-        down = top - self._mixed_top[top]
-        painter.save()
-        painter.translate(0, down / ratio)
-        mixed.blit(painter, origin, seen.translated(0, -down), ratio)
-        painter.restore()
+                if not seen.isEmpty():
+                    pictures.get(states, self._blank).blit(painter, origin, seen, ratio)
 
     def _at(self, row: RowKind, now: Now) -> int:
         """The step that a row is at: each direction has gone as many of its own."""

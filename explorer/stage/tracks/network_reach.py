@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from explorer.stage.now import Now
-from explorer.stage.tracks.anatomy import Anatomy, Gap
+from explorer.stage.tracks.anatomy import Anatomy
 
 State: TypeAlias = Literal["blank", "values", "grads"]
 BLANK: State = "blank"
 VALUES: State = "values"
 GRADS: State = "grads"
-Stretch: TypeAlias = tuple[int, int, tuple[State, ...]]
-"""From a pixel to another, and the state of each wire (or the one of a row)."""
+Stretch: TypeAlias = tuple[int, int, tuple[State, State]]
+"""From a pixel to another, and how far forward and reverse rows are there."""
 
 
 class Reach:
     def __init__(self, anatomy: Anatomy) -> None:
         self.a = anatomy
-        self._made: tuple[int, list[tuple[int, int, list[Stretch]]]] | None = None
+        self._made: tuple[int, list[Stretch], list[Stretch]] | None = None
 
     def cuts(self, now: Now) -> tuple[int, int, int, int]:
         """Where what is known ends or begins: values and gradients of forward rows, of reverse rows."""
@@ -39,64 +38,31 @@ class Reach:
                 back_grads = int(view.centre(gone)) + 1
         return values, grads, back_values, back_grads
 
-    def bands(self, now: Now) -> list[tuple[int, int, list[Stretch]]]:
-        """(top, bottom, stretches) for every band of rows, from the gap below the loss down to the foot."""
+    def stretches(self, now: Now) -> tuple[list[Stretch], list[Stretch]]:
+        """From the left: of the rows, and of the gap between them and the loss, where everything but gradients is there
+        as soon as the loss is."""
         if self._made is None or self._made[0] != now.position:
-            self._made = (now.position, list(self._bands(now)))
-        return self._made[1]
+            body = self._body(now)
+            before: State = VALUES if now.loss else BLANK
+            above = [
+                (start, end, (first if first == GRADS else before, second if second == GRADS else before))
+                for start, end, (first, second) in body
+            ]
+            self._made = (now.position, body, above)
+        return self._made[1:]
 
-    def _bands(self, now: Now) -> Iterator[tuple[int, int, list[Stretch]]]:
-        a = self.a
-        forward, reverse = self._stretches(now)
-        yield a.top_gap.top, a.top_gap.bottom, self._of_gap(a.top_gap, *self._to_the_loss(forward, reverse, now))
-        if a.one_way:
-            yield a.cells_top, a.height, _single(forward)
-            return
-        for row, gap in zip(reversed(a.rows), reversed(a.gaps[:-1]), strict=True):
-            yield row.top, row.bottom, _single(reverse if row.kind.reverse else forward)
-            yield gap.top, gap.bottom, self._of_gap(gap, forward, reverse)
-        yield a.inputs_top, a.height, self._of_inputs(forward, reverse)
-
-    def _stretches(self, now: Now) -> tuple[list[tuple[int, State]], list[tuple[int, State]]]:
-        """For both directions: (end, state) from the left."""
+    def _body(self, now: Now) -> list[Stretch]:
         width = self.a.view.width
         values, grads, back_values, back_grads = self.cuts(now)
         grads = max(grads, 0)
         forward: list[tuple[int, State]] = [(min(values, grads), VALUES), (grads, BLANK), (width, GRADS)]
         reverse: list[tuple[int, State]] = [(back_grads, GRADS), (max(back_values, back_grads), BLANK), (width, VALUES)]
-        return forward, reverse
-
-    def _to_the_loss(
-        self, forward: list[tuple[int, State]], reverse: list[tuple[int, State]], now: Now
-    ) -> tuple[list[tuple[int, State]], list[tuple[int, State]]]:
-        """Above the rows what waits for its gradient is there as soon as the loss is."""
-        before: State = VALUES if now.loss else BLANK
-        first, second = (
-            [(end, state if state == GRADS else before) for end, state in stretches] for stretches in (forward, reverse)
-        )
-        return first, second
-
-    def _of_gap(self, gap: Gap, forward: list[tuple[int, State]], reverse: list[tuple[int, State]]) -> list[Stretch]:
-        ways = [reverse if self.a.rows[wire.row].kind.reverse else forward for wire in gap.wires]
-        return _merged(ways)
-
-    def _of_inputs(self, forward: list[tuple[int, State]], reverse: list[tuple[int, State]]) -> list[Stretch]:
-        """An input is there as soon as one of the directions has read it."""
+        if self.a.one_way:
+            reverse = forward
+        edges = sorted({0, *(end for end, _ in forward + reverse)})
         found: list[Stretch] = []
-        for start, end, states in _merged([forward, reverse]):
-            found.append((start, end, (VALUES if set(states) != {BLANK} else BLANK,)))
+        for start, end in pairwise(edges):
+            first = next(state for stop, state in forward if stop > start)
+            second = next(state for stop, state in reverse if stop > start)
+            found.append((start, end, (first, second)))
         return found
-
-
-def _single(stretches: list[tuple[int, State]]) -> list[Stretch]:
-    return _merged([stretches])
-
-
-def _merged(ways: list[list[tuple[int, State]]]) -> list[Stretch]:
-    """Cut at every end of any of them."""
-    edges = sorted({0, *(end for way in ways for end, _ in way)})
-    found: list[Stretch] = []
-    for start, end in pairwise(edges):
-        states = tuple(next(state for stop, state in way if stop > start) for way in ways)
-        found.append((start, end, states))
-    return found

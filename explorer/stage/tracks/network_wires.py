@@ -132,7 +132,7 @@ class WireInk:
         top, bottom = row.lanes[symbol]
         room = (a.body_left[1:] - a.body_right[:-1]).min() / ratio if len(a.body_left) > 1 else 0
         lane = (bottom - top) / ratio
-        if room < 4 or lane < 4:
+        if room < 4 or lane < 6:
             return
         painter = self.layer.painter(ratio)
         painter.setPen(Qt.PenStyle.NoPen)
