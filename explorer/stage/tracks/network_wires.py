@@ -219,8 +219,9 @@ class WireInk:
 
     def _there(self, row: Row) -> np.ndarray:
         """(width,): where a row's wires are."""
+        view = self.a.view
         owner = self.a.wire_owner(reverse=row.kind.reverse)
-        return (owner >= 0) & (owner < self.length)
+        return (owner >= 0) & (owner < self.length) & (np.arange(view.width) < view.right(self.length))
 
     def _on_outline(self) -> np.ndarray:
         """(width,): the pixels of the cells' upright outlines, which stay in front of the wires."""
