@@ -82,6 +82,8 @@ def _layer(made: Traced, name: str, sample: int) -> ShownLayer:
         reverse=layer.reverse,
         layer_norm=layer.rules.norm is not None,
         norms=made.norms(name),
+        input_norms=made.way_norms(name, "input"),
+        direct_norms=made.way_norms(name, "direct"),
         initial={state: read_only(start[sample]) for state, start in layer.initial.items()},
     )
 

@@ -175,6 +175,11 @@ class ShownLayer:
     layer_norm: bool
     norms: Mapping[str, Array]
     """(T,) float64 for every key: Euclidean norm over units, per sample, then the mean over the batch."""
+    input_norms: Array
+    """(T,) float64, likewise: ‖∂L/∂x_t‖ of what this layer reads, as far as it comes through this layer (of two
+    directions each has its part)."""
+    direct_norms: Array
+    """(T,) float64, likewise: ‖e_t‖, the direct ∂L/∂h_t, from the layer above or the loss, without recurrence."""
     initial: Mapping[str, Array]
     """{"h": (H,)} and, for the LSTM, "c": the state before its first step, of the chosen sample."""
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -75,6 +76,16 @@ class Traced:
             self._norms[layer] = {key: read_only(mean_over_samples(norms)) for key, norms in of_samples.items()}
         return self._norms[layer]
 
+    def way_norms(self, layer: str, way: Literal["input", "direct"]) -> NDArray[np.float64]:
+        """(T,) float64 of what goes down into a layer (∂L/∂h_t without recurrence) and out of it (∂L/∂x_t): norm per
+        sample, then the mean over the batch."""
+        key = f"{layer}.{way}_norms"
+        if key not in self.derived:
+            of = self.trace.layers[layer]
+            grad = of.input_grad if way == "input" else of.output_grads
+            self.derived[key] = read_only(mean_over_samples(norm(grad, dim=-1)))
+        return self.derived[key]  # type: ignore[return-value]
+
     def cell_series(self, layer: str, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""
         traced_layer = self.trace.layers[layer]
@@ -116,7 +127,7 @@ class Traced:
         """Of the arrays that it holds, those included that are computed when they are first asked for."""
         return sum(
             layer.output_grads.nbytes * (len(layer.values) + len(layer.grads) + 3)  # (T, B, H) each
-            + layer.x.nbytes
+            + 2 * layer.x.nbytes  # and ∂L/∂x
             + 2 * _size(layer.weights)
             for layer in self.trace.layers.values()
         )

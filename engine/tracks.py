@@ -218,6 +218,7 @@ def wanted(tracks: Sequence[TrackSpec], layers: Mapping[str, LayerKind]) -> tupl
             continue
         if track.what == NETWORK:
             found |= dict.fromkeys(f"{name}.values.h" for name in layers)
+            found["attention"] = None  # where the read-out has any
         elif track.is_quantity or track.what in OF_LAYER or track.what == "attention":
             found[track.key_of(tuple(layers))] = None
     return tuple(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from concurrent.futures import Executor
 
@@ -22,6 +21,7 @@ from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.opening import Opening
 from explorer.files import Files
+from explorer.motion import reduced_motion
 from explorer.player import Player
 from explorer.settings import Settings, ThemeChoice
 from explorer.theme.choice import ThemeKeeper
@@ -86,11 +86,6 @@ class Explorer(QObject):
 
 SHOW_PROMPT_MS = 2500
 _HANDS_ON = {QEvent.Type.KeyPress, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel, QEvent.Type.TouchBegin}
-
-
-def reduced_motion() -> bool:
-    """Whether nothing should move by itself (GRADFLOW_REDUCED_MOTION; Qt does not tell what the system is set to)."""
-    return os.environ.get("GRADFLOW_REDUCED_MOTION", "") not in ("", "0")
 
 
 def application() -> QApplication:

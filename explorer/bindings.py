@@ -8,6 +8,7 @@ from engine.requests import Audit, Excerpt
 from engine.spec import Experiment, WhatIf
 from explorer.controller import Controller
 from explorer.document.document import Document
+from explorer.motion import reduced_motion
 from explorer.player import Player
 from explorer.window import MainWindow
 
@@ -38,8 +39,10 @@ class Bindings(QObject):
         self._stop_at: int | None = None
         p.stepsDue.connect(self._steps_due)
         p.playingChanged.connect(w.transport.set_playing)
+        p.playingChanged.connect(self._show_motion)
         w.transport.playToggled.connect(self.toggle_play)
         w.transport.speedChanged.connect(p.set_speed)
+        w.transport.speedChanged.connect(self._show_motion)
         w.transport.stepRequested.connect(self.step)
         w.transport.toStart.connect(self.to_start)
         w.transport.toEnd.connect(self.to_end)
@@ -54,6 +57,7 @@ class Bindings(QObject):
         w.cell.unitPicked.connect(self._pick_unit)
 
         w.stage.stepPicked.connect(self._pick_step)
+        w.stage.cellPicked.connect(self._pick_cell)
         w.stage.unitPicked.connect(self._pick_unit)
         w.stage.heightsChanged.connect(self._heights_changed)
         w.stage.timeRangeChanged.connect(self._time_range_changed)
@@ -115,6 +119,11 @@ class Bindings(QObject):
         first, last = stage.time_range()
         if self._controller.excerpt is not None and not first <= t <= last:
             stage.pan_to(t if t > last else max(1, t - (last - first)))
+
+    @Slot()
+    def _show_motion(self) -> None:
+        moves = self._player.playing and not reduced_motion()
+        self._window.stage.set_motion(self._player.speed if moves else 0.0)
 
     @Slot(object)
     def _show_excerpt(self, excerpt: Excerpt | None) -> None:
@@ -232,6 +241,24 @@ class Bindings(QObject):
         d = self._document
         backward = d.view.position > d.tape.steps
         self.scrub(2 * d.tape.steps + 1 - t if backward else t - 1)
+
+    @Slot(str, int)
+    def _pick_cell(self, layer: str, t: int) -> None:
+        """A click on a cell: it is the cell of the cell panel, and the tape goes to where it comes by. A reverse layer
+        comes by step t where a forward one has come to T + 1 − t."""
+        excerpt = self._controller.excerpt
+        if excerpt is not None and layer in excerpt.layers:
+            self._document.look(layer=layer)
+            self._pick_step(self._document.tape.steps + 1 - t if excerpt.layers[layer].reverse else t)
+
+    def step_layer(self, count: int) -> None:
+        """The cell of another layer, further from the input or nearer to it."""
+        excerpt = self._controller.excerpt
+        if excerpt is None:
+            return
+        names = list(excerpt.layers)
+        place = names.index(self._document.view.layer or excerpt.layer) + count
+        self._document.look(layer=names[min(max(0, place), len(names) - 1)])
 
     # -- intent up: the model -----------------------------------------------------------------------------------------
 

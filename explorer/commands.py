@@ -233,6 +233,14 @@ class Commands(QObject):
         self._go(Phase.UPDATE)
 
     @Slot()
+    def do_layer_up(self) -> None:
+        self._bindings.step_layer(1)
+
+    @Slot()
+    def do_layer_down(self) -> None:
+        self._bindings.step_layer(-1)
+
+    @Slot()
     def do_next_event(self) -> None:
         self._step_event(1)
 

@@ -14,12 +14,15 @@ from explorer.stage.cells import TimeView
 from explorer.stage.geometry import FOOT, Slot, arrange
 from explorer.stage.margins import Columns, columns
 from explorer.stage.now import Now
-from explorer.stage.tracks.base import Readout, Track
+from explorer.stage.pulse import Pulse
+from explorer.stage.tracks.base import Moving, Readout, Track
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
 
 _CURSOR = 2
 _HALO = 1
+_PIECE = 64
+"""Pixels: Qt hands higher translucent fills out to threads, and waiting for these costs milliseconds."""
 
 
 class Canvas(QAbstractScrollArea):
@@ -40,6 +43,8 @@ class Canvas(QAbstractScrollArea):
         self._said: dict[str, object] = {}
         """By track: what its painted scale says."""
         self._hover: tuple[QPoint, Readout | None, Slot | None] | None = None
+        self.pulse = Pulse(self)
+        self.pulse.moved.connect(self._pulse_moved)
         self.setAccessibleName("Tracks")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -124,6 +129,29 @@ class Canvas(QAbstractScrollArea):
             region += self._cursor_box(old)
             region += self._cursor_box(now)
         self.viewport().update(region)
+        self._start_pulse(old, now)
+
+    def _start_pulse(self, old: Now, now: Now) -> None:
+        """Between two moments that follow each other, while the tape plays slowly enough."""
+        self.pulse.stop()
+        if self.pulse.wanted and now.position == old.position + 1 and not self._pulse_region(now).isEmpty():
+            self.pulse.start()
+
+    def _pulse_region(self, now: Now) -> QRegion:
+        region = QRegion()
+        if self.view is None:
+            return region
+        for slot in self._visible(self.viewport().rect()):
+            if isinstance(slot.track, Moving):
+                place = self._place(slot)
+                for start, end in slot.track.pulse_boxes(now):
+                    left, right = int(start / self.view.ratio) - 2, int(end / self.view.ratio) + 3
+                    region += QRect(place.left() + left, place.top(), right - left, place.height()).intersected(place)
+        return region
+
+    def _pulse_moved(self) -> None:
+        if self._now is not None:
+            self.viewport().update(self._pulse_region(self._now))
 
     def _dirty(self, slot: Slot, old: Now, now: Now) -> QRegion:
         assert self.view is not None
@@ -246,6 +274,9 @@ class Canvas(QAbstractScrollArea):
             if event.region().intersects(place):
                 painter.setClipRegion(event.region().intersected(place))
                 slot.track.paint_over(painter, place.topLeft(), self._now)
+                share = self.pulse.share
+                if share is not None and isinstance(slot.track, Moving):
+                    slot.track.paint_pulse(painter, place.topLeft(), self._now, share)
         painter.setClipRegion(event.region())
         self._paint_message(painter)
         if self._hover is not None and self._hover[1] is not None:
@@ -292,7 +323,8 @@ class Canvas(QAbstractScrollArea):
         halo = QColor(theme.ground)
         halo.setAlpha(150)
         box.setBottom(min(box.bottom(), self.slots[-1].bottom - self.offset - 1))
-        painter.fillRect(box, halo)
+        for top in range(box.top(), box.bottom() + 1, _PIECE):
+            painter.fillRect(QRect(box.left(), top, box.width(), min(_PIECE, box.bottom() + 1 - top)), halo)
         painter.fillRect(box.adjusted(_HALO, 0, -_HALO, 0), QColor(theme.cursor))
 
     def _paint_message(self, painter: QPainter) -> None:

@@ -19,6 +19,7 @@ class Hands(Protocol):
     """What the stage does with gestures."""
 
     def pick(self, t: int) -> None: ...
+    def pick_cell(self, layer: str, t: int) -> None: ...
     def pick_unit(self, unit: int) -> None: ...
     def zoom_at(self, pixel: float, factor: float) -> None: ...
     def pan_to(self, first: int) -> None: ...
@@ -110,7 +111,11 @@ class Gestures(QObject):
             self._hands.heights_done()
         elif self._pressed is not None and not self._panning and self._canvas.view is not None:
             said = self._canvas.hover_at(at)
-            self._hands.pick(self._canvas.view.step_at(self._data_x(at)))
+            t = self._canvas.view.step_at(self._data_x(at))
+            if said is not None and said.cell:
+                self._hands.pick_cell(said.cell, t)
+            else:
+                self._hands.pick(t)
             if said is not None and said.unit is not None and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
                 self._hands.pick_unit(said.unit)
         self._pressed, self._panning = None, False

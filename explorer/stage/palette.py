@@ -73,6 +73,18 @@ def table(scale: Scale, theme: ThemeName) -> Pixels:
 
 
 @lru_cache(maxsize=64)
+def wires(scale: Scale, theme: ThemeName) -> Pixels:
+    """(256,) as `table`, for thin things on the tracks' ground: every band stands out from it, and BELOW has its mark's
+    colour."""
+    t = THEMES[theme]
+    colours = table(scale, theme).copy()
+    for place, rgb in enumerate(ramp("magnitude", theme, scale.bands)):
+        colours[FIRST + place] = packed(readable(_hex(rgb), t.ground))
+    colours[BELOW] = packed(looks(scale, theme)[BELOW].mark)
+    return colours
+
+
+@lru_cache(maxsize=64)
 def looks(scale: Scale, theme: ThemeName) -> dict[int, Look]:
     """The looks of everything that is not a number on the scale."""
     t = THEMES[theme]

@@ -34,6 +34,8 @@ class Stage(QWidget):
     """A click at step t (from 1), in the phase that the playhead is in."""
     unitPicked = Signal(int)
     """A click with Shift on a unit (from 0)."""
+    cellPicked = Signal(str, int)
+    """A click on the cell of a layer (by name) at step t."""
     hovered = Signal(str)
     """What is under the pointer, in one line; "" when it has left."""
     heightsChanged = Signal(dict)
@@ -104,6 +106,10 @@ class Stage(QWidget):
         now = Now.at(Tape(self._excerpt.steps), self._position)
         self.canvas.set_now(now)
         self.axis.set_now(now)
+
+    def set_motion(self, speed: float) -> None:
+        """Steps a second while the tape plays; 0 at rest, or where nothing may move by itself."""
+        self.canvas.pulse.set_speed(speed)
 
     def set_tracks(self, keys: tuple[str, ...]) -> None:
         """The tracks from the top, by key. A track that stays keeps its pictures."""
@@ -202,6 +208,9 @@ class Stage(QWidget):
     def pick(self, t: int) -> None:
         self.stepPicked.emit(t)
 
+    def pick_cell(self, layer: str, t: int) -> None:
+        self.cellPicked.emit(layer, t)
+
     def pick_unit(self, unit: int) -> None:
         self.unitPicked.emit(unit)
 
@@ -254,7 +263,10 @@ class Stage(QWidget):
         if self._excerpt is None:
             return
         shown = parse(self._menu_key)
-        scale = self._book.fit(TrackSpec("values.h") if shown.what == NETWORK else shown, self._excerpt)
+        every = (
+            tuple(TrackSpec("values.h", name) for name in self._excerpt.layers) if shown.what == NETWORK else (shown,)
+        )
+        scale = [self._book.fit(track, self._excerpt) for track in every][-1]
         for track in self.canvas.tracks:
             track.set_excerpt(self._excerpt, self._book)
         self.canvas.refresh()

@@ -127,5 +127,5 @@ def test_the_keys_that_tracks_want_name_their_layer() -> None:
     asked = tuple(map(parse, ("network", "values.h", "l2.values.h", "l0.grads.h?sample=mean", "l9.values.h", "losses")))
     kinds = layer_kinds(STACK.layers)
     network = tuple(f"{name}.values.h" for name in kinds)
-    assert tracks.wanted(asked, kinds) == (*network, "l0.grads.h@mean")
+    assert tracks.wanted(asked, kinds) == (*network, "attention", "l0.grads.h@mean")
     assert TrackSpec("share", "l1").key_of(tuple(kinds)) == "l1.share.weight_hh"

@@ -89,6 +89,8 @@ def excerpt(
         reverse=False,
         layer_norm=False,
         norms={key: _frozen(a) for key, a in norms.items()},
+        input_norms=_frozen(net.input_norms(grads)),
+        direct_norms=_frozen(np.linalg.norm(direct, axis=1)),
         initial={s: _frozen(np.zeros(H, dtype)) for s in quantities.STATES[cell]},
     )
     return Excerpt(
@@ -182,6 +184,10 @@ class _Net:
         xs_all = {s: inputs[:, k : k + H] for s, k in zip(self.gates, cut, strict=True)}
         hs_all = {s: recurrent[:, k : k + H] for s, k in zip(self.gates, cut, strict=True)}
         return v, xs_all, hs_all
+
+    def input_norms(self, grads: dict[str, F]) -> F:
+        """‖W_ihᵀ ∂L/∂a‖ at every step: ∂a/∂x is W_ih."""
+        return np.linalg.norm(np.hstack([grads[gate] for gate in self.gates]) @ self.W, axis=1)
 
     def backward(self, v: dict[str, F], direct: F) -> dict[str, F]:
         T, H = direct.shape

@@ -40,12 +40,12 @@ def stage(qtbot: QtBot) -> Stage:
 def test_wanted_keys_are_what_the_tracks_draw_each_once() -> None:
     tracks = ("network", "values.f", "grads.h", "norms", "values.h")
     one = {"l0": LayerKind("lstm", 4)}
-    assert wanted_keys(tracks, one) == ("l0.values.h", "l0.values.f", "l0.grads.h")
+    assert wanted_keys(tracks, one) == ("l0.values.h", "attention", "l0.values.f", "l0.grads.h")
     assert wanted_keys(tracks, {"l0": LayerKind("rnn", 4)}) == ("l0.values.h", "l0.grads.h")
     assert wanted_keys(("norms",), one) == ()
     two = {"l0": LayerKind("gru", 3), "l0_reverse": LayerKind("gru", 3), "l1": LayerKind("lstm", 4)}
     of_network = ("l0.values.h", "l0_reverse.values.h", "l1.values.h")
-    assert wanted_keys(tracks, two) == (*of_network, "l1.values.f", "l1.grads.h")
+    assert wanted_keys(tracks, two) == (*of_network, "attention", "l1.values.f", "l1.grads.h")
     assert wanted_keys(("l0_reverse.values.z", "l0.values.f"), two) == ("l0_reverse.values.z",)
 
 

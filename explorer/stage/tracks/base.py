@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QPainter
@@ -24,6 +24,8 @@ class Readout:
     values: tuple[str, ...]
     note: str = ""
     unit: int | None = None
+    cell: str = ""
+    """The layer whose cell this is, by name: a click chooses it."""
 
     @property
     def text(self) -> str:
@@ -85,6 +87,16 @@ class Track(Protocol):
     def hover(self, x: int, y: int, now: Now) -> Readout | None: ...
 
     def hover_scale(self, now: Now) -> Readout | None: ...
+
+
+@runtime_checkable
+class Moving(Protocol):
+    """A track on which something moves between two steps, while the tape plays (explorer.stage.pulse)."""
+
+    def pulse_boxes(self, now: Now) -> list[tuple[int, int]]:
+        """Device pixels (from, to) of the data that it passes on its way into a moment; [] where there is none."""
+
+    def paint_pulse(self, painter: QPainter, origin: QPoint, now: Now, share: float) -> None: ...
 
 
 def between(old: int, new: int) -> list[tuple[int, int]]:

@@ -1,8 +1,9 @@
-"""The unrolled network: cells with their hidden vectors, the inputs below, the states' wires through them, the loss.
+"""The unrolled network: layers as rows over the inputs, time as columns, each cell with its hidden vector as a strip.
 
-In the backward phase the wires carry the gradient: as wide as the logarithm of its norm. The wire of step t leaves the
-cell of step t to the right, so its gradient is ∂L/∂h_t; it changes inside the cells. From wide cells to columns of
-pixels everything shrinks steadily; nothing is swapped for something else.
+In the backward phase the wires carry the gradient: as wide as the logarithm of its norm, and in its colour. The wire of
+step t leaves the cell of step t, to the right or, in a reverse row, to the left, so its gradient is ∂L/∂h_t; it changes
+inside the cells. What goes down from row to row is the gradient of what the upper row reads. From wide cells to columns
+of pixels, and from one row to thirty-two, everything shrinks steadily; nothing is swapped for something else.
 """
 
 from __future__ import annotations
@@ -13,74 +14,77 @@ import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
-from engine.quantities import CELL_TITLES, STATES
-from engine.requests import Array, Excerpt
-from engine.tracks import TrackSpec
-from explorer.stage import classes, margins, marked
+from engine.requests import Excerpt
+from explorer.stage import palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale, magnitude
-from explorer.stage.tracks import words
-from explorer.stage.tracks.anatomy import Anatomy
+from explorer.stage.tracks import network_margins, network_pulse
+from explorer.stage.tracks.anatomy import Anatomy, Gap, RowKind, Wire
 from explorer.stage.tracks.base import Readout, between
-from explorer.stage.tracks.network_ink import MARK_SHARE, Ink, bars, draw_chip, marks
+from explorer.stage.tracks.network_hover import Hover
+from explorer.stage.tracks.network_ink import Ink
+from explorer.stage.tracks.network_loss import LossInk, draw_chip
+from explorer.stage.tracks.network_reach import BLANK, GRADS, VALUES, Reach, State
+from explorer.stage.tracks.network_rows import LayerRow, Reading, rows_of
+from explorer.stage.tracks.network_wires import WireInk
 from explorer.theme import current as theming
-from explorer.theme.tokens import GAP
-from explorer.widgets.numbers import exact
 
-_H = TrackSpec("values.h")
-_LEAST_RAMP = 36
-"""Logical pixels that the scale of h keeps of its height."""
+_NO_ROWS = (RowKind("l0", ("h",), False),)
+_HEIGHT_OF_ONE = 84
+_MOST_HEIGHT = 460
 
 
 class Unrolled:
-    """Layers: the blank; the forward pass; the backward pass. Above the cells a strip of its own for the loss."""
+    """Layers: the blank; the forward pass; the backward pass; and, where there are reverse rows, which the tape reaches
+    from the other end, every mixture of these by direction."""
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.header_has_numbers = False
         self._excerpt: Excerpt | None = None
-        self._scale: Scale | None = None
+        self._rows: tuple[LayerRow, ...] = ()
+        self._reading: Reading | None = None
         self._gradients: Scale = magnitude()
         self._inputs_bound = 1.0
-        self._data: Array | None = None
-        self._codes: classes.Codes | None = None
-        self._norms: dict[str, Array] = {}
         self._blank, self._forward, self._backward = Layer(), Layer(), Layer()
+        self._mixed: dict[tuple[State, State], Layer] = {}
         self._key: object = None
         self._blank_key: object = None
         self._view = TimeView(1, 1, 1, 1)
-        self._anatomy = Anatomy(self._view, 1, ("h",))
+        self._anatomy = Anatomy(self._view, 1, _NO_ROWS)
+        self._reach = Reach(self._anatomy)
         self._chip = QRectF()
         self._outlines = QImage()
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
-        self._excerpt = excerpt
-        self._scale, self._gradients = book.values(_H, excerpt), book.gradients(excerpt)
-        self._inputs_bound = book.inputs(excerpt)
-        data = excerpt.shown(_H)
-        self._data = data
-        self._codes = classes.classify(data, self._scale) if data is not None and self._scale is not None else None
-        self._norms = {s: excerpt.norms[f"grads.{s}"] for s in STATES[excerpt.cell]}
-        self._key = None
+        rows, gradients, bound = rows_of(excerpt, book), book.gradients(excerpt), book.inputs(excerpt)
+        same_rows = len(rows) == len(self._rows) and all(a.same(b) for a, b in zip(rows, self._rows, strict=True))
+        if not same_rows or (gradients, bound) != (self._gradients, self._inputs_bound) or not self._same_ends(excerpt):
+            self._key = None
+            self._rows = rows
+        self._excerpt, self._gradients, self._inputs_bound = excerpt, gradients, bound
+        self._reading = Reading(excerpt)
 
-    @property
-    def _loss_at_many(self) -> bool:
-        return self._excerpt is not None and int(np.count_nonzero(~np.isnan(self._excerpt.losses))) > 1
+    def _same_ends(self, excerpt: Excerpt) -> bool:
+        """Whether inputs and losses are the very same."""
+        old = self._excerpt
+        return old is not None and old.inputs is excerpt.inputs and old.losses is excerpt.losses
 
     def title(self) -> str:
         return "Unrolled network"
 
     def height_hint(self) -> int:
-        return 146
+        rows = max(1, len(self._rows))
+        return 62 + min(_MOST_HEIGHT, round(_HEIGHT_OF_ONE * math.pow(rows, 0.62)))
 
     def stretch(self) -> float:
         return 1.5
 
     def forget_pixels(self) -> None:
-        self._key = None
+        self._key = self._blank_key = None
 
     # -- pixels -------------------------------------------------------------------------------------------------------
 
@@ -90,176 +94,194 @@ class Unrolled:
         if key == self._key:
             return
         self._key = key
-        states = STATES[self._excerpt.cell] if self._excerpt else ("h",)
-        self._anatomy = anatomy = Anatomy(view, height, states, self._loss_at_many)
-        blank_key = (key, states, self._loss_at_many, theming.current().name)
+        kinds = tuple(row.kind for row in self._rows) or _NO_ROWS
+        bars = self._reading is not None and self._reading.at_every
+        self._anatomy = a = Anatomy(view, height, kinds, bars=bars)
+        self._reach = Reach(a)
+        length = self._excerpt.length if self._excerpt is not None else view.steps
+        blank_key = (key, kinds, bars, length, theming.current().name)
         if blank_key != self._blank_key:
             self._blank_key = blank_key
-            ink = Ink(anatomy, self._blank.sized(view.width, height))
+            ink = Ink(a, self._blank.sized(view.width, height))
             ink.draw_blank()
-            self._outlines = ink.outlines()
-        if self._excerpt is None:
+            self._outlines = ink.outlines(length)
+        if self._excerpt is None or self._reading is None:
             return
-        Ink(anatomy, self._forward.sized(view.width, height)).draw_forward(
-            self._excerpt, self._codes, self._scale, self._inputs_bound
-        )
-        Ink(anatomy, self._forward).draw_cells(self._outlines)
+        ink = Ink(a, self._forward.sized(view.width, height))
+        ink.draw_forward(self._rows, self._excerpt, self._inputs_bound)
+        wires = WireInk(a, self._forward, self._gradients, length)
+        for row in a.rows:
+            wires.draw_values(row)
+        self._draw_stems(wires)
+        ink.draw_cells(self._outlines)
         backward = self._backward.sized(view.width, height)
         backward.pixels()[:] = self._forward.pixels()
-        ink = Ink(anatomy, backward)
-        for symbol, norms in self._norms.items():
-            ink.draw_ribbon(symbol, norms, self._gradients)
-        self._chip = ink.draw_losses(self._excerpt)
-        ink.draw_arrows(self._norms, self._gradients)
-        Ink(anatomy, self._forward).draw_arrows({}, self._gradients)
+        self._draw_backward(WireInk(a, backward, self._gradients, length))
+        self._chip = LossInk(a, backward, self._reading).draw()
+        for row in a.rows:
+            for symbol in row.kind.states:
+                wires.draw_arrows(row, symbol, None)
+        self._mix()
 
-    def _cuts(self, now: Now) -> tuple[int, int]:
-        """Pixels from the left that the forward pass has drawn; the first pixel that the backward pass has."""
-        view, a = self._view, self._anatomy
-        forward, backward = view.until(now.forward), view.since(now.backward)
-        if not view.cells.crowded:
-            if view.shows(now.forward) and now.forward < view.steps:
-                forward = a.right(now.forward)
-            if view.shows(now.backward):
-                backward = int(view.centre(now.backward))
-        return forward, backward
+    def _shown(self, gap: Gap, wire: Wire) -> np.ndarray:
+        """(T,): the steps at which a wire is there: not in the padding, and to the loss only where it reads."""
+        assert self._excerpt is not None
+        assert self._reading is not None
+        shown = np.zeros(self._excerpt.steps, bool)
+        shown[: self._excerpt.length] = True
+        if gap is self._anatomy.top_gap:
+            row = self._rows[wire.row]
+            shown &= self._reading.of(reverse=row.layer.reverse) | (
+                row.way(wire) != 0
+            )  # other samples may end elsewhere
+        return shown
+
+    def _draw_stems(self, ink: WireInk) -> None:
+        assert self._reading is not None
+        theme = theming.current()
+        for gap in self._anatomy.gaps:
+            for k, wire in enumerate(gap.wires):
+                shown = self._shown(gap, wire)
+                if gap is self._anatomy.top_gap:
+                    weights = self._reading.weights
+                    shares = np.full(len(shown), 0.1) if weights is None else weights / (float(np.max(weights)) or 1.0)
+                    read = self._reading.of(reverse=self._rows[wire.row].layer.reverse)
+                    ink.draw_stems(gap, k, theme.loss, read & shown, shares)
+                else:
+                    ink.draw_stems(gap, k, theme.forward, shown)
+                    ink.draw_upright_arrows(gap, k, None, shown, theme.forward)
+
+    def _draw_backward(self, ink: WireInk) -> None:
+        for row, data in zip(self._anatomy.rows, self._rows, strict=True):
+            for symbol, norms in data.norms.items():
+                ink.draw_ribbon(row, symbol, norms)
+        ground = palette.packed(theming.current().ground)
+        for gap in self._anatomy.gaps:
+            ink.layer.pixels()[gap.top : gap.bottom] = ground
+            for k, wire in enumerate(gap.wires):
+                norms, shown = self._rows[wire.row].way(wire), self._shown(gap, wire)
+                ink.draw_upright(gap, k, norms, shown)
+                ink.draw_upright_arrows(gap, k, norms, shown, theming.current().backward)
+        for row, data in zip(self._anatomy.rows, self._rows, strict=True):
+            for symbol, norms in data.norms.items():
+                ink.draw_arrows(row, symbol, norms)
+
+    def _mix(self) -> None:
+        """The whole picture once more for every pair of states of the two directions that the tape passes."""
+        a = self._anatomy
+        if a.one_way:
+            self._mixed = {}
+            return
+        pictures = {VALUES: self._forward, GRADS: self._backward, BLANK: self._blank}
+        for pair in ((VALUES, BLANK), (BLANK, VALUES), (GRADS, VALUES), (VALUES, GRADS)):
+            pixels = self._mixed.setdefault(pair, Layer()).sized(a.view.width, a.height).pixels()
+            forward, reverse = (pictures[state].pixels() for state in pair)
+            pixels[:] = forward if pair[0] != BLANK else reverse  # an input is there when either has read it
+            for row in a.rows:
+                pixels[row.top : row.bottom] = (reverse if row.kind.reverse else forward)[row.top : row.bottom]
+            for gap in a.gaps:
+                here = slice(gap.top, gap.bottom)
+                pixels[here] = np.where(a.of_reverse(gap), reverse[here], forward[here])
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
-        view, a = self._view, self._anatomy
-        width, height, ratio = view.width, a.height, view.ratio
+        a, ratio = self._anatomy, self._view.ratio
         if self._excerpt is None:
             self._blank.blit(painter, origin, part, ratio)
             return
-        forward, backward = self._cuts(now)
-        top = QRect(0, 0, width, a.cells_top)
-        (self._backward if now.loss else self._blank).blit(painter, origin, top.intersected(part), ratio)
-        rows = height - a.cells_top
-        backward = max(backward, 0)
-        for layer, start, end in (
-            (self._forward, 0, min(forward, backward)),
-            (self._blank, forward, width),
-            (self._backward, backward, width),
-        ):
-            if end > start:
-                layer.blit(painter, origin, QRect(start, a.cells_top, end - start, rows).intersected(part), ratio)
+        pictures = {
+            **self._mixed,
+            (VALUES, VALUES): self._forward,
+            (GRADS, GRADS): self._backward,
+            (BLANK, BLANK): self._blank,
+        }
+        zone = QRect(0, 0, a.view.width, a.top_gap.top)
+        (self._backward if now.loss else self._blank).blit(painter, origin, zone.intersected(part), ratio)
+        body, above = self._reach.stretches(now)
+        for top, bottom, stretches in ((a.top_gap.top, a.cells_top, above), (a.cells_top, a.height, body)):
+            for start, end, states in stretches:
+                seen = QRect(start, top, end - start, bottom - top).intersected(part)
+                if not seen.isEmpty():
+                    pictures.get(states, self._blank).blit(painter, origin, seen, ratio)
+
+    def _at(self, row: RowKind, now: Now) -> int:
+        """The step that a row is at: each direction has gone as many of its own."""
+        return self._view.steps + 1 - now.step if row.reverse else now.step
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
-        """The cell under the playhead, outlined; the loss, which the cursor must not cut."""
+        """The cells that the tape is at, outlined, that of the cell panel most; the loss, which the cursor must not
+        cut."""
         if self._excerpt is None:
             return
         chip = self._chip.translated(origin)
         if now.loss and not chip.isEmpty() and painter.clipBoundingRect().intersects(chip.adjusted(-2, -2, 2, 2)):
             draw_chip(painter, chip, self._excerpt.loss)
-        if not self._view.shows(now.step):
-            return
-        box = self._anatomy.cell_box(now.step).adjusted(-2, -2, 2, 2)
+        a, theme = self._anatomy, theming.current()
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for place, row in enumerate(a.rows):
+            t = self._at(row.kind, now)
+            chosen = row.kind.name == self._excerpt.layer
+            if not self._view.shows(t) or not (chosen or row.kind.reverse):
+                continue
+            box = self._outline(t, place).translated(origin)
+            painter.setPen(QPen(QColor(theme.cursor if chosen else theme.muted), 1.6 if chosen else 1.0))
+            painter.drawRoundedRect(box, 4, 4)
+        painter.restore()
+
+    def _outline(self, t: int, place: int) -> QRectF:
+        """Around a cell; never so narrow that it cannot be seen."""
+        out = min(2.0, max(0.5, self._anatomy.row_height / self._view.ratio / 12))
+        box = self._anatomy.cell_box(t, place).adjusted(-2, -out, 2, out)
         if box.width() < 7:
             box = QRectF(box.center().x() - 3.5, box.top(), 7, box.height())
         width = self._view.width / self._view.ratio
         box.moveLeft(min(max(1.0, box.left()), width - box.width() - 1))
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(theming.current().cursor), 1.6))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(box.translated(origin), 4, 4)
-        painter.restore()
+        return box
 
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
         view = self._view
         if old.loss != new.loss:
             return [(0, view.width)]
-        (f0, b0), (f1, b1) = self._cuts(old), self._cuts(new)
-        found = between(f0, f1) + between(b0, b1)
+        found = []
+        for before, after in zip(self._reach.cuts(old), self._reach.cuts(new), strict=True):
+            found += between(before, after)
         margin = round(8 * view.ratio)
         for now in (old, new):
-            if view.shows(now.step):
-                found.append((view.left(now.step) - margin, view.right(now.step) + margin))
+            for row in self._directions():
+                t = self._at(row, now)
+                if view.shows(t):
+                    found.append((view.left(t) - margin, view.right(t) + margin))
         return found
+
+    def _directions(self) -> list[RowKind]:
+        """One row of each direction that there is."""
+        return list({row.kind.reverse: row.kind for row in self._anatomy.rows}.values())
+
+    # -- a pulse between two steps (explorer.stage.pulse) -------------------------------------------------------------
+
+    def pulse_boxes(self, now: Now) -> list[tuple[int, int]]:
+        """Device pixels (from, to) of the data that a pulse into this moment passes; [] where there is none."""
+        return network_pulse.boxes(self._anatomy, now) if self._excerpt is not None else []
+
+    def paint_pulse(self, painter: QPainter, origin: QPoint, now: Now, share: float) -> None:
+        if self._excerpt is not None:
+            network_pulse.paint(painter, origin, self._anatomy, self._rows, self._gradients, now, share)
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        e = self._excerpt
-        lines: tuple[tuple[str, str], ...] = ()
-        if e is not None:
-            count = f"{e.hidden_size:,} unit{'s' if e.hidden_size != 1 else ''}"
-            lines = ((f"{CELL_TITLES[e.cell]} · {count}", "muted"),)
-        bottom = margins.paint_title(painter, box, self.title(), "text", lines)
-        theme, font, a = theming.current(), theming.small(), self._anatomy
-        if e is None:
-            return
-        painter.setPen(QColor(theme.muted))
-        y = box.top()
-        rows = [(a.lane_centre(s), s) for s in a.states] + [(a.inputs_centre, "input x")]
-        if not a.too_low:
-            rows.append((a.strip_centre, "units of h"))
-        taken = marked.width(lines[0][0], font) + GAP
-        for centre, text in rows:
-            line = QRectF(box.left() + GAP, y + centre - margins.LINE / 2, box.width() - 2 * GAP + 2, margins.LINE)
-            beside = taken + marked.width(text, font) + GAP < line.width()
-            if line.top() >= bottom - 2 or (beside and line.center().y() > y + 26):
-                marked.draw(painter, line, text, font, Qt.AlignmentFlag.AlignRight)
+        network_margins.paint_header(painter, box, self.title(), self._excerpt, self._rows, self._anatomy)
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
-        if self._excerpt is None:
-            return
-        theme, font, a = theming.current(), theming.small(), self._anatomy
-        strip = a.strip_logical
-        bottom = box.top() + strip.bottom() + 1
-        foot = self._paint_wedge(painter, box, bottom - _LEAST_RAMP)
-        if self._scale is not None and not a.too_low:
-            top = max(box.top() + strip.top() - 6, round(foot) - 4)
-            margins.paint_scale(painter, QRect(box.left(), top, box.width(), bottom + 7 - top), self._scale)
-        painter.setPen(QColor(theme.muted))
-        lines = self._input_words()
-        y = min(box.top() + a.inputs_centre - len(lines) * margins.LINE / 2, box.bottom() - len(lines) * margins.LINE)
-        for text in lines:
-            marked.draw(painter, QRectF(box.left() + GAP, y, box.width() - GAP - 1, margins.LINE), text, font)
-            y += margins.LINE
-
-    def _paint_wedge(self, painter: QPainter, box: QRect, floor: float) -> float:
-        """What a wire's width means, in as many words as there is room for above `floor`. Returns their foot."""
-        assert self._excerpt is not None
-        theme, font = theming.current(), theming.small()
-        low, high = self._gradients.ends
-        wedge = QRectF(box.left() + GAP, box.top() + 9, 16, 8)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(theme.backward))
-        painter.drawPolygon([wedge.bottomLeft(), wedge.bottomRight(), wedge.topRight()])
-        painter.restore()
-        y, right = box.top() + 6.0, box.right() - 1
-        beside = margins.fitting((f"{low}…{high}", "width"), font, right - wedge.right() - 5)
-        symbol = "∂h" if len(self._norms) == 1 else "∂·"
-        meaning = (f"width: log ‖∂L/{symbol}‖",) if beside != "width" else (f"log ‖∂L/{symbol}‖",)
-        lines = [meaning, margins.mean_of(self._excerpt.batch_size)]
-        if beside == "width":
-            lines = [(f"{low} to",), (high,), *lines]
-        painter.setPen(QColor(theme.muted))
-        marked.draw(painter, QRectF(wedge.right() + 5, y, right - wedge.right() - 5, margins.LINE), beside, font)
-        for variants in lines:
-            text = margins.fitting(variants, font, right - wedge.left())
-            if text and y + 2 * margins.LINE <= floor:
-                y += margins.LINE
-                marked.draw(painter, QRectF(wedge.left(), y, right - wedge.left(), margins.LINE), text, font)
-        return y + margins.LINE
-
-    def _input_words(self) -> list[str]:
-        """What the bars reach to, and what a circle among them means."""
-        assert self._excerpt is not None
-        x = self._excerpt.inputs
-        shown = x[:, bars(x)]
-        bound = f"{self._inputs_bound:g}"
-        lines = [f"±{bound}" if bool((shown < 0).any()) else f"0 … {bound}"]
-        circled = marks(x)
-        if circled:
-            sign = "○" if self._view.pitch * MARK_SHARE >= 2.5 else "|"
-            lines.append(f"{sign} x_{{{', '.join(str(k + 1) for k in circled[:3])}}} = 1")
-        return lines
+        if self._excerpt is not None:
+            network_margins.paint_scale(
+                painter, box, self._excerpt, self._rows, self._anatomy, self._gradients, self._inputs_bound
+            )
 
     def scale_says(self, now: Now) -> object:
-        return self._gradients, self._scale, self._input_words() if self._excerpt else (), self._anatomy.height
+        words = network_margins.input_words(self._excerpt, self._inputs_bound, self._view) if self._excerpt else ()
+        return self._gradients, tuple(row.scale for row in self._rows), words, self._anatomy.height
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, False
@@ -267,51 +289,11 @@ class Unrolled:
     # -- under the pointer --------------------------------------------------------------------------------------------
 
     def hover(self, x: int, y: int, now: Now) -> Readout | None:
-        e, view, a = self._excerpt, self._view, self._anatomy
-        if e is None:
+        if self._excerpt is None or self._reading is None:
             return None
-        t = view.step_at(x)
-        part = a.part_at(y)
-        if part == "loss":
-            return self._hover_loss(t, now)
-        if t > now.forward:
-            return Readout(f"t = {t}", (), "not reached yet")
-        if part == "inputs":
-            values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(e.inputs[t - 1][:6], 1))
-            return Readout(
-                f"t = {t} · input", values, "" if e.inputs.shape[1] <= 6 else f"and {e.inputs.shape[1] - 6} more"
-            )
-        if part == "strip" and self._codes is not None and self._data is not None and self._scale is not None:
-            unit = a.rows(self._codes.shape[1]).at(y - a.strip_top)
-            return words.readout(_H, t, unit, self._data[t - 1, unit], int(self._codes[t - 1, unit]), self._scale)
-        return self._hover_wire(part if part in self._norms else "h", t, now)
-
-    def _hover_wire(self, symbol: str, t: int, now: Now) -> Readout:
-        assert self._excerpt is not None
-        values = [f"‖{symbol}‖ = {exact(float(self._excerpt.norms[f'values.{symbol}'][t - 1]))}"]
-        note = ""
-        if t >= now.backward:
-            norm = self._norms[symbol][t - 1]
-            values.append(f"‖∂L/∂{symbol}‖ = {exact(float(norm))}")
-            note = words.class_words(norm, classes.code_of(norm, self._gradients), self._gradients)
-        return Readout(f"t = {t}", tuple(values), note)
-
-    def _hover_loss(self, t: int, now: Now) -> Readout:
-        assert self._excerpt is not None
-        if not now.loss:
-            return Readout("Loss", (), "not reached yet")
-        total = f"L = {exact(self._excerpt.loss)}"
-        here = float(self._excerpt.losses[t - 1])
-        if math.isnan(here) and not math.isnan(self._excerpt.loss):
-            return Readout(f"t = {t}", (total,), "no loss at this step")
-        return Readout(f"t = {t}", (f"this step’s part = {exact(here)}", total))
+        return Hover(self._excerpt, self._rows, self._reading, self._gradients).at(self._anatomy, x, y, now)
 
     def hover_scale(self, now: Now) -> Readout | None:
         if self._excerpt is None:
             return None
-        low, high = self._gradients.ends
-        values = [f"a wire’s width: log_{{10}} of its gradient’s norm, {low} … {high}"]
-        values += [f"the norm is the {text}" for text in margins.mean_of(self._excerpt.batch_size)[:1]]
-        if self._scale is not None:
-            values.append(f"h: {' … '.join(self._scale.ends)}")
-        return Readout("Scales, fixed", tuple(values))
+        return network_margins.scale_readout(self._excerpt, self._rows, self._gradients)

@@ -1,28 +1,26 @@
-"""Draws the unrolled network into a layer."""
+"""Draws what the forward pass of the unrolled network leaves: blank, hidden vectors, inputs, outlines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from engine.requests import Array, Excerpt
-from explorer.stage import classes, marked, palette
+from explorer.stage import classes, marked, palette, scales
 from explorer.stage.blank import draw_blank, ink_of
 from explorer.stage.cells import cells
 from explorer.stage.layer import Layer
-from explorer.stage.scales import Scale
-from explorer.stage.tracks.anatomy import Anatomy
+from explorer.stage.tracks.anatomy import Anatomy, Row
+from explorer.stage.tracks.network_rows import LayerRow
 from explorer.theme import current as theming
-from explorer.widgets.numbers import short
 
-_WIRE = 1.4
 MARK_SHARE = 0.36
 """Of a step's width: the radius of a circle among the inputs; below 2.5 pixels it is a line."""
-_RIBBON = 8.0
-"""Logical pixels: a wire in the forward pass, and a gradient at the top of the scale."""
+TEXT_ROOM = 5
+"""Logical pixels around a symbol's text."""
 
 
 class Ink:
@@ -31,67 +29,77 @@ class Ink:
         self.theme = theming.current()
         self.ratio = anatomy.ratio
 
-    # -- the blank ----------------------------------------------------------------------------------------------------
-
-    def draw_blank(self) -> None:
-        a, theme = self.a, self.theme
-        pixels = self.layer.pixels()
-        pixels[:] = palette.packed(theme.ground)
-        if a.border < 0.5:
-            rows = Layer().sized(a.view.width, a.cells_bottom - a.cells_top)
-            draw_blank(rows, a.view.cells, cells(1, a.cells_bottom - a.cells_top), self.ratio)
-            pixels[a.cells_top : a.cells_bottom] = rows.pixels()
-            return
-        del pixels
-        painter = self.layer.painter(self.ratio)
-        pen = QPen(QColor(ink_of(theme)), 1)
-        pen.setDashPattern([1.5, 2.5])
-        painter.setPen(pen)
-        for t in range(a.view.first, a.view.last + 1):
-            painter.drawRoundedRect(self._outline(t), 4, 4)
-        painter.end()
-
-    def _outline(self, t: int) -> QRectF:
-        return self.a.cell_box(t).adjusted(0.5, 0.5, -0.5, -0.5)
-
-    # -- forward ------------------------------------------------------------------------------------------------------
-
-    def draw_forward(self, e: Excerpt, codes: classes.Codes | None, scale: Scale | None, inputs_bound: float) -> None:
-        pixels = self.layer.pixels()
-        pixels[:] = palette.packed(self.theme.ground)
-        if codes is not None and scale is not None:
-            self._strips(pixels, codes, scale)
-        owner = self.a.wire_owner()
-        wire = palette.packed(self.theme.forward)
-        for symbol in self.a.states:
-            top, bottom = self.a.lane(symbol)
-            thick = max(1, round(_WIRE * self.ratio))
-            y = (top + bottom - thick) // 2
-            pixels[y : y + thick, owner >= 0] = wire
-        self._inputs(pixels, e.inputs, inputs_bound)
-        del pixels
-        self._marks(e.inputs)
-
-    def _body(self) -> np.ndarray:
+    def body(self) -> np.ndarray:
         """(width,): whether a pixel lies inside a cell's hidden vector."""
         a = self.a
         inset = round(2 * self.ratio * a.border) if a.view.pitch >= 7 else 0
-        inside = np.zeros(a.view.width + 1, np.int32)
-        left, right = a.body_left + inset, a.body_right - inset
-        np.add.at(inside, left, 1)
-        np.add.at(inside, right, -1)
-        return np.cumsum(inside[:-1]) > 0
+        return covered(a.view.width, a.body_left + inset, a.body_right - inset)
 
-    def _strips(self, pixels: palette.Pixels, codes: classes.Codes, scale: Scale) -> None:
+    # -- the blank ----------------------------------------------------------------------------------------------------
+
+    def draw_blank(self) -> None:
+        """One row's outlines, copied to all."""
+        a, theme = self.a, self.theme
+        pixels = self.layer.pixels()
+        pixels[:] = palette.packed(theme.ground)
+        one = Layer().sized(a.view.width, a.row_height)
+        if a.border < 0.5:
+            draw_blank(one, a.view.cells, cells(1, a.row_height), self.ratio)
+        else:
+            one.pixels()[:] = palette.packed(theme.ground)
+            painter = one.painter(self.ratio)
+            pen = QPen(QColor(ink_of(theme)), 1)
+            pen.setDashPattern([1.5, 2.5])
+            painter.setPen(pen)
+            up = -a.rows[0].top / self.ratio
+            for t in range(a.view.first, a.view.last + 1):
+                painter.drawRoundedRect(a.cell_box(t, 0).translated(0, up).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+            painter.end()
+        for row in a.rows:
+            pixels[row.top : row.bottom] = one.pixels()
+
+    # -- forward ------------------------------------------------------------------------------------------------------
+
+    def draw_forward(self, rows: Sequence[LayerRow], excerpt: Excerpt, inputs_bound: float) -> None:
+        pixels = self.layer.pixels()
+        pixels[:] = palette.packed(self.theme.ground)
+        body = self.body()
+        for place, row in zip(self.a.rows, rows, strict=True):
+            if row.codes is not None and row.scale is not None:
+                self._strip(pixels, place, row.codes, row.scale, body)
+        if excerpt.symbols:
+            self._symbols(pixels, excerpt.inputs[:, 0], excerpt.symbols, body)
+        else:
+            self._inputs(pixels, excerpt.inputs, inputs_bound, body)
+        if excerpt.length < excerpt.steps:
+            self._padding(pixels, excerpt.length, body)
+        del pixels
+        if excerpt.symbols:
+            self._symbol_texts(excerpt.inputs[: excerpt.length, 0], excerpt.symbols)
+        else:
+            self._marks(excerpt.inputs[: excerpt.length], marks(excerpt.inputs))
+
+    def _strip(
+        self, pixels: palette.Pixels, place: Row, codes: classes.Codes, scale: scales.Scale, body: np.ndarray
+    ) -> None:
         a = self.a
-        rows = a.rows(codes.shape[1])
-        spread = rows.spread(np.ascontiguousarray(a.view.cells.spread(codes[a.view.slice]).T))
+        units = place.units(codes.shape[1])
+        spread = units.spread(np.ascontiguousarray(a.view.cells.spread(codes[a.view.slice]).T))
         colours = palette.table(scale, self.theme.name)[spread]
         palette.textured(colours, spread, scale, self.theme.name, self.ratio, source=codes)
-        body = self._body()
-        pixels[a.strip_top : a.strip_bottom, body] = colours[:, body]
+        pixels[place.strip_top : place.strip_bottom, body] = colours[:, body]
 
-    def _inputs(self, pixels: palette.Pixels, x: Array, bound: float) -> None:
+    def _padding(self, pixels: palette.Pixels, length: int, body: np.ndarray) -> None:
+        """Behind the end of the sample there are no inputs, which is not the same as inputs of 0."""
+        a = self.a
+        starts = a.view.cells.starts + a.view.first - 1
+        beyond = body & (starts >= length)
+        hatch = palette.texture(classes.UNDEFINED, a.inputs_bottom - a.inputs_top, a.view.width, max(1, round(a.ratio)))
+        area = pixels[a.inputs_top : a.inputs_bottom]
+        area[:, beyond] = palette.packed(self.theme.plot)
+        area[hatch & beyond[None, :]] = palette.packed(self.theme.muted)
+
+    def _inputs(self, pixels: palette.Pixels, x: Array, bound: float, body: np.ndarray) -> None:
         """Bars of each feature on a line of its own; marks (features of 0 and 1 only) are drawn apart."""
         a = self.a
         features = bars(x)
@@ -100,11 +108,12 @@ class Ink:
         height = a.inputs_bottom - a.inputs_top
         each = height / len(features)
         seen = x[a.view.slice]
-        body = self._body()
         for place, k in enumerate(features):
             top = a.inputs_top + round(place * each)
-            bottom = a.inputs_top + round((place + 1) * each) - (1 if len(features) > 1 else 0)
-            values = _loudest(seen[:, k], a)
+            bottom = a.inputs_top + round((place + 1) * each) - (1 if len(features) > 1 and each >= 4 else 0)
+            if bottom <= top:
+                continue
+            values = loudest(seen[:, k], a)
             has_negative = bool((x[:, k] < 0).any())
             zero = (top + bottom) // 2 if has_negative else bottom
             reach = zero - top
@@ -116,201 +125,101 @@ class Ink:
             filled |= (y == min(zero, bottom - 1)) & (values != 0)[None, :]
             pixels[top:bottom][filled & body[None, :]] = palette.packed(self.theme.forward)
 
-    def _marks(self, x: Array) -> None:
+    def _marks(self, x: Array, features: list[int]) -> None:
         a = self.a
         painter = self.layer.painter(self.ratio)
         colour = QColor(self.theme.text)
-        middle = a.inputs_bottom / self.ratio - 5
-        for k in marks(x):
+        room = (a.inputs_bottom - a.inputs_top) / self.ratio
+        middle = a.inputs_bottom / self.ratio - min(5.0, room / 2)
+        for k in features:
             for i in np.flatnonzero(x[a.view.slice, k] == 1):
                 centre = a.view.cells.centre(int(i)) / self.ratio
-                size = min(4.5, max(1.0, a.view.pitch * MARK_SHARE))
+                size = min(4.5, max(1.0, a.view.pitch * MARK_SHARE), room / 2)
                 if size < 2.5:
-                    painter.fillRect(QRectF(centre - 1, middle - 5, 2, 10), colour)
+                    half = min(5.0, room / 2)
+                    painter.fillRect(QRectF(centre - 1, middle - half, 2, 2 * half), colour)
                 else:
                     painter.setBrush(QColor(self.theme.ground))
                     painter.setPen(QPen(colour, 1.6))
                     painter.drawEllipse(QPointF(centre, middle), size, size)
         painter.end()
 
+    # -- symbols ------------------------------------------------------------------------------------------------------
+
+    def texts_fit(self, count: int) -> bool:
+        """Whether the largest symbol's number fits a step's width, and the line the inputs' height."""
+        a = self.a
+        room = (a.inputs_bottom - a.inputs_top) / self.ratio
+        return a.view.pitch >= marked.width(str(count - 1), theming.small()) + TEXT_ROOM and room >= 11
+
+    def _symbols(self, pixels: palette.Pixels, x: Array, count: int, body: np.ndarray) -> None:
+        """Each symbol as a dash on a ladder: names, not sizes, so nothing rises from a floor."""
+        a = self.a
+        if self.texts_fit(count):
+            return
+        height = a.inputs_bottom - a.inputs_top
+        thick = max(1, min(round(2 * self.ratio), height // max(1, count)))
+        seen = loudest(x[a.view.slice].astype(np.float64), a)
+        top = a.inputs_bottom - thick - np.round(seen / max(1, count - 1) * (height - thick)).astype(int)
+        y = np.arange(a.inputs_top, a.inputs_bottom)[:, None]
+        dash = (y >= top[None, :]) & (y < (top + thick)[None, :]) & body[None, :]
+        pixels[a.inputs_top : a.inputs_bottom][dash] = palette.packed(self.theme.forward)
+
+    def _symbol_texts(self, x: Array, count: int) -> None:
+        a = self.a
+        if not self.texts_fit(count):
+            return
+        painter = self.layer.painter(self.ratio)
+        painter.setPen(QColor(self.theme.text))
+        font = theming.small()
+        top, height = a.inputs_top / self.ratio, (a.inputs_bottom - a.inputs_top) / self.ratio
+        for i, value in enumerate(x[a.view.slice]):
+            centre = a.view.cells.centre(i) / self.ratio
+            box = QRectF(centre - a.view.pitch / 2, top, a.view.pitch, height)
+            marked.draw(painter, box, f"{value:g}", font, Qt.AlignmentFlag.AlignHCenter)
+        painter.end()
+
     # -- the cells' outlines ------------------------------------------------------------------------------------------
 
     def draw_cells(self, outlines: QImage) -> None:
-        """Stems and, from `outlines` of this anatomy, the outlines."""
-        a = self.a
-        if a.border <= 0:
+        """From `outlines` of this anatomy, in every row."""
+        if self.a.border <= 0:
             return
-        stem = palette.packed(palette.mix(self.theme.ground, self.theme.forward, a.border))
-        thick = max(1, round(self.ratio))
-        middles = (a.body_left + a.body_right) // 2
-        top = a.cells_bottom + thick
-        pixels = self.layer.pixels()
-        for x in range(thick):
-            pixels[top : top + 6 * thick, middles + x - thick // 2] = stem
-        del pixels
         painter = self.layer.painter(1.0)
-        painter.drawImage(0, a.cells_top, outlines)
+        for row in self.a.rows:
+            painter.drawImage(0, row.top, outlines)
         painter.end()
 
-    def outlines(self) -> QImage:
-        """The cells' outlines on nothing, from `cells_top` down."""
+    def outlines(self, length: int) -> QImage:
+        """The outlines of a row of cells on nothing; none for padding, from step `length` on."""
         a = self.a
-        image = QImage(a.view.width, a.cells_bottom - a.cells_top, QImage.Format.Format_ARGB32_Premultiplied)
+        image = QImage(a.view.width, a.row_height, QImage.Format.Format_ARGB32_Premultiplied)
         image.fill(0)
+        if a.border <= 0:
+            return image
         image.setDevicePixelRatio(self.ratio)
         painter = QPainter(image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(palette.mix(self.theme.ground, self.theme.border, a.border)), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        y, height = 0.5, (a.cells_bottom - a.cells_top) / self.ratio - 1
-        left, right = (a.body_left / self.ratio).tolist(), (a.body_right / self.ratio).tolist()
+        y, height = 0.5, a.row_height / self.ratio - 1
+        seen = max(0, length - a.view.first + 1)
+        left, right = (a.body_left / self.ratio).tolist()[:seen], (a.body_right / self.ratio).tolist()[:seen]
         for x0, x1 in zip(left, right, strict=True):
             width = x1 - x0 - 1
-            radius = min(4.0, width / 3)
+            radius = min(4.0, width / 3, height / 3)
             painter.drawRoundedRect(QRectF(x0 + 0.5, y, width, height), radius, radius)
         painter.end()
         image.setDevicePixelRatio(1.0)
         return image
 
-    def _on_outline(self) -> np.ndarray:
-        """(width,): the pixels of the cells' upright outlines, which stay in front of the wires."""
-        a = self.a
-        found = np.zeros(a.view.width, np.bool_)
-        if a.border > 0:
-            for x in range(max(1, round(self.ratio))):
-                found[a.body_left + x] = True
-                found[a.body_right - 1 - x] = True
-        return found
 
-    # -- backward -----------------------------------------------------------------------------------------------------
-
-    def draw_ribbon(self, symbol: str, norms: Array, scale: Scale) -> None:
-        """The gradient's wire: as wide as its logarithm on the scale; what is not on the scale has its texture."""
-        a, ratio, theme = self.a, self.ratio, self.theme
-        top, bottom = a.lane(symbol)
-        owner = a.wire_owner()
-        codes = classes.classify(norms, scale)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.nan_to_num(np.log10(norms), nan=0.0, posinf=1e4, neginf=-1e4)
-        if a.view.cells.crowded:
-            code = a.view.cells.spread(codes[a.view.slice])
-            log = np.maximum.reduceat(logs[a.view.slice], a.view.cells.starts)
-        else:
-            code, log = codes[np.maximum(owner, 0)], logs[np.maximum(owner, 0)]
-        low, high = scale.decades
-        share = np.clip((log - low) / (high - low), 0, 1)
-        thick = self._thickness(code, share)
-        thick[owner < 0] = 0
-        first = (top + bottom - thick) // 2
-        y = np.arange(top, bottom)[:, None]
-        inside = (y >= first[None, :]) & (y < (first + thick)[None, :])
-        lane = self.layer.pixels()[top:bottom]
-        lane[lane == palette.packed(theme.forward)] = palette.packed(theme.ground)  # the forward pass's wire
-        fill = np.broadcast_to(np.where(code >= classes.BELOW, code, classes.FIRST)[None, :], lane.shape)
-        colours = palette.table(scale, theme.name).copy()
-        colours[classes.FIRST] = palette.packed(theme.backward)
-        colours[classes.BELOW] = palette.packed(palette.looks(scale, theme.name)[classes.BELOW].mark)
-        painted = colours[fill]
-        thin = ((code == classes.ZERO) | (code == classes.BELOW)) & (
-            np.arange(a.view.width) // round(2 * ratio) % 2 == 1
-        )
-        wide = np.where(fill >= classes.ABOVE, fill, classes.FIRST).astype(np.uint8)
-        palette.textured(painted, wide, scale, theme.name, ratio)
-        inside &= ~thin[None, :]
-        lane[inside] = painted[inside]
-        outline = palette.mix(theme.backward, palette.mix(theme.ground, theme.border, 1.0), a.border)
-        lane[inside & self._on_outline()[None, :]] = palette.packed(outline)
-
-    def _thickness(self, code: classes.Codes, share: np.ndarray) -> np.ndarray:
-        """Device pixels of a gradient's wire; `share` of the scale, 0 … 1."""
-        widest, thin = round(_RIBBON * self.ratio), max(1, round(self.ratio))
-        thick: np.ndarray = np.maximum(thin, np.round(share * widest).astype(int))
-        thick[code >= classes.ABOVE] = widest
-        thick[(code == classes.ZERO) | (code == classes.BELOW)] = thin
-        return thick
-
-    def draw_arrows(self, norms: Mapping[str, Array], scale: Scale) -> None:
-        """Between wide cells: which way it goes. Forward in time, or (with norms) the gradient's way back."""
-        a, ratio = self.a, self.ratio
-        gap = (a.body_left[1:] - a.body_right[:-1]).min() / ratio if len(a.body_left) > 1 else 0
-        if gap < 4:
-            return
-        painter = self.layer.painter(ratio)
-        painter.setPen(Qt.PenStyle.NoPen)
-        middles = ((a.body_right[:-1] + a.body_left[1:]) / 2 / ratio).tolist()
-        for symbol in a.states:
-            y = a.lane_centre(symbol)
-            size = np.full(len(middles), 3.0)
-            painter.setBrush(QColor(self.theme.forward))
-            if norms:
-                code = classes.classify(norms[symbol], scale)
-                low, high = scale.decades
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    share = np.nan_to_num(np.clip((np.log10(norms[symbol]) - low) / (high - low), 0, 1))
-                size = self._thickness(code, share)[a.view.slice][:-1] / ratio / 2 + min(3.5, gap / 2)
-                size[(code[a.view.slice][:-1] >= classes.BELOW)] = 0  # a texture speaks for itself
-                painter.setBrush(QColor(self.theme.backward))
-            way = -1 if norms else 1
-            for x, half in zip(middles, size.tolist(), strict=True):
-                if half:
-                    long = min(10.0, 0.8 * gap) / 2
-                    tip, back = QPointF(x + way * long, y), x - way * long
-                    painter.drawPolygon(QPolygonF([tip, QPointF(back, y - half), QPointF(back, y + half)]))
-        painter.end()
-
-    def draw_losses(self, e: Excerpt) -> QRectF:
-        """Where the loss arises: a stem at the last step, or each step's part as a bar. Returns the place for a chip
-        with the loss (`draw_chip`), empty where there is no room."""
-        a, theme = self.a, self.theme
-        painter = self.layer.painter(self.ratio)
-        height = a.cells_top / self.ratio - 4
-        colour = QColor(theme.loss)
-        here = np.flatnonzero(~np.isnan(e.losses))
-        width = marked.width(_loss_words(e.loss), theming.small(bold=True)) + 14
-        right = a.view.width / self.ratio - 2
-        if a.view.shows(a.view.steps) and len(here) > 1:
-            right = a.view.centre(a.view.steps) / self.ratio - 5  # beside the cursor, not under it
-        floor = a.cells_top / self.ratio
-        if len(here) == 1 and a.view.shows(int(here[0]) + 1):
-            x = a.view.centre(int(here[0]) + 1) / self.ratio
-            left_of = x - 5 if x - 5 - width > 2 else right
-            right = min(right, left_of)
-            painter.fillRect(QRectF(round(x - 0.75), 5, 1.5, floor - 5), colour)
-            painter.fillRect(QRectF(right - 4, 11, x - right + 4, 1.5), colour)
-        elif len(here) > 1:
-            largest = float(np.max(e.losses[here][np.isfinite(e.losses[here])], initial=0.0))
-            seen = np.nan_to_num(e.losses[a.view.slice], nan=0.0, posinf=largest)
-            per_pixel = _loudest(seen, a)
-            length = np.round(per_pixel / (largest or 1.0) * max(0.0, height - 21) * self.ratio).astype(int)
-            body = self._body()
-            painter.end()
-            pixels = self.layer.pixels()[: a.cells_top]
-            y = np.arange(a.cells_top)[:, None]
-            bar = (y >= (a.cells_top - 2 - length)[None, :]) & (y < a.cells_top - 2) & body[None, :]
-            pixels[bar] = palette.packed(palette.mix(theme.ground, theme.loss, 0.75))
-            del pixels
-            return self._chip(right, width, height)
-        painter.end()
-        return self._chip(right, width, height)
-
-    def _chip(self, right: float, width: float, height: float) -> QRectF:
-        return QRectF(right - width, 3, width, 17) if height >= 16 and width < right else QRectF()
-
-
-def _loss_words(loss: float) -> str:
-    return f"L = {short(loss)}"
-
-
-def draw_chip(painter: QPainter, chip: QRectF, loss: float) -> None:
-    theme = theming.current()
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(QColor(theme.ground), 2))
-    painter.setBrush(QColor(theme.loss))
-    painter.drawRoundedRect(chip, 4, 4)
-    painter.setPen(QColor(palette.contrasting(theme.loss, theme)))
-    marked.draw(painter, chip, _loss_words(loss), theming.small(bold=True), Qt.AlignmentFlag.AlignHCenter)
-    painter.restore()
+def covered(width: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(width,): whether a pixel lies in one of the stretches from left to right."""
+    edges = np.zeros(width + 1, np.int32)
+    np.add.at(edges, left, 1)
+    np.add.at(edges, np.maximum(left, right), -1)
+    return np.cumsum(edges[:-1]) > 0
 
 
 def marks(x: Array) -> list[int]:
@@ -326,7 +235,7 @@ def bars(x: Array) -> list[int]:
     return [k for k in range(x.shape[1]) if k not in marks(x)][:3]
 
 
-def _loudest(values: Array, a: Anatomy) -> Array:
+def loudest(values: Array, a: Anatomy) -> Array:
     """Per pixel the value of its step; of several the one of largest magnitude."""
     if not a.view.cells.crowded:
         return values[a.view.cells.starts]

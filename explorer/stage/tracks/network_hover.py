@@ -1,0 +1,136 @@
+"""What the unrolled network says of the place under the pointer: exact numbers, in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from engine.requests import Excerpt
+from explorer.stage import classes
+from explorer.stage.now import Now
+from explorer.stage.scales import Scale
+from explorer.stage.tracks import words
+from explorer.stage.tracks.anatomy import Anatomy, Part, Wire
+from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks.network_rows import LayerRow, Reading
+from explorer.widgets.numbers import exact
+
+_MOST_FEATURES = 6
+
+
+class Hover:
+    def __init__(self, excerpt: Excerpt, rows: tuple[LayerRow, ...], reading: Reading, gradients: Scale) -> None:
+        self.excerpt, self.rows, self.reading, self.gradients = excerpt, rows, reading, gradients
+
+    def at(self, a: Anatomy, x: int, y: int, now: Now) -> Readout | None:
+        """At a device pixel of the data."""
+        t, part = a.view.step_at(x), a.part_at(y)
+        if part.name == "loss":
+            return self._loss(t, now)
+        if t > self.excerpt.length:
+            return self._padding(t, part)
+        if part.name == "inputs":
+            return self._inputs(t, now)
+        if part.name == "gap" and part.gap is not None:
+            return self._upright(a.wire_at(part.gap, x, y), t, now)
+        row = self.rows[part.row]
+        if part.name == "strip":
+            return self._strip(
+                row, t, a.rows[part.row].units(row.layer.hidden_size).at(y - a.rows[part.row].strip_top), now
+            )
+        return self._level(row, part.symbol, t, now)
+
+    def _where(self, t: int, row: LayerRow) -> str:
+        return f"t = {t} · {words.layer(row.layer)}" if len(self.rows) > 1 else f"t = {t}"
+
+    def _values_known(self, row: LayerRow, t: int, now: Now) -> bool:
+        first, last = now.values(row.layer.reverse)
+        return first <= t <= last
+
+    def _grads_known(self, row: LayerRow, t: int, now: Now) -> bool:
+        first, last = now.grads(row.layer.reverse)
+        return first <= t <= last
+
+    def _padding(self, t: int, part: Part) -> Readout:
+        where = self._where(t, self.rows[part.row]) if part.row >= 0 else f"t = {t} · input"
+        return Readout(where, (), f"padding: this sample ends at t = {self.excerpt.length}")
+
+    def _strip(self, row: LayerRow, t: int, unit: int, now: Now) -> Readout:
+        where = self._where(t, row)
+        if not self._values_known(row, t, now) or row.codes is None or row.data is None or row.scale is None:
+            return Readout(where, (), "not reached yet", cell=row.layer.name)
+        said = words.readout(row.track, t, unit, row.data[t - 1, unit], int(row.codes[t - 1, unit]), row.scale)
+        return replace(said, where=f"{where} · unit {unit}", cell=row.layer.name)
+
+    def _level(self, row: LayerRow, symbol: str, t: int, now: Now) -> Readout:
+        where = self._where(t, row)
+        if not self._values_known(row, t, now):
+            return Readout(where, (), "not reached yet", cell=row.layer.name)
+        values = [f"‖{symbol}‖ = {exact(float(row.layer.norms[f'values.{symbol}'][t - 1]))}"]
+        note = ""
+        if self._grads_known(row, t, now):
+            norm = row.norms[symbol][t - 1]
+            values.append(f"‖∂L/∂{symbol}‖ = {exact(float(norm))}")
+            note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
+        return Readout(where, tuple(values), note, cell=row.layer.name)
+
+    def _upright(self, wire: Wire, t: int, now: Now) -> Readout:
+        """Between two rows: what comes up, and the gradient that goes down."""
+        row = self.rows[wire.row]
+        where = self._where(t, row)
+        if wire.way == "input":
+            what, way = "‖∂L/∂x‖", f"from here down into {self._below(row)}"
+        else:
+            what, way = "‖e‖", f"the direct ∂L/∂h, from {self._above(row)}"
+            if row.layer.name in self._highest() and not self.reading.steps[t - 1] and not row.way(wire)[t - 1]:
+                return Readout(where, (), "not read by the read-out")
+        if not self._grads_known(row, t, now):
+            up = f"x of this layer, from {self._below(row)}" if wire.way == "input" else f"h, to {self._above(row)}"
+            return Readout(where, (), f"{up}; its gradient is not reached yet")
+        norm = row.way(wire)[t - 1]
+        note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
+        return Readout(where, (f"{what} = {exact(float(norm))}",), " · ".join(part for part in (way, note) if part))
+
+    def _level_of(self, row: LayerRow) -> int:
+        return int(row.layer.name.removeprefix("l").removesuffix("_reverse"))
+
+    def _highest(self) -> tuple[str, ...]:
+        top = self._level_of(self.rows[-1])
+        return tuple(row.layer.name for row in self.rows if self._level_of(row) == top)
+
+    def _below(self, row: LayerRow) -> str:
+        level = self._level_of(row)
+        return f"layer {level}" if level else "the input"
+
+    def _above(self, row: LayerRow) -> str:
+        return "the loss" if row.layer.name in self._highest() else f"layer {self._level_of(row) + 2}"
+
+    def _inputs(self, t: int, now: Now) -> Readout:
+        e = self.excerpt
+        if not any(self._values_known(row, t, now) for row in self.rows):
+            return Readout(f"t = {t} · input", (), "not reached yet")
+        x = e.inputs[t - 1]
+        if e.symbols:
+            values: tuple[str, ...] = (f"symbol {x[0]:g}",)
+        else:
+            values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(x[:_MOST_FEATURES], 1))
+        more = len(x) - _MOST_FEATURES
+        return Readout(f"t = {t} · input", values, f"and {more} more" if more > 0 else "")
+
+    def _loss(self, t: int, now: Now) -> Readout:
+        e, reading = self.excerpt, self.reading
+        if not now.loss:
+            return Readout("Loss", (), "not reached yet")
+        total = f"L = {exact(e.loss)}"
+        if reading.at_every:
+            here = float(e.losses[t - 1])
+            if math.isnan(here) or not reading.steps[t - 1]:
+                return Readout(f"t = {t}", (total,), "no loss at this step")
+            return Readout(f"t = {t}", (f"this step’s part = {exact(here)}", total))
+        if not reading.steps[t - 1]:
+            return Readout(f"t = {t}", (total,), "not read by the read-out")
+        if reading.weights is not None:
+            weight = f"α = {exact(float(reading.weights[t - 1]))}"
+            return Readout(f"t = {t}", (weight, total), "attention’s weight of this step")
+        notes = {"mean": "read together with every other step", "attention": "read together, by attention"}
+        return Readout(f"t = {t}", (total,), notes.get(reading.kind, ""))

@@ -1,0 +1,108 @@
+"""What the unrolled network shows of each layer: told once for each trace, looked up after that."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from engine.quantities import STATES
+from engine.requests import Array, Excerpt, ShownLayer
+from engine.tracks import TrackSpec
+from explorer.stage import classes
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scales import Scale
+from explorer.stage.tracks.anatomy import RowKind, Wire
+
+
+class LayerRow:
+    """A layer in one direction: its hidden vectors as codes, and the gradients of its wires as norms."""
+
+    def __init__(self, layer: ShownLayer, excerpt: Excerpt, scale: Scale | None) -> None:
+        self.layer, self.scale = layer, scale
+        self.track = TrackSpec("values.h", layer.name)
+        self.data = excerpt.shown(self.track)
+        self.length = excerpt.length
+        self.kind = RowKind(layer.name, STATES[layer.cell], layer.reverse)
+        self.norms = {symbol: layer.norms[f"grads.{symbol}"] for symbol in self.kind.states}
+
+    @cached_property
+    def codes(self) -> classes.Codes | None:
+        """(T, H); padding is undefined."""
+        if self.data is None or self.scale is None:
+            return None
+        undefined = None
+        if self.length < len(self.data):
+            undefined = np.zeros(self.data.shape, bool)
+            undefined[self.length :] = True
+        return classes.classify(self.data, self.scale, undefined)
+
+    def way(self, wire: Wire) -> Array:
+        return self.layer.input_norms if wire.way == "input" else self.layer.direct_norms
+
+    def same(self, other: LayerRow) -> bool:
+        """Whether it shows the same numbers on the same scale."""
+        return (
+            self.layer is other.layer
+            and self.data is other.data
+            and self.scale == other.scale
+            and self.length == other.length
+        )
+
+
+def rows_of(excerpt: Excerpt, book: ScaleBook) -> tuple[LayerRow, ...]:
+    """From the input on."""
+    found = []
+    for name, layer in excerpt.layers.items():
+        found.append(LayerRow(layer, excerpt, book.values(TrackSpec("values.h", name), excerpt)))
+    return tuple(found)
+
+
+class Reading:
+    """Where the read-out reads, and what the loss is made of. Steps from 0."""
+
+    def __init__(self, excerpt: Excerpt) -> None:
+        self.loss = excerpt.loss
+        self.losses = excerpt.losses
+        self.length = excerpt.length
+        there = np.flatnonzero(~np.isnan(excerpt.losses))
+        kind = excerpt.readout or ("every" if len(there) > 1 else "last")
+        self.kind = kind
+        steps = excerpt.steps
+        self.steps = np.zeros(steps, bool)
+        """Which steps are read."""
+        if kind == "last":
+            self.steps[max(0, min(excerpt.length, steps) - 1)] = True
+            if list(excerpt.layers.values())[-1].reverse:
+                self.steps[0] = True  # where its reverse direction ends
+        elif kind == "every":
+            self.steps[there] = True
+            self.steps[excerpt.length :] = False
+        else:
+            self.steps[: excerpt.length] = True
+        self._ends = kind == "last" and bool(self.steps[0]) and self.length > 1
+        self.weights = _weights(excerpt) if kind == "attention" else None
+        """(T,): attention's, where they are known."""
+
+    def of(self, *, reverse: bool) -> np.ndarray:
+        """(T,) bool: which steps of a direction are read: the last of its own, or all that are read."""
+        found = self.steps.copy()
+        if self._ends:
+            found[self.length - 1 if reverse else 0] = False
+        return found
+
+    @property
+    def at_every(self) -> bool:
+        return self.kind == "every"
+
+    @property
+    def last(self) -> int:
+        """t of the step that a single loss hangs at, from 1."""
+        return int(np.flatnonzero(self.steps)[-1]) + 1 if bool(self.steps.any()) else len(self.steps)
+
+
+def _weights(excerpt: Excerpt) -> Array | None:
+    found = excerpt.arrays.get("attention")
+    if found is None or found.size != excerpt.steps:
+        return None
+    return found.reshape(-1).astype(np.float64)

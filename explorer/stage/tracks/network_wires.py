@@ -1,0 +1,244 @@
+"""Draws the wires of the unrolled network: level ones from cell to cell, upright ones from row to row.
+
+In the forward pass a wire is thin. In the backward pass it is as wide as the logarithm of its gradient's norm, and has
+that norm's colour on the gradients' scale; what is not a number on the scale has its texture.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QColor, QPainter, QPolygonF
+
+from engine.requests import Array
+from explorer.stage import classes, palette
+from explorer.stage.layer import Layer
+from explorer.stage.scales import Scale
+from explorer.stage.tracks.anatomy import Anatomy, Gap, Row
+from explorer.stage.tracks.network_ink import covered
+from explorer.theme import current as theming
+
+_WIRE = 1.4
+RIBBON = 8.0
+"""Logical pixels: a wire in the forward pass, and a gradient at the top of the scale."""
+
+
+class WireInk:
+    def __init__(self, anatomy: Anatomy, layer: Layer, scale: Scale, length: int) -> None:
+        """`length`: of the sample; in the padding behind it there are no wires."""
+        self.a, self.layer, self.scale, self.length = anatomy, layer, scale, length
+        self.theme = theming.current()
+        self.ratio = anatomy.ratio
+        self.ground = palette.packed(self.theme.ground)
+
+    # -- forward ------------------------------------------------------------------------------------------------------
+
+    def draw_values(self, row: Row) -> None:
+        """A thin wire for each state."""
+        there = self._there(row)
+        thick = max(1, round(_WIRE * self.ratio))
+        pixels = self.layer.pixels()
+        for top, bottom in row.lanes.values():
+            if bottom > top:
+                y = max(top, (top + bottom - thick) // 2)
+                pixels[y : min(bottom, y + thick), there] = palette.packed(self.theme.forward)
+
+    def draw_stems(self, gap: Gap, k: int, colour: str, shown: np.ndarray, widths: np.ndarray | None = None) -> None:
+        """Wire k of a gap, thin, at the steps that are `shown` (T,). `widths` (T,), 0 … 1: that share of its place's
+        width instead."""
+        a = self.a
+        share = 1.0 if widths is not None else a.border
+        if share <= 0:
+            return
+        ink = palette.packed(palette.mix(self.theme.ground, colour, share))
+        bands = a.slot_rows(gap)
+        left, right = a.slots(gap)[k]
+        top, bottom = bands[k] if bands else (gap.top, gap.bottom)
+        thick = np.minimum(right - left, max(1, round(self.ratio)))
+        if widths is not None:
+            thick = np.maximum(1, np.round(widths[a.view.slice] * (right - left)).astype(int))
+        thick = np.where(shown[a.view.slice], thick, 0)
+        start = left + (right - left - thick) // 2
+        self.layer.pixels()[top:bottom, covered(a.view.width, start, start + thick)] = ink
+
+    # -- backward -----------------------------------------------------------------------------------------------------
+
+    def draw_ribbon(self, row: Row, symbol: str, norms: Array) -> None:
+        """The gradient's wire of a state. The wire of step t leaves the cell of step t, so its gradient is ∂L/∂h_t."""
+        a = self.a
+        top, bottom = row.lanes[symbol]
+        if bottom <= top:
+            return
+        owner = np.clip(a.wire_owner(reverse=row.kind.reverse), 0, a.view.steps - 1)
+        codes, shares = self.measured(norms)
+        if a.view.cells.crowded:
+            code, share = self._spread(codes, shares)
+        else:
+            code, share = codes[owner], shares[owner]
+        thick = self.thickness(code, share, bottom - top)
+        thick[~self._there(row)] = 0
+        first = (top + bottom - thick) // 2
+        y = np.arange(top, bottom)[:, None]
+        inside = (y >= first[None, :]) & (y < (first + thick)[None, :])
+        dashed = np.arange(a.view.width) // round(2 * self.ratio) % 2 == 1
+        lane = self.layer.pixels()[top:bottom]
+        lane[lane == palette.packed(self.theme.forward)] = self.ground  # the forward pass's wire
+        self._fill(lane, inside, code, dashed[None, :])
+        outline = palette.mix(self.theme.backward, palette.mix(self.theme.ground, self.theme.border, 1.0), a.border)
+        lane[inside & self._on_outline()[None, :]] = palette.packed(outline)
+
+    def draw_upright(self, gap: Gap, k: int, norms: Array, shown: np.ndarray) -> None:
+        """The gradient that goes down through a gap on its wire k, at the steps that are `shown` (T,)."""
+        a = self.a
+        bands = a.slot_rows(gap)
+        top, bottom = bands[k] if bands else (gap.top, gap.bottom)
+        if bottom <= top:
+            return
+        codes, shares = self.measured(norms)
+        seen = a.view.slice
+        if a.view.cells.crowded:
+            code, _ = self._spread(codes, shares)
+            inside = np.maximum.reduceat(shown[seen], a.view.cells.starts)
+        else:
+            left, right = (a.body_left, a.body_right) if bands else a.slots(gap)[k]
+            room = right - left - np.where((right - left > 3) & (len(gap.wires) > 1), round(self.ratio), 0)
+            thick = self.thickness(codes[seen], shares[seen], round(0.8 * int(room.min())))
+            thick = np.where(shown[seen], np.minimum(np.maximum(1, thick), room), 0)
+            start = left + (right - left - thick) // 2
+            inside = covered(a.view.width, start, start + thick)
+            code = codes[seen][a.view.cells.starts]
+        if not bands:
+            bottom -= round(self._head(gap, k) * self.ratio)  # the arrow's own
+        area = self.layer.pixels()[top:bottom]
+        dashed = np.arange(bottom - top) // max(1, round(2 * self.ratio)) % 2 == 1
+        self._fill(area, np.broadcast_to(inside[None, :], area.shape), code, dashed[:, None])
+
+    def _fill(self, area: palette.Pixels, inside: np.ndarray, code: classes.Codes, dashed: np.ndarray) -> None:
+        """Colour by code, textures for what is beyond the scale, dashes for what is below it or nothing."""
+        theme, scale = self.theme, self.scale
+        fill = np.broadcast_to(code[None, :], area.shape)
+        painted = palette.wires(scale, theme.name)[fill]
+        wide = np.where(fill >= classes.ABOVE, fill, classes.FIRST).astype(np.uint8)
+        palette.textured(painted, wide, scale, theme.name, self.ratio)
+        thin = ((code == classes.ZERO) | (code == classes.BELOW))[None, :] & dashed
+        inside = inside & ~thin
+        area[inside] = painted[inside]
+
+    # -- arrows -------------------------------------------------------------------------------------------------------
+
+    def draw_arrows(self, row: Row, symbol: str, norms: Array | None) -> None:
+        """Between wide cells: which way it goes. With the layer's time, or (with norms) the gradient's way back."""
+        a, ratio = self.a, self.ratio
+        top, bottom = row.lanes[symbol]
+        room = (a.body_left[1:] - a.body_right[:-1]).min() / ratio if len(a.body_left) > 1 else 0
+        lane = (bottom - top) / ratio
+        if room < 4 or lane < 6:
+            return
+        painter = self.layer.painter(ratio)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(self.theme.forward))
+        pairs = slice(a.view.first - 1, a.view.last - 1)
+        if row.kind.reverse:
+            pairs = slice(a.view.first, a.view.last)
+        reached = np.arange(a.view.steps)[a.view.first : a.view.last] < self.length
+        middles = ((a.body_right[:-1] + a.body_left[1:]) / 2 / ratio)[reached].tolist()
+        sizes, colours = np.full(len(middles), min(3.0, lane / 2)), None
+        if norms is not None:
+            codes, shares = self.measured(norms)
+            codes, shares = codes[pairs][reached], shares[pairs][reached]
+            sizes = self.thickness(codes, shares, bottom - top) / ratio / 2 + min(3.5, room / 2, lane / 3)
+            sizes[codes >= classes.BELOW] = 0  # a texture speaks for itself
+            colours = palette.wires(self.scale, self.theme.name)[codes].tolist()
+        way = (1 if norms is None else -1) * (-1 if row.kind.reverse else 1)
+        y = a.lane_centre(a.rows.index(row), symbol)
+        for place, (x, half) in enumerate(zip(middles, sizes.tolist(), strict=True)):
+            if half:
+                if colours is not None:
+                    painter.setBrush(QColor.fromRgb(colours[place]))
+                _arrow(painter, QPointF(x, y), way * min(10.0, 0.8 * room) / 2, half, upright=False)
+        painter.end()
+
+    def draw_upright_arrows(self, gap: Gap, k: int, norms: Array | None, shown: np.ndarray, colour: str) -> None:
+        """In high gaps between wide cells: up, or (with norms) down."""
+        a, ratio = self.a, self.ratio
+        left, right = a.slots(gap)[k]
+        head = self._head(gap, k)
+        if not head:
+            return
+        painter = self.layer.painter(ratio)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(colour))
+        seen = np.flatnonzero(shown[a.view.slice])
+        middles = ((left + right) / 2 / ratio)[seen].tolist()
+        sizes, colours = np.full(len(seen), 2.5), None
+        if norms is not None:
+            codes, shares = self.measured(norms)
+            codes, shares = codes[a.view.slice][seen], shares[a.view.slice][seen]
+            sizes = self.thickness(codes, shares, round(0.8 * int((right - left).min()))) / ratio / 2 + 2
+            sizes = np.minimum(sizes, (right - left)[seen] / ratio / 2)
+            sizes[codes >= classes.BELOW] = 0
+            colours = palette.wires(self.scale, self.theme.name)[codes].tolist()
+        y = (gap.top / ratio + head / 2) if norms is None else (gap.bottom / ratio - head / 2)
+        for place, (x, half) in enumerate(zip(middles, sizes.tolist(), strict=True)):
+            if half:
+                if colours is not None:
+                    painter.setBrush(QColor.fromRgb(colours[place]))
+                _arrow(painter, QPointF(x, y), (-1 if norms is None else 1) * head / 2, half, upright=True)
+        painter.end()
+
+    def _head(self, gap: Gap, k: int) -> float:
+        """Logical pixels: how long the arrows on a gap's wire k are; 0: there are none."""
+        left, right = self.a.slots(gap)[k]
+        high = gap.height / self.ratio
+        if high < 7 or self.a.view.pitch < 16 or int((right - left).min()) < 6 * self.ratio:
+            return 0.0
+        return min(6.0, 0.5 * high)
+
+    # -- measures -----------------------------------------------------------------------------------------------------
+
+    def measured(self, norms: Array) -> tuple[classes.Codes, Array]:
+        """(T,) each: the class, and the place of the logarithm on the scale, 0 … 1."""
+        low, high = self.scale.decades
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.nan_to_num(np.log10(norms), nan=0.0, posinf=1e4, neginf=-1e4)
+        return classes.classify(norms, self.scale), np.clip((logs - low) / (high - low), 0, 1)
+
+    def thickness(self, code: classes.Codes, share: Array, room: int) -> np.ndarray:
+        """Device pixels of a gradient's wire in a lane of `room` pixels; `share` of the scale, 0 … 1."""
+        thin = max(1, min(round(self.ratio), room))
+        widest = max(thin, min(round(RIBBON * self.ratio), round(0.85 * room)))
+        thick: np.ndarray = np.maximum(thin, np.round(share * widest).astype(int))
+        thick[code >= classes.ABOVE] = widest
+        thick[(code == classes.ZERO) | (code == classes.BELOW)] = thin
+        return thick
+
+    def _spread(self, codes: classes.Codes, shares: Array) -> tuple[classes.Codes, Array]:
+        """Per pixel: of several steps the worst class, and the largest share."""
+        view = self.a.view
+        return view.cells.spread(codes[view.slice]), np.maximum.reduceat(shares[view.slice], view.cells.starts)
+
+    def _there(self, row: Row) -> np.ndarray:
+        """(width,): where a row's wires are."""
+        view = self.a.view
+        owner = self.a.wire_owner(reverse=row.kind.reverse)
+        return (owner >= 0) & (owner < self.length) & (np.arange(view.width) < view.right(self.length))
+
+    def _on_outline(self) -> np.ndarray:
+        """(width,): the pixels of the cells' upright outlines, which stay in front of the wires."""
+        a = self.a
+        found = np.zeros(a.view.width, np.bool_)
+        if a.border > 0:
+            for x in range(max(1, round(self.ratio))):
+                found[a.body_left + x] = True
+                found[a.body_right - 1 - x] = True
+        return found
+
+
+def _arrow(painter: QPainter, at: QPointF, long: float, half: float, *, upright: bool) -> None:
+    """A triangle whose tip is `long` from its middle, to the right or (upright) down."""
+    x, y = at.x(), at.y()
+    if upright:
+        points = [QPointF(x, y + long), QPointF(x - half, y - long), QPointF(x + half, y - long)]
+    else:
+        points = [QPointF(x + long, y), QPointF(x - long, y - half), QPointF(x - long, y + half)]
+    painter.drawPolygon(QPolygonF(points))
