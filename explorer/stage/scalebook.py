@@ -22,6 +22,12 @@ class ScaleBook:
         self._inputs = None
         self._values.clear()
 
+    def of(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
+        """What a quantity's track is drawn on; None while nobody can tell."""
+        if not track.is_gradient:
+            return self.values(track, excerpt)
+        return scales.with_sign(self.gradients(excerpt)) if track.is_signed else self.gradients(excerpt)
+
     def gradients(self, excerpt: Excerpt) -> Scale:
         if self._gradients is None:
             self._gradients = scales.for_gradients(excerpt)
@@ -32,10 +38,11 @@ class ScaleBook:
         if not has(track, excerpt.kinds()):
             return None
         layer, data = excerpt.of(track.layer), excerpt.shown(track)
-        name = (layer.name, layer.cell, layer.activation, track.what)
+        name = self._name(track, excerpt)
         if name not in self._values and data is not None:
             _, quantity = split_key(track.what, layer.cell)
-            self._values[name] = scales.for_values(quantity, layer, data)
+            signed = track.is_signed
+            self._values[name] = scales.for_values(quantity, layer, data) if signed else scales.of_sizes(data)
         return self._values.get(name)
 
     def inputs(self, excerpt: Excerpt) -> float:
@@ -47,8 +54,11 @@ class ScaleBook:
     def fit(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
         """Choose a track's scale anew from what is there now. Gradients share theirs."""
         if track.is_quantity and not track.is_gradient:
-            layer = excerpt.of(track.layer)
-            self._values.pop((layer.name, layer.cell, layer.activation, track.what), None)
+            self._values.pop(self._name(track, excerpt), None)
             return self.values(track, excerpt)
         self._gradients = None
-        return self.gradients(excerpt)
+        return self.of(track, excerpt) if track.is_quantity else self.gradients(excerpt)
+
+    def _name(self, track: TrackSpec, excerpt: Excerpt) -> tuple[str, str, str, str]:
+        layer = excerpt.of(track.layer)
+        return layer.name, layer.cell, layer.activation, track.what if track.is_signed else f"|{track.what}|"

@@ -166,5 +166,22 @@ def for_gradients(excerpt: Excerpt) -> Scale:
     return magnitude(low, min(high, 40 if excerpt.dtype == "float32" else 308))
 
 
+def with_sign(of: Scale) -> Scale:
+    """A signed logarithm with the range of a magnitude's scale: linear below its low end."""
+    return Scale("signed", -of.high, of.high, of.low)
+
+
+def of_sizes(data: Array) -> Scale:
+    """For |values|: two decades a band, up to the largest, down to where the quietest step is and a little further."""
+    with np.errstate(invalid="ignore"):
+        each = np.max(np.where(np.isfinite(data), np.abs(data), 0), axis=1, initial=0.0)
+    each = each[each > 0].astype(np.float64)
+    if not each.size:
+        return magnitude(-12, 0)
+    high = _even(math.ceil(math.log10(float(each.max()))), up=True)
+    low = _even(math.floor(math.log10(float(each.min()))) - 4, up=False)
+    return magnitude(max(high - MOST_DECADES, min(low, high - 12)), min(high, 308))
+
+
 def _even(exponent: int, *, up: bool) -> int:
     return exponent + (exponent % 2 if up else -(exponent % 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QColor, QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
@@ -19,6 +19,7 @@ from explorer.stage.gestures import Gestures
 from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
+from explorer.stage.track_menu import add_options
 from explorer.stage.tracks.base import Track
 from explorer.stage.tracks.make import make
 from explorer.theme import current as theming
@@ -43,6 +44,8 @@ class Stage(QWidget):
     moveTrackRequested = Signal(str, int)
     """A track's key, and its new place from 0."""
     addTrackRequested = Signal()
+    trackChanged = Signal(str, str)
+    """A track's key, and the text of what somebody wants in its place: the same with other options."""
     scaleChanged = Signal(str, str)
     """A track's key, and its new scale in words: said only when somebody asked for another scale."""
 
@@ -228,6 +231,9 @@ class Stage(QWidget):
         menu.addAction("&Fit the scale to what is shown", self._fit_scale).setEnabled(self._excerpt is not None)
         menu.addAction("&Default height", self._reset_height).setEnabled(key in self.canvas.heights)
         menu.addSeparator()
+        for group in add_options(menu, parse(key), self._excerpt):
+            group.triggered.connect(self._option_chosen)
+        menu.addSeparator()
         menu.addAction("&Remove", self._remove)
         return menu
 
@@ -238,6 +244,11 @@ class Stage(QWidget):
     @Slot()
     def _move_down(self) -> None:
         self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) + 1)
+
+    @Slot(QAction)
+    def _option_chosen(self, entry: QAction) -> None:
+        if entry.data() != self._menu_key:
+            self.trackChanged.emit(self._menu_key, entry.data())
 
     @Slot()
     def _remove(self) -> None:
@@ -296,4 +307,4 @@ class Stage(QWidget):
 
 def _named(e: Excerpt) -> tuple[object, ...]:
     """What headers say of an excerpt."""
-    return e.kinds(), e.layer, e.unit
+    return e.kinds(), e.layer, e.unit, e.batch_size
