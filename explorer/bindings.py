@@ -303,7 +303,8 @@ class Bindings(QObject):
         track = parse(key)
         if not track.what.startswith("values.") and decades is not None:
             self._window.cell.set_gradient_decades(*decades)
-        name = "all gradients" if track.is_gradient else "h" if track.what == NETWORK else track.what.removeprefix("values.")
+        symbol = "h" if track.what == NETWORK else track.what.removeprefix("values.")
+        name = "all gradients" if track.is_gradient else symbol
         self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)
 
     def add_track(self, key: str) -> None:

@@ -89,7 +89,7 @@ def looks(scale: Scale, theme: ThemeName) -> dict[int, Look]:
         PLUS_INF: (t.exploding, contrasting(t.exploding, t)),
         NAN: (t.plot, t.text),
     }
-    quiet = {BELOW: 0.4, ZERO: 0.4, UNDEFINED: 0.45}
+    quiet = {BELOW: 0.4 if scale.kind == "magnitude" else 0.0, ZERO: 0.4, UNDEFINED: 0.4}
     return {code: Look(a, b, mix(b, a, quiet.get(code, 0.0))) for code, (a, b) in grounds.items()}
 
 
