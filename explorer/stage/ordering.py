@@ -34,12 +34,12 @@ def ordered(data: Array, kind: str, *, magnitudes: bool, logarithmic: bool, dtyp
     alike where the logarithms of |x| are."""
     units = np.arange(data.shape[1])
     if kind == "mean":
-        return Ordered(by_mean(data, magnitudes=magnitudes), "by mean of |·|" if magnitudes else "by mean")
+        return Ordered(by_mean(data, magnitudes=magnitudes), "by mean |·|" if magnitudes else "by mean")
     if kind == "cluster" and len(units) > 2 and len(data):
         series = features(data, logarithmic=logarithmic, dtype=dtype)
         if len(units) <= MOST_CLUSTERED:
             return Ordered(clustered(series), "clustered")
-        return Ordered(by_component(series), "by 1st component")
+        return Ordered(by_component(series), "by component")
     return Ordered(units, "")
 
 

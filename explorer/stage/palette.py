@@ -89,7 +89,7 @@ def looks(scale: Scale, theme: ThemeName) -> dict[int, Look]:
         PLUS_INF: (t.exploding, contrasting(t.exploding, t)),
         NAN: (t.plot, t.text),
     }
-    quiet = {BELOW: 0.4 if scale.kind == "magnitude" else 0.0, ZERO: 0.4, UNDEFINED: 0.4}
+    quiet = {BELOW: 0.4 if scale.kind == "magnitude" else 0.0, ZERO: 0.4, UNDEFINED: 0.6}
     return {code: Look(a, b, mix(b, a, quiet.get(code, 0.0))) for code, (a, b) in grounds.items()}
 
 
@@ -130,7 +130,7 @@ def _texture(code: int, height: int, width: int, ratio: int) -> NDArray[np.bool_
     if code == NAN:
         return np.asarray((x // 3 + y // 3) % 2 == 0)
     if code == UNDEFINED:  # chevrons: they look like no diagonal, and are in every row and column
-        return np.asarray((np.abs(x % 10 - 5) + y) % 5 < 1)
+        return np.asarray((np.abs(x % 8 - 4) + y) % 5 < 1)
     direction, period, thickness = _STRIPES[code]
     return np.asarray((x * direction + y) % period < thickness)
 

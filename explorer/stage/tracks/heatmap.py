@@ -260,7 +260,9 @@ class Heatmap:
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        lines = words.lines(self.track, self._quantity, self._said_of_units(), self._scale)
+        room, font = margins.text_room(box), theming.small()
+        units = margins.fitting(self._said_of_units(), font, room)
+        lines = words.lines(self.track, self._quantity, units, self._scale)
         if self._excerpt is not None:
             if self.track.is_mean:
                 room = margins.text_room(box)
@@ -276,9 +278,9 @@ class Heatmap:
         if self._excerpt is not None and self._excerpt.unit is not None and self._codes is not None and of_focus:
             self._mark_unit(painter, box, self._excerpt.unit)
 
-    def _said_of_units(self) -> str:
+    def _said_of_units(self) -> tuple[str, ...]:
         if self.track.unit is not None:
-            return f"unit {self.track.unit}"
+            return (f"unit {self.track.unit}",)
         return words.units(self._layer.hidden_size if self._layer else 0, self._ordered.words if self._ordered else "")
 
     def _mark_unit(self, painter: QPainter, box: QRect, unit: int) -> None:

@@ -43,10 +43,10 @@ def mean(track: TrackSpec, samples: int) -> tuple[str, ...]:
     return (f"mean of {of} over {samples:,} samples", f"mean {of}, {samples:,} samples", f"mean of {samples:,}")
 
 
-def units(count: int, order: str) -> str:
-    """ "16 units", "16 units, clustered"."""
+def units(count: int, order: str) -> tuple[str, ...]:
+    """ "16 units, clustered", and a shorter wording."""
     said = f"{count:,} unit{'s' if count != 1 else ''}"
-    return f"{said}, {order}" if order else said
+    return (f"{said}, {order}", f"{count:,}, {order}") if order else (said,)
 
 
 def layer(of: ShownLayer) -> str:
@@ -165,9 +165,9 @@ def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: 
 _ORDERS = {
     "": "",
     "clustered": "units by average linkage of their series, over the whole trace",
-    "by 1st component": "more than 512 units: ordered by their first principal component, over the whole trace",
+    "by component": "more than 512 units: ordered by their first principal component, over the whole trace",
     "by mean": "units by their mean over the whole trace, the largest on top",
-    "by mean of |·|": "units by their mean |·| over the whole trace, the largest on top",
+    "by mean |·|": "units by their mean |·| over the whole trace, the largest on top",
 }
 """What ordering.Ordered.words mean."""
 
