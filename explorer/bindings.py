@@ -62,6 +62,7 @@ class Bindings(QObject):
         w.stage.moveTrackRequested.connect(self._move_track)
         w.stage.trackChanged.connect(self._change_track)
         w.stage.scaleChanged.connect(self._say_scale)
+        w.stage.scalesChosen.connect(self._scales_chosen)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -72,6 +73,7 @@ class Bindings(QObject):
         w.dock.restore()
         w.stage.set_tracks(d.state.tracks)
         w.stage.set_heights(dict(d.view.heights))
+        w.stage.set_scales(d.view.scales)
         w.stage.set_message("Computing the trace…")
         w.transport.set_tape(d.tape)
         w.transport.set_events(())
@@ -126,6 +128,9 @@ class Bindings(QObject):
         if excerpt is None:
             return
         w.stage.set_message("")
+        decades = w.stage.gradient_decades()
+        if d.view.scales and decades is not None:
+            w.cell.set_gradient_decades(*decades)
         w.transport.set_tape(d.tape)
         w.transport.set_events(excerpt.events)
         w.status.set_excerpt(excerpt)
@@ -295,6 +300,10 @@ class Bindings(QObject):
             d.look(heights=heights)
             self._window.stage.set_heights(heights)
         d.edit_tracks(tuple(new if one == old else one for one in d.state.tracks), "change of a track")
+
+    @Slot(object)
+    def _scales_chosen(self, scales: dict[str, tuple[float, float, float]]) -> None:
+        self._document.look(scales=dict(scales))
 
     @Slot(str, str)
     def _say_scale(self, key: str, words: str) -> None:

@@ -19,6 +19,8 @@ DEFAULT_DECADES = (-20, 2)
 LINEAR_DECADES = 4
 """Values whose steps differ by more decades get a signed logarithm."""
 MOST_DECADES = 40
+MOST_BANDS = 240
+"""Of a magnitude: each is a code of its own (explorer.stage.classes)."""
 
 
 @dataclass(frozen=True, slots=True)

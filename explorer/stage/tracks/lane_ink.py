@@ -227,7 +227,7 @@ def _dot(painter: QPainter, spot: QPointF, theme: Theme) -> None:
 
 def dots_crowd(lane: Lane, view: TimeView) -> bool:
     """Whether the steps are too narrow for a dot each: then the targets are a curve of their own."""
-    return view.pitch < 2 * _DOT and np.count_nonzero(lane.there) > 1
+    return view.pitch < 2 * _DOT and int(np.count_nonzero(lane.there)) > 1
 
 
 def _rings(painter: QPainter, lane: Lane, box: QRectF, view: TimeView, theme: Theme) -> None:
