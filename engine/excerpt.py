@@ -68,6 +68,7 @@ def excerpt(look: Look) -> Excerpt:
         symbols=model.embedding.symbols if model is not None and model.embedding is not None else 0,
         readout=model.readout.at if model is not None else "",
         loss_kind=model.loss if model is not None else "",
+        longest=0 if layer.lengths is None else int(layer.lengths.max()),
     )
 
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from engine import device, given, intake, tasks
-from engine.between import after_layer, dropout_mask, readout_of
+from engine.between import after_layer, attention_weights, dropout_mask, readout_of
 from engine.checks import check_fit, checked, checked_what_if
 from engine.errors import DataError
 from engine.given import whole
 from engine.initial import DTYPES, initial_weights
 from engine.parameters import Place, parameter_shapes, places
+from engine.precision import arithmetic
 from engine.quantities import CELL_TITLES
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
 from engine.stack import Layer, Level
@@ -111,6 +112,18 @@ class Network:
             return outputs, each.mean(-1) / len(y)
         steps = torch.arange(len(y), device=y.device)[:, None]
         return outputs, torch.where(steps < lengths, each, 0.0).sum(-1) / lengths.sum()
+
+    def attention(self, h: Tensor, read: Tensor, iteration: int = 0, lengths: Tensor | None = None) -> Tensor:
+        """α (T, B): what the attention read-out weighs each step with; 0 in the padding. h (T, B, W): the last layer's
+        outputs, its directions side by side; read (T, B, D): what it read. Raises DataError where there is none."""
+        model = self.experiment.model
+        if model.readout.at != "attention":
+            raise DataError(f"The read-out is '{model.readout.at}'; only that of kind 'attention' has weights.")
+        depth, like = len(model.layers) - 1, self._effective["readout.weight"].detach()
+        shape = (h.shape[0], h.shape[1])
+        after = after_layer(self.experiment, depth, self.effective, shape, iteration, lengths, like)
+        with arithmetic(h):
+            return attention_weights(h if after is None else after(h, read), self.effective, lengths)
 
     def trace(
         self,

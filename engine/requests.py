@@ -240,6 +240,8 @@ class Excerpt:
     readout: Literal["last", "every", "mean", "attention", ""] = ""
     """Where the read-out reads; "": nobody knows."""
     loss_kind: Literal["mse", "cross_entropy", "binary_cross_entropy", ""] = ""
+    longest: int = 0
+    """Steps of the longest sample; 0: all have all of them."""
 
     def of(self, layer: str = "") -> ShownLayer:
         """A layer by name; "" is the one that the read-out reads, forward. Raises KeyError."""

@@ -46,6 +46,9 @@ class SessionView(Spec, frozen=True, kw_only=True):
     """Of tracks, in pixels, where somebody has changed them."""
     time_range: tuple[int, int] | None = None
     """First and last step on screen; None shows all."""
+    scales: dict[str, tuple[float, float, float]] = msgspec.field(default_factory=dict)
+    """Those that somebody has chosen, by the track that stands for all that share one: low end, high end, linear zone
+    (0: none)."""
     theme: Literal["", "light", "dark", "system"] = ""
 
 
@@ -247,12 +250,15 @@ def _check_view(view: SessionView, experiment: Experiment) -> None:
     if len(view.tracks) > MAX_TRACKS or len(set(view.tracks)) != len(view.tracks):
         raise SessionError(f"view.tracks names a track twice, or more than {MAX_TRACKS}.")
     try:
-        for text in (*view.tracks, *view.heights):
+        for text in (*view.tracks, *view.heights, *view.scales):
             tracks.check(tracks.parse(text), layers)
     except SpecError as error:
         raise SessionError(f"view: {error}") from None
     if not all(1 <= height <= MAX_HEIGHT for height in view.heights.values()):
         raise SessionError(f"view.heights: 1 to {MAX_HEIGHT} pixels are accepted.")
+    for name, (low, high, linear) in view.scales.items():
+        if not (np.isfinite(low) and np.isfinite(high) and low < high and 0 <= linear < high):
+            raise SessionError(f"view.scales: that of {name} is no scale; its low end must be below its high one.")
     if not 0 <= view.position < len(Tape(steps)):
         raise SessionError(f"view.position is {view.position}; the tape has 0 to {len(Tape(steps)) - 1}.")
     if not 0 <= view.sample < experiment.task.batch_size:

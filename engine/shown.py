@@ -20,11 +20,14 @@ def array(made: Traced, key: str, sample: int) -> Shown | None:
     """Time first, read-only; None where the network has nothing of that name.
 
     A quantity, "l1.grads.h", is (T, H) in the trace's dtype. With "@mean", a mean over the samples that have the step,
-    float64: of gradients of their magnitudes, of values as they are; NaN where no sample has it.
+    float64: of gradients of their magnitudes, of values as they are; NaN where no sample has it. "attention" is (T,)
+    float64, the weight of each step in the read-out; 0 in the padding.
     """
     name, _, mean = key.partition("@")
     what, _, weight = name.partition(".weight")
     track = parse(f"{what}?weight=weight{weight}" if weight else name)
+    if track.what == "attention":
+        return _attention(made, sample)
     layer = track.layer or made.last
     if layer not in made.trace.layers:
         return None
@@ -43,6 +46,20 @@ def _quantity(made: Traced, track: TrackSpec, layer: str, sample: int | None) ->
     if name not in made.derived:
         made.derived[name] = read_only(_mean(made.trace.layers[layer], found, of_sizes=track.is_gradient))
     return made.derived[name]
+
+
+def _attention(made: Traced, sample: int) -> Shown | None:
+    network = made.network
+    if network is None or network.experiment.model.readout.at != "attention":
+        return None
+    if "attention" not in made.derived:
+        last = list(made.trace.last_level.values())
+        h = torch.cat([layer.values["h"] for layer in last], 2)
+        weights = network.attention(h, last[0].x, made.iteration, last[0].lengths)
+        made.derived["attention"] = read_only(weights.double())
+    found = made.derived["attention"][:, sample].copy()
+    found.flags.writeable = False
+    return found
 
 
 def _tensor(layer: LayerTrace, key: str) -> Tensor | None:

@@ -52,6 +52,8 @@ class Traced:
     _extra_norms: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     derived: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     """What engine.shown has made of it for the whole batch, by key."""
+    iteration: int = 0
+    """Which drew the dropout."""
 
     @property
     def layer(self) -> LayerTrace:
@@ -192,7 +194,7 @@ def _compute(source: Computed) -> Traced:
     network = Network(source.experiment, source.weights, source.what_if)
     batch = network.batch(source.iteration)
     trace = network.trace(batch=batch)
-    return Traced(trace, network, batch, time.perf_counter() - start)
+    return Traced(trace, network, batch, time.perf_counter() - start, iteration=source.iteration)
 
 
 def _read(source: Recorded) -> Traced:

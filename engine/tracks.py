@@ -37,7 +37,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "show": ("signed", "magnitude"),
     "weight": ("weight_hh", "weight_ih"),
 }
-"""Each option's values, the default first. "of" is a list of keys and "unit" a number besides."""
+"""Each option's values, the default first; gradients show their magnitude by default. "of" is a list of keys and "unit"
+a number besides."""
 _LAYER = re.compile(r"l(?:0|[1-9]\d?)(?:_reverse)?")
 _UNIT = re.compile(r"0|[1-9]\d{0,4}")
 
@@ -66,12 +67,22 @@ class TrackSpec:
         return self.what.startswith("grads.")
 
     @property
+    def is_mean(self) -> bool:
+        """Over the samples of the batch: of gradients of their magnitudes, of values as they are."""
+        return self.is_quantity and self.option("sample") == "mean"
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it shows signs; a mean of magnitudes has none."""
+        return self.option("show") == "signed" and not (self.is_gradient and self.is_mean)
+
+    @property
     def key(self) -> str:
         """The array it shows (`Look.keys`): "l1.grads.h", "l1.grads.h@mean" for a mean over the batch."""
         name = f"{self.layer}.{self.what}" if self.layer else self.what
         if self.what in ("share", "growth"):
             name += f".{self.option('weight')}"
-        return name + ("@mean" if self.is_quantity and self.option("sample") == "mean" else "")
+        return name + ("@mean" if self.is_mean else "")
 
     @property
     def of(self) -> tuple[str, ...]:
@@ -90,12 +101,12 @@ class TrackSpec:
 
     def option(self, name: str) -> str:
         """Its value, or the default."""
-        return dict(self.options).get(name) or _CHOICES[name][0]
+        return dict(self.options).get(name) or _default(name, self.what)
 
     def having(self, **options: str | None) -> TrackSpec:
         """With other options; None or the default takes one away."""
         found = {**dict(self.options), **options}
-        kept = {key: value for key, value in found.items() if value and value != _default(key)}
+        kept = {key: value for key, value in found.items() if value and value != _default(key, self.what)}
         return replace(self, options=tuple(sorted(kept.items())))
 
     def on(self, layer: str) -> TrackSpec:
@@ -155,7 +166,9 @@ def _option(option: str, value: str, shown: str) -> str:
     return value
 
 
-def _default(option: str) -> str:
+def _default(option: str, what: str) -> str:
+    if option == "show" and what.startswith("grads."):
+        return "magnitude"
     return _CHOICES.get(option, ("",))[0]
 
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Slot
 
 from engine.requests import Audit, Excerpt
 from engine.spec import Experiment, WhatIf
+from engine.tracks import NETWORK, parse
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.motion import reduced_motion
@@ -63,7 +64,9 @@ class Bindings(QObject):
         w.stage.timeRangeChanged.connect(self._time_range_changed)
         w.stage.removeTrackRequested.connect(self.remove_track)
         w.stage.moveTrackRequested.connect(self._move_track)
+        w.stage.trackChanged.connect(self._change_track)
         w.stage.scaleChanged.connect(self._say_scale)
+        w.stage.scalesChosen.connect(self._scales_chosen)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -74,6 +77,7 @@ class Bindings(QObject):
         w.dock.restore()
         w.stage.set_tracks(d.state.tracks)
         w.stage.set_heights(dict(d.view.heights))
+        w.stage.set_scales(d.view.scales)
         w.stage.set_message("Computing the trace…")
         w.transport.set_tape(d.tape)
         w.transport.set_events(())
@@ -133,6 +137,9 @@ class Bindings(QObject):
         if excerpt is None:
             return
         w.stage.set_message("")
+        decades = w.stage.gradient_decades()
+        if d.view.scales and decades is not None:
+            w.cell.set_gradient_decades(*decades)
         w.transport.set_tape(d.tape)
         w.transport.set_events(excerpt.events)
         w.status.set_excerpt(excerpt)
@@ -307,12 +314,33 @@ class Bindings(QObject):
         self._document.edit_tracks(tuple(tracks), "move of a track")
 
     @Slot(str, str)
+    def _change_track(self, old: str, new: str) -> None:
+        """Another track in the place of one, with its height; the old one keeps it too, for undo."""
+        d = self._document
+        if old not in d.state.tracks:
+            return
+        if new in d.state.tracks:
+            self._window.statusBar().showMessage("That track is on the stage already.", 4000)
+            return
+        if old in d.view.heights:
+            heights = {**d.view.heights, new: d.view.heights[old]}
+            d.look(heights=heights)
+            self._window.stage.set_heights(heights)
+        d.edit_tracks(tuple(new if one == old else one for one in d.state.tracks), "change of a track")
+
+    @Slot(object)
+    def _scales_chosen(self, scales: dict[str, tuple[float, float, float]]) -> None:
+        self._document.look(scales=dict(scales))
+
+    @Slot(str, str)
     def _say_scale(self, key: str, words: str) -> None:
         """A scale never changes behind anybody's back."""
         decades = self._window.stage.gradient_decades()
-        if key.startswith("grads.") and decades is not None:
+        track = parse(key)
+        if not track.what.startswith("values.") and decades is not None:
             self._window.cell.set_gradient_decades(*decades)
-        name = key.replace("grads.", "∂L/∂").replace("values.", "")
+        symbol = "h" if track.what == NETWORK else track.what.removeprefix("values.")
+        name = "all gradients" if track.is_gradient else symbol
         self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)
 
     def add_track(self, key: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import dtypes
 from engine.requests import Excerpt
 from explorer.widgets import numbers
 
@@ -127,7 +128,7 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
         if number.difference:
             whole = known[0].astype(np.float64)
             taken = whole - result  # the sum of everything that was taken away
-            noise = 4 * float(np.finfo(excerpt.dtype).eps) * max(_size(whole), _size(taken))
+            noise = 4 * dtypes.epsilon(excerpt.dtype) * max(_size(whole), _size(taken))
             if size < noise and any(operand.any() for operand in known[1:]):
                 return Reading(None, noise)
     return Reading(value)
@@ -140,7 +141,7 @@ def _size(array: Array) -> float:
 def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:
     """One unit's value as (1,), or all units' (H,), in the trace's dtype. None: the excerpt does not have it."""
     index = step - 1 + part.shift
-    dtype = np.dtype(excerpt.dtype)
+    dtype = dtypes.array_type(excerpt.dtype)
     found = excerpt.cell_series.get(part.key)
     if found is not None and (excerpt.unit is not None or found[index] == 0):
         with np.errstate(all="ignore"):

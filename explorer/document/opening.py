@@ -86,6 +86,7 @@ def of_path(path: Path) -> Opening:
             unit=saved.view.unit,
             heights=saved.view.heights,
             time_range=saved.view.time_range,
+            scales=saved.view.scales,
         ),
         title=saved.title or path.stem,
         path=str(path),

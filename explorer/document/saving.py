@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.errors import SessionError
 from engine.requests import Excerpt
 from engine.session import Session, SessionView, fitting
+from engine.tracks import has, parse
 from explorer.document.document import Document
 
 
@@ -26,8 +27,9 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
             sample=view.sample,
             layer=view.layer,
             unit=view.unit,
-            heights=dict(view.heights),
+            heights={key: height for key, height in view.heights.items() if has(parse(key), state.layers)},
             time_range=view.time_range,
+            scales={key: scale for key, scale in view.scales.items() if has(parse(key), state.layers)},
         ),
         preset=document.preset,
         title=document.title,

@@ -134,3 +134,5 @@ class View:
     heights: Mapping[str, int] = field(default_factory=dict)
     time_range: tuple[int, int] | None = None
     """First and last step on screen; None shows all."""
+    scales: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    """Those that somebody has chosen (explorer.stage.scalebook.Chosen)."""

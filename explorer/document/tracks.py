@@ -27,9 +27,14 @@ class Offer:
     group: str
 
 
-def offers(cell: CellKind) -> tuple[Offer, ...]:
-    """Everything there is to see of a cell."""
-    general = (Offer(NETWORK, "Unrolled network", ""), Offer(NORMS, "Gradient norms", ""))
+def offers(cell: CellKind, readout: str = "") -> tuple[Offer, ...]:
+    """Everything there is to see of a cell, and of what reads it."""
+    general = (
+        Offer(NETWORK, "Unrolled network", ""),
+        Offer("data", "Input, target and output", ""),
+        *((Offer("attention", "Attention weights", ""),) if readout == "attention" else ()),
+        Offer(NORMS, "Gradient norms", ""),
+    )
     values = tuple(
         Offer(f"values.{q.symbol}", f"{q.title} {q.symbol}" if q.kind != "preactivation" else q.title, _GROUP[q.kind])
         for q in QUANTITIES[cell]

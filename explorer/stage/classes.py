@@ -24,6 +24,8 @@ BELOW, ZERO, ABOVE, MINUS_INF, PLUS_INF, NAN = 248, 249, 250, 251, 252, 253
 
 SPECIAL = (NAN, PLUS_INF, MINUS_INF, ABOVE, ZERO, BELOW)
 """What is not a number on the scale, the worst first."""
+COUNTED = (*SPECIAL, UNDEFINED)
+"""What is counted beside a heatmap."""
 
 
 def classify(data: Array, scale: Scale, undefined: NDArray[np.bool_] | None = None) -> Codes:
@@ -61,18 +63,20 @@ def band_of(code: int) -> int:
     return code - FIRST
 
 
-def subnormal(data: Array) -> NDArray[np.bool_]:
-    """Where numbers are subnormal in their own dtype: not zero, but with fewer digits."""
+def subnormal(data: Array, normal: float | None = None) -> NDArray[np.bool_]:
+    """Where numbers are subnormal: not zero, but with fewer digits. `normal`: the smallest normal number of the type
+    that they were computed in (engine.dtypes); None: it is the array's own."""
     size = np.abs(data)
+    least = np.finfo(data.dtype).tiny if normal is None else _as(normal, data)
     with np.errstate(invalid="ignore"):
-        return (size < np.finfo(data.dtype).tiny) & (size > 0)
+        return (size < least) & (size > 0)
 
 
 def counts(codes: Codes) -> NDArray[np.int64]:
-    """(T + 1, 6): how many of each of `SPECIAL` stand in the first t rows of codes (T, H); differences count a part."""
-    per_step = np.zeros((codes.shape[0] + 1, len(SPECIAL)), np.int64)
-    if codes.size and codes.max() >= BELOW:
-        for column, code in enumerate(SPECIAL):
+    """(T + 1, 7): how many of each of `COUNTED` stand in the first t rows of codes (T, H); differences count a part."""
+    per_step = np.zeros((codes.shape[0] + 1, len(COUNTED)), np.int64)
+    if codes.size and (codes.max() >= BELOW or codes.min() <= UNDEFINED):
+        for column, code in enumerate(COUNTED):
             per_step[1:, column] = np.count_nonzero(codes == code, axis=1)
     return np.cumsum(per_step, axis=0)
 
@@ -91,7 +95,13 @@ def _bands(size: Array, scale: Scale) -> Codes:
     return codes
 
 
+def _wide(data: Array) -> Array:
+    """Half precision in single: a place among 246 is no finer than it, and its factors may not be in its range."""
+    return data.astype(np.float32) if data.dtype == np.float16 else data
+
+
 def _signed(data: Array, size: Array, scale: Scale) -> Codes:
+    size = _wide(size)
     half = LEVELS // 2
     place = scale.share(size) * _as(half, size)
     place = np.fmin(place, _as(half - 1, size))  # fmin: NaN gets a place, and its class later
@@ -103,6 +113,7 @@ def _signed(data: Array, size: Array, scale: Scale) -> Codes:
 
 
 def _sequential(data: Array, scale: Scale) -> Codes:
+    data = _wide(data)
     factor = LEVELS / (scale.high - scale.low)
     place = (data - _as(scale.low, data)) * _as(factor, data)
     place = np.fmax(np.fmin(place, _as(LEVELS - 1, data)), _as(0, data))

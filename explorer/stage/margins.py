@@ -11,7 +11,7 @@ from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter
 
 from explorer.stage import glyphs, marked, palette
-from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, SPECIAL, ZERO
+from explorer.stage.classes import ABOVE, BELOW, COUNTED, MINUS_INF, NAN, PLUS_INF, UNDEFINED, ZERO
 from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
 from explorer.theme import current as theming
@@ -31,6 +31,7 @@ _WORDS = {
     ABOVE: ("above",),
     ZERO: ("exactly 0", "zero"),
     BELOW: ("below",),
+    UNDEFINED: ("padding", "pad"),
 }
 
 
@@ -136,7 +137,7 @@ def _rows(scale: Scale, counts: dict[int, int], subnormal: int, room: int) -> li
     counts = dict(counts)
     if scale.kind == "magnitude":  # a size has no sign
         counts[PLUS_INF] = counts.get(PLUS_INF, 0) + counts.pop(MINUS_INF, 0)
-    rows: list[tuple[int | None, int, str]] = [(code, counts[code], "") for code in SPECIAL if counts.get(code)]
+    rows: list[tuple[int | None, int, str]] = [(code, counts[code], "") for code in COUNTED if counts.get(code)]
     if len(rows) > room:
         hidden = len(rows) - max(0, room - 1)
         return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
@@ -194,12 +195,12 @@ def paint_swatch(painter: QPainter, box: QRect, code: int, scale: Scale, *, hatc
     """A class as it looks in the cells."""
     theme = theming.current()
     look = palette.looks(scale, theme.name)[code]
-    if hatched or code == NAN:
+    if hatched or code in (NAN, UNDEFINED):
         painter.drawImage(box, _hatched(code, scale, theme.name, box.width(), box.height()))
     else:
         painter.fillRect(box, QColor(look.ground))
         glyphs.draw(painter, code, QRectF(box), look.mark)
-    if code in (BELOW, NAN):  # their grounds are nearly the column's
+    if code in (BELOW, NAN, UNDEFINED):  # their grounds are nearly the column's
         painter.setPen(QColor(theme.border))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

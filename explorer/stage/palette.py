@@ -93,7 +93,7 @@ def looks(scale: Scale, theme: ThemeName) -> dict[int, Look]:
     high = _hex(ends[1])
     grounds = {
         NOT_REACHED: (t.ground, t.border),
-        UNDEFINED: (t.plot, t.muted),
+        UNDEFINED: (mix(t.plot, t.border, 0.3), contrasting(mix(t.plot, t.border, 0.3), t)),
         BELOW: (low, readable(t.vanishing, low)),
         ZERO: (t.zero, contrasting(t.zero, t)),
         ABOVE: (high, readable(t.exploding, high)),
@@ -101,7 +101,7 @@ def looks(scale: Scale, theme: ThemeName) -> dict[int, Look]:
         PLUS_INF: (t.exploding, contrasting(t.exploding, t)),
         NAN: (t.plot, t.text),
     }
-    quiet = {BELOW: 0.4, ZERO: 0.4}
+    quiet = {BELOW: 0.4 if scale.kind == "magnitude" else 0.0, ZERO: 0.4, UNDEFINED: 0.6}
     return {code: Look(a, b, mix(b, a, quiet.get(code, 0.0))) for code, (a, b) in grounds.items()}
 
 
@@ -134,7 +134,6 @@ def textured(
 
 # Direction of the diagonal, period, thickness (logical pixels). Period and duty tell the textures apart in grey.
 _STRIPES = {ZERO: (1, 8, 1), BELOW: (-1, 8, 2), ABOVE: (1, 6, 2), PLUS_INF: (1, 4, 2), MINUS_INF: (-1, 4, 2)}
-_STRIPES[UNDEFINED] = (1, 12, 1)
 
 
 @lru_cache(maxsize=64)
@@ -142,6 +141,8 @@ def _texture(code: int, height: int, width: int, ratio: int) -> NDArray[np.bool_
     y, x = np.arange(height)[:, None] // ratio, np.arange(width)[None, :] // ratio
     if code == NAN:
         return np.asarray((x // 3 + y // 3) % 2 == 0)
+    if code == UNDEFINED:  # chevrons: they look like no diagonal, and are in every row and column
+        return np.asarray((np.abs(x % 8 - 4) + y) % 5 < 1)
     direction, period, thickness = _STRIPES[code]
     return np.asarray((x * direction + y) % period < thickness)
 

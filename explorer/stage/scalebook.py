@@ -2,27 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
 from engine.quantities import split_key
 from engine.requests import Excerpt
-from engine.tracks import TrackSpec, has
+from engine.tracks import NORMS, TrackSpec, has
 from explorer.stage import scales
-from explorer.stage.scales import Scale
+from explorer.stage.scales import Scale, ScaleKind
+
+Chosen = Mapping[str, tuple[float, float, float]]
+"""By the track that stands for all that share a scale: its low and high end, and its linear zone (0: none)."""
+GRADIENTS = "grads.h"
+"""Stands for all of them."""
 
 
 class ScaleBook:
-    """One scale for all gradients, one for each quantity's values."""
+    """One scale for all gradients, one for each quantity's values. What somebody has chosen goes before all else."""
 
     def __init__(self) -> None:
+        self._chosen: dict[str, tuple[float, float, float]] = {}
         self._gradients: Scale | None = None
         self._inputs: float | None = None
+        self._outputs: Scale | None = None
         self._values: dict[tuple[str, str, str, str], Scale] = {}
 
     def reset(self) -> None:
+        self._chosen.clear()
         self._gradients = None
-        self._inputs = None
+        self._inputs = self._outputs = None
         self._values.clear()
 
+    # -- what somebody has chosen -------------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> Chosen:
+        """To be kept with the document."""
+        return dict(self._chosen)
+
+    def set_chosen(self, chosen: Chosen) -> None:
+        self._chosen = dict(chosen)
+
+    def name(self, track: TrackSpec, excerpt: Excerpt) -> str:
+        """The text that stands for all tracks that share this one's scale; "" where it cannot be chosen by its ends."""
+        if track.is_gradient or track.what == NORMS:
+            return GRADIENTS
+        if track.what == "attention":
+            return track.what
+        if not (track.is_quantity and has(track, excerpt.kinds())):
+            return ""
+        plain = TrackSpec(track.what).on(excerpt.of(track.layer).name)
+        return str(plain if track.is_signed else plain.having(show="magnitude"))
+
+    def choose(self, track: TrackSpec, excerpt: Excerpt, scale: Scale) -> None:
+        self._chosen[self.name(track, excerpt)] = scale.low, scale.high, scale.linear
+
+    def forget(self, track: TrackSpec, excerpt: Excerpt) -> None:
+        """Back to what the program would choose now."""
+        name = self.name(track, excerpt)
+        self._chosen.pop(name, None)
+        if name or not track.is_quantity:
+            self._anew(track, excerpt)
+
+    def _of_choice(self, name: str, kind: ScaleKind) -> Scale | None:
+        """None where nobody has chosen, or what was chosen is no scale of that kind."""
+        low, high, linear = self._chosen.get(name, (0.0, 0.0, 0.0))
+        if not low < high or (kind == "magnitude" and low <= 0) or (kind == "signed" and low != -high):
+            return None
+        return Scale(kind, low, high, linear)
+
+    # -- what is shown on what ----------------------------------------------------------------------------------------
+
+    def of(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
+        """What a quantity's track is drawn on; None while nobody can tell."""
+        if not track.is_gradient:
+            return self.values(track, excerpt)
+        return scales.with_sign(self.gradients(excerpt)) if track.is_signed else self.gradients(excerpt)
+
     def gradients(self, excerpt: Excerpt) -> Scale:
+        chosen = self._of_choice(GRADIENTS, "magnitude")
+        if chosen is not None:
+            return chosen
         if self._gradients is None:
             self._gradients = scales.for_gradients(excerpt)
         return self._gradients
@@ -32,10 +93,14 @@ class ScaleBook:
         if not has(track, excerpt.kinds()):
             return None
         layer, data = excerpt.of(track.layer), excerpt.shown(track)
-        name = (layer.name, layer.cell, layer.activation, track.what)
+        name, signed = self._name(track, excerpt), track.is_signed
+        _, quantity = split_key(track.what, layer.cell)
+        kind: ScaleKind = "magnitude" if not signed else "gate" if quantity.kind == "gate" else "signed"
+        chosen = self._of_choice(self.name(track, excerpt), kind)
+        if chosen is not None:
+            return chosen
         if name not in self._values and data is not None:
-            _, quantity = split_key(track.what, layer.cell)
-            self._values[name] = scales.for_values(quantity, layer, data)
+            self._values[name] = scales.for_values(quantity, layer, data) if signed else scales.of_sizes(data)
         return self._values.get(name)
 
     def inputs(self, excerpt: Excerpt) -> float:
@@ -44,11 +109,49 @@ class ScaleBook:
             self._inputs = scales.round_bound(excerpt.inputs)
         return self._inputs
 
+    def of_inputs(self, excerpt: Excerpt) -> Scale:
+        """From 0, where no input is negative."""
+        bound = self.inputs(excerpt)
+        return Scale("gate", -bound if (excerpt.inputs < 0).any() else 0.0, bound)
+
+    def of_outputs(self, excerpt: Excerpt) -> Scale:
+        """For targets and outputs together, with zero on it and room for either sign."""
+        if self._outputs is None:
+            both = np.concatenate([part.ravel().astype(np.float64) for part in (excerpt.targets, excerpt.outputs)])
+            down, up = scales.round_bound(np.minimum(both, 0)), scales.round_bound(np.maximum(both, 0))
+            largest = max(up if (both > 0).any() else 0.0, down if (both < 0).any() else 0.0) or 1.0
+            low = -largest if (both < -largest / 4).any() else -largest / 4
+            high = largest if (both > largest / 4).any() else largest / 4
+            self._outputs = Scale("gate", low, high)
+        return self._outputs
+
+    def of_attention(self) -> Scale:
+        """0 … 1 unless somebody asks for less."""
+        return self._of_choice("attention", "gate") or scales.GATE
+
     def fit(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
-        """Choose a track's scale anew from what is there now. Gradients share theirs."""
-        if track.is_quantity and not track.is_gradient:
-            layer = excerpt.of(track.layer)
-            self._values.pop((layer.name, layer.cell, layer.activation, track.what), None)
-            return self.values(track, excerpt)
-        self._gradients = None
-        return self.gradients(excerpt)
+        """Choose a track's scale from what is there now, and keep it. Gradients share theirs."""
+        self.forget(track, excerpt)
+        if track.what == "data":
+            return self.of_outputs(excerpt) if excerpt.outputs.size else self.of_inputs(excerpt)
+        if track.what == "attention":
+            weights = excerpt.shown(track)
+            if weights is not None:
+                self.choose(track, excerpt, Scale("gate", 0.0, min(1.0, scales.round_bound(weights))))
+            return self.of_attention()
+        found = self.values(track, excerpt) if track.is_quantity and not track.is_gradient else self.gradients(excerpt)
+        if found is not None:
+            self.choose(track, excerpt, found)
+        return self.of(track, excerpt) if track.is_gradient else found
+
+    def _anew(self, track: TrackSpec, excerpt: Excerpt) -> None:
+        if track.what == "data":
+            self._inputs = self._outputs = None
+        elif track.is_quantity and not track.is_gradient:
+            self._values.pop(self._name(track, excerpt), None)
+        elif track.what != "attention":
+            self._gradients = None
+
+    def _name(self, track: TrackSpec, excerpt: Excerpt) -> tuple[str, str, str, str]:
+        layer = excerpt.of(track.layer)
+        return layer.name, layer.cell, layer.activation, track.what if track.is_signed else f"|{track.what}|"

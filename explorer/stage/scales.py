@@ -19,6 +19,8 @@ DEFAULT_DECADES = (-20, 2)
 LINEAR_DECADES = 4
 """Values whose steps differ by more decades get a signed logarithm."""
 MOST_DECADES = 40
+MOST_BANDS = 240
+"""Of a magnitude: each is a code of its own (explorer.stage.classes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,23 @@ def for_gradients(excerpt: Excerpt) -> Scale:
         low = max(low, _even(math.floor(math.log10(float(known.min()))) - 4, up=False))
         low = min(low, high - 12)
     return magnitude(low, min(high, 40 if excerpt.dtype == "float32" else 308))
+
+
+def with_sign(of: Scale) -> Scale:
+    """A signed logarithm with the range of a magnitude's scale: linear below its low end."""
+    return Scale("signed", -of.high, of.high, of.low)
+
+
+def of_sizes(data: Array) -> Scale:
+    """For |values|: two decades a band, up to the largest, down to where the quietest step is and a little further."""
+    with np.errstate(invalid="ignore"):
+        each = np.max(np.where(np.isfinite(data), np.abs(data), 0), axis=1, initial=0.0)
+    each = each[each > 0].astype(np.float64)
+    if not each.size:
+        return magnitude(-12, 0)
+    high = _even(math.ceil(math.log10(float(each.max()))), up=True)
+    low = _even(math.floor(math.log10(float(each.min()))) - 4, up=False)
+    return magnitude(max(high - MOST_DECADES, min(low, high - 12)), min(high, 308))
 
 
 def _even(exponent: int, *, up: bool) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QColor, QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
 from engine.tape import Tape
-from engine.tracks import NETWORK, TrackSpec, parse
+from engine.tracks import parse
 from explorer.stage import timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
@@ -18,7 +18,9 @@ from explorer.stage.cells import cells
 from explorer.stage.gestures import Gestures
 from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
-from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scale_menu import ScaleMenu
+from explorer.stage.scalebook import Chosen, ScaleBook
+from explorer.stage.track_menu import add_options
 from explorer.stage.tracks.base import Track
 from explorer.stage.tracks.make import make
 from explorer.theme import current as theming
@@ -45,8 +47,12 @@ class Stage(QWidget):
     moveTrackRequested = Signal(str, int)
     """A track's key, and its new place from 0."""
     addTrackRequested = Signal()
+    trackChanged = Signal(str, str)
+    """A track's key, and the text of what somebody wants in its place: the same with other options."""
     scaleChanged = Signal(str, str)
     """A track's key, and its new scale in words: said only when somebody asked for another scale."""
+    scalesChosen = Signal(dict)
+    """All that somebody has chosen, as `set_scales` takes them."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,6 +60,7 @@ class Stage(QWidget):
         self._position = 0
         self._span: tuple[int, int] | None = None
         self._book = ScaleBook()
+        self._scales = ScaleMenu(self._book, self)
         self._made: dict[str, Track] = {}
         self._keys: tuple[str, ...] = ()
         self._menu_key = ""
@@ -73,6 +80,7 @@ class Stage(QWidget):
         column.addWidget(self.canvas, 1)
         self._gestures = Gestures(self.canvas, self, self)
         self.canvas.viewChanged.connect(self._view_changed)
+        self._scales.changed.connect(self._scale_changed)
         self.canvas.add_button.clicked.connect(self.addTrackRequested)
         theming.notifier().changed.connect(self._theme_changed)
 
@@ -129,6 +137,11 @@ class Stage(QWidget):
 
     def set_heights(self, heights: Mapping[str, int]) -> None:
         self.canvas.set_heights({key: int(height) for key, height in heights.items()})
+
+    def set_scales(self, chosen: Chosen) -> None:
+        """The scales that somebody has chosen for this document; before its first trace."""
+        self._book.set_chosen(chosen)
+        self._rescale()
 
     def gradient_decades(self) -> tuple[int, int] | None:
         """The range of the gradient scales, in powers of ten; None before there is a trace."""
@@ -234,8 +247,11 @@ class Stage(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Move &up", self._move_up).setEnabled(place > 0)
         menu.addAction("Move &down", self._move_down).setEnabled(place < last)
-        menu.addAction("&Fit the scale to what is shown", self._fit_scale).setEnabled(self._excerpt is not None)
+        self._scales.add_to(menu, key, self._made[key].title(), self._excerpt)
         menu.addAction("&Default height", self._reset_height).setEnabled(key in self.canvas.heights)
+        menu.addSeparator()
+        for group in add_options(menu, parse(key), self._excerpt):
+            group.triggered.connect(self._option_chosen)
         menu.addSeparator()
         menu.addAction("&Remove", self._remove)
         return menu
@@ -248,6 +264,11 @@ class Stage(QWidget):
     def _move_down(self) -> None:
         self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) + 1)
 
+    @Slot(QAction)
+    def _option_chosen(self, entry: QAction) -> None:
+        if entry.data() != self._menu_key:
+            self.trackChanged.emit(self._menu_key, entry.data())
+
     @Slot()
     def _remove(self) -> None:
         self.removeTrackRequested.emit(self._menu_key)
@@ -257,21 +278,17 @@ class Stage(QWidget):
         self.canvas.set_heights({k: h for k, h in self.canvas.heights.items() if k != self._menu_key})
         self.heights_done()
 
-    @Slot()
-    def _fit_scale(self) -> None:
-        """The one way a scale changes: on command, and announced."""
-        if self._excerpt is None:
-            return
-        shown = parse(self._menu_key)
-        every = (
-            tuple(TrackSpec("values.h", name) for name in self._excerpt.layers) if shown.what == NETWORK else (shown,)
-        )
-        scale = [self._book.fit(track, self._excerpt) for track in every][-1]
-        for track in self.canvas.tracks:
-            track.set_excerpt(self._excerpt, self._book)
-        self.canvas.refresh()
-        if scale is not None:
-            self.scaleChanged.emit(self._menu_key, " … ".join(scale.ends))
+    @Slot(str, str)
+    def _scale_changed(self, key: str, words: str) -> None:
+        self._rescale()
+        self.scalesChosen.emit(dict(self._book.chosen))
+        self.scaleChanged.emit(key, words)
+
+    def _rescale(self) -> None:
+        if self._excerpt is not None:
+            for track in self.canvas.tracks:
+                track.set_excerpt(self._excerpt, self._book)
+            self.canvas.refresh()
 
     # -- looks --------------------------------------------------------------------------------------------------------
 
@@ -308,4 +325,4 @@ class Stage(QWidget):
 
 def _named(e: Excerpt) -> tuple[object, ...]:
     """What headers say of an excerpt."""
-    return e.kinds(), e.layer, e.unit
+    return e.kinds(), e.layer, e.unit, e.batch_size

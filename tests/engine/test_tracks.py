@@ -45,6 +45,13 @@ def test_what_is_the_default_is_not_written_and_the_order_of_options_does_not_ma
     assert str(parse("values.h?order=mean").having(order="index")) == "values.h"
 
 
+def test_gradients_show_their_magnitude_by_default_and_values_their_sign() -> None:
+    for what, default, other in (("grads.h", "magnitude", "signed"), ("values.h", "signed", "magnitude")):
+        assert parse(what).option("show") == default
+        assert str(parse(what).having(show=default)) == what
+        assert str(parse(f"{what}?show={other}")) == f"{what}?show={other}"
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [

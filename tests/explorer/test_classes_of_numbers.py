@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine import dtypes
 from explorer.stage import classes
 from explorer.stage.cells import Cells, TimeView
 from explorer.stage.classes import (
     ABOVE,
     BELOW,
+    COUNTED,
     FIRST,
     LAST,
     LEVELS,
@@ -24,7 +26,7 @@ from explorer.stage.classes import (
     classify,
     code_of,
 )
-from explorer.stage.scales import GATE, magnitude, signed
+from explorer.stage.scales import GATE, Scale, magnitude, signed
 
 GRADIENT = magnitude(-20, 2)
 
@@ -125,10 +127,36 @@ def test_every_step_has_its_pixels_and_every_pixel_its_step() -> None:
 def test_counts_are_those_of_the_numbers_that_have_been_reached() -> None:
     data = np.array([[0.0, 1.0], [np.nan, 1e-30], [np.inf, -np.inf], [1e9, 0.0]])
     counts = classes.counts(classify(data, GRADIENT))
-    of = dict(zip(SPECIAL, (counts[4] - counts[0]).tolist(), strict=True))
-    assert of == {ZERO: 2, NAN: 1, BELOW: 1, PLUS_INF: 1, MINUS_INF: 1, ABOVE: 1}
-    of = dict(zip(SPECIAL, (counts[4] - counts[3]).tolist(), strict=True))
-    assert of == {ZERO: 1, NAN: 0, BELOW: 0, PLUS_INF: 0, MINUS_INF: 0, ABOVE: 1}
+    of = dict(zip(COUNTED, (counts[4] - counts[0]).tolist(), strict=True))
+    assert of == {UNDEFINED: 0, ZERO: 2, NAN: 1, BELOW: 1, PLUS_INF: 1, MINUS_INF: 1, ABOVE: 1}
+    of = dict(zip(COUNTED, (counts[4] - counts[3]).tolist(), strict=True))
+    assert of == {UNDEFINED: 0, ZERO: 1, NAN: 0, BELOW: 0, PLUS_INF: 0, MINUS_INF: 0, ABOVE: 1}
+
+
+def test_what_is_masked_is_counted_too() -> None:
+    masked = np.array([[False, False], [False, False], [True, True]])
+    counts = classes.counts(classify(np.full((3, 2), 1.0), GRADIENT, masked))
+    assert (counts[2] == 0).all()
+    assert dict(zip(COUNTED, counts[3].tolist(), strict=True))[UNDEFINED] == 2
+
+
+def test_numbers_of_a_narrow_type_are_subnormal_by_its_own_measure() -> None:
+    """float16's smallest normal number is 2^-14, bfloat16's (held in float32) 2^-126 (IEEE 754)."""
+    half = np.array([2.0**-15, 2.0**-14, 0.0], np.float16)
+    assert classes.subnormal(half, dtypes.smallest_normal("float16")).tolist() == [True, False, False]
+    brain = np.array([2.0**-127, 2.0**-126, 0.0], np.float32)
+    assert classes.subnormal(brain, dtypes.smallest_normal("bfloat16")).tolist() == [True, False, False]
+    mean = np.array([2.0**-127, 1.0])
+    assert classes.subnormal(mean, dtypes.smallest_normal("float32")).tolist() == [True, False]
+
+
+def test_half_precision_is_classified_like_any_other() -> None:
+    numbers = np.array([0.0, 6e-8, 1.0, 6e4, np.inf, np.nan], np.float16)
+    codes = classify(numbers, GRADIENT)
+    assert codes[[0, 3, 4, 5]].tolist() == [ZERO, ABOVE, PLUS_INF, NAN]
+    assert codes[1:3].tolist() == [code_of(6e-8, GRADIENT), code_of(1.0, GRADIENT)]
+    log = Scale("signed", -1e2, 1e2, 1e-20)
+    assert classify(numbers[1:3], log).tolist() == [code_of(float(numbers[1]), log), code_of(1.0, log)]
 
 
 def test_subnormal_numbers_are_found_in_their_own_dtype() -> None:

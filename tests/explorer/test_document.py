@@ -192,5 +192,7 @@ def test_history_is_thinned_when_memory_runs_out() -> None:
 
 def test_every_track_that_is_offered_exists() -> None:
     for cell in ("rnn", "lstm", "gru"):
-        assert {offer.key for offer in offers(cell)} == {"network", "norms", *keys(cell)}
+        assert {offer.key for offer in offers(cell)} == {"network", "data", "norms", *keys(cell)}
+        of_attention = {offer.key for offer in offers(cell, "attention")} - {offer.key for offer in offers(cell)}
+        assert of_attention == {"attention"}
         assert {offer.key for offer in offers(cell)} >= set(DEFAULTS[cell])

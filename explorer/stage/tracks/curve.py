@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
+from engine import dtypes
 from engine.quantities import STATES
 from engine.requests import Array, Excerpt
 from explorer.stage import classes, margins, marked, palette
@@ -74,7 +75,7 @@ class NormCurves:
         with np.errstate(divide="ignore", invalid="ignore"):
             self._logs = {s: np.log10(a) for s, a in self._norms.items()}
         self._codes = {s: classes.classify(a, self._scale) for s, a in self._norms.items()}
-        normal = float(np.finfo(excerpt.dtype).tiny)
+        normal = dtypes.smallest_normal(excerpt.dtype)
         self._slopes = {
             s: slope.Slopes(a, (self._codes[s] <= classes.LAST) & (self._norms[s] >= normal))
             for s, a in self._logs.items()

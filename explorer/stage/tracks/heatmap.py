@@ -1,4 +1,7 @@
-"""One quantity, or its gradient: units down, time across, every number by its class and then its colour."""
+"""One quantity, or its gradient: units down, time across, every number by its class and then its colour.
+
+Options (engine.tracks): a sample or the mean over the batch, the order of the units, signs or sizes, and a single unit.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 
+from engine import dtypes
 from engine.quantities import Quantity
 from engine.requests import Array, Excerpt, ShownLayer
 from engine.tracks import has, parse
@@ -14,9 +18,10 @@ from explorer.stage.blank import draw_blank
 from explorer.stage.cells import Cells, TimeView, cells
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
+from explorer.stage.ordering import Ordered, ordered
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
-from explorer.stage.tracks import words
+from explorer.stage.tracks import strip, words
 from explorer.stage.tracks.base import Readout, between
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
@@ -36,11 +41,15 @@ class Heatmap:
         self._excerpt: Excerpt | None = None
         self._quantity: Quantity | None = None
         self._data: Array | None = None
+        """As it came: (T, H)."""
+        self._shown: Array | None = None
+        """Row by row as it is drawn: (T, rows)."""
+        self._ordered: Ordered | None = None
         self._scale: Scale | None = None
         self._masked = 0
         """Steps of the sample; what comes after is padding."""
         self._codes: classes.Codes | None = None
-        self._counts = np.zeros((1, len(classes.SPECIAL)), np.int64)
+        self._counts = np.zeros((1, len(classes.COUNTED)), np.int64)
         self._subnormal = np.zeros(1, np.int64)
         self._full, self._blank = Layer(), Layer()
         self._hatched = True
@@ -56,8 +65,10 @@ class Heatmap:
         there = has(self.track, excerpt.kinds())
         layer = excerpt.of(self.track.layer) if there else None
         data = excerpt.shown(self.track) if there else None
-        scale = book.gradients(excerpt) if self.is_gradient else book.values(self.track, excerpt)
-        masked = excerpt.steps if self.track.option("sample") == "mean" else excerpt.length
+        scale = book.of(self.track, excerpt)
+        masked = (excerpt.longest or excerpt.steps) if self.track.is_mean else excerpt.length
+        if data is not self._data or masked != self._masked:
+            self._shown = self._ordered = None
         if data is not self._data or scale != self._scale or masked != self._masked:
             self._codes = None
             self._full_key = None
@@ -75,23 +86,46 @@ class Heatmap:
 
     def height_hint(self) -> int:
         units = self._layer.hidden_size if self._layer else 12
+        if self.track.unit is not None:
+            return 76
         return int(min(max(52, 7 * units), 108 if self.is_gradient else 84))
 
     def stretch(self) -> float:
-        return 2.6
+        return 1.6 if self.track.unit is not None else 2.6
 
     def forget_pixels(self) -> None:
         self._full_key = self._blank_key = None
 
+    def _rows_of(self, data: Array) -> Array:
+        """The units in their order, or the one that is shown."""
+        unit, scale = self.track.unit, self._scale
+        if unit is not None:
+            self._ordered = Ordered(np.asarray([unit]), "")
+        elif self._ordered is None and self._excerpt is not None and scale is not None:
+            sizes = scale.kind == "magnitude"
+            self._ordered = ordered(
+                data[: self._masked],
+                self.track.option("order"),
+                magnitudes=sizes,
+                logarithmic=sizes or bool(scale.linear),
+                dtype=self._excerpt.dtype,
+            )
+        assert self._ordered is not None
+        if unit is None and not self._ordered.words:
+            return data
+        return np.ascontiguousarray(data[:, self._ordered.units])
+
     def _classified(self) -> classes.Codes | None:
-        if self._codes is None and self._data is not None and self._scale is not None:
-            undefined = None
-            if self._masked < len(self._data):
-                undefined = np.zeros(self._data.shape, bool)
+        if self._codes is None and self._data is not None and self._scale is not None and self._excerpt is not None:
+            if self._shown is None:
+                self._shown = self._rows_of(self._data)
+            data, undefined = self._shown, None
+            if self._masked < len(data):
+                undefined = np.zeros(data.shape, bool)
                 undefined[self._masked :] = True
-            self._codes = classes.classify(self._data, self._scale, undefined)
+            self._codes = classes.classify(data, self._scale, undefined)
             self._counts = classes.counts(self._codes)
-            tiny = classes.subnormal(self._data)
+            tiny = classes.subnormal(data, dtypes.smallest_normal(self._excerpt.dtype))
             self._subnormal = np.concatenate(([0], np.cumsum(np.count_nonzero(tiny, axis=1))))
         return self._codes
 
@@ -110,7 +144,10 @@ class Heatmap:
         if codes is None or self._scale is None or blank_key == self._full_key:
             return
         self._full_key = blank_key
-        self._draw(codes[view.slice], view, rows, self._scale)
+        if self.track.unit is None:
+            self._draw(codes[view.slice], view, rows, self._scale)
+        else:
+            self._draw_strip(codes[view.slice, 0], view, height, self._scale)
 
     def _draw(self, codes: classes.Codes, view: TimeView, rows: Cells, scale: Scale) -> None:
         theme = theming.current()
@@ -129,6 +166,19 @@ class Heatmap:
         del pixels
         if not self._hatched:
             self._draw_glyphs(codes, view, rows, scale)
+
+    def _draw_strip(self, codes: classes.Codes, view: TimeView, height: int, scale: Scale) -> None:
+        assert self._shown is not None
+        theme = theming.current()
+        pixels = self._full.sized(view.width, height).pixels()
+        self._hatched = view.cells.pitch < glyphs.SIZE * view.ratio
+        special = strip.draw(pixels, self._shown[view.slice, 0], codes, scale, view, theme)
+        if special.any():
+            spread = np.broadcast_to(special, (height, view.width))
+            palette.textured(pixels, spread, scale, theme.name, view.ratio, () if self._hatched else _WITH_GLYPH, codes)
+            del pixels
+            if not self._hatched:
+                self._draw_glyphs(codes[:, None], view, self._rows, scale)
 
     def _draw_glyphs(self, codes: classes.Codes, view: TimeView, rows: Cells, scale: Scale) -> None:
         name = theming.current().name
@@ -210,24 +260,38 @@ class Heatmap:
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        units = self._layer.hidden_size if self._layer else 0
+        room, font = margins.text_room(box), theming.small()
+        units = margins.fitting(self._said_of_units(), font, room)
         lines = words.lines(self.track, self._quantity, units, self._scale)
-        if self._excerpt is not None and self._layer is not None and len(self._excerpt.layers) > 1:
-            lines = (words.layer(self._layer), *lines)
+        if self._excerpt is not None:
+            if self.track.is_mean:
+                room = margins.text_room(box)
+                lines = (
+                    margins.fitting(words.mean(self.track, self._excerpt.batch_size), theming.small(), room),
+                    *lines,
+                )
+            if self._layer is not None and len(self._excerpt.layers) > 1:
+                lines = (words.layer(self._layer), *lines)
         tone = "backward" if self.is_gradient else "text"
         margins.paint_title(painter, box, self.title(), tone, tuple((line, "muted") for line in lines))
         of_focus = self._excerpt is not None and self._layer is self._excerpt.focus
         if self._excerpt is not None and self._excerpt.unit is not None and self._codes is not None and of_focus:
             self._mark_unit(painter, box, self._excerpt.unit)
 
+    def _said_of_units(self) -> tuple[str, ...]:
+        if self.track.unit is not None:
+            return (f"unit {self.track.unit}",)
+        return words.units(self._layer.hidden_size if self._layer else 0, self._ordered.words if self._ordered else "")
+
     def _mark_unit(self, painter: QPainter, box: QRect, unit: int) -> None:
         """A bar beside the row of the unit that the cell panel shows."""
-        if unit < self._rows.count:
-            ratio = self._view.ratio
-            top, bottom = int(self._rows.left[unit]) / ratio, int(self._rows.right[unit]) / ratio
+        found = np.flatnonzero(self._ordered.units == unit) if self._ordered is not None else np.empty(0, np.intp)
+        if len(found):
+            ratio, row = self._view.ratio, int(found[0])
+            top, bottom = int(self._rows.left[row]) / ratio, int(self._rows.right[row]) / ratio
             height = max(3.0, bottom - top)
-            row = QRectF(box.right() - 3, box.top() + (top + bottom - height) / 2, 3, height)
-            painter.fillRect(row, QColor(theming.current().accent))
+            bar = QRectF(box.right() - 3, box.top() + (top + bottom - height) / 2, 3, height)
+            painter.fillRect(bar, QColor(theming.current().accent))
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         if self._scale is not None:
@@ -245,7 +309,7 @@ class Heatmap:
         first, last = self._steps_known(now)
         first -= 1
         found = self._counts[last] - self._counts[first]
-        return dict(zip(classes.SPECIAL, found.tolist(), strict=True)), int(
+        return dict(zip(classes.COUNTED, found.tolist(), strict=True)), int(
             self._subnormal[last] - self._subnormal[first]
         )
 
@@ -255,24 +319,25 @@ class Heatmap:
     # -- under the pointer --------------------------------------------------------------------------------------------
 
     def hover(self, x: int, y: int, now: Now) -> Readout | None:
-        data, codes, scale = self._data, self._codes, self._scale
-        if data is None or codes is None or scale is None or self._excerpt is None:
+        data, codes, scale, order = self._shown, self._codes, self._scale, self._ordered
+        if data is None or codes is None or scale is None or order is None or self._excerpt is None:
             return None
         first, last = self._view.steps_at(x)
-        unit_first, unit_last = self._rows.shared(y)
+        row_first, row_last = self._rows.shared(y)
         start, end = self._steps_known(now)
         known = range(start, end + 1)
         t = self._view.step_at(x)
         if first not in known or last not in known:
             return words.not_reached(self.track, t)
-        block = codes[first - 1 : last, unit_first : unit_last + 1]
+        block = codes[first - 1 : last, row_first : row_last + 1]
         most = np.argwhere(block == block.max())
-        dt, du = most[len(most) // 2]
-        t, unit = first + int(dt), unit_first + int(du)
-        shared = block.size
-        if codes[t - 1, unit] == classes.UNDEFINED:
+        dt, down = most[len(most) // 2]
+        t, row = first + int(dt), row_first + int(down)
+        if codes[t - 1, row] == classes.UNDEFINED:
             return words.padding(self.track, t, self._masked)
-        return words.readout(self.track, t, unit, data[t - 1, unit], int(codes[t - 1, unit]), scale, shared)
+        normal = dtypes.smallest_normal(self._excerpt.dtype)
+        number, code, unit = data[t - 1, row], int(codes[t - 1, row]), int(order.units[row])
+        return words.readout(self.track, t, unit, number, code, scale, block.size, normal)
 
     def hover_scale(self, now: Now) -> Readout | None:
         if self._scale is None or self._codes is None:
@@ -280,7 +345,8 @@ class Heatmap:
         steps = len(self._codes)
         first, last = self._steps_known(now)
         waiting = (steps - (last - first + 1)) * self._codes.shape[1]
-        return words.scale_readout(self._scale, *self._known(now), waiting)
+        order = self._ordered.words if self._ordered is not None else ""
+        return words.scale_readout(self._scale, *self._known(now), waiting, order)
 
 
 _WITH_GLYPH = (classes.PLUS_INF, classes.MINUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)

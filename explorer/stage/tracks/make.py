@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from engine.tracks import NETWORK, NORMS, parse
+from explorer.stage.tracks.attention import Attention
 from explorer.stage.tracks.base import Track
 from explorer.stage.tracks.curve import NormCurves
+from explorer.stage.tracks.data import Data
 from explorer.stage.tracks.heatmap import Heatmap
 from explorer.stage.tracks.network import Unrolled
 
@@ -16,4 +18,8 @@ def make(key: str) -> Track:
         return Unrolled(key)
     if track.what == NORMS:
         return NormCurves(key)
+    if track.what == "data":
+        return Data(key)
+    if track.what == "attention":
+        return Attention(key)
     return Heatmap(key)

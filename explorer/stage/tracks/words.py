@@ -10,7 +10,7 @@ from engine.requests import Excerpt, ShownLayer
 from engine.spec import CellKind
 from engine.tracks import TrackSpec
 from explorer.stage import classes, scales
-from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, ZERO
+from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, UNDEFINED, ZERO
 from explorer.stage.scales import Scale
 from explorer.stage.tracks.base import Readout
 from explorer.widgets.numbers import exact, short
@@ -25,9 +25,28 @@ def quantity(key: str, cell: CellKind) -> Quantity | None:
 
 
 def symbol(track: TrackSpec) -> str:
-    """ "f", "∂L/∂a_f"."""
+    """ "f", "∂L/∂a_f", "mean |∂L/∂a_f|"."""
     name = track.what.partition(".")[2]
+    if track.is_mean:
+        return f"mean |∂L/∂{name}|" if track.is_gradient else f"mean {name}"
     return f"∂L/∂{name}" if track.is_gradient else name
+
+
+def bare_symbol(track: TrackSpec) -> str:
+    """Without what is done to it: "f", "∂L/∂a_f"."""
+    return symbol(track.having(sample=None))
+
+
+def mean(track: TrackSpec, samples: int) -> tuple[str, ...]:
+    """Says that it is a mean over the batch, from the longest wording to the shortest."""
+    of = "|·|" if track.is_gradient else "it"
+    return (f"mean of {of} over {samples:,} samples", f"mean {of}, {samples:,} samples", f"mean of {samples:,}")
+
+
+def units(count: int, order: str) -> tuple[str, ...]:
+    """ "16 units, clustered", and a shorter wording."""
+    said = f"{count:,} unit{'s' if count != 1 else ''}"
+    return (f"{said}, {order}", f"{count:,}, {order}") if order else (said,)
 
 
 def layer(of: ShownLayer) -> str:
@@ -38,21 +57,25 @@ def layer(of: ShownLayer) -> str:
 
 def title(track: TrackSpec, q: Quantity | None) -> str:
     if track.is_gradient:
-        return f"Gradient {symbol(track)}"
+        return f"Gradient {bare_symbol(track)}"
     if q is None:
-        return symbol(track)
+        return bare_symbol(track)
     return f"{q.title.partition(' of ')[0]} {q.symbol}"
 
 
-def lines(track: TrackSpec, q: Quantity | None, units: int, scale: Scale | None = None) -> tuple[str, ...]:
-    """The small lines under the title: what it is, its unit, how its scale is made."""
-    count = f"{units:,} unit{'s' if units != 1 else ''}"
+def lines(track: TrackSpec, q: Quantity | None, count: str, scale: Scale | None = None) -> tuple[str, ...]:
+    """The small lines under the title: what it is, `count` of its units, how its scale is made."""
+    logarithmic = scale is not None and bool(scale.linear)
+    zone = (f"linear in ±{scales.number(scale.linear)}",) if scale is not None and logarithmic else ()
     if track.is_gradient:
-        return ("log_{10}|·|", *((q.title.lower(),) if q else ()), count, "2 decades a band")
+        kind = "signed log_{10}" if logarithmic else "log_{10}|·|"
+        return (kind, *((q.title.lower(),) if q else ()), count, *(zone or ("2 decades a band",)))
     if q is None:
         return (count,)
-    if scale is not None and scale.linear:
-        return (count, "signed log_{10}", f"linear in ±{scales.number(scale.linear)}")
+    if scale is not None and scale.kind == "magnitude":
+        return (count, "log_{10}|·|", "2 decades a band")
+    if logarithmic:
+        return (count, "signed log_{10}", *zone)
     _, of, whose = q.title.partition(" of ")
     note = q.note.split(", ") if len(q.note) > 20 else [q.note]
     return tuple(line for line in (f"of {whose}" if of else "", *note, count) if line)
@@ -61,7 +84,10 @@ def lines(track: TrackSpec, q: Quantity | None, units: int, scale: Scale | None 
 def why_empty(track: TrackSpec, excerpt: Excerpt, q: Quantity | None) -> str:
     if track.layer and track.layer not in excerpt.layers:
         return f"There is no layer {track.layer} any more."
-    cell = excerpt.of(track.layer).cell
+    layer = excerpt.of(track.layer)
+    cell = layer.cell
+    if q is None and track.unit is not None and track.unit >= layer.hidden_size:
+        return f"There is no unit {track.unit} any more: the layer has 0 to {layer.hidden_size - 1}."
     return f"The {CELL_TITLES[cell]} has no {track.what.partition('.')[2]}." if q is None else "On its way…"
 
 
@@ -70,21 +96,30 @@ def not_reached(track: TrackSpec, t: int) -> Readout:
 
 
 def padding(track: TrackSpec, t: int, length: int) -> Readout:
-    return Readout(f"t = {t}", (symbol(track),), f"padding: this sample ends at t = {length}")
+    whose = "the longest sample" if track.is_mean else "this sample"
+    return Readout(f"t = {t}", (symbol(track),), f"padding: {whose} ends at t = {length}")
 
 
 def readout(
-    track: TrackSpec, t: int, unit: int, value: np.floating, code: int, scale: Scale, shared: int = 1
+    track: TrackSpec,
+    t: int,
+    unit: int,
+    value: np.floating,
+    code: int,
+    scale: Scale,
+    shared: int = 1,
+    normal: float | None = None,
 ) -> Readout:
-    """`shared`: how many cells stand in the pixel; this is the one that the pixel shows."""
+    """`shared`: how many cells stand in the pixel; this is the one that the pixel shows. `normal`: the smallest normal
+    number of the trace's type; None: of the value's own."""
     where = f"t = {t} · unit {unit}"
-    note = class_words(value, code, scale)
+    note = class_words(value, code, scale, normal)
     if shared > 1:
         note = " · ".join(part for part in (note, f"the one shown of {shared:,} in this pixel") if part)
     return Readout(where, (f"{symbol(track)} = {exact(float(value), str(value.dtype))}",), note, unit)
 
 
-def class_words(value: np.floating, code: int, scale: Scale) -> str:
+def class_words(value: np.floating, code: int, scale: Scale, normal: float | None = None) -> str:
     """A class in words: "exactly 0", "below the scale (1e-20)", …; "" for a number on the scale."""
     low, high = scale.ends
     words = {
@@ -95,7 +130,7 @@ def class_words(value: np.floating, code: int, scale: Scale) -> str:
         MINUS_INF: "infinite, negative",
         NAN: "not a number",
     }.get(code, "")
-    if code != ZERO and bool(classes.subnormal(np.asarray([value]))[0]):
+    if code != ZERO and bool(classes.subnormal(np.asarray([value]), normal)[0]):
         words = f"{words}, subnormal: its digits are going" if words else "subnormal: its digits are going"
     return words
 
@@ -107,20 +142,34 @@ CLASS_NAMES = {
     ABOVE: "above the scale",
     ZERO: "exactly 0",
     BELOW: "below the scale",
+    UNDEFINED: "padding, masked",
 }
 
 
-def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: int) -> Readout:
+def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: int, order: str = "") -> Readout:
+    """`order`: how the units were put in order; "" by number."""
     low, high = scale.ends
     kind = {"gate": "", "signed": "", "magnitude": "|·|, two decades a band, "}[scale.kind]
     if scale.linear:
         kind = f"logarithmic, linear within ±{scales.number(scale.linear)}, "
-    values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.SPECIAL if found.get(code))
+    values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.COUNTED if found.get(code))
     if subnormal:
         values += (f"of these, {subnormal:,} subnormal: their digits are going",)
     if waiting:
         values += (f"{waiting:,} not reached yet",)
-    return Readout(f"Scale {kind}{low} … {high}, fixed", values or ("every number is on the scale",))
+    return Readout(
+        f"Scale {kind}{low} … {high}, fixed", values or ("every number is on the scale",), _ORDERS.get(order, order)
+    )
+
+
+_ORDERS = {
+    "": "",
+    "clustered": "units by average linkage of their series, over the whole trace",
+    "by component": "more than 512 units: ordered by their first principal component, over the whole trace",
+    "by mean": "units by their mean over the whole trace, the largest on top",
+    "by mean |·|": "units by their mean |·| over the whole trace, the largest on top",
+}
+"""What ordering.Ordered.words mean."""
 
 
 def last_norm(losses: int, steps: int, loss_step: int) -> str:

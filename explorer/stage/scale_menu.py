@@ -1,0 +1,87 @@
+"""What a track's menu does about its scale: fit it, set it, and take that back. Scales change on command alone, and
+that is announced."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QMenu, QWidget
+
+from engine.requests import Excerpt
+from engine.tracks import NETWORK, NORMS, TrackSpec, parse
+from explorer.stage.scale_dialog import ScaleDialog
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scales import Scale
+
+
+class ScaleMenu(QObject):
+    """Changes the book, and says so."""
+
+    changed = Signal(str, str)
+    """A track's key, and its new scale in words."""
+
+    def __init__(self, book: ScaleBook, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._book, self._over = book, parent
+        self._key, self._title = "", ""
+        self._excerpt: Excerpt | None = None
+
+    def add_to(self, menu: QMenu, key: str, title: str, excerpt: Excerpt | None) -> None:
+        self._key, self._title, self._excerpt = key, title, excerpt
+        track = parse(key)
+        fits = track.is_quantity or track.what in (NETWORK, NORMS, "data", "attention")
+        menu.addAction("&Fit the scale to what is shown", self._fit).setEnabled(excerpt is not None and fits)
+        menu.addAction("&Set the scale…", self._ask).setEnabled(self._present(track) is not None)
+        chosen = excerpt is not None and self._book.name(track, excerpt) in self._book.chosen
+        menu.addAction("Scale &back to its default", self._forget).setEnabled(chosen)
+
+    def _present(self, track: TrackSpec) -> Scale | None:
+        """What can be chosen by its ends. All gradients have that of their sizes in common."""
+        if self._excerpt is None or not self._book.name(track, self._excerpt):
+            return None
+        if track.is_gradient or track.what == NORMS:
+            return self._book.gradients(self._excerpt)
+        return self._book.of_attention() if track.what == "attention" else self._book.of(track, self._excerpt)
+
+    @Slot()
+    def _fit(self) -> None:
+        if self._excerpt is None:
+            return
+        shown = parse(self._key)
+        of_network = tuple(TrackSpec("values.h", name) for name in self._excerpt.layers)
+        every = of_network if shown.what == NETWORK else (shown,)
+        self._say(self._key, [self._book.fit(track, self._excerpt) for track in every][-1])
+
+    @Slot()
+    def _ask(self) -> None:
+        track = parse(self._key)
+        scale = self._present(track)
+        if scale is None:
+            return
+        shared = scale.kind == "magnitude" and not track.what.startswith("values.")
+        note = "Two decades a band: an odd number of them gets one more below." if scale.kind == "magnitude" else ""
+        if shared:
+            note = f"All gradients share this scale. {note}"
+        dialog = ScaleDialog(
+            self._key, f"Scale of {'all gradients' if shared else self._title}", note, scale, self._over
+        )
+        dialog.accepted.connect(self._take)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def _take(self) -> None:
+        dialog = self.sender()
+        if self._excerpt is not None and isinstance(dialog, ScaleDialog) and dialog.chosen is not None:
+            self._book.choose(parse(dialog.track), self._excerpt, dialog.chosen)
+            self._say(dialog.track, dialog.chosen)
+
+    @Slot()
+    def _forget(self) -> None:
+        if self._excerpt is not None:
+            track = parse(self._key)
+            self._book.forget(track, self._excerpt)
+            self._say(self._key, self._present(track))
+
+    def _say(self, key: str, scale: Scale | None) -> None:
+        if scale is not None:
+            self.changed.emit(key, " … ".join(scale.ends))

@@ -1,0 +1,113 @@
+"""What the data track shows of an excerpt, lane by lane from the top: inputs, targets, outputs. No ink.
+
+Arrays have a row for each step of the sequence. A read-out that answers once stands at the sample's last step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.requests import Array, Excerpt
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scales import GATE, Scale
+
+Kind = Literal["bars", "series", "symbols", "matrix"]
+MOST_BARS = 6
+"""Features that get a lane each; more become the rows of one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lane:
+    """bars, series: (T,) numbers.  symbols: (T,) whole numbers from 0.  matrix: (T, K)."""
+
+    kind: Kind
+    name: str
+    """Marked up: "x_1"."""
+    values: Array
+    there: NDArray[np.bool_]
+    """(T,): the steps that have it."""
+    scale: Scale | None
+    weight: float
+    """Its share of the height."""
+    part: Literal["input", "output", "target"]
+    count: int = 0
+    """Of symbols: how many there are."""
+    targets: Array | None = None
+    """Of a series: what the outputs should have been, (T,). Of a matrix: the right class, (T,)."""
+
+
+def lanes(e: Excerpt, book: ScaleBook) -> tuple[Lane, ...]:
+    return (*_inputs(e, book), *_outputs(e, book))
+
+
+def place(e: Excerpt) -> int:
+    """The step, from 1, where a single answer stands."""
+    return max(1, e.length)
+
+
+def _inputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
+    every, features = np.ones(e.steps, bool), e.inputs.shape[1]
+    if e.symbols:
+        return [Lane("symbols", "input", e.inputs[:, 0], every, None, 1.0, "input", e.symbols)]
+    scale = book.of_inputs(e)
+    if features == 1:
+        return [Lane("series", "input x", e.inputs[:, 0], every, scale, 2.0, "input")]
+    if features > MOST_BARS:
+        wide = Scale("signed", -scale.high, scale.high)
+        return [Lane("matrix", f"x_1 … x_{{{features}}}", e.inputs, every, wide, 3.0, "input")]
+    return [Lane("bars", f"x_{k + 1}", e.inputs[:, k], every, scale, 1.0, "input") for k in range(features)]
+
+
+def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
+    if not e.outputs.size:
+        return []
+    outputs, there = _spread(e.outputs, e)
+    targets = _spread(e.targets, e)[0] if len(e.targets) == len(e.outputs) else None
+    if e.loss_kind == "cross_entropy":
+        found = []
+        if targets is not None:
+            found.append(Lane("symbols", "target", targets[:, 0], there, None, 1.0, "target", e.outputs.shape[1]))
+        right = None if targets is None else targets[:, 0]
+        rows = float(min(5.0, max(2.0, e.outputs.shape[1] / 2)))
+        p = Lane("matrix", "output p", probabilities(outputs), there, GATE, rows, "output", targets=right)
+        return [*found, p]
+    if e.loss_kind == "binary_cross_entropy":
+        outputs = _sigmoid(outputs)
+    scale = GATE if e.loss_kind == "binary_cross_entropy" else book.of_outputs(e)
+    name = "output p" if e.loss_kind == "binary_cross_entropy" else "output"
+    if outputs.shape[1] == 1:
+        wished = None if targets is None or targets.shape[1] != 1 else targets[:, 0]
+        return [Lane("series", name, outputs[:, 0], there, scale, 3.0, "output", targets=wished)]
+    bound = max(abs(scale.low), scale.high)
+    wide = GATE if scale is GATE else Scale("signed", -bound, bound)
+    found = [Lane("matrix", name, outputs, there, wide, 3.0, "output")]
+    if targets is not None and targets.shape == outputs.shape:
+        found.insert(0, Lane("matrix", "target", targets, there, wide, 3.0, "target"))
+    return found
+
+
+def _spread(array: Array, e: Excerpt) -> tuple[Array, NDArray[np.bool_]]:
+    """(n, O) as (T, O), and which steps have it."""
+    if len(array) == e.steps > 1:
+        return array, np.ones(e.steps, bool)
+    whole, there = np.zeros((e.steps, array.shape[1]), array.dtype), np.zeros(e.steps, bool)
+    whole[place(e) - 1] = array[-1]
+    there[place(e) - 1] = True
+    return whole, there
+
+
+def probabilities(scores: Array) -> NDArray[np.float64]:
+    """softmax over the classes, (…, O)."""
+    with np.errstate(all="ignore"):
+        wide = scores.astype(np.float64)
+        grown = np.exp(wide - wide.max(axis=-1, keepdims=True))
+        return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
+
+
+def _sigmoid(scores: Array) -> NDArray[np.float64]:
+    with np.errstate(all="ignore"):
+        return np.asarray(1 / (1 + np.exp(-scores.astype(np.float64))))

@@ -1,0 +1,382 @@
+"""Input, target, output and attention: when each becomes known, what stands where, what the pointer says."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import synthetic
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from engine.requests import Excerpt
+from engine.tape import Tape
+from explorer.stage import classes, palette
+from explorer.stage.cells import TimeView
+from explorer.stage.now import Now
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scales import GATE, Scale
+from explorer.stage.stage import Stage
+from explorer.stage.tracks import lane_ink
+from explorer.stage.tracks.attention import Attention
+from explorer.stage.tracks.data import Data
+from explorer.stage.tracks.lanes import lanes, probabilities
+from explorer.theme import current as theming
+
+T = 10
+RNG = np.random.default_rng(0)
+
+
+def numbers(*, every: bool = True, D: int = 2, T: int = T) -> Excerpt:
+    return synthetic.excerpt("rnn", T=T, H=3, D=D, loss_at="every" if every else "last")
+
+
+def symbols(classes_: int = 4, *, every: bool = True) -> Excerpt:
+    n = T if every else 1
+    scores = RNG.normal(size=(n, classes_)).astype(np.float32)
+    said = RNG.integers(0, classes_, (n, 1)).astype(np.float32)
+    read = RNG.integers(0, classes_, (T, 1)).astype(np.float32)
+    return dataclasses.replace(
+        numbers(), inputs=read, symbols=classes_, outputs=scores, targets=said, loss_kind="cross_entropy",
+        readout="every" if every else "attention",
+    )  # fmt: skip
+
+
+def binary() -> Excerpt:
+    e = numbers()
+    return dataclasses.replace(e, targets=(e.targets > 0.5).astype(np.float32), loss_kind="binary_cross_entropy")
+
+
+def both_ways(e: Excerpt) -> Excerpt:
+    back = dataclasses.replace(e.of(), name="l0_reverse", reverse=True)
+    return dataclasses.replace(e, layers={**e.layers, "l0_reverse": back})
+
+
+KINDS = {
+    "every step": numbers(),
+    "once": numbers(every=False),
+    "one feature": numbers(D=1),
+    "many features": numbers(D=9),
+    "symbols": symbols(),
+    "symbols once": symbols(every=False),
+    "binary": binary(),
+    "both ways": both_ways(numbers()),
+    "shorter": dataclasses.replace(numbers(every=False), length=6),
+    "no answer": dataclasses.replace(numbers(), outputs=np.zeros((0, 0)), targets=np.zeros((0, 0))),
+    "one step": numbers(T=1),
+}
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def drawn(e: Excerpt, now: Now, *, width: int = 20, height: int = 150, scaled_by: Excerpt | None = None) -> QImage:
+    theming.apply("dark")
+    book = ScaleBook()
+    track = Data("data")
+    if scaled_by is not None:
+        track.set_excerpt(scaled_by, book)
+    track.set_excerpt(e, book)
+    return painted(track, e, now, width, height)
+
+
+def painted(track: Data | Attention, e: Excerpt, now: Now, width: int, height: int) -> QImage:
+    view = TimeView(e.steps, 1, e.steps, e.steps * width)
+    track.prepare(view, height)
+    image = QImage(view.width, height, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    track.paint(painter, QPoint(0, 0), QRect(0, 0, view.width, height), now)
+    track.paint_over(painter, QPoint(0, 0), now)
+    painter.end()
+    return image
+
+
+def at(e: Excerpt, text: str) -> Now:
+    tape = Tape(e.steps)
+    return Now.at(tape, tape.position(tape.parse(text)))
+
+
+def spoiled(e: Excerpt, part: str, steps: slice) -> Excerpt:
+    """Other numbers at some steps, smaller ones, so that the scale is the same."""
+    array = getattr(e, part).copy()
+    array[steps] = (array[steps] + 1) % 3 if e.symbols and part != "outputs" else array[steps] * 0.5
+    return dataclasses.replace(e, **{part: array})
+
+
+# -- when it is known -------------------------------------------------------------------------------------------------
+
+
+@kinds
+@pytest.mark.parametrize("width", [20, 1])
+def test_inputs_that_the_forward_pass_has_not_reached_leave_no_trace(qtbot: QtBot, kind: str, width: int) -> None:
+    e = KINDS[kind]
+    if e.steps == 1:
+        return
+    t = 4
+    ahead = slice(t, e.steps - t if kind == "both ways" else None)
+    now = at(e, f"forward:{t}")
+    other = spoiled(e, "inputs", ahead)
+    assert drawn(e, now, width=width) == drawn(other, now, width=width, scaled_by=e)
+    assert drawn(e, at(e, "loss"), width=width) != drawn(other, at(e, "loss"), width=width, scaled_by=e)
+
+
+@kinds
+@pytest.mark.parametrize("part", ["targets", "outputs"])
+def test_targets_and_outputs_leave_no_trace_before_their_moment(qtbot: QtBot, kind: str, part: str) -> None:
+    """Targets come with the loss; so does what is read once or in both directions; the rest with its step."""
+    e = KINDS[kind]
+    if not e.outputs.size:
+        return
+    early = part == "outputs" and len(e.outputs) == e.steps > 1 and kind != "both ways"
+    t = e.steps - 1 if e.steps > 1 else 1
+    now = at(e, f"forward:{t}")
+    other = spoiled(e, part, slice(t if early else 0, None))
+    assert drawn(e, now) == drawn(other, now, scaled_by=e)
+    assert drawn(e, at(e, "loss")) != drawn(other, at(e, "loss"), scaled_by=e)
+    if early:
+        shown = spoiled(e, part, slice(t - 1, t))
+        assert drawn(e, now) != drawn(shown, now, scaled_by=e)
+
+
+@kinds
+def test_to_the_end_and_back_is_the_same_picture_after_partial_repaints(qtbot: QtBot, kind: str) -> None:
+    theming.apply("dark")
+    stage = Stage()
+    qtbot.addWidget(stage, before_close_func=lambda _, kept=stage: None)
+    stage.resize(700, 400)
+    e = KINDS[kind]
+    stage.set_tracks(("data", "attention"))
+    stage.set_excerpt(with_attention(e))
+    stage.set_position(0)
+    stage.show()
+    QApplication.processEvents()
+    way = [*range(len(Tape(e.steps))), *reversed(range(len(Tape(e.steps))))]
+    seen: dict[int, QImage] = {}
+    for position in way:
+        stage.set_position(position)
+        QApplication.processEvents()
+        partial = stage.screen().grabWindow(stage.winId()).toImage()
+        if position in seen:
+            assert partial == seen[position], f"at {position}"
+        else:
+            stage.canvas.viewport().update()
+            QApplication.processEvents()
+            seen[position] = stage.screen().grabWindow(stage.winId()).toImage()
+            assert partial == seen[position], f"at {position}"
+
+
+# -- what stands where ------------------------------------------------------------------------------------------------
+
+
+def test_the_lanes_are_what_the_task_has() -> None:
+    found = {kind: [(lane.kind, lane.name) for lane in lanes(e, ScaleBook())] for kind, e in KINDS.items()}
+    assert found["every step"] == [("bars", "x_1"), ("bars", "x_2"), ("series", "output")]
+    assert found["one feature"] == [("series", "input x"), ("series", "output")]
+    assert found["many features"] == [("matrix", "x_1 … x_{9}"), ("series", "output")]
+    assert found["symbols"] == [("symbols", "input"), ("symbols", "target"), ("matrix", "output p")]
+    assert found["binary"][-1] == ("series", "output p")
+    assert found["no answer"] == [("bars", "x_1"), ("bars", "x_2")]
+
+
+def test_an_answer_that_is_given_once_stands_at_the_samples_last_step() -> None:
+    for kind, step in (("once", T), ("shorter", 6)):
+        output = lanes(KINDS[kind], ScaleBook())[-1]
+        assert np.flatnonzero(output.there).tolist() == [step - 1]
+        assert output.values[step - 1] == KINDS[kind].outputs[0, 0]
+        assert output.targets is not None
+        assert output.targets[step - 1] == KINDS[kind].targets[0, 0]
+
+
+def test_probabilities_are_those_of_the_scores() -> None:
+    scores = np.array([[0.0, math.log(3.0)], [1e4, 0.0], [-1e4, -1e4]], np.float32)
+    np.testing.assert_allclose(probabilities(scores), [[0.25, 0.75], [1, 0], [0.5, 0.5]], rtol=1e-7)
+    e = binary()
+    p = lanes(e, ScaleBook())[-1].values
+    np.testing.assert_allclose(np.log(p / (1 - p)), e.outputs[:, 0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.25, 1.0])
+def test_a_curve_stands_where_its_number_is_on_the_scale(qtbot: QtBot, place: float) -> None:
+    theming.apply("dark")
+    e = numbers(D=1)
+    (lane, *_rest) = lanes(e, ScaleBook())
+    lane = dataclasses.replace(lane, values=np.full(T, place), scale=GATE)
+    band = np.full((42, 100), palette.packed(theming.current().ground), np.uint32)
+    lane_ink.draw(band, lane, TimeView(T, 1, T, 100), theming.current(), joined=True)
+    inked = np.flatnonzero(band[:, 55] == palette.packed(theming.current().forward))
+    assert inked.mean() + 0.5 == pytest.approx(1 + (1 - place) * 40, abs=0.51)
+    assert len(inked) == 2
+
+
+def test_bars_stand_on_zero_and_reach_their_number(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    e = numbers()
+    lane = dataclasses.replace(lanes(e, ScaleBook())[0], values=np.linspace(-1, 1, T), scale=Scale("gate", -1.0, 1.0))
+    band = np.full((100, 20 * T), palette.packed(theming.current().ground), np.uint32)
+    lane_ink.draw(band, lane, TimeView(T, 1, T, 20 * T), theming.current(), joined=True)
+    for t, value in enumerate(lane.values):
+        inked = band[:, 20 * t + 10] == palette.packed(theming.current().forward)
+        assert np.count_nonzero(inked) == pytest.approx(50 * abs(value), abs=1.5)
+        assert not inked[:49].any() if value < 0 else not inked[51:].any()
+
+
+def test_numbers_that_are_none_and_those_beyond_the_scale_are_classes_here_too(qtbot: QtBot) -> None:
+    plain, now = numbers(), at(numbers(), "loss")
+    outputs = plain.outputs.copy()
+    outputs[2:6, 0] = np.nan, np.inf, -np.inf, 1e9
+    image = drawn(dataclasses.replace(plain, outputs=outputs), now, width=9, scaled_by=plain)
+    (*_rest, lane) = lanes(plain, ScaleBook())
+    assert lane.scale is not None
+    looks = palette.looks(lane.scale, "dark")
+    for t, code in ((2, classes.NAN), (3, classes.PLUS_INF), (4, classes.MINUS_INF), (5, classes.ABOVE)):
+        colours = {image.pixelColor(9 * t + 4, y).name() for y in range(95, 140)}
+        assert {looks[code].ground, looks[code].hatch} <= colours, f"class {code}"
+
+
+def test_symbols_are_text_where_there_is_room_and_columns_as_tall_as_their_number_where_not(qtbot: QtBot) -> None:
+    e = symbols()
+    (lane, *_rest) = lanes(e, ScaleBook())
+    wide, narrow = TimeView(T, 1, T, 20 * T), TimeView(T, 1, T, 3 * T)
+    assert lane_ink.has_room_for_text(lane, wide)
+    assert not lane_ink.has_room_for_text(lane, narrow)
+    theming.apply("dark")
+    ground = palette.packed(theming.current().ground)
+    band = np.full((62, 3 * T), ground, np.uint32)
+    lane_ink.draw(band, lane, narrow, theming.current(), joined=True)
+    tall = [np.count_nonzero(band[:, 3 * t + 1] != ground) for t in range(T)]
+    for t in range(T):
+        assert tall[t] == pytest.approx(2 + 60 * (e.inputs[t, 0] + 1) / 4, abs=1)
+
+
+def test_many_steps_in_a_pixel_show_their_least_and_their_greatest(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    e = numbers(D=1, T=4000)
+    values = np.full(4000, 0.5)
+    values[1234], values[1235] = 0.0, 1.0
+    lane = dataclasses.replace(lanes(e, ScaleBook())[0], values=values, scale=GATE)
+    band = np.full((42, 200), palette.packed(theming.current().ground), np.uint32)
+    lane_ink.draw(band, lane, TimeView(4000, 1, 4000, 200), theming.current(), joined=False)
+    inked = np.count_nonzero(band == palette.packed(theming.current().forward), axis=0)
+    assert inked[1234 * 200 // 4000] == 42
+    assert (np.delete(inked, 1234 * 200 // 4000) == 2).all()
+
+
+def test_padding_is_masked_in_every_lane(qtbot: QtBot) -> None:
+    e = KINDS["shorter"]
+    image = drawn(e, at(e, "loss"))
+    ground = palette.looks(GATE, "dark")[classes.UNDEFINED].ground
+    for y in (3, 60, 120, 146):
+        assert ground in {image.pixelColor(x, y).name() for x in range(121, 131)}
+        assert ground not in {image.pixelColor(x, y).name() for x in range(100, 119)}
+
+
+# -- what is said -----------------------------------------------------------------------------------------------------
+
+
+def said(track: Data | Attention, t: int, y: int, now: Now) -> tuple[str, ...]:
+    found = track.hover(20 * t - 10, y, now)
+    assert found is not None
+    return (*found.values, found.note)
+
+
+def test_under_the_pointer_stand_the_exact_numbers(qtbot: QtBot) -> None:
+    e = numbers()
+    track = Data("data")
+    track.set_excerpt(e, ScaleBook())
+    painted(track, e, at(e, "loss"), 20, 150)
+    x, y, wished = e.inputs[3], e.outputs[3, 0], e.targets[3, 0]
+    assert [float(text.partition(" = ")[2]) for text in said(track, 4, 10, at(e, "forward:4"))[:2]] == [
+        pytest.approx(float(v), rel=1e-7) for v in x
+    ]
+    assert said(track, 5, 10, at(e, "forward:4")) == ("not reached yet",)
+    (early, _) = said(track, 4, 120, at(e, "forward:4"))
+    assert np.float32(early.removeprefix("output ")) == y
+    target, output, _ = said(track, 4, 120, at(e, "loss"))
+    assert (np.float32(target.removeprefix("target ")), np.float32(output.removeprefix("output "))) == (wished, y)
+
+
+def test_of_classes_the_target_its_probability_and_the_likeliest_are_said(qtbot: QtBot) -> None:
+    e = symbols()
+    track = Data("data")
+    track.set_excerpt(e, ScaleBook())
+    painted(track, e, at(e, "loss"), 20, 150)
+    p = np.exp(e.outputs[6].astype(np.float64))
+    p /= p.sum()
+    wished, likely = int(e.targets[6, 0]), int(np.argmax(p))
+    right, chance, most, _ = said(track, 7, 140, at(e, "loss"))
+    assert right == f"target: class {wished}"
+    assert float(chance.partition(" = ")[2]) == pytest.approx(p[wished], rel=1e-3)
+    assert most.startswith(f"most likely: class {likely}, p = ")
+    assert said(track, 7, 5, at(e, "loss"))[0] == f"symbol {int(e.inputs[6, 0])}"
+    before = said(track, 7, 140, at(e, f"forward:{T}"))
+    assert not any("target" in text for text in before), "the target comes with the loss"
+
+
+def test_where_there_is_no_answer_it_says_where_it_is(qtbot: QtBot) -> None:
+    e = KINDS["shorter"]
+    track = Data("data")
+    track.set_excerpt(e, ScaleBook())
+    painted(track, e, at(e, "loss"), 20, 150)
+    assert said(track, 2, 130, at(e, "loss")) == ("there is one answer, at t = 6",)
+    assert said(track, 8, 130, at(e, "loss")) == ("padding: this sample ends at t = 6",)
+
+
+# -- attention --------------------------------------------------------------------------------------------------------
+
+
+def with_attention(e: Excerpt, weights: np.ndarray | None = None) -> Excerpt:
+    if weights is None:
+        weights = np.where(np.arange(e.steps) < e.length, np.exp(np.sin(np.arange(e.steps))), 0.0)
+        weights /= weights.sum()
+    return dataclasses.replace(e, arrays={**e.arrays, "attention": weights}, readout="attention")
+
+
+def test_attention_is_known_when_the_forward_pass_is_done(qtbot: QtBot) -> None:
+    e = with_attention(numbers(every=False))
+    other = with_attention(numbers(every=False), np.full(T, 1 / T))
+    track = Attention("attention")
+    pictures = {}
+    for name, one in (("one", e), ("other", other)):
+        track.set_excerpt(one, ScaleBook())
+        for moment in (f"forward:{T}", "loss", "backward:3"):
+            pictures[name, moment] = painted(track, one, at(one, moment), 20, 75)
+    assert pictures["one", f"forward:{T}"] == pictures["other", f"forward:{T}"]
+    assert pictures["one", "loss"] != pictures["other", "loss"]
+    assert pictures["one", "loss"] == pictures["one", "backward:3"]
+
+
+def test_a_weight_stands_as_high_as_it_is_and_is_said_exactly(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    weights = np.array([0.5, 0.0, 0.25, 0.25] + [0.0] * 6)
+    e = dataclasses.replace(with_attention(numbers(every=False), weights), length=8)
+    track = Attention("attention")
+    track.set_excerpt(e, ScaleBook())
+    image = painted(track, e, at(e, "loss"), 20, 75)  # 60 pixels for 0 … 1, between 7 and 67
+    edge = QColor(theming.current().text)
+    for t, row in ((0, 37), (2, 52)):
+        assert [y for y in range(75) if image.pixelColor(20 * t + 10, y) == edge] == [row - 1, row]
+    assert said(track, 1, 30, at(e, "loss")) == ("α_{1} = 0.5", "0.125 if all counted alike")
+    assert said(track, 2, 30, at(e, "loss")) == ("α_{2} = 0", "exactly 0 · 0.125 if all counted alike")
+    assert said(track, 9, 30, at(e, "loss")) == ("α", "padding: this sample ends at t = 8")
+    assert track._counts(at(e, "loss"))[classes.UNDEFINED] == 2
+
+
+def test_without_attention_the_track_says_so(qtbot: QtBot) -> None:
+    track = Attention("attention")
+    for readout, words in (("last", "has no attention"), ("", "recorded"), ("attention", "On its way")):
+        e = dataclasses.replace(numbers(), readout=readout)
+        track.set_excerpt(e, ScaleBook())
+        assert words in track._why_empty(e)
+        painted(track, e, at(e, "loss"), 20, 75)
+        assert track.hover(10, 10, at(e, "loss")) is None
+
+
+def test_a_fitted_attention_scale_reaches_up_to_the_largest_weight() -> None:
+    from engine.tracks import parse
+
+    e, book = with_attention(numbers(every=False), np.array([0.02, 0.031] + [0.0] * 8)), ScaleBook()
+    assert book.of_attention() == GATE
+    assert book.fit(parse("attention"), e) == Scale("gate", 0.0, 0.04)
+    assert book.chosen == {"attention": (0.0, 0.04, 0.0)}
