@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from engine.columns import BOUND
 from engine.errors import SpecError
 from engine.plaintext import one_line
 from engine.quantities import quantities
@@ -209,13 +210,18 @@ def has(track: TrackSpec, layers: Mapping[str, LayerKind]) -> bool:
 
 
 def wanted(tracks: Sequence[TrackSpec], layers: Mapping[str, LayerKind]) -> tuple[str, ...]:
-    """The keys of the arrays that these tracks show, each once, of what the network has. Norms always come along."""
+    """The keys of the arrays that these tracks show, each once, of what the network has. Norms always come along; with
+    the curves of an RNN's comes the bound on them."""
     found: dict[str, None] = {}
     for track in tracks:
         if not has(track, layers):
             continue
         if track.what == NETWORK:
             found |= dict.fromkeys(f"{name}.values.h" for name in layers)
+        elif track.what == NORMS:
+            read = read_layer(tuple(layers))
+            if layers[read].cell == "rnn":
+                found[f"{read}.{BOUND}"] = None
         elif track.is_quantity or track.what in OF_LAYER or track.what == "attention":
             found[track.key_of(tuple(layers))] = None
     return tuple(found)
