@@ -1,4 +1,4 @@
-"""What the arithmetic types can hold, by name. Plain data, for views: NumPy knows no bfloat16, and torch is not there."""
+"""What the arithmetic types can hold, by name. Plain data for views, which have no torch; NumPy knows no bfloat16."""
 
 from __future__ import annotations
 

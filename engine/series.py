@@ -27,7 +27,7 @@ from engine.shares import times_power
 from engine.sources import Traced
 from engine.step_jacobians import AT_A_TIME, LayerJacobians, in_float64
 
-Series = NDArray[np.float64]
+Series = NDArray[np.floating]
 
 GROWTH_WORK, QUICK_WORK = 1e9, 1e8
 """Numbers that may be touched while a gradient fills up: some tenth of a second; and while a slider is held."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.quantities import split_key
 from engine.requests import Excerpt
 from engine.tracks import TrackSpec, has
@@ -16,9 +18,11 @@ class ScaleBook:
         self._gradients: Scale | None = None
         self._inputs: float | None = None
         self._values: dict[tuple[str, str, str, str], Scale] = {}
+        self._others: dict[str, Scale] = {}
 
     def reset(self) -> None:
         self._gradients = None
+        self._others.clear()
         self._inputs = None
         self._values.clear()
 
@@ -38,6 +42,12 @@ class ScaleBook:
             self._values[name] = scales.for_values(quantity, layer, data)
         return self._values.get(name)
 
+    def once(self, what: str, make: Callable[[], Scale]) -> Scale:
+        """The scale of anything else that a track shows, by layer and `what`: made when it is first seen."""
+        if what not in self._others:
+            self._others[what] = make()
+        return self._others[what]
+
     def inputs(self, excerpt: Excerpt) -> float:
         """The largest input that the bars show."""
         if self._inputs is None:
@@ -50,5 +60,8 @@ class ScaleBook:
             layer = excerpt.of(track.layer)
             self._values.pop((layer.name, layer.cell, layer.activation, track.what), None)
             return self.values(track, excerpt)
+        if (other := f"{track.layer}.{track.what}") in self._others:
+            del self._others[other]
+            return None
         self._gradients = None
         return self.gradients(excerpt)

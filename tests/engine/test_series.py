@@ -116,7 +116,7 @@ def test_saturated_shares_are_counted_one_by_one(kind: str, name: str) -> None:
         value = layer.values["a" if kind == "relu" else symbol]
         value = value.tanh() if symbol == "c" else value
         if kind == "relu":
-            low, high, flat = value <= 0, value != value, value <= 0  # noqa: PLR0124 (nothing is at the high end)
+            low, high, flat = value <= 0, value != value, value <= 0  # nothing is at the high end
         elif symbol in "fiozr":
             low, high, flat = value < 0.05, value > 0.95, value * (1 - value) == 0
         else:

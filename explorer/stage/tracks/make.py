@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from engine.tracks import NETWORK, NORMS, parse
+from explorer.stage.tracks import norm_plot, part_plots
 from explorer.stage.tracks.base import Track
-from explorer.stage.tracks.curve import NormCurves
+from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.heatmap import Heatmap
 from explorer.stage.tracks.network import Unrolled
 
@@ -15,5 +16,15 @@ def make(key: str) -> Track:
     if track.what == NETWORK:
         return Unrolled(key)
     if track.what == NORMS:
-        return NormCurves(key)
+        return CurveTrack(key, norm_plot.title(track), 148, norm_plot.norm_plot(track))
+    if track.what == "losses":
+        return CurveTrack(key, "Loss per step", 92, part_plots.losses(track))
+    if track.what == "share":
+        return CurveTrack(key, f"Share in ∂L/∂{part_plots.weight_symbol(track)}", 110, part_plots.share(track))
+    if track.what == "growth":
+        return CurveTrack(key, f"∂L/∂{part_plots.weight_symbol(track)} fills up", 124, part_plots.growth(track))
+    if track.what == "saturation":
+        return CurveTrack(key, "Saturation", 110, part_plots.saturation(track))
+    if track.what == "singular":
+        return CurveTrack(key, "Singular values", 124, part_plots.singular(track))
     return Heatmap(key)
