@@ -10,6 +10,7 @@ from typing import TypeAlias
 from engine.requests import Computed, Recorded, Source, Weights
 from engine.spec import Experiment, WhatIf
 from engine.tracks import LayerKind, layer_kinds
+from explorer.document.pins import Pin
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
 Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
@@ -134,3 +135,5 @@ class View:
     heights: Mapping[str, int] = field(default_factory=dict)
     time_range: tuple[int, int] | None = None
     """First and last step on screen; None shows all."""
+    pins: tuple[Pin, ...] = ()
+    """Earlier traces whose norms stay on screen."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 from engine.quantities import split_key
 from engine.requests import Excerpt
-from engine.tracks import TrackSpec, has
+from engine.tracks import NORMS, TrackSpec, has
 from explorer.stage import scales
 from explorer.stage.scales import Scale
+
+S = TypeVar("S")
 
 
 class ScaleBook:
@@ -18,7 +21,7 @@ class ScaleBook:
         self._gradients: Scale | None = None
         self._inputs: float | None = None
         self._values: dict[tuple[str, str, str, str], Scale] = {}
-        self._others: dict[str, Scale] = {}
+        self._others: dict[str, object] = {}
 
     def reset(self) -> None:
         self._gradients = None
@@ -42,11 +45,11 @@ class ScaleBook:
             self._values[name] = scales.for_values(quantity, layer, data)
         return self._values.get(name)
 
-    def once(self, what: str, make: Callable[[], Scale]) -> Scale:
-        """The scale of anything else that a track shows, by layer and `what`: made when it is first seen."""
+    def once(self, what: str, make: Callable[[], S]) -> S:
+        """The scale of anything else that a track shows, by layer, `what` and cell: made when it is first seen."""
         if what not in self._others:
             self._others[what] = make()
-        return self._others[what]
+        return cast("S", self._others[what])
 
     def inputs(self, excerpt: Excerpt) -> float:
         """The largest input that the bars show."""
@@ -60,8 +63,9 @@ class ScaleBook:
             layer = excerpt.of(track.layer)
             self._values.pop((layer.name, layer.cell, layer.activation, track.what), None)
             return self.values(track, excerpt)
-        if (other := f"{track.layer}.{track.what}") in self._others:
-            del self._others[other]
+        if not track.is_quantity and track.what != NORMS:  # a track that says its own scale
+            old = f"{track.layer}.{track.what}."
+            self._others = {what: scale for what, scale in self._others.items() if not what.startswith(old)}
             return None
         self._gradients = None
         return self.gradients(excerpt)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QColor, QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
 from engine.tape import Tape
-from engine.tracks import NETWORK, TrackSpec, parse
-from explorer.stage import timespan
+from engine.tracks import NETWORK, NORMS, TrackSpec, parse
+from explorer.stage import curve_choice, timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
@@ -20,6 +20,8 @@ from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks.base import Track
+from explorer.stage.tracks.curve import CurveTrack
+from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.make import make
 from explorer.theme import current as theming
 
@@ -43,6 +45,8 @@ class Stage(QWidget):
     moveTrackRequested = Signal(str, int)
     """A track's key, and its new place from 0."""
     addTrackRequested = Signal()
+    trackChanged = Signal(str, str)
+    """A track's key, and what it is to become: the same place, other options."""
     scaleChanged = Signal(str, str)
     """A track's key, and its new scale in words: said only when somebody asked for another scale."""
 
@@ -54,6 +58,7 @@ class Stage(QWidget):
         self._book = ScaleBook()
         self._made: dict[str, Track] = {}
         self._keys: tuple[str, ...] = ()
+        self._ghosts: tuple[Ghost, ...] = ()
         self._menu_key = ""
         self._ring = False
         self.setAccessibleName("Stage: tracks over time")
@@ -115,8 +120,20 @@ class Stage(QWidget):
         for key, track in made.items():
             if key not in self._made and self._excerpt is not None:
                 track.set_excerpt(self._excerpt, self._book)
+            if key not in self._made and self._ghosts and isinstance(track, CurveTrack):
+                track.set_ghosts(self._ghosts)
         self._made = made
         self.canvas.set_tracks(tuple(made.values()))
+
+    def set_ghosts(self, ghosts: tuple[Ghost, ...]) -> None:
+        """Earlier traces that stay on screen, behind the present one's norms."""
+        if not ghosts and not self._ghosts:
+            return
+        self._ghosts = ghosts
+        for track in self._made.values():
+            if isinstance(track, CurveTrack):
+                track.set_ghosts(ghosts)
+        self.canvas.refresh()
 
     def tracks(self) -> tuple[str, ...]:
         return self._keys
@@ -225,6 +242,9 @@ class Stage(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Move &up", self._move_up).setEnabled(place > 0)
         menu.addAction("Move &down", self._move_down).setEnabled(place < last)
+        track = parse(key)
+        if track.what == NORMS and self._excerpt is not None:
+            curve_choice.add_to(menu, track, self._excerpt, self._change)
         menu.addAction("&Fit the scale to what is shown", self._fit_scale).setEnabled(self._excerpt is not None)
         menu.addAction("&Default height", self._reset_height).setEnabled(key in self.canvas.heights)
         menu.addSeparator()
@@ -238,6 +258,12 @@ class Stage(QWidget):
     @Slot()
     def _move_down(self) -> None:
         self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) + 1)
+
+    @Slot(QAction)
+    def _change(self, entry: QAction) -> None:
+        """The entry's data is the track's new text."""
+        if entry.data() != self._menu_key:
+            self.trackChanged.emit(self._menu_key, entry.data())
 
     @Slot()
     def _remove(self) -> None:
@@ -258,8 +284,12 @@ class Stage(QWidget):
         for track in self.canvas.tracks:
             track.set_excerpt(self._excerpt, self._book)
         self.canvas.refresh()
-        if scale is not None:
-            self.scaleChanged.emit(self._menu_key, " … ".join(scale.ends))
+        changed = self._made.get(self._menu_key)
+        ends = scale.ends if scale is not None else None
+        if isinstance(changed, CurveTrack) and changed.plot is not None:
+            ends = changed.plot.axis.ends
+        if ends is not None:
+            self.scaleChanged.emit(self._menu_key, " … ".join(ends))
 
     # -- looks --------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
-from explorer.stage.tracks import curve_legend, words
+from explorer.stage.tracks import bands, curve_legend, words
 from explorer.stage.tracks.base import Readout
 from explorer.stage.tracks.curve_ink import colour_of, draw_curve, edge_marks, edge_of
 from explorer.stage.tracks.curve_labels import Label, Labels, begun, region_boxes
@@ -32,6 +32,9 @@ _NEAREST = 8
 """Curves under the pointer that are read out; of more, those nearest to it."""
 
 _WITH_SLOPES = 4
+"""Curves whose slopes have room in the header; of more, they are under the pointer."""
+_LOW = 72
+"""Logical pixels of a header that has room for little."""
 
 Maker = Callable[[Excerpt, ScaleBook, tuple[Ghost, ...]], Plot | str]
 """A plot, or the sentence why there is none."""
@@ -129,15 +132,19 @@ class CurveTrack:
         if regions:
             self._draw_regions(pixels, plot, theme)
         self._draw_grid(pixels, plot, theme)
+        if plot.stack is not None and groups:
+            rows = self._y(0.0) * view.ratio, self._y(1.0) * view.ratio
+            bands.draw(pixels, plot.stack, view, rows, view.ratio, theme)
         del pixels
         painter = layer.painter(view.ratio)
         for line in plot.lines:
             if line.always or regions:
                 self._draw_line(painter, line.places, QColor(getattr(theme, line.tone)))
         shown = [(n, curve) for n, curve in enumerate(plot.curves) if curve.group in groups]
-        for n, curve in sorted(shown, key=lambda one: not one[1].style.ghost):  # the earlier ones lie below
+        lines = [] if plot.stack is not None else shown
+        for n, curve in sorted(lines, key=lambda one: not one[1].style.ghost):  # the earlier ones lie below
             draw_curve(painter, curve, view, self._tall, n)
-        for _, curve in shown:
+        for _, curve in shown[:1] if plot.stack is not None else shown:
             if not curve.style.ghost:
                 edge_marks(painter, curve.codes[view.slice], view, self._tall, plot.axis.scale)
         painter.end()
@@ -188,6 +195,8 @@ class CurveTrack:
             return 0, 0
         if first == 1 and last == view.steps:
             return 0, view.width
+        if self._plot is not None and self._plot.stack is not None:  # whole cells
+            return (0, view.until(last)) if group.from_left else (view.since(first), view.width)
         aside = round(5 * view.ratio) if view.pitch < _NARROW else 0
         if group.from_left:
             if not view.shows(last):
@@ -235,7 +244,7 @@ class CurveTrack:
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
         """The newest point of each curve."""
-        if self._plot is None:
+        if self._plot is None or self._plot.stack is not None:
             return
         theme = theming.current()
         painter.save()
@@ -281,12 +290,17 @@ class CurveTrack:
         plot = self._plot
         lines = (*plot.title_lines, *(plot.header(now) if plot.header else ())) if plot else ()
         room, font = margins.text_room(box), theming.small()
+        if plot is not None and box.height() < _LOW:  # then the names of the curves come first
+            lines = ()
         said = tuple((text, "muted") for texts in lines if (text := margins.fitting(texts, font, room)))
         y = margins.paint_title(painter, box, self._title, "text", said)
         if plot is not None:
-            curve_legend.paint(painter, box, y, [self._entry(c, plot, now) for c in plot.curves if c.legend])
+            curve_legend.paint(painter, box, y, [self._entry(c, plot, now) for c in plot.curves if c.legend != ""])
 
     def _entry(self, curve: Curve, plot: Plot, now: Now) -> curve_legend.Entry:
+        if curve.legend:  # a pinned trace: what differs, the first of it above the rest
+            first, _, rest = curve.legend.partition(", ")
+            return curve_legend.Entry(curve.style, first, first, (rest,) if rest else ())
         said, span = self._slope_words(curve, now)
         unit = plot.slope_unit
         texts = (f"{said} decades {unit}", f"{said} dec. {unit}", f"{said} dec.") if said else ()
@@ -351,7 +365,7 @@ class CurveTrack:
             (known if there else waiting).append(curve)
         known = [curve for curve in known if t <= len(curve.places)]
         if not known:
-            names = tuple(curve.name for curve in waiting if curve.legend)
+            names = tuple(curve.name for curve in waiting if curve.legend is None)
             return Readout(f"t = {t}", names[:_NEAREST], "not reached yet") if names else None
         shown = self._nearest(known, t, y)
         notes = [f"{c.short}: {c.note}" for c in shown if c.note]

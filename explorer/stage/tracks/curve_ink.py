@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF
 
 from engine.requests import Array
 from explorer.stage import classes, glyphs, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
+from explorer.stage.tracks import bands
 from explorer.stage.tracks.plot import Curve, Style
 from explorer.theme import current as theming
-from explorer.theme.tokens import Theme
+from explorer.theme.tokens import THEMES, Theme, ThemeName
 
 _EDGE, _SMALL_EDGE, _LOW_TRACK = 13, 8, 80
 _DASHES: tuple[tuple[float, ...], ...] = ((), (3.2, 1.4), (1.1, 1.5), (5.0, 1.4, 1.0, 1.4))
@@ -30,8 +33,7 @@ def edge_of(height: float) -> int:
 
 
 def colour_of(style: Style, theme: Theme) -> QColor:
-    name, dot, place = style.tone.partition(".")
-    return QColor(theme.series[int(place)] if dot else getattr(theme, name))
+    return QColor(bands.colour_of(style.tone, theme))
 
 
 def pen_of(style: Style, theme: Theme) -> QPen:
@@ -65,8 +67,11 @@ def draw_marker(painter: QPainter, marker: int, at: QPointF, colour: QColor, siz
         )
 
 
-def draw_sample(painter: QPainter, style: Style, x: float, y: float, theme: Theme, width: float = 14) -> None:
+def draw_sample(painter: QPainter, style: Style, x: float, y: float, theme: Theme, width: float = 18) -> None:
     """A piece of the curve, for the legend."""
+    if style.band:
+        painter.drawImage(QPointF(x, round(y - 5)), _swatch(style.tone, style.band - 1, theme.name))
+        return
     painter.setPen(pen_of(style, theme))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawLine(QPointF(x, y), QPointF(x + width, y))
@@ -148,6 +153,19 @@ def _draw_markers(painter: QPainter, curve: Curve, view: TimeView, height: float
             x = view.centre(t) / view.ratio
             y = height - edge - float(curve.places[t - 1]) * (height - 2 * edge)
             draw_marker(painter, marker, QPointF(x, y), colour, size)
+
+
+@lru_cache(maxsize=64)
+def _swatch(tone: str, part: int, name: ThemeName) -> QImage:
+    """A piece of a band."""
+    theme = THEMES[name]
+    colour = bands.colour_of(tone, theme)
+    layer = Layer().sized(13, 10)
+    pixels = layer.pixels()
+    pixels[:] = palette.packed(palette.mix(theme.ground, colour, 0.78))
+    pixels[bands.texture(part, 10, 13, 1)] = palette.packed(palette.mix(theme.ground, colour, 0.3))
+    del pixels
+    return layer.image
 
 
 _COLOURED = (classes.BELOW,)

@@ -14,7 +14,7 @@ from explorer.stage.tracks.plot import Style
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
 
-_SAMPLE, _GAP = 14, 5
+_SAMPLE, _GAP = 18, 5
 
 
 class Entry(NamedTuple):
@@ -55,7 +55,7 @@ def _paint_full(painter: QPainter, box: QRect, top: float, entries: Sequence[Ent
         painter.setPen(QColor(theme.muted))
         for texts in (entry.words, entry.more if more else ()):
             if texts:
-                text = margins.fitting(texts, font, width + 1)
+                text = margins.fitting(texts, font, width + 1) or texts[-1]
                 marked.draw(painter, QRectF(left, y, width + 1, margins.LINE), text, font)
                 y += margins.LINE
 

@@ -8,6 +8,7 @@ from explorer.stage.tracks.base import Track
 from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.heatmap import Heatmap
 from explorer.stage.tracks.network import Unrolled
+from explorer.stage.tracks.route_plot import route_plot
 
 
 def make(key: str) -> Track:
@@ -27,4 +28,6 @@ def make(key: str) -> Track:
         return CurveTrack(key, "Saturation", 110, part_plots.saturation(track))
     if track.what == "singular":
         return CurveTrack(key, "Singular values", 124, part_plots.singular(track))
+    if track.what == "routes":
+        return CurveTrack(key, "Routes of the gradient", 124, route_plot(track))
     return Heatmap(key)

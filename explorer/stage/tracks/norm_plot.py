@@ -139,13 +139,13 @@ def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int) -> list[C
         found.append(
             Curve(
                 name=f"{ghost.name}: {symbol}",
-                short=ghost.name,
+                short=f"{ghost.name}: {words.symbol(part)}",
                 group=ALWAYS,
                 style=ghost_style(pin, place),
                 places=axis.place(logs_of(norms)),
                 codes=classes.classify(norms, axis.scale),
                 said=_exactly(norms),
-                legend=place == 0,
+                legend=ghost.name if place == 0 else "",
             )
         )
     return found

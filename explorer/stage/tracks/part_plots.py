@@ -38,7 +38,7 @@ _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 def losses(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
         there = ~np.isnan(e.losses) | (np.isnan(e.loss) & (np.arange(e.steps) == e.steps - 1))
-        axis = LogAxis(book.once(f".{track.what}", lambda: _scale_of(e.losses[there], 6)))
+        axis = LogAxis(book.once(f"{track.layer}.{track.what}.", lambda: _scale_of(e.losses[there], 6)))
         codes = classes.classify(e.losses, axis.scale, ~there)
         count = int(np.count_nonzero(there))
         name = "L_t" if count > 1 else "L"
@@ -67,23 +67,21 @@ def losses(track: TrackSpec) -> Maker:
 
 def share(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
-        layer, data = _found(track, e)
+        layer, data = found(track, e)
         if layer is None or data is None:
-            return _why(track, e)
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}", lambda: _scale_of(data[:, 0], 6)))
+            return why(track, e)
+        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(data[:, 0], 6)))
         own, part = data[:, SHARE.index("norm")], data[:, SHARE.index("share")]
         W = weight_symbol(track)
 
         def of_whole(t: int) -> str:
-            return "" if np.isnan(part[t]) else f"{_percent(float(part[t]))} of ∂L/∂{W}, along it"
+            return "" if np.isnan(part[t]) else f"{percent(float(part[t]))} of ∂L/∂{W}, along it"
 
         def header(now: Now) -> tuple[Variants, ...]:
             if now.grads(layer.reverse) != (1, e.steps) or not np.isfinite(part).any():
                 return ()
             most = int(np.nanargmax(part))
-            return (
-                (f"most: t = {most + 1}, {_percent(float(part[most]))}", f"t = {most + 1}: {short(part[most], 2)}"),
-            )
+            return ((f"most: t = {most + 1}, {percent(float(part[most]))}", f"t = {most + 1}: {short(part[most], 2)}"),)
 
         curve = Curve(
             "‖step’s part‖",
@@ -95,17 +93,17 @@ def share(track: TrackSpec) -> Maker:
             _exactly(own),
             whole=of_whole,
         )
-        return Plot(axis, (curve,), _layer_line(e, layer), header=header, scale_note=(_frobenius(e),))
+        return Plot(axis, (curve,), layer_line(e, layer), header=header, scale_note=(_frobenius(e),))
 
     return make
 
 
 def growth(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
-        layer, data = _found(track, e)
+        layer, data = found(track, e)
         if layer is None or data is None:
-            return _why(track, e)
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}", lambda: _scale_of(data[:, :2], 6)))
+            return why(track, e)
+        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(data[:, :2], 6)))
         total, own = data[:, GROWTH.index("sum")], data[:, GROWTH.index("step")]
         taken = data[:, GROWTH.index("computed")] == 1
         W, group = weight_symbol(track), Group("grads", layer.reverse)
@@ -139,7 +137,7 @@ def growth(track: TrackSpec) -> Maker:
             return ()
 
         taken_at = f"sum taken at {int(taken.sum()):,} steps"
-        lines = _layer_line(e, layer) + (() if taken.all() else ((taken_at, f"at {int(taken.sum()):,} steps"),))
+        lines = layer_line(e, layer) + (() if taken.all() else ((taken_at, f"at {int(taken.sum()):,} steps"),))
         return Plot(axis, curves, lines, tuple(_clip(axis, e)), header=header, scale_note=(_frobenius(e),))
 
     return make
@@ -147,14 +145,14 @@ def growth(track: TrackSpec) -> Maker:
 
 def saturation(track: TrackSpec) -> Maker:
     def make(e: Excerpt, _: ScaleBook, __: tuple[Ghost, ...]) -> Plot | str:
-        layer, data = _found(track, e)
+        layer, data = found(track, e)
         if layer is None:
-            return _why(track, e)
+            return why(track, e)
         symbols = squashed(layer.cell, layer.activation)
         if not symbols:
             return f"Nothing can saturate here: {layer.activation} is nowhere flat."
         if data is None:
-            return _why(track, e)
+            return why(track, e)
         width = len(SATURATION)
         group = Group("values", layer.reverse)
         curves: list[Curve] = []
@@ -182,7 +180,7 @@ def saturation(track: TrackSpec) -> Maker:
         return Plot(
             _SHARES,
             tuple(curves),
-            _layer_line(e, layer),
+            layer_line(e, layer),
             header=header,
             scale_note=("share of all units and samples", "flat: slope exactly 0 at every step so far"),
         )
@@ -207,21 +205,21 @@ def _share_curve(name: str, short: str, values: Array, group: Group, tone: int, 
         Style(f"series.{tone}", dash, marker),
         _SHARES.place(values),
         codes_on(_SHARES, values),
-        lambda t: "no valid step" if np.isnan(values[t]) else _percent(float(values[t])),
+        lambda t: "no valid step" if np.isnan(values[t]) else percent(float(values[t])),
     )
 
 
 def singular(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
-        layer, data = _found(track, e)
+        layer, data = found(track, e)
         if layer is None or data is None:
-            return _why(track, e)
+            return why(track, e)
         taken = data[:, SINGULAR.index("computed")] == 1
         size = layer.hidden_size * (2 if layer.cell == "lstm" else 1)
         if not taken.any():
             return f"The Jacobians are {size:,} × {size:,}: their singular values take too long to be shown here."
         known = data[taken, :4]
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}", lambda: _scale_of(known, 8, of_logs=True)))
+        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(known, 8, of_logs=True)))
         names = ["σ_{1}", "σ_{2}", "σ_{3}"][: min(3, size)] + (["σ smallest"] if size > 3 else [])
         group = Group("values", layer.reverse)
         curves = []
@@ -248,7 +246,7 @@ def singular(track: TrackSpec) -> Maker:
         return Plot(
             axis,
             tuple(curves),
-            (*_layer_line(e, layer), ("of ∂state_t/∂state_{t−1}",), *sparse),
+            (*layer_line(e, layer), ("of ∂state_t/∂state_{t−1}",), *sparse),
             (one,),
             scale_note=("singular values of each step's Jacobian, of the chosen sample",),
         )
@@ -267,7 +265,7 @@ def weight_symbol(track: TrackSpec) -> str:
     return "W_{hh}" if track.option("weight") == "weight_hh" else "W_{ih}"
 
 
-def _found(track: TrackSpec, e: Excerpt) -> tuple[ShownLayer | None, Array | None]:
+def found(track: TrackSpec, e: Excerpt) -> tuple[ShownLayer | None, Array | None]:
     if not has(track, e.kinds()):
         return None, None
     data = e.shown(track)
@@ -276,13 +274,13 @@ def _found(track: TrackSpec, e: Excerpt) -> tuple[ShownLayer | None, Array | Non
     return e.of(track.layer), data
 
 
-def _why(track: TrackSpec, e: Excerpt) -> str:
+def why(track: TrackSpec, e: Excerpt) -> str:
     if track.layer and track.layer not in e.layers:
         return f"There is no layer {track.layer} any more."
     return "Computing…"
 
 
-def _layer_line(e: Excerpt, layer: ShownLayer) -> tuple[Variants, ...]:
+def layer_line(e: Excerpt, layer: ShownLayer) -> tuple[Variants, ...]:
     return ((words.layer(layer),),) if len(e.layers) > 1 else ()
 
 
@@ -295,7 +293,7 @@ def _exactly(values: Array) -> Callable[[int], str]:
     return lambda t: "no loss here" if np.isnan(values[t]) else exact(float(values[t]))
 
 
-def _percent(part: float) -> str:
+def percent(part: float) -> str:
     return f"{short(100 * part, 3)} %"
 
 

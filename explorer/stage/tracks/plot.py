@@ -13,6 +13,7 @@ from engine.requests import Array
 from explorer.stage import classes
 from explorer.stage.now import Now
 from explorer.stage.scales import Scale
+from explorer.stage.tracks.bands import Stack
 from explorer.stage.tracks.slope import Slopes
 
 Kind = Literal["values", "grads", "loss", "always"]
@@ -63,6 +64,8 @@ class Style:
     """0: none."""
     ghost: bool = False
     """Of an earlier trace: thin and dotted."""
+    band: int = 0
+    """A band of a stack, from 1, not a line."""
 
 
 TONES = ("backward", "series.1", "series.2", "series.3", "series.4", "series.5")
@@ -115,12 +118,14 @@ class PlainAxis:
     high: float
     lines: tuple[tuple[float, str], ...]
 
+    texts: tuple[str, str] | None = None
+    """The ends in words, where no line is there."""
     scale: Scale = field(default_factory=lambda: Scale("magnitude", 1e-2, 1.0))
     """Whose looks the marks at the edges have."""
 
     @property
     def ends(self) -> tuple[str, str]:
-        return self.lines[0][1], self.lines[-1][1]
+        return self.texts or (self.lines[0][1], self.lines[-1][1])
 
     def place(self, values: Array) -> Array:
         return np.asarray((values - self.low) / (self.high - self.low))
@@ -159,7 +164,8 @@ class Curve:
     """What else is to be said of it under the pointer."""
     whole: Callable[[int], str] | None = None
     """What can be said of a step when all of them are known."""
-    legend: bool = True
+    legend: str | None = None
+    """In the header: another name; "": it is not there."""
 
     @property
     def on(self) -> np.ndarray:
@@ -198,6 +204,8 @@ class Plot:
     """Under the title."""
     lines: tuple[Line, ...] = ()
     regions: tuple[Region, ...] = ()
+    stack: Stack | None = None
+    """Drawn in place of the curves, which say its parts."""
     slope_unit: str = ""
     scale_note: tuple[str, ...] = ()
     """Under the pointer at the scale."""
