@@ -14,6 +14,9 @@ from explorer.stage.cells import TimeView
 from explorer.stage.scales import Scale
 from explorer.theme.tokens import Theme
 
+_SEPARATE = 6
+"""Logical pixels a step, from which on bands and cells have lines between them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Stack:
@@ -47,15 +50,17 @@ def draw(
     inside = (y >= top) & (y <= bottom)
     gap = _gaps(view)
     for part, tone in enumerate(stack.tones):
-        first = bottom - high[:, part] * (bottom - top)
-        last = bottom - low[:, part] * (bottom - top)
+        # Rounded: a share of 1, but for its last bit, must not change the row.
+        first = np.round(bottom - high[:, part] * (bottom - top), 3)
+        last = np.round(bottom - low[:, part] * (bottom - top), 3)
         where = (y >= first[None, :]) & (y < last[None, :]) & inside & ~gap[None, :]
         colour = colour_of(tone, theme)
         pixels[where] = palette.packed(palette.mix(theme.ground, colour, 0.78))
         where &= texture(part, pixels.shape[0], pixels.shape[1], max(1, round(ratio)))
         pixels[where] = palette.packed(palette.mix(theme.ground, colour, 0.3))
-        edge = (np.abs(y - first[None, :]) <= 0.5) & inside & (last - first > 3)[None, :]
-        pixels[edge & ~gap[None, :]] = palette.packed(theme.ground)
+        if view.pitch >= _SEPARATE:
+            edge = (np.abs(y - first[None, :]) <= 0.5) & inside & (last - first > 3)[None, :]
+            pixels[edge & ~gap[None, :]] = palette.packed(theme.ground)
     missing = np.isnan(low[:, 0])
     if missing.any():
         codes = np.where(missing[None, :] & inside, classes.UNDEFINED, classes.FIRST).astype(np.uint8)
@@ -97,7 +102,7 @@ def _of_pixels(stack: Stack, view: TimeView) -> NDArray[np.intp]:
 def _gaps(view: TimeView) -> NDArray[np.bool_]:
     """Between wide cells one pixel stays free."""
     gap = np.zeros(view.width, bool)
-    if view.pitch >= 6:
+    if view.pitch >= _SEPARATE:
         gap[view.cells.right[:-1] - 1] = True
     return gap
 

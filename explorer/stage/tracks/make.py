@@ -29,5 +29,5 @@ def make(key: str) -> Track:
     if track.what == "singular":
         return CurveTrack(key, "Singular values", 124, part_plots.singular(track))
     if track.what == "routes":
-        return CurveTrack(key, "Routes of the gradient", 124, route_plot(track))
+        return CurveTrack(key, "Gradient routes", 124, route_plot(track))
     return Heatmap(key)

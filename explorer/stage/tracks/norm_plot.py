@@ -214,7 +214,7 @@ def _clip_line(axis: LogAxis, e: Excerpt) -> list[Line]:
     """Only where norms like these are clipped: those of the states, at every step."""
     if e.clip is None or e.clip.kind != "step" or not e.clip.max_norm > 0:
         return []
-    limit = short(e.clip.max_norm)
+    limit = f"{e.clip.max_norm:.3g}"
     texts = (f"clipped at each step: ‖∂L/∂(states)‖ of a sample ≤ {limit}", f"clipped at each step: ≤ {limit}", "clip")
     return [Line(axis.place(np.asarray(math.log10(e.clip.max_norm))), "clip", texts)]
 

@@ -109,8 +109,8 @@ def growth(track: TrackSpec) -> Maker:
         W, group = weight_symbol(track), Group("grads", layer.reverse)
         curves = (
             Curve(
-                f"‖Σ ∂L/∂{W}‖ so far",
-                f"Σ ∂{W}",
+                "‖Σ so far‖",
+                "Σ",
                 group,
                 Style("backward"),
                 axis.place(logs_of(total)),
@@ -312,7 +312,7 @@ def _clip(axis: LogAxis, e: Excerpt) -> list[Line]:
     """The threshold of what is clipped at the end, of which this weight's gradient is all or a part."""
     if e.clip is None or e.clip.kind not in ("norm", "layer", "parameter") or not e.clip.max_norm > 0:
         return []
-    limit = short(e.clip.max_norm)
+    limit = f"{e.clip.max_norm:.3g}"
     of = {"norm": "all parameters together", "layer": "each layer's parameters together", "parameter": "each parameter"}
     texts = (f"clip: norm of {of[e.clip.kind]} ≤ {limit}", f"clip norm {limit}", "clip")
     return [Line(axis.place(np.asarray(math.log10(e.clip.max_norm))), "clip", texts)]

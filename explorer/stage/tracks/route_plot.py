@@ -18,7 +18,9 @@ from explorer.stage.tracks.part_plots import found, layer_line, percent, why
 from explorer.stage.tracks.plot import Curve, Group, PlainAxis, Plot, Style, Variants
 from explorer.widgets.numbers import power
 
-_ALONG = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")), ("−25 %", "125 %"))
+_LINES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
+_ALONG = PlainAxis(0.0, 1.0, _LINES)
+_A_LITTLE = PlainAxis(-0.25, 1.25, _LINES, ("−25 %", "125 %"))
 _AGAINST = PlainAxis(-1.0, 2.0, ((-1.0, "−100 %"), (0.0, "0 %"), (1.0, "100 %"), (2.0, "200 %")))
 
 
@@ -58,7 +60,8 @@ def route_plot(track: TrackSpec) -> Maker:
 
 def _axis(high: Array) -> PlainAxis:
     """With room below 0 and above 1 where routes cancel."""
-    return _AGAINST if np.nanmax(np.nan_to_num(high), initial=0.0) > 1 + 1e-6 else _ALONG
+    most = float(np.max(np.nan_to_num(high), initial=0.0))
+    return _ALONG if most <= 1 + 1e-6 else _A_LITTLE if most <= _A_LITTLE.high else _AGAINST
 
 
 def _codes(axis: PlainAxis, low: Array, high: Array) -> classes.Codes:
