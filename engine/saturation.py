@@ -42,6 +42,9 @@ class Saturation:
     """(T,) int64: how many (unit, sample) have a slope of exactly 0 in the values' own type."""
     flat_by_unit: Tensor
     """(H,) int64: how many (step, sample)."""
+    dead_by_step: Tensor
+    """(T,) int64: how many units had a slope of exactly 0 at every valid step up to this one, in the layer's order; 0
+    before the first that is valid."""
     dead: Tensor
     """(H,) bool: units whose slope is exactly 0 at every valid step of every sample. For ReLU: a ≤ 0 throughout."""
 
@@ -77,33 +80,42 @@ def saturation(
             f"valid is {tuple(valid.shape)} of {valid.dtype}; ({T}, {B}) or ({T},) of torch.bool is accepted."
         )
     valid = valid.to(layer.x.device).reshape(T, -1, 1)
+    reverse = layer.reverse
     found: dict[str, Saturation] = {}
     with arithmetic(layer.x):
         for q in QUANTITIES[layer.cell]:
             v = layer.values[q.symbol]
             if q.kind == "gate":
-                found[q.symbol] = _squashed(v, sigmoid_slope, gate_low, gate_high, valid)
+                found[q.symbol] = _squashed(v, sigmoid_slope, gate_low, gate_high, valid, reverse)
             elif q.kind == "candidate":
-                found[q.symbol] = _squashed(v, tanh_slope, -tanh_ends, tanh_ends, valid)
+                found[q.symbol] = _squashed(v, tanh_slope, -tanh_ends, tanh_ends, valid, reverse)
             elif q.symbol == "c":
-                found["c"] = _squashed(v.tanh(), tanh_slope, -tanh_ends, tanh_ends, valid)
+                found["c"] = _squashed(v.tanh(), tanh_slope, -tanh_ends, tanh_ends, valid, reverse)
         if layer.cell == "rnn":
             h, a = layer.values["h"], layer.values["a"]
             if layer.activation == "tanh":
-                found["h"] = _squashed(h, tanh_slope, -tanh_ends, tanh_ends, valid)
+                found["h"] = _squashed(h, tanh_slope, -tanh_ends, tanh_ends, valid, reverse)
             elif layer.activation == "sigmoid":
-                found["h"] = _squashed(h, sigmoid_slope, gate_low, gate_high, valid)
+                found["h"] = _squashed(h, sigmoid_slope, gate_low, gate_high, valid, reverse)
             elif layer.activation == "relu":
-                found["h"] = _summed(a <= 0, torch.zeros_like(a, dtype=torch.bool), a <= 0, valid, None, None)
+                found["h"] = _summed(a <= 0, torch.zeros_like(a, dtype=torch.bool), a <= 0, valid, reverse, None, None)
     return found
 
 
-def _squashed(v: Tensor, slope: Callable[[Tensor], Tensor], low: float, high: float, valid: Tensor) -> Saturation:
-    return _summed(v < low, v > high, slope(v) == 0, valid, low, high)
+def _squashed(
+    v: Tensor, slope: Callable[[Tensor], Tensor], low: float, high: float, valid: Tensor, reverse: bool
+) -> Saturation:
+    return _summed(v < low, v > high, slope(v) == 0, valid, reverse, low, high)
 
 
 def _summed(
-    at_low: Tensor, at_high: Tensor, flat: Tensor, valid: Tensor, low: float | None, high: float | None
+    at_low: Tensor,
+    at_high: Tensor,
+    flat: Tensor,
+    valid: Tensor,
+    reverse: bool,
+    low: float | None,
+    high: float | None,
 ) -> Saturation:
     T, B, H = flat.shape
     valid = valid.expand(T, B, 1)
@@ -126,5 +138,15 @@ def _summed(
         high_by_unit=high_by_unit,
         flat_by_step=counted.sum((1, 2)),
         flat_by_unit=by_unit,
+        dead_by_step=_dead_so_far(flat | ~valid, valid, reverse),
         dead=(by_unit == entries[1]) & (entries[1] > 0),
     )
+
+
+def _dead_so_far(flat: Tensor, valid: Tensor, reverse: bool) -> Tensor:
+    """(T,) int64, from (T, B, H) bool that is True in the padding."""
+    always, begun = flat.all(1), valid.any(1)
+    if reverse:
+        always, begun = always.flip(0), begun.flip(0)
+    counted = (always.cumprod(0) * begun.cummax(0).values).sum(1)
+    return counted.flip(0) if reverse else counted

@@ -7,11 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine import columns, series
 from engine.arrays import read_only
 from engine.layer_trace import LayerTrace
 from engine.precision import arithmetic
 from engine.sources import Traced
-from engine.tracks import TrackSpec, parse
+from engine.tracks import OF_LAYER, TrackSpec, parse
 
 Shown = NDArray[np.floating]
 
@@ -21,8 +22,12 @@ def array(made: Traced, key: str, sample: int) -> Shown | None:
 
     A quantity, "l1.grads.h", is (T, H) in the trace's dtype. With "@mean", a mean over the samples that have the step,
     float64: of gradients of their magnitudes, of values as they are; NaN where no sample has it. "attention" is (T,)
-    float64, the weight of each step in the read-out; 0 in the padding.
+    float64, the weight of each step in the read-out; 0 in the padding. What is of a layer, "l1.share.weight_hh", is as
+    engine.series has it.
     """
+    bounded, _, bound = key.rpartition(".")
+    if bound == columns.BOUND:
+        return series.of_layer(made, bounded, bound, "", sample) if bounded in made.trace.layers else None
     name, _, mean = key.partition("@")
     what, _, weight = name.partition(".weight")
     track = parse(f"{what}?weight=weight{weight}" if weight else name)
@@ -33,6 +38,9 @@ def array(made: Traced, key: str, sample: int) -> Shown | None:
         return None
     if track.is_quantity:
         return _quantity(made, track, layer, None if mean else sample)
+    if track.what in OF_LAYER:
+        weight_name = track.option("weight") if track.what in ("share", "growth") else ""
+        return series.of_layer(made, layer, track.what, weight_name, sample, quick=key.endswith(columns.QUICK))
     return None
 
 

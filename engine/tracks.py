@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 
+from engine.columns import BOUND, QUICK
 from engine.errors import SpecError
 from engine.plaintext import one_line
 from engine.quantities import quantities
@@ -223,8 +224,13 @@ def has(track: TrackSpec, layers: Mapping[str, LayerKind]) -> bool:
     return True
 
 
-def wanted(tracks: Sequence[TrackSpec], layers: Mapping[str, LayerKind]) -> tuple[str, ...]:
-    """The keys of the arrays that these tracks show, each once, of what the network has. Norms always come along."""
+SLOW = ("singular", "growth")
+"""What is taken at fewer steps while a slider is held."""
+
+
+def wanted(tracks: Sequence[TrackSpec], layers: Mapping[str, LayerKind], quick: bool = False) -> tuple[str, ...]:
+    """The keys of the arrays that these tracks show, each once, of what the network has. Norms always come along; with
+    the curves of an RNN's comes the bound on them. `quick`: what is slow to compute at fewer steps."""
     found: dict[str, None] = {}
     for track in tracks:
         if not has(track, layers):
@@ -232,6 +238,10 @@ def wanted(tracks: Sequence[TrackSpec], layers: Mapping[str, LayerKind]) -> tupl
         if track.what == NETWORK:
             found |= dict.fromkeys(f"{name}.values.h" for name in layers)
             found["attention"] = None  # where the read-out has any
+        elif track.what == NORMS:
+            read = read_layer(tuple(layers))
+            if layers[read].cell == "rnn":
+                found[f"{read}.{BOUND}"] = None
         elif track.is_quantity or track.what in OF_LAYER or track.what == "attention":
-            found[track.key_of(tuple(layers))] = None
+            found[track.key_of(tuple(layers)) + (QUICK if quick and track.what in SLOW else "")] = None
     return tuple(found)

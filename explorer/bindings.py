@@ -6,11 +6,13 @@ from PySide6.QtCore import QObject, Slot
 
 from engine.requests import Audit, Excerpt
 from engine.spec import Experiment, WhatIf
-from engine.tracks import NETWORK, parse
+from engine.tracks import NETWORK, NORMS, parse
 from explorer.controller import Controller
+from explorer.document import pins
 from explorer.document.document import Document
 from explorer.motion import reduced_motion
 from explorer.player import Player
+from explorer.stage.tracks.ghost import Ghost
 from explorer.window import MainWindow
 
 _AHEAD = 1000
@@ -82,6 +84,7 @@ class Bindings(QObject):
         w.transport.set_tape(d.tape)
         w.transport.set_events(())
         self._show_model()
+        self._show_pins()
         self._show_view()
         self._show_saved()
         if d.view.time_range is not None:
@@ -136,6 +139,7 @@ class Bindings(QObject):
         w.cell.set_excerpt(excerpt)
         if excerpt is None:
             return
+        self._show_pins()
         w.stage.set_message("")
         decades = w.stage.gradient_decades()
         if d.view.scales and decades is not None:
@@ -307,6 +311,20 @@ class Bindings(QObject):
         tracks = tuple(one for one in self._document.state.tracks if one != key)
         self._document.edit_tracks(tracks, "removal of a track")
 
+    @Slot(str, str)
+    def _change_track(self, old: str, new: str) -> None:
+        """Other options of a track, in its place and height."""
+        d = self._document
+        if old in d.view.heights and new not in d.view.heights:
+            heights = {**d.view.heights, new: d.view.heights[old]}
+            d.look(heights=heights)
+            self._window.stage.set_heights(heights)
+        if new in d.state.tracks:
+            self._window.statusBar().showMessage("That track is there already.", 3000)
+            return
+        tracks = tuple(new if one == old else one for one in d.state.tracks)
+        d.edit_tracks(tracks, "change of a track")
+
     @Slot(str, int)
     def _move_track(self, key: str, place: int) -> None:
         tracks = [one for one in self._document.state.tracks if one != key]
@@ -342,6 +360,39 @@ class Bindings(QObject):
         symbol = "h" if track.what == NETWORK else track.what.removeprefix("values.")
         name = "all gradients" if track.is_gradient else symbol
         self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)
+
+    # -- intent up: pins ----------------------------------------------------------------------------------------------
+
+    @Slot()
+    def pin(self) -> None:
+        """Keep the trace on screen beside what comes next."""
+        d, excerpt, bar = self._document, self._controller.excerpt, self._window.statusBar()
+        if excerpt is None or self._controller.waiting:
+            bar.showMessage("The trace is still being computed; pin it when it is on screen.", 4000)
+            return
+        made = pins.pin_of(excerpt, d.experiment, d.state.what_if, d.view.iteration)
+        d.look(pins=pins.with_pin(d.view.pins, made))
+        self._show_pins()
+        shown = any(parse(track).what == NORMS for track in d.state.tracks)
+        more = "" if shown else " Add the track “Gradient norms” to see it."
+        bar.showMessage(f"Pinned: this trace's norms stay as dotted curves behind those of the next one.{more}", 6000)
+
+    @Slot()
+    def unpin(self) -> None:
+        count = len(self._document.view.pins)
+        self._document.look(pins=())
+        self._show_pins()
+        words = "There is no pin." if not count else f"{count} pin{'s' if count > 1 else ''} removed."
+        self._window.statusBar().showMessage(words, 3000)
+
+    def _show_pins(self) -> None:
+        """Each is named by what differs from what is on screen."""
+        d = self._document
+        ghosts = (
+            Ghost(pins.name(pin, d.experiment, d.state.what_if, d.view.iteration), pin.steps, pin.layers)
+            for pin in d.view.pins
+        )
+        self._window.stage.set_ghosts(tuple(ghosts))
 
     def add_track(self, key: str) -> None:
         tracks = self._document.state.tracks

@@ -139,7 +139,7 @@ class Commands(QObject):
         menu = QMenu(self._window.stage)
         menu.setToolTipsVisible(True)
         submenus: dict[str, QMenu] = {}
-        for offer in offers(excerpt.cell, excerpt.readout):
+        for offer in offers(excerpt.cell, excerpt.readout, excerpt.kinds()):
             if offer.group and offer.group not in submenus:
                 submenus[offer.group] = menu.addMenu(offer.group)
             entry = (submenus[offer.group] if offer.group else menu).addAction(offer.words)
@@ -286,6 +286,14 @@ class Commands(QObject):
     @Slot()
     def do_fit(self) -> None:
         self._window.stage.fit()
+
+    @Slot()
+    def do_pin(self) -> None:
+        self._bindings.pin()
+
+    @Slot()
+    def do_unpin(self) -> None:
+        self._bindings.unpin()
 
     @Slot(bool)
     def do_show_model(self, shown: bool) -> None:

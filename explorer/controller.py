@@ -200,7 +200,7 @@ class Controller(QObject):
         layers: Mapping[str, LayerKind] = state.layers
         if not layers and self._excerpt is not None:  # a recorded trace tells by its first picture
             layers = self._excerpt.kinds()
-        keys = wanted_keys(state.tracks, layers) if layers else ()
+        keys = wanted_keys(state.tracks, layers, self._document.dragging) if layers else ()
         if view.unit is None and layers:  # the cell panel shows norms of products of these
             focus = view.layer or read_layer(tuple(layers))
             of_cell = cell_panel_keys(layers[focus].cell)

@@ -66,6 +66,11 @@ class Document(QObject):
         return self._state if self._dragging is None else replace(self._state, what_if=self._dragging)
 
     @property
+    def dragging(self) -> bool:
+        """A what-if is being dragged."""
+        return self._dragging is not None
+
+    @property
     def view(self) -> View:
         return self._view
 
@@ -126,7 +131,7 @@ class Document(QObject):
         dragged, self._dragging = self._dragging, None
         if what_if != self._state.what_if:
             self._push("what-if", replace(self._state, what_if=what_if))
-        elif dragged is not None and dragged != what_if:
+        elif dragged is not None:  # also where it was dragged back: what was quick is asked for as a whole
             self.stateChanged.emit()
 
     def edit_tracks(self, tracks: tuple[str, ...], words: str) -> None:

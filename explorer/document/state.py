@@ -10,6 +10,7 @@ from typing import TypeAlias
 from engine.requests import Computed, Recorded, Source, Weights
 from engine.spec import Experiment, WhatIf
 from engine.tracks import LayerKind, layer_kinds
+from explorer.document.pins import Pin
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
 Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
@@ -136,3 +137,5 @@ class View:
     """First and last step on screen; None shows all."""
     scales: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     """Those that somebody has chosen (explorer.stage.scalebook.Chosen)."""
+    pins: tuple[Pin, ...] = ()
+    """Earlier traces whose norms stay on screen."""

@@ -5,11 +5,13 @@ Tracks are texts (engine.tracks).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.quantities import QUANTITIES
 from engine.spec import CellKind
-from engine.tracks import NETWORK, NORMS
+from engine.tracks import NETWORK, NORMS, LayerKind
+from explorer.document.curve_offers import curve_keys
 
 DEFAULTS: dict[CellKind, tuple[str, ...]] = {
     "rnn": (NETWORK, "values.h", "grads.h", NORMS),
@@ -27,8 +29,8 @@ class Offer:
     group: str
 
 
-def offers(cell: CellKind, readout: str = "") -> tuple[Offer, ...]:
-    """Everything there is to see of a cell, and of what reads it."""
+def offers(cell: CellKind, readout: str = "", layers: Mapping[str, LayerKind] | None = None) -> tuple[Offer, ...]:
+    """Everything there is to see of a cell, of what reads it, and the curves of each of the layers."""
     general = (
         Offer(NETWORK, "Unrolled network", ""),
         Offer("data", "Input, target and output", ""),
@@ -42,7 +44,8 @@ def offers(cell: CellKind, readout: str = "") -> tuple[Offer, ...]:
     grads = tuple(
         Offer(f"grads.{q.symbol}", f"∂L/∂{q.symbol} – {q.title.lower()}", "Gradients") for q in QUANTITIES[cell]
     )
-    return general + values + grads
+    curves = tuple(Offer(*found) for found in curve_keys(layers or {"l0": LayerKind(cell, 1)}))
+    return general + values + grads + curves
 
 
 _GROUP = {

@@ -17,7 +17,7 @@ class ScaleMenu(QObject):
     """Changes the book, and says so."""
 
     changed = Signal(str, str)
-    """A track's key, and its new scale in words."""
+    """A track's key, and its new scale in words; "" where only the track itself can tell."""
 
     def __init__(self, book: ScaleBook, parent: QWidget) -> None:
         super().__init__(parent)
@@ -28,8 +28,7 @@ class ScaleMenu(QObject):
     def add_to(self, menu: QMenu, key: str, title: str, excerpt: Excerpt | None) -> None:
         self._key, self._title, self._excerpt = key, title, excerpt
         track = parse(key)
-        fits = track.is_quantity or track.what in (NETWORK, NORMS, "data", "attention")
-        menu.addAction("&Fit the scale to what is shown", self._fit).setEnabled(excerpt is not None and fits)
+        menu.addAction("&Fit the scale to what is shown", self._fit).setEnabled(excerpt is not None)
         menu.addAction("&Set the scale…", self._ask).setEnabled(self._present(track) is not None)
         chosen = excerpt is not None and self._book.name(track, excerpt) in self._book.chosen
         menu.addAction("Scale &back to its default", self._forget).setEnabled(chosen)
@@ -49,7 +48,8 @@ class ScaleMenu(QObject):
         shown = parse(self._key)
         of_network = tuple(TrackSpec("values.h", name) for name in self._excerpt.layers)
         every = of_network if shown.what == NETWORK else (shown,)
-        self._say(self._key, [self._book.fit(track, self._excerpt) for track in every][-1])
+        scale = [self._book.fit(track, self._excerpt) for track in every][-1]
+        self.changed.emit(self._key, " … ".join(scale.ends) if scale is not None else "")
 
     @Slot()
     def _ask(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -17,6 +18,8 @@ Chosen = Mapping[str, tuple[float, float, float]]
 GRADIENTS = "grads.h"
 """Stands for all of them."""
 
+S = TypeVar("S")
+
 
 class ScaleBook:
     """One scale for all gradients, one for each quantity's values. What somebody has chosen goes before all else."""
@@ -27,11 +30,13 @@ class ScaleBook:
         self._inputs: float | None = None
         self._outputs: Scale | None = None
         self._values: dict[tuple[str, str, str, str], Scale] = {}
+        self._others: dict[str, object] = {}
 
     def reset(self) -> None:
         self._chosen.clear()
         self._gradients = None
         self._inputs = self._outputs = None
+        self._others.clear()
         self._values.clear()
 
     # -- what somebody has chosen -------------------------------------------------------------------------------------
@@ -103,6 +108,12 @@ class ScaleBook:
             self._values[name] = scales.for_values(quantity, layer, data) if signed else scales.of_sizes(data)
         return self._values.get(name)
 
+    def once(self, what: str, make: Callable[[], S]) -> S:
+        """The scale of anything else that a track shows, by layer, `what` and cell: made when it is first seen."""
+        if what not in self._others:
+            self._others[what] = make()
+        return cast("S", self._others[what])
+
     def inputs(self, excerpt: Excerpt) -> float:
         """The largest input that the bars show."""
         if self._inputs is None:
@@ -139,6 +150,8 @@ class ScaleBook:
             if weights is not None:
                 self.choose(track, excerpt, Scale("gate", 0.0, min(1.0, scales.round_bound(weights))))
             return self.of_attention()
+        if not track.is_quantity and track.what != NORMS:  # a track that says its own scale
+            return None
         found = self.values(track, excerpt) if track.is_quantity and not track.is_gradient else self.gradients(excerpt)
         if found is not None:
             self.choose(track, excerpt, found)
@@ -149,8 +162,11 @@ class ScaleBook:
             self._inputs = self._outputs = None
         elif track.is_quantity and not track.is_gradient:
             self._values.pop(self._name(track, excerpt), None)
-        elif track.what != "attention":
+        elif track.is_gradient or track.what == NORMS:
             self._gradients = None
+        elif track.what != "attention":
+            old = f"{track.layer}.{track.what}."
+            self._others = {what: scale for what, scale in self._others.items() if not what.startswith(old)}
 
     def _name(self, track: TrackSpec, excerpt: Excerpt) -> tuple[str, str, str, str]:
         layer = excerpt.of(track.layer)

@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
 from engine.tape import Tape
-from engine.tracks import parse
-from explorer.stage import timespan
+from engine.tracks import NORMS, parse
+from explorer.stage import curve_choice, timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
@@ -22,6 +22,8 @@ from explorer.stage.scale_menu import ScaleMenu
 from explorer.stage.scalebook import Chosen, ScaleBook
 from explorer.stage.track_menu import add_options
 from explorer.stage.tracks.base import Track
+from explorer.stage.tracks.curve import CurveTrack
+from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.make import make
 from explorer.theme import current as theming
 
@@ -63,6 +65,7 @@ class Stage(QWidget):
         self._scales = ScaleMenu(self._book, self)
         self._made: dict[str, Track] = {}
         self._keys: tuple[str, ...] = ()
+        self._ghosts: tuple[Ghost, ...] = ()
         self._menu_key = ""
         self._ring = False
         self.setAccessibleName("Stage: tracks over time")
@@ -129,8 +132,20 @@ class Stage(QWidget):
         for key, track in made.items():
             if key not in self._made and self._excerpt is not None:
                 track.set_excerpt(self._excerpt, self._book)
+            if key not in self._made and self._ghosts and isinstance(track, CurveTrack):
+                track.set_ghosts(self._ghosts)
         self._made = made
         self.canvas.set_tracks(tuple(made.values()))
+
+    def set_ghosts(self, ghosts: tuple[Ghost, ...]) -> None:
+        """Earlier traces that stay on screen, behind the present one's norms."""
+        if not ghosts and not self._ghosts:
+            return
+        self._ghosts = ghosts
+        for track in self._made.values():
+            if isinstance(track, CurveTrack):
+                track.set_ghosts(ghosts)
+        self.canvas.refresh()
 
     def tracks(self) -> tuple[str, ...]:
         return self._keys
@@ -247,11 +262,14 @@ class Stage(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Move &up", self._move_up).setEnabled(place > 0)
         menu.addAction("Move &down", self._move_down).setEnabled(place < last)
+        track = parse(key)
+        if track.what == NORMS and self._excerpt is not None:
+            curve_choice.add_to(menu, track, self._excerpt, self._change)
         self._scales.add_to(menu, key, self._made[key].title(), self._excerpt)
         menu.addAction("&Default height", self._reset_height).setEnabled(key in self.canvas.heights)
         menu.addSeparator()
-        for group in add_options(menu, parse(key), self._excerpt):
-            group.triggered.connect(self._option_chosen)
+        for group in add_options(menu, track, self._excerpt):
+            group.triggered.connect(self._change)
         menu.addSeparator()
         menu.addAction("&Remove", self._remove)
         return menu
@@ -265,7 +283,8 @@ class Stage(QWidget):
         self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) + 1)
 
     @Slot(QAction)
-    def _option_chosen(self, entry: QAction) -> None:
+    def _change(self, entry: QAction) -> None:
+        """The entry's data is the track's new text."""
         if entry.data() != self._menu_key:
             self.trackChanged.emit(self._menu_key, entry.data())
 
@@ -281,6 +300,9 @@ class Stage(QWidget):
     @Slot(str, str)
     def _scale_changed(self, key: str, words: str) -> None:
         self._rescale()
+        changed = self._made.get(key)
+        if not words and isinstance(changed, CurveTrack) and changed.plot is not None:
+            words = " … ".join(changed.plot.axis.ends)
         self.scalesChosen.emit(dict(self._book.chosen))
         self.scaleChanged.emit(key, words)
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from engine.tracks import LayerKind, parse, wanted
 
 
-def wanted_keys(tracks: Iterable[str], layers: Mapping[str, LayerKind]) -> tuple[str, ...]:
+def wanted_keys(tracks: Iterable[str], layers: Mapping[str, LayerKind], quick: bool = False) -> tuple[str, ...]:
     """The `Look.keys` for these tracks, each once, in their order; only what the network has.
 
-    The norm curves live on norms, which always come along.
+    `quick`: while a slider is held. The norm curves live on norms, which always come along.
     """
-    return wanted([parse(track) for track in tracks], layers)
+    return wanted([parse(track) for track in tracks], layers, quick)

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from engine.quantities import keys
 from engine.requests import Weights
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.tracks import OF_LAYER, LayerKind, check, parse
 from explorer.document.document import Document
 from explorer.document.state import HISTORY_BYTES, State, View
 from explorer.document.tracks import DEFAULTS, offers
@@ -192,7 +193,10 @@ def test_history_is_thinned_when_memory_runs_out() -> None:
 
 def test_every_track_that_is_offered_exists() -> None:
     for cell in ("rnn", "lstm", "gru"):
-        assert {offer.key for offer in offers(cell)} == {"network", "data", "norms", *keys(cell)}
-        of_attention = {offer.key for offer in offers(cell, "attention")} - {offer.key for offer in offers(cell)}
-        assert of_attention == {"attention"}
+        offered = {offer.key for offer in offers(cell)}
+        assert offered >= {"network", "data", "norms", *keys(cell)}
+        assert {offer.key for offer in offers(cell, "attention")} - offered == {"attention"}
+        assert {parse(key).what for key in offered} >= {"losses", *OF_LAYER}
+        for key in offered:
+            check(parse(key), {"l0": LayerKind(cell, 3)})
         assert {offer.key for offer in offers(cell)} >= set(DEFAULTS[cell])

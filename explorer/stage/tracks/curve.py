@@ -1,94 +1,96 @@
-"""Gradient-norm curves: ‖∂L/∂h_t‖ (and c) over time, on the session's fixed logarithmic scale."""
+"""A track of curves over time. What it shows comes from a maker of plots; here it is drawn, and follows the tape."""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QPainter, QPen
 
-from engine import dtypes
-from engine.quantities import STATES
-from engine.requests import Array, Excerpt
-from explorer.stage import classes, margins, marked, palette
+from engine.requests import Excerpt
+from engine.tracks import parse
+from explorer.stage import margins, marked, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
-from explorer.stage.scales import Scale, magnitude
-from explorer.stage.tracks import slope, words
+from explorer.stage.tracks import bands, curve_legend, words
 from explorer.stage.tracks.base import Readout
-from explorer.stage.tracks.curve_ink import EDGE, edge_marks, pen_of
+from explorer.stage.tracks.curve_ink import colour_of, draw_curve, edge_marks, edge_of
+from explorer.stage.tracks.curve_labels import Label, Labels, begun, region_boxes
+from explorer.stage.tracks.ghost import Ghost
+from explorer.stage.tracks.plot import ALWAYS, Curve, Group, PlainAxis, Plot
 from explorer.theme import current as theming
-from explorer.theme.tokens import GAP, Theme
-from explorer.widgets.numbers import exact
+from explorer.theme.tokens import Theme
 
-VANISHING, EXPLODING = 1e-6, 1e6
-"""Against the last step's norm; the verdict's own thresholds (engine.requests.Verdict)."""
 _DOT = 6
+_NARROW = 9
+"""Logical pixels a step: below, pens and markers lean towards what is not known, and the cut stands aside."""
+_NEAREST = 8
+"""Curves under the pointer that are read out; of more, those nearest to it."""
+
+_WITH_SLOPES = 4
+"""Curves whose slopes have room in the header; of more, they are under the pointer."""
+_LOW = 72
+"""Logical pixels of a header that has room for little."""
+
+Maker = Callable[[Excerpt, ScaleBook, tuple[Ghost, ...]], Plot | str]
+"""A plot, or the sentence why there is none."""
+
+_Sheet = tuple[bool, frozenset[Group]]
+"""Whether the trace's regions are there, and which curves."""
 
 
-class _Words(NamedTuple):
-    """A place for a region's words."""
+class CurveTrack:
+    """Layers: for each set of curves that are known beside each other, the axes with the regions and those curves. They
+    are drawn when the tape first comes to them, and then looked up."""
 
-    tone: str
-    text: str
-    place: QRect
-
-    @property
-    def left(self) -> int:
-        return self.place.left()
-
-    @property
-    def right(self) -> int:
-        return self.place.right() + 1
-
-
-class NormCurves:
-    """Layers: the empty axes; the axes with the regions, once the last step's norm is known; those with the curves."""
-
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, title: str, hint: int, maker: Maker) -> None:
         self.key = key
+        self.track = parse(key)
         self.header_has_numbers = True
+        self._title, self._hint, self._maker = title, hint, maker
         self._excerpt: Excerpt | None = None
-        self._against = ""
-        self._scale: Scale = magnitude()
-        self._norms: dict[str, Array] = {}
-        self._logs: dict[str, Array] = {}
-        self._codes: dict[str, classes.Codes] = {}
-        self._slopes: dict[str, slope.Slopes] = {}
-        self._axes, self._regions, self._full = Layer(), Layer(), Layer()
+        self._book: ScaleBook | None = None
+        self._ghosts: tuple[Ghost, ...] = ()
+        self._plot: Plot | None = None
+        self._why = ""
+        self._sheets: dict[_Sheet, Layer] = {}
+        self._drawn: set[_Sheet] = set()
         self._key: object = None
-        self._axes_key: object = None
         self._view = TimeView(1, 1, 1, 1)
         self._height = 1
-        self._places: list[list[_Words]] = []
-        self._crossings: dict[_Words, int] = {}
-        self._curves: list[Array] = []
-        self._middles: Array = np.empty(0)
+        self._labels: Labels | None = None
+
+    # -- told once ----------------------------------------------------------------------------------------------------
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
-        self._excerpt, self._scale = excerpt, book.gradients(excerpt)
-        self._norms = {s: excerpt.norms[f"grads.{s}"] for s in STATES[excerpt.cell]}
-        with np.errstate(divide="ignore", invalid="ignore"):
-            self._logs = {s: np.log10(a) for s, a in self._norms.items()}
-        self._codes = {s: classes.classify(a, self._scale) for s, a in self._norms.items()}
-        normal = dtypes.smallest_normal(excerpt.dtype)
-        self._slopes = {
-            s: slope.Slopes(a, (self._codes[s] <= classes.LAST) & (self._norms[s] >= normal))
-            for s, a in self._logs.items()
-        }
-        losses = int(np.count_nonzero(~np.isnan(excerpt.losses)))
-        self._against = words.last_norm(losses, excerpt.steps, excerpt.verdict.loss_step)
+        self._excerpt, self._book = excerpt, book
+        self._make()
+
+    def set_ghosts(self, ghosts: tuple[Ghost, ...]) -> None:
+        """Earlier traces that are kept on screen."""
+        self._ghosts = ghosts
+        self._make()
+
+    def _make(self) -> None:
+        if self._excerpt is None or self._book is None:
+            return
+        made = self._maker(self._excerpt, self._book, self._ghosts)
+        self._plot, self._why = (None, made) if isinstance(made, str) else (made, "")
         self._key = None
 
+    @property
+    def plot(self) -> Plot | None:
+        return self._plot
+
     def title(self) -> str:
-        return "Gradient norm"
+        return self._title
 
     def height_hint(self) -> int:
-        return 148
+        return self._hint
 
     def stretch(self) -> float:
         return 1.9
@@ -100,299 +102,299 @@ class NormCurves:
 
     def prepare(self, view: TimeView, height: int) -> None:
         key = (view.key, height)
-        self._view, self._height = view, height
         if key == self._key:
             return
-        self._key = key
-        theme = theming.current()
-        box = QRectF(0, 0, view.width / view.ratio, height / view.ratio)
-        axes_key = (key, self._scale, self._thresholds() if self._excerpt else None, theme.name)
-        if axes_key != self._axes_key:
-            self._axes_key = axes_key
-            for layer in (self._axes, self._regions):
-                pixels = layer.sized(view.width, height).pixels()
-                pixels[:] = palette.packed(theme.ground)
-                if layer is self._regions:
-                    self._draw_regions(pixels, box, theme)
-                self._draw_grid(pixels, theme)
-                del pixels
-        self._full.sized(view.width, height).pixels()[:] = self._regions.pixels()
-        painter = self._full.painter(view.ratio)
-        for symbol, colour in self._colours(theme).items():
-            self._draw_curve(painter, symbol, QColor(colour))
+        self._key, self._view, self._height = key, view, height
+        self._drawn.clear()
+        self._labels = Labels(self._plot, view, height / view.ratio) if self._plot is not None else None
+
+    @property
+    def _tall(self) -> float:
+        """Logical pixels."""
+        return self._height / self._view.ratio
+
+    def _y(self, place: float) -> float:
+        edge = edge_of(self._tall)
+        return self._tall - edge - place * (self._tall - 2 * edge)
+
+    def _sheet(self, wanted: _Sheet) -> Layer:
+        if wanted not in self._drawn:
+            self._drawn.add(wanted)
+            self._draw(self._sheets.setdefault(wanted, Layer()), *wanted)
+        return self._sheets[wanted]
+
+    def _draw(self, layer: Layer, regions: bool, groups: frozenset[Group]) -> None:
+        plot, theme, view = self._plot, theming.current(), self._view
+        pixels = layer.sized(view.width, self._height).pixels()
+        pixels[:] = palette.packed(theme.ground)
+        if plot is None:
+            return
+        if regions:
+            self._draw_regions(pixels, plot, theme)
+        self._draw_grid(pixels, plot, theme)
+        if plot.stack is not None and groups:
+            rows = self._y(0.0) * view.ratio, self._y(1.0) * view.ratio
+            bands.draw(pixels, plot.stack, view, rows, view.ratio, theme)
+        del pixels
+        painter = layer.painter(view.ratio)
+        for line in plot.lines:
+            if line.always or regions:
+                self._draw_line(painter, line.places, QColor(getattr(theme, line.tone)))
+        shown = [(n, curve) for n, curve in enumerate(plot.curves) if curve.group in groups]
+        lines = [] if plot.stack is not None else shown
+        for n, curve in sorted(lines, key=lambda one: not one[1].style.ghost):  # the earlier ones lie below
+            draw_curve(painter, curve, view, self._tall, n)
+        for _, curve in shown[:1] if plot.stack is not None else shown:
+            if not curve.style.ghost:
+                edge_marks(painter, curve.codes[view.slice], view, self._tall, plot.axis.scale)
         painter.end()
-        self._find_places()
 
-    def _colours(self, theme: Theme) -> dict[str, str]:
-        return dict(zip(self._norms, (theme.backward, theme.series[1]), strict=False))
-
-    def _y(self, log: float) -> float:
-        """Logical y of a decimal logarithm."""
-        return float(self._y_of(np.asarray(log)))
-
-    def _y_of(self, logs: Array) -> Array:
-        low, high = self._scale.decades
-        height = self._height / self._view.ratio
-        with np.errstate(invalid="ignore"):
-            return height - EDGE - (logs - low) / (high - low) * (height - 2 * EDGE)
-
-    def _decades(self) -> range:
-        """The decades that have a grid line: as many as have room."""
-        low, high = self._scale.decades
-        room = (self._height / self._view.ratio - 2 * EDGE) / (high - low)
-        every = next((n for n in (2, 4, 6, 10, 20, 40, 100) if n * room >= 15), 200)
-        start = math.ceil(low / every) * every
-        return range(start, high + 1, every)
-
-    def _draw_grid(self, pixels: palette.Pixels, theme: Theme) -> None:
+    def _draw_grid(self, pixels: palette.Pixels, plot: Plot, theme: Theme) -> None:
         """Lines one device pixel thin."""
-        rows = np.round(self._y_of(np.asarray(self._decades(), np.float64)) * self._view.ratio).astype(int)
-        pixels[rows[(rows >= 0) & (rows < self._height)]] = palette.packed(theme.line)
+        for place, _ in self._grid(plot):
+            row = round(self._y(place) * self._view.ratio)
+            if 0 <= row < self._height:
+                pixels[row] = palette.packed(theme.line)
 
-    def _thresholds(self) -> tuple[float, float] | None:
-        """log10 of the norms below which a gradient has vanished, and above which it has exploded."""
-        last = float(self._logs["h"][-1]) if self._logs else -math.inf
-        return (last + math.log10(VANISHING), last + math.log10(EXPLODING)) if math.isfinite(last) else None
+    def _grid(self, plot: Plot) -> list[tuple[float, str]]:
+        return plot.axis.grid(self._tall - 2 * edge_of(self._tall))
 
-    def _region_boxes(self, box: QRectF) -> list[tuple[QRectF, str, tuple[str, ...]]]:
-        """Area, tone, and what to say there, from the longest wording to the shortest."""
-        limits = self._thresholds()
-        if limits is None:
-            return []
-        bottom, top = self._y(limits[0]), self._y(limits[1])
-        found: list[tuple[QRectF, str, tuple[str, ...]]] = []
-        if bottom < box.height() - EDGE:
-            area = QRectF(0, max(0.0, bottom), box.width(), box.height() - max(0.0, bottom))
-            limit = f"below 1e-6 of {self._against}"
-            found.append((area, "vanishing", (f"▼ vanishing: {limit}", f"▼ {limit}", "▼ vanishing")))
-        if top > EDGE:
-            area = QRectF(0, 0, box.width(), min(top, box.height()))
-            limit = f"above 1e6 of {self._against}"
-            found.append((area, "exploding", (f"▲ exploding: {limit}", f"▲ {limit}", "▲ exploding")))
-        return found
-
-    def _draw_regions(self, pixels: palette.Pixels, box: QRectF, theme: Theme) -> None:
+    def _draw_regions(self, pixels: palette.Pixels, plot: Plot, theme: Theme) -> None:
         ratio = self._view.ratio
         thick = max(1, round(ratio))
-        for area, tone, _ in self._region_boxes(box):
-            colour = getattr(theme, tone)
+        for area, region in region_boxes(plot, self._view.width / ratio, self._tall):
+            colour = getattr(theme, region.tone)
             top, bottom = round(area.top() * ratio), round(area.bottom() * ratio)
             pixels[top:bottom] = palette.packed(palette.mix(theme.ground, colour, 0.11))
-            edge = slice(top, top + thick) if tone == "vanishing" else slice(max(0, bottom - thick), bottom)
+            edge = slice(top, top + thick) if region.tone == "vanishing" else slice(max(0, bottom - thick), bottom)
             pixels[edge] = palette.packed(palette.mix(theme.ground, colour, 0.5))
 
-    def _find_places(self) -> None:
-        """Where the regions' words can stand, best first."""
-        view, font = self._view, theming.small()
-        box = QRectF(0, 0, view.width / view.ratio, self._height / view.ratio)
-        x = (view.cells.left + view.cells.right) / (2 * view.ratio)
-        self._curves = [self._y_of(logs[view.slice]) for logs in self._logs.values()]
-        self._middles = x
-        self._places = []
-        self._crossings.clear()
-        for area, tone, texts in self._region_boxes(box):
-            area = area.adjusted(0, EDGE, 0, -EDGE)
-            if area.height() < margins.LINE + 4:
-                continue
-            found = []
-            for text in texts:
-                width = marked.width(text, font) + 2 * GAP
-                if width > area.width():
-                    continue
-                for y in (area.bottom() - margins.LINE, area.top()):
-                    for left in (area.right() - width, area.left(), area.center().x() - width / 2):
-                        line = QRectF(left, y, width, margins.LINE)
-                        found.append(_Words(tone, text, line.toAlignedRect()))
-            self._places.append(found)
-
-    def _crossed(self, said: _Words) -> int:
-        """The latest step on screen whose points run through the words; 0: none. Found out when it is asked for."""
-        if said not in self._crossings:
-            x, place = self._middles, said.place
-            beside = np.flatnonzero((x > said.left - 6) & (x < said.right + 6))
-            latest = 0
-            for curve in self._curves:
-                y = curve[beside]
-                hit = beside[(y > place.top() - 4) & (y < place.bottom() + 5)]
-                latest = max(latest, int(hit[-1]) + self._view.first) if hit.size else latest
-            self._crossings[said] = latest
-        return self._crossings[said]
-
-    def _words(self, now: Now) -> list[_Words]:
-        """The regions' words and their places, clear of the cursor and of what is known of the curves."""
-        cursor = self._view.centre(now.step) / self._view.ratio
-        free = (
-            next((w for w in places if not w.left - 3 < cursor < w.right + 3 and self._crossed(w) < now.backward), None)
-            for places in self._places
-        )
-        return [words for words in free if words is not None]
-
-    def _draw_curve(self, painter: QPainter, symbol: str, colour: QColor) -> None:
+    def _draw_line(self, painter: QPainter, places: np.ndarray, colour: QColor) -> None:
+        pen = QPen(colour, 1.2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
+        pen.setDashPattern([6, 3])
+        painter.setPen(pen)
         view = self._view
-        logs, codes = self._logs[symbol][view.slice], self._codes[symbol][view.slice]
-        on = (codes >= classes.FIRST) & (codes <= classes.LAST)
-        if view.cells.crowded:
-            starts = view.cells.starts
-            x = (np.arange(view.width) + 0.5).repeat(2) / view.ratio
-            top = np.maximum.reduceat(np.where(on, logs, -np.inf), starts)
-            bottom = np.minimum.reduceat(np.where(on, logs, np.inf), starts)
-            y = np.stack([top, bottom], axis=1).ravel()
-        else:
-            x = (view.cells.left + view.cells.right) / (2 * view.ratio)
-            y = np.where(on, logs, np.inf)
-        painter.setPen(pen_of(symbol, colour))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        path = QPainterPath()  # from T backwards: the dashes must not depend on what is not reached
-        pen_down = False
-        ys = self._y_of(np.clip(y, -1e4, 1e4))
-        for px, py, here in zip(x[::-1].tolist(), ys[::-1].tolist(), np.isfinite(y[::-1]).tolist(), strict=True):
-            if not here:
-                pen_down = False
-            elif pen_down:
-                path.lineTo(px, py)
-            else:
-                path.moveTo(px, py)
-                path.lineTo(px + 0.01, py)  # a lone point is seen too
-                pen_down = True
-        painter.drawPath(path)
-        edge_marks(painter, codes, view, self._height, self._scale)
+        if not places.ndim:
+            y = round(self._y(float(places))) + 0.5
+            painter.drawLine(QPointF(0, y), QPointF(view.width / view.ratio, y))
+            return
+        steps = np.unique(np.linspace(view.first, view.last, min(64, view.last - view.first + 1)).round().astype(int))
+        shown = [t for t in steps.tolist() if not np.isnan(places[t - 1])]
+        at = [QPointF(view.centre(t) / view.ratio, self._y(float(np.clip(places[t - 1], -9, 9)))) for t in shown]
+        if len(at) > 1:
+            painter.drawPolyline(at)
 
     # -- painting -----------------------------------------------------------------------------------------------------
 
-    def _cut(self, now: Now) -> int:
-        """A curve ends at the middle of the last step that is known: beyond lies the way to what is not."""
+    def _span(self, group: Group, now: Now) -> tuple[int, int]:
+        """The pixels, the last one excluded, where a group's curves are drawn. A curve ends at the middle of the last
+        step that is known: beyond lies the way to what is not."""
         view = self._view
-        if not view.shows(now.backward) or now.backward == 1:
-            return view.since(now.backward)
-        if view.cells.crowded:  # the pen is wider than a pixel and leans towards what is not known
-            return min(view.width, view.since(now.backward) + round(2 * view.ratio))
-        return int(view.centre(now.backward))
+        first, last = group.known(now)
+        if first > last:
+            return 0, 0
+        if first == 1 and last == view.steps:
+            return 0, view.width
+        if self._plot is not None and self._plot.stack is not None:  # whole cells
+            return (0, view.until(last)) if group.from_left else (view.since(first), view.width)
+        aside = round(5 * view.ratio) if view.pitch < _NARROW else 0
+        if group.from_left:
+            if not view.shows(last):
+                return 0, view.until(last)
+            return 0, max(0, view.until(last) - aside if aside else int(view.centre(last)))
+        if not view.shows(first):
+            return view.since(first), view.width
+        return min(view.width, view.since(first) + aside if aside else int(view.centre(first))), view.width
+
+    def _pieces(self, now: Now) -> list[tuple[int, int, frozenset[Group]]]:
+        """Which curves are drawn where: pixels from, to, and the groups."""
+        assert self._plot is not None
+        spans = {group: self._span(group, now) for group in self._plot.groups}
+        edges = sorted({0, self._view.width, *(edge for span in spans.values() for edge in span)})
+        return [
+            (start, end, frozenset(g for g, (a, b) in spans.items() if a <= start and end <= b))
+            for start, end in pairwise(edges)
+        ]
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
         view = self._view
-        if self._excerpt is None or now.backward > view.steps:
-            self._axes.blit(painter, origin, part, view.ratio)
+        if self._plot is None:
+            self._sheet((False, frozenset())).blit(painter, origin, part, view.ratio)
+            if self._why:
+                box = QRect(origin.x(), origin.y(), round(view.width / view.ratio), round(self._tall))
+                margins.paint_note(painter, box, self._why)
             return
-        cut = self._cut(now)
-        self._regions.blit(painter, origin, QRect(0, 0, cut, self._height).intersected(part), view.ratio)
-        right = QRect(cut, 0, view.width - cut, self._height)
-        self._full.blit(painter, origin, right.intersected(part), view.ratio)
+        regions = begun(self._plot, now)
+        for start, end, groups in self._pieces(now):
+            piece = QRect(start, 0, end - start, self._height).intersected(part)
+            if not piece.isEmpty():
+                self._sheet((regions, groups)).blit(painter, origin, piece, view.ratio)
         font = theming.small()
-        for said in self._words(now):
-            painter.setPen(QColor(getattr(theming.current(), said.tone)))
-            line = QRectF(said.place.translated(origin))
-            marked.draw(painter, line, said.text, font, Qt.AlignmentFlag.AlignHCenter)
+        for label in self._words(now):
+            painter.setPen(QColor(getattr(theming.current(), label.tone)))
+            line = QRectF(label.place.translated(origin))
+            if label.chip:
+                ground = QColor(theming.current().ground)
+                ground.setAlpha(190)
+                painter.fillRect(line, ground)
+            marked.draw(painter, line, label.text, font, Qt.AlignmentFlag.AlignHCenter)
+
+    def _words(self, now: Now) -> list[Label]:
+        return self._labels.of(now) if self._labels is not None else []
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
         """The newest point of each curve."""
-        if self._excerpt is None or not self._view.shows(now.backward):
+        if self._plot is None or self._plot.stack is not None:
             return
         theme = theming.current()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        x = origin.x() + self._view.centre(now.backward) / self._view.ratio
-        for symbol, colour in self._colours(theme).items():
-            code = self._codes[symbol][now.backward - 1]
-            if classes.FIRST <= code <= classes.LAST:
-                y = origin.y() + self._y(float(self._logs[symbol][now.backward - 1]))
-                painter.setPen(QPen(QColor(theme.ground), 1.5))
-                painter.setBrush(QColor(colour))
-                painter.drawEllipse(QPointF(x, y), 4.2, 4.2)
+        for curve in self._plot.curves:
+            t = curve.group.newest(now)
+            if t is None or not self._view.shows(t) or not curve.on[t - 1]:
+                continue
+            x = origin.x() + self._view.centre(t) / self._view.ratio
+            painter.setPen(QPen(QColor(theme.ground), 1.5))
+            painter.setBrush(colour_of(curve.style, theme))
+            painter.drawEllipse(QPointF(x, origin.y() + self._y(float(curve.places[t - 1]))), 4.2, 4.2)
         painter.restore()
 
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
-        T, ratio = self._view.steps, self._view.ratio
-        if (old.backward > T) != (new.backward > T):
+        if self._plot is None:
+            return []
+        if begun(self._plot, old) != begun(self._plot, new):
             return [(0, self._view.width)]
         found = []
-        if old.backward != new.backward:
-            margin = round(_DOT * ratio)
-            a, b = sorted((self._cut(old), self._cut(new)))
-            found.append((a - margin, b + margin))
-        if old.backward <= T:
-            before, after = self._words(old), self._words(new)
-            moved = [w.place for w in before + after] if before != after else []
+        margin = round(_DOT * self._view.ratio)
+        for group in self._plot.groups:
+            before, after = self._span(group, old), self._span(group, new)
+            if before != after and (before[0] == before[1] or after[0] == after[1]):
+                found.append((min(before[0], after[0]), max(before[1], after[1])))
+            for a, b in zip(before, after, strict=True):
+                if a != b:
+                    found.append((min(a, b) - margin, max(a, b) + margin))
+            for t in {group.newest(old), group.newest(new)}:
+                if t is not None and group.newest(old) != group.newest(new) and self._view.shows(t):
+                    x = round(self._view.centre(t))
+                    found.append((x - margin, x + margin))
+        words_before, words_after = self._words(old), self._words(new)
+        if words_before != words_after:
+            ratio = self._view.ratio
+            moved = [w.place for w in words_before + words_after]
             found += [(round(place.left() * ratio), round((place.right() + 1) * ratio)) for place in moved]
         return found
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        theme, font = theming.current(), theming.small()
-        mean = margins.mean_of(self._excerpt.batch_size) if self._excerpt else ()
-        note = margins.fitting(mean, font, margins.text_room(box))
-        y = margins.paint_title(painter, box, self.title(), "text", ((note, "muted"),) if note else ())
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        left, width = box.left() + GAP + 1, box.width() - GAP - 5
-        for symbol, colour in self._colours(theme).items():
-            if y + margins.LINE > box.bottom():
-                return
-            painter.setPen(pen_of(symbol, QColor(colour)))
-            middle = y + margins.LINE / 2
-            painter.drawLine(QPointF(left + 1, middle), QPointF(left + 14, middle))
-            painter.setPen(QColor(theme.text))
-            name = f"‖\u2009∂L/∂{symbol}_t\u2009‖"
-            marked.draw(painter, QRectF(left + 19, y, width - 19, margins.LINE), name, font)
-            y += margins.LINE
-            painter.setPen(QColor(theme.muted))
-            for texts in self._slope_words(symbol, now):
-                if y + margins.LINE > box.bottom():
-                    return
-                text = margins.fitting(texts, font, width + 1)
-                marked.draw(painter, QRectF(left, y, width + 1, margins.LINE), text, font)
-                y += margins.LINE
+        plot = self._plot
+        lines = (*plot.title_lines, *(plot.header(now) if plot.header else ())) if plot else ()
+        room, font = margins.text_room(box), theming.small()
+        if plot is not None and box.height() < _LOW:  # then the names of the curves come first
+            lines = ()
+        said = tuple((text, "muted") for texts in lines if (text := margins.fitting(texts, font, room)))
+        y = margins.paint_title(painter, box, self._title, "text", said)
+        if plot is not None:
+            curve_legend.paint(painter, box, y, [self._entry(c, plot, now) for c in plot.curves if c.legend != ""])
 
-    def _slope_words(self, symbol: str, now: Now) -> list[tuple[str, ...]]:
-        """Lines, each from its longest wording to its shortest: the slope, and of which steps where not of all."""
-        measured = self._slopes[symbol].since(now.backward)
+    def _entry(self, curve: Curve, plot: Plot, now: Now) -> curve_legend.Entry:
+        if curve.legend:  # a pinned trace: what differs, the first of it above the rest
+            first, _, rest = curve.legend.partition(", ")
+            return curve_legend.Entry(curve.style, first, first, (rest,) if rest else ())
+        said, span = self._slope_words(curve, now)
+        unit = plot.slope_unit
+        texts = (f"{said} decades {unit}", f"{said} dec. {unit}", f"{said} dec.") if said else ()
+        return curve_legend.Entry(curve.style, curve.name, curve.short, texts, said, span)
+
+    def _slope_words(self, curve: Curve, now: Now) -> tuple[str, tuple[str, ...]]:
+        """The slope, and of which steps it is where not of all that are known."""
+        if curve.slopes is None:
+            return "", ()
+        first, last = curve.group.known(now)
+        if first > last:
+            return "", ()
+        steps = len(curve.places)
+        start = steps + 1 - last if curve.group.from_left else first
+        measured = curve.slopes.since(start)
         if measured is None:
-            return []
-        said = words.slope(measured)
-        lines: list[tuple[str, ...]] = [(f"{said} decades a step", f"{said} dec. a step", f"{said} dec.")]
-        span = self._slopes[symbol].span(now.backward)
-        return [*lines, (f"t = {span[0]}…{span[1]}", f"{span[0]}…{span[1]}")] if span else lines
+            return "", ()
+        span = curve.slopes.span(start)
+        if span is None:
+            return words.slope(measured), ()
+        a, b = (steps + 1 - span[1], steps + 1 - span[0]) if curve.group.from_left else span
+        return words.slope(measured), (f"t = {a}…{b}", f"{a}…{b}")
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
+        if self._plot is None:
+            return
         painter.setPen(QColor(theming.current().muted))
         font = theming.small()
-        last_y = math.inf
-        for decade in self._decades():
-            y = box.top() + self._y(decade)
+        last_y = float("inf")
+        for place, text in self._grid(self._plot):
+            y = box.top() + self._y(place)
             if last_y - y >= margins.LINE - 2:
-                marked.draw(
-                    painter,
-                    QRectF(box.left() + 7, y - margins.LINE / 2, box.width() - 8, margins.LINE),
-                    f"1e{decade}",
-                    font,
-                )
+                line = QRectF(box.left() + 7, y - margins.LINE / 2, box.width() - 8, margins.LINE)
+                marked.draw(painter, line, text, font)
                 last_y = y
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
-        header = any(self._slope_words(symbol, old) != self._slope_words(symbol, new) for symbol in self._slopes)
-        return header, False
+        return self._header_says(old) != self._header_says(new), False
+
+    def _header_says(self, now: Now) -> object:
+        if self._plot is None:
+            return None
+        lines = self._plot.header(now) if self._plot.header else ()
+        return lines, [self._slope_words(curve, now) for curve in self._plot.curves if curve.slopes is not None]
 
     def scale_says(self, now: Now) -> object:
-        return self._scale
+        return self._plot.axis if self._plot is not None else None
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 
     def hover(self, x: int, y: int, now: Now) -> Readout | None:
-        if self._excerpt is None:
+        plot = self._plot
+        if plot is None or self._excerpt is None:
             return None
-        first, _ = self._view.steps_at(x)
+        first, last = self._view.steps_at(x)
         t = self._view.step_at(x)
-        if first < now.backward:
-            return Readout(f"t = {t}", ("‖∂L/∂h‖",), "not reached yet")
-        values, notes = [], []
-        for symbol, norms in self._norms.items():
-            values.append(f"‖∂L/∂{symbol}‖ = {exact(float(norms[t - 1]))}")
-            said = words.class_words(norms[t - 1], int(self._codes[symbol][t - 1]), self._scale)
+        known: list[Curve] = []
+        waiting: list[Curve] = []
+        for curve in plot.curves:
+            start, end = curve.group.known(now)
+            there = start <= first and last <= end if curve.group is not ALWAYS else True
+            (known if there else waiting).append(curve)
+        known = [curve for curve in known if t <= len(curve.places)]
+        if not known:
+            names = tuple(curve.name for curve in waiting if curve.legend is None)
+            return Readout(f"t = {t}", names[:_NEAREST], "not reached yet") if names else None
+        shown = self._nearest(known, t, y)
+        notes = [f"{c.short}: {c.note}" for c in shown if c.note]
+        for curve in shown:
+            said = words.code_words(int(curve.codes[t - 1]), plot.axis.ends)
             if said:
-                notes.append(f"{symbol}: {said}")
-        return Readout(f"t = {t}", tuple(values), " · ".join(notes))
+                notes.append(f"{curve.short}: {said}")
+        if len(known) > len(shown):
+            notes.append(f"{len(known) - len(shown)} more here")
+        elif waiting:
+            notes.append(f"{len(waiting)} not reached yet")
+        values = [f"{c.name} = {c.said(t - 1)}" for c in shown]
+        if len(plot.curves) > _WITH_SLOPES:  # then the header has no room for them
+            slopes = [self._slope_words(curve, now)[0] for curve in shown]
+            values = [f"{v}   {s} dec." if s else v for v, s in zip(values, slopes, strict=True)]
+        values += [c.whole(t - 1) for c in shown if c.whole is not None and c.group.known(now) == (1, self._view.steps)]
+        return Readout(f"t = {t}", tuple(value for value in values if value), " · ".join(notes))
+
+    def _nearest(self, curves: list[Curve], t: int, y: int) -> list[Curve]:
+        if len(curves) <= _NEAREST:
+            return curves
+        at = y / self._view.ratio
+        far = [abs(self._y(float(c.places[t - 1])) - at) if c.on[t - 1] else 1e9 for c in curves]
+        kept = set(np.argsort(far, kind="stable")[:_NEAREST].tolist())
+        return [curve for n, curve in enumerate(curves) if n in kept]
 
     def hover_scale(self, now: Now) -> Readout | None:
-        low, high = self._scale.ends
-        batch = self._excerpt.batch_size if self._excerpt else 1
-        mean = f", {margins.mean_of(batch)[0]}" if batch > 1 else ""
-        return Readout(f"Scale {low} … {high}, logarithmic, fixed", (f"Euclidean norm over units{mean}",), "")
+        if self._plot is None:
+            return None
+        low, high = self._plot.axis.ends
+        kind = "linear" if isinstance(self._plot.axis, PlainAxis) else "logarithmic"
+        return Readout(f"Scale {low} … {high}, {kind}, fixed", self._plot.scale_note, "")

@@ -1,27 +1,171 @@
-"""The pens of the norm curves, and the marks at the edges of their scale."""
+"""The ink of curves: pens, markers, the line itself at every zoom, and the marks at the edges of its axis."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF
 
+from engine.requests import Array
 from explorer.stage import classes, glyphs, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
+from explorer.stage.tracks import bands
+from explorer.stage.tracks.plot import Curve, Style
 from explorer.theme import current as theming
+from explorer.theme.tokens import THEMES, Theme, ThemeName
 
-EDGE = 13
-"""Logical pixels above and below the scale, for what is not on it."""
+_EDGE, _SMALL_EDGE, _LOW_TRACK = 13, 8, 80
+_DASHES: tuple[tuple[float, ...], ...] = ((), (3.2, 1.4), (1.1, 1.5), (5.0, 1.4, 1.0, 1.4))
+_GHOST_DASHES: tuple[tuple[float, ...], ...] = ((0.9, 2.2), (3.4, 2.6), (0.9, 2.2, 3.4, 2.2))
+_SPACING = 74
+"""Logical pixels between the markers of a curve."""
+_DOTS_FROM = 7
+"""Logical pixels a step, where every step's own dot has room."""
 
 
-def pen_of(symbol: str, colour: QColor) -> QPen:
-    """h is solid, c is dashed: told apart without colour too."""
-    pen = QPen(colour, 1.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
-    if symbol == "c":
-        pen.setDashPattern([3.2, 1.4])
+def edge_of(height: float) -> int:
+    """Logical pixels above and below the axis, for what is not on it."""
+    return _EDGE if height >= _LOW_TRACK else _SMALL_EDGE
+
+
+def colour_of(style: Style, theme: Theme) -> QColor:
+    return QColor(bands.colour_of(style.tone, theme))
+
+
+def pen_of(style: Style, theme: Theme) -> QPen:
+    width = 1.3 if style.ghost else 1.8
+    pen = QPen(colour_of(style, theme), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
+    dashes = (_GHOST_DASHES if style.ghost else _DASHES)[style.dash]
+    if dashes:
+        pen.setDashPattern(list(dashes))
     return pen
+
+
+def draw_marker(painter: QPainter, marker: int, at: QPointF, colour: QColor, size: float = 3.0) -> None:
+    """1 a dot, 2 a square, 3 a triangle, 4 a diamond, 5 a ring."""
+    if not marker:
+        return
+    ground = QColor(theming.current().ground)
+    painter.setPen(QPen(colour, 1.4) if marker == 5 else QPen(ground, 0.8))
+    painter.setBrush(ground if marker == 5 else colour)
+    x, y = at.x(), at.y()
+    if marker in (1, 5):
+        painter.drawEllipse(at, size, size)
+    elif marker == 2:
+        painter.drawRect(QRectF(x - size * 0.9, y - size * 0.9, 1.8 * size, 1.8 * size))
+    elif marker == 3:
+        tip = size * 1.2
+        painter.drawPolygon(QPolygonF([QPointF(x, y - tip), QPointF(x + tip, y + size), QPointF(x - tip, y + size)]))
+    else:
+        tip = size * 1.3
+        painter.drawPolygon(
+            QPolygonF([QPointF(x, y - tip), QPointF(x + tip, y), QPointF(x, y + tip), QPointF(x - tip, y)])
+        )
+
+
+def draw_sample(painter: QPainter, style: Style, x: float, y: float, theme: Theme, width: float = 18) -> None:
+    """A piece of the curve, for the legend."""
+    if style.band:
+        painter.drawImage(QPointF(x, round(y - 5)), _swatch(style.tone, style.band - 1, theme.name))
+        return
+    painter.setPen(pen_of(style, theme))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawLine(QPointF(x, y), QPointF(x + width, y))
+    draw_marker(painter, style.marker, QPointF(x + width / 2, y), colour_of(style, theme), 2.6)
+
+
+def points(curve: Curve, view: TimeView) -> tuple[Array, Array]:
+    """(x in logical pixels, place on the axis) along the curve on screen; NaN where the pen is lifted. Where several
+    steps share a pixel it goes from the largest of them to the smallest: none is left out."""
+    cut = view.slice if len(curve.places) >= view.last else slice(view.first - 1, len(curve.places))
+    places, on = curve.places[cut], curve.on[cut]
+    if curve.joined:
+        lifted = ~on & (curve.codes[cut] != classes.UNDEFINED)
+    else:
+        lifted = ~on
+    if len(places) < view.last - view.first + 1:  # a pinned trace that is shorter
+        missing = view.last - view.first + 1 - len(places)
+        places, on = np.pad(places, (0, missing)), np.pad(on, (0, missing))
+        lifted = np.pad(lifted, (0, missing), constant_values=True)
+    if view.cells.crowded:
+        starts = view.cells.starts
+        x = (np.arange(view.width) + 0.5).repeat(2) / view.ratio
+        top = np.maximum.reduceat(np.where(on, places, -np.inf), starts)
+        bottom = np.minimum.reduceat(np.where(on, places, np.inf), starts)
+        y = np.stack([top, bottom], axis=1).ravel()
+        y[~np.isfinite(y)] = np.nan
+        away = np.logical_or.reduceat(lifted, starts).repeat(2)
+    else:
+        x = (view.cells.left + view.cells.right) / (2 * view.ratio)
+        y, away = np.where(on, places, np.nan), lifted
+    if curve.joined:
+        kept = ~np.isnan(y) | away
+        x, y = x[kept], y[kept]
+    return x, y
+
+
+def draw_curve(painter: QPainter, curve: Curve, view: TimeView, height: float, number: int) -> None:
+    """`number`: which of the curves it is, so that their markers stand aside of each other."""
+    theme, edge = theming.current(), edge_of(height)
+    x, places = points(curve, view)
+    y = height - edge - places * (height - 2 * edge)
+    painter.setPen(pen_of(curve.style, theme))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    path = QPainterPath()
+    xs, ys, here = x, y, ~np.isnan(y)
+    if not curve.group.from_left:  # the dashes must not depend on what is not reached
+        xs, ys, here = xs[::-1], ys[::-1], here[::-1]
+    pen_down = False
+    for px, py, there in zip(xs.tolist(), ys.tolist(), here.tolist(), strict=True):
+        if not there:
+            pen_down = False
+        elif pen_down:
+            path.lineTo(px, py)
+        else:
+            path.moveTo(px, py)
+            path.lineTo(px + 0.01, py)  # a lone point is seen too
+            pen_down = True
+    painter.drawPath(path)
+    _draw_markers(painter, curve, view, height, number)
+
+
+def _draw_markers(painter: QPainter, curve: Curve, view: TimeView, height: float, number: int) -> None:
+    theme, edge = theming.current(), edge_of(height)
+    colour = colour_of(curve.style, theme)
+    last = min(view.last, len(curve.places))
+    if curve.dots and view.pitch >= _DOTS_FROM:
+        steps, marker, size = list(range(view.first, last + 1)), 1, 2.6
+    elif curve.style.marker:
+        every = _SPACING / view.pitch
+        shift = (number * 0.382 % 1.0) * every
+        count = int((view.last - shift) / every) + 1 if view.last > shift else 0
+        steps_at = {round(view.last - shift - n * every) for n in range(max(0, count))}
+        steps, marker, size = [t for t in sorted(steps_at) if view.first <= t <= last], curve.style.marker, 3.0
+    else:
+        return
+    on = curve.on
+    for t in steps:
+        if on[t - 1]:
+            x = view.centre(t) / view.ratio
+            y = height - edge - float(curve.places[t - 1]) * (height - 2 * edge)
+            draw_marker(painter, marker, QPointF(x, y), colour, size)
+
+
+@lru_cache(maxsize=64)
+def _swatch(tone: str, part: int, name: ThemeName) -> QImage:
+    """A piece of a band."""
+    theme = THEMES[name]
+    colour = bands.colour_of(tone, theme)
+    layer = Layer().sized(13, 10)
+    pixels = layer.pixels()
+    pixels[:] = palette.packed(palette.mix(theme.ground, colour, 0.78))
+    pixels[bands.texture(part, 10, 13, 1)] = palette.packed(palette.mix(theme.ground, colour, 0.3))
+    del pixels
+    return layer.image
 
 
 _COLOURED = (classes.BELOW,)
@@ -33,16 +177,16 @@ def _stretches(mask: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def edge_marks(painter: QPainter, codes: classes.Codes, view: TimeView, height_px: int, scale: Scale) -> None:
-    """What is not on the scale stands at its edges: ∞, ▲ and NaN above it, 0 and ▽ below it."""
+def edge_marks(painter: QPainter, codes: classes.Codes, view: TimeView, height: float, scale: Scale) -> None:
+    """What is not on the axis stands at its edges: ∞, ▲ and NaN above it, 0 and ▽ below it."""
     if codes.max() < classes.BELOW:
         return
     looks = palette.looks(scale, theming.current().name)
-    height, middle = height_px / view.ratio, EDGE / 2
-    if view.pitch >= glyphs.SIZE:
+    edge = edge_of(height)
+    if view.pitch >= glyphs.SIZE and edge == _EDGE:
         for i in np.flatnonzero(codes >= classes.BELOW):
             code = int(codes[i])
-            y = height - middle if code in (classes.ZERO, classes.BELOW) else middle
+            y = height - edge / 2 if code in (classes.ZERO, classes.BELOW) else edge / 2
             mark = theming.current().text if code not in _COLOURED else looks[code].mark
             image = glyphs.glyph(code, mark if code != classes.ABOVE else theming.current().exploding, view.ratio)
             image.setDevicePixelRatio(view.ratio)
@@ -50,9 +194,10 @@ def edge_marks(painter: QPainter, codes: classes.Codes, view: TimeView, height_p
             painter.drawImage(QPointF(round(view.cells.centre(int(i)) / view.ratio - half), round(y - half)), image)
             image.setDevicePixelRatio(1.0)
         return
+    thick = min(8, edge - 3)
     spread = view.cells.spread(codes)
-    strip = np.repeat(spread[None, :], round(8 * view.ratio), axis=0)
-    for is_low, y in ((True, height - 10), (False, 2.0)):
+    strip = np.repeat(spread[None, :], round(thick * view.ratio), axis=0)
+    for is_low, y in ((True, height - thick - 2), (False, 2.0)):
         layer = Layer().sized(view.width, strip.shape[0])
         pixels = layer.pixels()
         theme = theming.current()

@@ -121,18 +121,21 @@ def readout(
 
 def class_words(value: np.floating, code: int, scale: Scale, normal: float | None = None) -> str:
     """A class in words: "exactly 0", "below the scale (1e-20)", …; "" for a number on the scale."""
-    low, high = scale.ends
-    words = {
+    words = code_words(code, scale.ends)
+    if code != ZERO and bool(classes.subnormal(np.asarray([value]), normal)[0]):
+        words = f"{words}, subnormal: its digits are going" if words else "subnormal: its digits are going"
+    return words
+
+
+def code_words(code: int, ends: tuple[str, str]) -> str:
+    return {
         ZERO: "exactly 0",
-        BELOW: f"below the scale ({low})",
-        ABOVE: f"above the scale ({high})",
+        BELOW: f"below the scale ({ends[0]})",
+        ABOVE: f"above the scale ({ends[1]})",
         PLUS_INF: "infinite",
         MINUS_INF: "infinite, negative",
         NAN: "not a number",
     }.get(code, "")
-    if code != ZERO and bool(classes.subnormal(np.asarray([value]), normal)[0]):
-        words = f"{words}, subnormal: its digits are going" if words else "subnormal: its digits are going"
-    return words
 
 
 CLASS_NAMES = {
@@ -172,10 +175,11 @@ _ORDERS = {
 """What ordering.Ordered.words mean."""
 
 
-def last_norm(losses: int, steps: int, loss_step: int) -> str:
-    """What a gradient is measured against, marked up: the last step's norm, of the last loss where there are many (the
-    others do not come to the last step)."""
-    return f"‖∂L_{{{loss_step}}}/∂h_{{{steps}}}‖" if losses > 1 else f"‖∂L/∂h_{{{steps}}}‖"
+def last_norm(losses: int, step: int, loss_step: int, symbol: str = "∂L/∂h") -> str:
+    """What a gradient is measured against, marked up: the norm that its way back begins with, of the last loss where
+    there are many (the others do not come to the last step)."""
+    loss = f"∂L_{{{loss_step}}}" if losses > 1 and symbol == "∂L/∂h" else "∂L"
+    return f"‖{loss}/∂{symbol.removeprefix('∂L/∂')}_{{{step}}}‖"
 
 
 def slope(decades: float) -> str:

@@ -1,0 +1,163 @@
+"""Where the words of regions and thresholds stand: clear of the cursor, of each other, and of what is known of the
+curves. Places are found once for a view; which of them is free is looked up at every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QRect, QRectF
+
+from engine.requests import Array
+from explorer.stage import margins, marked
+from explorer.stage.cells import TimeView
+from explorer.stage.now import Now
+from explorer.stage.tracks.curve_ink import edge_of, points
+from explorer.stage.tracks.plot import Curve, Group, Line, Plot, Region
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    tone: str
+    text: str
+    place: QRect
+    always: bool
+    chip: bool = False
+    """The ground shows behind it."""
+
+    @property
+    def left(self) -> int:
+        return self.place.left()
+
+    @property
+    def right(self) -> int:
+        return self.place.right() + 1
+
+
+class Labels:
+    """`of(now)` are those that have a place."""
+
+    def __init__(self, plot: Plot, view: TimeView, height: float) -> None:
+        self._plot, self._view, self._height = plot, view, height
+        self._width = view.width / view.ratio
+        self._curves: list[tuple[Curve, Array, Array]] = []
+        self._choices = [self._in_region(region) for region in self._boxes()]
+        self._choices += [self._along(line) for line in plot.lines]
+        self._crossings: dict[QRect, list[tuple[Group, int, int]]] = {}
+
+    def of(self, now: Now) -> list[Label]:
+        cursor = self._view.centre(now.step) / self._view.ratio
+        found: list[Label] = []
+        for choices in self._choices:
+            for label in choices:
+                if not label.always and not begun(self._plot, now):
+                    break
+                at_cursor = label.left - 3 < cursor < label.right + 3
+                taken = any(label.place.intersects(other.place) for other in found)
+                if not at_cursor and not taken and not self._crossed(label.place, now):
+                    found.append(label)
+                    break
+        return found
+
+    def _y(self, places: Array) -> Array:
+        edge = edge_of(self._height)
+        return np.asarray(self._height - edge - places * (self._height - 2 * edge))
+
+    def _boxes(self) -> list[tuple[QRectF, str, tuple[str, ...]]]:
+        found: list[tuple[QRectF, str, tuple[str, ...]]] = []
+        for area, region in region_boxes(self._plot, self._width, self._height):
+            edge = edge_of(self._height)
+            area = area.adjusted(0, edge, 0, -edge)
+            if area.height() >= margins.LINE + 4:
+                found.append((area, region.tone, region.texts))
+        return found
+
+    def _in_region(self, region: tuple[QRectF, str, tuple[str, ...]]) -> list[Label]:
+        area, tone, texts = region
+        found: list[Label] = []
+        for text in texts:
+            width = marked.width(text, theming.small()) + 2 * GAP
+            if width <= area.width():
+                boxes = (
+                    QRectF(left, y, width, margins.LINE).toAlignedRect()
+                    for y in (area.bottom() - margins.LINE, area.top())
+                    for left in (area.right() - width, area.left(), area.center().x() - width / 2)
+                )
+                found += [Label(tone, text, box, always=False) for box in boxes]
+        return found
+
+    def _along(self, line: Line) -> list[Label]:
+        """Above the line or under it, where all of its stretch is on the axis."""
+        found = []
+        view = self._view
+        if line.places.ndim:
+            x = (view.cells.left + view.cells.right) / (2 * view.ratio)
+            y = self._y(line.places[view.slice])
+        else:
+            x, y = np.array([0.0, self._width]), self._y(np.repeat(line.places, 2))
+        for text in line.texts:
+            width = marked.width(text, theming.small()) + GAP
+            if width > self._width:
+                continue
+            for share in (1.0, 0.0, 0.5, 0.25, 0.75):
+                left = (self._width - width) * share
+                here = y[(x >= left) & (x <= left + width)] if line.places.ndim else y
+                here = here[~np.isnan(here)]
+                if not here.size or here.min() < 2 or here.max() > self._height - 2:
+                    continue
+                for top in (here.min() - margins.LINE - 1, here.max() + 2):
+                    if top >= 1 and top + margins.LINE <= self._height - 1:
+                        box = QRectF(left, top, width, margins.LINE).toAlignedRect()
+                        found.append(Label(line.tone, text, box, line.always, chip=True))
+        return found
+
+    def _crossed(self, place: QRect, now: Now) -> bool:
+        for group, low, high in self._crossing(place):
+            first, last = group.known(now)
+            if first <= last and (low <= last if group.from_left else high >= first):
+                return True
+        return False
+
+    def _crossing(self, place: QRect) -> list[tuple[Group, int, int]]:
+        """By group: the first and the last step on screen whose points run through the place. Found when asked for."""
+        if place not in self._crossings:
+            if not self._curves:
+                self._curves = [(curve, *self._points(curve)) for curve in self._plot.curves]
+            found = []
+            for curve, x, y in self._curves:
+                beside = (x > place.left() - 6) & (x < place.right() + 7)
+                hit = x[beside & (y > place.top() - 4) & (y < place.bottom() + 5)]
+                if hit.size:
+                    low, high = (self._view.step_at(float(at) * self._view.ratio) for at in (hit.min(), hit.max()))
+                    found.append((curve.group, low, high))
+            self._crossings[place] = found
+        return self._crossings[place]
+
+    def _points(self, curve: Curve) -> tuple[Array, Array]:
+        x, places = points(curve, self._view)
+        kept = ~np.isnan(places)
+        x, y = x[kept], self._y(places[kept])
+        if len(x) > 1 and not self._view.cells.crowded:  # between them too
+            dense = np.interp(np.arange(0, len(x) - 0.9, 0.25), np.arange(len(x)), x)
+            return dense, np.interp(dense, x, y)
+        return x, y
+
+
+def begun(plot: Plot, now: Now) -> bool:
+    """Whether the first of the trace's own numbers is known, on which regions and bounds hang."""
+    return any(g.kind == "grads" and g.known(now)[0] <= g.known(now)[1] for g in plot.groups)
+
+
+def region_boxes(plot: Plot, width: float, height: float) -> list[tuple[QRectF, Region]]:
+    """Area in logical pixels, and the region."""
+    edge = edge_of(height)
+    found = []
+    for region in plot.regions:
+        y = height - edge - region.edge * (height - 2 * edge)
+        if region.tone == "vanishing" and y < height - edge:
+            found.append((QRectF(0, max(0.0, y), width, height - max(0.0, y)), region))
+        elif region.tone == "exploding" and y > edge:
+            found.append((QRectF(0, 0, width, min(y, height)), region))
+    return found

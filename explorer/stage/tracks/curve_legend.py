@@ -1,0 +1,96 @@
+"""The legend of a curve track, in its header: as much of it as has room, the curves' names first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter
+
+from explorer.stage import margins, marked
+from explorer.stage.tracks.curve_ink import draw_sample
+from explorer.stage.tracks.plot import Style
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP
+
+_SAMPLE, _GAP = 18, 5
+
+
+class Entry(NamedTuple):
+    style: Style
+    name: str
+    short: str
+    words: tuple[str, ...]
+    """A line under it, from its longest wording to its shortest; () for none."""
+    brief: str = ""
+    """The same beside the name."""
+    more: tuple[str, ...] = ()
+    """Another line, where there is room for it."""
+
+
+def paint(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry]) -> None:
+    """Each with the line under it; else with the brief word beside it; else in two columns; then "+3 more"."""
+    room = int((box.bottom() - top) // margins.LINE)
+    full = sum(1 + bool(e.words) for e in entries)
+    extra = sum(bool(e.more) for e in entries)
+    if room <= 0 or not entries:
+        return
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    if full <= room:
+        _paint_full(painter, box, top, entries, more=full + extra <= room)
+    elif len(entries) <= room:
+        _paint_lines(painter, box, top, entries)
+    else:
+        _paint_columns(painter, box, top, entries, room)
+
+
+def _paint_full(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], *, more: bool) -> None:
+    theme, font = theming.current(), theming.small()
+    left, width = box.left() + GAP + 1, box.width() - GAP - 5
+    y = top
+    for entry in entries:
+        _paint_name(painter, entry, entry.name, QRectF(left, y, width, margins.LINE))
+        y += margins.LINE
+        painter.setPen(QColor(theme.muted))
+        for texts in (entry.words, entry.more if more else ()):
+            if texts:
+                text = margins.fitting(texts, font, width + 1) or texts[-1]
+                marked.draw(painter, QRectF(left, y, width + 1, margins.LINE), text, font)
+                y += margins.LINE
+
+
+def _paint_lines(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry]) -> None:
+    theme, font = theming.current(), theming.small()
+    left, width = box.left() + GAP + 1, box.width() - GAP - 5
+    for place, entry in enumerate(entries):
+        y = top + place * margins.LINE
+        used = _SAMPLE + _GAP + marked.width(entry.name, font)
+        brief = entry.brief if entry.brief and used + GAP + marked.width(entry.brief, font) <= width else ""
+        _paint_name(painter, entry, entry.name, QRectF(left, y, width, margins.LINE))
+        if brief:
+            painter.setPen(QColor(theme.muted))
+            box_of = QRectF(left, y, width, margins.LINE)
+            marked.draw(painter, box_of, brief, font, Qt.AlignmentFlag.AlignRight)
+
+
+def _paint_columns(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], room: int) -> None:
+    font = theming.small()
+    left, width = box.left() + GAP + 1, (box.width() - GAP - 5) / 2
+    shown = entries if len(entries) <= 2 * room else entries[: 2 * room - 1]
+    for place, entry in enumerate(shown):
+        x, y = left + (place % 2) * width, top + place // 2 * margins.LINE
+        _paint_name(painter, entry, entry.short, QRectF(x, y, width - 2, margins.LINE))
+    if len(shown) < len(entries):
+        x, y = left + width, top + (room - 1) * margins.LINE
+        painter.setPen(QColor(theming.current().muted))
+        text = margins.fitting((f"+{len(entries) - len(shown)} more", f"+{len(entries) - len(shown)}"), font, width)
+        marked.draw(painter, QRectF(x, y, width, margins.LINE), text, font)
+
+
+def _paint_name(painter: QPainter, entry: Entry, text: str, box: QRectF) -> None:
+    theme, font = theming.current(), theming.small()
+    draw_sample(painter, entry.style, box.left() + 1, box.center().y(), theme, _SAMPLE - 1)
+    painter.setPen(QColor(theme.muted if entry.style.ghost else theme.text))
+    start = _SAMPLE + _GAP
+    marked.draw(painter, QRectF(QPointF(box.left() + start, box.top()), box.bottomRight()), text, font)

@@ -1,0 +1,232 @@
+"""The plot of a norm track: norms of any quantities of any layers, of this trace and of pinned ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from engine import dtypes
+from engine.columns import BOUND
+from engine.quantities import STATES
+from engine.requests import Array, Excerpt, ShownLayer
+from engine.tracks import TrackSpec, has, parse, read_layer
+from explorer.stage import classes, margins
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.tracks import words
+from explorer.stage.tracks.curve import Maker
+from explorer.stage.tracks.ghost import Ghost
+from explorer.stage.tracks.plot import (
+    ALWAYS,
+    Curve,
+    Group,
+    Line,
+    LogAxis,
+    Plot,
+    Region,
+    ghost_style,
+    logs_of,
+    style,
+)
+from explorer.stage.tracks.slope import Slopes
+from explorer.widgets.numbers import exact, short
+
+VANISHING, EXPLODING = 1e-6, 1e6
+"""Against the norm that the way back begins with; the verdict's own thresholds (engine.requests.Verdict)."""
+
+
+def norm_plot(track: TrackSpec) -> Maker:
+    def make(excerpt: Excerpt, book: ScaleBook, ghosts: tuple[Ghost, ...]) -> Plot | str:
+        axis = LogAxis(book.gradients(excerpt))
+        layers = excerpt.layers
+        quantities = [part for part in chosen(track, layers) if has(part, excerpt.kinds())]
+        if not quantities:
+            return "None of these quantities is there any more."
+        several = len(layers) > 1
+        normal = dtypes.smallest_normal(excerpt.dtype)
+        curves = [_curve(part, layers, axis, n, len(quantities), several, normal) for n, part in enumerate(quantities)]
+        for pin, ghost in enumerate(ghosts):
+            curves += _of_ghost(track, ghost, axis, pin)
+        against = _against(quantities, layers)
+        lines = (*_dtype_lines(axis, excerpt), *_clip_line(axis, excerpt), *_bound(axis, excerpt, quantities))
+        mean = margins.mean_of(excerpt.batch_size)
+        note = f"Euclidean norm over units{f', {mean[0]}' if mean else ''}"
+        return Plot(
+            axis,
+            tuple(curves),
+            (mean,) if mean else (),
+            lines,
+            _regions(axis, excerpt, against) if against is not None else (),
+            slope_unit="a step",
+            scale_note=(note, *_beyond(axis, excerpt)),
+        )
+
+    return make
+
+
+def title(track: TrackSpec) -> str:
+    return "Gradient norm" if all(parse(key).is_gradient for key in track.of) else "Norms"
+
+
+def chosen(track: TrackSpec, layers: Mapping[str, ShownLayer]) -> list[TrackSpec]:
+    """The quantities that it shows, each with its layer; by itself the states of the layer that the read-out reads."""
+    read = read_layer(tuple(layers))
+    if track.of:
+        found = [parse(key) for key in track.of]
+        return [part if part.layer else part.on(read) for part in found]
+    return [TrackSpec(f"grads.{state}", read) for state in STATES[layers[read].cell]]
+
+
+def symbol_of(part: TrackSpec) -> str:
+    """ "‖∂L/∂h‖"."""
+    return f"‖{words.symbol(part)}‖"
+
+
+def number_of(layer: str) -> str:
+    """ "2←": layers count from 1."""
+    return f"{int(layer.removeprefix('l').removesuffix('_reverse')) + 1}{'←' if layer.endswith('_reverse') else ''}"
+
+
+def _curve(
+    part: TrackSpec,
+    layers: Mapping[str, ShownLayer],
+    axis: LogAxis,
+    place: int,
+    of: int,
+    several: bool,
+    normal: float,
+) -> Curve:
+    layer = layers[part.layer]
+    norms = layer.norms[part.what]
+    logs, codes = logs_of(norms), classes.classify(norms, axis.scale)
+    group = Group("grads" if part.is_gradient else "values", layer.reverse)
+    slopes = None
+    if part.is_gradient:
+        worth = (codes <= classes.LAST) & (norms >= normal)
+        back = slice(None, None, -1 if layer.reverse else 1)
+        slopes = Slopes(logs[back], worth[back])
+    symbol = part.what.partition(".")[2]
+    name = symbol_of(part)
+    brief = f"∂{symbol}" if part.is_gradient else symbol
+    if several:
+        name, brief = f"{number_of(part.layer)} · {name}", f"{number_of(part.layer)} {brief}"
+    return Curve(
+        name=name,
+        short=brief,
+        group=group,
+        style=style(place, of),
+        places=axis.place(logs),
+        codes=codes,
+        said=_exactly(norms),
+        slopes=slopes,
+    )
+
+
+def _exactly(norms: Array) -> Callable[[int], str]:
+    return lambda t: exact(float(norms[t]))
+
+
+def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int) -> list[Curve]:
+    found = []
+    several = len(ghost.layers) > 1
+    shown = [q for q in chosen(track, ghost.layers) if q.layer in ghost.layers]
+    shown = [q for q in shown if q.what in ghost.layers[q.layer].norms]
+    for place, part in enumerate(shown):
+        norms = ghost.layers[part.layer].norms[part.what]
+        symbol = symbol_of(part)
+        symbol = f"{number_of(part.layer)} · {symbol}" if several else symbol
+        found.append(
+            Curve(
+                name=f"{ghost.name}: {symbol}",
+                short=f"{ghost.name}: {words.symbol(part)}",
+                group=ALWAYS,
+                style=ghost_style(pin, place),
+                places=axis.place(logs_of(norms)),
+                codes=classes.classify(norms, axis.scale),
+                said=_exactly(norms),
+                legend=ghost.name if place == 0 else "",
+            )
+        )
+    return found
+
+
+# -- thresholds -------------------------------------------------------------------------------------------------------
+
+
+def _against(quantities: list[TrackSpec], layers: Mapping[str, ShownLayer]) -> TrackSpec | None:
+    """What the regions are measured against: the read-out's layer's h where it is shown, else the first gradient."""
+    gradients = [part for part in quantities if part.is_gradient]
+    read = TrackSpec("grads.h", read_layer(tuple(layers)))
+    return read if read in gradients else gradients[0] if gradients else None
+
+
+def _regions(axis: LogAxis, e: Excerpt, against: TrackSpec) -> tuple[Region, ...]:
+    layer = e.layers[against.layer]
+    first = float(logs_of(layer.norms[against.what])[0 if layer.reverse else -1])
+    if not math.isfinite(first):
+        return ()
+    losses = int(np.count_nonzero(~np.isnan(e.losses)))
+    step = 1 if layer.reverse else e.steps
+    name = words.last_norm(losses, step, e.verdict.loss_step, words.symbol(against))
+    if len(e.layers) > 1:
+        name = f"{number_of(against.layer)} · {name}"
+    low, high = (float(axis.place(np.asarray(first + math.log10(limit)))) for limit in (VANISHING, EXPLODING))
+    found: list[Region] = []
+    for tone, edge, sign, limit in (
+        ("vanishing", low, "▼", f"below 1e-6 of {name}"),
+        ("exploding", high, "▲", f"above 1e6 of {name}"),
+    ):
+        texts = (f"{sign} {tone}: {limit}", f"{sign} {limit}", f"{sign} {tone}")
+        found.append(Region(tone, edge, texts))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+def _dtype_limits(e: Excerpt) -> list[tuple[float, str]]:
+    return [
+        (dtypes.smallest_normal(e.dtype), f"{e.dtype}'s smallest normal number"),
+        (dtypes.largest(e.dtype), f"{e.dtype}'s largest number"),
+    ]
+
+
+def _dtype_lines(axis: LogAxis, e: Excerpt) -> list[Line]:
+    """Of single numbers, of which a norm is made: below, digits are going."""
+    found = []
+    for limit, name in _dtype_limits(e):
+        place = axis.place(np.asarray(math.log10(limit)))
+        if 0 < float(place) < 1:
+            brief = name.partition(" ")[2]
+            found.append(Line(place, "muted", (f"{name}, {short(limit, 2)}", f"{brief} {short(limit, 2)}")))
+    return found
+
+
+def _beyond(axis: LogAxis, e: Excerpt) -> list[str]:
+    """The limits that are not on the axis, in words."""
+    found = []
+    for limit, name in _dtype_limits(e):
+        place = float(axis.place(np.asarray(math.log10(limit))))
+        if not 0 < place < 1:
+            found.append(f"{name}, {short(limit, 2)}, lies {'below' if place <= 0 else 'above'} it")
+    return found
+
+
+def _clip_line(axis: LogAxis, e: Excerpt) -> list[Line]:
+    """Only where norms like these are clipped: those of the states, at every step."""
+    if e.clip is None or e.clip.kind != "step" or not e.clip.max_norm > 0:
+        return []
+    limit = f"{e.clip.max_norm:.3g}"
+    texts = (f"clipped at each step: ‖∂L/∂(states)‖ of a sample ≤ {limit}", f"clipped at each step: ≤ {limit}", "clip")
+    return [Line(axis.place(np.asarray(math.log10(e.clip.max_norm))), "clip", texts)]
+
+
+def _bound(axis: LogAxis, e: Excerpt, quantities: list[TrackSpec]) -> list[Line]:
+    read = e.of().name
+    line = e.arrays.get(f"{read}.{BOUND}")
+    if line is None or TrackSpec("grads.h", read) not in quantities or e.steps < 2:
+        return []
+    slope = float(line[0] - line[1])
+    losses = int(np.count_nonzero(~np.isnan(e.losses)))
+    of = " for the last loss alone" if losses > 1 else ""
+    each = f"× {short(10.0**slope)} a step" if slope < 300 else ""
+    texts = (f"Pascanu's bound{of}: at most {each} back", f"Pascanu's bound{of}, {each}", f"bound {each}", "bound")
+    return [Line(axis.place(line), "muted", texts, always=False)]

@@ -1,0 +1,82 @@
+"""The plot of a layer's routes: what share of the gradient that goes on to the step before takes which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.quantities import ROUTES
+from engine.requests import Array, Excerpt
+from engine.tracks import TrackSpec
+from explorer.stage import classes
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.tracks import bands
+from explorer.stage.tracks.curve import Maker
+from explorer.stage.tracks.ghost import Ghost
+from explorer.stage.tracks.part_plots import found, layer_line, percent, why
+from explorer.stage.tracks.plot import Curve, Group, PlainAxis, Plot, Style, Variants
+from explorer.widgets.numbers import power
+
+_LINES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
+_ALONG = PlainAxis(0.0, 1.0, _LINES)
+_A_LITTLE = PlainAxis(-0.25, 1.25, _LINES, ("−25 %", "125 %"))
+_AGAINST = PlainAxis(-1.0, 2.0, ((-1.0, "−100 %"), (0.0, "0 %"), (1.0, "100 %"), (2.0, "200 %")))
+
+
+def route_plot(track: TrackSpec) -> Maker:
+    def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
+        layer, data = found(track, e)
+        if layer is None or data is None:
+            return why(track, e)
+        names = ROUTES[layer.cell]
+        count = len(names)
+        shares, sizes = data[:, :count], data[:, count:]
+        low, high = bands.stacked(shares)
+        axis = book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _axis(high))
+        stack = bands.Stack(axis.place(low), axis.place(high), tuple(bands.tones(count)))
+        group = Group("grads", layer.reverse)
+        codes = _codes(axis, low, high)
+        curves = tuple(
+            Curve(
+                name if name != "a" else "W_{hh}",
+                name if name != "a" else "W_{hh}",
+                group,
+                Style(stack.tones[place], band=place + 1),
+                axis.place(shares[:, place]),
+                codes,
+                _said(shares[:, place], sizes[:, place]),
+            )
+            for place, name in enumerate(names)
+        )
+        against = (shares < 0).any(axis=1)
+        note = ("⟨v_r, v⟩/‖v‖²: the shares of a step add up to 100 %", "below 0: against the others")
+        lines: tuple[Variants, ...] = (("of what goes on to t−1", "of what goes on"),)
+        lines += (("below 0: against it",),) if against.any() else ()
+        return Plot(axis, curves, (*layer_line(e, layer), *lines), scale_note=note, stack=stack)
+
+    return make
+
+
+def _axis(high: Array) -> PlainAxis:
+    """With room below 0 and above 1 where routes cancel."""
+    most = float(np.max(np.nan_to_num(high), initial=0.0))
+    return _ALONG if most <= 1 + 1e-6 else _A_LITTLE if most <= _A_LITTLE.high else _AGAINST
+
+
+def _codes(axis: PlainAxis, low: Array, high: Array) -> classes.Codes:
+    """Whether a step's stack leaves the axis."""
+    codes = np.full(len(low), classes.FIRST, np.uint8)
+    codes[low.min(axis=1) < axis.low - 1e-9] = classes.BELOW
+    codes[high.max(axis=1) > axis.high + 1e-9] = classes.ABOVE
+    codes[np.isnan(low).any(axis=1)] = classes.UNDEFINED
+    return codes
+
+
+def _said(shares: Array, sizes: Array) -> Callable[[int], str]:
+    def said(t: int) -> str:
+        if np.isnan(shares[t]):
+            return "no share: nothing passes here"
+        return f"{percent(float(shares[t]))}, norm {power(float(sizes[t]), 3)}"
+
+    return said
