@@ -52,7 +52,7 @@ def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
 def _normalisation(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
     """(T, units) each, per pre-activation: what stands in a = γ⊙ŝ + β and in δs = (γ⊙δa − m − ŝ⊙k)·v: "gamma.a_f",
     "normed.a_f" (ŝ), "beta.a_f", and one number a step for "spread.a_f" (v), "centre.a_f" (m), "along.a_f" (k)."""
-    rules, found = layer.rules, {}
+    rules, found = layer.rules, dict[str, Tensor]()
     assert rules.norm is not None
     for gate, name in enumerate(rules.gate_names):
         s, da = layer.values["s" + name[1:]][:, sample], layer.grads[name][:, sample]

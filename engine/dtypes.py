@@ -12,5 +12,7 @@ epsilon: Mapping[str, float] = MappingProxyType({name: 2.0**-fraction for name, 
 """From 1 to the next number."""
 smallest_normal: Mapping[str, float] = MappingProxyType({name: 2.0 ** (1 - most) for name, (_, most) in _BITS.items()})
 """Below it digits are lost."""
-largest: Mapping[str, float] = MappingProxyType({name: (2.0 - 2.0**-fraction) * 2.0**most for name, (fraction, most) in _BITS.items()})
+largest: Mapping[str, float] = MappingProxyType(
+    {name: (2.0 - 2.0**-fraction) * 2.0**most for name, (fraction, most) in _BITS.items()}
+)
 """Above it, after rounding, is infinity."""

@@ -1,8 +1,8 @@
 """What a cell does within one step, operation by operation, and what each of them yields. Plain data.
 
 Forward an operation makes values; backward, in reverse order, the same operation hands the gradient on to what it was
-made of: both ways have the same names. A sum hands on what it gets and is no operation of its own on the way back; there
-one more stands at the start, where ∂L/∂h arrives. Symbols are those of engine.cells.
+made of: both ways have the same names. A sum hands on what it gets and is no operation of its own on the way back, and
+one more stands at its start, where ∂L/∂h arrives. Symbols are those of engine.cells.
 
     RNN    the two sides, their sum a, h
     LSTM   sums a; f, i, g; f ⊙ c₋, i ⊙ g, c; o, tanh c, h
@@ -10,7 +10,7 @@ one more stands at the start, where ∂L/∂h arrives. Symbols are those of engi
 
 With layer normalisation the sums are s, and one operation makes a of them.
 
-What is yielded is named by keys. "values.f", "grads.a_f", "input.a_f", "recurrent.a_f" are those of `Excerpt.cell_series`;
+What is yielded is named by keys. "values.f", "grads.a_f", "input.a_f", "recurrent.a_f" are `Excerpt.cell_series`' own;
 "values.f*c_prev" is a product that no trace keeps, "grads.tanh_c" the gradient of one; "back.h" and "back.c" are what
 goes to the states of the step before, through W_hh and past it.
 """

@@ -6,9 +6,11 @@ from PySide6.QtCore import QObject, Slot
 
 from engine.requests import Audit, Excerpt
 from engine.spec import Experiment, WhatIf
+from engine.within import Granularity, way_of
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.player import Player
+from explorer.transport.words import inside_words, longest_words
 from explorer.window import MainWindow
 
 _AHEAD = 1000
@@ -36,6 +38,7 @@ class Bindings(QObject):
         c.recovered.connect(self._clear_failure)
 
         self._stop_at: int | None = None
+        self._inside = c.inside
         p.stepsDue.connect(self._steps_due)
         p.playingChanged.connect(w.transport.set_playing)
         w.transport.playToggled.connect(self.toggle_play)
@@ -52,6 +55,9 @@ class Bindings(QObject):
         w.dock.samplePicked.connect(self._pick_sample)
         w.dock.unitPicked.connect(self._pick_unit)
         w.cell.unitPicked.connect(self._pick_unit)
+        w.cell.layerPicked.connect(self._pick_layer)
+        w.cell.copied.connect(self._say_copied)
+        w.transport.granularityPicked.connect(self.pick_granularity)
 
         w.stage.stepPicked.connect(self._pick_step)
         w.stage.unitPicked.connect(self._pick_unit)
@@ -94,13 +100,16 @@ class Bindings(QObject):
     @Slot()
     def _show_view(self) -> None:
         w, d = self._window, self._document
-        w.transport.set_position(d.view.position)
+        inside, way = self._controller.inside, way_of(d.tape.moment(d.view.position).phase)
+        within = inside.fitted(d.view.within, way)
+        w.transport.set_granularity(d.view.granularity)
+        w.transport.set_position(d.view.position, inside_words(inside, within, way))
         beyond = 0 if d.experiment is None else _AHEAD
         w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
-        w.stage.set_position(d.view.position)
+        w.stage.set_position(d.view.position, whole=way is None or inside.whole(within, way))
         self._follow_playhead()
         self._show_reached()
-        w.cell.set_position(d.view.position)
+        w.cell.set_position(d.view.position, within)
 
     def _show_reached(self) -> None:
         """The verdict is about the way back: it is said when the tape has come to the first step."""
@@ -125,6 +134,10 @@ class Bindings(QObject):
             return
         w.stage.set_message("")
         w.transport.set_tape(d.tape)
+        if self._controller.inside != self._inside:  # another layer or stack: places inside of a step have other words
+            self._inside = self._controller.inside
+            w.transport.set_inside(longest_words(self._inside))
+            self._show_view()
         w.transport.set_events(excerpt.events)
         w.status.set_excerpt(excerpt)
         self._show_reached()
@@ -199,13 +212,25 @@ class Bindings(QObject):
         if self._document.state.recorded is not None and self._document.view.position == len(self._document.tape) - 1:
             self._player.pause()  # a recorded trace has no next iteration
             return
-        self._controller.step(count)
+        self._controller.step(count, self._document.view.granularity)
 
     @Slot(int)
     def step(self, count: int) -> None:
+        """By the granularity that is chosen."""
+        self._step(count, self._document.view.granularity)
+
+    def step_gates(self, count: int) -> None:
+        """Operation by operation, whatever is chosen."""
+        self._step(count, "gate")
+
+    def _step(self, count: int, granularity: Granularity) -> None:
         self._player.pause()
         self._window.stage.set_prompt("")
-        self._controller.step(count)
+        self._controller.step(count, granularity)
+
+    @Slot(str)
+    def pick_granularity(self, granularity: Granularity) -> None:
+        self._document.look(granularity=granularity)
 
     @Slot(int)
     def scrub(self, position: int) -> None:
@@ -256,6 +281,14 @@ class Bindings(QObject):
     def _pick_unit(self, unit: int | None) -> None:
         self._document.look(unit=unit)
         self._show_model()
+
+    @Slot(str)
+    def _pick_layer(self, layer: str) -> None:
+        self._document.look(layer=layer)
+
+    @Slot(str)
+    def _say_copied(self, words: str) -> None:
+        self._window.statusBar().showMessage(words, 6000)
 
     # -- intent up: the stage -----------------------------------------------------------------------------------------
 

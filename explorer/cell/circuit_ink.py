@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -132,8 +132,10 @@ class Drawing:
             self._stroke(wire, self._pen(self.reading(wire.forward), t.forward, backward=False))
         elif wire.backward is None:
             self._stroke(wire, QPen(QColor(t.muted), _HAIR * self.unit))
-        elif self.cut(wire.route):
-            self._stroke(wire, self._outline())
+        elif self.cut(wire.route):  # up to the cut it is there, beyond it nothing is
+            self._stroke(replace(wire, points=wire.points[:2]), self._outline())
+            rest = (self._cut_at(wire), *wire.points[1:])
+            self._stroke(replace(wire, points=rest), self._pen(self.reading(wire.backward), t.backward, backward=True))
         else:
             self._stroke(wire, self._pen(self.reading(wire.backward), t.backward, backward=True))
 
@@ -197,12 +199,16 @@ class Drawing:
         tip, back = middle + QPointF(to * size, 0), middle - QPointF(to * size * 0.6, 0)
         self._p.drawPolygon(QPolygonF([tip, back + QPointF(0, size), back - QPointF(0, size)]))
 
+    def _cut_at(self, wire: Wire) -> tuple[float, float]:
+        """On its first stretch, beside the end where it comes in: the rest of the wire may lie under a node."""
+        (x, y), (to_x, to_y) = wire.points[:2]
+        share = 0.5 if y == to_y else 0.2
+        return x + (to_x - x) * share, y + (to_y - y) * share
+
     def _cut_mark(self, wire: Wire) -> None:
-        """Two strokes across a gap in the wire, on its first stretch."""
-        a, b = (self.at(*point) for point in wire.points[:2])
-        level = abs(a.y() - b.y()) < 1
-        # Beside the end where it comes in: the rest of the wire may lie under a node.
-        middle = a + (b - a) * (0.5 if level else 0.2)
+        """Two strokes across a gap in the wire."""
+        level = wire.points[0][1] == wire.points[1][1]
+        middle = self.at(*self._cut_at(wire))
         along = QPointF(1, 0) if level else QPointF(0, 1)
         across = QPointF(0.35, 1) if level else QPointF(1, -0.35)
         size = 6.0 * self.unit

@@ -198,7 +198,7 @@ _SINGULAR = {"entries": "entry", "layers": "layer", "parameters": "parameter"}
 
 
 def rows_of(clip: ClipReport) -> tuple[ClipRow, ...]:
-    """What the table shows: layers first where each was clipped by itself, and with each its factor where it has one."""
+    """What the table shows: layers first where each was clipped by itself; with each its factor where it has one."""
     if clip.kind not in ("layer", "parameter") or not clip.fired:
         return clip.rows
     layers = tuple(replace(row, parameter=f"all of {row.parameter}") for row in clip.layers)

@@ -196,7 +196,10 @@ def _rnn(kind: Kind) -> tuple[Section, ...]:
     sums = (_sum("", s),)
     return (
         Section(
-            "Forward", "forward", (*(() if kind.layer_norm else sums), Equation(made)), "" if kind.layer_norm else _BIASES
+            "Forward",
+            "forward",
+            (*(() if kind.layer_norm else sums), Equation(made)),
+            "" if kind.layer_norm else _BIASES,
         ),
         Section(
             "Backward",

@@ -137,7 +137,7 @@ class EquationsView(NumbersView):
             self.updateGeometry()
 
     def _laid_out(self, width: int) -> Layout:
-        """As large as the text; smaller where the longest equation would not fit into the panel even in several lines."""
+        """As large as the text; smaller where the longest equation would not fit even in several lines."""
         key = (width, self._norms, theme.small().pixelSize())
         if self._layout is None or self._layout_for != key:
             em = EM * text_scale()

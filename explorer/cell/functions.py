@@ -1,4 +1,4 @@
-"""Elementwise functions of the cells, as they stand in equations and on wires; in the trace's dtype, as the engine's."""
+"""Elementwise functions of the cells, in equations and on wires; in the trace's dtype, as in the engine."""
 
 from __future__ import annotations
 

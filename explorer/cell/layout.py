@@ -108,8 +108,8 @@ _Row = list[tuple[Token, float, float]]
 
 
 def _rows(equation: Equation, first: float, width: float, m: Measures) -> list[_Row]:
-    """The lines of an equation: one if it fits (closer if need be), else broken before a plus, then before a times, then
-    inside of brackets as well."""
+    """The lines of an equation: one if it fits (closer if need be), else broken before a plus, then before a times,
+    then inside of brackets as well."""
     left, equals, *right = equation.tokens
     head: _Row = [(left, first - _slot(left, m), _slot(left, m)), (equals, first + _OPERATOR_ROOM, m.symbol(equals))]
     start = first + 2 * _OPERATOR_ROOM + m.symbol(equals)

@@ -43,9 +43,7 @@ class NumbersView(QWidget):
         picks = self.picks()
         if copies(event) and (pick := self._picker.current(picks)) is not None:
             self.copied.emit(copy(pick))
-        elif event.modifiers() == Qt.KeyboardModifier.NoModifier and (
-            moved := self._picker.move(picks, event.key())
-        ):
+        elif event.modifiers() == Qt.KeyboardModifier.NoModifier and (moved := self._picker.move(picks, event.key())):
             self._ring = True
             self._show(moved)
         else:

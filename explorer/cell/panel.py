@@ -88,19 +88,21 @@ class CellPanel(QWidget):
         self._first.addWidget(self._unit)
         self._second.addWidget(self._layer)
         self._second.addStretch(1)
-        for part in (self._first, self._second):
-            head.addLayout(part)
+        for row in (self._first, self._second):
+            head.addLayout(row)
         head.addWidget(self._operation)
 
         self._inside = QWidget()
         column = QVBoxLayout(self._inside)
         column.setContentsMargins(PAD, 0, GAP, PAD)
         column.setSpacing(TIGHT)
-        for widget in (self._padding, self._circuit, self._scale, self._what_if, self._clip):
-            column.addWidget(widget)
+        above: list[QWidget] = [self._padding, self._circuit, self._scale, self._what_if, self._clip]
+        below: list[QWidget] = [self._routes_heading, self._routes, self._cell_heading, self._equations]
+        for part in above:
+            column.addWidget(part)
         column.addSpacing(GAP)
-        for widget in (self._routes_heading, self._routes, self._cell_heading, self._equations):
-            column.addWidget(widget)
+        for part in below:
+            column.addWidget(part)
         column.addStretch(1)
         for view in (self._circuit, self._routes, self._equations):
             view.copied.connect(self.copied)
@@ -257,7 +259,8 @@ class CellPanel(QWidget):
             widget.setVisible(not at_card and not padding)
         if padding:
             self._padding.setText(
-                f"Padding: sample {excerpt.sample + 1} ends at t = {excerpt.length}.\nNo layer has a step at t = {step}."
+                f"Padding: sample {excerpt.sample + 1} ends at t = {excerpt.length}.\n"
+                f"No layer has a step at t = {step}."
             )
         self._show_operation(excerpt, moment, reached)
         done = str(interventions(excerpt, step)) if not padding else ""

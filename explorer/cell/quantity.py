@@ -23,7 +23,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A series of `Excerpt.cell_series`, so many steps further on the layer's own way: of a reverse layer +1 is t − 1."""
+    """A series of `Excerpt.cell_series`, so many steps on along the layer's own way: of a reverse layer +1 is t − 1."""
 
     key: str
     shift: int = 0
@@ -52,7 +52,9 @@ class Number:
         """The keys of the step's own operations without which it is not there."""
         if self.made:
             return (self.made,)
-        return tuple(p.key for p in self.parts if not p.shift and not p.key.endswith("_prev") and p.key[:4] not in _GIVEN)
+        return tuple(
+            p.key for p in self.parts if not p.shift and not p.key.endswith("_prev") and p.key[:4] not in _GIVEN
+        )
 
     @property
     def keys(self) -> tuple[str, ...]:

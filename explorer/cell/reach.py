@@ -1,4 +1,4 @@
-"""What the tape has reached of the cell on screen: of which step, which values and gradients, and what was done last."""
+"""What the tape has reached of the cell on screen: which step, which values and gradients, and what was done last."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def reached_at(excerpt: Excerpt, position: int, within: Within | None) -> tuple[
     if within is None or way is None:
         own = excerpt.steps + 1 - moment.step if focus.reverse else moment.step
         gone_back = excerpt.steps + 1 - tape.backward_reached(position)
-        return moment.step, Reached(
-            own <= tape.forward_reached(position), excerpt.steps + 1 - own <= gone_back
-        )
+        return moment.step, Reached(own <= tape.forward_reached(position), excerpt.steps + 1 - own <= gone_back)
     inside = inside_of(excerpt)
     step = excerpt.steps + 1 - moment.step if focus.reverse else moment.step
     keys = known(focus.cell, way, inside.operations_done(within, way), focus.layer_norm)

@@ -1,6 +1,6 @@
 """Where the gradient goes: the shares of the routes from step t to the one before, as a bar and in numbers.
 
-The share of route r is ⟨v_r, v⟩/‖v‖² (engine.route_shares): of the length of what goes back, so much lies along it. They
+The share of route r is ⟨v_r, v⟩/‖v‖² (engine.route_shares): so much of what goes back lies along it. They
 add up to 1, and a route that works against the others has a negative one.
 """
 
@@ -114,25 +114,23 @@ class RoutesView(NumbersView):
         states = "∂L/∂(h, c)" if excerpt.focus.cell == "lstm" else "∂L/∂h"
         there = place(excerpt, self._step, -1)
         at = f"t = {there}" if 1 <= there <= excerpt.length else "the initial state"
-        said = f"Shares of v, the {states} that step {self._step} hands to {at}: ⟨v_r, v⟩/‖v‖², 1 in sum"
-        said += f"; ‖v‖ = {numbers.power(total, 3)}, over all units."
+        said = _said(states, self._step, at, numbers.power(total, 3))
         largest = [row.log10 for row in self._rows if math.isfinite(row.log10)]
         ratio = sum(10 ** (log10 - total) for log10 in largest)
         if ratio >= _CANCELS or any(row.share < 0 for row in self._rows):
-            said += f" Routes cancel: Σ‖v_r‖ is {numbers.short(ratio)} times ‖v‖; a negative share works against the sum."
+            said += _cancel(numbers.short(ratio))
         return said
 
     def _read(self) -> None:
-        excerpt, found = self._excerpt, []
+        excerpt = self._excerpt
+        found: list[Route] = []
         if excerpt is not None and self._reached and 1 <= self._step <= excerpt.steps:
             series = excerpt.cell_series
             for route in ROUTES[excerpt.focus.cell]:
                 if f"route.{route}" in series:
                     share, log10 = (float(series[f"{key}.{route}"][self._step - 1]) for key in ("route", "route_log10"))
                     found.append(Route(route, _NAMES[route], share, log10, route in excerpt.focus.cuts))
-        before, self._rows = self._rows, tuple(found)
-        if len(before) != len(found):
-            self.updateGeometry()
+        self._rows = tuple(found)
         self.update()
 
     # -- geometry
@@ -164,9 +162,7 @@ class RoutesView(NumbersView):
 
     def _note_room(self, width: int) -> float:
         """Always the room of the longest note, so that nothing below it moves while the tape plays."""
-        longest = "0" * 4 + " of v, the ∂L/∂(h, c) that step 10000 hands to t = 10000: ⟨v_r, v⟩/‖v‖², 1 in sum;" + (
-            " ‖v‖ = 1.23e-45, over all units. Routes cancel: Σ‖v_r‖ is 1.23 times ‖v‖; a negative share works against it."
-        )
+        longest = _said("∂L/∂(h, c)", 1000, "the initial state", "1.23e-45") + _cancel("1.23")
         box = QRectF(0, 0, width, 10_000)
         return self._metrics.boundingRect(box, Qt.TextFlag.TextWordWrap, longest).height() + TIGHT
 
@@ -180,12 +176,14 @@ class RoutesView(NumbersView):
         metrics, top = self._metrics, self._rows_top
         for number, row in enumerate(self._rows):
             y = top + number * self._line
-            wide = metrics.horizontalAdvance(row.percent)
             share = "" if math.isnan(row.share) else numbers.exact(row.share)
-            found.append(Pick(f"{row.route} share", QRectF(percent - wide, y, wide, metrics.height()), f"share of {row.name}", share))
-            text = numbers.power(row.log10, 3)
-            wide = metrics.horizontalAdvance(text)
-            found.append(Pick(f"{row.route} norm", QRectF(size - wide, y, wide, metrics.height()), f"norm of {row.name}", _size(row.log10)))
+            for what, right, text, exact in (
+                ("share", percent, row.percent, share),
+                ("norm", size, numbers.power(row.log10, 3), _size(row.log10)),
+            ):
+                wide = metrics.horizontalAdvance(text)
+                box = QRectF(right - wide, y, wide, metrics.height())
+                found.append(Pick(f"{row.route} {what}", box, f"{what} of {row.name}", exact))
         return found
 
     def exact_at(self, x: float, y: float) -> str:
@@ -209,6 +207,8 @@ class RoutesView(NumbersView):
         self._paint_bar(painter, colours)
         percent, size = self._columns()
         swatch = _SWATCH * text_scale()
+        if not self._rows:
+            self._paint_names(painter)
         for number, row in enumerate(self._rows):
             box = QRectF(0, self._rows_top + number * self._line, self.width(), metrics.height())
             mark = QRectF(0, box.center().y() - swatch / 2, swatch, swatch)
@@ -226,11 +226,20 @@ class RoutesView(NumbersView):
             painter.setPen(QColor(t.exploding if math.isnan(row.log10) or row.log10 == math.inf else t.muted))
             painter.drawText(box, middle | Qt.AlignmentFlag.AlignRight, numbers.power(row.log10, 3))
         rows = len(ROUTES[self._excerpt.focus.cell]) if self._excerpt is not None else 0
-        top = self._rows_top + (rows * self._line if self._rows else 0)
+        top = self._rows_top + rows * self._line
         painter.setPen(QColor(t.muted))
         painter.drawText(QRectF(0, top, self.width(), self.height() - top), Qt.TextFlag.TextWordWrap, self.note)
         self.paint_focus(painter)
         painter.end()
+
+    def _paint_names(self, painter: QPainter) -> None:
+        """Before there are shares: the routes that there will be."""
+        routes = ROUTES[self._excerpt.focus.cell] if self._excerpt is not None else ()
+        painter.setPen(QColor(theme.current().muted))
+        for number, route in enumerate(routes):
+            left = _SWATCH * text_scale() + GAP
+            box = QRectF(left, self._rows_top + number * self._line, self.width() - left, self._metrics.height())
+            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, _NAMES[route])
 
     def _colours(self) -> dict[str, str]:
         """The main road in the colour of the way back, the others in those of curves."""
@@ -271,10 +280,22 @@ class RoutesView(NumbersView):
         self.update()
 
 
+def _said(states: str, step: int, to: str, size: str) -> str:
+    return (
+        f"Shares of v, the {states} that step {step} hands to {to}: ⟨v_r, v⟩/‖v‖², 1 in sum; ‖v‖ = {size}, all units."
+    )
+
+
+def _cancel(ratio: str) -> str:
+    return f" Routes cancel: Σ‖v_r‖ is {ratio} times ‖v‖. Hatched, negative: it works against the sum."
+
+
 def _size(log10: float) -> str:
     """A norm to be copied: as a number where a double holds it."""
     if math.isnan(log10):
         return "NaN"
     if log10 == math.inf:
         return "inf"
-    return numbers.exact(10.0**log10) if -307 < log10 < 308 else numbers.power(log10, 6) if math.isfinite(log10) else "0"
+    return (
+        numbers.exact(10.0**log10) if -307 < log10 < 308 else numbers.power(log10, 6) if math.isfinite(log10) else "0"
+    )

@@ -105,7 +105,11 @@ def _norm(gate: str, at: Point, kind: Kind) -> tuple[Node, ...]:
     if not kind.layer_norm:
         return ()
     symbol = f"_{gate}" if gate else ""
-    return (Node(at, "N", "norm", f"layer normalisation: a{symbol} of s{symbol}", (f"values.a{symbol}", f"grads.s{symbol}")),)
+    return (
+        Node(
+            at, "N", "norm", f"layer normalisation: a{symbol} of s{symbol}", (f"values.a{symbol}", f"grads.s{symbol}")
+        ),
+    )
 
 
 def _loss(x: float, top: float, height: float) -> Wire:
@@ -135,11 +139,12 @@ def _rnn(kind: Kind) -> Circuit:
     }[kind.activation]
     weights, plus, out = 0.23, 0.48, 0.77
     before = f"h{s.small('-')}"
+    made = f"{total}ₜ = W_ih xₜ + W_hh {before} + biases"
     return Circuit(
         nodes=(
             Node((weights, line), "W_{hh}", "weights", "recurrent weights W_hh", ("recurrent.a", "back.h")),
             Node((plus, 94), "W_{ih}", "weights", "input weights W_ih", ("input.a", "")),
-            Node((plus, line), "+", "operation", f"{total}ₜ = W_ih xₜ + W_hh {before} + biases", (f"values.{total}", "back.h")),
+            Node((plus, line), "+", "operation", made, (f"values.{total}", "back.h")),
             *_norm("", ((plus + out) / 2, line), kind),
             Node((out, line), outer, "function", f"hₜ = {words}(aₜ)", ("values.h", "grads.a")),
         ),
@@ -237,6 +242,7 @@ def _gru(kind: Kind) -> Circuit:
     new = _of(fn.new, "values.z_rest*n", "values.z", "values.n")
     kept = _of(fn.product, "values.z*h_prev", "values.z", "values.h_prev")
     inner = _of(fn.product, "values.r*q", "values.r", "values.q")
+    make_q = f"q = W_hn {before} + b_hn"
     rest = _of(fn.rest, "values.z_rest", "values.z")
     into_n = series(f"grads.{s.letter}_n")
     return Circuit(
@@ -266,7 +272,7 @@ def _gru(kind: Kind) -> Circuit:
             Wire(((n, mid), (n, top)), new, DH, "(1 − z)⊙n"),
             Wire(((n, low), (n, mid)), series("values.n"), series("grads.n"), "candidate n"),
             Wire(((r, low), (rq, low)), series("values.r"), series("grads.r"), "reset gate r"),
-            Wire(((rq, rail), (rq, low)), series("values.q"), series("grads.q"), f"q = W_hn {before} + b_hn", route="n"),
+            Wire(((rq, rail), (rq, low)), series("values.q"), series("grads.q"), make_q, route="n"),
             Wire(((rq, low), (n, low)), inner, into_n, "r⊙q"),
             Wire(
                 ((split, top), (split, rail), (rq, rail)), H_BEFORE, back, f"hidden state {before}, to the gates",
@@ -315,9 +321,7 @@ def _mirrored(it: Circuit) -> Circuit:
 
 
 @cache
-def circuit(
-    cell: CellKind, activation: str = "tanh", layer_norm: bool = False, reverse: bool = False
-) -> Circuit:
+def circuit(cell: CellKind, activation: str = "tanh", layer_norm: bool = False, reverse: bool = False) -> Circuit:
     kind = Kind(cell, activation, layer_norm, reverse)
     made = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}[cell](kind)
     return _mirrored(made) if reverse else made

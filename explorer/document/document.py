@@ -70,6 +70,11 @@ class Document(QObject):
         return self._view
 
     @property
+    def dragging(self) -> bool:
+        """Whether a what-if is being dragged."""
+        return self._dragging is not None
+
+    @property
     def wished_iteration(self) -> int:
         """The iteration to show; `view.iteration` is the one that is on screen."""
         return self.view.iteration if self._wish is None else self._wish
@@ -162,7 +167,10 @@ class Document(QObject):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def look(self, **changes: Any) -> None:
-        """Change the view: position, iteration, sample, layer, unit, heights, time_range."""
+        """Change the view: position, within, granularity, iteration, sample, layer, unit, heights, time_range. With a
+        position the step is whole, unless `within` is said."""
+        if "position" in changes:
+            changes.setdefault("within", None)
         if "iteration" in changes:
             self._wish = None
         self._set_view(replace(self._view, **changes))
