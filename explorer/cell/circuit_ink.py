@@ -110,6 +110,10 @@ class Drawing:
     def _number(self, wire: Wire) -> Number | None:
         return wire.backward if self.reached.backward else wire.forward
 
+    @property
+    def _phase_colour(self) -> str:
+        return self.theme.backward if self.reached.backward else self.theme.forward
+
     def _lit(self, wire: Wire) -> bool:
         number = self._number(wire)
         return number is not None and not self.cut(wire.route) and self.reached.is_now(number)
@@ -172,7 +176,7 @@ class Drawing:
         self._p.drawPolyline(QPolygonF([self.at(*point) for point in wire.points]))
 
     def _glow_wire(self, wire: Wire) -> None:
-        glow = QColor(self.theme.accent)
+        glow = QColor(self._phase_colour)
         glow.setAlpha(_GLOW)
         thick = self._thickness(self.reading(self._number(wire)), backward=self.reached.backward)
         self._stroke(wire, QPen(glow, thick + 9 * self.unit))
@@ -238,7 +242,7 @@ class Drawing:
         key = node.made[self.way == "backward"]
         there = self.reached.forward and (not key or self.reached.made(key, self.way))
         if key and key in self.reached.now:
-            glow = QColor(t.accent)
+            glow = QColor(self._phase_colour)
             glow.setAlpha(2 * _GLOW)
             p.setPen(QPen(glow, 5 * u))
             p.setBrush(Qt.BrushStyle.NoBrush)
@@ -300,7 +304,7 @@ class Drawing:
         colour = {"forward": t.forward, "backward": t.backward, "loss": t.loss}[label.phase]
         p.fillRect(box.adjusted(-2, 0, 2, 0), QColor(t.surface))
         if self.reached.is_now(label.number):
-            glow = QColor(t.accent)
+            glow = QColor(self._phase_colour)
             glow.setAlpha(_GLOW)
             p.setPen(Qt.PenStyle.NoPen)
             p.setBrush(glow)

@@ -45,6 +45,7 @@ class ClipCard(QWidget):
         for row in range(_FACTS):
             name, value = QLabel(self), QLabel(self)
             name.setProperty("role", "muted")
+            value.setWordWrap(True)
             self._facts.addWidget(name, row, 0)
             self._facts.addWidget(value, row, 1)
             self._fact_labels.append((name, value))
@@ -198,17 +199,9 @@ _SINGULAR = {"entries": "entry", "layers": "layer", "parameters": "parameter"}
 
 
 def rows_of(clip: ClipReport) -> tuple[ClipRow, ...]:
-    """What the table shows: layers first where each was clipped by itself; with each its factor where it has one."""
-    if clip.kind not in ("layer", "parameter") or not clip.fired:
-        return clip.rows
-    layers = tuple(replace(row, parameter=f"all of {row.parameter}") for row in clip.layers)
-    if layers:
-        return (*map(_with_factor, layers), *clip.rows)
-    return tuple(map(_with_factor, clip.rows))
-
-
-def _with_factor(row: ClipRow) -> ClipRow:
-    return row if math.isnan(row.factor) else replace(row, parameter=f"{row.parameter} × {short(row.factor)}")
+    """What the table shows: where each layer was clipped by itself, they come first, with the factor of each."""
+    layers = (replace(row, parameter=f"{row.parameter}, × {short(row.factor)}") for row in clip.layers if clip.fired)
+    return (*layers, *clip.rows)
 
 
 def too_small(excerpt: Excerpt) -> frozenset[str]:

@@ -218,7 +218,7 @@ class EquationsView(NumbersView):
             self._paint_blank(painter, box)
             return
         if self._reached.way == section.phase and self._reached.is_now(token.number):
-            glow = QColor(t.accent)
+            glow = QColor(t.backward if section.phase == "backward" else t.forward)
             glow.setAlpha(_GLOW)
             painter.fillRect(box.adjusted(-2, 0, 2, 0), glow)
         painter.setPen(QPen(QColor(colour_of(reading, t.backward if is_gradient(token) else t.forward))))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.quantities import CELL_TITLES
 from engine.requests import Excerpt
@@ -21,6 +21,8 @@ from explorer.cell.routes_view import RoutesView
 from explorer.cell.unit_picker import UnitPicker
 from explorer.theme import current as theme
 from explorer.theme.tokens import GAP, PAD, TIGHT
+
+_NBSP = "\u00a0"
 
 
 class CellPanel(QWidget):
@@ -49,6 +51,7 @@ class CellPanel(QWidget):
         self._heading = QLabel("CELL", self)
         self._heading.setProperty("role", "section")
         self._heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._heading.setWordWrap(True)
         self._sample = QLabel(self)
         self._sample.setProperty("role", "muted")
         self._sample.setFont(theme.small())
@@ -63,7 +66,6 @@ class CellPanel(QWidget):
         self._circuit = CircuitView(self)
         self._scale = _muted(self)
         self._what_if = _muted(self)
-        self._what_if.setWordWrap(True)
         self._padding = QLabel(self)
         self._padding.setWordWrap(True)
         self._padding.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -85,7 +87,7 @@ class CellPanel(QWidget):
         for label in (self._heading, self._sample):
             titles.addWidget(label)
         self._first.addLayout(titles, 1)
-        self._first.addWidget(self._unit)
+        self._first.addWidget(self._unit, 0, Qt.AlignmentFlag.AlignRight)
         self._second.addWidget(self._layer)
         self._second.addStretch(1)
         for row in (self._first, self._second):
@@ -97,7 +99,7 @@ class CellPanel(QWidget):
         column.setContentsMargins(PAD, 0, GAP, PAD)
         column.setSpacing(TIGHT)
         above: list[QWidget] = [self._padding, self._circuit, self._scale, self._what_if, self._clip]
-        below: list[QWidget] = [self._routes_heading, self._routes, self._cell_heading, self._equations]
+        below: list[QWidget] = [self._cell_heading, self._routes_heading, self._routes, self._equations]
         for part in above:
             column.addWidget(part)
         column.addSpacing(GAP)
@@ -152,12 +154,28 @@ class CellPanel(QWidget):
         self._position, self._within = position, within
         self._show()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_head()
+
+    def _fit_head(self) -> None:
+        """What does not fit beside each other in the head stands below each other: large text, a narrow panel."""
+        metrics = self._heading.fontMetrics()
+        room = self.width() - 2 * PAD - GAP
+        heading = metrics.horizontalAdvance("LSTM CELL AT t = 8888")
+        for row, beside in ((self._first, heading), (self._second, self._layer.sizeHint().width())):
+            narrow = beside + self._unit.sizeHint().width() > room and row.indexOf(self._unit) >= 0
+            way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
+            if row.direction() != way:
+                row.setDirection(way)
+
     def _second_row(self, several: bool) -> None:
         """With several layers there is a row of choosers; else the unit's stands beside the heading."""
         row = self._second if several else self._first
         if row.indexOf(self._unit) < 0:
             (self._first if several else self._second).removeWidget(self._unit)
-            row.addWidget(self._unit)
+            row.addWidget(self._unit, 0, Qt.AlignmentFlag.AlignRight)
+        self._fit_head()
 
     def set_unit(self, unit: object) -> None:
         """What the selector shows: a unit's number, or None for all. Does not ask for it."""
@@ -177,7 +195,7 @@ class CellPanel(QWidget):
 
     @property
     def heading(self) -> str:
-        return self._heading.text()
+        return self._heading.text().replace(_NBSP, " ")
 
     @property
     def cell_heading(self) -> QLabel:
@@ -243,8 +261,8 @@ class CellPanel(QWidget):
         # The letter t is small: a capital T is the number of steps.
         cell = f"{self._whose(excerpt)} AT t = {step}"
         at_card = moment.phase in (Phase.CLIP, Phase.UPDATE)
-        self._heading.setText("ALL PARAMETERS" if at_card else cell)
-        self._cell_heading.setText(cell)
+        self._heading.setText("ALL PARAMETERS" if at_card else _together(cell))
+        self._cell_heading.setText(_together(cell))
         whose = f"sample {excerpt.sample + 1} of {excerpt.batch_size}" if excerpt.batch_size > 1 else "one sample"
         self._sample.setText(f"batch of {excerpt.batch_size} samples" if at_card and excerpt.batch_size > 1 else whose)
         if at_card:
@@ -270,7 +288,7 @@ class CellPanel(QWidget):
         self._circuit.set_moment(step, reached)
         whole = reached.way is None or "back.h" in reached.keys
         self._routes.set_moment(step, reached=reached.backward and whole)
-        self._routes_heading.setText(self._routes.title)
+        self._routes_heading.setText(_together(self._routes.title))
         self._equations.set_moment(step, reached)
 
     def _of_cell(self) -> tuple[QWidget, ...]:
@@ -347,9 +365,15 @@ class CellPanel(QWidget):
             label.setFont(theme.small())
 
 
+def _together(heading: str) -> str:
+    """Where a heading breaks, "t = 13" and "13 → 12" stay whole."""
+    return heading.replace("t = ", f"t{_NBSP}={_NBSP}").replace(" → ", f"{_NBSP}→{_NBSP}")
+
+
 def _muted(parent: QWidget) -> QLabel:
     made = QLabel(parent)
     made.setProperty("role", "muted")
+    made.setWordWrap(True)
     made.setFont(theme.small())
     return made
 
@@ -357,5 +381,6 @@ def _muted(parent: QWidget) -> QLabel:
 def _section(parent: QWidget) -> QLabel:
     made = QLabel(parent)
     made.setProperty("role", "section")
+    made.setWordWrap(True)
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return made

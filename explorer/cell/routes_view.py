@@ -168,7 +168,15 @@ class RoutesView(NumbersView):
 
     def _columns(self) -> tuple[float, float]:
         """Right ends of the percentages and of the norms."""
-        return self.width() - self._metrics.horizontalAdvance("8.88e-888") - GAP, float(self.width())
+        size = self._metrics.horizontalAdvance("8.88e-888") + GAP if self._sizes else 0.0
+        return self.width() - size, float(self.width())
+
+    @property
+    def _sizes(self) -> bool:
+        """Whether there is room for the norms; else a pointer on the percentage tells them."""
+        names = max(self._metrics.horizontalAdvance(name) for name in _NAMES.values())
+        rest = self._metrics.horizontalAdvance("−0.00888 %8.88e-888") + _SWATCH * text_scale() + 3 * GAP
+        return names + rest <= self.width()
 
     def picks(self) -> list[Pick]:
         found: list[Pick] = []
@@ -181,6 +189,8 @@ class RoutesView(NumbersView):
                 ("share", percent, row.percent, share),
                 ("norm", size, numbers.power(row.log10, 3), _size(row.log10)),
             ):
+                if what == "norm" and not self._sizes:
+                    continue
                 wide = metrics.horizontalAdvance(text)
                 box = QRectF(right - wide, y, wide, metrics.height())
                 found.append(Pick(f"{row.route} {what}", box, f"{what} of {row.name}", exact))
@@ -188,7 +198,10 @@ class RoutesView(NumbersView):
 
     def exact_at(self, x: float, y: float) -> str:
         pick = next((p for p in self.picks() if p.box.adjusted(-3, -2, 3, 2).contains(x, y)), None)
-        return "" if pick is None else pick.words
+        if pick is None:
+            return ""
+        row = next(row for row in self._rows if pick.key.startswith(f"{row.route} "))
+        return f"{pick.words}\nnorm {_size(row.log10)}"
 
     def as_text(self) -> str:
         lines = [self.title]
@@ -222,6 +235,8 @@ class RoutesView(NumbersView):
             box.setRight(percent)
             painter.setPen(QColor(t.muted if row.share == 0 or math.isnan(row.share) else t.backward))
             painter.drawText(box, middle | Qt.AlignmentFlag.AlignRight, row.percent)
+            if not self._sizes:
+                continue
             box.setRight(size)
             painter.setPen(QColor(t.exploding if math.isnan(row.log10) or row.log10 == math.inf else t.muted))
             painter.drawText(box, middle | Qt.AlignmentFlag.AlignRight, numbers.power(row.log10, 3))
