@@ -56,6 +56,7 @@ class CellPanel(QWidget):
         self._sample.setProperty("role", "muted")
         self._sample.setFont(theme.small())
         self._sample.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._sample.setWordWrap(True)
         self._operation = QLabel(self)
         self._operation.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._layer = LayerPicker(self)
@@ -262,9 +263,13 @@ class CellPanel(QWidget):
         cell = f"{self._whose(excerpt)} AT t = {step}"
         at_card = moment.phase in (Phase.CLIP, Phase.UPDATE)
         self._heading.setText("ALL PARAMETERS" if at_card else _together(cell))
-        self._cell_heading.setText(_together(cell))
+        self._cell_heading.setText(cell)
         whose = f"sample {excerpt.sample + 1} of {excerpt.batch_size}" if excerpt.batch_size > 1 else "one sample"
-        self._sample.setText(f"batch of {excerpt.batch_size} samples" if at_card and excerpt.batch_size > 1 else whose)
+        if at_card and excerpt.batch_size > 1:
+            whose = f"batch of {excerpt.batch_size} samples"
+        elif step != moment.step:
+            whose += f" · this direction, from T to 1, is at t = {step}"
+        self._sample.setText(whose)
         if at_card:
             self._clip.set_phase(moment.phase)
         padding = step > excerpt.length

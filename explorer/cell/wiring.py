@@ -232,7 +232,7 @@ def _lstm(kind: Kind) -> Circuit:
 
 def _gru(kind: Kind) -> Circuit:
     top, mid, low, rail, below, height = 40.0, 84.0, 126.0, 164.0, 177.0, 216.0
-    split, z, r, rq, n = 0.05, 0.2, 0.39, 0.56, 0.74
+    split, z, r, rq, plus, n = 0.05, 0.2, 0.37, 0.53, 0.615, 0.77
     s = kind.script
     before = f"h{s.small('-')}"
     back, leak = hidden("gru", -1), _of(fn.product, "back.leak", "grads.h", "values.z")
@@ -244,6 +244,7 @@ def _gru(kind: Kind) -> Circuit:
     inner = _of(fn.product, "values.r*q", "values.r", "values.q")
     make_q = f"q = W_hn {before} + b_hn"
     rest = _of(fn.rest, "values.z_rest", "values.z")
+    into = f"values.{s.letter}_n"
     into_n = series(f"grads.{s.letter}_n")
     return Circuit(
         nodes=(
@@ -257,7 +258,8 @@ def _gru(kind: Kind) -> Circuit:
             _gate("n", n, low, "candidate n"),
             *_norm("z", (z, rail - 14), kind),
             *_norm("r", (r, rail - 14), kind),
-            *_norm("n", ((rq + n) / 2 + 0.005, low), kind),
+            Node((plus, low), "+", "operation", f"{s.letter}_n = W_in xₜ + b_in + r⊙q", (into, f"grads.{s.letter}_n")),
+            *_norm("n", (0.683, low), kind),
         ),
         wires=(
             Wire(
@@ -273,7 +275,8 @@ def _gru(kind: Kind) -> Circuit:
             Wire(((n, low), (n, mid)), series("values.n"), series("grads.n"), "candidate n"),
             Wire(((r, low), (rq, low)), series("values.r"), series("grads.r"), "reset gate r"),
             Wire(((rq, rail), (rq, low)), series("values.q"), series("grads.q"), make_q, route="n"),
-            Wire(((rq, low), (n, low)), inner, into_n, "r⊙q"),
+            Wire(((rq, low), (plus, low)), inner, into_n, "r⊙q"),
+            Wire(((plus, low), (n, low)), series(into), into_n, f"sum {s.letter}_n"),
             Wire(
                 ((split, top), (split, rail), (rq, rail)), H_BEFORE, back, f"hidden state {before}, to the gates",
                 road=True,
@@ -282,7 +285,7 @@ def _gru(kind: Kind) -> Circuit:
             _riser("z", z, rail, low, kind),
             _riser("r", r, rail, low, kind),
             Wire(((0.48, height), (0.48, rail)), None, None, "input xₜ", source="input"),
-            Wire(((0.48, below), (n, below), (n, low)), None, None, "input xₜ", source="input"),
+            Wire(((0.48, below), (plus, below), (plus, low)), None, None, "input xₜ", source="input"),
             _loss(0.965, top, height),
         ),
         labels=(
