@@ -8,6 +8,7 @@ from torch import Tensor
 from engine.layer_trace import LayerTrace
 from engine.norms import norm
 from engine.quantities import GATES
+from engine.route_shares import route_shares
 
 
 def of_unit(layer: LayerTrace, sample: int, unit: int) -> dict[str, Tensor]:
@@ -36,7 +37,8 @@ def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
     found["grads.h_direct"] = layer.output_grads[:, sample, rows]
     found["grads.h_hidden"] = _through_weights(layer, sample, rows)
     H = layer.hidden_size
-    for side, given, name in (("input", layer.x, "ih"), ("recurrent", layer.before["h"], "hh")):
+    given_h = layer.recurrence.dropped(layer.before["h"])
+    for side, given, name in (("input", layer.x, "ih"), ("recurrent", given_h, "hh")):
         weight, bias = layer.weights[f"weight_{name}"], layer.weights.get(f"bias_{name}")
         for place, gate in enumerate(GATES[layer.cell]):
             block = slice(place * H, (place + 1) * H)
@@ -44,7 +46,52 @@ def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
                 given[:, sample], weight[block][rows], None if bias is None else bias[block][rows]
             )
             found[f"{side}.a_{gate}" if gate else f"{side}.a"] = product
+    return found if layer.rules.norm is None else found | _normalisation(layer, sample, rows)
+
+
+def _normalisation(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
+    """(T, units) each, per pre-activation: what stands in a = γ⊙ŝ + β and in δs = (γ⊙δa − m − ŝ⊙k)·v: "gamma.a_f",
+    "normed.a_f" (ŝ), "beta.a_f", and one number a step for "spread.a_f" (v), "centre.a_f" (m), "along.a_f" (k)."""
+    rules, found = layer.rules, dict[str, Tensor]()
+    assert rules.norm is not None
+    for gate, name in enumerate(rules.gate_names):
+        s, da = layer.values["s" + name[1:]][:, sample], layer.grads[name][:, sample]
+        standard, spread = rules.norm.standard(s)
+        g = da * rules.norm.weight[gate]
+        units = (layer.steps, len(g[0, rows]))
+        found |= {
+            f"gamma.{name}": rules.norm.weight[gate][rows].expand(units),
+            f"beta.{name}": rules.norm.bias[gate][rows].expand(units),
+            f"normed.{name}": standard[:, rows],
+            f"spread.{name}": spread,
+            f"centre.{name}": g.mean(-1, keepdim=True),
+            f"along.{name}": (g * standard).mean(-1, keepdim=True),
+        }
     return found
+
+
+def holds(layer: LayerTrace, sample: int, unit: int | None) -> dict[str, Tensor]:
+    """(T,) float64: where a what-if holds a gate. "held.f": 1 where the unit's is, else 0; of all units, how many are.
+    "held_value.f": at what; NaN where none is, or not all at the same."""
+    found = {}
+    shape = layer.values["h"].shape
+    for gate, held in layer.held.items():
+        where, value = (part.expand(shape)[:, sample] for part in (held.where, held.value))
+        if unit is not None:
+            where, value = where[:, unit : unit + 1], value[:, unit : unit + 1]
+        low, high = (value.masked_fill(~where, fill) for fill in (torch.inf, -torch.inf))
+        low, high = low.amin(-1).double(), high.amax(-1).double()
+        found[f"held.{gate}"] = where.sum(-1).double()
+        found[f"held_value.{gate}"] = torch.where(low == high, low, torch.nan)
+    return found
+
+
+def route_series(layer: LayerTrace, sample: int) -> dict[str, Tensor]:
+    """(T,) float64 of one sample: each route's share of what goes from a step to the one before (engine.route_shares),
+    "route.carousel", and the logarithms of the norms, "route_log10.carousel" and "route_log10.total"."""
+    parts = route_shares(layer, sample)
+    found = {f"route.{route}": share[:, 0] for route, share in parts.shares.items()}
+    return found | {f"route_log10.{route}": size[:, 0] for route, size in parts.log10_norms.items()}
 
 
 def _through_weights(layer: LayerTrace, sample: int, rows: slice) -> Tensor:

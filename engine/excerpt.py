@@ -51,7 +51,7 @@ def excerpt(look: Look) -> Excerpt:
         unit=look.unit,
         length=layer.steps if layer.lengths is None else int(layer.lengths[sample]),
         arrays={key: array for key, array in found.items() if array is not None},
-        cell_series=made.cell_series(focus, sample, look.unit),
+        cell_series=made.cell_series(focus, sample, look.unit) | (made.routes(focus, sample) if look.routes else {}),
         cell_inputs=read_only(layer.x[:, sample]),
         inputs=_inputs(made, sample),
         outputs=_outputs(trace.outputs, made.layer, sample),
@@ -86,6 +86,7 @@ def _layer(made: Traced, name: str, sample: int) -> ShownLayer:
         input_norms=made.way_norms(name, "input"),
         direct_norms=made.way_norms(name, "direct"),
         initial={state: read_only(start[sample]) for state, start in layer.initial.items()},
+        cuts=layer.cuts,
     )
 
 

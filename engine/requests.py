@@ -65,6 +65,8 @@ class Look:
     """For the cell panel: the series of one unit, or None for norms over all units."""
     layer: str = ""
     """For the cell panel: whose cell. "" is the layer that the read-out reads, forward."""
+    routes: bool = True
+    """For the cell panel: the shares of the routes of that layer. Without them a long trace is sooner there."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,8 @@ class ShownLayer:
     """(T,) float64, likewise: ‖e_t‖, the direct ∂L/∂h_t, from the layer above or the loss, without recurrence."""
     initial: Mapping[str, Array]
     """{"h": (H,)} and, for the LSTM, "c": the state before its first step, of the chosen sample."""
+    cuts: frozenset[str] = frozenset()
+    """Routes that a what-if closes to the gradient."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +214,11 @@ class Excerpt:
     """(T,) float64, for the cell panel, of the chosen sample: for every key, the value of the chosen unit, or the norm
     over units. Also "values.h_prev", "values.c_prev", "grads.h_direct" (the loss's own ∂L/∂h_t, before recurrence),
     "grads.h_hidden" (what comes to h_t through W_hh from step t + 1; 0 at T), and per pre-activation "input.a_f"
-    (W_ih x + b_ih) and "recurrent.a_f" (W_hh h₋ + b_hh)."""
+    (W_ih x + b_ih) and "recurrent.a_f" (W_hh h₋ + b_hh). With layer normalisation "gamma.a_f", "normed.a_f",
+    "beta.a_f", "spread.a_f", "centre.a_f" and "along.a_f" (engine.cell_series); where a what-if holds a gate, "held.f"
+    and "held_value.f". Where they were wanted, of all units whatever the unit is, "route.carousel" and the others of
+    engine.quantities.ROUTES: each route's share of what goes to the step before; and "route_log10.carousel" and
+    "route_log10.total", the logarithms of the norms (engine.route_shares)."""
     cell_inputs: Array
     """(T, D): what that layer reads, of the chosen sample."""
     inputs: Array

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engine import bptt
 from engine.arrays import read_only
-from engine.cell_series import by_key, extra_norms, of_unit
+from engine.cell_series import by_key, extra_norms, holds, of_unit, route_series
 from engine.checks import checked, checked_what_if
 from engine.errors import SpecError
 from engine.events import of_layers
@@ -50,6 +50,7 @@ class Traced:
     _sample_norms: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     _norms: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     _extra_norms: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    _routes: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     derived: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     """What engine.shown has made of it for the whole batch, by key."""
     iteration: int = 0
@@ -90,6 +91,18 @@ class Traced:
 
     def cell_series(self, layer: str, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""
+        held = {key: read_only(array) for key, array in holds(self.trace.layers[layer], sample, unit).items()}
+        return self._numbers(layer, sample, unit) | held
+
+    def routes(self, layer: str, sample: int) -> dict[str, NDArray[np.float64]]:
+        """(T,) float64 by key: the shares of the routes. The last sample's are remembered."""
+        if (layer, sample) not in self._routes:
+            found = route_series(self.trace.layers[layer], sample)
+            self._routes.clear()
+            self._routes[layer, sample] = {key: read_only(array) for key, array in found.items()}
+        return self._routes[layer, sample]
+
+    def _numbers(self, layer: str, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         traced_layer = self.trace.layers[layer]
         if unit is not None:
             return {key: read_only(array) for key, array in of_unit(traced_layer, sample, unit).items()}

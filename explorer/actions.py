@@ -79,7 +79,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("play", "Tape", "&Play or Pause", ("Alt+K",), ("Space",)),
     Action("step_forward", "Tape", "Step &Forward", ("Alt+Right",), ("Right",), starts_section=True, repeats=True),
     Action("step_back", "Tape", "Step &Back", ("Alt+Left",), ("Left",), repeats=True),
-    Action("next_phase", "Tape", "&Next Phase", (), ("Ctrl+Right",), repeats=True),
+    Action(
+        "gate_forward", "Tape", "One &Gate On", (), ("Shift+Right",), repeats=True, tip="One operation in the cell."
+    ),
+    Action("gate_back", "Tape", "One Gate Bac&k", (), ("Shift+Left",), repeats=True, tip="One operation in the cell."),
+    Action("by_step", "Tape", "Step by Time Step", checkable=True, group="granularity", starts_section=True),
+    Action("by_layer", "Tape", "Step by &Layer", checkable=True, group="granularity"),
+    Action("by_gate", "Tape", "Step by Gate", checkable=True, group="granularity"),
+    Action("next_phase", "Tape", "&Next Phase", (), ("Ctrl+Right",), starts_section=True, repeats=True),
     Action("previous_phase", "Tape", "Pre&vious Phase", (), ("Ctrl+Left",), repeats=True),
     Action("to_start", "Tape", "To the &Start", ("Alt+Home",), ("Home",)),
     Action("to_end", "Tape", "To the &End", ("Alt+End",), ("End",)),

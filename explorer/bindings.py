@@ -7,12 +7,14 @@ from PySide6.QtCore import QObject, Slot
 from engine.requests import Audit, Excerpt
 from engine.spec import Experiment, WhatIf
 from engine.tracks import NETWORK, NORMS, parse
+from engine.within import Granularity, way_of
 from explorer.controller import Controller
 from explorer.document import pins
 from explorer.document.document import Document
 from explorer.motion import reduced_motion
 from explorer.player import Player
 from explorer.stage.tracks.ghost import Ghost
+from explorer.transport.words import inside_words, longest_words
 from explorer.window import MainWindow
 
 _AHEAD = 1000
@@ -40,6 +42,7 @@ class Bindings(QObject):
         c.recovered.connect(self._clear_failure)
 
         self._stop_at: int | None = None
+        self._inside = c.inside
         p.stepsDue.connect(self._steps_due)
         p.playingChanged.connect(w.transport.set_playing)
         p.playingChanged.connect(self._show_motion)
@@ -58,6 +61,9 @@ class Bindings(QObject):
         w.dock.samplePicked.connect(self._pick_sample)
         w.dock.unitPicked.connect(self._pick_unit)
         w.cell.unitPicked.connect(self._pick_unit)
+        w.cell.layerPicked.connect(self._pick_layer)
+        w.cell.copied.connect(self._say_copied)
+        w.transport.granularityPicked.connect(self.pick_granularity)
 
         w.stage.stepPicked.connect(self._pick_step)
         w.stage.cellPicked.connect(self._pick_cell)
@@ -105,13 +111,16 @@ class Bindings(QObject):
     @Slot()
     def _show_view(self) -> None:
         w, d = self._window, self._document
-        w.transport.set_position(d.view.position)
+        inside, way = self._controller.inside, way_of(d.tape.moment(d.view.position).phase)
+        within = inside.fitted(d.view.within, way)
+        w.transport.set_granularity(d.view.granularity)
+        w.transport.set_position(d.view.position, inside_words(inside, within, way))
         beyond = 0 if d.experiment is None else _AHEAD
         w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
-        w.stage.set_position(d.view.position)
+        w.stage.set_position(d.view.position, whole=way is None or inside.whole(within, way))
         self._follow_playhead()
         self._show_reached()
-        w.cell.set_position(d.view.position)
+        w.cell.set_position(d.view.position, within)
 
     def _show_reached(self) -> None:
         """The verdict is about the way back: it is said when the tape has come to the first step."""
@@ -145,6 +154,10 @@ class Bindings(QObject):
         if d.view.scales and decades is not None:
             w.cell.set_gradient_decades(*decades)
         w.transport.set_tape(d.tape)
+        if self._controller.inside != self._inside:  # another layer or stack: places inside of a step have other words
+            self._inside = self._controller.inside
+            w.transport.set_inside(longest_words(self._inside))
+            self._show_view()
         w.transport.set_events(excerpt.events)
         w.status.set_excerpt(excerpt)
         self._show_reached()
@@ -219,13 +232,25 @@ class Bindings(QObject):
         if self._document.state.recorded is not None and self._document.view.position == len(self._document.tape) - 1:
             self._player.pause()  # a recorded trace has no next iteration
             return
-        self._controller.step(count)
+        self._controller.step(count, self._document.view.granularity)
 
     @Slot(int)
     def step(self, count: int) -> None:
+        """By the granularity that is chosen."""
+        self._step(count, self._document.view.granularity)
+
+    def step_gates(self, count: int) -> None:
+        """Operation by operation, whatever is chosen."""
+        self._step(count, "gate")
+
+    def _step(self, count: int, granularity: Granularity) -> None:
         self._player.pause()
         self._window.stage.set_prompt("")
-        self._controller.step(count)
+        self._controller.step(count, granularity)
+
+    @Slot(str)
+    def pick_granularity(self, granularity: Granularity) -> None:
+        self._document.look(granularity=granularity)
 
     @Slot(int)
     def scrub(self, position: int) -> None:
@@ -295,6 +320,14 @@ class Bindings(QObject):
         self._document.look(unit=unit)
         self._show_model()
 
+    @Slot(str)
+    def _pick_layer(self, layer: str) -> None:
+        self._document.look(layer=layer)
+
+    @Slot(str)
+    def _say_copied(self, words: str) -> None:
+        self._window.statusBar().showMessage(words, 6000)
+
     # -- intent up: the stage -----------------------------------------------------------------------------------------
 
     @Slot(object)
@@ -310,20 +343,6 @@ class Bindings(QObject):
     def remove_track(self, key: str) -> None:
         tracks = tuple(one for one in self._document.state.tracks if one != key)
         self._document.edit_tracks(tracks, "removal of a track")
-
-    @Slot(str, str)
-    def _change_track(self, old: str, new: str) -> None:
-        """Other options of a track, in its place and height."""
-        d = self._document
-        if old in d.view.heights and new not in d.view.heights:
-            heights = {**d.view.heights, new: d.view.heights[old]}
-            d.look(heights=heights)
-            self._window.stage.set_heights(heights)
-        if new in d.state.tracks:
-            self._window.statusBar().showMessage("That track is there already.", 3000)
-            return
-        tracks = tuple(new if one == old else one for one in d.state.tracks)
-        d.edit_tracks(tracks, "change of a track")
 
     @Slot(str, int)
     def _move_track(self, key: str, place: int) -> None:

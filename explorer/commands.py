@@ -51,6 +51,9 @@ class Commands(QObject):
         self.actions["show_model"].setChecked(True)
         self.actions["show_cell"].setChecked(True)
         self.actions[f"theme_{themes.choice}"].setChecked(True)
+        document.viewChanged.connect(self._show_granularity)
+        document.opened.connect(self._show_granularity)
+        self._show_granularity()
         self._show_enabled()
 
     # -- what can be done now -----------------------------------------------------------------------------------------
@@ -65,6 +68,10 @@ class Commands(QObject):
             entry = self.actions[name]
             entry.setEnabled(can)
             entry.setText(f"&{name.capitalize()} {words}".rstrip())
+
+    @Slot()
+    def _show_granularity(self) -> None:
+        self.actions[f"by_{self._document.view.granularity}"].setChecked(True)
 
     @Slot()
     def _show_enabled(self) -> None:
@@ -190,6 +197,26 @@ class Commands(QObject):
     @Slot()
     def do_step_back(self) -> None:
         self._bindings.step(-1)
+
+    @Slot()
+    def do_gate_forward(self) -> None:
+        self._bindings.step_gates(1)
+
+    @Slot()
+    def do_gate_back(self) -> None:
+        self._bindings.step_gates(-1)
+
+    @Slot()
+    def do_by_step(self) -> None:
+        self._bindings.pick_granularity("step")
+
+    @Slot()
+    def do_by_layer(self) -> None:
+        self._bindings.pick_granularity("layer")
+
+    @Slot()
+    def do_by_gate(self) -> None:
+        self._bindings.pick_granularity("gate")
 
     @Slot()
     def do_next_phase(self) -> None:

@@ -16,6 +16,8 @@ from engine.requests import Audit, Excerpt, Look, Source, Train, Trained, Weight
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
+from engine.within import Granularity, Inside, stepped, way_of
+from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
@@ -26,6 +28,8 @@ _CHUNK_SECONDS = 0.05
 _AUDIT_DELAY_MS = 120
 _PATIENCE_MS = 400
 _BLINK_MS = 100
+_CHEAP = 2**18
+"""T·H² of the layer in the cell panel, up to which its routes are shared out while a slider is dragged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,8 @@ class _Want:
     layer: str
     unit: int | None
     keys: tuple[str, ...]
+    routes: bool = True
+    """With the shares of the routes."""
     position: int | None = None
     """Where the playhead goes once it is there; None leaves it."""
 
@@ -46,6 +52,7 @@ class _Want:
             other is not None
             and self.same_trace(other)
             and (self.sample, self.layer, self.unit, self.keys) == (other.sample, other.layer, other.unit, other.keys)
+            and (other.routes or not self.routes)
         )
 
     def same_trace(self, other: _Want | None) -> bool:
@@ -152,20 +159,30 @@ class Controller(QObject):
         if self._document.state.recorded is None and iteration >= 0:
             self._want(iteration, position)
 
-    def step(self, count: int) -> None:
+    @property
+    def inside(self) -> Inside:
+        """How a step of what is on screen is made up."""
+        if self._excerpt is not None:
+            return inside_of(self._excerpt)
+        return Inside(1, 0, "rnn")  # nothing to step through yet
+
+    def step(self, count: int, granularity: Granularity = "step") -> None:
         """Move the playhead; over the end of the tape into the next iteration, over its start into the one before."""
         if self._moving():
             return  # the next iteration is on its way: the playhead waits for it
         view, tape = self._document.view, self._document.tape
-        position = view.position + count
-        if position >= len(tape) and self._document.state.recorded is None and view.position == len(tape) - 1:
+        inside = self.inside
+        within = inside.fitted(view.within, way_of(tape.moment(view.position).phase))
+        position, within, left = stepped(tape, view.position, within, count, granularity, inside)
+        stuck = left == count
+        if stuck and count > 0 and self._document.state.recorded is None and view.position == len(tape) - 1:
             # What was trained under other settings is not what the update on screen leads to.
             stale = not self._document.state.next_is_current(view.iteration)
             self._want(view.iteration + 1, 0, retrain=stale)
-        elif position < 0 and view.position == 0 and view.iteration > 0:
+        elif stuck and count < 0 and view.position == 0 and view.iteration > 0:
             self.go_to_iteration(view.iteration - 1, -1)
         else:
-            self._document.look(position=min(max(0, position), len(tape) - 1))
+            self._document.look(position=position, within=within)
 
     def step_phase(self, direction: int) -> None:
         """To the start of the next phase, or of this one, then of the one before."""
@@ -191,6 +208,10 @@ class Controller(QObject):
             self._document.look(position=ahead[0] if direction > 0 else ahead[-1])
         return bool(ahead)
 
+    def _routes_are_cheap(self) -> bool:
+        """Whether the routes' shares take a millisecond or two: else they wait until a slider rests."""
+        return self._excerpt is None or self._excerpt.steps * self._excerpt.focus.hidden_size**2 <= _CHEAP
+
     def _moving(self) -> bool:
         """Whether what is under way shows another iteration than the one on screen."""
         return self._wanted is not None and self._wanted.position is not None
@@ -205,7 +226,8 @@ class Controller(QObject):
             focus = view.layer or read_layer(tuple(layers))
             of_cell = cell_panel_keys(layers[focus].cell)
             keys = tuple(dict.fromkeys(keys + tuple(f"{focus}.{key}" for key in of_cell)))
-        want = _Want(state, iteration, view.sample, view.layer, view.unit, keys, position)
+        routes = not self._document.dragging or self._routes_are_cheap()
+        want = _Want(state, iteration, view.sample, view.layer, view.unit, keys, routes, position)
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
@@ -223,7 +245,7 @@ class Controller(QObject):
         self._stop_training()
         source: Source = state.source(iteration)
         generation = self._courier.ask(
-            "excerpt", "excerpt", Look(source, want.keys, want.sample, want.unit, want.layer)
+            "excerpt", "excerpt", Look(source, want.keys, want.sample, want.unit, want.layer, want.routes)
         )
         self._asked = {g: w for g, w in self._asked.items() if g > generation - 50}
         self._asked[generation] = want

@@ -26,16 +26,16 @@ class Norm:
 
     def all(self, s: Tensor) -> Tensor:
         """a of every gate, (..., G, H)."""
-        standard, _ = self._standard(s)
+        standard, _ = self.standard(s)
         return standard * self.weight + self.bias
 
     def one(self, s: Tensor, gate: int) -> Tensor:
-        standard, _ = self._standard(s)
+        standard, _ = self.standard(s)
         return standard * self.weight[gate] + self.bias[gate]
 
     def back(self, s: Tensor, da: Tensor, gate: int) -> Tensor:
         """∂L/∂s from ∂L/∂a. An exact 0 of the whole gate stays one."""
-        standard, scale = self._standard(s)
+        standard, scale = self.standard(s)
         g = da * self.weight[gate]
         return (g - g.mean(-1, keepdim=True) - standard * (g * standard).mean(-1, keepdim=True)) * scale
 
@@ -44,11 +44,11 @@ class Norm:
 
         `names`: the gates' "a_i", in their order.
         """
-        standard = [self._standard(s["s" + name[1:]])[0] for name in names]
+        standard = [self.standard(s["s" + name[1:]])[0] for name in names]
         gamma = torch.stack([d[name] * one for name, one in zip(names, standard, strict=True)], -2)
         return gamma, torch.stack([d[name] for name in names], -2)
 
-    def _standard(self, s: Tensor) -> tuple[Tensor, Tensor]:
+    def standard(self, s: Tensor) -> tuple[Tensor, Tensor]:
         """ŝ, and 1/√(σ² + ε) as (..., 1)."""
         centred = s - s.mean(-1, keepdim=True)
         scale = (centred.square().mean(-1, keepdim=True) + self.eps).rsqrt()

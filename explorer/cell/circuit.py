@@ -1,8 +1,8 @@
-"""Paints the cell at the cursor as a circuit: wires as thick as the logarithm of what flows on them.
+"""The cell at the cursor as a circuit: wires as thick as the logarithm of what flows on them.
 
 Forward values are teal while the tape runs forward; in the backward phase the gradient joins in orange, on top. The
-scales are chosen once for a document: the gradients' is the stage's. Zero is dashed, not finite is red, what is unknown
-is a dotted hair, and what carries no gradient a plain one.
+scales are chosen once for a document: the gradients' is the stage's. Inside a step the operation that was done last is
+lit, and what comes after it is outlined. The picture grows with the text, and with a very wide panel.
 """
 
 from __future__ import annotations
@@ -11,58 +11,61 @@ import math
 from itertools import pairwise
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Slot
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.requests import Excerpt
-from explorer.cell import typeset
-from explorer.cell.equations_view import exact_text
-from explorer.cell.ink import colour_of, draw_fitted, log_width
-from explorer.cell.quantity import NOTHING, Number, Reading, read, short
-from explorer.cell.symbols import INPUT
-from explorer.cell.wiring import Circuit, Label, Node, Wire, circuit
+from explorer.cell.circuit_ink import Drawing, forward_decades
+from explorer.cell.exact import digits, exact_text
+from explorer.cell.ink import text_scale
+from explorer.cell.interventions import Interventions, interventions
+from explorer.cell.numbers_view import NumbersView
+from explorer.cell.picking import Pick
+from explorer.cell.quantity import NOTHING, Number, Reading, read
+from explorer.cell.reach import NOTHING_REACHED, Reached
+from explorer.cell.wiring import Circuit, Label, Wire, circuit
 from explorer.stage.scales import DEFAULT_DECADES, for_gradients
 from explorer.theme import current as theme
-from explorer.theme.tokens import Theme
 from explorer.widgets import numbers
 
 FORWARD_DECADES = (-2, 1)
 """Of values; upwards further where they are larger."""
-_THINNEST, _THICKEST = 1.2, 8.0
-_HAIR = 1.5
-_EDGE = 4.0
-_RADIUS = {"operation": 9.5, "gate": 13.0, "function": 15.0, "weights": 15.0}
-_LABEL_EM, _NODE_EM, _FUNCTION_EM = 13.0, 15.0, 11.0
+_NARROWEST, _WIDEST = 252.0, 440.0
+"""Between these widths, in units of the picture, it is as large as the text; beyond it shrinks and grows."""
 
 
-class CircuitView(QWidget):
+class CircuitView(NumbersView):
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAccessibleName("The cell as a circuit")
+        super().__init__("The cell as a circuit", parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._excerpt: Excerpt | None = None
         self._circuit: Circuit | None = None
         self._step = 1
-        self._forward = self._backward = False
+        self._reached = NOTHING_REACHED
         self._readings: dict[int, Reading] = {}
+        self._held = Interventions()
         self._input = NOTHING
         self._values: tuple[int, int] | None = None
         self._gradients: tuple[int, int] | None = None
-        theme.notifier().changed.connect(self._repaint)
+        theme.notifier().changed.connect(self._restyle)
 
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
         """The first trace of a document chooses the scales; None: another document follows."""
+        before = self._excerpt
         self._excerpt = excerpt
         if excerpt is None:
             self._values = self._gradients = None
         else:
-            self._values = self._values or forward_decades(excerpt)
+            if before is not None and before.layer != excerpt.layer:
+                self._values = None
+            self._values = self._values or forward_decades(excerpt, FORWARD_DECADES)
             self._gradients = self._gradients or for_gradients(excerpt).decades
-        new = None if excerpt is None else circuit(excerpt.focus.cell, excerpt.focus.activation)
+        focus = None if excerpt is None else excerpt.focus
+        new = None if focus is None else circuit(focus.cell, focus.activation, focus.layer_norm, focus.reverse)
         if new is not self._circuit:
             self._circuit = new
-            self.setFixedHeight(0 if new is None else round(new.height))
+            self._fit_height()
         self._read()
 
     def set_gradient_decades(self, low: int, high: int) -> None:
@@ -82,9 +85,9 @@ class CircuitView(QWidget):
         what = "gradient" if backward else "value"
         return f"wire width: log₁₀ |{what}|, {numbers.decade(low)} … {numbers.decade(high)}"
 
-    def set_moment(self, step: int, *, forward: bool, backward: bool) -> None:
-        """Show step t (from 1); `forward`, `backward`: whether the tape has reached it on either way."""
-        self._step, self._forward, self._backward = step, forward, backward
+    def set_moment(self, step: int, reached: Reached) -> None:
+        """Show step t (from 1), as far as the tape has reached it."""
+        self._step, self._reached = step, reached
         self._read()
 
     def reading(self, number: Number | None) -> Reading:
@@ -95,237 +98,143 @@ class CircuitView(QWidget):
         excerpt, it = self._excerpt, self._circuit
         if excerpt is not None and it is not None and 1 <= self._step <= excerpt.steps:
             found: list[Number | None] = []
-            if self._forward:
+            if self._reached.forward:
                 found += [wire.forward for wire in it.wires] + [node.value for node in it.nodes]
-            if self._backward:
-                found += [wire.backward for wire in it.wires]
-            found += [label.number for label in it.labels if self._shows(label)]
+                found = [number for number in found if number is None or self._reached.has(number, "forward")]
+            if self._reached.backward:
+                back = [wire.backward for wire in it.wires] + [label.number for label in it.labels if self.shows(label)]
+                found += [number for number in back if number is None or self._reached.has(number, "backward")]
+            else:
+                found += [label.number for label in it.labels if self.shows(label)]
             self._readings = {id(number): read(number, excerpt, self._step) for number in found if number is not None}
+            self._held = interventions(excerpt, self._step)
         self._input = _input_norm(excerpt, self._step)
         self.update()
 
-    def _shows(self, label: Label) -> bool:
+    def shows(self, label: Label) -> bool:
+        """Whether a label belongs to the phase; where its number is not made yet it is left out."""
+        backward = self._reached.backward
         if label.phase == "forward":
-            return self._forward and not self._backward
-        return self._backward
+            return self._reached.forward and not backward and self._reached.has(label.number, "forward")
+        return backward and self._reached.has(label.number, "backward")
+
+    # -- geometry
+
+    def unit(self) -> float:
+        """How many logical pixels one unit of the picture's height is."""
+        scale, width = text_scale(), max(1, self.width())
+        return max(min(scale, width / _NARROWEST), width / _WIDEST)
+
+    def _fit_height(self) -> None:
+        height = 0 if self._circuit is None else round(self._circuit.height * self.unit())
+        if height != self.height():
+            self.setFixedHeight(height)
+            self.updateGeometry()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_height()
 
     def sizeHint(self) -> QSize:
-        return QSize(296, 0 if self._circuit is None else round(self._circuit.height))
+        return QSize(296, 0 if self._circuit is None else round(self._circuit.height * self.unit()))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(220, self.sizeHint().height())
+        return QSize(200, self.sizeHint().height())
 
     @Slot()
-    def _repaint(self) -> None:
+    def _restyle(self) -> None:
+        self._fit_height()
         self.update()
 
     # -- painting
 
-    def _at(self, x: float, y: float) -> QPointF:
-        return QPointF(x * self.width(), y)
+    def _drawing(self, painter: QPainter | None = None) -> Drawing | None:
+        it, excerpt = self._circuit, self._excerpt
+        if it is None or excerpt is None:
+            return None
+        return Drawing(
+            painter=painter,
+            circuit=it,
+            excerpt=excerpt,
+            step=self._step,
+            reached=self._reached,
+            readings=self._readings,
+            held=self._held,
+            input_norm=self._input,
+            values=self.decades(backward=False),
+            gradients=self.decades(backward=True),
+            width=float(self.width()),
+            unit=self.unit(),
+        )
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        it = self._circuit
-        if it is None or self._excerpt is None:
-            return
-        t = theme.current()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        left, top, right, bottom = it.frame
-        painter.setPen(QPen(QColor(t.line), 1))
-        painter.drawRoundedRect(QRectF(self._at(left, top), self._at(right, bottom)), 12, 12)
-        order = sorted(it.wires, key=lambda wire: wire.road)  # the roads lie on top
-        for wire in order:
-            self._paint_wire(painter, wire, t)
-        for wire in order:
-            if wire.road:
-                self._paint_arrow(painter, wire, t)
-        small = theme.small()
-        metrics = QFontMetricsF(small)
-        painter.setFont(small)
-        for node in it.nodes:
-            self._paint_node(painter, node, metrics, t)
-        for label in it.labels:
-            if self._shows(label):
-                self._paint_label(painter, label, metrics, t)
-        if self._forward:
-            self._paint_input(painter, it, metrics, t)
+        if (drawing := self._drawing(painter)) is not None:
+            drawing.paint([label for label in drawing.circuit.labels if self.shows(label)])
+            self.paint_focus(painter)
         painter.end()
-
-    def _paint_wire(self, painter: QPainter, wire: Wire, t: Theme) -> None:
-        if wire.source == "loss":
-            if self._backward and self.reading(wire.backward).value not in (None, 0.0):
-                self._stroke(painter, wire, self._pen(self.reading(wire.backward), t, t.loss, backward=True))
-            return
-        if wire.source == "input" and self._forward and not self._backward:
-            self._stroke(painter, wire, self._pen(self._input, t, t.forward, backward=False))
-            return
-        if not self._forward:
-            self._stroke(painter, wire, QPen(QColor(t.border), _THINNEST))
-        elif not self._backward:
-            self._stroke(painter, wire, self._pen(self.reading(wire.forward), t, t.forward, backward=False))
-        elif wire.backward is None:
-            self._stroke(painter, wire, QPen(QColor(t.muted), _HAIR))
-        else:
-            self._stroke(painter, wire, self._pen(self.reading(wire.backward), t, t.backward, backward=True))
-
-    def _stroke(self, painter: QPainter, wire: Wire, pen: QPen) -> None:
-        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
-        painter.setPen(pen)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPolyline(QPolygonF([self._at(*point) for point in wire.points]))
-
-    def _paint_arrow(self, painter: QPainter, wire: Wire, t: Theme) -> None:
-        """A head on a road, in the direction in which things go at the moment."""
-        number = wire.backward if self._backward else wire.forward
-        reading = self.reading(number)
-        if not self._forward or reading.value in (None, 0.0):
-            return
-        a, b = (self._at(*point) for point in wire.points[-2:])
-        middle = (a + b) / 2
-        if wire.points[0][0] == 0:  # near the edge, where the cell is entered
-            middle = self._at(wire.points[0][0], wire.points[0][1]) + QPointF(14, 0)
-        elif wire.points[-1][0] == 1:
-            middle = b - QPointF(14, 0)
-        width = self._width(reading, backward=self._backward)
-        size = 4.5 + width * 0.5
-        to = -1 if self._backward else 1
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(_flow_colour(reading, t, t.backward if self._backward else t.forward)))
-        tip = middle + QPointF(to * size, 0)
-        back = middle - QPointF(to * size * 0.6, 0)
-        painter.drawPolygon(QPolygonF([tip, back + QPointF(0, size), back - QPointF(0, size)]))
-
-    def _paint_node(self, painter: QPainter, node: Node, metrics: QFontMetricsF, t: Theme) -> None:
-        centre, radius = self._at(*node.at), _radius(node)
-        outline = t.text if node.kind in ("operation", "function") else t.forward
-        if not self._forward:
-            outline = t.border
-        painter.setPen(QPen(QColor(outline), 1.6))
-        painter.setBrush(QColor(t.surface))
-        if node.kind == "weights":
-            painter.setPen(QPen(QColor(t.border), 1.2))
-            painter.drawRoundedRect(QRectF(centre.x() - 17, centre.y() - 11, 34, 22), 5, 5)
-        else:
-            painter.drawEllipse(centre, radius, radius)
-        colour = outline if node.kind == "gate" else t.text if self._forward else t.muted
-        em = {"gate": _NODE_EM, "operation": _NODE_EM - 1}.get(node.kind, _FUNCTION_EM)
-        typeset.draw_centred(painter, node.latex, centre, em, colour)
-        if node.value is not None and self._forward:
-            reading = self.reading(node.value)
-            painter.setPen(QColor(colour_of(reading, t.text)))
-            box = QRectF(centre.x() + 9, centre.y() - 25, 36, 14)
-            draw_fitted(painter, box, reading.text, metrics, centred=False, bar=reading.mean)
-
-    def _paint_label(self, painter: QPainter, label: Label, metrics: QFontMetricsF, t: Theme) -> None:
-        reading = self.reading(label.number)
-        if label.phase == "loss" and reading.value in (None, 0.0):
-            return
-        colour = {"forward": t.forward, "backward": t.backward, "loss": t.loss}[label.phase]
-        text = reading.text
-        symbol, number = typeset.width(label.latex, _LABEL_EM), metrics.horizontalAdvance(text)
-        anchor = self._at(*label.at)
-        inset = _EDGE if label.at[0] in (0.0, 1.0) else 0.0
-        x = anchor.x() + inset if label.align == "left" else anchor.x() - inset - symbol - number - 6
-        painter.fillRect(QRectF(x - 2, anchor.y() - 11, symbol + number + 10, 15), QColor(t.surface))
-        typeset.draw(painter, label.latex, x, anchor.y(), _LABEL_EM, colour)
-        painter.setPen(QColor(colour_of(reading, colour)))
-        painter.drawText(QPointF(x + symbol + 6, anchor.y()), text)
-
-    def _paint_input(self, painter: QPainter, it: Circuit, metrics: QFontMetricsF, t: Theme) -> None:
-        """x_t and its numbers, as many as there is room for."""
-        anchor = self._at(*it.input_at)
-        symbol = typeset.width(INPUT, _LABEL_EM) + 5
-        text = self._input_text(metrics, anchor.x() - symbol - _EDGE)
-        x = anchor.x() - metrics.horizontalAdvance(text)
-        painter.fillRect(QRectF(x - symbol - 2, anchor.y() - 11, anchor.x() - x + symbol + 4, 15), QColor(t.surface))
-        typeset.draw(painter, INPUT, x - symbol, anchor.y(), _LABEL_EM, t.forward)
-        painter.setPen(QColor(t.forward))
-        painter.drawText(QPointF(x, anchor.y()), text)
-
-    def _input_text(self, metrics: QFontMetricsF, room: float) -> str:
-        assert self._excerpt is not None
-        inputs = self._excerpt.cell_inputs
-        if self._step > len(inputs):
-            return ""
-        values = inputs[self._step - 1]
-        for count in range(min(len(values), 6), 0, -1):
-            rest = ", …" if count < len(values) else ""
-            text = "(" + ", ".join(short(float(v)) for v in values[:count]) + rest + ")"
-            if metrics.horizontalAdvance(text) <= room:
-                return text
-        return "(…)"
-
-    def _width(self, reading: Reading, *, backward: bool) -> float:
-        low, high = self.decades(backward=backward)
-        return log_width(reading.value or 0.0, low, high, _THINNEST, _THICKEST)
-
-    def _pen(self, reading: Reading, t: Theme, colour: str, *, backward: bool) -> QPen:
-        if reading.value is None:
-            pen = QPen(QColor(colour), _THINNEST)
-            pen.setDashPattern([1.5, 2.5])
-            return pen
-        if reading.value == 0:
-            pen = QPen(QColor(t.zero), 1.4)
-            pen.setDashPattern([5, 4])
-            return pen
-        return QPen(QColor(_flow_colour(reading, t, colour)), self._width(reading, backward=backward))
 
     # -- exact numbers
 
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.exact_at(QPointF(event.pos())), self)
-            return True
-        return super().event(event)
+    def picks(self) -> list[Pick]:
+        drawing, excerpt = self._drawing(), self._excerpt
+        if drawing is None or excerpt is None:
+            return []
+        found: list[Pick] = []
+        for number, label in enumerate(drawing.circuit.labels):
+            if self.shows(label) and not drawing.left_out(label):
+                name = label.latex if label.phase != "loss" else "e_t"
+                exact = "" if drawing.cut(label.route) else digits(self.reading(label.number), excerpt)
+                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name), exact))
+        for node in drawing.circuit.nodes:
+            if node.value is not None and id(node.value) in self._readings:
+                exact = digits(self.reading(node.value), excerpt)
+                found.append(Pick(f"node {node.name}", drawing.value_box(node), node.name, exact))
+        return sorted(found, key=lambda pick: (round(pick.box.center().y() / 12), pick.box.left()))
 
-    def exact_at(self, point: QPointF) -> str:
+    def exact_at(self, x: float, y: float) -> str:
         """What a node is, or what flows on a wire, exactly; "" beside them."""
-        it, excerpt = self._circuit, self._excerpt
-        if it is None or excerpt is None:
+        drawing, excerpt = self._drawing(), self._excerpt
+        if drawing is None or excerpt is None:
             return ""
-        for node in it.nodes:
-            away = self._at(*node.at) - point
-            if math.hypot(away.x(), away.y()) <= _radius(node):
-                if node.value is None or not self._forward:
-                    return node.name
-                return f"{node.name}: {exact_text(self.reading(node.value), excerpt)}"
-        for wire in it.wires:
-            if not self._near(wire, point):
-                continue
-            text = wire.name
-            if wire.source == "input" and self._forward and self._input.value is not None:
-                text += f": ‖xₜ‖ = {numbers.exact(self._input.value)}"
-            if wire.forward is not None and self._forward:
-                text += f": {exact_text(self.reading(wire.forward), excerpt)}"
-            if wire.backward is not None and self._backward:
-                text += f"\ngradient: {exact_text(self.reading(wire.backward), excerpt)}"
-            return text
+        point = QPointF(x, y)
+        for node in drawing.circuit.nodes:
+            away = drawing.at(*node.at) - point
+            if math.hypot(away.x(), away.y()) <= drawing.radius(node):
+                text = node.name
+                if node.value is not None and id(node.value) in self._readings:
+                    text += f": {exact_text(self.reading(node.value), excerpt)}"
+                held = self._held.words(node.latex) if node.kind == "gate" else ""
+                return f"{text}\n{held}" if held else text
+        for wire in drawing.circuit.wires:
+            if self._near(drawing, wire, point):
+                return self._words(wire, excerpt)
         return ""
 
-    def _near(self, wire: Wire, point: QPointF) -> bool:
-        corners = [self._at(*p) for p in wire.points]
+    def _words(self, wire: Wire, excerpt: Excerpt) -> str:
+        text = wire.name
+        if wire.source == "input" and self._reached.forward and self._input.value is not None:
+            text += f": ‖xₜ‖ = {numbers.exact(self._input.value)}"
+        if wire.forward is not None and id(wire.forward) in self._readings:
+            text += f": {exact_text(self.reading(wire.forward), excerpt)}"
+        if wire.route and wire.route in excerpt.focus.cuts and self._reached.backward:
+            return f"{text}\nroute {wire.route} is cut: no gradient goes back on it"
+        if wire.backward is not None and self._reached.backward:
+            there = id(wire.backward) in self._readings
+            text += "\ngradient: " + (exact_text(self.reading(wire.backward), excerpt) if there else "not reached yet")
+        return text
+
+    def _near(self, drawing: Drawing, wire: Wire, point: QPointF) -> bool:
+        corners = [drawing.at(*p) for p in wire.points]
         return any(QRectF(a, b).normalized().adjusted(-5, -5, 5, 5).contains(point) for a, b in pairwise(corners))
 
 
-def _radius(node: Node) -> float:
-    """Operations of one sign are small; "tanh" needs room."""
-    return 11.0 if node.latex == "1{-}" else _RADIUS[node.kind]
-
-
-def _flow_colour(reading: Reading, t: Theme, colour: str) -> str:
-    return colour if reading.finite else t.exploding
-
-
-def forward_decades(excerpt: Excerpt) -> tuple[int, int]:
-    """1e-2 … 1e1, unless a state is larger."""
-    low, high = FORWARD_DECADES
-    for key, norm in excerpt.focus.norms.items():
-        finite = norm[np.isfinite(norm) & (norm > 0)]
-        if key.startswith("values.") and finite.size:
-            high = max(high, math.ceil(math.log10(float(finite.max()))))
-    return low, high
+def _plain(latex: str) -> str:
+    """A label's symbol in plain text, for those who hear it."""
+    for old, new in ((r"\delta ", "δ"), (r"\odot ", "⊙"), (r"^{\top}", "ᵀ"), (r"\,\cdot\,", "·")):
+        latex = latex.replace(old, new)
+    return latex.replace("{", "").replace("}", "")
 
 
 def _input_norm(excerpt: Excerpt | None, step: int) -> Reading:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.requests import ClipReport, Excerpt
+from engine.requests import ClipReport, ClipRow, Excerpt
 from engine.tape import Phase
 from explorer.cell.bars import STAYS, BarTable, Columns
 from explorer.theme import current as theme
@@ -19,6 +20,7 @@ from explorer.widgets.numbers import short
 _CLIP_COLUMNS = Columns("before", "after", "backward", "clip")
 _GRADIENT_COLUMNS = Columns("gradient", "", "backward", "clip")
 _UPDATE_COLUMNS = Columns("weights", "change", "forward", "update")
+_FACTS = 5
 NOT_CLIPPED = "Nothing is clipped: clipping is off."
 NOT_KNOWN = "A recorded trace: whether its gradients were clipped afterwards is not known."
 NO_UPDATE = "A recorded trace: its update is not known."
@@ -40,9 +42,10 @@ class ClipCard(QWidget):
         self._facts.setVerticalSpacing(TIGHT)
         self._facts.setColumnStretch(1, 1)
         self._fact_labels: list[tuple[QLabel, QLabel]] = []
-        for row in range(4):
+        for row in range(_FACTS):
             name, value = QLabel(self), QLabel(self)
             name.setProperty("role", "muted")
+            value.setWordWrap(True)
             self._facts.addWidget(name, row, 0)
             self._facts.addWidget(value, row, 1)
             self._fact_labels.append((name, value))
@@ -80,17 +83,19 @@ class ClipCard(QWidget):
         clip = excerpt.clip
         if clip.kind == "none":
             return [("global norm", short(clip.norm))]
-        limit = numbers.exact(clip.max_norm)
+        limit = _limit(clip)
         if not clip.fired:
-            return [("global norm", short(clip.norm)), ("limit", limit)]
-        after = norm_after(clip)
-        found = [
-            ("global norm", f"{short(clip.norm)} → {short(after)}"),
-            ("times", f"{short(clip.factor)}  (limit {limit})"),
-            ("cosine", "undefined" if math.isnan(clip.cosine) else _cosine(clip.cosine)),
-        ]
-        if math.isfinite(clip.norm) and not math.isfinite(clip.norm_in_dtype):
-            found.insert(1, (f"in {excerpt.dtype}", f"{short(clip.norm_in_dtype)}: it overflowed"))
+            return [("global norm", short(clip.norm)), *limit]
+        found = [("global norm", f"{short(clip.norm)} → {short(norm_after(clip))}")]
+        if clip.kind == "norm":
+            if math.isfinite(clip.norm) and not math.isfinite(clip.norm_in_dtype):
+                found.append((f"in {excerpt.dtype}", f"{short(clip.norm_in_dtype)}: it overflowed"))
+            found.append(("times", f"{short(clip.factor)}  (limit {numbers.exact(clip.max_norm)})"))
+        else:
+            found += [*limit, ("clipped", f"{clip.clipped:,} of {_counted(clip)}")]
+        found.append(("cosine", "undefined" if math.isnan(clip.cosine) else _cosine(clip.cosine)))
+        if not clip.is_gradient:
+            found.append(("comes out", "no gradient of the loss"))
         return found
 
     @property
@@ -132,7 +137,7 @@ class ClipCard(QWidget):
             self._update_table.set_rows(excerpt.update_rows, stays)
         clipping = clip is not None and clip.fired
         self._clip_table.set_columns(_CLIP_COLUMNS if clipping else _GRADIENT_COLUMNS)
-        self._clip_table.set_rows(clip.rows if clip is not None and at_clip else ())
+        self._clip_table.set_rows(rows_of(clip) if clip is not None and at_clip else ())
         if at_clip:
             self._update_table.set_rows(())
         facts = self.facts()
@@ -165,6 +170,38 @@ class ClipCard(QWidget):
         painter.setBrush(QColor(theme.current().surface))
         painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), RADIUS + 2, RADIUS + 2)
         painter.end()
+
+
+_PIECES = {
+    "value": "entries",
+    "layer": "layers",
+    "parameter": "parameters",
+    "agc": "rows and vectors",
+    "step": "samples and steps",
+}
+_EACH = {"layer": "each layer", "parameter": "each parameter", "step": "each sample at each step"}
+
+
+def _limit(clip: ClipReport) -> list[tuple[str, str]]:
+    """By value and by AGC the limit is no norm of the gradient; the sentence says it."""
+    if clip.kind in ("value", "agc"):
+        return []
+    each = f", {_EACH[clip.kind]}" if clip.kind in _EACH else ""
+    return [("limit", f"{numbers.exact(clip.max_norm)}{each}")]
+
+
+def _counted(clip: ClipReport) -> str:
+    noun = _PIECES.get(clip.kind, "")
+    return f"{clip.units:,} {_SINGULAR.get(noun, noun) if clip.units == 1 else noun}"
+
+
+_SINGULAR = {"entries": "entry", "layers": "layer", "parameters": "parameter"}
+
+
+def rows_of(clip: ClipReport) -> tuple[ClipRow, ...]:
+    """What the table shows: where each layer was clipped by itself, they come first, with the factor of each."""
+    layers = (replace(row, parameter=f"{row.parameter}, × {short(row.factor)}") for row in clip.layers if clip.fired)
+    return (*layers, *clip.rows)
 
 
 def too_small(excerpt: Excerpt) -> frozenset[str]:

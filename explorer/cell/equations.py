@@ -1,319 +1,314 @@
 """The equations of the three cells, forward and backward, symbol by symbol, with what stands under each symbol.
 
 Plain data. The backward recursions are those of the design's "The mathematics": δ is the total ∂L/∂ of what follows
-it, e the loss's own ∂L/∂h_t, t+1 the step that was computed before on the way back. Symbols are PyTorch's.
+it, e the loss's own ∂L/∂h_t. Symbols are PyTorch's. "Before" and "after" are the layer's own: of a reverse layer the
+step that was computed before t on the way back is t − 1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import numpy as np
 
+from engine.quantities import GATES
 from engine.spec import CellKind
-from explorer.cell.quantity import Array, Number, Part, series
-
-Phase = Literal["forward", "backward"]
+from explorer.cell import functions as fn
+from explorer.cell.quantity import Number, Part, series
+from explorer.cell.tokens import (
+    CLOSE,
+    EQ,
+    LEAKY,
+    MINUS,
+    OPEN,
+    PLUS,
+    RELU,
+    SIGMA,
+    TANH,
+    TIMES,
+    Equation,
+    Phase,
+    Script,
+    Section,
+    Token,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """A symbol with a number under it, or an operator."""
+class Kind:
+    """What the equations and the circuit of a layer depend on."""
 
-    latex: str
-    plain: str
-    number: Number | None = None
-    operator: str = ""
-    """What stands in the row of numbers under an operator: "=", "·", "+", "tanh("."""
-    emphasis: bool = False
-    """On the main road of the gradient: drawn in the phase's colour."""
+    cell: CellKind
+    activation: str = "tanh"
+    layer_norm: bool = False
+    reverse: bool = False
 
     @property
-    def is_operator(self) -> bool:
-        return self.number is None
-
-
-@dataclass(frozen=True, slots=True)
-class Equation:
-    tokens: tuple[Token, ...]
-
-    @property
-    def plain(self) -> str:
-        return " ".join(token.plain for token in self.tokens).replace("( ", "(").replace(" )", ")")
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    title: str
-    phase: Phase
-    equations: tuple[Equation, ...]
-    note: str = ""
-
-
-EQ = Token("=", "=", operator="=")
-PLUS = Token("+", "+", operator="+")
-TIMES = Token(r"\odot", "⊙", operator="·")
-CLOSE = Token(")", ")", operator=")")
-SIGMA = Token(r"\sigma(", "σ(", operator="σ(")
-TANH = Token(r"\tanh(", "tanh(", operator="tanh(")
-RELU = Token(r"\mathrm{ReLU}(", "ReLU(", operator="ReLU(")
-
-_SUBSCRIPTS = {"": "t", "-": "t-1", "+": "t+1"}
-_PLAIN = {"": "ₜ", "-": "ₜ₋₁", "+": "ₜ₊₁"}
-
-
-def value(symbol: str, when: str = "") -> Token:
-    """h_t, h_{t−1} ("-") or f_{t+1} ("+")."""
-    number = series(f"values.{symbol}_prev") if when == "-" else series(f"values.{symbol}", 1 if when == "+" else 0)
-    latex = symbol if "_" not in symbol else f"{symbol[0]}_{{{symbol[2:]}}}"
-    if "_" in symbol:
-        return Token(latex, _plain_gate(symbol), number)
-    return Token(f"{latex}_{{{_SUBSCRIPTS[when]}}}" if when else f"{latex}_t", symbol + _PLAIN[when], number)
-
-
-def delta(symbol: str, when: str = "", *, emphasis: bool = False) -> Token:
-    """δh_t = ∂L/∂h_t, δc_{t+1} ("+"), δa_f."""
-    number = series(f"grads.{symbol}", 1 if when == "+" else 0)
-    if "_" in symbol:
-        return Token(rf"\delta {symbol[0]}_{{{symbol[2:]}}}", "δ" + _plain_gate(symbol), number, emphasis=emphasis)
-    return Token(rf"\delta {symbol}_{{{_SUBSCRIPTS[when]}}}", f"δ{symbol}{_PLAIN[when]}", number, emphasis=emphasis)
-
-
-def _plain_gate(symbol: str) -> str:
-    return symbol  # "a_f": there is no subscript f in Unicode
+    def script(self) -> Script:
+        return Script(self.reverse, "s" if self.layer_norm else "a")
 
 
 E = Token("e_t", "eₜ", series("grads.h_direct"))
+_DELTA = "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ"
+_BIASES = "Each W·x and W·h has its bias in it."
+_NORMED = "ŝ\u00a0= (s\u00a0−\u00a0μ)·v with v\u00a0= 1/√(σ²\u00a0+\u00a0ε); μ, σ² over the units. Weight γ, bias β."
+_BACK_NORMED = "m\u00a0= mean of γ⊙δa, k\u00a0= mean of γ⊙δa⊙ŝ, over the units."
 
 
-def _x(gate: str, plain: str) -> Token:
-    """The input's part of a pre-activation, with its bias."""
+def hidden(cell: CellKind, shift: int = 0) -> Number:
+    """What comes to h_t through W_hh from the step after: the excerpt's own series, or else δh_t less everything else.
+
+    shift −1: what step t sends back to the step before.
+    """
+    made = "back.h" if shift else "grads.h_hidden"
+    parts: tuple[Part, ...] = (Part("grads.h", shift), Part("grads.h_direct", shift))
+    if cell == "gru":
+        parts += (Part("grads.h", shift + 1), Part("values.z", shift + 1))
+        return Number(parts, fn.less_leak, "grads.h_hidden", difference=True, made=made)
+    return Number(parts, fn.less, "grads.h_hidden", difference=True, made=made)
+
+
+def _x(gate: str) -> Token:
+    """The input's part of a sum, with its bias."""
     symbol = f"a_{gate}" if gate else "a"
     return Token(rf"W_{{i{gate or 'h'}}}x_t", f"W_i{gate or 'h'} xₜ", series(f"input.{symbol}"))
 
 
-def _h(gate: str) -> Token:
-    """The recurrent part of a pre-activation, with its bias."""
+def _h(gate: str, s: Script) -> Token:
+    """The recurrent part of a sum, with its bias."""
     symbol = f"a_{gate}" if gate else "a"
-    return Token(rf"W_{{h{gate or 'h'}}}h_{{t-1}}", f"W_h{gate or 'h'} hₜ₋₁", series(f"recurrent.{symbol}"))
+    latex, plain = rf"W_{{h{gate or 'h'}}}h_{{{s.at('-')}}}", f"W_h{gate or 'h'} h{s.small('-')}"
+    return Token(latex, plain, series(f"recurrent.{symbol}"))
 
 
-def _gate(gate: str, function: Token) -> Equation:
-    return Equation((value(gate), EQ, function, _x(gate, gate), PLUS, _h(gate), CLOSE))
-
-
-def _less(whole: Array, *others: Array) -> Array:
-    for other in others:
-        whole = whole - other
-    return whole
-
-
-def _less_leak(dh: Array, e: Array, dh_next: Array, z_next: Array) -> Array:
-    return dh - e - dh_next * z_next
-
-
-def hidden(cell: CellKind, shift: int = 0) -> Number:
-    """What comes to h_t through W_hh from step t+1: the excerpt's own series, or else δh_t less everything else.
-
-    shift −1: what step t sends back to t−1.
-    """
-    parts: tuple[Part, ...] = (Part("grads.h", shift), Part("grads.h_direct", shift))
-    if cell == "gru":
-        parts += (Part("grads.h", shift + 1), Part("values.z", shift + 1))
-        return Number(parts, _less_leak, "grads.h_hidden", difference=True)
-    return Number(parts, _less, "grads.h_hidden", difference=True)
-
-
-def _recurrent(cell: CellKind) -> Token:
-    if cell == "gru":
-        latex, plain = r"{W_{hh}}^{\top}[\delta a_r,\delta a_z,\delta q]_{t+1}", "W_hhᵀ[δa_r, δa_z, δq]ₜ₊₁"
+def _recurrent(kind: Kind) -> Token:
+    s = kind.script
+    if kind.cell == "gru":
+        a = s.letter
+        latex = rf"{{W_{{hh}}}}^{{\top}}[\delta {a}_r,\delta {a}_z,\delta q]_{{{s.at('+')}}}"
+        plain = f"W_hhᵀ [δ{a}_r, δ{a}_z, δq]{s.small('+')}"
     else:
-        latex, plain = r"{W_{hh}}^{\top}\delta a_{t+1}", "W_hhᵀ δaₜ₊₁"
-    return Token(latex, plain, hidden(cell), emphasis=cell == "rnn")
+        latex, plain = rf"{{W_{{hh}}}}^{{\top}}\delta {s.letter}_{{{s.at('+')}}}", f"W_hhᵀ δ{s.letter}{s.small('+')}"
+    return Token(latex, plain, hidden(kind.cell), emphasis=kind.cell == "rnn")
 
 
 def _slope(gate: str) -> Token:
     """σ′ of a gate from its value: f(1 − f)."""
-    return Token(
-        f"{gate}_t(1-{gate}_t)", f"{gate}ₜ(1 − {gate}ₜ)", Number((Part(f"values.{gate}"),), slope_sigmoid, mean=True)
-    )
+    number = Number((Part(f"values.{gate}"),), fn.slope_sigmoid, mean=True)
+    return Token(f"{gate}_t(1-{gate}_t)", f"{gate}ₜ(1 − {gate}ₜ)", number)
 
 
 def _slope_tanh(symbol: str) -> Token:
-    number = Number((Part(f"values.{symbol}"),), slope_tanh, mean=True)
+    number = Number((Part(f"values.{symbol}"),), fn.slope_tanh, mean=True)
     return Token(f"(1-{symbol}_t^2)", f"(1 − {symbol}ₜ²)", number)
 
 
-def slope_sigmoid(gate: Array) -> Array:
-    return gate * (1 - gate)
+_U = Token("u_t", "uₜ", Number((Part("values.o"), Part("values.c")), fn.through_output, mean=True))
+_TANH_C = Token(r"\tanh c_t", "tanh cₜ", Number((Part("values.c"),), np.tanh, made="values.tanh_c"))
+_ONE_LESS_Z = Token("(1-z_t)", "(1 − zₜ)", Number((Part("values.z"),), fn.rest, mean=True))
 
 
-def slope_tanh(value: Array) -> Array:
-    return 1 - value * value
+def _bare(symbol: str, *, gradient: bool = False) -> Token:
+    """a_t, s_t of a cell with one sum."""
+    if gradient:
+        return Token(rf"\delta {symbol}_t", f"δ{symbol}ₜ", series(f"grads.{symbol}"))
+    return Token(f"{symbol}_t", f"{symbol}ₜ", series(f"values.{symbol}"))
 
 
-def slope_relu(a: Array) -> Array:
-    """torch takes 0 at a = 0."""
-    return (a > 0).astype(a.dtype)
+def _norm_forward(names: tuple[str, ...], s: Script) -> tuple[Equation, ...]:
+    """a_f = γ_f ⊙ ŝ_f + β_f."""
+    found = []
+    for name in names:
+        gate = name[2:]
+        a = s.value(name) if gate else _bare("a")
+        under = f"_{{{gate}}}" if gate else ""
+        gamma, standard, beta = (
+            Token(latex + under, plain + (f"_{gate}" if gate else ""), series(f"{key}.{name}"))
+            for latex, plain, key in ((r"\gamma", "γ", "gamma"), (r"\hat{s}", "ŝ", "normed"), (r"\beta", "β", "beta"))
+        )
+        found.append(Equation((a, EQ, gamma, TIMES, standard, PLUS, beta)))
+    return tuple(found)
 
 
-def through_output(o: Array, c: Array) -> Array:
-    """u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c): what of δh reaches c."""
-    tanh_c: Array = np.tanh(c)
-    return o * (1 - tanh_c * tanh_c)
-
-
-def _rest(z: Array) -> Array:
-    return 1 - z
-
-
-def _minus(h: Array, n: Array) -> Array:
-    return h - n
-
-
-_U = Token("u_t", "uₜ", Number((Part("values.o"), Part("values.c")), through_output, mean=True))
-_TANH_C = Token(r"\tanh c_t", "tanh cₜ", Number((Part("values.c"),), np.tanh))
-_ONE_LESS_Z = Token("(1-z_t)", "(1 − zₜ)", Number((Part("values.z"),), _rest, mean=True))
-_H_LESS_N = Token("(h_{t-1}-n_t)", "(hₜ₋₁ − nₜ)", Number((Part("values.h_prev"), Part("values.n")), _minus))
-
-
-def _rnn(activation: str) -> tuple[Section, ...]:
-    outer = TANH if activation == "tanh" else RELU
-    slope = _slope_tanh("h")
-    if activation == "relu":
-        slope = Token(r"1_{[a_t>0]}", "1[aₜ > 0]", Number((Part("values.a"),), slope_relu, mean=True))
-    a, da = Token("a_t", "aₜ", series("values.a")), Token(r"\delta a_t", "δaₜ", series("grads.a"))
-    return (
-        Section(
-            "Forward",
-            "forward",
-            (
-                Equation((a, EQ, _x("", ""), PLUS, _h(""))),
-                Equation((value("h"), EQ, outer, a, CLOSE)),
-            ),
-            "Each W·x and W·h has its bias in it.",
-        ),
-        Section(
-            "Backward",
-            "backward",
-            (
-                Equation((delta("h"), EQ, E, PLUS, _recurrent("rnn"))),
-                Equation((da, EQ, delta("h"), TIMES, slope)),
-            ),
-            "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ.",
-        ),
-    )
-
-
-def _lstm() -> tuple[Section, ...]:
-    backward = (
-        Equation((delta("h"), EQ, E, PLUS, _recurrent("lstm"))),
-        Equation(
-            (
-                delta("c"),
-                EQ,
-                delta("c", "+", emphasis=True),
-                TIMES,
-                Token("f_{t+1}", "fₜ₊₁", series("values.f", 1), emphasis=True),
-                PLUS,
-                delta("h"),
-                TIMES,
-                _U,
+def _norm_backward(names: tuple[str, ...], s: Script) -> tuple[Equation, ...]:
+    """δs_f = v_f (γ_f ⊙ δa_f − m_f − ŝ_f k_f)."""
+    found = []
+    for name in names:
+        gate = name[2:]
+        total = s.delta("s" + name[1:]) if gate else _bare("s", gradient=True)
+        da = s.delta(name) if gate else _bare("a", gradient=True)
+        under, plainly = (f"_{{{gate}}}", f"_{gate}") if gate else ("", "")
+        v, gamma, m, standard, k = (
+            Token(latex + under, plain + plainly, series(f"{key}.{name}"))
+            for latex, plain, key in (
+                ("v", "v", "spread"),
+                (r"\gamma", "γ", "gamma"),
+                ("m", "m", "centre"),
+                (r"\hat{s}", "ŝ", "normed"),
+                ("k", "k", "along"),
             )
+        )
+        right = (v, TIMES, OPEN, gamma, TIMES, da, MINUS, m, MINUS, standard, TIMES, k, CLOSE)
+        found.append(Equation((total, EQ, *right)))
+    return tuple(found)
+
+
+def _sum(gate: str, s: Script) -> Equation:
+    left = s.value(f"{s.letter}_{gate}") if gate else _bare(s.letter)
+    return Equation((left, EQ, _x(gate), PLUS, _h(gate, s)))
+
+
+def _gate(gate: str, function: Token, kind: Kind) -> Equation:
+    s = kind.script
+    inner = (s.value(f"a_{gate}"),) if kind.layer_norm else (_x(gate), PLUS, _h(gate, s))
+    return Equation((s.value(gate), EQ, function, *inner, CLOSE), gate)
+
+
+def _normalisation(kind: Kind, sums: tuple[Equation, ...]) -> tuple[Section, ...]:
+    """The sections that layer normalisation adds."""
+    if not kind.layer_norm:
+        return ()
+    s, names = kind.script, tuple(f"a_{gate}" if gate else "a" for gate in GATES[kind.cell])
+    return (
+        Section("Normalisation", "forward", _norm_forward(names, s), _NORMED),
+        Section("Sums", "forward", sums, _BIASES),
+        Section("Normalisation, backward", "backward", _norm_backward(names, s), _BACK_NORMED),
+    )
+
+
+def _rnn(kind: Kind) -> tuple[Section, ...]:
+    s = kind.script
+    h, a, da = s.value("h"), _bare("a"), _bare("a", gradient=True)
+    of_a = Number((Part("values.a"),), fn.slope_relu, mean=True)
+    note, slope = "", _slope_tanh("h")
+    if kind.activation == "relu":
+        slope = Token(r"1_{[a_t>0]}", "1[aₜ > 0]", of_a)
+    elif kind.activation == "leaky_relu":
+        slope = Token(r"\varphi'(a_t)", "φ′(aₜ)", Number((Part("values.a"),), fn.slope_leaky_relu, mean=True))
+        note = " φ′\u00a0= 1 above\u00a00, 0.01 below."
+    elif kind.activation == "sigmoid":
+        slope = _slope("h")
+    elif kind.activation == "identity":
+        slope = Token("1", "1", Number((Part("values.a"),), fn.slope_identity, mean=True))
+    outer = {"tanh": TANH, "relu": RELU, "leaky_relu": LEAKY, "sigmoid": SIGMA}.get(kind.activation)
+    made = (h, EQ, a) if outer is None else (h, EQ, outer, a, CLOSE)
+    sums = (_sum("", s),)
+    return (
+        Section(
+            "Forward",
+            "forward",
+            (*(() if kind.layer_norm else sums), Equation(made)),
+            "" if kind.layer_norm else _BIASES,
         ),
+        Section(
+            "Backward",
+            "backward",
+            (
+                Equation((s.delta("h"), EQ, E, PLUS, _recurrent(kind))),
+                Equation((da, EQ, s.delta("h"), TIMES, slope)),
+            ),
+            f"{_DELTA}.{note}",
+        ),
+        *_normalisation(kind, sums),
     )
-    through = (
-        Equation((delta("a_f"), EQ, delta("c"), TIMES, value("c", "-"), TIMES, _slope("f"))),
-        Equation((delta("a_i"), EQ, delta("c"), TIMES, value("g"), TIMES, _slope("i"))),
-        Equation((delta("a_g"), EQ, delta("c"), TIMES, value("i"), TIMES, _slope_tanh("g"))),
-        Equation((delta("a_o"), EQ, delta("h"), TIMES, _TANH_C, TIMES, _slope("o"))),
-    )
+
+
+def _lstm(kind: Kind) -> tuple[Section, ...]:
+    s = kind.script
+    f, i, g, o, c = map(s.value, "figoc")
+    c_before = s.value("c", "-")
+    dc, dh = s.delta("c"), s.delta("h")
+    way = Token(TIMES.latex, TIMES.plain, operator=TIMES.operator, route="carousel")
+    kept = s.value("f", "+", emphasis=True, route="carousel")
+    carousel = (s.delta("c", "+", emphasis=True, route="carousel"), way, kept)
     return (
         Section(
             "Forward",
             "forward",
             (
-                Equation((value("c"), EQ, value("f"), TIMES, value("c", "-"), PLUS, value("i"), TIMES, value("g"))),
-                Equation((value("h"), EQ, value("o"), TIMES, TANH, value("c"), CLOSE)),
+                Equation((c, EQ, f, TIMES, c_before, PLUS, i, TIMES, g)),
+                Equation((s.value("h"), EQ, o, TIMES, TANH, c, CLOSE)),
             ),
         ),
         Section(
             "Backward",
             "backward",
-            backward,
-            "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ; "
-            "u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). "
-            "δc⊙f is the cell-state carousel.",
+            (
+                Equation((dh, EQ, E, PLUS, _recurrent(kind))),
+                Equation((dc, EQ, *carousel, PLUS, dh, TIMES, _U)),
+            ),
+            f"{_DELTA}; u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). δc⊙f is the cell-state carousel.",
         ),
         Section(
             "Gates",
             "forward",
-            (_gate("f", SIGMA), _gate("i", SIGMA), _gate("g", TANH), _gate("o", SIGMA)),
-            "Each W·x and W·h has its bias in it.",
-        ),
-        Section("Gates, backward", "backward", through),
-    )
-
-
-def _gru() -> tuple[Section, ...]:
-    n = Equation((value("n"), EQ, TANH, _x("n", "n"), PLUS, value("r"), TIMES, value("q"), CLOSE))
-    q = Equation((value("q"), EQ, Token("W_{hn}h_{t-1}", "W_hn hₜ₋₁", series("recurrent.a_n"))))
-    return (
-        Section(
-            "Forward",
-            "forward",
-            (
-                Equation((value("h"), EQ, _ONE_LESS_Z, TIMES, value("n"), PLUS, value("z"), TIMES, value("h", "-"))),
-                n,
-            ),
-            "z = 1 keeps the old state. Half the literature has z the other way round.",
-        ),
-        Section(
-            "Backward",
-            "backward",
-            (
-                Equation(
-                    (
-                        delta("h"),
-                        EQ,
-                        delta("h", "+", emphasis=True),
-                        TIMES,
-                        Token("z_{t+1}", "zₜ₊₁", series("values.z", 1), emphasis=True),
-                        PLUS,
-                        E,
-                        PLUS,
-                        _recurrent("gru"),
-                    )
-                ),
-            ),
-            "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ. δh⊙z is the leak.",
-        ),
-        Section(
-            "Gates",
-            "forward",
-            (_gate("z", SIGMA), _gate("r", SIGMA), q),
-            "Each W·x and W·h has its bias in it.",
+            tuple(_gate(gate, TANH if gate == "g" else SIGMA, kind) for gate in "figo"),
+            "" if kind.layer_norm else _BIASES,
         ),
         Section(
             "Gates, backward",
             "backward",
             (
-                Equation((delta("a_z"), EQ, delta("h"), TIMES, _H_LESS_N, TIMES, _slope("z"))),
-                Equation((delta("a_n"), EQ, delta("h"), TIMES, _ONE_LESS_Z, TIMES, _slope_tanh("n"))),
-                Equation((delta("a_r"), EQ, delta("a_n"), TIMES, value("q"), TIMES, _slope("r"))),
-                Equation((delta("q"), EQ, delta("a_n"), TIMES, value("r"))),
+                Equation((s.delta("a_f"), EQ, dc, TIMES, c_before, TIMES, _slope("f")), "f"),
+                Equation((s.delta("a_i"), EQ, dc, TIMES, g, TIMES, _slope("i")), "i"),
+                Equation((s.delta("a_g"), EQ, dc, TIMES, i, TIMES, _slope_tanh("g")), "g"),
+                Equation((s.delta("a_o"), EQ, dh, TIMES, _TANH_C, TIMES, _slope("o")), "o"),
             ),
         ),
+        *_normalisation(kind, tuple(_sum(gate, s) for gate in "figo")),
+    )
+
+
+def _gru(kind: Kind) -> tuple[Section, ...]:
+    s, a = kind.script, kind.script.letter
+    h_before, n, q, r, z = s.value("h", "-"), *map(s.value, "nqrz")
+    dh = s.delta("h")
+    into_n = (_x("n"), PLUS, r, TIMES, q)
+    make_q = Equation((q, EQ, Token(rf"W_{{hn}}h_{{{s.at('-')}}}", f"W_hn h{s.small('-')}", series("recurrent.a_n"))))
+    make_n = Equation((n, EQ, TANH, *((s.value("a_n"),) if kind.layer_norm else into_n), CLOSE), "n")
+    difference = Number((Part("values.h_prev"), Part("values.n")), fn.less)
+    h_less_n = Token(rf"(h_{{{s.at('-')}}}-n_t)", f"(h{s.small('-')} − nₜ)", difference)
+    way = Token(TIMES.latex, TIMES.plain, operator=TIMES.operator, route="leak")
+    leak = (s.delta("h", "+", emphasis=True, route="leak"), way, s.value("z", "+", emphasis=True, route="leak"))
+    into_r = s.delta(f"{a}_n")
+    sums = (_sum("z", s), _sum("r", s), Equation((s.value(f"{a}_n"), EQ, *into_n)), make_q)
+    gates = (_gate("z", SIGMA, kind), _gate("r", SIGMA, kind), *(() if kind.layer_norm else (make_q,)))
+    return (
+        Section(
+            "Forward",
+            "forward",
+            (Equation((s.value("h"), EQ, _ONE_LESS_Z, TIMES, n, PLUS, z, TIMES, h_before)), make_n),
+            "z = 1 keeps the old state. Half the literature has z the other way round.",
+        ),
+        Section(
+            "Backward",
+            "backward",
+            (Equation((dh, EQ, *leak, PLUS, E, PLUS, _recurrent(kind))),),
+            f"{_DELTA}. δh⊙z is the leak.",
+        ),
+        Section("Gates", "forward", gates, "" if kind.layer_norm else _BIASES),
+        Section(
+            "Gates, backward",
+            "backward",
+            (
+                Equation((s.delta("a_z"), EQ, dh, TIMES, h_less_n, TIMES, _slope("z")), "z"),
+                Equation((s.delta("a_n"), EQ, dh, TIMES, _ONE_LESS_Z, TIMES, _slope_tanh("n")), "n"),
+                Equation((s.delta("a_r"), EQ, into_r, TIMES, q, TIMES, _slope("r")), "r"),
+                Equation((s.delta("q"), EQ, into_r, TIMES, r)),
+            ),
+        ),
+        *_normalisation(kind, sums),
     )
 
 
 @cache
-def sections(cell: CellKind, activation: str = "tanh") -> tuple[Section, ...]:
+def sections(
+    cell: CellKind, activation: str = "tanh", layer_norm: bool = False, reverse: bool = False
+) -> tuple[Section, ...]:
     """The equations of a cell, in the order in which they stand in the panel."""
-    if cell == "lstm":
-        return _lstm()
-    if cell == "gru":
-        return _gru()
-    return _rnn(activation)
+    kind = Kind(cell, activation, layer_norm, reverse)
+    return {"rnn": _rnn, "lstm": _lstm, "gru": _gru}[cell](kind)
+
+
+__all__ = ["Equation", "Kind", "Phase", "Section", "Token", "hidden", "sections"]

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.requests import Excerpt
 from explorer.cell import typeset
-from explorer.cell.equations import Equation, Section, Token, sections
-from explorer.cell.ink import colour_of, draw_fitted
-from explorer.cell.layout import Layout, Measures, lay_out
+from explorer.cell.equations import sections
+from explorer.cell.exact import digits, exact_text
+from explorer.cell.ink import colour_of, draw_fitted, text_scale
+from explorer.cell.interventions import Interventions, interventions
+from explorer.cell.layout import Layout, Measures, Placed, lay_out
+from explorer.cell.numbers_view import NumbersView
+from explorer.cell.picking import Pick
 from explorer.cell.quantity import Number, Reading, read
+from explorer.cell.reach import NOTHING_REACHED, Reached
+from explorer.cell.tokens import Equation, Phase, Section, Token
 from explorer.theme import current as theme
 from explorer.theme.tokens import SMALL_PX, TIGHT
 from explorer.widgets import numbers
 
 EM = 16.0
+"""Of a symbol, beside small text of the usual size."""
+_SHRINK = 0.92
 NORMS_NOTE = (
     "Under each symbol stands its norm over the units; a bar marks the mean, for gates and slopes. "
     "Neither needs to add or multiply up."
 )
 _FORWARD_ROOM = "−0.888"
 _BACKWARD_ROOM = "−8.8e-88"
+_GLOW = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +44,36 @@ class Shown:
     equation: Equation
     readings: tuple[Reading | None, ...]
     """One for each token; None under operators, and everywhere in what is not reached."""
+    struck: tuple[bool, ...] = ()
+    """One for each token: it does not count, since a what-if holds the gate or cuts the route."""
 
 
-class EquationsView(QWidget):
+class EquationsView(NumbersView):
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAccessibleName("Equations of the cell with their numbers")
+        super().__init__("Equations of the cell with their numbers", parent)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self._excerpt: Excerpt | None = None
         self._sections: tuple[Section, ...] = ()
         self._layout: Layout | None = None
-        self._layout_for: tuple[int, bool] | None = None
+        self._layout_for: tuple[object, ...] | None = None
+        self._em = EM
         self._still: QImage | None = None
         self._still_for: tuple[object, ...] | None = None
         self._step = 1
-        self._reached = {"forward": False, "backward": False}
+        self._reached = NOTHING_REACHED
+        self._held = Interventions()
         self._readings: dict[int, Reading] = {}
-        self._numbers: tuple[tuple[str, tuple[Number, ...]], ...] = ()
+        self._numbers: tuple[tuple[Phase, tuple[Number, ...]], ...] = ()
         theme.notifier().changed.connect(self._theme_changed)
 
     # -- what is shown
 
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
         self._excerpt = excerpt
-        new = () if excerpt is None else sections(excerpt.focus.cell, excerpt.focus.activation)
+        focus = None if excerpt is None else excerpt.focus
+        new = () if focus is None else sections(focus.cell, focus.activation, focus.layer_norm, focus.reverse)
         if new is not self._sections:
             self._sections = new
             self._layout_for = None
@@ -69,10 +82,9 @@ class EquationsView(QWidget):
             self.updateGeometry()
         self._read()
 
-    def set_moment(self, step: int, *, forward: bool, backward: bool) -> None:
-        """Show step t (from 1); `forward`, `backward`: whether the tape has reached it on either way."""
-        self._step = step
-        self._reached = {"forward": forward, "backward": backward}
+    def set_moment(self, step: int, reached: Reached) -> None:
+        """Show step t (from 1), as far as the tape has reached it."""
+        self._step, self._reached = step, reached
         self._read()
 
     def shown(self) -> list[Shown]:
@@ -80,22 +92,28 @@ class EquationsView(QWidget):
         for section in self._sections:
             for equation in section.equations:
                 found = tuple(self._reading(section, token) for token in equation.tokens)
-                result.append(Shown(section, equation, found))
+                struck = tuple(self._struck(equation, k) for k in range(len(equation.tokens)))
+                result.append(Shown(section, equation, found, struck))
         return result
 
     def _reading(self, section: Section, token: Token) -> Reading | None:
-        if token.number is None or not self._reached[section.phase]:
+        if token.number is None or not self._reached.has(token.number, section.phase):
             return None
         return self._readings.get(id(token.number))
+
+    def _struck(self, equation: Equation, place: int) -> bool:
+        """Whether a token does not count: right of the equals sign of a held gate, or on a route that is cut."""
+        return (place > 1 and self._held.whole(equation.gate)) or equation.tokens[place].route in self._held.cuts
 
     def _read(self) -> None:
         readings: dict[int, Reading] = {}
         excerpt = self._excerpt
         if excerpt is not None and 1 <= self._step <= excerpt.steps:
+            self._held = interventions(excerpt, self._step)
             for phase, found in self._numbers:
-                if self._reached[phase]:
+                if self._reached.phase(phase):
                     for number in found:
-                        if id(number) not in readings:
+                        if id(number) not in readings and self._reached.has(number, phase):
                             readings[id(number)] = read(number, excerpt, self._step)
         self._readings = readings
         self.update()
@@ -119,9 +137,15 @@ class EquationsView(QWidget):
             self.updateGeometry()
 
     def _laid_out(self, width: int) -> Layout:
-        key = (width, self._norms)
+        """As large as the text; smaller where the longest equation would not fit even in several lines."""
+        key = (width, self._norms, theme.small().pixelSize())
         if self._layout is None or self._layout_for != key:
-            self._layout, self._layout_for = lay_out(self._with_warning(), width, self._measures()), key
+            em = EM * text_scale()
+            found = lay_out(self._with_warning(), width, self._measures(em))
+            while found.width > width and em > EM * _SHRINK**4:
+                em *= _SHRINK
+                found = lay_out(self._with_warning(), width, self._measures(em))
+            self._layout, self._layout_for, self._em = found, key, em
         return self._layout
 
     def _with_warning(self) -> list[Section]:
@@ -136,9 +160,18 @@ class EquationsView(QWidget):
     def _norms(self) -> bool:
         return self._excerpt is not None and self._excerpt.unit is None
 
-    def _measures(self) -> Measures:
-        metrics = QFontMetricsF(theme.small())
+    def _font(self, em: float) -> QFont:
+        """Of the numbers: the small one, and in step with symbols that had to shrink."""
+        font = theme.small()
+        font.setPixelSize(max(1, round(SMALL_PX * em / EM)))
+        return font
+
+    def _measures(self, em: float) -> Measures:
+        metrics, small = QFontMetricsF(self._font(em)), QFontMetricsF(theme.small())
         norms = self._norms
+
+        def symbol(token: Token) -> float:
+            return typeset.width(token.latex, em)
 
         def number_room(token: Token) -> float:
             if token.number is None:
@@ -148,14 +181,14 @@ class EquationsView(QWidget):
 
         def note_height(text: str, width: float) -> float:
             flags = Qt.TextFlag.TextWordWrap
-            return metrics.boundingRect(QRectF(0, 0, width, 1000), flags, text).height() + TIGHT
+            return small.boundingRect(QRectF(0, 0, width, 1000), flags, text).height() + TIGHT
 
         return Measures(
-            symbol=_symbol_width,
+            symbol=symbol,
             number=number_room,
-            em=EM,
+            em=em,
             number_height=metrics.height(),
-            heading_height=metrics.height() + TIGHT,
+            heading_height=small.height() + TIGHT,
             note_height=note_height,
         )
 
@@ -163,31 +196,52 @@ class EquationsView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        layout, t = self._laid_out(self.width()), theme.current()
+        layout = self._laid_out(self.width())
         painter.drawImage(0, 0, self._still_picture(layout, painter.device().devicePixelRatioF()))
-        small = theme.small()
-        metrics = QFontMetricsF(small)
-        height = metrics.height()
-        painter.setFont(small)
-        seen = event.rect()
-        pens: dict[str, QPen] = {}
+        font = self._font(self._em)
+        metrics = QFontMetricsF(font)
+        painter.setFont(font)
+        seen, height = event.rect(), metrics.height()
         for placed in layout.placed:
-            reading = self._readings.get(id(placed.token.number))
-            outside = placed.number_top + height < seen.top() or placed.number_top > seen.bottom()
-            if reading is None or outside or not self._reached[self._sections[placed.section].phase]:
-                continue
-            colour = colour_of(reading, t.backward if is_gradient(placed.token) else t.forward)
-            pen = pens.get(colour)
-            if pen is None:
-                pen = pens[colour] = QPen(QColor(colour))
-            painter.setPen(pen)
-            box = QRectF(placed.left, placed.number_top, placed.width, height)
-            draw_fitted(painter, box, reading.text, metrics, bar=reading.mean)
+            if placed.number_top + height >= seen.top() and placed.number_top <= seen.bottom():
+                self._paint_number(painter, placed, metrics)
+        self.paint_focus(painter)
         painter.end()
+
+    def _paint_number(self, painter: QPainter, placed: Placed, metrics: QFontMetricsF) -> None:
+        t, section, token = theme.current(), self._sections[placed.section], placed.token
+        if token.number is None or not self._reached.phase(section.phase):
+            return
+        box = self._box(placed, metrics)
+        reading = self._reading(section, token)
+        if reading is None:
+            self._paint_blank(painter, box)
+            return
+        if self._reached.way == section.phase and self._reached.is_now(token.number):
+            glow = QColor(t.backward if section.phase == "backward" else t.forward)
+            glow.setAlpha(_GLOW)
+            painter.fillRect(box.adjusted(-2, 0, 2, 0), glow)
+        painter.setPen(QPen(QColor(colour_of(reading, t.backward if is_gradient(token) else t.forward))))
+        draw_fitted(painter, box, reading.text, metrics, bar=reading.mean)
+
+    def _paint_blank(self, painter: QPainter, box: QRectF) -> None:
+        """The outline of a number that the operations inside the step have not made yet."""
+        pen = QPen(QColor(theme.current().border), 1)
+        pen.setDashPattern([2, 2])
+        painter.setPen(pen)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        middle = QRectF(0, 0, min(24.0, box.width()), box.height() * 0.6)
+        middle.moveCenter(box.center())
+        painter.drawRect(middle)
+
+    def _box(self, placed: Placed, metrics: QFontMetricsF) -> QRectF:
+        return QRectF(placed.left, placed.number_top, placed.width, metrics.height())
 
     def _still_picture(self, layout: Layout, ratio: float) -> QImage:
         """Everything but the numbers: painted once, and again when the tape reaches something else."""
-        key = (id(layout), self.size(), ratio, theme.current().name, tuple(self._reached.items()), self._scope())
+        whole = self._reached.forward, self._reached.backward
+        held = self._held.cuts, tuple(g for g in self._held.holds if self._held.whole(g))
+        key = (id(layout), self.size(), ratio, theme.current().name, whole, held, self._scope())
         if self._still is None or self._still_for != key:
             self._still = QImage(self.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)
             self._still.setDevicePixelRatio(ratio)
@@ -200,18 +254,27 @@ class EquationsView(QWidget):
         return self._still
 
     def _paint_symbols(self, painter: QPainter, layout: Layout) -> None:
-        t, metrics = theme.current(), QFontMetricsF(theme.small())
-        painter.setFont(theme.small())
-        painter.setPen(QPen(QColor(t.muted)))
+        t, font = theme.current(), self._font(self._em)
+        metrics = QFontMetricsF(font)
+        painter.setFont(font)
         for placed in layout.placed:
-            token, reached = placed.token, self._reached[self._sections[placed.section].phase]
+            token, section = placed.token, self._sections[placed.section]
+            equation, reached = section.equations[placed.equation], self._reached.phase(section.phase)
             colour = t.muted if not reached else t.backward if token.emphasis else t.text
             if reached and token.is_operator:
                 colour = t.muted
-            typeset.draw(painter, token.latex, placed.symbol_left, placed.baseline, EM, colour)
-            if reached and token.is_operator and not self._norms:
-                box = QRectF(placed.left, placed.number_top, placed.width, metrics.height())
-                draw_fitted(painter, box, token.operator, metrics)
+            typeset.draw(painter, token.latex, placed.symbol_left, placed.baseline, self._em, colour)
+            if not reached:
+                continue
+            painter.setPen(QPen(QColor(t.muted)))
+            place = next(k for k, one in enumerate(equation.tokens) if one is token)
+            held = token.operator == "=" and self._held.whole(equation.gate)
+            if token.is_operator and (held or not self._norms):
+                draw_fitted(painter, self._box(placed, metrics), ":=" if held else token.operator, metrics)
+            if self._struck(equation, place):
+                y = placed.baseline - 0.3 * self._em
+                painter.setPen(QPen(QColor(t.text), 1.4))
+                painter.drawLine(QPointF(placed.left - 3, y), QPointF(placed.left + placed.width + 3, y))
 
     def _paint_headings(self, painter: QPainter, layout: Layout) -> None:
         t = theme.current()
@@ -221,7 +284,7 @@ class EquationsView(QWidget):
             section = self._sections[h.section]
             colour = t.forward if section.phase == "forward" else t.backward
             box = QRectF(0, h.top, self.width(), h.bottom - h.top)
-            reached = self._reached[section.phase]
+            reached = self._reached.phase(section.phase)
             painter.setFont(heading)
             painter.setPen(QPen(QColor(colour if reached else t.muted)))
             painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, section.title.upper())
@@ -251,21 +314,30 @@ class EquationsView(QWidget):
 
     # -- exact numbers
 
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            text = self.exact_at(event.pos().x(), event.pos().y())
-            QToolTip.showText(event.globalPos(), text, self)
-            return True
-        return super().event(event)
+    def picks(self) -> list[Pick]:
+        excerpt = self._excerpt
+        if excerpt is None:
+            return []
+        found: list[Pick] = []
+        layout = self._laid_out(self.width())
+        metrics = QFontMetricsF(self._font(self._em))
+        for number, placed in enumerate(layout.placed):
+            reading = self._reading(self._sections[placed.section], placed.token)
+            if reading is not None:
+                exact = digits(reading, excerpt)
+                found.append(Pick(str(number), self._box(placed, metrics), placed.token.plain, exact))
+        return found
 
     def exact_at(self, x: float, y: float) -> str:
         """The exact number under the symbol at a place of the widget, or ""."""
         excerpt = self._excerpt
         if excerpt is None:
             return ""
-        for placed in self._laid_out(self.width()).placed:
+        layout = self._laid_out(self.width())
+        height = QFontMetricsF(self._font(self._em)).height()
+        for placed in layout.placed:
             inside = placed.left <= x <= placed.left + placed.width
-            if inside and placed.baseline - EM <= y <= placed.number_top + SMALL_PX + TIGHT:
+            if inside and placed.baseline - self._em <= y <= placed.number_top + height:
                 reading = self._reading(self._sections[placed.section], placed.token)
                 if reading is None:
                     return ""
@@ -278,9 +350,12 @@ class EquationsView(QWidget):
             return ""
         lines: list[str] = []
         for shown in self.shown():
-            if not self._reached[shown.section.phase]:
+            if not any(reading is not None for reading in shown.readings):
                 continue
-            lines.append(shown.equation.plain)
+            held = self._held.words(shown.equation.gate)
+            cut = any(struck and token.route for struck, token in zip(shown.struck, shown.equation.tokens, strict=True))
+            mark = f"\t[{held}]" if held else "\t[a route of it is cut]" if cut else ""
+            lines.append(shown.equation.plain + mark)
             seen: set[str] = set()
             for token, reading in zip(shown.equation.tokens, shown.readings, strict=True):
                 if reading is not None and token.plain not in seen:
@@ -289,22 +364,5 @@ class EquationsView(QWidget):
         return "\n".join(lines)
 
 
-def exact_text(reading: Reading, excerpt: Excerpt) -> str:
-    if reading.bound:
-        return f"less than {numbers.exact(reading.bound)} (lost in rounding)"
-    if reading.value is None:
-        if reading.beyond:
-            return "none: there is no step after the last"
-        return "not kept: the gradient of the state before step 1" if reading.before else "unknown"
-    if reading.mean:
-        return f"{numbers.exact(reading.value)} (mean over the units)"
-    # A norm is float64 whatever the trace is; one unit's value is the trace's own number.
-    return numbers.exact(reading.value, "float64" if excerpt.unit is None else excerpt.dtype)
-
-
 def is_gradient(token: Token) -> bool:
     return token.number is not None and any(key.startswith("grads.") for key in token.number.keys)
-
-
-def _symbol_width(token: Token) -> float:
-    return typeset.width(token.latex, EM)

@@ -9,6 +9,12 @@ from PySide6.QtGui import QFontMetricsF, QPainter
 
 from explorer.cell.quantity import Reading
 from explorer.theme import current as theme
+from explorer.theme.tokens import SMALL_PX
+
+
+def text_scale() -> float:
+    """How much larger than usual small text is: what is drawn around it grows as well."""
+    return max(1, theme.small().pixelSize()) / SMALL_PX
 
 
 def colour_of(reading: Reading, colour: str) -> str:

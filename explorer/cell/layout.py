@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from explorer.cell.equations import Equation, Section, Token
+from explorer.cell.tokens import Equation, Section, Token
 from explorer.theme.tokens import GAP, PAD, TIGHT
 
 _OPERATOR_ROOM = 5.0
@@ -37,6 +37,8 @@ class Measures:
 class Placed:
     token: Token
     section: int
+    equation: int
+    """Within its section."""
     left: float
     width: float
     symbol_left: float
@@ -67,6 +69,11 @@ class Layout:
     notes: tuple[Note, ...]
     height: float
 
+    @property
+    def width(self) -> float:
+        """As far to the right as anything reaches."""
+        return max((item.left + item.width for item in self.placed), default=0.0)
+
 
 def lay_out(sections: Sequence[Section], width: float, m: Measures) -> Layout:
     placed: list[Placed] = []
@@ -79,12 +86,12 @@ def lay_out(sections: Sequence[Section], width: float, m: Measures) -> Layout:
         headings.append(Heading(number, y, y + m.heading_height))
         y += m.heading_height + TIGHT
         first = max(_slot(equation.tokens[0], m) for equation in section.equations)
-        for equation in section.equations:
+        for place, equation in enumerate(section.equations):
             for row in _rows(equation, first, width, m):
                 baseline = y + ascent
                 for token, left, room in row:
                     at = left + (room - m.symbol(token)) / 2
-                    placed.append(Placed(token, number, left, room, at, baseline, baseline + descent))
+                    placed.append(Placed(token, number, place, left, room, at, baseline, baseline + descent))
                 y = baseline + descent + m.number_height + _LINE_GAP
         if section.note:
             height = m.note_height(section.note, width)
@@ -101,7 +108,8 @@ _Row = list[tuple[Token, float, float]]
 
 
 def _rows(equation: Equation, first: float, width: float, m: Measures) -> list[_Row]:
-    """The lines of an equation: one if it fits (closer if need be), else broken before a plus, then before a times."""
+    """The lines of an equation: one if it fits (closer if need be), else broken before a plus, then before a times,
+    then inside of brackets as well."""
     left, equals, *right = equation.tokens
     head: _Row = [(left, first - _slot(left, m), _slot(left, m)), (equals, first + _OPERATOR_ROOM, m.symbol(equals))]
     start = first + 2 * _OPERATOR_ROOM + m.symbol(equals)
@@ -109,8 +117,8 @@ def _rows(equation: Equation, first: float, width: float, m: Measures) -> list[_
         row, end = _run(right, start, room, m, share)
         if end <= width:
             return [head + row]
-    for breaks in ("+", "+·"):
-        lines = _broken(right, start, width, breaks, m)
+    for breaks, deep in (("+−", False), ("+−·", False), ("+−·", True)):
+        lines = _broken(right, start, width, breaks, m, deep=deep)
         rows = [_run(line, start if k == 0 else first - PAD / 2, _OPERATOR_ROOM / 2, m) for k, line in enumerate(lines)]
         if all(end <= width for _, end in rows):
             break
@@ -122,18 +130,20 @@ def _run(tokens: Sequence[Token], start: float, room: float, m: Measures, share:
     x = start
     for token in tokens:
         slot = _slot(token, m, share)
-        around = room if token.operator in ("=", "+", "·") else 0.0
+        around = room if token.operator in ("=", "+", "·", "−") else 0.0
         row.append((token, x + around, slot))
         x += slot + 2 * around
     return row, x
 
 
-def _broken(tokens: Sequence[Token], start: float, width: float, breaks: str, m: Measures) -> list[list[Token]]:
+def _broken(
+    tokens: Sequence[Token], start: float, width: float, breaks: str, m: Measures, *, deep: bool
+) -> list[list[Token]]:
     """Greedy: each line takes as many terms as fit."""
     terms: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
-        if token.operator in tuple(breaks) and not depth and terms[-1]:
+        if token.operator in tuple(breaks) and (deep or not depth) and terms[-1]:
             terms.append([])
         depth += token.plain.endswith("(") - (token.plain == ")")
         terms[-1].append(token)

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QRectF, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.quantities import CELL_TITLES
 from engine.requests import Excerpt
 from engine.tape import Moment, Phase, Tape
+from engine.within import Within
 from explorer.cell.circuit import CircuitView
 from explorer.cell.clip_card import ClipCard
 from explorer.cell.equations_view import EquationsView, Shown
+from explorer.cell.interventions import interventions
+from explorer.cell.layer_picker import LayerPicker, title_of
+from explorer.cell.numbers_view import NumbersView
+from explorer.cell.reach import Reached, inside_of, reached_at
+from explorer.cell.routes_view import RoutesView
 from explorer.cell.unit_picker import UnitPicker
 from explorer.theme import current as theme
 from explorer.theme.tokens import GAP, PAD, TIGHT
 
+_NBSP = "\u00a0"
+
 
 class CellPanel(QWidget):
-    """Told an excerpt once and a position of the tape often; asks for a unit with `unitPicked` (int, or None for all).
+    """Told an excerpt once and a position of the tape often; asks for a unit with `unitPicked` (int, or None for all),
+    for a layer with `layerPicked`.
 
     The numbers are those of the excerpt's unit: until the answer for another unit is there, they stay what they are
     and say whose they are.
     """
 
     unitPicked = Signal(object)
+    layerPicked = Signal(str)
+    copied = Signal(str)
+    """What went to the clipboard, in words."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,48 +46,70 @@ class CellPanel(QWidget):
         self._excerpt: Excerpt | None = None
         self._tape: Tape | None = None
         self._position = 0
+        self._within: Within | None = None
 
         self._heading = QLabel("CELL", self)
         self._heading.setProperty("role", "section")
         self._heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._heading.setWordWrap(True)
         self._sample = QLabel(self)
         self._sample.setProperty("role", "muted")
         self._sample.setFont(theme.small())
         self._sample.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._sample.setWordWrap(True)
+        self._operation = QLabel(self)
+        self._operation.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._layer = LayerPicker(self)
+        self._layer.picked.connect(self.layerPicked)
         self._unit = UnitPicker(self)
         self._unit.picked.connect(self.unitPicked)
 
         self._circuit = CircuitView(self)
-        self._scale = QLabel(self)
-        self._scale.setProperty("role", "muted")
-        self._scale.setFont(theme.small())
+        self._scale = _muted(self)
+        self._what_if = _muted(self)
+        self._padding = QLabel(self)
+        self._padding.setWordWrap(True)
+        self._padding.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._padding.setProperty("role", "muted")
         self._clip = ClipCard(self)
         self._clip.hide()
-        self._cell_heading = QLabel(self)
-        self._cell_heading.setProperty("role", "section")
+        self._cell_heading = _section(self)
         self._cell_heading.hide()
+        self._routes_heading = _section(self)
+        self._routes = RoutesView(self)
         self._equations = EquationsView(self)
 
-        head = QHBoxLayout()
+        head = QVBoxLayout()
         head.setContentsMargins(PAD, GAP, PAD, GAP)
+        head.setSpacing(TIGHT)
+        self._first, self._second = QHBoxLayout(), QHBoxLayout()
         titles = QVBoxLayout()
         titles.setSpacing(0)
-        titles.addWidget(self._heading)
-        titles.addWidget(self._sample)
-        head.addLayout(titles, 1)
-        head.addWidget(self._unit)
+        for label in (self._heading, self._sample):
+            titles.addWidget(label)
+        self._first.addLayout(titles, 1)
+        self._first.addWidget(self._unit, 0, Qt.AlignmentFlag.AlignRight)
+        self._second.addWidget(self._layer)
+        self._second.addStretch(1)
+        for row in (self._first, self._second):
+            head.addLayout(row)
+        head.addWidget(self._operation)
 
         self._inside = QWidget()
         column = QVBoxLayout(self._inside)
         column.setContentsMargins(PAD, 0, GAP, PAD)
         column.setSpacing(TIGHT)
-        column.addWidget(self._circuit)
-        column.addWidget(self._scale)
-        column.addWidget(self._clip)
+        above: list[QWidget] = [self._padding, self._circuit, self._scale, self._what_if, self._clip]
+        below: list[QWidget] = [self._cell_heading, self._routes_heading, self._routes, self._equations]
+        for part in above:
+            column.addWidget(part)
         column.addSpacing(GAP)
-        column.addWidget(self._cell_heading)
-        column.addWidget(self._equations)
+        for part in below:
+            column.addWidget(part)
         column.addStretch(1)
+        for view in (self._circuit, self._routes, self._equations):
+            view.copied.connect(self.copied)
+            view.ringMoved.connect(self._ring_moved)
 
         self._scroll = QScrollArea(self)
         self._scroll.setWidgetResizable(True)
@@ -108,15 +142,41 @@ class CellPanel(QWidget):
         self._tape = None if excerpt is None else Tape(excerpt.steps)
         if excerpt is not None:
             self._unit.answered(excerpt.unit, excerpt.focus.hidden_size)
+            self._layer.set_layers(excerpt.layers, excerpt.layer)
+        self._second_row(excerpt is not None and len(excerpt.layers) > 1)
         self._circuit.set_excerpt(excerpt)
+        self._routes.set_excerpt(excerpt)
         self._equations.set_excerpt(excerpt)
         self._clip.set_excerpt(excerpt)
         self._show()
 
-    def set_position(self, position: int) -> None:
-        """The tape stands here. Looks things up, computes nothing."""
-        self._position = position
+    def set_position(self, position: int, within: Within | None = None) -> None:
+        """The tape stands here, and so far inside the step. Looks things up, computes nothing."""
+        self._position, self._within = position, within
         self._show()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_head()
+
+    def _fit_head(self) -> None:
+        """What does not fit beside each other in the head stands below each other: large text, a narrow panel."""
+        metrics = self._heading.fontMetrics()
+        room = self.width() - 2 * PAD - GAP
+        heading = metrics.horizontalAdvance("LSTM CELL AT t = 8888")
+        for row, beside in ((self._first, heading), (self._second, self._layer.sizeHint().width())):
+            narrow = beside + self._unit.sizeHint().width() > room and row.indexOf(self._unit) >= 0
+            way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
+            if row.direction() != way:
+                row.setDirection(way)
+
+    def _second_row(self, several: bool) -> None:
+        """With several layers there is a row of choosers; else the unit's stands beside the heading."""
+        row = self._second if several else self._first
+        if row.indexOf(self._unit) < 0:
+            (self._first if several else self._second).removeWidget(self._unit)
+            row.addWidget(self._unit, 0, Qt.AlignmentFlag.AlignRight)
+        self._fit_head()
 
     def set_unit(self, unit: object) -> None:
         """What the selector shows: a unit's number, or None for all. Does not ask for it."""
@@ -136,7 +196,7 @@ class CellPanel(QWidget):
 
     @property
     def heading(self) -> str:
-        return self._heading.text()
+        return self._heading.text().replace(_NBSP, " ")
 
     @property
     def cell_heading(self) -> QLabel:
@@ -168,6 +228,24 @@ class CellPanel(QWidget):
     def equations(self) -> EquationsView:
         return self._equations
 
+    @property
+    def layers(self) -> LayerPicker:
+        return self._layer
+
+    @property
+    def routes(self) -> RoutesView:
+        return self._routes
+
+    @property
+    def operation_words(self) -> str:
+        """What was done last inside the step; "" where the tape stands at a whole step."""
+        return self._operation.text()
+
+    @property
+    def padding_words(self) -> str:
+        """ "" where the step is one of the sample's own."""
+        return "" if self._padding.isHidden() else self._padding.text()
+
     def _show(self) -> None:
         moment, tape, excerpt = self.moment, self._tape, self._excerpt
         there = moment is not None
@@ -175,32 +253,88 @@ class CellPanel(QWidget):
         if moment is None or tape is None or excerpt is None:
             self._heading.setText("CELL")
             self._sample.setText("")
-            for widget in (self._circuit, self._scale, self._clip, self._cell_heading):
+            for widget in self._of_cell():
+                widget.hide()
+            for widget in (self._clip, self._cell_heading, self._padding, self._operation):
                 widget.hide()
             return
-        position = tape.position(moment)
-        forward = moment.step <= tape.forward_reached(position)
-        backward = moment.step >= tape.backward_reached(position)
+        step, reached = reached_at(excerpt, tape.position(moment), self._within)
         # The letter t is small: a capital T is the number of steps.
-        cell = f"{CELL_TITLES[excerpt.focus.cell]} CELL AT t = {moment.step}"
+        cell = f"{self._whose(excerpt)} AT t = {step}"
         at_card = moment.phase in (Phase.CLIP, Phase.UPDATE)
-        self._heading.setText("ALL PARAMETERS" if at_card else cell)
+        self._heading.setText("ALL PARAMETERS" if at_card else _together(cell))
         self._cell_heading.setText(cell)
-        self._cell_heading.setVisible(at_card)
         whose = f"sample {excerpt.sample + 1} of {excerpt.batch_size}" if excerpt.batch_size > 1 else "one sample"
-        self._sample.setText(f"batch of {excerpt.batch_size} samples" if at_card and excerpt.batch_size > 1 else whose)
+        if at_card and excerpt.batch_size > 1:
+            whose = f"batch of {excerpt.batch_size} samples"
+        elif step != moment.step:
+            whose += f" · this direction, from T to 1, is at t = {step}"
+        self._sample.setText(whose)
         if at_card:
             self._clip.set_phase(moment.phase)
+        padding = step > excerpt.length
+        for widget in self._of_cell():
+            widget.setVisible(not padding)
+        self._padding.setVisible(padding)
         self._clip.setVisible(at_card)
-        self._circuit.setVisible(not at_card)
-        self._scale.setVisible(not at_card)
-        self._scale.setText(self._circuit.scale_text(backward=backward))
-        self._circuit.set_moment(moment.step, forward=forward, backward=backward)
-        self._equations.set_moment(moment.step, forward=forward, backward=backward)
+        self._cell_heading.setVisible(at_card)
+        for widget in (self._circuit, self._scale):
+            widget.setVisible(not at_card and not padding)
+        if padding:
+            self._padding.setText(
+                f"Padding: sample {excerpt.sample + 1} ends at t = {excerpt.length}.\n"
+                f"No layer has a step at t = {step}."
+            )
+        self._show_operation(excerpt, moment, reached)
+        done = str(interventions(excerpt, step)) if not padding else ""
+        self._what_if.setText(f"what-if: {done}" if done else "")
+        self._what_if.setVisible(bool(done) and not padding)
+        self._scale.setText(self._circuit.scale_text(backward=reached.backward))
+        self._circuit.set_moment(step, reached)
+        whole = reached.way is None or "back.h" in reached.keys
+        self._routes.set_moment(step, reached=reached.backward and whole)
+        self._routes_heading.setText(_together(self._routes.title))
+        self._equations.set_moment(step, reached)
+
+    def _of_cell(self) -> tuple[QWidget, ...]:
+        return (self._circuit, self._scale, self._what_if, self._routes_heading, self._routes, self._equations)
+
+    def _whose(self, excerpt: Excerpt) -> str:
+        """ "LSTM CELL" where there is one layer, else "LAYER 2 · LSTM ←"."""
+        if len(excerpt.layers) == 1:
+            return f"{CELL_TITLES[excerpt.focus.cell]} CELL"
+        title = title_of(excerpt.focus, tuple(excerpt.layers))
+        return title.replace("layer", "LAYER")
+
+    def _show_operation(self, excerpt: Excerpt, moment: Moment, reached: Reached) -> None:
+        self._operation.setVisible(reached.way is not None)
+        self._operation.setText("")
+        if reached.way is None:
+            return
+        inside = inside_of(excerpt)
+        done, every = inside.operations_done(self._within, reached.way), len(inside.operations(reached.way))
+        current = inside.current(self._within, reached.way)
+        if current is not None:
+            words = f"{done} of {every}: {current.words(reached.way)}"
+        else:
+            words = "done in this step" if done == every else "its turn has not come in this step"
+        self._operation.setText(words)
+        colour = theme.current().forward if moment.phase is Phase.FORWARD else theme.current().backward
+        self._operation.setStyleSheet(f"color: {colour};")
+
+    @Slot(QRectF)
+    def _ring_moved(self, box: QRectF) -> None:
+        """The number with the ring comes into sight."""
+        view = self.sender()
+        if isinstance(view, NumbersView):
+            middle = view.mapTo(self._inside, QPoint(round(box.center().x()), round(box.center().y())))
+            self._scroll.ensureVisible(middle.x(), middle.y(), 0, round(box.height()) + PAD)
 
     @Slot()
     def copy_numbers(self) -> None:
-        QGuiApplication.clipboard().setText(self.as_text())
+        text = self.as_text()
+        QGuiApplication.clipboard().setText(text)
+        self.copied.emit("copied the numbers of this moment" if text else "there are no numbers yet")
 
     def as_text(self) -> str:
         """The moment's numbers, exact, as text: tabs between columns."""
@@ -208,11 +342,19 @@ class CellPanel(QWidget):
         if excerpt is None or moment is None:
             return ""
         whose = "over all units" if excerpt.unit is None else f"unit {excerpt.unit}"
-        head = f"{CELL_TITLES[excerpt.focus.cell]} · {moment} · t = {moment.step} · {whose} · sample {excerpt.sample}"
+        step, _ = reached_at(excerpt, self._position, self._within)
+        layer = title_of(excerpt.focus, tuple(excerpt.layers)) if len(excerpt.layers) > 1 else None
+        cell = layer or CELL_TITLES[excerpt.focus.cell]
+        head = f"{cell} · {moment} · t = {step} · {whose} · sample {excerpt.sample}"
         parts = [f"{head} · {excerpt.dtype}"]
         if not self._clip.isHidden():
             parts.append(self._clip.as_text())
-        parts.append(self._equations.as_text())
+        if self.padding_words:
+            parts.append(self.padding_words)
+        else:
+            parts.append(self._equations.as_text())
+            if self._routes.rows:
+                parts.append(self._routes.as_text())
         return "\n\n".join(parts) + "\n"
 
     @Slot()
@@ -224,4 +366,26 @@ class CellPanel(QWidget):
         self.setPalette(palette)
         self._scroll.viewport().setAutoFillBackground(False)
         self._inside.setAutoFillBackground(False)
-        self._scale.setFont(theme.small())
+        for label in (self._sample, self._scale, self._what_if):
+            label.setFont(theme.small())
+
+
+def _together(heading: str) -> str:
+    """Where a heading breaks, "t = 13" and "13 → 12" stay whole."""
+    return heading.replace("t = ", f"t{_NBSP}={_NBSP}").replace(" → ", f"{_NBSP}→{_NBSP}")
+
+
+def _muted(parent: QWidget) -> QLabel:
+    made = QLabel(parent)
+    made.setProperty("role", "muted")
+    made.setWordWrap(True)
+    made.setFont(theme.small())
+    return made
+
+
+def _section(parent: QWidget) -> QLabel:
+    made = QLabel(parent)
+    made.setProperty("role", "section")
+    made.setWordWrap(True)
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return made

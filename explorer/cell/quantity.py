@@ -23,7 +23,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A series of `Excerpt.cell_series` at t + shift."""
+    """A series of `Excerpt.cell_series`, so many steps on along the layer's own way: of a reverse layer +1 is t − 1."""
 
     key: str
     shift: int = 0
@@ -39,11 +39,22 @@ class Number:
     series: str = ""
     """A series that has the result at the first part's step, where the excerpt has it (exact, also as a norm)."""
     beyond: float | None = 0.0
-    """Its value where a part lies beyond step T: no gradient comes from there, and a value does not exist (None)."""
+    """Its value where a part lies beyond the last step: no gradient comes from there, and no value is there (None)."""
     difference: bool = False
     """The first part less the function of the others: digits cancel, so it is known only up to a bound."""
     mean: bool = False
     """For all units the mean and not the norm: gates and slopes, whose norm would pass 1 and read like a mistake."""
+    made: str = ""
+    """The key under which an operation of the cell yields it (engine.operations_of_cell); "": those of its parts."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The keys of the step's own operations without which it is not there."""
+        if self.made:
+            return (self.made,)
+        return tuple(
+            p.key for p in self.parts if not p.shift and not p.key.endswith("_prev") and p.key[:4] not in _GIVEN
+        )
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -61,7 +72,7 @@ class Reading:
     beyond: bool = False
     """There is no such thing, since there is no step after the last."""
     before: bool = False
-    """It belongs to the state before step 1, whose gradient a trace does not keep."""
+    """It belongs to the state before the first step, whose gradient a trace does not keep."""
 
     @property
     def text(self) -> str:
@@ -86,11 +97,13 @@ def short(value: float) -> str:
     return numbers.short(value, digits)
 
 
+_GIVEN = ("gamm", "beta")
+"""Weights are there before any operation."""
 _GATES = frozenset(f"values.{gate}" for gate in ("f", "i", "o", "z", "r"))
 
 
 def series(key: str, shift: int = 0) -> Number:
-    """A series as it is. At t + 1 beyond T a gradient is 0, a value does not exist."""
+    """A series as it is. Beyond the last step a gradient is 0, a value does not exist."""
     beyond = 0.0 if key.startswith("grads.") else None
     return Number((Part(key, shift),), beyond=beyond, mean=key in _GATES)
 
@@ -98,24 +111,23 @@ def series(key: str, shift: int = 0) -> Number:
 def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     """The number at step t (from 1). For one unit or as a norm over all, as the excerpt is."""
     for part in number.parts:
-        index = step - 1 + part.shift
-        if index >= excerpt.steps:
+        if part.shift and not 1 <= place(excerpt, step, part.shift) <= excerpt.length:
+            if part.shift < 0:
+                return Reading(None, before=True)
             return Reading(number.beyond, beyond=number.beyond is None)
-        if index < 0:
-            return Reading(None, before=True)
+    first = place(excerpt, step, number.parts[0].shift) - 1
     if number.series and number.series in excerpt.cell_series:
-        return Reading(float(excerpt.cell_series[number.series][step - 1 + number.parts[0].shift]))
+        return Reading(float(excerpt.cell_series[number.series][first]))
     mean = number.mean and excerpt.unit is None
     if number.function is None and not mean:
-        key, at = number.parts[0].key, step - 1 + number.parts[0].shift
-        found = excerpt.cell_series.get(key)
-        return NOTHING if found is None else Reading(float(found[at]))
-    if number.difference and step + number.parts[0].shift == excerpt.steps:
+        found = excerpt.cell_series.get(number.parts[0].key)
+        return NOTHING if found is None else Reading(float(found[first]))
+    if number.difference and not 1 <= place(excerpt, first + 1, 1) <= excerpt.length:
         return Reading(0.0)  # nothing comes from beyond the last step
     operands = [_operand(part, excerpt, step) for part in number.parts]
     if number.difference and excerpt.unit is None and all(o is not None and not o.any() for o in operands[1:]):
         # Nothing is taken away: the norm of the rest is the norm of the whole.
-        return Reading(float(excerpt.cell_series[number.parts[0].key][step - 1 + number.parts[0].shift]))
+        return Reading(float(excerpt.cell_series[number.parts[0].key][first]))
     if any(operand is None for operand in operands):
         return NOTHING
     known = [operand for operand in operands if operand is not None]
@@ -134,25 +146,35 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     return Reading(value)
 
 
+def place(excerpt: Excerpt, step: int, shift: int) -> int:
+    """The step that is `shift` further on the way of the layer on screen."""
+    return step - shift if excerpt.focus.reverse else step + shift
+
+
 def _size(array: Array) -> float:
     return float(np.sqrt(np.sum(np.square(array.astype(np.float64)))))
 
 
 def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:
     """One unit's value as (1,), or all units' (H,), in the trace's dtype. None: the excerpt does not have it."""
-    index = step - 1 + part.shift
+    at = place(excerpt, step, part.shift)
     dtype = dtypes.array_type(excerpt.dtype)
     found = excerpt.cell_series.get(part.key)
-    if found is not None and (excerpt.unit is not None or found[index] == 0):
+    if found is not None and (excerpt.unit is not None or found[at - 1] == 0):
         with np.errstate(all="ignore"):
-            one = np.asarray(found[index], dtype).reshape(1)
+            one = np.asarray(found[at - 1], dtype).reshape(1)
         return one if excerpt.unit is not None else np.zeros(excerpt.focus.hidden_size, dtype)
     if excerpt.unit is not None:
         return None
     key = part.key
     if key.endswith("_prev"):
-        key, index = key.removesuffix("_prev"), index - 1
-        if index < 0:
+        key, at = key.removesuffix("_prev"), place(excerpt, at, -1)
+        if not 1 <= at <= excerpt.length:
             return np.asarray(excerpt.focus.initial[key.removeprefix("values.")])
     whole = excerpt.arrays.get(f"{excerpt.layer}.{key}")
-    return None if whole is None else np.asarray(whole[index])
+    return None if whole is None else np.asarray(whole[at - 1])
+
+
+def plain_dtype(dtype: str) -> str:
+    """The type in which NumPy has such numbers: float32 holds each bfloat16 exactly."""
+    return "float32" if dtype == "bfloat16" else dtype

@@ -23,7 +23,7 @@ def wanted_keys(cell: CellKind) -> tuple[str, ...]:
 
 
 def _numbers(cell: CellKind) -> Iterator[Number]:
-    for activation in ("tanh", "relu") if cell == "rnn" else ("tanh",):
+    for activation in ("tanh", "relu", "leaky_relu", "sigmoid", "identity") if cell == "rnn" else ("tanh",):
         for section in sections(cell, activation):
             for equation in section.equations:
                 yield from (token.number for token in equation.tokens if token.number is not None)

@@ -167,7 +167,10 @@ class Document(QObject):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def look(self, **changes: Any) -> None:
-        """Change the view: position, iteration, sample, layer, unit, heights, time_range."""
+        """Change the view: position, within, granularity, iteration, sample, layer, unit, heights, time_range. With a
+        position the step is whole, unless `within` is said."""
+        if "position" in changes:
+            changes.setdefault("within", None)
         if "iteration" in changes:
             self._wish = None
         self._set_view(replace(self._view, **changes))

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from engine.requests import Computed, Recorded, Source, Weights
 from engine.spec import Experiment, WhatIf
 from engine.tracks import LayerKind, layer_kinds
+from engine.within import Granularity, Within
 from explorer.document.pins import Pin
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
@@ -126,6 +127,10 @@ class View:
     """Where somebody looks. Saved with a session, but neither undone nor a reason to save."""
 
     position: int = 0
+    within: Within | None = None
+    """How far inside that step; None: it is whole. It and the granularity last as long as the window."""
+    granularity: Granularity = "step"
+    """What a step of the tape is."""
     iteration: int = 0
     sample: int = 0
     layer: str = ""

@@ -32,15 +32,17 @@ class Now:
         return (1, self.steps + 1 - self.backward) if reverse else (self.backward, self.steps)
 
     @classmethod
-    def at(cls, tape: Tape, position: int) -> Now:
+    def at(cls, tape: Tape, position: int, *, whole: bool = True) -> Now:
+        """`whole`: the step at the playhead is done. Inside it (engine.within) what is reached ends before it."""
         position = min(max(0, position), len(tape) - 1)
         moment = tape.moment(position)
+        reached = position if whole else position - 1
         return cls(
             position,
             moment.phase,
             moment.step,
-            tape.forward_reached(position),
-            tape.backward_reached(position),
+            tape.forward_reached(reached),
+            tape.backward_reached(reached),
             position >= tape.steps,
             tape.steps,
         )

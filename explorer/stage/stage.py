@@ -59,7 +59,7 @@ class Stage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._excerpt: Excerpt | None = None
-        self._position = 0
+        self._position, self._whole = 0, True
         self._span: tuple[int, int] | None = None
         self._book = ScaleBook()
         self._scales = ScaleMenu(self._book, self)
@@ -106,15 +106,15 @@ class Stage(QWidget):
         self.canvas.refresh(headers=not alike)
         self._show_position()
 
-    def set_position(self, position: int) -> None:
-        """A position of the tape (engine.tape.Tape)."""
-        self._position = position
+    def set_position(self, position: int, *, whole: bool = True) -> None:
+        """A position of the tape (engine.tape.Tape), and whether its step is done."""
+        self._position, self._whole = position, whole
         if self._excerpt is not None:
             self._show_position()
 
     def _show_position(self) -> None:
         assert self._excerpt is not None
-        now = Now.at(Tape(self._excerpt.steps), self._position)
+        now = Now.at(Tape(self._excerpt.steps), self._position, whole=self._whole)
         self.canvas.set_now(now)
         self.axis.set_now(now)
 

@@ -8,8 +8,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLayout, QSizePolicy, QWidget
 
 from engine.requests import Event
 from engine.tape import Moment, Phase, Tape
+from engine.within import Granularity
 from explorer.theme.current import current, font, small
 from explorer.theme.tokens import GAP, PAD, TEXT_PX, TIGHT
+from explorer.transport.granularity import GRANULARITIES, GranularityButton
 from explorer.transport.scrubber import Scrubber
 from explorer.transport.speed import SpeedButton
 from explorer.transport.words import colour, describe, place
@@ -18,6 +20,8 @@ from explorer.widgets.stepper import Stepper
 
 MIDDLE = 1040
 """From this width on: words on the step buttons."""
+NARROW = 760
+"""Below, there is no room for the granularity."""
 BAR_HEIGHT = 66
 ICON_WIDTH = 38
 
@@ -27,23 +31,37 @@ class Where(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._tape, self._position = Tape(1), 0
+        self._tape, self._position, self._inside = Tape(1), 0, ""
+        self._rooms: tuple[str, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self._widen()
 
-    def show_moment(self, tape: Tape, position: int) -> None:
+    def show_moment(self, tape: Tape, position: int, inside: str = "") -> None:
+        """`inside`: where inside of the step, in words."""
         wider = tape != self._tape
-        self._tape, self._position = tape, position
+        self._tape, self._position, self._inside = tape, position, inside
         if wider:
             self._widen()
-        self.setAccessibleName(f"{self.first_line()}, {self.second_line()}")
+        words = [self.first_line(), *([inside] if inside else []), place(tape, position)]
+        self.setAccessibleName(", ".join(words))
+        self.setToolTip(self.full_words() if inside else "")
         self.update()
+
+    def keep_room(self, words: tuple[str, ...]) -> None:
+        """For these words in the second line."""
+        if words != self._rooms:
+            self._rooms = words
+            self._widen()
+
+    def full_words(self) -> str:
+        """ "Forward · t = 13 · layer 2 · forget gate f"."""
+        return " · ".join(part for part in (self.first_line(), self._inside) if part)
 
     def first_line(self) -> str:
         return describe(self._tape.moment(self._position))
 
     def second_line(self) -> str:
-        return place(self._tape, self._position)
+        return self._inside or place(self._tape, self._position)
 
     def _widen(self) -> None:
         """As wide as the longest words of this tape, so that nothing moves while it plays."""
@@ -51,7 +69,8 @@ class Where(QWidget):
         above = QFontMetricsF(font(TEXT_PX + 1, bold=True)).horizontalAdvance(
             describe(Moment(Phase.BACKWARD, self._tape.steps))
         )
-        below = QFontMetricsF(small()).horizontalAdvance(place(self._tape, last))
+        metrics = QFontMetricsF(small())
+        below = max(metrics.horizontalAdvance(words) for words in (place(self._tape, last), *self._rooms))
         self.setFixedWidth(int(max(above, below)) + 4)
 
     def sizeHint(self) -> QSize:
@@ -79,11 +98,14 @@ class TransportBar(QWidget):
     playToggled = Signal()
     speedChanged = Signal(float)
     iterationPicked = Signal(int)
+    granularityPicked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._tape, self._position, self._iteration, self._furthest = Tape(1), 0, 0, 0
         self._playing = False
+        self._inside = ""
+        self._longest: tuple[str, ...] = ()
         self.setAccessibleName("Transport")
         self.setFixedHeight(BAR_HEIGHT)
 
@@ -93,9 +115,8 @@ class TransportBar(QWidget):
         self.play_button.setProperty("role", "primary")
         self.forward_button = IconButton("step-forward", "One step on (→)")
         self.end_button = IconButton("to-end", "To the end of the tape (End)")
-        for button in (self.back_button, self.forward_button):
-            button.setText("step")
         self.forward_button.setLayoutDirection(Qt.LayoutDirection.RightToLeft)  # the arrow after the word
+        self.granularity = GranularityButton()
         self.speed = SpeedButton()
         self.scrubber = Scrubber()
         self.where = Where()
@@ -108,6 +129,7 @@ class TransportBar(QWidget):
         self._buttons = QHBoxLayout()
         for button in (self.start_button, self.back_button, self.play_button, self.forward_button, self.end_button):
             self._buttons.addWidget(button)
+        self._buttons.addWidget(self.granularity)
         self._buttons.addWidget(self.speed)
         row.addLayout(self._buttons)
         row.addWidget(self.scrubber, 1)
@@ -120,10 +142,12 @@ class TransportBar(QWidget):
         self.back_button.clicked.connect(self._back)
         self.forward_button.clicked.connect(self._forward)
         self.play_button.clicked.connect(self.playToggled)
+        self.granularity.picked.connect(self.granularityPicked)
         self.speed.speedChanged.connect(self.speedChanged)
         self.scrubber.positionPicked.connect(self._picked)
         self.iteration.picked.connect(self.iterationPicked)
         self.set_iteration(0, 0)
+        self._name_steps()
         self._fit()
 
     # -- data down ----------------------------------------------------------------------------------------------------
@@ -134,8 +158,24 @@ class TransportBar(QWidget):
         self.scrubber.set_tape(tape)
         self._say()
 
-    def set_position(self, position: int) -> None:
-        """Cheap: repaints what lies between the old and the new position, and the words."""
+    def set_inside(self, longest: tuple[str, ...]) -> None:
+        """All words that can be said of places inside of a step."""
+        self._longest = longest
+        self._keep_room()
+
+    def set_granularity(self, granularity: Granularity) -> None:
+        if granularity != self.granularity.value:
+            self.granularity.set_value(granularity)
+            self._name_steps()
+            self._keep_room()
+
+    def set_position(self, position: int, inside: str = "") -> None:
+        """Cheap: repaints what lies between the old and the new position, and the words. `inside`: where inside of the
+        step, in words."""
+        entered = bool(inside) != bool(self._inside)
+        self._inside = inside
+        if entered:
+            self._keep_room()
         self._position = min(max(position, 0), len(self._tape) - 1)
         self.scrubber.set_position(self._position)
         self._say()
@@ -165,9 +205,21 @@ class TransportBar(QWidget):
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _say(self) -> None:
-        self.where.show_moment(self._tape, self._position)
+        self.where.show_moment(self._tape, self._position, self._inside)
         self.start_button.setEnabled(self._position > 0)
         self.end_button.setEnabled(self._position < len(self._tape) - 1)
+
+    def _keep_room(self) -> None:
+        """Inside of steps the words are longer: there is room for the longest, so that nothing moves on the way."""
+        finer = self.granularity.value != "step" or bool(self._inside)
+        self.where.keep_room(self._longest if finer else ())
+
+    def _name_steps(self) -> None:
+        what = self.granularity.value
+        for button, words in ((self.back_button, f"One {what} back (←)"), (self.forward_button, f"One {what} on (→)")):
+            button.setText(what)
+            button.setToolTip(words)
+            button.setAccessibleName(words)
 
     def _back(self) -> None:
         self.stepRequested.emit(-1)
@@ -176,7 +228,7 @@ class TransportBar(QWidget):
         self.stepRequested.emit(1)
 
     def _picked(self, position: int) -> None:
-        self._position = position
+        self._position, self._inside = position, ""
         self._say()
         self.positionPicked.emit(position)
 
@@ -188,7 +240,7 @@ class TransportBar(QWidget):
         worded = self.width() >= MIDDLE
         beside, alone = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
         metrics = QFontMetricsF(font(TEXT_PX, bold=True))
-        step = int(metrics.horizontalAdvance("step")) + 46
+        step = int(max(metrics.horizontalAdvance(what) for what in GRANULARITIES)) + 46
         play = int(max(metrics.horizontalAdvance("Play"), metrics.horizontalAdvance("Pause"))) + 48
         self._buttons.setSpacing(GAP if worded else TIGHT)
         for button, width in (
@@ -200,6 +252,8 @@ class TransportBar(QWidget):
         ):
             button.setToolButtonStyle(beside if worded and width else alone)
             button.setFixedWidth(width if worded and width else ICON_WIDTH)
+        self.granularity.set_worded(worded)
+        self.granularity.setVisible(self.width() >= NARROW)  # the menu has it too
         self._name_play()
         self._widen_iteration()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from engine.operations_of_cell import Way
 from engine.requests import Event
 from engine.tape import Moment, Phase, Tape
+from engine.within import Inside, Within
 from explorer.theme.tokens import Theme
 
 PHASE_TITLES: dict[Phase, str] = {
@@ -22,6 +24,21 @@ def describe(moment: Moment) -> str:
     """ "Forward · t = 13", "Loss", "Backward · t = 13", "Clip", "Update"."""
     title = PHASE_TITLES[moment.phase]
     return f"{title} · t = {moment.step}" if moment.phase in (Phase.FORWARD, Phase.BACKWARD) else title
+
+
+def inside_words(inside: Inside, within: Within | None, way: Way | None) -> str:
+    """Where inside of a step: "layer 2 · forget gate f"; "" where it is whole. One layer needs no number."""
+    if within is None or way is None:
+        return ""
+    layer = f"layer {within.level + 1}" if inside.levels > 1 else ""
+    operation = inside.current(within, way)
+    return " · ".join(part for part in (layer, operation.words(way) if operation is not None else "") if part)
+
+
+def longest_words(inside: Inside) -> tuple[str, ...]:
+    """All that can be said of places inside of a step."""
+    ways: tuple[Way, Way] = ("forward", "backward")
+    return tuple(inside_words(inside, within, way) for way in ways for within in inside.moments(way, "gate"))
 
 
 def place(tape: Tape, position: int) -> str:

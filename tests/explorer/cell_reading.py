@@ -8,7 +8,8 @@ from engine.requests import Excerpt
 from explorer.cell.equations import Equation
 from explorer.cell.quantity import read
 
-_PYTHON = {"+": "+", "⊙": "*", "=": "=", ")": ")", "σ(": "sigma(", "tanh(": "tanh(", "ReLU(": "relu("}
+_PYTHON = {"+": "+", "−": "-", "⊙": "*", "=": "=", "(": "(", ")": ")"}
+_PYTHON |= {"σ(": "sigma(", "tanh(": "tanh(", "ReLU(": "relu(", "LReLU(": "leaky("}
 
 
 def evaluated(equation: Equation, shown: Excerpt, step: int) -> tuple[float, float, float]:
@@ -17,7 +18,11 @@ def evaluated(equation: Equation, shown: Excerpt, step: int) -> tuple[float, flo
     The size is that of the gradients where there are any: gates near 1 must not hide what is wrong in 1e-9.
     """
     text, largest, largest_gradient = "", 0.0, 0.0
-    for token in equation.tokens:
+    cut = {place for place, token in enumerate(equation.tokens) if token.route and token.route in shown.focus.cuts}
+    for place, token in enumerate(equation.tokens):
+        if place in cut:  # nothing comes on a route that is cut
+            text += " * " if token.number is None else "0"
+            continue
         if token.number is None:
             text += _PYTHON[token.plain]
             continue
@@ -29,7 +34,7 @@ def evaluated(equation: Equation, shown: Excerpt, step: int) -> tuple[float, flo
         text += f"({value!r})"
     size = largest_gradient or largest
     left, right = text.split("=")
-    names = {"sigma": _sigma, "tanh": np.tanh, "relu": _relu, "inf": np.inf, "nan": np.nan}
+    names = {"sigma": _sigma, "tanh": np.tanh, "relu": _relu, "leaky": _leaky, "inf": np.inf, "nan": np.nan}
     return float(eval(left, names)), float(eval(right, names)), size  # only numbers and the words above are in it
 
 
@@ -39,3 +44,7 @@ def _sigma(a: float) -> float:
 
 def _relu(a: float) -> float:
     return max(a, 0.0)
+
+
+def _leaky(a: float) -> float:
+    return a if a > 0 else 0.01 * a

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from PySide6.QtCore import QPointF
 from PySide6.QtGui import QPixmap
 from pytestqt.qtbot import QtBot
 from synthetic import excerpt, with_norms
@@ -15,6 +14,7 @@ from engine.spec import CellKind
 from explorer.cell.circuit import CircuitView
 from explorer.cell.ink import log_width
 from explorer.cell.quantity import Number, Reading, read
+from explorer.cell.reach import Reached
 from explorer.cell.wanted import wanted_keys
 from explorer.cell.wiring import Wire, circuit
 from explorer.stage.scales import for_gradients
@@ -30,7 +30,7 @@ def view(qtbot: QtBot, shown: Excerpt, step: int, *, backward: bool, width: int 
     qtbot.addWidget(made)
     made.set_excerpt(shown)
     made.resize(width, made.height())
-    made.set_moment(step, forward=True, backward=backward)
+    made.set_moment(step, Reached(True, backward))
     return made
 
 
@@ -97,7 +97,7 @@ def test_a_gate_under_the_pointer_names_itself_and_its_exact_value(qtbot: QtBot,
     shown = excerpt(cell, T=9, unit=1, dtype="float64")
     made = view(qtbot, shown, 5, backward=True)
     for node in circuit(cell).nodes:
-        text = made.exact_at(QPointF(node.at[0] * made.width(), node.at[1]))
+        text = made.exact_at(node.at[0] * made.width(), node.at[1] * made.unit())
         assert text.startswith(node.name)
         if node.value is not None:
             assert text.endswith(repr(float(shown.cell_series[f"values.{node.latex}"][4])))
@@ -115,7 +115,7 @@ def test_nodes_stay_apart_at_every_width(cell: CellKind, width: int) -> None:
 
 def test_what_a_trace_does_not_keep_says_why(qtbot: QtBot) -> None:
     made = view(qtbot, excerpt("rnn", T=9, unit=1), 1, backward=True)
-    assert "not kept: the gradient of the state before step 1" in made.exact_at(QPointF(8, 48))
+    assert "not kept: the gradient of the state before step 1" in made.exact_at(8, 48)
 
 
 def test_the_input_carries_no_gradient_and_its_own_norm_forward(qtbot: QtBot) -> None:
@@ -123,9 +123,9 @@ def test_the_input_carries_no_gradient_and_its_own_norm_forward(qtbot: QtBot) ->
     made = view(qtbot, shown, 5, backward=False)
     wires = [w for w in circuit("lstm").wires if w.source == "input"]
     (x, low), (_, high) = wires[0].points
-    at = QPointF(x * made.width(), (2 * low + high) / 3)
+    at = x * made.width(), (2 * low + high) / 3
     norm = math.sqrt(sum(float(value) ** 2 for value in shown.inputs[4]))
-    assert float(made.exact_at(at).split("= ")[1]) == pytest.approx(norm, rel=1e-12)
+    assert float(made.exact_at(*at).split("= ")[1]) == pytest.approx(norm, rel=1e-12)
     for cell in CELLS:
         assert all(w.backward is None for w in circuit(cell).wires if w.source == "input")
 

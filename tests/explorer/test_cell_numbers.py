@@ -12,9 +12,10 @@ from synthetic import excerpt
 
 from engine.requests import Excerpt
 from engine.spec import CellKind
-from explorer.cell.equations import Equation, Section, hidden, sections
-from explorer.cell.equations_view import exact_text
+from explorer.cell.equations import hidden, sections
+from explorer.cell.exact import exact_text
 from explorer.cell.quantity import Reading, read, series
+from explorer.cell.tokens import Equation, Section
 from explorer.cell.wanted import wanted_keys
 
 CELLS: tuple[CellKind, ...] = ("rnn", "lstm", "gru")

@@ -1,0 +1,351 @@
+"""How a circuit is painted: wires, nodes, labels, and what is lit, cut, held or not reached.
+
+Zero is dashed, not finite is red, what is unknown is a dotted hair, what carries no gradient a plain one. Every length
+but x grows with `unit`, so that the picture is as crisp and as legible at any size of the text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
+
+from engine.operations_of_cell import Way
+from engine.requests import Excerpt
+from explorer.cell import typeset
+from explorer.cell.ink import colour_of, draw_fitted, log_width
+from explorer.cell.interventions import Interventions
+from explorer.cell.quantity import NOTHING, Number, Reading, short
+from explorer.cell.reach import Reached
+from explorer.cell.symbols import INPUT
+from explorer.cell.wiring import Circuit, Label, Node, Wire
+from explorer.theme import current as theme
+from explorer.theme.tokens import SMALL_PX, Theme
+
+_THINNEST, _THICKEST, _HAIR = 1.2, 8.0, 1.5
+_EDGE = 4.0
+_RADIUS = {"operation": 9.5, "gate": 13.0, "function": 15.0, "weights": 15.0, "norm": 7.5}
+_LABEL_EM, _NODE_EM, _FUNCTION_EM, _SMALLEST_EM = 13.0, 15.0, 11.0, 9.0
+_GLOW = 70
+"""Opacity of what lies under the operation that was done last, of 255."""
+_CUT = "cut"
+
+
+@dataclass(slots=True)
+class Drawing:
+    painter: QPainter | None
+    """None: only where things are is asked."""
+    circuit: Circuit
+    excerpt: Excerpt
+    step: int
+    reached: Reached
+    readings: Mapping[int, Reading]
+    held: Interventions
+    input_norm: Reading
+    values: tuple[int, int]
+    gradients: tuple[int, int]
+    """Exponents of the ends of the wires' scales."""
+    width: float
+    unit: float
+    theme: Theme = field(default_factory=theme.current)
+    font: QFont = field(init=False)
+    metrics: QFontMetricsF = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.font = theme.small()
+        self.font.setPixelSize(max(1, round(SMALL_PX * self.unit)))
+        self.metrics = QFontMetricsF(self.font)
+
+    @property
+    def way(self) -> Way:
+        return "backward" if self.reached.backward else "forward"
+
+    def at(self, x: float, y: float) -> QPointF:
+        return QPointF(x * self.width, y * self.unit)
+
+    def reading(self, number: Number | None) -> Reading:
+        return NOTHING if number is None else self.readings.get(id(number), NOTHING)
+
+    def cut(self, route: str) -> bool:
+        return bool(route) and route in self.held.cuts and self.reached.backward
+
+    # -- the whole
+
+    def paint(self, labels: Sequence[Label]) -> None:
+        p, t = self._p, self.theme
+        p.setFont(self.font)
+        left, top, right, bottom = self.circuit.frame
+        p.setPen(QPen(QColor(t.line), 1))
+        p.drawRoundedRect(QRectF(self.at(left, top), self.at(right, bottom)), 12 * self.unit, 12 * self.unit)
+        order = sorted(self.circuit.wires, key=lambda wire: wire.road)  # the roads lie on top
+        for wire in order:
+            if self._lit(wire):
+                self._glow_wire(wire)
+        for wire in order:
+            self._wire(wire)
+        for wire in order:
+            if wire.road:
+                self._arrow(wire)
+            if self.cut(wire.route):
+                self._cut_mark(wire)
+        for node in self.circuit.nodes:
+            self._node(node)
+        for label in labels:
+            if not self.left_out(label):
+                self._label(label)
+        if self.reached.forward:
+            self._input()
+
+    @property
+    def _p(self) -> QPainter:
+        assert self.painter is not None
+        return self.painter
+
+    # -- wires
+
+    def _number(self, wire: Wire) -> Number | None:
+        return wire.backward if self.reached.backward else wire.forward
+
+    @property
+    def _phase_colour(self) -> str:
+        return self.theme.backward if self.reached.backward else self.theme.forward
+
+    def _lit(self, wire: Wire) -> bool:
+        number = self._number(wire)
+        return number is not None and not self.cut(wire.route) and self.reached.is_now(number)
+
+    def _there(self, wire: Wire) -> bool:
+        number = self._number(wire)
+        return number is None or self.reached.has(number, self.way)
+
+    def _wire(self, wire: Wire) -> None:
+        t, reached = self.theme, self.reached
+        if wire.source == "loss":
+            reading = self.reading(wire.backward)
+            if reached.backward and reading.value not in (None, 0.0):
+                self._stroke(wire, self._pen(reading, t.loss, backward=True))
+        elif wire.source == "input" and reached.forward and not reached.backward:
+            self._stroke(wire, self._pen(self.input_norm, t.forward, backward=False))
+        elif not reached.forward or not self._there(wire):
+            self._stroke(wire, self._outline())
+        elif not reached.backward:
+            self._stroke(wire, self._pen(self.reading(wire.forward), t.forward, backward=False))
+        elif wire.backward is None:
+            self._stroke(wire, QPen(QColor(t.muted), _HAIR * self.unit))
+        elif self.cut(wire.route):  # up to the cut it is there, beyond it nothing is
+            self._stroke(replace(wire, points=wire.points[:2]), self._outline())
+            rest = (self._cut_at(wire), *wire.points[1:])
+            self._stroke(replace(wire, points=rest), self._pen(self.reading(wire.backward), t.backward, backward=True))
+        else:
+            self._stroke(wire, self._pen(self.reading(wire.backward), t.backward, backward=True))
+
+    def _outline(self) -> QPen:
+        """Of what the tape has not reached."""
+        pen = QPen(QColor(self.theme.border), _THINNEST * self.unit)
+        if self.reached.way is not None:
+            pen.setDashPattern([1, 3])
+        return pen
+
+    def _thickness(self, reading: Reading, *, backward: bool) -> float:
+        low, high = self.gradients if backward else self.values
+        return self.unit * log_width(reading.value or 0.0, low, high, _THINNEST, _THICKEST)
+
+    def _pen(self, reading: Reading, colour: str, *, backward: bool) -> QPen:
+        if reading.value is None:
+            pen = QPen(QColor(colour), _THINNEST * self.unit)
+            pen.setDashPattern([1.5, 2.5])
+            return pen
+        if reading.value == 0:
+            pen = QPen(QColor(self.theme.zero), 1.4 * self.unit)
+            pen.setDashPattern([5, 4])
+            return pen
+        return QPen(QColor(self._colour(reading, colour)), self._thickness(reading, backward=backward))
+
+    def _colour(self, reading: Reading, colour: str) -> str:
+        return colour if reading.finite else self.theme.exploding
+
+    def _stroke(self, wire: Wire, pen: QPen) -> None:
+        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        self._p.setPen(pen)
+        self._p.setBrush(Qt.BrushStyle.NoBrush)
+        self._p.drawPolyline(QPolygonF([self.at(*point) for point in wire.points]))
+
+    def _glow_wire(self, wire: Wire) -> None:
+        glow = QColor(self._phase_colour)
+        glow.setAlpha(_GLOW)
+        thick = self._thickness(self.reading(self._number(wire)), backward=self.reached.backward)
+        self._stroke(wire, QPen(glow, thick + 9 * self.unit))
+
+    def _arrow(self, wire: Wire) -> None:
+        """A head on a road, in the direction in which things go at the moment."""
+        if not self.reached.forward or not self._there(wire) or self.cut(wire.route):
+            return
+        reading = self.reading(self._number(wire))
+        if reading.value in (None, 0.0):
+            return
+        a, b = (self.at(*point) for point in wire.points[-2:])
+        middle = (a + b) / 2
+        ends = wire.points[0][0], wire.points[-1][0]
+        near = 14 * self.unit
+        for x, point in ((ends[0], wire.points[0]), (ends[1], wire.points[-1])):
+            if x in (0.0, 1.0):  # near the edge, where the cell is entered or left
+                middle = self.at(*point) + QPointF(near if x == 0 else -near, 0)
+        size = 4.5 * self.unit + self._thickness(reading, backward=self.reached.backward) * 0.5
+        to = -1 if self.reached.backward is not self.circuit.reverse else 1
+        self._p.setPen(Qt.PenStyle.NoPen)
+        way = self.theme.backward if self.reached.backward else self.theme.forward
+        self._p.setBrush(QColor(self._colour(reading, way)))
+        tip, back = middle + QPointF(to * size, 0), middle - QPointF(to * size * 0.6, 0)
+        self._p.drawPolygon(QPolygonF([tip, back + QPointF(0, size), back - QPointF(0, size)]))
+
+    def _cut_at(self, wire: Wire) -> tuple[float, float]:
+        """On its first stretch, beside the end where it comes in: the rest of the wire may lie under a node."""
+        (x, y), (to_x, to_y) = wire.points[:2]
+        share = 0.5 if y == to_y else 0.2
+        return x + (to_x - x) * share, y + (to_y - y) * share
+
+    def _cut_mark(self, wire: Wire) -> None:
+        """Two strokes across a gap in the wire."""
+        level = wire.points[0][1] == wire.points[1][1]
+        middle = self.at(*self._cut_at(wire))
+        along = QPointF(1, 0) if level else QPointF(0, 1)
+        across = QPointF(0.35, 1) if level else QPointF(1, -0.35)
+        size = 6.0 * self.unit
+        gap = QPen(QColor(self.theme.surface), 5 * self.unit)
+        gap.setCapStyle(Qt.PenCapStyle.FlatCap)
+        self._p.setPen(gap)
+        self._p.drawLine(middle - along * 3 * self.unit, middle + along * 3 * self.unit)
+        self._p.setPen(QPen(QColor(self.theme.text), 1.6 * self.unit))
+        for sign in (-1, 1):
+            at = middle + along * (sign * 2.5 * self.unit)
+            self._p.drawLine(at - across * size, at + across * size)
+
+    # -- nodes
+
+    def radius(self, node: Node) -> float:
+        """Operations of one sign are small; "tanh" needs room."""
+        return self.unit * (11.0 if node.latex == "1{-}" else _RADIUS[node.kind])
+
+    def value_box(self, node: Node) -> QRectF:
+        """Where a gate's number stands."""
+        centre, u = self.at(*node.at), self.unit
+        return QRectF(centre.x() + 9 * u, centre.y() - 25 * u, min(36 * u, self.width - centre.x() - 9 * u), 14 * u)
+
+    def _node(self, node: Node) -> None:
+        p, t, u = self._p, self.theme, self.unit
+        centre, radius = self.at(*node.at), self.radius(node)
+        key = node.made[self.way == "backward"]
+        there = self.reached.forward and (not key or self.reached.made(key, self.way))
+        if key and key in self.reached.now:
+            glow = QColor(self._phase_colour)
+            glow.setAlpha(2 * _GLOW)
+            p.setPen(QPen(glow, 5 * u))
+            p.setBrush(Qt.BrushStyle.NoBrush)
+            p.drawEllipse(centre, radius + 2.5 * u, radius + 2.5 * u)
+        outline = QColor(t.text if node.kind in ("operation", "function", "norm") else t.forward)
+        if not there:
+            outline = QColor(t.border)
+        pen = QPen(outline, 1.6 * u)
+        if not there and self.reached.way is not None:
+            pen.setDashPattern([2, 2])
+        p.setBrush(QColor(t.surface))
+        if node.kind == "weights":
+            p.setPen(QPen(QColor(t.border), 1.2 * u))
+            p.drawRoundedRect(QRectF(centre.x() - 17 * u, centre.y() - 11 * u, 34 * u, 22 * u), 5 * u, 5 * u)
+        else:
+            p.setPen(pen)
+            p.drawEllipse(centre, radius, radius)
+        hold = self.held.holds.get(node.latex) if node.kind == "gate" else None
+        if hold is not None:  # a second ring: somebody holds it
+            ring = QPen(QColor(t.text), 1.2 * u)
+            if not hold.whole:
+                ring.setDashPattern([2, 2])
+            p.setPen(ring)
+            p.setBrush(Qt.BrushStyle.NoBrush)
+            p.drawEllipse(centre, radius + 2.8 * u, radius + 2.8 * u)
+        colour = outline.name() if node.kind == "gate" else t.text if there else t.muted
+        if node.kind == "gate" and not there:
+            colour = t.muted
+        em = {"gate": _NODE_EM, "operation": _NODE_EM - 1, "norm": _SMALLEST_EM}.get(node.kind, _FUNCTION_EM)
+        if typeset.width(node.latex, em * u) > 1.85 * radius:
+            em *= 1.85 * radius / typeset.width(node.latex, em * u)
+        typeset.draw_centred(p, node.latex, centre, em * u, colour)
+        if node.value is not None and id(node.value) in self.readings:
+            reading = self.reading(node.value)
+            text = hold.sign if hold is not None and hold.whole else reading.text
+            p.setPen(QColor(colour_of(reading, t.text)))
+            draw_fitted(p, self.value_box(node), text, self.metrics, centred=False, bar=reading.mean and text[0] != ":")
+
+    # -- labels
+
+    def left_out(self, label: Label) -> bool:
+        return label.phase == "loss" and self.reading(label.number).value in (None, 0.0)
+
+    def _label_text(self, label: Label) -> str:
+        return _CUT if self.cut(label.route) else self.reading(label.number).text
+
+    def label_box(self, label: Label) -> QRectF:
+        u, anchor = self.unit, self.at(*label.at)
+        symbol = typeset.width(label.latex, _LABEL_EM * u)
+        width = symbol + 6 * u + self.metrics.horizontalAdvance(self._label_text(label))
+        inset = _EDGE * u if label.at[0] in (0.0, 1.0) else 0.0
+        x = anchor.x() + inset if label.align == "left" else anchor.x() - inset - width
+        return QRectF(min(max(0.0, x), max(0.0, self.width - width)), anchor.y() - 11 * u, width, 15 * u)
+
+    def _label(self, label: Label) -> None:
+        p, t, u = self._p, self.theme, self.unit
+        reading, box = self.reading(label.number), self.label_box(label)
+        baseline = box.top() + 11 * u
+        colour = {"forward": t.forward, "backward": t.backward, "loss": t.loss}[label.phase]
+        p.fillRect(box.adjusted(-2, 0, 2, 0), QColor(t.surface))
+        if self.reached.is_now(label.number):
+            glow = QColor(self._phase_colour)
+            glow.setAlpha(_GLOW)
+            p.setPen(Qt.PenStyle.NoPen)
+            p.setBrush(glow)
+            p.drawRoundedRect(box.adjusted(-2, -1, 2, 1), 3 * u, 3 * u)
+        typeset.draw(p, label.latex, box.left(), baseline, _LABEL_EM * u, colour)
+        cut = self.cut(label.route)
+        p.setPen(QColor(t.text if cut else colour_of(reading, colour)))
+        at = box.left() + typeset.width(label.latex, _LABEL_EM * u) + 6 * u
+        p.drawText(QPointF(at, baseline), self._label_text(label))
+
+    def _input(self) -> None:
+        """x_t and its numbers, as many as there is room for."""
+        p, t, u = self._p, self.theme, self.unit
+        end = self.at(*self.circuit.input_at)
+        symbol = typeset.width(INPUT, _LABEL_EM * u) + 5 * u
+        text = self._input_text((self.width - end.x() if self.circuit.reverse else end.x()) - symbol - _EDGE * u)
+        width = symbol + self.metrics.horizontalAdvance(text)
+        left = end.x() if self.circuit.reverse else end.x() - width
+        p.fillRect(QRectF(left - 2, end.y() - 11 * u, width + 4, 15 * u), QColor(t.surface))
+        typeset.draw(p, INPUT, left, end.y(), _LABEL_EM * u, t.forward)
+        p.setPen(QColor(t.forward))
+        p.drawText(QPointF(left + symbol, end.y()), text)
+
+    def _input_text(self, room: float) -> str:
+        inputs = self.excerpt.cell_inputs
+        if self.step > len(inputs):
+            return ""
+        values = inputs[self.step - 1]
+        for count in range(min(len(values), 6), 0, -1):
+            rest = ", …" if count < len(values) else ""
+            text = "(" + ", ".join(short(float(v)) for v in values[:count]) + rest + ")"
+            if self.metrics.horizontalAdvance(text) <= room:
+                return text
+        return "(…)"
+
+
+def forward_decades(excerpt: Excerpt, usual: tuple[int, int]) -> tuple[int, int]:
+    """The usual ones, unless a value is larger."""
+    low, high = usual
+    for key, norm in excerpt.focus.norms.items():
+        finite = norm[np.isfinite(norm) & (norm > 0)]
+        if key.startswith("values.") and finite.size:
+            high = max(high, math.ceil(math.log10(float(finite.max()))))
+    return low, high

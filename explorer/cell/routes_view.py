@@ -1,0 +1,316 @@
+"""Where the gradient goes: the shares of the routes from step t to the one before, as a bar and in numbers.
+
+The share of route r is ⟨v_r, v⟩/‖v‖² (engine.route_shares): so much of what goes back lies along it. They
+add up to 1, and a route that works against the others has a negative one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from engine.quantities import ROUTES
+from engine.requests import Excerpt
+from explorer.cell.ink import text_scale
+from explorer.cell.numbers_view import NumbersView
+from explorer.cell.picking import Pick
+from explorer.cell.quantity import place
+from explorer.theme import current as theme
+from explorer.theme.tokens import GAP, TIGHT
+from explorer.widgets import numbers
+
+_BAR = 14.0
+_SWATCH = 9.0
+_NAMES = {
+    "carousel": "cell-state carousel",
+    "leak": "leak past the weights",
+    "i": "input gate i",
+    "f": "forget gate f",
+    "g": "candidate g",
+    "o": "output gate o",
+    "z": "update gate z",
+    "r": "reset gate r",
+    "n": "candidate n",
+    "a": "W_hh, the only way",
+}
+_CANCELS = 1.5
+"""From this ratio of Σ‖v_r‖ to ‖v‖ on, it is said that the routes cancel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    route: str
+    name: str
+    share: float
+    """NaN: 0/0, or not finite."""
+    log10: float
+    """log₁₀ of its norm; −∞: exactly zero."""
+    cut: bool
+
+    @property
+    def percent(self) -> str:
+        if self.cut:
+            return "cut"
+        if math.isnan(self.share):
+            return "–"
+        return "0 %" if self.share == 0 else f"{numbers.short(100 * self.share)} %"
+
+
+class RoutesView(NumbersView):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Where the gradient goes: shares of the routes to the step before", parent)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self._excerpt: Excerpt | None = None
+        self._step, self._reached = 1, False
+        self._rows: tuple[Route, ...] = ()
+        theme.notifier().changed.connect(self._restyle)
+
+    def set_excerpt(self, excerpt: Excerpt | None) -> None:
+        self._excerpt = excerpt
+        self._read()
+
+    def set_moment(self, step: int, *, reached: bool) -> None:
+        """Show what goes back from step t; `reached`: whether the tape has come back that far."""
+        self._step, self._reached = step, reached
+        self._read()
+
+    @property
+    def rows(self) -> tuple[Route, ...]:
+        """Of the step, in the cell's order; () where it is not reached or not computed."""
+        return self._rows
+
+    @property
+    def title(self) -> str:
+        excerpt = self._excerpt
+        if excerpt is None:
+            return "WHERE THE GRADIENT GOES"
+        there = place(excerpt, self._step, -1)
+        to = str(there) if 1 <= there <= excerpt.length else "initial state"
+        return f"WHERE THE GRADIENT GOES (t = {self._step} → {to})"
+
+    @property
+    def note(self) -> str:
+        """One or two sentences under the bar."""
+        excerpt = self._excerpt
+        if excerpt is None:
+            return ""
+        if not self._reached:
+            return "Not reached yet: the gradient has not come back to this step."
+        if not self._rows:
+            return "The shares of a long trace are computed when the slider rests."
+        total = float(excerpt.cell_series["route_log10.total"][self._step - 1])
+        if total == -math.inf:
+            return "Exactly zero goes back: there is nothing to share out."
+        if math.isnan(total):
+            return "What goes back is NaN: it has no shares."
+        if total == math.inf:
+            return "What goes back is infinite: it has no shares."
+        states = "∂L/∂(h, c)" if excerpt.focus.cell == "lstm" else "∂L/∂h"
+        there = place(excerpt, self._step, -1)
+        at = f"t = {there}" if 1 <= there <= excerpt.length else "the initial state"
+        said = _said(states, self._step, at, numbers.power(total, 3))
+        largest = [row.log10 for row in self._rows if math.isfinite(row.log10)]
+        ratio = sum(10 ** (log10 - total) for log10 in largest)
+        if ratio >= _CANCELS or any(row.share < 0 for row in self._rows):
+            said += _cancel(numbers.short(ratio))
+        return said
+
+    def _read(self) -> None:
+        excerpt = self._excerpt
+        found: list[Route] = []
+        if excerpt is not None and self._reached and 1 <= self._step <= excerpt.steps:
+            series = excerpt.cell_series
+            for route in ROUTES[excerpt.focus.cell]:
+                if f"route.{route}" in series:
+                    share, log10 = (float(series[f"{key}.{route}"][self._step - 1]) for key in ("route", "route_log10"))
+                    found.append(Route(route, _NAMES[route], share, log10, route in excerpt.focus.cuts))
+        self._rows = tuple(found)
+        self.update()
+
+    # -- geometry
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        rows = len(ROUTES[self._excerpt.focus.cell]) if self._excerpt is not None else 0
+        return round(self._rows_top + rows * self._line + self._note_room(width)) + TIGHT
+
+    def sizeHint(self) -> QSize:
+        return QSize(296, self.heightForWidth(max(self.width(), 240)))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(200, self.heightForWidth(max(self.width(), 240)))
+
+    @property
+    def _metrics(self) -> QFontMetricsF:
+        return QFontMetricsF(theme.small())
+
+    @property
+    def _line(self) -> float:
+        return self._metrics.height() + TIGHT
+
+    @property
+    def _rows_top(self) -> float:
+        return _BAR * text_scale() + GAP
+
+    def _note_room(self, width: int) -> float:
+        """Always the room of the longest note, so that nothing below it moves while the tape plays."""
+        longest = _said("∂L/∂(h, c)", 1000, "the initial state", "1.23e-45") + _cancel("1.23")
+        box = QRectF(0, 0, width, 10_000)
+        return self._metrics.boundingRect(box, Qt.TextFlag.TextWordWrap, longest).height() + TIGHT
+
+    def _columns(self) -> tuple[float, float]:
+        """Right ends of the percentages and of the norms."""
+        size = self._metrics.horizontalAdvance("8.88e-888") + GAP if self._sizes else 0.0
+        return self.width() - size, float(self.width())
+
+    @property
+    def _sizes(self) -> bool:
+        """Whether there is room for the norms; else a pointer on the percentage tells them."""
+        names = max(self._metrics.horizontalAdvance(name) for name in _NAMES.values())
+        rest = self._metrics.horizontalAdvance("−0.00888 %8.88e-888") + _SWATCH * text_scale() + 3 * GAP
+        return names + rest <= self.width()
+
+    def picks(self) -> list[Pick]:
+        found: list[Pick] = []
+        percent, size = self._columns()
+        metrics, top = self._metrics, self._rows_top
+        for number, row in enumerate(self._rows):
+            y = top + number * self._line
+            share = "" if math.isnan(row.share) else numbers.exact(row.share)
+            for what, right, text, exact in (
+                ("share", percent, row.percent, share),
+                ("norm", size, numbers.power(row.log10, 3), _size(row.log10)),
+            ):
+                if what == "norm" and not self._sizes:
+                    continue
+                wide = metrics.horizontalAdvance(text)
+                box = QRectF(right - wide, y, wide, metrics.height())
+                found.append(Pick(f"{row.route} {what}", box, f"{what} of {row.name}", exact))
+        return found
+
+    def exact_at(self, x: float, y: float) -> str:
+        pick = next((p for p in self.picks() if p.box.adjusted(-3, -2, 3, 2).contains(x, y)), None)
+        if pick is None:
+            return ""
+        row = next(row for row in self._rows if pick.key.startswith(f"{row.route} "))
+        return f"{pick.words}\nnorm {_size(row.log10)}"
+
+    def as_text(self) -> str:
+        lines = [self.title]
+        for row in self._rows:
+            share = "cut" if row.cut else "undefined" if math.isnan(row.share) else numbers.exact(row.share)
+            lines.append(f"\t{row.name}\t{share}\t{_size(row.log10)}")
+        return "\n".join([*lines, self.note])
+
+    # -- painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setFont(theme.small())
+        t, metrics = theme.current(), self._metrics
+        colours = self._colours()
+        self._paint_bar(painter, colours)
+        percent, size = self._columns()
+        swatch = _SWATCH * text_scale()
+        if not self._rows:
+            self._paint_names(painter)
+        for number, row in enumerate(self._rows):
+            box = QRectF(0, self._rows_top + number * self._line, self.width(), metrics.height())
+            mark = QRectF(0, box.center().y() - swatch / 2, swatch, swatch)
+            self._fill(painter, mark, colours[row.route], against=row.share < 0)
+            middle = Qt.AlignmentFlag.AlignVCenter
+            name_box = box.adjusted(swatch + GAP, 0, 0, 0)
+            name_box.setRight(percent - metrics.horizontalAdvance(row.percent) - GAP)
+            painter.setPen(QColor(t.text))
+            name = metrics.elidedText(row.name, Qt.TextElideMode.ElideRight, max(10.0, name_box.width()))
+            painter.drawText(name_box, middle | Qt.AlignmentFlag.AlignLeft, name)
+            box.setRight(percent)
+            painter.setPen(QColor(t.muted if row.share == 0 or math.isnan(row.share) else t.backward))
+            painter.drawText(box, middle | Qt.AlignmentFlag.AlignRight, row.percent)
+            if not self._sizes:
+                continue
+            box.setRight(size)
+            painter.setPen(QColor(t.exploding if math.isnan(row.log10) or row.log10 == math.inf else t.muted))
+            painter.drawText(box, middle | Qt.AlignmentFlag.AlignRight, numbers.power(row.log10, 3))
+        rows = len(ROUTES[self._excerpt.focus.cell]) if self._excerpt is not None else 0
+        top = self._rows_top + rows * self._line
+        painter.setPen(QColor(t.muted))
+        painter.drawText(QRectF(0, top, self.width(), self.height() - top), Qt.TextFlag.TextWordWrap, self.note)
+        self.paint_focus(painter)
+        painter.end()
+
+    def _paint_names(self, painter: QPainter) -> None:
+        """Before there are shares: the routes that there will be."""
+        routes = ROUTES[self._excerpt.focus.cell] if self._excerpt is not None else ()
+        painter.setPen(QColor(theme.current().muted))
+        for number, route in enumerate(routes):
+            left = _SWATCH * text_scale() + GAP
+            box = QRectF(left, self._rows_top + number * self._line, self.width() - left, self._metrics.height())
+            painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, _NAMES[route])
+
+    def _colours(self) -> dict[str, str]:
+        """The main road in the colour of the way back, the others in those of curves."""
+        t = theme.current()
+        routes = ROUTES[self._excerpt.focus.cell] if self._excerpt is not None else ()
+        return dict(zip(routes, t.series, strict=False))
+
+    def _paint_bar(self, painter: QPainter, colours: dict[str, str]) -> None:
+        t = theme.current()
+        whole = QRectF(0.5, 0.5, self.width() - 1, _BAR * text_scale())
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        total = sum(abs(row.share) for row in self._rows if not math.isnan(row.share))
+        if not total:
+            pen = QPen(QColor(t.border), 1)
+            pen.setDashPattern([3, 3])
+            painter.setPen(pen)
+            painter.drawRect(whole)
+            return
+        x = whole.left()
+        for row in self._rows:
+            if math.isnan(row.share) or row.share == 0:
+                continue
+            wide = abs(row.share) / total * whole.width()
+            self._fill(painter, QRectF(x, whole.top(), wide, whole.height()), colours[row.route], against=row.share < 0)
+            x += wide
+            painter.fillRect(QRectF(x - 1, whole.top(), 1, whole.height()), QColor(t.surface))
+
+    def _fill(self, painter: QPainter, box: QRectF, colour: str, *, against: bool) -> None:
+        """Hatched: it works against the sum."""
+        painter.setPen(QPen(QColor(colour), 1) if against else Qt.PenStyle.NoPen)
+        painter.setBrush(QBrush(QColor(colour), Qt.BrushStyle.BDiagPattern) if against else QColor(colour))
+        painter.drawRect(box)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+
+    @Slot()
+    def _restyle(self) -> None:
+        self.updateGeometry()
+        self.update()
+
+
+def _said(states: str, step: int, to: str, size: str) -> str:
+    return (
+        f"Shares of v, the {states} that step {step} hands to {to}: ⟨v_r, v⟩/‖v‖², 1 in sum; ‖v‖ = {size}, all units."
+    )
+
+
+def _cancel(ratio: str) -> str:
+    return f" Routes cancel: Σ‖v_r‖ is {ratio} times ‖v‖. Hatched, negative: it works against the sum."
+
+
+def _size(log10: float) -> str:
+    """A norm to be copied: as a number where a double holds it."""
+    if math.isnan(log10):
+        return "NaN"
+    if log10 == math.inf:
+        return "inf"
+    return (
+        numbers.exact(10.0**log10) if -307 < log10 < 308 else numbers.power(log10, 6) if math.isfinite(log10) else "0"
+    )
