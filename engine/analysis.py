@@ -7,6 +7,7 @@ everything that it needs. So a request stays a pure function of plain data.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,7 @@ def _found(ask: Ask) -> tuple[Trace, LayerTrace, OfLayer]:
 
 
 def _flow(ask: AskFlow) -> FlowPart:
+    began = time.perf_counter()
     trace, layer, of = _found(ask)
     T = trace.steps
     count = len(trace.losses) if trace.loss_grads is None else trace.loss_grads.count
@@ -105,6 +107,7 @@ def _flow(ask: AskFlow) -> FlowPart:
         start=ask.start,
         norms=read_only(norms),
         reached=_frozen(reached.cpu().numpy()),
+        seconds=time.perf_counter() - began,
     )
 
 
@@ -258,7 +261,8 @@ def _ends(logs: Tensor) -> Floats:
 
 
 def _dead(logs: Tensor) -> Integers:
-    return _frozen((logs == -math.inf).sum(1).numpy())
+    dead: Integers = _frozen((logs == -math.inf).sum(1).numpy())
+    return dead
 
 
 # -- histograms -------------------------------------------------------------------------------------------------------

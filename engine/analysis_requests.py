@@ -72,6 +72,8 @@ class FlowPart:
     """(c, K): of the losses start … start + c − 1. Per sample, then the mean over the batch."""
     reached: Flags
     """(c, K): where the loss can reach the step at all. Elsewhere there is no number."""
+    seconds: float
+    """That it took."""
 
 
 @dataclass(frozen=True, eq=False)

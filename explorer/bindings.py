@@ -6,6 +6,8 @@ from PySide6.QtCore import QObject, Slot
 
 from engine.requests import Audit, Excerpt
 from engine.spec import Experiment, WhatIf
+from explorer.analysis.desk import Desk
+from explorer.analysis.subject import subject_of
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.player import Player
@@ -18,9 +20,12 @@ _AHEAD = 1000
 class Bindings(QObject):
     """Slots between the parts; it keeps nothing but them."""
 
-    def __init__(self, window: MainWindow, document: Document, controller: Controller, player: Player) -> None:
+    def __init__(
+        self, window: MainWindow, document: Document, controller: Controller, player: Player, desk: Desk
+    ) -> None:
         super().__init__(window)
         self._window, self._document, self._controller, self._player = window, document, controller, player
+        self._desk = desk
         w, d, c, p = window, document, controller, player
 
         d.opened.connect(self._document_opened)
@@ -52,6 +57,15 @@ class Bindings(QObject):
         w.dock.samplePicked.connect(self._pick_sample)
         w.dock.unitPicked.connect(self._pick_unit)
         w.cell.unitPicked.connect(self._pick_unit)
+
+        c.traceWanted.connect(desk.renew)
+        c.failed.connect(desk.stay)
+        w.analysis.questionsChanged.connect(desk.set_questions)
+        w.analysis.cancelRequested.connect(desk.cancel)
+        w.analysis.againRequested.connect(desk.again)
+        w.analysis.pairPicked.connect(self._mark_pair)
+        desk.resultChanged.connect(w.analysis.show_result)
+        desk.standingChanged.connect(w.analysis.show_standing)
 
         w.stage.stepPicked.connect(self._pick_step)
         w.stage.unitPicked.connect(self._pick_unit)
@@ -121,6 +135,7 @@ class Bindings(QObject):
         w, d = self._window, self._document
         w.stage.set_excerpt(excerpt)
         w.cell.set_excerpt(excerpt)
+        self._show_subject(excerpt)
         if excerpt is None:
             return
         w.stage.set_message("")
@@ -132,6 +147,33 @@ class Bindings(QObject):
             w.dock.show_recorded(excerpt, "A recorded trace: everything can be looked at, nothing recomputed.")
         else:
             self._show_model()
+
+    def _show_subject(self, excerpt: Excerpt | None) -> None:
+        """What is analysed is what is on screen."""
+        source, decades = self._controller.shown_source, self._window.stage.gradient_decades()
+        subject = None
+        if excerpt is not None and source is not None:
+            subject = subject_of(self._controller.trace, source, self._document.experiment, excerpt)
+        self._desk.set_subject(subject)
+        if self._controller.renewing:
+            self._desk.renew()
+        if decades is not None:
+            self._window.analysis.set_decades(*decades)
+        self._window.analysis.set_subject(subject)
+        marks = self._window.stage.marks.steps
+        if excerpt is None or (marks is not None and max(marks) > excerpt.steps):
+            self._unmark()
+
+    def _unmark(self) -> None:
+        self._window.stage.set_marks(None, None)
+        self._window.analysis.set_pair(None)
+
+    @Slot(int, int)
+    def _mark_pair(self, loss_step: int, source_step: int) -> None:
+        self._window.stage.set_marks(loss_step, source_step)
+        self._window.statusBar().showMessage(
+            f"Marked: the loss at t = {loss_step:,}, and step k = {source_step:,}, which it sends its gradient to.", 6000
+        )
 
     @Slot(object)
     def _show_audit(self, audit: Audit | None) -> None:
@@ -285,6 +327,7 @@ class Bindings(QObject):
         decades = self._window.stage.gradient_decades()
         if key.startswith("grads.") and decades is not None:
             self._window.cell.set_gradient_decades(*decades)
+            self._window.analysis.set_decades(*decades)
         name = key.replace("grads.", "∂L/∂").replace("values.", "")
         self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)
 
