@@ -282,7 +282,8 @@ def _histogram(ask: AskHistogram) -> HistogramPart:
     if layer.mask is not None:
         part = part[layer.mask[ask.start : stop]]
     sizes = read_only(part.abs()).ravel()
-    edges = edges_of(ask.low, ask.high, ask.per_decade).astype(sizes.dtype)
+    with np.errstate(over="ignore"):  # an end that the type cannot hold is inf: nothing is above it
+        edges = edges_of(ask.low, ask.high, ask.per_decade).astype(sizes.dtype)
     nan, inf = np.isnan(sizes), np.isinf(sizes)
     finite = sizes[~(nan | inf)]
     some = finite[finite > 0]

@@ -19,6 +19,8 @@ _CELL_NEEDS, _DOCK_NEEDS = 900, 720
 """Narrower than this, the cell panel and then the dock make room for the stage."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
 _DOCK, _CELL = (0.185, 210, 260), (0.26, 290, 400)
+_CELL_SHARE = 0.58
+"""Of the right side's height; the rest is the analysis panel's."""
 
 
 class MainWindow(QMainWindow):
@@ -58,6 +60,7 @@ class MainWindow(QMainWindow):
         self.side.setMinimumWidth(_CELL[1])
         self._widths_chosen = False
         self.splitter.splitterMoved.connect(self._splitter_moved)
+        self.side.splitterMoved.connect(self._splitter_moved)
 
         workbench = QWidget()
         column = QVBoxLayout(workbench)
@@ -109,6 +112,7 @@ class MainWindow(QMainWindow):
         if not self._widths_chosen:
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
+            self.side.setSizes([round(_CELL_SHARE * self.height()), round((1 - _CELL_SHARE) * self.height())])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit(event)

@@ -151,10 +151,16 @@ def chain_of(subject: Subject, choice: Choice) -> Chain:
 
 def is_heavy(subject: Subject, choice: Choice) -> bool:
     """Whether it takes minutes: then it is begun on command alone."""
-    if not isinstance(choice, SpectrumChoice):
-        return False
-    size = next((one.state_size for one in subject.layers if one.key == choice.layer), 0)
-    return float(size) ** 3 * subject.steps > HEAVY
+    return isinstance(choice, SpectrumChoice) and float(_size(subject, choice)) ** 3 * subject.steps > HEAVY
+
+
+def heavy_words(subject: Subject, choice: Choice) -> str:
+    size = _size(subject, choice)
+    return f"{subject.steps:,} Jacobians of {size:,} × {size:,} take minutes: they are begun on command."
+
+
+def _size(subject: Subject, choice: Choice) -> int:
+    return next((one.state_size for one in subject.layers if one.key == choice.layer), 0)
 
 
 class FlowChain:

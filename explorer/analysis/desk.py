@@ -14,7 +14,7 @@ from typing import Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from explorer.analysis.chains import Chain, Choice, SpectrumChoice, chain_of, is_heavy
+from explorer.analysis.chains import Chain, Choice, SpectrumChoice, chain_of, heavy_words, is_heavy
 from explorer.analysis.subject import Subject
 from explorer.compute.courier import Courier
 
@@ -36,7 +36,7 @@ class Standing:
     kind: Kind
     progress: float | None = None
     sentence: str = ""
-    """Of a failure."""
+    """Of a failure, and of what is begun on command."""
     stale: bool = False
     """What is shown is of a trace that is no longer on screen."""
 
@@ -173,7 +173,7 @@ class Desk(QObject):
                 work.kind = "waiting"
             if work.kind == "waiting":
                 if is_heavy(self._subject, work.choice) and not work.wanted:
-                    work.kind = "heavy"
+                    work.kind, work.sentence = "heavy", heavy_words(self._subject, work.choice)
                 else:
                     if work.chain is None:
                         work.chain = chain_of(self._subject, work.choice)
@@ -271,7 +271,7 @@ class Desk(QObject):
             return Standing("closed")
         progress = work.chain.progress if work.chain is not None else None
         stale = work.shown is not None and (self._renewing or not self._shows(work))
-        sentence = work.sentence if work.kind == "failed" else ""
+        sentence = work.sentence if work.kind in ("failed", "heavy") else ""
         return Standing(work.kind, progress if work.kind in ("computing", "stopped") else None, sentence, stale)
 
     def _shows(self, work: _Work) -> bool:
@@ -288,4 +288,3 @@ class Desk(QObject):
             if self._told.get(name) != standing:
                 self._told[name] = standing
                 self.standingChanged.emit(name, standing)
-

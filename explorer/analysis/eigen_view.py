@@ -18,6 +18,8 @@ from explorer.widgets.numbers import MINUS, exact, short
 SIDE = 168
 _ON = 1e-6
 """An |eigenvalue| this close to 1 is drawn as on the circle."""
+_MANY = 150
+"""Eigenvalues from which the dots are smaller."""
 _ROUND = (1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 
@@ -60,11 +62,10 @@ class EigenView(Plot[int]):
         corner = self._at(complex(-1, 1))
         painter.setPen(QPen(QColor(theme.border), 1, Qt.PenStyle.DashLine))
         painter.drawEllipse(QRectF(corner, QPointF(SIDE - corner.x(), SIDE - corner.y())))
-        end = f"{self.extent:g}"
-        self.text(painter, QRectF(0, half + 1, SIDE - 4, LINE), end, "muted", "right")
-        self.text(painter, QRectF(4, half + 1, 60, LINE), f"{MINUS}{end}")
-        self.text(painter, QRectF(4, 2, 60, LINE), "Im λ")
-        self.text(painter, QRectF(0, half - LINE - 1, SIDE - 4, LINE), "Re λ", "muted", "right")
+        # In the corners, where the circle and what is near it never come.
+        self.text(painter, QRectF(5, 2, 60, LINE), "Im λ")
+        self.text(painter, QRectF(5, SIDE - LINE - 3, 80, LINE), f"axes to ±{self.extent:g}")
+        self.text(painter, QRectF(0, SIDE - LINE - 3, SIDE - 5, LINE), "Re λ", "muted", "right")
         if self._part is None:
             return
         if not len(self._values()) or math.isnan(self._part.spectral_radius):
@@ -94,7 +95,8 @@ class EigenView(Plot[int]):
             shape = [QPointF(at.x() + x, at.y() + y) for x, y in ((0, -4.5), (4.2, 3.2), (-4.2, 3.2))]
         else:
             painter.setBrush(QColor(theme.vanishing))
-            painter.drawEllipse(at, 3.2, 3.2)
+            few = len(self._values()) <= _MANY
+            painter.drawEllipse(at, 3.2 if few else 2.2, 3.2 if few else 2.2)
             return
         painter.drawPolygon(QPolygonF(shape))
 

@@ -39,6 +39,7 @@ def paint_curve(plot: Plot, painter: QPainter, box: QRect, curve: Curve, scale: 
         ys = box.bottom() + 1 - (np.log10(curve.values) - low) / (high - low) * box.height()
     painter.save()
     painter.setClipRect(box)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(QColor(theme.backward), 1.5))
     painter.setBrush(QColor(theme.backward))
     for start, stop in runs(on_scale):
@@ -93,4 +94,6 @@ def _paint_axis(plot: Plot, painter: QPainter, box: QRect, curve: Curve) -> None
         at = box.left() + (x - first + 0.5) * pitch
         half = width(str(x)) / 2 + 1
         at = min(max(at, box.left() + half), box.right() + 1 - half)
-        plot.text(painter, QRectF(at - half, box.bottom() + 1, 2 * half, LINE), str(x).replace("-", "−"), "muted", "centre")
+        plot.text(
+            painter, QRectF(at - half, box.bottom() + 1, 2 * half, LINE), str(x).replace("-", "−"), "muted", "centre"
+        )

@@ -21,8 +21,6 @@ from explorer.stage.ticks import ticks
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 
-_AXIS = 30
-"""Left of the picture: numbers of t."""
 _RAMP = 9
 _MOST = 240
 _STRIP = 24
@@ -96,13 +94,18 @@ class FlowView(Plot[Cell]):
 
     def _fit(self) -> None:
         if self._single:
-            self.set_height(LINE + _STRIP + LINE + TIGHT + _CURVE + LINE + 2)
+            self.set_height(LINE + _STRIP + 2 * LINE + TIGHT + _CURVE + LINE + 2)
         else:
             self.set_height(LINE + self._side + LINE + 2)
 
     @property
     def _side(self) -> int:
-        return int(min(_MOST, 0.5 * self.width()))
+        return int(min(_MOST, 0.46 * self.width()))
+
+    @property
+    def _axis(self) -> int:
+        """Left of the picture: numbers of t."""
+        return 7 + round(width("50" if self._result is None else str(self._result.total_steps)))
 
     def _label_width(self) -> int:
         return int(max(width(text) for text in self._scale.ends)) + TIGHT
@@ -112,7 +115,7 @@ class FlowView(Plot[Cell]):
         if self._single:
             left = self._curve_left_single()
             return QRect(left, LINE, self.width() - left - GAP, _STRIP)
-        return QRect(_AXIS, LINE, self._side, self._side)
+        return QRect(self._axis, LINE, self._side, self._side)
 
     def _curve_left_single(self) -> int:
         return TIGHT + _RAMP + 5 + self._label_width()
@@ -120,7 +123,7 @@ class FlowView(Plot[Cell]):
     def ramp_box(self) -> QRect:
         box = self.picture_box()
         if self._single:
-            return QRect(TIGHT, box.bottom() + 1 + LINE + TIGHT, _RAMP, _CURVE)
+            return QRect(TIGHT, box.bottom() + 1 + 2 * LINE + TIGHT, _RAMP, _CURVE)
         return QRect(box.right() + 1 + GAP, box.top(), _RAMP, box.height())
 
     def curve_box(self) -> QRect:
@@ -195,12 +198,15 @@ class FlowView(Plot[Cell]):
         assert self._result is not None
         r = self._result
         if self._single:
-            self.text(painter, QRectF(0, box.top(), box.left() - 5, box.height()), f"t = {r.loss_steps[0]:,}", "text", "right")
+            self.text(
+                painter, QRectF(0, box.top(), box.left() - 5, box.height()), f"t = {r.loss_steps[0]:,}", "text", "right"
+            )
         else:
-            self.text(painter, QRectF(0, 0, _AXIS - 5, LINE), "loss t", "text", "right")
+            self.text(painter, QRectF(0, 0, self._axis - 5, LINE), "t", "text", "right")
             for t, y in self._marks(True):
-                self.text(painter, QRectF(0, y - LINE / 2, _AXIS - 5, LINE), f"{t}", "muted", "right")
-        self.text(painter, QRectF(box.left(), 0, box.width(), LINE), "source step k" if box.width() > 80 else "step k", "text", "left")
+                self.text(painter, QRectF(0, y - LINE / 2, self._axis - 5, LINE), f"{t}", "muted", "right")
+        top = "step k" if self._single else "loss t ↓  step k →"
+        self.text(painter, QRectF(box.left(), 0, box.width(), LINE), top, "text", "left")
         foot = box.bottom() + 1
         for k, x in self._marks(False):
             half = width(str(k)) / 2 + 1
@@ -259,7 +265,8 @@ class FlowView(Plot[Cell]):
             for pen in (QPen(halo, wide + 2), QPen(QColor(tone), wide)):
                 if place is pair:
                     painter.setPen(pen)
-                    painter.drawLine(QPointF(box.left(), middle.y()), QPointF(box.right() + 1, middle.y()))
+                    if not self._single:
+                        painter.drawLine(QPointF(box.left(), middle.y()), QPointF(box.right() + 1, middle.y()))
                     painter.drawLine(QPointF(middle.x(), box.top()), QPointF(middle.x(), box.bottom() + 1))
                 else:
                     painter.setPen(pen)

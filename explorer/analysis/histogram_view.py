@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from explorer.analysis import words
 from explorer.analysis.chains import HistogramResult
 from explorer.analysis.flow_curve import hatched
-from explorer.analysis.plot import Plot, fitting
+from explorer.analysis.plot import Plot, fitting, width
 from explorer.stage import classes, glyphs, palette
 from explorer.stage.margins import LINE
 from explorer.stage.scales import Scale, magnitude
@@ -21,7 +21,7 @@ from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import short
 
 _HIGH = 110
-_LEFT, _TOP = 34, 6
+_LEFT, _TOP = 38, 6
 _SLOT, _APART = 16, 10
 CODES = (classes.ZERO, classes.BELOW, classes.ABOVE, classes.PLUS_INF, classes.NAN)
 """In the order of words.CLASSES."""
@@ -74,8 +74,10 @@ class HistogramView(Plot[int]):
         return np.array([*r.counts.bins, *words.class_counts(r)], float) / max(1, r.counts.total)
 
     def top(self) -> float:
-        """The share at the top of the picture: 5, 10, 25, 50 or 100 %."""
-        most = float(self.shares().max())
+        """The share at the top of the picture: 5, 10, 25, 50 or 100 %, as the bars on the scale need it. A class that has
+        more is torn off, and says how much it has."""
+        shares = self.shares()
+        most = float(shares[: self._count()].max()) or float(shares.max())
         return next(top for top in (0.05, 0.1, 0.25, 0.5, 1.0) if top >= most)
 
     def paint(self, painter: QPainter) -> None:
@@ -94,31 +96,56 @@ class HistogramView(Plot[int]):
         for share in (0.5, 1.0):
             y = box.bottom() + 1 - share * box.height()
             painter.fillRect(QRectF(box.left(), round(y), box.width(), 1), QColor(theme.line))
-            self.text(painter, QRectF(0, max(y - LINE / 2, 0.0), _LEFT - 4, LINE), f"{short(100 * share * top, 2)} %", "muted", "right")
+            self.text(
+                painter,
+                QRectF(0, max(y - LINE / 2, 0.0), _LEFT - 4, LINE),
+                f"{short(100 * share * top, 2)} %",
+                "muted",
+                "right",
+            )
         ramp = palette.ramp("magnitude", theme.name, scale.bands)
         for place, share in enumerate(self.shares()):
             if not share:
                 continue
             column = self.bar_box(place)
-            high = max(2.0, share / top * column.height())
+            torn, high = share > top, max(2.0, min(1.0, share / top) * column.height())
             left, right = math.floor(column.left()), math.floor(column.right())
             bar = QRect(left, round(column.bottom() - high), max(1, right - left - 1), round(high))
             if place < self._count():
                 band = min(place // (2 * r.per_decade), scale.bands - 1)
                 painter.fillRect(bar, QColor(*(int(c) for c in ramp[band])))
-                painter.setPen(QPen(QColor(theme.border), 1))
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                painter.drawRect(bar.adjusted(0, 0, -1, -1))
+                if bar.height() > 4:
+                    painter.setPen(QPen(QColor(theme.border), 1))
+                    painter.setBrush(Qt.BrushStyle.NoBrush)
+                    painter.drawRect(bar.adjusted(0, 0, -1, -1))
             else:
                 bar.adjust(2, 0, -1, 0)
                 code = CODES[place - self._count()]
                 painter.drawImage(bar, hatched(code, scale, bar.width(), bar.height(), self.devicePixelRatioF()))
                 painter.setPen(QPen(QColor(theme.border), 1))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
                 painter.drawRect(bar.adjusted(0, 0, -1, -1))
+                if torn:
+                    self._tear(painter, bar, share, leftwards=place - self._count() >= 2)
         if self.place is not None:
             painter.setPen(QPen(QColor(theme.cursor), 1))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(self.bar_box(self.place).toRect().adjusted(-1, 0, 0, -1))
+
+    def _tear(self, painter: QPainter, bar: QRect, share: float, leftwards: bool) -> None:
+        """The bar is longer than the picture is high."""
+        theme = theming.current()
+        y = bar.top() + 16
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(theme.plot), 4))
+        painter.drawLine(QPointF(bar.left() - 1, y + 4), QPointF(bar.right() + 2, y - 4))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        words = f"{short(100 * share, 2)} %"
+        wide = width(words) + 6
+        left = bar.left() - wide - 2 if leftwards else bar.right() + 4
+        box = QRectF(left, bar.top() + 2, wide, LINE)
+        painter.fillRect(box, QColor(theme.plot))
+        self.text(painter, box, words, "text", "centre")
 
     def _paint_classes(self, painter: QPainter, scale: Scale) -> None:
         theme = theming.current()
@@ -136,7 +163,8 @@ class HistogramView(Plot[int]):
             x = bins.left() + (decade - low) / (high - low) * bins.width()
             painter.fillRect(QRectF(round(x), bins.bottom() + 1, 1, 3), QColor(theme.border))
             marks.append((x, f"1e{decade}"))
-        for x, text in fitting(marks, False):
+        inside = [(x, text) for x, text in marks if x + width(text) / 2 < bins.right() + _APART / 2]
+        for x, text in fitting(inside, False):
             self.text(painter, QRectF(x - 30, bins.bottom() + 4, 60, LINE), text, "muted", "centre")
 
     # -- pointer and keys -------------------------------------------------------------------------------------------------
@@ -149,7 +177,9 @@ class HistogramView(Plot[int]):
     def place_at(self, at: QPointF) -> int | None:
         if self._result is None:
             return None
-        return next((place for place in self._order() if self.bar_box(place).adjusted(0, 0, 0, LINE + 4).contains(at)), None)
+        return next(
+            (place for place in self._order() if self.bar_box(place).adjusted(0, 0, 0, LINE + 4).contains(at)), None
+        )
 
     def moved(self, place: int | None, right: int, down: int) -> int | None:
         if self._result is None:

@@ -36,7 +36,10 @@ from explorer.theme.tokens import GAP, PAD, TIGHT
 from explorer.widgets.elided import section_label
 
 SECTIONS = ("flow", "weights", "spectrum", "histogram")
-_HEAVY = "{size:,} × {size:,} Jacobians at {steps:,} steps: it takes minutes, and is begun on command."
+_MARKS = "A click or Enter marks both steps on the stage."
+_DOTS = "● inside, ▲ outside, ◆ on the unit circle. Point at one, or use the arrow keys, for its exact value."
+_SIGMAS = "Of each step's Jacobian, and of the product back from the last step. −∞: a dead direction."
+_BARS = "Two bars a decade of |·|, in the stage's colours; at the sides what is no number on its scale."
 
 
 class AnalysisPanel(QWidget):
@@ -62,10 +65,10 @@ class AnalysisPanel(QWidget):
         self.spectrum = SpectrumView()
         self.histogram = HistogramView()
         self.sections = {
-            "flow": Section("Flow matrix", self.flow, "A click or Enter marks both steps on the stage."),
-            "weights": Section("Eigenvalues of W_hh", self.eigen, "● inside, ▲ outside, ◆ on the unit circle"),
-            "spectrum": Section("Singular values", self.spectrum, "Logarithms: −∞ is a dead direction."),
-            "histogram": Section("Gradient magnitudes", self.histogram, ""),
+            "flow": Section("Flow matrix", self.flow, _MARKS),
+            "weights": Section("Eigenvalues of W_hh", self.eigen, _DOTS),
+            "spectrum": Section("Singular values", self.spectrum, _SIGMAS),
+            "histogram": Section("Gradient magnitudes", self.histogram, _BARS),
         }
         self.layer = ChoiceBox("Layer that is analysed")
         self.which = ChoiceBox("Steps of the flow matrix", [("thinned", "evenly spaced"), ("last", "the last steps")])
@@ -175,11 +178,7 @@ class AnalysisPanel(QWidget):
 
     @Slot(str, object)
     def show_standing(self, name: str, standing: Standing) -> None:
-        heavy = ""
-        if standing.kind == "heavy" and self._subject is not None:
-            size = next((one.state_size for one in self._subject.layers if one.key == self.layer.currentData()), 0)
-            heavy = _HEAVY.format(size=size, steps=self._subject.steps)
-        self.sections[name].set_standing(standing, heavy)
+        self.sections[name].set_standing(standing)
 
     @Slot(str, object)
     def show_result(self, name: str, result: Result | None) -> None:
@@ -189,7 +188,8 @@ class AnalysisPanel(QWidget):
         if isinstance(result, FlowResult) or name == "flow":
             assert result is None or isinstance(result, FlowResult)
             self.flow.set_result(result)
-            section.words.set_words("" if result is None else self._flow_words(result))
+            section.words.set_words("" if result is None else flow_sums.extent_words(result))
+            section.set_hint(_MARKS if result is None else self._flow_hint(result))
         elif isinstance(result, WeightsResult) or name == "weights":
             assert result is None or isinstance(result, WeightsResult)
             self._weights = result
@@ -202,11 +202,12 @@ class AnalysisPanel(QWidget):
             self.histogram.set_result(result)
             section.words.set_words("" if result is None else words.histogram(result))
 
-    def _flow_words(self, result: FlowResult) -> str:
+    def _flow_hint(self, result: FlowResult) -> str:
         batch = self._subject.batch_size if self._subject is not None else 1
-        parts = ["The trace has one loss: the matrix is its row." if result.total_losses == 1 else ""]
-        parts += [flow_sums.extent_words(result), f"Mean over {batch:,} samples." if batch > 1 else ""]
-        return " ".join(part for part in parts if part)
+        one = "One loss, so one row" if result.total_losses == 1 else ""
+        mean = f"{'mean' if one else 'Mean'} over {batch:,} samples" if batch > 1 else ""
+        said = ", ".join(part for part in (one, mean) if part)
+        return f"{said}. {_MARKS}" if said else _MARKS
 
     @Slot()
     def _show_weights(self) -> None:

@@ -127,6 +127,12 @@ class Choice(QComboBox):
     def _activated(self, index: int) -> None:
         self.chosen.emit(self.itemData(index))
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        at = QRectF(self.width() - 19, self.height() / 2 - 5.5, 11, 11)
+        renderer("chevron-down", theming.current().muted).render(painter, at)
+
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():
             super().wheelEvent(event)
@@ -254,8 +260,7 @@ class Section(QWidget):
 
     # -- how far it is ----------------------------------------------------------------------------------------------------
 
-    def set_standing(self, standing: Standing, heavy: str = "") -> None:
-        """`heavy`: why it is not begun by itself."""
+    def set_standing(self, standing: Standing) -> None:
         words, tone, progress, button = "", "muted", None, ""
         if standing.kind in ("computing", "waiting"):
             share = standing.progress
@@ -282,10 +287,8 @@ class Section(QWidget):
         self.button.setText(button)
         self.button.setAccessibleName(f"{self.header.accessibleName()}: {button.lower()}")
         self.button.setVisible(bool(button) and self.is_open)
-        if standing.kind == "failed":
+        if standing.sentence:
             self.words.set_words(standing.sentence)
-        elif standing.kind == "heavy" and heavy:
-            self.words.set_words(heavy)
 
     @Slot()
     def _button_clicked(self) -> None:
@@ -316,6 +319,13 @@ class Section(QWidget):
         if self._table is not None:
             QGuiApplication.clipboard().setText(self._table.csv())
 
+    def set_hint(self, hint: str) -> None:
+        """What stands below the picture while nothing is pointed at."""
+        shown = self.readout.text() == self._hint
+        self._hint = hint
+        if shown:
+            self.readout.setText(hint)
+
     @Slot(str)
     def _said(self, words: str) -> None:
         self.readout.setText(words or self._hint)
@@ -324,5 +334,3 @@ class Section(QWidget):
     def _restyle(self) -> None:
         for one in (self.readout, self.words, self.button, self.table_button, self.copy_button):
             one.setFont(theming.small())
-
-

@@ -16,7 +16,7 @@ from explorer.analysis.plot import Plot, width
 from explorer.stage.margins import LINE
 from explorer.stage.ticks import ticks
 from explorer.theme import current as theming
-from explorer.theme.tokens import GAP, TIGHT
+from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import MINUS
 
 _LEFT = 46
@@ -24,7 +24,7 @@ _HIGH = 92
 """Of each of the two."""
 _DEAD = 10
 """The strip at the foot for what is −∞."""
-_TOP = LINE + 2
+_TOP = LINE + 5
 
 
 class SpectrumView(Plot[tuple[int, int]]):
@@ -42,9 +42,7 @@ class SpectrumView(Plot[tuple[int, int]]):
         if result is not None:
             found = [_span(result.step, _bound(result)), _span(result.product, None)]
             # A scale that is there grows, but never shrinks behind anybody's back.
-            self._spans = [
-                (min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(found, self._spans or found, strict=True)
-            ]
+            self._spans = [(min(a[0], b[0]), max(a[1], b[1])) for a, b in zip(found, self._spans or found, strict=True)]
         self.update()
 
     def _data(self, which: int) -> np.ndarray:
@@ -68,9 +66,7 @@ class SpectrumView(Plot[tuple[int, int]]):
         for which in (0, 1):
             self.frame(painter, self.box(which))
         r = self._result
-        titles = ("σ of each step J_t", "σ of the product J_{T} … J_t")
-        if r is not None and r.reverse:
-            titles = (titles[0], "σ of the product J_{1} … J_t")
+        titles = ("σ of J_t", f"σ of J_{{{1 if r is not None and r.reverse else 'T'}}} … J_t")
         for which, title in enumerate(titles):
             box = self.box(which)
             self.text(painter, QRectF(0, box.top() - _TOP, self.width(), LINE), title, "text")
@@ -84,15 +80,17 @@ class SpectrumView(Plot[tuple[int, int]]):
         self._paint_place(painter)
 
     def _legend(self, painter: QPainter) -> None:
-        """Of the dashed line and of the dotted curve."""
-        theme, right = theming.current(), float(self.width() - GAP)
-        for text, pen in ((f"smallest", self._pen(FEW)), (f"largest {FEW}", self._pen(0))):
+        """What the curves are."""
+        right = float(self.width() - GAP)
+        lines = [("smallest", self._pen(FEW)), (f"largest {FEW}", self._pen(0))]
+        if _bound(self._result) is not None:
+            lines.insert(0, ("bound γσ_{max}", QPen(QColor(theming.current().healthy), 1, Qt.PenStyle.DashLine)))
+        for text, pen in lines:
             right -= width(text)
             self.text(painter, QRectF(right, 0, width(text) + 2, LINE), text)
             painter.setPen(pen)
-            painter.drawLine(QPointF(right - 20, LINE / 2), QPointF(right - 4, LINE / 2))
-            right -= 30
-        painter.setPen(QPen(QColor(theme.text), 1))
+            painter.drawLine(QPointF(right - 17, LINE / 2 + 1), QPointF(right - 4, LINE / 2 + 1))
+            right -= 24
 
     def _pen(self, curve: int) -> QPen:
         theme = theming.current()
@@ -111,7 +109,9 @@ class SpectrumView(Plot[tuple[int, int]]):
         taken = -1e9
         for mark in _marks(low, high):
             y = float(self._y(which, mark))
-            painter.fillRect(QRectF(box.left(), round(y), box.width(), 1), QColor(theme.border if mark == 0 else theme.line))
+            painter.fillRect(
+                QRectF(box.left(), round(y), box.width(), 1), QColor(theme.border if mark == 0 else theme.line)
+            )
             if y - LINE / 2 >= taken and y + LINE / 2 <= box.bottom() + 1 - _DEAD + 3:
                 self.text(painter, QRectF(0, y - LINE / 2, _LEFT - 5, LINE), _mark(mark, low, high), "muted", "right")
                 taken = y + LINE / 2
@@ -122,10 +122,6 @@ class SpectrumView(Plot[tuple[int, int]]):
             y = float(self._y(0, factor))
             painter.setPen(QPen(QColor(theme.healthy), 1, Qt.PenStyle.DashLine))
             painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
-            above = y - box.top() > LINE + 2
-            words = "bound γ·σ_max(W)"
-            place = QRectF(box.left() + TIGHT, y - LINE if above else y + 1, width(words) + 6, LINE)
-            self.text(painter, place, "bound γσ_{max}(W_{hh})", "healthy")
 
     def _paint_curves(self, painter: QPainter, which: int) -> None:
         r = self._result
@@ -158,7 +154,9 @@ class SpectrumView(Plot[tuple[int, int]]):
             if curve in (0, FEW):
                 painter.setPen(Qt.PenStyle.NoPen)
                 for start, stop in runs(dead):
-                    strip = QRectF(xs[start] - half, box.bottom() + 2 - _DEAD, xs[stop - 1] - xs[start] + 2 * half, _DEAD - 2)
+                    strip = QRectF(
+                        xs[start] - half, box.bottom() + 2 - _DEAD, xs[stop - 1] - xs[start] + 2 * half, _DEAD - 2
+                    )
                     painter.fillRect(strip, _brush(self._pen(curve).color().name()))
         painter.restore()
 
@@ -234,10 +232,14 @@ def _bound(result: SpectrumResult | None) -> float | None:
 def _span(data: np.ndarray, also: float | None) -> tuple[float, float]:
     """Round ends that hold every finite logarithm and 0."""
     finite = data[np.isfinite(data)]
-    ends = [0.0, *([float(finite.min()), float(finite.max())] if len(finite) else []), *([also] if also is not None else [])]
+    ends = [
+        0.0,
+        *([float(finite.min()), float(finite.max())] if len(finite) else []),
+        *([also] if also is not None else []),
+    ]
     low, high = min(ends), max(ends)
     step = _round(max(high - low, 0.2) / 4)
-    low, high = math.floor(low / step - 1e-9) * step, math.ceil(high / step + 1e-9) * step
+    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
     return low, high if high > low else low + step
 
 

@@ -42,8 +42,11 @@ def half_life(slope: SlopePart) -> str:
     steps = math.log10(2) / abs(slope.slope) if slope.slope else math.inf
     if math.isinf(steps):
         return "The gradient neither halves nor doubles."
-    what = "half-life of the gradient" if slope.slope < 0 else "the gradient doubles every"
-    found = f"{what} {short(steps, 2)} steps back ({rate}, measured)"
+    if steps < 1:
+        found = f"the gradient is multiplied by {short(10.0**slope.slope, 2)} at each step back ({rate}, measured)"
+    else:
+        what = "half-life of the gradient" if slope.slope < 0 else "the gradient doubles every"
+        found = f"{what} {short(steps, 2)} steps back ({rate}, measured)"
     if slope.used < slope.reached:
         found += f"; over the {slope.used:,} of {slope.reached:,} norms that are finite and not 0"
     return found
