@@ -172,7 +172,7 @@ class Bindings(QObject):
     def _mark_pair(self, loss_step: int, source_step: int) -> None:
         self._window.stage.set_marks(loss_step, source_step)
         self._window.statusBar().showMessage(
-            f"Marked: the loss at t = {loss_step:,}, and step k = {source_step:,}, which it sends its gradient to.",
+            f"Marked: the loss at t = {loss_step:,}, and step k = {source_step:,}, to which it sends its gradient.",
             6000,
         )
 

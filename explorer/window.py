@@ -49,8 +49,8 @@ class MainWindow(QMainWindow):
         self.side = QSplitter(Qt.Orientation.Vertical)
         self.side.setHandleWidth(1)
         self.side.setChildrenCollapsible(False)
-        for part in (self.cell, self.analysis):
-            self.side.addWidget(part)
+        self.side.addWidget(self.cell)
+        self.side.addWidget(self.analysis)
         self.side.setStretchFactor(0, 3)
         self.side.setStretchFactor(1, 2)
         for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.side, 0)):

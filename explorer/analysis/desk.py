@@ -86,7 +86,7 @@ class Desk(QObject):
         courier.failed.connect(self._failed)
         courier.cancelled.connect(self._cancelled)
 
-    # -- told -----------------------------------------------------------------------------------------------------------
+    # -- told ---------------------------------------------------------------------------------------------------------
 
     def set_subject(self, subject: Subject | None) -> None:
         """The trace on screen; None: another document is on its way."""
@@ -158,7 +158,7 @@ class Desk(QObject):
             return False
         return all(work.kind not in ("waiting", "computing") for work in self._work.values())
 
-    # -- asking ---------------------------------------------------------------------------------------------------------
+    # -- asking -------------------------------------------------------------------------------------------------------
 
     @Slot()
     def _begin(self) -> None:
@@ -181,13 +181,15 @@ class Desk(QObject):
                     self._ask(work)
         self._tell()
 
-    def _ask(self, work: _Work) -> None:
+    def _ask(self, work: _Work) -> bool:
+        """The chain's next question. True: there is none left."""
         assert work.chain is not None
         request = work.chain.request()
         if request is None:
             work.kind = "there"
-            return
+            return True
         work.generation = self._courier.ask(CHANNEL + work.name, "analysis", request)
+        return False
 
     def _current(self, work: _Work) -> bool:
         """Whether a section's chain is about the trace on screen."""
@@ -223,7 +225,7 @@ class Desk(QObject):
                 self._courier.cancel(CHANNEL + name)
         self._left.clear()
 
-    # -- answers --------------------------------------------------------------------------------------------------------
+    # -- answers ------------------------------------------------------------------------------------------------------
 
     def _asked(self, channel: str, generation: int) -> _Work | None:
         if not channel.startswith(CHANNEL):
@@ -238,10 +240,10 @@ class Desk(QObject):
             return
         assert work.chain is not None
         work.chain.take(answer)  # type: ignore[arg-type]
-        self._ask(work)
+        whole = self._ask(work)
         held = work.shown is not None and work.shown != self._key(work) and time.perf_counter() - work.began < _HOLD
         result = work.chain.result
-        if result is not None and (work.kind == "there" or not held):
+        if result is not None and (whole or not held):
             work.shown = self._key(work)
             self.resultChanged.emit(work.name, result)
         self._tell()
@@ -263,7 +265,7 @@ class Desk(QObject):
             work.kind = "stopped"
             self._tell()
 
-    # -- telling --------------------------------------------------------------------------------------------------------
+    # -- telling ------------------------------------------------------------------------------------------------------
 
     def standing(self, name: str) -> Standing:
         work = self._work.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRect, QRectF
@@ -17,12 +18,13 @@ from explorer.stage.margins import LINE
 from explorer.stage.scales import Scale
 from explorer.stage.ticks import ticks
 from explorer.theme import current as theming
+from explorer.widgets.numbers import MINUS
 
 _EDGE = 6
 """Height of the strip at an edge."""
 
 
-def paint_curve(plot: Plot, painter: QPainter, box: QRect, curve: Curve, scale: Scale) -> None:
+def paint_curve(plot: Plot[Any], painter: QPainter, box: QRect, curve: Curve, scale: Scale) -> None:
     theme = theming.current()
     plot.frame(painter, box)
     if not len(curve.at):
@@ -43,11 +45,11 @@ def paint_curve(plot: Plot, painter: QPainter, box: QRect, curve: Curve, scale: 
     painter.setPen(QPen(QColor(theme.backward), 1.5))
     painter.setBrush(QColor(theme.backward))
     for start, stop in runs(on_scale):
-        points = QPolygonF([QPointF(x, y) for x, y in zip(xs[start:stop], ys[start:stop], strict=True)])
+        points = [QPointF(x, y) for x, y in zip(xs[start:stop], ys[start:stop], strict=True)]
         if stop - start == 1:
             painter.drawEllipse(points[0], 1.5, 1.5)
         else:
-            painter.drawPolyline(points)
+            painter.drawPolyline(QPolygonF(points))
     _paint_edges(plot, painter, box, xs, codes, scale)
     painter.restore()
     _paint_axis(plot, painter, box, curve)
@@ -59,7 +61,9 @@ def runs(where: np.ndarray) -> Iterator[tuple[int, int]]:
     yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
 
 
-def _paint_edges(plot: Plot, painter: QPainter, box: QRect, xs: np.ndarray, codes: classes.Codes, scale: Scale) -> None:
+def _paint_edges(
+    plot: Plot[Any], painter: QPainter, box: QRect, xs: np.ndarray, codes: classes.Codes, scale: Scale
+) -> None:
     half = max(1.0, box.width() / max(1, len(xs)) / 2)
     ratio = plot.devicePixelRatioF()
     for code in classes.SPECIAL:
@@ -85,7 +89,7 @@ def hatched(code: int, scale: Scale, wide: int, high: int, ratio: float) -> QIma
     return layer.image
 
 
-def _paint_axis(plot: Plot, painter: QPainter, box: QRect, curve: Curve) -> None:
+def _paint_axis(plot: Plot[Any], painter: QPainter, box: QRect, curve: Curve) -> None:
     name = {"lag": "t − k", "rows": "t", "columns": "k"}[curve.kind]
     plot.text(painter, QRectF(box.left(), box.top() - LINE, box.width(), LINE), name, "text", "left")
     first, last = int(curve.at[0]), int(curve.at[-1])
@@ -95,5 +99,5 @@ def _paint_axis(plot: Plot, painter: QPainter, box: QRect, curve: Curve) -> None
         half = width(str(x)) / 2 + 1
         at = min(max(at, box.left() + half), box.right() + 1 - half)
         plot.text(
-            painter, QRectF(at - half, box.bottom() + 1, 2 * half, LINE), str(x).replace("-", "−"), "muted", "centre"
+            painter, QRectF(at - half, box.bottom() + 1, 2 * half, LINE), str(x).replace("-", MINUS), "muted", "centre"
         )

@@ -42,10 +42,10 @@ def curve(result: FlowResult, kind: CurveKind) -> Curve:
         lags = losses[:, None] - result.steps[None, :]
         at = np.unique(lags[reached])
         place = np.searchsorted(at, lags[reached])
-        counts = np.bincount(place, minlength=len(at))
+        counts = np.bincount(place, minlength=len(at)).astype(np.int64)
         with np.errstate(over="ignore", invalid="ignore"):
             # Divided before it is summed, so that the mean of large numbers is not infinite.
-            values = np.bincount(place, norms[reached] / counts[place], minlength=len(at))
+            values = np.bincount(place, norms[reached] / counts[place], minlength=len(at)).astype(np.float64)
         return Curve(kind, at, values, counts)
     axis = 1 if kind == "rows" else 0
     counts = reached.sum(axis=axis)

@@ -18,6 +18,7 @@ from explorer.stage.layer import Layer
 from explorer.stage.margins import LINE
 from explorer.stage.scales import Scale, magnitude
 from explorer.stage.ticks import ticks
+from explorer.stage.tracks.words import class_words
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 
@@ -47,7 +48,7 @@ class FlowView(Plot[Cell]):
         self._picked: tuple[int, int] | None = None
         self._codes: classes.Codes | None = None
 
-    # -- told -------------------------------------------------------------------------------------------------------------
+    # -- told ---------------------------------------------------------------------------------------------------------
 
     def set_result(self, result: FlowResult | None) -> None:
         old, self._result = self._result, result
@@ -81,7 +82,7 @@ class FlowView(Plot[Cell]):
     def curve(self) -> Curve | None:
         return self._curve
 
-    # -- layout -----------------------------------------------------------------------------------------------------------
+    # -- layout -------------------------------------------------------------------------------------------------------
 
     @property
     def _single(self) -> bool:
@@ -138,10 +139,10 @@ class FlowView(Plot[Cell]):
         n, K = self._result.norms.shape
         return cells(n, round(box.height() * ratio)), cells(K, round(box.width() * ratio))
 
-    # -- pixels -----------------------------------------------------------------------------------------------------------
+    # -- pixels -------------------------------------------------------------------------------------------------------
 
     def codes(self) -> classes.Codes:
-        """(n, K): each pair by its class; what cannot be reached is masked, and what is not computed yet not reached."""
+        """(n, K): each pair by its class. What cannot be reached is masked; what is not computed yet is not reached."""
         assert self._result is not None
         if self._codes is None:
             r = self._result
@@ -282,7 +283,7 @@ class FlowView(Plot[Cell]):
         column = np.flatnonzero(self._result.steps == self._picked[1])
         return (int(row[0]), int(column[0])) if len(row) and len(column) else None
 
-    # -- pointer and keys -------------------------------------------------------------------------------------------------
+    # -- pointer and keys ---------------------------------------------------------------------------------------------
 
     def place_at(self, at: QPointF) -> Cell | None:
         box = self.picture_box()
@@ -312,8 +313,6 @@ class FlowView(Plot[Cell]):
         value = self._result.norms[place]
         classed = ""
         if code > classes.UNDEFINED:
-            from explorer.stage.tracks.words import class_words
-
             classed = class_words(value, code, self._scale)
         return " · ".join(part for part in (flow_sums.pair_words(self._result, *place), classed) if part)
 

@@ -74,8 +74,8 @@ class HistogramView(Plot[int]):
         return np.array([*r.counts.bins, *words.class_counts(r)], float) / max(1, r.counts.total)
 
     def top(self) -> float:
-        """The share at the top of the picture: 5, 10, 25, 50 or 100 %, as the bars on the scale need it. A class that has
-        more is torn off, and says how much it has."""
+        """The share at the top of the picture, 5, 10, 25, 50 or 100 %, as the bars on the scale need it. A class that
+        has more is torn off, and says how much it has."""
         shares = self.shares()
         most = float(shares[: self._count()].max()) or float(shares.max())
         return next(top for top in (0.05, 0.1, 0.25, 0.5, 1.0) if top >= most)
@@ -167,7 +167,7 @@ class HistogramView(Plot[int]):
         for x, text in fitting(inside, False):
             self.text(painter, QRectF(x - 30, bins.bottom() + 4, 60, LINE), text, "muted", "centre")
 
-    # -- pointer and keys -------------------------------------------------------------------------------------------------
+    # -- pointer and keys ---------------------------------------------------------------------------------------------
 
     def _order(self) -> list[int]:
         """The bars from left to right."""

@@ -13,7 +13,6 @@ from explorer.analysis.chains import (
     FlowChoice,
     FlowResult,
     HistogramChoice,
-    HistogramResult,
     Result,
     SpectrumChoice,
     SpectrumResult,
@@ -119,23 +118,23 @@ class AnalysisPanel(QWidget):
             column.addWidget(rule)
             column.addWidget(section)
         column.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll.setWidget(inside)
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.area.setWidget(inside)
         inside.setAutoFillBackground(False)
-        self.scroll.viewport().setAutoFillBackground(False)
+        self.area.viewport().setAutoFillBackground(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
         outer.addLayout(head)
-        outer.addWidget(self.scroll, 1)
+        outer.addWidget(self.area, 1)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.layer.hide()
 
-    # -- told -------------------------------------------------------------------------------------------------------------
+    # -- told ---------------------------------------------------------------------------------------------------------
 
     def set_subject(self, subject: Subject | None) -> None:
         """The trace on screen; None: another document is on its way."""
@@ -228,7 +227,7 @@ class AnalysisPanel(QWidget):
         section.words.set_words("" if result.slope is None else words.sentence(words.half_life(result.slope)))
         section.set_table(None if part is None else table_of(result, number))
 
-    # -- tells ------------------------------------------------------------------------------------------------------------
+    # -- tells --------------------------------------------------------------------------------------------------------
 
     @Slot()
     def _fill_keys(self) -> None:

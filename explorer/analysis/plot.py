@@ -52,7 +52,7 @@ class Plot(QWidget, Generic[Place]):
             self._height = height
             self.updateGeometry()
 
-    # -- for the picture itself to fill in ------------------------------------------------------------------------------
+    # -- for the picture itself to fill in ----------------------------------------------------------------------------
 
     def paint(self, painter: QPainter) -> None:
         raise NotImplementedError
@@ -74,7 +74,7 @@ class Plot(QWidget, Generic[Place]):
     def forget(self) -> None:
         """The theme is another: cached pixels are gone."""
 
-    # -- pointer and keys -------------------------------------------------------------------------------------------------
+    # -- pointer and keys ---------------------------------------------------------------------------------------------
 
     def go(self, place: Place | None) -> None:
         if place != self.place:
@@ -127,7 +127,7 @@ class Plot(QWidget, Generic[Place]):
             self.go(None)
         self.update()
 
-    # -- looks ------------------------------------------------------------------------------------------------------------
+    # -- looks --------------------------------------------------------------------------------------------------------
 
     @Slot()
     def _restyle(self) -> None:

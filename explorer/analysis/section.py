@@ -241,7 +241,7 @@ class Section(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         theming.notifier().changed.connect(self._restyle)
 
-    # -- open and closed --------------------------------------------------------------------------------------------------
+    # -- open and closed ----------------------------------------------------------------------------------------------
 
     @property
     def is_open(self) -> bool:
@@ -258,7 +258,7 @@ class Section(QWidget):
             self.header.set_state("")
         self.opened.emit(is_open)
 
-    # -- how far it is ----------------------------------------------------------------------------------------------------
+    # -- how far it is ------------------------------------------------------------------------------------------------
 
     def set_standing(self, standing: Standing) -> None:
         words, tone, progress, button = "", "muted", None, ""
@@ -297,7 +297,7 @@ class Section(QWidget):
         else:
             self.cancelRequested.emit()
 
-    # -- picture and table ------------------------------------------------------------------------------------------------
+    # -- picture and table --------------------------------------------------------------------------------------------
 
     def set_table(self, table: Table | None) -> None:
         self._table = table

@@ -11,9 +11,11 @@ from PySide6.QtWidgets import QWidget
 
 from engine.analysis_requests import FEW
 from explorer.analysis.chains import SpectrumResult
-from explorer.analysis.flow_curve import runs
+from explorer.analysis.flow_curve import hatched, runs
 from explorer.analysis.plot import Plot, width
+from explorer.stage.classes import NAN
 from explorer.stage.margins import LINE
+from explorer.stage.scales import magnitude
 from explorer.stage.ticks import ticks
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
@@ -109,9 +111,8 @@ class SpectrumView(Plot[tuple[int, int]]):
         taken = -1e9
         for mark in _marks(low, high):
             y = float(self._y(which, mark))
-            painter.fillRect(
-                QRectF(box.left(), round(y), box.width(), 1), QColor(theme.border if mark == 0 else theme.line)
-            )
+            tone = QColor(theme.border if mark == 0 else theme.line)
+            painter.fillRect(QRectF(box.left(), round(y), box.width(), 1), tone)
             if y - LINE / 2 >= taken and y + LINE / 2 <= box.bottom() + 1 - _DEAD + 3:
                 self.text(painter, QRectF(0, y - LINE / 2, _LEFT - 5, LINE), _mark(mark, low, high), "muted", "right")
                 taken = y + LINE / 2
@@ -126,17 +127,15 @@ class SpectrumView(Plot[tuple[int, int]]):
     def _paint_curves(self, painter: QPainter, which: int) -> None:
         r = self._result
         assert r is not None
-        data, box, theme = self._data(which), self.box(which), theming.current()
+        data, box = self._data(which), self.box(which)
         xs = np.array([self._x(float(t)) for t in r.steps])
         painter.save()
         painter.setClipRect(box)
         half = box.width() / r.total_steps / 2 if r.chosen == r.total_steps else box.width() / r.chosen / 2
         gap = np.flatnonzero(np.isnan(data[:, 0]))
-        for place in gap:  # NaN: a hatch over the whole height
-            painter.fillRect(
-                QRectF(xs[place] - half, box.top(), max(1.0, 2 * half), box.height()),
-                _brush(theme.muted),
-            )
+        for place in gap:
+            strip = QRect(math.floor(xs[place] - half), box.top(), max(1, math.ceil(2 * half)), box.height())
+            painter.drawImage(strip, hatched(NAN, magnitude(), strip.width(), strip.height(), self.devicePixelRatioF()))
         for curve in range(FEW, -1, -1):
             logs = data[:, curve]
             fine = np.isfinite(logs)
@@ -157,7 +156,7 @@ class SpectrumView(Plot[tuple[int, int]]):
                     strip = QRectF(
                         xs[start] - half, box.bottom() + 2 - _DEAD, xs[stop - 1] - xs[start] + 2 * half, _DEAD - 2
                     )
-                    painter.fillRect(strip, _brush(self._pen(curve).color().name()))
+                    painter.fillRect(strip, self._pen(curve).color())
         painter.restore()
 
     def _paint_axis(self, painter: QPainter) -> None:
@@ -179,7 +178,7 @@ class SpectrumView(Plot[tuple[int, int]]):
             box = self.box(which)
             painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()))
 
-    # -- pointer and keys -------------------------------------------------------------------------------------------------
+    # -- pointer and keys ---------------------------------------------------------------------------------------------
 
     def place_at(self, at: QPointF) -> tuple[int, int] | None:
         r = self._result
@@ -213,10 +212,6 @@ class SpectrumView(Plot[tuple[int, int]]):
         return f"{words} · {dead:,} of {r.size:,} directions dead" if dead else words
 
 
-def _brush(colour: str) -> QColor:
-    return QColor(colour)
-
-
 def _log(log: float) -> str:
     if math.isinf(log):
         return f"{MINUS}∞" if log < 0 else "∞"
@@ -232,15 +227,11 @@ def _bound(result: SpectrumResult | None) -> float | None:
 def _span(data: np.ndarray, also: float | None) -> tuple[float, float]:
     """Round ends that hold every finite logarithm and 0."""
     finite = data[np.isfinite(data)]
-    ends = [
-        0.0,
-        *([float(finite.min()), float(finite.max())] if len(finite) else []),
-        *([also] if also is not None else []),
-    ]
-    low, high = min(ends), max(ends)
+    ends = [0.0, *(() if also is None else (also,)), *((finite.min(), finite.max()) if len(finite) else ())]
+    low, high = float(min(ends)), float(max(ends))
     step = _round(max(high - low, 0.2) / 4)
     low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-    return low, high if high > low else low + step
+    return (low, high) if high > low else (low - step, high + step)
 
 
 def _round(step: float) -> float:
