@@ -130,7 +130,10 @@ class Desk(QObject):
             if work.choice != choice:
                 self._drop(work)
                 work.choice, work.wanted = choice, False
-        self._begin()
+        if self._quiet.isActive():
+            self._tell()
+        else:
+            self._begin()
 
     def cancel(self, name: str) -> None:
         """Stop a section's computation; what is there stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.analysis_requests import MOST_FLOW_STEPS, Which
@@ -239,7 +240,8 @@ class AnalysisPanel(QWidget):
         self.key.set_choices([(f"grads.{q.symbol}", f"∂L/∂{q.symbol} · {q.title.lower()}") for q in found])
 
     def questions(self) -> dict[str, Choice]:
-        if self._subject is None:
+        """Of what is open, and of nothing while the panel is not to be seen."""
+        if self._subject is None or not self.isVisible():
             return {}
         layer = self.layer.currentData()
         which: Which = self.which.currentData() if self._subject.steps > MOST_FLOW_STEPS else "thinned"
@@ -250,6 +252,14 @@ class AnalysisPanel(QWidget):
             "histogram": HistogramChoice(layer, self.key.currentData() or "grads.h", *self._decades),
         }
         return {name: choices[name] for name in self.open_sections()}
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._ask()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._ask()
 
     @Slot()
     def _ask(self) -> None:

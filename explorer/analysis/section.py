@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen, QWheelEvent
@@ -20,12 +20,14 @@ from PySide6.QtWidgets import (
 
 from explorer.analysis.desk import Standing
 from explorer.analysis.plot import Plot
-from explorer.analysis.table_view import TableView
 from explorer.analysis.tables import Table
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, TIGHT
 from explorer.widgets.icons import renderer
+
+if TYPE_CHECKING:
+    from explorer.analysis.table_view import TableView
 
 HEADER = 30
 
@@ -173,8 +175,7 @@ class Section(QWidget):
         self.header = SectionHeader(title)
         self.header.toggled.connect(self._toggled)
         self.button = QPushButton("Cancel")
-        self.button.setStyleSheet(f"QPushButton {{ padding: 0 {GAP}px; min-height: 18px; }}")
-        self.button.setFont(theming.small())
+        self.button.setProperty("role", "small")
         self.button.clicked.connect(self._button_clicked)
         self.button.hide()
         self._again = False
@@ -206,7 +207,8 @@ class Section(QWidget):
         column.addLayout(self.picture)
         column.addWidget(self.readout)
         self._pictured = pictured
-        self.table = TableView(title)
+        self.table: TableView | None = None
+        """Made when it is first asked for."""
         self.words = Words(title)
         self.table_button = QPushButton("Show as a table")
         self.table_button.setCheckable(True)
@@ -216,22 +218,19 @@ class Section(QWidget):
         feet = QHBoxLayout()
         feet.setSpacing(GAP)
         for one in (self.table_button, self.copy_button):
-            one.setFont(theming.small())
+            one.setProperty("role", "small")
             one.setAccessibleName(f"{title}: {one.text().lower()}")
-            one.setStyleSheet(f"QPushButton {{ padding: 0 {GAP}px; min-height: 18px; }}")
             feet.addWidget(one)
         feet.addStretch(1)
 
         self.body = QWidget()
-        inside = QVBoxLayout(self.body)
+        self._inside = inside = QVBoxLayout(self.body)
         inside.setContentsMargins(PAD, TIGHT, GAP, PAD)
         inside.setSpacing(GAP)
         inside.addLayout(self.controls)
         inside.addWidget(pictured)
-        inside.addWidget(self.table)
         inside.addWidget(self.words)
         inside.addLayout(feet)
-        self.table.hide()
         self.body.hide()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -303,12 +302,17 @@ class Section(QWidget):
         self._table = table
         for one in (self.table_button, self.copy_button):
             one.setEnabled(table is not None)
-        if table is not None and self.table.isVisibleTo(self):
+        if table is not None and self.table is not None and self.table_button.isChecked():
             self.table.set_table(table)
 
     @Slot(bool)
     def _show_table(self, shown: bool) -> None:
         self.table_button.setText("Show the picture" if shown else "Show as a table")
+        if self.table is None:
+            from explorer.analysis.table_view import TableView
+
+            self.table = TableView(self.header.accessibleName())
+            self._inside.insertWidget(self._inside.indexOf(self._pictured) + 1, self.table)
         if shown and self._table is not None:
             self.table.set_table(self._table)
         self.table.setVisible(shown)
@@ -332,5 +336,5 @@ class Section(QWidget):
 
     @Slot()
     def _restyle(self) -> None:
-        for one in (self.readout, self.words, self.button, self.table_button, self.copy_button):
+        for one in (self.readout, self.words):
             one.setFont(theming.small())

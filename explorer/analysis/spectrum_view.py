@@ -134,8 +134,8 @@ class SpectrumView(Plot[tuple[int, int]]):
         half = box.width() / r.total_steps / 2 if r.chosen == r.total_steps else box.width() / r.chosen / 2
         gap = np.flatnonzero(np.isnan(data[:, 0]))
         for place in gap:
-            strip = QRect(math.floor(xs[place] - half), box.top(), max(1, math.ceil(2 * half)), box.height())
-            painter.drawImage(strip, hatched(NAN, magnitude(), strip.width(), strip.height(), self.devicePixelRatioF()))
+            hatch = QRect(math.floor(xs[place] - half), box.top(), max(1, math.ceil(2 * half)), box.height())
+            painter.drawImage(hatch, hatched(NAN, magnitude(), hatch.width(), hatch.height(), self.devicePixelRatioF()))
         for curve in range(FEW, -1, -1):
             logs = data[:, curve]
             fine = np.isfinite(logs)

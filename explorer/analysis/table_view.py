@@ -10,7 +10,9 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidge
 
 from explorer.analysis.tables import Table, is_number
 from explorer.theme import current as theming
+from explorer.widgets.numbers import short
 
+_LONG = 12
 _Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
 
@@ -33,6 +35,8 @@ class _Model(QAbstractTableModel):
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
+            return _shown(self.table.cell(index.row(), index.column()))
+        if role == Qt.ItemDataRole.ToolTipRole:
             return self.table.cell(index.row(), index.column())
         if role == Qt.ItemDataRole.TextAlignmentRole:
             right = is_number(self.table.cell(index.row(), index.column()))
@@ -44,6 +48,12 @@ class _Model(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             return self.table.columns[section]
         return None
+
+
+def _shown(text: str) -> str:
+    """Seven digits: an exact number that is cut off at its end would lose its exponent. It is in the tool tip and in
+    what is copied."""
+    return short(float(text), 7) if len(text) > _LONG and is_number(text) else text
 
 
 class TableView(QTableView):
@@ -104,6 +114,7 @@ class TableView(QTableView):
             f"QTableView {{ background: {t.plot}; border: 1px solid {t.line}; gridline-color: {t.line};"
             f" selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}"
             f" QTableView:focus {{ border-color: {t.accent}; }}"
+            " QAbstractScrollArea::corner { background: transparent; border: none; }"
             f" QHeaderView {{ background: {t.raised}; border: none; }}"
             f" QHeaderView::section {{ background: {t.raised}; color: {t.text}; border: none; padding: 2px 6px; }}"
         )

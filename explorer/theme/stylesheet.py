@@ -24,6 +24,7 @@ QPushButton:hover, QToolButton:hover {{ border-color: {t.border}; }}
 QPushButton:pressed, QToolButton:pressed {{ background: {t.line}; }}
 QPushButton:focus, QToolButton:focus {{ border-color: {t.accent}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: {t.border}; }}
+QPushButton[role="small"] {{ padding: 0 {GAP}px; min-height: 18px; font-size: {SMALL_PX}px; }}
 QPushButton[role="primary"], QToolButton[role="primary"] {{
     background: {t.accent}; color: {t.on_accent}; border-color: {t.accent}; font-weight: 600;
 }}
