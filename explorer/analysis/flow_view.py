@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from explorer.analysis import flow_sums
@@ -46,6 +46,7 @@ class FlowView(Plot[Cell]):
         self._picture = Layer()
         self._key: object = None
         self._picked: tuple[int, int] | None = None
+        self._room = 320
         self._codes: classes.Codes | None = None
 
     # -- told ---------------------------------------------------------------------------------------------------------
@@ -89,8 +90,10 @@ class FlowView(Plot[Cell]):
         """One row: a strip, and the curve below it."""
         return self._result is not None and len(self._result.loss_steps) == 1
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
+    def set_room(self, width: int) -> None:
+        """How wide the panel is, scroll bar included. The height hangs on that and not on this widget's own width: that
+        goes with the scroll bar, and the scroll bar with the height."""
+        self._room = width
         self._fit()
 
     def _fit(self) -> None:
@@ -101,7 +104,7 @@ class FlowView(Plot[Cell]):
 
     @property
     def _side(self) -> int:
-        return int(min(_MOST, 0.46 * self.width()))
+        return int(min(_MOST, 0.42 * self._room))
 
     @property
     def _axis(self) -> int:

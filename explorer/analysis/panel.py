@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.analysis_requests import MOST_FLOW_STEPS, Which
@@ -122,6 +122,10 @@ class AnalysisPanel(QWidget):
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # Always there: a bar that comes and goes with the height of wrapped text changes that height, without end.
+        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.area.verticalScrollBar().rangeChanged.connect(self._show_bar)
+        self._show_bar(0, 0)
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.area.setWidget(inside)
@@ -252,6 +256,15 @@ class AnalysisPanel(QWidget):
             "histogram": HistogramChoice(layer, self.key.currentData() or "grads.h", *self._decades),
         }
         return {name: choices[name] for name in self.open_sections()}
+
+    @Slot(int, int)
+    def _show_bar(self, low: int, high: int) -> None:
+        """Its handle is not to be seen where there is nothing to scroll."""
+        self.area.verticalScrollBar().setEnabled(high > low)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.flow.set_room(self.width())
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -39,7 +39,7 @@ def subject(
     return Subject(trace, Recorded("a.gflow", "0"), layers, T, batch, sample, "float32")
 
 
-def flow_part(ask: AskFlow, T: int = 8, losses: int | None = None, factor: float = 1e-2) -> FlowPart:
+def flow_part(ask: AskFlow, T: int = 8, losses: int | None = None, factor: float = 0.5) -> FlowPart:
     """N[t, k] = factor^(t − k): a gradient that falls by the same share at every step."""
     every = math.ceil(T / ask.most) if ask.which == "thinned" else 1
     steps = np.arange(T, max(0, T - every * ask.most), -every)[::-1]
