@@ -171,7 +171,9 @@ def test_cancel_stops_between_pieces_and_goes_on_from_there(qtbot: QtBot, desk: 
     assert desk.standing("flow").kind == "there"
 
 
-def test_a_closed_section_is_dropped_and_computed_anew_when_it_is_opened(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_a_closed_section_is_dropped_and_computed_anew_when_it_is_opened(
+    qtbot: QtBot, desk: Desk, courier: SlowCourier
+) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, OPEN)
     desk.set_questions({})
@@ -235,7 +237,9 @@ def test_another_document_takes_the_old_ones_numbers_away(qtbot: QtBot, desk: De
     assert not desk.standing("flow").stale
 
 
-def test_losses_are_taken_back_so_many_at_a_time_that_a_piece_is_short(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_losses_are_taken_back_so_many_at_a_time_that_a_piece_is_short(
+    qtbot: QtBot, desk: Desk, courier: SlowCourier
+) -> None:
     desk.set_subject(subject(T=200))
     open_up(qtbot, desk, OPEN)
     generation, request = courier.last(FLOW)

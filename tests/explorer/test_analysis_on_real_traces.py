@@ -128,7 +128,9 @@ def test_every_section_of_every_kind_of_preset_is_computed_and_painted(
 
 def test_which_sections_are_open_is_remembered(qtbot: QtBot, explorer: Explorer) -> None:
     opened(qtbot, explorer)
-    qtbot.keyClick(explorer.window.analysis.sections["histogram"].header, Qt.Key.Key_Space)
+    header = explorer.window.analysis.sections["histogram"].header
+    header.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(header, Qt.Key.Key_Space)
     assert explorer.files.settings.analyses == ("flow", "histogram")
 
 

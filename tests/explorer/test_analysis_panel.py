@@ -408,5 +408,3 @@ def test_nothing_finite_is_no_crash(panel: AnalysisPanel) -> None:
     for name in SECTIONS:
         panel.show_result(name, None)
     panel.grab()
-
-
