@@ -92,6 +92,12 @@ def recurrent_blocks(layer: LayerTrace) -> dict[str, RecurrentBlock]:
         return {name: _block(W) for name, W in zip(names, blocks, strict=True)}
 
 
+def block_of(layer: LayerTrace, number: int) -> RecurrentBlock:
+    """One of these alone, by its number from 0, as `recurrent_blocks` has them."""
+    with arithmetic(layer.weights["weight_hh"]):
+        return _block(in_float64(layer.weights["weight_hh"].chunk(len(layer.rules.gate_names))[number]))
+
+
 def _block(W: Tensor) -> RecurrentBlock:
     if not bool(W.isfinite().all()):
         return RecurrentBlock(torch.full((len(W),), complex(math.nan, math.nan)), math.nan, math.nan)

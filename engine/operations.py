@@ -28,6 +28,7 @@ the window and on the command line), and another count may round the last bit of
 
 def run(operation: Operation, request: Any) -> Any:
     """excerpt: Look → Excerpt.  train: Train → Trained.  audit: Source → Audit.  arrays: Source → dict of arrays.
+    analysis: one of engine.analysis_requests → its part.
 
     Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person.
     """
@@ -48,7 +49,12 @@ def run(operation: Operation, request: Any) -> Any:
         case "arrays":
             with _threads(_experiment(request)):
                 return _arrays(request)
-    raise SpecError(f"'{operation}' is no operation; accepted are excerpt, train, audit and arrays.")
+        case "analysis":
+            from engine.analysis import answer
+
+            with _threads(_experiment(request.source)):
+                return answer(request)
+    raise SpecError(f"'{operation}' is no operation; accepted are excerpt, train, audit, arrays and analysis.")
 
 
 def warm_up() -> None:
@@ -68,10 +74,12 @@ def warm_up() -> None:
 
 
 def forget() -> None:
-    """Empty this process's memory of traces."""
+    """Empty this process's memory of traces, and of runs on their way."""
+    from engine import analysis
     from engine.sources import MEMORY
 
     MEMORY.clear()
+    analysis.forget()
 
 
 def _audit(source: Source) -> Audit:

@@ -13,15 +13,18 @@ every product through the latter.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.arrays import read_only
 from engine.errors import DataError
-from engine.graded import graded, log_singular_values
+from engine.graded import Graded, graded, log_singular_values
 from engine.precision import arithmetic
 from engine.products import Growth, Product, padded
 from engine.spec_reading import shown
@@ -135,6 +138,34 @@ class SpectrumRun:
         """From 0 to 1."""
         return self._taken / len(self._steps)
 
+    @property
+    def taken(self) -> int:
+        """Steps that are behind it."""
+        return self._taken
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Where it stands, as plain arrays: with the same arguments and `resume`, another run goes on from there."""
+        found = {"taken": np.array(self._taken)}
+        if isinstance(self._product, Product):
+            g = self._product.g
+            return found | {name: read_only(a) for name, a in (("Q", self._product.Q), ("s", g.scales), ("P", g.rows))}
+        if self._product is not None:
+            return found | _growth_state(self._product)
+        return found
+
+    def resume(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from there. What had been found until then has been handed out, and is no part of `result`."""
+        self._taken = int(state["taken"])
+        self._found.clear()
+        if "P" in state:
+            self._product = Product(_tensor(state["Q"]), Graded(_tensor(state["s"]), _tensor(state["P"])))
+        else:
+            self._product = _growth_of(state) if "Q" in state else None
+
+    def hand_out(self) -> None:
+        """Let go of what `result` has told."""
+        self._found.clear()
+
     def advance(self, seconds: float = A_WHILE) -> None:
         """Work for about so long: a step more at least, if there is one left."""
         end = time.perf_counter() + seconds
@@ -201,6 +232,19 @@ class LyapunovRun:
         """From 0 to 1."""
         return 1.0 if self.done else self._taken / len(self._walk.steps)
 
+    @property
+    def taken(self) -> int:
+        """Steps that are behind it."""
+        return self._taken
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Where it stands, as plain arrays: with the same arguments and `resume`, another run goes on from there."""
+        return {"taken": np.array(self._taken), "finite": np.array(self._finite), **_growth_state(self._growth)}
+
+    def resume(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from there."""
+        self._taken, self._finite, self._growth = int(state["taken"]), bool(state["finite"]), _growth_of(state)
+
     def advance(self, seconds: float = A_WHILE) -> None:
         """Work for about so long: a step more at least, if there is one left."""
         end = time.perf_counter() + seconds
@@ -222,3 +266,15 @@ class LyapunovRun:
             self._growth.logs() / counted if counted and self._finite else torch.full_like(self._growth.sums, torch.nan)
         )
         return Lyapunov(means, counted)
+
+
+def _growth_state(growth: Growth) -> dict[str, NDArray[Any]]:
+    return {name: read_only(a) for name, a in (("Q", growth.Q), ("columns", growth.columns), ("sums", growth.sums))}
+
+
+def _growth_of(state: Mapping[str, NDArray[Any]]) -> Growth:
+    return Growth(_tensor(state["Q"]), _tensor(state["columns"]), _tensor(state["sums"]))
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.array(array))  # a copy: what crossed over is read-only

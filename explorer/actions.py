@@ -133,6 +133,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("unpin", "View", "Remove Pi&ns", ("Alt+Shift+P",), ("Shift+P",)),
     Action("show_model", "View", "&Model", ("Ctrl+1",), checkable=True, starts_section=True),
     Action("show_cell", "View", "&Cell", ("Ctrl+2",), checkable=True),
+    Action("show_analysis", "View", "&Analysis", ("Ctrl+3",), checkable=True),
     Action("focus_stage", "View", "Go to the Sta&ge", ("F6",)),
     Action("theme_system", "View", "Theme of the System", checkable=True, group="theme", starts_section=True),
     Action("theme_light", "View", "&Light", checkable=True, group="theme"),

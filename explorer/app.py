@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 from engine import folders, presets
 from engine.tape import Phase
 from explorer import settings as stored
+from explorer.analysis.desk import Desk
 from explorer.bindings import Bindings
 from explorer.commands import Commands
 from explorer.compute.courier import Courier
@@ -45,13 +46,16 @@ class Explorer(QObject):
         self.player = Player(self)
         self.player.set_speed(settings.speed)
         self.window.transport.set_speed(self.player.speed)
-        self.bindings = Bindings(self.window, self.document, self.controller, self.player)
+        self.desk = Desk(self.courier, self)
+        self.window.analysis.set_open(settings.analyses)
+        self.bindings = Bindings(self.window, self.document, self.controller, self.player, self.desk)
         self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
         self.commands = Commands(
             self.window, self.document, self.controller, self.player, self.bindings, self.files, self.themes
         )
         self.themes.chosen.connect(self._theme_chosen)
         self.window.transport.speedChanged.connect(self._speed_changed)
+        self.window.analysis.openChanged.connect(self._analyses_opened)
         if settings.geometry:
             self.window.restoreGeometry(QByteArray.fromBase64(settings.geometry.encode()))
 
@@ -75,6 +79,10 @@ class Explorer(QObject):
     @Slot(float)
     def _speed_changed(self, speed: float) -> None:
         self._set(speed=speed)
+
+    @Slot(tuple)
+    def _analyses_opened(self, names: tuple[str, ...]) -> None:
+        self._set(analyses=names)
 
     def remember_geometry(self) -> None:
         self._set(geometry=bytes(self.window.saveGeometry().toBase64().data()).decode())

@@ -8,6 +8,8 @@ from engine.requests import Audit, Excerpt
 from engine.spec import Experiment, WhatIf
 from engine.tracks import NETWORK, NORMS, parse
 from engine.within import Granularity, way_of
+from explorer.analysis.desk import Desk
+from explorer.analysis.subject import subject_of
 from explorer.controller import Controller
 from explorer.document import pins
 from explorer.document.document import Document
@@ -24,9 +26,12 @@ _AHEAD = 1000
 class Bindings(QObject):
     """Slots between the parts; it keeps nothing but them."""
 
-    def __init__(self, window: MainWindow, document: Document, controller: Controller, player: Player) -> None:
+    def __init__(
+        self, window: MainWindow, document: Document, controller: Controller, player: Player, desk: Desk
+    ) -> None:
         super().__init__(window)
         self._window, self._document, self._controller, self._player = window, document, controller, player
+        self._desk = desk
         w, d, c, p = window, document, controller, player
 
         d.opened.connect(self._document_opened)
@@ -64,6 +69,15 @@ class Bindings(QObject):
         w.cell.layerPicked.connect(self._pick_layer)
         w.cell.copied.connect(self._say_copied)
         w.transport.granularityPicked.connect(self.pick_granularity)
+
+        c.traceWanted.connect(desk.renew)
+        c.failed.connect(desk.stay)
+        w.analysis.questionsChanged.connect(desk.set_questions)
+        w.analysis.cancelRequested.connect(desk.cancel)
+        w.analysis.againRequested.connect(desk.again)
+        w.analysis.pairPicked.connect(self._mark_pair)
+        desk.resultChanged.connect(w.analysis.show_result)
+        desk.standingChanged.connect(w.analysis.show_standing)
 
         w.stage.stepPicked.connect(self._pick_step)
         w.stage.cellPicked.connect(self._pick_cell)
@@ -146,6 +160,7 @@ class Bindings(QObject):
         w, d = self._window, self._document
         w.stage.set_excerpt(excerpt)
         w.cell.set_excerpt(excerpt)
+        self._show_subject(excerpt)
         if excerpt is None:
             return
         self._show_pins()
@@ -165,6 +180,34 @@ class Bindings(QObject):
             w.dock.show_recorded(excerpt, "A recorded trace: everything can be looked at, nothing recomputed.")
         else:
             self._show_model()
+
+    def _show_subject(self, excerpt: Excerpt | None) -> None:
+        """What is analysed is what is on screen."""
+        source, decades = self._controller.shown_source, self._window.stage.gradient_decades()
+        subject = None
+        if excerpt is not None and source is not None:
+            subject = subject_of(self._controller.trace, source, self._document.experiment, excerpt)
+        self._desk.set_subject(subject)
+        if self._controller.renewing:
+            self._desk.renew()
+        if decades is not None:
+            self._window.analysis.set_decades(*decades)
+        self._window.analysis.set_subject(subject)
+        marks = self._window.stage.marks.steps
+        if excerpt is None or (marks is not None and max(marks) > excerpt.steps):
+            self._unmark()
+
+    def _unmark(self) -> None:
+        self._window.stage.set_marks(None, None)
+        self._window.analysis.set_pair(None)
+
+    @Slot(int, int)
+    def _mark_pair(self, loss_step: int, source_step: int) -> None:
+        self._window.stage.set_marks(loss_step, source_step)
+        self._window.statusBar().showMessage(
+            f"Marked: the loss at t = {loss_step:,}, and step k = {source_step:,}, to which it sends its gradient.",
+            6000,
+        )
 
     @Slot(object)
     def _show_audit(self, audit: Audit | None) -> None:
@@ -376,6 +419,7 @@ class Bindings(QObject):
         track = parse(key)
         if not track.what.startswith("values.") and decades is not None:
             self._window.cell.set_gradient_decades(*decades)
+            self._window.analysis.set_decades(*decades)
         symbol = "h" if track.what == NETWORK else track.what.removeprefix("values.")
         name = "all gradients" if track.is_gradient else symbol
         self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)

@@ -50,6 +50,7 @@ class Commands(QObject):
         window.stage.addTrackRequested.connect(self.do_add_track)
         self.actions["show_model"].setChecked(True)
         self.actions["show_cell"].setChecked(True)
+        self.actions["show_analysis"].setChecked(True)
         self.actions[f"theme_{themes.choice}"].setChecked(True)
         document.viewChanged.connect(self._show_granularity)
         document.opened.connect(self._show_granularity)
@@ -329,6 +330,10 @@ class Commands(QObject):
     @Slot(bool)
     def do_show_cell(self, shown: bool) -> None:
         self._window.cell.setVisible(shown)
+
+    @Slot(bool)
+    def do_show_analysis(self, shown: bool) -> None:
+        self._window.analysis.setVisible(shown)
 
     @Slot()
     def do_focus_stage(self) -> None:

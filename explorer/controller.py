@@ -90,6 +90,8 @@ class Controller(QObject):
     """Audit; None while it is being computed."""
     progressChanged = Signal(int, int)
     """Iterations done and to do, of training on the way to the picture; (0, 0) when there is none."""
+    traceWanted = Signal()
+    """Another trace than the one on screen is asked for."""
     waitingChanged = Signal(bool)
     """Whether the picture on screen is no longer the document's, for longer than a blink."""
     failed = Signal(str)
@@ -102,6 +104,7 @@ class Controller(QObject):
         self._document, self._courier = document, courier
         self._excerpt: Excerpt | None = None
         self._shown: _Want | None = None
+        self._trace = 0
         self._wanted: _Want | None = None
         self._asked: dict[int, _Want] = {}
         self._training: _Training | None = None
@@ -132,6 +135,21 @@ class Controller(QObject):
     def excerpt(self) -> Excerpt | None:
         """What is on screen."""
         return self._excerpt
+
+    @property
+    def trace(self) -> int:
+        """Which trace is on screen: another number is another one."""
+        return self._trace
+
+    @property
+    def shown_source(self) -> Source | None:
+        """What the trace on screen is computed from."""
+        return None if self._shown is None else self._shown.state.source(self._shown.iteration)
+
+    @property
+    def renewing(self) -> bool:
+        """Another trace than the one on screen is under way."""
+        return self._training is not None or (self._wanted is not None and not self._wanted.same_trace(self._shown))
 
     @property
     def settled(self) -> bool:
@@ -235,6 +253,8 @@ class Controller(QObject):
                 self._document.look(iteration=iteration, position=self._place(position))
             return
         self._wanted = want
+        if not want.same_trace(self._shown):
+            self.traceWanted.emit()
         if not self._blink.isActive() and not self._waiting:
             self._blink.start()
         start = state.kept_before(iteration - 1 if retrain else iteration)
@@ -379,6 +399,7 @@ class Controller(QObject):
             # The same trace, now known by its weights: without this it would be asked for a second time.
             want = replace(want, state=replace(want.state, history=document.state.history))
         fresh = not want.same_trace(self._shown)
+        self._trace += fresh
         self._excerpt, self._shown = excerpt, want
         if self._failing:
             self._failing = False

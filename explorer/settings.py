@@ -26,6 +26,8 @@ class Settings(msgspec.Struct, frozen=True):
     theme: ThemeChoice = "system"
     speed: float = 8.0
     recent: tuple[Recent, ...] = ()
+    analyses: tuple[str, ...] = ("flow", "weights")
+    """The sections of the analysis panel that are open."""
     geometry: str = ""
     """Of the window, Qt's own form in base64."""
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from explorer.analysis.panel import AnalysisPanel
 from explorer.cell.panel import CellPanel
 from explorer.dock.model import ModelDock
 from explorer.stage.stage import Stage
@@ -18,6 +19,8 @@ _CELL_NEEDS, _DOCK_NEEDS = 900, 720
 """Narrower than this, the cell panel and then the dock make room for the stage."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
 _DOCK, _CELL = (0.185, 210, 260), (0.26, 290, 400)
+_CELL_SHARE = 0.58
+"""Of the right side's height; the rest is the analysis panel's."""
 
 
 class MainWindow(QMainWindow):
@@ -36,19 +39,28 @@ class MainWindow(QMainWindow):
         self.dock = ModelDock()
         self.stage = Stage()
         self.cell = CellPanel()
+        self.analysis = AnalysisPanel()
         self.status = StatusLine()
 
         self.dock_area = _panel(self.dock, "Model")
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setHandleWidth(1)
-        for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.cell, 0)):
+        self.side = QSplitter(Qt.Orientation.Vertical)
+        self.side.setHandleWidth(1)
+        self.side.setChildrenCollapsible(False)
+        self.side.addWidget(self.cell)
+        self.side.addWidget(self.analysis)
+        self.side.setStretchFactor(0, 3)
+        self.side.setStretchFactor(1, 2)
+        for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.side, 0)):
             self.splitter.addWidget(part)
             self.splitter.setStretchFactor(self.splitter.indexOf(part), stretch)
         self.dock_area.setMinimumWidth(_DOCK[1])
-        self.cell.setMinimumWidth(_CELL[1])
+        self.side.setMinimumWidth(_CELL[1])
         self._widths_chosen = False
         self.splitter.splitterMoved.connect(self._splitter_moved)
+        self.side.splitterMoved.connect(self._splitter_moved)
 
         workbench = QWidget()
         column = QVBoxLayout(workbench)
@@ -90,7 +102,7 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The panels give way in a small window, until somebody has chosen their widths."""
         super().resizeEvent(event)
-        for panel, needed in ((self.cell, _CELL_NEEDS), (self.dock_area, _DOCK_NEEDS)):
+        for panel, needed in ((self.side, _CELL_NEEDS), (self.dock_area, _DOCK_NEEDS)):
             if self.width() < needed and not panel.isHidden():
                 self._put_away.add(panel)
                 panel.hide()
@@ -100,6 +112,7 @@ class MainWindow(QMainWindow):
         if not self._widths_chosen:
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
+            self.side.setSizes([round(_CELL_SHARE * self.height()), round((1 - _CELL_SHARE) * self.height())])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit(event)

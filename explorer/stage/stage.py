@@ -16,6 +16,7 @@ from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
 from explorer.stage.gestures import Gestures
+from explorer.stage.marks import Marks
 from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
 from explorer.stage.scale_menu import ScaleMenu
@@ -82,6 +83,7 @@ class Stage(QWidget):
             column.addWidget(part)
         column.addWidget(self.canvas, 1)
         self._gestures = Gestures(self.canvas, self, self)
+        self.marks = Marks(self.canvas)
         self.canvas.viewChanged.connect(self._view_changed)
         self._scales.changed.connect(self._scale_changed)
         self.canvas.add_button.clicked.connect(self.addTrackRequested)
@@ -172,6 +174,10 @@ class Stage(QWidget):
         """First and last step on screen; (1, 1) while there is nothing."""
         steps = self._excerpt.steps if self._excerpt else 1
         return timespan.clamped(self._span, steps) if self._span else (1, steps)
+
+    def set_marks(self, loss_step: int | None, source_step: int | None) -> None:
+        """Two labelled marks over the tracks, of steps from 1; None takes them away."""
+        self.marks.set_steps(loss_step, source_step)
 
     def set_prompt(self, text: str) -> None:
         self.prompt.set_text(text)

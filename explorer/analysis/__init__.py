@@ -1,0 +1,1 @@
+"""The analysis panel: what is computed of a trace while its section is open."""

@@ -1,0 +1,327 @@
+"""The flow matrix as a small picture, and a curve of its sums beside it, on the same scale."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import QWidget
+
+from explorer.analysis import flow_sums
+from explorer.analysis.chains import FlowResult
+from explorer.analysis.flow_curve import paint_curve
+from explorer.analysis.flow_sums import Curve, CurveKind
+from explorer.analysis.plot import Plot, width
+from explorer.stage import classes, glyphs, margins, palette
+from explorer.stage.cells import Cells, cells
+from explorer.stage.layer import Layer
+from explorer.stage.margins import LINE
+from explorer.stage.scales import Scale, magnitude
+from explorer.stage.ticks import ticks
+from explorer.stage.tracks.words import class_words
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP, TIGHT
+
+_RAMP = 9
+_MOST = 240
+_STRIP = 24
+"""Height of a single row."""
+_CURVE = 84
+_GLYPHS = (classes.PLUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)
+
+Cell = tuple[int, int]
+"""Row and column of the picture."""
+
+
+class FlowView(Plot[Cell]):
+    pairPicked = Signal(int, int)
+    """Loss step t and source step k, from 1."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Flow matrix: what the loss at step t sends back to step k", 190, parent)
+        self._result: FlowResult | None = None
+        self._scale: Scale = magnitude()
+        self._kind: CurveKind = "lag"
+        self._curve: Curve | None = None
+        self._picture = Layer()
+        self._key: object = None
+        self._picked: tuple[int, int] | None = None
+        self._room = 320
+        self._codes: classes.Codes | None = None
+
+    # -- told ---------------------------------------------------------------------------------------------------------
+
+    def set_result(self, result: FlowResult | None) -> None:
+        old, self._result = self._result, result
+        self._codes = self._key = None
+        self._curve = None if result is None else flow_sums.curve(result, self._kind)
+        if result is None or (old is not None and (old.norms.shape != result.norms.shape)):
+            self.place = None
+        self._fit()
+        self.update()
+
+    def set_decades(self, low: int, high: int) -> None:
+        """The stage's gradient scale."""
+        scale = magnitude(low, high)
+        if scale != self._scale:
+            self._scale, self._codes, self._key = scale, None, None
+            self.update()
+
+    def set_curve(self, kind: CurveKind) -> None:
+        self._kind = kind
+        self._curve = None if self._result is None else flow_sums.curve(self._result, kind)
+        self.update()
+
+    def set_picked(self, pair: tuple[int, int] | None) -> None:
+        self._picked = pair
+        self.update()
+
+    def forget(self) -> None:
+        self._key = None
+
+    @property
+    def curve(self) -> Curve | None:
+        return self._curve
+
+    # -- layout -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _single(self) -> bool:
+        """One row: a strip, and the curve below it."""
+        return self._result is not None and len(self._result.loss_steps) == 1
+
+    def set_room(self, width: int) -> None:
+        """How wide the panel is, scroll bar included. The height hangs on that and not on this widget's own width: that
+        goes with the scroll bar, and the scroll bar with the height."""
+        self._room = width
+        self._fit()
+
+    def _fit(self) -> None:
+        if self._single:
+            self.set_height(LINE + _STRIP + 2 * LINE + TIGHT + _CURVE + LINE + 2)
+        else:
+            self.set_height(LINE + self._side + LINE + 2)
+
+    @property
+    def _side(self) -> int:
+        return int(min(_MOST, 0.42 * self._room))
+
+    @property
+    def _axis(self) -> int:
+        """Left of the picture: numbers of t."""
+        return 7 + round(width("50" if self._result is None else str(self._result.total_steps)))
+
+    def _label_width(self) -> int:
+        return int(max(width(text) for text in self._scale.ends)) + TIGHT
+
+    def picture_box(self) -> QRect:
+        """Where the matrix stands."""
+        if self._single:
+            left = self._curve_left_single()
+            return QRect(left, LINE, self.width() - left - GAP, _STRIP)
+        return QRect(self._axis, LINE, self._side, self._side)
+
+    def _curve_left_single(self) -> int:
+        return TIGHT + _RAMP + 5 + self._label_width()
+
+    def ramp_box(self) -> QRect:
+        box = self.picture_box()
+        if self._single:
+            return QRect(TIGHT, box.bottom() + 1 + 2 * LINE + TIGHT, _RAMP, _CURVE)
+        return QRect(box.right() + 1 + GAP, box.top(), _RAMP, box.height())
+
+    def curve_box(self) -> QRect:
+        ramp = self.ramp_box()
+        left = ramp.right() + 5 + self._label_width()
+        return QRect(left, ramp.top(), max(10, self.width() - left - GAP), ramp.height())
+
+    def _cells(self) -> tuple[Cells, Cells]:
+        """Rows and columns on device pixels."""
+        assert self._result is not None
+        ratio, box = self.devicePixelRatioF(), self.picture_box()
+        n, K = self._result.norms.shape
+        return cells(n, round(box.height() * ratio)), cells(K, round(box.width() * ratio))
+
+    # -- pixels -------------------------------------------------------------------------------------------------------
+
+    def codes(self) -> classes.Codes:
+        """(n, K): each pair by its class. What cannot be reached is masked; what is not computed yet is not reached."""
+        assert self._result is not None
+        if self._codes is None:
+            r = self._result
+            self._codes = classes.classify(r.norms, self._scale, ~r.reached)
+            self._codes[r.known :] = classes.NOT_REACHED
+        return self._codes
+
+    def _draw(self) -> None:
+        ratio, theme = self.devicePixelRatioF(), theming.current()
+        rows, columns = self._cells()
+        key = (rows.size, columns.size, ratio, theme.name)
+        if key == self._key:
+            return
+        self._key = key
+        codes = self.codes()
+        down = rows.spread(codes)
+        both = np.ascontiguousarray(columns.spread(np.ascontiguousarray(down.T)).T)
+        pixels = palette.table(self._scale, theme.name)[both]
+        large = min(rows.pitch, columns.pitch) >= glyphs.SIZE * ratio
+        palette.textured(pixels, both, self._scale, theme.name, ratio, _GLYPHS if large else ())
+        self._picture.sized(columns.size, rows.size).pixels()[:] = pixels
+        if large:
+            self._draw_glyphs(codes, rows, columns, ratio)
+
+    def _draw_glyphs(self, codes: classes.Codes, rows: Cells, columns: Cells, ratio: float) -> None:
+        found = palette.looks(self._scale, theming.current().name)
+        self._picture.image.setDevicePixelRatio(1.0)
+        painter = QPainter(self._picture.image)
+        half = round(glyphs.SIZE * ratio) / 2
+        for code in _GLYPHS:
+            image = glyphs.glyph(code, found[code].mark, ratio)
+            for row, column in np.argwhere(codes == code):
+                at = QPointF(columns.centre(int(column)) - half, rows.centre(int(row)) - half)
+                painter.drawImage(QPoint(int(at.x() + 0.5), int(at.y() + 0.5)), image)
+        painter.end()
+
+    def paint(self, painter: QPainter) -> None:
+        box = self.picture_box()
+        if self._result is None:
+            self.frame(painter, box)
+            return
+        self._draw()
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+        self.frame(painter, box)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        self._picture.blit(painter, box.topLeft(), self._picture.image.rect(), self.devicePixelRatioF())
+        self._paint_axes(painter, box)
+        self._paint_ramp(painter)
+        if self._curve is not None:
+            paint_curve(self, painter, self.curve_box(), self._curve, self._scale)
+        self._paint_places(painter, box)
+
+    def _paint_axes(self, painter: QPainter, box: QRect) -> None:
+        assert self._result is not None
+        r = self._result
+        if self._single:
+            self.text(
+                painter, QRectF(0, box.top(), box.left() - 5, box.height()), f"t = {r.loss_steps[0]:,}", "text", "right"
+            )
+        else:
+            self.text(painter, QRectF(0, 0, self._axis - 5, LINE), "t", "text", "right")
+            for t, y in self._marks(True):
+                self.text(painter, QRectF(0, y - LINE / 2, self._axis - 5, LINE), f"{t}", "muted", "right")
+        top = "step k" if self._single else "loss t ↓  step k →"
+        self.text(painter, QRectF(box.left(), 0, box.width(), LINE), top, "text", "left")
+        foot = box.bottom() + 1
+        for k, x in self._marks(False):
+            half = width(str(k)) / 2 + 1
+            at = min(max(x, box.left() + half), box.right() + 1 - half)
+            self.text(painter, QRectF(at - half, foot, 2 * half, LINE), f"{k}", "muted", "centre")
+
+    def _marks(self, vertical: bool) -> list[tuple[int, float]]:
+        """(step, pixel) of what has room on an axis."""
+        assert self._result is not None
+        steps = self._result.loss_steps if vertical else self._result.steps
+        side, ratio = self._cells()[0 if vertical else 1], self.devicePixelRatioF()
+        box = self.picture_box()
+        origin = box.top() if vertical else box.left()
+        pitch = side.pitch / ratio / self._result.every
+        room = LINE + 6 if vertical else width(str(int(steps[-1]))) + 16
+        found = []
+        for t in ticks(int(steps[0]), int(steps[-1]), pitch, room):
+            place = int(np.argmin(np.abs(steps - t)))
+            if int(steps[place]) - t < max(1, self._result.every):
+                found.append((int(steps[place]), origin + side.centre(place) / ratio))
+        return found
+
+    def _paint_ramp(self, painter: QPainter) -> None:
+        box, scale = self.ramp_box(), self._scale
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+        painter.drawImage(box, margins._column(scale, theming.current().name))
+        x = box.right() + 5
+        low, high = scale.ends
+        self.text(painter, QRectF(x, box.top() - 2, 60, LINE), high)
+        self.text(painter, QRectF(x, box.bottom() + 3 - LINE, 60, LINE), low)
+        for share, text in scale.marks(max(1, (box.height() - 2 * LINE) // (2 * LINE))):
+            y = box.bottom() + 1 - share * box.height()
+            if box.top() + LINE <= y - LINE / 2 and y + LINE / 2 <= box.bottom() - LINE + 2:
+                self.text(painter, QRectF(x, y - LINE / 2, 60, LINE), text)
+
+    def _box_of(self, row: int, column: int) -> QRectF:
+        rows, columns = self._cells()
+        ratio, box = self.devicePixelRatioF(), self.picture_box()
+        return QRectF(
+            box.left() + int(columns.left[column]) / ratio,
+            box.top() + int(rows.left[row]) / ratio,
+            (int(columns.right[column]) - int(columns.left[column])) / ratio,
+            (int(rows.right[row]) - int(rows.left[row])) / ratio,
+        )
+
+    def _paint_places(self, painter: QPainter, box: QRect) -> None:
+        theme = theming.current()
+        pair = self._picked_cell()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for place, tone, wide in ((pair, theme.loss, 2.0), (self.place, theme.cursor, 1.0)):
+            if place is None:
+                continue
+            cell = self._box_of(*place)
+            middle, halo = cell.center(), QColor(theme.ground)
+            halo.setAlpha(170)
+            for pen in (QPen(halo, wide + 2), QPen(QColor(tone), wide)):
+                if place is pair:
+                    painter.setPen(pen)
+                    if not self._single:
+                        painter.drawLine(QPointF(box.left(), middle.y()), QPointF(box.right() + 1, middle.y()))
+                    painter.drawLine(QPointF(middle.x(), box.top()), QPointF(middle.x(), box.bottom() + 1))
+                else:
+                    painter.setPen(pen)
+                    painter.setBrush(Qt.BrushStyle.NoBrush)
+                    side = QRectF(0, 0, max(7.0, cell.width() + 1), max(7.0, cell.height() + 1))
+                    side.moveCenter(middle)
+                    painter.drawRect(side)
+
+    def _picked_cell(self) -> Cell | None:
+        if self._picked is None or self._result is None:
+            return None
+        row = np.flatnonzero(self._result.loss_steps == self._picked[0])
+        column = np.flatnonzero(self._result.steps == self._picked[1])
+        return (int(row[0]), int(column[0])) if len(row) and len(column) else None
+
+    # -- pointer and keys ---------------------------------------------------------------------------------------------
+
+    def place_at(self, at: QPointF) -> Cell | None:
+        box = self.picture_box()
+        if self._result is None or not QRectF(box).contains(at):
+            return None
+        rows, columns = self._cells()
+        ratio = self.devicePixelRatioF()
+        x, y = (at.x() - box.left()) * ratio, (at.y() - box.top()) * ratio
+        first, last = rows.shared(int(y))
+        left, right = columns.shared(int(x))
+        block = self.codes()[first : last + 1, left : right + 1]
+        row, column = np.argwhere(block == block.max())[0]  # the one that the pixel shows
+        return first + int(row), left + int(column)
+
+    def moved(self, place: Cell | None, right: int, down: int) -> Cell | None:
+        if self._result is None:
+            return None
+        n, K = self._result.norms.shape
+        if place is None:
+            return self._picked_cell() or (n - 1, K - 1)
+        return min(max(0, place[0] + down), n - 1), min(max(0, place[1] + right), K - 1)
+
+    def words_at(self, place: Cell) -> str:
+        if self._result is None:
+            return ""
+        code = int(self.codes()[place])
+        value = self._result.norms[place]
+        classed = ""
+        if code > classes.UNDEFINED:
+            classed = class_words(value, code, self._scale)
+        return " · ".join(part for part in (flow_sums.pair_words(self._result, *place), classed) if part)
+
+    def picked(self, place: Cell) -> None:
+        r = self._result
+        if r is not None:
+            pair = int(r.loss_steps[place[0]]), int(r.steps[place[1]])
+            self.set_picked(pair)
+            self.pairPicked.emit(*pair)

@@ -1,0 +1,56 @@
+"""What is analysed: the trace on screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.parameters import places
+from engine.quantities import CELL_TITLES
+from engine.requests import Excerpt, Source
+from engine.spec import CellKind, Experiment
+
+
+@dataclass(frozen=True)
+class LayerName:
+    key: str
+    """ "l0", "l1_reverse"."""
+    words: str
+    """ "Layer 1 · LSTM · reverse"."""
+    cell: CellKind
+    state_size: int
+    """H, or 2H for the LSTM: the size of a step's Jacobian."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    trace: int
+    """Another number is another trace."""
+    source: Source
+    layers: tuple[LayerName, ...]
+    """From the input to the read-out. Of a recorded trace: the last one alone."""
+    steps: int
+    batch_size: int
+    sample: int
+    dtype: str
+
+
+def subject_of(trace: int, source: Source, experiment: Experiment | None, excerpt: Excerpt) -> Subject:
+    """`experiment` None: a recorded trace."""
+    if experiment is None:
+        title = CELL_TITLES[excerpt.cell]
+        layers: tuple[LayerName, ...] = (LayerName("", title, excerpt.cell, _size(excerpt.cell, excerpt.hidden_size)),)
+    else:
+        layers = tuple(
+            LayerName(
+                place.name,
+                f"Layer {place.depth + 1} · {CELL_TITLES[place.spec.cell]}{' · reverse' if place.reverse else ''}",
+                place.spec.cell,
+                _size(place.spec.cell, place.spec.hidden_size),
+            )
+            for place in places(experiment)
+        )
+    return Subject(trace, source, layers, excerpt.steps, excerpt.batch_size, excerpt.sample, excerpt.dtype)
+
+
+def _size(cell: CellKind, units: int) -> int:
+    return 2 * units if cell == "lstm" else units
