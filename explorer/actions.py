@@ -57,7 +57,7 @@ _K = QKeySequence.StandardKey
 
 ACTIONS: tuple[Action, ...] = (
     Action("start_page", "File", "S&tart Page", ("Ctrl+Shift+H",), tip="The demonstrations and your recent sessions."),
-    Action("new", "File", "&New Experiment", (_K.New,), tip="A vanilla RNN on the adding problem, to change at will."),
+    Action("new", "File", "&New Experiment", (_K.New,), tip="An empty stack, to put layers into."),
     Action("open", "File", "&Open…", (_K.Open,), tip="A session or a recorded trace (.gflow)."),
     Action("save", "File", "&Save", (_K.Save,), starts_section=True),
     Action("save_as", "File", "Save &As…", ("Ctrl+Shift+S",)),

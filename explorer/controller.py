@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.requests import Audit, Excerpt, Look, Source, Train, Trained, Weights
-from engine.spec import NO_WHAT_IF, CellKind, Experiment, WhatIf
+from engine.spec import NO_WHAT_IF, Experiment, WhatIf
 from engine.tape import Moment, Phase
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
@@ -126,6 +126,8 @@ class Controller(QObject):
     @property
     def settled(self) -> bool:
         """Nothing is under way: the picture is the document's, and its audit has been shown."""
+        if self._shown is None and self._document.state.unfinished:
+            return True  # there is nothing to ask for
         return (
             self._wanted is None
             and self._training is None
@@ -155,7 +157,8 @@ class Controller(QObject):
             return  # the next iteration is on its way: the playhead waits for it
         view, tape = self._document.view, self._document.tape
         position = view.position + count
-        if position >= len(tape) and self._document.state.recorded is None and view.position == len(tape) - 1:
+        over_the_end = position >= len(tape) and view.position == len(tape) - 1
+        if over_the_end and self.can_go_on:
             # What was trained under other settings is not what the update on screen leads to.
             stale = not self._document.state.next_is_current(view.iteration)
             self._want(view.iteration + 1, 0, retrain=stale)
@@ -163,6 +166,11 @@ class Controller(QObject):
             self.go_to_iteration(view.iteration - 1, -1)
         else:
             self._document.look(position=min(max(0, position), len(tape) - 1))
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there is a next iteration: of an experiment, once it can be traced."""
+        return self._document.state.recorded is None and not self._document.state.unfinished
 
     def step_phase(self, direction: int) -> None:
         """To the start of the next phase, or of this one, then of the one before."""
@@ -194,10 +202,15 @@ class Controller(QObject):
 
     def _want(self, iteration: int, position: int | None, *, retrain: bool = False) -> None:
         state, view = self._document.state, self._document.view
-        if state.experiment is not None:
-            cell: CellKind | None = state.experiment.layer.cell
-        else:
-            cell = self._excerpt.cell if self._excerpt is not None else None
+        if state.unfinished:
+            # Nothing can be asked for it. What was traced last can still be looked at, and what is on its way comes.
+            if self._training is not None:
+                self._stop_training()
+                self._wanted = None
+            if self._shown is None or self._wanted is not None:
+                return
+            state, iteration = replace(self._shown.state, tracks=state.tracks), self._shown.iteration
+        cell = state.cell or (self._excerpt.cell if self._excerpt is not None else None)
         keys = wanted_keys(state.tracks, cell)
         if view.unit is None and cell is not None:  # the cell panel shows norms of products of these
             keys = tuple(dict.fromkeys(keys + cell_panel_keys(cell)))
@@ -346,7 +359,9 @@ class Controller(QObject):
         if newest:
             self._wanted = None
         document = self._document
-        if excerpt.weights is not None and want.iteration not in document.state.history:
+        # An answer may come late, when an edit has made another network of it: its weights are not that one's.
+        own = document.state.experiment == want.state.experiment
+        if own and excerpt.weights is not None and want.iteration not in document.state.history:
             document.remember(want.iteration, excerpt.weights)
             # The same trace, now known by its weights: without this it would be asked for a second time.
             want = replace(want, state=replace(want.state, history=document.state.history))

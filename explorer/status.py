@@ -174,6 +174,13 @@ class StatusLine(QWidget):
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
+    def clear(self) -> None:
+        """Nothing is traced yet."""
+        for label in (self.audit, self.device, self.seconds):
+            label.set_text("", tip="")
+        self.note.hide()
+        self.set_verdict(None)
+
     def set_audit(self, audit: Audit | None, state: AuditState | None = None) -> None:
         """Without `state`: None is being checked, an audit is done."""
         self._audit, self._audit_state = audit, state or ("checking" if audit is None else "done")

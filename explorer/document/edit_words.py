@@ -1,0 +1,62 @@
+"""An edit in the words of the undo menu: "change of units"."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from engine.spec import Experiment
+
+_WORDS = {
+    "task.kind": "task",
+    "task.steps": "T",
+    "task.shortest": "shortest sequence",
+    "training.clip.kind": "clipping",
+    "training.clip.max_norm": "clip threshold",
+    "training.clip.max_value": "clip threshold",
+    "training.clip.ratio": "clip threshold",
+    "training.clip.readout": "clipping of the read-out",
+    "training.truncation": "truncation",
+    "model.readout.at": "read-out",
+    "model.readout.attention_size": "size of the attention",
+    "model.embedding": "embedding",
+    "dtype": "number type",
+    "cell": "cell",
+    "hidden_size": "units",
+    "bidirectional": "directions",
+    "init.input": "initial weights",
+    "init.recurrent": "initial weights",
+    "init.std": "initial weights",
+    "init.gain": "initial weights",
+    "init.bias": "initial biases",
+    "init.chrono": "chrono initialisation",
+    "layer_norm": "layer normalisation",
+    "batch_norm": "batch normalisation",
+    "norm_eps": "ε of the normalisation",
+    "recurrent_dropout": "recurrent dropout",
+    "dropout_mask": "dropout mask",
+    "residual": "residual connection",
+}
+_LAYER = re.compile(r"model\.layers\.\d+\.")
+
+
+def difference(old: Experiment, new: Experiment) -> str:
+    """The name of the first field that differs ("units"). A task brings its own fields along, and is named first."""
+    a, b = _flat(msgspec.to_builtins(old)), _flat(msgspec.to_builtins(new))
+    changed = [name.lstrip(".") for name in {**a, **b} if a.get(name) != b.get(name)]
+    if not changed:
+        return "the experiment"
+    first = "task.kind" if "task.kind" in changed else changed[0]
+    bare = _LAYER.sub("", first)
+    known = [words for name, words in _WORDS.items() if bare == name or bare.startswith(f"{name}.")]
+    return known[0] if known else bare.rpartition(".")[2].replace("_", " ")
+
+
+def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(data, (list, tuple)):
+        data = dict(enumerate(data))
+    if not isinstance(data, dict):
+        return {prefix: data}
+    return {name: leaf for key, part in data.items() for name, leaf in _flat(part, f"{prefix}.{key}").items()}
