@@ -12,8 +12,8 @@ from typing import Literal
 
 from PySide6.QtGui import QKeySequence
 
-Menu = Literal["File", "Edit", "Tape", "View", "Help"]
-MENUS: tuple[Menu, ...] = ("File", "Edit", "Tape", "View", "Help")
+Menu = Literal["File", "Edit", "Model", "Tape", "View", "Help"]
+MENUS: tuple[Menu, ...] = ("File", "Edit", "Model", "Tape", "View", "Help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Action:
     """With & before the mnemonic, as it stands in the menu."""
     everywhere: tuple[str | QKeySequence.StandardKey, ...] = ()
     on_stage: tuple[str, ...] = ()
+    on_stack: tuple[str, ...] = ()
+    """While a card of the model's stack, or a field in one, has the focus."""
     checkable: bool = False
     group: str = ""
     """Actions of one group are alternatives (radio items)."""
@@ -42,6 +44,9 @@ class Action:
 
     def stage_sequences(self) -> list[QKeySequence]:
         return [QKeySequence(one) for one in self.on_stage]
+
+    def stack_sequences(self) -> list[QKeySequence]:
+        return [QKeySequence(one) for one in self.on_stack]
 
 
 def _sequences(key: str | QKeySequence.StandardKey) -> list[QKeySequence]:
@@ -76,6 +81,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("redo", "Edit", "&Redo", (_K.Redo,)),
     Action("add_track", "Edit", "&Add Track…", ("Ctrl+T",), starts_section=True),
     Action("palette", "Edit", "&Find a Command…", ("Ctrl+Shift+P",), starts_section=True),
+    Action("add_rnn", "Model", "Add an &RNN Layer", ("Ctrl+Shift+R",), tip="On top of the stack."),
+    Action("add_lstm", "Model", "Add an &LSTM Layer", ("Ctrl+Shift+L",), tip="On top of the stack."),
+    Action("add_gru", "Model", "Add a &GRU Layer", ("Ctrl+Shift+G",), tip="On top of the stack."),
+    Action("layer_up", "Model", "Move the Layer &Up", (), (), ("Alt+Up",), starts_section=True, repeats=True),
+    Action("layer_down", "Model", "Move the Layer &Down", (), (), ("Alt+Down",), repeats=True),
+    Action("duplicate_layer", "Model", "Dupli&cate the Layer", (), (), ("Ctrl+D",)),
+    Action("delete_layer", "Model", "D&elete the Layer", (), (), ("Del",)),
     Action("play", "Tape", "&Play or Pause", ("Alt+K",), ("Space",)),
     Action("step_forward", "Tape", "Step &Forward", ("Alt+Right",), ("Right",), starts_section=True, repeats=True),
     Action("step_back", "Tape", "Step &Back", ("Alt+Left",), ("Left",), repeats=True),
@@ -98,6 +110,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_model", "View", "&Model", ("Ctrl+1",), checkable=True, starts_section=True),
     Action("show_cell", "View", "&Cell", ("Ctrl+2",), checkable=True),
     Action("focus_stage", "View", "Go to the Sta&ge", ("F6",)),
+    Action("focus_model", "View", "Go to the Mod&el", ("Ctrl+Shift+M",)),
     Action("theme_system", "View", "Theme of the System", checkable=True, group="theme", starts_section=True),
     Action("theme_light", "View", "&Light", checkable=True, group="theme"),
     Action("theme_dark", "View", "&Dark", checkable=True, group="theme"),

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from engine.checks import checked
 from engine.errors import SpecError
-from engine.parameters import parameter_shapes
 from engine.requests import Excerpt
 from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, LayerSpec, ModelSpec, WhatIf
 from explorer.dock.card import StackCard, count
@@ -18,7 +17,7 @@ from explorer.dock.fields import NumberField
 from explorer.dock.layer_card import LayerCard
 from explorer.dock.problems import Problem, problem
 from explorer.dock.rows import FieldRow, Sentence
-from explorer.dock.stack import StackView, parameter_counts
+from explorer.dock.stack import StackView
 from explorer.dock.training import RunRows, TrainingRows
 from explorer.dock.what_if import WhatIfPanel
 from explorer.theme.current import current
@@ -137,17 +136,11 @@ class ModelDock(QWidget):
         self._show_view(sample, batch_size, unit, hidden_size)
 
     def _show_experiment(self, experiment: Experiment) -> None:
-        layers = experiment.model.layers
-        shown, counts = values(experiment), parameter_counts(_shapes(experiment))
-        stack = self.stack
-        stack.set_layers(experiment)
-        stack.readout.set_experiment(experiment, shown, counts.get("readout"))
-        stack.input.set_experiment(experiment, shown, counts.get("input"))
-        for number, (card, layer) in enumerate(zip(stack.layers, layers, strict=True)):
-            card.set_layer(layer, number, len(layers), counts.get(f"l{number}"))
+        self.stack.set_experiment(experiment)
+        shown = values(experiment)
         self.run_rows.fill(shown)
         self.training_rows.fill(shown)
-        self.total.set_text(count(sum(counts.values()), "parameter") if layers else "")
+        self.total.set_text(count(self.stack.parameters, "parameter") if experiment.model.layers else "")
         self._problem = _problem_of(experiment)
         self._show_problem()
 
@@ -258,7 +251,3 @@ def _problem_of(experiment: Experiment) -> Problem | None:
     except SpecError as error:
         return problem(error)
     return None
-
-
-def _shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
-    return parameter_shapes(experiment) if experiment.model.layers else {}

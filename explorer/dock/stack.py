@@ -9,11 +9,13 @@ from PySide6.QtCore import QEvent, QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLayout, QMenu, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from engine.parameters import parameter_shapes
 from engine.quantities import CELL_TITLES
 from engine.spec import MAX_LAYERS, CellKind, Experiment, ModelSpec
 from explorer.dock import assembly
 from explorer.dock.assembly import Assembly
 from explorer.dock.card import StackCard
+from explorer.dock.edits import values
 from explorer.dock.end_cards import InputCard, ReadoutCard
 from explorer.dock.layer_card import LayerCard
 from explorer.dock.rows import Sentence
@@ -46,6 +48,7 @@ class StackView(QWidget):
         self.input = InputCard()
         self.layers: list[LayerCard] = []
         """From the input up, as in the model."""
+        self.parameters = 0
         self.empty = _Empty()
         self.problem = Sentence("warning", "exploding")
         self.buttons: dict[CellKind, AddButton] = {}
@@ -77,7 +80,7 @@ class StackView(QWidget):
         """From the top."""
         return [self.readout, *reversed(self.layers), self.input]
 
-    def set_layers(self, experiment: Experiment) -> None:
+    def set_experiment(self, experiment: Experiment) -> None:
         """As many cards as layers; after an edit of ours each card goes with its layer."""
         self._experiment = experiment
         pending, self._pending = self._pending, None
@@ -85,6 +88,13 @@ class StackView(QWidget):
         if pending is not None and pending.experiment == experiment:
             self._follow(pending, wanted)
         self._make(wanted)
+        layers, shown = experiment.model.layers, values(experiment)
+        counts = parameter_counts(parameter_shapes(experiment) if layers else {})
+        self.parameters = sum(counts.values())
+        self.readout.set_experiment(experiment, shown, counts.get("readout"))
+        self.input.set_experiment(experiment, shown, counts.get("input"))
+        for number, (card, layer) in enumerate(zip(self.layers, layers, strict=True)):
+            card.set_layer(layer, number, len(layers), counts.get(f"l{number}"))
         full = assembly.is_full(experiment)
         for cell, button in self.buttons.items():
             button.setEnabled(not full and not self._locked)
@@ -111,6 +121,12 @@ class StackView(QWidget):
             card.set_locked(locked)
         for button in self.buttons.values():
             button.setEnabled(not locked)
+
+    def take_focus(self) -> None:
+        """To the card that is open, else to the top layer; where there is none, to the first button that adds one."""
+        opened = next((card for card in self.cards if card.is_open()), None)
+        top = self.layers[-1] if self.layers else self.buttons["rnn"]
+        (opened or top).setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def open_card(self, card: StackCard | None) -> None:
         """The others close."""

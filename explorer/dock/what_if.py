@@ -45,6 +45,7 @@ from explorer.theme.tokens import TIGHT
 _SCALE, _RADIUS = "scale", "radius"
 _FIRST = ("f", "z", "")
 """The gates that are shifted most often; the others are below "more"."""
+_ORDER = tuple(dict.fromkeys(_FIRST + GATES["lstm"] + GATES["gru"]))
 _TYPES = [
     ("", "as the model"),
     ("float64", "float64"),
@@ -86,7 +87,9 @@ class WhatIfPanel(QWidget):
             radius_position,
         )
         self.radius.setToolTip("Each gate's block of every weight_hh is scaled to it. At the left end nothing is.")
-        self.biases = {gate: _bias(gate) for gate in dict.fromkeys(_FIRST + GATES["lstm"] + GATES["gru"])}
+        self.biases: dict[str, BiasRow] = {}
+        """By gate, made when a stack first has it."""
+        self._first = QWidget()
         self.disclosure = Disclosure("the gates' biases", "more gates", "fewer gates")
         self.more = QWidget()
         name = "Clip threshold"
@@ -104,15 +107,10 @@ class WhatIfPanel(QWidget):
 
         column = _column(self, TIGHT)
         self.way.setContentsMargins(0, 0, 0, TIGHT)
-        for part in (self.way, self.scale, self.radius, *(self.biases[gate] for gate in _FIRST), self.disclosure):
+        above = (self.way, self.scale, self.radius, self._first, self.disclosure, self.more)
+        for part in (*above, self.clip, self.dtype, self.clamps, self.cuts):
             column.addWidget(part)
-        column.addWidget(self.more)
-        others = _column(self.more, TIGHT)
-        for gate, row in self.biases.items():
-            if gate not in _FIRST:
-                others.addWidget(row)
-        for part in (self.clip, self.dtype, self.clamps, self.cuts):
-            column.addWidget(part)
+        self._columns = (_column(self._first, TIGHT), _column(self.more, TIGHT))
         self.more.hide()
 
         self.disclosure.toggled.connect(self.more.setVisible)
@@ -124,9 +122,6 @@ class WhatIfPanel(QWidget):
         ):
             row.dragged.connect(drag)
             row.edited.connect(edit)
-        for bias in self.biases.values():
-            bias.shifted.connect(self._drag_bias)
-            bias.committed.connect(self._edit_bias)
         self.dtype.edited.connect(self._edit_dtype)
         self.clamps.edited.connect(self._edit_clamps)
         self.cuts.edited.connect(self._edit_cuts)
@@ -141,10 +136,12 @@ class WhatIfPanel(QWidget):
         self.scale.set_value(what_if.recurrent_scale)
         self.radius.set_value(what_if.spectral_radius)
         there = {gate for layer in layers for gate in GATES[layer.cell]}
-        for gate, row in self.biases.items():
+        for gate in (gate for gate in _ORDER if gate in there or gate in self.biases):
+            row = self.biases.get(gate) or self._make_bias(gate)
             row.set_value(shift_of(what_if, gate))
             row.setVisible(gate in there)
             row.explain(gate, layers)
+        self._first.setVisible(any(gate in there for gate in _FIRST))
         others = [gate for gate in there if gate not in _FIRST]
         self.disclosure.setVisible(bool(others))
         if any(shift_of(what_if, gate) for gate in others):
@@ -155,6 +152,17 @@ class WhatIfPanel(QWidget):
         self.dtype.set_value(what_if.dtype or "")
         self.clamps.set_items(what_if.clamps, layers)
         self.cuts.set_items(what_if.cuts, layers)
+
+    def _make_bias(self, gate: str) -> BiasRow:
+        made = self.biases[gate] = _bias(gate)
+        made.shifted.connect(self._drag_bias)
+        made.committed.connect(self._edit_bias)
+        column = self._columns[gate not in _FIRST]
+        column.insertWidget(sum(_ORDER.index(one) < _ORDER.index(gate) for one in self._beside(gate)), made)
+        return made
+
+    def _beside(self, gate: str) -> list[str]:
+        return [one for one in self.biases if one != gate and (one in _FIRST) == (gate in _FIRST)]
 
     def _say_clip(self, trained_with: ClipSpec) -> None:
         if trained_with.kind == "norm":
