@@ -190,10 +190,10 @@ def initial_words(layer: LayerSpec) -> str:
 
 
 def extras_words(layer: LayerSpec) -> str:
-    """What is out of the ordinary: "both directions · dropout 0.2"; "forward" where nothing is."""
+    """What is out of the ordinary: "both ways · dropout 0.2"; "forward" where nothing is."""
     words = []
     if layer.bidirectional:
-        words.append("both directions")
+        words.append("both ways")
     if layer.cell == "rnn":
         words.append(_ACTIVATION_WORDS[layer.activation])
     if layer.residual:

@@ -18,6 +18,7 @@ from explorer.widgets.icons import renderer
 Field: TypeAlias = NumberField | ChoiceField | Segments | Flag
 MOST_LINES = 8
 LEAST_WIDTH = 170
+_ABOVE = 2
 
 
 class Sentence(QWidget):
@@ -54,7 +55,7 @@ class Sentence(QWidget):
             height += line.height() * 1.1
             lines += 1
         layout.endLayout()
-        return int(height) + TIGHT
+        return int(height) + TIGHT + _ABOVE
 
     def sizeHint(self) -> QSize:
         return QSize(LEAST_WIDTH, self.heightForWidth(LEAST_WIDTH))  # room enough in the narrowest dock
@@ -63,9 +64,9 @@ class Sentence(QWidget):
         colour = getattr(current(), self._tone)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        renderer(self._icon, colour).render(painter, QRectF(0, 1, 13, 13))
+        renderer(self._icon, colour).render(painter, QRectF(0, _ABOVE + 1, 13, 13))
         painter.setPen(QColor(colour))
-        box = QRectF(18, 0, self.width() - 18, self.height())
+        box = QRectF(18, _ABOVE, self.width() - 18, self.height() - _ABOVE)
         paragraph(painter, box, self._text, small(), MOST_LINES)
 
 

@@ -106,10 +106,10 @@ class WhatIfPanel(QWidget):
         self.dtype = FieldRow("dtype", "arithmetic", arithmetic, "Everything is computed in it, and shown in it")
 
         column = _column(self, TIGHT)
-        self.way.setContentsMargins(0, 0, 0, TIGHT)
         above = (self.way, self.scale, self.radius, self._first, self.disclosure, self.more)
         for part in (*above, self.clip, self.dtype, self.clamps, self.cuts):
             column.addWidget(part)
+        column.insertSpacing(1, 2)
         self._columns = (_column(self._first, TIGHT), _column(self.more, TIGHT))
         self.more.hide()
 
