@@ -6,7 +6,8 @@ Underflow and overflow are the arithmetic's: they are looked for in the dtype of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -16,31 +17,60 @@ from engine.quantities import STATES
 from engine.requests import ClipReport, Event
 from engine.spec import CellKind
 
+if TYPE_CHECKING:
+    from engine.layer_trace import LayerTrace
+
 Direction = Literal["forward", "backward"]
 
 
-def events(cell: CellKind, values: Mapping[str, Tensor], grads: Mapping[str, Tensor]) -> tuple[Event, ...]:
-    """The events of a trace in the order of the tape, without clipping.
+def events(
+    cell: CellKind,
+    values: Mapping[str, Tensor],
+    grads: Mapping[str, Tensor],
+    valid: Tensor | None = None,
+    *,
+    reverse: bool = False,
+) -> tuple[Event, ...]:
+    """The events of a layer in the order of the tape, without clipping.
 
     `values` and `grads` hold (T, B, H) for the states and, where overflow and NaN are to be looked for in them too,
-    for the other quantities.
+    for the other quantities; `valid` (T, B) is False in the padding. Everything in the order in which the layer runs:
+    with `reverse` the first of them is step T.
     """
     steps = len(values["h"])
     found = [*_not_finite("forward", values), *_not_finite("backward", grads)]
-    under = _underflow(grads, STATES[cell])
+    under = _underflow(grads, STATES[cell], valid)
     if under is not None:
         found.append(under)
-    return tuple(sorted(found, key=lambda event: _order(event, steps)))
+    return tuple(_said(event, steps, reverse) for event in sorted(found, key=lambda event: event.position(steps)))
+
+
+def _said(event: Event, steps: int, reverse: bool) -> Event:
+    """From a place in the layer's order to t."""
+    t = steps + 1 - event.step if reverse else event.step
+    return replace(event, step=t, sentence=event.sentence.replace("{t}", str(t)), reverse=reverse)
+
+
+def of_layers(layers: Mapping[str, LayerTrace]) -> tuple[Event, ...]:
+    """Those of every layer, in the order of the tape. Where there are several, each says whose it is."""
+    found = []
+    for name, layer in layers.items():
+        values, grads = (
+            {symbol: array.flip(0) if layer.reverse else array for symbol, array in part.items()}
+            for part in (layer.values, layer.grads)
+        )
+        mask = layer.recurrence.course.mask
+        valid = None if mask is None else (mask.flip(0) if layer.reverse else mask).squeeze(-1)
+        for event in events(layer.cell, values, grads, valid, reverse=layer.reverse):
+            whose = f"{name}: {event.sentence}" if len(layers) > 1 else event.sentence
+            found.append(replace(event, sentence=whose, layer=name))
+    steps = next(iter(layers.values())).steps
+    return tuple(sorted(found, key=lambda event: event.position(steps)))
 
 
 def clip_events(clip: ClipReport | None, steps: int) -> tuple[Event, ...]:
     """Clipping, where it fired: it stands after everything else."""
     return (Event("clip", "clip", steps, clip.sentence),) if clip is not None and clip.fired else ()
-
-
-def _order(event: Event, steps: int) -> int:
-    """The event's place on the tape: forward 1 … T, backward T … 1."""
-    return event.step if event.phase == "forward" else 2 * steps + 1 - event.step
 
 
 def _not_finite(direction: Direction, arrays: Mapping[str, Tensor]) -> list[Event]:
@@ -73,14 +103,14 @@ def _bad_event(
     if kind == "overflow":
         dtype, largest = _name(array.dtype), torch.finfo(array.dtype).max
         sentence = (
-            f"{what} overflows at t = {step}: {count} pass {figure(largest, 2)}, the largest {dtype}, and become inf."
+            f"{what} overflows at t = {{t}}: {count} pass {figure(largest, 2)}, the largest {dtype}, and become inf."
         )
     else:
-        sentence = f"{what} holds the first NaN at t = {step}: {count}."
+        sentence = f"{what} holds the first NaN at t = {{t}}: {count}."
     return Event(kind, direction, step, sentence)
 
 
-def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...]) -> Event | None:
+def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...], valid: Tensor | None) -> Event | None:
     """Going backward, the first step at which a state's gradient becomes subnormal or exactly zero where it was a
     normal number at the step after."""
     first: tuple[int, str] | None = None
@@ -89,7 +119,7 @@ def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...]) -> Event | 
         if len(grad) < 2:
             continue
         tiny = torch.finfo(grad.dtype).tiny
-        steps = torch.nonzero(_fallen(grad, tiny).flatten(1).any(1)).flatten()
+        steps = torch.nonzero(_fallen(grad, tiny, valid).flatten(1).any(1)).flatten()
         if len(steps) and (first is None or int(steps[-1]) + 1 > first[0]):
             first = int(steps[-1]) + 1, symbol
     if first is None:
@@ -97,22 +127,22 @@ def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...]) -> Event | 
     step, symbol = first
     now, after = grads[symbol][step - 1], grads[symbol][step]
     tiny = torch.finfo(now.dtype).tiny
-    fallen = _fallen(grads[symbol], tiny)[step - 1]
+    fallen = _fallen(grads[symbol], tiny, valid)[step - 1]
     if bool((now[fallen] == 0).all()) and float(after[fallen].abs().min()) > tiny**0.5:
         # A step cannot shrink a number that much: it was multiplied by an exact zero.
         sentence = (
-            f"∂L/∂{symbol} becomes exactly 0 at t = {step} for {int(fallen.sum())} of {now.numel()} entries: "
+            f"∂L/∂{symbol} becomes exactly 0 at t = {{t}} for {int(fallen.sum())} of {now.numel()} entries: "
             "every local derivative on their way is exactly 0 (a dead or saturated unit)."
         )
     else:
         sentence = (
-            f"∂L/∂{symbol} starts to underflow {_name(now.dtype)} at t = {step}: {int(fallen.sum())} of {now.numel()} "
+            f"∂L/∂{symbol} starts to underflow {_name(now.dtype)} at t = {{t}}: {int(fallen.sum())} of {now.numel()} "
             f"entries fall below {figure(tiny, 2)}, where digits are lost on the way to 0."
         )
     return Event("underflow", "backward", step, sentence)
 
 
-def _fallen(grad: Tensor, tiny: float) -> Tensor:
+def _fallen(grad: Tensor, tiny: float, valid: Tensor | None) -> Tensor:
     """(T − 1, …) bool: below the normal numbers at step t, and among them at t + 1.
 
     Not where terms cancelled to exactly 0, as they do in every 256th sum of a bfloat16: nothing has died there, and one
@@ -122,7 +152,8 @@ def _fallen(grad: Tensor, tiny: float) -> Tensor:
     alive = ~small
     goes_on = torch.cat([alive[:1].any(-1, keepdim=True).expand_as(alive[:1]), alive[:-1]])
     cancelled = (grad == 0) & goes_on
-    return small[:-1] & alive[1:] & ~cancelled[:-1]
+    fallen = small[:-1] & alive[1:] & ~cancelled[:-1]
+    return fallen if valid is None else fallen & valid[:-1].unsqueeze(-1)
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from engine import shown
 from engine.arrays import read_only
-from engine.cell_series import by_key
 from engine.errors import SpecError
 from engine.events import clip_events
 from engine.layer_trace import LayerTrace
 from engine.norms import norm
-from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded
+from engine.plaintext import one_line
+from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded, ShownLayer
 from engine.sources import Traced, traced, weights_of
 from engine.spec import clip_of
 from engine.training import clipped_of, moved
@@ -24,33 +25,37 @@ from engine.what_if import effective_weights
 def excerpt(look: Look) -> Excerpt:
     """What this look shows. Raises SpecError, DataError, SessionError."""
     made, remembered = traced(look.source)
-    layer, trace = made.layer, made.trace
+    trace = made.trace
+    focus = look.layer or made.last
+    if focus not in trace.layers:
+        raise SpecError(f"layer is '{one_line(focus, 20)}'; there are {', '.join(trace.layers)}.")
+    layer = trace.layers[focus]
     if look.sample < 0:
         raise SpecError(f"sample is {look.sample}; a whole number from 0 is accepted.")
     if look.unit is not None and not 0 <= look.unit < layer.hidden_size:
         raise SpecError(f"unit is {look.unit}; a whole number from 0 to {layer.hidden_size - 1} is accepted.")
     sample = min(look.sample, layer.batch_size - 1)
     clip, update_rows = _clip_and_update(made, look.source) if isinstance(look.source, Computed) else (None, ())
-    parts = by_key(layer)
     open_weights = isinstance(look.source, Computed) and look.source.weights is None
+    model = look.source.experiment.model if isinstance(look.source, Computed) else None
+    found = {key: shown.array(made, key, sample) for key in look.keys}
     return Excerpt(
-        cell=layer.cell,
-        activation=layer.activation,
+        layers={name: _layer(made, name, sample) for name in trace.layers},
+        layer=focus,
         steps=layer.steps,
         batch_size=layer.batch_size,
-        hidden_size=layer.hidden_size,
         dtype=str(layer.x.dtype).removeprefix("torch."),
         device=str(layer.x.device),
         device_note=made.network.device_note if made.network is not None else "",
         sample=sample,
         unit=look.unit,
-        arrays={key: read_only(parts[key][:, sample]) for key in look.keys if key in parts},
-        norms=made.norms,
-        cell_series=made.cell_series(sample, look.unit),
-        inputs=read_only(layer.x[:, sample]),
-        outputs=_outputs(trace.outputs, layer, sample),
+        length=layer.steps if layer.lengths is None else int(layer.lengths[sample]),
+        arrays={key: array for key, array in found.items() if array is not None},
+        cell_series=made.cell_series(focus, sample, look.unit),
+        cell_inputs=read_only(layer.x[:, sample]),
+        inputs=_inputs(made, sample),
+        outputs=_outputs(trace.outputs, made.layer, sample),
         targets=_targets(made, sample),
-        initial={name: read_only(state[sample]) for name, state in layer.initial.items()},
         loss=float(trace.loss),
         losses=_losses(trace.losses, layer.steps),
         clip=clip,
@@ -60,7 +65,31 @@ def excerpt(look: Look) -> Excerpt:
         seconds=0.0 if remembered else made.seconds,
         weights=weights_of(made.network) if open_weights and made.network is not None else None,
         title=Path(look.source.path).stem if isinstance(look.source, Recorded) else "",
+        symbols=model.embedding.symbols if model is not None and model.embedding is not None else 0,
+        readout=model.readout.at if model is not None else "",
+        loss_kind=model.loss if model is not None else "",
     )
+
+
+def _layer(made: Traced, name: str, sample: int) -> ShownLayer:
+    layer = made.trace.layers[name]
+    return ShownLayer(
+        name=name,
+        cell=layer.cell,
+        activation=layer.activation,
+        hidden_size=layer.hidden_size,
+        input_size=layer.x.shape[-1],
+        reverse=layer.reverse,
+        layer_norm=layer.rules.norm is not None,
+        norms=made.norms(name),
+        initial={state: read_only(start[sample]) for state, start in layer.initial.items()},
+    )
+
+
+def _inputs(made: Traced, sample: int) -> Array:
+    """What the network reads. Of a recorded trace: what its lowest layer reads."""
+    x = next(iter(made.trace.layers.values())).x if made.batch is None else made.batch.x
+    return read_only(x[:, sample] if x.dim() == 3 else x[:, sample, None].to(made.layer.x.dtype))
 
 
 def _clip_and_update(made: Traced, source: Computed) -> tuple[ClipReport, tuple[ClipRow, ...]]:

@@ -42,19 +42,17 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
-from engine import folders
+from engine import folders, tracks
 from engine.checks import checked, checked_what_if
 from engine.claims import Claim
 from engine.errors import PresetError, SpecError
 from engine.plaintext import one_line
-from engine.quantities import split_key
 from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.tape import Tape
 
 Tag: TypeAlias = Literal["Vanishing", "Exploding", "Clipped", "Overflow", "LSTM", "GRU", "Real series"]
 TAGS: tuple[str, ...] = get_args(Tag)
 
-COMPOSED_TRACKS = ("network", "norms")
 """Tracks that are not a quantity of the cell: the unrolled network, and the gradient-norm curves."""
 
 MAX_FILE_BYTES = 64 * 1024
@@ -68,7 +66,7 @@ class ViewSpec(Spec, frozen=True, kw_only=True):
     """How a preset is shown first."""
 
     tracks: tuple[str, ...] = ("network", "values.h", "grads.h", "norms")
-    """From top to bottom: keys of engine.quantities, "network" or "norms"."""
+    """From top to bottom, as engine.tracks reads them."""
     moment: str = "loss"
     """As engine.tape.Tape.parse reads it."""
 
@@ -155,9 +153,8 @@ def _checked(raw: PresetFile, slug: str, curve: tuple[float, ...]) -> Preset:
     Tape(raw.experiment.task.steps).parse(raw.view.moment)
     if not raw.view.tracks or len(set(raw.view.tracks)) != len(raw.view.tracks):
         raise SpecError("view.tracks is empty or names a track twice.")
-    for key in raw.view.tracks:
-        if key not in COMPOSED_TRACKS:
-            split_key(key, raw.experiment.layer.cell)
+    for text in raw.view.tracks:
+        tracks.check(tracks.parse(text), tracks.layer_kinds(raw.experiment.model.layers))
     for claim in raw.claims:
         if claim.says not in fields["text"] and claim.says not in fields["title"]:
             raise SpecError(f"claims: '{one_line(claim.says, 60)}' stands neither in the text nor in the title.")

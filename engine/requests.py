@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.spec import Activation, CellKind, ClipKind, Experiment, WhatIf
+from engine.tape import Moment, Phase, Tape
+from engine.tracks import LayerKind, TrackSpec, read_layer
 
 Array: TypeAlias = NDArray[np.floating]
 Weights: TypeAlias = Mapping[str, Array]
@@ -55,12 +57,14 @@ class Look:
 
     source: Source
     keys: tuple[str, ...]
-    """Quantities wanted as whole arrays (see engine.quantities): "values.f", "grads.c". Keys that the cell does not
-    have are left out of the answer."""
+    """Wanted as whole arrays (engine.shown): "values.f", "l1_reverse.grads.c", "l0.share.weight_hh". What the network
+    does not have is left out of the answer."""
     sample: int = 0
     """From 0; beyond the batch: the last."""
     unit: int | None = None
     """For the cell panel: the series of one unit, or None for norms over all units."""
+    layer: str = ""
+    """For the cell panel: whose cell. "" is the layer that the read-out reads, forward."""
 
 
 @dataclass(frozen=True)
@@ -144,17 +148,47 @@ class Event:
     step: int
     """t, from 1; for clip T."""
     sentence: str
+    layer: str = ""
+    """Whose: "l0"; "": of the whole network."""
+    reverse: bool = False
+    """That layer runs from T to 1: the playhead is at it where a forward one would have come to step T + 1 − t."""
+
+    def position(self, steps: int) -> int:
+        """On the tape of a trace with so many steps."""
+        tape = Tape(steps)
+        step = steps + 1 - self.step if self.reverse else self.step
+        return tape.position(Moment(Phase(self.phase), step))
+
+
+@dataclass(frozen=True, eq=False)
+class ShownLayer:
+    """A layer, in one direction, as far as everybody has to know it."""
+
+    name: str
+    """ "l0", "l1_reverse"."""
+    cell: CellKind
+    activation: Activation
+    hidden_size: int
+    input_size: int
+    reverse: bool
+    """It runs from step T to step 1."""
+    layer_norm: bool
+    norms: Mapping[str, Array]
+    """(T,) float64 for every key: Euclidean norm over units, per sample, then the mean over the batch."""
+    initial: Mapping[str, Array]
+    """{"h": (H,)} and, for the LSTM, "c": the state before its first step, of the chosen sample."""
 
 
 @dataclass(frozen=True, eq=False)
 class Excerpt:
     """What of a trace is shown. Arrays are read-only, time first, in the order of the sequence."""
 
-    cell: CellKind
-    activation: Activation
+    layers: Mapping[str, ShownLayer]
+    """By name, from the input on: "l0", "l0_reverse", "l1"."""
+    layer: str
+    """The one that the cell panel shows; its `unit`, `cell_series` and `cell_inputs`."""
     steps: int
     batch_size: int
-    hidden_size: int
     dtype: str
     device: str
     """Where it was computed: "cpu", "cuda:0"."""
@@ -162,23 +196,24 @@ class Excerpt:
     """One sentence if that is not the device that was asked for, else ""."""
     sample: int
     unit: int | None
+    length: int
+    """Steps of the chosen sample; what comes after is padding."""
     arrays: Mapping[str, Array]
-    """Of the chosen sample, (T, H) in the trace's dtype (bfloat16 as float32), for each key that was wanted."""
-    norms: Mapping[str, Array]
-    """(T,) float64 for every key of the cell: Euclidean norm over units, per sample, then the mean over the batch."""
+    """By the keys that were wanted, time first; a quantity of the chosen sample is (T, H) in the trace's dtype
+    (bfloat16 as float32)."""
     cell_series: Mapping[str, Array]
     """(T,) float64, for the cell panel, of the chosen sample: for every key, the value of the chosen unit, or the norm
     over units. Also "values.h_prev", "values.c_prev", "grads.h_direct" (the loss's own ∂L/∂h_t, before recurrence),
     "grads.h_hidden" (what comes to h_t through W_hh from step t + 1; 0 at T), and per pre-activation "input.a_f"
     (W_ih x + b_ih) and "recurrent.a_f" (W_hh h₋ + b_hh)."""
+    cell_inputs: Array
+    """(T, D): what that layer reads, of the chosen sample."""
     inputs: Array
-    """(T, D) of the chosen sample."""
+    """(T, D) of the chosen sample; symbols as numbers, (T, 1)."""
     outputs: Array
     """Read-out of the chosen sample: (T, O), or (1, O) where it is read at the last step only; (0, 0): unknown."""
     targets: Array
     """Like outputs; class numbers for cross-entropy, as (n, 1)."""
-    initial: Mapping[str, Array]
-    """{"h": (H,)} and, for the LSTM, "c": the state before step 1, of the chosen sample."""
     loss: float
     losses: Array
     """(T,) float64: each step's part of the loss; NaN at steps without one."""
@@ -195,6 +230,55 @@ class Excerpt:
     """The weights it was computed from, where the source left them open (None otherwise)."""
     title: str = ""
     """Of a recorded trace."""
+    symbols: int = 0
+    """How many symbols the inputs are drawn from; 0: they are numbers."""
+    readout: Literal["last", "every", "mean", "attention", ""] = ""
+    """Where the read-out reads; "": nobody knows."""
+    loss_kind: Literal["mse", "cross_entropy", "binary_cross_entropy", ""] = ""
+
+    def of(self, layer: str = "") -> ShownLayer:
+        """A layer by name; "" is the one that the read-out reads, forward. Raises KeyError."""
+        return self.layers[layer or read_layer(tuple(self.layers))]
+
+    def kinds(self) -> dict[str, LayerKind]:
+        """What tracks have to know of the layers."""
+        return {n: LayerKind(layer.cell, layer.hidden_size, layer.layer_norm) for n, layer in self.layers.items()}
+
+    def shown(self, track: TrackSpec) -> Array | None:
+        """What a track shows; None: it is not there (yet)."""
+        return self.arrays.get(track.key_of(tuple(self.layers)))
+
+    @property
+    def focus(self) -> ShownLayer:
+        """The layer of the cell panel."""
+        return self.layers[self.layer]
+
+    @property
+    def cell(self) -> CellKind:
+        """Of the layer that the read-out reads; so are the next three."""
+        return self.of().cell
+
+    @property
+    def activation(self) -> Activation:
+        return self.of().activation
+
+    @property
+    def hidden_size(self) -> int:
+        return self.of().hidden_size
+
+    @property
+    def norms(self) -> Mapping[str, Array]:
+        return self.of().norms
+
+    @property
+    def fingerprint(self) -> dict[str, Array]:
+        """Every layer's norms; those of the layer that the read-out reads without its name."""
+        last = self.of().name
+        return {
+            key if name == last else f"{name}.{key}": norm
+            for name, layer in self.layers.items()
+            for key, norm in layer.norms.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)

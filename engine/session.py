@@ -15,13 +15,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import container
+from engine import container, tracks
 from engine.checks import checked, checked_what_if
 from engine.errors import SessionError, SpecError
 from engine.parameters import parameter_shapes
 from engine.plaintext import one_line, several_lines
-from engine.presets import COMPOSED_TRACKS
-from engine.quantities import keys, split_key
 from engine.requests import Array, Weights
 from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.tape import Tape
@@ -36,11 +34,14 @@ class SessionView(Spec, frozen=True, kw_only=True):
     """Where somebody was looking."""
 
     tracks: tuple[str, ...] = ("network", "norms")
-    """From top to bottom: keys of engine.quantities, "network" or "norms"."""
+    """From top to bottom, as engine.tracks reads them."""
     position: int = 0
     """On the tape, from 0."""
     sample: int = 0
+    layer: str = ""
+    """The one in the cell panel: "l0", "l1_reverse"; "" is the one that the read-out reads, forward."""
     unit: int | None = None
+    """Of that layer."""
     heights: dict[str, int] = msgspec.field(default_factory=dict)
     """Of tracks, in pixels, where somebody has changed them."""
     time_range: tuple[int, int] | None = None
@@ -64,8 +65,8 @@ class Session:
     device: str = ""
     """Where its numbers were computed: "cpu", "cuda:0"."""
     fingerprint: Mapping[str, Array] = field(default_factory=dict)
-    """What was shown, to be compared when it is opened: per key (engine.quantities) the norms of every step, (T,)
-    float64, as in Excerpt.norms."""
+    """What was shown, to be compared when it is opened: the norms of every step, (T,) float64, as in
+    Excerpt.fingerprint."""
     written_with: Mapping[str, str] = field(default_factory=dict)
     """Versions of "gradient-flow-explorer", "torch" and "numpy" that wrote the file; filled in by `load`."""
 
@@ -154,8 +155,9 @@ def check(session: Session) -> Session:
     for iteration, weights in session.history.items():
         _check_weights(iteration, weights, experiment)
     _check_view(view, experiment)
+    layers = tracks.layer_kinds(experiment.model.layers)
     for key, array in session.fingerprint.items():
-        split_key(key, experiment.layer.cell)
+        tracks.check(tracks.parse(key), layers)
         if array.shape != (experiment.task.steps,) or array.dtype != np.float64:
             raise SessionError(f"The saved norms of {key} are not one float64 a step.")
     return session
@@ -241,20 +243,24 @@ def _check_weights(iteration: int, weights: Weights, experiment: Experiment) -> 
 
 
 def _check_view(view: SessionView, experiment: Experiment) -> None:
-    steps, cell = experiment.task.steps, experiment.layer.cell
-    known = {*COMPOSED_TRACKS, *keys(cell)}
+    steps, layers = experiment.task.steps, tracks.layer_kinds(experiment.model.layers)
     if len(view.tracks) > MAX_TRACKS or len(set(view.tracks)) != len(view.tracks):
         raise SessionError(f"view.tracks names a track twice, or more than {MAX_TRACKS}.")
-    for key in (*view.tracks, *view.heights):
-        if key not in known:
-            raise SessionError(f"view: '{one_line(key, 60)}' is no track of this cell.")
+    try:
+        for text in (*view.tracks, *view.heights):
+            tracks.check(tracks.parse(text), layers)
+    except SpecError as error:
+        raise SessionError(f"view: {error}") from None
     if not all(1 <= height <= MAX_HEIGHT for height in view.heights.values()):
         raise SessionError(f"view.heights: 1 to {MAX_HEIGHT} pixels are accepted.")
     if not 0 <= view.position < len(Tape(steps)):
         raise SessionError(f"view.position is {view.position}; the tape has 0 to {len(Tape(steps)) - 1}.")
     if not 0 <= view.sample < experiment.task.batch_size:
         raise SessionError(f"view.sample is {view.sample}; the batch has 0 to {experiment.task.batch_size - 1}.")
-    if view.unit is not None and not 0 <= view.unit < experiment.layer.hidden_size:
-        raise SessionError(f"view.unit is {view.unit}; the layer has 0 to {experiment.layer.hidden_size - 1}.")
+    if view.layer and view.layer not in layers:
+        raise SessionError(f"view.layer is '{one_line(view.layer, 20)}'; there are {', '.join(layers)}.")
+    units = layers[view.layer or tracks.read_layer(tuple(layers))].hidden_size
+    if view.unit is not None and not 0 <= view.unit < units:
+        raise SessionError(f"view.unit is {view.unit}; the layer has 0 to {units - 1}.")
     if view.time_range is not None and not 1 <= view.time_range[0] <= view.time_range[1] <= steps:
         raise SessionError(f"view.time_range is {view.time_range}; steps 1 to {steps} are there.")

@@ -23,7 +23,7 @@ from engine.arrays import read_only
 from engine.cell_series import by_key, extra_norms, of_unit
 from engine.checks import checked, checked_what_if
 from engine.errors import SpecError
-from engine.events import events
+from engine.events import of_layers
 from engine.layer_trace import LayerTrace
 from engine.memory import Memory
 from engine.network import Network
@@ -46,35 +46,51 @@ class Traced:
     batch: Batch | None
     seconds: float
     """That it took to compute."""
-    _extra_norms: dict[int, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    _sample_norms: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    _norms: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    _extra_norms: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    derived: dict[str, NDArray[np.floating]] = field(default_factory=dict)
+    """What engine.shown has made of it for the whole batch, by key."""
 
     @property
     def layer(self) -> LayerTrace:
         return self.trace.layer
 
-    @cached_property
-    def sample_norms(self) -> dict[str, Tensor]:
+    @property
+    def last(self) -> str:
+        """The name of that layer."""
+        return next(iter(self.trace.last_level))
+
+    def sample_norms(self, layer: str) -> dict[str, Tensor]:
         """(T, B) float64 by key: Euclidean norm over units, of each sample."""
-        return {key: norm(array, dim=-1).cpu() for key, array in by_key(self.layer).items()}
+        if layer not in self._sample_norms:
+            arrays = by_key(self.trace.layers[layer])
+            self._sample_norms[layer] = {key: norm(array, dim=-1).cpu() for key, array in arrays.items()}
+        return self._sample_norms[layer]
 
-    @cached_property
-    def norms(self) -> dict[str, NDArray[np.float64]]:
+    def norms(self, layer: str) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: those, then the mean over the batch."""
-        return {key: read_only(mean_over_samples(norms)) for key, norms in self.sample_norms.items()}
+        if layer not in self._norms:
+            of_samples = self.sample_norms(layer)
+            self._norms[layer] = {key: read_only(mean_over_samples(norms)) for key, norms in of_samples.items()}
+        return self._norms[layer]
 
-    def cell_series(self, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
+    def cell_series(self, layer: str, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""
+        traced_layer = self.trace.layers[layer]
         if unit is not None:
-            return {key: read_only(array) for key, array in of_unit(self.layer, sample, unit).items()}
-        if sample not in self._extra_norms:
+            return {key: read_only(array) for key, array in of_unit(traced_layer, sample, unit).items()}
+        if (layer, sample) not in self._extra_norms:
             self._extra_norms.clear()
-            self._extra_norms[sample] = {k: read_only(a) for k, a in extra_norms(self.layer, sample).items()}
-        return {k: read_only(n[:, sample]) for k, n in self.sample_norms.items()} | self._extra_norms[sample]
+            found = extra_norms(traced_layer, sample)
+            self._extra_norms[layer, sample] = {key: read_only(array) for key, array in found.items()}
+        of_samples = self.sample_norms(layer)
+        return {k: read_only(n[:, sample]) for k, n in of_samples.items()} | self._extra_norms[layer, sample]
 
     @cached_property
     def own_events(self) -> tuple[Event, ...]:
         """Those that the trace has by itself, without clipping."""
-        return events(self.layer.cell, self.layer.values, self.layer.grads)
+        return of_layers(self.trace.layers)
 
     @cached_property
     def judged_row(self) -> NDArray[np.float64]:
@@ -82,7 +98,7 @@ class Traced:
         batch."""
         layer, loss_grads = self.layer, self.trace.loss_grads
         if len(self.trace.losses) == 1:
-            return self.norms["grads.h"]
+            return self.norms(self.last)["grads.h"]
         if loss_grads is not None:
             return read_only(mean_over_samples(norm(self.trace.flow_gradient(loss_grads.judged()), dim=-1)))
         # A recorded window keeps no single losses. The last one there is taken to read its own step alone, the last
@@ -98,9 +114,12 @@ class Traced:
     @property
     def nbytes(self) -> int:
         """Of the arrays that it holds, those included that are computed when they are first asked for."""
-        layer = self.layer
-        each = layer.output_grads.nbytes  # (T, B, H)
-        return each * (len(layer.values) + len(layer.grads) + 3) + layer.x.nbytes + 2 * _size(layer.weights)
+        return sum(
+            layer.output_grads.nbytes * (len(layer.values) + len(layer.grads) + 3)  # (T, B, H) each
+            + layer.x.nbytes
+            + 2 * _size(layer.weights)
+            for layer in self.trace.layers.values()
+        )
 
 
 def _size(tensors: Mapping[str, Tensor]) -> int:

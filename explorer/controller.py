@@ -7,13 +7,15 @@ there, not before; until then the old picture stays whole.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.requests import Audit, Excerpt, Look, Source, Train, Trained, Weights
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
-from engine.tape import Moment, Phase
+from engine.tape import Phase
+from engine.tracks import LayerKind, read_layer
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
@@ -33,6 +35,7 @@ class _Want:
     state: State
     iteration: int
     sample: int
+    layer: str
     unit: int | None
     keys: tuple[str, ...]
     position: int | None = None
@@ -42,7 +45,7 @@ class _Want:
         return (
             other is not None
             and self.same_trace(other)
-            and (self.sample, self.unit, self.keys) == (other.sample, other.unit, other.keys)
+            and (self.sample, self.layer, self.unit, self.keys) == (other.sample, other.layer, other.unit, other.keys)
         )
 
     def same_trace(self, other: _Want | None) -> bool:
@@ -190,7 +193,7 @@ class Controller(QObject):
         if self._excerpt is None:
             return False
         tape, here = self._document.tape, self._document.view.position
-        places = sorted({tape.position(Moment(Phase(e.phase), e.step)) for e in self._excerpt.events})
+        places = sorted({event.position(tape.steps) for event in self._excerpt.events})
         ahead = [p for p in places if (p > here if direction > 0 else p < here)]
         if ahead:
             self._document.look(position=ahead[0] if direction > 0 else ahead[-1])
@@ -202,6 +205,7 @@ class Controller(QObject):
 
     def _want(self, iteration: int, position: int | None, *, retrain: bool = False) -> None:
         state, view = self._document.state, self._document.view
+        layer, unit = view.layer, view.unit
         if state.unfinished:
             # Nothing can be asked for it. What was traced last can still be looked at, and what is on its way comes.
             if self._training is not None:
@@ -209,12 +213,20 @@ class Controller(QObject):
                 self._wanted = None
             if self._shown is None or self._wanted is not None:
                 return
-            state, iteration = replace(self._shown.state, tracks=state.tracks), self._shown.iteration
-        cell = state.cell or (self._excerpt.cell if self._excerpt is not None else None)
-        keys = wanted_keys(state.tracks, cell)
-        if view.unit is None and cell is not None:  # the cell panel shows norms of products of these
-            keys = tuple(dict.fromkeys(keys + cell_panel_keys(cell)))
-        want = _Want(state, iteration, view.sample, view.unit, keys, position)
+            shown = replace(self._shown.state, tracks=state.tracks)
+            state, iteration = shown, self._shown.iteration
+            layer = layer if layer in state.layers else ""
+            units = state.layers[layer or read_layer(tuple(state.layers))].hidden_size
+            unit = unit if unit is None or unit < units else None
+        layers: Mapping[str, LayerKind] = state.layers
+        if not layers and self._excerpt is not None:  # a recorded trace tells by its first picture
+            layers = self._excerpt.kinds()
+        keys = wanted_keys(state.tracks, layers) if layers else ()
+        if unit is None and layers:  # the cell panel shows norms of products of these
+            focus = layer or read_layer(tuple(layers))
+            of_cell = cell_panel_keys(layers[focus].cell)
+            keys = tuple(dict.fromkeys(keys + tuple(f"{focus}.{key}" for key in of_cell)))
+        want = _Want(state, iteration, view.sample, layer, unit, keys, position)
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
@@ -231,7 +243,9 @@ class Controller(QObject):
             return
         self._stop_training()
         source: Source = state.source(iteration)
-        generation = self._courier.ask("excerpt", "excerpt", Look(source, want.keys, want.sample, want.unit))
+        generation = self._courier.ask(
+            "excerpt", "excerpt", Look(source, want.keys, want.sample, want.unit, want.layer)
+        )
         self._asked = {g: w for g, w in self._asked.items() if g > generation - 50}
         self._asked[generation] = want
 

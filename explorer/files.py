@@ -123,7 +123,7 @@ class Files(QObject):
         if excerpt is None or self._unproven is None:
             return
         saved, self._unproven = self._unproven, None
-        if different := saved.differences(excerpt.norms):
+        if different := saved.differences(excerpt.fingerprint):
             self._window.stage.set_banner(_difference(saved, excerpt, different))
 
     def _preset(self, slug: str) -> Opening:
@@ -237,9 +237,9 @@ def commit_typing() -> None:
 
 def _difference(saved: Session, excerpt: Excerpt, different: tuple[str, ...]) -> str:
     """What differs from the saved numbers, by how much, and what wrote them."""
-    worst = 0.0
+    worst, found = 0.0, excerpt.fingerprint
     for key in different:
-        old, new = saved.fingerprint[key], excerpt.norms.get(key)
+        old, new = saved.fingerprint[key], found.get(key)
         if new is None or old.shape != new.shape:
             worst = float("inf")
             continue

@@ -98,7 +98,8 @@ def overflow_step(excerpt: Excerpt) -> int:
 
 def not_finite(excerpt: Excerpt) -> str:
     """What of NaN and ∞ the gradients hold: "NaN and ∞", "NaN", "∞", ""."""
-    norms = [norm for key, norm in excerpt.norms.items() if key.startswith("grads.")]
+    layers = excerpt.layers.values()
+    norms = [norm for layer in layers for key, norm in layer.norms.items() if key.startswith("grads.")]
     kinds = {event.kind for event in excerpt.events if event.phase == "backward"}
     found = []
     if "nan" in kinds or any(bool(np.isnan(norm).any()) for norm in norms):

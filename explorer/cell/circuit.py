@@ -59,7 +59,7 @@ class CircuitView(QWidget):
         else:
             self._values = self._values or forward_decades(excerpt)
             self._gradients = self._gradients or for_gradients(excerpt).decades
-        new = None if excerpt is None else circuit(excerpt.cell, excerpt.activation)
+        new = None if excerpt is None else circuit(excerpt.focus.cell, excerpt.focus.activation)
         if new is not self._circuit:
             self._circuit = new
             self.setFixedHeight(0 if new is None else round(new.height))
@@ -246,7 +246,7 @@ class CircuitView(QWidget):
 
     def _input_text(self, metrics: QFontMetricsF, room: float) -> str:
         assert self._excerpt is not None
-        inputs = self._excerpt.inputs
+        inputs = self._excerpt.cell_inputs
         if self._step > len(inputs):
             return ""
         values = inputs[self._step - 1]
@@ -321,7 +321,7 @@ def _flow_colour(reading: Reading, t: Theme, colour: str) -> str:
 def forward_decades(excerpt: Excerpt) -> tuple[int, int]:
     """1e-2 … 1e1, unless a state is larger."""
     low, high = FORWARD_DECADES
-    for key, norm in excerpt.norms.items():
+    for key, norm in excerpt.focus.norms.items():
         finite = norm[np.isfinite(norm) & (norm > 0)]
         if key.startswith("values.") and finite.size:
             high = max(high, math.ceil(math.log10(float(finite.max()))))
@@ -330,6 +330,6 @@ def forward_decades(excerpt: Excerpt) -> tuple[int, int]:
 
 def _input_norm(excerpt: Excerpt | None, step: int) -> Reading:
     """‖xₜ‖."""
-    if excerpt is None or not 1 <= step <= len(excerpt.inputs):
+    if excerpt is None or not 1 <= step <= len(excerpt.cell_inputs):
         return NOTHING
-    return Reading(float(np.linalg.norm(excerpt.inputs[step - 1].astype(np.float64))))
+    return Reading(float(np.linalg.norm(excerpt.cell_inputs[step - 1].astype(np.float64))))

@@ -60,7 +60,7 @@ class EquationsView(QWidget):
 
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
         self._excerpt = excerpt
-        new = () if excerpt is None else sections(excerpt.cell, excerpt.activation)
+        new = () if excerpt is None else sections(excerpt.focus.cell, excerpt.focus.activation)
         if new is not self._sections:
             self._sections = new
             self._layout_for = None
@@ -241,7 +241,7 @@ class EquationsView(QWidget):
             return ""
         if excerpt.unit is not None:
             return f"unit {excerpt.unit}"
-        return "the only unit" if excerpt.hidden_size == 1 else f"over {excerpt.hidden_size} units"
+        return "the only unit" if excerpt.focus.hidden_size == 1 else f"over {excerpt.focus.hidden_size} units"
 
     @Slot()
     def _theme_changed(self) -> None:

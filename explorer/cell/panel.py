@@ -107,7 +107,7 @@ class CellPanel(QWidget):
         self._excerpt = excerpt
         self._tape = None if excerpt is None else Tape(excerpt.steps)
         if excerpt is not None:
-            self._unit.answered(excerpt.unit, excerpt.hidden_size)
+            self._unit.answered(excerpt.unit, excerpt.focus.hidden_size)
         self._circuit.set_excerpt(excerpt)
         self._equations.set_excerpt(excerpt)
         self._clip.set_excerpt(excerpt)
@@ -182,7 +182,7 @@ class CellPanel(QWidget):
         forward = moment.step <= tape.forward_reached(position)
         backward = moment.step >= tape.backward_reached(position)
         # The letter t is small: a capital T is the number of steps.
-        cell = f"{CELL_TITLES[excerpt.cell]} CELL AT t = {moment.step}"
+        cell = f"{CELL_TITLES[excerpt.focus.cell]} CELL AT t = {moment.step}"
         at_card = moment.phase in (Phase.CLIP, Phase.UPDATE)
         self._heading.setText("ALL PARAMETERS" if at_card else cell)
         self._cell_heading.setText(cell)
@@ -208,7 +208,7 @@ class CellPanel(QWidget):
         if excerpt is None or moment is None:
             return ""
         whose = "over all units" if excerpt.unit is None else f"unit {excerpt.unit}"
-        head = f"{CELL_TITLES[excerpt.cell]} · {moment} · t = {moment.step} · {whose} · sample {excerpt.sample}"
+        head = f"{CELL_TITLES[excerpt.focus.cell]} · {moment} · t = {moment.step} · {whose} · sample {excerpt.sample}"
         parts = [f"{head} · {excerpt.dtype}"]
         if not self._clip.isHidden():
             parts.append(self._clip.as_text())

@@ -145,13 +145,13 @@ def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:
     if found is not None and (excerpt.unit is not None or found[index] == 0):
         with np.errstate(all="ignore"):
             one = np.asarray(found[index], dtype).reshape(1)
-        return one if excerpt.unit is not None else np.zeros(excerpt.hidden_size, dtype)
+        return one if excerpt.unit is not None else np.zeros(excerpt.focus.hidden_size, dtype)
     if excerpt.unit is not None:
         return None
     key = part.key
     if key.endswith("_prev"):
         key, index = key.removesuffix("_prev"), index - 1
         if index < 0:
-            return np.asarray(excerpt.initial[key.removeprefix("values.")])
-    whole = excerpt.arrays.get(key)
+            return np.asarray(excerpt.focus.initial[key.removeprefix("values.")])
+    whole = excerpt.arrays.get(f"{excerpt.layer}.{key}")
     return None if whole is None else np.asarray(whole[index])

@@ -11,9 +11,11 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from engine.requests import Weights
 from engine.spec import Experiment, WhatIf
 from engine.tape import Tape
-from explorer.document.state import Recipe, State, View
+from engine.tracks import read_layer
 from explorer.document.edit_words import difference
+from explorer.document.state import Recipe, State, View
 from explorer.document.tracks import DEFAULTS, suited
+from explorer.document.tracks_of_layers import fitting
 from explorer.document.what_ifs import Places
 
 WORTH_SAVING = 20
@@ -114,7 +116,8 @@ class Document(QObject):
         after = before.with_experiment(experiment, places)
         if after.cell is not None:
             old, new = before.cell, after.cell
-            after = replace(after, tracks=DEFAULTS[new] if old is None else suited(after.tracks, old, new))
+            tracks = DEFAULTS[new] if old is None else suited(after.tracks, old, new)
+            after = replace(after, tracks=fitting(tracks, after.layers, places))
         self._push(words or f"change of {difference(before.experiment, experiment)}", after)
 
     def drag_what_if(self, what_if: WhatIf) -> None:
@@ -142,13 +145,13 @@ class Document(QObject):
         self.undo_stack.push(_Change(self, words, self._state, after))
 
     def _become(self, state: State, view: View | None = None) -> None:
-        """`view`: where somebody looked when it was last like this; its iteration and unit come back with it."""
+        """`view`: where somebody looked when it was last like this; its iteration, layer and unit come back with it."""
         self._dragging = None
         moved = state.history is not self._state.history or state.first != self._state.first
         self._state = state
         if view is not None:
             self._wish = view.iteration
-            self._view = replace(self._view, unit=view.unit)
+            self._view = replace(self._view, layer=view.layer, unit=view.unit)
         elif moved and self.wished_iteration not in state.history:
             self._wish = state.first
         self._view = self._fitted(self._view)
@@ -166,7 +169,7 @@ class Document(QObject):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def look(self, **changes: Any) -> None:
-        """Change the view: position, iteration, sample, unit, heights, time_range."""
+        """Change the view: position, iteration, sample, layer, unit, heights, time_range."""
         if "iteration" in changes:
             self._wish = None
         self._set_view(replace(self._view, **changes))
@@ -187,15 +190,15 @@ class Document(QObject):
             self.viewChanged.emit()
 
     def _fitted(self, view: View) -> View:
-        """The view inside what there is: the tape's ends, a smaller batch, fewer units."""
-        sample, unit = view.sample, view.unit
-        if (experiment := self._state.experiment) is not None:
+        """The view inside what there is: the tape's ends, a smaller batch, fewer layers and units."""
+        sample, layer, unit = view.sample, view.layer, view.unit
+        if (experiment := self._state.experiment) is not None and (layers := self._state.layers):
             sample = min(sample, experiment.task.batch_size - 1)
-            layers = experiment.model.layers
-            if unit is not None and layers and unit >= layers[-1].hidden_size:
+            layer = layer if layer in layers else ""
+            if unit is not None and unit >= layers[layer or read_layer(tuple(layers))].hidden_size:
                 unit = None
         position = min(max(0, view.position), len(self.tape) - 1)
-        return replace(view, position=position, sample=max(0, sample), unit=unit)
+        return replace(view, position=position, sample=max(0, sample), layer=layer, unit=unit)
 
     def _clean_changed(self, _clean: bool) -> None:
         self.dirtyChanged.emit(self.dirty)

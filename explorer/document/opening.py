@@ -82,6 +82,7 @@ def of_path(path: Path) -> Opening:
             position=saved.view.position,
             iteration=saved.iteration,
             sample=saved.view.sample,
+            layer=saved.view.layer,
             unit=saved.view.unit,
             heights=saved.view.heights,
             time_range=saved.view.time_range,

@@ -26,6 +26,7 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
             tracks=state.tracks,
             position=view.position,
             sample=view.sample,
+            layer=view.layer,
             unit=view.unit,
             heights=dict(view.heights),
             time_range=view.time_range,
@@ -33,6 +34,6 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         preset=document.preset,
         title=document.title,
         device=excerpt.device,
-        fingerprint=dict(excerpt.norms),
+        fingerprint=excerpt.fingerprint,
     )
     return fitting(session)

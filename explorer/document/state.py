@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from engine.requests import Computed, Recorded, Source, Weights
 from engine.spec import CellKind, Experiment, WhatIf
+from engine.tracks import LayerKind, layer_kinds
 from explorer.document.unfinished import problem_of
 from explorer.document.what_ifs import Places, fitted
 
@@ -52,6 +53,11 @@ class State:
         """Of the last layer; None for a recorded trace, and where there is no layer yet."""
         layers = () if self.experiment is None else self.experiment.model.layers
         return layers[-1].cell if layers else None
+
+    @property
+    def layers(self) -> Mapping[str, LayerKind]:
+        """Of an experiment, by name; {} of a recorded trace, which tells by its picture."""
+        return layer_kinds(self.experiment.model.layers) if self.experiment is not None else {}
 
     @property
     def furthest(self) -> int:
@@ -134,7 +140,10 @@ class View:
     position: int = 0
     iteration: int = 0
     sample: int = 0
+    layer: str = ""
+    """The one in the cell panel; "" is the layer that the read-out reads, forward."""
     unit: int | None = None
+    """Of that layer."""
     heights: Mapping[str, int] = field(default_factory=dict)
     time_range: tuple[int, int] | None = None
     """First and last step on screen; None shows all."""

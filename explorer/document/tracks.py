@@ -1,6 +1,6 @@
 """Which tracks a document may show, and what becomes of them when the cell changes. Plain data.
 
-A track's key is "network", "norms", or a quantity's key: "values.f", "grads.c".
+Tracks are texts (engine.tracks).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.quantities import QUANTITIES
 from engine.spec import CellKind
-from explorer.stage.wanted import NETWORK, NORMS
+from engine.tracks import NETWORK, NORMS
 
 DEFAULTS: dict[CellKind, tuple[str, ...]] = {
     "rnn": (NETWORK, "values.h", "grads.h", NORMS),

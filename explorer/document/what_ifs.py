@@ -38,9 +38,15 @@ def fitted(what_if: WhatIf, experiment: Experiment, places: Places | None = None
 def _followed(part: Part, places: Places | None) -> Part | None:
     if places is None:
         return part
-    number, _, reverse = part.layer.removeprefix("l").partition("_")
+    name = followed_name(part.layer, places)
+    return None if name is None else replace(part, layer=name)
+
+
+def followed_name(layer: str, places: Places) -> str | None:
+    """The name that a layer has after it has moved: "l1_reverse" → "l0_reverse"; None: it has been deleted."""
+    number, _, reverse = layer.removeprefix("l").partition("_")
     place = places.get(int(number))
-    return None if place is None else replace(part, layer=f"l{place}{'_' if reverse else ''}{reverse}")
+    return None if place is None else f"l{place}{'_' if reverse else ''}{reverse}"
 
 
 def _fits(what_if: WhatIf, experiment: Experiment) -> bool:

@@ -19,6 +19,17 @@ class Now:
     """The gradients of steps this … T are known; T + 1: none."""
     loss: bool
     """The loss is known."""
+    steps: int = 0
+    """T."""
+
+    def values(self, reverse: bool = False) -> tuple[int, int]:
+        """First and last step whose values are known. A reverse layer's are so from T on: each direction has gone as
+        many of its own steps."""
+        return (self.steps + 1 - self.forward, self.steps) if reverse else (1, self.forward)
+
+    def grads(self, reverse: bool = False) -> tuple[int, int]:
+        """First and last step whose gradients are known; (1, 0) and (T + 1, T): none."""
+        return (1, self.steps + 1 - self.backward) if reverse else (self.backward, self.steps)
 
     @classmethod
     def at(cls, tape: Tape, position: int) -> Now:
@@ -31,4 +42,5 @@ class Now:
             tape.forward_reached(position),
             tape.backward_reached(position),
             position >= tape.steps,
+            tape.steps,
         )

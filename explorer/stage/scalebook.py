@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.quantities import split_key
 from engine.requests import Excerpt
+from engine.tracks import TrackSpec, has
 from explorer.stage import scales
 from explorer.stage.scales import Scale
 
@@ -14,7 +15,7 @@ class ScaleBook:
     def __init__(self) -> None:
         self._gradients: Scale | None = None
         self._inputs: float | None = None
-        self._values: dict[tuple[str, str, str], Scale] = {}
+        self._values: dict[tuple[str, str, str, str], Scale] = {}
 
     def reset(self) -> None:
         self._gradients = None
@@ -26,12 +27,15 @@ class ScaleBook:
             self._gradients = scales.for_gradients(excerpt)
         return self._gradients
 
-    def values(self, key: str, excerpt: Excerpt) -> Scale | None:
-        """None while its array has not been there yet."""
-        name = (excerpt.cell, excerpt.activation, key)
-        if name not in self._values and key in excerpt.arrays:
-            _, quantity = split_key(key, excerpt.cell)
-            self._values[name] = scales.for_values(quantity, excerpt, excerpt.arrays[key])
+    def values(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
+        """None while its array has not been there yet, or where there is no such layer."""
+        if not has(track, excerpt.kinds()):
+            return None
+        layer, data = excerpt.of(track.layer), excerpt.shown(track)
+        name = (layer.name, layer.cell, layer.activation, track.what)
+        if name not in self._values and data is not None:
+            _, quantity = split_key(track.what, layer.cell)
+            self._values[name] = scales.for_values(quantity, layer, data)
         return self._values.get(name)
 
     def inputs(self, excerpt: Excerpt) -> float:
@@ -40,10 +44,11 @@ class ScaleBook:
             self._inputs = scales.round_bound(excerpt.inputs)
         return self._inputs
 
-    def fit(self, key: str, excerpt: Excerpt) -> Scale | None:
+    def fit(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
         """Choose a track's scale anew from what is there now. Gradients share theirs."""
-        if key.startswith("values."):
-            self._values.pop((excerpt.cell, excerpt.activation, key), None)
-            return self.values(key, excerpt)
+        if track.is_quantity and not track.is_gradient:
+            layer = excerpt.of(track.layer)
+            self._values.pop((layer.name, layer.cell, layer.activation, track.what), None)
+            return self.values(track, excerpt)
         self._gradients = None
         return self.gradients(excerpt)

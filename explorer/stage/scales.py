@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from engine.quantities import Quantity
-from engine.requests import Array, Excerpt
+from engine.requests import Array, Excerpt, ShownLayer
 
 ScaleKind = Literal["gate", "signed", "magnitude"]
 
@@ -125,13 +125,13 @@ def largest(data: Array) -> float:
     return float(np.max(np.abs(data), where=finite, initial=0.0))
 
 
-def for_values(quantity: Quantity, excerpt: Excerpt, data: Array) -> Scale:
+def for_values(quantity: Quantity, layer: ShownLayer, data: Array) -> Scale:
     """Gates 0 … 1, what is bounded by its bounds, everything else by the data it is first seen with."""
     if quantity.kind == "gate":
         return GATE
     if quantity.high is not None:
         return signed(quantity.high)
-    if quantity.symbol == "h" and (excerpt.cell == "gru" or excerpt.activation == "tanh"):
+    if quantity.symbol == "h" and (layer.cell == "gru" or layer.activation == "tanh"):
         return signed(1.0)  # tanh, and the GRU's mixture of tanh (from a state within the bounds)
     return signed_log(data) or signed(round_bound(data))
 
@@ -154,7 +154,8 @@ def signed_log(data: Array) -> Scale | None:
 
 def for_gradients(excerpt: Excerpt) -> Scale:
     """1e-20 … 1e2, unless a state's gradient norm is larger: then upwards, as far as the norms go."""
-    norms = [a for key, a in excerpt.norms.items() if key in ("grads.h", "grads.c")]
+    states = ("grads.h", "grads.c")
+    norms = [a for layer in excerpt.layers.values() for key, a in layer.norms.items() if key in states]
     finite = [a[np.isfinite(a) & (a > 0)] for a in norms]
     known = np.concatenate(finite) if finite else np.empty(0)
     low, high = DEFAULT_DECADES

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
 from engine.tape import Tape
+from engine.tracks import NETWORK, TrackSpec, parse
 from explorer.stage import timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
@@ -252,13 +253,13 @@ class Stage(QWidget):
         """The one way a scale changes: on command, and announced."""
         if self._excerpt is None:
             return
-        key = "values.h" if self._menu_key == "network" else self._menu_key
-        scale = self._book.fit(key, self._excerpt)
+        shown = parse(self._menu_key)
+        scale = self._book.fit(TrackSpec("values.h") if shown.what == NETWORK else shown, self._excerpt)
         for track in self.canvas.tracks:
             track.set_excerpt(self._excerpt, self._book)
         self.canvas.refresh()
         if scale is not None:
-            self.scaleChanged.emit(key, " … ".join(scale.ends))
+            self.scaleChanged.emit(self._menu_key, " … ".join(scale.ends))
 
     # -- looks --------------------------------------------------------------------------------------------------------
 
@@ -293,6 +294,6 @@ class Stage(QWidget):
             self.update()
 
 
-def _named(e: Excerpt) -> tuple[str, int, int | None]:
+def _named(e: Excerpt) -> tuple[object, ...]:
     """What headers say of an excerpt."""
-    return e.cell, e.hidden_size, e.unit
+    return e.kinds(), e.layer, e.unit

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from engine.quantities import keys
-from engine.spec import CellKind
-
-NETWORK, NORMS = "network", "norms"
+from engine.tracks import LayerKind, parse, wanted
 
 
-def wanted_keys(tracks: Iterable[str], cell: CellKind | None = None) -> tuple[str, ...]:
-    """The `Look.keys` for these tracks, each once, in their order; of a known cell only what it has.
+def wanted_keys(tracks: Iterable[str], layers: Mapping[str, LayerKind]) -> tuple[str, ...]:
+    """The `Look.keys` for these tracks, each once, in their order; only what the network has.
 
-    The network shows h; the norm curves live on `Excerpt.norms`, which always come along.
+    The norm curves live on norms, which always come along.
     """
-    wanted: list[str] = []
-    for track in tracks:
-        key = "values.h" if track == NETWORK else track
-        if key.startswith(("values.", "grads.")) and key not in wanted and (cell is None or key in keys(cell)):
-            wanted.append(key)
-    return tuple(wanted)
+    return wanted([parse(track) for track in tracks], layers)

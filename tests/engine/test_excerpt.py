@@ -91,7 +91,7 @@ def test_the_cell_panels_series_add_up_to_the_equations(cell: CellKind, unit: in
 @pytest.mark.parametrize("cell", CELLS)
 def test_arrays_are_read_only_contiguous_and_in_the_traces_dtype(cell: CellKind) -> None:
     found = looked(experiment(cell, dtype="float32"), quantities.keys(cell))
-    whole = [*found.arrays.values(), found.inputs, found.outputs, *found.initial.values()]
+    whole = [*found.arrays.values(), found.inputs, found.outputs, *found.of().initial.values()]
     assert all(array.dtype == np.float32 for array in whole)
     every = [*whole, found.targets, found.losses, *found.norms.values(), *found.cell_series.values()]
     assert not any(array.flags.writeable for array in every)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from engine import quantities
-from engine.requests import ClipReport, ClipRow, Event, Excerpt, Verdict
+from engine.requests import ClipReport, ClipRow, Event, Excerpt, ShownLayer, Verdict
 from engine.spec import CellKind
 
 F = np.ndarray
@@ -79,25 +79,35 @@ def excerpt(
         cell_series[f"recurrent.{symbol}"] = series(recurrent_part[symbol])
     first, last = norms["grads.h"][0], norms["grads.h"][-1]
     wanted = quantities.keys(cell) if keys is None else [k for k in keys if k in every]
-    frozen = {key: _frozen(every[key]) for key in wanted}
-    return Excerpt(
+    frozen = {f"l0.{key}": _frozen(every[key]) for key in wanted}
+    layer = ShownLayer(
+        name="l0",
         cell=cell,
         activation="tanh",
+        hidden_size=H,
+        input_size=D,
+        reverse=False,
+        layer_norm=False,
+        norms={key: _frozen(a) for key, a in norms.items()},
+        initial={s: _frozen(np.zeros(H, dtype)) for s in quantities.STATES[cell]},
+    )
+    return Excerpt(
+        layers={"l0": layer},
+        layer="l0",
         steps=T,
         batch_size=1,
-        hidden_size=H,
+        length=T,
         dtype=dtype,
         device="cpu",
         device_note="",
         sample=0,
         unit=unit,
         arrays=frozen,
-        norms={key: _frozen(a) for key, a in norms.items()},
         cell_series={key: _frozen(a) for key, a in cell_series.items()},
+        cell_inputs=_frozen(x.astype(dtype)),
         inputs=_frozen(x.astype(dtype)),
         outputs=_frozen(outputs[where][:, None].astype(dtype)),
         targets=_frozen(targets[where][:, None].astype(dtype)),
-        initial={s: _frozen(np.zeros(H, dtype)) for s in quantities.STATES[cell]},
         loss=float(np.nansum(losses)),
         losses=_frozen(losses),
         clip=_clip(clip),
@@ -110,8 +120,14 @@ def excerpt(
 
 
 def replaced(e: Excerpt, arrays: dict[str, F]) -> Excerpt:
-    """The same excerpt with some arrays others. The norms stay."""
-    return dataclasses.replace(e, arrays={**e.arrays, **{key: _frozen(a) for key, a in arrays.items()}})
+    """The same excerpt with some arrays of its layer others. The norms stay."""
+    named = {key if key.startswith("l0.") else f"l0.{key}": _frozen(a) for key, a in arrays.items()}
+    return dataclasses.replace(e, arrays={**e.arrays, **named})
+
+
+def with_norms(e: Excerpt, norms: dict[str, F]) -> Excerpt:
+    """The same excerpt with other norms."""
+    return dataclasses.replace(e, layers={"l0": dataclasses.replace(e.of(), norms=norms)})
 
 
 class _Net:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QPixmap
 from pytestqt.qtbot import QtBot
-from synthetic import excerpt
+from synthetic import excerpt, with_norms
 
 from engine.requests import Excerpt
 from engine.spec import CellKind
@@ -145,7 +144,7 @@ def test_the_gradients_widths_have_the_stages_scale_and_keep_it(qtbot: QtBot) ->
     expected = for_gradients(shown).decades
     assert made.decades(backward=True) == expected
     assert made.scale_text(backward=True).endswith(f"1e{expected[0]} … 1e{expected[1]}")
-    larger = replace(shown, norms={key: norm * 1e25 for key, norm in shown.norms.items()})
+    larger = with_norms(shown, {key: norm * 1e25 for key, norm in shown.norms.items()})
     assert for_gradients(larger).decades != expected
     made.set_excerpt(larger)
     assert made.decades(backward=True) == expected

@@ -70,14 +70,14 @@ def test_for_one_unit_the_equations_hold_with_the_numbers_under_their_symbols(
 @pytest.mark.parametrize("cell", CELLS)
 def test_over_all_units_a_slope_is_the_mean_and_a_difference_the_norm_of_the_units_own(cell: CellKind) -> None:
     shown, t = excerpt(cell, T=20, dtype="float64"), 7
-    a = {key: array[t - 1] for key, array in shown.arrays.items()}
+    a = {key.removeprefix("l0."): array[t - 1] for key, array in shown.arrays.items()}
     expected = {
         "rnn": {"(1 − hₜ²)": 1 - a["values.h"] ** 2},
         "lstm": {
             "uₜ": a["values.o"] * (1 - np.tanh(a["values.c"]) ** 2) if cell == "lstm" else 0,
             "fₜ(1 − fₜ)": a["values.f"] * (1 - a["values.f"]) if cell == "lstm" else 0,
         },
-        "gru": {"(1 − zₜ)": 1 - a["values.z"], "(hₜ₋₁ − nₜ)": shown.arrays["values.h"][t - 2] - a["values.n"]}
+        "gru": {"(1 − zₜ)": 1 - a["values.z"], "(hₜ₋₁ − nₜ)": shown.arrays["l0.values.h"][t - 2] - a["values.n"]}
         if cell == "gru"
         else {},
     }[cell]
@@ -95,7 +95,7 @@ def test_over_all_units_a_gate_is_the_mean_so_that_it_stays_between_0_and_1(cell
     for gate in gates:
         reading = read(series(f"values.{gate}"), shown, t)
         assert reading.mean
-        assert reading.value == pytest.approx(float(np.mean(shown.arrays[f"values.{gate}"][t - 1])), rel=1e-12)
+        assert reading.value == pytest.approx(float(np.mean(shown.arrays[f"l0.values.{gate}"][t - 1])), rel=1e-12)
         one = excerpt(cell, T=20, H=30, dtype="float64", unit=2)
         assert not read(series(f"values.{gate}"), one, t).mean
     assert not read(series("values.h"), shown, t).mean
@@ -152,7 +152,8 @@ def test_a_series_of_the_recurrent_part_is_taken_as_it_is_where_the_excerpt_has_
 def test_the_slope_of_relu_at_zero_is_zero_as_in_torch() -> None:
     shown = excerpt("rnn", T=3, unit=0)
     own = dict(shown.cell_series) | {"values.a": np.array([-1.0, 0.0, 2.0])}
-    shown = replace(shown, activation="relu", cell_series=own)
+    relu = replace(shown.of(), activation="relu")
+    shown = replace(shown, layers={"l0": relu}, cell_series=own)
     slope = next(t.number for _, e in equations(shown) for t in e.tokens if t.plain == "1[aₜ > 0]")
     assert [read(slope, shown, t).value for t in (1, 2, 3)] == [0.0, 0.0, 1.0]
 

@@ -40,7 +40,9 @@ def traced(
         device="cpu",
         seed=2,
     )
-    found = operations.run("excerpt", Look(Computed(experiment), keys(cell), sample=1, unit=unit))
+    found = operations.run(
+        "excerpt", Look(Computed(experiment), tuple(f"l0.{key}" for key in keys(cell)), sample=1, unit=unit)
+    )
     assert isinstance(found, Excerpt)
     return found
 
@@ -69,7 +71,7 @@ def test_what_comes_through_the_recurrent_weights_is_their_transpose_times_the_n
     if cell == "gru":
         symbols[2] = "q"  # on the hidden side the candidate's reset gate is in between
     for step in range(1, T):
-        next_step = np.concatenate([shown.arrays[f"grads.{symbol}"][step] for symbol in symbols])
+        next_step = np.concatenate([shown.arrays[f"l0.grads.{symbol}"][step] for symbol in symbols])
         expected = (U.T @ next_step)[UNIT]
         reading = read(hidden(cell), shown, step)
         assert reading.value == pytest.approx(expected, rel=1e-9, abs=1e-14)
@@ -93,10 +95,10 @@ def test_norms_and_means_are_those_of_the_chosen_sample(cell: CellKind, activati
         for equation in section.equations:
             for token in equation.tokens:
                 number = token.number
-                if number is None or number.function is not None or number.parts[0].key not in shown.arrays:
+                if number is None or number.function is not None or f"l0.{number.parts[0].key}" not in shown.arrays:
                     continue
                 part = number.parts[0]
-                units = shown.arrays[part.key][6 + part.shift]
+                units = shown.arrays[f"l0.{part.key}"][6 + part.shift]
                 gate = part.key.removeprefix("values.") in ("i", "f", "o", "r", "z")
                 expected = np.mean(units) if gate else np.linalg.norm(units)
                 assert read(number, shown, 7).value == pytest.approx(expected, rel=1e-12), token.plain

@@ -32,7 +32,7 @@ def _excerpt(value: float, steps: int) -> Excerpt:
 
     e = synthetic.excerpt("rnn", T=steps, H=2)
     data = np.full((steps, 2), value, np.float32)
-    return dataclasses.replace(e, arrays={**e.arrays, "grads.h": data})
+    return dataclasses.replace(e, arrays={**e.arrays, "l0.grads.h": data})
 
 
 def _grey(value: float, width: int, *, reached: bool = True) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.tape import Phase, Tape
+from engine.tracks import LayerKind, TrackSpec
 from explorer.stage import scales
 from explorer.stage.marked import plain, runs
 from explorer.stage.now import Now
@@ -39,18 +39,29 @@ def stage(qtbot: QtBot) -> Stage:
 
 def test_wanted_keys_are_what_the_tracks_draw_each_once() -> None:
     tracks = ("network", "values.f", "grads.h", "norms", "values.h")
-    assert wanted_keys(tracks, "lstm") == ("values.h", "values.f", "grads.h")
-    assert wanted_keys(tracks, "rnn") == ("values.h", "grads.h")
-    assert wanted_keys(("norms",), "gru") == ()
-    assert wanted_keys(tracks) == ("values.h", "values.f", "grads.h")
+    one = {"l0": LayerKind("lstm", 4)}
+    assert wanted_keys(tracks, one) == ("l0.values.h", "l0.values.f", "l0.grads.h")
+    assert wanted_keys(tracks, {"l0": LayerKind("rnn", 4)}) == ("l0.values.h", "l0.grads.h")
+    assert wanted_keys(("norms",), one) == ()
+    two = {"l0": LayerKind("gru", 3), "l0_reverse": LayerKind("gru", 3), "l1": LayerKind("lstm", 4)}
+    of_network = ("l0.values.h", "l0_reverse.values.h", "l1.values.h")
+    assert wanted_keys(tracks, two) == (*of_network, "l1.values.f", "l1.grads.h")
+    assert wanted_keys(("l0_reverse.values.z", "l0.values.f"), two) == ("l0_reverse.values.z",)
 
 
 def test_the_tape_is_read_as_it_is_defined() -> None:
     tape = Tape(4)
-    assert Now.at(tape, 1) == Now(1, Phase.FORWARD, 2, 2, 5, False)
-    assert Now.at(tape, 4) == Now(4, Phase.LOSS, 4, 4, 5, True)
-    assert Now.at(tape, 6) == Now(6, Phase.BACKWARD, 3, 4, 3, True)
-    assert Now.at(tape, 99) == Now(10, Phase.UPDATE, 4, 4, 1, True)
+    assert Now.at(tape, 1) == Now(1, Phase.FORWARD, 2, 2, 5, False, 4)
+    assert Now.at(tape, 4) == Now(4, Phase.LOSS, 4, 4, 5, True, 4)
+    assert Now.at(tape, 6) == Now(6, Phase.BACKWARD, 3, 4, 3, True, 4)
+    assert Now.at(tape, 99) == Now(10, Phase.UPDATE, 4, 4, 1, True, 4)
+
+
+def test_a_reverse_layer_has_gone_as_many_steps_from_its_own_end() -> None:
+    tape = Tape(4)
+    assert [Now.at(tape, p).values(reverse=True) for p in (0, 2, 4)] == [(4, 4), (2, 4), (1, 4)]
+    assert [Now.at(tape, p).grads(reverse=True) for p in (4, 5, 8)] == [(1, 0), (1, 1), (1, 4)]
+    assert [Now.at(tape, p).grads() for p in (4, 5, 8)] == [(5, 4), (4, 4), (1, 4)]
 
 
 def test_a_scale_stays_when_the_numbers_change(stage: Stage) -> None:
@@ -60,10 +71,11 @@ def test_a_scale_stays_when_the_numbers_change(stage: Stage) -> None:
     stage.set_tracks(("values.q", "grads.q"))
     stage.set_excerpt(e)
     book = stage._book
-    before = book.values("values.q", e), book.gradients(e)
+    q = TrackSpec("values.q")
+    before = book.values(q, e), book.gradients(e)
     larger = synthetic.replaced(e, {key: a * np.float32(1e6) for key, a in e.arrays.items()})
     stage.set_excerpt(larger)
-    assert (book.values("values.q", larger), book.gradients(larger)) == before
+    assert (book.values(q, larger), book.gradients(larger)) == before
     assert not said
 
 
@@ -85,7 +97,7 @@ def test_another_document_gets_scales_of_its_own(stage: Stage) -> None:
     stage.set_excerpt(e)
     first = stage._book.gradients(e)
     stage.set_excerpt(None)
-    exploding = dataclasses.replace(e, norms={**e.norms, "grads.h": np.logspace(13, 0, 10)})
+    exploding = synthetic.with_norms(e, {**e.norms, "grads.h": np.logspace(13, 0, 10)})
     stage.set_excerpt(exploding)
     assert first.decades == (-20, 2)
     assert stage._book.gradients(exploding).decades[1] == 14
@@ -97,7 +109,7 @@ def test_another_document_gets_scales_of_its_own(stage: Stage) -> None:
 def test_the_gradient_scale_reaches_up_to_the_largest_norm(top: float, decades: tuple[int, int]) -> None:
     e = synthetic.excerpt("rnn", T=2, H=2)
     norms = {**e.norms, "grads.h": np.array([top, min(1.0, top)])}
-    assert ScaleBook().gradients(dataclasses.replace(e, norms=norms)).decades == decades
+    assert ScaleBook().gradients(synthetic.with_norms(e, norms)).decades == decades
 
 
 @pytest.mark.parametrize(("top", "bound"), [(0.3, 0.3), (1.0, 1.0), (1.01, 1.5), (4.2, 5.0), (81, 100), (0.0, 1.0)])

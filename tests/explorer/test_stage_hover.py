@@ -21,7 +21,7 @@ T, H = 20, 5
 @pytest.fixture
 def excerpt() -> Excerpt:
     e = synthetic.excerpt("lstm", T=T, H=H, zeros=True, inf=True, nan=True)
-    grads = np.array(e.arrays["grads.c"])
+    grads = np.array(e.arrays["l0.grads.c"])
     grads[15, 0], grads[16, 0], grads[17, 0] = 3.1e-31, -2e5, 1.5e-40
     return synthetic.replaced(e, {"grads.c": grads})
 
@@ -65,7 +65,7 @@ def test_every_value_reads_back_as_the_very_number(stage: Stage, excerpt: Excerp
                 symbol, _, digits = said.values[0].partition(" = ")
                 assert symbol == {"values.f": "f", "grads.c": "∂L/∂c"}[key]
                 assert said.where == f"t = {t} · unit {unit}"
-                np.testing.assert_equal(np.float32(float(digits)), excerpt.arrays[key][t - 1, unit])
+                np.testing.assert_equal(np.float32(float(digits)), excerpt.arrays[f"l0.{key}"][t - 1, unit])
 
 
 def test_classes_are_said_in_words(stage: Stage) -> None:
@@ -100,7 +100,7 @@ def test_the_norm_under_the_pointer_is_the_excerpts(stage: Stage, excerpt: Excer
 def test_where_cells_share_a_pixel_the_one_that_is_shown_is_told(qtbot: QtBot) -> None:
     theming.apply("dark")
     e = synthetic.excerpt("rnn", T=5000, H=2, vanishing=False)
-    grads = np.array(e.arrays["grads.h"])
+    grads = np.array(e.arrays["l0.grads.h"])
     grads[2501, 1] = np.nan
     stage = Stage()
     qtbot.addWidget(stage)
@@ -123,7 +123,7 @@ def test_the_scale_tells_how_many_of_each_class_there_are(stage: Stage, excerpt:
     slot = _slot(stage, "grads.c")
     said = stage.canvas.hover_at(QPoint(stage.canvas.data_box.right() + 20, slot.top + 20))
     assert said is not None
-    data = excerpt.arrays["grads.c"]
+    data = excerpt.arrays["l0.grads.c"]
     assert f"{np.isnan(data).sum():,} not a number" in said.values
     assert f"{np.isposinf(data).sum():,} +infinite" in said.values
     assert f"{(data == 0).sum():,} exactly 0" in said.values

@@ -105,11 +105,11 @@ def _changed(e: Excerpt, prefix: str, rows: slice) -> Excerpt:
     arrays, norms = dict(e.arrays), dict(e.norms)
     for key in keys(e.cell):
         if key.startswith(prefix):
-            arrays[key] = arrays[key].copy()
-            arrays[key][rows] *= -0.001
+            arrays[f"l0.{key}"] = arrays[f"l0.{key}"].copy()
+            arrays[f"l0.{key}"][rows] *= -0.001
             norms[key] = norms[key].copy()
             norms[key][rows] *= 0.001
-    return dataclasses.replace(e, arrays=arrays, norms=norms)
+    return synthetic.with_norms(dataclasses.replace(e, arrays=arrays), norms)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
@@ -251,7 +251,8 @@ def test_all_norms_that_are_not_numbers_can_be_shown(qtbot: QtBot) -> None:
     for value in (0.0, np.nan, np.inf):
         norms = {key: np.full(40, value) for key in e.norms}
         arrays = {key: np.full((40, 3), value, np.float32) for key in e.arrays}
-        odd = dataclasses.replace(e, norms=norms, arrays=arrays, loss=value, losses=np.full(40, value))
+        odd = dataclasses.replace(e, arrays=arrays, loss=value, losses=np.full(40, value))
+        odd = synthetic.with_norms(odd, norms)
         stage = stage_with(qtbot, odd)
         for position in (0, 39, 40, 41, 60, 82):
             stage.set_position(position)

@@ -7,7 +7,8 @@ from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 
 from engine.quantities import Quantity
-from engine.requests import Array, Excerpt
+from engine.requests import Array, Excerpt, ShownLayer
+from engine.tracks import has, parse
 from explorer.stage import classes, glyphs, margins, marked, palette
 from explorer.stage.blank import draw_blank
 from explorer.stage.cells import Cells, TimeView, cells
@@ -28,12 +29,16 @@ class Heatmap:
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.track = parse(key)
         self.header_has_numbers = False
-        self.is_gradient = key.startswith("grads.")
+        self.is_gradient = self.track.is_gradient
+        self._layer: ShownLayer | None = None
         self._excerpt: Excerpt | None = None
         self._quantity: Quantity | None = None
         self._data: Array | None = None
         self._scale: Scale | None = None
+        self._masked = 0
+        """Steps of the sample; what comes after is padding."""
         self._codes: classes.Codes | None = None
         self._counts = np.zeros((1, len(classes.SPECIAL)), np.int64)
         self._subnormal = np.zeros(1, np.int64)
@@ -48,19 +53,28 @@ class Heatmap:
     # -- told once ----------------------------------------------------------------------------------------------------
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
-        data = excerpt.arrays.get(self.key)
-        scale = book.gradients(excerpt) if self.is_gradient else book.values(self.key, excerpt)
-        if data is not self._data or scale != self._scale:
+        there = has(self.track, excerpt.kinds())
+        layer = excerpt.of(self.track.layer) if there else None
+        data = excerpt.shown(self.track) if there else None
+        scale = book.gradients(excerpt) if self.is_gradient else book.values(self.track, excerpt)
+        masked = excerpt.steps if self.track.option("sample") == "mean" else excerpt.length
+        if data is not self._data or scale != self._scale or masked != self._masked:
             self._codes = None
             self._full_key = None
-        self._excerpt, self._data, self._scale = excerpt, data, scale
-        self._quantity = words.quantity(self.key, excerpt.cell)
+        self._excerpt, self._layer, self._data, self._scale, self._masked = excerpt, layer, data, scale, masked
+        self._quantity = None if layer is None else words.quantity(self.track.what, layer.cell)
+
+    @property
+    def _from_left(self) -> bool:
+        """Whether the tape makes it known from the first step on."""
+        reverse = self._layer is not None and self._layer.reverse
+        return self.is_gradient == reverse
 
     def title(self) -> str:
-        return words.title(self.key, self._quantity)
+        return words.title(self.track, self._quantity)
 
     def height_hint(self) -> int:
-        units = self._excerpt.hidden_size if self._excerpt else 12
+        units = self._layer.hidden_size if self._layer else 12
         return int(min(max(52, 7 * units), 108 if self.is_gradient else 84))
 
     def stretch(self) -> float:
@@ -71,7 +85,11 @@ class Heatmap:
 
     def _classified(self) -> classes.Codes | None:
         if self._codes is None and self._data is not None and self._scale is not None:
-            self._codes = classes.classify(self._data, self._scale)
+            undefined = None
+            if self._masked < len(self._data):
+                undefined = np.zeros(self._data.shape, bool)
+                undefined[self._masked :] = True
+            self._codes = classes.classify(self._data, self._scale, undefined)
             self._counts = classes.counts(self._codes)
             tiny = classes.subnormal(self._data)
             self._subnormal = np.concatenate(([0], np.cumsum(np.count_nonzero(tiny, axis=1))))
@@ -125,8 +143,13 @@ class Heatmap:
                 painter.drawImage(QPoint(int(x + 0.5), int(y + 0.5)), image)
         painter.end()
 
+    def _steps_known(self, now: Now) -> tuple[int, int]:
+        reverse = self._layer is not None and self._layer.reverse
+        return now.grads(reverse) if self.is_gradient else now.values(reverse)
+
     def _cut(self, now: Now) -> int:
-        return self._view.since(now.backward) if self.is_gradient else self._view.until(now.forward)
+        first, last = self._steps_known(now)
+        return self._view.until(last) if self._from_left else self._view.since(first)
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
         ratio = self._view.ratio
@@ -137,7 +160,7 @@ class Heatmap:
         cut = self._cut(now)
         left = QRect(0, 0, cut, self._rows.size).intersected(part)
         right = QRect(cut, 0, self._view.width - cut, self._rows.size).intersected(part)
-        first, second = (self._blank, self._full) if self.is_gradient else (self._full, self._blank)
+        first, second = (self._full, self._blank) if self._from_left else (self._blank, self._full)
         first.blit(painter, origin, left, ratio)
         second.blit(painter, origin, right, ratio)
         place = self._waiting_words(now)
@@ -153,7 +176,7 @@ class Heatmap:
         ratio, width = self._view.ratio, self._view.width / self._view.ratio
         height, needed = self._rows.size / ratio, self._words_width
         cut = self._cut(now) / ratio
-        start, end = (0.0, cut) if self.is_gradient else (cut, width)
+        start, end = (cut, width) if self._from_left else (0.0, cut)
         if end - start < 1.6 * needed or height < 2 * margins.LINE:
             return None
         cursor = self._view.centre(now.step) / ratio
@@ -171,7 +194,7 @@ class Heatmap:
             return
         ratio = self._view.ratio
         box = QRect(origin.x(), origin.y(), round(self._view.width / ratio), round(self._rows.size / ratio))
-        margins.paint_note(painter, box, words.why_empty(self.key, self._excerpt.cell, self._quantity))
+        margins.paint_note(painter, box, words.why_empty(self.track, self._excerpt, self._quantity))
 
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
         if self._codes is None:
@@ -187,11 +210,14 @@ class Heatmap:
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        units = self._excerpt.hidden_size if self._excerpt else 0
-        lines = words.lines(self.key, self._quantity, units, self._scale)
+        units = self._layer.hidden_size if self._layer else 0
+        lines = words.lines(self.track, self._quantity, units, self._scale)
+        if self._excerpt is not None and self._layer is not None and len(self._excerpt.layers) > 1:
+            lines = (words.layer(self._layer), *lines)
         tone = "backward" if self.is_gradient else "text"
         margins.paint_title(painter, box, self.title(), tone, tuple((line, "muted") for line in lines))
-        if self._excerpt is not None and self._excerpt.unit is not None and self._codes is not None:
+        of_focus = self._excerpt is not None and self._layer is self._excerpt.focus
+        if self._excerpt is not None and self._excerpt.unit is not None and self._codes is not None and of_focus:
             self._mark_unit(painter, box, self._excerpt.unit)
 
     def _mark_unit(self, painter: QPainter, box: QRect, unit: int) -> None:
@@ -216,7 +242,8 @@ class Heatmap:
         """Counts over what the tape has reached: of each class, and of subnormal numbers."""
         if self._codes is None:
             return {}, 0
-        first, last = (now.backward - 1, len(self._codes)) if self.is_gradient else (0, now.forward)
+        first, last = self._steps_known(now)
+        first -= 1
         found = self._counts[last] - self._counts[first]
         return dict(zip(classes.SPECIAL, found.tolist(), strict=True)), int(
             self._subnormal[last] - self._subnormal[first]
@@ -233,23 +260,26 @@ class Heatmap:
             return None
         first, last = self._view.steps_at(x)
         unit_first, unit_last = self._rows.shared(y)
-        known = range(now.backward, len(codes) + 1) if self.is_gradient else range(1, now.forward + 1)
+        start, end = self._steps_known(now)
+        known = range(start, end + 1)
         t = self._view.step_at(x)
         if first not in known or last not in known:
-            return words.not_reached(self.key, t)
+            return words.not_reached(self.track, t)
         block = codes[first - 1 : last, unit_first : unit_last + 1]
         most = np.argwhere(block == block.max())
         dt, du = most[len(most) // 2]
         t, unit = first + int(dt), unit_first + int(du)
         shared = block.size
-        return words.readout(self.key, t, unit, data[t - 1, unit], int(codes[t - 1, unit]), scale, shared)
+        if codes[t - 1, unit] == classes.UNDEFINED:
+            return words.padding(self.track, t, self._masked)
+        return words.readout(self.track, t, unit, data[t - 1, unit], int(codes[t - 1, unit]), scale, shared)
 
     def hover_scale(self, now: Now) -> Readout | None:
         if self._scale is None or self._codes is None:
             return None
         steps = len(self._codes)
-        reached = steps + 1 - now.backward if self.is_gradient else now.forward
-        waiting = (steps - reached) * self._codes.shape[1]
+        first, last = self._steps_known(now)
+        waiting = (steps - (last - first + 1)) * self._codes.shape[1]
         return words.scale_readout(self._scale, *self._known(now), waiting)
 
 

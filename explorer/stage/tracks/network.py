@@ -15,6 +15,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from engine.quantities import CELL_TITLES, STATES
 from engine.requests import Array, Excerpt
+from engine.tracks import TrackSpec
 from explorer.stage import classes, margins, marked
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
@@ -29,6 +30,7 @@ from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import exact
 
+_H = TrackSpec("values.h")
 _LEAST_RAMP = 36
 """Logical pixels that the scale of h keeps of its height."""
 
@@ -43,6 +45,7 @@ class Unrolled:
         self._scale: Scale | None = None
         self._gradients: Scale = magnitude()
         self._inputs_bound = 1.0
+        self._data: Array | None = None
         self._codes: classes.Codes | None = None
         self._norms: dict[str, Array] = {}
         self._blank, self._forward, self._backward = Layer(), Layer(), Layer()
@@ -55,9 +58,10 @@ class Unrolled:
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
         self._excerpt = excerpt
-        self._scale, self._gradients = book.values("values.h", excerpt), book.gradients(excerpt)
+        self._scale, self._gradients = book.values(_H, excerpt), book.gradients(excerpt)
         self._inputs_bound = book.inputs(excerpt)
-        data = excerpt.arrays.get("values.h")
+        data = excerpt.shown(_H)
+        self._data = data
         self._codes = classes.classify(data, self._scale) if data is not None and self._scale is not None else None
         self._norms = {s: excerpt.norms[f"grads.{s}"] for s in STATES[excerpt.cell]}
         self._key = None
@@ -277,11 +281,9 @@ class Unrolled:
             return Readout(
                 f"t = {t} · input", values, "" if e.inputs.shape[1] <= 6 else f"and {e.inputs.shape[1] - 6} more"
             )
-        if part == "strip" and self._codes is not None and self._scale is not None:
+        if part == "strip" and self._codes is not None and self._data is not None and self._scale is not None:
             unit = a.rows(self._codes.shape[1]).at(y - a.strip_top)
-            return words.readout(
-                "values.h", t, unit, e.arrays["values.h"][t - 1, unit], int(self._codes[t - 1, unit]), self._scale
-            )
+            return words.readout(_H, t, unit, self._data[t - 1, unit], int(self._codes[t - 1, unit]), self._scale)
         return self._hover_wire(part if part in self._norms else "h", t, now)
 
     def _hover_wire(self, symbol: str, t: int, now: Now) -> Readout:

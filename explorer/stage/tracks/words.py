@@ -6,7 +6,9 @@ import numpy as np
 
 from engine.errors import SpecError
 from engine.quantities import CELL_TITLES, Quantity, split_key
+from engine.requests import Excerpt, ShownLayer
 from engine.spec import CellKind
+from engine.tracks import TrackSpec
 from explorer.stage import classes, scales
 from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, ZERO
 from explorer.stage.scales import Scale
@@ -22,24 +24,30 @@ def quantity(key: str, cell: CellKind) -> Quantity | None:
         return None
 
 
-def symbol(key: str) -> str:
+def symbol(track: TrackSpec) -> str:
     """ "f", "∂L/∂a_f"."""
-    kind, _, name = key.partition(".")
-    return f"∂L/∂{name}" if kind == "grads" else name
+    name = track.what.partition(".")[2]
+    return f"∂L/∂{name}" if track.is_gradient else name
 
 
-def title(key: str, q: Quantity | None) -> str:
-    if key.startswith("grads."):
-        return f"Gradient {symbol(key)}"
+def layer(of: ShownLayer) -> str:
+    """ "layer 2 · LSTM ←"; layers count from 1."""
+    number = int(of.name.removeprefix("l").removesuffix("_reverse")) + 1
+    return f"layer {number} · {CELL_TITLES[of.cell]}{' ←' if of.reverse else ''}"
+
+
+def title(track: TrackSpec, q: Quantity | None) -> str:
+    if track.is_gradient:
+        return f"Gradient {symbol(track)}"
     if q is None:
-        return symbol(key)
+        return symbol(track)
     return f"{q.title.partition(' of ')[0]} {q.symbol}"
 
 
-def lines(key: str, q: Quantity | None, units: int, scale: Scale | None = None) -> tuple[str, ...]:
+def lines(track: TrackSpec, q: Quantity | None, units: int, scale: Scale | None = None) -> tuple[str, ...]:
     """The small lines under the title: what it is, its unit, how its scale is made."""
     count = f"{units:,} unit{'s' if units != 1 else ''}"
-    if key.startswith("grads."):
+    if track.is_gradient:
         return ("log_{10}|·|", *((q.title.lower(),) if q else ()), count, "2 decades a band")
     if q is None:
         return (count,)
@@ -50,22 +58,30 @@ def lines(key: str, q: Quantity | None, units: int, scale: Scale | None = None) 
     return tuple(line for line in (f"of {whose}" if of else "", *note, count) if line)
 
 
-def why_empty(key: str, cell: CellKind, q: Quantity | None) -> str:
-    name = key.partition(".")[2]
-    return f"The {CELL_TITLES[cell]} has no {name}." if q is None else "On its way…"
+def why_empty(track: TrackSpec, excerpt: Excerpt, q: Quantity | None) -> str:
+    if track.layer and track.layer not in excerpt.layers:
+        return f"There is no layer {track.layer} any more."
+    cell = excerpt.of(track.layer).cell
+    return f"The {CELL_TITLES[cell]} has no {track.what.partition('.')[2]}." if q is None else "On its way…"
 
 
-def not_reached(key: str, t: int) -> Readout:
-    return Readout(f"t = {t}", (symbol(key),), "not reached yet")
+def not_reached(track: TrackSpec, t: int) -> Readout:
+    return Readout(f"t = {t}", (symbol(track),), "not reached yet")
 
 
-def readout(key: str, t: int, unit: int, value: np.floating, code: int, scale: Scale, shared: int = 1) -> Readout:
+def padding(track: TrackSpec, t: int, length: int) -> Readout:
+    return Readout(f"t = {t}", (symbol(track),), f"padding: this sample ends at t = {length}")
+
+
+def readout(
+    track: TrackSpec, t: int, unit: int, value: np.floating, code: int, scale: Scale, shared: int = 1
+) -> Readout:
     """`shared`: how many cells stand in the pixel; this is the one that the pixel shows."""
     where = f"t = {t} · unit {unit}"
     note = class_words(value, code, scale)
     if shared > 1:
         note = " · ".join(part for part in (note, f"the one shown of {shared:,} in this pixel") if part)
-    return Readout(where, (f"{symbol(key)} = {exact(float(value), str(value.dtype))}",), note, unit)
+    return Readout(where, (f"{symbol(track)} = {exact(float(value), str(value.dtype))}",), note, unit)
 
 
 def class_words(value: np.floating, code: int, scale: Scale) -> str:
