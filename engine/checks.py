@@ -160,8 +160,8 @@ def _check_model(model: ModelSpec, task: Task) -> None:
 
 def _check_truncation(experiment: Experiment, truncation: TruncationSpec) -> None:
     """That engine.truncation takes it: forward layers alone, and losses that read their own step."""
-    _whole("training.truncation.k1", truncation.k1, 1, MAX_STEPS)
-    _whole("training.truncation.k2", truncation.k2, truncation.k1, MAX_STEPS)
+    _whole("training.truncation.k2", truncation.k2, 1, MAX_STEPS)
+    _whole("training.truncation.k1", truncation.k1, 1, truncation.k2)
     for place, layer in enumerate(experiment.model.layers):
         if layer.bidirectional:
             raise SpecError(

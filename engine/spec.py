@@ -192,8 +192,8 @@ class TruncationSpec(Spec, frozen=True, kw_only=True):
     """Truncated BPTT: every k1 steps, k2 steps back (engine.truncation). What is shown and trained is what it leaves."""
 
     k1: int
+    """At most k2, or some losses would go back nowhere."""
     k2: int
-    """At least k1, or some losses would go back nowhere."""
 
 
 class TrainingSpec(Spec, frozen=True, kw_only=True):

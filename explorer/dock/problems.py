@@ -87,12 +87,20 @@ def said_at_the_field(sentence: str) -> str:
 
 
 def _plain(sentence: str) -> str:
-    said = _OTHER.sub(lambda found: found[1], sentence)
+    said = re.sub(r"\bmodel\.layers\[(\d+)\]", r"layer l\1", sentence)
+    for path, word in _PATHS.items():
+        said = said.replace(path, word)
+    said = _OTHER.sub(lambda found: found[1], said)
     for spec, word in _WORDS.items():
         said = re.sub(rf"\b{spec}\b", word, said)
     return said[:1].upper() + said[1:]
 
 
+_PATHS = {
+    "model.readout.at is": "the loss is taken at",
+    "training.clip.kind": "clipping of kind",
+    "with task.shortest": "with a shortest length",
+}
 _WORDS = {
     "batch_size": "batch size",
     "batch_norm is true": "batch normalisation is on",
@@ -100,4 +108,6 @@ _WORDS = {
     "residual is true": "the residual connection is on",
     "hidden_size": "units",
     "at is": "the loss is taken at",
+    "cross_entropy": "cross-entropy",
+    "binary_cross_entropy": "binary cross-entropy",
 }

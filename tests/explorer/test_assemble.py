@@ -339,7 +339,7 @@ def test_a_task_is_assembled_piece_by_piece(qtbot: QtBot, explorer: Explorer) ->
         "The loss is taken at 'last'; the copy task accepts only 'every'."
     )
     rows["at"].field.edited.emit("every")
-    assert dock.stack.readout.problem.text() == "Loss is 'mse'; the copy task accepts only 'cross_entropy'."
+    assert dock.stack.readout.problem.text() == "Loss is 'mse'; the copy task accepts only 'cross-entropy'."
     rows["loss"].field.edited.emit("cross_entropy")
     assert dock.stack.readout.problem.text() == ""
     assert settle(qtbot, explorer).steps == 50
