@@ -189,7 +189,7 @@ class ClipSpec(Spec, frozen=True, kw_only=True):
 
 
 class TruncationSpec(Spec, frozen=True, kw_only=True):
-    """Truncated BPTT: every k1 steps, k2 steps back (engine.truncation). What is shown and trained is what it leaves."""
+    """Truncated BPTT: every k1 steps, k2 steps back (engine.truncation). What it leaves is shown and trained."""
 
     k1: int
     """At most k2, or some losses would go back nowhere."""

@@ -121,8 +121,8 @@ class Part:
     initial_grads: dict[str, Tensor]
     """(B, H) each: what comes to the initial states through windows that begin there."""
     passing: dict[str, Tensor]
-    """(T, B, H) each: of the pre-activations, as far as they go on to the step before: where a window begins, its own do
-    not."""
+    """(T, B, H) each: of the pre-activations, as far as they go on to the step before: where a window begins, its own
+    do not."""
 
     @classmethod
     def of(cls, layer: LayerTrace) -> Part:
@@ -342,7 +342,7 @@ class _Fold:
 
     def at_start(self, states: Tensor) -> Tensor:
         """(windows · B, …) → (B, …): those of the window that begins at the first step, 0 where none does."""
-        return torch.where((self.steps[0] == 0)[:, None, None], states.unflatten(0, (-1, self.B)), 0.0).sum(0)
+        return torch.where((self.steps[0] == 0)[:, None, None], states.view(-1, self.B, *states.shape[1:]), 0.0).sum(0)
 
     def recurrence(self, layer: LayerTrace) -> Recurrence:
         of, drop, held = layer.recurrence, layer.drop, {}

@@ -147,6 +147,7 @@ class Bindings(QObject):
         self._unfinished = False
         w.transport.set_tape(d.tape)
         w.transport.set_events(excerpt.events)
+        w.status.set_truncated(d.experiment is not None and d.experiment.training.truncation is not None)
         w.status.set_excerpt(excerpt)
         self._show_reached()
         if d.experiment is None:

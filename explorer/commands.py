@@ -70,7 +70,11 @@ class Commands(QObject):
     def _show_enabled(self) -> None:
         on_bench = not self._window.on_start_page
         for action in ACTIONS:
-            if action.menu in ("Tape", "Edit", "Model", "View") and not action.group and action.id not in ("palette", "stop"):
+            if (
+                action.menu in ("Tape", "Edit", "Model", "View")
+                and not action.group
+                and action.id not in ("palette", "stop")
+            ):
                 self.actions[action.id].setEnabled(on_bench)
         recorded = self._document.state.recorded is not None
         for name in ("save", "save_as"):
@@ -194,11 +198,11 @@ class Commands(QObject):
 
     @Slot()
     def do_layer_up(self) -> None:
-        self._window.dock.stack.move(1)
+        self._window.dock.stack.shift(1)
 
     @Slot()
     def do_layer_down(self) -> None:
-        self._window.dock.stack.move(-1)
+        self._window.dock.stack.shift(-1)
 
     @Slot()
     def do_duplicate_layer(self) -> None:

@@ -34,8 +34,11 @@ _RULES = {"vanishing": " (below 1e-6)", "healthy": " (1e-6 … 1e6)", "exploding
 NOT_REACHED = "○ verdict: not reached yet"
 
 
-def audit_words(audit: Audit | None, state: AuditState, not_finite: str = "") -> tuple[str, str, str]:
-    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the trace holds."""
+def audit_words(
+    audit: Audit | None, state: AuditState, not_finite: str = "", truncated: bool = False
+) -> tuple[str, str, str]:
+    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the trace holds;
+    `truncated`: what is shown has been truncated after that."""
     if state == "checking":
         return "… checking against autograd", "muted", "Comparing every quantity of this trace with autograd."
     if audit is None or not audit.rows:
@@ -48,9 +51,12 @@ def audit_words(audit: Audit | None, state: AuditState, not_finite: str = "") ->
         for row in sorted(audit.rows, key=_error, reverse=True)[:12]
     )
     tip = f"Largest relative error per quantity; up to {audit.tolerance:g} counts as agreement.\n{rows}"
+    which = "full gradients" if truncated else "gradients"
+    if truncated:
+        tip = f"Compared is the gradient of the loss; what is shown is what truncation leaves of it.\n{tip}"
     if audit.passed:
         also = f"; {not_finite} in the same places" if not_finite else ""
-        return f"● gradients match autograd (max rel. error {short(worst.error, 2)}{also})", "healthy", tip
+        return f"● {which} match autograd (max rel. error {short(worst.error, 2)}{also})", "healthy", tip
     failed = sum(not row.error <= audit.tolerance for row in audit.rows)
     others = f" and {failed - 1} more" if failed > 1 else ""
     said = f"✕ {worst.quantity}{others} differ{'' if others else 's'} from autograd"
@@ -160,7 +166,7 @@ class StatusLine(QWidget):
         self.note.hide()
         self._verdict: Verdict | None = None
         self._several, self._overflow, self._not_finite = False, 0, ""
-        self._reached = True
+        self._reached, self._truncated = True, False
         self._audit: Audit | None = None
         self._audit_state: AuditState = "checking"
         self.set_audit(None)
@@ -185,9 +191,16 @@ class StatusLine(QWidget):
     def set_audit(self, audit: Audit | None, state: AuditState | None = None) -> None:
         """Without `state`: None is being checked, an audit is done."""
         self._audit, self._audit_state = audit, state or ("checking" if audit is None else "done")
-        text, tone, tip = audit_words(audit, self._audit_state, self._not_finite if self._reached else "")
+        not_finite = self._not_finite if self._reached else ""
+        text, tone, tip = audit_words(audit, self._audit_state, not_finite, self._truncated)
         self.audit.set_text(text, tone=tone, tip=tip)
         self._row.activate()
+
+    def set_truncated(self, truncated: bool) -> None:
+        """Whether the gradients that are shown are truncated: what was compared with autograd is the whole."""
+        if truncated != self._truncated:
+            self._truncated = truncated
+            self.set_audit(self._audit, self._audit_state)
 
     def set_device(self, device: str, dtype: str, note: str = "") -> None:
         """`note`: one sentence where it is not the device that was asked for."""

@@ -246,7 +246,9 @@ class StackCard(QFrame):
         theme = current()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(QColor(theme.raised if self._dragging else theme.window if theme.name == "dark" else theme.surface))
+        painter.setBrush(
+            QColor(theme.raised if self._dragging else theme.window if theme.name == "dark" else theme.surface)
+        )
         edge, width = getattr(theme, "exploding" if self.problem.text() else self._tone), 1.0
         if self.hasFocus():
             edge, width = theme.accent, 2.0

@@ -24,7 +24,7 @@ class ReadoutCard(StackCard):
         self.add(
             self.row("loss", "loss", ChoiceField("Loss", _LOSSES)),
             self.row("at", "taken at", places, "What the read-out reads, and so where the loss is taken"),
-            self.row("attention_size", "size", size, "Rows of W in α = softmax(vᵀ tanh(W h + b)) (Bahdanau et al. 2015)"),
+            self.row("attention_size", "size", size, "Rows of W in softmax(vᵀ tanh(W h + b)) (Bahdanau et al. 2015)"),
         )
 
     def set_experiment(self, experiment: Experiment, values: dict[str, Any], parameters: int | None) -> None:
@@ -34,7 +34,9 @@ class ReadoutCard(StackCard):
         layers = experiment.model.layers
         writes = output_size(experiment.model, experiment.task)
         linear = f"linear {layers[-1].width} → {writes}" if layers else "nothing to read yet"
-        taken = dict(_PLACES)[values["at"]] + (f", size {values['attention_size']}" if values["at"] == "attention" else "")
+        taken = dict(_PLACES)[values["at"]] + (
+            f", size {values['attention_size']}" if values["at"] == "attention" else ""
+        )
         counted = "" if parameters is None else count(parameters, "parameter")
         self.say(f"Read-out, {dict(_LOSSES)[values['loss']]}", ("taken at", taken), (linear, counted))
 
@@ -58,7 +60,7 @@ class InputCard(StackCard):
                 self.row("batch_size", "batch", batch, "Sequences at a time"),
             ),
             self.row("delay", "delay", delay, "Steps for which ten symbols must be remembered; T is 20 more"),
-            self.row("shortest", "shortest", shortest, "Sequences have lengths from this to T. Empty: all have T steps"),
+            self.row("shortest", "shortest", shortest, "Sequences have lengths from this to T. Empty: all have T"),
             self.row(
                 "embedding",
                 "embedding",

@@ -155,7 +155,9 @@ class NumberField(QLineEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and (self.isModified() or self._invalid):
             self.restore()
-        elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and not event.modifiers() & Qt.KeyboardModifier.AltModifier:
+        elif (
+            event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and not event.modifiers() & Qt.KeyboardModifier.AltModifier
+        ):
             self._move(1 if event.key() == Qt.Key.Key_Up else -1)
         else:
             super().keyPressEvent(event)

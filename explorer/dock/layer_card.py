@@ -46,7 +46,9 @@ class LayerCard(StackCard):
         self.number = number
         title = CELL_TITLES[layer.cell]
         self.title.set_text(title)
-        self.name.set_text(f"l{number}", tip=f"Layer {number + 1} of {layers} from the input; torch calls it l{number}.")
+        self.name.set_text(
+            f"l{number}", tip=f"Layer {number + 1} of {layers} from the input; torch calls it l{number}."
+        )
         self.name.setVisible(layers > 1)
         self.chip.say(f"2 × {count(layer.hidden_size, 'unit')}" if layer.bidirectional else _units(layer))
         self._values = layer_values(layer)

@@ -13,7 +13,9 @@ from engine.errors import SpecError
 READOUT, INPUT, RUN, TRAINING = "readout", "input", "run", "training"
 _OUT_OF_RANGE = re.compile(r"[\w.\[\]]+ is ([^ ;]+); (.+ (?:is|are) accepted(?: only .+)?\.)")
 _LAYER = re.compile(r"model\.layers\[(\d+)\]\.(.+)")
-_PATH = re.compile(r"^(?:(?:experiment|model|task|training|what_if|layer)[\w\[\]]*(?:\.[\w\[\]]+)*)(?= (?:is|has|and)\b)")
+_PATH = re.compile(
+    r"^(?:(?:experiment|model|task|training|what_if|layer)[\w\[\]]*(?:\.[\w\[\]]+)*)(?= (?:is|has|and)\b)"
+)
 _OTHER = re.compile(r"\b(?:task|model|training)\.(?:\w+\.)*(\w+)\b")
 
 # Fields by the path that the engine's sentences have; those of a layer without "model.layers[k].".

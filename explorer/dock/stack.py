@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QPoint, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLayout, QMenu, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QPoint, Qt, Signal
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu, QScrollArea, QVBoxLayout, QWidget
 
-from engine.parameters import parameter_shapes
 from engine.quantities import CELL_TITLES
 from engine.spec import MAX_LAYERS, CellKind, Experiment, ModelSpec
 from explorer.dock import assembly
@@ -18,14 +15,13 @@ from explorer.dock.card import StackCard
 from explorer.dock.edits import values
 from explorer.dock.end_cards import InputCard, ReadoutCard
 from explorer.dock.layer_card import LayerCard
+from explorer.dock.parameter_counts import parameter_counts
 from explorer.dock.rows import Sentence
-from explorer.theme.current import current, small
-from explorer.theme.tokens import GAP, PAD, RADIUS, TIGHT
-from explorer.widgets.elided import paragraph
+from explorer.dock.stack_parts import AddButton, DropLine, Empty
+from explorer.dock.tab_order import set_tab_order
+from explorer.theme.tokens import GAP, TIGHT
 
 CELLS: tuple[CellKind, ...] = ("rnn", "lstm", "gru")
-_BUTTON = "QPushButton { padding: 3px 2px; }"
-NOTHING_YET = "No layer yet. Add one: + RNN, + LSTM or + GRU."
 
 
 class StackView(QWidget):
@@ -49,10 +45,10 @@ class StackView(QWidget):
         self.layers: list[LayerCard] = []
         """From the input up, as in the model."""
         self.parameters = 0
-        self.empty = _Empty()
+        self.empty = Empty()
         self.problem = Sentence("warning", "exploding")
         self.buttons: dict[CellKind, AddButton] = {}
-        self._line = _DropLine(self)
+        self._line = DropLine(self)
 
         adding = QHBoxLayout()
         adding.setContentsMargins(0, TIGHT, 0, 0)
@@ -89,7 +85,7 @@ class StackView(QWidget):
             self._follow(pending, wanted)
         self._make(wanted)
         layers, shown = experiment.model.layers, values(experiment)
-        counts = parameter_counts(parameter_shapes(experiment) if layers else {})
+        counts = parameter_counts(experiment)
         self.parameters = sum(counts.values())
         self.readout.set_experiment(experiment, shown, counts.get("readout"))
         self.input.set_experiment(experiment, shown, counts.get("input"))
@@ -174,9 +170,7 @@ class StackView(QWidget):
 
     def _order_tabs(self) -> None:
         """Tab goes as the eye does, from the top; cards and fields are made in another order."""
-        order = [widget for card in self.cards for widget in (card, *_focusable(card))]
-        for one, other in pairwise([*order, *self.buttons.values()]):
-            QWidget.setTabOrder(one, other)
+        set_tab_order([*self.cards, *self.buttons.values()])
 
     def _choose(self, card: LayerCard, added: bool) -> None:
         """The card of an edit keeps the focus; a new one opens."""
@@ -217,8 +211,8 @@ class StackView(QWidget):
     def chosen(self) -> int | None:
         """The layer that edits are about: the one with the focus inside its card, or the last one that had it."""
         focus = QApplication.focusWidget()
-        for card in (self.readout, self.input):
-            if focus is not None and card.isAncestorOf(focus):
+        for end in (self.readout, self.input):
+            if focus is not None and end.isAncestorOf(focus):
                 return None
         for card in self.layers:
             if focus is not None and (card is focus or card.isAncestorOf(focus)):
@@ -229,7 +223,7 @@ class StackView(QWidget):
         if self._experiment is not None and not self._locked and not assembly.is_full(self._experiment):
             self._ask(assembly.added(self._experiment, cell))
 
-    def move(self, by: int) -> bool:
+    def shift(self, by: int) -> bool:
         """The chosen layer up (1) or down (−1). False where there is none, or no room."""
         number = self.chosen
         if self._experiment is None or self._locked or number is None:
@@ -276,10 +270,10 @@ class StackView(QWidget):
             self.layer_menu(card).popup(at)
 
     def _menu_up(self) -> None:
-        self.move(1)
+        self.shift(1)
 
     def _menu_down(self) -> None:
-        self.move(-1)
+        self.shift(-1)
 
     # -- dragging -----------------------------------------------------------------------------------------------------
 
@@ -288,8 +282,9 @@ class StackView(QWidget):
             return
         y = self.mapFromGlobal(at).y()
         area = _scroll_area(self)
-        if area is not None:
-            area.ensureVisible(0, self.mapTo(area.widget(), QPoint(0, y)).y(), 0, 40)
+        inside = area.widget() if area is not None else None
+        if area is not None and inside is not None:
+            area.ensureVisible(0, self.mapTo(inside, QPoint(0, y)).y(), 0, 40)
         self._line.show_at(self._gap(y), self._y_of_gap(self._gap(y)))
 
     def _gap(self, y: int) -> int:
@@ -310,100 +305,8 @@ class StackView(QWidget):
             self._ask(assembly.moved(self._experiment, card.number, place))
 
 
-class AddButton(QPushButton):
-    """ "+ LSTM"."""
-
-    asked = Signal(str)
-
-    def __init__(self, cell: CellKind) -> None:
-        super().__init__(f"+ {CELL_TITLES[cell]}")
-        self._cell = cell
-        self.setStyleSheet(_BUTTON)
-        self.setAccessibleName(f"Add {assembly.ARTICLES[cell]} {CELL_TITLES[cell]} layer")
-        self.clicked.connect(self._clicked)
-
-    def _clicked(self) -> None:
-        self.asked.emit(self._cell)
-
-
-class _Empty(QWidget):
-    """Where the first layer will stand."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setAccessibleName(NOTHING_YET)
-        self.setFixedHeight(52)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        theme = current()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(theme.border), 1, Qt.PenStyle.DashLine))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS + 2, RADIUS + 2)
-        painter.setPen(QColor(theme.muted))
-        paragraph(painter, QRectF(self.rect()).adjusted(PAD, 10, -PAD, 0), NOTHING_YET, small(), 2)
-
-
-class _DropLine(QWidget):
-    """Where a dragged layer would come to stand."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.gap = 0
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.hide()
-
-    def show_at(self, gap: int, y: int) -> None:
-        self.gap = gap
-        parent = self.parentWidget()
-        self.setGeometry(0, y - 3, parent.width() if parent is not None else 0, 6)
-        self.show()
-        self.raise_()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(current().accent))
-        painter.drawRoundedRect(QRectF(0, 1.5, self.width(), 3), 1.5, 1.5)
-
-
-def _focusable(widget: QWidget | QLayout) -> Iterator[QWidget]:
-    """What takes the focus by Tab inside, in the order of the layouts."""
-    layout = widget.layout() if isinstance(widget, QWidget) else widget
-    for number in range(0 if layout is None else layout.count()):
-        item = layout.itemAt(number)
-        inside = item.widget()
-        if inside is not None:
-            if inside.focusPolicy() & Qt.FocusPolicy.TabFocus:
-                yield inside
-            yield from _focusable(inside)
-        elif item.layout() is not None:
-            yield from _focusable(item.layout())
-
-
 def _scroll_area(widget: QWidget) -> QScrollArea | None:
     above = widget.parentWidget()
     while above is not None and not isinstance(above, QScrollArea):
         above = above.parentWidget()
     return above
-
-
-def parameter_counts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """How many numbers each card's parameters are: "readout", "input", "l0", …"""
-    counted: dict[str, int] = {}
-    for name, shape in shapes.items():
-        size = 1
-        for side in shape:
-            size *= side
-        counted[card_of(name)] = counted.get(card_of(name), 0) + size
-    return counted
-
-
-def card_of(parameter: str) -> str:
-    """The card of a parameter: "weight_hh_l1_reverse" belongs to "l1"."""
-    if parameter.startswith("embedding."):
-        return "input"
-    if parameter.startswith(("readout.", "attention.")):
-        return "readout"
-    return parameter.partition(".")[0].removesuffix("_reverse").rpartition("_")[2]

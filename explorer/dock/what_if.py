@@ -288,9 +288,7 @@ def _bias(gate: str) -> BiasRow:
     return BiasRow(gate, f"{title} bias {gate}" if gate else "Bias of the RNN")
 
 
-def _slider(
-    name: str, ends: tuple[float, float], page: int, default: float, field: NumberField
-) -> SliderRow:
+def _slider(name: str, ends: tuple[float, float], page: int, default: float, field: NumberField) -> SliderRow:
     low, high = (round(end * HUNDREDTHS) for end in ends)
     slider = DragSlider(name, low, high, page, round(default * HUNDREDTHS))
     return SliderRow(name, field, slider, default, from_hundredths, to_hundredths)

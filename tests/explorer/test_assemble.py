@@ -335,9 +335,7 @@ def test_a_task_is_assembled_piece_by_piece(qtbot: QtBot, explorer: Explorer) ->
     dock = explorer.window.dock
     rows = dock.rows
     rows["task"].field.edited.emit("copy")
-    assert dock.stack.readout.problem.text() == (
-        "The loss is taken at 'last'; the copy task accepts only 'every'."
-    )
+    assert dock.stack.readout.problem.text() == ("The loss is taken at 'last'; the copy task accepts only 'every'.")
     rows["at"].field.edited.emit("every")
     assert dock.stack.readout.problem.text() == "Loss is 'mse'; the copy task accepts only 'cross-entropy'."
     rows["loss"].field.edited.emit("cross_entropy")
@@ -366,7 +364,7 @@ def test_a_held_gate_and_a_cut_route_go_with_their_layer(qtbot: QtBot, explorer:
     explorer.document.edit_what_if(held)
     stack = explorer.window.dock.stack
     stack.layers[0].setFocus()
-    stack.move(1)
+    stack.shift(1)
     moved = explorer.document.state.what_if
     assert moved == WhatIf(clamps=(Clamp(gate="f", value=1.0, layer="l1"),), cuts=(Cut(route="leak", layer="l0"),))
     settle(qtbot, explorer)

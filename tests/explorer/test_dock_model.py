@@ -87,9 +87,9 @@ def show(dock: ModelDock, experiment: Experiment, what_if: WhatIf = NO_WHAT_IF, 
 def row(dock: ModelDock, name: str, layer: int = 0) -> FieldRow:
     """In its card, which is opened for it."""
     for card in dock.stack.cards:
-        if name in edits.LAYER_EDITS and card is dock.stack.layers[layer]:
-            dock.stack.open_card(card)
-        elif name in card.rows and name not in edits.LAYER_EDITS:
+        if (name in edits.LAYER_EDITS and card is dock.stack.layers[layer]) or (
+            name in card.rows and name not in edits.LAYER_EDITS
+        ):
             dock.stack.open_card(card)
     found = dock.stack.layers[layer].rows if name in edits.LAYER_EDITS else dock.rows
     return found[name]
