@@ -64,12 +64,18 @@ def audit_words(
 
 
 def verdict_words(
-    verdict: Verdict, *, several_losses: bool = False, overflow: int = 0, rule: bool = False
+    verdict: Verdict,
+    *,
+    several_losses: bool = False,
+    overflow: int = 0,
+    rule: bool = False,
+    truncated: bool = False,
 ) -> tuple[str, str, str]:
     """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9".
 
     `several_losses`: the verdict is that of one loss of many, which the symbols then name. `overflow`: the step at
     which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
+    `truncated`: an exact 0 may be truncation's.
     """
     glyph, tone = _VERDICTS[verdict.kind]
     first, last, at = (
@@ -85,6 +91,8 @@ def verdict_words(
     )
     if verdict.kind == "exploding" and overflow and math.isinf(verdict.log10_ratio):
         return f"{glyph} exploding: overflows at t = {overflow}", tone, tip
+    if truncated and verdict.log10_ratio == -math.inf:
+        return f"{glyph} cut off: truncation lets nothing of {loss} reach h{first}", tone, tip
     ratio = power(verdict.log10_ratio)
     equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
     said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "")
@@ -200,6 +208,7 @@ class StatusLine(QWidget):
         """Whether the gradients that are shown are truncated: what was compared with autograd is the whole."""
         if truncated != self._truncated:
             self._truncated = truncated
+            self._say_verdict()
             self.set_audit(self._audit, self._audit_state)
 
     def set_device(self, device: str, dtype: str, note: str = "") -> None:
@@ -236,6 +245,7 @@ class StatusLine(QWidget):
                 several_losses=self._several,
                 overflow=self._overflow,
                 rule=self.width() >= WIDE,
+                truncated=self._truncated,
             )
         self.verdict.set_text(text, tone=tone, tip=tip)
         self._row.activate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal
+from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from engine.quantities import CELL_TITLES
@@ -194,8 +195,11 @@ class StackView(QWidget):
         card.installEventFilter(self)
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.FocusIn and isinstance(watched, StackCard):
+        if isinstance(event, QFocusEvent) and event.gotFocus() and isinstance(watched, StackCard):
             self._chosen = watched if isinstance(watched, LayerCard) else None
+            area = _scroll_area(self)
+            if area is not None and event.reason() is not Qt.FocusReason.MouseFocusReason:
+                area.ensureWidgetVisible(watched, 0, GAP)
         return False
 
     def _toggle(self, card: StackCard) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from engine.quantities import CELL_TITLES
 from engine.spec import CellKind
 from explorer.dock import assembly
 from explorer.theme.current import current, small
-from explorer.theme.tokens import PAD, RADIUS
+from explorer.theme.tokens import GAP, PAD, RADIUS
 from explorer.widgets.elided import paragraph
 
 _BUTTON = "QPushButton { padding: 3px 2px; }"
 NOTHING_YET = "No layer yet. Add one: + RNN, + LSTM or + GRU."
+_LINES = 3
 
 
 class AddButton(QPushButton):
@@ -39,7 +40,7 @@ class Empty(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName(NOTHING_YET)
-        self.setFixedHeight(52)
+        self.setFixedHeight(2 * GAP + int(QFontMetricsF(small()).height() * 1.1 * _LINES))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = current()
@@ -48,7 +49,7 @@ class Empty(QWidget):
         painter.setPen(QPen(QColor(theme.border), 1, Qt.PenStyle.DashLine))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS + 2, RADIUS + 2)
         painter.setPen(QColor(theme.muted))
-        paragraph(painter, QRectF(self.rect()).adjusted(PAD, 10, -PAD, 0), NOTHING_YET, small(), 2)
+        paragraph(painter, QRectF(self.rect()).adjusted(PAD, GAP, -PAD, 0), NOTHING_YET, small(), _LINES)
 
 
 class DropLine(QWidget):

@@ -12,7 +12,7 @@ from engine.requests import Weights
 from engine.spec import Experiment, WhatIf
 from engine.tape import Tape
 from engine.tracks import read_layer
-from explorer.document.edit_words import difference
+from explorer.document.edit_words import difference, what_if_words
 from explorer.document.state import Recipe, State, View
 from explorer.document.tracks import DEFAULTS, suited
 from explorer.document.tracks_of_layers import fitting
@@ -132,7 +132,7 @@ class Document(QObject):
             return
         dragged, self._dragging = self._dragging, None
         if what_if != self._state.what_if:
-            self._push("what-if", replace(self._state, what_if=what_if))
+            self._push(what_if_words(self._state.what_if, what_if), replace(self._state, what_if=what_if))
         elif dragged is not None and dragged != what_if:
             self.stateChanged.emit()
 

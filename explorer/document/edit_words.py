@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engine.spec import Experiment
+from engine.spec import Experiment, WhatIf
 
 _WORDS = {
     "task.kind": "task",
@@ -52,6 +52,30 @@ def difference(old: Experiment, new: Experiment) -> str:
     bare = _LAYER.sub("", first)
     known = [words for name, words in _WORDS.items() if bare == name or bare.startswith(f"{name}.")]
     return known[0] if known else bare.rpartition(".")[2].replace("_", " ")
+
+
+_OF_WHAT_IF = {
+    "recurrent_scale": "scale of the recurrent weights",
+    "spectral_radius": "spectral radius",
+    "forget_bias": "shift of the forget-gate bias",
+    "gate_biases": "shift of a gate's bias",
+    "dtype": "arithmetic",
+    "clip_norm": "clip threshold",
+}
+
+
+def what_if_words(old: WhatIf, new: WhatIf) -> str:
+    """ "holding a gate", "change of the spectral radius". Where the scale gives way to the radius, that is meant."""
+    for name, one in (("clamps", "a held gate"), ("cuts", "a cut route")):
+        before, after = len(getattr(old, name)), len(getattr(new, name))
+        if before != after:
+            return f"{'adding' if after > before else 'removing'} {one}"
+        if getattr(old, name) != getattr(new, name):
+            return f"change of {one}"
+    changed = [name for name in _OF_WHAT_IF if getattr(old, name) != getattr(new, name)]
+    if len(changed) == 1 or set(changed) == {"recurrent_scale", "spectral_radius"}:
+        return f"change of the {_OF_WHAT_IF[changed[-1]]}"
+    return "what-if"
 
 
 def _flat(data: Any, prefix: str = "") -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.network import Network
@@ -169,6 +170,14 @@ def test_a_two_layer_bidirectional_lstm_with_attention_by_keys_alone(qtbot: QtBo
     assert_traced(excerpt)
 
 
+def typed(field: QLineEdit, text: str) -> None:
+    field.setFocus()
+    field.selectAll()
+    press(Qt.Key.Key_Delete)
+    QTest.keyClicks(field, text)
+    press(Qt.Key.Key_Return)
+
+
 # -- an empty document ------------------------------------------------------------------------------------------------
 
 
@@ -309,10 +318,7 @@ def test_what_cannot_stand_together_is_said_at_its_card_and_the_picture_stays(qt
     residual = explorer.controller.excerpt
     assert residual is not before
     units = card.rows["hidden_size"].field
-    units.setFocus()
-    units.selectAll()
-    QTest.keyClicks(units, "8")
-    press(Qt.Key.Key_Return)
+    typed(units, "8")
     settle(qtbot, explorer)
     assert units.text() == "8", "what was typed stays"
     assert card.rows["residual"].error.text() == (
@@ -353,6 +359,33 @@ def test_looking_goes_on_while_a_model_is_unfinished(qtbot: QtBot, explorer: Exp
     explorer.controller.step(1)
     assert explorer.document.view.iteration == 0, "what cannot be traced cannot be trained"
     assert settle(qtbot, explorer).sample == 3
+
+
+def test_what_is_unfinished_is_not_saved_and_says_why(
+    qtbot: QtBot, explorer: Explorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(explorer.files, "_complain", lambda title, sentence: said.append(sentence))
+    explorer.document.path = str(tmp_path / "a.gflow")
+    assert not explorer.files.save()
+    assert said == [
+        "What cannot be traced yet cannot be saved. The stack has no layer yet; add one: + RNN, + LSTM or + GRU."
+    ]
+
+
+def test_truncation_is_shown_trained_and_said(qtbot: QtBot, explorer: Explorer) -> None:
+    stack_of(explorer, qtbot, "rnn")
+    dock = explorer.window.dock
+    typed(dock.rows["truncation"].field, "8")
+    norms = settle(qtbot, explorer).norms["grads.h"]
+    assert [t for t, norm in enumerate(norms, 1) if norm > 0] == list(range(43, 51)), "T = 50: the last eight steps"
+    assert dock.training_rows.note.text().startswith("Truncated BPTT(8; 8)")
+    assert explorer.window.status.audit.text().startswith("● full gradients match autograd")
+    explorer.document.look(position=100)
+    assert explorer.window.status.verdict.text() == "▼ cut off: truncation lets nothing of L reach h₁"
+    typed(dock.rows["truncation"].field, "")
+    assert (settle(qtbot, explorer).norms["grads.h"] > 0).all()
+    assert dock.training_rows.note.text() == ""
 
 
 # -- what goes with a layer -------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtWidgets import QAbstractSpinBox, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.checks import checked
@@ -429,6 +429,18 @@ def test_a_recorded_trace_shows_all_and_lets_only_sample_and_unit_be_picked(dock
     show(dock, LSTM)
     assert number(dock, "seed").isEnabled()
     assert not dock.lock.isVisible()
+
+
+def test_every_control_has_a_name(dock: ModelDock) -> None:
+    stack = replace(LSTM, model=ModelSpec(layers=(RNN.layer, LSTM.layer, LayerSpec(cell="gru"))))
+    show(dock, stack, WhatIf(clamps=(Clamp(gate="f", value=1.0, layer="l1"),), cuts=(Cut(route="a"),)))
+    for card in dock.stack.cards:
+        card.set_open(True)
+        card.disclosure.setChecked(True)
+    controls = [w for w in dock.findChildren(QWidget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus and w.isVisible()]
+    assert len(controls) > 100
+    inner = [w for w in controls if isinstance(w.parent(), QAbstractSpinBox)]  # the box around it has the name
+    assert [w for w in controls if w not in inner and not w.accessibleName()] == []
 
 
 @pytest.mark.parametrize("width", [210, 252, 400])
