@@ -179,10 +179,15 @@ class NumberField(QLineEdit):
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if self._invalid:
-            painter = QPainter(self)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(QColor(current().exploding), 1.5))
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75), RADIUS, RADIUS)
+            paint_refused(self)
+
+
+def paint_refused(field: QWidget) -> None:
+    """A frame around what was refused."""
+    painter = QPainter(field)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(current().exploding), 1.5))
+    painter.drawRoundedRect(QRectF(field.rect()).adjusted(0.75, 0.75, -0.75, -0.75), RADIUS, RADIUS)
 
 
 def by(step: float, low: float = -math.inf) -> Callable[[float, int], float]:

@@ -40,6 +40,8 @@ class _Item(QWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.value: Any = None
+        self.changed: QWidget | None = None
+        """The field that asked last."""
         self.remove = FlatButton("close", f"Remove: {name}")
         self.remove.clicked.connect(self._remove)
         self.error = Sentence("warning", "exploding")
@@ -56,6 +58,24 @@ class _Item(QWidget):
 
     def finish(self) -> None:
         self._column.addWidget(self.error)
+
+    def show_value(self, value: Any) -> None:
+        raise NotImplementedError
+
+    def set_value(self, value: Any) -> None:
+        """What was typed and refused stays to be mended, until the value itself is another."""
+        typed = [*self.findChildren(NumberField), *self.findChildren(UnitsField)]
+        refused = any(isinstance(field, NumberField | UnitsField) and field.is_invalid() for field in typed)
+        if value != self.value or not refused:
+            self.error.set_text("")
+        self.show_value(value)
+
+    def refuse(self, sentence: str) -> None:
+        self.error.set_text(sentence)
+        if isinstance(self.changed, (NumberField, UnitsField)):
+            self.changed.set_invalid(True)
+        else:
+            self.show_value(self.value)
 
     def _remove(self) -> None:
         self.removed.emit(self)
@@ -84,14 +104,14 @@ class _ClampItem(_Item):
             (self.last, "last"),
             (self.units, "units"),
         ):
-            field.edited.connect(_Change(self, name).take)
+            field.edited.connect(_Change(self, name, field).take)
             if isinstance(field, (NumberField, UnitsField)):
                 field.refused.connect(self.error.set_text)
         self.layer.edited.connect(self._other_layer)
         self.show_value(clamp)
 
-    def show_value(self, clamp: Clamp) -> None:
-        self.value = clamp
+    def show_value(self, value: Clamp) -> None:
+        clamp = self.value = value
         self.gate.set_value(clamp.gate)
         self.level.set_value(clamp.value)
         self.layer.set_value(clamp.layer)
@@ -117,12 +137,12 @@ class _CutItem(_Item):
         self.layer = ChoiceField("Layer of the cut route", [(name, name) for name, _ in found])
         self.line((self.route, 3), ("in", 0), (self.layer, 2), (self.remove, 0))
         self.finish()
-        self.route.edited.connect(_Change(self, "route").take)
+        self.route.edited.connect(_Change(self, "route", self.route).take)
         self.layer.edited.connect(self._other_layer)
         self.show_value(cut)
 
-    def show_value(self, cut: Cut) -> None:
-        self.value = cut
+    def show_value(self, value: Cut) -> None:
+        cut = self.value = value
         self.route.set_value(cut.route)
         self.layer.set_value(cut.layer)
         self.remove.setAccessibleName(f"Remove: route {cut.route} cut in {cut.layer}")
@@ -136,11 +156,12 @@ class _CutItem(_Item):
 class _Change:
     """A field of an item, by the name that the spec has for it."""
 
-    def __init__(self, item: _Item, name: str) -> None:
-        self._item, self._name = item, name
+    def __init__(self, item: _Item, name: str, field: QWidget) -> None:
+        self._item, self._name, self._field = item, name, field
         item.__dict__.setdefault("_changes", []).append(self)  # a signal alone would not keep it
 
     def take(self, value: object) -> None:
+        self._item.changed = self._field
         self._item.edited.emit(replace(self._item.value, **{self._name: value}))
 
 
@@ -158,7 +179,7 @@ class _ItemList(QWidget):
         self._tip = tip
         self._key: object = None
         self._layers: tuple[LayerSpec, ...] = ()
-        self.items: list[Any] = []
+        self.items: list[_Item] = []
         self.add_button = FlatButton("plus", add_words)
         self.add_button.clicked.connect(self._add)
         head = QHBoxLayout()
@@ -178,8 +199,7 @@ class _ItemList(QWidget):
             self._key = key
             self._rebuild(values)
         for item, value in zip(self.items, values, strict=True):
-            item.show_value(value)
-            item.error.set_text("")
+            item.set_value(value)
         can = self.fresh() is not None
         self.add_button.setEnabled(can)
         self.setToolTip(self._tip if can or not layers else _NOTHING["rnn"])
@@ -206,9 +226,7 @@ class _ItemList(QWidget):
         return tuple(item.value for item in self.items)
 
     def show_error(self, place: int, sentence: str) -> None:
-        item = self.items[place]
-        item.show_value(item.value)
-        item.error.set_text(sentence)
+        self.items[place].refuse(sentence)
 
     def _add(self) -> None:
         self.edited.emit((*self.values(), self.fresh()), len(self.items))
@@ -216,13 +234,14 @@ class _ItemList(QWidget):
             self.items[-1].findChildren(ChoiceField)[0].setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _item_edited(self, value: object) -> None:
-        place = self.items.index(self.sender())
+        sender = self.sender()
+        place = next(number for number, item in enumerate(self.items) if item is sender)
         values = list(self.values())
         values[place] = value
         self.edited.emit(tuple(values), place)
 
-    def _item_removed(self, item: object) -> None:
-        place = self.items.index(item)
+    def _item_removed(self, removed: object) -> None:
+        place = next(number for number, item in enumerate(self.items) if item is removed)
         values = self.values()
         self.add_button.setFocus(Qt.FocusReason.OtherFocusReason)
         self.edited.emit(values[:place] + values[place + 1 :], place)

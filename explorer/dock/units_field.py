@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QLineEdit, QSizePolicy, QWidget
 
-from explorer.dock.fields import QUIET, field_height
+from explorer.dock.fields import QUIET, field_height, paint_refused
 
 _PART = re.compile(r"(\d{1,6})(?:[-–](\d{1,6}))?")
 MOST = 4096
@@ -23,6 +23,7 @@ class UnitsField(QLineEdit):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._value: tuple[int, ...] | None = None
+        self._invalid = False
         self.setAccessibleName(name)
         self.setPlaceholderText("all")
         self.setToolTip("Units from 0: 0, 3, 5-7. Empty: all of them.")
@@ -36,7 +37,20 @@ class UnitsField(QLineEdit):
         return QSize(30, field_height())
 
     def set_value(self, units: tuple[int, ...] | None) -> None:
-        self._value = units
+        """What is being typed, or was refused, stays as long as the value does not change."""
+        if units == self._value and (self.isModified() or self._invalid):
+            return
+        self._write(units)
+
+    def set_invalid(self, invalid: bool) -> None:
+        self._invalid = invalid
+        self.update()
+
+    def is_invalid(self) -> bool:
+        return self._invalid
+
+    def _write(self, units: tuple[int, ...] | None) -> None:
+        self._value, self._invalid = units, False
         self.setText("" if units is None else units_text(units))
         self.setModified(False)
 
@@ -47,10 +61,13 @@ class UnitsField(QLineEdit):
         try:
             units = parsed_units(self.text())
         except ValueError as error:
+            self.set_invalid(True)
             self.refused.emit(str(error))
             return
+        self.set_invalid(False)
         if units == self._value:
-            self.set_value(units)
+            self._write(units)
+            self.refused.emit("")
         else:
             self.edited.emit(units)
 
@@ -60,14 +77,19 @@ class UnitsField(QLineEdit):
             event.type() in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress)
             and isinstance(event, QKeyEvent)
             and event.key() == Qt.Key.Key_Escape
-            and self.isModified()
+            and (self.isModified() or self._invalid)
         ):
             if event.type() is QEvent.Type.KeyPress:
-                self.set_value(self._value)
+                self._write(self._value)
                 self.refused.emit("")
             event.accept()
             return True
         return super().event(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._invalid:
+            paint_refused(self)
 
 
 def parsed_units(text: str) -> tuple[int, ...] | None:

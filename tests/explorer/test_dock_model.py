@@ -354,11 +354,16 @@ def test_gates_are_held_and_routes_cut_by_small_lists(dock: ModelDock, qtbot: Qt
     assert item.error.text() == "12: a whole number from 0 to 11 is accepted."
     typed(qtbot, item.last, "41")
     assert item.error.text() == "Last is 41; the sequence has 40 steps."
+    show(dock, stack, replace(asked.what_ifs[-1], recurrent_scale=2.0))
+    assert (item.last.text(), item.error.isHidden()) == ("41", False), "what was refused stays to be mended"
+    qtbot.keyClick(item.last, Qt.Key.Key_Escape)
+    qtbot.keyClick(item.units, Qt.Key.Key_Escape)
+    assert (item.last.text(), item.units.text(), item.error.isHidden()) == ("12", "0, 3-5", True)
     qtbot.mouseClick(panel.cuts.add_button, Qt.MouseButton.LeftButton)
     show(dock, stack, asked.what_ifs[-1])
     assert asked.what_ifs[-1].cuts == (Cut(route="carousel", layer="l1"),)
     qtbot.mouseClick(panel.clamps.items[0].remove, Qt.MouseButton.LeftButton)
-    assert asked.what_ifs[-1] == WhatIf(cuts=(Cut(route="carousel", layer="l1"),))
+    assert asked.what_ifs[-1] == WhatIf(recurrent_scale=2.0, cuts=(Cut(route="carousel", layer="l1"),))
     show(dock, RNN)
     assert not panel.clamps.add_button.isEnabled(), "an RNN has no gates to hold"
 
