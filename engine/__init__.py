@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.spec import RecurrentDropoutSpec as RecurrentDropoutSpec
     from engine.spec import SunspotsTask as SunspotsTask
     from engine.spec import TrainingSpec as TrainingSpec
+    from engine.spec import TruncationSpec as TruncationSpec
     from engine.spec import WhatIf as WhatIf
     from engine.spectra import LyapunovRun as LyapunovRun
     from engine.spectra import SpectrumRun as SpectrumRun
@@ -80,6 +81,7 @@ _HOME = {
     "RecurrentDropoutSpec": "engine.spec",
     "SunspotsTask": "engine.spec",
     "TrainingSpec": "engine.spec",
+    "TruncationSpec": "engine.spec",
     "WhatIf": "engine.spec",
     "LyapunovRun": "engine.spectra",
     "SpectrumRun": "engine.spectra",

@@ -96,7 +96,7 @@ def route_series(layer: LayerTrace, sample: int) -> dict[str, Tensor]:
 
 def _through_weights(layer: LayerTrace, sample: int, rows: slice) -> Tensor:
     """(T, units): W_hhᵀ · (hidden side of the pre-activations' gradients at the step after); 0 where none follows."""
-    of_sample = {symbol: grad[:, sample] for symbol, grad in layer.grads.items()}
+    of_sample = {symbol: grad[:, sample] for symbol, grad in layer.passing.items()}
     side = layer.rules.h_side(of_sample).flatten(-2)
     passed = side @ layer.recurrence.weight_back[:, rows]
     if layer.drop is not None:

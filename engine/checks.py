@@ -35,6 +35,7 @@ from engine.spec import (
     ModelSpec,
     SunspotsTask,
     Task,
+    TruncationSpec,
     WhatIf,
 )
 
@@ -55,6 +56,8 @@ def checked(experiment: Experiment) -> Experiment:
     _real("training.learning_rate", training.learning_rate, 0.0, 1e6)
     for field in ("max_norm", "max_value", "ratio"):
         _real(f"training.clip.{field}", getattr(training.clip, field), 1e-12, 1e12)
+    if training.truncation is not None:
+        _check_truncation(experiment, training.truncation)
     _whole("training.iterations", training.iterations, 0, 1_000_000)
     _whole("seed", experiment.seed, 0, 2**31 - 1)
     _check_size(experiment)
@@ -153,6 +156,33 @@ def _check_model(model: ModelSpec, task: Task) -> None:
     for place, layer in enumerate(model.layers):
         _check_layer(f"model.layers[{place}].", layer, read, task.batch_size)
         read = layer.width
+
+
+def _check_truncation(experiment: Experiment, truncation: TruncationSpec) -> None:
+    """That engine.truncation takes it: forward layers alone, and losses that read their own step."""
+    _whole("training.truncation.k2", truncation.k2, 1, MAX_STEPS)
+    _whole("training.truncation.k1", truncation.k1, 1, truncation.k2)
+    for place, layer in enumerate(experiment.model.layers):
+        if layer.bidirectional:
+            raise SpecError(
+                f"training.truncation is set, but model.layers[{place}] runs in both directions, and the reverse one "
+                "has the whole future in it; forward layers alone are accepted."
+            )
+    if (at := experiment.model.readout.at) in ("mean", "attention"):
+        raise SpecError(
+            f"training.truncation is set, but model.readout.at is '{at}', one loss that reads every step; 'last' or "
+            "'every' is accepted."
+        )
+    if isinstance(experiment.task, AddingTask) and experiment.task.shortest is not None and at == "last":
+        raise SpecError(
+            "training.truncation is set, but with task.shortest the sequences end at steps of their own, which one "
+            "loss reads; model.readout.at 'every' is accepted."
+        )
+    if experiment.training.clip.kind == "step":
+        raise SpecError(
+            "training.truncation is set beside training.clip.kind 'step', which both change the way back; one of them "
+            "is accepted."
+        )
 
 
 def _check_layer(where: str, layer: LayerSpec, read: int, batch_size: int) -> None:

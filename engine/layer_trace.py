@@ -171,6 +171,11 @@ class LayerTrace:
             return MappingProxyType(found)
 
     @cached_property
+    def passing(self) -> Tensors:
+        """The pre-activations' gradients as far as they go on to the step before: all, unless truncation stops some."""
+        return self.grads
+
+    @cached_property
     def input_grad(self) -> Tensor:
         """(T, B, D): ∂L/∂x."""
         with arithmetic(self.x):

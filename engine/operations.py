@@ -85,7 +85,7 @@ def forget() -> None:
 def _audit(source: Source) -> Audit:
     from engine.sources import traced
 
-    return traced(source)[0].trace.audit()
+    return traced(source)[0].audit()
 
 
 def _arrays(source: Source) -> dict[str, NDArray[np.floating]]:

@@ -30,11 +30,12 @@ from engine.memory import Memory
 from engine.network import Network
 from engine.norms import mean_over_samples, norm
 from engine.precision import full_precision
-from engine.requests import Array, Computed, Event, Recorded, Source
+from engine.requests import Array, Audit, Computed, Event, Recorded, Source
 from engine.spec import Experiment, TrainingSpec, WhatIf
 from engine.spec_reading import shown
 from engine.tasks import Batch
 from engine.tracing import Trace
+from engine.truncated_trace import as_asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,8 @@ class Traced:
     batch: Batch | None
     seconds: float
     """That it took to compute."""
+    full: Trace | None = None
+    """With the gradients of the loss, of an experiment; `trace` is what its truncation leaves of it."""
     _sample_norms: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     _norms: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     _extra_norms: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
@@ -126,7 +129,9 @@ class Traced:
         if len(self.trace.losses) == 1:
             return self.norms(self.last)["grads.h"]
         if loss_grads is not None:
-            return read_only(mean_over_samples(norm(self.trace.flow_gradient(loss_grads.judged()), dim=-1)))
+            judged = loss_grads.judged()
+            row = mean_over_samples(norm(self.trace.flow_gradient(judged), dim=-1))
+            return read_only(self._reached(row, judged + 1))
         # A recorded window keeps no single losses. The last one there is taken to read its own step alone, the last
         # with a direct gradient: what it sends back starts from that e_t.
         read = (layer.output_grads != 0).flatten(1).any(1).nonzero().flatten()
@@ -136,6 +141,19 @@ class Traced:
         with torch.no_grad(), full_precision():
             back = bptt.backward(layer.recurrence, layer.values, layer.initial, direct)
         return read_only(mean_over_samples(norm(back.grads["h"], dim=-1)))
+
+    def _reached(self, row: Tensor, t: int) -> Tensor:
+        """0 at the steps that truncation keeps loss t from."""
+        experiment = self.network.experiment if self.network is not None else None
+        cut = experiment.training.truncation if experiment is not None else None
+        if cut is None:
+            return row
+        last = cut.k1 * -(-t // cut.k1)  # as in engine.truncation
+        return torch.where(torch.arange(1, len(row) + 1, device=row.device) > last - cut.k2, row, 0.0)
+
+    def audit(self) -> Audit:
+        """Of the gradients of the loss, also where what is shown is truncated."""
+        return (self.full or self.trace).audit()
 
     @property
     def nbytes(self) -> int:
@@ -187,7 +205,7 @@ def fingerprint(source: Source) -> bytes:
 
 
 def _plain(experiment: Experiment, what_if: WhatIf, iteration: int) -> bytes:
-    bare = msgspec.structs.replace(experiment, training=TrainingSpec())
+    bare = msgspec.structs.replace(experiment, training=TrainingSpec(truncation=experiment.training.truncation))
     # MessagePack, since JSON writes NaN and None alike.
     return msgspec.msgpack.encode([bare, msgspec.structs.replace(what_if, clip_norm=None), iteration])
 
@@ -206,8 +224,9 @@ def _compute(source: Computed) -> Traced:
     start = time.perf_counter()
     network = Network(source.experiment, source.weights, source.what_if)
     batch = network.batch(source.iteration)
-    trace = network.trace(batch=batch)
-    return Traced(trace, network, batch, time.perf_counter() - start, iteration=source.iteration)
+    full = network.trace(batch=batch)
+    trace = as_asked(full, source.experiment)
+    return Traced(trace, network, batch, time.perf_counter() - start, full, iteration=source.iteration)
 
 
 def _read(source: Recorded) -> Traced:

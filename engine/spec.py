@@ -188,10 +188,20 @@ class ClipSpec(Spec, frozen=True, kw_only=True):
     """Of "agc": whether the read-out is clipped too. In the paper the final linear layer is not."""
 
 
+class TruncationSpec(Spec, frozen=True, kw_only=True):
+    """Truncated BPTT: every k1 steps, k2 steps back (engine.truncation). What it leaves is shown and trained."""
+
+    k1: int
+    """At most k2, or some losses would go back nowhere."""
+    k2: int
+
+
 class TrainingSpec(Spec, frozen=True, kw_only=True):
     learning_rate: float = 0.1
     """Of plain SGD."""
     clip: ClipSpec = ClipSpec()
+    truncation: TruncationSpec | None = None
+    """None: full BPTT."""
     iterations: int = 0
     """Iterations that are done before the experiment is shown (with progress)."""
 

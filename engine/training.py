@@ -15,6 +15,7 @@ from engine.requests import Train, Trained
 from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf, clip_of
 from engine.step_clipping import clipped_trace
 from engine.tracing import Trace
+from engine.truncated_trace import as_asked
 from engine.what_if import base_step, effective_weights
 
 MAX_CHUNK = 1_000_000
@@ -35,7 +36,7 @@ def train(request: Train) -> Trained:
     clip = clip_of(network.experiment, network.what_if)
     losses = []
     for iteration in range(request.iteration, request.iteration + request.count):
-        trace = network.trace(iteration=iteration)
+        trace = as_asked(network.trace(iteration=iteration), network.experiment)
         losses.append(float(trace.loss))
         grads = clipped_of(trace, clip, network.effective).grads
         network.load(moved(network.experiment, network.weights, grads, network.what_if))

@@ -13,7 +13,7 @@ become samples beside each other, (k2, windows · B, …), and go back in one pa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
@@ -40,6 +40,8 @@ PAIRS = 64 * 2**20
 """Entries of `Truncated.pairs()`, at most."""
 WORKSPACE = 256 * 2**20
 """Bytes of what goes back in one pass, beside the trace; a single window may take more."""
+_WEIGHTED = "aqs"
+"""How the symbols of what meets the weights begin: pre-activations, the GRU's q, sums before normalisation."""
 ARRAYS = 24
 """(k2, B, H) each: what a window at work comes to, values and gradients, of the largest cell."""
 
@@ -68,6 +70,8 @@ class Truncated:
     overall: Pair
     """Every parameter, read-out included."""
     _one_loss: bool = field(default=False, repr=False)
+    parts: Mapping[str, Part] = field(default_factory=dict, repr=False)
+    """By layer, where they were asked for: every total gradient of the layer, cut the same way."""
 
     def __post_init__(self) -> None:
         for part in ("layer_grads", "head_grads", "grads", "parameters", "layers"):
@@ -106,6 +110,42 @@ class Truncated:
         return (k >= first[:, None]) & (k < stop[:, None])
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What truncation leaves of a layer's recorded gradients, each the sum over the windows."""
+
+    output_grads: Tensor
+    """(T, B, H): e_t."""
+    grads: dict[str, Tensor]
+    """(T, B, H) each, by symbol."""
+    initial_grads: dict[str, Tensor]
+    """(B, H) each: what comes to the initial states through windows that begin there."""
+    passing: dict[str, Tensor]
+    """(T, B, H) each: of the pre-activations, as far as they go on to the step before: where a window begins, its own
+    do not."""
+
+    @classmethod
+    def of(cls, layer: LayerTrace) -> Part:
+        return cls(
+            torch.zeros_like(layer.output_grads),
+            {symbol: torch.zeros_like(grad) for symbol, grad in layer.grads.items()},
+            {state: torch.zeros_like(grad) for state, grad in layer.initial_grads.items()},
+            {symbol: torch.zeros_like(grad) for symbol, grad in layer.grads.items() if symbol[0] in _WEIGHTED},
+        )
+
+    def take(self, fold: _Fold, direct: Tensor, back: bptt.Backward, kept: Callable[[Tensor], Tensor]) -> None:
+        """Add what comes to the layer in these windows."""
+        fold.add(self.output_grads, kept(direct))
+        for symbol, grad in back.grads.items():
+            fold.add(self.grads[symbol], kept(grad))
+        for symbol, grads in self.passing.items():
+            on = kept(back.grads[symbol]).clone()
+            on[0] = 0.0
+            fold.add(grads, on)
+        for state, grad in back.initial.items():
+            self.initial_grads[state].add_(fold.at_start(grad))
+
+
 @dataclass(frozen=True)
 class _Window:
     """What the losses of one chunk go back through. Steps from 0."""
@@ -117,8 +157,8 @@ class _Window:
     """One behind its last loss."""
 
 
-def truncated(trace: Trace, k1: int, k2: int) -> Truncated:
-    """Truncated BPTT of a whole trace; see the module.
+def truncated(trace: Trace, k1: int, k2: int, parts: bool = False) -> Truncated:
+    """Truncated BPTT of a whole trace; see the module. `parts`: with every gradient of every layer.
 
     Of forward layers, and of a loss at every step that reads its own step. A single loss that reads nothing but the
     last step is the loss of step T; any other single loss has no terms to truncate by. Raises DataError.
@@ -134,7 +174,7 @@ def truncated(trace: Trace, k1: int, k2: int) -> Truncated:
     flows = _truncatable(trace)
     T, one_loss = trace.steps, flows.count < trace.steps
     with arithmetic(trace.layer.x):
-        back = _Back(flows, min(k2, T))
+        back = _Back(flows, min(k2, T), parts)
         for windows in _passes(_windows(T, k1, k2, one_loss), back.at_once):
             back.take(windows)
         layers = {name: compare(trace[name].weight_grads, grads) for name, grads in back.weights.items()}
@@ -153,6 +193,7 @@ def truncated(trace: Trace, k1: int, k2: int) -> Truncated:
         together(recurrent),
         together(parameters),
         one_loss,
+        back.parts,
     )
 
 
@@ -213,9 +254,10 @@ def _passes(windows: Iterator[_Window], at_once: int) -> Iterator[list[_Window]]
 class _Back:
     """What all windows come to together."""
 
-    def __init__(self, flows: LossGradients, length: int) -> None:
+    def __init__(self, flows: LossGradients, length: int, parts: bool) -> None:
         self.flows, self.length = flows, length
         layers = flows.layers
+        self.parts = {name: Part.of(layer) for name, layer in layers.items()} if parts else {}
         self.weights = {
             name: {key: torch.zeros_like(weight) for key, weight in layer.weights.items()}
             for name, layer in layers.items()
@@ -255,6 +297,8 @@ class _Back:
         h_before = recurrence.before(values, initial)["h"]
         self._add(self.weights[name], bptt.weight_grads(recurrence, values, back.grads, kept(fold(layer.x)), h_before))
         fold.add(self.grads[name], back.grads["h"])
+        if self.parts:
+            self.parts[name].take(fold, direct, back, kept)
         return recurrence.rules.x_side(back.grads).flatten(-2) @ layer.weights["weight_ih"]
 
     def _add(self, sums: dict[str, Tensor], new: Tensors) -> None:
@@ -295,6 +339,10 @@ class _Fold:
     def add(self, sums: Tensor, folded: Tensor) -> None:
         """`folded` is 0 in the padding."""
         sums.index_add_(0, self.steps.flatten(), folded.view(self.steps.numel(), self.B, *folded.shape[2:]))
+
+    def at_start(self, states: Tensor) -> Tensor:
+        """(windows · B, …) → (B, …): those of the window that begins at the first step, 0 where none does."""
+        return torch.where((self.steps[0] == 0)[:, None, None], states.view(-1, self.B, *states.shape[1:]), 0.0).sum(0)
 
     def recurrence(self, layer: LayerTrace) -> Recurrence:
         of, drop, held = layer.recurrence, layer.drop, {}

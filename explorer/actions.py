@@ -12,8 +12,8 @@ from typing import Literal
 
 from PySide6.QtGui import QKeySequence
 
-Menu = Literal["File", "Edit", "Tape", "View", "Help"]
-MENUS: tuple[Menu, ...] = ("File", "Edit", "Tape", "View", "Help")
+Menu = Literal["File", "Edit", "Model", "Tape", "View", "Help"]
+MENUS: tuple[Menu, ...] = ("File", "Edit", "Model", "Tape", "View", "Help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Action:
     """With & before the mnemonic, as it stands in the menu."""
     everywhere: tuple[str | QKeySequence.StandardKey, ...] = ()
     on_stage: tuple[str, ...] = ()
+    on_stack: tuple[str, ...] = ()
+    """While a card of the model's stack, or a field in one, has the focus."""
     checkable: bool = False
     group: str = ""
     """Actions of one group are alternatives (radio items)."""
@@ -43,6 +45,9 @@ class Action:
     def stage_sequences(self) -> list[QKeySequence]:
         return [QKeySequence(one) for one in self.on_stage]
 
+    def stack_sequences(self) -> list[QKeySequence]:
+        return [QKeySequence(one) for one in self.on_stack]
+
 
 def _sequences(key: str | QKeySequence.StandardKey) -> list[QKeySequence]:
     """The platform's first two forms of a standard key (some list a dozen)."""
@@ -57,7 +62,7 @@ _K = QKeySequence.StandardKey
 
 ACTIONS: tuple[Action, ...] = (
     Action("start_page", "File", "S&tart Page", ("Ctrl+Shift+H",), tip="The demonstrations and your recent sessions."),
-    Action("new", "File", "&New Experiment", (_K.New,), tip="A vanilla RNN on the adding problem, to change at will."),
+    Action("new", "File", "&New Experiment", (_K.New,), tip="An empty stack, to put layers into."),
     Action("open", "File", "&Open…", (_K.Open,), tip="A session or a recorded trace (.gflow)."),
     Action("save", "File", "&Save", (_K.Save,), starts_section=True),
     Action("save_as", "File", "Save &As…", ("Ctrl+Shift+S",)),
@@ -76,6 +81,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("redo", "Edit", "&Redo", (_K.Redo,)),
     Action("add_track", "Edit", "&Add Track…", ("Ctrl+T",), starts_section=True),
     Action("palette", "Edit", "&Find a Command…", ("Ctrl+Shift+P",), starts_section=True),
+    Action("add_rnn", "Model", "Add an &RNN Layer", ("Ctrl+Shift+R",), tip="On top of the stack."),
+    Action("add_lstm", "Model", "Add an &LSTM Layer", ("Ctrl+Shift+L",), tip="On top of the stack."),
+    Action("add_gru", "Model", "Add a &GRU Layer", ("Ctrl+Shift+G",), tip="On top of the stack."),
+    Action("layer_up", "Model", "Move the Layer &Up", (), (), ("Alt+Up",), starts_section=True, repeats=True),
+    Action("layer_down", "Model", "Move the Layer &Down", (), (), ("Alt+Down",), repeats=True),
+    Action("duplicate_layer", "Model", "Dupli&cate the Layer", (), (), ("Ctrl+D",)),
+    Action("delete_layer", "Model", "D&elete the Layer", (), (), ("Del",)),
     Action("play", "Tape", "&Play or Pause", ("Alt+K",), ("Space",)),
     Action("step_forward", "Tape", "Step &Forward", ("Alt+Right",), ("Right",), starts_section=True, repeats=True),
     Action("step_back", "Tape", "Step &Back", ("Alt+Left",), ("Left",), repeats=True),
@@ -96,21 +108,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("to_clip", "Tape", "Go to Clipping", ("Alt+4",)),
     Action("to_update", "Tape", "Go to the Update", ("Alt+5",)),
     Action(
-        "layer_up",
+        "cell_above",
         "Tape",
         "Cell of the Layer A&bove",
-        ("Alt+Up",),
-        ("Up",),
+        ("Ctrl+Alt+Up",),
+        ("Ctrl+Up",),
         tip="The cell panel shows the next layer towards the read-out.",
         starts_section=True,
         repeats=True,
     ),
     Action(
-        "layer_down",
+        "cell_below",
         "Tape",
         "Cell of the Layer Belo&w",
-        ("Alt+Down",),
-        ("Down",),
+        ("Ctrl+Alt+Down",),
+        ("Ctrl+Down",),
         tip="The cell panel shows the next layer towards the input.",
         repeats=True,
     ),
@@ -135,6 +147,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_cell", "View", "&Cell", ("Ctrl+2",), checkable=True),
     Action("show_analysis", "View", "&Analysis", ("Ctrl+3",), checkable=True),
     Action("focus_stage", "View", "Go to the Sta&ge", ("F6",)),
+    Action("focus_model", "View", "Go to the Mod&el", ("Ctrl+Shift+M",)),
     Action("theme_system", "View", "Theme of the System", checkable=True, group="theme", starts_section=True),
     Action("theme_light", "View", "&Light", checkable=True, group="theme"),
     Action("theme_dark", "View", "&Dark", checkable=True, group="theme"),

@@ -11,6 +11,7 @@ from engine.within import Granularity, way_of
 from explorer.analysis.desk import Desk
 from explorer.analysis.subject import subject_of
 from explorer.controller import Controller
+from explorer.dock.assembly import Assembly
 from explorer.document import pins
 from explorer.document.document import Document
 from explorer.motion import reduced_motion
@@ -19,6 +20,7 @@ from explorer.stage.tracks.ghost import Ghost
 from explorer.transport.words import inside_words, longest_words
 from explorer.window import MainWindow
 
+ADD_A_LAYER = "Add a layer: + RNN, + LSTM or + GRU"
 _AHEAD = 1000
 """How many iterations beyond the furthest one can be asked for; they are trained on the way."""
 
@@ -46,6 +48,7 @@ class Bindings(QObject):
         c.failed.connect(self._show_failure)
         c.recovered.connect(self._clear_failure)
 
+        self._unfinished = False
         self._stop_at: int | None = None
         self._inside = c.inside
         p.stepsDue.connect(self._steps_due)
@@ -61,6 +64,7 @@ class Bindings(QObject):
         w.transport.iterationPicked.connect(self.pick_iteration)
 
         w.dock.experimentEdited.connect(self._edit_experiment)
+        w.dock.assembled.connect(self._assemble)
         w.dock.whatIfDragged.connect(self._drag_what_if)
         w.dock.whatIfEdited.connect(self._edit_what_if)
         w.dock.samplePicked.connect(self._pick_sample)
@@ -107,6 +111,8 @@ class Bindings(QObject):
         self._show_pins()
         self._show_view()
         self._show_saved()
+        if d.state.unfinished:
+            w.status.clear()
         if d.view.time_range is not None:
             w.stage.set_time_range(*d.view.time_range)
 
@@ -114,9 +120,23 @@ class Bindings(QObject):
     def _show_model(self) -> None:
         d = self._document
         if d.experiment is not None:
-            batch, units = d.experiment.task.batch_size, d.experiment.layer.hidden_size
+            batch, layers = d.experiment.task.batch_size, d.experiment.model.layers
+            units = layers[-1].hidden_size if layers else 1
             self._window.dock.set_locked("")
             self._window.dock.set_state(d.experiment, d.state.what_if, d.view.sample, batch, d.view.unit, units)
+        self._show_unfinished()
+
+    def _show_unfinished(self) -> None:
+        """What cannot be traced yet says so on the stage; until it can, the picture is the one before."""
+        state, stage = self._document.state, self._window.stage
+        there = self._controller.excerpt is not None
+        if state.unfinished:
+            empty = state.cell is None
+            said = ADD_A_LAYER if empty else "This model cannot be traced yet: the model's card says why."
+            stage.set_message(f"{said} The picture is the one before." if there else said)
+        elif self._unfinished:
+            stage.set_message("" if there else "Computing the trace…")
+        self._unfinished = bool(state.unfinished)
 
     @Slot()
     def _show_tracks(self) -> None:
@@ -165,6 +185,7 @@ class Bindings(QObject):
             return
         self._show_pins()
         w.stage.set_message("")
+        self._unfinished = False
         decades = w.stage.gradient_decades()
         if d.view.scales and decades is not None:
             w.cell.set_gradient_decades(*decades)
@@ -174,6 +195,7 @@ class Bindings(QObject):
             w.transport.set_inside(longest_words(self._inside))
             self._show_view()
         w.transport.set_events(excerpt.events)
+        w.status.set_truncated(d.experiment is not None and d.experiment.training.truncation is not None)
         w.status.set_excerpt(excerpt)
         self._show_reached()
         if d.experiment is None:
@@ -272,8 +294,8 @@ class Bindings(QObject):
             if count <= 0:
                 self._player.pause()
                 return
-        if self._document.state.recorded is not None and self._document.view.position == len(self._document.tape) - 1:
-            self._player.pause()  # a recorded trace has no next iteration
+        if not self._controller.can_go_on and self._document.view.position == len(self._document.tape) - 1:
+            self._player.pause()  # there is no next iteration
             return
         self._controller.step(count, self._document.view.granularity)
 
@@ -345,6 +367,11 @@ class Bindings(QObject):
     def _edit_experiment(self, experiment: Experiment) -> None:
         self._window.stage.set_prompt("")  # it asked about another experiment
         self._document.edit_experiment(experiment)
+
+    @Slot(object)
+    def _assemble(self, assembly: Assembly) -> None:
+        self._window.stage.set_prompt("")
+        self._document.edit_experiment(assembly.experiment, assembly.words, assembly.places)
 
     @Slot(object)
     def _drag_what_if(self, what_if: WhatIf) -> None:

@@ -41,7 +41,7 @@ class Commands(QObject):
         super().__init__(window)
         self._window, self._document, self._controller, self._player = window, document, controller, player
         self._bindings, self._files, self._themes = bindings, files, themes
-        self.actions: dict[str, QAction] = menus.build(window, self, window.stage)
+        self.actions: dict[str, QAction] = menus.build(window, self, window.stage, window.dock.stack)
         document.undo_stack.canUndoChanged.connect(self._show_undo)
         document.undo_stack.canRedoChanged.connect(self._show_undo)
         document.undo_stack.indexChanged.connect(self._show_undo)
@@ -78,12 +78,17 @@ class Commands(QObject):
     def _show_enabled(self) -> None:
         on_bench = not self._window.on_start_page
         for action in ACTIONS:
-            if action.menu in ("Tape", "Edit", "View") and not action.group and action.id not in ("palette", "stop"):
+            if (
+                action.menu in ("Tape", "Edit", "Model", "View")
+                and not action.group
+                and action.id not in ("palette", "stop")
+            ):
                 self.actions[action.id].setEnabled(on_bench)
         recorded = self._document.state.recorded is not None
         for name in ("save", "save_as"):
             self.actions[name].setEnabled(not recorded)
-        for name in ("next_iteration", "previous_iteration"):
+        of_experiments = ("next_iteration", "previous_iteration", *(a.id for a in ACTIONS if a.menu == "Model"))
+        for name in of_experiments:
             self.actions[name].setEnabled(on_bench and not recorded)
         self.actions["export_picture"].setEnabled(on_bench)
         self.actions["reset"].setEnabled(on_bench and bool(self._document.preset or self._document.path))
@@ -185,6 +190,40 @@ class Commands(QObject):
             if palette.chosen:
                 self.actions[palette.chosen].trigger()
 
+    # -- Model --------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def do_add_rnn(self) -> None:
+        self._window.dock.stack.add("rnn")
+
+    @Slot()
+    def do_add_lstm(self) -> None:
+        self._window.dock.stack.add("lstm")
+
+    @Slot()
+    def do_add_gru(self) -> None:
+        self._window.dock.stack.add("gru")
+
+    @Slot()
+    def do_layer_up(self) -> None:
+        self._window.dock.stack.shift(1)
+
+    @Slot()
+    def do_layer_down(self) -> None:
+        self._window.dock.stack.shift(-1)
+
+    @Slot()
+    def do_duplicate_layer(self) -> None:
+        self._on_layer(self._window.dock.stack.duplicate())
+
+    @Slot()
+    def do_delete_layer(self) -> None:
+        self._on_layer(self._window.dock.stack.delete())
+
+    def _on_layer(self, done: bool) -> None:
+        if not done:
+            self._window.statusBar().showMessage("Choose a layer's card first: click it, or go there with Tab.", 4000)
+
     # -- Tape ---------------------------------------------------------------------------------------------------------
 
     @Slot()
@@ -261,11 +300,11 @@ class Commands(QObject):
         self._go(Phase.UPDATE)
 
     @Slot()
-    def do_layer_up(self) -> None:
+    def do_cell_above(self) -> None:
         self._bindings.step_layer(1)
 
     @Slot()
-    def do_layer_down(self) -> None:
+    def do_cell_below(self) -> None:
         self._bindings.step_layer(-1)
 
     @Slot()
@@ -338,6 +377,11 @@ class Commands(QObject):
     @Slot()
     def do_focus_stage(self) -> None:
         self._window.stage.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    @Slot()
+    def do_focus_model(self) -> None:
+        self._window.dock_area.show()
+        self._window.dock.stack.take_focus()
 
     @Slot()
     def do_theme_system(self) -> None:

@@ -154,6 +154,8 @@ class Controller(QObject):
     @property
     def settled(self) -> bool:
         """Nothing is under way: the picture is the document's, and its audit has been shown."""
+        if self._shown is None and self._document.state.unfinished:
+            return True  # there is nothing to ask for
         return (
             self._wanted is None
             and self._training is None
@@ -193,7 +195,7 @@ class Controller(QObject):
         within = inside.fitted(view.within, way_of(tape.moment(view.position).phase))
         position, within, left = stepped(tape, view.position, within, count, granularity, inside)
         stuck = left == count
-        if stuck and count > 0 and self._document.state.recorded is None and view.position == len(tape) - 1:
+        if stuck and count > 0 and self.can_go_on and view.position == len(tape) - 1:
             # What was trained under other settings is not what the update on screen leads to.
             stale = not self._document.state.next_is_current(view.iteration)
             self._want(view.iteration + 1, 0, retrain=stale)
@@ -201,6 +203,11 @@ class Controller(QObject):
             self.go_to_iteration(view.iteration - 1, -1)
         else:
             self._document.look(position=position, within=within)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there is a next iteration: of an experiment, once it can be traced."""
+        return self._document.state.recorded is None and not self._document.state.unfinished
 
     def step_phase(self, direction: int) -> None:
         """To the start of the next phase, or of this one, then of the one before."""
@@ -236,16 +243,29 @@ class Controller(QObject):
 
     def _want(self, iteration: int, position: int | None, *, retrain: bool = False) -> None:
         state, view = self._document.state, self._document.view
+        layer, unit = view.layer, view.unit
+        if state.unfinished:
+            # Nothing can be asked for it. What was traced last can still be looked at, and what is on its way comes.
+            if self._training is not None:
+                self._stop_training()
+                self._wanted = None
+            if self._shown is None or self._wanted is not None:
+                return
+            shown = replace(self._shown.state, tracks=state.tracks)
+            state, iteration = shown, self._shown.iteration
+            layer = layer if layer in state.layers else ""
+            units = state.layers[layer or read_layer(tuple(state.layers))].hidden_size
+            unit = unit if unit is None or unit < units else None
         layers: Mapping[str, LayerKind] = state.layers
         if not layers and self._excerpt is not None:  # a recorded trace tells by its first picture
             layers = self._excerpt.kinds()
         keys = wanted_keys(state.tracks, layers, self._document.dragging) if layers else ()
-        if view.unit is None and layers:  # the cell panel shows norms of products of these
-            focus = view.layer or read_layer(tuple(layers))
+        if unit is None and layers:  # the cell panel shows norms of products of these
+            focus = layer or read_layer(tuple(layers))
             of_cell = cell_panel_keys(layers[focus].cell)
             keys = tuple(dict.fromkeys(keys + tuple(f"{focus}.{key}" for key in of_cell)))
         routes = not self._document.dragging or self._routes_are_cheap()
-        want = _Want(state, iteration, view.sample, view.layer, view.unit, keys, routes, position)
+        want = _Want(state, iteration, view.sample, layer, unit, keys, routes, position)
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
@@ -394,7 +414,9 @@ class Controller(QObject):
         if newest:
             self._wanted = None
         document = self._document
-        if excerpt.weights is not None and want.iteration not in document.state.history:
+        # An answer may come late, when an edit has made another network of it: its weights are not that one's.
+        own = document.state.experiment == want.state.experiment
+        if own and excerpt.weights is not None and want.iteration not in document.state.history:
             document.remember(want.iteration, excerpt.weights)
             # The same trace, now known by its weights: without this it would be asked for a second time.
             want = replace(want, state=replace(want.state, history=document.state.history))

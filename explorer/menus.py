@@ -21,10 +21,11 @@ from explorer.actions import ACTIONS, MENUS, Action
 from explorer.theme.tokens import GAP, PAD, ROOM
 
 
-def build(window: QMainWindow, slots: QObject, stage: QWidget) -> dict[str, QAction]:
+def build(window: QMainWindow, slots: QObject, stage: QWidget, stack: QWidget) -> dict[str, QAction]:
     """Fill the menu bar and bind every shortcut. `slots` has a method `do_<id>` for each action.
 
-    On the stage, keys are `QShortcut`s of the stage with a context of their own, so a slider keeps its arrow keys.
+    On the stage, keys are `QShortcut`s of the stage with a context of their own, so a slider keeps its arrow keys; so
+    are those of the model's stack.
     """
     made: dict[str, QAction] = {}
     groups: dict[str, QActionGroup] = {}
@@ -45,18 +46,20 @@ def build(window: QMainWindow, slots: QObject, stage: QWidget) -> dict[str, QAct
         entry.triggered.connect(getattr(slots, f"do_{action.id}"))
         menu.addAction(entry)
         made[action.id] = entry
-        for sequence in action.stage_sequences():
-            shortcut = QShortcut(sequence, stage)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.setAutoRepeat(action.repeats)
-            shortcut.activated.connect(entry.trigger)
+        for part, sequences in ((stage, action.stage_sequences()), (stack, action.stack_sequences())):
+            for sequence in sequences:
+                shortcut = QShortcut(sequence, part)
+                shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+                shortcut.setAutoRepeat(action.repeats)
+                shortcut.activated.connect(entry.trigger)
     return made
 
 
 def keys_of(action: Action) -> list[str]:
-    """The keys of an action as the platform writes them, the stage's first."""
+    """The keys of an action as the platform writes them, the stage's and the stack's first."""
     native = QKeySequence.SequenceFormat.NativeText
-    return [key.toString(native) for key in (*action.stage_sequences(), *action.sequences()) if not key.isEmpty()]
+    keys = (*action.stage_sequences(), *action.stack_sequences(), *action.sequences())
+    return [key.toString(native) for key in keys if not key.isEmpty()]
 
 
 def tip(action: Action) -> str:
@@ -76,7 +79,7 @@ class ShortcutSheet(QDialog):
         grid.setHorizontalSpacing(ROOM * 2)
         grid.setVerticalSpacing(GAP // 2)
         row = 0
-        for column, words in enumerate(("", "on the stage", "everywhere")):
+        for column, words in enumerate(("", "on the stage or a layer", "everywhere")):
             grid.addWidget(_label(words, "muted"), row, column)
         for menu in MENUS:
             row += 1
@@ -87,7 +90,8 @@ class ShortcutSheet(QDialog):
                 row += 1
                 native = QKeySequence.SequenceFormat.NativeText
                 grid.addWidget(QLabel(action.words), row, 0)
-                grid.addWidget(QLabel("  ".join(k.toString(native) for k in action.stage_sequences())), row, 1)
+                there = (*action.stage_sequences(), *action.stack_sequences())
+                grid.addWidget(QLabel("  ".join(k.toString(native) for k in there)), row, 1)
                 grid.addWidget(QLabel("  ".join(k.toString(native) for k in action.sequences())), row, 2)
         area = QScrollArea()
         area.setWidget(content)

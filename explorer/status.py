@@ -34,8 +34,11 @@ _RULES = {"vanishing": " (below 1e-6)", "healthy": " (1e-6 … 1e6)", "exploding
 NOT_REACHED = "○ verdict: not reached yet"
 
 
-def audit_words(audit: Audit | None, state: AuditState, not_finite: str = "") -> tuple[str, str, str]:
-    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the trace holds."""
+def audit_words(
+    audit: Audit | None, state: AuditState, not_finite: str = "", truncated: bool = False
+) -> tuple[str, str, str]:
+    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the trace holds;
+    `truncated`: what is shown has been truncated after that."""
     if state == "checking":
         return "… checking against autograd", "muted", "Comparing every quantity of this trace with autograd."
     if audit is None or not audit.rows:
@@ -48,9 +51,12 @@ def audit_words(audit: Audit | None, state: AuditState, not_finite: str = "") ->
         for row in sorted(audit.rows, key=_error, reverse=True)[:12]
     )
     tip = f"Largest relative error per quantity; up to {audit.tolerance:g} counts as agreement.\n{rows}"
+    which = "full gradients" if truncated else "gradients"
+    if truncated:
+        tip = f"Compared is the gradient of the loss; what is shown is what truncation leaves of it.\n{tip}"
     if audit.passed:
         also = f"; {not_finite} in the same places" if not_finite else ""
-        return f"● gradients match autograd (max rel. error {short(worst.error, 2)}{also})", "healthy", tip
+        return f"● {which} match autograd (max rel. error {short(worst.error, 2)}{also})", "healthy", tip
     failed = sum(not row.error <= audit.tolerance for row in audit.rows)
     others = f" and {failed - 1} more" if failed > 1 else ""
     said = f"✕ {worst.quantity}{others} differ{'' if others else 's'} from autograd"
@@ -58,12 +64,18 @@ def audit_words(audit: Audit | None, state: AuditState, not_finite: str = "") ->
 
 
 def verdict_words(
-    verdict: Verdict, *, several_losses: bool = False, overflow: int = 0, rule: bool = False
+    verdict: Verdict,
+    *,
+    several_losses: bool = False,
+    overflow: int = 0,
+    rule: bool = False,
+    truncated: bool = False,
 ) -> tuple[str, str, str]:
     """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9".
 
     `several_losses`: the verdict is that of one loss of many, which the symbols then name. `overflow`: the step at
     which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
+    `truncated`: an exact 0 may be truncation's.
     """
     glyph, tone = _VERDICTS[verdict.kind]
     first, last, at = (
@@ -79,6 +91,8 @@ def verdict_words(
     )
     if verdict.kind == "exploding" and overflow and math.isinf(verdict.log10_ratio):
         return f"{glyph} exploding: overflows at t = {overflow}", tone, tip
+    if truncated and verdict.log10_ratio == -math.inf:
+        return f"{glyph} cut off: truncation lets nothing of {loss} reach h{first}", tone, tip
     ratio = power(verdict.log10_ratio)
     equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
     said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "")
@@ -160,7 +174,7 @@ class StatusLine(QWidget):
         self.note.hide()
         self._verdict: Verdict | None = None
         self._several, self._overflow, self._not_finite = False, 0, ""
-        self._reached = True
+        self._reached, self._truncated = True, False
         self._audit: Audit | None = None
         self._audit_state: AuditState = "checking"
         self.set_audit(None)
@@ -175,12 +189,27 @@ class StatusLine(QWidget):
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
+    def clear(self) -> None:
+        """Nothing is traced yet."""
+        for label in (self.audit, self.device, self.seconds):
+            label.set_text("", tip="")
+        self.note.hide()
+        self.set_verdict(None)
+
     def set_audit(self, audit: Audit | None, state: AuditState | None = None) -> None:
         """Without `state`: None is being checked, an audit is done."""
         self._audit, self._audit_state = audit, state or ("checking" if audit is None else "done")
-        text, tone, tip = audit_words(audit, self._audit_state, self._not_finite if self._reached else "")
+        not_finite = self._not_finite if self._reached else ""
+        text, tone, tip = audit_words(audit, self._audit_state, not_finite, self._truncated)
         self.audit.set_text(text, tone=tone, tip=tip)
         self._row.activate()
+
+    def set_truncated(self, truncated: bool) -> None:
+        """Whether the gradients that are shown are truncated: what was compared with autograd is the whole."""
+        if truncated != self._truncated:
+            self._truncated = truncated
+            self._say_verdict()
+            self.set_audit(self._audit, self._audit_state)
 
     def set_device(self, device: str, dtype: str, note: str = "") -> None:
         """`note`: one sentence where it is not the device that was asked for."""
@@ -216,6 +245,7 @@ class StatusLine(QWidget):
                 several_losses=self._several,
                 overflow=self._overflow,
                 rule=self.width() >= WIDE,
+                truncated=self._truncated,
             )
         self.verdict.set_text(text, tone=tone, tip=tip)
         self._row.activate()

@@ -1,53 +1,167 @@
-"""What an edit of one field makes of an experiment. Plain functions; `engine.spec.checked` has the last word."""
+"""What an edit of one field makes of an experiment. Plain functions; `engine.checks.checked` has the last word.
+
+Fields of a layer have bare names, and are told which layer; those of the rest of the experiment have names of their
+own. A field that another choice has taken away takes its value along, so that nothing is wrong that cannot be seen.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from engine.spec import AddingTask, CellKind, Experiment, SunspotsTask
+from engine.spec import (
+    AddingTask,
+    CellKind,
+    CopyTask,
+    EmbeddingSpec,
+    Experiment,
+    InitSpec,
+    LayerSpec,
+    RecurrentDropoutSpec,
+    SunspotsTask,
+    TruncationSpec,
+)
 
 Edit: TypeAlias = Callable[[Experiment, Any], Experiment]
+LayerEdit: TypeAlias = Callable[[LayerSpec, Any], LayerSpec]
 
 MOST_YEARS = 308
 """The longest window of the sunspot series: 309 years, and one of them is the target."""
-_OUT_OF_RANGE = re.compile(r"[\w.\[\]]+ is ([^ ;]+); (.+ is accepted\.)")
-_PATH = re.compile(r"^[\w\[\]]+(?:\.[\w\[\]]+)*\.(?=\w)")
+SYMBOLS = 10
+"""Of the copy task."""
+STD = 0.1
+"""Of normal weights, to begin with."""
 
 
-def with_cell(experiment: Experiment, cell: CellKind) -> Experiment:
+# -- a layer ----------------------------------------------------------------------------------------------------------
+
+
+def with_cell(layer: LayerSpec, cell: CellKind) -> LayerSpec:
     """Another cell with the same size; what the new cell does not have goes back to its default."""
-    layer = experiment.layer
     init = replace(
         layer.init,
         forget_bias=layer.init.forget_bias if cell == "lstm" else None,
         update_bias=layer.init.update_bias if cell == "gru" else None,
+        chrono=layer.init.chrono if cell != "rnn" else None,
     )
-    return _layer(experiment, cell=cell, activation=layer.activation if cell == "rnn" else "tanh", init=init)
+    return replace(layer, cell=cell, activation=layer.activation if cell == "rnn" else "tanh", init=init)
+
+
+def _of_layer(field: str) -> LayerEdit:
+    return lambda layer, value: replace(layer, **{field: value})
+
+
+def _of_init(field: str) -> LayerEdit:
+    return lambda layer, value: replace(layer, init=replace(layer.init, **{field: value}))
+
+
+def _weights(field: str) -> LayerEdit:
+    """The kind of initial weights; "normal" needs a deviation, the others must not have one."""
+
+    def edit(layer: LayerSpec, value: Any) -> LayerSpec:
+        init = replace(layer.init, **{field: value})
+        normal = "normal" in (init.input, init.recurrent)
+        std = (init.std if init.std is not None else STD) if normal else None
+        return replace(layer, init=replace(init, std=std))
+
+    return edit
+
+
+def _recurrent_p(layer: LayerSpec, value: Any) -> LayerSpec:
+    """0: there is none."""
+    old = layer.recurrent_dropout or RecurrentDropoutSpec()
+    return replace(layer, recurrent_dropout=replace(old, p=float(value)) if value else None)
+
+
+def _recurrent_mask(layer: LayerSpec, value: Any) -> LayerSpec:
+    old = layer.recurrent_dropout or RecurrentDropoutSpec()
+    return replace(layer, recurrent_dropout=replace(old, mask=value))
+
+
+LAYER_EDITS: dict[str, LayerEdit] = {
+    "cell": with_cell,
+    "hidden_size": _of_layer("hidden_size"),
+    "bidirectional": _of_layer("bidirectional"),
+    "activation": _of_layer("activation"),
+    "input": _weights("input"),
+    "recurrent": _weights("recurrent"),
+    "std": _of_init("std"),
+    "gain": _of_init("gain"),
+    "spectral_radius": _of_init("spectral_radius"),
+    "bias": _of_init("bias"),
+    "forget_bias": _of_init("forget_bias"),
+    "update_bias": _of_init("update_bias"),
+    "chrono": _of_init("chrono"),
+    "dropout": _of_layer("dropout"),
+    "dropout_mask": _of_layer("dropout_mask"),
+    "recurrent_dropout": _recurrent_p,
+    "recurrent_mask": _recurrent_mask,
+    "layer_norm": _of_layer("layer_norm"),
+    "batch_norm": _of_layer("batch_norm"),
+    "norm_eps": _of_layer("norm_eps"),
+    "residual": _of_layer("residual"),
+}
+
+
+def layer_values(layer: LayerSpec) -> dict[str, Any]:
+    """What each field of a layer's card shows."""
+    recurrent = layer.recurrent_dropout
+    found = {name: getattr(layer, name) for name in LAYER_EDITS if name in LayerSpec.__struct_fields__}
+    found |= {name: getattr(layer.init, name) for name in LAYER_EDITS if name in InitSpec.__struct_fields__}
+    found["recurrent_dropout"] = 0.0 if recurrent is None else recurrent.p
+    found["recurrent_mask"] = (recurrent or RecurrentDropoutSpec()).mask
+    return found
+
+
+def with_layer(experiment: Experiment, number: int, field: str, value: Any) -> Experiment:
+    layers = list(experiment.model.layers)
+    layers[number] = LAYER_EDITS[field](layers[number], value)
+    return replace(experiment, model=replace(experiment.model, layers=tuple(layers)))
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
 
 
 def with_task(experiment: Experiment, kind: str) -> Experiment:
-    """Another task with the same number of sequences, and of steps as far as it has them."""
+    """Another task with the same number of sequences, and of steps as far as it has them. Symbols come with a table of
+    vectors, which numbers do without."""
     steps, batch_size = experiment.task.steps, experiment.task.batch_size
+    task: AddingTask | SunspotsTask | CopyTask
     if kind == "sunspots":
-        return replace(experiment, task=SunspotsTask(steps=min(steps, MOST_YEARS), batch_size=batch_size))
-    return replace(experiment, task=AddingTask(steps=max(steps, 2), batch_size=batch_size))
+        task = SunspotsTask(steps=min(steps, MOST_YEARS), batch_size=batch_size)
+    elif kind == "copy":
+        task = CopyTask(delay=max(1, steps - 20), batch_size=batch_size)
+    else:
+        task = AddingTask(steps=max(steps, 2), batch_size=batch_size)
+    embedding = (experiment.model.embedding or EmbeddingSpec(symbols=SYMBOLS)) if kind == "copy" else None
+    return replace(experiment, task=task, model=replace(experiment.model, embedding=embedding))
 
 
-def _layer(experiment: Experiment, **changes: Any) -> Experiment:
-    layer = replace(experiment.layer, **changes)
-    return replace(experiment, model=replace(experiment.model, layers=(layer, *experiment.model.layers[1:])))
+def _embedding(experiment: Experiment, value: Any) -> Experiment:
+    """Its size; None: no table."""
+    old = experiment.model.embedding or EmbeddingSpec(symbols=SYMBOLS)
+    embedding = None if value is None else replace(old, size=value)
+    return replace(experiment, model=replace(experiment.model, embedding=embedding))
 
 
-def _of_layer(field: str) -> Edit:
-    return lambda experiment, value: _layer(experiment, **{field: value})
+def _truncation(experiment: Experiment, value: Any) -> Experiment:
+    """k2; None: full BPTT."""
+    old = experiment.training.truncation
+    if value is None:
+        return _training(experiment, truncation=None)
+    k1 = min(value, old.k1 if old is not None else value)
+    return _training(experiment, truncation=TruncationSpec(k1=k1, k2=value))
 
 
-def _of_init(field: str) -> Edit:
-    return lambda experiment, value: _layer(experiment, init=replace(experiment.layer.init, **{field: value}))
+def _truncation_every(experiment: Experiment, value: Any) -> Experiment:
+    old = experiment.training.truncation
+    return experiment if old is None else _training(experiment, truncation=replace(old, k1=value))
+
+
+def _training(experiment: Experiment, **changes: Any) -> Experiment:
+    return replace(experiment, training=replace(experiment.training, **changes))
 
 
 def _of_task(field: str) -> Edit:
@@ -55,79 +169,84 @@ def _of_task(field: str) -> Edit:
 
 
 def _of_training(field: str) -> Edit:
-    return lambda experiment, value: replace(experiment, training=replace(experiment.training, **{field: value}))
+    return lambda experiment, value: _training(experiment, **{field: value})
 
 
 def _of_clip(field: str) -> Edit:
-    def edit(experiment: Experiment, value: Any) -> Experiment:
-        clip = replace(experiment.training.clip, **{field: value})
-        return replace(experiment, training=replace(experiment.training, clip=clip))
-
-    return edit
+    return lambda experiment, value: _training(experiment, clip=replace(experiment.training.clip, **{field: value}))
 
 
 def _of_experiment(field: str) -> Edit:
     return lambda experiment, value: replace(experiment, **{field: value})
 
 
+def _of_readout(field: str) -> Edit:
+    def edit(experiment: Experiment, value: Any) -> Experiment:
+        readout = replace(experiment.model.readout, **{field: value})
+        return replace(experiment, model=replace(experiment.model, readout=readout))
+
+    return edit
+
+
 def _loss(experiment: Experiment, value: Any) -> Experiment:
     return replace(experiment, model=replace(experiment.model, loss=value))
 
 
-def _readout(experiment: Experiment, value: Any) -> Experiment:
-    return replace(experiment, model=replace(experiment.model, readout=replace(experiment.model.readout, at=value)))
-
-
 EDITS: dict[str, Edit] = {
     "loss": _loss,
-    "at": _readout,
-    "cell": with_cell,
-    "hidden_size": _of_layer("hidden_size"),
-    "activation": _of_layer("activation"),
-    "recurrent": _of_init("recurrent"),
-    "gain": _of_init("gain"),
-    "forget_bias": _of_init("forget_bias"),
-    "update_bias": _of_init("update_bias"),
+    "at": _of_readout("at"),
+    "attention_size": _of_readout("attention_size"),
     "task": with_task,
     "steps": _of_task("steps"),
+    "shortest": _of_task("shortest"),
+    "delay": _of_task("delay"),
     "batch_size": _of_task("batch_size"),
+    "embedding": _embedding,
     "seed": _of_experiment("seed"),
     "dtype": _of_experiment("dtype"),
     "device": _of_experiment("device"),
     "learning_rate": _of_training("learning_rate"),
     "clip": _of_clip("kind"),
     "max_norm": _of_clip("max_norm"),
+    "max_value": _of_clip("max_value"),
+    "ratio": _of_clip("ratio"),
+    "clip_readout": _of_clip("readout"),
+    "truncation": _truncation,
+    "truncation_every": _truncation_every,
     "iterations": _of_training("iterations"),
 }
 
 
+def task_kind(experiment: Experiment) -> str:
+    if isinstance(experiment.task, SunspotsTask):
+        return "sunspots"
+    return "copy" if isinstance(experiment.task, CopyTask) else "adding"
+
+
 def values(experiment: Experiment) -> dict[str, Any]:
-    """What each field shows."""
-    layer, task, training = experiment.layer, experiment.task, experiment.training
+    """What each field outside of the layers shows."""
+    task, training, model = experiment.task, experiment.training, experiment.model
+    truncation = training.truncation
     return {
-        "loss": experiment.model.loss,
-        "at": experiment.model.readout.at,
-        "cell": layer.cell,
-        "hidden_size": layer.hidden_size,
-        "activation": layer.activation,
-        "recurrent": layer.init.recurrent,
-        "gain": layer.init.gain,
-        "forget_bias": layer.init.forget_bias,
-        "update_bias": layer.init.update_bias,
-        "task": "sunspots" if isinstance(task, SunspotsTask) else "adding",
+        "loss": model.loss,
+        "at": model.readout.at,
+        "attention_size": model.readout.attention_size,
+        "task": task_kind(experiment),
         "steps": task.steps,
+        "shortest": task.shortest if isinstance(task, AddingTask) else None,
+        "delay": task.delay if isinstance(task, CopyTask) else None,
         "batch_size": task.batch_size,
+        "embedding": None if model.embedding is None else model.embedding.size,
         "seed": experiment.seed,
         "dtype": experiment.dtype,
         "device": experiment.device,
         "learning_rate": training.learning_rate,
         "clip": training.clip.kind,
         "max_norm": training.clip.max_norm,
+        "max_value": training.clip.max_value,
+        "ratio": training.clip.ratio,
+        "clip_readout": training.clip.readout,
+        "truncation": None if truncation is None else truncation.k2,
+        "truncation_every": None if truncation is None else truncation.k1,
         "iterations": training.iterations,
     }
-
-
-def said_at_the_field(sentence: str) -> str:
-    """A spec's sentence without the field's name: it stands at the field, which may have another name there."""
-    found = _OUT_OF_RANGE.fullmatch(sentence)
-    return f"{found[1]}: {found[2]}" if found else _PATH.sub("", sentence)

@@ -20,10 +20,15 @@ from explorer.widgets.numbers import MINUS, exact, parse
 
 UNKNOWN = "—"
 FIELD_HEIGHT = 24
-_QUIET = """
+QUIET = """
 QLineEdit { padding: 0 4px; min-height: 18px; }
 QLineEdit:!hover:!focus, QLineEdit:disabled { background: transparent; border: 1px solid transparent; }
 """
+
+
+def field_height() -> int:
+    """Of a row; larger text makes it higher."""
+    return max(FIELD_HEIGHT, int(QFontMetricsF(font()).height()) + GAP)
 
 
 def plain(value: float) -> str:
@@ -59,8 +64,8 @@ class NumberField(QLineEdit):
         self.setPlaceholderText(UNKNOWN if empty is None else empty)
         self.setAccessibleName(name)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.setStyleSheet(_QUIET)
-        self.setFixedHeight(FIELD_HEIGHT)
+        self.setStyleSheet(QUIET)
+        self.setFixedHeight(field_height())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.editingFinished.connect(self._commit)
@@ -69,7 +74,7 @@ class NumberField(QLineEdit):
         return self._value
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(30, FIELD_HEIGHT)
+        return QSize(30, field_height())
 
     def set_value(self, value: float | None) -> None:
         """What is being typed, or was refused, stays as long as the value does not change."""
@@ -150,7 +155,9 @@ class NumberField(QLineEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and (self.isModified() or self._invalid):
             self.restore()
-        elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+        elif (
+            event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and not event.modifiers() & Qt.KeyboardModifier.AltModifier
+        ):
             self._move(1 if event.key() == Qt.Key.Key_Up else -1)
         else:
             super().keyPressEvent(event)
@@ -172,10 +179,15 @@ class NumberField(QLineEdit):
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if self._invalid:
-            painter = QPainter(self)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(QColor(current().exploding), 1.5))
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.75, 0.75, -0.75, -0.75), RADIUS, RADIUS)
+            paint_refused(self)
+
+
+def paint_refused(field: QWidget) -> None:
+    """A frame around what was refused."""
+    painter = QPainter(field)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(current().exploding), 1.5))
+    painter.drawRoundedRect(QRectF(field.rect()).adjusted(0.75, 0.75, -0.75, -0.75), RADIUS, RADIUS)
 
 
 def by(step: float, low: float = -math.inf) -> Callable[[float, int], float]:
@@ -204,7 +216,7 @@ class ChoiceField(QComboBox):
             self.addItem(text, value)
         self.setAccessibleName(name)
         self.setStyleSheet("QComboBox { min-height: 18px; padding: 0; }")
-        self.setFixedHeight(FIELD_HEIGHT)
+        self.setFixedHeight(field_height())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -216,7 +228,7 @@ class ChoiceField(QComboBox):
         return self.currentData()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(52, FIELD_HEIGHT)
+        return QSize(52, field_height())
 
     def set_value(self, value: Any) -> None:
         index = self.findData(value) if value is not None else -1
@@ -267,10 +279,10 @@ class _Segment(QAbstractButton):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        return QSize(int(QFontMetricsF(small(bold=True)).horizontalAdvance(self.text())) + 2 * GAP, FIELD_HEIGHT)
+        return QSize(int(QFontMetricsF(small(bold=True)).horizontalAdvance(self.text())) + 2 * GAP, field_height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(20, FIELD_HEIGHT)
+        return QSize(20, field_height())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
@@ -303,7 +315,7 @@ class Segments(QWidget):
     def __init__(self, name: str, choices: Sequence[tuple[Any, str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(name)
-        self.setFixedHeight(FIELD_HEIGHT + 2)
+        self.setFixedHeight(field_height() + 2)
         self._values = [value for value, _ in choices]
         self._value: Any = None
         self._group = QButtonGroup(self)

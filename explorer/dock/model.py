@@ -1,35 +1,39 @@
-"""The model dock: the experiment as cards, what is looked at, what-ifs, training. It edits nothing, it asks."""
+"""The model dock: the stack, how it runs, what is looked at, what-ifs, training. It edits nothing, it asks."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from msgspec.structs import replace
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from engine.checks import checked
 from engine.errors import SpecError
-from engine.quantities import CELL_TITLES
 from engine.requests import Excerpt
-from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf
-from explorer.dock.edits import EDITS, said_at_the_field, values
-from explorer.dock.fields import ChoiceField, NumberField, Segments, by, times
-from explorer.dock.rows import DockCard, FieldRow, RowPair, Sentence
+from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, LayerSpec, ModelSpec, WhatIf
+from explorer.dock.card import StackCard, count
+from explorer.dock.edits import EDITS, layer_values, values, with_layer
+from explorer.dock.fields import NumberField
+from explorer.dock.layer_card import LayerCard
+from explorer.dock.problems import Problem, problem
+from explorer.dock.rows import FieldRow, Sentence
+from explorer.dock.stack import StackView
+from explorer.dock.training import RunRows, TrainingRows
 from explorer.dock.what_if import WhatIfPanel
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, TIGHT
-from explorer.widgets.elided import ElidedLabel, section_label
+from explorer.widgets.elided import ElidedLabel, section_label, small_label
 from explorer.widgets.stepper import Stepper
 
 ALL_UNITS = -1
-_FEATURES = {"adding": 2, "sunspots": 1}
 
 
 class ModelDock(QWidget):
     """Shows an experiment or a recorded trace; every field says what is wanted with a signal."""
 
     experimentEdited = Signal(object)
+    assembled = Signal(object)
+    """Assembly: a layer was added, moved, duplicated or deleted."""
     whatIfDragged = Signal(object)
     whatIfEdited = Signal(object)
     samplePicked = Signal(int)
@@ -42,119 +46,61 @@ class ModelDock(QWidget):
         self.setAccessibleName("Model")
         self._experiment: Experiment | None = None
         self._shown: tuple[object, ...] | None = None
-        self.rows: dict[str, FieldRow] = {}
+        self._problem: Problem | None = None
+        self.stack = StackView()
+        self.run_rows = RunRows()
+        self.training_rows = TrainingRows()
+        self.what_if = WhatIfPanel()
+        self.lock = Sentence("lock", "muted")
+        self.total = small_label()
 
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(PAD, PAD, PAD, PAD)
         self._column.setSpacing(GAP)
-        self._column.addWidget(section_label("Model"))
-        self.lock = Sentence("lock", "muted")
+        head = QHBoxLayout()
+        head.addWidget(section_label("Model"))
+        head.addStretch(1)
+        head.addWidget(self.total)
+        self._column.addLayout(head)
         self._column.addWidget(self.lock)
-        self._add_cards()
-        self._add_run()
+        self._column.addWidget(self.stack)
+        self._column.addWidget(self.run_rows)
         self._add_view()
         self._column.addSpacing(TIGHT)
         self._column.addWidget(section_label("What if…"))
-        self.what_if = WhatIfPanel()
         self._column.addWidget(self.what_if)
         self._column.addSpacing(TIGHT)
-        self._add_training()
+        self._column.addWidget(section_label("Training"))
+        self._column.addWidget(self.training_rows)
         self._column.addStretch(1)
 
-        for row in self.rows.values():
-            row.edited.connect(self._edit)
+        self.stack.assembled.connect(self.assembled)
+        self.stack.edited.connect(self._card_edited)
+        self.stack.opened.connect(self._show_problem)
+        self.run_rows.edited.connect(self._edit)
+        self.training_rows.edited.connect(self._edit)
         self.what_if.dragged.connect(self.whatIfDragged)
         self.what_if.edited.connect(self.whatIfEdited)
         self.sample.picked.connect(self._sample_picked)
         self.unit.picked.connect(self._unit_picked)
 
-    # -- building -----------------------------------------------------------------------------------------------------
-
-    def _row(self, name: str, label: str, field: NumberField | ChoiceField | Segments, tip: str = "") -> FieldRow:
-        made = FieldRow(name, label, field, tip)
-        self.rows[name] = made
-        return made
-
-    def _add_cards(self) -> None:
-        whole = by(1, 1)
-        self.readout_card = DockCard("Read-out", "loss")
-        loss = ChoiceField("Loss", [("mse", "MSE"), ("cross_entropy", "cross-entropy")])
-        at = ChoiceField("Loss taken at", [("last", "last step"), ("every", "every step")])
-        self.readout_card.add(self._row("loss", "loss", loss))
-        self.readout_card.add(self._row("at", "taken at", at, "Where the loss is taken"))
-
-        self.layer_card = DockCard("Recurrent layer", "backward")
-        cells = Segments("Cell", [("rnn", "RNN"), ("lstm", "LSTM"), ("gru", "GRU")])
-        activation = ChoiceField("Activation", [("tanh", "tanh"), ("relu", "ReLU")])
-        initial = ChoiceField("Initial recurrent weights", [("default", "default"), ("orthogonal", "orthogonal")])
-        self.layer_card.add(self._row("cell", "", cells))
-        self.layer_card.add(self._row("hidden_size", "units", NumberField("Units", whole=True, step=whole)))
-        self.layer_card.add(self._row("activation", "activation", activation))
-        self.layer_card.add(
-            RowPair(
-                self._row(
-                    "recurrent",
-                    "W_hh",
-                    initial,
-                    "Initial recurrent weights: torch's default, or a random orthogonal matrix",
-                ),
-                self._row(
-                    "gain", "×", NumberField("Gain", step=by(0.05, 0.0)), "Factor on the initial recurrent weights"
-                ),
-                (3, 1),
-            )
-        )
-        for name, title, tip in (
-            ("forget_bias", "forget bias", "Initial bias of the forget gate (both bias vectors together)"),
-            ("update_bias", "update bias", "Initial bias of the update gate z; positive keeps the old state"),
-        ):
-            field = NumberField(title.capitalize(), empty="torch default", step=by(0.1))
-            self.layer_card.add(self._row(name, title, field, f"{tip}. Empty: torch's default"))
-
-        self.input_card = DockCard("Input", "line")
-        tasks = ChoiceField("Task", [("adding", "adding problem"), ("sunspots", "sunspots")])
-        self.input_card.add(self._row("task", "task", tasks))
-        self.input_card.add(
-            RowPair(
-                self._row("steps", "T", NumberField("Time steps T", whole=True, step=whole), "Time steps"),
-                self._row(
-                    "batch_size", "batch", NumberField("Batch size", whole=True, step=whole), "Sequences at a time"
-                ),
-            )
-        )
-        for card in (self.readout_card, self.layer_card, self.input_card):
-            self._column.addWidget(card)
-
-    def _add_run(self) -> None:
-        self.run_rows = QWidget()
-        column = _tight_column(self.run_rows)
-        dtypes = Segments("Number type", [("float32", "float32"), ("float64", "float64")])
-        devices = [("auto", "auto"), ("cpu", "CPU"), ("cuda", "CUDA"), ("mps", "MPS")]
-        column.addWidget(
-            self._row("dtype", "dtype", dtypes, "Underflow and overflow are the arithmetic's, not the theory's")
-        )
-        column.addWidget(
-            RowPair(
-                self._row("seed", "seed", NumberField("Seed", whole=True, step=by(1, 0)), "Of weights and data"),
-                self._row("device", "device", ChoiceField("Device", devices), "Where the trace is computed"),
-                (2, 3),
-            )
-        )
-        self._column.addWidget(self.run_rows)
+    @property
+    def rows(self) -> dict[str, FieldRow]:
+        """Every row outside of the layers, by the name of its field."""
+        parts = (self.stack.readout, self.stack.input, self.run_rows, self.training_rows)
+        return {name: row for part in parts for name, row in part.rows.items()}
 
     def _add_view(self) -> None:
         self.sample = Stepper("Sample of the batch")
         self.unit = Stepper("Unit")
         holder = QWidget()
-        column = _tight_column(holder)
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(TIGHT)
+        units = "One unit's numbers, or norms and means over all units. Units count from 0, as in torch"
         for word, stepper, tip in (
             ("sample", self.sample, "Which sequence of the batch is shown"),
-            (
-                "unit",
-                self.unit,
-                "One unit's numbers, or norms and means over all units. Units count from 0, as in torch",
-            ),
+            ("unit", self.unit, units),
         ):
             stepper.setToolTip(tip)
             row = QHBoxLayout()
@@ -164,27 +110,6 @@ class ModelDock(QWidget):
             column.addLayout(row)
         self._column.addWidget(section_label("Looking at"))
         self._column.addWidget(holder)
-
-    def _add_training(self) -> None:
-        self._column.addWidget(section_label("Training"))
-        self.training_rows = QWidget()
-        column = _tight_column(self.training_rows)
-        column.addWidget(
-            self._row("learning_rate", "learning rate", NumberField("Learning rate", step=times), "Of plain SGD")
-        )
-        column.addWidget(self._row("clip", "clip", ChoiceField("Clipping", [("none", "none"), ("norm", "by norm")])))
-        column.addWidget(
-            self._row("max_norm", "norm ≤", NumberField("Largest norm", step=times), "Of the whole parameter gradient")
-        )
-        column.addWidget(
-            self._row(
-                "iterations",
-                "iterations before",
-                NumberField("Iterations before", whole=True, step=by(10, 0)),
-                "Training iterations that are done before the experiment is shown",
-            )
-        )
-        self._column.addWidget(self.training_rows)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -201,18 +126,40 @@ class ModelDock(QWidget):
         state = (experiment, what_if, sample, batch_size, unit, hidden_size)
         if state == self._shown:
             return
+        again = self._experiment is not None and experiment == self._experiment
         self._shown = state
         self._experiment = experiment
-        self._fill(values(experiment))
-        self.what_if.set_what_if(what_if, experiment.layer.cell, experiment.training.clip)
+        if not again:
+            self._show_experiment(experiment)
+        layers, steps = experiment.model.layers, experiment.task.steps
+        self.what_if.set_what_if(what_if, layers, experiment.training.clip, steps)
         self._show_view(sample, batch_size, unit, hidden_size)
-        outputs = 2 if experiment.model.loss == "cross_entropy" else 1
-        self.readout_card.chip.say(f"linear {hidden_size} → {outputs}")
+
+    def _show_experiment(self, experiment: Experiment) -> None:
+        self.stack.set_experiment(experiment)
+        shown = values(experiment)
+        self.run_rows.fill(shown)
+        self.training_rows.fill(shown)
+        self.total.set_text(count(self.stack.parameters, "parameter") if experiment.model.layers else "")
+        self._problem = _problem_of(experiment)
+        self._show_problem()
+
+    def _show_problem(self) -> None:
+        """At the card that it is about; what is about all of them stands below the stack."""
+        found = self._problem
+        card = self.stack.card(found.card) if found is not None else None
+        for one in self.stack.cards:
+            one.show_problem(found if one is card else None)
+        self.run_rows.show_problem(found)
+        self.training_rows.show_problem(found)
+        placed = card is not None or (found is not None and found.card in ("run", "training"))
+        self.stack.problem.set_text("" if found is None or placed else found.sentence)
 
     def restore(self) -> None:
         """Every field shows its value again; what was typed or refused is let go."""
         for field in self.findChildren(NumberField):
             field.restore()
+        self._show_problem()
 
     def show_recorded(self, excerpt: Excerpt, reason: str) -> None:
         """A recorded trace: what is known of it, nothing to be changed but what is looked at."""
@@ -221,45 +168,30 @@ class ModelDock(QWidget):
         self.set_locked(reason)
         if state == self._shown:
             return
-        self._shown = state
-        known: dict[str, Any] = {
-            "cell": excerpt.cell,
-            "hidden_size": excerpt.hidden_size,
-            "activation": excerpt.activation,
-            "steps": excerpt.steps,
-            "batch_size": excerpt.batch_size,
-            "dtype": excerpt.dtype,
-        }
-        self._fill({name: known.get(name) for name in EDITS})
-        self.what_if.set_what_if(NO_WHAT_IF, excerpt.cell, ClipSpec())
+        self._shown, self._problem = state, None
+        layer = LayerSpec(cell=excerpt.cell, hidden_size=excerpt.hidden_size, activation=excerpt.activation)
+        stack = self.stack
+        unknown = dict.fromkeys(EDITS)
+        known = unknown | {"steps": excerpt.steps, "batch_size": excerpt.batch_size, "dtype": excerpt.dtype}
+        stack.set_recorded(ModelSpec(layers=(layer,)))
+        stack.readout.fill(unknown)
+        stack.readout.set_recorded()
+        stack.input.fill(known)
+        stack.input.set_recorded(excerpt.steps, excerpt.batch_size)
+        stack.layers[0].set_layer(layer, 0, 1, None, known=False)
+        self.run_rows.fill(known)
+        self.training_rows.fill({})
+        self.total.set_text("")
+        self._show_problem()
+        self.what_if.set_what_if(NO_WHAT_IF, (layer,), ClipSpec())
         self._show_view(excerpt.sample, excerpt.batch_size, excerpt.unit, excerpt.hidden_size)
-        self.readout_card.chip.say("")
 
     def set_locked(self, reason: str) -> None:
         """With a reason everything stays visible and nothing can be changed, but sample and unit; "" unlocks."""
         self.lock.set_text(reason)
-        for part in (
-            self.readout_card,
-            self.layer_card,
-            self.input_card,
-            self.run_rows,
-            self.what_if,
-            self.training_rows,
-        ):
+        self.stack.set_locked(bool(reason))
+        for part in (self.run_rows, self.what_if, self.training_rows):
             part.setEnabled(not reason)
-
-    def _fill(self, shown: dict[str, Any]) -> None:
-        for name, value in shown.items():
-            self.rows[name].set_value(value)
-        cell = shown["cell"]
-        self.layer_card.title.set_text(f"{CELL_TITLES[cell]} layer")
-        self.layer_card.chip.say(_count(shown["hidden_size"], "unit"))
-        features = _FEATURES.get(shown["task"], 0)
-        self.input_card.chip.say(_count(features, "feature") if features else "recorded")
-        self.rows["activation"].setVisible(cell == "rnn")
-        self.rows["forget_bias"].setVisible(cell == "lstm")
-        self.rows["update_bias"].setVisible(cell == "gru")
-        self.rows["max_norm"].setVisible(shown["clip"] == "norm")
 
     def _show_view(self, sample: int, batch_size: int, unit: int | None, hidden_size: int) -> None:
         self.sample.set_words("", f" of {batch_size}")
@@ -270,16 +202,32 @@ class ModelDock(QWidget):
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 
+    def _card_edited(self, card: StackCard, name: str, value: object) -> None:
+        if self._experiment is None:
+            return
+        if isinstance(card, LayerCard):
+            number = card.number
+            was = layer_values(self._experiment.model.layers[number])[name]
+            wanted = with_layer(self._experiment, number, name, value)
+            self._ask(card.rows[name], wanted, f"l{number}", name, was)
+        else:
+            self._edit(name, value)
+
     def _edit(self, name: str, value: object) -> None:
         if self._experiment is None:
             return
-        row = self.rows[name]
-        try:
-            wanted = checked(EDITS[name](self._experiment, value))
-        except SpecError as error:
-            row.show_error(said_at_the_field(str(error)))
-            if not isinstance(row.field, NumberField):
-                row.field.set_value(values(self._experiment)[name])
+        place = {"readout": self.stack.readout, "input": self.stack.input}
+        card = next((key for key, one in place.items() if name in one.rows), "training")
+        card = "run" if name in self.run_rows.rows else card
+        wanted = EDITS[name](self._experiment, value)
+        self._ask(self.rows[name], wanted, card, name, values(self._experiment)[name])
+
+    def _ask(self, row: FieldRow, wanted: Experiment, card: str, name: str, was: object) -> None:
+        """A number out of its range is refused at its field. What cannot stand together is taken, and said where it
+        is; it is traced when it can."""
+        found = _problem_of(wanted)
+        if found is not None and isinstance(row.field, NumberField) and (found.card, found.field) == (card, name):
+            row.show_error(found.sentence)
             return
         self.experimentEdited.emit(wanted)
 
@@ -293,12 +241,13 @@ class ModelDock(QWidget):
         QPainter(self).fillRect(self.rect(), QColor(current().surface))
 
 
-def _tight_column(holder: QWidget) -> QVBoxLayout:
-    column = QVBoxLayout(holder)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(2)
-    return column
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+def _problem_of(experiment: Experiment) -> Problem | None:
+    """What is wrong with it. That there is no layer yet is said where the layers will stand; here one stands in."""
+    if not experiment.model.layers:
+        stand_in = (LayerSpec(cell="rnn"),)
+        experiment = replace(experiment, model=replace(experiment.model, layers=stand_in))
+    try:
+        checked(experiment)
+    except SpecError as error:
+        return problem(error)
+    return None

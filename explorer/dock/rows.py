@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QTextLayout
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from explorer.dock.fields import ChoiceField, NumberField, Segments
+from explorer.dock.flag import Flag
 from explorer.theme.current import current, small
-from explorer.theme.tokens import GAP, PAD, RADIUS, TIGHT
+from explorer.theme.tokens import GAP, SMALL_PX, TIGHT
 from explorer.widgets.elided import ElidedLabel, paragraph
 from explorer.widgets.icons import renderer
 
+Field: TypeAlias = NumberField | ChoiceField | Segments | Flag
 MOST_LINES = 8
 LEAST_WIDTH = 170
+_ABOVE = 2
 
 
 class Sentence(QWidget):
@@ -50,7 +55,7 @@ class Sentence(QWidget):
             height += line.height() * 1.1
             lines += 1
         layout.endLayout()
-        return int(height) + TIGHT
+        return int(height) + TIGHT + _ABOVE
 
     def sizeHint(self) -> QSize:
         return QSize(LEAST_WIDTH, self.heightForWidth(LEAST_WIDTH))  # room enough in the narrowest dock
@@ -59,9 +64,9 @@ class Sentence(QWidget):
         colour = getattr(current(), self._tone)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        renderer(self._icon, colour).render(painter, QRectF(0, 1, 13, 13))
+        renderer(self._icon, colour).render(painter, QRectF(0, _ABOVE + 1, 13, 13))
         painter.setPen(QColor(colour))
-        box = QRectF(18, 0, self.width() - 18, self.height())
+        box = QRectF(18, _ABOVE, self.width() - 18, self.height() - _ABOVE)
         paragraph(painter, box, self._text, small(), MOST_LINES)
 
 
@@ -74,7 +79,7 @@ class FieldRow(QWidget):
         self,
         name: str,
         label: str,
-        field: NumberField | ChoiceField | Segments,
+        field: Field,
         tip: str = "",
         parent: QWidget | None = None,
     ) -> None:
@@ -114,6 +119,11 @@ class FieldRow(QWidget):
         if isinstance(self.field, NumberField):
             self.field.set_invalid(bool(sentence))
 
+    def show_problem(self, sentence: str) -> None:
+        """What the model as it stands is missing here: the value is kept, and nothing is taken back."""
+        if not (isinstance(self.field, NumberField) and self.field.is_invalid()):
+            self.error.set_text(sentence)
+
     def _edited(self, value: object) -> None:
         self.error.set_text("")
         self.edited.emit(self.name, value)
@@ -139,36 +149,6 @@ class RowPair(QWidget):
             column.addWidget(half.error)
 
 
-class DockCard(QFrame):
-    """A part of the model as a card: a title, a chip at the right, rows below. `tone` colours its edge."""
-
-    def __init__(self, title: str, tone: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._tone = tone
-        self.title = ElidedLabel(title, bold=True)
-        self.chip = Chip()
-        self.setAccessibleName(title)
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(PAD, GAP, GAP, GAP)
-        self._column.setSpacing(2)
-        head = QHBoxLayout()
-        head.setContentsMargins(0, 0, 0, TIGHT)
-        head.addWidget(self.title, 1)
-        head.addWidget(self.chip)
-        self._column.addLayout(head)
-
-    def add(self, row: QWidget) -> None:
-        self._column.addWidget(row)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        theme = current()
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(QColor(theme.window if theme.name == "dark" else theme.surface))
-        painter.setPen(QPen(QColor(getattr(theme, self._tone)), 1))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS + 2, RADIUS + 2)
-
-
 class Chip(ElidedLabel):
     """A small framed word; not there while it is empty."""
 
@@ -192,3 +172,22 @@ class Chip(ElidedLabel):
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), TIGHT, TIGHT)
         painter.end()
         super().paintEvent(event)
+
+
+class Essentials(QWidget):
+    """A calm line of a collapsed card: a word at the left, what it is at the right."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.left = ElidedLabel(tone="muted", pixels=SMALL_PX)
+        self.right = ElidedLabel(tone="muted", pixels=SMALL_PX, least=110, align=Qt.AlignmentFlag.AlignRight)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        row.addWidget(self.left)
+        row.addWidget(self.right, 1)
+
+    def say(self, left: str, right: str) -> None:
+        self.left.set_text(left)
+        self.right.set_text(right)
+        self.setVisible(bool(left or right))

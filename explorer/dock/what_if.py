@@ -1,176 +1,58 @@
-"""What if…: sliders on top of the weights. They change the computation, never the weights that are kept."""
+"""What if…: interventions on top of the weights. They change the computation, never the weights that are kept."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QFontMetricsF
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from engine.checks import checked_what_if
+from engine.checks import check_fit, checked_what_if
 from engine.errors import SpecError
-from engine.quantities import CELL_TITLES
+from engine.quantities import CELL_TITLES, GATES, QUANTITIES
 from engine.spec import (
-    CLIP_NORM_RANGE,
     FORGET_BIAS_RANGE,
     NO_WHAT_IF,
     RECURRENT_SCALE_RANGE,
-    CellKind,
     ClipSpec,
+    GateBias,
+    LayerSpec,
     WhatIf,
 )
-from explorer.dock.edits import said_at_the_field
-from explorer.dock.fields import NumberField, by, plain, times
-from explorer.dock.rows import Sentence
+from explorer.dock.fields import ChoiceField, NumberField, Segments, by, plain, times
+from explorer.dock.flag import Disclosure
+from explorer.dock.interventions import ClampList, CutList
+from explorer.dock.problems import said_at_the_field
+from explorer.dock.rows import FieldRow
 from explorer.dock.slider import DragSlider
+from explorer.dock.slider_row import (
+    HUNDREDTHS,
+    SliderRow,
+    clip_last,
+    clip_norm,
+    clip_position,
+    from_hundredths,
+    radius,
+    radius_position,
+    scale_text,
+    shift_text,
+    short_norm,
+    to_hundredths,
+)
 from explorer.theme.tokens import TIGHT
-from explorer.widgets.buttons import FlatButton
-from explorer.widgets.elided import ElidedLabel
-from explorer.widgets.numbers import MINUS, exact, short
 
-HUNDREDTHS = 100
-_DECADES = tuple(round(math.log10(end)) for end in CLIP_NORM_RANGE)
-
-
-def two_decimals(value: float) -> str:
-    """At least two decimals, and all that there are: "1.20", "1.2345"."""
-    text = exact(abs(value))
-    whole, _, rest = text.partition(".")
-    sign = MINUS if value < 0 else ""
-    return f"{sign}{text}" if "e" in text or len(rest) > 2 else f"{sign}{whole}.{rest.ljust(2, '0')}"
-
-
-def scale_text(value: float) -> str:
-    return f"× {two_decimals(value)}"
-
-
-def shift_text(value: float) -> str:
-    return two_decimals(value) if value <= 0 else f"+{two_decimals(value)}"
-
-
-def clip_position(norm: float | None) -> int:
-    """On the slider: 0 is off, then a hundred positions to the decade."""
-    if norm is None:
-        return 0
-    return 1 + min(max(round((math.log10(norm) - _DECADES[0]) * HUNDREDTHS), 0), clip_last() - 1)
-
-
-def clip_norm(position: int) -> float | None:
-    """Three significant digits."""
-    return None if position <= 0 else float(f"{10 ** (_DECADES[0] + (position - 1) / HUNDREDTHS):.3g}")
-
-
-def clip_last() -> int:
-    return 1 + (_DECADES[1] - _DECADES[0]) * HUNDREDTHS
-
-
-def short_norm(norm: float) -> str:
-    """ "1", "0.25", "1.23e-9"."""
-    text = plain(norm)
-    return text if len(text) <= 6 else short(norm)
-
-
-class SliderRow(QWidget):
-    """A word, the exact value as a field, ↺, and the slider below."""
-
-    dragged = Signal(object)
-    edited = Signal(object)
-
-    def __init__(
-        self,
-        label: str,
-        field: NumberField,
-        slider: DragSlider,
-        default: float | None,
-        to_value: Callable[[int], float | None],
-        to_position: Callable[[float | None], int],
-        field_width: int = 62,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
-        self.field, self.slider = field, slider
-        self._default, self._to_value, self._to_position = default, to_value, to_position
-        self.word = ElidedLabel(label, least=56)
-        self._field_width = field_width
-        self.reset = FlatButton("reset", f"{label}: back to the default")
-        self.error = Sentence("warning", "exploding")
-        head = QHBoxLayout()
-        head.setSpacing(2)
-        head.addWidget(self.word, 1)
-        head.addWidget(field)
-        head.addWidget(self.reset)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, TIGHT)
-        column.setSpacing(2)
-        column.addLayout(head)
-        column.addWidget(slider)
-        column.addWidget(self.error)
-        slider.dragged.connect(self._dragged)
-        slider.released.connect(self._released)
-        slider.resetRequested.connect(self._reset)
-        self.reset.clicked.connect(self._reset)
-        field.edited.connect(self._typed)
-        field.refused.connect(self.show_error)
-        self.set_value(default)
-
-    def fit_field(self) -> None:
-        """As wide as its text, so that the word beside it has the rest; it does not shrink while it is dragged."""
-        text = self.field.text() or self.field.placeholderText()
-        wanted = max(self._field_width, int(QFontMetricsF(self.field.font()).horizontalAdvance(text)) + 16)
-        if wanted > self.field.width() or not self.slider.is_busy():
-            self.field.setFixedWidth(wanted)
-
-    def set_value(self, value: float | None) -> None:
-        """Leaves alone what is being dragged."""
-        if self.slider.is_busy():
-            return
-        self.field.set_value(value)
-        self.fit_field()
-        self.slider.set_position(self._to_position(value))
-        self.reset.setEnabled(value != self._default)
-        if not self.field.is_invalid():
-            self.error.set_text("")
-
-    def show_error(self, sentence: str) -> None:
-        self.error.set_text(sentence)
-        self.field.set_invalid(bool(sentence))
-
-    def _dragged(self, position: int) -> None:
-        value = self._to_value(position)
-        self.show_error("")
-        self.field.set_value(value)
-        self.fit_field()
-        self.reset.setEnabled(value != self._default)
-        self.dragged.emit(value)
-
-    def _released(self, position: int) -> None:
-        self.edited.emit(self._to_value(position))
-
-    def _typed(self, value: object) -> None:
-        self.error.set_text("")
-        self.edited.emit(value)
-        if not self.field.is_invalid():
-            assert value is None or isinstance(value, int | float)
-            self.slider.set_position(self._to_position(value))
-            self.reset.setEnabled(value != self._default)
-
-    def _reset(self) -> None:
-        self.show_error("")
-        self.field.set_value(self._default)
-        self.slider.set_position(self._to_position(self._default))
-        self.reset.setEnabled(False)
-        self.edited.emit(self._default)
-
-
-def _to_hundredths(value: float | None) -> int:
-    return round((value or 0.0) * HUNDREDTHS)
-
-
-def _from_hundredths(position: int) -> float:
-    return position / HUNDREDTHS
+_SCALE, _RADIUS = "scale", "radius"
+_FIRST = ("f", "z", "")
+"""The gates that are shifted most often; the others are below "more"."""
+_ORDER = tuple(dict.fromkeys(_FIRST + GATES["lstm"] + GATES["gru"]))
+_TYPES = [
+    ("", "as the model"),
+    ("float64", "float64"),
+    ("float32", "float32"),
+    ("bfloat16", "bfloat16"),
+    ("float16", "float16"),
+]
 
 
 class WhatIfPanel(QWidget):
@@ -182,27 +64,34 @@ class WhatIfPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._what_if = NO_WHAT_IF
-        low, high = (round(end * HUNDREDTHS) for end in RECURRENT_SCALE_RANGE)
-        name = "Recurrent weights"
-        self.scale = SliderRow(
-            name,
-            NumberField(name, show=scale_text, step=by(0.01, RECURRENT_SCALE_RANGE[0])),
-            DragSlider(name, low, high, 10, HUNDREDTHS),
+        self._layers: tuple[LayerSpec, ...] = ()
+        self._steps = 1
+        self._radius_wanted = False
+        self.way = Segments("Recurrent weights, changed by", [(_SCALE, "scale"), (_RADIUS, "spectral radius")])
+        self.scale = _slider(
+            "Recurrent weights",
+            RECURRENT_SCALE_RANGE,
+            10,
             NO_WHAT_IF.recurrent_scale,
-            _from_hundredths,
-            _to_hundredths,
+            NumberField("Scale of the recurrent weights", show=scale_text, step=by(0.01, RECURRENT_SCALE_RANGE[0])),
         )
         self.scale.setToolTip("Multiplies every recurrent weight (weight_hh); the weights themselves are kept.")
-        low, high = (round(end * HUNDREDTHS) for end in FORGET_BIAS_RANGE)
-        name = "Forget-gate bias"
-        self.bias = SliderRow(
+        name = "Spectral radius"
+        last = radius_position(RECURRENT_SCALE_RANGE[1])
+        self.radius = SliderRow(
             name,
-            NumberField(name, show=shift_text, step=by(0.01)),
-            DragSlider(name, low, high, 50, 0),
-            NO_WHAT_IF.forget_bias,
-            _from_hundredths,
-            _to_hundredths,
+            NumberField(f"{name} of the recurrent weights", empty="as it is", step=by(0.01, 0.0)),
+            DragSlider(name, 0, last, 10, 0),
+            None,
+            radius,
+            radius_position,
         )
+        self.radius.setToolTip("Each gate's block of every weight_hh is scaled to it. At the left end nothing is.")
+        self.biases: dict[str, BiasRow] = {}
+        """By gate, made when a stack first has it."""
+        self._first = QWidget()
+        self.disclosure = Disclosure("the gates' biases", "more gates", "fewer gates")
+        self.more = QWidget()
         name = "Clip threshold"
         self.clip = SliderRow(
             name,
@@ -212,39 +101,104 @@ class WhatIfPanel(QWidget):
             clip_norm,
             clip_position,
         )
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(TIGHT)
-        for row in (self.scale, self.bias, self.clip):
-            column.addWidget(row)
-        self.scale.dragged.connect(self._drag_scale)
-        self.scale.edited.connect(self._edit_scale)
-        self.bias.dragged.connect(self._drag_bias)
-        self.bias.edited.connect(self._edit_bias)
-        self.clip.dragged.connect(self._drag_clip)
-        self.clip.edited.connect(self._edit_clip)
-        self.set_what_if(NO_WHAT_IF, "rnn", ClipSpec())
+        self.clamps, self.cuts = ClampList(), CutList()
+        arithmetic = ChoiceField("Arithmetic", _TYPES)
+        self.dtype = FieldRow("dtype", "arithmetic", arithmetic, "Everything is computed in it, and shown in it")
 
-    def set_what_if(self, what_if: WhatIf, cell: CellKind, trained_with: ClipSpec) -> None:
-        """`trained_with`: the clipping that holds while the what-if has none."""
-        self._what_if = what_if
+        column = _column(self, TIGHT)
+        above = (self.way, self.scale, self.radius, self._first, self.disclosure, self.more)
+        for part in (*above, self.clip, self.dtype, self.clamps, self.cuts):
+            column.addWidget(part)
+        column.insertSpacing(1, 2)
+        self._columns = (_column(self._first, TIGHT), _column(self.more, TIGHT))
+        self.more.hide()
+
+        self.disclosure.toggled.connect(self.more.setVisible)
+        self.way.edited.connect(self._choose_way)
+        for row, drag, edit in (
+            (self.scale, self._drag_scale, self._edit_scale),
+            (self.radius, self._drag_radius, self._edit_radius),
+            (self.clip, self._drag_clip, self._edit_clip),
+        ):
+            row.dragged.connect(drag)
+            row.edited.connect(edit)
+        self.dtype.edited.connect(self._edit_dtype)
+        self.clamps.edited.connect(self._edit_clamps)
+        self.cuts.edited.connect(self._edit_cuts)
+        self.set_what_if(NO_WHAT_IF, (), ClipSpec())
+
+    def set_what_if(
+        self, what_if: WhatIf, layers: tuple[LayerSpec, ...], trained_with: ClipSpec, steps: int = 1
+    ) -> None:
+        """`trained_with`: the clipping that holds while the what-if has none. `steps`: T."""
+        self._what_if, self._layers, self._steps = what_if, layers, steps
+        self._show_way()
         self.scale.set_value(what_if.recurrent_scale)
-        self.bias.set_value(what_if.forget_bias)
+        self.radius.set_value(what_if.spectral_radius)
+        there = {gate for layer in layers for gate in GATES[layer.cell]}
+        for gate in (gate for gate in _ORDER if gate in there or gate in self.biases):
+            row = self.biases.get(gate) or self._make_bias(gate)
+            row.set_value(shift_of(what_if, gate))
+            row.setVisible(gate in there)
+            row.explain(gate, layers)
+        self._first.setVisible(any(gate in there for gate in _FIRST))
+        others = [gate for gate in there if gate not in _FIRST]
+        self.disclosure.setVisible(bool(others))
+        if any(shift_of(what_if, gate) for gate in others):
+            self.disclosure.setChecked(True)
+        self.more.setVisible(bool(others) and self.disclosure.isChecked())
         self.clip.set_value(what_if.clip_norm)
-        self.bias.setEnabled(cell == "lstm")
-        self.bias.setToolTip(
-            "Shifts the bias of the forget gate: to the right it stays open and keeps the cell state."
-            if cell == "lstm"
-            else f"The {CELL_TITLES[cell]} has no forget gate. Choose the LSTM to shift its bias."
-        )
+        self._say_clip(trained_with)
+        self.dtype.set_value(what_if.dtype or "")
+        self.clamps.set_items(what_if.clamps, layers)
+        self.cuts.set_items(what_if.cuts, layers)
+
+    def _make_bias(self, gate: str) -> BiasRow:
+        made = self.biases[gate] = _bias(gate)
+        made.shifted.connect(self._drag_bias)
+        made.committed.connect(self._edit_bias)
+        column = self._columns[gate not in _FIRST]
+        column.insertWidget(sum(_ORDER.index(one) < _ORDER.index(gate) for one in self._beside(gate)), made)
+        return made
+
+    def _beside(self, gate: str) -> list[str]:
+        return [one for one in self.biases if one != gate and (one in _FIRST) == (gate in _FIRST)]
+
+    def _say_clip(self, trained_with: ClipSpec) -> None:
         if trained_with.kind == "norm":
             self.clip.field.set_empty(f"training: ≤ {short_norm(trained_with.max_norm)}")
             rest = f"At the left end the training's own threshold holds, {plain(trained_with.max_norm)}."
-        else:
+        elif trained_with.kind == "none":
             self.clip.field.set_empty("off")
             rest = "At the left end nothing is clipped."
+        else:
+            self.clip.field.set_empty("as trained")
+            rest = "At the left end the training's own kind of clipping holds."
         self.clip.fit_field()
         self.clip.setToolTip(f"Clips the whole parameter gradient to this norm. {rest}")
+
+    # -- scale or spectral radius -------------------------------------------------------------------------------------
+
+    def _show_way(self) -> None:
+        what_if = self._what_if
+        if what_if.spectral_radius is not None:
+            self._radius_wanted = True
+        elif what_if.recurrent_scale != NO_WHAT_IF.recurrent_scale:
+            self._radius_wanted = False
+        self.way.set_value(_RADIUS if self._radius_wanted else _SCALE)
+        self.scale.setVisible(not self._radius_wanted)
+        self.radius.setVisible(self._radius_wanted)
+
+    def _choose_way(self, way: str) -> None:
+        """One or the other: what the one had been set to is taken back, or it would go on unseen."""
+        self._radius_wanted = way == _RADIUS
+        bare = replace(self._what_if, recurrent_scale=NO_WHAT_IF.recurrent_scale, spectral_radius=None)
+        if bare == self._what_if:
+            self._show_way()
+        else:
+            self.edited.emit(bare)
+
+    # -- intent up ----------------------------------------------------------------------------------------------------
 
     def _commit(self, row: SliderRow, what_if: WhatIf) -> None:
         try:
@@ -253,19 +207,112 @@ class WhatIfPanel(QWidget):
             row.show_error(said_at_the_field(str(error)))
 
     def _drag_scale(self, value: float) -> None:
-        self.dragged.emit(replace(self._what_if, recurrent_scale=value))
+        self.dragged.emit(replace(self._what_if, recurrent_scale=value, spectral_radius=None))
 
     def _edit_scale(self, value: float) -> None:
-        self._commit(self.scale, replace(self._what_if, recurrent_scale=float(value)))
+        self._commit(self.scale, replace(self._what_if, recurrent_scale=float(value), spectral_radius=None))
 
-    def _drag_bias(self, value: float) -> None:
-        self.dragged.emit(replace(self._what_if, forget_bias=value))
+    def _drag_radius(self, value: float | None) -> None:
+        self.dragged.emit(_with_radius(self._what_if, value))
 
-    def _edit_bias(self, value: float) -> None:
-        self._commit(self.bias, replace(self._what_if, forget_bias=float(value)))
+    def _edit_radius(self, value: float | None) -> None:
+        self._commit(self.radius, _with_radius(self._what_if, value))
+
+    def _drag_bias(self, gate: str, value: float) -> None:
+        self.dragged.emit(with_shift(self._what_if, gate, value))
+
+    def _edit_bias(self, gate: str, value: float) -> None:
+        self._commit(self.biases[gate], with_shift(self._what_if, gate, float(value)))
 
     def _drag_clip(self, value: float | None) -> None:
         self.dragged.emit(replace(self._what_if, clip_norm=value))
 
     def _edit_clip(self, value: float | None) -> None:
         self._commit(self.clip, replace(self._what_if, clip_norm=value))
+
+    def _edit_dtype(self, _name: str, value: Any) -> None:
+        self.edited.emit(replace(self._what_if, dtype=value or None))
+
+    def _edit_clamps(self, clamps: tuple[Any, ...], place: int) -> None:
+        self._take(self.clamps, replace(self._what_if, clamps=clamps), place)
+
+    def _edit_cuts(self, cuts: tuple[Any, ...], place: int) -> None:
+        self._take(self.cuts, replace(self._what_if, cuts=cuts), place)
+
+    def _take(self, within: ClampList | CutList, what_if: WhatIf, place: int) -> None:
+        try:
+            checked_what_if(what_if)
+            if self._layers:
+                check_fit(self._layers, self._steps, what_if)
+        except SpecError as error:
+            within.show_error(place, said_at_the_field(str(error)))
+        else:
+            self.edited.emit(what_if)
+
+
+class BiasRow(SliderRow):
+    """The shift of one gate's bias."""
+
+    shifted = Signal(str, object)
+    committed = Signal(str, object)
+
+    def __init__(self, gate: str, title: str) -> None:
+        low, high = (round(end * HUNDREDTHS) for end in FORGET_BIAS_RANGE)
+        field = NumberField(f"{title}: shift", show=shift_text, step=by(0.01))
+        super().__init__(title, field, DragSlider(title, low, high, 50, 0), 0.0, from_hundredths, to_hundredths)
+        self.gate = gate
+        self.dragged.connect(self._drag)
+        self.edited.connect(self._edit)
+
+    def _drag(self, value: object) -> None:
+        self.shifted.emit(self.gate, value)
+
+    def _edit(self, value: object) -> None:
+        self.committed.emit(self.gate, value)
+
+    def explain(self, gate: str, layers: tuple[LayerSpec, ...]) -> None:
+        having = dict.fromkeys(CELL_TITLES[layer.cell] for layer in layers if gate in GATES[layer.cell])
+        many = sum(gate in GATES[layer.cell] for layer in layers) > 1
+        where = f" in every {' and '.join(having)} layer" if many else ""
+        what = "Shifts the bias of the forget gate: to the right it stays open and keeps the cell state"
+        self.setToolTip(f"{what if gate == 'f' else 'Shifts this bias'}{where}.")
+
+
+def _bias(gate: str) -> BiasRow:
+    known = {q.symbol: q.title for cell in ("lstm", "gru") for q in QUANTITIES[cell]}
+    title = known.get(gate, "")
+    if gate == "f":
+        return BiasRow(gate, "Forget-gate bias")
+    if gate == "z":
+        return BiasRow(gate, "Update-gate bias")
+    return BiasRow(gate, f"{title} bias {gate}" if gate else "Bias of the RNN")
+
+
+def _slider(name: str, ends: tuple[float, float], page: int, default: float, field: NumberField) -> SliderRow:
+    low, high = (round(end * HUNDREDTHS) for end in ends)
+    slider = DragSlider(name, low, high, page, round(default * HUNDREDTHS))
+    return SliderRow(name, field, slider, default, from_hundredths, to_hundredths)
+
+
+def _with_radius(what_if: WhatIf, value: float | None) -> WhatIf:
+    return replace(what_if, recurrent_scale=NO_WHAT_IF.recurrent_scale, spectral_radius=value)
+
+
+def shift_of(what_if: WhatIf, gate: str) -> float:
+    """The shift of a gate's bias, all that there is of it."""
+    listed = sum(bias.shift for bias in what_if.gate_biases if bias.gate == gate)
+    return listed + (what_if.forget_bias if gate == "f" else 0.0)
+
+
+def with_shift(what_if: WhatIf, gate: str, shift: float) -> WhatIf:
+    others = tuple(bias for bias in what_if.gate_biases if bias.gate != gate)
+    if gate == "f":
+        return replace(what_if, forget_bias=shift, gate_biases=others)
+    return replace(what_if, gate_biases=(*others, GateBias(gate=gate, shift=shift)) if shift else others)
+
+
+def _column(holder: QWidget, spacing: int) -> QVBoxLayout:
+    column = QVBoxLayout(holder)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(spacing)
+    return column

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
@@ -13,8 +12,11 @@ from engine.requests import Weights
 from engine.spec import Experiment, WhatIf
 from engine.tape import Tape
 from engine.tracks import read_layer
+from explorer.document.edit_words import difference, what_if_words
 from explorer.document.state import Recipe, State, View
-from explorer.document.tracks import suited
+from explorer.document.tracks import DEFAULTS, suited
+from explorer.document.tracks_of_layers import fitting
+from explorer.document.what_ifs import Places
 
 WORTH_SAVING = 20
 """Iterations trained by hand from which on closing asks about them."""
@@ -111,12 +113,17 @@ class Document(QObject):
 
     # -- edits (undoable) ---------------------------------------------------------------------------------------------
 
-    def edit_experiment(self, experiment: Experiment, words: str = "") -> None:
-        if self._state.experiment is None or experiment == self._state.experiment:
+    def edit_experiment(self, experiment: Experiment, words: str = "", places: Places | None = None) -> None:
+        """`words` for the undo menu; `places`: where each layer has gone, where an edit moved some."""
+        before = self._state
+        if before.experiment is None or experiment == before.experiment:
             return
-        after = self._state.with_experiment(experiment)
-        after = replace(after, tracks=suited(after.tracks, self._state.experiment.layer.cell, experiment.layer.cell))
-        self._push(words or f"change of {_difference(self._state.experiment, experiment)}", after)
+        after = before.with_experiment(experiment, places)
+        if after.cell is not None:
+            old, new = before.cell, after.cell
+            tracks = DEFAULTS[new] if old is None else suited(after.tracks, old, new)
+            after = replace(after, tracks=fitting(tracks, after.layers, places))
+        self._push(words or f"change of {difference(before.experiment, experiment)}", after)
 
     def drag_what_if(self, what_if: WhatIf) -> None:
         """Show a what-if while a slider is held; nothing is recorded until `edit_what_if`."""
@@ -130,7 +137,7 @@ class Document(QObject):
             return
         dragged, self._dragging = self._dragging, None
         if what_if != self._state.what_if:
-            self._push("what-if", replace(self._state, what_if=what_if))
+            self._push(what_if_words(self._state.what_if, what_if), replace(self._state, what_if=what_if))
         elif dragged is not None:  # also where it was dragged back: what was quick is asked for as a whole
             self.stateChanged.emit()
 
@@ -207,31 +214,3 @@ class Document(QObject):
 
 def _steps_of(state: State, otherwise: int = 1) -> int:
     return state.experiment.task.steps if state.experiment is not None else max(1, otherwise)
-
-
-def _difference(old: Experiment, new: Experiment) -> str:
-    """The name of the first field that differs, for the undo menu ("change of hidden size")."""
-    a, b = _flat(msgspec.to_builtins(old)), _flat(msgspec.to_builtins(new))
-    changed = [name.lstrip(".") for name in {**a, **b} if a.get(name) != b.get(name)]
-    if not changed:
-        return "the experiment"
-    return _WORDS.get(changed[0], changed[0].rpartition(".")[2].replace("_", " "))
-
-
-_WORDS = {
-    "task.kind": "task",
-    "training.clip.kind": "clipping",
-    "model.readout.at": "read-out",
-    "model.layers.0.hidden_size": "units",
-    "model.layers.0.init.recurrent": "initial weights",
-    "model.layers.0.init.gain": "initial weights",
-    "task.steps": "T",
-}
-
-
-def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(data, (list, tuple)):
-        data = dict(enumerate(data))
-    if not isinstance(data, dict):
-        return {prefix: data}
-    return {name: leaf for key, part in data.items() for name, leaf in _flat(part, f"{prefix}.{key}").items()}

@@ -11,7 +11,7 @@ from engine.errors import SessionError
 from engine.presets import Preset
 from engine.requests import Recorded
 from engine.session import Session
-from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec
+from engine.spec import AddingTask, Experiment, ModelSpec
 from engine.tape import Moment, Phase, Tape
 from explorer.document.document import Document
 from explorer.document.state import State, View
@@ -55,11 +55,11 @@ def of_preset(preset: Preset) -> Opening:
 
 
 def of_nothing() -> Opening:
-    """A new experiment: a vanilla RNN on the adding problem."""
-    experiment = Experiment(model=ModelSpec(layers=(LayerSpec(cell="rnn"),)), task=AddingTask())
+    """A new experiment: the adding problem and a read-out, and no layer between them yet (see State.unfinished)."""
+    experiment = Experiment(model=ModelSpec(layers=()), task=AddingTask())
     tape = Tape(experiment.task.steps)
     return Opening(
-        State(tracks=DEFAULTS["rnn"], experiment=experiment),
+        State(tracks=(), experiment=experiment),
         View(position=tape.position(Moment(Phase.LOSS, tape.steps))),
         title="",
     )

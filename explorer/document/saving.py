@@ -14,6 +14,8 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
     state, view = document.state, document.view
     if state.experiment is None:
         raise SessionError("A recorded trace is a file already; only experiments are saved as sessions.")
+    if state.unfinished:
+        raise SessionError(f"What cannot be traced yet cannot be saved. {state.unfinished}")
     if view.iteration not in state.history or excerpt is None:
         raise SessionError("The trace is still being computed; save when it is on screen.")
     session = Session(

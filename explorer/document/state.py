@@ -8,10 +8,12 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from engine.requests import Computed, Recorded, Source, Weights
-from engine.spec import Experiment, WhatIf
+from engine.spec import CellKind, Experiment, WhatIf
 from engine.tracks import LayerKind, layer_kinds
 from engine.within import Granularity, Within
 from explorer.document.pins import Pin
+from explorer.document.unfinished import problem_of
+from explorer.document.what_ifs import Places, fitted
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
 Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
@@ -41,6 +43,18 @@ class State:
             return self.recorded
         assert self.experiment is not None
         return Computed(self.experiment, self.history.get(iteration), iteration, self.what_if)
+
+    @property
+    def unfinished(self) -> str:
+        """Why this cannot be traced (a stack without a layer, parts that cannot stand together), in one sentence; ""
+        where it can. Such a state is kept, undone and redone like any other, but nothing is asked for it."""
+        return "" if self.experiment is None else problem_of(self.experiment)
+
+    @property
+    def cell(self) -> CellKind | None:
+        """Of the last layer; None for a recorded trace, and where there is no layer yet."""
+        layers = () if self.experiment is None else self.experiment.model.layers
+        return layers[-1].cell if layers else None
 
     @property
     def layers(self) -> Mapping[str, LayerKind]:
@@ -88,14 +102,13 @@ class State:
             recipes[iteration] = recipe
         return replace(self, history=MappingProxyType(history), recipes=MappingProxyType(recipes))
 
-    def with_experiment(self, experiment: Experiment) -> State:
-        """After an edit. The weights stay unless the edit makes them another network's."""
+    def with_experiment(self, experiment: Experiment, places: Places | None = None) -> State:
+        """After an edit. The weights stay unless the edit makes them another network's; of the what-if stays what the
+        stack still has. `places`: where each layer has gone, for an edit that moved some."""
         old = self.experiment
         assert old is not None, "a recorded trace cannot be edited"
         history = self.history if _same_weights(old, experiment) else _NO_HISTORY
-        what_if = self.what_if
-        if experiment.layer.cell != "lstm" and what_if.forget_bias:
-            what_if = WhatIf(recurrent_scale=what_if.recurrent_scale, clip_norm=what_if.clip_norm)
+        what_if = fitted(self.what_if, experiment, places)
         if history and old.dtype != experiment.dtype:
             trained = set(history) != {0}
             history = _cast(history, experiment.dtype) if trained else _NO_HISTORY

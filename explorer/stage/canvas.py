@@ -39,7 +39,7 @@ class Canvas(QAbstractScrollArea):
         self.columns: Columns = columns(0)
         self._steps, self._range = 0, (1, 1)
         self._now: Now | None = None
-        self._message = ""
+        self.message = ""
         self._said: dict[str, object] = {}
         """By track: what its painted scale says."""
         self._hover: tuple[QPoint, Readout | None, Slot | None] | None = None
@@ -80,8 +80,8 @@ class Canvas(QAbstractScrollArea):
             self._review()
 
     def set_message(self, text: str) -> None:
-        if text != self._message:
-            self._message = text
+        if text != self.message:
+            self.message = text
             self.viewport().update()
 
     def refresh(self, *, headers: bool = True) -> None:
@@ -328,14 +328,14 @@ class Canvas(QAbstractScrollArea):
         painter.fillRect(box.adjusted(_HALO, 0, -_HALO, 0), QColor(theme.cursor))
 
     def _paint_message(self, painter: QPainter) -> None:
-        if not self._message:
+        if not self.message:
             return
         theme, font = theming.current(), theming.font()
         box = self.viewport().rect()
         if self.view is not None:  # over what is still there: a chip at the top of the data
             box = QRect(self.data_box.left(), 8, self.data_width, 30)
         painter.setFont(font)
-        text = painter.fontMetrics().elidedText(self._message, Qt.TextElideMode.ElideRight, box.width() - 4 * GAP)
+        text = painter.fontMetrics().elidedText(self.message, Qt.TextElideMode.ElideRight, box.width() - 4 * GAP)
         if self.view is not None:
             chip = QRectF(0, 0, painter.fontMetrics().horizontalAdvance(text) + 3 * GAP, 28)
             chip.moveCenter(QRectF(box).center())

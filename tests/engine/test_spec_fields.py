@@ -28,6 +28,8 @@ from engine.spec import (
     RecurrentDropoutSpec,
     Spec,
     SunspotsTask,
+    TrainingSpec,
+    TruncationSpec,
     WhatIf,
 )
 from engine.spec_reading import plain, read
@@ -59,6 +61,7 @@ WHOLE = [
             loss="cross_entropy",
         ),
         task=CopyTask(),
+        training=TrainingSpec(truncation=TruncationSpec(k1=1, k2=5)),
     ),
 ]
 WHAT_IFS = [
@@ -148,6 +151,8 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("CopyTask", "batch_size"): (1, 4096),
     ("TrainingSpec", "learning_rate"): (0.0, 1e6),
     ("TrainingSpec", "iterations"): (0, 1_000_000),
+    ("TruncationSpec", "k1"): (1, 5),  # not above k2
+    ("TruncationSpec", "k2"): (1, 100_000),
     ("Experiment", "seed"): (0, 2**31 - 1),
     ("WhatIf", "recurrent_scale"): (0.0, 3.0),
     ("WhatIf", "spectral_radius"): (0.0, 1e3),

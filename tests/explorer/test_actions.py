@@ -16,14 +16,14 @@ def test_no_two_actions_share_a_key(qtbot: QtBot) -> None:
     used = Counter(
         key.toString(QKeySequence.SequenceFormat.PortableText)
         for action in ACTIONS
-        for key in {*action.sequences(), *action.stage_sequences()}
+        for key in {*action.sequences(), *action.stage_sequences(), *action.stack_sequences()}
     )
     assert [key for key, count in used.items() if count > 1] == []
 
 
 def test_every_key_is_one_that_qt_knows(qtbot: QtBot) -> None:
     for action in ACTIONS:
-        written = [key for key in (*action.everywhere, *action.on_stage) if isinstance(key, str)]
+        written = [key for key in (*action.everywhere, *action.on_stage, *action.on_stack) if isinstance(key, str)]
         for key in written:
             assert QKeySequence(key).toString(), f"{action.id}: {key}"
 

@@ -133,6 +133,20 @@ def test_a_new_sample_is_asked_for_and_its_audit_is_not_repeated(rig: Rig, qtbot
     assert rig.courier.count("audit") == 1
 
 
+def test_weights_that_come_late_are_not_taken_for_another_networks(qtbot: QtBot) -> None:
+    """The seed is changed while the first trace is on its way: its weights are those of the old seed."""
+    made = Rig(experiment())
+    first = made.courier.last("excerpt")[0]
+    made.document.edit_experiment(msgspec.structs.replace(experiment(), seed=1))
+    made.courier.answered.emit("excerpt", first, replace(synthetic("rnn", T=10, H=4), weights=W0))
+    assert made.document.state.history == {}
+    source = made.courier.last("excerpt")[1].source
+    assert (source.experiment.seed, source.weights) == (1, None)
+    made.courier.answer_excerpt()
+    assert made.courier.last("excerpt")[1].source is source, "nothing has to be asked again"
+    assert 0 in made.document.state.history
+
+
 def test_an_old_answer_does_not_end_the_wait_for_the_new_one(rig: Rig) -> None:
     rig.document.drag_what_if(WhatIf(recurrent_scale=1.1))
     first = rig.courier.last("excerpt")[0]

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from engine.quantities import keys
 from engine.requests import Weights
-from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.spec import AddingTask, Cut, Experiment, GateBias, LayerSpec, ModelSpec, WhatIf
 from engine.tracks import OF_LAYER, LayerKind, check, parse
 from explorer.document.document import Document
 from explorer.document.state import HISTORY_BYTES, State, View
@@ -50,6 +50,30 @@ def test_an_edit_is_undone_and_redone(document: Document) -> None:
 def test_the_undo_menu_names_the_field(document: Document) -> None:
     document.edit_experiment(experiment(seed=5))
     assert document.undo_stack.undoText() == "change of seed"
+    layer = LayerSpec(cell="rnn", hidden_size=4, residual=True)
+    document.edit_experiment(experiment(model=ModelSpec(layers=(layer,)), seed=5))
+    assert document.undo_stack.undoText() == "change of residual connection"
+    wider = msgspec.structs.replace(layer, hidden_size=5)
+    document.edit_experiment(experiment(model=ModelSpec(layers=(wider,)), seed=5))
+    assert document.undo_stack.undoText() == "change of units"
+
+
+@pytest.mark.parametrize(
+    ("what_if", "words"),
+    [
+        (WhatIf(recurrent_scale=2.0), "change of the scale of the recurrent weights"),
+        (WhatIf(spectral_radius=1.0), "change of the spectral radius"),
+        (WhatIf(gate_biases=(GateBias(gate="", shift=1.0),)), "change of the shift of a gate's bias"),
+        (WhatIf(cuts=(Cut(route="a"),)), "adding a cut route"),
+        (WhatIf(dtype="float16"), "change of the arithmetic"),
+        (WhatIf(dtype="float16", clip_norm=1.0), "what-if"),
+    ],
+)
+def test_the_undo_menu_says_what_the_what_if_was(document: Document, what_if: WhatIf, words: str) -> None:
+    document.edit_what_if(what_if)
+    assert document.undo_stack.undoText() == words
+    document.undo_stack.undo()
+    assert document.state.what_if == WhatIf()
 
 
 def test_redo_brings_back_what_was_trained_after_the_edit(document: Document) -> None:

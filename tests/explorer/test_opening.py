@@ -65,7 +65,7 @@ def test_a_session_comes_back_as_it_was_left(qtbot: QtBot, tmp_path: Path) -> No
 
 def test_there_is_nothing_to_save_before_the_trace_is_there(qtbot: QtBot) -> None:
     found = opening.of_nothing()
-    with pytest.raises(SessionError, match="still being computed"):
+    with pytest.raises(SessionError, match=r"cannot be saved\. The stack has no layer"):
         session_of(Document(found.state, found.view), None)
 
 

@@ -88,6 +88,7 @@ def test_the_rule_of_the_verdict_can_stand_beside_it() -> None:
 
 
 def test_agreement_on_nan_and_infinity_is_said() -> None:
+    assert audit_words(GOOD, "done", truncated=True)[0].startswith("● full gradients match autograd")
     assert audit_words(GOOD, "done", "NaN and ∞")[0].endswith("2.1e-7; NaN and ∞ in the same places)")
     assert not_finite(excerpt("rnn", T=20, H=4)) == ""
     assert not_finite(excerpt("rnn", T=20, H=4, inf=True, nan=True)) == "NaN and ∞"

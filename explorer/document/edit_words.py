@@ -1,0 +1,86 @@
+"""An edit in the words of the undo menu: "change of units"."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from engine.spec import Experiment, WhatIf
+
+_WORDS = {
+    "task.kind": "task",
+    "task.steps": "T",
+    "task.shortest": "shortest sequence",
+    "training.clip.kind": "clipping",
+    "training.clip.max_norm": "clip threshold",
+    "training.clip.max_value": "clip threshold",
+    "training.clip.ratio": "clip threshold",
+    "training.clip.readout": "clipping of the read-out",
+    "training.truncation": "truncation",
+    "model.readout.at": "read-out",
+    "model.readout.attention_size": "size of the attention",
+    "model.embedding": "embedding",
+    "dtype": "number type",
+    "cell": "cell",
+    "hidden_size": "units",
+    "bidirectional": "directions",
+    "init.input": "initial weights",
+    "init.recurrent": "initial weights",
+    "init.std": "initial weights",
+    "init.gain": "initial weights",
+    "init.bias": "initial biases",
+    "init.chrono": "chrono initialisation",
+    "layer_norm": "layer normalisation",
+    "batch_norm": "batch normalisation",
+    "norm_eps": "ε of the normalisation",
+    "recurrent_dropout": "recurrent dropout",
+    "dropout_mask": "dropout mask",
+    "residual": "residual connection",
+}
+_LAYER = re.compile(r"model\.layers\.\d+\.")
+
+
+def difference(old: Experiment, new: Experiment) -> str:
+    """The name of the first field that differs ("units"). A task brings its own fields along, and is named first."""
+    a, b = _flat(msgspec.to_builtins(old)), _flat(msgspec.to_builtins(new))
+    changed = [name.lstrip(".") for name in {**a, **b} if a.get(name) != b.get(name)]
+    if not changed:
+        return "the experiment"
+    first = "task.kind" if "task.kind" in changed else changed[0]
+    bare = _LAYER.sub("", first)
+    known = [words for name, words in _WORDS.items() if bare == name or bare.startswith(f"{name}.")]
+    return known[0] if known else bare.rpartition(".")[2].replace("_", " ")
+
+
+_OF_WHAT_IF = {
+    "recurrent_scale": "scale of the recurrent weights",
+    "spectral_radius": "spectral radius",
+    "forget_bias": "shift of the forget-gate bias",
+    "gate_biases": "shift of a gate's bias",
+    "dtype": "arithmetic",
+    "clip_norm": "clip threshold",
+}
+
+
+def what_if_words(old: WhatIf, new: WhatIf) -> str:
+    """ "holding a gate", "change of the spectral radius". Where the scale gives way to the radius, that is meant."""
+    for name, one in (("clamps", "a held gate"), ("cuts", "a cut route")):
+        before, after = len(getattr(old, name)), len(getattr(new, name))
+        if before != after:
+            return f"{'adding' if after > before else 'removing'} {one}"
+        if getattr(old, name) != getattr(new, name):
+            return f"change of {one}"
+    changed = [name for name in _OF_WHAT_IF if getattr(old, name) != getattr(new, name)]
+    if len(changed) == 1 or set(changed) == {"recurrent_scale", "spectral_radius"}:
+        return f"change of the {_OF_WHAT_IF[changed[-1]]}"
+    return "what-if"
+
+
+def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(data, (list, tuple)):
+        data = dict(enumerate(data))
+    if not isinstance(data, dict):
+        return {prefix: data}
+    return {name: leaf for key, part in data.items() for name, leaf in _flat(part, f"{prefix}.{key}").items()}
