@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
+from engine.autocast import type_under_autocast
 from engine.intake import Dropping
 from engine.layout import Layout
 from engine.listening import Call, Copies, Run, copy_of, given_to, is_wrapped, listen, place_in_graph, random_state
@@ -90,27 +91,32 @@ class Listener:
         self, module: nn.Module, x: Any, states: dict[str, Tensor], outputs: Mapping[str, Tensor]
     ) -> tuple[Run, Call]:
         data = x.data if isinstance(x, PackedSequence) else x
-        refusal = _refusal(data, outputs)
+        refusal = _refusal(outputs)
+        low = type_under_autocast(data)
         copies = {name: copy_of(tensor) for name, tensor in outputs.items()} if not refusal else {}
         call = Call(copy_of(data) if not refusal else data.new_empty(0), copies)
-        run = self._going_on(module, data, states) if self._is_cell and not refusal else None
+        run = self._going_on(module, data, states, low) if self._is_cell and not refusal else None
         if run is None:
             if not refusal:
                 self._copies = Copies.of(module, self._copies, thoroughly=True)
             initial = {name: copy_of(state) for name, state in states.items()} if states and not refusal else None
             layout = Layout(unbatched=data.dim() == 1) if self._is_cell else Layout.of(module, x)
-            run = Run(self.calls, self._copies, initial, layout, Dropping.of(module), self._random_state)
+            run = Run(self.calls, self._copies, initial, layout, Dropping.of(module), self._random_state, low)
             run.refusal = refusal
             self._runs.add(run)
         run.calls.append(call)
         return run, call
 
-    def _going_on(self, module: nn.Module, x: Tensor, states: Mapping[str, Tensor]) -> Run | None:
-        """The run whose last states these are, if the cell's weights are still the same."""
+    def _going_on(
+        self, module: nn.Module, x: Tensor, states: Mapping[str, Tensor], low: torch.dtype | None
+    ) -> Run | None:
+        """The run whose last states these are, if the cell's weights are still the same, and its arithmetic."""
         place = _place(states)
         end = self._ends.pop(place, None) if place is not None else None
         run = end() if end is not None else None
         if run is None or run.refusal or run.copies is None or x.dtype != run.calls[-1].x.dtype:
+            return None
+        if run.low != low:
             return None
         copies = Copies.of(module, run.copies, thoroughly=False)
         return run if copies.layers is run.copies.layers else None
@@ -157,15 +163,8 @@ def _place(states: Mapping[str, Tensor]) -> Place | None:
     return tuple(place for place in places if place is not None) if places and None not in places else None
 
 
-def _refusal(x: Tensor, outputs: Mapping[str, Tensor]) -> str:
+def _refusal(outputs: Mapping[str, Tensor]) -> str:
     """Why this call cannot be recorded, as what follows the module's name."""
-    kind = x.device.type
     if is_wrapped(next(iter(outputs.values()))):
         return "ran inside a transform of torch.func, where no backward pass can be followed; loss.backward() can"
-    if torch.is_autocast_enabled(kind) and x.dtype != torch.float64:
-        low = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
-        return (
-            f"ran under torch.autocast, partly in {low} and partly not, which no trace could show; run it with "
-            f"torch.autocast('{kind}', enabled=False) around it"
-        )
     return ""

@@ -52,10 +52,14 @@ def record(model: nn.Module, only: Sequence[str] | None = None) -> Recording:
       each. Where the states were changed on their way (masked, detached, mixed) a new one begins, and what it hands
       back is in the `final_grads` of the one before, like everything that reaches a last state. See engine.cell_loop
       for how exact e_t is.
+    - Under torch.autocast a trace is in the type that the module's states were in, its weights and input rounded as
+      autocast rounded them: bfloat16 or float16, but float32 where autocast keeps the states in it (nn.GRU, nn.GRUCell
+      and nn.LSTMCell on the CPU). There the values are those that autocast came to, its roundings in them, and the
+      gradients are float32's at these values. See engine.autocast.
 
     Refused, each with a sentence, when the block begins: proj_size, a forward of one's own, layers that TorchScript or
-    several devices run. When a trace is asked for: calls under autocast, inside torch.func, differentiated twice; and
-    whatever does not come to the module's own answer when it is run again (dropout that cuDNN drew). Raises DataError.
+    several devices run. When a trace is asked for: calls inside torch.func or differentiated twice, and whatever does
+    not come to the module's own answer when it is run again (dropout that cuDNN drew). Raises DataError.
     """
     return Recording(model, only)
 

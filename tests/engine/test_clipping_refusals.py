@@ -23,7 +23,7 @@ def test_a_limit_that_is_no_positive_number_is_named_and_turns_no_gradient_aroun
 
 
 @pytest.mark.parametrize(
-    "clip, sentence",
+    ("clip", "sentence"),
     [
         (ClipSpec(kind="foo"), r"^clip\.kind is \"?'?foo.*accepted\.$"),
         (ClipSpec(kind="norm", max_norm="1"), r"^clip\.max_norm is '1'; .*accepted\.$"),
@@ -37,7 +37,7 @@ def test_a_clipping_that_is_none_is_refused(clip: Any, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "grads, sentence",
+    ("grads", "sentence"),
     [
         ([torch.ones(2)], r"^grads is a list; tensors by parameter name are accepted\.$"),
         (None, r"^grads is a NoneType; tensors by parameter name are accepted\.$"),

@@ -46,7 +46,7 @@ def exact(a: torch.Tensor, z: torch.Tensor) -> float:
         return float((Decimal(square.numerator) / Decimal(square.denominator)).sqrt())
 
 
-@pytest.mark.parametrize("samples, units", [(1, 3), (2, 1), (2, 3), (4, 4)])
+@pytest.mark.parametrize(("samples", "units"), [(1, 3), (2, 1), (2, 3), (4, 4)])
 def test_the_largest_factors_of_different_samples_do_not_hide_each_others_products(samples: int, units: int) -> None:
     """One sample has the largest δ, another the largest state; neither's product is near that of the two."""
     generator = torch.Generator().manual_seed(samples)
