@@ -83,7 +83,7 @@ def audit_layer(layer: LayerTrace) -> Audit:
             reference |= summed(layer, reference)
         terms = {f"values.{symbol}": size for symbol, size in terms_of_values(layer).items()}
         terms |= terms_of_gradients(layer, {symbol: reference[f"grads.{symbol}"] for symbol in symbols})
-        rows = [_row(f"values.{s}", layer.values[s], reference, terms) for s in symbols]
+        rows = [_value_row(layer, symbol, reference, terms) for symbol in symbols]
         rows += [_row(f"grads.{s}", layer.grads[s], reference, terms) for s in symbols]
         rows += [_whole(f"initial_grads.{s}", layer.initial_grads[s], reference, terms) for s in STATES[layer.cell]]
         # Each gate's block by itself: a quiet gate must not hide behind a loud one.
@@ -100,6 +100,13 @@ def _share_row(layer: LayerTrace, name: str, reference: Tensors, terms: Tensors)
     expected, size = shares(layer, reference, name), shares(layer, terms, name, sizes=True)
     ours = layer.weight_grad_share(name)[:, None]
     return AuditRow(f"weight_grad_share.{name}", *worst_step(ours, expected, size, layer.x.dtype))
+
+
+def _value_row(layer: LayerTrace, symbol: str, reference: Tensors, terms: Tensors) -> AuditRow:
+    """Under autocast every sum and gate has been rounded before the states were made of them."""
+    quantity, ours = f"values.{symbol}", layer.values[symbol]
+    size = terms.get(quantity, None if layer.rounded is None else ours.double().abs())
+    return AuditRow(quantity, *worst_step(ours, reference[quantity], size, between=layer.rounded))
 
 
 def _row(quantity: str, ours: Tensor, reference: Tensors, terms: Tensors) -> AuditRow:

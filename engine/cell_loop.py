@@ -21,11 +21,12 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from engine.autocast import Casting
 from engine.errors import DataError
 from engine.intake import check_sequence, with_initial_states
 from engine.listening import Run
 from engine.precision import arithmetic
-from engine.replay import ROUNDING, apart, one_step, recorded
+from engine.replay import ROUNDING, apart, one_step, recorded, without_autocast
 from engine.stack import Layer
 from engine.tracing import Trace
 
@@ -51,37 +52,42 @@ def traces_of_loop(run: Run, called: str) -> list[Trace]:
     """One trace, or several where a gradient reaches c from elsewhere in the middle. Raises DataError, with a sentence
     in which the cell is `called` so, where the replay is not what ran."""
     assert run.copies is not None
-    (layer,) = run.copies.layers
+    casting = run.casting
+    (layer,) = casting.layers(run.copies.layers)
     like = layer.weights["weight_hh"]
     with arithmetic(like):
-        x = torch.stack([_rows(call.x) for call in run.calls])
+        x = casting.rounded(torch.stack([_rows(call.x) for call in run.calls]))
         check_sequence(x, layer.weights["weight_ih"].shape[1], like)
-        initial = {s: _rows(state) for s, state in run.initial.items()} if run.initial else None
+        initial = {s: _rows(state) for s, state in casting.initial(run.initial).items()} if run.initial else None
         (layer,) = with_initial_states([layer], initial, x.shape[1], like)
         had = {s: torch.stack([_rows(call.outputs[s]) for call in run.calls]) for s in layer.initial}
-        values = one_step(layer.recurrence(len(x), None), x, layer.initial, had)
+        values = one_step(layer.recurrence(len(x), None), x, layer.initial, had, casting)
         error = max(apart(values[s], had[s]) for s in had)
-        if not error <= ROUNDING[x.dtype]:
+        if not error <= ROUNDING[casting.narrowest]:
+            far = f"{error:.0e} apart, and {ROUNDING[casting.narrowest]:.0e} would be rounding"
+            if run.low is not None:
+                raise DataError(without_autocast(run, called, far))
             raise DataError(
-                f"What {called} answered is not what its weights make of its input ({error:.0e} apart, and "
-                f"{ROUNDING[x.dtype]:.0e} would be rounding), so a trace would show what did not run."
+                f"What {called} answered is not what its weights make of its input ({far}), so a trace would show what "
+                "did not run."
             )
         values |= had
     passes = list(dict.fromkeys(number for call in run.calls for number in call.arrived))
     with torch.inference_mode(False), torch.no_grad():
-        found = [_direct(layer, run, number) for number in passes]
+        found = [_direct(run, number) for number in passes]
     with arithmetic(like):
         direct = _Direct(*(sum(vars(one)[part] for one in found) for part in vars(found[0])))
-        return [_piece(layer, x, values, direct, first, stop) for first, stop in _pieces(direct)]
+        return [_piece(layer, x, values, direct, casting, *ends) for ends in _pieces(direct)]
 
 
-def _direct(layer: Layer, run: Run, backward_pass: int) -> _Direct:
-    """Of one backward pass."""
-    calls = run.calls
+def _direct(run: Run, backward_pass: int) -> _Direct:
+    """Of one backward pass, in the arithmetic in which it ran."""
+    assert run.copies is not None
+    (layer,), calls = run.copies.layers, run.calls
     # As they were given, and not as the steps of a stack, which lie in memory in another way.
-    started = [run.initial or layer.initial, *(call.outputs for call in calls)]
-    nothing = torch.zeros_like(layer.initial["h"])
-    states = list(layer.initial)
+    states = list(calls[0].outputs)
+    nothing = torch.zeros_like(_rows(calls[0].outputs["h"]))
+    started = [run.initial or dict.fromkeys(states, nothing.to(calls[0].x)), *(call.outputs for call in calls)]
     handed, through_h = dict.fromkeys(states, nothing), nothing
     steps: list[tuple[Tensor, ...]] = []
     for t in range(len(calls) - 1, -1, -1):
@@ -90,7 +96,7 @@ def _direct(layer: Layer, run: Run, backward_pass: int) -> _Direct:
         earlier, through_h = dict.fromkeys(states, nothing), nothing
         if arrived:
             before = {s: _rows(started[t][s]) for s in states}
-            earlier, through_h = _handed_back(layer, _rows(calls[t].x), before, total)
+            earlier, through_h = _handed_back(layer, _rows(calls[t].x), before, total, run.low)
         steps.append((total["h"], handed["h"], total.get("c", nothing), handed.get("c", nothing), through_h))
         handed = earlier
     all_h, handed_h, all_c, handed_c, through_h = (torch.stack(parts[::-1]) for parts in zip(*steps, strict=True))
@@ -103,14 +109,17 @@ def _direct(layer: Layer, run: Run, backward_pass: int) -> _Direct:
     )
 
 
-def _handed_back(layer: Layer, x: Tensor, before: Tensors, total: Tensors) -> tuple[dict[str, Tensor], Tensor]:
+def _handed_back(
+    layer: Layer, x: Tensor, before: Tensors, total: Tensors, low: torch.dtype | None
+) -> tuple[dict[str, Tensor], Tensor]:
     """What a step hands back to the states before it, from the total gradients of its own, by autograd through torch's
     own cell; and what of δc came through h (0 where torch keeps that inside)."""
     weights: list[Any] = [layer.weights.get(n) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
     cell = getattr(torch, f"{layer.kernel}_cell")
     through_h: list[Tensor] = []
     # In their own precision, which `arithmetic` would change: the same bits are wanted.
-    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
+    theirs = torch.autocast(x.device.type, dtype=low, enabled=low is not None)
+    with torch.inference_mode(False), torch.enable_grad(), theirs:
         leaves = {s: state.detach().requires_grad_() for s, state in before.items()}
         if "c" not in leaves:
             h = cell(x, leaves["h"], *weights)
@@ -141,7 +150,7 @@ def _pieces(direct: _Direct) -> list[tuple[int, int]]:
     return list(zip([0, *cuts], [*cuts, T], strict=True))
 
 
-def _piece(layer: Layer, x: Tensor, values: Tensors, direct: _Direct, first: int, stop: int) -> Trace:
+def _piece(layer: Layer, x: Tensor, values: Tensors, direct: _Direct, casting: Casting, first: int, stop: int) -> Trace:
     part, last = slice(first, stop), stop - 1
     e = direct.h[part].clone()
     e[-1] = 0.0  # it is in what reaches the last states
@@ -149,7 +158,7 @@ def _piece(layer: Layer, x: Tensor, values: Tensors, direct: _Direct, first: int
     if first:
         layer = replace(layer, initial={s: values[s][first - 1] for s in layer.initial})
     traced = layer.run_back(x[part], None, {name: v[part] for name, v in values.items()}, e, final)
-    return recorded({layer.name: traced}, values["h"][part])
+    return recorded({layer.name: casting.marked(traced)}, values["h"][part])
 
 
 def _rows(tensor: Tensor) -> Tensor:

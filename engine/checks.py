@@ -28,6 +28,7 @@ from engine.spec import (
     RECURRENT_SCALE_RANGE,
     AddingTask,
     CellKind,
+    ClipSpec,
     CopyTask,
     Experiment,
     InitSpec,
@@ -54,8 +55,7 @@ def checked(experiment: Experiment) -> Experiment:
     _check_model(model, task)
     _check_task(task)
     _real("training.learning_rate", training.learning_rate, 0.0, 1e6)
-    for field in ("max_norm", "max_value", "ratio"):
-        _real(f"training.clip.{field}", getattr(training.clip, field), 1e-12, 1e12)
+    _check_clip("training.clip.", training.clip)
     if training.truncation is not None:
         _check_truncation(experiment, training.truncation)
     _whole("training.iterations", training.iterations, 0, 1_000_000)
@@ -73,6 +73,13 @@ def checked_layer(layer: LayerSpec, input_size: int) -> LayerSpec:
     _whole("input_size", input_size, 1, 1_000_000)
     _check_layer("layer.", layer, input_size, batch_size=2)
     return layer
+
+
+def checked_clip(clip: ClipSpec) -> ClipSpec:
+    """The clipping itself, if every field is in its range. Raises SpecError."""
+    _typed(clip, ClipSpec, "the clipping", "clip")
+    _check_clip("clip.", clip)
+    return clip
 
 
 def checked_what_if(what_if: WhatIf) -> WhatIf:
@@ -202,6 +209,11 @@ def _check_layer(where: str, layer: LayerSpec, read: int, batch_size: int) -> No
             "both must be the same to be added."
         )
     _check_init(where + "init.", layer.init, layer)
+
+
+def _check_clip(where: str, clip: ClipSpec) -> None:
+    for field in ("max_norm", "max_value", "ratio"):
+        _real(where + field, getattr(clip, field), 1e-12, 1e12)
 
 
 def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:

@@ -27,16 +27,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.checks import checked_clip
 from engine.errors import DataError
 from engine.figures import figure
+from engine.given import with_numbers
 from engine.norms import norm
 from engine.precision import arithmetic
 from engine.requests import ClipReport
 from engine.spec import ClipSpec
+from engine.spec_reading import shown
 
 EPSILON = 1e-6
 """Torch adds it to the norm."""
@@ -77,8 +81,9 @@ def clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> C
     """Gradients of any shapes after clipping, with the report on it. Every kind but "step".
 
     `weights`, the parameters by the same names and of the same shapes, are needed by "agc" and by nothing else. Without
-    clipping the gradients are the ones given. Raises DataError.
+    clipping the gradients are the ones given. Raises SpecError for a clipping that is none, and DataError.
     """
+    clip, grads = checked_clip(clip), _tensors("grads", grads)
     if not grads:
         raise DataError("There are no gradients to clip; tensors by parameter name are accepted.")
     with arithmetic(next(iter(grads.values()))):
@@ -89,6 +94,22 @@ def clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> C
         if clip.kind == "agc":
             return Clipped(clip, grads, *_adaptive(grads, clip, _beside(grads, weights)))
         return Clipped(clip, grads, *_by_norm(grads, clip.max_norm, groups(grads, clip)))
+
+
+def _tensors(what: str, of: Any) -> Tensors:
+    """The mapping itself, if it is one of names to tensors with real numbers."""
+    if not isinstance(of, Mapping):
+        raise DataError(f"{what} is a {type(of).__name__}; tensors by parameter name are accepted.")
+    for name, tensor in of.items():
+        if not isinstance(name, str):
+            raise DataError(f"{what} has the name {shown(name)}; the name of a parameter is accepted.")
+        if not isinstance(tensor, Tensor):
+            kind = "None, which is no gradient" if tensor is None else f"a {type(tensor).__name__}"
+            raise DataError(f"{what}['{name}'] is {kind}; a tensor is accepted, and what has none is left out.")
+        if not tensor.is_floating_point():
+            raise DataError(f"{what}['{name}'] is of {tensor.dtype}; a floating-point tensor is accepted.")
+        with_numbers(f"{what}['{name}']", tensor)
+    return of
 
 
 def groups(grads: Tensors, clip: ClipSpec) -> dict[str, list[str]]:
@@ -148,6 +169,7 @@ def _beside(grads: Tensors, weights: Tensors | None) -> Tensors:
     """The weights, if there is one of the right shape for each gradient."""
     if weights is None:
         raise DataError("weights is missing; adaptive clipping measures each gradient against its weights.")
+    weights = _tensors("weights", weights)
     for name, grad in grads.items():
         if name not in weights:
             raise DataError(f"weights has no '{name}', of which there is a gradient; {tuple(grad.shape)} is needed.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,9 +67,14 @@ def refuse(module: Any) -> None:
         )
     refuse_other_equations(module)
     for kind, words in _HOOKS.items():
-        if getattr(module, kind):
+        if not all(_does_nothing(hook) for hook in getattr(module, kind).values()):
             name = type(module).__name__
             raise DataError(f"This {name} has {words}, which a trace would not follow; remove it before tracing.")
+
+
+def _does_nothing(hook: Any) -> bool:
+    """What a copy of a module that is being recorded has (engine.listener.Hook)."""
+    return isinstance(getattr(hook, "__self__", None), nullcontext)
 
 
 def refuse_other_equations(module: Any, called: str = "") -> None:

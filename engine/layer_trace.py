@@ -73,6 +73,9 @@ class LayerTrace:
     """Gates that were held at a value."""
     cuts: frozenset[str] = frozenset()
     """Routes that the gradient could not take: then `grads` are no gradients of the loss."""
+    rounded: torch.dtype | None = None
+    """What sums and gates were rounded to before the states were made of them, where that is narrower than the type of
+    the trace (engine.autocast); None: to nothing. The gradients are those at the values as they were."""
 
     def __post_init__(self) -> None:
         # Views of the mappings: what comes later (engine.later) stays where it is.
@@ -99,8 +102,8 @@ class LayerTrace:
         Needed are x, the weights, the initial states, every value and `output_grads`. `final_grads` is zero where it
         is missing. Where `grads` or `initial_grads` is missing, BPTT computes both; where both are given they are kept
         as given, and `audit()` tells whether they are right. Parameter gradients, shares and the input's gradient
-        always follow from the rest. `kind`: reverse, lengths, norm_eps, drop, held, cuts, as in the fields. Raises
-        DataError where a part is missing or has the wrong shape or type.
+        always follow from the rest. `kind`: reverse, lengths, norm_eps, drop, held, cuts, rounded, as in the fields.
+        Raises DataError where a part is missing or has the wrong shape or type.
         """
         rules = cell_of(cell, activation)
         symbols = [q.symbol for q in quantities(cell, "norm_weight" in weights)]

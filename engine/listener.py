@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
+from engine.autocast import type_under_autocast
 from engine.intake import Dropping
 from engine.layout import Layout
 from engine.listening import Call, Copies, Run, copy_of, given_to, is_wrapped, listen, place_in_graph, random_state
@@ -19,12 +21,33 @@ from engine.listening import Call, Copies, Run, copy_of, given_to, is_wrapped, l
 Place = tuple[tuple[int, ...], ...]
 
 
+class Hook:
+    """What is hung beside a module. What is made of it with the module, a copy (copy.deepcopy, AveragedModel) or a file
+    (torch.save), hears nothing: there it is a function of the standard library's that does nothing."""
+
+    def __init__(self, module: nn.Module, listen_to: Callable[..., None]) -> None:
+        self._module = weakref.ref(module)
+        # The compiler calls such a hook and does not compile it. It is not loaded for that: a second or two.
+        if "torch._dynamo" in sys.modules:
+            listen_to = torch.compiler.disable(listen_to)  # type: ignore[no-untyped-call]
+        self._listen_to = listen_to
+
+    def __call__(self, module: nn.Module, *given: Any) -> None:
+        if module is self._module():
+            self._listen_to(module, *given)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")
+
+
 class Listener:
     """Keeps what a trace is made of. A call that no gradient ever reaches is kept by its graph alone, and goes with
     it."""
 
-    def __init__(self, name: str, module: nn.Module) -> None:
+    def __init__(self, name: str, module: nn.Module, last: int | None = None) -> None:
         self.name = name
+        self._last = last
+        """So many runs that a gradient has reached are kept; None: all."""
         self.calls = 0
         self.without_gradient = 0
         """Calls whose answer requires no gradient."""
@@ -38,8 +61,8 @@ class Listener:
         """The runs of a cell that may go on, by the place of their last states in the graph."""
         self._handles: list[RemovableHandle] = [
             # Behind what somebody has put before the forward, and before what they have put behind it.
-            module.register_forward_pre_hook(self._hook(self._before), with_kwargs=True),
-            module.register_forward_hook(self._hook(self._after), with_kwargs=True, prepend=True),
+            module.register_forward_pre_hook(Hook(module, self._before), with_kwargs=True),
+            module.register_forward_hook(Hook(module, self._after), with_kwargs=True, prepend=True),
         ]
 
     def stop(self) -> None:
@@ -51,19 +74,6 @@ class Listener:
         self._handles.clear()
         self._ends.clear()
         self._module = self._copies = None
-
-    def _hook(self, listen_to: Callable[..., None]) -> Callable[..., None]:
-        """A plain function, which `copy.deepcopy` of a model passes on as it is; the copy's calls are not ours."""
-
-        def hook(module: nn.Module, *given: Any) -> None:
-            if module is self._module:
-                listen_to(module, *given)
-
-        # The compiler calls such a hook and does not compile it. It is not loaded for that: a second or two.
-        if "torch._dynamo" not in sys.modules:
-            return hook
-        disabled: Callable[..., None] = torch.compiler.disable(hook)  # type: ignore[no-untyped-call]
-        return disabled
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if Dropping.of(module) is not None and torch.is_grad_enabled():
@@ -90,27 +100,32 @@ class Listener:
         self, module: nn.Module, x: Any, states: dict[str, Tensor], outputs: Mapping[str, Tensor]
     ) -> tuple[Run, Call]:
         data = x.data if isinstance(x, PackedSequence) else x
-        refusal = _refusal(data, outputs)
+        refusal = _refusal(outputs)
+        low = type_under_autocast(data)
         copies = {name: copy_of(tensor) for name, tensor in outputs.items()} if not refusal else {}
         call = Call(copy_of(data) if not refusal else data.new_empty(0), copies)
-        run = self._going_on(module, data, states) if self._is_cell and not refusal else None
+        run = self._going_on(module, data, states, low) if self._is_cell and not refusal else None
         if run is None:
             if not refusal:
                 self._copies = Copies.of(module, self._copies, thoroughly=True)
             initial = {name: copy_of(state) for name, state in states.items()} if states and not refusal else None
             layout = Layout(unbatched=data.dim() == 1) if self._is_cell else Layout.of(module, x)
-            run = Run(self.calls, self._copies, initial, layout, Dropping.of(module), self._random_state)
+            run = Run(self.calls, self._copies, initial, layout, Dropping.of(module), self._random_state, low)
             run.refusal = refusal
             self._runs.add(run)
         run.calls.append(call)
         return run, call
 
-    def _going_on(self, module: nn.Module, x: Tensor, states: Mapping[str, Tensor]) -> Run | None:
-        """The run whose last states these are, if the cell's weights are still the same."""
+    def _going_on(
+        self, module: nn.Module, x: Tensor, states: Mapping[str, Tensor], low: torch.dtype | None
+    ) -> Run | None:
+        """The run whose last states these are, if the cell's weights are still the same, and its arithmetic."""
         place = _place(states)
         end = self._ends.pop(place, None) if place is not None else None
         run = end() if end is not None else None
         if run is None or run.refusal or run.copies is None or x.dtype != run.calls[-1].x.dtype:
+            return None
+        if run.low != low:
             return None
         copies = Copies.of(module, run.copies, thoroughly=False)
         return run if copies.layers is run.copies.layers else None
@@ -121,10 +136,17 @@ class Listener:
             ends = self._ends
             ends[place] = weakref.ref(run, lambda _: ends.pop(place, None))
 
+    def _reach(self, run: Run) -> None:
+        self.reached.append(run)
+        if self._last is not None and len(self.reached) > self._last:
+            earliest = min(self.reached, key=lambda one: one.number)
+            self.reached.remove(earliest)
+            earliest.stop()
+
     def _arrival(self, run: Run, call: Call, name: str) -> Callable[[Tensor, int], None]:
         def arrival(grad: Tensor, backward_pass: int) -> None:
             if not run.arrivals:
-                self.reached.append(run)
+                self._reach(run)
             run.arrivals += 1
             if run.refusal:
                 return
@@ -157,15 +179,8 @@ def _place(states: Mapping[str, Tensor]) -> Place | None:
     return tuple(place for place in places if place is not None) if places and None not in places else None
 
 
-def _refusal(x: Tensor, outputs: Mapping[str, Tensor]) -> str:
+def _refusal(outputs: Mapping[str, Tensor]) -> str:
     """Why this call cannot be recorded, as what follows the module's name."""
-    kind = x.device.type
     if is_wrapped(next(iter(outputs.values()))):
         return "ran inside a transform of torch.func, where no backward pass can be followed; loss.backward() can"
-    if torch.is_autocast_enabled(kind) and x.dtype != torch.float64:
-        low = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
-        return (
-            f"ran under torch.autocast, partly in {low} and partly not, which no trace could show; run it with "
-            f"torch.autocast('{kind}', enabled=False) around it"
-        )
     return ""

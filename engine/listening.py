@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 from torch.utils.hooks import RemovableHandle
 
 from engine import intake
+from engine.autocast import Casting
 from engine.intake import Dropping
 from engine.layout import Layout
 from engine.stack import Layer
@@ -116,11 +117,18 @@ class Run:
     dropping: Dropping | None = None
     random_state: tuple[Tensor, ...] = ()
     """Before the call, of the CPU and of the layer's device, where something was drawn."""
+    low: torch.dtype | None = None
+    """What torch.autocast cast the module to (engine.autocast); None where it did not."""
     calls: list[Call] = field(default_factory=list)
     refusal: str = ""
     """Why there can be no trace, as what follows the module's name."""
     arrivals: int = 0
     """How many gradients have come so far."""
+
+    @property
+    def casting(self) -> Casting:
+        outputs = self.calls[0].outputs
+        return Casting(self.low, outputs["output" if "output" in outputs else "h"].dtype)
 
     def stop(self) -> None:
         for call in self.calls:

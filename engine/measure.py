@@ -25,12 +25,17 @@ itself: a gradient that is 0 where it should not be fails in every type."""
 
 
 def step_errors(
-    ours: Tensor, reference: Tensor, terms: Tensor | None = None, dtype: torch.dtype | None = None
+    ours: Tensor,
+    reference: Tensor,
+    terms: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+    between: torch.dtype | None = None,
 ) -> Tensor:
     """(T,) float64: the relative error of each step of two arrays (T, …) of one type.
 
     `terms`, of the same shape, float64: Σ|x| where an entry is Σx; where it is not finite, nothing is forgiven.
-    `dtype`: what they were rounded to, where that is not the type of the arrays.
+    `dtype`: what they were rounded to, where that is not the type of the arrays. `between`: what the terms were rounded
+    to before they were added, where that is narrower still.
 
     Norms are float64 and cannot overflow. 0/0 is 0. inf and NaN must stand in the same places, else the error is inf;
     where they do, the rest of the step is compared. An entry of the reference below the type's smallest normal
@@ -46,7 +51,7 @@ def step_errors(
     size = torch.linalg.vector_norm(torch.maximum(b.abs(), floor / scale), dim=1)
     if terms is not None:
         rounded = dtype or reference.dtype
-        share = ROUNDINGS * torch.finfo(rounded).eps / TOLERANCE[rounded]
+        share = ROUNDINGS * torch.finfo(between or rounded).eps / TOLERANCE[rounded]
         flat = terms.flatten(1)
         usable = torch.where(finite & flat.isfinite(), flat, 0.0) / scale
         size = torch.maximum(size, share * torch.linalg.vector_norm(usable, dim=1))
@@ -55,11 +60,15 @@ def step_errors(
 
 
 def worst_step(
-    ours: Tensor, reference: Tensor, terms: Tensor | None = None, dtype: torch.dtype | None = None
+    ours: Tensor,
+    reference: Tensor,
+    terms: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+    between: torch.dtype | None = None,
 ) -> tuple[float, int]:
     """The largest of the steps' errors and where it is, t from 1."""
     if ours.shape != reference.shape or ours.dtype != reference.dtype:
         return math.inf, 1
-    errors = step_errors(ours, reference, terms, dtype)
+    errors = step_errors(ours, reference, terms, dtype, between)
     t = int(errors.argmax())
     return float(errors[t]), t + 1

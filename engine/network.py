@@ -17,7 +17,7 @@ from engine import device, given, intake, tasks
 from engine.between import after_layer, attention_weights, dropout_mask, readout_of
 from engine.checks import check_fit, checked, checked_what_if
 from engine.errors import DataError
-from engine.given import whole
+from engine.given import whole, with_numbers
 from engine.initial import DTYPES, initial_weights
 from engine.parameters import Place, parameter_shapes, places
 from engine.precision import arithmetic
@@ -57,14 +57,16 @@ class Network:
         """The base weights, without the what-if, in the experiment's own type."""
         self._effective: dict[str, Tensor] = {}
         with torch.inference_mode(False):
-            self.load(initial_weights(experiment) if weights is None else checked_weights(experiment, weights))
+            self.load(initial_weights(experiment) if weights is None else weights)
 
-    def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take these base weights, and put the what-if on top of copies of them."""
-        own = DTYPES[self.experiment.dtype]
+    def load(self, weights: Mapping[str, Any]) -> None:
+        """Take these base weights, and put the what-if on top of copies of them. `weights` as when it is made. Raises
+        DataError, and then the network keeps those it has."""
         with torch.inference_mode(False), torch.no_grad():
-            self.weights = {name: weights[name].to(self.device, own) for name in parameter_shapes(self.experiment)}
-            effective = effective_weights(self.experiment, self.weights, self.what_if)
+            given = checked_weights(self.experiment, weights)
+            base = {name: weight.to(self.device) for name, weight in given.items()}
+            effective = effective_weights(self.experiment, base, self.what_if)
+            self.weights = base
             self._effective = {name: weight.detach().to(self.dtype, copy=True) for name, weight in effective.items()}
         for name in self._around:
             self._effective[name].requires_grad_()
@@ -279,6 +281,8 @@ def checked_weights(experiment: Experiment, weights: Mapping[str, Any]) -> dict[
     whose = f"the {CELL_TITLES[layers[0].cell]} with {layers[0].hidden_size} units"
     if len(layers) > 1 or layers[0].bidirectional:
         whose = f"this network of {len(tuple(places(experiment)))} layers"
+    if not isinstance(weights, Mapping):
+        raise DataError(f"Weights: a {type(weights).__name__} is given; tensors by parameter name are accepted.")
     for name in weights:
         if name not in expected:
             raise DataError(f"Weights: '{name}' is no parameter of {whose}; it has {', '.join(expected)}.")
@@ -299,6 +303,7 @@ def _checked_weight(name: str, given: Any, shape: tuple[int, ...], experiment: E
     if weight.dtype != DTYPES[experiment.dtype]:
         dtype = str(weight.dtype).removeprefix("torch.")
         raise DataError(f"Weights: '{name}' is {dtype}; the experiment's dtype, {experiment.dtype}, is accepted.")
+    with_numbers(f"Weights: '{name}'", weight)
     if tuple(weight.shape) != shape:
         raise DataError(f"Weights: '{name}' has shape {tuple(weight.shape)}; {whose} accepts {shape}.")
     return weight

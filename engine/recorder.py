@@ -15,11 +15,13 @@ import difflib
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
 from engine.cell_loop import traces_of_loop
 from engine.errors import DataError
+from engine.given import whole
 from engine.intake import TORCHS, refuse_other_equations
 from engine.listener import Listener
 from engine.listening import Run
@@ -31,12 +33,17 @@ _NEAR = 3
 """So many names a sentence proposes."""
 
 
-def record(model: nn.Module, only: Sequence[str] | None = None) -> Recording:
+def record(model: nn.Module, only: Sequence[str] | None = None, last: int | None = None) -> Recording:
     """A context manager that records every nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell and nn.GRUCell inside
     `model`, or the model itself, while the block runs its forward and backward passes.
 
     Afterwards `rec[name]` is the `engine.Trace` of the layer with that qualified name (as in `named_modules()`, ""
-    for the model itself, without the "_orig_mod" of torch.compile); see `Recording`. `only`: just these names.
+    for the model itself, without the "_orig_mod" of torch.compile); see `Recording`. `only`: just these names. `last`:
+    of each layer just so many calls, the latest that a gradient has reached.
+
+    Memory: of every call that a gradient has reached, copies of its input, its output and the gradients there are kept
+    until the recording itself goes, T · B · (D + 2 · W) numbers of a layer and call. A block around a whole training
+    therefore grows with every iteration; give it `last`, or put the block around the iterations that matter.
 
     What a trace of a recording holds, and what it does not:
 
@@ -52,21 +59,28 @@ def record(model: nn.Module, only: Sequence[str] | None = None) -> Recording:
       each. Where the states were changed on their way (masked, detached, mixed) a new one begins, and what it hands
       back is in the `final_grads` of the one before, like everything that reaches a last state. See engine.cell_loop
       for how exact e_t is.
+    - Under torch.autocast a trace is in the type that the module's states were in, its weights and input rounded as
+      autocast rounded them: bfloat16 or float16, but float32 where autocast keeps the states in it (nn.GRU, nn.GRUCell
+      and nn.LSTMCell on the CPU). There the values are those that autocast came to, its roundings in them, and the
+      gradients are float32's at these values. See engine.autocast.
 
     Refused, each with a sentence, when the block begins: proj_size, a forward of one's own, layers that TorchScript or
-    several devices run. When a trace is asked for: calls under autocast, inside torch.func, differentiated twice; and
-    whatever does not come to the module's own answer when it is run again (dropout that cuDNN drew). Raises DataError.
+    several devices run. When a trace is asked for: calls inside torch.func or differentiated twice, and whatever does
+    not come to the module's own answer when it is run again (dropout that cuDNN drew). Raises DataError.
     """
-    return Recording(model, only)
+    return Recording(model, only, last)
 
 
 class Recording:
     """What `engine.record` gives. It can be asked inside the block too, for what has come so far."""
 
-    def __init__(self, model: nn.Module, only: Sequence[str] | None = None) -> None:
+    def __init__(self, model: nn.Module, only: Sequence[str] | None = None, last: int | None = None) -> None:
+        self._last = None if last is None else whole("last", last)
+        if self._last is not None and self._last < 1:
+            raise DataError(f"last is {self._last}; a whole number from 1 is accepted, or None for all calls.")
         self._modules: dict[str, nn.Module] | None = _recurrent(model, only)
         self._listeners: dict[str, Listener] = {}
-        self._made: dict[Run, tuple[int, list[Trace]]] = {}
+        self._made: WeakKeyDictionary[Run, tuple[int, list[Trace]]] = WeakKeyDictionary()
         self._open = False
 
     def __enter__(self) -> Recording:
@@ -75,7 +89,7 @@ class Recording:
         heard: dict[nn.Module, Listener] = {}
         for name, module in self._modules.items():
             if module not in heard:
-                heard[module] = Listener(name, module)
+                heard[module] = Listener(name, module, self._last)
             self._listeners[name] = heard[module]
         self._modules, self._open = None, True
         return self

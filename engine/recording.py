@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import torch
@@ -40,6 +40,7 @@ class _LayerFile(Spec, frozen=True, kw_only=True):
     reverse: bool = False
     norm_eps: float = 1e-5
     cuts: tuple[str, ...] = ()
+    rounded: Literal["bfloat16", "float16"] | None = None
 
 
 class _TraceFile(Spec, frozen=True, kw_only=True):
@@ -135,6 +136,7 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
             reverse=layer.reverse,
             norm_eps=layer.norm_eps,
             cuts=tuple(sorted(layer.cuts)),
+            rounded=None if layer.rounded is None else str(layer.rounded).removeprefix("torch."),  # type: ignore[arg-type]
         )
         for name, layer in trace.layers.items()
     )
@@ -211,6 +213,7 @@ def _layer_of(file: _LayerFile, found: _Tensors) -> LayerTrace:
     if x.dtype not in (torch.float32, torch.float64):
         raise SessionError(f"The input of {one_line(file.name, 40)} is {x.dtype}; float32 and float64 are accepted.")
     kind: dict[str, Any] = {"reverse": file.reverse, "norm_eps": file.norm_eps, "cuts": frozenset(file.cuts)}
+    kind["rounded"] = None if file.rounded is None else getattr(torch, file.rounded)
     if not set(file.cuts) <= set(ROUTES[file.cell]):
         raise SessionError(f"It cuts a route that the {file.cell.upper()} does not have.")
     if f"{file.name}/lengths" in found.left:

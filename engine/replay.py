@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from engine import bptt
+from engine.autocast import Casting
 from engine.course import Course
 from engine.errors import DataError
 from engine.flow import LossGradients
@@ -51,23 +52,27 @@ def trace_of_call(run: Run, called: str) -> Trace:
     """Raises DataError, with a sentence in which the module is `called` so, where the replay is not what ran."""
     (call,), layout = run.calls, run.layout
     assert run.copies is not None
-    levels = by_level(list(run.copies.layers))
+    casting = run.casting
+    bare = casting.layers(run.copies.layers)
+    levels = by_level(bare)
     like = levels[0][0].weights["weight_hh"]
     with arithmetic(like):
-        x = layout.time_first(call.x).contiguous()
+        x = casting.rounded(layout.time_first(call.x)).contiguous()
         check_sequence(x, levels[0][0].weights["weight_ih"].shape[1], like)
-        initial = {s: _stacked(state, run) for s, state in run.initial.items()} if run.initial else None
-        levels = by_level(with_initial_states(list(run.copies.layers), initial, x.shape[1], like))
+        initial = (
+            {s: _stacked(state, run) for s, state in casting.initial(run.initial).items()} if run.initial else None
+        )
+        levels = by_level(with_initial_states(bare, initial, x.shape[1], like))
         output = layout.time_first(call.outputs["output"]).contiguous()
         answer = Answer(output, {s: _stacked(call.outputs[s], run) for s in levels[0][0].initial})
-        masks = _masks(run, call.x)
-        streams, values = _replayed(levels, x, layout.lengths, masks, answer, _refusal(run, x, called))
+        masks = _masks(run, casting.state(call.x))
+        streams, values = _replayed(levels, x, layout.lengths, masks, answer, casting, _refusal(run, x, called))
         cotangent = call.total("output")
         cotangent = torch.zeros_like(output) if cotangent is None else layout.time_first(cotangent).contiguous()
         final = {s: torch.zeros_like(state) for s, state in answer.last.items()}
         final |= {s: _stacked(total, run) for s in final if (total := call.total(s)) is not None}
         layers = _back(levels, streams, values, layout.lengths, masks, cotangent, final)
-    return recorded(layers, output)
+    return recorded({name: casting.marked(layer) for name, layer in layers.items()}, output)
 
 
 def recorded(layers: Mapping[str, LayerTrace], outputs: Tensor) -> Trace:
@@ -118,17 +123,28 @@ def apart(ours: Tensor, theirs: Tensor) -> float:
     return float(step_errors(ours, theirs).max()) if ours.dtype == theirs.dtype else torch.inf
 
 
-def one_step(layer: Recurrence, x: Tensor, initial: Tensors, had: Tensors) -> dict[str, Tensor]:
+def without_autocast(run: Run, called: str, far: str) -> str:
+    low, kind = str(run.low).removeprefix("torch."), run.calls[0].x.device.type
+    return (
+        f"What {called} answered under torch.autocast is not what its weights and its input, rounded to {low}, make "
+        f"({far}), so a trace would show what did not run; run it with torch.autocast('{kind}', enabled=False) around."
+    )
+
+
+def one_step(layer: Recurrence, x: Tensor, initial: Tensors, had: Tensors, casting: Casting) -> dict[str, Tensor]:
     """Every activation and state (T, B, H), each step made from the states that the module `had` before it; a state
     that is not known goes on from its own step before."""
-    cell, weights, mask = layer.rules, layer.weights, layer.course.mask
+    cell, mask = layer.rules, layer.course.mask
+    weights = {name: casting.multiplied(weight) for name, weight in layer.weights.items()}
     state = dict(initial)
     steps: dict[int, dict[str, Tensor]] = {}
     for t in layer.course.order:
-        x_side = torch.nn.functional.linear(x[t], weights["weight_ih"], weights.get("bias_ih"))
-        h_side = torch.nn.functional.linear(state["h"], weights["weight_hh"], weights.get("bias_hh"))
+        x_side = torch.nn.functional.linear(casting.multiplied(x[t]), weights["weight_ih"], weights.get("bias_ih"))
+        h_side = torch.nn.functional.linear(
+            casting.multiplied(state["h"]), weights["weight_hh"], weights.get("bias_hh")
+        )
         v = cell.gates(bptt.blocks(x_side, cell), bptt.blocks(h_side, cell))
-        v |= cell.states(v, state)
+        v = {name: casting.state(value) for name, value in (v | cell.states(v, state)).items()}
         after = {s: had[s][t] if s in had else v[s] for s in state}
         if mask is not None:
             v = {name: value.masked_fill(~mask[t], 0) for name, value in v.items()}
@@ -154,12 +170,14 @@ def _masks(run: Run, data: Tensor) -> list[Tensor]:
 
 def _refusal(run: Run, x: Tensor, called: str) -> Callable[[float], DataError]:
     def refusal(error: float) -> DataError:
-        far = f"{error:.0e} apart, and {ROUNDING[x.dtype]:.0e} would be rounding"
+        far = f"{error:.0e} apart, and {ROUNDING[run.casting.narrowest]:.0e} would be rounding"
         if run.dropping is not None:
             return DataError(
                 f"The dropout between the layers of {called} could not be drawn again ({far}), so a trace would show "
                 "what did not run; record it with dropout 0, or in eval mode."
             )
+        if run.low is not None:
+            return DataError(without_autocast(run, called, far))
         tf32 = "; TF32 does that, torch.backends.cudnn.allow_tf32 = False" if x.device.type == "cuda" else ""
         return DataError(
             f"What {called} answered is not what its weights make of its input ({far}{tf32}), so a trace would show "
@@ -175,6 +193,7 @@ def _replayed(
     lengths: Tensor | None,
     masks: list[Tensor],
     answer: Answer,
+    casting: Casting,
     refusal: Callable[[float], DataError],
 ) -> tuple[list[Tensor], Values]:
     """What each level read, and its layers' values."""
@@ -183,15 +202,15 @@ def _replayed(
         return bptt.forward(layer, stream, initial)
 
     def from_their_states(layer: Recurrence, stream: Tensor, initial: Tensors, h: Tensor | None) -> dict[str, Tensor]:
-        had = _kernels(layer, stream, initial) if h is None else h
-        made = one_step(layer, stream, initial, {"h": had})
+        had = _kernels(layer, stream, initial, casting) if h is None else h
+        made = one_step(layer, stream, initial, {"h": had}, casting)
         return made if h is not None else {**made, "h": had}
 
     error = torch.inf
-    for forward in (quickly, from_their_states):
-        streams, values = _run(levels, x, lengths, masks, answer, forward)
+    for forward in (from_their_states,) if casting.mixed else (quickly, from_their_states):
+        streams, values = _run(levels, x, lengths, masks, answer, casting, forward)
         error = _error(levels, values, lengths, answer)
-        if error <= ROUNDING[x.dtype]:
+        if error <= ROUNDING[casting.narrowest]:
             # The states of the last level are known to the bit.
             for layer_values, h in zip(values[-1], _of_directions(answer.output, levels[-1]), strict=True):
                 layer_values["h"] = h
@@ -200,7 +219,13 @@ def _replayed(
 
 
 def _run(
-    levels: list[list[Layer]], x: Tensor, lengths: Tensor | None, masks: list[Tensor], answer: Answer, forward: Forward
+    levels: list[list[Layer]],
+    x: Tensor,
+    lengths: Tensor | None,
+    masks: list[Tensor],
+    answer: Answer,
+    casting: Casting,
+    forward: Forward,
 ) -> tuple[list[Tensor], Values]:
     course = Course(len(x), False, lengths)
     stream = course.zeroed(x)
@@ -221,6 +246,7 @@ def _run(
         stream = torch.cat([v["h"] for v in values[-1]], 2)
         if masks and not is_last:
             stream = course.zeroed(stream * masks[depth])
+        stream = casting.rounded(stream)
     return streams, values
 
 
@@ -228,7 +254,7 @@ def _of_directions(joined: Tensor, level: list[Layer]) -> list[Tensor]:
     return split(joined, [len(one.initial["h"][0]) for one in level])
 
 
-def _kernels(layer: Recurrence, x: Tensor, initial: Tensors) -> Tensor:
+def _kernels(layer: Recurrence, x: Tensor, initial: Tensors, casting: Casting) -> Tensor:
     """h (T, B, H), from torch's own function for the whole layer, which gave the module's lower layers theirs; with
     autograd on as there, for without it torch takes another kernel, and other roundings."""
     assert layer.kernel is not None
@@ -238,7 +264,7 @@ def _kernels(layer: Recurrence, x: Tensor, initial: Tensors) -> Tensor:
     if layer.kernel == "lstm":
         start = (start, initial["c"].unsqueeze(0))
     kernel = getattr(torch, layer.kernel)
-    with torch.enable_grad():
+    with torch.enable_grad(), torch.autocast(x.device.type, dtype=casting.low, enabled=casting.mixed):
         h: Tensor = kernel(course.along(x), start, flat, "bias_ih" in weights, 1, 0.0, True, False, False)[0]
     return course.zeroed(course.along(h.detach()))
 

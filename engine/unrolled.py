@@ -36,6 +36,7 @@ class Unrolled:
         self._computed: dict[str, dict[int, Tensor]] = defaultdict(dict)
         self._mask = layer.mask
         self._plain = "norm_weight" not in layer.weights and layer.drop is None and not layer.held
+        self._plain &= layer.rounded is None  # of the gates as they were rounded, torch's cell knows nothing
         state: Mapping[str, Tensor] = self._initial
         for t in range(layer.steps - 1, -1, -1) if layer.reverse else range(layer.steps):
             made = getattr(self, f"_{layer.cell}")(t, state)

@@ -15,6 +15,7 @@ from engine.long.stretched import Stretched
 from engine.long.stretches import Pass, Tensors, passes
 from engine.long.sums import Sums, add
 from engine.long.trace import LongTrace
+from engine.pieces import Head
 from engine.precision import arithmetic
 from engine.stack import Level
 
@@ -94,7 +95,7 @@ class LongRun:
         ran = model.ahead(stretch)
         head = model.head_of(stretch, ran[-1])
         if first:
-            if stretch in (0, model.stretches.count - 1):
+            if stretch in (0, model.stretches.count - 1) or _mixes_steps(head, stretch):
                 _check_own_steps(Reader.of(head.piece, [run.width for run in ran[-1].runs]), steps)
             add(self._sums.head_grads, head.parameter_grads)
         layers, of_parameters = model.back(stretch, ran, head, known, one.depth, judge=True)
@@ -116,6 +117,20 @@ def _reached(values: dict[str, Tensor], initial: Tensors, course: Course) -> dic
     if course.lengths is None:
         return ends
     return {s: torch.where((course.lengths > 0)[:, None], end, initial[s]) for s, end in ends.items()}
+
+
+def _mixes_steps(head: Head, seed: int) -> bool:
+    """Whether a step of what the head read has gradients of several losses, as its numbers are now, for one more of its
+    backward passes: each loss is multiplied by a power of two of its own, and then each step's gradient must be the
+    same times its own loss's. A power of two rounds nothing, so that in a step with one loss it is, to the bit."""
+    exponents = torch.randint(-8, 9, (len(head.losses),), generator=torch.Generator().manual_seed(seed))
+    weights = torch.exp2(exponents.double()).to(head.losses)
+    found, _ = head.piece.back(weights)
+    for leaf, weighted in zip(head.grads, found, strict=True):
+        expected = leaf * weights.view(-1, *(1,) * (leaf.dim() - 1))
+        if not bool(((weighted == expected) | (expected.isnan() & weighted.isnan())).all()):
+            return True
+    return False
 
 
 def _check_own_steps(reader: Reader, steps: slice) -> None:

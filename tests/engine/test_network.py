@@ -131,6 +131,7 @@ def test_weights_go_in_as_arrays_and_tensors_and_are_not_shared() -> None:
         ),
         ("bias_hh_l0", np.zeros(5, int), "'bias_hh_l0' is an array of int64; an array or a tensor of float64"),
         ("bias_hh_l0", [0.0] * 5, "'bias_hh_l0' is a list; an array or a tensor of float64"),
+        ("bias_hh_l0", torch.zeros(5, device="meta").double(), "'bias_hh_l0' is on the device 'meta', where tensors"),
         ("readout.bias", None, "'readout.bias' is missing; the RNN with 5 units has weight_ih_l0"),
     ],
 )
@@ -143,6 +144,35 @@ def test_wrong_weights_are_refused_with_a_sentence(name: str, value: Any, senten
     with pytest.raises(DataError) as caught:
         Network(given, weights)
     assert sentence in str(caught.value)
+    network = Network(given)
+    kept, loss = dict(network.weights), network.trace().loss
+    with pytest.raises(DataError) as caught:
+        network.load(weights)
+    assert sentence in str(caught.value)
+    assert all(network.weights[name] is kept[name] for name in kept)
+    assert torch.equal(network.trace().loss, loss)
+
+
+def test_weights_that_a_what_if_cannot_stand_on_leave_the_network_as_it_was() -> None:
+    network = Network(experiment("rnn"), what_if=WhatIf(spectral_radius=1.0))
+    kept = dict(network.weights)
+    nilpotent = torch.diag(torch.ones(4, dtype=torch.float64), 1)
+    with pytest.raises(DataError, match="weight_hh_l0"):
+        network.load(kept | {"weight_hh_l0": nilpotent})
+    assert all(network.weights[name] is kept[name] for name in kept)
+
+
+@pytest.mark.parametrize("given", [[torch.zeros(5)], None, 3])
+def test_only_tensors_by_name_are_loaded(given: Any) -> None:
+    with pytest.raises(DataError, match=rf"^Weights: a {type(given).__name__} is given; tensors by parameter name are"):
+        Network(experiment("rnn")).load(given)
+
+
+def test_weights_are_loaded_as_arrays_too() -> None:
+    network, other = Network(experiment("lstm")), Network(experiment("lstm"))
+    network.load({name: (2 * weight).numpy() for name, weight in network.weights.items()})
+    other.load({name: 2 * weight for name, weight in other.weights.items()})
+    assert torch.equal(network.trace().loss, other.trace().loss)
 
 
 def test_building_and_tracing_leave_the_global_generator_alone() -> None:

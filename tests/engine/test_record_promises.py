@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 import engine
+from engine.listener import Hook
 
 KINDS = ("tanh", "relu", "lstm", "gru")
 DTYPES = (torch.float32, torch.float64)
@@ -248,6 +251,56 @@ def test_a_copy_of_the_model_is_not_listened_to() -> None:
         model(x)[0].sum().backward()
     average(x)
     assert len(rec.calls("")) == 1
+
+
+def test_copies_and_files_that_are_made_inside_the_block_have_nothing_of_the_recording(tmp_path: Path) -> None:
+    model, x = nn.ModuleDict({"rnn": layer("gru"), "cell": cell("lstm")}), noise(4, 2, 3)
+    expected = model["rnn"](x)[0]
+    with engine.record(model) as rec:
+        average = torch.optim.swa_utils.AveragedModel(model)
+        made = [copy.deepcopy(model), average.module, pickle.loads(pickle.dumps(model))]
+        torch.save(model, tmp_path / "model.pt")
+        made.append(torch.load(tmp_path / "model.pt", weights_only=False))
+        for one in made:
+            one["rnn"](x)[0].sum().backward()
+            loop(one["cell"], x)[-1][0].sum().backward()
+        model["rnn"](x)[0].sum().backward()
+    assert len(rec.calls("rnn")) == 1
+    for one in made:
+        assert torch.equal(one["rnn"](x)[0], expected)
+        again = pickle.dumps(one)
+        assert b"engine" not in again  # it opens where this package is not
+        assert not any(isinstance(hook, Hook) for module in one.modules() for hook in module._forward_hooks.values())
+        trace = engine.trace(one["rnn"], x, loss=lambda y: y.sum())
+        assert trace.audit().passed
+        with engine.record(one) as other:
+            one["rnn"](x)[0].sum().backward()
+        assert other["rnn"].audit().passed
+
+
+def test_only_the_last_calls_are_kept_where_that_is_asked_for() -> None:
+    model = nn.ModuleDict({"rnn": layer("gru"), "cell": cell("gru")})
+    kept: list[weakref.ref[Any]] = []
+    with engine.record(model, last=2) as rec:
+        for number in range(5):
+            x = noise(4, 2, 3, seed=number)
+            (model["rnn"](x)[0].sum() + loop(model["cell"], x)[-1].sum()).backward()
+            kept.append(weakref.ref(rec["rnn"]["l0"].values["h"]))
+            del x
+        gc.collect()
+        assert [ref() is None for ref in kept] == [True, True, True, False, False]
+    for name in ("rnn", "cell"):
+        traces = rec.calls(name)
+        assert [float(trace["l0"].x[0, 0, 0]) for trace in traces] == [
+            float(noise(4, 2, 3, seed=number)[0, 0, 0]) for number in (3, 4)
+        ]
+    shared = layer("gru")
+    with engine.record(shared, last=1) as rec:  # in one backward pass the gradient comes to the last one first
+        (shared(noise(4, 2, 3, seed=1))[0].sum() + shared(noise(4, 2, 3, seed=2))[0].sum()).backward()
+    assert torch.equal(rec.trace["l0"].x, noise(4, 2, 3, seed=2))
+    for last in (0, -1, 1.5, True):
+        with pytest.raises(engine.DataError, match=r"^last is .*accepted"):
+            engine.record(shared, last=last)  # type: ignore[arg-type]
 
 
 def test_one_layer_under_two_names_is_recorded_once() -> None:

@@ -30,21 +30,22 @@ def of_loop(model: nn.Module, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gru"])
-def test_calls_under_autocast_are_refused_and_those_it_leaves_alone_are_not(kind: str) -> None:
-    single, double = layer(kind, dtype=torch.float32), layer(kind)
-    x, steps = noise(5, 2, 3), cell(kind, dtype=torch.float32)
-    with engine.record(single) as rec, engine.record(double) as other, engine.record(steps) as cells:
+def test_a_call_under_autocast_that_cannot_be_told_is_refused_with_the_way_out(kind: str) -> None:
+    """The answer is not what the weights make of the input: somebody has changed it on its way."""
+    model, steps, x = layer(kind, dtype=torch.float32), cell(kind, dtype=torch.float32), noise(5, 2, 3).float()
+
+    def changed(module: nn.Module, given: object, answer: Any) -> None:
+        (answer[0] if isinstance(answer, tuple) else answer).data.mul_(2.0)
+
+    with engine.record(model) as rec, engine.record(steps) as cells:
+        for one in (model, steps):
+            one.register_forward_hook(changed, prepend=True)  # in front of the recording's own
         with torch.autocast("cpu", torch.bfloat16):
-            loss = single(x.float())[0].sum() + double(x)[0].sum() + of_loop(steps, x.float())
+            loss = model(x)[0].float().sum() + of_loop(steps, x).float()
         loss.backward()
-        with torch.autocast("cpu", torch.bfloat16), torch.autocast("cpu", enabled=False):
-            again = single(x.float())[0].sum()
-        again.backward()
-    assert other.trace.audit().passed
-    assert rec.trace.audit().passed
     for ask in (lambda: rec.calls(""), lambda: cells.trace):
-        assert "autocast" in (sentence := refusal(ask))
-        assert "enabled=False" in sentence
+        assert "bfloat16" in (sentence := refusal(ask))
+        assert "torch.autocast('cpu', enabled=False)" in sentence
 
 
 def test_second_derivatives_and_batches_of_losses_are_refused() -> None:
