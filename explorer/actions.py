@@ -91,7 +91,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "layer_up",
         "Tape",
-        "Cell of the Layer A&bove",
+        "Cell of the Layer &Above",
         ("Alt+Up",),
         ("Up",),
         tip="The cell panel shows the next layer towards the read-out.",

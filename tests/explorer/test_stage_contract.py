@@ -41,7 +41,7 @@ def test_wanted_keys_are_what_the_tracks_draw_each_once() -> None:
     tracks = ("network", "values.f", "grads.h", "norms", "values.h")
     one = {"l0": LayerKind("lstm", 4)}
     assert wanted_keys(tracks, one) == ("l0.values.h", "attention", "l0.values.f", "l0.grads.h")
-    assert wanted_keys(tracks, {"l0": LayerKind("rnn", 4)}) == ("l0.values.h", "l0.grads.h")
+    assert wanted_keys(tracks, {"l0": LayerKind("rnn", 4)}) == ("l0.values.h", "attention", "l0.grads.h")
     assert wanted_keys(("norms",), one) == ()
     two = {"l0": LayerKind("gru", 3), "l0_reverse": LayerKind("gru", 3), "l1": LayerKind("lstm", 4)}
     of_network = ("l0.values.h", "l0_reverse.values.h", "l1.values.h")

@@ -196,9 +196,13 @@ class Unrolled:
         }
         zone = QRect(0, 0, a.view.width, a.top_gap.top)
         (self._backward if now.loss else self._blank).blit(painter, origin, zone.intersected(part), ratio)
-        body, above = self._reach.stretches(now)
-        for top, bottom, stretches in ((a.top_gap.top, a.cells_top, above), (a.cells_top, a.height, body)):
+        reached = self._reach.at(now)
+        bands = [(a.top_gap.top, a.cells_top, reached.above), (a.cells_top, a.height, reached.rows)]
+        bands += [(gap.top, gap.bottom, reached.gaps) for gap in a.gaps[:-1]] if now.loss else []
+        for top, bottom, stretches in bands:
             for start, end, states in stretches:
+                if start > part.right() or end <= part.left():
+                    continue
                 seen = QRect(start, top, end - start, bottom - top).intersected(part)
                 if not seen.isEmpty():
                     pictures.get(states, self._blank).blit(painter, origin, seen, ratio)
