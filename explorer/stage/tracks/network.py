@@ -143,13 +143,20 @@ class Unrolled:
             for k, wire in enumerate(gap.wires):
                 shown = self._shown(gap, wire)
                 if gap is self._anatomy.top_gap:
-                    weights = self._reading.weights
-                    shares = np.full(len(shown), 0.1) if weights is None else weights / (float(np.max(weights)) or 1.0)
-                    read = self._reading.of(reverse=self._rows[wire.row].layer.reverse)
-                    ink.draw_stems(gap, k, theme.loss, read & shown, shares)
+                    self._draw_reading(ink, gap, k, wire, shown)
                 else:
-                    ink.draw_stems(gap, k, theme.forward, shown)
+                    ink.draw_stems(gap, k, theme.forward, shown, self._anatomy.border)
                     ink.draw_upright_arrows(gap, k, None, shown, theme.forward)
+
+    def _draw_reading(self, ink: WireInk, gap: Gap, k: int, wire: Wire, shown: np.ndarray) -> None:
+        """From the loss to what it reads: once, the pole of its flag; everywhere, as quiet as the cells' outlines."""
+        assert self._reading is not None
+        loss, weights = theming.current().loss, self._reading.weights
+        read = self._reading.of(reverse=self._rows[wire.row].layer.reverse) & shown
+        if weights is not None:
+            ink.draw_weights(gap, k, loss, read, weights / (float(np.max(weights)) or 1.0))
+        else:
+            ink.draw_stems(gap, k, loss, read, 1.0 if self._reading.kind == "last" else self._anatomy.border)
 
     def _draw_backward(self, ink: WireInk) -> None:
         for row, data in zip(self._anatomy.rows, self._rows, strict=True):
