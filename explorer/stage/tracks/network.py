@@ -255,8 +255,10 @@ class Unrolled:
         if old.loss != new.loss:
             return [(0, view.width)]
         found = []
-        for before, after in zip(self._reach.cuts(old), self._reach.cuts(new), strict=True):
-            found += between(before, after)
+        for whole in (False, True):
+            before, after = self._reach.cuts(old, whole=whole), self._reach.cuts(new, whole=whole)
+            for start, end in zip(before, after, strict=True):
+                found += between(start, end)
         margin = round(8 * view.ratio)
         for now in (old, new):
             for row in self._directions():
