@@ -143,13 +143,20 @@ class Unrolled:
             for k, wire in enumerate(gap.wires):
                 shown = self._shown(gap, wire)
                 if gap is self._anatomy.top_gap:
-                    weights = self._reading.weights
-                    shares = np.full(len(shown), 0.1) if weights is None else weights / (float(np.max(weights)) or 1.0)
-                    read = self._reading.of(reverse=self._rows[wire.row].layer.reverse)
-                    ink.draw_stems(gap, k, theme.loss, read & shown, shares)
+                    self._draw_reading(ink, gap, k, wire, shown)
                 else:
-                    ink.draw_stems(gap, k, theme.forward, shown)
+                    ink.draw_stems(gap, k, theme.forward, shown, self._anatomy.border)
                     ink.draw_upright_arrows(gap, k, None, shown, theme.forward)
+
+    def _draw_reading(self, ink: WireInk, gap: Gap, k: int, wire: Wire, shown: np.ndarray) -> None:
+        """From the loss to what it reads: once, the pole of its flag; everywhere, as quiet as the cells' outlines."""
+        assert self._reading is not None
+        loss, weights = theming.current().loss, self._reading.weights
+        read = self._reading.of(reverse=self._rows[wire.row].layer.reverse) & shown
+        if weights is not None:
+            ink.draw_weights(gap, k, loss, read, weights / (float(np.max(weights)) or 1.0))
+        else:
+            ink.draw_stems(gap, k, loss, read, 1.0 if self._reading.kind == "last" else self._anatomy.border)
 
     def _draw_backward(self, ink: WireInk) -> None:
         for row, data in zip(self._anatomy.rows, self._rows, strict=True):
@@ -196,9 +203,13 @@ class Unrolled:
         }
         zone = QRect(0, 0, a.view.width, a.top_gap.top)
         (self._backward if now.loss else self._blank).blit(painter, origin, zone.intersected(part), ratio)
-        body, above = self._reach.stretches(now)
-        for top, bottom, stretches in ((a.top_gap.top, a.cells_top, above), (a.cells_top, a.height, body)):
+        reached = self._reach.at(now)
+        bands = [(a.top_gap.top, a.cells_top, reached.above), (a.cells_top, a.height, reached.rows)]
+        bands += [(gap.top, gap.bottom, reached.gaps) for gap in a.gaps[:-1]] if now.loss else []
+        for top, bottom, stretches in bands:
             for start, end, states in stretches:
+                if start > part.right() or end <= part.left():
+                    continue
                 seen = QRect(start, top, end - start, bottom - top).intersected(part)
                 if not seen.isEmpty():
                     pictures.get(states, self._blank).blit(painter, origin, seen, ratio)
@@ -244,8 +255,10 @@ class Unrolled:
         if old.loss != new.loss:
             return [(0, view.width)]
         found = []
-        for before, after in zip(self._reach.cuts(old), self._reach.cuts(new), strict=True):
-            found += between(before, after)
+        for whole in (False, True):
+            before, after = self._reach.cuts(old, whole=whole), self._reach.cuts(new, whole=whole)
+            for start, end in zip(before, after, strict=True):
+                found += between(start, end)
         margin = round(8 * view.ratio)
         for now in (old, new):
             for row in self._directions():

@@ -37,9 +37,10 @@ class LossInk:
         if self.reading.at_every:
             if self.a.view.shows(self.a.view.steps):
                 right = self.a.view.centre(self.a.view.steps) / self.ratio - 5  # beside the cursor, not under it
-            self._bars()
-        else:
-            self._beam()
+            chip = self._chip(right)
+            self._bars(chip)
+            return chip
+        self._beam()
         return self._chip(right)
 
     def _flag(self) -> QRectF:
@@ -65,7 +66,7 @@ class LossInk:
         painter.end()
         return chip
 
-    def _bars(self) -> None:
+    def _bars(self, chip: QRectF) -> None:
         """Each step's part of the loss as a bar, and over it as a number where there is room."""
         a, losses, theme = self.a, self.reading.losses, self.theme
         here = self.reading.steps & ~np.isnan(losses)
@@ -85,18 +86,20 @@ class LossInk:
         bar = (y >= (self.floor - length)[None, :]) & body[None, :]
         self.layer.pixels()[: self.floor][bar] = palette.packed(palette.mix(theme.ground, theme.loss, 0.75))
         if texts:
-            self._texts(np.flatnonzero(here[a.view.slice]), seen)
+            self._texts(np.flatnonzero(here[a.view.slice]), seen, chip)
 
     def _texts_fit(self) -> bool:
         return self.a.view.pitch >= marked.width("0.0000", theming.small()) + 6 and self.floor >= 24 * self.ratio
 
-    def _texts(self, places: np.ndarray, losses: np.ndarray) -> None:
-        """The last steps' numbers may stand where the chip is; it is drawn over them."""
+    def _texts(self, places: np.ndarray, losses: np.ndarray, chip: QRectF) -> None:
+        """Where the chip stands there is no room for the last steps' numbers."""
         a = self.a
         painter = self.layer.painter(self.ratio)
         painter.setPen(QColor(palette.readable(self.theme.loss, self.theme.ground, 4.5)))
         for i in places.tolist():
             box = QRectF(a.view.cells.centre(i) / self.ratio - a.view.pitch / 2, 3, a.view.pitch, _CHIP)
+            if box.intersects(chip):
+                continue
             marked.draw(painter, box, short(float(losses[i])), theming.small(), Qt.AlignmentFlag.AlignHCenter)
         painter.end()
 

@@ -18,7 +18,7 @@ from explorer.theme import current as theming
 
 _NARROWEST = 5.0
 """Logical pixels a step below which a pulse would not be seen."""
-_RADIUS = (1.6, 4.2)
+_RADIUS = (2.0, 4.8)
 _NOTHING = Layer()
 
 
@@ -59,7 +59,7 @@ def paint(
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(palette.mix(theme.backward if backward else theme.forward, theme.cursor, 0.45)))
+    painter.setBrush(QColor(palette.mix(theme.backward if backward else theme.forward, theme.cursor, 0.7)))
     painter.translate(origin)
     ink = WireInk(a, _NOTHING, scale, a.view.steps)
     for place, (row, data) in enumerate(zip(a.rows, rows, strict=True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from explorer.stage.now import Now
 from explorer.stage.tracks.anatomy import Anatomy
@@ -16,13 +16,26 @@ Stretch: TypeAlias = tuple[int, int, tuple[State, State]]
 """From a pixel to another, and how far forward and reverse rows are there."""
 
 
+class Reached(NamedTuple):
+    """A moment, from the left."""
+
+    position: int
+    rows: list[Stretch]
+    gaps: list[Stretch]
+    """Only where they are further than the rows: a cell's gradient comes out of it upright as soon as it is known, but
+    its level wires begin in its middle, where those of the next step end."""
+    above: list[Stretch]
+    """Of the gap between the rows and the loss, where everything but gradients is there as soon as the loss is."""
+
+
 class Reach:
     def __init__(self, anatomy: Anatomy) -> None:
         self.a = anatomy
-        self._made: tuple[int, list[Stretch], list[Stretch]] | None = None
+        self._made: Reached | None = None
 
-    def cuts(self, now: Now) -> tuple[int, int, int, int]:
-        """Where what is known ends or begins: values and gradients of forward rows, of reverse rows."""
+    def cuts(self, now: Now, *, whole: bool = False) -> tuple[int, int, int, int]:
+        """Where what is known ends or begins: values and gradients of forward rows, of reverse rows. `whole`: at a
+        cell's edge instead of its middle."""
         view, a = self.a.view, self.a
         values, grads = view.until(now.forward), view.since(now.backward)
         known, gone = now.values(True)[0], now.grads(True)[1]
@@ -31,30 +44,27 @@ class Reach:
             if view.shows(now.forward) and now.forward < view.steps:
                 values = a.right(now.forward)
             if view.shows(now.backward):
-                grads = int(view.centre(now.backward))
+                grads = a.left(now.backward) if whole else int(view.centre(now.backward))
             if view.shows(known) and known > 1:
                 back_values = a.left(known)
             if view.shows(gone):
-                back_grads = int(view.centre(gone)) + 1
-        return values, grads, back_values, back_grads
+                back_grads = a.right(gone) if whole else int(view.centre(gone)) + 1
+        return values, max(grads, 0), back_values, back_grads
 
-    def stretches(self, now: Now) -> tuple[list[Stretch], list[Stretch]]:
-        """From the left: of the rows, and of the gap between them and the loss, where everything but gradients is there
-        as soon as the loss is."""
-        if self._made is None or self._made[0] != now.position:
-            body = self._body(now)
+    def at(self, now: Now) -> Reached:
+        if self._made is None or self._made.position != now.position:
+            rows, gaps = self._stretches(self.cuts(now)), self._stretches(self.cuts(now, whole=True))
             before: State = VALUES if now.loss else BLANK
             above = [
                 (start, end, (first if first == GRADS else before, second if second == GRADS else before))
-                for start, end, (first, second) in body
+                for start, end, (first, second) in gaps
             ]
-            self._made = (now.position, body, above)
-        return self._made[1:]
+            self._made = Reached(now.position, rows, [one for one in gaps if one not in rows], above)
+        return self._made
 
-    def _body(self, now: Now) -> list[Stretch]:
+    def _stretches(self, cuts: tuple[int, int, int, int]) -> list[Stretch]:
         width = self.a.view.width
-        values, grads, back_values, back_grads = self.cuts(now)
-        grads = max(grads, 0)
+        values, grads, back_values, back_grads = cuts
         forward: list[tuple[int, State]] = [(min(values, grads), VALUES), (grads, BLANK), (width, GRADS)]
         reverse: list[tuple[int, State]] = [(back_grads, GRADS), (max(back_values, back_grads), BLANK), (width, VALUES)]
         if self.a.one_way:

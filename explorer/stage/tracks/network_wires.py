@@ -23,6 +23,9 @@ RIBBON = 8.0
 """Logical pixels: a wire in the forward pass, and a gradient at the top of the scale."""
 
 
+_TONES = 24
+
+
 class WireInk:
     def __init__(self, anatomy: Anatomy, layer: Layer, scale: Scale, length: int) -> None:
         """`length`: of the sample; in the padding behind it there are no wires."""
@@ -43,23 +46,40 @@ class WireInk:
                 y = max(top, (top + bottom - thick) // 2)
                 pixels[y : min(bottom, y + thick), there] = palette.packed(self.theme.forward)
 
-    def draw_stems(self, gap: Gap, k: int, colour: str, shown: np.ndarray, widths: np.ndarray | None = None) -> None:
-        """Wire k of a gap, thin, at the steps that are `shown` (T,). `widths` (T,), 0 … 1: that share of its place's
-        width instead."""
-        a = self.a
-        share = 1.0 if widths is not None else a.border
-        if share <= 0:
+    def draw_stems(self, gap: Gap, k: int, colour: str, shown: np.ndarray, strength: float) -> None:
+        """Wire k of a gap, thin, at the steps that are `shown` (T,)."""
+        if strength <= 0:
             return
-        ink = palette.packed(palette.mix(self.theme.ground, colour, share))
-        bands = a.slot_rows(gap)
-        left, right = a.slots(gap)[k]
-        top, bottom = bands[k] if bands else (gap.top, gap.bottom)
+        left, right = self.a.slots(gap)[k]
         thick = np.minimum(right - left, max(1, round(self.ratio)))
-        if widths is not None:
-            thick = np.maximum(1, np.round(widths[a.view.slice] * (right - left)).astype(int))
-        thick = np.where(shown[a.view.slice], thick, 0)
+        self._stems(gap, k, np.where(shown[self.a.view.slice], thick, 0), self._mixed(colour, strength))
+
+    def draw_weights(self, gap: Gap, k: int, colour: str, shown: np.ndarray, weights: np.ndarray) -> None:
+        """Wire k of a gap as wide as its `weights` (T,), 0 … 1, say; where cells are narrow, as strong."""
+        a = self.a
+        left, right = a.slots(gap)[k]
+        shares = np.where(shown, weights, 0.0)[a.view.slice]
+        thick = np.maximum(1, np.round(shares * (right - left)).astype(int))
+        narrow = 1 - min(1.0, max(0.0, a.narrowest / self.ratio / 4 - 0.5))  # 0 from 6 pixels on, 1 below 2
+        per_pixel = (
+            np.maximum.reduceat(shares, a.view.cells.starts) if a.view.cells.crowded else shares[a.view.cells.starts]
+        )
+        strengths = np.round((1 - narrow * (1 - per_pixel)) * _TONES).astype(int)
+        tones = np.array([self._mixed(colour, tone / _TONES) for tone in range(_TONES + 1)], np.uint32)
+        self._stems(gap, k, np.where(shown[a.view.slice], thick, 0), tones[strengths])
+
+    def _stems(self, gap: Gap, k: int, thick: np.ndarray, ink: np.ndarray | int) -> None:
+        """In the middles of their places. `ink`: one colour, or one for each pixel across."""
+        a = self.a
+        left, right = a.slots(gap)[k]
+        bands = a.slot_rows(gap)
+        top, bottom = bands[k] if bands else (gap.top, gap.bottom)
         start = left + (right - left - thick) // 2
-        self.layer.pixels()[top:bottom, covered(a.view.width, start, start + thick)] = ink
+        there = covered(a.view.width, start, start + thick)
+        self.layer.pixels()[top:bottom, there] = np.broadcast_to(ink, there.shape)[there]
+
+    def _mixed(self, colour: str, share: float) -> int:
+        return palette.packed(palette.mix(self.theme.ground, colour, share))
 
     # -- backward -----------------------------------------------------------------------------------------------------
 

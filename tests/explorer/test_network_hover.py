@@ -1,0 +1,87 @@
+"""What the unrolled network says of the place under the pointer, and what a click there means."""
+
+from __future__ import annotations
+
+import numpy as np
+import synthetic_stack
+from network_stage import BOTH, at, hover, middle_of, number, point, stage_of, track
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+
+def test_every_part_tells_its_exact_number(qtbot: QtBot) -> None:
+    T, t = 20, 12
+    e = synthetic_stack.stack((("gru", False), ("lstm", True)), T=T, loss_at="every")
+    stage = stage_of(qtbot, e)
+    at(stage, "update")
+    a = track(stage)._anatomy
+    names = list(e.layers)
+    for place, row in enumerate(a.rows):
+        layer = e.layers[names[place]]
+        for symbol, (top, bottom) in row.lanes.items():
+            said = stage.canvas.hover_at(point(stage, (top + bottom) / 2, t))
+            assert number(said) == layer.norms[f"grads.{symbol}"][t - 1]
+            assert said is not None
+            assert said.values[0].startswith(f"‖{symbol}‖ = ")
+        unit = 1
+        y = row.strip_top + (unit + 0.5) * (row.strip_bottom - row.strip_top) / 3
+        said = stage.canvas.hover_at(point(stage, y, t))
+        assert np.float32(number(said)) == e.arrays[f"{names[place]}.values.h"][t - 1, unit]
+    for gap in a.gaps:
+        for k, wire in enumerate(gap.wires):
+            layer = e.layers[names[wire.row]]
+            share = 0.5 if len(gap.wires) == 1 else (0.25, 0.75)[k]
+            said = stage.canvas.hover_at(point(stage, (gap.top + gap.bottom) / 2, t, share))
+            expected = layer.input_norms if wire.way == "input" else layer.direct_norms
+            assert number(said) == expected[t - 1]
+
+
+def test_words_for_where_a_gradient_goes(qtbot: QtBot) -> None:
+    e = synthetic_stack.stack((("gru", False), ("gru", False)), T=20, loss_at="every")
+    stage = stage_of(qtbot, e)
+    at(stage, "update")
+    gaps = track(stage)._anatomy.gaps
+    notes = []
+    for gap in gaps:
+        said = stage.canvas.hover_at(point(stage, (gap.top + gap.bottom) / 2, 5))
+        assert said is not None
+        notes.append((said.where, said.note))
+    assert notes == [
+        ("t = 5 · layer 1 · GRU", "from here down into the input"),
+        ("t = 5 · layer 2 · GRU", "from here down into layer 1"),
+        ("t = 5 · layer 2 · GRU", "the direct ∂L/∂h, from the loss"),
+    ]
+
+
+def test_a_reverse_rows_numbers_are_told_only_where_it_has_been(qtbot: QtBot) -> None:
+    T = 20
+    stage = stage_of(qtbot, synthetic_stack.stack(BOTH, T=T))
+    at(stage, "forward:6")
+    assert "not reached yet" in hover(stage, 1, 14)
+    assert "h = " in hover(stage, 1, 15)
+    assert "h = " in hover(stage, 0, 6)
+    assert "not reached yet" in hover(stage, 0, 7)
+
+
+def test_a_click_on_a_cell_picks_layer_and_step(qtbot: QtBot) -> None:
+    stage = stage_of(qtbot, synthetic_stack.stack((("gru", True), ("lstm", False)), T=20))
+    at(stage, "forward:10")
+    for place, name in enumerate(("l0", "l0_reverse", "l1")):
+        for t in (3, 17):
+            y, _ = middle_of(stage, place, t)
+            with qtbot.waitSignal(stage.cellPicked) as picked:
+                QTest.mouseClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=point(stage, y, t))
+            assert picked.args == [name, t]
+
+
+def test_a_click_on_the_inputs_picks_the_step_alone(qtbot: QtBot) -> None:
+    stage = stage_of(qtbot, synthetic_stack.stack(BOTH, T=20))
+    at(stage, "forward:10")
+    with qtbot.waitSignal(stage.stepPicked) as picked, qtbot.assertNotEmitted(stage.cellPicked):
+        QTest.mouseClick(
+            stage.canvas.viewport(),
+            Qt.MouseButton.LeftButton,
+            pos=point(stage, track(stage)._anatomy.inputs_centre, 5),
+        )
+    assert picked.args == [5]
