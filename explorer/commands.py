@@ -139,7 +139,7 @@ class Commands(QObject):
         menu = QMenu(self._window.stage)
         menu.setToolTipsVisible(True)
         submenus: dict[str, QMenu] = {}
-        for offer in offers(excerpt.cell, excerpt.readout):
+        for offer in offers(excerpt.cell, excerpt.readout, excerpt.of().layer_norm):
             if offer.group and offer.group not in submenus:
                 submenus[offer.group] = menu.addMenu(offer.group)
             entry = (submenus[offer.group] if offer.group else menu).addAction(offer.words)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.quantities import QUANTITIES
+from engine.quantities import quantities
 from engine.spec import CellKind
 from engine.tracks import NETWORK, NORMS
 
@@ -27,8 +27,9 @@ class Offer:
     group: str
 
 
-def offers(cell: CellKind, readout: str = "") -> tuple[Offer, ...]:
+def offers(cell: CellKind, readout: str = "", layer_norm: bool = False) -> tuple[Offer, ...]:
     """Everything there is to see of a cell, and of what reads it."""
+    found = quantities(cell, layer_norm)
     general = (
         Offer(NETWORK, "Unrolled network", ""),
         Offer("data", "Input, target and output", ""),
@@ -37,11 +38,9 @@ def offers(cell: CellKind, readout: str = "") -> tuple[Offer, ...]:
     )
     values = tuple(
         Offer(f"values.{q.symbol}", f"{q.title} {q.symbol}" if q.kind != "preactivation" else q.title, _GROUP[q.kind])
-        for q in QUANTITIES[cell]
+        for q in found
     )
-    grads = tuple(
-        Offer(f"grads.{q.symbol}", f"∂L/∂{q.symbol} – {q.title.lower()}", "Gradients") for q in QUANTITIES[cell]
-    )
+    grads = tuple(Offer(f"grads.{q.symbol}", f"∂L/∂{q.symbol} – {q.title.lower()}", "Gradients") for q in found)
     return general + values + grads
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from engine.quantities import keys
+from engine.quantities import keys, quantities
 from engine.requests import Weights
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
 from explorer.document.document import Document
@@ -195,4 +195,7 @@ def test_every_track_that_is_offered_exists() -> None:
         assert {offer.key for offer in offers(cell)} == {"network", "data", "norms", *keys(cell)}
         of_attention = {offer.key for offer in offers(cell, "attention")} - {offer.key for offer in offers(cell)}
         assert of_attention == {"attention"}
+        normalised = {offer.key for offer in offers(cell, layer_norm=True)} - {offer.key for offer in offers(cell)}
+        sums = {q.symbol for q in quantities(cell, layer_norm=True)} - {q.symbol for q in quantities(cell)}
+        assert normalised == {f"{part}.{symbol}" for part in ("values", "grads") for symbol in sums}
         assert {offer.key for offer in offers(cell)} >= set(DEFAULTS[cell])
