@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.quantities import QUANTITIES
+from engine.quantities import quantities
 from engine.spec import CellKind
 from engine.tracks import NETWORK, NORMS, LayerKind
 from explorer.document.curve_offers import curve_keys
@@ -31,6 +31,7 @@ class Offer:
 
 def offers(cell: CellKind, readout: str = "", layers: Mapping[str, LayerKind] | None = None) -> tuple[Offer, ...]:
     """Everything there is to see of a cell, of what reads it, and the curves of each of the layers."""
+    found = quantities(cell, any(layer.layer_norm for layer in (layers or {}).values()))
     general = (
         Offer(NETWORK, "Unrolled network", ""),
         Offer("data", "Input, target and output", ""),
@@ -39,12 +40,10 @@ def offers(cell: CellKind, readout: str = "", layers: Mapping[str, LayerKind] | 
     )
     values = tuple(
         Offer(f"values.{q.symbol}", f"{q.title} {q.symbol}" if q.kind != "preactivation" else q.title, _GROUP[q.kind])
-        for q in QUANTITIES[cell]
+        for q in found
     )
-    grads = tuple(
-        Offer(f"grads.{q.symbol}", f"∂L/∂{q.symbol} – {q.title.lower()}", "Gradients") for q in QUANTITIES[cell]
-    )
-    curves = tuple(Offer(*found) for found in curve_keys(layers or {"l0": LayerKind(cell, 1)}))
+    grads = tuple(Offer(f"grads.{q.symbol}", f"∂L/∂{q.symbol} – {q.title.lower()}", "Gradients") for q in found)
+    curves = tuple(Offer(*one) for one in curve_keys(layers or {"l0": LayerKind(cell, 1)}))
     return general + values + grads + curves
 
 

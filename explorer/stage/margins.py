@@ -141,8 +141,9 @@ def _rows(scale: Scale, counts: dict[int, int], subnormal: int, room: int) -> li
     if len(rows) > room:
         hidden = len(rows) - max(0, room - 1)
         return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
-    if subnormal and len(rows) + 2 <= room:  # they are in other classes too; the readout has them always
-        rows += [(None, 0, f"of these, {subnormal:,}"), (None, 0, "subnormal")]
+    if subnormal and len(rows) < room:  # they are in other classes too; the readout has them always
+        many = f"{subnormal:,}" if subnormal < 100_000 else _thousands(subnormal)
+        rows.append((None, 0, f"{many} subnormal"))
     return rows
 
 

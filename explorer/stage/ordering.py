@@ -17,7 +17,7 @@ Order = NDArray[np.intp]
 
 MOST_CLUSTERED = 512
 """Units; above, their first principal component orders them."""
-_MOST_STEPS = 1024
+_MOST_STEPS = 512
 """Of a series, for telling units apart: as many evenly spaced steps of a longer one."""
 
 
@@ -52,7 +52,7 @@ def by_mean(data: Array, *, magnitudes: bool) -> Order:
 
 
 def features(data: Array, *, logarithmic: bool, dtype: str) -> NDArray[np.float64]:
-    """(H, at most 1,024): each unit's series as it can be compared, every number finite and small.
+    """(H, at most 512): each unit's series as it can be compared, every number finite and small.
 
     On a logarithm a number counts by that of its size, exact zero a decade below the smallest number of the type. What
     is infinite counts as the largest number, and NaN as a decade more.

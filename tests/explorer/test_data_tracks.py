@@ -66,6 +66,7 @@ KINDS = {
     "binary": binary(),
     "both ways": both_ways(numbers()),
     "shorter": dataclasses.replace(numbers(every=False), length=6),
+    "shorter, every step": dataclasses.replace(numbers(), length=6),
     "no answer": dataclasses.replace(numbers(), outputs=np.zeros((0, 0)), targets=np.zeros((0, 0))),
     "one step": numbers(T=1),
 }
@@ -130,7 +131,7 @@ def test_targets_and_outputs_leave_no_trace_before_their_moment(qtbot: QtBot, ki
     if not e.outputs.size:
         return
     early = part == "outputs" and len(e.outputs) == e.steps > 1 and kind != "both ways"
-    t = e.steps - 1 if e.steps > 1 else 1
+    t = max(1, e.length - 1)
     now = at(e, f"forward:{t}")
     other = spoiled(e, part, slice(t if early else 0, None))
     assert drawn(e, now) == drawn(other, now, scaled_by=e)
@@ -264,8 +265,14 @@ def test_many_steps_in_a_pixel_show_their_least_and_their_greatest(qtbot: QtBot)
 
 
 def test_padding_is_masked_in_every_lane(qtbot: QtBot) -> None:
-    e = KINDS["shorter"]
+    for kind in ("shorter", "shorter, every step"):
+        assert_masked(KINDS[kind])
+
+
+def assert_masked(e: Excerpt) -> None:
     image = drawn(e, at(e, "loss"))
+    beyond = {image.pixelColor(x, y).name() for x in range(121, 20 * T) for y in range(150)}
+    assert len(beyond) == 2, "a ground and its texture, nothing else"
     ground = palette.looks(GATE, "dark")[classes.UNDEFINED].ground
     for y in (3, 60, 120, 146):
         assert ground in {image.pixelColor(x, y).name() for x in range(121, 131)}

@@ -113,7 +113,7 @@ class Heatmap:
         assert self._ordered is not None
         if unit is None and not self._ordered.words:
             return data
-        return np.ascontiguousarray(data[:, self._ordered.units])
+        return np.take(data, self._ordered.units, axis=1)
 
     def _classified(self) -> classes.Codes | None:
         if self._codes is None and self._data is not None and self._scale is not None and self._excerpt is not None:
@@ -260,28 +260,27 @@ class Heatmap:
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        room, font = margins.text_room(box), theming.small()
-        units = margins.fitting(self._said_of_units(), font, room)
-        lines = words.lines(self.track, self._quantity, units, self._scale)
-        if self._excerpt is not None:
-            if self.track.is_mean:
-                room = margins.text_room(box)
-                lines = (
-                    margins.fitting(words.mean(self.track, self._excerpt.batch_size), theming.small(), room),
-                    *lines,
-                )
-            if self._layer is not None and len(self._excerpt.layers) > 1:
-                lines = (words.layer(self._layer), *lines)
+        lines = self._lines(margins.text_room(box))
         tone = "backward" if self.is_gradient else "text"
         margins.paint_title(painter, box, self.title(), tone, tuple((line, "muted") for line in lines))
         of_focus = self._excerpt is not None and self._layer is self._excerpt.focus
         if self._excerpt is not None and self._excerpt.unit is not None and self._codes is not None and of_focus:
             self._mark_unit(painter, box, self._excerpt.unit)
 
-    def _said_of_units(self) -> tuple[str, ...]:
+    def _lines(self, room: int) -> tuple[str, ...]:
+        """Under the title, what matters most first: layer, unit, sample, then how it is shown."""
+        font, e, units = theming.small(), self._excerpt, ""
+        first: list[str] = []
+        if e is not None and self._layer is not None and len(e.layers) > 1:
+            first.append(words.layer(self._layer))
         if self.track.unit is not None:
-            return (f"unit {self.track.unit}",)
-        return words.units(self._layer.hidden_size if self._layer else 0, self._ordered.words if self._ordered else "")
+            first.append(f"unit {self.track.unit}")
+        elif self._layer is not None:
+            order = self._ordered.words if self._ordered is not None else ""
+            units = margins.fitting(words.units(self._layer.hidden_size, order), font, room)
+        if e is not None and self.track.is_mean:
+            first.append(margins.fitting(words.mean(self.track, e.batch_size), font, room))
+        return (*first, *words.lines(self.track, self._quantity, units, self._scale))
 
     def _mark_unit(self, painter: QPainter, box: QRect, unit: int) -> None:
         """A bar beside the row of the unit that the cell panel shows."""

@@ -29,7 +29,7 @@ class Lane:
     """Marked up: "x_1"."""
     values: Array
     there: NDArray[np.bool_]
-    """(T,): the steps that have it."""
+    """(T,): the steps that have it; the padding does not."""
     scale: Scale | None
     weight: float
     """Its share of the height."""
@@ -50,7 +50,7 @@ def place(e: Excerpt) -> int:
 
 
 def _inputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
-    every, features = np.ones(e.steps, bool), e.inputs.shape[1]
+    every, features = _own_steps(e), e.inputs.shape[1]
     if e.symbols:
         return [Lane("symbols", "input", e.inputs[:, 0], every, None, 1.0, "input", e.symbols)]
     scale = book.of_inputs(e)
@@ -93,11 +93,15 @@ def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
 def _spread(array: Array, e: Excerpt) -> tuple[Array, NDArray[np.bool_]]:
     """(n, O) as (T, O), and which steps have it."""
     if len(array) == e.steps > 1:
-        return array, np.ones(e.steps, bool)
+        return array, _own_steps(e)
     whole, there = np.zeros((e.steps, array.shape[1]), array.dtype), np.zeros(e.steps, bool)
     whole[place(e) - 1] = array[-1]
     there[place(e) - 1] = True
     return whole, there
+
+
+def _own_steps(e: Excerpt) -> NDArray[np.bool_]:
+    return np.arange(e.steps) < e.length
 
 
 def probabilities(scores: Array) -> NDArray[np.float64]:

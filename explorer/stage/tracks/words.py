@@ -64,21 +64,23 @@ def title(track: TrackSpec, q: Quantity | None) -> str:
 
 
 def lines(track: TrackSpec, q: Quantity | None, count: str, scale: Scale | None = None) -> tuple[str, ...]:
-    """The small lines under the title: what it is, `count` of its units, how its scale is made."""
+    """The small lines under the title: what it is, `count` of its units ("" leaves it out), how its scale is made."""
     logarithmic = scale is not None and bool(scale.linear)
-    zone = (f"linear in ±{scales.number(scale.linear)}",) if scale is not None and logarithmic else ()
+    zone = f"linear in ±{scales.number(scale.linear)}" if scale is not None and logarithmic else ""
     if track.is_gradient:
         kind = "signed log_{10}" if logarithmic else "log_{10}|·|"
-        return (kind, *((q.title.lower(),) if q else ()), count, *(zone or ("2 decades a band",)))
-    if q is None:
-        return (count,)
-    if scale is not None and scale.kind == "magnitude":
-        return (count, "log_{10}|·|", "2 decades a band")
-    if logarithmic:
-        return (count, "signed log_{10}", *zone)
-    _, of, whose = q.title.partition(" of ")
-    note = q.note.split(", ") if len(q.note) > 20 else [q.note]
-    return tuple(line for line in (f"of {whose}" if of else "", *note, count) if line)
+        found = [kind, q.title.lower() if q else "", count, zone or "2 decades a band"]
+    elif q is None:
+        found = [count]
+    elif scale is not None and scale.kind == "magnitude":
+        found = [count, "log_{10}|·|", "2 decades a band"]
+    elif logarithmic:
+        found = [count, "signed log_{10}", zone]
+    else:
+        _, of, whose = q.title.partition(" of ")
+        note = q.note.split(", ") if len(q.note) > 20 else [q.note]
+        found = [f"of {whose}" if of else "", *note, count]
+    return tuple(line for line in found if line)
 
 
 def why_empty(track: TrackSpec, excerpt: Excerpt, q: Quantity | None) -> str:
@@ -157,7 +159,7 @@ def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: 
         kind = f"logarithmic, linear within ±{scales.number(scale.linear)}, "
     values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.COUNTED if found.get(code))
     if subnormal:
-        values += (f"of these, {subnormal:,} subnormal: their digits are going",)
+        values += (f"{subnormal:,} subnormal: their digits are going",)
     if waiting:
         values += (f"{waiting:,} not reached yet",)
     return Readout(
