@@ -352,7 +352,8 @@ class Controller(QObject):
         if newest:
             self._wanted = None
         document = self._document
-        if excerpt.weights is not None and want.iteration not in document.state.history:
+        own = want.state.experiment == document.state.experiment  # not those of what was there before an edit
+        if own and excerpt.weights is not None and want.iteration not in document.state.history:
             document.remember(want.iteration, excerpt.weights)
             # The same trace, now known by its weights: without this it would be asked for a second time.
             want = replace(want, state=replace(want.state, history=document.state.history))

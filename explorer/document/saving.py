@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.errors import SessionError
 from engine.requests import Excerpt
 from engine.session import Session, SessionView, fitting
+from explorer.document import pins
 from explorer.document.document import Document
 
 
@@ -29,6 +30,7 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
             heights=dict(view.heights),
             time_range=view.time_range,
         ),
+        pins=pins.kept(view.pins),
         preset=document.preset,
         title=document.title,
         device=excerpt.device,

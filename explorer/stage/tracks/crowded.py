@@ -53,7 +53,7 @@ def _touching(top: Array, bottom: Array) -> tuple[Array, Array]:
 def _dashed(columns: int, width: float, dashes: tuple[float, ...], from_left: bool) -> np.ndarray:
     ends = np.cumsum(np.asarray(dashes) * width)
     at = (np.arange(columns) + 0.5) % ends[-1]
-    on = np.searchsorted(ends, at, side="right") % 2 == 0
+    on: NDArray[np.bool_] = np.searchsorted(ends, at, side="right") % 2 == 0
     return on if from_left else on[::-1]
 
 
