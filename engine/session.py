@@ -27,6 +27,7 @@ from engine.tape import Tape
 MAX_TRACKS, MAX_HEIGHT = 64, 10_000
 MAX_ITERATION = 10**9
 MAX_NOTES = 20_000
+MAX_PINS = 6
 _ROOM_FOR_WEIGHTS = container.MAX_FILE_BYTES["session"] - 8 * 2**20
 
 
@@ -53,6 +54,17 @@ class SessionView(Spec, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, eq=False)
+class PinnedNorms:
+    """What is kept of a pinned trace: what it was made of, and norms of its states."""
+
+    experiment: Experiment
+    what_if: WhatIf
+    iteration: int
+    norms: Mapping[str, Array]
+    """(T,) float64 by layer and quantity: "l0.grads.h"."""
+
+
+@dataclass(frozen=True, eq=False)
 class Session:
     experiment: Experiment
     what_if: WhatIf = NO_WHAT_IF
@@ -67,6 +79,7 @@ class Session:
     notes: str = ""
     device: str = ""
     """Where its numbers were computed: "cpu", "cuda:0"."""
+    pins: tuple[PinnedNorms, ...] = ()
     fingerprint: Mapping[str, Array] = field(default_factory=dict)
     """What was shown, to be compared when it is opened: the norms of every step, (T,) float64, as in
     Excerpt.fingerprint."""
@@ -95,6 +108,8 @@ def save(session: Session, path: Path | str) -> str:
         for name, array in weights.items()
     }
     tensors |= {f"fingerprint/{key}": array for key, array in session.fingerprint.items()}
+    for number, pin in enumerate(session.pins):
+        tensors |= {f"pin/{number}/{key}": array for key, array in pin.norms.items()}
     written = _SessionFile(
         experiment=session.experiment,
         what_if=session.what_if,
@@ -106,6 +121,7 @@ def save(session: Session, path: Path | str) -> str:
         notes=several_lines(session.notes, MAX_NOTES),
         device=one_line(session.device, 40),
         fingerprint=tuple(session.fingerprint),
+        pins=tuple(_Pin(pin.experiment, pin.what_if, pin.iteration, tuple(pin.norms)) for pin in session.pins),
     )
     return container.write(
         Path(path),
@@ -163,10 +179,36 @@ def check(session: Session) -> Session:
         tracks.check(tracks.parse(key), layers)
         if array.shape != (experiment.task.steps,) or array.dtype != np.float64:
             raise SessionError(f"The saved norms of {key} are not one float64 a step.")
+    if len(session.pins) > MAX_PINS:
+        raise SessionError(f"It has {len(session.pins)} pins; up to {MAX_PINS} are accepted.")
+    for pin in session.pins:
+        _check_pin(pin)
     return session
 
 
+def _check_pin(pin: PinnedNorms) -> None:
+    checked(pin.experiment)
+    checked_what_if(pin.what_if)
+    if isinstance(pin.iteration, bool) or not 0 <= pin.iteration <= MAX_ITERATION:
+        raise SessionError(f"iteration of a pin is {pin.iteration}; 0 to {MAX_ITERATION:,} is accepted.")
+    layers = tracks.layer_kinds(pin.experiment.model.layers)
+    for key, array in pin.norms.items():
+        track = tracks.parse(key)
+        tracks.check(track, layers)
+        if not track.is_quantity or not track.layer or track.options:
+            raise SessionError(f"A pin has norms of '{one_line(key, 40)}', which is no quantity of a layer.")
+        if array.shape != (pin.experiment.task.steps,) or array.dtype != np.float64:
+            raise SessionError(f"The pinned norms of {key} are not one float64 a step.")
+
+
 # -- the file ---------------------------------------------------------------------------------------------------------
+
+
+class _Pin(Spec, frozen=True):
+    experiment: Experiment
+    what_if: WhatIf
+    iteration: int
+    norms: tuple[str, ...]
 
 
 class _SessionFile(Spec, frozen=True, kw_only=True):
@@ -182,6 +224,7 @@ class _SessionFile(Spec, frozen=True, kw_only=True):
     notes: str
     device: str
     fingerprint: tuple[str, ...]
+    pins: tuple[_Pin, ...] = ()
 
 
 def _summary(experiment: Experiment) -> container.Summary:
@@ -189,6 +232,7 @@ def _summary(experiment: Experiment) -> container.Summary:
     return container.Summary(layer.cell, task.steps, task.batch_size, layer.hidden_size, experiment.dtype)
 
 
+_PIN = re.compile(r"pin/([0-9])/([a-z_0-9.]+)", re.ASCII)
 _HISTORY = re.compile(r"history/(0|[1-9]\d{0,9})/([a-z_0-9.]+)", re.ASCII)
 
 
@@ -203,6 +247,7 @@ def _session_of(contents: container.Contents) -> Session:
         raise SessionError(f"Its session.json: {one_line(str(error), 160)}.") from None
     history: dict[int, dict[str, Any]] = {iteration: {} for iteration in read.history}
     fingerprint: dict[str, Any] = {}
+    pinned: list[dict[str, Any]] = [{} for _ in read.pins]
     if len(history) != len(read.history):
         raise SessionError("Its history names an iteration twice.")
     for name, array in contents.tensors.items():
@@ -211,10 +256,14 @@ def _session_of(contents: container.Contents) -> Session:
             history[int(match[1])][match[2]] = array
         elif name.startswith("fingerprint/") and name.removeprefix("fingerprint/") in read.fingerprint:
             fingerprint[name.removeprefix("fingerprint/")] = array
+        elif (pin := _PIN.fullmatch(name)) and int(pin[1]) < len(pinned) and pin[2] in read.pins[int(pin[1])].norms:
+            pinned[int(pin[1])][pin[2]] = array
         else:
             raise SessionError(f"It has a tensor '{one_line(name, 80)}' that belongs to nothing.")
     if set(fingerprint) != set(read.fingerprint):
         raise SessionError("The norms that its fingerprint names are missing.")
+    if any(set(pin.norms) != set(found) for pin, found in zip(read.pins, pinned, strict=True)):
+        raise SessionError("The norms that a pin names are missing.")
     return check(
         Session(
             experiment=read.experiment,
@@ -226,6 +275,10 @@ def _session_of(contents: container.Contents) -> Session:
             title=one_line(read.title, container.MAX_TITLE),
             notes=several_lines(read.notes, MAX_NOTES),
             device=one_line(read.device, 40),
+            pins=tuple(
+                PinnedNorms(pin.experiment, pin.what_if, pin.iteration, found)
+                for pin, found in zip(read.pins, pinned, strict=True)
+            ),
             fingerprint=fingerprint,
             written_with=contents.probe.written_with,
         )

@@ -13,6 +13,7 @@ from engine.requests import Recorded
 from engine.session import Session
 from engine.spec import AddingTask, Experiment, ModelSpec
 from engine.tape import Moment, Phase, Tape
+from explorer.document import pins
 from explorer.document.document import Document
 from explorer.document.state import State, View
 from explorer.document.tracks import DEFAULTS
@@ -87,6 +88,7 @@ def of_path(path: Path) -> Opening:
             heights=saved.view.heights,
             time_range=saved.view.time_range,
             scales=saved.view.scales,
+            pins=pins.from_session(saved.pins),
         ),
         title=saved.title or path.stem,
         path=str(path),

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from engine.quantities import CELL_TITLES
+from engine.quantities import CELL_TITLES, STATES
 from engine.requests import Excerpt, ShownLayer
+from engine.session import MAX_PINS, PinnedNorms
 from engine.spec import Experiment, LayerSpec, WhatIf
 
-MOST = 6
+MOST = MAX_PINS
 """Pins at once; with one more the oldest goes."""
 
 
@@ -46,6 +47,46 @@ def pin_of(excerpt: Excerpt, experiment: Experiment | None, what_if: WhatIf, ite
 def with_pin(pins: Sequence[Pin], pin: Pin) -> tuple[Pin, ...]:
     """The pins with one more; itself, where it is there already."""
     return (*[old for old in pins if not old.same(pin)], pin)[-MOST:]
+
+
+def kept(pins: Sequence[Pin]) -> tuple[PinnedNorms, ...]:
+    """What a session keeps of them: the norms of the states, and of their gradients."""
+    found = []
+    for pin in pins:
+        if pin.experiment is not None:
+            norms = {
+                f"{name}.{kind}.{state}": layer.norms[f"{kind}.{state}"]
+                for name, layer in pin.layers.items()
+                for kind in ("grads", "values")
+                for state in STATES[layer.cell]
+            }
+            found.append(PinnedNorms(pin.experiment, pin.what_if, pin.iteration, norms))
+    return tuple(found)
+
+
+def from_session(saved: Sequence[PinnedNorms]) -> tuple[Pin, ...]:
+    return tuple(
+        Pin(_layers(one), one.experiment.task.steps, one.experiment, one.what_if, one.iteration) for one in saved
+    )
+
+
+def _layers(saved: PinnedNorms) -> dict[str, ShownLayer]:
+    found = {}
+    for place, spec in enumerate(saved.experiment.model.layers):
+        for name in (f"l{place}", f"l{place}_reverse")[: 1 + spec.bidirectional]:
+            own = {key.removeprefix(f"{name}."): a for key, a in saved.norms.items() if key.startswith(f"{name}.")}
+            found[name] = ShownLayer(
+                name=name,
+                cell=spec.cell,
+                activation=spec.activation,
+                hidden_size=spec.hidden_size,
+                input_size=0,
+                reverse=name.endswith("_reverse"),
+                layer_norm=spec.layer_norm,
+                norms=own,
+                initial={},
+            )
+    return found
 
 
 def name(pin: Pin, experiment: Experiment | None, what_if: WhatIf, iteration: int) -> str:

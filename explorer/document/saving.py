@@ -6,6 +6,7 @@ from engine.errors import SessionError
 from engine.requests import Excerpt
 from engine.session import Session, SessionView, fitting
 from engine.tracks import has, parse
+from explorer.document import pins
 from explorer.document.document import Document
 
 
@@ -33,6 +34,7 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
             time_range=view.time_range,
             scales={key: scale for key, scale in view.scales.items() if has(parse(key), state.layers)},
         ),
+        pins=pins.kept(view.pins),
         preset=document.preset,
         title=document.title,
         device=excerpt.device,

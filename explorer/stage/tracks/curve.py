@@ -43,6 +43,17 @@ _Sheet = tuple[bool, frozenset[Group]]
 """Whether the trace's regions are there, and which curves."""
 
 
+def _joined(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those that meet become one: each is a rectangle to be painted by itself."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(stretches):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
 class CurveTrack:
     """Layers: for each set of curves that are known beside each other, the axes with the regions and those curves. They
     are drawn when the tape first comes to them, and then looked up."""
@@ -140,10 +151,12 @@ class CurveTrack:
         for line in plot.lines:
             if line.always or regions:
                 self._draw_line(painter, line.places, QColor(getattr(theme, line.tone)))
+        painter.end()
         shown = [(n, curve) for n, curve in enumerate(plot.curves) if curve.group in groups]
         lines = [] if plot.stack is not None else shown
         for n, curve in sorted(lines, key=lambda one: not one[1].style.ghost):  # the earlier ones lie below
-            draw_curve(painter, curve, view, self._tall, n)
+            draw_curve(layer, curve, view, self._tall, n)
+        painter = layer.painter(view.ratio)
         for _, curve in shown[:1] if plot.stack is not None else shown:
             if not curve.style.ghost:
                 edge_marks(painter, curve.codes[view.slice], view, self._tall, plot.axis.scale)
@@ -197,14 +210,16 @@ class CurveTrack:
             return 0, view.width
         if self._plot is not None and self._plot.stack is not None:  # whole cells
             return (0, view.until(last)) if group.from_left else (view.since(first), view.width)
-        aside = round(5 * view.ratio) if view.pitch < _NARROW else 0
+        # A line is as thick as its pen: a steep way to what is not known leans over the middle. The dot hides the gap.
+        narrow = view.pitch < _NARROW
+        aside = round((5 if narrow else 1) * view.ratio)
         if group.from_left:
             if not view.shows(last):
                 return 0, view.until(last)
-            return 0, max(0, view.until(last) - aside if aside else int(view.centre(last)))
+            return 0, max(0, (view.until(last) if narrow else int(view.centre(last))) - aside)
         if not view.shows(first):
             return view.since(first), view.width
-        return min(view.width, view.since(first) + aside if aside else int(view.centre(first))), view.width
+        return min(view.width, (view.since(first) if narrow else int(view.centre(first))) + aside), view.width
 
     def _pieces(self, now: Now) -> list[tuple[int, int, frozenset[Group]]]:
         """Which curves are drawn where: pixels from, to, and the groups."""
@@ -282,7 +297,7 @@ class CurveTrack:
             ratio = self._view.ratio
             moved = [w.place for w in words_before + words_after]
             found += [(round(place.left() * ratio), round((place.right() + 1) * ratio)) for place in moved]
-        return found
+        return _joined(found)
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from explorer.stage import classes, glyphs, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
-from explorer.stage.tracks import bands
+from explorer.stage.tracks import bands, crowded
 from explorer.stage.tracks.plot import Curve, Style
 from explorer.theme import current as theming
 from explorer.theme.tokens import THEMES, Theme, ThemeName
@@ -39,10 +39,13 @@ def colour_of(style: Style, theme: Theme) -> QColor:
 def pen_of(style: Style, theme: Theme) -> QPen:
     width = 1.3 if style.ghost else 1.8
     pen = QPen(colour_of(style, theme), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
-    dashes = (_GHOST_DASHES if style.ghost else _DASHES)[style.dash]
-    if dashes:
+    if dashes := _dashes(style):
         pen.setDashPattern(list(dashes))
     return pen
+
+
+def _dashes(style: Style) -> tuple[float, ...]:
+    return (_GHOST_DASHES if style.ghost else _DASHES)[style.dash]
 
 
 def draw_marker(painter: QPainter, marker: int, at: QPointF, colour: QColor, size: float = 3.0) -> None:
@@ -108,19 +111,50 @@ def points(curve: Curve, view: TimeView) -> tuple[Array, Array]:
     return x, y
 
 
-def draw_curve(painter: QPainter, curve: Curve, view: TimeView, height: float, number: int) -> None:
+def draw_curve(layer: Layer, curve: Curve, view: TimeView, height: float, number: int) -> None:
     """`number`: which of the curves it is, so that their markers stand aside of each other."""
-    theme, edge = theming.current(), edge_of(height)
     x, places = points(curve, view)
+    edge = edge_of(height)
     y = height - edge - places * (height - 2 * edge)
-    painter.setPen(pen_of(curve.style, theme))
+    if view.cells.crowded:
+        _draw_columns(layer, curve, view, x, y)
+    painter = layer.painter(view.ratio)
+    if not view.cells.crowded:
+        _draw_path(painter, curve, x, y)
+    _draw_markers(painter, curve, view, height, number)
+    painter.end()
+
+
+def _draw_columns(layer: Layer, curve: Curve, view: TimeView, x: Array, y: Array) -> None:
+    ratio = view.ratio
+    if curve.joined and len(x):  # between two columns at which something was computed
+        inside = np.arange(round(x[0] * ratio - 0.5), round(x[-1] * ratio - 0.5) + 1)
+        top, bottom = np.full(view.width, np.nan), np.full(view.width, np.nan)
+        known = ~np.isnan(y[::2])
+        at = x[::2] * ratio - 0.5
+        top[inside] = np.interp(inside, at[known], y[::2][known]) if known.any() else np.nan
+        bottom[inside] = np.interp(inside, at[known], y[1::2][known]) if known.any() else np.nan
+    elif len(y) == 2 * view.width:
+        top, bottom = y[::2], y[1::2]
+    else:
+        return
+    pen = pen_of(curve.style, theming.current())
+    dashes = _dashes(curve.style)
+    colour = palette.packed(pen.color().name())
+    crowded.draw(
+        layer.pixels(), top * ratio, bottom * ratio, colour, pen.widthF() * ratio, dashes, curve.group.from_left
+    )
+
+
+def _draw_path(painter: QPainter, curve: Curve, x: Array, y: Array) -> None:
+    painter.setPen(pen_of(curve.style, theming.current()))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     path = QPainterPath()
-    xs, ys, here = x, y, ~np.isnan(y)
+    here = ~np.isnan(y)
     if not curve.group.from_left:  # the dashes must not depend on what is not reached
-        xs, ys, here = xs[::-1], ys[::-1], here[::-1]
+        x, y, here = x[::-1], y[::-1], here[::-1]
     pen_down = False
-    for px, py, there in zip(xs.tolist(), ys.tolist(), here.tolist(), strict=True):
+    for px, py, there in zip(x.tolist(), y.tolist(), here.tolist(), strict=True):
         if not there:
             pen_down = False
         elif pen_down:
@@ -130,7 +164,6 @@ def draw_curve(painter: QPainter, curve: Curve, view: TimeView, height: float, n
             path.lineTo(px + 0.01, py)  # a lone point is seen too
             pen_down = True
     painter.drawPath(path)
-    _draw_markers(painter, curve, view, height, number)
 
 
 def _draw_markers(painter: QPainter, curve: Curve, view: TimeView, height: float, number: int) -> None:

@@ -45,9 +45,19 @@ class Labels:
         self._curves: list[tuple[Curve, Array, Array]] = []
         self._choices = [self._in_region(region) for region in self._boxes()]
         self._choices += [self._along(line) for line in plot.lines]
+        self._answers: dict[int, list[Label]] = {}
         self._crossings: dict[QRect, list[tuple[Group, int, int]]] = {}
 
     def of(self, now: Now) -> list[Label]:
+        """Asked for several times a step: the answers for the last two moments are kept."""
+        found = self._answers.get(now.position)
+        if found is None:
+            if len(self._answers) > 1:
+                self._answers.pop(next(iter(self._answers)))
+            found = self._answers[now.position] = self._found(now)
+        return found
+
+    def _found(self, now: Now) -> list[Label]:
         cursor = self._view.centre(now.step) / self._view.ratio
         found: list[Label] = []
         for choices in self._choices:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -167,7 +168,7 @@ class Curve:
     legend: str | None = None
     """In the header: another name; "": it is not there."""
 
-    @property
+    @cached_property
     def on(self) -> np.ndarray:
         return (self.codes >= classes.FIRST) & (self.codes <= classes.LAST)
 
@@ -212,7 +213,7 @@ class Plot:
     header: Callable[[Now], tuple[Variants, ...]] | None = None
     """Lines that hang on the moment."""
 
-    @property
+    @cached_property
     def groups(self) -> tuple[Group, ...]:
         return tuple(dict.fromkeys(curve.group for curve in self.curves))
 

@@ -1,0 +1,423 @@
+"""Curve tracks: a pixel stands where the scale puts the number, thresholds where they belong, nothing unreached."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import synthetic
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtGui import QColor, QImage, QPainter
+from pytestqt.qtbot import QtBot
+
+from engine import columns, dtypes
+from engine.quantities import ROUTES
+from engine.requests import Excerpt
+from engine.tape import Tape
+from engine.tracks import parse
+from explorer.stage import classes, curve_choice
+from explorer.stage.cells import TimeView
+from explorer.stage.now import Now
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.tracks import bands
+from explorer.stage.tracks.curve import CurveTrack
+from explorer.stage.tracks.curve_ink import colour_of, edge_of
+from explorer.stage.tracks.ghost import Ghost
+from explorer.stage.tracks.make import make
+from explorer.stage.tracks.plot import ghost_style, style
+from explorer.theme import current as theming
+
+WIDTH, HEIGHT = 640, 160
+
+
+@pytest.fixture(autouse=True)
+def dark(qapp: object) -> None:
+    theming.apply("dark")
+
+
+def shown(key: str, e: Excerpt, book: ScaleBook | None = None) -> CurveTrack:
+    track = make(key)
+    assert isinstance(track, CurveTrack)
+    track.set_excerpt(e, book or ScaleBook())
+    return track
+
+
+def painted(track: CurveTrack, e: Excerpt, position: int, span: tuple[int, int] | None = None) -> np.ndarray:
+    """(HEIGHT, WIDTH, 3): the data's pixels."""
+    view = TimeView(e.steps, *(span or (1, e.steps)), WIDTH)
+    track.prepare(view, HEIGHT)
+    image = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    now = Now.at(Tape(e.steps), position)
+    track.paint(painter, QPoint(0, 0), QRect(0, 0, WIDTH, HEIGHT), now)
+    track.paint_over(painter, QPoint(0, 0), now)
+    painter.end()
+    flat = np.frombuffer(image.constBits(), np.uint8).reshape(HEIGHT, WIDTH, 4)
+    return flat[:, :, 2::-1].astype(int)
+
+
+def near(pixels: np.ndarray, colour: str, far: int = 40) -> np.ndarray:
+    want = QColor(colour)
+    return np.abs(pixels - [want.red(), want.green(), want.blue()]).sum(axis=2) < far
+
+
+def row_of(value: float, track: CurveTrack) -> float:
+    """Where the scale puts a number: a second time, from its ends alone."""
+    assert track.plot is not None
+    low, high = (float(end) for end in track.plot.axis.ends)
+    share = math.log10(value / low) / math.log10(high / low)
+    edge = edge_of(HEIGHT)
+    return HEIGHT - edge - share * (HEIGHT - 2 * edge)
+
+
+def end(e: Excerpt) -> int:
+    return len(Tape(e.steps)) - 1
+
+
+@pytest.mark.parametrize("T", [5, 50, 600])
+def test_a_curves_pixels_stand_where_the_scale_puts_its_norms(T: int) -> None:
+    e = synthetic.excerpt("rnn", T=T, H=4)
+    norms = np.logspace(-12, 0, T)
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": norms})
+    track = shown("norms", e)
+    lit = near(painted(track, e, end(e)), theming.current().backward)
+    view = TimeView(T, 1, T, WIDTH)
+    for t in {1, 2, T // 2, T - 1, T}:
+        rows = np.flatnonzero(lit[:, min(WIDTH - 1, int(view.centre(t)))])
+        assert rows.size
+        assert abs(rows.mean() + 0.5 - row_of(norms[t - 1], track)) < 1.6, (t, rows, row_of(norms[t - 1], track))
+
+
+def test_of_many_steps_in_a_pixel_the_largest_and_the_smallest_are_both_seen() -> None:
+    T = 5000
+    e = synthetic.excerpt("rnn", T=T, H=2)
+    norms = np.full(T, 1e-3)
+    norms[2345], norms[3456] = 1e-15, 1e1
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": norms})
+    track = shown("norms", e)
+    lit = near(painted(track, e, end(e)), theming.current().backward)
+    view = TimeView(T, 1, T, WIDTH)
+    for t, value in ((2346, 1e-15), (3457, 1e1)):
+        row = row_of(value, track)
+        assert lit[int(row) - 1 : int(row) + 2, int(view.centre(t))].any()
+
+
+@pytest.mark.parametrize("T", [5, 40, 300, 4000])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("key", ["norms", "share", "growth", "routes", "norms?of=grads.h,values.h,grads.a"])
+def test_what_the_way_back_has_not_reached_leaves_no_trace(T: int, reverse: bool, key: str) -> None:
+    e = with_series(_reversed(synthetic.excerpt("rnn", T=T, H=3), reverse))
+    tape = Tape(T)
+    t = T // 2
+    step = T + 1 - t if reverse else t
+    hidden = slice(step, None) if reverse else slice(0, step - 1)
+    other = _changed(e, hidden, "grads.")
+    book = ScaleBook()
+    position = tape.position(tape.parse(f"backward:{t}"))
+    pictures = [painted(shown(key, one, book), one, position) for one in (e, other)]
+    assert np.array_equal(*pictures)
+    assert not np.array_equal(pictures[0], painted(shown(key, other, book), other, end(e)))
+
+
+@pytest.mark.parametrize("T", [5, 40, 4000])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("key", ["saturation", "singular", "norms?of=values.h"])
+def test_what_the_forward_pass_has_not_reached_leaves_no_trace(T: int, reverse: bool, key: str) -> None:
+    e = with_series(_reversed(synthetic.excerpt("rnn", T=T, H=3), reverse))
+    t = T // 2
+    hidden = slice(0, T - t) if reverse else slice(t, None)
+    book = ScaleBook()
+    pictures = [painted(shown(key, one, book), one, t - 1) for one in (e, _changed(e, hidden, "values."))]
+    assert np.array_equal(*pictures)
+
+
+def test_nothing_of_the_losses_is_drawn_before_the_loss() -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3, loss_at="every")
+    track = shown("losses", e)
+    before, after = painted(track, e, 19), painted(track, e, 20)
+    assert not near(before, theming.current().loss).any()
+    assert near(after, theming.current().loss).sum() > 300
+
+
+def _reversed(e: Excerpt, reverse: bool) -> Excerpt:
+    return dataclasses.replace(e, layers={"l0": dataclasses.replace(e.of(), reverse=reverse)})
+
+
+def with_series(e: Excerpt) -> Excerpt:
+    """Series of the shapes that engine.columns tells, made up."""
+    rng = np.random.default_rng(0)
+    T, R = e.steps, len(ROUTES[e.cell])
+    shares = rng.dirichlet(np.ones(R), T)
+    found = {
+        "share.weight_hh": np.stack([np.logspace(-6, 0, T), np.full(T, 1 / T)], 1),
+        "growth.weight_hh": np.stack([np.linspace(1, 2, T), np.logspace(-6, 0, T), np.ones(T)], 1),
+        "routes": np.concatenate([shares, np.full((T, R + 1), -2.0)], 1),
+        "saturation": rng.random((T, 3)),
+        "singular": np.concatenate([np.sort(rng.normal(-1, 1, (T, 4)))[:, ::-1], np.ones((T, 1))], 1),
+    }
+    return dataclasses.replace(e, arrays={**e.arrays, **{f"l0.{name}": array for name, array in found.items()}})
+
+
+def _changed(e: Excerpt, hidden: slice, kind: str) -> Excerpt:
+    """Other numbers at these steps, on the same scales."""
+    norms = {key: array.copy() for key, array in e.norms.items()}
+    arrays = {key: array.copy() for key, array in e.arrays.items()}
+    for key, array in norms.items():
+        if key.startswith(kind):
+            array[hidden] *= 0.01
+    for key in ("share.weight_hh", "growth.weight_hh", "saturation"):
+        arrays[f"l0.{key}"][hidden, :2] *= 0.5
+    arrays["l0.singular"][hidden, :4] -= 0.5
+    arrays["l0.routes"][hidden, : len(ROUTES[e.cell])] *= 0.5
+    layers = {"l0": dataclasses.replace(e.of(), norms=norms)}
+    return dataclasses.replace(e, layers=layers, arrays=arrays)
+
+
+def test_a_reverse_layers_curves_become_known_from_the_last_step_of_its_own_way_on() -> None:
+    e = _reversed(synthetic.excerpt("rnn", T=40, H=3), True)
+    tape = Tape(40)
+    lit = near(painted(shown("norms", e), e, tape.position(tape.parse("backward:30"))), theming.current().backward)
+    seen = np.flatnonzero(lit.any(axis=0))
+    assert seen.min() < 20
+    assert seen.max() <= TimeView(40, 1, 40, WIDTH).centre(11) + 2
+
+
+def test_vanishing_begins_where_the_norm_is_a_millionth_of_the_last_steps() -> None:
+    e = synthetic.excerpt("rnn", T=40, H=3)
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": np.full(40, 1e-2)})
+    track = shown("norms", e)
+    pixels = painted(track, e, end(e))
+    blue = pixels[:, :, 2] - pixels[:, :, 0]
+    below = int(row_of(1e-8, track))
+    assert (blue[below + 3 : below + 12, 3] > blue[below - 12 : below - 3, 3]).all()
+
+
+def test_thresholds_of_the_type_are_drawn_where_they_are_on_the_scale_and_said_where_not() -> None:
+    e = synthetic.excerpt("rnn", T=40, H=3)
+    half = dataclasses.replace(e, dtype="float16")
+    track = shown("norms", half)
+    assert track.plot is not None
+    line = next(one for one in track.plot.lines if "smallest normal" in one.texts[0])
+    edge = edge_of(HEIGHT)
+    row = HEIGHT - edge - float(line.places) * (HEIGHT - 2 * edge)
+    assert row == pytest.approx(row_of(2.0**-14, track))
+    grey = near(painted(track, half, 0), theming.current().muted, 60)
+    assert grey[int(row) - 1 : int(row) + 2].sum() > WIDTH / 3
+    single = shown("norms", e)
+    assert single.plot is not None
+    assert not [one for one in single.plot.lines if "number" in one.texts[0]]
+    assert any("1.2e-38" in text for text in single.plot.scale_note)
+    assert dtypes.smallest_normal("float32") == np.finfo(np.float32).tiny
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_every_type_of_a_trace_has_its_curves(dtype: str) -> None:
+    e = dataclasses.replace(synthetic.excerpt("lstm", T=12, H=3), dtype=dtype)
+    assert painted(shown("norms", e), e, end(e)).any()
+
+
+def test_a_clip_threshold_is_a_line_only_where_such_norms_are_clipped() -> None:
+    e = with_series(synthetic.excerpt("rnn", T=20, H=3))
+    assert e.clip is not None
+    for kind, where in (("norm", "growth"), ("parameter", "growth"), ("step", "norms"), ("value", ""), ("none", "")):
+        clipped = dataclasses.replace(e, clip=dataclasses.replace(e.clip, kind=kind, max_norm=0.1))
+        for key in ("norms", "growth", "share"):
+            track = shown(key, clipped)
+            assert track.plot is not None
+            lines = [one for one in track.plot.lines if one.tone == "clip"]
+            assert len(lines) == (key == where), (kind, key)
+            if lines:
+                assert float(lines[0].places) == pytest.approx(float(track.plot.axis.place(np.asarray(-1.0))))
+
+
+def test_the_bound_is_a_line_from_the_last_loss_and_hidden_until_then() -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    line = np.log10(e.norms["grads.h"][-1]) + (19 - np.arange(20.0)) * math.log10(0.9)
+    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line})
+    track = shown("norms", e)
+    assert track.plot is not None
+    bound = next(one for one in track.plot.lines if one.texts[0].startswith("Pascanu"))
+    assert "× 0.900 a step" in bound.texts[0]
+    assert not bound.always
+    assert bound.places == pytest.approx(track.plot.axis.place(line))
+
+
+def ghost_of(e: Excerpt, factor: float, steps: int | None = None) -> Ghost:
+    count = steps or e.steps
+    norms = {key: array[:count] * factor for key, array in e.norms.items()}
+    return Ghost("× 0.5", count, {"l0": dataclasses.replace(e.of(), norms=norms)})
+
+
+@pytest.mark.parametrize("T", [30, 2000])
+def test_a_ghost_stands_at_its_own_norms_in_another_colour_and_is_there_before_the_way_back(T: int) -> None:
+    e = synthetic.excerpt("rnn", T=T, H=3)
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": np.full(T, 1e-2)})
+    track = shown("norms", e)
+    plain = painted(track, e, 0)
+    track.set_ghosts((ghost_of(e, 1e-6),))
+    colour = colour_of(ghost_style(0, 0), theming.current()).name()
+    lit = (painted(track, e, 0) != plain).any(axis=2)
+    rows = np.flatnonzero(lit.any(axis=1))
+    assert rows.size
+    assert abs(rows.mean() + 0.5 - row_of(1e-8, track)) < 1.6
+    assert colour != colour_of(style(0, 1), theming.current()).name()
+    assert 0.15 * WIDTH < lit.any(axis=0).sum() < 0.8 * WIDTH, "dotted"
+    track.set_ghosts(())
+    assert np.array_equal(painted(track, e, 0), plain)
+
+
+def test_a_pinned_trace_of_another_length_is_drawn_on_its_own_steps() -> None:
+    e = synthetic.excerpt("rnn", T=40, H=3)
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": np.full(40, 1e-2)})
+    track = shown("norms", e)
+    plain = painted(track, e, 0)
+    track.set_ghosts((ghost_of(e, 1e-6, steps=10),))
+    lit = (painted(track, e, 0) != plain).any(axis=2)
+    assert lit.any(axis=0).nonzero()[0].max() <= TimeView(40, 1, 40, WIDTH).centre(10) + 1
+    said = track.hover(int(TimeView(40, 1, 40, WIDTH).centre(5)), 80, Now.at(Tape(40), 0))
+    assert said is not None
+    assert said.values == ("× 0.5: ‖∂L/∂h‖ = 1e-8",)
+
+
+def test_sixteen_curves_are_told_apart_without_colour() -> None:
+    styles = [style(n, 16) for n in range(16)]
+    assert len({(one.dash, one.marker) for one in styles}) == 16
+    assert len({one.dash for one in (style(n, 4) for n in range(4))}) == 4
+
+
+def test_values_that_are_no_numbers_on_the_scale_stand_at_its_edges() -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    norms = np.full(20, 1e-2)
+    norms[[3, 5, 7, 9]] = 0.0, np.inf, np.nan, 1e-30
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": norms})
+    book = ScaleBook()
+    plain = synthetic.with_norms(e, {**e.norms, "grads.h": np.full(20, 1e-2)})
+    pixels, without = (painted(shown("norms", one, book), one, end(e)) for one in (e, plain))
+    different = (pixels != without).any(axis=2)
+    view = TimeView(20, 1, 20, WIDTH)
+    for place, low in ((3, True), (5, False), (7, False), (9, True)):
+        column = different[:, int(view.centre(place + 1)) - 5 : int(view.centre(place + 1)) + 6]
+        edge = column[-edge_of(HEIGHT) :] if low else column[: edge_of(HEIGHT)]
+        assert edge.any(), place
+
+
+def test_the_pointer_reads_every_curve_exactly_and_says_what_is_not_reached() -> None:
+    e = synthetic.excerpt("lstm", T=20, H=3)
+    track = shown("norms?of=grads.h,values.c", e)
+    view = TimeView(20, 1, 20, WIDTH)
+    track.prepare(view, HEIGHT)
+    tape = Tape(20)
+    now = Now.at(tape, tape.position(tape.parse("backward:12")))
+    said = track.hover(int(view.centre(15)), 50, now)
+    assert said is not None
+    told = dict(value.split(" = ") for value in said.values)
+    assert {name: float(number) for name, number in told.items()} == {
+        "‖∂L/∂h‖": e.norms["grads.h"][14],
+        "‖c‖": e.norms["values.c"][14],
+    }
+    before = track.hover(int(view.centre(5)), 50, now)
+    assert before is not None
+    assert len(before.values) == 1
+    assert before.note == "1 not reached yet"
+
+
+def test_the_slope_is_said_for_each_curve_in_its_own_way() -> None:
+    T, rate = 40, 0.5
+    back = rate ** (T - 1 - np.arange(T))
+    e = synthetic.excerpt("rnn", T=T, H=3)
+    for reverse, norms in ((False, back), (True, back[::-1])):
+        one = synthetic.with_norms(_reversed(e, reverse), {**e.norms, "grads.h": norms.copy()})
+        one = _reversed(one, reverse)
+        track = shown("norms", one)
+        assert track.plot is not None
+        said, _ = track._slope_words(track.plot.curves[0], Now.at(Tape(T), 2 * T))
+        assert said == f"−{-math.log10(rate):.2f}"
+
+
+def test_bands_add_up_to_one_and_what_works_against_the_rest_lies_below_zero() -> None:
+    shares = np.array([[0.5, 0.3, 0.2], [1.4, -0.5, 0.1], [-0.2, -0.1, 1.3]])
+    low, high = bands.stacked(shares)
+    assert high - low == pytest.approx(np.abs(shares))
+    assert high.max(axis=1) - -low.min(axis=1) == pytest.approx(shares.clip(0).sum(1) + shares.clip(max=0).sum(1))
+    assert (high.max(axis=1) + low.min(axis=1)) == pytest.approx(shares.sum(1))
+    assert (high[shares < 0] <= 0).all()
+    assert (low[shares >= 0] >= 0).all()
+
+
+@pytest.mark.parametrize("T", [20, 3000])
+def test_a_bands_pixels_are_as_many_as_its_share(T: int) -> None:
+    e = with_series(synthetic.excerpt("lstm", T=T, H=3))
+    shares = np.tile([0.4, 0.1, 0.0, 0.2, 0.3], (T, 1))
+    data = np.concatenate([shares, np.full((T, 6), -2.0)], 1)
+    e = dataclasses.replace(e, arrays={**e.arrays, "l0.routes": data})
+    pixels = painted(shown("routes", e), e, end(e))
+    ground = near(pixels, theming.current().ground, 6)
+    inside = HEIGHT - 2 * edge_of(HEIGHT)
+    column = pixels[:, WIDTH // 2 + 3]
+    assert abs((~ground[:, WIDTH // 2 + 3]).sum() - inside) <= 6
+    top = colour_of(style(0, 1), theming.current())
+    orange = [tuple(value) for value in column[-edge_of(HEIGHT) - 4 : -edge_of(HEIGHT) - 1]]
+    assert len(set(orange)) == 1
+    count = (column == column[-edge_of(HEIGHT) - 3]).all(axis=1).sum()
+    assert abs(count - 0.4 * inside) <= 2
+    assert top.isValid()
+
+
+def test_a_step_that_hands_nothing_on_has_no_shares_and_shows_that() -> None:
+    e = with_series(synthetic.excerpt("lstm", T=20, H=3))
+    data = e.arrays["l0.routes"].copy()
+    data[4] = np.nan
+    e = dataclasses.replace(e, arrays={**e.arrays, "l0.routes": data})
+    track = shown("routes", e)
+    assert track.plot is not None
+    assert track.plot.curves[0].codes[4] == classes.UNDEFINED
+    view = TimeView(20, 1, 20, WIDTH)
+    painted(track, e, end(e))
+    said = track.hover(int(view.centre(5)), 50, Now.at(Tape(20), end(e)))
+    assert said is not None
+    assert "nothing passes" in said.values[0]
+
+
+def test_scales_of_curves_stay_when_numbers_change_and_are_new_in_another_document() -> None:
+    e = with_series(synthetic.excerpt("rnn", T=20, H=3))
+    book = ScaleBook()
+    first = shown("growth", e, book).plot
+    louder = dataclasses.replace(e, arrays={key: array * 1e6 for key, array in e.arrays.items()})
+    second = shown("growth", louder, book).plot
+    book.reset()
+    third = shown("growth", louder, book).plot
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.axis == second.axis != third.axis
+
+
+def test_a_track_says_why_it_is_empty() -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    assert shown("l3.growth", e)._why == "There is no layer l3 any more."
+    assert shown("growth", e)._why == "Computing…"
+    flat = dataclasses.replace(e, layers={"l0": dataclasses.replace(e.of(), activation="identity")})
+    assert "nowhere flat" in shown("saturation", flat)._why
+
+
+def test_the_menu_of_curves_has_a_tick_for_each_that_is_shown_and_makes_the_text_of_the_rest(qtbot: QtBot) -> None:
+    from PySide6.QtWidgets import QMenu
+
+    e = synthetic.excerpt("lstm", T=20, H=3)
+    taken: list[str] = []
+    menu = QMenu()
+    qtbot.addWidget(menu)
+    curve_choice.add_to(menu, parse("norms"), e, lambda action: taken.append(action.data()))
+    curves = menu.actions()[0].menu()
+    assert isinstance(curves, QMenu)
+    of_layer = curves.actions()[-1].menu()
+    assert isinstance(of_layer, QMenu)
+    entries = {action.text().split("  ")[0]: action for action in of_layer.actions() if not action.isSeparator()}
+    assert [text for text, action in entries.items() if action.isChecked()] == ["‖∂L/∂c‖", "‖∂L/∂h‖"]
+    entries["‖∂L/∂a_f‖"].trigger()
+    entries["‖∂L/∂c‖"].trigger()
+    assert taken == ["norms?of=l0.grads.h,l0.grads.c,l0.grads.a_f", "norms?of=l0.grads.h"]
+    back = curve_choice.having(parse("norms?of=l0.grads.h"), ["l0.grads.c", "l0.grads.h"], e)
+    assert str(back) == "norms"
