@@ -32,7 +32,10 @@ def parts_by_autograd(module: nn.Module, cell: CellKind, x: Tensor, weight: Tens
             own[route] = torch.zeros(H, dtype=x.dtype, requires_grad=True)
         side = (W @ x[t] + b).chunk(len(GATES[cell]))
         blocks, shifts = U.chunk(len(GATES[cell])), c.chunk(len(GATES[cell]))
-        gates = [block @ (h + own[gate or "a"]) + shift for gate, block, shift in zip(GATES[cell], blocks, shifts)]
+        gates = [
+            block @ (h + own[gate or "a"]) + shift
+            for gate, block, shift in zip(GATES[cell], blocks, shifts, strict=True)
+        ]
         if cell == "rnn":
             h = torch.tanh(side[0] + gates[0])
         elif cell == "lstm":
