@@ -163,7 +163,7 @@ class CellPanel(QWidget):
         """What does not fit beside each other in the head stands below each other: large text, a narrow panel."""
         metrics = self._heading.fontMetrics()
         room = self.width() - 2 * PAD - GAP
-        heading = metrics.horizontalAdvance("LSTM CELL AT t = 8888")
+        heading = metrics.horizontalAdvance("LSTM CELL AT t =")
         for row, beside in ((self._first, heading), (self._second, self._layer.sizeHint().width())):
             narrow = beside + self._unit.sizeHint().width() > room and row.indexOf(self._unit) >= 0
             way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight

@@ -1,5 +1,5 @@
-"""What a long trace promises: no wrong one is made, it keeps to its budget whatever is asked of it, and what it does not
-have it says."""
+"""What a long trace promises: no wrong one is made, it keeps to its budget whatever is asked of it, and it says what it
+does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cell of any layer: both directions, five activations, layer normalisation, what-ifs, padding; against autograd."""
+"""The cell of any layer: directions, activations, layer normalisation, what-ifs, padding: by autograd."""
 
 from __future__ import annotations
 

@@ -1,0 +1,171 @@
+"""A step of the tape is a time step, a layer, or one operation inside the cell: in the window, by keys, playing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from engine.operations_of_cell import operations
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, ReadoutSpec
+from engine.tape import Tape
+from engine.within import Within
+from explorer.app import Explorer
+from explorer.compute.inline import InlineExecutor
+from explorer.document.opening import Opening
+from explorer.document.state import State, View
+from explorer.settings import Settings
+from explorer.stage.now import Now
+
+T = 6
+FORWARD, BACKWARD = len(operations("lstm", "forward")), len(operations("lstm", "backward"))
+
+
+@pytest.fixture
+def explorer(qtbot: QtBot) -> Iterator[Explorer]:
+    made = Explorer(InlineExecutor(), Settings(theme="dark"))
+    made.window.resize(1400, 900)
+    layers = (
+        LayerSpec(cell="gru", hidden_size=4),
+        LayerSpec(cell="lstm", hidden_size=4, bidirectional=True),
+    )
+    model = ModelSpec(layers=layers, readout=ReadoutSpec(at="every"))
+    experiment = Experiment(model=model, task=AddingTask(steps=T, batch_size=2), device="cpu")
+    made.show(Opening(State(tracks=("l1.values.f", "l1_reverse.grads.c"), experiment=experiment), View(), title="two"))
+    qtbot.waitUntil(lambda: made.controller.settled, timeout=60_000)
+    yield made
+    made.window.hide()
+    made.close()
+    made.window.deleteLater()
+    QApplication.processEvents()
+
+
+def place(explorer: Explorer) -> tuple[int, Within | None]:
+    return explorer.document.view.position, explorer.document.view.within
+
+
+def where(explorer: Explorer) -> str:
+    return explorer.window.transport.where.full_words()
+
+
+def press(qtbot: QtBot, explorer: Explorer, key: Qt.Key, *, shift: bool = False, times: int = 1) -> None:
+    stage = explorer.window.stage
+    stage.setFocus()
+    modifier = Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier
+    for _ in range(times):
+        qtbot.keyClick(stage, key, modifier)
+
+
+def test_shift_and_an_arrow_goes_gate_by_gate_whatever_is_chosen(qtbot: QtBot, explorer: Explorer) -> None:
+    press(qtbot, explorer, Qt.Key.Key_Right, shift=True)
+    assert place(explorer) == (1, Within(0))
+    assert where(explorer) == "Forward · t = 2 · layer 1"
+    press(qtbot, explorer, Qt.Key.Key_Right, shift=True, times=2)
+    assert where(explorer) == "Forward · t = 2 · layer 2 · forget gate f"
+    assert explorer.window.cell.operation_words == f"2 of {FORWARD}: forget gate f"
+    press(qtbot, explorer, Qt.Key.Key_Left, shift=True, times=2)
+    assert place(explorer) == (1, Within(0))
+    press(qtbot, explorer, Qt.Key.Key_Right)  # the rest of the step at once
+    assert place(explorer) == (1, None)
+    assert where(explorer) == "Forward · t = 2"
+
+
+def test_backward_the_top_layer_comes_first(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.look(position=T, granularity="layer")
+    press(qtbot, explorer, Qt.Key.Key_Right)
+    assert where(explorer) == f"Backward · t = {T} · layer 2"
+    press(qtbot, explorer, Qt.Key.Key_Right)
+    assert where(explorer) == f"Backward · t = {T} · layer 1"
+    press(qtbot, explorer, Qt.Key.Key_Right)
+    assert where(explorer) == f"Backward · t = {T - 1} · layer 2"
+
+
+def test_the_arrows_follow_the_choice_and_the_buttons_say_it(qtbot: QtBot, explorer: Explorer) -> None:
+    transport = explorer.window.transport
+    qtbot.keyClick(transport.granularity, Qt.Key.Key_Down)
+    qtbot.keyClick(transport.granularity, Qt.Key.Key_Down)
+    assert explorer.document.view.granularity == "gate"
+    assert transport.forward_button.text() == "gate"
+    assert explorer.commands.actions["by_gate"].isChecked()
+    press(qtbot, explorer, Qt.Key.Key_Right, times=3)
+    assert place(explorer) == (1, Within(1, 1))
+    explorer.commands.actions["by_step"].trigger()
+    assert transport.granularity.value == "step"
+    assert "time step" in transport.granularity.accessibleName()
+
+
+def test_to_the_end_and_back_gate_by_gate_is_the_same_way_and_asks_the_engine_for_nothing(
+    qtbot: QtBot, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer.document.look(granularity="gate")
+
+    def never(*_: object) -> int:
+        raise AssertionError("the engine was asked while stepping")
+
+    monkeypatch.setattr(explorer.courier, "ask", never)
+    count = (T - 1) * (FORWARD + 1) + 1 + T * (BACKWARD + 1) + 2
+    there = [place(explorer)]
+    for _ in range(count):
+        explorer.bindings.step(1)
+        there.append(place(explorer))
+    assert len(set(there)) == count + 1
+    assert there[-1] == (2 * T + 2, None)
+    back = [place(explorer)]
+    for _ in range(count):
+        explorer.bindings.step(-1)
+        back.append(place(explorer))
+    assert [p for p, _ in back] == [p for p, _ in there[::-1]]
+    assert back[:-1] == there[:0:-1]
+
+
+def test_playing_goes_by_the_choice_too(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.look(granularity="gate")
+    explorer.bindings._steps_due(5)
+    assert place(explorer) == (1, Within(1, 3))
+
+
+def test_scrubbing_makes_the_step_whole_and_another_layer_keeps_the_place(qtbot: QtBot, explorer: Explorer) -> None:
+    press(qtbot, explorer, Qt.Key.Key_Right, shift=True, times=4)
+    explorer.window.cell.layerPicked.emit("l0")
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    assert explorer.window.cell.heading.startswith("LAYER 1 · GRU")
+    assert explorer.window.cell.operation_words == "done in this step"
+    explorer.bindings.scrub(3)
+    assert place(explorer) == (3, None)
+
+
+def test_the_stage_shows_a_step_when_it_is_whole() -> None:
+    tape = Tape(T)
+    assert Now.at(tape, 3, whole=False).values() == (1, 3)
+    assert Now.at(tape, 3).values() == (1, 4)
+    assert Now.at(tape, T + 2, whole=False).grads() == (T, T)
+    assert Now.at(tape, T + 2, whole=False).step == T - 1
+    assert Now.at(tape, 0, whole=False).values() == (1, 0)
+
+
+def test_inside_a_step_the_stage_has_not_reached_it(qtbot: QtBot, explorer: Explorer) -> None:
+    stage = explorer.window.stage
+    explorer.document.look(position=2, within=Within(0))
+    assert stage.canvas._now == Now.at(Tape(T), 2, whole=False)
+    explorer.document.look(position=2, within=Within(1, FORWARD - 1))
+    assert stage.canvas._now == Now.at(Tape(T), 2)
+
+
+def test_what_was_copied_is_said_in_the_status_bar(qtbot: QtBot, explorer: Explorer) -> None:
+    view = explorer.window.cell.equations
+    pick = next(one for one in view.picks() if one.exact)
+    qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=pick.box.center().toPoint())
+    assert QGuiApplication.clipboard().text() == pick.exact
+    assert explorer.window.statusBar().currentMessage() == f"copied {pick.exact}"
+
+
+def test_where_stays_as_wide_while_the_tape_goes_through_a_step(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.look(granularity="gate")
+    width = explorer.window.transport.where.width()
+    for _ in range(2 * (FORWARD + 1)):
+        explorer.bindings.step(1)
+        assert explorer.window.transport.where.width() == width
