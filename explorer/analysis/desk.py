@@ -21,8 +21,9 @@ from explorer.compute.courier import Courier
 CHANNEL = "analysis."
 _QUIET_MS = 150
 """A slider that is being dragged asks for traces, not for analyses."""
-_PATIENCE_MS = 120
-"""What is not done after that gives way to the new trace: its process is ended."""
+_PATIENCE_MS = 400
+"""What is not done after that gives way to the new trace: its process is ended. That costs a new one a moment to start
+too, so it is worth it only for what cannot be split."""
 _HOLD = 0.4
 """Seconds for which an old picture stays rather than to show the new one in parts."""
 
