@@ -72,6 +72,8 @@ class Desk(QObject):
         self._courier = courier
         self._subject: Subject | None = None
         self._work: dict[str, _Work] = {}
+        self._closed: dict[str, _Work] = {}
+        """What sections had when they were closed."""
         self._renewing = False
         self._left: set[str] = set()
         self._told: dict[str, Standing] = {}
@@ -95,9 +97,10 @@ class Desk(QObject):
         self._renewing = subject is None
         if subject is None:
             self._leave()
-            for work in self._work.values():
+            for work in (*self._work.values(), *self._closed.values()):
                 work.shown = None
                 self.resultChanged.emit(work.name, None)
+            self._closed.clear()
         else:
             for work in self._work.values():
                 if not self._current(work):
@@ -124,10 +127,14 @@ class Desk(QObject):
         """What is open, and what is chosen there. What is not among them is not computed."""
         for name in list(self._work):
             if name not in questions:
-                self._drop(self._work.pop(name))
+                work = self._closed[name] = self._work.pop(name)
+                if work.kind != "there":
+                    self._drop(work)
                 self._told.pop(name, None)
         for name, choice in questions.items():
-            work = self._work.setdefault(name, _Work(name, choice))
+            if name not in self._work:
+                self._work[name] = self._closed.pop(name, None) or _Work(name, choice)
+            work = self._work[name]
             if work.choice != choice:
                 self._drop(work)
                 work.choice, work.wanted = choice, False

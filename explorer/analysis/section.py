@@ -280,6 +280,8 @@ class Section(QWidget):
             words, button = "takes minutes", "Compute"
         elif standing.stale:
             words = "of the trace before"
+        if standing.stale and standing.kind in ("failed", "heavy"):
+            words = f"{words}, of the trace before"
         self.header.set_state(words, tone, progress)
         self._again = button != "Cancel"
         self.button.setText(button)

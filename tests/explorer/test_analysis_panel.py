@@ -355,6 +355,8 @@ def test_numbers_of_the_trace_before_say_so(panel: AnalysisPanel) -> None:
     assert panel.sections["flow"].header.state == "renewing… 50 %"
     panel.show_standing("flow", Standing("stopped", 0.5, stale=True))
     assert panel.sections["flow"].header.state == "stopped at 50 %, of the trace before"
+    panel.show_standing("flow", Standing("heavy", None, "It takes minutes.", stale=True))
+    assert panel.sections["flow"].header.state == "takes minutes, of the trace before"
 
 
 def test_everything_can_be_reached_by_tab_and_has_a_name(panel: AnalysisPanel) -> None:
