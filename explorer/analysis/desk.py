@@ -133,7 +133,7 @@ class Desk(QObject):
                 self._told.pop(name, None)
         for name, choice in questions.items():
             if name not in self._work:
-                self._work[name] = self._closed.pop(name, None) or _Work(name, choice)
+                self._work[name] = self._closed.pop(name, _Work(name, choice))
             work = self._work[name]
             if work.choice != choice:
                 self._drop(work)
