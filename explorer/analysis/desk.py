@@ -21,8 +21,9 @@ from explorer.compute.courier import Courier
 CHANNEL = "analysis."
 _QUIET_MS = 150
 """A slider that is being dragged asks for traces, not for analyses."""
-_PATIENCE_MS = 120
-"""What is not done after that gives way to the new trace: its process is ended."""
+_PATIENCE_MS = 400
+"""What is not done after that gives way to the new trace: its process is ended. That costs a new one a moment to start
+too, so it is worth it only for what cannot be split."""
 _HOLD = 0.4
 """Seconds for which an old picture stays rather than to show the new one in parts."""
 
@@ -71,6 +72,8 @@ class Desk(QObject):
         self._courier = courier
         self._subject: Subject | None = None
         self._work: dict[str, _Work] = {}
+        self._closed: dict[str, _Work] = {}
+        """What sections had when they were closed."""
         self._renewing = False
         self._left: set[str] = set()
         self._told: dict[str, Standing] = {}
@@ -94,9 +97,10 @@ class Desk(QObject):
         self._renewing = subject is None
         if subject is None:
             self._leave()
-            for work in self._work.values():
+            for work in (*self._work.values(), *self._closed.values()):
                 work.shown = None
                 self.resultChanged.emit(work.name, None)
+            self._closed.clear()
         else:
             for work in self._work.values():
                 if not self._current(work):
@@ -123,10 +127,14 @@ class Desk(QObject):
         """What is open, and what is chosen there. What is not among them is not computed."""
         for name in list(self._work):
             if name not in questions:
-                self._drop(self._work.pop(name))
+                work = self._closed[name] = self._work.pop(name)
+                if work.kind != "there":
+                    self._drop(work)
                 self._told.pop(name, None)
         for name, choice in questions.items():
-            work = self._work.setdefault(name, _Work(name, choice))
+            if name not in self._work:
+                self._work[name] = self._closed.pop(name, _Work(name, choice))
+            work = self._work[name]
             if work.choice != choice:
                 self._drop(work)
                 work.choice, work.wanted = choice, False

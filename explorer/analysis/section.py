@@ -266,11 +266,10 @@ class Section(QWidget):
             words = "computing…" if share is None else f"computing… {100 * share:.0f} %"
             progress = share or 0.0
             button = "Cancel"
-            if standing.stale:
-                words = f"of the trace before – {words}" if standing.kind == "computing" else "of the trace before"
-                button = "Cancel" if standing.kind == "computing" else ""
-            elif standing.kind == "waiting":
-                words, progress, button = "", None, ""
+            if standing.kind == "waiting":
+                words, progress, button = "being renewed…" if standing.stale else "", None, ""
+            elif standing.stale:
+                words = words.replace("computing", "renewing")
         elif standing.kind == "stopped":
             words = "stopped" if standing.progress is None else f"stopped at {100 * standing.progress:.0f} %"
             words = f"{words}, of the trace before" if standing.stale else words
@@ -281,6 +280,8 @@ class Section(QWidget):
             words, button = "takes minutes", "Compute"
         elif standing.stale:
             words = "of the trace before"
+        if standing.stale and standing.kind in ("failed", "heavy"):
+            words = f"{words}, of the trace before"
         self.header.set_state(words, tone, progress)
         self._again = button != "Cancel"
         self.button.setText(button)

@@ -183,6 +183,24 @@ def test_a_closed_section_is_dropped_and_computed_anew_when_it_is_opened(
     assert courier.last(FLOW)[1].start == 0
 
 
+def test_what_was_whole_when_it_was_closed_is_there_again_unless_the_trace_is_another(
+    qtbot: QtBot, desk: Desk, courier: SlowCourier
+) -> None:
+    desk.set_subject(subject(1))
+    open_up(qtbot, desk, OPEN)
+    courier.answer(FLOW)
+    courier.answer(FLOW)
+    desk.set_questions({})
+    open_up(qtbot, desk, OPEN)
+    assert courier.count(FLOW) == 2
+    assert (desk.standing("flow").kind, desk.standing("flow").stale) == ("there", False)
+    desk.set_questions({})
+    desk.set_subject(subject(2))
+    open_up(qtbot, desk, OPEN)
+    assert courier.count(FLOW) == 3
+    assert desk.standing("flow").stale
+
+
 def test_another_choice_is_another_question(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, {"histogram": HistogramChoice("l0", "grads.h", -20, 2)})

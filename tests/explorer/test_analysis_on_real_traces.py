@@ -1,4 +1,4 @@
-"""The analysis panel in its window, with the real engine: of the trace on screen, and marked on the stage."""
+"""The analysis panel in its window, with the real engine: of the trace on screen, and out of the way of the next."""
 
 from __future__ import annotations
 

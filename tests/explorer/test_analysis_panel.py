@@ -350,9 +350,13 @@ def test_computing_has_progress_and_a_cancel_button_and_then_goes_on(qtbot: QtBo
 
 def test_numbers_of_the_trace_before_say_so(panel: AnalysisPanel) -> None:
     panel.show_standing("flow", Standing("waiting", stale=True))
-    assert panel.sections["flow"].header.state == "of the trace before"
+    assert panel.sections["flow"].header.state == "being renewed…"
     panel.show_standing("flow", Standing("computing", 0.5, stale=True))
-    assert panel.sections["flow"].header.state.startswith("of the trace before")
+    assert panel.sections["flow"].header.state == "renewing… 50 %"
+    panel.show_standing("flow", Standing("stopped", 0.5, stale=True))
+    assert panel.sections["flow"].header.state == "stopped at 50 %, of the trace before"
+    panel.show_standing("flow", Standing("heavy", None, "It takes minutes.", stale=True))
+    assert panel.sections["flow"].header.state == "takes minutes, of the trace before"
 
 
 def test_everything_can_be_reached_by_tab_and_has_a_name(panel: AnalysisPanel) -> None:
