@@ -1,0 +1,106 @@
+"""Events of functions that have gone flat: a gate that saturates, units that are dead. No gradient comes through either.
+
+The thresholds are those of engine.saturation. A gate that is held at a value says nothing: it was put there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from engine.cells.slopes import sigmoid_slope, tanh_slope
+from engine.figures import figure
+from engine.precision import arithmetic
+from engine.quantities import QUANTITIES
+from engine.requests import Event
+from engine.saturation import GATE_HIGH, GATE_LOW
+
+if TYPE_CHECKING:
+    from engine.layer_trace import LayerTrace
+
+MOST = 0.9
+"""A gate is saturated where more than this share of its (unit, sample) is beyond the thresholds."""
+
+
+def flat_events(layer: LayerTrace) -> tuple[Event, ...]:
+    """Of each gate the first step, in the layer's own direction, at which it is saturated; of each squashed quantity
+    its dead units, at the end of the forward pass."""
+    mask = layer.mask
+    with arithmetic(layer.x):
+        return (*_saturated(layer, mask), *_dead(layer, mask))
+
+
+def _saturated(layer: LayerTrace, mask: Tensor | None) -> Iterator[Event]:
+    for q in QUANTITIES[layer.cell]:
+        if q.kind != "gate" or q.symbol in layer.held:
+            continue
+        gate = layer.values[q.symbol]
+        low, high = gate < GATE_LOW, gate > GATE_HIGH
+        beyond, entries = (low | high), gate.new_full((len(gate),), gate[0].numel(), dtype=torch.float64)
+        if mask is not None:
+            beyond, entries = beyond & mask.unsqueeze(-1), mask.sum(1).double() * layer.hidden_size
+        share = beyond.sum((1, 2)).double() / entries  # NaN, which is not above anything, where there is no sample
+        steps = torch.nonzero(share > MOST).flatten()
+        if len(steps):
+            at = int(steps[-1] if layer.reverse else steps[0])
+            here = torch.ones_like(low[at]) if mask is None else mask[at].unsqueeze(-1)
+            ends = int((low[at] & here).sum()), int((high[at] & here).sum())
+            sentence = (
+                f"The {q.title.lower()} {q.symbol} saturates at t = {at + 1}: {figure(100 * float(share[at]), 3)} % of "
+                f"its values are at their ends ({ends[0]} below {GATE_LOW}, {ends[1]} above {GATE_HIGH}), where the "
+                "sigmoid is nearly flat."
+            )
+            yield Event("saturated", "forward", at + 1, sentence, reverse=layer.reverse)
+
+
+def _dead(layer: LayerTrace, mask: Tensor | None) -> Iterator[Event]:
+    last = 1 if layer.reverse else layer.steps
+    for symbol, flat in _flatness(layer):
+        dead = _always(flat, mask)
+        count = int(dead.sum())
+        if count:
+            which = "" if count > 4 else f" ({', '.join(str(int(u)) for u in torch.nonzero(dead).flatten())})"
+            noun, verb = ("unit", "is") if count == 1 else ("units", "are")
+            sentence = (
+                f"{count} {noun} of {symbol}{which} {verb} dead: the slope is exactly 0 at every step of every sample, "
+                "so no gradient comes through."
+            )
+            yield Event("dead", "forward", last, sentence, reverse=layer.reverse)
+
+
+def _flatness(layer: LayerTrace) -> Iterator[tuple[str, tuple[Tensor, str]]]:
+    """By symbol the squashed values and the kind of squashing, of everything that is squashed."""
+    for q in QUANTITIES[layer.cell]:
+        if q.kind in ("gate", "candidate") and q.symbol not in layer.held:
+            yield q.symbol, (layer.values[q.symbol], "sigmoid" if q.kind == "gate" else "tanh")
+        elif q.symbol == "c":
+            yield "tanh c", (layer.values["c"], "tanh of")
+    if layer.cell == "rnn" and layer.activation in ("tanh", "sigmoid", "relu"):
+        relu = layer.activation == "relu"
+        yield "h", (layer.values["a" if relu else "h"], layer.activation)
+
+
+def _is_flat(values: Tensor, kind: str) -> Tensor:
+    if kind == "relu":
+        return values <= 0
+    if kind == "sigmoid":
+        return sigmoid_slope(values) == 0
+    return tanh_slope(values.tanh() if kind == "tanh of" else values) == 0
+
+
+def _always(flat: tuple[Tensor, str], mask: Tensor | None) -> Tensor:
+    """(H,) bool. Most traces are done with after a look at a step in the middle: whoever is not flat there is alive."""
+    values, kind = flat
+    middle = len(values) // 2
+    suspects = _is_flat(values[middle], kind)
+    if mask is not None:
+        suspects = suspects | ~mask[middle].unsqueeze(-1)
+    if not bool(suspects.all(0).any()):
+        return suspects.new_zeros(suspects.shape[-1])
+    found = _is_flat(values, kind)
+    if mask is not None:
+        found = found | ~mask.unsqueeze(-1)
+    return found.flatten(0, 1).all(0)
