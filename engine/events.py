@@ -1,5 +1,5 @@
-"""Events: what on the tape is worth a tick. The first underflow, overflow and NaN of each direction, gates that saturate,
-units that are dead (engine.flat_events), and clipping.
+"""Events: what on the tape is worth a tick. The first underflow, overflow and NaN of each direction, gates that
+saturate, units that are dead (engine.flat_events), and clipping.
 
 Underflow and overflow are the arithmetic's: they are looked for in the dtype of the trace.
 """

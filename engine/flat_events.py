@@ -1,4 +1,4 @@
-"""Events of functions that have gone flat: a gate that saturates, units that are dead. No gradient comes through either.
+"""Events of functions that have gone flat: a gate that saturates, units that are dead. No gradient passes either.
 
 The thresholds are those of engine.saturation. A gate that is held at a value says nothing: it was put there.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Slot
 
 from engine.requests import Audit, Excerpt
+from engine.session import MAX_TRACKS
 from engine.spec import Experiment, WhatIf
 from explorer.controller import Controller
 from explorer.document.document import Document
@@ -60,6 +61,8 @@ class Bindings(QObject):
         w.stage.removeTrackRequested.connect(self.remove_track)
         w.stage.moveTrackRequested.connect(self._move_track)
         w.stage.scaleChanged.connect(self._say_scale)
+        w.stage.duplicateRequested.connect(self.duplicate_track)
+        w.stage.collapsedChanged.connect(self._collapsed_changed)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -70,6 +73,7 @@ class Bindings(QObject):
         w.dock.restore()
         w.stage.set_tracks(d.state.tracks)
         w.stage.set_heights(dict(d.view.heights))
+        w.stage.set_collapsed(d.view.collapsed)
         w.stage.set_message("Computing the trace…")
         w.transport.set_tape(d.tape)
         w.transport.set_events(())
@@ -270,8 +274,11 @@ class Bindings(QObject):
 
     @Slot(str)
     def remove_track(self, key: str) -> None:
-        tracks = tuple(one for one in self._document.state.tracks if one != key)
-        self._document.edit_tracks(tracks, "removal of a track")
+        self.remove_tracks((key,))
+
+    def remove_tracks(self, keys: tuple[str, ...]) -> None:
+        tracks = tuple(one for one in self._document.state.tracks if one not in keys)
+        self._document.edit_tracks(tracks, "removal of a track" if len(keys) == 1 else "removal of tracks")
 
     @Slot(str, int)
     def _move_track(self, key: str, place: int) -> None:
@@ -288,7 +295,26 @@ class Bindings(QObject):
         name = key.replace("grads.", "∂L/∂").replace("values.", "")
         self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)
 
+    @Slot(tuple)
+    def _collapsed_changed(self, keys: tuple[str, ...]) -> None:
+        self._document.look(collapsed=tuple(keys))
+
+    @Slot(str, str)
+    def duplicate_track(self, key: str, new: str) -> None:
+        """Another track below one: the same of another layer or unit."""
+        self._insert_track(new, key, "duplicate of a track")
+
     def add_track(self, key: str) -> None:
-        tracks = self._document.state.tracks
+        """Below the selected track, else below all."""
+        self._insert_track(key, self._window.stage.handling.selected, "new track")
+
+    def _insert_track(self, key: str, below: str, words: str) -> None:
+        tracks, stage = list(self._document.state.tracks), self._window.stage
         if key not in tracks:
-            self._document.edit_tracks((*tracks, key), "new track")
+            if len(tracks) >= MAX_TRACKS:
+                said = f"There are {MAX_TRACKS} tracks, as many as a session can hold; remove one first."
+                self._window.statusBar().showMessage(said, 6000)
+                return
+            tracks.insert(tracks.index(below) + 1 if below in tracks else len(tracks), key)
+            self._document.edit_tracks(tuple(tracks), words)
+        stage.handling.select(key, reveal=True)

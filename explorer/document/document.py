@@ -162,7 +162,7 @@ class Document(QObject):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def look(self, **changes: Any) -> None:
-        """Change the view: position, iteration, sample, layer, unit, heights, time_range."""
+        """Change the view: position, iteration, sample, layer, unit, heights, collapsed, time_range."""
         if "iteration" in changes:
             self._wish = None
         self._set_view(replace(self._view, **changes))

@@ -85,6 +85,7 @@ def of_path(path: Path) -> Opening:
             layer=saved.view.layer,
             unit=saved.view.unit,
             heights=saved.view.heights,
+            collapsed=saved.view.collapsed,
             time_range=saved.view.time_range,
         ),
         title=saved.title or path.stem,

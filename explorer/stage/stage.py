@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
@@ -16,15 +16,19 @@ from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
 from explorer.stage.gestures import Gestures
+from explorer.stage.handling import Handling
+from explorer.stage.marked import plain
 from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
-from explorer.stage.tracks.base import Track
+from explorer.stage.tracks import words
+from explorer.stage.tracks.base import TableData, Track, table_of
 from explorer.stage.tracks.make import make
 from explorer.theme import current as theming
 
 _RING = 2
-_BY_KEY = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason, Qt.FocusReason.ShortcutFocusReason)
+_TAB, _BACKTAB = Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason
+_BY_KEY = (_TAB, _BACKTAB, Qt.FocusReason.ShortcutFocusReason)
 
 
 class Stage(QWidget):
@@ -43,6 +47,14 @@ class Stage(QWidget):
     moveTrackRequested = Signal(str, int)
     """A track's key, and its new place from 0."""
     addTrackRequested = Signal()
+    duplicateRequested = Signal(str, str)
+    """A track's key, and the track that is wanted below it."""
+    collapsedChanged = Signal(tuple)
+    """The keys of the collapsed tracks."""
+    tableRequested = Signal(str)
+    """A track that is wanted as a table."""
+    selectionChanged = Signal(str)
+    """The key of the track that keys act on; "": none."""
     scaleChanged = Signal(str, str)
     """A track's key, and its new scale in words: said only when somebody asked for another scale."""
 
@@ -69,6 +81,7 @@ class Stage(QWidget):
         for part in (self.prompt, self.banner, self.progress, self.axis):
             column.addWidget(part)
         column.addWidget(self.canvas, 1)
+        self.handling = Handling(self)
         self._gestures = Gestures(self.canvas, self, self)
         self.canvas.viewChanged.connect(self._view_changed)
         self.canvas.add_button.clicked.connect(self.addTrackRequested)
@@ -82,6 +95,7 @@ class Stage(QWidget):
         if excerpt is None:
             self._book.reset()
             self._span = None
+            self.handling.select("")
             self.canvas.set_time(0, 1, 1)
             self.canvas.set_now(None)
             self.axis.set_now(None)
@@ -110,16 +124,42 @@ class Stage(QWidget):
         keys = tuple(dict.fromkeys(keys))
         if keys == self._keys:
             return
-        self._keys = keys
+        old, self._keys = self._keys, keys
+        self._gestures.cancel()
         made = {key: self._made.get(key) or make(key) for key in keys}
         for key, track in made.items():
             if key not in self._made and self._excerpt is not None:
                 track.set_excerpt(self._excerpt, self._book)
         self._made = made
         self.canvas.set_tracks(tuple(made.values()))
+        self.handling.tracks_changed(old, keys)
 
     def tracks(self) -> tuple[str, ...]:
         return self._keys
+
+    @property
+    def excerpt(self) -> Excerpt | None:
+        return self._excerpt
+
+    def track(self, key: str) -> Track | None:
+        return self._made.get(key)
+
+    def title_of(self, key: str) -> str:
+        """In one line, with the layer where there are several: "Forget gate f · layer 2 · LSTM"."""
+        title = plain(self._made[key].title()) if key in self._made else key
+        layer = parse(key).layer
+        if self._excerpt is None or layer not in self._excerpt.layers or len(self._excerpt.layers) == 1:
+            return title
+        return f"{title} · {words.layer(self._excerpt.layers[layer])}"
+
+    def table(self, key: str) -> TableData | None:
+        """A track's numbers as they are known now; None where it has none, or not yet."""
+        now, track = self.canvas.now, self._made.get(key)
+        return None if now is None or track is None else table_of(track, now)
+
+    def set_collapsed(self, keys: Collection[str]) -> None:
+        self.canvas.set_collapsed(keys)
+        self.handling.describe()
 
     def set_heights(self, heights: Mapping[str, int]) -> None:
         self.canvas.set_heights({key: int(height) for key, height in heights.items()})
@@ -174,6 +214,13 @@ class Stage(QWidget):
         first = view.step_at(inside) - cells(count, view.width).at(inside)
         self._look(timespan.clamped((first, first + count - 1), view.steps))
 
+    def pan(self, pages: float) -> None:
+        """By a share of what is on screen: −0.5 half a screen earlier."""
+        view = self.canvas.view
+        if view is not None:
+            count = view.last - view.first + 1
+            self.pan_to(view.first + (1 if pages > 0 else -1) * max(1, round(abs(pages) * count)))
+
     def pan_to(self, first: int) -> None:
         view = self.canvas.view
         if view is not None:
@@ -208,6 +255,17 @@ class Stage(QWidget):
     def heights_done(self) -> None:
         self.heightsChanged.emit(dict(self.canvas.heights))
 
+    def select(self, key: str) -> None:
+        self.handling.select(key)
+
+    def toggle_collapsed(self, key: str) -> None:
+        keys = self.canvas.collapsed ^ {key}
+        self.set_collapsed(keys)
+        self.collapsedChanged.emit(tuple(one for one in self._keys if one in keys))
+
+    def move_to(self, key: str, place: int) -> None:
+        self.moveTrackRequested.emit(key, place)
+
     def said(self, text: str) -> None:
         self.hovered.emit(text)
 
@@ -223,6 +281,10 @@ class Stage(QWidget):
         place, last = self._keys.index(key), len(self._keys) - 1
         menu = QMenu(self._made[key].title(), self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Show as a &table", self._show_table).setEnabled(self.handling.has_table(key))
+        menu.addMenu(self.handling.duplicate_menu(key, menu))
+        menu.addAction("&Expand" if key in self.canvas.collapsed else "&Collapse", self._toggle)
+        menu.addSeparator()
         menu.addAction("Move &up", self._move_up).setEnabled(place > 0)
         menu.addAction("Move &down", self._move_down).setEnabled(place < last)
         menu.addAction("&Fit the scale to what is shown", self._fit_scale).setEnabled(self._excerpt is not None)
@@ -238,6 +300,14 @@ class Stage(QWidget):
     @Slot()
     def _move_down(self) -> None:
         self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) + 1)
+
+    @Slot()
+    def _show_table(self) -> None:
+        self.tableRequested.emit(self._menu_key)
+
+    @Slot()
+    def _toggle(self) -> None:
+        self.toggle_collapsed(self._menu_key)
 
     @Slot()
     def _remove(self) -> None:
@@ -281,12 +351,23 @@ class Stage(QWidget):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         self._ring = event.reason() in _BY_KEY
+        if not self.handling.selected and event.reason() in (_TAB, _BACKTAB):
+            self.handling.select_next(1 if event.reason() == _TAB else -1)
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         self._ring = False
         self.update()
+
+    def event(self, event: QEvent) -> bool:
+        """Esc belongs to a track that is dragged, before it stops a computation."""
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape and self._gestures.dragging:
+            if event.type() == QEvent.Type.KeyPress:
+                self._gestures.cancel()
+            event.accept()
+            return True
+        return super().event(event)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -14,6 +14,8 @@ QLabel[role="muted"] {{ color: {t.muted}; }}
 QLabel[role="title"] {{ font-size: {TITLE_PX}px; font-weight: 700; }}
 QLabel[role="section"] {{ color: {t.muted}; font-size: {SMALL_PX}px; font-weight: 600; letter-spacing: 1px; }}
 QFrame[role="card"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS + 2}px; }}
+QFrame[role="popup"] {{ background: {t.surface}; border: 1px solid {t.border}; border-radius: {RADIUS}px; }}
+QFrame[role="popup"] QListView {{ background: {t.surface}; }}
 QFrame[role="panel"] {{ background: {t.surface}; border: none; }}
 QFrame[role="rule"] {{ background: {t.line}; border: none; }}
 QPushButton, QToolButton {{

@@ -75,7 +75,7 @@ def test_a_reverse_layer_meets_it_from_its_own_end() -> None:
 
 def test_a_held_gate_is_no_event() -> None:
     made = layer(torch.nn.LSTM)
-    full = gate(made, {t: 20 for t in range(1, 7)}, 1.0)
+    full = gate(made, dict.fromkeys(range(1, 7), 20), 1.0)
     assert {e.kind for e in flat_events(with_values(made, f=full))} == {"saturated", "dead"}
     held = replace(with_values(made, f=full), held={"f": torch.ones_like(full)})  # type: ignore[dict-item]
     assert flat_events(held) == ()

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from engine.quantities import keys
 from engine.requests import Weights
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.tracks import LayerKind
 from explorer.document.document import Document
 from explorer.document.state import HISTORY_BYTES, State, View
 from explorer.document.tracks import DEFAULTS, offers
@@ -192,5 +193,7 @@ def test_history_is_thinned_when_memory_runs_out() -> None:
 
 def test_every_track_that_is_offered_exists() -> None:
     for cell in ("rnn", "lstm", "gru"):
-        assert {offer.key for offer in offers(cell)} == {"network", "norms", *keys(cell)}
-        assert {offer.key for offer in offers(cell)} >= set(DEFAULTS[cell])
+        offered = [offer.key for offer in offers({"l0": LayerKind(cell, 4)})]
+        assert {key for key in offered if key.startswith(("values.", "grads."))} == set(keys(cell))
+        assert set(offered) >= {"network", "norms", *DEFAULTS[cell]}
+        assert len(offered) == len(set(offered))

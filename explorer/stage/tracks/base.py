@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QPainter
 
@@ -12,6 +13,7 @@ from engine.requests import Excerpt
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scales import Scale
 
 MIN_HEIGHT, MAX_HEIGHT = 40, 600
 
@@ -85,6 +87,59 @@ class Track(Protocol):
     def hover(self, x: int, y: int, now: Now) -> Readout | None: ...
 
     def hover_scale(self, now: Now) -> Readout | None: ...
+
+
+@runtime_checkable
+class Thin(Protocol):
+    """A track that has something to say when it is collapsed to a strip of a line's height. Others show their name."""
+
+    thin: bool
+    """Whether it can be painted that low. If not, its words stand in the strip."""
+
+    def at_playhead(self, now: Now) -> str:
+        """What the track says of the step under the playhead, short: "3.2e-9"; "" before it is reached."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Block:
+    """Columns of a table that the tape makes known together."""
+
+    names: tuple[str, ...]
+    values: NDArray[Any]
+    """(T, columns), not a copy."""
+    known: tuple[int, int]
+    """First and last step that the tape has reached; (1, 0): none."""
+    scale: Scale | None = None
+    """For the words of a number that is not on it."""
+    length: int = 0
+    """Steps after this one are padding; 0: there is none."""
+    words: tuple[str, ...] = ()
+    """By step what stands there instead of the number: symbols. Then there is one column."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TableData:
+    """A track as a table: a row a step, exact numbers. Made anew for every moment, from arrays that are there."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def steps(self) -> int:
+        return len(self.blocks[0].values) if self.blocks else 0
+
+
+@runtime_checkable
+class Tabular(Protocol):
+    """A track that can be shown as a table."""
+
+    def table(self, now: Now) -> TableData | None:
+        """None while its array is not there. `tabled` and `units` (explorer.stage.tracks.tabled) make it of arrays."""
+
+
+def table_of(track: object, now: Now) -> TableData | None:
+    """None where the track has no table, or not yet."""
+    return track.table(now) if isinstance(track, Tabular) else None
 
 
 def between(old: int, new: int) -> list[tuple[int, int]]:

@@ -17,12 +17,12 @@ from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale, magnitude
-from explorer.stage.tracks import slope, words
-from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks import slope, tabled, words
+from explorer.stage.tracks.base import Readout, TableData
 from explorer.stage.tracks.curve_ink import EDGE, edge_marks, pen_of
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, Theme
-from explorer.widgets.numbers import exact
+from explorer.widgets.numbers import exact, short
 
 VANISHING, EXPLODING = 1e-6, 1e6
 """Against the last step's norm; the verdict's own thresholds (engine.requests.Verdict)."""
@@ -47,6 +47,8 @@ class _Words(NamedTuple):
 
 class NormCurves:
     """Layers: the empty axes; the axes with the regions, once the last step's norm is known; those with the curves."""
+
+    thin = False
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -372,6 +374,17 @@ class NormCurves:
 
     def scale_says(self, now: Now) -> object:
         return self._scale
+
+    # -- as words -----------------------------------------------------------------------------------------------------
+
+    def at_playhead(self, now: Now) -> str:
+        if self._excerpt is None or now.step < now.backward:
+            return ""
+        return " · ".join(f"‖∂L/∂{s}_t‖ = {short(float(norms[now.step - 1]))}" for s, norms in self._norms.items())
+
+    def table(self, now: Now) -> TableData | None:
+        curves = {f"‖∂L/∂{s}‖": norms for s, norms in self._norms.items()}
+        return tabled.of_curves(self.title(), curves, now.grads(), self._scale)
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 

@@ -24,11 +24,11 @@ from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale, magnitude
 from explorer.stage.tracks import words
 from explorer.stage.tracks.anatomy import Anatomy
-from explorer.stage.tracks.base import Readout, between
+from explorer.stage.tracks.base import Block, Readout, TableData, between
 from explorer.stage.tracks.network_ink import MARK_SHARE, Ink, bars, draw_chip, marks
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
-from explorer.widgets.numbers import exact
+from explorer.widgets.numbers import exact, short
 
 _H = TrackSpec("values.h")
 _LEAST_RAMP = 36
@@ -37,6 +37,8 @@ _LEAST_RAMP = 36
 
 class Unrolled:
     """Layers: the blank; the forward pass; the backward pass. Above the cells a strip of its own for the loss."""
+
+    thin = False
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -263,6 +265,32 @@ class Unrolled:
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, False
+
+    # -- as words -----------------------------------------------------------------------------------------------------
+
+    def at_playhead(self, now: Now) -> str:
+        e, t = self._excerpt, now.step
+        if e is None or t > now.forward:
+            return ""
+        said = [f"‖h_t‖ = {short(float(e.norms['values.h'][t - 1]))}"]
+        if t >= now.backward:
+            said.append(f"‖∂L/∂h_t‖ = {short(float(self._norms['h'][t - 1]))}")
+        return " · ".join(said)
+
+    def table(self, now: Now) -> TableData | None:
+        """The norms of every layer's states and of their gradients, the read-out's layer last."""
+        e = self._excerpt
+        if e is None:
+            return None
+        blocks = []
+        for layer in e.layers.values():
+            whose = f" · {words.layer(layer)}" if len(e.layers) > 1 else ""
+            for kind, known in (("values", now.values(layer.reverse)), ("grads", now.grads(layer.reverse))):
+                for s in STATES[layer.cell]:
+                    symbol = f"‖∂L/∂{s}‖" if kind == "grads" else f"‖{s}‖"
+                    scale = self._gradients if kind == "grads" else None
+                    blocks.append(Block((symbol + whose,), layer.norms[f"{kind}.{s}"][:, None], known, scale))
+        return TableData(self.title(), tuple(blocks))
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 
