@@ -10,6 +10,7 @@ from engine.spec import Experiment, WhatIf
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.player import Player
+from explorer.tables.shelf import Shelf
 from explorer.window import MainWindow
 
 _AHEAD = 1000
@@ -22,6 +23,7 @@ class Bindings(QObject):
     def __init__(self, window: MainWindow, document: Document, controller: Controller, player: Player) -> None:
         super().__init__(window)
         self._window, self._document, self._controller, self._player = window, document, controller, player
+        self.tables = Shelf(window.stage)
         w, d, c, p = window, document, controller, player
 
         d.opened.connect(self._document_opened)
@@ -63,6 +65,7 @@ class Bindings(QObject):
         w.stage.scaleChanged.connect(self._say_scale)
         w.stage.duplicateRequested.connect(self.duplicate_track)
         w.stage.collapsedChanged.connect(self._collapsed_changed)
+        w.stage.tableRequested.connect(self.show_table)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -94,6 +97,7 @@ class Bindings(QObject):
     @Slot()
     def _show_tracks(self) -> None:
         self._window.stage.set_tracks(self._document.state.tracks)
+        self.tables.refresh()
 
     @Slot()
     def _show_view(self) -> None:
@@ -102,6 +106,7 @@ class Bindings(QObject):
         beyond = 0 if d.experiment is None else _AHEAD
         w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
         w.stage.set_position(d.view.position)
+        self.tables.refresh()
         self._follow_playhead()
         self._show_reached()
         w.cell.set_position(d.view.position)
@@ -294,6 +299,12 @@ class Bindings(QObject):
             self._window.cell.set_gradient_decades(*decades)
         name = key.replace("grads.", "∂L/∂").replace("values.", "")
         self._window.statusBar().showMessage(f"The scale of {name} is now {words}.", 6000)
+
+    @Slot(str)
+    def show_table(self, key: str) -> None:
+        if self.tables.open(key) is None:
+            said = f"{self._window.stage.title_of(key)} has no table here."
+            self._window.statusBar().showMessage(said, 4000)
 
     @Slot(tuple)
     def _collapsed_changed(self, keys: tuple[str, ...]) -> None:

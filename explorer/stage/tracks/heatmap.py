@@ -266,7 +266,7 @@ class Heatmap:
         if self._quantity is not None and self._quantity.kind == "gate" and not self.is_gradient:
             return f"mean {short(float(column.mean()))}"
         with np.errstate(over="ignore"):
-            return f"‖·‖ {short(float(np.linalg.norm(column)))}"
+            return f"norm {short(float(np.linalg.norm(column)))}"
 
     def table(self, now: Now) -> TableData | None:
         known = self._steps_known(now)
