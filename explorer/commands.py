@@ -48,6 +48,8 @@ class Commands(QObject):
         document.opened.connect(self._show_enabled)
         window.pages.currentChanged.connect(self._show_enabled)
         window.stage.addTrackRequested.connect(self.do_add_track)
+        window.stage.events.stepRequested.connect(self._step_event)
+        window.stage.events.listRequested.connect(self.do_events)
         self.actions["show_model"].setChecked(True)
         self.actions["show_cell"].setChecked(True)
         self.actions[f"theme_{themes.choice}"].setChecked(True)
@@ -207,6 +209,7 @@ class Commands(QObject):
     def do_previous_event(self) -> None:
         self._step_event(-1)
 
+    @Slot(int)
     def _step_event(self, direction: int) -> None:
         self._player.pause()
         if not self._controller.step_event(direction):

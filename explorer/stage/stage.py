@@ -15,6 +15,7 @@ from explorer.stage import timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
+from explorer.stage.event_line import EventLine
 from explorer.stage.gestures import Gestures
 from explorer.stage.handling import Handling
 from explorer.stage.marked import plain
@@ -73,12 +74,13 @@ class Stage(QWidget):
         self.prompt = Notice("Prompt", "accent", self)
         self.banner = Notice("Message", "exploding", self)
         self.progress = Progress(self)
+        self.events = EventLine(self)
         self.axis = Axis(self)
         self.canvas = Canvas(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(_RING, _RING, _RING, _RING)
         column.setSpacing(0)
-        for part in (self.prompt, self.banner, self.progress, self.axis):
+        for part in (self.prompt, self.banner, self.progress, self.events, self.axis):
             column.addWidget(part)
         column.addWidget(self.canvas, 1)
         self.handling = Handling(self)
@@ -95,6 +97,7 @@ class Stage(QWidget):
         if excerpt is None:
             self._book.reset()
             self._span = None
+            self.events.clear()
             self.handling.select("")
             self.canvas.set_time(0, 1, 1)
             self.canvas.set_now(None)
@@ -103,6 +106,7 @@ class Stage(QWidget):
         for track in self.canvas.tracks:
             track.set_excerpt(excerpt, self._book)
         self.canvas.set_time(excerpt.steps, *self.time_range())
+        self.events.set_events(excerpt.events, excerpt.steps)
         alike = old is not None and _named(old) == _named(excerpt)
         self.canvas.refresh(headers=not alike)
         self._show_position()
@@ -118,6 +122,7 @@ class Stage(QWidget):
         now = Now.at(Tape(self._excerpt.steps), self._position)
         self.canvas.set_now(now)
         self.axis.set_now(now)
+        self.events.set_position(now.position)
 
     def set_tracks(self, keys: tuple[str, ...]) -> None:
         """The tracks from the top, by key. A track that stays keeps its pictures."""

@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
 
+from explorer.stage import classes, glyphs
 from explorer.stage.tracks.base import TableData
 from explorer.tables.text import NOT_REACHED, Columns
 from explorer.theme import current as theming
@@ -14,6 +15,7 @@ from explorer.theme import current as theming
 Index = QModelIndex | QPersistentModelIndex
 _ROLE = Qt.ItemDataRole
 _NOBODY = QModelIndex()
+_GLYPH_RATIO = 1.0
 
 
 class TableModel(QAbstractTableModel):
@@ -67,6 +69,9 @@ class TableModel(QAbstractTableModel):
         row, column = index.row(), index.column()
         if role == _ROLE.DisplayRole:
             return self.columns.text(row, column)
+        if role == _ROLE.DecorationRole:
+            code = self.columns.code(row, column)
+            return glyphs.glyph(code, theming.current().muted, _GLYPH_RATIO) if code >= classes.BELOW else None
         if role in (_ROLE.ToolTipRole, _ROLE.AccessibleDescriptionRole):
             return self.columns.note(row, column) or None
         if role == _ROLE.AccessibleTextRole:

@@ -44,6 +44,13 @@ class Columns:
             return ""
         return block.words[row] if block.words else number(block, row, inside)
 
+    def code(self, row: int, column: int) -> int:
+        """The number's class (explorer.stage.classes); 0 where nothing stands there, or no class is known."""
+        block, inside = self.at(column)
+        if block.scale is None or block.words or state(block, row):
+            return 0
+        return classes.code_of(block.values[row, inside], block.scale)
+
     def note(self, row: int, column: int) -> str:
         """The number's class in words; why a cell is empty; "" for an ordinary number."""
         block, inside = self.at(column)

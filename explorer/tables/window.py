@@ -117,7 +117,9 @@ class TableWindow(QDialog):
         index = self.model.index(self._row, max(0, here.column()))
         if len(self.view.selectionModel().selectedIndexes()) <= 1:
             self.view.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
-        self.view.scrollTo(index, QAbstractItemView.ScrollHint.EnsureVisible)
+        seen = self.view.viewport().rect().intersects(self.view.visualRect(index))
+        hint = QAbstractItemView.ScrollHint
+        self.view.scrollTo(index, hint.EnsureVisible if seen else hint.PositionAtCenter)
 
     def _describe(self) -> None:
         table = self.model.table
