@@ -21,8 +21,8 @@ from engine.saturation import GATE_HIGH, GATE_LOW
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
 
-MOST = 0.9
-"""A gate is saturated where more than this share of its (unit, sample) is beyond the thresholds."""
+MOST = (9, 10)
+"""A gate is saturated where more than nine tenths of its (unit, sample) are beyond the thresholds."""
 
 
 def flat_events(layer: LayerTrace) -> tuple[Event, ...]:
@@ -39,21 +39,26 @@ def _saturated(layer: LayerTrace, mask: Tensor | None) -> Iterator[Event]:
             continue
         gate = layer.values[q.symbol]
         low, high = gate < GATE_LOW, gate > GATE_HIGH
-        beyond, entries = (low | high), gate.new_full((len(gate),), gate[0].numel(), dtype=torch.float64)
+        beyond = low.logical_or(high)
         if mask is not None:
-            beyond, entries = beyond & mask.unsqueeze(-1), mask.sum(1).double() * layer.hidden_size
-        share = beyond.sum((1, 2)).double() / entries  # NaN, which is not above anything, where there is no sample
-        steps = torch.nonzero(share > MOST).flatten()
-        if len(steps):
-            at = int(steps[-1] if layer.reverse else steps[0])
-            here = torch.ones_like(low[at]) if mask is None else mask[at].unsqueeze(-1)
-            ends = int((low[at] & here).sum()), int((high[at] & here).sum())
-            sentence = (
-                f"The {q.title.lower()} {q.symbol} saturates at t = {at + 1}: {figure(100 * float(share[at]), 3)} % of "
-                f"its values are at their ends ({ends[0]} below {GATE_LOW}, {ends[1]} above {GATE_HIGH}), where the "
-                "sigmoid is nearly flat."
-            )
-            yield Event("saturated", "forward", at + 1, sentence, reverse=layer.reverse)
+            beyond = beyond & mask.unsqueeze(-1)
+        samples = (
+            mask.sum(1) if mask is not None else torch.tensor([gate.shape[1]], device=gate.device).expand(len(gate))
+        )
+        enough = beyond.flatten(1).sum(1) * MOST[1] > samples * layer.hidden_size * MOST[0]
+        if not bool(enough.any()):
+            continue
+        steps = torch.nonzero(enough).flatten()
+        at = int(steps[-1] if layer.reverse else steps[0])
+        here = beyond[at]
+        below, above = int((low[at] & here).sum()), int((high[at] & here).sum())
+        entries = layer.hidden_size * int(samples[at])
+        share = figure(100 * (below + above) / entries, 3)
+        sentence = (
+            f"The {q.title.lower()} {q.symbol} saturates at t = {at + 1}: {share} % of its values are at their ends "
+            f"({below} below {GATE_LOW}, {above} above {GATE_HIGH}), where the sigmoid is nearly flat."
+        )
+        yield Event("saturated", "forward", at + 1, sentence, reverse=layer.reverse)
 
 
 def _dead(layer: LayerTrace, mask: Tensor | None) -> Iterator[Event]:

@@ -47,6 +47,10 @@ class Canvas(QAbstractScrollArea):
         self._message = ""
         self._said: dict[str, object] = {}
         """By track: what its painted scale says."""
+        self._asked: dict[str, tuple[Now | None, str]] = {}
+        """By track: what its strip says at a moment."""
+        self._worded: dict[str, str] = {}
+        """By track: what its strip was last painted with."""
         self.crosshair = Crosshair(self)
         self.setAccessibleName("Tracks")
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -115,6 +119,7 @@ class Canvas(QAbstractScrollArea):
 
     def refresh(self, *, headers: bool = True) -> None:
         """The excerpt is another: repaint everything, or the data and what says something else beside it."""
+        self._asked.clear()
         self.arrange()
         if headers or self._now is None:
             self._said.clear()
@@ -125,7 +130,7 @@ class Canvas(QAbstractScrollArea):
             place = self.place(slot)
             if slot.track.header_has_numbers and not slot.collapsed:
                 region += QRect(0, place.top(), self.columns.header, place.height())
-            if self._said.get(slot.track.key) != slot.track.scale_says(self._now):
+            if slot.collapsed or self._said.get(slot.track.key) != slot.track.scale_says(self._now):
                 region += self._scale_box(place)
         self.viewport().update(region)
 
@@ -159,34 +164,36 @@ class Canvas(QAbstractScrollArea):
         self.viewport().update(region)
 
     def _dirty(self, slot: Slot, old: Now, now: Now) -> QRegion:
+        """With the hairlines: what changes in tracks one below the other is then one rectangle."""
         assert self.view is not None
-        ratio, place = self.view.ratio, self.place(slot)
+        ratio, place, track = self.view.ratio, self.place(slot), slot.track
+        data = QRect(place.left(), place.top(), place.width(), slot.height)
         region = QRegion()
-        if slot.collapsed and strip.words_of(slot.track, old) != strip.words_of(slot.track, now):
-            region += self._words_box(slot)
-        if not self.is_painted(slot):
-            return region
-        for start, end in slot.track.changes(old, now):
-            left = place.left() + int(start / ratio) - 1
-            right = place.left() + int(end / ratio) + 2
-            region += QRect(left, place.top(), right - left, place.height()).intersected(place)
-        if slot.collapsed:
-            return region
-        header, scale = slot.track.margins_change(old, now)
+        if self.is_painted(slot):
+            for start, end in track.changes(old, now):
+                left = place.left() + int(start / ratio) - 1
+                right = place.left() + int(end / ratio) + 2
+                region += QRect(left, data.top(), right - left, slot.height).intersected(data)
+        header, scale = track.margins_change(old, now) if not slot.collapsed else (False, False)
+        if slot.collapsed and self._words(slot, now) != self._worded.get(track.key):
+            scale = strip.is_thin(track)
+            region += QRegion() if scale else data
         if header:
             region += QRect(0, place.top(), self.columns.header, place.height())
         if scale:
-            region += self._scale_box(place)
+            region += self._scale_box(data)
         return region
+
+    def _words(self, slot: Slot, now: Now) -> str:
+        """What a strip says, asked for once a moment."""
+        key = slot.track.key
+        if self._asked.get(key, (None, ""))[0] != now:
+            self._asked[key] = now, strip.words_of(slot.track, now)
+        return self._asked[key][1]
 
     def is_painted(self, slot: Slot) -> bool:
         """Whether its data is drawn: of a collapsed track only where it can be drawn so low."""
         return not slot.collapsed or strip.is_thin(slot.track)
-
-    def _words_box(self, slot: Slot) -> QRect:
-        """Where a strip's words stand: beside its picture, or in place of it."""
-        place = self.place(slot)
-        return self._scale_box(place) if strip.is_thin(slot.track) else place
 
     # -- layout -------------------------------------------------------------------------------------------------------
 
@@ -210,9 +217,14 @@ class Canvas(QAbstractScrollArea):
         self.arrange()
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
-        self._place_button()
+        """What is on screen is moved, only what comes in at the edge is painted."""
+        pointed = not self.crosshair.region().isEmpty()
         self.crosshair.forget()
-        self.viewport().update()
+        if pointed or self._message or self.drop is not None or self.view is None:
+            self.viewport().update()  # what stands over the tracks does not go along
+        else:
+            self.viewport().scroll(dx, dy)
+        self._place_button()
 
     def _place_button(self) -> None:
         self.add_button.setVisible(self._steps > 0)
@@ -335,7 +347,7 @@ class Canvas(QAbstractScrollArea):
             if not self.is_painted(slot):
                 painter.setClipRect(seen)
                 painter.fillRect(seen, QColor(theme.ground))
-                strip.paint_words(painter, data, strip.words_of(slot.track, now))
+                self._paint_words(painter, data, slot, now)
                 painter.setClipRect(box)
             elif not seen.isEmpty():
                 painter.setClipRect(seen)
@@ -368,8 +380,12 @@ class Canvas(QAbstractScrollArea):
                 track.paint_scale(painter, scale, now)
                 self._said[track.key] = track.scale_says(now)
             elif strip.is_thin(track):
-                strip.paint_words(painter, scale, strip.words_of(track, now))
+                self._paint_words(painter, scale, slot, now)
         painter.setClipRect(box)
+
+    def _paint_words(self, painter: QPainter, box: QRect, slot: Slot, now: Now) -> None:
+        said = self._worded[slot.track.key] = self._words(slot, now)
+        strip.paint_words(painter, box, said)
 
     def whose(self, track: Track) -> str:
         """ "2 ←": the layer of a track that names one, from 1, with an arrow where it runs back."""

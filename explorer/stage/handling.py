@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 from engine.tracks import has, parse
 from explorer.stage.geometry import bounded
 from explorer.stage.tracks import words
-from explorer.stage.tracks.base import Tabular
+from explorer.stage.tracks.base import as_tabular
 
 if TYPE_CHECKING:
     from explorer.stage.stage import Stage
@@ -198,4 +198,4 @@ class Handling(QObject):
         self._stage.duplicateRequested.emit(self._unit_of, str(parse(self._unit_of).having(unit=str(unit))))
 
     def has_table(self, key: str) -> bool:
-        return isinstance(self._stage.track(key), Tabular)
+        return as_tabular(self._stage.track(key)) is not None

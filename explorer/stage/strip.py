@@ -10,7 +10,7 @@ from explorer.stage import margins, marked
 from explorer.stage.geometry import STRIP
 from explorer.stage.margins import GRIP_WIDTH
 from explorer.stage.now import Now
-from explorer.stage.tracks.base import Thin, Track
+from explorer.stage.tracks.base import Track, as_thin
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TEXT_PX
 
@@ -61,11 +61,13 @@ def paint_name(painter: QPainter, box: QRect, track: Track, whose: str) -> None:
 
 
 def words_of(track: Track, now: Now) -> str:
-    return track.at_playhead(now) if isinstance(track, Thin) else ""
+    thin = as_thin(track)
+    return thin.at_playhead(now) if thin is not None else ""
 
 
 def is_thin(track: Track) -> bool:
-    return isinstance(track, Thin) and track.thin
+    thin = as_thin(track)
+    return thin is not None and thin.thin
 
 
 def paint_words(painter: QPainter, box: QRect, text: str) -> None:

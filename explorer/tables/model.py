@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 
 from explorer.stage import classes, glyphs
 from explorer.stage.tracks.base import TableData
-from explorer.tables.text import NOT_REACHED, Columns
+from explorer.tables.text import Columns
 from explorer.theme import current as theming
 
 Index = QModelIndex | QPersistentModelIndex
@@ -84,7 +84,7 @@ class TableModel(QAbstractTableModel):
             theme = theming.current()
             if row == self._row:
                 return QColor(theme.line)
-            return QColor(theme.window) if self.columns.note(row, column) == NOT_REACHED else None
+            return QColor(theme.window) if self.columns.waits(row, column) else None
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _ROLE.DisplayRole) -> Any:

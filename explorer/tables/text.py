@@ -18,6 +18,7 @@ from explorer.widgets.numbers import exact
 
 NOT_REACHED, PADDING = "not reached yet", "padding"
 _ROWS_A_PART = 64
+_KEPT_ROWS = 256
 
 
 class Columns:
@@ -28,6 +29,7 @@ class Columns:
         widths = [block.values.shape[1] for block in table.blocks]
         self._starts = np.concatenate(([0], np.cumsum(widths))).astype(int)
         self.count = int(self._starts[-1])
+        self._classified: dict[tuple[int, int], classes.Codes] = {}
 
     def at(self, column: int) -> tuple[Block, int]:
         block = int(np.searchsorted(self._starts, column, side="right")) - 1
@@ -49,7 +51,17 @@ class Columns:
         block, inside = self.at(column)
         if block.scale is None or block.words or state(block, row):
             return 0
-        return classes.code_of(block.values[row, inside], block.scale)
+        return int(self._codes(block, row)[inside])
+
+    def _codes(self, block: Block, row: int) -> classes.Codes:
+        """Of a whole row: views ask for its cells one by one."""
+        name = id(block.values), row
+        if name not in self._classified:
+            if len(self._classified) >= _KEPT_ROWS:
+                self._classified.clear()
+            assert block.scale is not None
+            self._classified[name] = classes.classify(block.values[row], block.scale)
+        return self._classified[name]
 
     def note(self, row: int, column: int) -> str:
         """The number's class in words; why a cell is empty; "" for an ordinary number."""
@@ -60,12 +72,12 @@ class Columns:
         if block.words or not isinstance(value, np.floating):
             return ""
         if block.scale is not None:
-            return words.class_words(value, classes.code_of(value, block.scale), block.scale)
+            return words.class_words(value, int(self._codes(block, row)[inside]), block.scale)
         return _plain_class(value)
 
-    def raw(self, row: int, first: int, last: int) -> Iterator[str]:
-        """The texts of a row's columns, the last one included."""
-        return (self.text(row, column) for column in range(first, last + 1))
+    def waits(self, row: int, column: int) -> bool:
+        """Whether the tape has not reached it."""
+        return state(self.at(column)[0], row) == NOT_REACHED
 
 
 def state(block: Block, row: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast
 
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRect
@@ -89,7 +89,6 @@ class Track(Protocol):
     def hover_scale(self, now: Now) -> Readout | None: ...
 
 
-@runtime_checkable
 class Thin(Protocol):
     """A track that has something to say when it is collapsed to a strip of a line's height. Others show their name."""
 
@@ -129,17 +128,26 @@ class TableData:
         return len(self.blocks[0].values) if self.blocks else 0
 
 
-@runtime_checkable
 class Tabular(Protocol):
     """A track that can be shown as a table."""
 
     def table(self, now: Now) -> TableData | None:
-        """None while its array is not there. `tabled` and `units` (explorer.stage.tracks.tabled) make it of arrays."""
+        """None while its array is not there. explorer.stage.tracks.tabled makes it of arrays."""
+
+
+def as_tabular(track: object) -> Tabular | None:
+    """The track itself, if it is one (a look at a Protocol would take thirty times as long)."""
+    return cast(Tabular, track) if hasattr(track, "table") else None
+
+
+def as_thin(track: object) -> Thin | None:
+    return cast(Thin, track) if hasattr(track, "at_playhead") else None
 
 
 def table_of(track: object, now: Now) -> TableData | None:
     """None where the track has no table, or not yet."""
-    return track.table(now) if isinstance(track, Tabular) else None
+    tabular = as_tabular(track)
+    return tabular.table(now) if tabular is not None else None
 
 
 def between(old: int, new: int) -> list[tuple[int, int]]:
