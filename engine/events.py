@@ -1,4 +1,5 @@
-"""Events: what on the tape is worth a tick. The first underflow, overflow and NaN of each direction, and clipping.
+"""Events: what on the tape is worth a tick. The first underflow, overflow and NaN of each direction, gates that
+saturate, units that are dead (engine.flat_events), and clipping.
 
 Underflow and overflow are the arithmetic's: they are looked for in the dtype of the trace.
 """
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.figures import figure
+from engine.flat_events import flat_events
 from engine.quantities import STATES
 from engine.requests import ClipReport, Event
 from engine.spec import CellKind
@@ -61,7 +63,8 @@ def of_layers(layers: Mapping[str, LayerTrace]) -> tuple[Event, ...]:
         )
         mask = layer.recurrence.course.mask
         valid = None if mask is None else (mask.flip(0) if layer.reverse else mask).squeeze(-1)
-        for event in events(layer.cell, values, grads, valid, reverse=layer.reverse):
+        own = events(layer.cell, values, grads, valid, reverse=layer.reverse)
+        for event in (*own, *flat_events(layer)):
             whose = f"{name}: {event.sentence}" if len(layers) > 1 else event.sentence
             found.append(replace(event, sentence=whose, layer=name))
     steps = next(iter(layers.values())).steps

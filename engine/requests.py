@@ -142,11 +142,14 @@ class ClipReport:
         return self.clipped > 0 or (self.kind == "norm" and self.factor != 1.0)
 
 
+EventKind: TypeAlias = Literal["underflow", "overflow", "nan", "clip", "saturated", "dead"]
+
+
 @dataclass(frozen=True)
 class Event:
     """Something on the tape worth a tick."""
 
-    kind: Literal["underflow", "overflow", "nan", "clip"]
+    kind: EventKind
     phase: Literal["forward", "backward", "clip"]
     step: int
     """t, from 1; for clip T."""

@@ -45,6 +45,8 @@ class SessionView(Spec, frozen=True, kw_only=True):
     """Of that layer."""
     heights: dict[str, int] = msgspec.field(default_factory=dict)
     """Of tracks, in pixels, where somebody has changed them."""
+    collapsed: tuple[str, ...] = ()
+    """Tracks that are shown as a strip."""
     time_range: tuple[int, int] | None = None
     """First and last step on screen; None shows all."""
     scales: dict[str, tuple[float, float, float]] = msgspec.field(default_factory=dict)
@@ -303,10 +305,12 @@ def _check_view(view: SessionView, experiment: Experiment) -> None:
     if len(view.tracks) > MAX_TRACKS or len(set(view.tracks)) != len(view.tracks):
         raise SessionError(f"view.tracks names a track twice, or more than {MAX_TRACKS}.")
     try:
-        for text in (*view.tracks, *view.heights, *view.scales):
+        for text in (*view.tracks, *view.heights, *view.collapsed, *view.scales):
             tracks.check(tracks.parse(text), layers)
     except SpecError as error:
         raise SessionError(f"view: {error}") from None
+    if len(set(view.collapsed)) != len(view.collapsed):
+        raise SessionError("view.collapsed names a track twice.")
     if not all(1 <= height <= MAX_HEIGHT for height in view.heights.values()):
         raise SessionError(f"view.heights: 1 to {MAX_HEIGHT} pixels are accepted.")
     for name, (low, high, linear) in view.scales.items():

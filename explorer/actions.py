@@ -12,8 +12,10 @@ from typing import Literal
 
 from PySide6.QtGui import QKeySequence
 
-Menu = Literal["File", "Edit", "Model", "Tape", "View", "Help"]
-MENUS: tuple[Menu, ...] = ("File", "Edit", "Model", "Tape", "View", "Help")
+Menu = Literal["File", "Edit", "Model", "Tape", "Track", "View", "Help"]
+MENUS: tuple[Menu, ...] = ("File", "Edit", "Model", "Tape", "Track", "View", "Help")
+MNEMONICS: dict[Menu, str] = {"Track": "Tr&ack"}
+"""Where it is not the first letter: Alt+T is the tape's, and Alt+R and Alt+K are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("stop", "Edit", "&Stop, or Back", ("Esc",), tip="Stops what is computed; leaves the start page."),
     Action("undo", "Edit", "&Undo", (_K.Undo,), starts_section=True),
     Action("redo", "Edit", "&Redo", (_K.Redo,)),
-    Action("add_track", "Edit", "&Add Track…", ("Ctrl+T",), starts_section=True),
     Action("palette", "Edit", "&Find a Command…", ("Ctrl+Shift+P",), starts_section=True),
     Action("add_rnn", "Model", "Add an &RNN Layer", ("Ctrl+Shift+R",), tip="On top of the stack."),
     Action("add_lstm", "Model", "Add an &LSTM Layer", ("Ctrl+Shift+L",), tip="On top of the stack."),
@@ -128,11 +129,24 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("next_event", "Tape", "Next Even&t", ("Alt+N",), ("N",), starts_section=True, repeats=True),
     Action("previous_event", "Tape", "P&revious Event", ("Alt+Shift+N",), ("Shift+N",), repeats=True),
+    Action("events", "Tape", "E&vents…", ("Ctrl+Shift+E",), ("E",), tip="All of them, to be searched and gone to."),
     Action("next_iteration", "Tape", "Next &Iteration", ("Alt+PgDown",), starts_section=True, repeats=True),
     Action("previous_iteration", "Tape", "Previous Iterati&on", ("Alt+PgUp",), repeats=True),
+    Action("add_track", "Track", "&Add or Remove…", ("Ctrl+T",), ("A",), tip="Everything there is to see, searched."),
+    Action("select_above", "Track", "Select the One Above", (), ("Up",), starts_section=True, repeats=True),
+    Action("select_below", "Track", "Select the One Below", (), ("Down",), repeats=True),
+    Action("track_menu", "Track", "&Menu of the Selected…", (), ("M", "Return", "Enter"), starts_section=True),
+    Action("show_table", "Track", "Show as a &Table", (), ("T",), tip="Exact numbers, to copy and to save."),
+    Action("duplicate_track", "Track", "&Duplicate for…", (), ("D",), tip="The same of another layer or unit."),
+    Action("collapse_track", "Track", "&Collapse or Expand", (), ("C",)),
+    Action("move_track_up", "Track", "Move &Up", (), ("Alt+Up",), starts_section=True, repeats=True),
+    Action("move_track_down", "Track", "Move D&own", (), ("Alt+Down",), repeats=True),
+    Action("taller_track", "Track", "Ta&ller", (), ("Shift+Down",), repeats=True),
+    Action("lower_track", "Track", "Lo&wer", (), ("Shift+Up",), repeats=True),
+    Action("remove_track", "Track", "&Remove", (), ("Delete", "Backspace"), starts_section=True),
     Action("zoom_in", "View", "Zoom &In", ("Ctrl++", "Ctrl+="), ("+",), repeats=True),
     Action("zoom_out", "View", "Zoom &Out", ("Ctrl+-",), ("-",), repeats=True),
-    Action("fit", "View", "&Fit All Steps", ("Ctrl+0",), ("0",)),
+    Action("fit", "View", "&Fit All Steps", ("Ctrl+0",), ("0", "F")),
     Action(
         "pin",
         "View",
@@ -143,6 +157,8 @@ ACTIONS: tuple[Action, ...] = (
         tip="Its norms stay behind those of what comes next.",
     ),
     Action("unpin", "View", "Remove Pi&ns", ("Alt+Shift+P",), ("Shift+P",)),
+    Action("pan_earlier", "View", "Ea&rlier Steps", (), ("Ctrl+Shift+Left",), repeats=True),
+    Action("pan_later", "View", "La&ter Steps", (), ("Ctrl+Shift+Right",), repeats=True),
     Action("show_model", "View", "&Model", ("Ctrl+1",), checkable=True, starts_section=True),
     Action("show_cell", "View", "&Cell", ("Ctrl+2",), checkable=True),
     Action("show_analysis", "View", "&Analysis", ("Ctrl+3",), checkable=True),

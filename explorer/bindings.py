@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Slot
 
 from engine.requests import Audit, Excerpt
+from engine.session import MAX_TRACKS
 from engine.spec import Experiment, WhatIf
 from engine.tracks import NETWORK, NORMS, parse
 from engine.within import Granularity, way_of
@@ -17,6 +18,7 @@ from explorer.document.document import Document
 from explorer.motion import reduced_motion
 from explorer.player import Player
 from explorer.stage.tracks.ghost import Ghost
+from explorer.tables.shelf import Shelf
 from explorer.transport.words import inside_words, longest_words
 from explorer.window import MainWindow
 
@@ -34,6 +36,7 @@ class Bindings(QObject):
         super().__init__(window)
         self._window, self._document, self._controller, self._player = window, document, controller, player
         self._desk = desk
+        self.tables = Shelf(window.stage)
         w, d, c, p = window, document, controller, player
 
         d.opened.connect(self._document_opened)
@@ -93,6 +96,9 @@ class Bindings(QObject):
         w.stage.trackChanged.connect(self._change_track)
         w.stage.scaleChanged.connect(self._say_scale)
         w.stage.scalesChosen.connect(self._scales_chosen)
+        w.stage.duplicateRequested.connect(self.duplicate_track)
+        w.stage.collapsedChanged.connect(self._collapsed_changed)
+        w.stage.tableRequested.connect(self.show_table)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -104,6 +110,7 @@ class Bindings(QObject):
         w.stage.set_tracks(d.state.tracks)
         w.stage.set_heights(dict(d.view.heights))
         w.stage.set_scales(d.view.scales)
+        w.stage.set_collapsed(d.view.collapsed)
         w.stage.set_message("Computing the trace…")
         w.transport.set_tape(d.tape)
         w.transport.set_events(())
@@ -141,6 +148,7 @@ class Bindings(QObject):
     @Slot()
     def _show_tracks(self) -> None:
         self._window.stage.set_tracks(self._document.state.tracks)
+        self.tables.refresh()
 
     @Slot()
     def _show_view(self) -> None:
@@ -152,6 +160,7 @@ class Bindings(QObject):
         beyond = 0 if d.experiment is None else _AHEAD
         w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
         w.stage.set_position(d.view.position, whole=way is None or inside.whole(within, way))
+        self.tables.refresh()
         self._follow_playhead()
         self._show_reached()
         w.cell.set_position(d.view.position, within)
@@ -411,8 +420,11 @@ class Bindings(QObject):
 
     @Slot(str)
     def remove_track(self, key: str) -> None:
-        tracks = tuple(one for one in self._document.state.tracks if one != key)
-        self._document.edit_tracks(tracks, "removal of a track")
+        self.remove_tracks((key,))
+
+    def remove_tracks(self, keys: tuple[str, ...]) -> None:
+        tracks = tuple(one for one in self._document.state.tracks if one not in keys)
+        self._document.edit_tracks(tracks, "removal of a track" if len(keys) == 1 else "removal of tracks")
 
     @Slot(str, int)
     def _move_track(self, key: str, place: int) -> None:
@@ -484,7 +496,32 @@ class Bindings(QObject):
         )
         self._window.stage.set_ghosts(tuple(ghosts))
 
+    @Slot(str)
+    def show_table(self, key: str) -> None:
+        if self.tables.open(key) is None:
+            said = f"{self._window.stage.title_of(key)} has no table here."
+            self._window.statusBar().showMessage(said, 4000)
+
+    @Slot(tuple)
+    def _collapsed_changed(self, keys: tuple[str, ...]) -> None:
+        self._document.look(collapsed=tuple(keys))
+
+    @Slot(str, str)
+    def duplicate_track(self, key: str, new: str) -> None:
+        """Another track below one: the same of another layer or unit."""
+        self._insert_track(new, key, "duplicate of a track")
+
     def add_track(self, key: str) -> None:
-        tracks = self._document.state.tracks
+        """Below the selected track, else below all."""
+        self._insert_track(key, self._window.stage.handling.selected, "new track")
+
+    def _insert_track(self, key: str, below: str, words: str) -> None:
+        tracks, stage = list(self._document.state.tracks), self._window.stage
         if key not in tracks:
-            self._document.edit_tracks((*tracks, key), "new track")
+            if len(tracks) >= MAX_TRACKS:
+                said = f"There are {MAX_TRACKS} tracks, as many as a session can hold; remove one first."
+                self._window.statusBar().showMessage(said, 6000)
+                return
+            tracks.insert(tracks.index(below) + 1 if below in tracks else len(tracks), key)
+            self._document.edit_tracks(tuple(tracks), words)
+        stage.handling.select(key, reveal=True)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QPoint, Qt, Slot
+from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMenu, QMessageBox
+from PySide6.QtWidgets import QMessageBox
 
-from engine.quantities import CELL_TITLES
 from engine.tape import Phase
 from explorer import menus
 from explorer.actions import ACTIONS
 from explorer.bindings import Bindings
 from explorer.controller import Controller
 from explorer.document.document import Document
-from explorer.document.tracks import offers
 from explorer.files import Files
+from explorer.lists import Lists
 from explorer.player import Player
 from explorer.theme.choice import ThemeKeeper
 from explorer.window import MainWindow
@@ -41,6 +40,7 @@ class Commands(QObject):
         super().__init__(window)
         self._window, self._document, self._controller, self._player = window, document, controller, player
         self._bindings, self._files, self._themes = bindings, files, themes
+        self._lists = Lists(window, document, controller, bindings)
         self.actions: dict[str, QAction] = menus.build(window, self, window.stage, window.dock.stack)
         document.undo_stack.canUndoChanged.connect(self._show_undo)
         document.undo_stack.canRedoChanged.connect(self._show_undo)
@@ -48,6 +48,8 @@ class Commands(QObject):
         document.opened.connect(self._show_enabled)
         window.pages.currentChanged.connect(self._show_enabled)
         window.stage.addTrackRequested.connect(self.do_add_track)
+        window.stage.events.stepRequested.connect(self._step_event)
+        window.stage.events.listRequested.connect(self.do_events)
         self.actions["show_model"].setChecked(True)
         self.actions["show_cell"].setChecked(True)
         self.actions["show_analysis"].setChecked(True)
@@ -78,11 +80,11 @@ class Commands(QObject):
     def _show_enabled(self) -> None:
         on_bench = not self._window.on_start_page
         for action in ACTIONS:
-            if (
-                action.menu in ("Tape", "Edit", "Model", "View")
-                and not action.group
-                and action.id not in ("palette", "stop")
-            ):
+            of_bench = action.menu in ("Tape", "Track", "Edit", "Model", "View") and action.id not in (
+                "palette",
+                "stop",
+            )
+            if of_bench and not action.group:
                 self.actions[action.id].setEnabled(on_bench)
         recorded = self._document.state.recorded is not None
         for name in ("save", "save_as"):
@@ -141,40 +143,6 @@ class Commands(QObject):
     def do_redo(self) -> None:
         self._window.dock.restore()
         self._document.undo_stack.redo()
-
-    @Slot()
-    def do_add_track(self) -> None:
-        """A menu of everything there is to see; what is shown already has a tick and is taken away by it."""
-        excerpt = self._controller.excerpt
-        if excerpt is None:
-            return
-        shown = self._document.state.tracks
-        menu = QMenu(self._window.stage)
-        menu.setToolTipsVisible(True)
-        submenus: dict[str, QMenu] = {}
-        for offer in offers(excerpt.cell, excerpt.readout, excerpt.kinds()):
-            if offer.group and offer.group not in submenus:
-                submenus[offer.group] = menu.addMenu(offer.group)
-            entry = (submenus[offer.group] if offer.group else menu).addAction(offer.words)
-            entry.setCheckable(True)
-            entry.setChecked(offer.key in shown)
-            entry.setData(offer.key)
-        menu.triggered.connect(self._track_chosen)
-        menu.setAccessibleName(f"Tracks of the {CELL_TITLES[excerpt.cell]}")
-        menu.aboutToHide.connect(menu.deleteLater)
-        menu.popup(self._window.stage.mapToGlobal(self._add_track_place()))
-
-    def _add_track_place(self) -> QPoint:
-        stage = self._window.stage
-        return QPoint(24, max(40, stage.height() - 260))
-
-    @Slot(QAction)
-    def _track_chosen(self, entry: QAction) -> None:
-        key = entry.data()
-        if key in self._document.state.tracks:
-            self._bindings.remove_track(key)
-        else:
-            self._bindings.add_track(key)
 
     @Slot()
     def do_palette(self) -> None:
@@ -315,6 +283,7 @@ class Commands(QObject):
     def do_previous_event(self) -> None:
         self._step_event(-1)
 
+    @Slot(int)
     def _step_event(self, direction: int) -> None:
         self._player.pause()
         if not self._controller.step_event(direction):
@@ -340,6 +309,65 @@ class Commands(QObject):
         if view.iteration > 0:
             self._bindings.pick_iteration(view.iteration - 1)
 
+    @Slot()
+    def do_events(self) -> None:
+        self._lists.show_events()
+
+    # -- Track --------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def do_add_track(self) -> None:
+        self._lists.show_offers()
+
+    @Slot()
+    def do_select_above(self) -> None:
+        self._window.stage.handling.select_next(-1)
+
+    @Slot()
+    def do_select_below(self) -> None:
+        self._window.stage.handling.select_next(1)
+
+    def _on_selected(self, done: bool) -> None:
+        if not done:
+            words = "Select a track first: with ↑ and ↓ on the stage, or by a click on its name."
+            self._window.statusBar().showMessage(words, 4000)
+
+    @Slot()
+    def do_track_menu(self) -> None:
+        self._on_selected(self._window.stage.handling.menu())
+
+    @Slot()
+    def do_show_table(self) -> None:
+        self._on_selected(self._window.stage.handling.table())
+
+    @Slot()
+    def do_duplicate_track(self) -> None:
+        self._on_selected(self._window.stage.handling.duplicate())
+
+    @Slot()
+    def do_collapse_track(self) -> None:
+        self._on_selected(self._window.stage.handling.collapse())
+
+    @Slot()
+    def do_move_track_up(self) -> None:
+        self._on_selected(self._window.stage.handling.move(-1))
+
+    @Slot()
+    def do_move_track_down(self) -> None:
+        self._on_selected(self._window.stage.handling.move(1))
+
+    @Slot()
+    def do_taller_track(self) -> None:
+        self._on_selected(self._window.stage.handling.grow(1))
+
+    @Slot()
+    def do_lower_track(self) -> None:
+        self._on_selected(self._window.stage.handling.grow(-1))
+
+    @Slot()
+    def do_remove_track(self) -> None:
+        self._on_selected(self._window.stage.handling.remove())
+
     # -- View ---------------------------------------------------------------------------------------------------------
 
     @Slot()
@@ -361,6 +389,13 @@ class Commands(QObject):
     @Slot()
     def do_unpin(self) -> None:
         self._bindings.unpin()
+
+    def do_pan_earlier(self) -> None:
+        self._window.stage.pan(-0.25)
+
+    @Slot()
+    def do_pan_later(self) -> None:
+        self._window.stage.pan(0.25)
 
     @Slot(bool)
     def do_show_model(self, shown: bool) -> None:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.actions import ACTIONS, MENUS, Action
+from explorer.actions import ACTIONS, MENUS, MNEMONICS, Action
 from explorer.theme.tokens import GAP, PAD, ROOM
 
 
@@ -29,7 +29,7 @@ def build(window: QMainWindow, slots: QObject, stage: QWidget, stack: QWidget) -
     """
     made: dict[str, QAction] = {}
     groups: dict[str, QActionGroup] = {}
-    menus = {name: window.menuBar().addMenu(f"&{name}") for name in MENUS}
+    menus = {name: window.menuBar().addMenu(MNEMONICS.get(name, f"&{name}")) for name in MENUS}
     for action in ACTIONS:
         menu = menus[action.menu]
         if action.starts_section:

@@ -174,7 +174,8 @@ class Document(QObject):
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def look(self, **changes: Any) -> None:
-        """Change the view: position, within, granularity, iteration, sample, layer, unit, heights, time_range. With a
+        """Change the view: position, within, granularity, iteration, sample, layer, unit, heights, collapsed,
+        time_range. With a
         position the step is whole, unless `within` is said."""
         if "position" in changes:
             changes.setdefault("within", None)

@@ -86,6 +86,7 @@ def of_path(path: Path) -> Opening:
             layer=saved.view.layer,
             unit=saved.view.unit,
             heights=saved.view.heights,
+            collapsed=saved.view.collapsed,
             time_range=saved.view.time_range,
             scales=saved.view.scales,
             pins=pins.from_session(saved.pins),

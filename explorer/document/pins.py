@@ -70,6 +70,10 @@ def from_session(saved: Sequence[PinnedNorms]) -> tuple[Pin, ...]:
     )
 
 
+_NOTHING = np.empty(0)
+"""A pin keeps the norms of quantities alone."""
+
+
 def _layers(saved: PinnedNorms) -> dict[str, ShownLayer]:
     found = {}
     for place, spec in enumerate(saved.experiment.model.layers):
@@ -84,6 +88,8 @@ def _layers(saved: PinnedNorms) -> dict[str, ShownLayer]:
                 reverse=name.endswith("_reverse"),
                 layer_norm=spec.layer_norm,
                 norms=own,
+                input_norms=_NOTHING,
+                direct_norms=_NOTHING,
                 initial={},
             )
     return found

@@ -151,6 +151,8 @@ class View:
     unit: int | None = None
     """Of that layer."""
     heights: Mapping[str, int] = field(default_factory=dict)
+    collapsed: tuple[str, ...] = ()
+    """Tracks that are shown as a strip."""
     time_range: tuple[int, int] | None = None
     """First and last step on screen; None shows all."""
     scales: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)

@@ -5,13 +5,12 @@ Tracks are texts (engine.tracks).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.quantities import quantities
+from engine.quantities import CELL_TITLES, Kind, quantities
 from engine.spec import CellKind
-from engine.tracks import NETWORK, NORMS, LayerKind
-from explorer.document.curve_offers import curve_keys
+from engine.tracks import NETWORK, NORMS, WHOLE, LayerKind, TrackSpec, parse, read_layer
 
 DEFAULTS: dict[CellKind, tuple[str, ...]] = {
     "rnn": (NETWORK, "values.h", "grads.h", NORMS),
@@ -22,37 +21,103 @@ DEFAULTS: dict[CellKind, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A track that can be added: its key, and the words of its menu entry and group."""
+    """A track that can be added: its key, and the words of its entry and group."""
 
     key: str
     words: str
     group: str
+    detail: str = ""
+    """Beside the words: whose it is, its symbol."""
+    find: str = ""
+    """More words that it is found by."""
 
 
-def offers(cell: CellKind, readout: str = "", layers: Mapping[str, LayerKind] | None = None) -> tuple[Offer, ...]:
-    """Everything there is to see of a cell, of what reads it, and the curves of each of the layers."""
-    found = quantities(cell, any(layer.layer_norm for layer in (layers or {}).values()))
-    general = (
-        Offer(NETWORK, "Unrolled network", ""),
-        Offer("data", "Input, target and output", ""),
-        *((Offer("attention", "Attention weights", ""),) if readout == "attention" else ()),
-        Offer(NORMS, "Gradient norms", ""),
-    )
-    values = tuple(
-        Offer(f"values.{q.symbol}", f"{q.title} {q.symbol}" if q.kind != "preactivation" else q.title, _GROUP[q.kind])
-        for q in found
-    )
-    grads = tuple(Offer(f"grads.{q.symbol}", f"∂L/∂{q.symbol} – {q.title.lower()}", "Gradients") for q in found)
-    curves = tuple(Offer(*one) for one in curve_keys(layers or {"l0": LayerKind(cell, 1)}))
-    return general + values + grads + curves
-
-
-_GROUP = {
+ATTENTION = "attention"
+WHOLE_NETWORK: dict[str, str] = {
+    NETWORK: "Unrolled network",
+    "data": "Input, target and output",
+    ATTENTION: "Attention weights",
+    NORMS: "Gradient norms",
+    "losses": "Loss per step",
+}
+"""What there is once, by its text (engine.tracks), with its words."""
+EACH_LAYER: dict[str, str] = {
+    "share": "Share of each step in ∂L/∂W_hh",
+    "share?weight=weight_ih": "Share of each step in ∂L/∂W_ih",
+    "growth": "∂L/∂W_hh filling up on the way back",
+    "growth?weight=weight_ih": "∂L/∂W_ih filling up on the way back",
+    "saturation": "Saturation: gates near 0 and 1, dead units",
+    "singular": "Singular values of the step Jacobians",
+    "routes": "Routes of the gradient to the step before",
+}
+"""What every layer has, by its text without a layer, with its words: "saturation", "share?weight=weight_ih"."""
+_GROUP: dict[Kind, str] = {
     "state": "States and gates",
     "gate": "States and gates",
     "candidate": "States and gates",
     "preactivation": "Pre-activations",
 }
+_GRADIENTS, _LAYERS_OWN = "Gradients", "Over the steps"
+_ORDER = ("States and gates", "Pre-activations", _GRADIENTS, _LAYERS_OWN)
+
+
+def offers(layers: Mapping[str, LayerKind], readout: str = "") -> tuple[Offer, ...]:
+    """Everything there is to see of a network and of what reads it, by group. A single layer is not named."""
+    whole = {key: words for key, words in WHOLE_NETWORK.items() if key != ATTENTION or readout == ATTENTION}
+    found = [Offer(key, words, "") for key, words in whole.items()]
+    for name, kind in layers.items():
+        single = len(layers) == 1
+        found += _of_layer("" if single else name, kind, f"{name}_reverse" in layers)
+    return tuple(found)
+
+
+def _of_layer(name: str, kind: LayerKind, both: bool) -> list[Offer]:
+    group = f"{layer_words(name, kind.cell)} · " if name else ""
+    number = f"layer {layer_number(name)}" if name else ""
+    way = "reverse right to left" if name.endswith("_reverse") else "forward left to right" if both else ""
+    by_group: dict[str, list[Offer]] = {one: [] for one in _ORDER}
+    for q in quantities(kind.cell, kind.layer_norm):
+        for what in ("values", "grads"):
+            key = str(TrackSpec(f"{what}.{q.symbol}", name))
+            gradient = what == "grads"
+            words = f"∂L/∂{q.symbol} – {q.title.lower()}" if gradient else q.title
+            if q.kind != "preactivation" and not gradient:
+                words = f"{q.title} {q.symbol}"
+            of = _GRADIENTS if gradient else _GROUP[q.kind]
+            find = f"{number} {way} {name} {q.kind} {q.symbol} {CELL_TITLES[kind.cell]}"
+            find += " gradient grad" if gradient else " value"
+            by_group[of].append(Offer(key, words, _headed(group, of), number, find))
+    for text, words in EACH_LAYER.items():
+        key = str(parse(text).on(name))
+        by_group[_LAYERS_OWN].append(Offer(key, words, _headed(group, _LAYERS_OWN), number, f"{number} {way} {name}"))
+    return [offer for one in _ORDER for offer in by_group[one]]
+
+
+def _headed(layer: str, group: str) -> str:
+    return f"{layer}{group.lower()}" if layer else group
+
+
+def layer_number(name: str) -> int:
+    """As people count: from 1."""
+    return int(name.removeprefix("l").removesuffix("_reverse")) + 1
+
+
+def layer_words(name: str, cell: CellKind) -> str:
+    """ "Layer 2 · LSTM ←"."""
+    return f"Layer {layer_number(name)} · {CELL_TITLES[cell]}{' ←' if name.endswith('_reverse') else ''}"
+
+
+def shown_as(key: str, tracks: Sequence[str], layers: Mapping[str, LayerKind]) -> tuple[str, ...]:
+    """Which of the tracks show what an offer's key shows, however they show it (order, sample, signs)."""
+    wanted = _meant(key, layers)
+    return tuple(track for track in tracks if _meant(track, layers) == wanted)
+
+
+def _meant(key: str, layers: Mapping[str, LayerKind]) -> tuple[object, ...]:
+    track = parse(key)
+    layer = track.layer or (read_layer(tuple(layers)) if layers and track.what not in WHOLE else "")
+    kept = tuple(option for option in track.options if option[0] in ("unit", "weight"))
+    return track.what, layer, kept
 
 
 def suited(tracks: tuple[str, ...], old: CellKind, new: CellKind) -> tuple[str, ...]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import cast
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QRegion, QResizeEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QPushButton, QWidget
 
-from explorer.stage import readout
+from engine.tracks import parse
+from explorer.stage import strip
 from explorer.stage.cells import TimeView
+from explorer.stage.crosshair import Crosshair
 from explorer.stage.geometry import FOOT, Slot, arrange
-from explorer.stage.margins import Columns, columns
+from explorer.stage.margins import GRIP_WIDTH, Columns, columns
 from explorer.stage.now import Now
 from explorer.stage.pulse import Pulse
 from explorer.stage.tracks.base import Moving, Readout, Track
@@ -34,7 +36,13 @@ class Canvas(QAbstractScrollArea):
         super().__init__(parent)
         self.tracks: tuple[Track, ...] = ()
         self.heights: dict[str, int] = {}
+        self.collapsed: frozenset[str] = frozenset()
         self.slots: list[Slot] = []
+        self.selected = ""
+        """The key of the track that keys act on; "": none."""
+        self.dragged = ""
+        self.drop: int | None = None
+        """Above which slot the dragged track would land; None: nothing is dragged."""
         self.view: TimeView | None = None
         self.columns: Columns = columns(0)
         self._steps, self._range = 0, (1, 1)
@@ -42,9 +50,13 @@ class Canvas(QAbstractScrollArea):
         self.message = ""
         self._said: dict[str, object] = {}
         """By track: what its painted scale says."""
-        self._hover: tuple[QPoint, Readout | None, Slot | None] | None = None
         self.pulse = Pulse(self)
         self.pulse.moved.connect(self._pulse_moved)
+        self._asked: dict[str, tuple[Now | None, str]] = {}
+        """By track: what its strip says at a moment."""
+        self._worded: dict[str, str] = {}
+        """By track: what its strip was last painted with."""
+        self.crosshair = Crosshair(self)
         self.setAccessibleName("Tracks")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -73,6 +85,32 @@ class Canvas(QAbstractScrollArea):
         self.heights = dict(heights)
         self.arrange()
 
+    def set_collapsed(self, keys: Collection[str]) -> None:
+        if frozenset(keys) != self.collapsed:
+            self.collapsed = frozenset(keys)
+            self.arrange()
+            self.viewport().update()
+
+    def set_selected(self, key: str) -> None:
+        old, self.selected = self.selected, key
+        for slot in self.slots:
+            if old != key and slot.track.key in (old, key):
+                place = self.place(slot)
+                self.viewport().update(0, place.top(), self.columns.header, place.height())
+
+    def set_drop(self, dragged: str, drop: int | None) -> None:
+        """Show where a track that is dragged would land."""
+        if (dragged, drop) != (self.dragged, self.drop):
+            self.dragged, self.drop = dragged, drop
+            self.viewport().update()
+
+    def reveal(self, key: str) -> None:
+        """Scroll so that a track is on screen, its head first where it is taller than that."""
+        slot = next((one for one in self.slots if one.track.key == key), None)
+        if slot is not None:
+            bar, room = self.verticalScrollBar(), self.viewport().height()
+            bar.setValue(min(max(bar.value(), slot.bottom - room), slot.top))
+
     def set_time(self, steps: int, first: int, last: int) -> None:
         """0 steps: nothing is there yet."""
         if (steps, (first, last)) != (self._steps, self._range):
@@ -86,6 +124,7 @@ class Canvas(QAbstractScrollArea):
 
     def refresh(self, *, headers: bool = True) -> None:
         """The excerpt is another: repaint everything, or the data and what says something else beside it."""
+        self._asked.clear()
         self.arrange()
         if headers or self._now is None:
             self._said.clear()
@@ -93,10 +132,10 @@ class Canvas(QAbstractScrollArea):
             return
         region = QRegion(self.data_box)
         for slot in self._visible(self.viewport().rect()):
-            place = self._place(slot)
-            if slot.track.header_has_numbers:
+            place = self.place(slot)
+            if slot.track.header_has_numbers and not slot.collapsed:
                 region += QRect(0, place.top(), self.columns.header, place.height())
-            if self._said.get(slot.track.key) != slot.track.scale_says(self._now):
+            if slot.collapsed or self._said.get(slot.track.key) != slot.track.scale_says(self._now):
                 region += self._scale_box(place)
         self.viewport().update(region)
 
@@ -120,8 +159,7 @@ class Canvas(QAbstractScrollArea):
             return
         if now == old:
             return
-        if self._hover is not None:
-            self._show_hover(self._hover[0])
+        self.crosshair.again()
         region = QRegion()
         for slot in self._visible(self.viewport().rect()):
             region += self._dirty(slot, old, now)
@@ -143,7 +181,7 @@ class Canvas(QAbstractScrollArea):
             return region
         for slot in self._visible(self.viewport().rect()):
             if isinstance(slot.track, Moving):
-                place = self._place(slot)
+                place = self.place(slot)
                 for start, end in slot.track.pulse_boxes(now):
                     left, right = int(start / self.view.ratio) - 2, int(end / self.view.ratio) + 3
                     region += QRect(place.left() + left, place.top(), right - left, place.height()).intersected(place)
@@ -154,29 +192,46 @@ class Canvas(QAbstractScrollArea):
             self.viewport().update(self._pulse_region(self._now))
 
     def _dirty(self, slot: Slot, old: Now, now: Now) -> QRegion:
+        """With the hairlines: what changes in tracks one below the other is then one rectangle."""
         assert self.view is not None
-        ratio, place = self.view.ratio, self._place(slot)
+        ratio, place, track = self.view.ratio, self.place(slot), slot.track
+        data = QRect(place.left(), place.top(), place.width(), slot.height)
         region = QRegion()
-        for start, end in slot.track.changes(old, now):
-            left = place.left() + int(start / ratio) - 1
-            right = place.left() + int(end / ratio) + 2
-            region += QRect(left, place.top(), right - left, place.height()).intersected(place)
-        header, scale = slot.track.margins_change(old, now)
+        if self.is_painted(slot):
+            for start, end in track.changes(old, now):
+                left = place.left() + int(start / ratio) - 1
+                right = place.left() + int(end / ratio) + 2
+                region += QRect(left, data.top(), right - left, slot.height).intersected(data)
+        header, scale = track.margins_change(old, now) if not slot.collapsed else (False, False)
+        if slot.collapsed and self._words(slot, now) != self._worded.get(track.key):
+            scale = strip.is_thin(track)
+            region += QRegion() if scale else data
         if header:
             region += QRect(0, place.top(), self.columns.header, place.height())
         if scale:
-            region += self._scale_box(place)
+            region += self._scale_box(data)
         return region
+
+    def _words(self, slot: Slot, now: Now) -> str:
+        """What a strip says, asked for once a moment."""
+        key = slot.track.key
+        if self._asked.get(key, (None, ""))[0] != now:
+            self._asked[key] = now, strip.words_of(slot.track, now)
+        return self._asked[key][1]
+
+    def is_painted(self, slot: Slot) -> bool:
+        """Whether its data is drawn: of a collapsed track only where it can be drawn so low."""
+        return not slot.collapsed or strip.is_thin(slot.track)
 
     # -- layout -------------------------------------------------------------------------------------------------------
 
     def arrange(self) -> None:
         room = self.viewport().height()
-        slots = arrange(self.tracks, self.heights, room)
-        if [(s.track, s.top, s.height) for s in slots] != [(s.track, s.top, s.height) for s in self.slots]:
+        slots = arrange(self.tracks, self.heights, room, self.collapsed)
+        if slots != self.slots:
             self.slots = slots
             self.viewport().update()
-        total = (slots[-1].bottom if slots else 0) + FOOT
+        total = self.contents + FOOT
         bar = self.verticalScrollBar()
         bar.setRange(0, max(0, total - room))
         bar.setPageStep(room)
@@ -190,15 +245,19 @@ class Canvas(QAbstractScrollArea):
         self.arrange()
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
+        """What is on screen is moved, only what comes in at the edge is painted."""
+        pointed = not self.crosshair.region().isEmpty()
+        self.crosshair.forget()
+        if pointed or self.message or self.drop is not None or self.view is None:
+            self.viewport().update()  # what stands over the tracks does not go along
+        else:
+            self.viewport().scroll(dx, dy)
         self._place_button()
-        self._hover = None
-        self.viewport().update()
 
     def _place_button(self) -> None:
         self.add_button.setVisible(self._steps > 0)
         self.add_button.adjustSize()
-        top = (self.slots[-1].bottom if self.slots else 0) - self.offset
-        self.add_button.move(GAP, top + (FOOT - self.add_button.height()) // 2)
+        self.add_button.move(GAP, self.foot + (FOOT - self.add_button.height()) // 2)
 
     def _review(self) -> None:
         """Make the time view anew, where it has changed."""
@@ -207,7 +266,7 @@ class Canvas(QAbstractScrollArea):
         view = TimeView(self._steps, *self._range, width, ratio) if self._steps else None
         if (view and view.key) != (self.view and self.view.key):
             self.view = view
-            self._hover = None
+            self.crosshair.forget()
             self._place_button()
             self.viewport().update()
             self.viewChanged.emit()
@@ -215,6 +274,16 @@ class Canvas(QAbstractScrollArea):
     @property
     def offset(self) -> int:
         return self.verticalScrollBar().value()
+
+    @property
+    def contents(self) -> int:
+        """The height of all tracks."""
+        return self.slots[-1].bottom if self.slots else 0
+
+    @property
+    def foot(self) -> int:
+        """Where the tracks end in the viewport."""
+        return self.contents - self.offset
 
     @property
     def data_width(self) -> int:
@@ -225,7 +294,7 @@ class Canvas(QAbstractScrollArea):
         """The column of the data, all of the viewport's height."""
         return QRect(self.columns.header, 0, self.data_width, self.viewport().height())
 
-    def _place(self, slot: Slot) -> QRect:
+    def place(self, slot: Slot) -> QRect:
         """A slot's data in the viewport, without the hairline."""
         return QRect(self.columns.header, slot.top - self.offset, self.data_width, slot.height - 1)
 
@@ -234,9 +303,9 @@ class Canvas(QAbstractScrollArea):
         return next((s for s in self.slots if s.top <= y < s.bottom), None)
 
     def edge_at(self, y: int) -> Slot | None:
-        """The slot whose lower edge is under the pointer."""
+        """The slot whose lower edge is under the pointer, where it can be dragged."""
         y += self.offset
-        return next((s for s in self.slots if abs(y - s.bottom) <= 3), None)
+        return next((s for s in self.slots if abs(y - s.bottom) <= 3 and not s.collapsed), None)
 
     def _visible(self, box: QRect) -> list[Slot]:
         top, bottom = box.top() + self.offset, box.bottom() + self.offset
@@ -261,17 +330,18 @@ class Canvas(QAbstractScrollArea):
             return
         visible = self._visible(self.viewport().rect())
         for slot in visible:
-            if slot.top - self.offset <= event.rect().bottom() and slot.bottom - self.offset > event.rect().top():
+            top, bottom = slot.top - self.offset, slot.bottom - self.offset
+            if top <= event.rect().bottom() and bottom > event.rect().top() and self.is_painted(slot):
                 slot.track.prepare(self.view, round((slot.height - 1) * self.view.ratio))
         for box in cast("Iterable[QRect]", event.region()):
             painter.setClipRect(box)
             self._paint_tracks(painter, box, self._now)
         painter.setClipRegion(event.region())
-        self._paint_hover_lines(painter)
+        self.crosshair.paint_lines(painter)
         self._paint_cursor(painter, self._now)
         for slot in visible:
-            place = self._place(slot)
-            if event.region().intersects(place):
+            place = self.place(slot)
+            if event.region().intersects(place) and self.is_painted(slot):
                 painter.setClipRegion(event.region().intersected(place))
                 slot.track.paint_over(painter, place.topLeft(), self._now)
                 share = self.pulse.share
@@ -279,31 +349,38 @@ class Canvas(QAbstractScrollArea):
                     slot.track.paint_pulse(painter, place.topLeft(), self._now, share)
         painter.setClipRegion(event.region())
         self._paint_message(painter)
-        if self._hover is not None and self._hover[1] is not None:
-            readout.paint(painter, self._hover[1], self._readout_box(self._hover[0], self._hover[1]))
+        self.crosshair.paint_readout(painter)
+        self._paint_drop(painter)
+
+    def _paint_drop(self, painter: QPainter) -> None:
+        if self.drop is None:
+            return
+        for slot in self.slots:
+            if slot.track.key == self.dragged:
+                veil = QColor(theming.current().window)
+                veil.setAlpha(150)
+                painter.fillRect(QRect(0, slot.top - self.offset, self.viewport().width(), slot.height), veil)
+        y = self.slots[self.drop].top if self.drop < len(self.slots) else self.contents
+        strip.paint_drop(painter, strip.drop_box(self.viewport().width(), max(1, y - self.offset - 1)))
 
     def _paint_tracks(self, painter: QPainter, box: QRect, now: Now) -> None:
         theme = theming.current()
         ratio = self.view.ratio if self.view else 1.0
-        foot = self.slots[-1].bottom - self.offset if self.slots else 0
+        foot = self.foot
         if box.bottom() >= foot:
             painter.fillRect(
                 box.intersected(QRect(0, foot, self.viewport().width(), box.bottom() - foot + 1)), QColor(theme.window)
             )
         for slot in self._visible(box):
-            data = self._place(slot)
-            header = QRect(0, data.top(), self.columns.header, data.height())
-            scale = self._scale_box(data)
-            for part, paint in ((header, slot.track.paint_header), (scale, slot.track.paint_scale)):
-                if box.intersects(part):
-                    painter.fillRect(part, QColor(theme.surface))
-                    painter.setClipRect(box.intersected(part))
-                    paint(painter, part, now)
-                    painter.setClipRect(box)
-            if box.intersects(scale):
-                self._said[slot.track.key] = slot.track.scale_says(now)
+            data = self.place(slot)
+            self._paint_margins(painter, box, slot, now)
             seen = box.intersected(data)
-            if not seen.isEmpty():
+            if not self.is_painted(slot):
+                painter.setClipRect(seen)
+                painter.fillRect(seen, QColor(theme.ground))
+                self._paint_words(painter, data, slot, now)
+                painter.setClipRect(box)
+            elif not seen.isEmpty():
                 painter.setClipRect(seen)
                 local = seen.translated(-data.topLeft())
                 left, top = int(local.left() * ratio), int(local.top() * ratio)
@@ -315,6 +392,40 @@ class Canvas(QAbstractScrollArea):
             if box.left() <= x <= box.right() and foot > 0:
                 painter.fillRect(QRect(x, 0, 1, min(foot, self.viewport().height())), QColor(theme.line))
 
+    def _paint_margins(self, painter: QPainter, box: QRect, slot: Slot, now: Now) -> None:
+        """A slot's header and scale, as far as they are in the box."""
+        data, track = self.place(slot), slot.track
+        header, scale = QRect(0, data.top(), self.columns.header, data.height()), self._scale_box(data)
+        if box.intersects(header):
+            painter.setClipRect(box.intersected(header))
+            strip.paint_grip(painter, header, collapsed=slot.collapsed, selected=track.key == self.selected)
+            named = header.adjusted(GRIP_WIDTH, 0, 0, 0)
+            if slot.collapsed:
+                strip.paint_name(painter, named, track, self.whose(track))
+            else:
+                track.paint_header(painter, named, now)
+        if box.intersects(scale):
+            painter.setClipRect(box.intersected(scale))
+            painter.fillRect(scale, QColor(theming.current().surface))
+            if not slot.collapsed:
+                track.paint_scale(painter, scale, now)
+                self._said[track.key] = track.scale_says(now)
+            elif strip.is_thin(track):
+                self._paint_words(painter, scale, slot, now)
+        painter.setClipRect(box)
+
+    def _paint_words(self, painter: QPainter, box: QRect, slot: Slot, now: Now) -> None:
+        said = self._worded[slot.track.key] = self._words(slot, now)
+        strip.paint_words(painter, box, said)
+
+    def whose(self, track: Track) -> str:
+        """ "2 ←": the layer of a track that names one, from 1, with an arrow where it runs back."""
+        layer = parse(track.key).layer
+        if not layer:
+            return ""
+        number = int(layer.removeprefix("l").removesuffix("_reverse")) + 1
+        return f"{number} ←" if layer.endswith("_reverse") else str(number)
+
     def _paint_cursor(self, painter: QPainter, now: Now) -> None:
         box = self._cursor_box(now)
         if box.isEmpty() or not self.slots:
@@ -322,7 +433,7 @@ class Canvas(QAbstractScrollArea):
         theme = theming.current()
         halo = QColor(theme.ground)
         halo.setAlpha(150)
-        box.setBottom(min(box.bottom(), self.slots[-1].bottom - self.offset - 1))
+        box.setBottom(min(box.bottom(), self.foot - 1))
         for top in range(box.top(), box.bottom() + 1, _PIECE):
             painter.fillRect(QRect(box.left(), top, box.width(), min(_PIECE, box.bottom() + 1 - top)), halo)
         painter.fillRect(box.adjusted(_HALO, 0, -_HALO, 0), QColor(theme.cursor))
@@ -350,53 +461,17 @@ class Canvas(QAbstractScrollArea):
 
     def hover_at(self, at: QPoint | None) -> Readout | None:
         """Show the crosshair and the readout at a point of the viewport; None takes them away."""
-        self.viewport().update(self._hover_region())
-        self._hover = None
-        if at is not None and self.view is not None and self._now is not None:
-            self._show_hover(at)
-        return self._hover[1] if self._hover else None
+        return self.crosshair.move(at)
 
-    def _show_hover(self, at: QPoint) -> None:
-        assert self.view is not None
-        if self._now is None:
-            return
-        self.viewport().update(self._hover_region())
+    def chevron_at(self, at: QPoint) -> Slot | None:
+        """The slot whose chevron is under the pointer."""
         slot = self.slot_at(at.y())
-        said: Readout | None = None
-        if slot is not None:
-            place = self._place(slot)
-            ratio = self.view.ratio
-            slot.track.prepare(self.view, round((slot.height - 1) * ratio))
-            if place.contains(at):
-                x, y = int((at.x() - place.left()) * ratio), int((at.y() - place.top()) * ratio)
-                said = slot.track.hover(x, y, self._now)
-            elif at.x() > place.right():
-                said = slot.track.hover_scale(self._now)
-        self._hover = (at, said, slot) if slot is not None else None
-        self.viewport().update(self._hover_region())
+        if slot is None:
+            return None
+        place = self.place(slot)
+        header = QRect(0, place.top(), self.columns.header, place.height())
+        return slot if strip.chevron_box(header).contains(at) else None
 
-    def _readout_box(self, at: QPoint, said: Readout) -> QRect:
-        return readout.box_of(said, at, self.viewport().rect())
-
-    def _hover_lines(self) -> list[QRect]:
-        if self._hover is None or self._hover[2] is None or not self.data_box.contains(self._hover[0]):
-            return []
-        at, _, slot = self._hover
-        place = self._place(slot) if slot is not None else QRect()
-        foot = self.slots[-1].bottom - self.offset
-        level = [QRect(place.left(), at.y(), place.width(), 1)] if place.contains(at) else []
-        return [QRect(at.x(), 0, 1, min(foot, self.viewport().height())), *level]
-
-    def _hover_region(self) -> QRegion:
-        region = QRegion()
-        for line in self._hover_lines():
-            region += line
-        if self._hover is not None and self._hover[1] is not None:
-            region += self._readout_box(self._hover[0], self._hover[1])
-        return region
-
-    def _paint_hover_lines(self, painter: QPainter) -> None:
-        colour = QColor(theming.current().cursor)
-        colour.setAlpha(120)
-        for line in self._hover_lines():
-            painter.fillRect(line, colour)
+    def header_at(self, at: QPoint) -> Slot | None:
+        """The slot whose header is under the pointer."""
+        return self.slot_at(at.y()) if at.x() < self.columns.header else None

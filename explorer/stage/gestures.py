@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from explorer.stage.canvas import Canvas
 from explorer.stage.geometry import Slot
+from explorer.stage.reorder import Reorder
 from explorer.stage.tracks.base import MAX_HEIGHT, MIN_HEIGHT
 
 _NOTCH = 1.25
@@ -25,6 +26,9 @@ class Hands(Protocol):
     def pan_to(self, first: int) -> None: ...
     def fit(self) -> None: ...
     def heights_done(self) -> None: ...
+    def select(self, key: str) -> None: ...
+    def toggle_collapsed(self, key: str) -> None: ...
+    def move_to(self, key: str, place: int) -> None: ...
     def menu_for(self, key: str, at: QPoint) -> None: ...
     def said(self, text: str) -> None: ...
     def take_focus(self) -> None: ...
@@ -40,8 +44,18 @@ class Gestures(QObject):
         self._pressed: QPoint | None = None
         self._pan_from = 0
         self._panning = False
-        self._turned = 0.0
+        self._reorder = Reorder(canvas, self)
         canvas.viewport().installEventFilter(self)
+
+    @property
+    def dragging(self) -> bool:
+        """Whether a track is being dragged to another place."""
+        return self._reorder.dragging
+
+    def cancel(self) -> None:
+        """Let go of what is dragged; everything stays where it was."""
+        self._reorder.cancel()
+        self._canvas.viewport().setCursor(Qt.CursorShape.ArrowCursor)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QContextMenuEvent):
@@ -72,9 +86,14 @@ class Gestures(QObject):
     def _press(self, event: QMouseEvent) -> bool:
         at = event.position().toPoint()
         self._hands.take_focus()
-        edge = self._canvas.edge_at(at.y())
+        edge, header = self._canvas.edge_at(at.y()), self._canvas.header_at(at)
         if edge is not None:
             self._resized = (edge, at.y())
+        elif self._canvas.chevron_at(at) is not None and header is not None:
+            self._hands.toggle_collapsed(header.track.key)
+        elif header is not None:
+            self._hands.select(header.track.key)
+            self._reorder.lift(header.track.key, at)
         elif self._canvas.data_box.contains(at) and self._canvas.view is not None:
             self._pressed = at
             self._pan_from = self._canvas.view.first
@@ -89,6 +108,9 @@ class Gestures(QObject):
             height = min(max(MIN_HEIGHT, slot.height + at.y() - start), MAX_HEIGHT)
             canvas.set_heights({**canvas.heights, slot.track.key: height})
             return True
+        if self._reorder.lifted:
+            self._reorder.move(at)
+            return True
         if self._pressed is not None and view is not None:
             moved = at.x() - self._pressed.x()
             if abs(moved) >= QApplication.startDragDistance() and view.last - view.first + 1 < view.steps:
@@ -98,17 +120,28 @@ class Gestures(QObject):
                 canvas.hover_at(None)
                 self._hands.pan_to(self._pan_from - round(moved / view.pitch))
                 return True
-        resizing = canvas.edge_at(at.y()) is not None
-        canvas.viewport().setCursor(Qt.CursorShape.SplitVCursor if resizing else Qt.CursorShape.ArrowCursor)
+        canvas.viewport().setCursor(self._cursor_at(at))
         said = canvas.hover_at(at)
         self._hands.said(said.text if said else "")
         return True
+
+    def _cursor_at(self, at: QPoint) -> Qt.CursorShape:
+        if self._canvas.edge_at(at.y()) is not None:
+            return Qt.CursorShape.SplitVCursor
+        if self._canvas.chevron_at(at) is not None:
+            return Qt.CursorShape.PointingHandCursor
+        movable = self._canvas.header_at(at) is not None and len(self._canvas.slots) > 1
+        return Qt.CursorShape.OpenHandCursor if movable else Qt.CursorShape.ArrowCursor
 
     def _release(self, event: QMouseEvent) -> bool:
         at = event.position().toPoint()
         if self._resized is not None:
             self._resized = None
             self._hands.heights_done()
+        elif self._reorder.lifted:
+            moved = self._reorder.drop()
+            if moved is not None:
+                self._hands.move_to(*moved)
         elif self._pressed is not None and not self._panning and self._canvas.view is not None:
             said = self._canvas.hover_at(at)
             t = self._canvas.view.step_at(self._data_x(at))
@@ -119,31 +152,39 @@ class Gestures(QObject):
             if said is not None and said.unit is not None and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
                 self._hands.pick_unit(said.unit)
         self._pressed, self._panning = None, False
-        self._canvas.viewport().setCursor(Qt.CursorShape.ArrowCursor)
+        self._canvas.viewport().setCursor(self._cursor_at(at))
         return True
 
     def _double(self, event: QMouseEvent) -> bool:
-        if self._canvas.data_box.contains(event.position().toPoint()):
+        at = event.position().toPoint()
+        header = self._canvas.header_at(at)
+        if self._canvas.data_box.contains(at):
             self._hands.fit()
+        elif header is not None:
+            self._hands.toggle_collapsed(header.track.key)
         return True
 
     def _wheel(self, event: QWheelEvent) -> bool:
-        """Over the data the wheel zooms time at the pointer; over headers and scales it scrolls."""
+        """Over the data the wheel zooms time at the pointer, with Shift it moves along; over headers and scales it
+        scrolls."""
         at = event.position().toPoint()
         ctrl = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         if self._canvas.view is None or not (ctrl or self._canvas.data_box.contains(at)):
             return False
-        sideways = event.angleDelta().x()
-        if sideways and abs(sideways) > abs(event.angleDelta().y()):
+        sideways, upright = event.angleDelta().x(), event.angleDelta().y()
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            sideways, upright = sideways or upright, 0
+        if sideways and abs(sideways) > abs(upright):
             view = self._canvas.view
             self._hands.pan_to(view.first - round(sideways / 120 * max(1, (view.last - view.first + 1) // 10)))
             return True
-        self._hands.zoom_at(self._data_x(at), _NOTCH ** (event.angleDelta().y() / 120))
+        self._hands.zoom_at(self._data_x(at), _NOTCH ** (upright / 120))
         return True
 
     def _menu(self, event: QContextMenuEvent) -> bool:
         slot = self._canvas.slot_at(event.pos().y())
         if slot is None:
             return False
+        self._hands.select(slot.track.key)
         self._hands.menu_for(slot.track.key, event.globalPos())
         return True

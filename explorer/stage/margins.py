@@ -17,7 +17,9 @@ from explorer.stage.scales import Scale
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, SMALL_PX, TEXT_PX, TIGHT, ThemeName
 
-HEADER_WIDTH = 128
+GRIP_WIDTH = 12
+"""Left of a track's name: where its chevron is."""
+HEADER_WIDTH = 128 + GRIP_WIDTH
 """Of a stage with room (`columns`)."""
 LINE = SMALL_PX + 4
 """A line of small text."""
@@ -46,7 +48,7 @@ def columns(width: int) -> Columns:
     """The narrower the stage, the more of it belongs to the data."""
     if width >= 900:
         return Columns(HEADER_WIDTH, 120)
-    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118, 60)
+    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 60)
 
 
 def fitting(variants: Iterable[str], font: QFont, width: float) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QColor, QFocusEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
@@ -15,21 +15,26 @@ from explorer.stage import curve_choice, timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
+from explorer.stage.event_line import EventLine
 from explorer.stage.gestures import Gestures
+from explorer.stage.handling import Handling
+from explorer.stage.marked import plain
 from explorer.stage.marks import Marks
 from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
 from explorer.stage.scale_menu import ScaleMenu
 from explorer.stage.scalebook import Chosen, ScaleBook
 from explorer.stage.track_menu import add_options
-from explorer.stage.tracks.base import Track
+from explorer.stage.tracks import words
+from explorer.stage.tracks.base import TableData, Track, table_of
 from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.make import make
 from explorer.theme import current as theming
 
 _RING = 2
-_BY_KEY = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason, Qt.FocusReason.ShortcutFocusReason)
+_TAB, _BACKTAB = Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason
+_BY_KEY = (_TAB, _BACKTAB, Qt.FocusReason.ShortcutFocusReason)
 
 
 class Stage(QWidget):
@@ -52,6 +57,14 @@ class Stage(QWidget):
     addTrackRequested = Signal()
     trackChanged = Signal(str, str)
     """A track's key, and the text of what somebody wants in its place: the same with other options."""
+    duplicateRequested = Signal(str, str)
+    """A track's key, and the track that is wanted below it."""
+    collapsedChanged = Signal(tuple)
+    """The keys of the collapsed tracks."""
+    tableRequested = Signal(str)
+    """A track that is wanted as a table."""
+    selectionChanged = Signal(str)
+    """The key of the track that keys act on; "": none."""
     scaleChanged = Signal(str, str)
     """A track's key, and its new scale in words: said only when somebody asked for another scale."""
     scalesChosen = Signal(dict)
@@ -74,14 +87,16 @@ class Stage(QWidget):
         self.prompt = Notice("Prompt", "accent", self)
         self.banner = Notice("Message", "exploding", self)
         self.progress = Progress(self)
+        self.events = EventLine(self)
         self.axis = Axis(self)
         self.canvas = Canvas(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(_RING, _RING, _RING, _RING)
         column.setSpacing(0)
-        for part in (self.prompt, self.banner, self.progress, self.axis):
+        for part in (self.prompt, self.banner, self.progress, self.events, self.axis):
             column.addWidget(part)
         column.addWidget(self.canvas, 1)
+        self.handling = Handling(self)
         self._gestures = Gestures(self.canvas, self, self)
         self.marks = Marks(self.canvas)
         self.canvas.viewChanged.connect(self._view_changed)
@@ -97,6 +112,8 @@ class Stage(QWidget):
         if excerpt is None:
             self._book.reset()
             self._span = None
+            self.events.clear()
+            self.handling.select("")
             self.canvas.set_time(0, 1, 1)
             self.canvas.set_now(None)
             self.axis.set_now(None)
@@ -104,6 +121,7 @@ class Stage(QWidget):
         for track in self.canvas.tracks:
             track.set_excerpt(excerpt, self._book)
         self.canvas.set_time(excerpt.steps, *self.time_range())
+        self.events.set_events(excerpt.events, excerpt.steps)
         alike = old is not None and _named(old) == _named(excerpt)
         self.canvas.refresh(headers=not alike)
         self._show_position()
@@ -119,6 +137,7 @@ class Stage(QWidget):
         now = Now.at(Tape(self._excerpt.steps), self._position, whole=self._whole)
         self.canvas.set_now(now)
         self.axis.set_now(now)
+        self.events.set_position(now.position)
 
     def set_motion(self, speed: float) -> None:
         """Steps a second while the tape plays; 0 at rest, or where nothing may move by itself."""
@@ -129,7 +148,8 @@ class Stage(QWidget):
         keys = tuple(dict.fromkeys(keys))
         if keys == self._keys:
             return
-        self._keys = keys
+        old, self._keys = self._keys, keys
+        self._gestures.cancel()
         made = {key: self._made.get(key) or make(key) for key in keys}
         for key, track in made.items():
             if key not in self._made and self._excerpt is not None:
@@ -138,6 +158,7 @@ class Stage(QWidget):
                 track.set_ghosts(self._ghosts)
         self._made = made
         self.canvas.set_tracks(tuple(made.values()))
+        self.handling.tracks_changed(old, keys)
 
     def set_ghosts(self, ghosts: tuple[Ghost, ...]) -> None:
         """Earlier traces that stay on screen, behind the present one's norms."""
@@ -151,6 +172,30 @@ class Stage(QWidget):
 
     def tracks(self) -> tuple[str, ...]:
         return self._keys
+
+    @property
+    def excerpt(self) -> Excerpt | None:
+        return self._excerpt
+
+    def track(self, key: str) -> Track | None:
+        return self._made.get(key)
+
+    def title_of(self, key: str) -> str:
+        """In one line, with the layer where there are several: "Forget gate f · layer 2 · LSTM"."""
+        title = plain(self._made[key].title()) if key in self._made else key
+        layer = parse(key).layer
+        if self._excerpt is None or layer not in self._excerpt.layers or len(self._excerpt.layers) == 1:
+            return title
+        return f"{title} · {words.layer(self._excerpt.layers[layer])}"
+
+    def table(self, key: str) -> TableData | None:
+        """A track's numbers as they are known now; None where it has none, or not yet."""
+        now, track = self.canvas.now, self._made.get(key)
+        return None if now is None or track is None else table_of(track, now)
+
+    def set_collapsed(self, keys: Collection[str]) -> None:
+        self.canvas.set_collapsed(keys)
+        self.handling.describe()
 
     def set_heights(self, heights: Mapping[str, int]) -> None:
         self.canvas.set_heights({key: int(height) for key, height in heights.items()})
@@ -214,6 +259,13 @@ class Stage(QWidget):
         first = view.step_at(inside) - cells(count, view.width).at(inside)
         self._look(timespan.clamped((first, first + count - 1), view.steps))
 
+    def pan(self, pages: float) -> None:
+        """By a share of what is on screen: −0.5 half a screen earlier."""
+        view = self.canvas.view
+        if view is not None:
+            count = view.last - view.first + 1
+            self.pan_to(view.first + (1 if pages > 0 else -1) * max(1, round(abs(pages) * count)))
+
     def pan_to(self, first: int) -> None:
         view = self.canvas.view
         if view is not None:
@@ -251,6 +303,17 @@ class Stage(QWidget):
     def heights_done(self) -> None:
         self.heightsChanged.emit(dict(self.canvas.heights))
 
+    def select(self, key: str) -> None:
+        self.handling.select(key)
+
+    def toggle_collapsed(self, key: str) -> None:
+        keys = self.canvas.collapsed ^ {key}
+        self.set_collapsed(keys)
+        self.collapsedChanged.emit(tuple(one for one in self._keys if one in keys))
+
+    def move_to(self, key: str, place: int) -> None:
+        self.moveTrackRequested.emit(key, place)
+
     def said(self, text: str) -> None:
         self.hovered.emit(text)
 
@@ -266,6 +329,10 @@ class Stage(QWidget):
         place, last = self._keys.index(key), len(self._keys) - 1
         menu = QMenu(self._made[key].title(), self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Show as a &table", self._show_table).setEnabled(self.handling.has_table(key))
+        menu.addMenu(self.handling.duplicate_menu(key, menu))
+        menu.addAction("&Expand" if key in self.canvas.collapsed else "&Collapse", self._toggle)
+        menu.addSeparator()
         menu.addAction("Move &up", self._move_up).setEnabled(place > 0)
         menu.addAction("Move &down", self._move_down).setEnabled(place < last)
         track = parse(key)
@@ -293,6 +360,14 @@ class Stage(QWidget):
         """The entry's data is the track's new text."""
         if entry.data() != self._menu_key:
             self.trackChanged.emit(self._menu_key, entry.data())
+
+    @Slot()
+    def _show_table(self) -> None:
+        self.tableRequested.emit(self._menu_key)
+
+    @Slot()
+    def _toggle(self) -> None:
+        self.toggle_collapsed(self._menu_key)
 
     @Slot()
     def _remove(self) -> None:
@@ -338,12 +413,23 @@ class Stage(QWidget):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         self._ring = event.reason() in _BY_KEY
+        if not self.handling.selected and event.reason() in (_TAB, _BACKTAB):
+            self.handling.select_next(1 if event.reason() == _TAB else -1)
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         self._ring = False
         self.update()
+
+    def event(self, event: QEvent) -> bool:
+        """Esc belongs to a track that is dragged, before it stops a computation."""
+        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape and self._gestures.dragging:
+            if event.type() == QEvent.Type.KeyPress:
+                self._gestures.cancel()
+            event.accept()
+            return True
+        return super().event(event)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

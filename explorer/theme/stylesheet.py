@@ -14,6 +14,8 @@ QLabel[role="muted"] {{ color: {t.muted}; }}
 QLabel[role="title"] {{ font-size: {TITLE_PX}px; font-weight: 700; }}
 QLabel[role="section"] {{ color: {t.muted}; font-size: {SMALL_PX}px; font-weight: 600; letter-spacing: 1px; }}
 QFrame[role="card"] {{ background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS + 2}px; }}
+QFrame[role="popup"] {{ background: {t.surface}; border: 1px solid {t.border}; border-radius: {RADIUS}px; }}
+QFrame[role="popup"] QListView {{ background: {t.surface}; }}
 QFrame[role="panel"] {{ background: {t.surface}; border: none; }}
 QFrame[role="rule"] {{ background: {t.line}; border: none; }}
 QPushButton, QToolButton {{
@@ -39,6 +41,19 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
 QComboBox::drop-down {{ border: none; width: 18px; }}
 QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.border}; }}
+QTableView {{
+    background: {t.surface}; gridline-color: {t.line}; border: 1px solid {t.line};
+    selection-background-color: {t.accent}; selection-color: {t.on_accent};
+}}
+QTableView:focus {{ border-color: {t.accent}; }}
+QHeaderView {{ background: {t.raised}; border: none; }}
+QHeaderView::section {{
+    background: {t.raised}; border: none; border-right: 1px solid {t.line}; border-bottom: 1px solid {t.line};
+    padding: 2px {GAP}px;
+}}
+QTableCornerButton::section {{
+    background: {t.raised}; border: none; border-right: 1px solid {t.line}; border-bottom: 1px solid {t.line};
+}}
 QMenuBar {{ background: {t.surface}; border-bottom: 1px solid {t.line}; padding: 1px {TIGHT}px; }}
 QMenuBar::item {{ padding: {TIGHT}px {GAP}px; border-radius: {TIGHT}px; background: transparent; }}
 QMenuBar::item:selected {{ background: {t.raised}; }}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
-
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -25,10 +23,9 @@ from engine.requests import Event
 from engine.tape import Phase, Tape
 from explorer.theme.current import current, notifier, small
 from explorer.theme.tokens import TIGHT
-from explorer.transport.words import EVENT_TONES, PHASE_TITLES, colour, describe, event_position
-from explorer.widgets.icons import renderer
+from explorer.transport.event_ticks import EVENT_SIZE, EVENTS_TOP, Tick, paint_tick, placed
+from explorer.transport.words import PHASE_TITLES, colour, describe
 
-EVENTS_TOP, EVENT_SIZE = 2, 10
 BAND_TOP, BAND_HEIGHT = 26, 10
 LABELS_TOP = BAND_TOP + BAND_HEIGHT + 5
 HEIGHT = LABELS_TOP + 17
@@ -38,7 +35,6 @@ PHASE_GAP = 2
 LEAST_TICK = 5.0
 """Step ticks stand at least this many pixels apart."""
 PAGE = 10
-NOT_REACHED = "An event, not reached yet"
 
 
 class Scrubber(QWidget):
@@ -51,7 +47,7 @@ class Scrubber(QWidget):
         self._tape = Tape(1)
         self._position = 0
         self._events: tuple[Event, ...] = ()
-        self._glyphs: tuple[tuple[float, float, Event], ...] = ()
+        self._ticks: tuple[Tick, ...] = ()
         self._hover: int | None = None
         self._dragging = False
         self._layers: tuple[QPixmap, QPixmap] | None = None
@@ -88,8 +84,8 @@ class Scrubber(QWidget):
         old_end = self._reached_rect().right()
         changed = self._newly_told(position)
         self._position = position
-        for x, at, _ in changed:
-            self.update(QRect(QPoint(int(min(x, at)) - 7, 0), QPoint(int(max(x, at)) + 7, BAND_TOP)))
+        for tick in changed:
+            self.update(QRect(QPoint(tick.left - 7, 0), QPoint(tick.right + 7, BAND_TOP)))
         new_end = self._reached_rect().right()
         top, bottom = BAND_TOP - 2, BAND_TOP + BAND_HEIGHT + 2
         between = QRect(QPoint(min(old_end, new_end) - 2, top), QPoint(max(old_end, new_end) + 2, bottom))
@@ -100,13 +96,10 @@ class Scrubber(QWidget):
         if self.hasFocus():
             self.setAccessibleDescription(describe(self._tape.moment(position)))
 
-    def _reached(self, event: Event) -> bool:
-        return event_position(self._tape, event) <= self._position
-
-    def _newly_told(self, position: int) -> list[tuple[float, float, Event]]:
-        """The events that look different with the playhead there."""
+    def _newly_told(self, position: int) -> list[Tick]:
+        """The ticks that look different with the playhead there."""
         low, high = sorted((self._position, position))
-        return [mark for mark in self._glyphs if low < event_position(self._tape, mark[2]) <= high]
+        return [tick for tick in self._ticks if any(low < at <= high for at in tick.positions)]
 
     def sizeHint(self) -> QSize:
         return QSize(600, HEIGHT)
@@ -129,7 +122,7 @@ class Scrubber(QWidget):
             self._starts[phase] = (x, widths[phase])
             x += widths[phase] + PHASE_GAP
         self._labelled = roomy
-        self._glyphs = self._placed_glyphs()
+        self._ticks = placed(self._tape, self._events, self.x_of, self.width())
         self._old_head = self._head_rect()
         self._drop_layers()
 
@@ -163,25 +156,6 @@ class Scrubber(QWidget):
     def _head_rect(self) -> QRect:
         x = round(self.x_of(self._position))
         return QRect(x - 8, BAND_TOP - 12, 17, BAND_HEIGHT + 17)
-
-    def _placed_glyphs(self) -> tuple[tuple[float, float, Event], ...]:
-        """(x of the glyph, x of the moment, event): side by side where they would lie on each other."""
-        placed: list[tuple[float, float, Event]] = []
-        step = EVENT_SIZE + 2
-        right = self.width() - EVENT_SIZE / 2
-        for at, event in sorted(
-            ((self.x_of(event_position(self._tape, e)), e) for e in self._events), key=itemgetter(0)
-        ):
-            x = max(at, placed[-1][0] + step) if placed else at
-            placed.append((x, at, event))
-        limit = right
-        for i in range(len(placed) - 1, -1, -1):
-            x, at, event = placed[i]
-            if x <= limit:
-                break
-            placed[i] = (limit, at, event)
-            limit -= step
-        return tuple(placed)
 
     # -- painting -----------------------------------------------------------------------------------------------------
 
@@ -245,21 +219,6 @@ class Scrubber(QWidget):
                     )
                     break
 
-    def _draw_events(self, painter: QPainter) -> None:
-        """What is not reached yet is a neutral tick: its glyph would give away what is going to happen."""
-        theme = current()
-        for x, at, event in self._glyphs:
-            if not self._reached(event):
-                painter.setPen(QPen(QColor(theme.border), 1.5))
-                painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE - 2), QPointF(x, EVENTS_TOP + EVENT_SIZE + 3))
-                painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE + 3), QPointF(at, BAND_TOP - 2))
-                continue
-            tint = QColor(getattr(theme, EVENT_TONES[event.kind]))
-            painter.setPen(QPen(tint, 1))
-            painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE + 1), QPointF(at, BAND_TOP - 2))
-            box = QRectF(x - EVENT_SIZE / 2, EVENTS_TOP, EVENT_SIZE, EVENT_SIZE)
-            renderer(event.kind, tint.name()).render(painter, box)
-
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._layers is None or self._layers[0].devicePixelRatio() != self.devicePixelRatioF():
             self._layers = (self._layer(False), self._layer(True))
@@ -277,7 +236,8 @@ class Scrubber(QWidget):
             x = self.x_of(self._hover)
             painter.setPen(QPen(QColor(theme.muted), 1))
             painter.drawLine(QPointF(x, BAND_TOP - 3), QPointF(x, BAND_TOP + BAND_HEIGHT + 3))
-        self._draw_events(painter)
+        for tick in self._ticks:
+            paint_tick(painter, tick, self._position, BAND_TOP - 2)
         self._draw_head(painter)
 
     def _draw_head(self, painter: QPainter) -> None:
@@ -309,20 +269,19 @@ class Scrubber(QWidget):
             self.set_position(position)
             self.positionPicked.emit(position)
 
-    def _event_at(self, point: QPointF) -> Event | None:
+    def _tick_at(self, point: QPointF) -> Tick | None:
         if point.y() > EVENTS_TOP + EVENT_SIZE + 4:
             return None
-        near = [(abs(x - point.x()), i) for i, (x, _, _) in enumerate(self._glyphs)]
-        distance, i = min(near, default=(99.0, -1))
-        return self._glyphs[i][2] if distance <= EVENT_SIZE / 2 + 2 else None
+        near = min(self._ticks, key=lambda tick: abs(tick.x - point.x()), default=None)
+        return near if near is not None and abs(near.x - point.x()) <= EVENT_SIZE / 2 + 2 else None
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() is not Qt.MouseButton.LeftButton:
             event.ignore()
             return
-        tick = self._event_at(event.position())
+        tick = self._tick_at(event.position())
         if tick is not None:
-            self._pick(event_position(self._tape, tick))
+            self._pick(tick.positions[0])
             return
         self._dragging = True
         self._pick(self.position_at(event.position().x()))
@@ -371,11 +330,11 @@ class Scrubber(QWidget):
         return super().event(event)
 
     def tip_at(self, point: QPointF) -> str:
-        """What hovering says: an event's sentence, or the moment under the pointer."""
-        tick = self._event_at(point)
+        """What hovering says: the sentences of a tick's events, or the moment under the pointer."""
+        tick = self._tick_at(point)
         if tick is None:
             return describe(self._tape.moment(self.position_at(point.x())))
-        return tick.sentence if self._reached(tick) else NOT_REACHED
+        return tick.says(self._position)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         self.setAccessibleDescription(describe(self._tape.moment(self._position)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from engine.operations_of_cell import Way
 from engine.requests import Event
 from engine.tape import Moment, Phase, Tape
@@ -16,8 +19,29 @@ PHASE_TITLES: dict[Phase, str] = {
     Phase.UPDATE: "Update",
 }
 
-EVENT_TONES: dict[str, str] = {"underflow": "vanishing", "overflow": "exploding", "nan": "exploding", "clip": "clip"}
+EVENT_TONES: dict[str, str] = {
+    "underflow": "vanishing",
+    "overflow": "exploding",
+    "nan": "exploding",
+    "clip": "clip",
+    "saturated": "forward",
+    "dead": "muted",
+}
 """The theme's colour of an event's tick. The tick's shape (an icon of the same name) tells them apart without it."""
+EVENT_TITLES: dict[str, str] = {
+    "underflow": "Underflow",
+    "overflow": "Overflow",
+    "nan": "NaN",
+    "clip": "Clipping",
+    "saturated": "Saturated gate",
+    "dead": "Dead units",
+}
+_WORST = ("nan", "overflow", "underflow", "dead", "saturated", "clip")
+
+
+def worst(events: Sequence[Event]) -> Event:
+    """The one whose glyph stands for them all where there is room for one."""
+    return min(events, key=lambda event: _WORST.index(event.kind))
 
 
 def describe(moment: Moment) -> str:
@@ -57,5 +81,4 @@ def colour(phase: Phase, theme: Theme) -> str:
 
 def event_position(tape: Tape, event: Event) -> int:
     """Where on the tape an event's tick stands."""
-    step = min(max(event.step, 1), tape.steps)
-    return tape.position(Moment(Phase(event.phase), step))
+    return replace(event, step=min(max(event.step, 1), tape.steps)).position(tape.steps)

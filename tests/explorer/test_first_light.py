@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QMessageBox
+from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 
 import engine
@@ -26,6 +26,7 @@ from explorer.compute.inline import InlineExecutor
 from explorer.document import opening
 from explorer.document.saving import session_of
 from explorer.settings import Settings
+from explorer.widgets.picker import Picker
 
 
 @pytest.fixture
@@ -299,15 +300,15 @@ def test_a_zoomed_stage_follows_the_playhead(qtbot: QtBot, explorer: Explorer) -
         assert last - first == 10
 
 
-def test_a_menu_of_tracks_leaves_nothing_behind(qtbot: QtBot, explorer: Explorer) -> None:
+def test_a_list_of_tracks_leaves_nothing_behind(qtbot: QtBot, explorer: Explorer) -> None:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
     for _ in range(5):
         explorer.commands.do_add_track()
-        menu = QApplication.activePopupWidget()
-        assert isinstance(menu, QMenu)
-        menu.close()
+        picker = QApplication.activePopupWidget()
+        assert isinstance(picker, Picker)
+        picker.close()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    assert len([m for m in explorer.window.stage.findChildren(QMenu) if m.title() == "" and m.actions()]) <= 1
+    assert not explorer.window.stage.findChildren(Picker)
 
 
 def test_a_recorded_trace_stops_at_its_end(qtbot: QtBot, explorer: Explorer, tmp_path: Path) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QImage, QPaintEvent
 from pytestqt.qtbot import QtBot
 
-from engine.requests import Event
+from engine.requests import Event, EventKind
 from engine.tape import Moment, Phase, Tape
 from explorer.theme import current as theming
-from explorer.transport.scrubber import BAND_HEIGHT, BAND_TOP, EVENT_SIZE, EVENTS_TOP, NOT_REACHED, Scrubber
-from explorer.transport.words import describe, event_position, place
+from explorer.transport.event_ticks import EVENT_SIZE, EVENTS_TOP, NOT_REACHED
+from explorer.transport.scrubber import BAND_HEIGHT, BAND_TOP, Scrubber
+from explorer.transport.words import EVENT_TITLES, EVENT_TONES, describe, event_position, place
+from explorer.widgets.icons import pixmap
 
 MIDDLE = BAND_TOP + BAND_HEIGHT // 2
 
@@ -227,7 +231,37 @@ def test_many_events_at_the_end_stay_inside(scrubber: Watched) -> None:
     scrubber.set_position(len(Tape(50)) - 1)
     y = EVENTS_TOP + EVENT_SIZE / 2
     said = {scrubber.tip_at(QPointF(x, y)) for x in range(scrubber.width())}
-    assert {event.sentence for event in crowd} <= said
+    shared = next(text for text in said if "sentence 0" in text)
+    assert shared.split("\n") == [f"sentence {i}" for i in range(8)] + ["… and 4 more"]
+
+
+def test_many_events_of_neighbouring_moments_share_a_glyph_and_tell_what_is_reached(scrubber: Watched) -> None:
+    tape = Tape(400)
+    scrubber.set_tape(tape)
+    kinds = ("saturated", "underflow", "overflow", "nan", "clip")
+    scrubber.set_events(tuple(Event(kind, "backward", 200 - i, f"{kind}.") for i, kind in enumerate(kinds)))
+    first = event_position(tape, Event("nan", "backward", 200, ""))
+    at = QPointF(scrubber.x_of(first), EVENTS_TOP + EVENT_SIZE / 2)
+    scrubber.set_position(first - 1)
+    assert scrubber.tip_at(at) == "5 events, not reached yet"
+    scrubber.set_position(first + 1)
+    assert scrubber.tip_at(at) == "saturated.\nunderflow.\n3 events, not reached yet"
+
+
+def test_an_event_of_a_reverse_layer_stands_where_that_layer_comes_to_it(scrubber: Watched) -> None:
+    tape = Tape(50)
+    event = Event("nan", "forward", 3, "NaN.", layer="l0_reverse", reverse=True)
+    assert event_position(tape, event) == 47  # its 48th step
+    scrubber.set_events((event,))
+    scrubber.set_position(47)
+    assert scrubber.tip_at(QPointF(scrubber.x_of(47), EVENTS_TOP + EVENT_SIZE / 2)) == "NaN."
+
+
+def test_every_kind_of_event_has_a_glyph_of_its_own_and_a_colour() -> None:
+    kinds = get_args(EventKind)
+    assert set(EVENT_TONES) == set(EVENT_TITLES) == set(kinds)
+    pictures = {pixmap(kind, "#000000", 20).toImage().bits().tobytes() for kind in kinds}
+    assert len(pictures) == len(kinds)
 
 
 def test_moments_in_words() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
+from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QPainter
 
@@ -12,6 +14,7 @@ from engine.requests import Excerpt
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scales import Scale
 
 MIN_HEIGHT, MAX_HEIGHT = 40, 600
 
@@ -97,6 +100,67 @@ class Moving(Protocol):
         """Device pixels (from, to) of the data that it passes on its way into a moment; [] where there is none."""
 
     def paint_pulse(self, painter: QPainter, origin: QPoint, now: Now, share: float) -> None: ...
+
+
+class Thin(Protocol):
+    """A track that has something to say when it is collapsed to a strip of a line's height. Others show their name."""
+
+    thin: bool
+    """Whether it can be painted that low. If not, its words stand in the strip."""
+
+    def at_playhead(self, now: Now) -> str:
+        """What the track says of the step under the playhead, short: "3.2e-9"; "" before it is reached."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Block:
+    """Columns of a table that the tape makes known together."""
+
+    names: tuple[str, ...]
+    values: NDArray[Any]
+    """(T, columns), not a copy."""
+    known: tuple[int, int]
+    """First and last step that the tape has reached; (1, 0): none."""
+    scale: Scale | None = None
+    """For the words of a number that is not on it."""
+    length: int = 0
+    """Steps after this one are padding; 0: there is none."""
+    words: Sequence[str] = ()
+    """By step what stands there instead of the number: symbols. Then there is one column."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TableData:
+    """A track as a table: a row a step, exact numbers. Made anew for every moment, from arrays that are there."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def steps(self) -> int:
+        return len(self.blocks[0].values) if self.blocks else 0
+
+
+class Tabular(Protocol):
+    """A track that can be shown as a table."""
+
+    def table(self, now: Now) -> TableData | None:
+        """None while its array is not there. explorer.stage.tracks.tabled makes it of arrays."""
+
+
+def as_tabular(track: object) -> Tabular | None:
+    """The track itself, if it is one (a look at a Protocol would take thirty times as long)."""
+    return cast(Tabular, track) if hasattr(track, "table") else None
+
+
+def as_thin(track: object) -> Thin | None:
+    return cast(Thin, track) if hasattr(track, "at_playhead") else None
+
+
+def table_of(track: object, now: Now) -> TableData | None:
+    """None where the track has no table, or not yet."""
+    tabular = as_tabular(track)
+    return tabular.table(now) if tabular is not None else None
 
 
 def between(old: int, new: int) -> list[tuple[int, int]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
@@ -17,7 +18,7 @@ from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks import bands, curve_legend, words
-from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks.base import Block, Readout, TableData
 from explorer.stage.tracks.curve_ink import colour_of, draw_curve, edge_marks, edge_of
 from explorer.stage.tracks.curve_labels import Label, Labels, begun, region_boxes
 from explorer.stage.tracks.ghost import Ghost
@@ -33,6 +34,8 @@ _NEAREST = 8
 
 _WITH_SLOPES = 4
 """Curves whose slopes have room in the header; of more, they are under the pointer."""
+_IN_STRIP = 3
+"""Curves whose values have room in a strip."""
 _LOW = 72
 """Logical pixels of a header that has room for little."""
 
@@ -54,9 +57,24 @@ def _joined(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
+class _Said(Sequence[str]):
+    """A curve's exact values in words, each made when it is looked at."""
+
+    def __init__(self, curve: Curve) -> None:
+        self._curve = curve
+
+    def __len__(self) -> int:
+        return len(self._curve.places)
+
+    def __getitem__(self, step: Any) -> Any:
+        return self._curve.said(step)
+
+
 class CurveTrack:
     """Layers: for each set of curves that are known beside each other, the axes with the regions and those curves. They
     are drawn when the tape first comes to them, and then looked up."""
+
+    thin = False
 
     def __init__(self, key: str, title: str, hint: int, maker: Maker) -> None:
         self.key = key
@@ -363,6 +381,29 @@ class CurveTrack:
 
     def scale_says(self, now: Now) -> object:
         return self._plot.axis if self._plot is not None else None
+
+    # -- as words -----------------------------------------------------------------------------------------------------
+
+    def at_playhead(self, now: Now) -> str:
+        """Of the curves that are known there, as many as fit a line."""
+        if self._plot is None:
+            return ""
+        said = []
+        for curve in self._plot.curves:
+            first, last = curve.group.known(now)
+            if first <= now.step <= min(last, len(curve.places)) and curve.legend is None:
+                said.append(f"{curve.short} = {curve.said(now.step - 1)}")
+        return " · ".join(said[:_IN_STRIP])
+
+    def table(self, now: Now) -> TableData | None:
+        if self._plot is None:
+            return None
+        blocks = (
+            Block((curve.name,), curve.places[:, None], curve.group.known(now), words=_Said(curve))
+            for curve in self._plot.curves
+            if len(curve.places) == now.steps and not curve.style.ghost
+        )
+        return TableData(self.title(), tuple(blocks))
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 

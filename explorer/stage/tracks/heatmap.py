@@ -21,16 +21,19 @@ from explorer.stage.now import Now
 from explorer.stage.ordering import Ordered, ordered
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
-from explorer.stage.tracks import strip, words
-from explorer.stage.tracks.base import Readout, between
+from explorer.stage.tracks import strip, tabled, words
+from explorer.stage.tracks.base import Readout, TableData, between
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
+from explorer.widgets.numbers import short
 
 _WAITING = "not reached yet"
 
 
 class Heatmap:
     """ "values.f" or "grads.a_f". Layers: everything as if it were known, and the blank; the tape decides."""
+
+    thin = True
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -314,6 +317,27 @@ class Heatmap:
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, self._known(old) != self._known(new)
+
+    # -- as words -----------------------------------------------------------------------------------------------------
+
+    def at_playhead(self, now: Now) -> str:
+        """Of a gate the mean over units, of everything else the norm."""
+        first, last = self._steps_known(now)
+        if self._data is None or not first <= now.step <= last or now.step > self._masked:
+            return ""
+        column = self._data[now.step - 1].astype(np.float64)
+        if self._quantity is not None and self._quantity.kind == "gate" and not self.is_gradient:
+            return f"mean {short(float(column.mean()))}"
+        with np.errstate(over="ignore"):
+            return f"norm {short(float(np.linalg.norm(column)))}"
+
+    def table(self, now: Now) -> TableData | None:
+        known = self._steps_known(now)
+        length = self._masked if self._data is not None and self._masked < len(self._data) else 0
+        title = words.title(self.track, self._quantity)
+        if self._layer is not None and self._excerpt is not None and len(self._excerpt.layers) > 1:
+            title = f"{title} · {words.layer(self._layer)}"
+        return tabled.of_units(title, self._data, known, self._scale, length=length, unit=self.track.unit)
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 

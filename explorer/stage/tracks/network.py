@@ -14,6 +14,7 @@ import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
+from engine.quantities import STATES
 from engine.requests import Excerpt
 from explorer.stage import palette
 from explorer.stage.cells import TimeView
@@ -21,9 +22,9 @@ from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale, magnitude
-from explorer.stage.tracks import network_margins, network_pulse
+from explorer.stage.tracks import network_margins, network_pulse, words
 from explorer.stage.tracks.anatomy import Anatomy, Gap, RowKind, Wire
-from explorer.stage.tracks.base import Readout, between
+from explorer.stage.tracks.base import Block, Readout, TableData, between
 from explorer.stage.tracks.network_hover import Hover
 from explorer.stage.tracks.network_ink import Ink
 from explorer.stage.tracks.network_loss import LossInk, draw_chip
@@ -31,6 +32,7 @@ from explorer.stage.tracks.network_reach import BLANK, GRADS, VALUES, Reach, Sta
 from explorer.stage.tracks.network_rows import LayerRow, Reading, rows_of
 from explorer.stage.tracks.network_wires import WireInk
 from explorer.theme import current as theming
+from explorer.widgets.numbers import short
 
 _NO_ROWS = (RowKind("l0", ("h",), False),)
 _HEIGHT_OF_ONE = 84
@@ -40,6 +42,8 @@ _MOST_HEIGHT = 460
 class Unrolled:
     """Layers: the blank; the forward pass; the backward pass; and, where there are reverse rows, which the tape reaches
     from the other end, every mixture of these by direction."""
+
+    thin = False
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -298,6 +302,32 @@ class Unrolled:
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, False
+
+    # -- as words -----------------------------------------------------------------------------------------------------
+
+    def at_playhead(self, now: Now) -> str:
+        e, t = self._excerpt, now.step
+        if e is None or t > now.forward:
+            return ""
+        said = [f"‖h_t‖ = {short(float(e.norms['values.h'][t - 1]))}"]
+        if t >= now.backward:
+            said.append(f"‖∂L/∂h_t‖ = {short(float(e.norms['grads.h'][t - 1]))}")
+        return " · ".join(said)
+
+    def table(self, now: Now) -> TableData | None:
+        """The norms of every layer's states and of their gradients, the read-out's layer last."""
+        e = self._excerpt
+        if e is None:
+            return None
+        blocks = []
+        for layer in e.layers.values():
+            whose = f" · {words.layer(layer)}" if len(e.layers) > 1 else ""
+            for kind, known in (("values", now.values(layer.reverse)), ("grads", now.grads(layer.reverse))):
+                for s in STATES[layer.cell]:
+                    symbol = f"‖∂L/∂{s}‖" if kind == "grads" else f"‖{s}‖"
+                    scale = self._gradients if kind == "grads" else None
+                    blocks.append(Block((symbol + whose,), layer.norms[f"{kind}.{s}"][:, None], known, scale))
+        return TableData(self.title(), tuple(blocks))
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,91 @@
+"""The crosshair over all tracks, and the exact value under the pointer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtGui import QColor, QPainter, QRegion
+
+from explorer.stage import readout
+from explorer.stage.geometry import Slot
+from explorer.stage.tracks.base import Readout
+from explorer.theme import current as theming
+
+if TYPE_CHECKING:
+    from explorer.stage.canvas import Canvas
+
+
+class Crosshair:
+    """Where the pointer is on a canvas, and what is said there. It asks for the repainting of what it changes."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self._canvas = canvas
+        self._at: tuple[QPoint, Readout | None, Slot] | None = None
+
+    @property
+    def said(self) -> Readout | None:
+        return self._at[1] if self._at else None
+
+    def forget(self) -> None:
+        """Everything is painted anew anyway."""
+        self._at = None
+
+    def move(self, at: QPoint | None) -> Readout | None:
+        """Show it at a point of the viewport; None takes it away."""
+        viewport = self._canvas.viewport()
+        viewport.update(self.region())
+        self._at = None
+        if at is not None:
+            self._look(at)
+            viewport.update(self.region())
+        return self.said
+
+    def again(self) -> None:
+        """The moment is another, the pointer stays."""
+        if self._at is not None:
+            self.move(self._at[0])
+
+    def _look(self, at: QPoint) -> None:
+        canvas = self._canvas
+        view, now, slot = canvas.view, canvas.now, canvas.slot_at(at.y())
+        if view is None or now is None or slot is None:
+            return
+        said: Readout | None = None
+        place, ratio = canvas.place(slot), view.ratio
+        if canvas.is_painted(slot):
+            slot.track.prepare(view, round((slot.height - 1) * ratio))
+            if place.contains(at):
+                x, y = int((at.x() - place.left()) * ratio), int((at.y() - place.top()) * ratio)
+                said = slot.track.hover(x, y, now)
+            elif at.x() > place.right():
+                said = slot.track.hover_scale(now)
+        self._at = (at, said, slot)
+
+    def _lines(self) -> list[QRect]:
+        canvas = self._canvas
+        if self._at is None or not canvas.data_box.contains(self._at[0]):
+            return []
+        at, _, slot = self._at
+        place = canvas.place(slot)
+        level = [QRect(place.left(), at.y(), place.width(), 1)] if place.contains(at) else []
+        return [QRect(at.x(), 0, 1, min(canvas.foot, canvas.viewport().height())), *level]
+
+    def region(self) -> QRegion:
+        found = QRegion()
+        for line in self._lines():
+            found += line
+        if self._at is not None and self._at[1] is not None:
+            found += readout.box_of(self._at[1], self._at[0], self._canvas.viewport().rect())
+        return found
+
+    def paint_lines(self, painter: QPainter) -> None:
+        colour = QColor(theming.current().cursor)
+        colour.setAlpha(120)
+        for line in self._lines():
+            painter.fillRect(line, colour)
+
+    def paint_readout(self, painter: QPainter) -> None:
+        said = self.said
+        if self._at is not None and said is not None:
+            readout.paint(painter, said, readout.box_of(said, self._at[0], self._canvas.viewport().rect()))

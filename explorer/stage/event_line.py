@@ -1,0 +1,129 @@
+"""A calm line over the tracks: what happens where the playhead stands, how many events there have been, and the way on.
+
+It is there as long as a document has events, so nothing moves while the tape plays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+
+from engine.requests import Event
+from engine.tape import Tape
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP, PAD, TIGHT
+from explorer.transport.words import EVENT_TONES, event_position, worst
+from explorer.widgets.buttons import FlatButton
+from explorer.widgets.elided import ElidedLabel
+from explorer.widgets.icons import renderer
+
+HEIGHT = 28
+_ICON = 12
+
+
+class EventLine(QWidget):
+    stepRequested = Signal(int)
+    """1: to the next event, −1: to the one before."""
+    listRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._events: tuple[Event, ...] = ()
+        self._positions: tuple[int, ...] = ()
+        self._position = 0
+        self._kind = ""
+        self.setAccessibleName("Events")
+        self.setFixedHeight(HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.sentence = ElidedLabel(tone="muted")
+        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.count = ElidedLabel(tone="muted", align=Qt.AlignmentFlag.AlignRight)
+        self.back = FlatButton("chevron-left", "Previous event (Shift+N)")
+        self.on = FlatButton("chevron-right", "Next event (N)")
+        self.all = FlatButton("list", "All events (E)")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(PAD + _ICON + GAP, 0, GAP, 1)
+        row.setSpacing(TIGHT)
+        row.addWidget(self.sentence, 1)
+        row.addWidget(self.count)
+        for button in (self.back, self.on, self.all):
+            row.addWidget(button)
+        self.back.clicked.connect(self._back)
+        self.on.clicked.connect(self._on)
+        self.all.clicked.connect(self.listRequested)
+        self.hide()
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_events(self, events: Sequence[Event], steps: int) -> None:
+        """Of another trace. Once there were some, the line stays until `clear`."""
+        tape = Tape(steps)
+        self._events = tuple(events)
+        self._positions = tuple(event_position(tape, event) for event in events)
+        total = len(self._events)
+        widest = QFontMetricsF(theming.font()).horizontalAdvance(_counted(total, total))
+        self.count.setFixedWidth(int(widest) + 4)  # nothing moves while the tape plays
+        self.setVisible(bool(events) or not self.isHidden())
+        self._say()
+
+    def clear(self) -> None:
+        self._events = self._positions = ()
+        self.hide()
+
+    def set_position(self, position: int) -> None:
+        if position != self._position:
+            self._position = position
+            if self._events or not self.isHidden():
+                self._say()
+
+    def _say(self) -> None:
+        here = [e for e, at in zip(self._events, self._positions, strict=True) if at == self._position]
+        reached = sum(at <= self._position for at in self._positions)
+        total = len(self._events)
+        kind = ""
+        if here:
+            first = worst(here)
+            kind = str(first.kind)
+            also = f" And {len(here) - 1} more." if len(here) > 1 else ""
+            tip = "\n".join(event.sentence for event in here) if len(here) > 1 else ""
+            self.sentence.set_text(first.sentence + also, tone="text", tip=tip)
+        else:
+            words = "No event at this moment." if total else "This trace has no events."
+            self.sentence.set_text(words, tone="muted", tip="")
+        self.count.set_text(_counted(reached, total), tip="Reached so far" if total else "")
+        if kind != self._kind:
+            self._kind = kind
+            self.update()
+
+    # -- intent up ----------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _back(self) -> None:
+        self.stepRequested.emit(-1)
+
+    @Slot()
+    def _on(self) -> None:
+        self.stepRequested.emit(1)
+
+    # -- looks --------------------------------------------------------------------------------------------------------
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, HEIGHT)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        theme = theming.current()
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(theme.surface))
+        painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(theme.line))
+        if self._kind:
+            tint = getattr(theme, EVENT_TONES[self._kind])
+            painter.fillRect(0, 0, 3, self.height() - 1, QColor(tint))
+            box = QRectF(PAD, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
+            renderer(self._kind, tint).render(painter, box)
+
+
+def _counted(reached: int, total: int) -> str:
+    return f"{reached} of {total} event{'s' if total != 1 else ''}" if total else ""

@@ -1,0 +1,201 @@
+"""The selected track, and what is done to tracks by key: what a person wants goes up as the stage's signals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QPoint, Qt, Slot
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QInputDialog, QMenu
+
+from engine.tracks import has, parse
+from explorer.stage.geometry import bounded
+from explorer.stage.tracks import words
+from explorer.stage.tracks.base import as_tabular
+
+if TYPE_CHECKING:
+    from explorer.stage.stage import Stage
+
+_STEP = 24
+"""Pixels that a key makes a track taller."""
+
+
+class Handling(QObject):
+    """Acts on the track that is selected; where none is, nothing happens and the answer is False."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._unit_of = ""
+
+    # -- the selection ------------------------------------------------------------------------------------------------
+
+    @property
+    def selected(self) -> str:
+        return self._stage.canvas.selected
+
+    def select(self, key: str, *, reveal: bool = False) -> None:
+        """ "": none. What it is is said to screen readers."""
+        stage = self._stage
+        if key != self.selected:
+            stage.canvas.set_selected(key)
+            stage.selectionChanged.emit(key)
+        self.describe()
+        if key and reveal:
+            stage.canvas.reveal(key)
+
+    def select_next(self, by: int) -> None:
+        """Down (1) or up (−1); where none is selected, the first or the last."""
+        keys = self._stage.tracks()
+        if not keys:
+            return
+        if self.selected in keys:
+            place = min(max(0, keys.index(self.selected) + by), len(keys) - 1)
+        else:
+            place = 0 if by > 0 else len(keys) - 1
+        self.select(keys[place], reveal=True)
+
+    def tracks_changed(self, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+        """Where the selected one has gone, its neighbour is selected."""
+        if not self.selected or self.selected in new:
+            self.describe()
+        elif self.selected in old and new:
+            self.select(new[min(old.index(self.selected), len(new) - 1)])
+        else:
+            self.select("")
+
+    def describe(self) -> None:
+        stage, key = self._stage, self.selected
+        if key not in stage.tracks():
+            stage.setAccessibleDescription("")
+            return
+        place, count = stage.tracks().index(key) + 1, len(stage.tracks())
+        collapsed = ", collapsed" if key in stage.canvas.collapsed else ""
+        stage.setAccessibleDescription(f"Selected: {stage.title_of(key)}, track {place} of {count}{collapsed}")
+
+    # -- what keys do -------------------------------------------------------------------------------------------------
+
+    def move(self, by: int) -> bool:
+        keys, key = self._stage.tracks(), self.selected
+        if key not in keys:
+            return False
+        place = keys.index(key) + by
+        if 0 <= place < len(keys):
+            self._stage.moveTrackRequested.emit(key, place)
+            self._stage.canvas.reveal(key)
+        return True
+
+    def remove(self) -> bool:
+        if self.selected not in self._stage.tracks():
+            return False
+        self._stage.removeTrackRequested.emit(self.selected)
+        return True
+
+    def collapse(self) -> bool:
+        if self.selected not in self._stage.tracks():
+            return False
+        self._stage.toggle_collapsed(self.selected)
+        return True
+
+    def grow(self, steps: int) -> bool:
+        stage, key = self._stage, self.selected
+        slot = next((one for one in stage.canvas.slots if one.track.key == key), None)
+        if slot is None:
+            return False
+        if not slot.collapsed:
+            stage.canvas.set_heights({**stage.canvas.heights, key: bounded(slot.height + steps * _STEP)})
+            stage.heights_done()
+            stage.canvas.reveal(key)
+        return True
+
+    def table(self) -> bool:
+        if self.selected not in self._stage.tracks():
+            return False
+        self._stage.tableRequested.emit(self.selected)
+        return True
+
+    def menu(self) -> bool:
+        """The track's menu, below its name."""
+        at = self._head()
+        if at is None:
+            return False
+        self._stage.menu_for(self.selected, at)
+        return True
+
+    def duplicate(self) -> bool:
+        """The menu of the layers that have the same."""
+        at = self._head()
+        if at is None:
+            return False
+        menu = self.duplicate_menu(self.selected, self._stage)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(at)
+        return True
+
+    def _head(self) -> QPoint | None:
+        canvas = self._stage.canvas
+        canvas.reveal(self.selected)
+        slot = next((one for one in canvas.slots if one.track.key == self.selected), None)
+        if slot is None:
+            return None
+        return canvas.viewport().mapToGlobal(QPoint(24, slot.top - canvas.offset + min(24, slot.height)))
+
+    # -- for another layer or unit ------------------------------------------------------------------------------------
+
+    def duplicate_menu(self, key: str, parent: QMenu | Stage) -> QMenu:
+        menu = QMenu("D&uplicate for", parent)
+        menu.setAccessibleName(f"Duplicate {self._stage.title_of(key)} for")
+        track, excerpt = parse(key), self._stage.excerpt
+        if excerpt is not None and (track.is_quantity or track.layer):
+            kinds = excerpt.kinds()
+            shown = {self._resolved(one) for one in self._stage.tracks()}
+            for name, layer in excerpt.layers.items():
+                other = track.on(name)
+                if has(other, kinds) and self._resolved(str(other)) not in shown:
+                    entry = menu.addAction(words.layer(layer)[:1].upper() + words.layer(layer)[1:])
+                    entry.setData((key, str(other)))
+            if track.is_quantity and track.unit is None and has(track, kinds):
+                menu.addSeparator()
+                menu.addAction("&One unit…").setData((key, ""))
+        if menu.isEmpty():
+            menu.addAction("No other layer has this").setEnabled(False)
+        menu.triggered.connect(self._duplicate_chosen)
+        return menu
+
+    def _resolved(self, key: str) -> str:
+        """The track with its layer's name, to be compared."""
+        track, excerpt = parse(key), self._stage.excerpt
+        if track.layer or excerpt is None or not track.is_quantity:
+            return str(track)
+        return str(track.on(excerpt.of().name))
+
+    @Slot(QAction)
+    def _duplicate_chosen(self, entry: QAction) -> None:
+        key, new = entry.data()
+        if new:
+            self._stage.duplicateRequested.emit(key, new)
+        else:
+            self._ask_unit(key)
+
+    def _ask_unit(self, key: str) -> None:
+        excerpt = self._stage.excerpt
+        if excerpt is None:
+            return
+        self._unit_of = key
+        last = excerpt.of(parse(key).layer).hidden_size - 1
+        dialog = QInputDialog(self._stage)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle("One unit")
+        dialog.setInputMode(QInputDialog.InputMode.IntInput)
+        dialog.setLabelText(f"{self._stage.title_of(key)} of unit (0 to {last}):")
+        dialog.setIntRange(0, last)
+        dialog.setIntValue(excerpt.unit if excerpt.unit is not None and excerpt.unit <= last else 0)
+        dialog.intValueSelected.connect(self._unit_chosen)
+        dialog.open()
+
+    @Slot(int)
+    def _unit_chosen(self, unit: int) -> None:
+        self._stage.duplicateRequested.emit(self._unit_of, str(parse(self._unit_of).having(unit=str(unit))))
+
+    def has_table(self, key: str) -> bool:
+        return as_tabular(self._stage.track(key)) is not None

@@ -1,0 +1,100 @@
+"""A table of a track for Qt's views: lazy, nothing is formatted but what is on screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor
+
+from explorer.stage import classes, glyphs
+from explorer.stage.tracks.base import TableData
+from explorer.tables.text import Columns
+from explorer.theme import current as theming
+
+Index = QModelIndex | QPersistentModelIndex
+_ROLE = Qt.ItemDataRole
+_NOBODY = QModelIndex()
+_GLYPH_RATIO = 1.0
+
+
+class TableModel(QAbstractTableModel):
+    """Rows are steps from 1, columns units or curves."""
+
+    def __init__(self, table: TableData, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._table, self.columns = table, Columns(table)
+        self._row = -1
+
+    @property
+    def table(self) -> TableData:
+        return self._table
+
+    def set_table(self, table: TableData) -> None:
+        """Of another moment, or of another trace."""
+        old, columns = self._table, Columns(table)
+        same = columns.count == self.columns.count and table.steps == old.steps
+        if not same or any(a.names != b.names for a, b in zip(table.blocks, old.blocks, strict=False)):
+            self.beginResetModel()
+            self._table, self.columns = table, columns
+            self.endResetModel()
+            return
+        self._table, self.columns = table, columns
+        rows: list[int] = []
+        for before, after in zip(old.blocks, table.blocks, strict=True):
+            if before.values is not after.values and not _same_array(before.values, after.values):
+                rows += [0, table.steps - 1]
+            elif before.known != after.known:
+                rows += [before.known[0] - 1, before.known[1] - 1, after.known[0] - 1, after.known[1] - 1]
+        if rows and self.columns.count:
+            first, last = max(0, min(rows)), min(table.steps - 1, max(rows))
+            self.dataChanged.emit(self.index(first, 0), self.index(last, self.columns.count - 1))
+
+    def set_row(self, row: int) -> None:
+        """The step under the playhead, from 0."""
+        old, self._row = self._row, row
+        for one in {old, row}:
+            if 0 <= one < self._table.steps and old != row and self.columns.count:
+                whole = self.index(one, 0), self.index(one, self.columns.count - 1)
+                self.dataChanged.emit(*whole, [_ROLE.BackgroundRole])
+                self.headerDataChanged.emit(Qt.Orientation.Vertical, one, one)
+
+    def rowCount(self, parent: Index = _NOBODY) -> int:
+        return 0 if parent.isValid() else self._table.steps
+
+    def columnCount(self, parent: Index = _NOBODY) -> int:
+        return 0 if parent.isValid() else self.columns.count
+
+    def data(self, index: Index, role: int = _ROLE.DisplayRole) -> Any:
+        row, column = index.row(), index.column()
+        if role == _ROLE.DisplayRole:
+            return self.columns.text(row, column)
+        if role == _ROLE.DecorationRole:
+            code = self.columns.code(row, column)
+            return glyphs.glyph(code, theming.current().muted, _GLYPH_RATIO) if code >= classes.BELOW else None
+        if role in (_ROLE.ToolTipRole, _ROLE.AccessibleDescriptionRole):
+            return self.columns.note(row, column) or None
+        if role == _ROLE.AccessibleTextRole:
+            text, note = self.columns.text(row, column), self.columns.note(row, column)
+            value = ", ".join(part for part in (text, note) if part)
+            return f"t = {row + 1}, {self.columns.name(column)}: {value}"
+        if role == _ROLE.TextAlignmentRole:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == _ROLE.BackgroundRole:
+            theme = theming.current()
+            if row == self._row:
+                return QColor(theme.line)
+            return QColor(theme.window) if self.columns.waits(row, column) else None
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _ROLE.DisplayRole) -> Any:
+        if orientation == Qt.Orientation.Horizontal:
+            return self.columns.name(section) if role in (_ROLE.DisplayRole, _ROLE.ToolTipRole) else None
+        if role == _ROLE.DisplayRole:
+            return f"▸ {section + 1}" if section == self._row else str(section + 1)
+        return None
+
+
+def _same_array(a: Any, b: Any) -> bool:
+    """Views of the same numbers, made anew."""
+    return bool(a.shape == b.shape and a.strides == b.strides and a.ctypes.data == b.ctypes.data)

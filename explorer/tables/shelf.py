@@ -1,0 +1,50 @@
+"""The tables that are open, one a track at most: they follow the stage, and close with their track."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Slot
+
+from explorer.stage.stage import Stage
+from explorer.tables.window import TableWindow
+
+
+class Shelf(QObject):
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._stage = stage
+        self._open: dict[str, TableWindow] = {}
+
+    def open(self, key: str) -> TableWindow | None:
+        """The table of a track, in front; None while the track has nothing to tell."""
+        if key not in self._open:
+            table = self._stage.table(key)
+            if table is None:
+                return None
+            window = TableWindow(key, table, self._stage.window())
+            window.finished.connect(self._closed)
+            self._open[key] = window
+        self.refresh()
+        window = self._open[key]
+        window.show()
+        window.raise_()
+        window.activateWindow()
+        return window
+
+    @Slot()
+    def refresh(self) -> None:
+        """Another moment, another trace, other tracks."""
+        now = self._stage.canvas.now
+        for key, window in list(self._open.items()):
+            if key not in self._stage.tracks():
+                window.close()
+            elif now is not None and (table := self._stage.table(key)) is not None:
+                window.set_table(table, now.step)
+
+    def close(self) -> None:
+        for window in list(self._open.values()):
+            window.close()
+
+    @Slot()
+    def _closed(self) -> None:
+        gone = self.sender()
+        self._open = {key: window for key, window in self._open.items() if window is not gone}

@@ -1,0 +1,143 @@
+"""What stands in a table's cells, and the same as tab-separated and comma-separated text. Plain functions, no Qt.
+
+Numbers are written as the shortest decimals that read back as the same number in their own type.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from explorer.stage import classes
+from explorer.stage.tracks import words
+from explorer.stage.tracks.base import Block, TableData
+from explorer.widgets.numbers import exact
+
+NOT_REACHED, PADDING = "not reached yet", "padding"
+_ROWS_A_PART = 64
+_KEPT_ROWS = 256
+
+
+class Columns:
+    """The columns of a table's blocks, side by side: which block, and which of its columns."""
+
+    def __init__(self, table: TableData) -> None:
+        self.blocks = table.blocks
+        widths = [block.values.shape[1] for block in table.blocks]
+        self._starts = np.concatenate(([0], np.cumsum(widths))).astype(int)
+        self.count = int(self._starts[-1])
+        self._classified: dict[tuple[int, int], classes.Codes] = {}
+
+    def at(self, column: int) -> tuple[Block, int]:
+        block = int(np.searchsorted(self._starts, column, side="right")) - 1
+        return self.blocks[block], column - int(self._starts[block])
+
+    def name(self, column: int) -> str:
+        block, inside = self.at(column)
+        return block.names[inside]
+
+    def text(self, row: int, column: int) -> str:
+        """The exact number of step row + 1, or its symbol; "" where there is nothing (yet)."""
+        block, inside = self.at(column)
+        if state(block, row):
+            return ""
+        return block.words[row] if block.words else number(block, row, inside)
+
+    def code(self, row: int, column: int) -> int:
+        """The number's class (explorer.stage.classes); 0 where nothing stands there, or no class is known."""
+        block, inside = self.at(column)
+        if block.scale is None or block.words or state(block, row):
+            return 0
+        return int(self._codes(block, row)[inside])
+
+    def _codes(self, block: Block, row: int) -> classes.Codes:
+        """Of a whole row: views ask for its cells one by one."""
+        name = id(block.values), row
+        if name not in self._classified:
+            if len(self._classified) >= _KEPT_ROWS:
+                self._classified.clear()
+            assert block.scale is not None
+            self._classified[name] = classes.classify(block.values[row], block.scale)
+        return self._classified[name]
+
+    def note(self, row: int, column: int) -> str:
+        """The number's class in words; why a cell is empty; "" for an ordinary number."""
+        block, inside = self.at(column)
+        if why := state(block, row):
+            return why
+        value = block.values[row, inside]
+        if block.words or not isinstance(value, np.floating):
+            return ""
+        if block.scale is not None:
+            return words.class_words(value, int(self._codes(block, row)[inside]), block.scale)
+        return _plain_class(value)
+
+    def waits(self, row: int, column: int) -> bool:
+        """Whether the tape has not reached it."""
+        return state(self.at(column)[0], row) == NOT_REACHED
+
+
+def state(block: Block, row: int) -> str:
+    """Why nothing stands there; "" where something does."""
+    t = row + 1
+    if not block.known[0] <= t <= block.known[1]:
+        return NOT_REACHED
+    return PADDING if block.length and t > block.length else ""
+
+
+def number(block: Block, row: int, column: int) -> str:
+    value = block.values[row, column]
+    return exact(float(value), value.dtype.name) if isinstance(value, np.floating) else str(value)
+
+
+def _plain_class(value: np.floating) -> str:
+    if np.isnan(value):
+        return "not a number"
+    if np.isinf(value):
+        return "infinite" if value > 0 else "infinite, negative"
+    if value == 0:
+        return "exactly 0"
+    tiny = np.finfo(value.dtype).tiny
+    return "subnormal: its digits are going" if abs(value) < tiny else ""
+
+
+def tsv(columns: Columns, rows: Sequence[int], wanted: Sequence[int]) -> str:
+    """A heading and these cells, as spreadsheets paste it."""
+    lines = ["\t".join(["t", *(columns.name(column) for column in wanted)])]
+    lines += ["\t".join([str(row + 1), *(columns.text(row, column) for column in wanted)]) for row in rows]
+    return "\n".join(lines)
+
+
+def csv_parts(table: TableData) -> Iterator[bytes]:
+    """The whole table in UTF-8, a few rows at a time: long tables are written between other things."""
+    columns = Columns(table)
+    names = [columns.name(column) for column in range(columns.count)]
+    yield _lines([["t", *names]])
+    for start in range(0, table.steps, _ROWS_A_PART):
+        stop = min(start + _ROWS_A_PART, table.steps)
+        yield _lines([[str(row + 1), *_row(columns, row)] for row in range(start, stop)])
+
+
+def parts_of(table: TableData) -> int:
+    """How many of them there are."""
+    return 1 + -(-table.steps // _ROWS_A_PART)
+
+
+def _row(columns: Columns, row: int) -> Iterator[str]:
+    for block in columns.blocks:
+        width = block.values.shape[1]
+        if state(block, row):
+            yield from [""] * width
+        elif block.words:
+            yield block.words[row]
+        else:
+            yield from (number(block, row, column) for column in range(width))
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()

@@ -1,0 +1,194 @@
+"""A track as a table in a window of its own: it follows the playhead and stays open beside the stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Slot
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.stage.tracks.base import TableData
+from explorer.tables.model import TableModel
+from explorer.tables.saving import Saving
+from explorer.tables.text import tsv
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP, PAD
+from explorer.widgets.numbers import exact
+
+_LONGEST = -1.2345678e-38
+"""A float32 of nine digits: a column has room for it. A float64's last digits are in the line below the table."""
+MOST_CELLS = 200_000
+"""That are copied at once; more are saved to a file."""
+
+
+class TableWindow(QDialog):
+    def __init__(self, key: str, table: TableData, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.key = key
+        self.setWindowFlag(Qt.WindowType.Window)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.model = TableModel(table, self)
+        self._saving: Saving | None = None
+        self._row = -1
+        self.view = QTableView()
+        self.view.setModel(self.model)
+        self.view.setFont(theming.font())
+        self.view.setWordWrap(False)
+        self.view.setAlternatingRowColors(False)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ContiguousSelection)
+        self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setTabKeyNavigation(False)
+        metrics = self.view.fontMetrics()
+        down, across = self.view.verticalHeader(), self.view.horizontalHeader()
+        down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        down.setDefaultSectionSize(metrics.height() + 8)
+        across.setDefaultSectionSize(metrics.horizontalAdvance(exact(_LONGEST, "float32")) + 3 * GAP)
+        self.said, self.cell = QLabel(), QLabel()
+        self.said.setProperty("role", "muted")
+        self.said.setAccessibleName("What the table shows")
+        self.cell.setAccessibleName("Current cell")
+        self.cell.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.follow = QCheckBox("&Follow the playhead")
+        self.follow.setChecked(True)
+        self.copy_button, self.save_button = QPushButton("&Copy"), QPushButton("&Save as CSV…")
+        self.copy_button.setToolTip("The selected cells with a heading, to paste into a spreadsheet")
+        self.save_button.setToolTip("The whole table as far as the tape has reached")
+        foot = QHBoxLayout()
+        foot.addWidget(self.follow)
+        foot.addStretch(1)
+        foot.addWidget(self.copy_button)
+        foot.addWidget(self.save_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PAD, PAD, PAD, PAD)
+        column.setSpacing(GAP)
+        for part in (self.said, self.view, self.cell):
+            column.addWidget(part, 1 if part is self.view else 0)
+        column.addLayout(foot)
+        for button in (self.copy_button, self.save_button):
+            button.setAutoDefault(False)
+        self.copy_button.clicked.connect(self.copy)
+        self.save_button.clicked.connect(self.ask_where)
+        self.follow.toggled.connect(self._follow)
+        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.view)
+        copy.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        copy.activated.connect(self.copy)
+        self.view.selectionModel().currentChanged.connect(self._say_cell)
+        self.model.dataChanged.connect(self._say_current)
+        self.model.modelReset.connect(self._say_current)
+        self.resize(720, 560)
+        self.view.setCurrentIndex(self.model.index(0, 0))
+        self._describe()
+        self.view.setFocus()
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_table(self, table: TableData, step: int) -> None:
+        """As it is now, with the playhead at step t."""
+        self.model.set_table(table)
+        self.set_step(step)
+        self._describe()
+
+    def set_step(self, step: int) -> None:
+        if step - 1 != self._row:
+            self._row = step - 1
+            self.model.set_row(self._row)
+            self._follow(self.follow.isChecked())
+
+    @Slot(bool)
+    def _follow(self, on: bool) -> None:
+        """Scrolls, and moves the current cell to the playhead's row unless cells are selected to be copied."""
+        if not on or not 0 <= self._row < self.model.rowCount():
+            return
+        here = self.view.currentIndex()
+        index = self.model.index(self._row, max(0, here.column()))
+        if len(self.view.selectionModel().selectedIndexes()) <= 1:
+            self.view.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        seen = self.view.viewport().rect().intersects(self.view.visualRect(index))
+        hint = QAbstractItemView.ScrollHint
+        self.view.scrollTo(index, hint.EnsureVisible if seen else hint.PositionAtCenter)
+
+    def _describe(self) -> None:
+        table = self.model.table
+        title = table.title
+        if self.windowTitle() != title:
+            self.setWindowTitle(title)
+            self.view.setAccessibleName(f"{title}, a row a step")
+        rows, columns = self.model.rowCount(), self.model.columnCount()
+        said = f"{rows:,} steps × {columns:,} column{'s' if columns != 1 else ''}"
+        types = list(dict.fromkeys(block.values.dtype.name for block in table.blocks))
+        self.said.setText(" · ".join([said, ", ".join(types), *_waiting(table)]))
+
+    # -- the current cell ---------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _say_current(self) -> None:
+        self._say_cell(self.view.currentIndex())
+
+    @Slot(QModelIndex)
+    def _say_cell(self, index: QModelIndex) -> None:
+        if not index.isValid():
+            self.cell.setText("")
+            return
+        row, column = index.row(), index.column()
+        text, note = self.model.columns.text(row, column), self.model.columns.note(row, column)
+        value = " · ".join(part for part in (text, note) if part)
+        self.cell.setText(f"t = {row + 1} · {self.model.columns.name(column)}: {value}")
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def copy(self) -> None:
+        """The selected cells as tab-separated text."""
+        found = self.view.selectionModel().selection()
+        if not found.count():
+            return
+        part = found.first()
+        rows, columns = range(part.top(), part.bottom() + 1), range(part.left(), part.right() + 1)
+        if len(rows) * len(columns) > MOST_CELLS:
+            self.cell.setText(f"{len(rows) * len(columns):,} cells are too many to copy; save them as CSV.")
+            return
+        QGuiApplication.clipboard().setText(tsv(self.model.columns, rows, columns))
+        self.cell.setText(f"Copied {len(rows):,} × {len(columns):,} cells.")
+
+    @Slot()
+    def ask_where(self) -> None:
+        name = "".join(c if c.isalnum() else "-" for c in self.model.table.title).strip("-")
+        dialog = QFileDialog(self, "Save as CSV", f"{name}.csv", "Comma-separated values (*.csv)")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("csv")
+        dialog.fileSelected.connect(self.save)
+        dialog.open()
+
+    @Slot(str)
+    def save(self, path: str) -> None:
+        """Writes between other things, with progress and cancel where it takes long."""
+        self._saving = Saving(self.model.table, Path(path), self)
+        self._saving.done.connect(self.cell.setText)
+        self._saving.start()
+
+
+def _waiting(table: TableData) -> list[str]:
+    """Which steps are empty since the tape has not reached them."""
+    said = []
+    for first, last in dict.fromkeys(block.known for block in table.blocks):
+        if last < first:
+            said.append("nothing is reached yet: its cells are empty")
+        elif (first, last) != (1, table.steps):
+            missing = f"1…{first - 1}" if first > 1 else f"{last + 1}…{table.steps}"
+            said.append(f"t = {missing} not reached yet: empty")
+    return said[:2]
