@@ -100,7 +100,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("by_layer", "Tape", "Step by &Layer", checkable=True, group="granularity"),
     Action("by_gate", "Tape", "Step by Gate", checkable=True, group="granularity"),
     Action("next_phase", "Tape", "&Next Phase", (), ("Ctrl+Right",), starts_section=True, repeats=True),
-    Action("previous_phase", "Tape", "Pre&vious Phase", (), ("Ctrl+Left",), repeats=True),
+    Action("previous_phase", "Tape", "Previo&us Phase", (), ("Ctrl+Left",), repeats=True),
     Action("to_start", "Tape", "To the &Start", ("Alt+Home",), ("Home",)),
     Action("to_end", "Tape", "To the &End", ("Alt+End",), ("End",)),
     Action("to_forward", "Tape", "Go to the Forward Pass", ("Alt+1",), starts_section=True),
@@ -111,7 +111,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "cell_above",
         "Tape",
-        "Cell of the Layer A&bove",
+        "Cell of the Layer &Above",
         ("Ctrl+Alt+Up",),
         ("Ctrl+Up",),
         tip="The cell panel shows the next layer towards the read-out.",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from engine.quantities import CELL_TITLES, STATES
 from engine.requests import Excerpt, ShownLayer
