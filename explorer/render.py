@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QEventLoop, QMessageLogContext, QObject, QTimer, QtMsgType, Slot, qInstallMessageHandler
 
 from engine.errors import EngineError
+from explorer.analysis.desk import Desk
 from explorer.controller import Controller
 from explorer.document.opening import Opening
 from explorer.settings import Settings
@@ -38,7 +39,7 @@ def render_to_file(found: Opening, output: Path, at: str | None, size: tuple[int
         explorer.window.resize(*size)
         explorer.show(found)
         explorer.window.stage.set_prompt("")
-        _Settled(explorer.controller).wait()
+        _Settled(explorer.controller, explorer.desk).wait()
         picture = explorer.window.grab()
     finally:
         explorer.window.hide()
@@ -56,11 +57,11 @@ def _quieter(kind: QtMsgType, context: QMessageLogContext, message: str) -> None
 
 
 class _Settled(QObject):
-    """Runs the event loop until the controller has nothing under way. Raises EngineError where it failed."""
+    """Runs the event loop until nothing is under way, analyses neither. Raises EngineError where the trace failed."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Controller, desk: Desk) -> None:
         super().__init__()
-        self._controller = controller
+        self._controller, self._desk = controller, desk
         self._loop = QEventLoop()
         self._sentence = ""
         self._poll = QTimer(self)
@@ -71,11 +72,15 @@ class _Settled(QObject):
     def wait(self) -> None:
         self._controller.failed.connect(self._failed)
         self._poll.start()
-        if not self._controller.settled:
+        if not self._both:
             self._loop.exec()
         self._poll.stop()
         if self._sentence:
             raise EngineError(self._sentence)
+
+    @property
+    def _both(self) -> bool:
+        return self._controller.settled and self._desk.settled
 
     @Slot()
     def _look(self) -> None:
@@ -83,7 +88,7 @@ class _Settled(QObject):
         if self._waited > _PATIENCE_MS:
             self._sentence = "The trace was not ready after ten minutes."
             self._loop.quit()
-        elif self._controller.settled:
+        elif self._both:
             self._loop.quit()
 
     @Slot(str)
