@@ -354,12 +354,12 @@ class Bindings(QObject):
 
     @Slot(str, int)
     def _pick_cell(self, layer: str, t: int) -> None:
-        """A click on a cell: it is the cell of the cell panel, and the tape goes to where it comes by. A reverse layer
-        comes by step t where a forward one has come to T + 1 − t."""
+        """A click on a cell: it is the cell of the cell panel, which shows the step under the cursor. Where the tape has
+        not come by yet (a reverse layer goes through step t when a forward one goes through T + 1 − t) it says so."""
         excerpt = self._controller.excerpt
         if excerpt is not None and layer in excerpt.layers:
             self._document.look(layer=layer)
-            self._pick_step(self._document.tape.steps + 1 - t if excerpt.layers[layer].reverse else t)
+            self._pick_step(t)
 
     def step_layer(self, count: int) -> None:
         """The cell of another layer, further from the input or nearer to it."""
