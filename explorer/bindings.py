@@ -354,8 +354,8 @@ class Bindings(QObject):
 
     @Slot(str, int)
     def _pick_cell(self, layer: str, t: int) -> None:
-        """A click on a cell: it is the cell of the cell panel, which shows the step under the cursor. Where the tape has
-        not come by yet (a reverse layer goes through step t when a forward one goes through T + 1 − t) it says so."""
+        """A click on a cell: it is the cell of the cell panel, which shows the step under the cursor. Where the tape
+        has not come by yet (a reverse layer is at step t when a forward one is at T + 1 − t) it says so."""
         excerpt = self._controller.excerpt
         if excerpt is not None and layer in excerpt.layers:
             self._document.look(layer=layer)
