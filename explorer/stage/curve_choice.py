@@ -32,7 +32,8 @@ def add_to(menu: QMenu, track: TrackSpec, excerpt: Excerpt, taken: Chosen) -> No
         entry.setEnabled(len(keys) <= MAX_CURVES)
     curves.addSeparator()
     for layer in excerpt.layers.values():
-        of_layer = curves.addMenu(words.layer(layer).capitalize() if len(excerpt.layers) > 1 else "&Quantities")
+        title = words.layer(layer).replace("layer", "Layer", 1) if len(excerpt.layers) > 1 else "&Quantities"
+        of_layer = curves.addMenu(title)
         for kind in ("grads", "values"):
             for q in quantities(layer.cell, layer.layer_norm):
                 part = TrackSpec(f"{kind}.{q.symbol}", layer.name)
