@@ -232,9 +232,15 @@ class Drawing:
         return self.unit * (11.0 if node.latex == "1{-}" else _RADIUS[node.kind])
 
     def value_box(self, node: Node) -> QRectF:
-        """Where a gate's number stands."""
+        """Where a gate's number stands: above it, on the side that its wire does not turn to."""
         centre, u = self.at(*node.at), self.unit
-        return QRectF(centre.x() + 9 * u, centre.y() - 25 * u, min(36 * u, self.width - centre.x() - 9 * u), 14 * u)
+        wide = min(36 * u, self.metrics.horizontalAdvance(self._value_text(node)))
+        left = centre.x() - 9 * u - wide if self.circuit.reverse else centre.x() + 9 * u
+        return QRectF(left, centre.y() - 25 * u, min(wide, self.width - left), 14 * u)
+
+    def _value_text(self, node: Node) -> str:
+        hold = self.held.holds.get(node.latex) if node.kind == "gate" else None
+        return hold.sign if hold is not None and hold.whole else self.reading(node.value).text
 
     def _node(self, node: Node) -> None:
         p, t, u = self._p, self.theme, self.unit
@@ -277,7 +283,7 @@ class Drawing:
         typeset.draw_centred(p, node.latex, centre, em * u, colour)
         if node.value is not None and id(node.value) in self.readings:
             reading = self.reading(node.value)
-            text = hold.sign if hold is not None and hold.whole else reading.text
+            text = self._value_text(node)
             p.setPen(QColor(colour_of(reading, t.text)))
             draw_fitted(p, self.value_box(node), text, self.metrics, centred=False, bar=reading.mean and text[0] != ":")
 

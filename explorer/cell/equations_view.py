@@ -34,6 +34,8 @@ NORMS_NOTE = (
 _FORWARD_ROOM = "−0.888"
 _BACKWARD_ROOM = "−8.8e-88"
 _GLOW = 70
+_LAYOUTS = 8
+"""Kept at once: while a panel finds its width, several are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,7 @@ class EquationsView(NumbersView):
         self.setSizePolicy(policy)
         self._excerpt: Excerpt | None = None
         self._sections: tuple[Section, ...] = ()
-        self._layout: Layout | None = None
-        self._layout_for: tuple[object, ...] | None = None
+        self._layouts: dict[tuple[object, ...], tuple[Layout, float]] = {}
         self._em = EM
         self._still: QImage | None = None
         self._still_for: tuple[object, ...] | None = None
@@ -76,7 +77,7 @@ class EquationsView(NumbersView):
         new = () if focus is None else sections(focus.cell, focus.activation, focus.layer_norm, focus.reverse)
         if new is not self._sections:
             self._sections = new
-            self._layout_for = None
+            self._layouts.clear()
             every = ((s.phase, [t.number for e in s.equations for t in e.tokens if t.number is not None]) for s in new)
             self._numbers = tuple((phase, tuple({id(n): n for n in found}.values())) for phase, found in every)
             self.updateGeometry()
@@ -138,15 +139,20 @@ class EquationsView(NumbersView):
 
     def _laid_out(self, width: int) -> Layout:
         """As large as the text; smaller where the longest equation would not fit even in several lines."""
-        key = (width, self._norms, theme.small().pixelSize())
-        if self._layout is None or self._layout_for != key:
+        key = (width, self._norms)
+        if key not in self._layouts:
             em = EM * text_scale()
             found = lay_out(self._with_warning(), width, self._measures(em))
             while found.width > width and em > EM * _SHRINK**4:
                 em *= _SHRINK
                 found = lay_out(self._with_warning(), width, self._measures(em))
-            self._layout, self._layout_for, self._em = found, key, em
-        return self._layout
+            if len(self._layouts) > _LAYOUTS:
+                self._layouts.clear()
+            self._layouts[key] = found, em
+        layout, em = self._layouts[key]
+        if width == self.width():
+            self._em = em
+        return layout
 
     def _with_warning(self) -> list[Section]:
         """The sections as they are laid out: with norms under the symbols, the first says what that means."""
@@ -308,7 +314,7 @@ class EquationsView(NumbersView):
 
     @Slot()
     def _theme_changed(self) -> None:
-        self._layout_for = None
+        self._layouts.clear()
         self.updateGeometry()
         self.update()
 

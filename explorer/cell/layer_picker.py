@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QSizePolicy, QWidget
 from engine.quantities import CELL_TITLES
 from engine.requests import ShownLayer
 from engine.within import level_of
+from explorer.theme.tokens import TIGHT
 
 
 class LayerPicker(QComboBox):
@@ -24,6 +25,7 @@ class LayerPicker(QComboBox):
         self.setToolTip("Layer whose cell is shown; ← runs from the last step to the first")
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.setStyleSheet(f"padding: 2px {TIGHT}px;")  # the panel may be narrow
         self.activated.connect(self._activated)
         self._names: tuple[str, ...] = ()
         self.hide()

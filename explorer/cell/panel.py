@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRectF, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QFontMetricsF, QGuiApplication, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from engine.quantities import CELL_TITLES
 from engine.requests import Excerpt
@@ -15,6 +15,7 @@ from explorer.cell.clip_card import ClipCard
 from explorer.cell.equations_view import EquationsView, Shown
 from explorer.cell.interventions import interventions
 from explorer.cell.layer_picker import LayerPicker, title_of
+from explorer.cell.line import Line
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.reach import Reached, inside_of, reached_at
 from explorer.cell.routes_view import RoutesView
@@ -48,34 +49,27 @@ class CellPanel(QWidget):
         self._position = 0
         self._within: Within | None = None
 
-        self._heading = QLabel("CELL", self)
-        self._heading.setProperty("role", "section")
-        self._heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._heading.setWordWrap(True)
-        self._sample = QLabel(self)
-        self._sample.setProperty("role", "muted")
-        self._sample.setFont(theme.small())
-        self._sample.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._sample.setWordWrap(True)
-        self._operation = QLabel(self)
-        self._operation.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._heading = Line("section", self)
+        self._heading.set_text("CELL")
+        self._sample = Line("muted", self)
+        self._operation = Line("text", self)
         self._layer = LayerPicker(self)
         self._layer.picked.connect(self.layerPicked)
         self._unit = UnitPicker(self)
         self._unit.picked.connect(self.unitPicked)
 
         self._circuit = CircuitView(self)
-        self._scale = _muted(self)
-        self._what_if = _muted(self)
+        self._scale = Line("muted", self)
+        self._what_if = Line("muted", self)
         self._padding = QLabel(self)
         self._padding.setWordWrap(True)
         self._padding.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._padding.setProperty("role", "muted")
         self._clip = ClipCard(self)
         self._clip.hide()
-        self._cell_heading = _section(self)
+        self._cell_heading = Line("section", self)
         self._cell_heading.hide()
-        self._routes_heading = _section(self)
+        self._routes_heading = Line("section", self)
         self._routes = RoutesView(self)
         self._equations = EquationsView(self)
 
@@ -161,8 +155,8 @@ class CellPanel(QWidget):
 
     def _fit_head(self) -> None:
         """What does not fit beside each other in the head stands below each other: large text, a narrow panel."""
-        metrics = self._heading.fontMetrics()
-        room = self.width() - 2 * PAD - GAP
+        metrics = QFontMetricsF(self._heading.font_of_look)
+        room = self.width() - 2 * PAD - TIGHT
         heading = metrics.horizontalAdvance("LSTM CELL AT t =")
         for row, beside in ((self._first, heading), (self._second, self._layer.sizeHint().width())):
             narrow = beside + self._unit.sizeHint().width() > room and row.indexOf(self._unit) >= 0
@@ -199,7 +193,7 @@ class CellPanel(QWidget):
         return self._heading.text().replace(_NBSP, " ")
 
     @property
-    def cell_heading(self) -> QLabel:
+    def cell_heading(self) -> Line:
         """Names the cell where the heading is that of the parameters."""
         return self._cell_heading
 
@@ -251,8 +245,8 @@ class CellPanel(QWidget):
         there = moment is not None
         self._unit.setEnabled(there)
         if moment is None or tape is None or excerpt is None:
-            self._heading.setText("CELL")
-            self._sample.setText("")
+            self._heading.set_text("CELL")
+            self._sample.set_text("")
             for widget in self._of_cell():
                 widget.hide()
             for widget in (self._clip, self._cell_heading, self._padding, self._operation):
@@ -262,14 +256,14 @@ class CellPanel(QWidget):
         # The letter t is small: a capital T is the number of steps.
         cell = f"{self._whose(excerpt)} AT t = {step}"
         at_card = moment.phase in (Phase.CLIP, Phase.UPDATE)
-        self._heading.setText("ALL PARAMETERS" if at_card else _together(cell))
-        self._cell_heading.setText(cell)
+        self._heading.set_text("ALL PARAMETERS" if at_card else _together(cell))
+        self._cell_heading.set_text(cell)
         whose = f"sample {excerpt.sample + 1} of {excerpt.batch_size}" if excerpt.batch_size > 1 else "one sample"
         if at_card and excerpt.batch_size > 1:
             whose = f"batch of {excerpt.batch_size} samples"
         elif step != moment.step:
-            whose += f" · this direction, from T to 1, is at t = {step}"
-        self._sample.setText(whose)
+            whose += f" · from T to 1, now at t = {step}"
+        self._sample.set_text(whose)
         if at_card:
             self._clip.set_phase(moment.phase)
         padding = step > excerpt.length
@@ -287,13 +281,13 @@ class CellPanel(QWidget):
             )
         self._show_operation(excerpt, moment, reached)
         done = str(interventions(excerpt, step)) if not padding else ""
-        self._what_if.setText(f"what-if: {done}" if done else "")
+        self._what_if.set_text(f"what-if: {done}" if done else "")
         self._what_if.setVisible(bool(done) and not padding)
-        self._scale.setText(self._circuit.scale_text(backward=reached.backward))
+        self._scale.set_text(self._circuit.scale_text(backward=reached.backward))
         self._circuit.set_moment(step, reached)
         whole = reached.way is None or "back.h" in reached.keys
         self._routes.set_moment(step, reached=reached.backward and whole)
-        self._routes_heading.setText(_together(self._routes.title))
+        self._routes_heading.set_text(_together(self._routes.title))
         self._equations.set_moment(step, reached)
 
     def _of_cell(self) -> tuple[QWidget, ...]:
@@ -308,8 +302,8 @@ class CellPanel(QWidget):
 
     def _show_operation(self, excerpt: Excerpt, moment: Moment, reached: Reached) -> None:
         self._operation.setVisible(reached.way is not None)
-        self._operation.setText("")
         if reached.way is None:
+            self._operation.set_text("")
             return
         inside = inside_of(excerpt)
         done, every = inside.operations_done(self._within, reached.way), len(inside.operations(reached.way))
@@ -318,9 +312,7 @@ class CellPanel(QWidget):
             words = f"{done} of {every}: {current.words(reached.way)}"
         else:
             words = "done in this step" if done == every else "its turn has not come in this step"
-        self._operation.setText(words)
-        colour = theme.current().forward if moment.phase is Phase.FORWARD else theme.current().backward
-        self._operation.setStyleSheet(f"color: {colour};")
+        self._operation.set_text(words, "forward" if moment.phase is Phase.FORWARD else "backward")
 
     @Slot(QRectF)
     def _ring_moved(self, box: QRectF) -> None:
@@ -366,26 +358,8 @@ class CellPanel(QWidget):
         self.setPalette(palette)
         self._scroll.viewport().setAutoFillBackground(False)
         self._inside.setAutoFillBackground(False)
-        for label in (self._sample, self._scale, self._what_if):
-            label.setFont(theme.small())
 
 
 def _together(heading: str) -> str:
     """Where a heading breaks, "t = 13" and "13 → 12" stay whole."""
     return heading.replace("t = ", f"t{_NBSP}={_NBSP}").replace(" → ", f"{_NBSP}→{_NBSP}")
-
-
-def _muted(parent: QWidget) -> QLabel:
-    made = QLabel(parent)
-    made.setProperty("role", "muted")
-    made.setWordWrap(True)
-    made.setFont(theme.small())
-    return made
-
-
-def _section(parent: QWidget) -> QLabel:
-    made = QLabel(parent)
-    made.setProperty("role", "section")
-    made.setWordWrap(True)
-    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-    return made

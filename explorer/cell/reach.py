@@ -31,7 +31,7 @@ class Reached:
 
     def has(self, number: Number, way: Way) -> bool:
         """Whether a number that belongs to this way is known."""
-        return self.phase(way) and all(self._known(key) for key in number.needs)
+        return self.phase(way) and (self.way is None or all(self._known(key) for key in number.needs))
 
     def made(self, key: str, way: Way) -> bool:
         return self.phase(way) and self._known(key)

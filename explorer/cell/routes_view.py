@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPaintEvent, QPen, QStaticText
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.quantities import ROUTES
@@ -69,9 +69,22 @@ class RoutesView(NumbersView):
         self._excerpt: Excerpt | None = None
         self._step, self._reached = 1, False
         self._rows: tuple[Route, ...] = ()
+        self._note_rooms: dict[int, float] = {}
+        self._still = QStaticText()
+        self._still.setTextFormat(Qt.TextFormat.PlainText)
+        self._measure()
         theme.notifier().changed.connect(self._restyle)
 
+    def _measure(self) -> None:
+        self._font, self._scale = theme.small(), text_scale()
+        self._metrics = QFontMetricsF(self._font)
+        self._widest = max(self._metrics.horizontalAdvance(name) for name in _NAMES.values())
+        self._note_rooms.clear()
+
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
+        if excerpt is None or self._excerpt is None or excerpt.focus.cell != self._excerpt.focus.cell:
+            self._note_rooms.clear()
+            self.updateGeometry()
         self._excerpt = excerpt
         self._read()
 
@@ -96,14 +109,19 @@ class RoutesView(NumbersView):
 
     @property
     def note(self) -> str:
-        """One or two sentences under the bar."""
+        """What is said under the bar: of this step, and what shares are."""
+        return f"{self.said}\n{self.meaning}" if self._rows and self.meaning else self.said
+
+    @property
+    def said(self) -> str:
+        """One line of this step."""
         excerpt = self._excerpt
         if excerpt is None:
             return ""
         if not self._reached:
-            return "Not reached yet: the gradient has not come back to this step."
+            return "Not reached yet."
         if not self._rows:
-            return "The shares of a long trace are computed when the slider rests."
+            return "Of a long trace they are shared out when the slider rests."
         total = float(excerpt.cell_series["route_log10.total"][self._step - 1])
         if total == -math.inf:
             return "Exactly zero goes back: there is nothing to share out."
@@ -111,15 +129,23 @@ class RoutesView(NumbersView):
             return "What goes back is NaN: it has no shares."
         if total == math.inf:
             return "What goes back is infinite: it has no shares."
-        states = "∂L/∂(h, c)" if excerpt.focus.cell == "lstm" else "∂L/∂h"
-        there = place(excerpt, self._step, -1)
-        at = f"t = {there}" if 1 <= there <= excerpt.length else "the initial state"
-        said = _said(states, self._step, at, numbers.power(total, 3))
-        largest = [row.log10 for row in self._rows if math.isfinite(row.log10)]
-        ratio = sum(10 ** (log10 - total) for log10 in largest)
+        sizes = [row.log10 for row in self._rows if math.isfinite(row.log10)]
+        ratio = sum(10 ** (log10 - total) for log10 in sizes)
+        said = f"‖v‖ = {numbers.power(total, 3)}"
         if ratio >= _CANCELS or any(row.share < 0 for row in self._rows):
-            said += _cancel(numbers.short(ratio))
+            said += f"; routes cancel: Σ‖v_r‖ = {numbers.short(ratio)} ‖v‖"
         return said
+
+    @property
+    def meaning(self) -> str:
+        """What the shares are shares of. The same at every step."""
+        if self._excerpt is None:
+            return ""
+        states = "∂L/∂(h, c)" if self._excerpt.focus.cell == "lstm" else "∂L/∂h"
+        return (
+            f"Shares of v, the {states} that this step hands to the one before, over all units: "
+            "⟨v_r, v⟩/‖v‖², 1 in sum. Hatched, negative: works against the sum."
+        )
 
     def _read(self) -> None:
         excerpt = self._excerpt
@@ -149,22 +175,19 @@ class RoutesView(NumbersView):
         return QSize(200, self.heightForWidth(max(self.width(), 240)))
 
     @property
-    def _metrics(self) -> QFontMetricsF:
-        return QFontMetricsF(theme.small())
-
-    @property
     def _line(self) -> float:
         return self._metrics.height() + TIGHT
 
     @property
     def _rows_top(self) -> float:
-        return _BAR * text_scale() + GAP
+        return _BAR * self._scale + GAP
 
     def _note_room(self, width: int) -> float:
-        """Always the room of the longest note, so that nothing below it moves while the tape plays."""
-        longest = _said("∂L/∂(h, c)", 1000, "the initial state", "1.23e-45") + _cancel("1.23")
-        box = QRectF(0, 0, width, 10_000)
-        return self._metrics.boundingRect(box, Qt.TextFlag.TextWordWrap, longest).height() + TIGHT
+        if width not in self._note_rooms:
+            box = QRectF(0, 0, width, 10_000)
+            height = self._metrics.boundingRect(box, Qt.TextFlag.TextWordWrap, self.meaning).height()
+            self._note_rooms[width] = self._line + height + TIGHT
+        return self._note_rooms[width]
 
     def _columns(self) -> tuple[float, float]:
         """Right ends of the percentages and of the norms."""
@@ -174,9 +197,8 @@ class RoutesView(NumbersView):
     @property
     def _sizes(self) -> bool:
         """Whether there is room for the norms; else a pointer on the percentage tells them."""
-        names = max(self._metrics.horizontalAdvance(name) for name in _NAMES.values())
-        rest = self._metrics.horizontalAdvance("−0.00888 %8.88e-888") + _SWATCH * text_scale() + 3 * GAP
-        return names + rest <= self.width()
+        rest = self._metrics.horizontalAdvance("−0.00888 %8.88e-888") + _SWATCH * self._scale + 3 * GAP
+        return self._widest + rest <= self.width()
 
     def picks(self) -> list[Pick]:
         found: list[Pick] = []
@@ -199,7 +221,7 @@ class RoutesView(NumbersView):
     def exact_at(self, x: float, y: float) -> str:
         pick = next((p for p in self.picks() if p.box.adjusted(-3, -2, 3, 2).contains(x, y)), None)
         if pick is None:
-            return ""
+            return self.note if y > self._rows_top + len(self._rows) * self._line else ""
         row = next(row for row in self._rows if pick.key.startswith(f"{row.route} "))
         return f"{pick.words}\nnorm {_size(row.log10)}"
 
@@ -214,12 +236,12 @@ class RoutesView(NumbersView):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.setFont(theme.small())
+        painter.setFont(self._font)
         t, metrics = theme.current(), self._metrics
         colours = self._colours()
         self._paint_bar(painter, colours)
         percent, size = self._columns()
-        swatch = _SWATCH * text_scale()
+        swatch = _SWATCH * self._scale
         if not self._rows:
             self._paint_names(painter)
         for number, row in enumerate(self._rows):
@@ -241,9 +263,16 @@ class RoutesView(NumbersView):
             painter.setPen(QColor(t.exploding if math.isnan(row.log10) or row.log10 == math.inf else t.muted))
             painter.drawText(box, middle | Qt.AlignmentFlag.AlignRight, numbers.power(row.log10, 3))
         rows = len(ROUTES[self._excerpt.focus.cell]) if self._excerpt is not None else 0
-        top = self._rows_top + rows * self._line
+        top = self._rows_top + rows * self._line + TIGHT / 2
         painter.setPen(QColor(t.muted))
-        painter.drawText(QRectF(0, top, self.width(), self.height() - top), Qt.TextFlag.TextWordWrap, self.note)
+        said = metrics.elidedText(self.said, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(QPointF(0, top + metrics.ascent()), said)
+        # A text that stays is broken into lines once, not at every step.
+        meaning = self.meaning
+        if self._still.text() != meaning or self._still.textWidth() != self.width():
+            self._still.setText(meaning)
+            self._still.setTextWidth(self.width())
+        painter.drawStaticText(QPointF(0, top + self._line), self._still)
         self.paint_focus(painter)
         painter.end()
 
@@ -252,7 +281,7 @@ class RoutesView(NumbersView):
         routes = ROUTES[self._excerpt.focus.cell] if self._excerpt is not None else ()
         painter.setPen(QColor(theme.current().muted))
         for number, route in enumerate(routes):
-            left = _SWATCH * text_scale() + GAP
+            left = _SWATCH * self._scale + GAP
             box = QRectF(left, self._rows_top + number * self._line, self.width() - left, self._metrics.height())
             painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, _NAMES[route])
 
@@ -264,7 +293,7 @@ class RoutesView(NumbersView):
 
     def _paint_bar(self, painter: QPainter, colours: dict[str, str]) -> None:
         t = theme.current()
-        whole = QRectF(0.5, 0.5, self.width() - 1, _BAR * text_scale())
+        whole = QRectF(0.5, 0.5, self.width() - 1, _BAR * self._scale)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         total = sum(abs(row.share) for row in self._rows if not math.isnan(row.share))
         if not total:
@@ -291,18 +320,9 @@ class RoutesView(NumbersView):
 
     @Slot()
     def _restyle(self) -> None:
+        self._measure()
         self.updateGeometry()
         self.update()
-
-
-def _said(states: str, step: int, to: str, size: str) -> str:
-    return (
-        f"Shares of v, the {states} that step {step} hands to {to}: ⟨v_r, v⟩/‖v‖², 1 in sum; ‖v‖ = {size}, all units."
-    )
-
-
-def _cancel(ratio: str) -> str:
-    return f" Routes cancel: Σ‖v_r‖ is {ratio} times ‖v‖. Hatched, negative: it works against the sum."
 
 
 def _size(log10: float) -> str:

@@ -174,7 +174,7 @@ def _rnn(kind: Kind) -> Circuit:
 
 def _lstm(kind: Kind) -> Circuit:
     top, mid, low, rail, height = 40.0, 84.0, 126.0, 168.0, 216.0
-    f, i, g, o, out = 0.15, 0.36, 0.545, 0.73, 0.885
+    f, i, g, o, out = 0.15, 0.355, 0.53, 0.735, 0.905
     s = kind.script
     c_, h_ = f"c{s.small('-')}", f"h{s.small('-')}"
     back = hidden("lstm", -1)

@@ -155,7 +155,7 @@ def test_a_reverse_layer_inside_a_step_is_at_its_own_step(qtbot: QtBot) -> None:
     assert not named(made, "forward")  # it has come from 9 to 8 only
     made.set_position(1, Within(0, 1))
     assert made.heading == "LAYER 1 · LSTM ← AT t = 8"
-    assert "this direction, from T to 1, is at t = 8" in made.sample_words
+    assert "from T to 1, now at t = 8" in made.sample_words
     made.set_position(7)
     assert made.heading == "LAYER 1 · LSTM ← AT t = 8"
     assert "fₜ" in named(made, "forward")
@@ -264,7 +264,7 @@ def test_the_routes_are_shown_once_the_gradient_has_left_the_step(qtbot: QtBot) 
     made.set_position(position, Within(0, every - 1))
     assert [row.percent for row in made.routes.rows] == ["80.0 %", "0 %", "30.0 %", "0 %", "−10.0 %"]
     assert made.routes.title == "WHERE THE GRADIENT GOES (t = 4 → 3)"
-    assert "Routes cancel" in made.routes.note
+    assert "routes cancel: Σ‖v_r‖" in made.routes.note
     assert "1 in sum" in made.routes.note
     made.set_position(Tape(T).position(Tape(T).parse("backward:1")))
     assert made.routes.title.endswith("(t = 1 → initial state)")

@@ -1,0 +1,77 @@
+"""A line of text that may break where the panel is narrow, and asks for a new layout only where its height changes.
+
+A QLabel asks for one whenever its text changes: with the tape that is at every step, for the whole panel.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from explorer.theme import current as theme
+
+Look = Literal["section", "muted", "text"]
+_FLAGS = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
+
+
+class Line(QWidget):
+    def __init__(self, look: Look, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._look, self._text, self._tone = look, "", ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        theme.notifier().changed.connect(self._restyle)
+        self._restyle()
+
+    def text(self) -> str:
+        return self._text
+
+    def set_text(self, text: str, tone: str = "") -> None:
+        """`tone` names one of the theme's colours; "" is that of the look."""
+        if (text, tone) != (self._text, self._tone):
+            self._text, self._tone = text, tone
+            self.setAccessibleName(text)
+            self._fit()
+            self.update()
+
+    @property
+    def font_of_look(self) -> QFont:
+        if self._look == "text":
+            return theme.font()
+        font = theme.small(bold=self._look == "section")
+        if self._look == "section":
+            font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 1)
+        return font
+
+    def _fit(self) -> None:
+        whole = self._metrics.horizontalAdvance(self._text) + 1
+        height = self._metrics.height()
+        if whole > self.width() > 0:
+            height = self._metrics.boundingRect(QRectF(0, 0, self.width(), 10_000), _FLAGS, self._text).height()
+        if math.ceil(height) != self.height():
+            self.setFixedHeight(math.ceil(height))
+
+    def sizeHint(self) -> QSize:
+        return QSize(100, math.ceil(self._metrics.height()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        t = theme.current()
+        painter = QPainter(self)
+        painter.setFont(self._font)
+        painter.setPen(QColor(getattr(t, self._tone or ("text" if self._look == "text" else "muted"))))
+        painter.drawText(QRectF(self.rect()), _FLAGS, self._text)
+        painter.end()
+
+    @Slot()
+    def _restyle(self) -> None:
+        self._font = self.font_of_look
+        self._metrics = QFontMetricsF(self._font)
+        self._fit()
+        self.update()
