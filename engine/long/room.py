@@ -36,19 +36,19 @@ class Room:
     """Steps of a stretch."""
 
     @property
-    def _left(self) -> int:
+    def left(self) -> int:
         """Beside what stays and a stretch that is computed."""
         return max(0, self.budget - self.kept - self.work * self.size)
 
     @property
     def audit_steps(self) -> int:
         """So many steps are audited at once: a quarter of what is left is for that."""
-        return max(1, min(self.size, self._left // 4 // (AUDIT * self.record)))
+        return max(1, min(self.size, self.left // 4 // (AUDIT * self.record)))
 
     @property
     def window_steps(self) -> int:
         """The longest window that can be held, computed and audited."""
-        return max(1, (self._left - AUDIT * self.record * self.audit_steps) // self.record)
+        return max(1, (self.left - AUDIT * self.record * self.audit_steps) // self.record)
 
 
 def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size: int | None = None) -> Room:

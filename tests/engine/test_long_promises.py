@@ -3,6 +3,10 @@ have it says."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from test_long_traces import B, D, H, drawn, model_of
@@ -40,3 +44,43 @@ def test_losses_of_every_kind_that_read_their_own_step_only_are_taken() -> None:
 
     long = engine.trace_long(model_of("gru"), drawn(400, B, D), loss, stretch=50)
     assert long.steps == 400
+
+
+MEASURED = """
+import sys, torch, engine
+from benchmarks.long import peak
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+model = torch.nn.LSTM(16, 128)
+
+def look(steps, budget, losses, first):
+    loss = lambda y, _: y.pow(2).sum((1, 2))
+    trace = engine.trace_long(model, torch.randn(steps, 8, 16), loss, budget=budget)
+    return trace.flow_matrix(losses=losses, steps=(first, losses.stop))
+
+look(40, 2**25, range(30, 40), 20)
+before = peak()
+found = look(950, int(sys.argv[1]), range(700, 900), 500)
+print(peak() - before, found.isfinite().sum().item())
+"""
+
+
+def test_a_flow_matrix_keeps_to_the_budget_of_its_trace() -> None:
+    """The window of 400 steps takes 38 MiB, and what was at work beside it up to 200 more."""
+    budget = 128 * 2**20
+    command = [sys.executable, "-c", MEASURED, str(budget)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    taken, numbers = (float(figure) for figure in done.stdout.split())
+    assert taken * 2**20 < budget
+    assert numbers == sum(loss - 498 for loss in range(700, 900))
+
+
+def test_a_flow_matrix_within_a_small_budget_is_that_of_a_large_one() -> None:
+    """What is taken back at once, and what one loss after the other, is the same to rounding."""
+    x, matrices = drawn(300, B, D), []
+    for budget in (2**30, 3 * 2**17):
+        long = engine.trace_long(model_of("lstm", 2), x, lambda y, _: y.pow(2).sum((1, 2)), budget=budget, stretch=20)
+        matrices.append(long.flow_matrix("l0", range(180, 220), (101, 220)))
+    assert long.longest_window < 300
+    torch.testing.assert_close(matrices[1], matrices[0], rtol=1e-10, atol=0.0, equal_nan=True)
