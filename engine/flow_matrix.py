@@ -120,9 +120,7 @@ def _sweeps(
 class _Sweep:
     """The way from the losses to one layer."""
 
-    def __init__(
-        self, flows: LossGradients, name: str, steps: Range, take: Take, workspace: int | None = None
-    ) -> None:
+    def __init__(self, flows: LossGradients, name: str, steps: Range, take: Take, workspace: int | None = None) -> None:
         self.flows, self.name, self.steps, self.take = flows, name, steps, take
         self.like = flows.layers[name].x
         depth = next(number for number, level in enumerate(flows.levels) if name in level.names)

@@ -220,13 +220,29 @@ def trace_layer(
     initial: Initial = None,
     head_parameters: Mapping[str, Tensor] | None = None,
     what_if: WhatIf = NO_WHAT_IF,
+    budget: int | None = None,
 ) -> Trace:
     """Trace a torch module and what stands after it: x, initial and what_if as in `trace`, head as in `trace_stack`."""
     taken = intake.take(recurrent, x, initial)
     levels, x = taken.levels, taken.x
     if what_if is not NO_WHAT_IF:
         levels, x = changed_levels(levels, what_if, len(x)), in_type(x, what_if)
+    if budget is not None:
+        _check_budget(levels, len(x), budget)
     return trace_stack(levels, x, head, head_parameters, taken.lengths)
+
+
+def _check_budget(levels: tuple[Level, ...], steps: int, budget: int) -> None:
+    from engine.long.room import bytes_shown, recorded_a_step
+
+    if whole("budget", budget) < 1:
+        raise DataError(f"budget is {budget}; a number of bytes is accepted.")
+    size = steps * recorded_a_step(levels)
+    if size > budget:
+        raise DataError(
+            f"All {steps:,} steps take {bytes_shown(size)}, and the budget is {bytes_shown(budget)}; engine.trace_long "
+            "keeps to it with checkpoints, where the loss is given step by step."
+        )
 
 
 def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial = None, **options: Any) -> Trace:
@@ -239,7 +255,9 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
     {"l1": {"h": (B, H)}}. A cell is run over all steps. Works under torch.no_grad(), and leaves .grad, the training
     mode and the random state alone; in training mode, dropout between the layers is what the module's own forward
     would draw now. `what_if` (an engine.WhatIf) is laid on top of the module's weights; its clipping is no part of a
-    trace. A network, which has its own what-if, is traced by `Network.trace`, on its own task where x is missing.
+    trace. `budget`: bytes that the trace may hold; where it would be more, it is refused with its size before anything is
+    computed (making it takes up to as much again), and `engine.trace_long` traces it with checkpoints, with the same
+    API, if the loss is given per step and not as one function of all outputs. A network, which has its own what-if, is traced by `Network.trace`, on its own task where x is missing.
     Raises DataError and SpecError.
     """
     from engine.network import Network
@@ -251,15 +269,15 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
                 f"'{unknown[0]}' is no option of tracing a Network; iteration, batch and lengths are accepted."
             )
         return model.trace(x, loss, initial=initial, **options)
-    what_if = options.pop("what_if", NO_WHAT_IF)
+    what_if, budget = options.pop("what_if", NO_WHAT_IF), options.pop("budget", None)
     if options:
         name = type(model).__name__
-        raise DataError(f"'{next(iter(options))}' is no option of tracing a {name}; what_if is accepted.")
+        raise DataError(f"'{next(iter(options))}' is no option of tracing a {name}; what_if and budget are accepted.")
     intake.refuse(model)
     if x is None:
         given.sequence(x)
     read = checked_loss(loss)
-    return trace_layer(model, x, lambda y: (None, read(y)), initial, what_if=what_if)
+    return trace_layer(model, x, lambda y: (None, read(y)), initial, what_if=what_if, budget=budget)
 
 
 def checked_loss(loss: Any) -> Loss:

@@ -295,9 +295,7 @@ def test_only_the_last_calls_are_kept_where_that_is_asked_for() -> None:
             float(noise(4, 2, 3, seed=number)[0, 0, 0]) for number in (3, 4)
         ]
     shared = layer("gru")
-    with engine.record(
-        shared, last=1
-    ) as rec:  # in one backward pass the gradient comes to the last one first
+    with engine.record(shared, last=1) as rec:  # in one backward pass the gradient comes to the last one first
         (shared(noise(4, 2, 3, seed=1))[0].sum() + shared(noise(4, 2, 3, seed=2))[0].sum()).backward()
     assert torch.equal(rec.trace["l0"].x, noise(4, 2, 3, seed=2))
     for last in (0, -1, 1.5, True):
