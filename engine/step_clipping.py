@@ -121,8 +121,8 @@ def clipped_trace(trace: Trace, max_norm: float) -> Clipped:
         around = dict(trace.head_grads)
     elif trace.loss_grads is None or trace.first_step > 1 or trace.steps != trace.loss_grads.steps:
         raise DataError(
-            "Clipping at every step of a stack takes a freshly computed trace, whole; engine.trace makes one (of a part "
-            "of the sequence, where that is long)."
+            "Clipping at every step of a stack takes a freshly computed trace, whole; engine.trace makes one (of a "
+            "part of the sequence, where that is long)."
         )
     else:
         with arithmetic(trace.layer.x):

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
+from msgspec import structs
+
+from engine.quantities import GATES
 from engine.requests import Computed, Recorded, Source, Weights
 from engine.spec import Experiment, WhatIf
 from engine.tracks import LayerKind, layer_kinds
@@ -94,6 +97,11 @@ class State:
         what_if = self.what_if
         if experiment.layer.cell != "lstm" and what_if.forget_bias:
             what_if = WhatIf(recurrent_scale=what_if.recurrent_scale, clip_norm=what_if.clip_norm)
+        # Shifts of gates that no layer has any more would be refused.
+        gates = {gate for layer in experiment.model.layers for gate in GATES[layer.cell]}
+        if any(bias.gate not in gates for bias in what_if.gate_biases):
+            kept = tuple(bias for bias in what_if.gate_biases if bias.gate in gates)
+            what_if = structs.replace(what_if, gate_biases=kept)
         if history and old.dtype != experiment.dtype:
             trained = set(history) != {0}
             history = _cast(history, experiment.dtype) if trained else _NO_HISTORY

@@ -1,5 +1,5 @@
-"""What a long trace promises: no wrong one is made, it keeps to its budget whatever is asked of it, and what it does not
-have it says."""
+"""What a long trace promises: no wrong one is made, it keeps to its budget whatever is asked of it, and it says what it
+does not have."""
 
 from __future__ import annotations
 
@@ -95,9 +95,7 @@ def test_what_a_long_trace_does_not_have_it_says_with_what_does() -> None:
         with pytest.raises(engine.DataError, match=r"engine\.trace.*\.$") as refused:
             ask()
         assert "\n" not in str(refused.value)
-    with pytest.raises(
-        engine.DataError, match=r"^loss takes the output alone; .* loss=lambda y, steps: …, and returns"
-    ):
+    with pytest.raises(engine.DataError, match=r"^loss takes the output alone; .* loss=lambda y, steps: …, and"):
         engine.trace_long(model_of("lstm"), x, lambda y: y.pow(2).sum((1, 2)))  # type: ignore[arg-type, misc]
 
 
@@ -112,5 +110,5 @@ def test_a_trace_keeps_to_the_budget_that_it_is_given_or_names_the_one_that_can(
     found = engine.trace(model, x, loss=lambda y: y.sum(), budget=int(1.3 * held))
     assert torch.equal(found["l0"].grads["h"], free["l0"].grads["h"])
     for budget in (0, -1, 2.5, "1 GiB"):
-        with pytest.raises(engine.DataError, match="^budget is "):
+        with pytest.raises(engine.DataError, match=r"^budget is "):
             engine.trace(model, x, loss=lambda y: y.sum(), budget=budget)
