@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine.clipping import clipped as clipped
     from engine.errors import DataError as DataError
+    from engine.errors import DeviceWarning as DeviceWarning
     from engine.errors import EngineError as EngineError
     from engine.errors import PresetError as PresetError
     from engine.errors import SessionError as SessionError
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _HOME = {
     "clipped": "engine.clipping",
     "DataError": "engine.errors",
+    "DeviceWarning": "engine.errors",
     "EngineError": "engine.errors",
     "PresetError": "engine.errors",
     "SessionError": "engine.errors",
