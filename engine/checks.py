@@ -297,7 +297,7 @@ def _units(field: str, units: tuple[int, ...] | None, hidden_size: int) -> None:
 def _typed(spec: Any, kind: type[msgspec.Struct], name: str, field: str = "") -> None:
     """That it is a spec of that kind, with the right types in its fields."""
     if not isinstance(spec, kind):
-        shown = spec_reading.shown(spec)
+        shown = "a dict" if isinstance(spec, dict) else spec_reading.shown(spec)
         raise SpecError(f"{name[0].upper()}{name[1:]} is {shown}; an engine.{kind.__name__} is accepted.")
     _convert(spec, kind, name, field)
 

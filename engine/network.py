@@ -249,6 +249,7 @@ class Network:
         )
 
     def check_input(self, x: Tensor) -> None:
+        """Raises DataError where x is not what the first layer, or the embedding, reads."""
         embedding = self.experiment.model.embedding
         if embedding is None:
             intake.check_sequence(x, self.places[0].input_size, self._effective["readout.weight"])

@@ -6,8 +6,9 @@ between layers) goes through autograd, which hands each layer e_t = ∂L/∂h_t.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from engine.requests import Audit
+    from engine.requests import Audit, Verdict
     from engine.truncation import Truncated
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
@@ -41,7 +42,13 @@ Initial: TypeAlias = Mapping[str, Tensor] | Tensor | Sequence[Tensor] | None
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """All recorded values and gradients of one forward and backward pass; immutable. Arrays are (time, batch, …)."""
+    """All recorded values and gradients of one forward and backward pass. Arrays are (time, batch, …).
+
+    Immutable as far as Python goes: no field can be set and no mapping changed, and neither training the model nor
+    writing to x changes anything here. The tensors themselves are torch's, which knows none that cannot be written to:
+    do not write into them (clone first). They are shared, among views of one array and with every window, and what is
+    computed later is computed from them. The arrays of `numpy()` are read-only.
+    """
 
     layers: Mapping[str, LayerTrace]
     """By torch's suffixes, from the input on: "l0", "l0_reverse", "l1"."""
@@ -57,6 +64,18 @@ class Trace:
     """Each single loss's ∂L_s/∂h_t; None for a window from a file. Somebody's own (engine.record) is a single one."""
     first_step: int = 1
     """t of the first recorded step; above 1 in a window."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle is what a file is (`save`, engine.load_trace): everything but the graphs of the single losses."""
+        return _restored, (self._parts(), None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
+        """With tensors of its own. The graphs of the single losses, which nobody writes to, are shared."""
+        return _restored(copy.deepcopy(self._parts(), memo), self.loss_grads, self)
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {part.name: getattr(self, part.name) for part in fields(Trace) if part.name != "loss_grads"}
+        return {name: dict(part) if isinstance(part, Mapping) else part for name, part in parts.items()}
 
     def __post_init__(self) -> None:
         for part in ("layers", "head_grads"):
@@ -78,6 +97,7 @@ class Trace:
 
     @property
     def steps(self) -> int:
+        """T; in a window, its own."""
         return self.layer.steps
 
     @property
@@ -124,6 +144,14 @@ class Trace:
         """(T, B, H): ∂L_s/∂h_t of one layer, total; 0 at the steps that this loss cannot reach. Raises DataError."""
         flows = self._single_losses(loss)
         return flows.flow(whole("loss", loss) % flows.count, self._name(layer))[self._own_steps]
+
+    def verdict(self, layer: str | None = None) -> Verdict:
+        """Vanishing, healthy or exploding: how the gradient of the last loss that reads anything fares from the last
+        step that it reaches back to step 1, in one layer (None: the last one). See engine.verdict. Raises DataError."""
+        from engine.verdict import verdict
+
+        gradient = self.flow_gradient(self._single_losses(0).judged(), layer)
+        return verdict(mean_over_samples(norm(gradient, dim=2)).cpu().numpy())
 
     def truncated(self, k1: int, k2: int) -> Truncated:
         """The gradients of truncated BPTT: every k1 steps, k2 steps back. See engine.truncation. Raises DataError."""
@@ -188,6 +216,10 @@ class Trace:
         from engine.recording import save
 
         save(self, path)
+
+
+def _restored(parts: Mapping[str, Any], losses: LossGradients | None, like: Trace | None = None) -> Trace:
+    return Trace(**parts, loss_grads=losses) if like is None else replace(like, **parts, loss_grads=losses)
 
 
 def trace_stack(

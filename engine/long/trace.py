@@ -92,14 +92,17 @@ class LongLayer:
 
     @property
     def steps(self) -> int:
+        """T, of the whole sequence."""
         return self.trace.steps
 
     @property
     def batch_size(self) -> int:
+        """B."""
         return self.initial["h"].shape[0]
 
     @property
     def hidden_size(self) -> int:
+        """H, of this direction alone."""
         return self.initial["h"].shape[1]
 
     @property
@@ -194,10 +197,12 @@ class LongTrace:
 
     @property
     def steps(self) -> int:
+        """T, of the whole sequence."""
         return self.model.stretches.steps
 
     @property
     def batch_size(self) -> int:
+        """B."""
         return self.layer.batch_size
 
     @property
@@ -295,6 +300,7 @@ class LongTrace:
 
     @property
     def first_step(self) -> int:
+        """1; in a window, t of its first step."""
         return 1
 
     def flow_gradient(self, loss: int = -1, layer: str | None = None) -> Tensor:
