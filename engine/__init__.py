@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.network import Network as Network
     from engine.recorder import Recording as Recording
     from engine.recorder import record as record
-    from engine.recording import load as load_trace
+    from engine.recording import load_trace as load_trace
     from engine.spec import AddingTask as AddingTask
     from engine.spec import Clamp as Clamp
     from engine.spec import ClipSpec as ClipSpec
@@ -105,7 +105,7 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'engine' has no attribute '{name}'")
-    return getattr(import_module(_HOME[name]), "load" if name == "load_trace" else name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
