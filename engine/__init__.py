@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engine.clipping import clipped as clipped
     from engine.errors import DataError as DataError
+    from engine.errors import DeviceWarning as DeviceWarning
     from engine.errors import EngineError as EngineError
     from engine.errors import PresetError as PresetError
     from engine.errors import SessionError as SessionError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from engine.network import Network as Network
     from engine.recorder import Recording as Recording
     from engine.recorder import record as record
+    from engine.recording import load_trace as load_trace
     from engine.spec import AddingTask as AddingTask
     from engine.spec import Clamp as Clamp
     from engine.spec import ClipSpec as ClipSpec
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 _HOME = {
     "clipped": "engine.clipping",
     "DataError": "engine.errors",
+    "DeviceWarning": "engine.errors",
     "EngineError": "engine.errors",
     "PresetError": "engine.errors",
     "SessionError": "engine.errors",
@@ -65,6 +68,7 @@ _HOME = {
     "trace_long": "engine.long",
     "Network": "engine.network",
     "Recording": "engine.recorder",
+    "load_trace": "engine.recording",
     "record": "engine.recorder",
     "AddingTask": "engine.spec",
     "Clamp": "engine.spec",

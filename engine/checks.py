@@ -113,13 +113,26 @@ def checked_what_if(what_if: WhatIf) -> WhatIf:
 
 
 def check_fit(stack: Sequence[LayerSpec], steps: int, what_if: WhatIf) -> None:
-    """That the clamps and cuts name what a stack over so many steps has: layers, gates, units, routes. Raises
+    """That the shifts, clamps and cuts name what a stack over so many steps has: layers, gates, units, routes. Raises
     SpecError."""
     layers = {
         f"l{depth}{suffix}": layer
         for depth, layer in enumerate(stack)
         for suffix in (("", "_reverse") if layer.bidirectional else ("",))
     }
+    gates = {gate for layer in stack for gate in GATES[layer.cell]}
+    cells = {CELL_TITLES[layer.cell] for layer in stack}
+    whose = f"the {cells.pop()}" if len(cells) == 1 else "this network"
+    if what_if.forget_bias != 0.0 and "f" not in gates:
+        raise SpecError(
+            f"what_if.forget_bias is {figure(what_if.forget_bias)}; {whose} has no forget gate, and 0 is accepted."
+        )
+    for place, bias in enumerate(what_if.gate_biases):
+        if bias.gate not in gates:
+            names = ", ".join(f"'{gate}'" for gate in sorted(gates))
+            raise SpecError(
+                f"what_if.gate_biases[{place}].gate is {spec_reading.shown(bias.gate)}; {whose} has {names}."
+            )
     for place, clamp in enumerate(what_if.clamps):
         where = f"what_if.clamps[{place}]."
         layer = _layer(where + "layer", clamp.layer, layers)
@@ -314,7 +327,7 @@ def _units(field: str, units: tuple[int, ...] | None, hidden_size: int) -> None:
 def _typed(spec: Any, kind: type[msgspec.Struct], name: str, field: str = "") -> None:
     """That it is a spec of that kind, with the right types in its fields."""
     if not isinstance(spec, kind):
-        shown = spec_reading.shown(spec)
+        shown = "a dict" if isinstance(spec, dict) else spec_reading.shown(spec)
         raise SpecError(f"{name[0].upper()}{name[1:]} is {shown}; an engine.{kind.__name__} is accepted.")
     _convert(spec, kind, name, field)
 

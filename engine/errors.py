@@ -1,4 +1,5 @@
-"""Errors of the engine. Each carries one sentence: what is wrong, where, and what would be right."""
+"""Errors of the engine, and its one warning. Each carries one sentence: what is wrong, where, and what would be
+right."""
 
 
 class EngineError(Exception):
@@ -19,3 +20,8 @@ class SessionError(EngineError):
 
 class PresetError(EngineError):
     """A preset's file is wrong, or there is no preset of that name."""
+
+
+class DeviceWarning(UserWarning):
+    """Computed on another device than the one that was asked for. Shown once a place, as Python does; the sentence is
+    also in `Network.device_note`, which the window shows."""

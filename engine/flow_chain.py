@@ -144,7 +144,8 @@ class _Prepared:
 class Chain:
     """One layer, ready to take any number of losses back."""
 
-    def __init__(self, layer: LayerTrace) -> None:
+    def __init__(self, layer: LayerTrace, kept: int = KEPT) -> None:
+        """`kept`: bytes of slopes that it may keep."""
         self.layer, self.values, self.before = layer.recurrence, layer.values, layer.before
         self.rules, self.reverse = self.layer.rules, self.layer.course.reverse
         self.weight_hh, self.weight_ih = self.layer.weight_back, layer.weights["weight_ih"]
@@ -160,7 +161,7 @@ class Chain:
         self.on_c = slopes_of(self.layer, self.values, self.before, slice(0, 1)).blocks_on_c if self._quick else 0
         """So many of the first row blocks act on c."""
         self._ready: dict[int, _Prepared] = {}
-        self._keep = self.steps * math.prod(self.shape) * self.like.element_size() <= KEPT
+        self._keep = self.steps * math.prod(self.shape) * self.like.element_size() <= kept
 
     def run(
         self,

@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.errors import DataError
 from engine.fast import GROWTH, LARGEST
 from engine.flow import LossGradients, Span
-from engine.flow_chain import STEPS, Arriving, Chain, Emit, Single, Stacked, Stream, in_order
+from engine.flow_chain import KEPT, STEPS, Arriving, Chain, Emit, Single, Stacked, Stream, in_order
 from engine.norms import mean_over_samples, norm
 from engine.pieces import Piece
 from engine.precision import arithmetic
@@ -38,12 +38,15 @@ Take: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 these, (K, N, B)."""
 
 
-def flow_norms(flows: LossGradients, name: str, losses: Sequence[int], steps: Range) -> Tensor:
+def flow_norms(
+    flows: LossGradients, name: str, losses: Sequence[int], steps: Range, workspace: int | None = None
+) -> Tensor:
     """(losses, steps) float64: N[s, k] of a layer, per sample, then the mean over the samples that have the step; NaN
     where loss s does not reach step k.
 
-    `losses`: numbers from 0, each once; `steps`: first and stop, from 0. Raises DataError where the answer, or what has
-    to be held for a single loss, is above its budget.
+    `losses`: numbers from 0, each once; `steps`: first and stop, from 0. `workspace`: bytes for everything beside the
+    trace and the answer; None: WORKSPACE, and the slopes besides. Raises DataError where the answer, or what has to be
+    held for a single loss, is above its budget.
     """
     first, stop = steps
     _check_size(f"The flow matrix of {len(losses)} losses and {stop - first} steps", 8 * len(losses) * (stop - first))
@@ -60,7 +63,7 @@ def flow_norms(flows: LossGradients, name: str, losses: Sequence[int], steps: Ra
         found[places[:, None], at] = mean_over_samples(norms.flatten(0, 1), there).view(norms.shape[:2]).T
         return norms
 
-    for places, reached in _sweeps(flows, name, losses, steps, take):
+    for places, reached in _sweeps(flows, name, losses, steps, take, workspace):
         there = reached.steps(stop, first).to(found.device)
         found[places] = found[places].masked_fill(~there, torch.nan)
     return found
@@ -96,7 +99,7 @@ def _mib(size: int) -> str:
 
 
 def _sweeps(
-    flows: LossGradients, name: str, losses: Sequence[int], steps: Range, take: Take
+    flows: LossGradients, name: str, losses: Sequence[int], steps: Range, take: Take, workspace: int | None = None
 ) -> Iterator[tuple[Tensor, Span]]:
     """Takes all losses back, a block at a time; after each, its places in the answer, and the steps it reaches.
 
@@ -104,7 +107,7 @@ def _sweeps(
     """
     numbers = torch.as_tensor(losses, dtype=torch.int64)
     with arithmetic(flows.layers[name].x):
-        sweep = _Sweep(flows, name, steps, take)
+        sweep = _Sweep(flows, name, steps, take, workspace)
         at_once = sweep.at_once()
         for start in range(0, len(numbers), at_once):
             places = torch.arange(start, min(start + at_once, len(numbers)))
@@ -117,7 +120,7 @@ def _sweeps(
 class _Sweep:
     """The way from the losses to one layer."""
 
-    def __init__(self, flows: LossGradients, name: str, steps: Range, take: Take) -> None:
+    def __init__(self, flows: LossGradients, name: str, steps: Range, take: Take, workspace: int | None = None) -> None:
         self.flows, self.name, self.steps, self.take = flows, name, steps, take
         self.like = flows.layers[name].x
         depth = next(number for number, level in enumerate(flows.levels) if name in level.names)
@@ -125,8 +128,13 @@ class _Sweep:
         """From the layer's own one up."""
         self.readers = flows.readers[: len(self.levels)][::-1]
         """Of each level's output."""
-        self.chains = {one: Chain(flows.layers[one]) for level in self.levels[1:] for one in level.names}
-        self.chains[name] = Chain(flows.layers[name])
+        on_the_way = [name, *(one for level in self.levels[1:] for one in level.names)]
+        # Of a workspace half is for the slopes, and half for what is at work.
+        kept = KEPT if workspace is None else min(KEPT, workspace // 2 // len(on_the_way))
+        # Large blocks that come and go are given back late by the allocator: to a budget smaller ones keep better.
+        self.unbounded = workspace is None
+        self.workspace = WORKSPACE if workspace is None else workspace // 2
+        self.chains = {one: Chain(flows.layers[one], kept) for one in on_the_way}
         self.stretches = self._stretches()
 
     def _stretches(self) -> list[Range]:
@@ -241,15 +249,16 @@ class _Sweep:
     def at_once(self) -> int:
         """How many losses are taken back together. Raises DataError where a single one is above the budget."""
         size = self._bytes_a_loss()
-        if size > WORKSPACE:
+        if size > self.workspace:
             first, stop = self.steps
             raise DataError(
                 f"What one loss sends through the layers above {self.name} to its steps {first + 1} to {stop} takes "
-                f"{_mib(size)} at a time; {_mib(WORKSPACE)} is accepted: choose fewer or later steps."
+                f"{_mib(size)} at a time; {_mib(self.workspace)} is accepted: choose fewer or later steps."
             )
-        most = WORKSPACE // size
+        most = self.workspace // size
         if self.like.device.type == "cpu":
-            most = min(most, max(1, IN_CACHE // max(math.prod(chain.shape) for chain in self.chains.values())))
+            numbers = IN_CACHE if self.unbounded else IN_CACHE // 8
+            most = min(most, max(1, numbers // max(math.prod(chain.shape) for chain in self.chains.values())))
         return most
 
     def _bytes_a_loss(self) -> int:

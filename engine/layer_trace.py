@@ -6,7 +6,7 @@ Shapes: T steps, B samples, D inputs, H units, G row blocks of the weights. Time
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,16 @@ class LayerTrace:
     """What sums and gates were rounded to before the states were made of them, where that is narrower than the type of
     the trace (engine.autocast); None: to nothing. The gradients are those at the values as they were."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: the fields alone, with all that would come later. What follows from them follows."""
+        state = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {name: dict(part) if isinstance(part, MappingProxyType) else part for name, part in state.items()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, part in state.items():
+            object.__setattr__(self, name, part)
+        self.__post_init__()
+
     def __post_init__(self) -> None:
         # Views of the mappings: what comes later (engine.later) stays where it is.
         for part in ("weights", "initial", "values", "final_grads", "grads", "initial_grads", "held"):
@@ -146,14 +156,17 @@ class LayerTrace:
 
     @property
     def steps(self) -> int:
+        """T; in a window, its own."""
         return len(self.x)
 
     @property
     def batch_size(self) -> int:
+        """B."""
         return self.x.shape[1]
 
     @property
     def hidden_size(self) -> int:
+        """H, of this direction alone."""
         return self.weights["weight_hh"].shape[1]
 
     @cached_property

@@ -6,6 +6,7 @@ The base weights are what is kept and trained; the effective weights are what co
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from engine import device, given, intake, tasks
 from engine.between import after_layer, attention_weights, dropout_mask, readout_of
 from engine.checks import check_fit, checked, checked_what_if
-from engine.errors import DataError
+from engine.errors import DataError, DeviceWarning
 from engine.given import whole, with_numbers
 from engine.initial import DTYPES, initial_weights
 from engine.parameters import Place, parameter_shapes, places
@@ -38,7 +39,8 @@ class Network:
 
     `weights`: parameters by name (engine.parameters), tensors or arrays in the experiment's dtype; None: as the seed
     initialises them. Raises SpecError for a wrong experiment or a what-if that does not fit it, and DataError for
-    weights that do not.
+    weights that do not. Where the device that was asked for is not there, it computes on the CPU and warns
+    (DeviceWarning); `device_note` has the sentence.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Network:
         widest = max(layer.hidden_size for layer in experiment.model.layers)
         work = experiment.task.batch_size * widest**2
         self.device, self.device_note = device.resolve(experiment.device, experiment.dtype, work)
+        if self.device_note:
+            warnings.warn(self.device_note, DeviceWarning, stacklevel=2)
         self.dtype = ARITHMETIC[what_if.dtype or experiment.dtype]
         """What everything is computed in."""
         self.weights: dict[str, Tensor] = {}
@@ -258,6 +262,7 @@ class Network:
         )
 
     def check_input(self, x: Tensor) -> None:
+        """Raises DataError where x is not what the first layer, or the embedding, reads."""
         embedding = self.experiment.model.embedding
         if embedding is None:
             intake.check_sequence(x, self.places[0].input_size, self._effective["readout.weight"])

@@ -5,12 +5,13 @@ The window's process imports this module to name `run`, so nothing at its top im
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.checks import checked
-from engine.errors import SpecError
+from engine.errors import DeviceWarning, SpecError
 from engine.requests import Computed, Look, Operation, Source, Train
 from engine.spec import Experiment
 
@@ -30,8 +31,15 @@ def run(operation: Operation, request: Any) -> Any:
     """excerpt: Look → Excerpt.  train: Train → Trained.  audit: Source → Audit.  arrays: Source → dict of arrays.
     analysis: one of engine.analysis_requests → its part.
 
-    Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person.
+    Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person. What a device
+    falls back to is said in the answer, which is shown, and not as a warning besides.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeviceWarning)
+        return _run(operation, request)
+
+
+def _run(operation: Operation, request: Any) -> Any:
     match operation:
         case "excerpt":
             from engine.excerpt import excerpt

@@ -17,7 +17,7 @@ HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
 """h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
 Part: TypeAlias = tuple[int, slice]
 """Of what a piece read, (T, B, W) each: the number of the leaf, and columns of it."""
-AT_ONCE = 1 << 23
+AT_ONCE = 1 << 21
 """Numbers in the gradients that are asked for together; more of them are asked for one after the other."""
 
 

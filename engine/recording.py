@@ -167,6 +167,10 @@ def load(path: str | Path, sha256: str | None = None) -> Trace:
             raise SessionError(str(error)) from None
 
 
+load_trace = load
+"""Its public name, engine.load_trace."""
+
+
 def _trace_of(contents: container.Contents) -> Trace:
     from engine.tracing import Trace
 

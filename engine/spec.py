@@ -108,7 +108,12 @@ class EmbeddingSpec(Spec, frozen=True, kw_only=True):
 
 class ReadoutSpec(Spec, frozen=True, kw_only=True):
     """A linear read-out of h, and what it reads: the last step, every step, their mean, or additive attention over all
-    of them, Σ α_t h_t with α = softmax(vᵀ tanh(W h_t + b)) (Bahdanau et al. 2015, without a query)."""
+    of them, Σ α_t h_t with α = softmax(vᵀ tanh(W h_t + b)) (Bahdanau et al. 2015, without a query).
+
+    "last" is the last state of each direction, as in torch's h_n: of a forward layer that after step T (of a sample
+    with a length, after its own last one), of a reverse layer that after step 1, where its way ends. Side by side they
+    have both read the whole sequence; the output at step T would hold a reverse state that has read one step.
+    """
 
     at: Literal["last", "every", "mean", "attention"] = "last"
     attention_size: int = 16
@@ -162,6 +167,7 @@ class CopyTask(Spec, tag="copy", tag_field="kind", frozen=True, kw_only=True):
 
     @property
     def steps(self) -> int:
+        """T = delay + 20."""
         return self.delay + 20
 
 

@@ -131,6 +131,7 @@ class SpectrumRun:
 
     @property
     def done(self) -> bool:
+        """Whether all steps are taken, so that the spectrum is there."""
         return self._taken == len(self._steps)
 
     @property
@@ -225,6 +226,7 @@ class LyapunovRun:
 
     @property
     def done(self) -> bool:
+        """Whether all steps are taken, or one had a number that is none; either way the exponents are there."""
         return self._taken == len(self._walk.steps) or not self._finite
 
     @property

@@ -120,7 +120,10 @@ def clipped_trace(trace: Trace, max_norm: float) -> Clipped:
         made = {name: clipped_backward(layer, max_norm) for name, layer in trace.layers.items()}
         around = dict(trace.head_grads)
     elif trace.loss_grads is None or trace.first_step > 1 or trace.steps != trace.loss_grads.steps:
-        raise DataError("Clipping at every step of a stack takes a freshly computed trace, whole.")
+        raise DataError(
+            "Clipping at every step of a stack takes a freshly computed trace, whole; engine.trace makes one (of a "
+            "part of the sequence, where that is long)."
+        )
     else:
         with arithmetic(trace.layer.x):
             made, between = trace.loss_grads.down(

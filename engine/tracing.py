@@ -6,8 +6,9 @@ between layers) goes through autograd, which hands each layer e_t = ∂L/∂h_t.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from engine.requests import Audit
+    from engine.requests import Audit, Verdict
     from engine.truncation import Truncated
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
@@ -41,7 +42,13 @@ Initial: TypeAlias = Mapping[str, Tensor] | Tensor | Sequence[Tensor] | None
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """All recorded values and gradients of one forward and backward pass; immutable. Arrays are (time, batch, …)."""
+    """All recorded values and gradients of one forward and backward pass. Arrays are (time, batch, …).
+
+    Immutable as far as Python goes: no field can be set and no mapping changed, and neither training the model nor
+    writing to x changes anything here. The tensors themselves are torch's, which knows none that cannot be written to:
+    do not write into them (clone first). They are shared, among views of one array and with every window, and what is
+    computed later is computed from them. The arrays of `numpy()` are read-only.
+    """
 
     layers: Mapping[str, LayerTrace]
     """By torch's suffixes, from the input on: "l0", "l0_reverse", "l1"."""
@@ -57,6 +64,18 @@ class Trace:
     """Each single loss's ∂L_s/∂h_t; None for a window from a file. Somebody's own (engine.record) is a single one."""
     first_step: int = 1
     """t of the first recorded step; above 1 in a window."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle is what a file is (`save`, engine.load_trace): everything but the graphs of the single losses."""
+        return _restored, (self._parts(), None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
+        """With tensors of its own. The graphs of the single losses, which nobody writes to, are shared."""
+        return _restored(copy.deepcopy(self._parts(), memo), self.loss_grads, self)
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {part.name: getattr(self, part.name) for part in fields(Trace) if part.name != "loss_grads"}
+        return {name: dict(part) if isinstance(part, Mapping) else part for name, part in parts.items()}
 
     def __post_init__(self) -> None:
         for part in ("layers", "head_grads"):
@@ -78,6 +97,7 @@ class Trace:
 
     @property
     def steps(self) -> int:
+        """T; in a window, its own."""
         return self.layer.steps
 
     @property
@@ -124,6 +144,14 @@ class Trace:
         """(T, B, H): ∂L_s/∂h_t of one layer, total; 0 at the steps that this loss cannot reach. Raises DataError."""
         flows = self._single_losses(loss)
         return flows.flow(whole("loss", loss) % flows.count, self._name(layer))[self._own_steps]
+
+    def verdict(self, layer: str | None = None) -> Verdict:
+        """Vanishing, healthy or exploding: how the gradient of the last loss that reads anything fares from the last
+        step that it reaches back to step 1, in one layer (None: the last one). See engine.verdict. Raises DataError."""
+        from engine.verdict import verdict
+
+        gradient = self.flow_gradient(self._single_losses(0).judged(), layer)
+        return verdict(mean_over_samples(norm(gradient, dim=2)).cpu().numpy())
 
     def truncated(self, k1: int, k2: int) -> Truncated:
         """The gradients of truncated BPTT: every k1 steps, k2 steps back. See engine.truncation. Raises DataError."""
@@ -190,6 +218,10 @@ class Trace:
         save(self, path)
 
 
+def _restored(parts: Mapping[str, Any], losses: LossGradients | None, like: Trace | None = None) -> Trace:
+    return Trace(**parts, loss_grads=losses) if like is None else replace(like, **parts, loss_grads=losses)
+
+
 def trace_stack(
     levels: tuple[Level, ...],
     x: Tensor,
@@ -220,13 +252,29 @@ def trace_layer(
     initial: Initial = None,
     head_parameters: Mapping[str, Tensor] | None = None,
     what_if: WhatIf = NO_WHAT_IF,
+    budget: int | None = None,
 ) -> Trace:
     """Trace a torch module and what stands after it: x, initial and what_if as in `trace`, head as in `trace_stack`."""
     taken = intake.take(recurrent, x, initial)
     levels, x = taken.levels, taken.x
     if what_if is not NO_WHAT_IF:
         levels, x = changed_levels(levels, what_if, len(x)), in_type(x, what_if)
+    if budget is not None:
+        _check_budget(levels, len(x), budget)
     return trace_stack(levels, x, head, head_parameters, taken.lengths)
+
+
+def _check_budget(levels: tuple[Level, ...], steps: int, budget: int) -> None:
+    from engine.long.room import bytes_shown, recorded_a_step
+
+    if whole("budget", budget) < 1:
+        raise DataError(f"budget is {budget}; a number of bytes is accepted.")
+    size = steps * recorded_a_step(levels)
+    if size > budget:
+        raise DataError(
+            f"All {steps:,} steps take {bytes_shown(size)}, and the budget is {bytes_shown(budget)}; engine.trace_long "
+            "keeps to it with checkpoints, where the loss is given step by step."
+        )
 
 
 def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial = None, **options: Any) -> Trace:
@@ -239,7 +287,10 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
     {"l1": {"h": (B, H)}}. A cell is run over all steps. Works under torch.no_grad(), and leaves .grad, the training
     mode and the random state alone; in training mode, dropout between the layers is what the module's own forward
     would draw now. `what_if` (an engine.WhatIf) is laid on top of the module's weights; its clipping is no part of a
-    trace. A network, which has its own what-if, is traced by `Network.trace`, on its own task where x is missing.
+    trace. `budget`: bytes that the trace may hold; where it would be more, it is refused with its size before anything
+    is computed (making it takes up to as much again), and `engine.trace_long` traces it with checkpoints, with the same
+    API, if the loss is given per step and not as one function of all outputs. A network, which has its own what-if, is
+    traced by `Network.trace`, on its own task where x is missing.
     Raises DataError and SpecError.
     """
     from engine.network import Network
@@ -251,15 +302,15 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
                 f"'{unknown[0]}' is no option of tracing a Network; iteration, batch and lengths are accepted."
             )
         return model.trace(x, loss, initial=initial, **options)
-    what_if = options.pop("what_if", NO_WHAT_IF)
+    what_if, budget = options.pop("what_if", NO_WHAT_IF), options.pop("budget", None)
     if options:
         name = type(model).__name__
-        raise DataError(f"'{next(iter(options))}' is no option of tracing a {name}; what_if is accepted.")
+        raise DataError(f"'{next(iter(options))}' is no option of tracing a {name}; what_if and budget are accepted.")
     intake.refuse(model)
     if x is None:
         given.sequence(x)
     read = checked_loss(loss)
-    return trace_layer(model, x, lambda y: (None, read(y)), initial, what_if=what_if)
+    return trace_layer(model, x, lambda y: (None, read(y)), initial, what_if=what_if, budget=budget)
 
 
 def checked_loss(loss: Any) -> Loss:

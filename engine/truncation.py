@@ -200,7 +200,9 @@ def truncated(trace: Trace, k1: int, k2: int, parts: bool = False) -> Truncated:
 def _truncatable(trace: Trace) -> LossGradients:
     flows = trace.loss_grads
     if flows is None or flows.steps == 0:
-        raise DataError("This trace has no single losses any more; only a freshly computed trace can be truncated.")
+        raise DataError(
+            "This trace has no single losses any more; only one that engine.trace has just made can be truncated."
+        )
     if trace.steps < flows.steps:
         raise DataError(f"This is a window of {trace.steps} steps; the whole trace, of {flows.steps}, is accepted.")
     for name, layer in trace.layers.items():

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from engine.long.flow import Progress
     from engine.long.trace import LongTrace
 
+HELD = 1.5
+"""A window whose losses are taken back, in units of what is recorded of it."""
 ROWS = 1000
 """Losses that are followed one after the other; with more of them somebody waits for hours."""
 
@@ -31,24 +33,28 @@ def long_flow_norms(
     """
     first, stop = steps.start, max(steps.stop, *(loss + 1 for loss in losses))
     size = 8 * len(losses) * (steps.stop - first)
-    if size > ANSWER:
+    room = trace.model.room
+    most = min(ANSWER, room.left // 2)
+    if size > most:
         raise DataError(
             f"The flow matrix of {len(losses):,} losses and {steps.stop - first:,} steps takes {bytes_shown(size)}; "
-            f"{bytes_shown(ANSWER)} is accepted: choose fewer losses or steps."
+            f"{bytes_shown(most)} is accepted: choose fewer losses or steps."
         )
     forward = not any(layer.reverse for layer in trace.model.layers.values())
-    if forward and stop - first <= trace.longest_window:
+    # Within the budget stand the window (and what its chains and its losses hold besides), the answer and the work.
+    workspace = room.left - size - int(HELD * room.record) * (stop - first)
+    if forward and stop - first <= trace.longest_window and workspace >= room.left // 8:
         flows = WindowLosses(trace.window(first + 1, stop), trace.model)
         found = flows.head.losses.new_full((len(losses), steps.stop - first), torch.nan, dtype=torch.float64)
         inside = [place for place, loss in enumerate(losses) if loss >= first]
         if inside:
             numbers = [losses[place] - first for place in inside]
-            found[inside] = flow_norms(flows, name, numbers, (0, steps.stop - first))
+            found[inside] = flow_norms(flows, name, numbers, (0, steps.stop - first), workspace)
         return found
     if len(losses) > ROWS:
         raise DataError(
             f"{len(losses):,} losses would be followed one after the other; up to {ROWS:,} are accepted, or, where all "
-            f"layers run forward, any number within {trace.longest_window:,} steps."
+            f"layers run forward, any number within {_at_once(trace):,} steps."
         )
     rows = []
     for done, loss in enumerate(losses):
@@ -56,3 +62,9 @@ def long_flow_norms(
         if progress is not None:
             progress(done + 1, len(losses))
     return torch.stack(rows)
+
+
+def _at_once(trace: LongTrace) -> int:
+    """Steps over which any number of losses is taken back at once."""
+    room = trace.model.room
+    return min(trace.longest_window, int(room.left * 7 // 8 / (HELD * room.record)))

@@ -36,38 +36,36 @@ class Room:
     """Steps of a stretch."""
 
     @property
-    def _left(self) -> int:
+    def left(self) -> int:
         """Beside what stays and a stretch that is computed."""
         return max(0, self.budget - self.kept - self.work * self.size)
 
     @property
     def audit_steps(self) -> int:
         """So many steps are audited at once: a quarter of what is left is for that."""
-        return max(1, min(self.size, self._left // 4 // (AUDIT * self.record)))
+        return max(1, min(self.size, self.left // 4 // (AUDIT * self.record)))
 
     @property
     def window_steps(self) -> int:
         """The longest window that can be held, computed and audited."""
-        return max(1, (self._left - AUDIT * self.record * self.audit_steps) // self.record)
+        return max(1, (self.left - AUDIT * self.record * self.audit_steps) // self.record)
 
 
 def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size: int | None = None) -> Room:
     """The division of a budget for T steps. `inputs`: bytes of x that is held; `size`: steps of a stretch, None: as
     many as seem best. Raises DataError where the budget is too small."""
-    record = border = series = 0
+    record, border, series = recorded_a_step(levels), 0, 0
     for level in levels:
         for layer in level.layers:
             weight = layer.weights["weight_ih"]
             B, H = layer.initial["h"].shape
             symbols = len(quantities(layer.cell, "norm_weight" in layer.weights))
             states = len(STATES[layer.cell])
-            record += weight.element_size() * B * (H * (2 * symbols + 1 + states) + 2 * weight.shape[1])
             border += 2 * weight.element_size() * B * H * states
             series += 2 * 8 * symbols
             held = [array for one in layer.held.values() for array in (one.where, one.value)]
             inputs += sum(array.nbytes for array in (*held, *([] if layer.drop is None else [layer.drop])))
-    outputs = sum(one.initial["h"].nbytes for one in levels[-1].layers)
-    record += outputs
+    outputs = _outputs(levels)
     work = int(WORK * record) + 8 * outputs
     fixed = inputs + steps * (series + 8)
     if size is None:
@@ -86,6 +84,21 @@ def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size
             f"{bytes_shown(least)}."
         )
     return Room(budget, kept, record, work, size)
+
+
+def recorded_a_step(levels: Sequence[Level]) -> int:
+    """Bytes that a trace holds of one step."""
+    record = _outputs(levels)
+    for layer in (layer for level in levels for layer in level.layers):
+        weight = layer.weights["weight_ih"]
+        B, H = layer.initial["h"].shape
+        symbols, states = len(quantities(layer.cell, "norm_weight" in layer.weights)), len(STATES[layer.cell])
+        record += weight.element_size() * B * (H * (2 * symbols + 1 + states) + 2 * weight.shape[1])
+    return record
+
+
+def _outputs(levels: Sequence[Level]) -> int:
+    return sum(one.initial["h"].nbytes for one in levels[-1].layers)
 
 
 def bytes_shown(count: float) -> str:

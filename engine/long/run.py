@@ -42,6 +42,7 @@ class LongRun:
 
     @property
     def finished(self) -> bool:
+        """Whether all stretches are done, forward and back, so that `trace` is there."""
         return self.done == self.total
 
     def advance(self) -> None:

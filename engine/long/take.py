@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -98,6 +99,11 @@ def long_run(
             f"loss is {shown(loss)}; a function of the output of some steps and of these steps is accepted, as "
             "loss=lambda y, steps: …"
         )
+    if not _takes_two(loss):
+        raise DataError(
+            "loss takes the output alone; in a long trace it is given a stretch of it and its steps, as "
+            "loss=lambda y, steps: …, and returns one loss a step."
+        )
     known = ("iteration", "lengths") if isinstance(model, Network) else ("what_if",)
     for name in options:
         if name not in known:
@@ -132,6 +138,16 @@ def long_run(
         losses=losses,
     )
     return LongRun(made)
+
+
+def _takes_two(loss: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(loss).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # something built in, which does not tell
+        return True
+    return True
 
 
 def _of_module(

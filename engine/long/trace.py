@@ -92,14 +92,17 @@ class LongLayer:
 
     @property
     def steps(self) -> int:
+        """T, of the whole sequence."""
         return self.trace.steps
 
     @property
     def batch_size(self) -> int:
+        """B."""
         return self.initial["h"].shape[0]
 
     @property
     def hidden_size(self) -> int:
+        """H, of this direction alone."""
         return self.initial["h"].shape[1]
 
     @property
@@ -154,7 +157,11 @@ class LongLayer:
 
 @dataclass(frozen=True, eq=False)
 class LongTrace:
-    """As `Trace`: `trace["l0"]`, `window`, `losses`, `weight_grads`, `flow_row`, `audit`."""
+    """As `Trace`: `trace["l0"]`, `window`, `losses`, `weight_grads`, `flow_row`, `flow_matrix`, `audit`.
+
+    What needs all steps at once is there as far as the budget reaches, and is refused with its size beyond. Truncated
+    BPTT and clipping at every step of a stack take an `engine.trace`, of a part of the sequence, say.
+    """
 
     model: Stretched
     sums: Sums
@@ -190,10 +197,12 @@ class LongTrace:
 
     @property
     def steps(self) -> int:
+        """T, of the whole sequence."""
         return self.model.stretches.steps
 
     @property
     def batch_size(self) -> int:
+        """B."""
         return self.layer.batch_size
 
     @property
@@ -255,7 +264,9 @@ class LongTrace:
     def flow_row(self, loss: int = -1, layer: str | None = None, progress: Progress | None = None) -> Tensor:
         """(T,) float64: N[s, k] = ‖∂L_s/∂h_k‖ of one loss, counted from 0 or from the end; see `Trace.flow_row`.
 
-        Found by running back from that loss alone, stretch by stretch, until nothing is left of it. Raises DataError.
+        Found by running back from that loss alone, stretch by stretch, until nothing is left of it. Where layers run in
+        both directions there is no such end: a row then costs about as much as the way back of the whole trace, for
+        each level from the last to this one. Raises DataError.
         """
         return self.single_loss(loss).row(self._name(layer), slice(0, self.steps), progress)
 
@@ -273,6 +284,24 @@ class LongTrace:
         first, last = (1, self.steps) if steps is None else given.stretch("steps", steps, self.steps)
         numbers = given.numbers("losses", losses, self.steps)
         return long_flow_norms(self, self._name(layer), numbers, slice(first - 1, last), progress)
+
+    def truncated(self, k1: int, k2: int) -> NoReturn:
+        """Raises DataError: truncated BPTT goes through all steps of a trace."""
+        raise DataError(
+            f"Truncated BPTT (k1={k1}, k2={k2}) takes all steps of a trace, and a long trace keeps checkpoints; "
+            "engine.trace(model, x[t0:t1], loss=…).truncated(k1, k2) has it for a part of the sequence."
+        )
+
+    @property
+    def loss_grads(self) -> None:
+        """None, as for a window from a file: the graphs of the single losses are not kept; `flow_row`, `flow_matrix`
+        and `flow_gradient` ask for them stretch by stretch."""
+        return
+
+    @property
+    def first_step(self) -> int:
+        """1; in a window, t of its first step."""
+        return 1
 
     def flow_gradient(self, loss: int = -1, layer: str | None = None) -> Tensor:
         """(T, B, H): see `Trace.flow_gradient`. Raises DataError where all steps are more than the budget."""

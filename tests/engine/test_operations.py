@@ -6,6 +6,7 @@ import math
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+import engine
 from engine import operations
 from engine.device import resolve
 from engine.errors import SpecError
@@ -143,6 +145,25 @@ def test_a_trace_tells_its_size() -> None:
     assert not remembered
     # 10 values and 10 gradients of (T, B, H) float32, and more.
     assert MEMORY.bytes == made.nbytes >= 20 * 5 * 2 * 3 * 4
+
+
+@pytest.mark.parametrize("asked", ["cuda", "mps"])
+def test_a_library_s_user_is_warned_of_another_device_and_the_window_is_only_shown_it(
+    asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    given = experiment(device=asked)
+    with pytest.warns(engine.DeviceWarning, match=rf"^There is no {asked.upper()} device .* CPU instead\.$") as seen:
+        network = engine.Network(given)
+    assert [Path(warning.filename).name for warning in seen] == [Path(__file__).name]
+    assert network.device_note == str(seen[0].message)
+    forget()
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        run("excerpt", Look(Computed(given), ()))
+        engine.Network(experiment(device="cpu"))
+    assert not heard
 
 
 @pytest.mark.parametrize("asked", ["cuda", "mps"])

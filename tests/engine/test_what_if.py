@@ -59,7 +59,7 @@ def what_ifs(draw: Any, experiment: Experiment) -> WhatIf:
     return WhatIf(
         recurrent_scale=draw(st.sampled_from([1.0, 0.0, 0.5, 1.7])) if radius is None else 1.0,
         spectral_radius=radius,
-        forget_bias=draw(st.sampled_from([0.0, 1.5])),
+        forget_bias=draw(st.sampled_from([0.0, 1.5])) if "f" in gates else 0.0,
         gate_biases=tuple(shift() for _ in range(draw(st.integers(0, 2)))),
         clamps=tuple(clamp() for _ in range(draw(st.integers(0, 2)))) if gated else (),
         cuts=tuple(cut() for _ in range(draw(st.integers(0, 2)))),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from spec_data import one_sentence
 
+import engine
 from engine.checks import check_fit, checked_what_if
 from engine.errors import SpecError
 from engine.spec import AddingTask, Clamp, Cut, Experiment, GateBias, LayerSpec, ModelSpec, WhatIf
@@ -157,3 +159,36 @@ def test_what_it_does_not_have_is_named_beside_what_it_has(what_if: WhatIf, sent
     with pytest.raises(SpecError) as caught:
         check_fit(STACK.model.layers, STACK.task.steps, what_if)
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("cell", "what_if", "sentence"),
+    [
+        ("rnn", WhatIf(forget_bias=1.0), "what_if.forget_bias is 1; the RNN has no forget gate, and 0 is accepted."),
+        ("gru", WhatIf(forget_bias=-2.0), "what_if.forget_bias is -2; the GRU has no forget gate, and 0 is accepted."),
+        (
+            "lstm",
+            WhatIf(gate_biases=(GateBias(gate="f", shift=1.0), GateBias(gate="z", shift=1.0))),
+            "what_if.gate_biases[1].gate is 'z'; the LSTM has 'f', 'g', 'i', 'o'.",
+        ),
+        (
+            "rnn",
+            WhatIf(gate_biases=(GateBias(gate="n", shift=1.0),)),
+            "what_if.gate_biases[0].gate is 'n'; the RNN has ''.",
+        ),
+    ],
+)
+def test_a_shift_that_applies_to_nothing_is_refused_by_whatever_computes(
+    cell: Any, what_if: WhatIf, sentence: str
+) -> None:
+    model = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](2, 3)
+    x = torch.zeros(4, 1, 2)
+    experiment = Experiment(model=ModelSpec(layers=(LayerSpec(cell=cell, hidden_size=3),)), task=AddingTask(steps=10))
+    for compute in (
+        lambda: engine.trace(model, x, loss=lambda y: y.sum(), what_if=what_if),
+        lambda: engine.trace_long(model, x, lambda y, _: y.sum((1, 2)), what_if=what_if),
+        lambda: engine.Network(experiment, what_if=what_if),
+    ):
+        with pytest.raises(SpecError) as caught:
+            compute()
+        assert str(caught.value) == sentence

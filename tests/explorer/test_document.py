@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from engine.network import Network
 from engine.quantities import keys
 from engine.requests import Weights
 from engine.spec import AddingTask, Cut, Experiment, GateBias, LayerSpec, ModelSpec, WhatIf
@@ -147,6 +148,16 @@ def test_the_forget_bias_leaves_with_the_lstm(qtbot: QtBot) -> None:
     assert document.state.what_if.forget_bias == 0.0
     document.undo_stack.undo()
     assert document.state.what_if.forget_bias == 2.0
+
+
+def test_a_shifted_gate_leaves_with_the_last_layer_that_has_it(qtbot: QtBot) -> None:
+    what_if = WhatIf(gate_biases=(GateBias(gate="z", shift=1.0), GateBias(gate="n", shift=2.0)), recurrent_scale=2.0)
+    document = Document(State(tracks=DEFAULTS["gru"], experiment=experiment("gru"), what_if=what_if), View())
+    document.edit_experiment(experiment("lstm"))
+    assert document.state.what_if == WhatIf(recurrent_scale=2.0)
+    Network(experiment("lstm"), what_if=document.state.what_if)
+    document.undo_stack.undo()
+    assert document.state.what_if == what_if
 
 
 def test_other_weights_begin_another_future_and_undo_has_the_old_one(document: Document) -> None:
