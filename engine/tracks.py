@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from engine.errors import SpecError
@@ -110,6 +111,7 @@ def options_of(what: str) -> tuple[str, ...]:
     return ("sample", "order", "show", "unit") if what.startswith(("values.", "grads.")) else ()
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> TrackSpec:
     """Raises SpecError with one sentence."""
     shown = one_line(text, 60)
