@@ -293,7 +293,7 @@ class Stage(QWidget):
         menu.addAction("Move &up", self._move_up).setEnabled(place > 0)
         menu.addAction("Move &down", self._move_down).setEnabled(place < last)
         menu.addAction("&Fit the scale to what is shown", self._fit_scale).setEnabled(self._excerpt is not None)
-        menu.addAction("&Default height", self._reset_height).setEnabled(key in self.canvas.heights)
+        menu.addAction("Default &height", self._reset_height).setEnabled(key in self.canvas.heights)
         menu.addSeparator()
         menu.addAction("&Remove", self._remove)
         return menu
@@ -356,7 +356,7 @@ class Stage(QWidget):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         self._ring = event.reason() in _BY_KEY
-        if not self.handling.selected and event.reason() in (_TAB, _BACKTAB):
+        if self._excerpt is not None and not self.handling.selected and event.reason() in (_TAB, _BACKTAB):
             self.handling.select_next(1 if event.reason() == _TAB else -1)
         self.update()
 

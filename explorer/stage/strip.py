@@ -6,6 +6,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
+from engine.tracks import parse
 from explorer.stage import margins, marked
 from explorer.stage.geometry import STRIP
 from explorer.stage.margins import GRIP_WIDTH
@@ -46,15 +47,17 @@ def paint_grip(painter: QPainter, header: QRect, *, collapsed: bool, selected: b
 
 
 def paint_name(painter: QPainter, box: QRect, track: Track, whose: str) -> None:
-    """A strip's header: the title in one line, and whose it is where there are several layers."""
+    """A strip's header: the title in one line, or its symbol where that is too long; whose it is, of several layers."""
     theme = theming.current()
     font, small = theming.font(TEXT_PX - 1, bold=True), theming.small()
     room = margins.text_room(box)
     left = box.left() + GAP + 1
     gap = marked.width(whose, small) + 5 if whose else 0.0
     line = QRectF(left, box.top(), room - gap, box.height())
-    painter.setPen(QColor(theme.text))
-    taken = marked.draw(painter, line, track.title(), font)
+    title = track.title()
+    shown = margins.fitting((title, title.rpartition(" ")[2]), font, line.width()) or title
+    painter.setPen(QColor(theme.backward if parse(track.key).is_gradient else theme.text))
+    taken = marked.draw(painter, line, shown, font)
     if whose:
         painter.setPen(QColor(theme.muted))
         marked.draw(painter, QRectF(left + taken + 5, box.top(), gap, box.height()), whose, small)

@@ -48,7 +48,8 @@ class TableModel(QAbstractTableModel):
             if before.values is not after.values and not _same_array(before.values, after.values):
                 rows += [0, table.steps - 1]
             elif before.known != after.known:
-                rows += [before.known[0] - 1, before.known[1] - 1, after.known[0] - 1, after.known[1] - 1]
+                for old_end, new_end in zip(before.known, after.known, strict=True):
+                    rows += [] if old_end == new_end else [old_end - 1, new_end - 1]
         if rows and self.columns.count:
             first, last = max(0, min(rows)), min(table.steps - 1, max(rows))
             self.rowsChanged.emit(first, last)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, Qt, Slot
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt, Slot
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -83,9 +83,7 @@ class TableWindow(QDialog):
         self.copy_button.clicked.connect(self.copy)
         self.save_button.clicked.connect(self.ask_where)
         self.follow.toggled.connect(self._follow)
-        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.view)
-        copy.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        copy.activated.connect(self.copy)
+        self.view.installEventFilter(self)
         self.view.selectionModel().currentChanged.connect(self._say_cell)
         self.model.rowsChanged.connect(self._rows_changed)
         self.model.modelReset.connect(self._say_current)
@@ -117,9 +115,7 @@ class TableWindow(QDialog):
         index = self.model.index(self._row, max(0, self.view.currentIndex().column()))
         box, seen = self.view.viewport().rect(), self.view.visualRect(index)
         if not (box.top() <= seen.top() and seen.bottom() <= box.bottom() and seen.height()):
-            near = box.adjusted(0, -box.height(), 0, box.height()).intersects(seen)
-            hint = QAbstractItemView.ScrollHint
-            self.view.scrollTo(index, hint.EnsureVisible if near else hint.PositionAtCenter)
+            self.view.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
 
     def _describe(self) -> None:
         table = self.model.table
@@ -159,6 +155,14 @@ class TableWindow(QDialog):
         self.cell.setText(f"t = {row + 1} · {self.model.columns.name(column)}: {value}")
 
     # -- out ----------------------------------------------------------------------------------------------------------
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A view would copy its current cell alone."""
+        if isinstance(event, QKeyEvent) and event.matches(QKeySequence.StandardKey.Copy):
+            if event.type() == QEvent.Type.KeyPress:
+                self.copy()
+            return True
+        return super().eventFilter(watched, event)
 
     @Slot()
     def copy(self) -> None:
