@@ -54,6 +54,7 @@ class Bindings(QObject):
         self._unfinished = False
         self._stop_at: int | None = None
         self._inside = c.inside
+        self._followed = -1
         p.stepsDue.connect(self._steps_due)
         p.playingChanged.connect(w.transport.set_playing)
         p.playingChanged.connect(self._show_motion)
@@ -173,7 +174,11 @@ class Bindings(QObject):
             self._window.status.set_reached(reached)
 
     def _follow_playhead(self) -> None:
-        """Where only a stretch of time is on screen, it turns a page when the playhead leaves it."""
+        """Where only a stretch of time is on screen, it turns a page when the playhead leaves it: only then, so that
+        somebody can look elsewhere."""
+        if self._document.view.position == self._followed:
+            return
+        self._followed = self._document.view.position
         stage, t = self._window.stage, self._document.tape.moment(self._document.view.position).step
         first, last = stage.time_range()
         if self._controller.excerpt is not None and not first <= t <= last:

@@ -34,7 +34,7 @@ def build(window: QMainWindow, slots: QObject, stage: QWidget, stack: QWidget) -
         menu = menus[action.menu]
         if action.starts_section:
             menu.addSeparator()
-        entry = QAction(action.text, window)
+        entry = QAction(action.text + _stage_key(action), window)
         entry.setObjectName(action.id)
         entry.setShortcuts(action.sequences())
         entry.setAutoRepeat(action.repeats)
@@ -53,6 +53,13 @@ def build(window: QMainWindow, slots: QObject, stage: QWidget, stack: QWidget) -
                 shortcut.setAutoRepeat(action.repeats)
                 shortcut.activated.connect(entry.trigger)
     return made
+
+
+def _stage_key(action: Action) -> str:
+    """The key of an action that has one on the stage alone, as a menu shows it beside the text: it is a `QShortcut`."""
+    keys = action.stage_sequences()
+    native = QKeySequence.SequenceFormat.NativeText
+    return f"\t{keys[0].toString(native)}" if keys and not action.sequences() else ""
 
 
 def keys_of(action: Action) -> list[str]:

@@ -109,14 +109,6 @@ class State:
         assert old is not None, "a recorded trace cannot be edited"
         history = self.history if _same_weights(old, experiment) else _NO_HISTORY
         what_if = fitted(self.what_if, experiment, places)
-        what_if = self.what_if
-        if experiment.layer.cell != "lstm" and what_if.forget_bias:
-            what_if = WhatIf(recurrent_scale=what_if.recurrent_scale, clip_norm=what_if.clip_norm)
-        # Shifts of gates that no layer has any more would be refused.
-        gates = {gate for layer in experiment.model.layers for gate in GATES[layer.cell]}
-        if any(bias.gate not in gates for bias in what_if.gate_biases):
-            kept = tuple(bias for bias in what_if.gate_biases if bias.gate in gates)
-            what_if = structs.replace(what_if, gate_biases=kept)
         if history and old.dtype != experiment.dtype:
             trained = set(history) != {0}
             history = _cast(history, experiment.dtype) if trained else _NO_HISTORY

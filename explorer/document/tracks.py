@@ -74,7 +74,7 @@ def offers(layers: Mapping[str, LayerKind], readout: str = "") -> tuple[Offer, .
 def _of_layer(name: str, kind: LayerKind, both: bool) -> list[Offer]:
     group = f"{layer_words(name, kind.cell)} · " if name else ""
     number = f"layer {layer_number(name)}" if name else ""
-    way = "reverse right to left" if name.endswith("_reverse") else "forward left to right" if both else ""
+    way = "reverse" if name.endswith("_reverse") else "forward" if both else ""
     by_group: dict[str, list[Offer]] = {one: [] for one in _ORDER}
     for q in quantities(kind.cell, kind.layer_norm):
         for what in ("values", "grads"):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import cast
 
-from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QRegion, QResizeEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QPushButton, QWidget
 
-from engine.tracks import parse
-from explorer.stage import strip
+from explorer.stage import message, strip
 from explorer.stage.cells import TimeView
 from explorer.stage.crosshair import Crosshair
 from explorer.stage.geometry import FOOT, Slot, arrange
@@ -401,7 +400,7 @@ class Canvas(QAbstractScrollArea):
             strip.paint_grip(painter, header, collapsed=slot.collapsed, selected=track.key == self.selected)
             named = header.adjusted(GRIP_WIDTH, 0, 0, 0)
             if slot.collapsed:
-                strip.paint_name(painter, named, track, self.whose(track))
+                strip.paint_name(painter, named, track)
             else:
                 track.paint_header(painter, named, now)
         if box.intersects(scale):
@@ -418,14 +417,6 @@ class Canvas(QAbstractScrollArea):
         said = self._worded[slot.track.key] = self._words(slot, now)
         strip.paint_words(painter, box, said)
 
-    def whose(self, track: Track) -> str:
-        """ "2 ←": the layer of a track that names one, from 1, with an arrow where it runs back."""
-        layer = parse(track.key).layer
-        if not layer:
-            return ""
-        number = int(layer.removeprefix("l").removesuffix("_reverse")) + 1
-        return f"{number} ←" if layer.endswith("_reverse") else str(number)
-
     def _paint_cursor(self, painter: QPainter, now: Now) -> None:
         box = self._cursor_box(now)
         if box.isEmpty() or not self.slots:
@@ -439,23 +430,7 @@ class Canvas(QAbstractScrollArea):
         painter.fillRect(box.adjusted(_HALO, 0, -_HALO, 0), QColor(theme.cursor))
 
     def _paint_message(self, painter: QPainter) -> None:
-        if not self.message:
-            return
-        theme, font = theming.current(), theming.font()
-        box = self.viewport().rect()
-        if self.view is not None:  # over what is still there: a chip at the top of the data
-            box = QRect(self.data_box.left(), 8, self.data_width, 30)
-        painter.setFont(font)
-        text = painter.fontMetrics().elidedText(self.message, Qt.TextElideMode.ElideRight, box.width() - 4 * GAP)
-        if self.view is not None:
-            chip = QRectF(0, 0, painter.fontMetrics().horizontalAdvance(text) + 3 * GAP, 28)
-            chip.moveCenter(QRectF(box).center())
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QColor(theme.border))
-            painter.setBrush(QColor(theme.raised))
-            painter.drawRoundedRect(chip.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
-        painter.setPen(QColor(theme.text if self.view is not None else theme.muted))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        message.paint(painter, self.message, self.viewport().rect(), self.data_box if self.view is not None else None)
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 

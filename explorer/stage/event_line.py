@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from engine.requests import Event
@@ -22,6 +22,8 @@ from explorer.widgets.icons import renderer
 
 HEIGHT = 28
 _ICON = 12
+_NARROW = 460
+"""Below this width the count gives way to the sentence."""
 
 
 class EventLine(QWidget):
@@ -109,6 +111,10 @@ class EventLine(QWidget):
         self.stepRequested.emit(1)
 
     # -- looks --------------------------------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.count.setVisible(self.width() >= _NARROW)
 
     def sizeHint(self) -> QSize:
         return QSize(300, HEIGHT)

@@ -143,7 +143,7 @@ class Handling(QObject):
     # -- for another layer or unit ------------------------------------------------------------------------------------
 
     def duplicate_menu(self, key: str, parent: QMenu | Stage) -> QMenu:
-        menu = QMenu("D&uplicate for", parent)
+        menu = QMenu("Du&plicate for", parent)
         menu.setAccessibleName(f"Duplicate {self._stage.title_of(key)} for")
         track, excerpt = parse(key), self._stage.excerpt
         if excerpt is not None and (track.is_quantity or track.layer):

@@ -339,7 +339,7 @@ class Stage(QWidget):
         if track.what == NORMS and self._excerpt is not None:
             curve_choice.add_to(menu, track, self._excerpt, self._change)
         self._scales.add_to(menu, key, self._made[key].title(), self._excerpt)
-        menu.addAction("&Default height", self._reset_height).setEnabled(key in self.canvas.heights)
+        menu.addAction("Default &height", self._reset_height).setEnabled(key in self.canvas.heights)
         menu.addSeparator()
         for group in add_options(menu, track, self._excerpt):
             group.triggered.connect(self._change)
@@ -413,7 +413,7 @@ class Stage(QWidget):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         self._ring = event.reason() in _BY_KEY
-        if not self.handling.selected and event.reason() in (_TAB, _BACKTAB):
+        if self._excerpt is not None and not self.handling.selected and event.reason() in (_TAB, _BACKTAB):
             self.handling.select_next(1 if event.reason() == _TAB else -1)
         self.update()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
+from engine.tracks import parse
 from explorer.stage import margins, marked
 from explorer.stage.geometry import STRIP
 from explorer.stage.margins import GRIP_WIDTH
@@ -45,19 +46,30 @@ def paint_grip(painter: QPainter, header: QRect, *, collapsed: bool, selected: b
     painter.restore()
 
 
-def paint_name(painter: QPainter, box: QRect, track: Track, whose: str) -> None:
-    """A strip's header: the title in one line, and whose it is where there are several layers."""
-    theme = theming.current()
+def paint_name(painter: QPainter, box: QRect, track: Track) -> None:
+    """A strip's header: the title in one line, or its symbol where that is too long; whose it is, of several layers."""
+    theme, of = theming.current(), whose(track)
     font, small = theming.font(TEXT_PX - 1, bold=True), theming.small()
     room = margins.text_room(box)
     left = box.left() + GAP + 1
-    gap = marked.width(whose, small) + 5 if whose else 0.0
+    gap = marked.width(of, small) + 5 if of else 0.0
     line = QRectF(left, box.top(), room - gap, box.height())
-    painter.setPen(QColor(theme.text))
-    taken = marked.draw(painter, line, track.title(), font)
-    if whose:
+    title = track.title()
+    shown = margins.fitting((title, title.rpartition(" ")[2]), font, line.width()) or title
+    painter.setPen(QColor(theme.backward if parse(track.key).is_gradient else theme.text))
+    taken = marked.draw(painter, line, shown, font)
+    if of:
         painter.setPen(QColor(theme.muted))
-        marked.draw(painter, QRectF(left + taken + 5, box.top(), gap, box.height()), whose, small)
+        marked.draw(painter, QRectF(left + taken + 5, box.top(), gap, box.height()), of, small)
+
+
+def whose(track: Track) -> str:
+    """ "2 ←": the layer of a track that names one, from 1, with an arrow where it runs back."""
+    layer = parse(track.key).layer
+    if not layer:
+        return ""
+    number = int(layer.removeprefix("l").removesuffix("_reverse")) + 1
+    return f"{number} ←" if layer.endswith("_reverse") else str(number)
 
 
 def words_of(track: Track, now: Now) -> str:

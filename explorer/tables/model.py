@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor
 
 from explorer.stage import classes, glyphs
@@ -20,6 +20,9 @@ _GLYPH_RATIO = 1.0
 
 class TableModel(QAbstractTableModel):
     """Rows are steps from 1, columns units or curves."""
+
+    rowsChanged = Signal(int, int)
+    """From the one to the other. In place of `dataChanged`, at which a view paints all that it shows."""
 
     def __init__(self, table: TableData, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -45,19 +48,18 @@ class TableModel(QAbstractTableModel):
             if before.values is not after.values and not _same_array(before.values, after.values):
                 rows += [0, table.steps - 1]
             elif before.known != after.known:
-                rows += [before.known[0] - 1, before.known[1] - 1, after.known[0] - 1, after.known[1] - 1]
+                for old_end, new_end in zip(before.known, after.known, strict=True):
+                    rows += [] if old_end == new_end else [old_end - 1, new_end - 1]
         if rows and self.columns.count:
             first, last = max(0, min(rows)), min(table.steps - 1, max(rows))
-            self.dataChanged.emit(self.index(first, 0), self.index(last, self.columns.count - 1))
+            self.rowsChanged.emit(first, last)
 
     def set_row(self, row: int) -> None:
         """The step under the playhead, from 0."""
         old, self._row = self._row, row
         for one in {old, row}:
-            if 0 <= one < self._table.steps and old != row and self.columns.count:
-                whole = self.index(one, 0), self.index(one, self.columns.count - 1)
-                self.dataChanged.emit(*whole, [_ROLE.BackgroundRole])
-                self.headerDataChanged.emit(Qt.Orientation.Vertical, one, one)
+            if 0 <= one < self._table.steps and old != row:
+                self.rowsChanged.emit(one, one)
 
     def rowCount(self, parent: Index = _NOBODY) -> int:
         return 0 if parent.isValid() else self._table.steps

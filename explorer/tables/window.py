@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt, Slot
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt, Slot
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -83,14 +83,11 @@ class TableWindow(QDialog):
         self.copy_button.clicked.connect(self.copy)
         self.save_button.clicked.connect(self.ask_where)
         self.follow.toggled.connect(self._follow)
-        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.view)
-        copy.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        copy.activated.connect(self.copy)
+        self.view.installEventFilter(self)
         self.view.selectionModel().currentChanged.connect(self._say_cell)
-        self.model.dataChanged.connect(self._say_current)
+        self.model.rowsChanged.connect(self._rows_changed)
         self.model.modelReset.connect(self._say_current)
         self.resize(720, 560)
-        self.view.setCurrentIndex(self.model.index(0, 0))
         self._describe()
         self.view.setFocus()
 
@@ -103,6 +100,8 @@ class TableWindow(QDialog):
         self._describe()
 
     def set_step(self, step: int) -> None:
+        if not self.view.currentIndex().isValid():
+            self.view.setCurrentIndex(self.model.index(step - 1, 0))
         if step - 1 != self._row:
             self._row = step - 1
             self.model.set_row(self._row)
@@ -110,16 +109,13 @@ class TableWindow(QDialog):
 
     @Slot(bool)
     def _follow(self, on: bool) -> None:
-        """Scrolls, and moves the current cell to the playhead's row unless cells are selected to be copied."""
+        """Scrolls there where it is not on screen. The current cell stays where somebody has put it."""
         if not on or not 0 <= self._row < self.model.rowCount():
             return
-        here = self.view.currentIndex()
-        index = self.model.index(self._row, max(0, here.column()))
-        if len(self.view.selectionModel().selectedIndexes()) <= 1:
-            self.view.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
-        seen = self.view.viewport().rect().intersects(self.view.visualRect(index))
-        hint = QAbstractItemView.ScrollHint
-        self.view.scrollTo(index, hint.EnsureVisible if seen else hint.PositionAtCenter)
+        index = self.model.index(self._row, max(0, self.view.currentIndex().column()))
+        box, seen = self.view.viewport().rect(), self.view.visualRect(index)
+        if not (box.top() <= seen.top() and seen.bottom() <= box.bottom() and seen.height()):
+            self.view.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
 
     def _describe(self) -> None:
         table = self.model.table
@@ -133,6 +129,16 @@ class TableWindow(QDialog):
         self.said.setText(" · ".join([said, ", ".join(types), *_waiting(table)]))
 
     # -- the current cell ---------------------------------------------------------------------------------------------
+
+    @Slot(int, int)
+    def _rows_changed(self, first: int, last: int) -> None:
+        for part in (self.view.viewport(), self.view.verticalHeader().viewport()):
+            top = max(0, self.view.rowViewportPosition(first))
+            bottom = min(part.height(), self.view.rowViewportPosition(last) + self.view.rowHeight(last))
+            if top < bottom:
+                part.update(0, top, part.width(), bottom - top)
+        if first <= self.view.currentIndex().row() <= last:
+            self._say_current()
 
     @Slot()
     def _say_current(self) -> None:
@@ -149,6 +155,14 @@ class TableWindow(QDialog):
         self.cell.setText(f"t = {row + 1} · {self.model.columns.name(column)}: {value}")
 
     # -- out ----------------------------------------------------------------------------------------------------------
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A view would copy its current cell alone."""
+        if isinstance(event, QKeyEvent) and event.matches(QKeySequence.StandardKey.Copy):
+            if event.type() == QEvent.Type.KeyPress:
+                self.copy()
+            return True
+        return super().eventFilter(watched, event)
 
     @Slot()
     def copy(self) -> None:

@@ -40,6 +40,8 @@ from explorer.widgets.finder import score, tokens, words_in
 from explorer.widgets.icons import renderer
 
 Index = QModelIndex | QPersistentModelIndex
+_K = Qt.Key
+_KEYS = (_K.Key_Down, _K.Key_Up, _K.Key_PageDown, _K.Key_PageUp, _K.Key_Return, _K.Key_Enter, _K.Key_Escape)
 _ENTRY, _HEADING = 26, 24
 _MARK = 16
 
@@ -264,20 +266,24 @@ class Picker(QFrame):
                 self.list.scrollToTop()  # its heading is seen too
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
-            key, keys = Qt.Key(event.key()), Qt.Key
-            page = max(1, self.list.height() // _ENTRY - 1)
-            steps = {keys.Key_Down: 1, keys.Key_Up: -1, keys.Key_PageDown: page, keys.Key_PageUp: -page}
-            if key in steps:
-                self._step(steps[key])
+        if isinstance(event, QKeyEvent) and event.key() in _KEYS:
+            if event.type() == QEvent.Type.ShortcutOverride:  # they are not the window's while this is open
+                event.accept()
                 return True
-            if key in (keys.Key_Return, keys.Key_Enter):
-                self._take()
-                return True
-            if key == keys.Key_Escape:
-                self.close()
+            if event.type() == QEvent.Type.KeyPress:
+                self._press(Qt.Key(event.key()))
                 return True
         return super().eventFilter(watched, event)
+
+    def _press(self, key: Qt.Key) -> None:
+        page = max(1, self.list.height() // _ENTRY - 1)
+        steps = {_K.Key_Down: 1, _K.Key_Up: -1, _K.Key_PageDown: page, _K.Key_PageUp: -page}
+        if key in steps:
+            self._step(steps[key])
+        elif key == _K.Key_Escape:
+            self.close()
+        else:
+            self._take()
 
     @Slot(QModelIndex)
     def _clicked(self, _index: QModelIndex) -> None:

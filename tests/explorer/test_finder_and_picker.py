@@ -1,0 +1,119 @@
+"""A few letters find an entry among hundreds; the list is worked by keys alone."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from engine.tracks import LayerKind, check, parse
+from explorer.document.tracks import offers, shown_as
+from explorer.theme import current as theming
+from explorer.widgets.finder import score, tokens, words_in
+from explorer.widgets.picker import Entry, Picker
+
+TWO = {f"l{i}{way}": LayerKind("lstm", 8) for i in (0, 1) for way in ("", "_reverse")}
+SIXTEEN = {f"l{i}{way}": LayerKind("lstm", 8) for i in range(16) for way in ("", "_reverse")}
+
+
+def entries(layers: dict[str, LayerKind]) -> list[Entry]:
+    return [Entry(o.key, o.words, o.group, o.detail, o.find) for o in offers(layers)]
+
+
+@pytest.fixture
+def made(qtbot: QtBot) -> tuple[Picker, set[str]]:
+    theming.apply("dark")
+    ticked = {"network"}
+    picker = Picker(entries(TWO), name="Tracks", hint="", nothing="Nothing.", ticked=lambda: frozenset(ticked))
+    picker.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)  # the test looks at it afterwards
+    qtbot.addWidget(picker)
+    picker.open_at(QPoint(10, 10), QRect(0, 0, 800, 700))
+    return picker, ticked
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"),
+    [
+        ("grad c 2", "l1.grads.c"),
+        ("∂L/∂c 2", "l1.grads.c"),
+        ("dL/dc layer 1", "l0.grads.c"),
+        ("forget", "l0.values.f"),
+        ("forget reverse 2", "l1_reverse.values.f"),
+        ("gradient a_f 1 reverse", "l0_reverse.grads.a_f"),
+        ("af", "l0.values.a_f"),
+        ("frgt 2", "l1.values.f"),
+        ("network", "network"),
+        ("norms", "norms"),
+        ("l1 o", "l1.values.o"),
+    ],
+)
+def test_a_few_letters_find_a_track(made: tuple[Picker, set[str]], typed: str, key: str) -> None:
+    picker, _ = made
+    QTest.keyClicks(picker.field, typed) if typed.isascii() else picker.field.setText(typed)
+    assert picker.current == key
+
+
+def test_every_typed_word_must_be_there_and_a_number_is_meant_as_it_is() -> None:
+    words = words_in("∂L/∂c – cell state layer 12")
+    assert score(tokens("cell 12"), words) > 0
+    assert score(tokens("cell 1"), words) == 0
+    assert score(tokens("cell gate"), words) == 0
+    assert score(tokens("c"), words) > score(tokens("ce"), words)
+
+
+def test_what_is_not_found_is_said(made: tuple[Picker, set[str]]) -> None:
+    picker, _ = made
+    QTest.keyClicks(picker.field, "banana")
+    assert picker.current == ""
+    assert picker.nothing.isVisible()
+    QTest.keyClick(picker.field, Qt.Key.Key_Return)
+    assert picker.isVisible()
+
+
+def test_arrows_go_from_entry_to_entry_over_the_headings(made: tuple[Picker, set[str]]) -> None:
+    picker, _ = made
+    way = []
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Up):
+        QTest.keyClick(picker.field, key)
+        way.append(picker.current)
+    assert way == ["norms", "l0.values.f", "norms", "network", "network"]
+
+
+def test_enter_takes_and_the_tick_follows(qtbot: QtBot, made: tuple[Picker, set[str]]) -> None:
+    picker, ticked = made
+    picker.taken.connect(ticked.add)
+    QTest.keyClicks(picker.field, "norms")
+    index = picker.list.currentIndex()
+    assert index.data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Unchecked
+    with qtbot.waitSignal(picker.taken) as said:
+        QTest.keyClick(picker.field, Qt.Key.Key_Return)
+    assert said.args == ["norms"]
+    assert index.data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Checked
+    QTest.keyClicks(picker.field, "forget")  # what was typed is replaced
+    assert picker.field.text() == "forget"
+    QTest.keyClick(picker.field, Qt.Key.Key_Escape)
+    assert not picker.isVisible()
+
+
+def test_it_is_accessible(made: tuple[Picker, set[str]]) -> None:
+    picker, _ = made
+    assert picker.accessibleName() == picker.list.accessibleName() == "Tracks"
+    assert picker.field.accessibleName() == "Tracks: search"
+    QTest.keyClicks(picker.field, "grad c 2")
+    assert picker.field.accessibleDescription() == "∂L/∂c – cell state, layer 2"
+
+
+def test_everything_that_is_offered_exists_once(qtbot: QtBot) -> None:
+    keys = [offer.key for offer in offers(SIXTEEN)]
+    assert len(set(keys)) == len(keys) > 600
+    for key in keys:
+        check(parse(key), SIXTEEN)
+    normed = {"l0": LayerKind("gru", 3, layer_norm=True)}
+    assert "values.s_n" in [offer.key for offer in offers(normed)]
+
+
+def test_a_track_without_a_layer_is_that_of_the_layer_that_is_read() -> None:
+    assert shown_as("l1.values.f", ("values.f", "l0.values.f"), TWO) == ("values.f",)
+    assert shown_as("values.f", ("l1.values.f?order=mean", "l1.values.f?unit=2"), TWO) == ("l1.values.f?order=mean",)
+    assert shown_as("norms", ("norms?of=l0.grads.h",), TWO) == ("norms?of=l0.grads.h",)
