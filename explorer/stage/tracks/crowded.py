@@ -36,6 +36,18 @@ def draw(
     pixels[y, x] = _mixed(pixels[y, x], colour, cover)
 
 
+def between(x: Array, y: Array, width: int) -> tuple[Array, Array]:
+    """(top, bottom) of each column of a line through these points, x ascending (device pixels); NaN lifts the pen."""
+    if not len(x):
+        return np.full(width, np.nan), np.full(width, np.nan)
+    edges = np.interp(np.arange(width + 1), x, y, left=np.nan, right=np.nan)
+    top, bottom = np.fmin(edges[:-1], edges[1:]), np.fmax(edges[:-1], edges[1:])
+    at = np.clip(x.astype(int), 0, width - 1)
+    np.fmin.at(top, at, y)
+    np.fmax.at(bottom, at, y)
+    return top, bottom
+
+
 def _touching(top: Array, bottom: Array) -> tuple[Array, Array]:
     """Neighbours reach to the middle of the gap between them, so that the curve hangs together."""
     down = bottom[:-1] < top[1:]  # the next column lies lower

@@ -23,6 +23,8 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (3.2, 1.4), (1.1, 1.5), (5.0, 1.4,
 _GHOST_DASHES: tuple[tuple[float, ...], ...] = ((0.9, 2.2), (3.4, 2.6), (0.9, 2.2, 3.4, 2.2))
 _SPACING = 74
 """Logical pixels between the markers of a curve."""
+_BY_COLUMNS = 4
+"""Logical pixels a step: below, a curve is drawn column by column."""
 _DOTS_FROM = 7
 """Logical pixels a step, where every step's own dot has room."""
 
@@ -116,10 +118,11 @@ def draw_curve(layer: Layer, curve: Curve, view: TimeView, height: float, number
     x, places = points(curve, view)
     edge = edge_of(height)
     y = height - edge - places * (height - 2 * edge)
-    if view.cells.crowded:
+    by_columns = view.cells.crowded or view.pitch < _BY_COLUMNS
+    if by_columns:
         _draw_columns(layer, curve, view, x, y)
     painter = layer.painter(view.ratio)
-    if not view.cells.crowded:
+    if not by_columns:
         _draw_path(painter, curve, x, y)
     _draw_markers(painter, curve, view, height, number)
     painter.end()
@@ -127,7 +130,9 @@ def draw_curve(layer: Layer, curve: Curve, view: TimeView, height: float, number
 
 def _draw_columns(layer: Layer, curve: Curve, view: TimeView, x: Array, y: Array) -> None:
     ratio = view.ratio
-    if curve.joined and len(x):  # between two columns at which something was computed
+    if not view.cells.crowded:
+        top, bottom = crowded.between(x * ratio, y, view.width)
+    elif curve.joined and len(x):  # between two columns at which something was computed
         inside = np.arange(round(x[0] * ratio - 0.5), round(x[-1] * ratio - 0.5) + 1)
         top, bottom = np.full(view.width, np.nan), np.full(view.width, np.nan)
         known = ~np.isnan(y[::2])
