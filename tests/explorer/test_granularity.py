@@ -86,6 +86,7 @@ def test_backward_the_top_layer_comes_first(qtbot: QtBot, explorer: Explorer) ->
 
 def test_the_arrows_follow_the_choice_and_the_buttons_say_it(qtbot: QtBot, explorer: Explorer) -> None:
     transport = explorer.window.transport
+    transport.granularity.setFocus()
     qtbot.keyClick(transport.granularity, Qt.Key.Key_Down)
     qtbot.keyClick(transport.granularity, Qt.Key.Key_Down)
     assert explorer.document.view.granularity == "gate"

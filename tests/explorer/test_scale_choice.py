@@ -11,7 +11,7 @@ import synthetic
 from PySide6.QtWidgets import QApplication, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 
-from engine import session
+from engine import presets, session
 from engine.errors import SessionError
 from engine.session import SessionView
 from engine.tracks import parse
@@ -167,7 +167,7 @@ def test_every_field_of_the_dialog_has_a_name(stage: Stage) -> None:
 def explorer(qtbot: QtBot) -> Iterator[Explorer]:
     made = Explorer(InlineExecutor(), Settings(theme="dark"))
     made.window.resize(1200, 800)
-    made.show(opening.of_nothing())
+    made.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
     qtbot.waitUntil(lambda: made.controller.settled, timeout=60_000)
     yield made
     made.window.hide()
@@ -187,7 +187,7 @@ def test_a_session_keeps_what_was_chosen_and_another_document_does_not_get_it(
     assert explorer.window.statusBar().currentMessage() == "The scale of all gradients is now 1e-12 … 1e0."
     assert not document.dirty
     session.save(session_of(document, excerpt), tmp_path / "one.gflow")
-    explorer.show(opening.of_nothing())
+    explorer.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
     qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
     assert stage.gradient_decades() != (-12, 0)
     explorer.show(opening.of_path(tmp_path / "one.gflow"))

@@ -13,6 +13,7 @@ from PySide6.QtGui import QAction, QColor, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
+from engine import presets
 from engine.requests import Excerpt
 from engine.tape import Tape
 from engine.tracks import parse
@@ -92,10 +93,11 @@ def test_a_group_that_means_nothing_is_out_of_reach(stage: Stage) -> None:
     stage.set_tracks(("grads.h?sample=mean", "network", "values.h?unit=2"))
     stage.set_excerpt(synthetic.excerpt("rnn"))
     groups = {a.text(): a.isEnabled() for a in stage.track_menu("grads.h?sample=mean").actions() if a.menu()}
-    assert groups == {"&Samples": True, "&Numbers": False, "&Order of units": True}
+    assert groups == {"Du&plicate for": True, "&Samples": True, "&Numbers": False, "&Order of units": True}
     groups = {a.text(): a.isEnabled() for a in stage.track_menu("values.h?unit=2").actions() if a.menu()}
-    assert groups == {"&Samples": False, "&Numbers": True}, "one sample is its own mean; one unit has no order"
-    assert not [a for a in stage.track_menu("network").actions() if a.menu()]
+    # One sample is its own mean; one unit has no order.
+    assert groups == {"Du&plicate for": True, "&Samples": False, "&Numbers": True}
+    assert [a.text() for a in stage.track_menu("network").actions() if a.menu()] == ["Du&plicate for"]
 
 
 # -- in the window ----------------------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def test_a_group_that_means_nothing_is_out_of_reach(stage: Stage) -> None:
 def explorer(qtbot: QtBot) -> Iterator[Explorer]:
     made = Explorer(InlineExecutor(), Settings(theme="dark"))
     made.window.resize(1200, 800)
-    made.show(opening.of_nothing())
+    made.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
     qtbot.waitUntil(lambda: made.controller.settled, timeout=60_000)
     yield made
     made.window.hide()
