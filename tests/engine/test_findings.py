@@ -135,6 +135,33 @@ def test_the_cliff_of_pascanu_has_a_wall_of_8_thousand_and_throws_the_weights_41
     assert abs(float(trace.weight_grads["weight_hh_l0"])) < 1e-100
 
 
+def test_a_rope_of_norm_1_holds_the_weights_at_the_cliff_until_the_error_is_1e_4() -> None:
+    """The same descent with the gradient clipped at norm 1; every step of it as by the chain rule in plain numbers."""
+    made, x = unit(6.0, "sigmoid", bias=-2.85), torch.zeros(50, 1, 1, dtype=torch.float64)
+    start = {"h": torch.full((1, 1), 1 / (1 + math.exp(-0.5)), dtype=torch.float64)}
+    clip, names = engine.ClipSpec(kind="norm", max_norm=1.0), ("weight_hh_l0", "bias_ih_l0")
+    fired, error, steps = 0, math.inf, 0
+    while error > 1e-4 and steps < 1000:
+        w = float(made.weights["weight_hh_l0"])
+        b = float(made.weights["bias_ih_l0"] + made.weights["bias_hh_l0"])
+        h, dh_dw, dh_db = 1 / (1 + math.exp(-0.5)), 0.0, 0.0
+        for _ in range(50):
+            before, h = h, 1 / (1 + math.exp(-(w * h + b)))
+            dh_dw, dh_db = h * (1 - h) * (before + w * dh_dw), h * (1 - h) * (1.0 + w * dh_db)
+        error, by_hand = (h - 0.7) ** 2, [2 * (h - 0.7) * dh_dw, 2 * (h - 0.7) * dh_db]
+        trace = made.trace(x, lambda y: (y[-1] - 0.7).square().sum(), initial=start)
+        assert float(trace.loss) == pytest.approx(error, rel=1e-8, abs=1e-15)
+        factor = min(1.0, 1.0 / (math.hypot(*by_hand) + 1e-6))
+        grads = engine.clipped({name: trace.weight_grads[name] for name in names}, clip).grads
+        for name, expected in zip(names, by_hand, strict=True):
+            assert float(grads[name]) == pytest.approx(factor * expected, rel=1e-6, abs=1e-12)
+        fired, steps = fired + (factor < 1.0), steps + 1
+        made.load({name: weight - 0.05 * grads.get(name, 0.0) for name, weight in made.weights.items()})
+    assert error <= 1e-4
+    assert fired > 0, "the wall was there"
+    assert math.hypot(w - 6.0, b + 2.85) < 2.0, "nothing was thrown away"
+
+
 # What helps
 
 
