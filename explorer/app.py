@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 from engine import folders, presets
 from engine.tape import Phase
 from explorer import settings as stored
+from explorer import startup
 from explorer.analysis.desk import Desk
 from explorer.bindings import Bindings
 from explorer.commands import Commands
@@ -25,6 +26,7 @@ from explorer.files import Files
 from explorer.motion import reduced_motion
 from explorer.player import Player
 from explorer.settings import Settings, ThemeChoice
+from explorer.theme import current as theming
 from explorer.theme.choice import ThemeKeeper
 from explorer.window import MainWindow
 
@@ -37,22 +39,23 @@ class Explorer(QObject):
         super().__init__()
         settings = settings or Settings()
         self.executor = executor
-        self.themes = ThemeKeeper(settings.theme, self)
-        self.window = MainWindow()
-        found = opening.of_nothing()
-        self.document = Document(found.state, found.view, parent=self)
-        self.courier = Courier(executor, self)
-        self.controller = Controller(self.document, self.courier, self)
-        self.player = Player(self)
-        self.player.set_speed(settings.speed)
-        self.window.transport.set_speed(self.player.speed)
-        self.desk = Desk(self.courier, self)
-        self.window.analysis.set_open(settings.analyses)
-        self.bindings = Bindings(self.window, self.document, self.controller, self.player, self.desk)
-        self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
-        self.commands = Commands(
-            self.window, self.document, self.controller, self.player, self.bindings, self.files, self.themes
-        )
+        with theming.styled_at_the_end():
+            self.themes = ThemeKeeper(settings.theme, self)
+            self.window = MainWindow()
+            found = opening.of_nothing()
+            self.document = Document(found.state, found.view, parent=self)
+            self.courier = Courier(executor, self)
+            self.controller = Controller(self.document, self.courier, self)
+            self.player = Player(self)
+            self.player.set_speed(settings.speed)
+            self.window.transport.set_speed(self.player.speed)
+            self.desk = Desk(self.courier, self)
+            self.window.analysis.set_open(settings.analyses)
+            self.bindings = Bindings(self.window, self.document, self.controller, self.player, self.desk)
+            self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
+            self.commands = Commands(
+                self.window, self.document, self.controller, self.player, self.bindings, self.files, self.themes
+            )
         self.themes.chosen.connect(self._theme_chosen)
         self.window.transport.speedChanged.connect(self._speed_changed)
         self.window.analysis.openChanged.connect(self._analyses_opened)
@@ -142,6 +145,7 @@ class _Start(QObject):
 
     @Slot()
     def run(self) -> None:
+        startup.done()
         self._explorer.show(self._found or opening.of_preset(presets.default()))
         if self._found is None and not reduced_motion():
             self._explorer.controller.excerptChanged.connect(self._wait_a_moment)

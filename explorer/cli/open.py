@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 def open_window(text: str | None) -> int:
     """Open the window. A wrong TARGET is refused before anything appears."""
     target = None if text is None else resolve(text)
+    from explorer import startup
+
+    startup.begin()
     from explorer.app import main
 
     return main(None if target is None else opening_of(target))
