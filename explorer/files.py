@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
@@ -25,8 +26,10 @@ from explorer.document.document import Document
 from explorer.document.opening import Opening
 from explorer.document.saving import session_of
 from explorer.settings import Settings
-from explorer.start.page import CardData, RecentData
 from explorer.window import MainWindow
+
+if TYPE_CHECKING:
+    from explorer.start.page import StartPage
 
 _FILTER = "Gradient Flow Explorer (*.gflow)"
 
@@ -44,12 +47,7 @@ class Files(QObject):
         self._settings, self._remember = settings, remember
         self._unproven: Session | None = None
         controller.excerptChanged.connect(self._compare)
-        page = window.start_page
-        page.presetChosen.connect(self.open_preset)
-        page.newRequested.connect(self.new)
-        page.openRequested.connect(self.open_dialog)
-        page.recentChosen.connect(self.open_path)
-        page.backRequested.connect(window.show_workbench)
+        self._page: StartPage | None = None
         window.fileDropped.connect(self.open_path)
         window.closing.connect(self._window_closing)
 
@@ -64,10 +62,22 @@ class Files(QObject):
 
     # -- start page ---------------------------------------------------------------------------------------------------
 
+    def _made_page(self) -> StartPage:
+        if self._page is None:
+            self._page = page = self._window.start_page
+            page.presetChosen.connect(self.open_preset)
+            page.newRequested.connect(self.new)
+            page.openRequested.connect(self.open_dialog)
+            page.recentChosen.connect(self.open_path)
+            page.backRequested.connect(self._window.show_workbench)
+        return self._page
+
     @Slot()
     def show_start_page(self) -> None:
         """With the presets and the recent files as they are now."""
-        page = self._window.start_page
+        from explorer.start.page import CardData, RecentData
+
+        page = self._made_page()
         try:
             cards = [CardData(p.slug, p.title, p.tag, p.text, p.curve, _clip_norm(p)) for p in presets.load_all()]
         except EngineError as error:

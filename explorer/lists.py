@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, QPoint, QRect, Slot
 from shiboken6 import isValid
 
@@ -12,8 +14,10 @@ from explorer.document.document import Document
 from explorer.document.tracks import offers, shown_as
 from explorer.transport.event_ticks import NOT_REACHED
 from explorer.transport.words import EVENT_TITLES, EVENT_TONES, describe
-from explorer.widgets.picker import Entry, Picker
 from explorer.window import MainWindow
+
+if TYPE_CHECKING:
+    from explorer.widgets.picker import Entry, Picker
 
 
 class Lists(QObject):
@@ -35,6 +39,8 @@ class Lists(QObject):
         excerpt = self._controller.excerpt
         if excerpt is None:
             return
+        from explorer.widgets.picker import Entry, Picker
+
         entries = [
             Entry(offer.key, offer.words, offer.group, offer.detail, offer.find)
             for offer in offers(excerpt.kinds(), excerpt.readout)
@@ -77,6 +83,8 @@ class Lists(QObject):
         if not excerpt.events:
             self._window.statusBar().showMessage("Nothing happens on this tape: it has no events.", 4000)
             return
+        from explorer.widgets.picker import Picker
+
         entries = [self._entry(n, event) for n, event in enumerate(excerpt.events)]
         picker = Picker(
             entries,
@@ -91,6 +99,8 @@ class Lists(QObject):
         self._pop_up(picker, self._window.transport.mapToGlobal(QPoint(0, self._window.transport.height())))
 
     def _entry(self, number: int, event: Event) -> Entry:
+        from explorer.widgets.picker import Entry
+
         tape = self._document.tape
         position = event.position(tape.steps)
         where = describe(tape.moment(position))

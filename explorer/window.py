@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
@@ -10,9 +13,11 @@ from explorer.analysis.panel import AnalysisPanel
 from explorer.cell.panel import CellPanel
 from explorer.dock.model import ModelDock
 from explorer.stage.stage import Stage
-from explorer.start.page import StartPage
 from explorer.status import StatusLine
 from explorer.transport.bar import TransportBar
+
+if TYPE_CHECKING:
+    from explorer.start.page import StartPage
 
 DEFAULT_SIZE, SMALLEST_SIZE = (1360, 860), (700, 450)
 _CELL_NEEDS, _DOCK_NEEDS = 900, 720
@@ -34,7 +39,6 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.setWindowTitle("Gradient Flow Explorer")
         self.setAcceptDrops(True)
-        self.start_page = StartPage()
         self.transport = TransportBar()
         self.dock = ModelDock()
         self.stage = Stage()
@@ -73,13 +77,21 @@ class MainWindow(QMainWindow):
 
         self.pages = QStackedWidget()
         self.pages.addWidget(self.workbench)
-        self.pages.addWidget(self.start_page)
         self.setCentralWidget(self.pages)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(self.status, 1)
         self._put_away: set[QWidget] = set()
         self.setMinimumSize(*SMALLEST_SIZE)  # smaller than the panels together: they are put away first
         self.resize(*DEFAULT_SIZE)
+
+    @cached_property
+    def start_page(self) -> StartPage:
+        """Made when it is first asked for: the window opens on the workbench."""
+        from explorer.start.page import StartPage
+
+        page = StartPage()
+        self.pages.addWidget(page)
+        return page
 
     def show_start_page(self) -> None:
         self.pages.setCurrentWidget(self.start_page)
@@ -93,7 +105,7 @@ class MainWindow(QMainWindow):
 
     @property
     def on_start_page(self) -> bool:
-        return self.pages.currentWidget() is self.start_page
+        return self.pages.currentWidget() is not self.workbench
 
     @Slot()
     def _splitter_moved(self) -> None:

@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from engine.requests import Excerpt
 from engine.tracks import NETWORK, NORMS, TrackSpec, parse
-from explorer.stage.scale_dialog import ScaleDialog
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 
@@ -61,6 +60,8 @@ class ScaleMenu(QObject):
         note = "Two decades a band: an odd number of them gets one more below." if scale.kind == "magnitude" else ""
         if shared:
             note = f"All gradients share this scale. {note}"
+        from explorer.stage.scale_dialog import ScaleDialog
+
         dialog = ScaleDialog(
             self._key, f"Scale of {'all gradients' if shared else self._title}", note, scale, self._over
         )
@@ -70,6 +71,8 @@ class ScaleMenu(QObject):
 
     @Slot()
     def _take(self) -> None:
+        from explorer.stage.scale_dialog import ScaleDialog
+
         dialog = self.sender()
         if self._excerpt is not None and isinstance(dialog, ScaleDialog) and dialog.chosen is not None:
             self._book.choose(parse(dialog.track), self._excerpt, dialog.chosen)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, Slot
 
 from explorer.stage.stage import Stage
-from explorer.tables.window import TableWindow
+
+if TYPE_CHECKING:
+    from explorer.tables.window import TableWindow
 
 
 class Shelf(QObject):
@@ -20,6 +24,8 @@ class Shelf(QObject):
             table = self._stage.table(key)
             if table is None:
                 return None
+            from explorer.tables.window import TableWindow  # not before somebody wants one
+
             window = TableWindow(key, table, self._stage.window())
             window.finished.connect(self._closed)
             self._open[key] = window
