@@ -19,7 +19,7 @@ Chosen = Callable[[QAction], None]
 
 def add_to(menu: QMenu, track: TrackSpec, excerpt: Excerpt, taken: Chosen) -> None:
     """A submenu "Curves". `taken` gets the action that was triggered; its data is the track's new text."""
-    curves = menu.addMenu("&Curves")
+    curves = menu.addMenu("Cur&ves")
     curves.triggered.connect(taken)
     now = [str(part) for part in chosen(track, excerpt.layers)]
     read = excerpt.of().name

@@ -28,7 +28,7 @@ class ScaleMenu(QObject):
         self._key, self._title, self._excerpt = key, title, excerpt
         track = parse(key)
         menu.addAction("&Fit the scale to what is shown", self._fit).setEnabled(excerpt is not None)
-        menu.addAction("&Set the scale…", self._ask).setEnabled(self._present(track) is not None)
+        menu.addAction("S&et the scale…", self._ask).setEnabled(self._present(track) is not None)
         chosen = excerpt is not None and self._book.name(track, excerpt) in self._book.chosen
         menu.addAction("Scale &back to its default", self._forget).setEnabled(chosen)
 

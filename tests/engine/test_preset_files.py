@@ -157,7 +157,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("steps = 5", "steps = 0", "task.steps is 0"),
         ("steps = 5", 'steps = "5"', "steps"),
         ("hidden_size = 2", "hidden_size = 99999", "hidden_size"),
-        ("steps = 5", "steps = 5\n[view]\ntracks = ['values.z']", "'z'"),
+        ("steps = 5", "steps = 5\n[view]\ntracks = ['values.z']", "values.z"),
         ("steps = 5", "steps = 5\n[view]\ntracks = []", "tracks"),
         ("steps = 5", "steps = 5\n[view]\ntracks = ['norms', 'norms']", "tracks"),
         ("steps = 5", "steps = 5\n[view]\nmoment = 'backward:6'", "backward"),

@@ -263,7 +263,7 @@ def test_a_strip_says_the_value_at_the_playhead(stage: Stage) -> None:
     norm = float((excerpt.arrays["l0.grads.h"][t - 1].astype(float) ** 2).sum() ** 0.5)
     said = heat.at_playhead(now)  # type: ignore[attr-defined]
     assert float(said.removeprefix("norm ")) == pytest.approx(norm, rel=5e-3)
-    assert curve.at_playhead(now).startswith("‖∂L/∂h_t‖ = ")  # type: ignore[attr-defined]
+    assert curve.at_playhead(now).startswith("‖∂L/∂h‖ = ")  # type: ignore[attr-defined]
     stage.set_position(3)
     assert stage.canvas.now is not None
     assert heat.at_playhead(stage.canvas.now) == ""  # type: ignore[attr-defined]

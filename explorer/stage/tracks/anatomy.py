@@ -87,9 +87,11 @@ class Anatomy:
         spare = max(0.0, logical - n)
         inputs = min(_INPUTS, logical * (0.2 if n == 1 else 0.15), 0.35 * spare)
         loss = min(_LOSS + (_BARS if bars else 0), max(4.0, (logical - 60) * 0.6), 0.35 * spare)
-        self.inputs_bottom = height - round(min(_FOOT, 0.1 * spare) * ratio)
+        foot = min(_FOOT, 0.1 * spare)
+        self.inputs_bottom = height - round(foot * ratio)
         self.inputs_top = self.inputs_bottom - max(1, round(inputs * ratio))
-        pitch = max(1, (self.inputs_top - round((loss + 2) * ratio)) // n)
+        # Rounded once: each part by itself, they could together take two pixels more of one that is added.
+        pitch = max(1, (height - round((foot + inputs + loss + 2) * ratio)) // n)
         between = min(round(_GAP * ratio), round(0.15 * pitch))
         self.row_height = max(1, pitch - between)
         self.rows = tuple(

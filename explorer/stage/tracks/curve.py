@@ -25,6 +25,7 @@ from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.plot import ALWAYS, Curve, Group, PlainAxis, Plot
 from explorer.theme import current as theming
 from explorer.theme.tokens import Theme
+from explorer.widgets.numbers import short
 
 _DOT = 6
 _NARROW = 9
@@ -392,7 +393,9 @@ class CurveTrack:
         for curve in self._plot.curves:
             first, last = curve.group.known(now)
             if first <= now.step <= min(last, len(curve.places)) and curve.legend is None:
-                said.append(f"{curve.short} = {curve.said(now.step - 1)}")
+                at = now.step - 1
+                value = curve.said(at) if curve.values is None else short(float(curve.values[at]))
+                said.append(f"{curve.name} = {value}")
         return " · ".join(said[:_IN_STRIP])
 
     def table(self, now: Now) -> TableData | None:
@@ -400,6 +403,8 @@ class CurveTrack:
             return None
         blocks = (
             Block((curve.name,), curve.places[:, None], curve.group.known(now), words=_Said(curve))
+            if curve.values is None
+            else Block((curve.name,), curve.values[:, None], curve.group.known(now))
             for curve in self._plot.curves
             if len(curve.places) == now.steps and not curve.style.ghost
         )

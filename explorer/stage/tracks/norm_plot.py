@@ -119,6 +119,7 @@ def _curve(
         places=axis.place(logs),
         codes=codes,
         said=_exactly(norms),
+        values=norms,
         slopes=slopes,
     )
 

@@ -155,6 +155,8 @@ class Curve:
     codes: classes.Codes
     said: Callable[[int], str]
     """A step's exact value in words; the step from 0."""
+    values: Array | None = None
+    """(T,): the numbers themselves, where they are numbers of float64."""
     slopes: Slopes | None = None
     """Of the logarithm, in the curve's own way: from its last step on."""
     joined: bool = False
