@@ -30,10 +30,10 @@ PICTURES: tuple[tuple[str, str, ThemeName, tuple[int, int]], ...] = (
     ("cell-state-carousel", "backward:T/2", "dark", (1600, 1000)),
     ("one-gate", "forward:T/2", "light", (1280, 800)),
     ("number-overflows", "backward:1", "dark", (1280, 800)),
-    ("sunspots", "clip", "light", (1280, 800)),
+    ("number-overflows", "clip", "light", (1280, 800)),
     (STACK, "backward:12", "dark", (1600, 1000)),
 )
-"""None of a chaotic network: there another processor's last bit changes every number."""
+"""None of a chaotic or a trained network: there another processor's last bit changes every number."""
 
 
 @pytest.fixture
