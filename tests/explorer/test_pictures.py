@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from likeness import LEVELS, SHARE, assert_looks_like, difference, pixels
+from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -93,3 +94,36 @@ def test_a_difference_that_can_be_seen_is_found() -> None:
     assert np.mean(apart > LEVELS) > SHARE
     assert (apart[20:24, 20:50] == 255).all()
     assert not apart[:20].any()
+
+
+@pytest.mark.parametrize("explorer", ["dark"], indirect=True)
+def test_there_and_back_again_is_exactly_the_same_picture(qtbot: QtBot, explorer: Explorer) -> None:
+    """Eight tracks of two bidirectional layers: each step repaints only what changes, and every picture on the way back
+    is the very one of the way there, and that of a stage painted from nothing."""
+    explorer.window.resize(1500, 1300)
+    found = _stack()
+    more = ("l0.values.f", "l0_reverse.grads.h", "losses")
+    tracks = (*found.state.tracks[:5], *more)
+    assert len(tracks) == 8
+    explorer.show(dataclasses.replace(found, state=dataclasses.replace(found.state, tracks=tracks)))
+    qtbot.waitUntil(lambda: explorer.controller.settled and explorer.desk.settled, timeout=60_000)
+    document, stage = explorer.document, explorer.window.stage
+    ends = len(document.tape) - 1
+
+    def seen(position: int) -> bytes:
+        """The stage as partial repaints have left it on the screen."""
+        document.look(position=position)
+        QApplication.processEvents()
+        window = explorer.window
+        image = window.screen().grabWindow(window.winId()).toImage()
+        left = stage.mapTo(window, QPoint())
+        return pixels(image.copy(QRect(left, stage.size()))).tobytes()
+
+    there = [seen(position) for position in range(ends + 1)]
+    back = [seen(position) for position in range(ends, -1, -1)][::-1]
+    assert [position for position in range(ends + 1) if there[position] != back[position]] == []
+    assert len(set(there)) > ends // 2
+    for position in (0, 17, 40, ends):
+        seen(position)
+        stage.canvas.viewport().update()
+        assert seen(position) == there[position]
