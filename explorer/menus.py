@@ -106,7 +106,8 @@ class ShortcutSheet(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
-        self.resize(560, 620)
+        # As wide as its longest row with the bar beside it: nothing is cut, and there is nothing to scroll sideways.
+        self.resize(content.sizeHint().width() + area.verticalScrollBar().sizeHint().width() + 4, 620)
 
 
 class Palette(QDialog):
