@@ -225,21 +225,22 @@ app.exec()
 
 
 def test_the_window_paints_soon_and_without_torch() -> None:
-    """Soon: as a ratio to an empty Qt window, in the same run and in processor time, for others may be at work beside
-    this test. benchmarks/explorer.py has the seconds. 3.4 was measured, and importing torch alone adds as much."""
+    """Soon: before an empty Qt window could that waits for torch, which is why the engine has a process of its own. In
+    the same run and in processor time, for others may be at work beside this test; benchmarks/explorer.py has the
+    seconds."""
 
     def said(*arguments: str) -> list[str]:
         command, top = [sys.executable, *arguments], Path(__file__).parents[2]
         run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=top)
         return run.stdout.split()
 
-    ours, bare = [], []
+    ours, waiting = [], []
     for _ in range(3):
         _, seconds, torch_there = said("-m", "benchmarks.first_paint")
         assert torch_there == "False"
         ours.append(float(seconds))
-        bare.append(float(said("-c", BARE_WINDOW)[0]))
-    assert min(ours) < 6 * min(bare)
+        waiting.append(float(said("-c", f"import torch\n{BARE_WINDOW}")[0]))
+    assert min(ours) < min(waiting)
 
 
 def test_closing_with_unsaved_work_asks_once_and_then_closes(
