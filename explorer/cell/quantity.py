@@ -173,8 +173,3 @@ def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:
             return np.asarray(excerpt.focus.initial[key.removeprefix("values.")])
     whole = excerpt.arrays.get(f"{excerpt.layer}.{key}")
     return None if whole is None else np.asarray(whole[at - 1])
-
-
-def plain_dtype(dtype: str) -> str:
-    """The type in which NumPy has such numbers: float32 holds each bfloat16 exactly."""
-    return "float32" if dtype == "bfloat16" else dtype

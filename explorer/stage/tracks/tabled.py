@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 from engine.requests import Array
@@ -32,13 +31,3 @@ def of_units(
     if unit is not None and unit < data.shape[1]:
         names, data = names[unit : unit + 1], data[:, unit : unit + 1]
     return TableData(title, (Block(names, data, known, scale, length),))
-
-
-def of_curves(
-    title: str, curves: Mapping[str, Array], known: tuple[int, int], scale: Scale | None = None
-) -> TableData | None:
-    """Curves that the tape makes known together: (T,) each, by the name of its column."""
-    if not curves:
-        return None
-    blocks = tuple(Block((name,), curve[:, None], known, scale) for name, curve in curves.items())
-    return TableData(title, blocks)
