@@ -14,6 +14,7 @@ from explorer.controller import Controller
 from explorer.document.opening import Opening
 from explorer.settings import Settings
 from explorer.theme.tokens import ThemeName
+from explorer.widgets.rest import come_to_rest
 
 _PATIENCE_MS = 600_000
 
@@ -40,6 +41,7 @@ def render_to_file(found: Opening, output: Path, at: str | None, size: tuple[int
         explorer.show(found)
         explorer.window.stage.set_prompt("")
         _Settled(explorer.controller, explorer.desk).wait()
+        come_to_rest()
         picture = explorer.window.grab()
     finally:
         explorer.window.hide()

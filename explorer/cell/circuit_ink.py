@@ -56,8 +56,7 @@ class Drawing:
     metrics: QFontMetricsF = field(init=False)
 
     def __post_init__(self) -> None:
-        self.font = theme.small()
-        self.font.setPixelSize(max(1, round(SMALL_PX * self.unit)))
+        self.font = theme.font(max(1, round(SMALL_PX * self.unit)))
         self.metrics = QFontMetricsF(self.font)
 
     @property

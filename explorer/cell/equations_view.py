@@ -168,9 +168,7 @@ class EquationsView(NumbersView):
 
     def _font(self, em: float) -> QFont:
         """Of the numbers: the small one, and in step with symbols that had to shrink."""
-        font = theme.small()
-        font.setPixelSize(max(1, round(SMALL_PX * em / EM)))
-        return font
+        return theme.font(max(1, round(SMALL_PX * em / EM)))
 
     def _measures(self, em: float) -> Measures:
         metrics, small = QFontMetricsF(self._font(em)), QFontMetricsF(theme.small())
@@ -284,7 +282,7 @@ class EquationsView(NumbersView):
 
     def _paint_headings(self, painter: QPainter, layout: Layout) -> None:
         t = theme.current()
-        heading = theme.font(SMALL_PX, bold=True)
+        heading = QFont(theme.font(SMALL_PX, bold=True))
         heading.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 1)
         for h in layout.headings:
             section = self._sections[h.section]

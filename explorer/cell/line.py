@@ -41,7 +41,7 @@ class Line(QWidget):
     def font_of_look(self) -> QFont:
         if self._look == "text":
             return theme.font()
-        font = theme.small(bold=self._look == "section")
+        font = QFont(theme.small(bold=self._look == "section"))
         if self._look == "section":
             font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 1)
         return font

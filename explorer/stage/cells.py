@@ -80,10 +80,20 @@ class Cells:
     def spread(self, codes: Codes) -> Codes:
         """Codes (count, …) to pixels (size, …)."""
         if self.crowded:
-            return np.maximum.reduceat(codes, self.starts, axis=0)
+            return self._largest(codes)
         if self.count == self.size:
             return codes
         return codes[self.starts]
+
+    def _largest(self, codes: Codes) -> Codes:
+        """The maximum over the cells of each pixel. They are n or n + 1, so two windows of 2^k ≤ n cells that overlap
+        are enough, and all maxima over windows of 2^k take k passes: several times faster than `reduceat`."""
+        ends = np.append(self.starts[1:], self.count)
+        window = 1
+        while 2 * window <= self.count // self.size:
+            codes = np.maximum(codes[:-window], codes[window:])
+            window *= 2
+        return np.maximum(codes[self.starts], codes[ends - window])
 
 
 @lru_cache(maxsize=64)

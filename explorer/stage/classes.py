@@ -75,10 +75,18 @@ def subnormal(data: Array, normal: float | None = None) -> NDArray[np.bool_]:
 def counts(codes: Codes) -> NDArray[np.int64]:
     """(T + 1, 7): how many of each of `COUNTED` stand in the first t rows of codes (T, H); differences count a part."""
     per_step = np.zeros((codes.shape[0] + 1, len(COUNTED)), np.int64)
-    if codes.size and (codes.max() >= BELOW or codes.min() <= UNDEFINED):
-        for column, code in enumerate(COUNTED):
-            per_step[1:, column] = np.count_nonzero(codes == code, axis=1)
+    there = present(codes)
+    for column, code in enumerate(COUNTED):
+        if code in there:
+            per_step[1:, column] = (codes == code).sum(axis=1, dtype=np.uint32)
     return np.cumsum(per_step, axis=0)
+
+
+def present(codes: Codes) -> tuple[int, ...]:
+    """Which of `COUNTED` occur. (Seven comparisons take a sixth of the time that a histogram takes.)"""
+    if not codes.size or (codes.max() < BELOW and codes.min() > UNDEFINED):
+        return ()
+    return tuple(code for code in COUNTED if (codes == code).any())
 
 
 def _as(bound: float, like: Array) -> np.floating:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter
@@ -29,30 +30,43 @@ def plain(text: str) -> str:
     return text.replace("{", "").replace("}", "")
 
 
-_Measures = tuple[QFontMetricsF, QFontMetricsF, QFont]
-_measures: dict[str, _Measures] = {}
-_widths: dict[tuple[str, str], float] = {}
-_MOST = 1000
+@dataclass(frozen=True, slots=True)
+class _Measures:
+    """Of a font and of its subscripts; with the font itself, so that no other can have its id."""
+
+    font: QFont
+    normal: QFontMetricsF
+    tiny: QFontMetricsF
+    small: QFont
+    widths: dict[str, float]
+
+
+_measures: dict[int, _Measures] = {}
+_MOST_FONTS, _MOST_WIDTHS = 32, 1000
 
 
 def _measured(font: QFont) -> _Measures:
-    """Metrics of a font and of its subscripts, and the subscripts' font. Kept: text is measured often."""
-    found = _measures.get(font.key())
+    """By identity: the theme hands out one font for each size (`QFont.key` takes longer than measuring does)."""
+    found = _measures.get(id(font))
     if found is None:
+        if len(_measures) >= _MOST_FONTS:
+            _measures.clear()
         small = QFont(font)
         small.setPixelSize(max(7, round(font.pixelSize() * 0.76)))
-        found = _measures[font.key()] = (QFontMetricsF(font), QFontMetricsF(small), small)
+        found = _Measures(font, QFontMetricsF(font), QFontMetricsF(small), small, {})
+        _measures[id(font)] = found
     return found
 
 
 def width(text: str, font: QFont) -> float:
-    key = (text, font.key())
-    if key not in _widths:
-        if len(_widths) >= _MOST:
-            _widths.clear()
-        normal, small, _ = _measured(font)
-        _widths[key] = sum((small if sub else normal).horizontalAdvance(piece) for piece, sub in runs(text))
-    return _widths[key]
+    of = _measured(font)
+    found = of.widths.get(text)
+    if found is None:
+        if len(of.widths) >= _MOST_WIDTHS:
+            of.widths.clear()
+        found = sum((of.tiny if sub else of.normal).horizontalAdvance(piece) for piece, sub in runs(text))
+        of.widths[text] = found
+    return found
 
 
 def draw(
@@ -63,7 +77,8 @@ def draw(
     align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
 ) -> float:
     """Draw one line, vertically centred in the box, elided where it is too long. Returns its width."""
-    metrics, tiny, small = _measured(font)
+    of = _measured(font)
+    metrics, tiny, small = of.normal, of.tiny, of.small
     needed = width(text, font)
     painter.setFont(font)
     if needed > box.width() + 0.5:

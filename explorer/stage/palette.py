@@ -122,9 +122,9 @@ def textured(
     """
     if not codes.size:
         return
-    present = np.bincount((codes if source is None else source).ravel(), minlength=256)
+    present = classes.present(codes if source is None else source)
     for code, look in looks(scale, theme).items():
-        if code == NOT_REACHED or code in plain or not present[code]:
+        if code not in present or code in plain:
             continue
         shape = PLUS_INF if code == MINUS_INF and scale.kind == "magnitude" else code  # a size has no sign
         where = codes == code

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
@@ -48,8 +49,10 @@ def families() -> list[str]:
     return _families
 
 
+@cache
 def font(pixels: int = TEXT_PX, *, bold: bool = False) -> QFont:
-    """A UI font with tabular figures (numbers do not dance while the tape plays)."""
+    """A UI font with tabular figures (numbers do not dance while the tape plays). The same object each time, since
+    what is painted asks often: copy it before you change it."""
     made = QFont()
     made.setFamilies(families())
     made.setPixelSize(pixels)

@@ -36,6 +36,7 @@ class ElidedLabel(QWidget):
         self._least, self._elide = least, elide
         self._font: QFont = theming.font(pixels, bold=bold)
         if spacing:
+            self._font = QFont(self._font)
             self._font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, spacing)
         self._metrics = QFontMetricsF(self._font)
         self._wanted = -1

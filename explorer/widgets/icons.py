@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
@@ -19,8 +19,10 @@ def _source(name: str) -> str:
     return (folders.resources() / "icons" / f"{name}.svg").read_text(encoding="utf-8")
 
 
+@lru_cache(maxsize=256)
 def renderer(name: str, colour: str) -> QSvgRenderer:
-    """The icon as a vector in one colour. Keep it where it is painted often. Raises FileNotFoundError."""
+    """The icon as a vector in one colour; kept, since reading one takes longer than drawing it. Raises
+    FileNotFoundError."""
     return QSvgRenderer(QByteArray(_source(name).replace("currentColor", colour).encode()))
 
 

@@ -22,6 +22,7 @@ from explorer.document.opening import Opening
 from explorer.document.state import State, View
 from explorer.settings import Settings
 from explorer.theme.tokens import ThemeName
+from explorer.widgets.rest import come_to_rest
 
 STACK = "stack"
 PICTURES: tuple[tuple[str, str, ThemeName, tuple[int, int]], ...] = (
@@ -66,7 +67,7 @@ def test_the_window_looks_as_it_did(
     assert excerpt is not None
     explorer.window.status.set_excerpt(dataclasses.replace(excerpt, seconds=0.0))
     explorer.window.status.set_audit(None)
-    QApplication.processEvents()
+    come_to_rest()
     assert_looks_like(explorer.window.grab().toImage(), f"{slug}-{at.replace(':', '-').replace('/', '-')}-{theme}")
 
 

@@ -54,6 +54,8 @@ class Heatmap:
         self._codes: classes.Codes | None = None
         self._counts = np.zeros((1, len(classes.COUNTED)), np.int64)
         self._subnormal = np.zeros(1, np.int64)
+        self._special = False
+        """Whether anything is not a number on the scale."""
         self._full, self._blank = Layer(), Layer()
         self._hatched = True
         self._words_width = 0
@@ -128,6 +130,7 @@ class Heatmap:
                 undefined[self._masked :] = True
             self._codes = classes.classify(data, self._scale, undefined)
             self._counts = classes.counts(self._codes)
+            self._special = bool(self._counts[-1].any())
             tiny = classes.subnormal(data, dtypes.smallest_normal(self._excerpt.dtype))
             self._subnormal = np.concatenate(([0], np.cumsum(np.count_nonzero(tiny, axis=1))))
         return self._codes
@@ -154,18 +157,17 @@ class Heatmap:
 
     def _draw(self, codes: classes.Codes, view: TimeView, rows: Cells, scale: Scale) -> None:
         theme = theming.current()
-        across = np.ascontiguousarray(view.cells.spread(codes).T)
         pixels = self._full.sized(view.width, rows.size).pixels()
-        colours = palette.table(scale, theme.name)
         self._hatched = min(view.cells.pitch, rows.pitch) < glyphs.SIZE * view.ratio
-        if codes.max() < classes.BELOW and codes.min() > classes.UNDEFINED:
-            # Whole cells: colour each row of cells once, then copy it down.
-            np.take(colours[across] if not rows.crowded else colours[rows.spread(across)], rows.down, 0, pixels, "clip")
+        # What shares pixels is put together first, what takes several pixels is spread last: fewer numbers on the way.
+        few = rows.spread(codes.T) if rows.crowded else codes.T
+        across = np.ascontiguousarray(view.cells.spread(few.T).T)
+        np.take(palette.table(scale, theme.name)[across], rows.down, 0, pixels, "clip")
+        if not self._special:
             return
-        spread = rows.spread(across)
-        np.take(colours, spread, out=pixels, mode="clip")
+        spread = across if rows.crowded else rows.spread(across)
         plain = () if self._hatched else _WITH_GLYPH
-        palette.textured(pixels, spread, scale, theme.name, view.ratio, plain, codes)
+        palette.textured(pixels, spread, scale, theme.name, view.ratio, plain, across)
         del pixels
         if not self._hatched:
             self._draw_glyphs(codes, view, rows, scale)
