@@ -17,6 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no deadline", deadline=None)  # an absolute time is no bound on a machine with other work
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True)

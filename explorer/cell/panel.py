@@ -146,8 +146,9 @@ class CellPanel(QWidget):
 
     def set_position(self, position: int, within: Within | None = None) -> None:
         """The tape stands here, and so far inside the step. Looks things up, computes nothing."""
-        self._position, self._within = position, within
-        self._show()
+        if (position, within) != (self._position, self._within):
+            self._position, self._within = position, within
+            self._show()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -35,7 +35,7 @@ def draw_blank(layer: Layer, columns: Cells, rows: Cells, ratio: float) -> None:
         step = 8 * unit
         x = np.arange(columns.size) % step // unit == 3
         y = np.arange(rows.size) % step // unit == 3
-        pixels[y[:, None] & x[None, :]] = ink
+        pixels[np.ix_(np.flatnonzero(y), np.flatnonzero(x))] = ink
 
 
 def _outline(line: Cells, unit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -46,6 +46,8 @@ class Canvas(QAbstractScrollArea):
         self.columns: Columns = columns(0)
         self._steps, self._range = 0, (1, 1)
         self._now: Now | None = None
+        self._zoomed = False
+        """Whether the time on screen is another than the one painted last, and nothing else."""
         self.message = ""
         self._said: dict[str, object] = {}
         """By track: what its painted scale says."""
@@ -263,12 +265,26 @@ class Canvas(QAbstractScrollArea):
         ratio = self.devicePixelRatioF()
         width = round(self.data_width * ratio)
         view = TimeView(self._steps, *self._range, width, ratio) if self._steps else None
-        if (view and view.key) != (self.view and self.view.key):
-            self.view = view
-            self.crosshair.forget()
-            self._place_button()
+        old = self.view
+        if (view and view.key) == (old and old.key):
+            return
+        self.view = view
+        over = self.crosshair.region()
+        self.crosshair.forget()
+        self._place_button()
+        self._zoomed = view is not None and old is not None and (view.steps, view.width) == (old.steps, old.width)
+        if self._zoomed:
+            self.viewport().update(over + self.data_box)
+        else:
             self.viewport().update()
-            self.viewChanged.emit()
+        self.viewChanged.emit()
+
+    def _review_scales(self, visible: list[Slot], now: Now) -> None:
+        """After a zoom what stands beside the data mostly says the same; where it does not, it is painted as well."""
+        self._zoomed = False
+        for slot in visible:
+            if not slot.collapsed and self._said.get(slot.track.key) != slot.track.scale_says(now):
+                self.viewport().update(self._scale_box(self.place(slot)))
 
     @property
     def offset(self) -> int:
@@ -332,6 +348,8 @@ class Canvas(QAbstractScrollArea):
             top, bottom = slot.top - self.offset, slot.bottom - self.offset
             if top <= event.rect().bottom() and bottom > event.rect().top() and self.is_painted(slot):
                 slot.track.prepare(self.view, round((slot.height - 1) * self.view.ratio))
+        if self._zoomed:
+            self._review_scales(visible, self._now)
         for box in cast("Iterable[QRect]", event.region()):
             painter.setClipRect(box)
             self._paint_tracks(painter, box, self._now)

@@ -93,7 +93,8 @@ class Cells:
         while 2 * window <= self.count // self.size:
             codes = np.maximum(codes[:-window], codes[window:])
             window *= 2
-        return np.maximum(codes[self.starts], codes[ends - window])
+        found: Codes = np.maximum(codes[self.starts], codes[ends - window])
+        return found
 
 
 @lru_cache(maxsize=64)

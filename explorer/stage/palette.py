@@ -152,6 +152,7 @@ def texture(code: int, height: int, width: int, ratio: int = 1) -> NDArray[np.bo
     return _texture(code, height, width, ratio)
 
 
+@lru_cache(maxsize=1024)
 def packed(colour: str) -> int:
     return 0xFF000000 | int(colour[1:7], 16)
 
@@ -163,16 +164,19 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+@lru_cache(maxsize=1024)
 def contrast(a: str, b: str) -> float:
     light, dark = sorted((luminance(a), luminance(b)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
+@lru_cache(maxsize=1024)
 def contrasting(ground: str, theme: Theme) -> str:
     """The theme's light or dark end, whichever stands out from the ground."""
     return max((theme.text, theme.plot), key=lambda colour: contrast(colour, ground))
 
 
+@lru_cache(maxsize=1024)
 def readable(colour: str, ground: str, least: float = 3.0) -> str:
     """The colour, moved towards white or black until it stands out from the ground."""
     towards = "#ffffff" if contrast("#ffffff", ground) > contrast("#000000", ground) else "#000000"
@@ -183,6 +187,7 @@ def readable(colour: str, ground: str, least: float = 3.0) -> str:
     return towards
 
 
+@lru_cache(maxsize=1024)
 def mix(a: str, b: str, share: float) -> str:
     """`share` of b in a."""
     return _hex(np.round(_rgb(a) * (1 - share) + _rgb(b) * share).astype(np.uint8))

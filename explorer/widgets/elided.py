@@ -40,6 +40,7 @@ class ElidedLabel(QWidget):
             self._font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, spacing)
         self._metrics = QFontMetricsF(self._font)
         self._wanted = -1
+        self._shown, self._shown_for = "", ("", -1)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.set_text(text)
 
@@ -88,8 +89,10 @@ class ElidedLabel(QWidget):
         painter.setFont(self._font)
         theme = theming.current()
         painter.setPen(QColor(getattr(theme, self._tone) if self.isEnabled() else theme.muted))
-        shown = self._metrics.elidedText(self._text, self._elide, self.contentsRect().width())
-        painter.drawText(QRectF(self.contentsRect()), self._align | Qt.AlignmentFlag.AlignVCenter, shown)
+        key = self._text, self.contentsRect().width()
+        if key != self._shown_for:  # measuring takes longer than drawing
+            self._shown_for, self._shown = key, self._metrics.elidedText(self._text, self._elide, key[1])
+        painter.drawText(QRectF(self.contentsRect()), self._align | Qt.AlignmentFlag.AlignVCenter, self._shown)
 
 
 def small_label(text: str = "", tone: str = "muted") -> ElidedLabel:

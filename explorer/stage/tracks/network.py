@@ -30,7 +30,7 @@ from explorer.stage.tracks.network_ink import Ink
 from explorer.stage.tracks.network_loss import LossInk, draw_chip
 from explorer.stage.tracks.network_reach import BLANK, GRADS, VALUES, Reach, State
 from explorer.stage.tracks.network_rows import LayerRow, Reading, rows_of
-from explorer.stage.tracks.network_wires import WireInk
+from explorer.stage.tracks.network_wires import Measures, WireInk
 from explorer.theme import current as theming
 from explorer.widgets.numbers import short
 
@@ -52,6 +52,7 @@ class Unrolled:
         self._rows: tuple[LayerRow, ...] = ()
         self._reading: Reading | None = None
         self._gradients: Scale = magnitude()
+        self._measures = Measures(self._gradients)
         self._inputs_bound = 1.0
         self._blank, self._forward, self._backward = Layer(), Layer(), Layer()
         self._mixed: dict[tuple[State, State], Layer] = {}
@@ -68,7 +69,7 @@ class Unrolled:
         same_rows = len(rows) == len(self._rows) and all(a.same(b) for a, b in zip(rows, self._rows, strict=True))
         if not same_rows or (gradients, bound) != (self._gradients, self._inputs_bound) or not self._same_ends(excerpt):
             self._key = None
-            self._rows = rows
+            self._rows, self._measures = rows, Measures(gradients)
         self._excerpt, self._gradients, self._inputs_bound = excerpt, gradients, bound
         self._reading = Reading(excerpt)
 
@@ -113,14 +114,14 @@ class Unrolled:
             return
         ink = Ink(a, self._forward.sized(view.width, height))
         ink.draw_forward(self._rows, self._excerpt, self._inputs_bound)
-        wires = WireInk(a, self._forward, self._gradients, length)
+        wires = WireInk(a, self._forward, self._measures, length)
         for row in a.rows:
             wires.draw_values(row)
         self._draw_stems(wires)
         ink.draw_cells(self._outlines)
         backward = self._backward.sized(view.width, height)
         backward.pixels()[:] = self._forward.pixels()
-        self._draw_backward(WireInk(a, backward, self._gradients, length))
+        self._draw_backward(WireInk(a, backward, self._measures, length))
         self._chip = LossInk(a, backward, self._reading).draw()
         for row in a.rows:
             for symbol in row.kind.states:

@@ -83,10 +83,12 @@ class Ink:
         self, pixels: palette.Pixels, place: Row, codes: classes.Codes, scale: scales.Scale, body: np.ndarray
     ) -> None:
         a = self.a
-        units = place.units(codes.shape[1])
-        spread = units.spread(np.ascontiguousarray(a.view.cells.spread(codes[a.view.slice]).T))
+        units, seen = place.units(codes.shape[1]), codes[a.view.slice]
+        few = units.spread(seen.T).T if units.crowded else seen
+        across = np.ascontiguousarray(a.view.cells.spread(few).T)
+        spread = across if units.crowded else units.spread(across)
         colours = palette.table(scale, self.theme.name)[spread]
-        palette.textured(colours, spread, scale, self.theme.name, self.ratio, source=codes)
+        palette.textured(colours, spread, scale, self.theme.name, self.ratio, source=across)
         pixels[place.strip_top : place.strip_bottom, body] = colours[:, body]
 
     def _padding(self, pixels: palette.Pixels, length: int, body: np.ndarray) -> None:
@@ -216,23 +218,24 @@ class Ink:
 
 def covered(width: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(width,): whether a pixel lies in one of the stretches from left to right."""
-    edges = np.zeros(width + 1, np.int32)
-    np.add.at(edges, left, 1)
-    np.add.at(edges, np.maximum(left, right), -1)
-    return np.cumsum(edges[:-1]) > 0
+    ends = np.maximum(left, right)
+    edges = np.bincount(left, minlength=width + 1) - np.bincount(ends, minlength=width + 1)
+    return np.cumsum(edges[:width]) > 0
 
 
 def marks(x: Array) -> list[int]:
     """Features that say only yes or no beside others that say more: drawn as circles."""
     if x.shape[1] < 2:
         return []
-    found = [k for k in range(x.shape[1]) if bool(np.isin(x[:, k], (0, 1)).all())]
+    yes_or_no = ((x == 0) | (x == 1)).all(axis=0)
+    found = np.flatnonzero(yes_or_no).tolist()
     return found if len(found) < x.shape[1] else []
 
 
 def bars(x: Array) -> list[int]:
     """The features that are drawn as bars: at most three."""
-    return [k for k in range(x.shape[1]) if k not in marks(x)][:3]
+    said = marks(x)
+    return [k for k in range(x.shape[1]) if k not in said][:3]
 
 
 def loudest(values: Array, a: Anatomy) -> Array:

@@ -13,7 +13,7 @@ from explorer.stage.now import Now
 from explorer.stage.scales import Scale
 from explorer.stage.tracks.anatomy import Anatomy
 from explorer.stage.tracks.network_rows import LayerRow
-from explorer.stage.tracks.network_wires import WireInk
+from explorer.stage.tracks.network_wires import Measures, WireInk
 from explorer.theme import current as theming
 
 _NARROWEST = 5.0
@@ -61,7 +61,7 @@ def paint(
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(palette.mix(theme.backward if backward else theme.forward, theme.cursor, 0.7)))
     painter.translate(origin)
-    ink = WireInk(a, _NOTHING, scale, a.view.steps)
+    ink = WireInk(a, _NOTHING, Measures(scale), a.view.steps)
     for place, (row, data) in enumerate(zip(a.rows, rows, strict=True)):
         way = _way(now, reverse=row.kind.reverse)
         if way is None or not (a.view.shows(way[0]) and a.view.shows(way[1])) or max(way) > data.length:
@@ -94,5 +94,5 @@ def paint(
 
 def _radius(ink: WireInk, norms: Array, t: int) -> float:
     """As large as the gradient that is on its way."""
-    _, share = ink.measured(norms[t - 1 : t])
+    _, share = ink.measures.of(norms[t - 1 : t])
     return _RADIUS[0] + (_RADIUS[1] - _RADIUS[0]) * float(share[0])

@@ -24,12 +24,35 @@ RIBBON = 8.0
 
 
 _TONES = 24
+_MOST_NORMS = 64
+
+
+class Measures:
+    """What wires show of norms (T,); kept, since every zoom asks again for the same ones."""
+
+    def __init__(self, scale: Scale) -> None:
+        self.scale = scale
+        self._found: dict[int, tuple[Array, classes.Codes, Array]] = {}
+
+    def of(self, norms: Array) -> tuple[classes.Codes, Array]:
+        """(T,) each: the class, and the place of the logarithm on the scale, 0 … 1."""
+        found = self._found.get(id(norms))
+        if found is None:
+            if len(self._found) >= _MOST_NORMS:
+                self._found.clear()
+            low, high = self.scale.decades
+            with np.errstate(divide="ignore", invalid="ignore"):
+                logs = np.nan_to_num(np.log10(norms), nan=0.0, posinf=1e4, neginf=-1e4)
+            shares = np.clip((logs - low) / (high - low), 0, 1)
+            found = self._found[id(norms)] = norms, classes.classify(norms, self.scale), shares
+        return found[1:]
 
 
 class WireInk:
-    def __init__(self, anatomy: Anatomy, layer: Layer, scale: Scale, length: int) -> None:
+    def __init__(self, anatomy: Anatomy, layer: Layer, measures: Measures, length: int) -> None:
         """`length`: of the sample; in the padding behind it there are no wires."""
-        self.a, self.layer, self.scale, self.length = anatomy, layer, scale, length
+        self.a, self.layer, self.measures, self.length = anatomy, layer, measures, length
+        self.scale = measures.scale
         self.theme = theming.current()
         self.ratio = anatomy.ratio
         self.ground = palette.packed(self.theme.ground)
@@ -90,7 +113,7 @@ class WireInk:
         if bottom <= top:
             return
         owner = np.clip(a.wire_owner(reverse=row.kind.reverse), 0, a.view.steps - 1)
-        codes, shares = self.measured(norms)
+        codes, shares = self.measures.of(norms)
         if a.view.cells.crowded:
             code, share = self._spread(codes, shares)
         else:
@@ -114,7 +137,7 @@ class WireInk:
         top, bottom = bands[k] if bands else (gap.top, gap.bottom)
         if bottom <= top:
             return
-        codes, shares = self.measured(norms)
+        codes, shares = self.measures.of(norms)
         seen = a.view.slice
         if a.view.cells.crowded:
             code, _ = self._spread(codes, shares)
@@ -164,7 +187,7 @@ class WireInk:
         middles = ((a.body_right[:-1] + a.body_left[1:]) / 2 / ratio)[reached].tolist()
         sizes, colours = np.full(len(middles), min(3.0, lane / 2)), None
         if norms is not None:
-            codes, shares = self.measured(norms)
+            codes, shares = self.measures.of(norms)
             codes, shares = codes[pairs][reached], shares[pairs][reached]
             sizes = self.thickness(codes, shares, bottom - top) / ratio / 2 + min(3.5, room / 2, lane / 3)
             sizes[codes >= classes.BELOW] = 0  # a texture speaks for itself
@@ -192,7 +215,7 @@ class WireInk:
         middles = ((left + right) / 2 / ratio)[seen].tolist()
         sizes, colours = np.full(len(seen), 2.5), None
         if norms is not None:
-            codes, shares = self.measured(norms)
+            codes, shares = self.measures.of(norms)
             codes, shares = codes[a.view.slice][seen], shares[a.view.slice][seen]
             sizes = self.thickness(codes, shares, round(0.8 * int((right - left).min()))) / ratio / 2 + 2
             sizes = np.minimum(sizes, (right - left)[seen] / ratio / 2)
@@ -215,13 +238,6 @@ class WireInk:
         return min(6.0, 0.5 * high)
 
     # -- measures -----------------------------------------------------------------------------------------------------
-
-    def measured(self, norms: Array) -> tuple[classes.Codes, Array]:
-        """(T,) each: the class, and the place of the logarithm on the scale, 0 … 1."""
-        low, high = self.scale.decades
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.nan_to_num(np.log10(norms), nan=0.0, posinf=1e4, neginf=-1e4)
-        return classes.classify(norms, self.scale), np.clip((logs - low) / (high - low), 0, 1)
 
     def thickness(self, code: classes.Codes, share: Array, room: int) -> np.ndarray:
         """Device pixels of a gradient's wire in a lane of `room` pixels; `share` of the scale, 0 … 1."""
