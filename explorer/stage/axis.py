@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from explorer.stage import margins
+from explorer.stage import margins, marked
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.ticks import ticks
@@ -50,7 +50,7 @@ class Axis(QWidget):
 
     def _label_width(self) -> int:
         text = str(self._view.last) if self._view is not None else ""
-        return round(QFontMetricsF(theming.small()).horizontalAdvance(text))
+        return round(marked.width(text, theming.small()))
 
     def _x(self, t: int) -> float:
         assert self._view is not None
@@ -58,7 +58,7 @@ class Axis(QWidget):
 
     def _chip(self, now: Now) -> QRectF:
         """Over the playhead, but never outside of the data's column."""
-        width = QFontMetricsF(theming.small(bold=True)).horizontalAdvance(str(now.step)) + 10
+        width = marked.width(str(now.step), theming.small(bold=True)) + 10
         left = round(self._x(now.step) - width / 2)
         return QRectF(min(max(left, self._data.left()), self._data.right() + 1 - width), 3, width, 16)
 
@@ -68,24 +68,22 @@ class Axis(QWidget):
         painter.fillRect(event.rect(), QColor(theme.surface))
         painter.fillRect(QRect(0, HEIGHT - 1, self.width(), 1), QColor(theme.line))
         font = theming.small()
-        painter.setFont(font)
         view = self._view
         if view is None:
             return
         painter.setPen(QColor(theme.muted))
         header = QRectF(GAP + 1, 0, self._data.left() - GAP - 4, HEIGHT - 1)
         said = (f"time step t of {view.steps}", f"step t of {view.steps}", f"t of {view.steps}")
-        painter.drawText(header, Qt.AlignmentFlag.AlignVCenter, margins.fitting(said, font, header.width()))
+        marked.draw(painter, header, margins.fitting(said, font, header.width()), font)
         chip = self._chip(self._now) if self._now is not None and view.shows(self._now.step) else QRectF()
-        metrics = QFontMetricsF(font)
-        room = metrics.horizontalAdvance(str(view.last)) + 28
+        room = marked.width(str(view.last), font) + 28
         for t in ticks(view.first, view.last, view.pitch, room):
             x = self._x(t)
-            half = metrics.horizontalAdvance(str(t)) / 2
+            half = marked.width(str(t), font) / 2
             at = min(max(x, self._data.left() + half + 1), self._data.right() - half)
             label = QRectF(at - half - 2, 0, 2 * half + 4, HEIGHT - 5)
             if label.intersects(QRectF(event.rect())) and not label.intersects(chip.adjusted(-3, -3, 3, 3)):
-                painter.drawText(label, Qt.AlignmentFlag.AlignCenter, str(t))
+                marked.draw(painter, label, str(t), font, Qt.AlignmentFlag.AlignHCenter)
             painter.fillRect(QRectF(round(x - 0.5), HEIGHT - 5, 1, 4), QColor(theme.border))
         if (view.first, view.last) != (1, view.steps):
             self._paint_range(painter, view)
@@ -112,5 +110,4 @@ class Axis(QWidget):
         foot = box.bottom()
         painter.drawPolygon(QPolygonF([QPointF(x - 4, foot - 1), QPointF(x + 4, foot - 1), QPointF(x, HEIGHT - 1)]))
         painter.setPen(QColor(theme.window if theme.name == "dark" else theme.surface))
-        painter.setFont(theming.small(bold=True))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(now.step))
+        marked.draw(painter, box, str(now.step), theming.small(bold=True), Qt.AlignmentFlag.AlignHCenter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -196,9 +196,10 @@ class Scrubber(QWidget):
         stride = next((s for s in _strides() if s * cell >= LEAST_TICK), span)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(QPen(tint, 1))
-        for step in range(stride, span, stride):  # from the end of the sequence where the phase runs backward
-            x = start + (span - step if phase is Phase.BACKWARD else step) * cell
-            painter.drawLine(QPointF(x, BAND_TOP + 1), QPointF(x, BAND_TOP + BAND_HEIGHT - 2))
+        # From the end of the sequence where the phase runs backward.
+        steps = (span - step if phase is Phase.BACKWARD else step for step in range(stride, span, stride))
+        top, foot = BAND_TOP + 1, BAND_TOP + BAND_HEIGHT - 2
+        painter.drawLines([QLineF(x, top, x, foot) for x in (start + step * cell for step in steps)])
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
     def _draw_labels(self, painter: QPainter) -> None:
