@@ -21,8 +21,9 @@ from engine.errors import SessionError, SpecError
 from engine.parameters import parameter_shapes
 from engine.plaintext import one_line, several_lines
 from engine.requests import Array, Weights
-from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf
+from engine.spec import MAX_LAYERS, NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.tape import Tape
+from engine.within import Granularity
 
 MAX_TRACKS, MAX_HEIGHT = 64, 10_000
 MAX_ITERATION = 10**9
@@ -38,6 +39,9 @@ class SessionView(Spec, frozen=True, kw_only=True):
     """From top to bottom, as engine.tracks reads them."""
     position: int = 0
     """On the tape, from 0."""
+    granularity: Granularity = "step"
+    within: tuple[int, int | None] | None = None
+    """How far inside the step: (level, operation) as in engine.within; None: it is whole."""
     sample: int = 0
     layer: str = ""
     """The one in the cell panel: "l0", "l1_reverse"; "" is the one that the read-out reads, forward."""
@@ -318,6 +322,8 @@ def _check_view(view: SessionView, experiment: Experiment) -> None:
             raise SessionError(f"view.scales: that of {name} is no scale; its low end must be below its high one.")
     if not 0 <= view.position < len(Tape(steps)):
         raise SessionError(f"view.position is {view.position}; the tape has 0 to {len(Tape(steps)) - 1}.")
+    if view.within is not None and not (0 <= view.within[0] < MAX_LAYERS and 0 <= (view.within[1] or 0) <= 99):
+        raise SessionError(f"view.within is {view.within}; a level and an operation of it, both from 0, are needed.")
     if not 0 <= view.sample < experiment.task.batch_size:
         raise SessionError(f"view.sample is {view.sample}; the batch has 0 to {experiment.task.batch_size - 1}.")
     if view.layer and view.layer not in layers:

@@ -13,6 +13,7 @@ from engine.requests import Recorded
 from engine.session import Session
 from engine.spec import AddingTask, Experiment, ModelSpec
 from engine.tape import Moment, Phase, Tape
+from engine.within import Within
 from explorer.document import pins
 from explorer.document.document import Document
 from explorer.document.state import State, View
@@ -81,6 +82,8 @@ def of_path(path: Path) -> Opening:
         ),
         View(
             position=saved.view.position,
+            within=None if saved.view.within is None else Within(*saved.view.within),
+            granularity=saved.view.granularity,
             iteration=saved.iteration,
             sample=saved.view.sample,
             layer=saved.view.layer,

@@ -27,6 +27,8 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         view=SessionView(
             tracks=state.tracks,
             position=view.position,
+            within=None if view.within is None else (view.within.level, view.within.operation),
+            granularity=view.granularity,
             sample=view.sample,
             layer=view.layer,
             unit=view.unit,

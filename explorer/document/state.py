@@ -141,7 +141,7 @@ class View:
 
     position: int = 0
     within: Within | None = None
-    """How far inside that step; None: it is whole. It and the granularity last as long as the window."""
+    """How far inside that step; None: it is whole."""
     granularity: Granularity = "step"
     """What a step of the tape is."""
     iteration: int = 0

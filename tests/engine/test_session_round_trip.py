@@ -152,6 +152,8 @@ def test_titles_and_notes_lose_control_and_bidirectional_characters(tmp_path: Pa
         ({"view": SessionView(tracks=("norms", "norms"))}, "twice"),
         ({"view": SessionView(position=15)}, "position is 15"),
         ({"view": SessionView(sample=2)}, "sample is 2"),
+        ({"view": SessionView(within=(16, None))}, "within is"),
+        ({"view": SessionView(within=(0, -1))}, "within is"),
         ({"view": SessionView(unit=3)}, "unit is 3"),
         ({"view": SessionView(heights={"norms": 0})}, "heights"),
         ({"view": SessionView(time_range=(3, 7))}, "time_range"),

@@ -13,6 +13,7 @@ from engine import presets, session
 from engine.errors import SessionError, SpecError
 from engine.parameters import parameter_shapes
 from engine.spec import WhatIf
+from engine.within import Within
 from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.saving import session_of
@@ -49,6 +50,7 @@ def test_a_session_comes_back_as_it_was_left(qtbot: QtBot, tmp_path: Path) -> No
         document.remember(k, drawn)
     document.edit_what_if(WhatIf(recurrent_scale=1.25))
     document.look(iteration=2, position=60, sample=3, unit=1, heights={"norms": 140}, time_range=(5, 20))
+    document.look(granularity="gate", within=Within(0, 2))
     steps, units = document.experiment.task.steps, document.experiment.layer.hidden_size
     session.save(session_of(document, synthetic("lstm", T=steps, H=units)), tmp_path / "a.gflow")
 
