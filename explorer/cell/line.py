@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -22,6 +22,8 @@ class Line(QWidget):
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._look, self._text, self._tone = look, "", ""
+        self._broken = False
+        """It stands on several lines."""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         theme.notifier().changed.connect(self._restyle)
         self._restyle()
@@ -49,7 +51,8 @@ class Line(QWidget):
     def _fit(self) -> None:
         whole = self._metrics.horizontalAdvance(self._text) + 1
         height = self._metrics.height()
-        if whole > self.width() > 0:
+        self._broken = whole > self.width()
+        if self._broken and self.width() > 0:
             height = self._metrics.boundingRect(QRectF(0, 0, self.width(), 10_000), _FLAGS, self._text).height()
         if math.ceil(height) != self.height():
             self.setFixedHeight(math.ceil(height))
@@ -66,7 +69,10 @@ class Line(QWidget):
         painter = QPainter(self)
         painter.setFont(self._font)
         painter.setPen(QColor(getattr(t, self._tone or ("text" if self._look == "text" else "muted"))))
-        painter.drawText(QRectF(self.rect()), _FLAGS, self._text)
+        if self._broken:
+            painter.drawText(QRectF(self.rect()), _FLAGS, self._text)
+        else:
+            painter.drawText(QPointF(0, self._metrics.ascent()), self._text)
         painter.end()
 
     @Slot()

@@ -13,11 +13,11 @@ from engine.within import Within
 from explorer.cell.circuit import CircuitView
 from explorer.cell.clip_card import ClipCard
 from explorer.cell.equations_view import EquationsView, Shown
-from explorer.cell.interventions import interventions
 from explorer.cell.layer_picker import LayerPicker, title_of
 from explorer.cell.line import Line
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.reach import Reached, inside_of, reached_at
+from explorer.cell.readings import Readings
 from explorer.cell.routes_view import RoutesView
 from explorer.cell.unit_picker import UnitPicker
 from explorer.theme import current as theme
@@ -48,6 +48,7 @@ class CellPanel(QWidget):
         self._tape: Tape | None = None
         self._position = 0
         self._within: Within | None = None
+        self._readings = Readings(None)
 
         self._heading = Line("section", self)
         self._heading.set_text("CELL")
@@ -138,9 +139,10 @@ class CellPanel(QWidget):
             self._unit.answered(excerpt.unit, excerpt.focus.hidden_size)
             self._layer.set_layers(excerpt.layers, excerpt.layer)
         self._second_row(excerpt is not None and len(excerpt.layers) > 1)
-        self._circuit.set_excerpt(excerpt)
+        self._readings = Readings(excerpt)
+        self._circuit.set_excerpt(excerpt, self._readings)
         self._routes.set_excerpt(excerpt)
-        self._equations.set_excerpt(excerpt)
+        self._equations.set_excerpt(excerpt, self._readings)
         self._clip.set_excerpt(excerpt)
         self._show()
 
@@ -280,7 +282,7 @@ class CellPanel(QWidget):
                 f"No layer has a step at t = {step}."
             )
         self._show_operation(excerpt, moment, reached)
-        done = str(interventions(excerpt, step)) if not padding else ""
+        done = str(self._readings.interventions(step)) if not padding else ""
         self._what_if.set_text(f"what-if: {done}" if done else "")
         self._what_if.setVisible(bool(done) and not padding)
         self._scale.set_text(self._circuit.scale_text(backward=reached.backward))

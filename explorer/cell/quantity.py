@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,15 +103,22 @@ _GIVEN = ("gamm", "beta")
 _GATES = frozenset(f"values.{gate}" for gate in ("f", "i", "o", "z", "r"))
 
 
+@cache
 def series(key: str, shift: int = 0) -> Number:
-    """A series as it is. Beyond the last step a gradient is 0, a value does not exist."""
+    """A series as it is, the same object wherever it is shown, so that it is read once. Beyond the last step a gradient
+    is 0, a value does not exist."""
     beyond = 0.0 if key.startswith("grads.") else None
     return Number((Part(key, shift),), beyond=beyond, mean=key in _GATES)
 
 
 def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     """The number at step t (from 1). For one unit or as a norm over all, as the excerpt is."""
-    for part in number.parts:
+    parts = number.parts
+    plain = len(parts) == 1 and not parts[0].shift and number.function is None and not number.series
+    if plain and not (number.mean and excerpt.unit is None):  # most are no more than this
+        whole = excerpt.cell_series.get(parts[0].key)
+        return NOTHING if whole is None else Reading(float(whole[step - 1]))
+    for part in parts:
         if part.shift and not 1 <= place(excerpt, step, part.shift) <= excerpt.length:
             if part.shift < 0:
                 return Reading(None, before=True)
@@ -134,13 +142,13 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     with np.errstate(all="ignore"):
         result = known[0] if number.function is None else number.function(*known)
         if mean:
-            return Reading(float(np.mean(result, dtype=np.float64)), mean=True)
-        size = _size(result)
-        value = size if excerpt.unit is None else float(result[0])
+            return Reading(float(np.add.reduce(result, dtype=np.float64)) / result.size, mean=True)
+        value = _size(result) if excerpt.unit is None else float(result[0])
         if number.difference:
             whole = known[0].astype(np.float64)
             taken = whole - result  # the sum of everything that was taken away
             noise = 4 * dtypes.epsilon(excerpt.dtype) * max(_size(whole), _size(taken))
+            size = value if excerpt.unit is None else _size(result)
             if size < noise and any(operand.any() for operand in known[1:]):
                 return Reading(None, noise)
     return Reading(value)
@@ -152,7 +160,7 @@ def place(excerpt: Excerpt, step: int, shift: int) -> int:
 
 
 def _size(array: Array) -> float:
-    return float(np.sqrt(np.sum(np.square(array.astype(np.float64)))))
+    return math.sqrt(np.add.reduce(np.square(array.astype(np.float64))))
 
 
 def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:
