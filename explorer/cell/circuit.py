@@ -51,6 +51,7 @@ class CircuitView(NumbersView):
         self._moment: Moment | None = None
         self._kept: Drawing | None = None
         self._kept_for: tuple[object, ...] = ()
+        self._text_scale = text_scale()
         self._values: tuple[int, int] | None = None
         self._gradients: tuple[int, int] | None = None
         theme.notifier().changed.connect(self._restyle)
@@ -149,7 +150,7 @@ class CircuitView(NumbersView):
 
     def unit(self) -> float:
         """How many logical pixels one unit of the picture's height is."""
-        scale, width = text_scale(), max(1, self.width())
+        scale, width = self._text_scale, max(1, self.width())
         return max(min(scale, width / _NARROWEST), width / _WIDEST)
 
     def _fit_height(self) -> None:
@@ -170,7 +171,7 @@ class CircuitView(NumbersView):
 
     @Slot()
     def _restyle(self) -> None:
-        self._kept = None
+        self._kept, self._text_scale = None, text_scale()
         self._fit_height()
         self.update()
 

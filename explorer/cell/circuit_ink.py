@@ -75,6 +75,10 @@ class Drawing:
     painter: QPainter | None = None
     """None: only where things are is asked."""
     _order: list[tuple[Wire, QPolygonF]] = field(init=False)
+    _heads: dict[int, tuple[float, float]] = field(init=False)
+    """Where a wire's arrow is."""
+    _symbols: dict[str, float] = field(init=False)
+    """How wide the labels' symbols are."""
     _nodes: QImage | None = None
     _nodes_for: tuple[object, ...] = ()
     _pens: dict[str, QPen] = field(default_factory=dict)
@@ -82,6 +86,11 @@ class Drawing:
     def __post_init__(self) -> None:
         order = sorted(self.circuit.wires, key=lambda wire: wire.road)  # the roads lie on top
         self._order = [(wire, self._way(wire.points)) for wire in order]
+        self._heads = {id(wire): self._head_at(wire) for wire in order}
+        em = _LABEL_EM * self.unit
+        self._symbols = {
+            latex: typeset.width(latex, em) for latex in (INPUT, *(la.latex for la in self.circuit.labels))
+        }
 
     @property
     def metrics(self) -> QFontMetricsF:
@@ -218,20 +227,24 @@ class Drawing:
         reading = moment.reading(self._number(wire))
         if reading.value in (None, 0.0):
             return
-        a, b = (self.at(*point) for point in wire.points[-2:])
-        middle = (a + b) / 2
-        ends = wire.points[0][0], wire.points[-1][0]
-        near = 14 * self.unit
-        for x, point in ((ends[0], wire.points[0]), (ends[1], wire.points[-1])):
-            if x in (0.0, 1.0):  # near the edge, where the cell is entered or left
-                middle = self.at(*point) + QPointF(near if x == 0 else -near, 0)
+        x, y = self._heads[id(wire)]
         size = 4.5 * self.unit + self._thickness(reading, backward=moment.reached.backward) * 0.5
         to = -1 if moment.reached.backward is not self.circuit.reverse else 1
         self._p.setPen(Qt.PenStyle.NoPen)
         self._p.setBrush(QColor(self._colour(reading, self._phase_colour)))
-        tip, back = middle + QPointF(to * size, 0), middle - QPointF(to * size * 0.6, 0)
-        self._p.drawPolygon(QPolygonF([tip, back + QPointF(0, size), back - QPointF(0, size)]))
+        back = x - to * size * 0.6
+        self._p.drawPolygon(QPolygonF([QPointF(x + to * size, y), QPointF(back, y + size), QPointF(back, y - size)]))
         self._p.setBrush(Qt.BrushStyle.NoBrush)
+
+    def _head_at(self, wire: Wire) -> tuple[float, float]:
+        """The middle of its last stretch; where the cell is entered or left, near that edge."""
+        (x, y), (to_x, to_y) = wire.points[-2:]
+        at = (x + to_x) / 2 * self.width, (y + to_y) / 2 * self.unit
+        near = 14 * self.unit
+        for end_x, end_y in (wire.points[0], wire.points[-1]):
+            if end_x in (0.0, 1.0):
+                at = end_x * self.width + (near if end_x == 0 else -near), end_y * self.unit
+        return at
 
     def _cut_at(self, wire: Wire) -> tuple[float, float]:
         """On its first stretch, beside the end where it comes in: the rest of the wire may lie under a node."""
@@ -349,7 +362,7 @@ class Drawing:
 
     def label_box(self, label: Label) -> QRectF:
         u, anchor = self.unit, self.at(*label.at)
-        symbol = typeset.width(label.latex, _LABEL_EM * u)
+        symbol = self._symbols[label.latex]
         width = symbol + 6 * u + self.figures.width(self._label_text(label))
         inset = _EDGE * u if label.at[0] in (0.0, 1.0) else 0.0
         x = anchor.x() + inset if label.align == "left" else anchor.x() - inset - width
@@ -370,14 +383,14 @@ class Drawing:
         typeset.draw(p, label.latex, box.left(), baseline, _LABEL_EM * u, colour)
         cut = self.moment.cut(label.route)
         p.setPen(QColor(t.text if cut else colour_of(reading, colour)))
-        at = box.left() + typeset.width(label.latex, _LABEL_EM * u) + 6 * u
+        at = box.left() + self._symbols[label.latex] + 6 * u
         self.figures.draw(p, at, baseline, self._label_text(label))
 
     def _input(self) -> None:
         """x_t and its numbers, as many as there is room for."""
         p, t, u = self._p, self.theme, self.unit
         end = self.at(*self.circuit.input_at)
-        symbol = typeset.width(INPUT, _LABEL_EM * u) + 5 * u
+        symbol = self._symbols[INPUT] + 5 * u
         text = self._input_text((self.width - end.x() if self.circuit.reverse else end.x()) - symbol - _EDGE * u)
         width = symbol + self.figures.width(text)
         left = end.x() if self.circuit.reverse else end.x() - width

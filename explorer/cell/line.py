@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from explorer.theme import current as theme
 
 Look = Literal["section", "muted", "text"]
+_DIGITS = str.maketrans("123456789", "000000000")
 _FLAGS = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
 
 
@@ -22,6 +23,7 @@ class Line(QWidget):
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._look, self._text, self._tone = look, "", ""
+        self._pattern, self._whole = "", 0.0
         self._broken = False
         """It stands on several lines."""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -49,7 +51,10 @@ class Line(QWidget):
         return font
 
     def _fit(self) -> None:
-        whole = self._metrics.horizontalAdvance(self._text) + 1
+        pattern = self._text.translate(_DIGITS)  # figures are tabular: another step's text is as wide
+        if pattern != self._pattern:
+            self._pattern, self._whole = pattern, self._metrics.horizontalAdvance(pattern) + 1
+        whole = self._whole
         height = self._metrics.height()
         self._broken = whole > self.width()
         if self._broken and self.width() > 0:
@@ -79,5 +84,6 @@ class Line(QWidget):
     def _restyle(self) -> None:
         self._font = self.font_of_look
         self._metrics = QFontMetricsF(self._font)
+        self._pattern = ""
         self._fit()
         self.update()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPen, QStaticText
+from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPaintEvent, QPen, QStaticText
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.quantities import ROUTES
@@ -77,6 +77,8 @@ class RoutesView(NumbersView):
         self._rows: tuple[Route, ...] = ()
         self._words = ""
         self._note_rooms: dict[int, float] = {}
+        self._blank: QImage | None = None
+        self._blank_for: tuple[object, ...] = ()
         self._still = QStaticText()
         self._still.setTextFormat(Qt.TextFormat.PlainText)
         self._measure()
@@ -252,6 +254,29 @@ class RoutesView(NumbersView):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        if self._rows:
+            self._paint(painter)
+        else:
+            painter.drawImage(0, 0, self._blank_picture(painter.device().devicePixelRatioF()))
+        self.paint_focus(painter)
+        painter.end()
+
+    def _blank_picture(self, ratio: float) -> QImage:
+        """Before there are shares the same at every step."""
+        cell = None if self._excerpt is None else self._excerpt.focus.cell
+        key = (cell, self.said, self.size(), ratio, theme.current().name)
+        if self._blank is None or self._blank_for != key:
+            # With the panel's colour in it: letters on nothing come out a little thinner.
+            self._blank = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
+            self._blank.setDevicePixelRatio(ratio)
+            self._blank.fill(QColor(theme.current().surface))
+            painter = QPainter(self._blank)
+            self._paint(painter)
+            painter.end()
+            self._blank_for = key
+        return self._blank
+
+    def _paint(self, painter: QPainter) -> None:
         painter.setFont(self._figures.font)
         t, metrics = theme.current(), self._metrics
         colours = self._colours()
@@ -292,8 +317,6 @@ class RoutesView(NumbersView):
             self._still.setText(meaning)
             self._still.setTextWidth(self.width())
         painter.drawStaticText(QPointF(0, top + self._line), self._still)
-        self.paint_focus(painter)
-        painter.end()
 
     def _paint_names(self, painter: QPainter) -> None:
         """Before there are shares: the routes that there will be."""
@@ -340,6 +363,7 @@ class RoutesView(NumbersView):
     @Slot()
     def _restyle(self) -> None:
         self._measure()
+        self._blank = None
         self.updateGeometry()
         self.update()
 
