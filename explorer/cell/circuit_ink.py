@@ -153,6 +153,8 @@ class Drawing:
         return number is not None and not self.moment.cut(wire.route) and self.moment.reached.is_now(number)
 
     def _there(self, wire: Wire) -> bool:
+        if self.moment.reached.way is None:  # what is reached is whole
+            return True
         number = self._number(wire)
         return number is None or self.moment.reached.has(number, self.moment.way)
 
@@ -274,10 +276,10 @@ class Drawing:
         """Operations of one sign are small; "tanh" needs room."""
         return self.unit * (11.0 if node.latex == "1{-}" else _RADIUS[node.kind])
 
-    def value_box(self, node: Node) -> QRectF:
+    def value_box(self, node: Node, text: str | None = None) -> QRectF:
         """Where a gate's number stands: above it, on the side that its wire does not turn to."""
         centre, u = self.at(*node.at), self.unit
-        wide = min(36 * u, self.figures.width(self._value_text(node)))
+        wide = min(36 * u, self.figures.width(self._value_text(node) if text is None else text))
         left = centre.x() - 9 * u - wide if self.circuit.reverse else centre.x() + 9 * u
         return QRectF(left, centre.y() - 25 * u, min(wide, self.width - left), 14 * u)
 
@@ -350,7 +352,7 @@ class Drawing:
         reading, text = self.moment.reading(node.value), self._value_text(node)
         self._p.setPen(QColor(colour_of(reading, self.theme.text)))
         bar = reading.mean and text[0] != ":"
-        draw_fitted(self._p, self.value_box(node), text, self.figures, centred=False, bar=bar)
+        draw_fitted(self._p, self.value_box(node, text), text, self.figures, centred=False, bar=bar)
 
     # -- labels
 
@@ -360,17 +362,18 @@ class Drawing:
     def _label_text(self, label: Label) -> str:
         return _CUT if self.moment.cut(label.route) else self.moment.reading(label.number).text
 
-    def label_box(self, label: Label) -> QRectF:
+    def label_box(self, label: Label, text: str | None = None) -> QRectF:
         u, anchor = self.unit, self.at(*label.at)
         symbol = self._symbols[label.latex]
-        width = symbol + 6 * u + self.figures.width(self._label_text(label))
+        width = symbol + 6 * u + self.figures.width(self._label_text(label) if text is None else text)
         inset = _EDGE * u if label.at[0] in (0.0, 1.0) else 0.0
         x = anchor.x() + inset if label.align == "left" else anchor.x() - inset - width
         return QRectF(min(max(0.0, x), max(0.0, self.width - width)), anchor.y() - 11 * u, width, 15 * u)
 
     def _label(self, label: Label) -> None:
         p, t, u = self._p, self.theme, self.unit
-        reading, box = self.moment.reading(label.number), self.label_box(label)
+        reading, text = self.moment.reading(label.number), self._label_text(label)
+        box = self.label_box(label, text)
         baseline = box.top() + 11 * u
         colour = {"forward": t.forward, "backward": t.backward, "loss": t.loss}[label.phase]
         p.fillRect(box.adjusted(-2, 0, 2, 0), QColor(t.surface))
@@ -384,7 +387,7 @@ class Drawing:
         cut = self.moment.cut(label.route)
         p.setPen(QColor(t.text if cut else colour_of(reading, colour)))
         at = box.left() + self._symbols[label.latex] + 6 * u
-        self.figures.draw(p, at, baseline, self._label_text(label))
+        self.figures.draw(p, at, baseline, text)
 
     def _input(self) -> None:
         """x_t and its numbers, as many as there is room for."""
@@ -392,12 +395,12 @@ class Drawing:
         end = self.at(*self.circuit.input_at)
         symbol = self._symbols[INPUT] + 5 * u
         text = self._input_text((self.width - end.x() if self.circuit.reverse else end.x()) - symbol - _EDGE * u)
-        width = symbol + self.figures.width(text)
+        width = symbol + self.metrics.horizontalAdvance(text)
         left = end.x() if self.circuit.reverse else end.x() - width
         p.fillRect(QRectF(left - 2, end.y() - 11 * u, width + 4, 15 * u), QColor(t.surface))
         typeset.draw(p, INPUT, left, end.y(), _LABEL_EM * u, t.forward)
         p.setPen(QColor(t.forward))
-        self.figures.draw(p, left + symbol, end.y(), text)
+        p.drawText(QPointF(left + symbol, end.y()), text)
 
     def _input_text(self, room: float) -> str:
         inputs = self.moment.excerpt.cell_inputs
@@ -407,7 +410,7 @@ class Drawing:
         for count in range(min(len(values), 6), 0, -1):
             rest = ", …" if count < len(values) else ""
             text = "(" + ", ".join(short(float(v)) for v in values[:count]) + rest + ")"
-            if self.figures.width(text) <= room:
+            if self.metrics.horizontalAdvance(text) <= room:
                 return text
         return "(…)"
 

@@ -2,7 +2,7 @@
 
 Shaping a text (which glyph is a letter, where does it stand) is most of the work of drawing a short one. The digits are
 tabular and nothing between them is kerned, so a number's glyphs stand where their advances add up to; tests compare
-that with Qt's own layout. What is written with other letters ("NaN", "cut") is shaped as ever.
+that with Qt's own layout. What is written with other letters ("NaN", "cut", a gate's name) is shaped once and kept.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Figures:
         self.height, self.cap_height = metrics.height(), metrics.capHeight()
         self._raw: QRawFont | None = None
         self._glyphs: dict[str, tuple[int, float]] = {}
-        self._runs: dict[str, tuple[QGlyphRun | None, float]] = {}
+        self._runs: dict[str, tuple[list[QGlyphRun], float]] = {}
         self._measure()
 
     def _measure(self) -> None:
@@ -50,39 +50,45 @@ class Figures:
         return self._run(text)[1]
 
     def draw(self, painter: QPainter, x: float, baseline: float, text: str) -> None:
-        """In the painter's pen; its font has to be that of the figures."""
-        run = self._run(text)[0]
-        if run is None:
-            painter.drawText(QPointF(x, baseline), text)
-        else:
-            painter.drawGlyphRun(QPointF(int(x * _FIXED) / _FIXED, int(baseline * _FIXED) / _FIXED), run)
+        """In the painter's pen."""
+        at = QPointF(int(x * _FIXED) / _FIXED, int(baseline * _FIXED) / _FIXED)
+        for run in self._run(text)[0]:
+            painter.drawGlyphRun(at, run)
 
-    def _run(self, text: str) -> tuple[QGlyphRun | None, float]:
+    def _run(self, text: str) -> tuple[list[QGlyphRun], float]:
         found = self._runs.get(text)
         if found is None:
             if len(self._runs) >= _KEPT:
                 self._runs.clear()
-            found = self._runs[text] = self._made(text)
+            found = self._runs[text] = self._number(text) or self._shaped(text)
         return found
 
-    def _made(self, text: str) -> tuple[QGlyphRun | None, float]:
-        glyphs, known, x = [], self._glyphs, 0.0
-        places = []
-        if text and MINUS not in text[1:] and text != MINUS:
-            for letter in text:
-                if letter not in known:
-                    break
-                glyph, advance = known[letter]
-                glyphs.append(glyph)
-                places.append(QPointF(x, 0.0))
-                x += advance
-        if not text or len(glyphs) != len(text) or self._raw is None:
-            return None, self.metrics.horizontalAdvance(text)
+    def _number(self, text: str) -> tuple[list[QGlyphRun], float] | None:
+        """None: other letters are in it, or the font does not hold those of numbers."""
+        known, raw = self._glyphs, self._raw
+        if raw is None or not text or MINUS in text[1:] or text == MINUS:
+            return None
+        glyphs, places, x = [], [], 0.0
+        for letter in text:
+            if letter not in known:
+                return None
+            glyph, advance = known[letter]
+            glyphs.append(glyph)
+            places.append(QPointF(x, 0.0))
+            x += advance
         run = QGlyphRun()
-        run.setRawFont(self._raw)
+        run.setRawFont(raw)
         run.setGlyphIndexes(glyphs)
         run.setPositions(places)
-        return run, x
+        return [run], x
+
+    def _shaped(self, text: str) -> tuple[list[QGlyphRun], float]:
+        """Words, which come again and again: shaped once."""
+        runs = shaped(text, self.font)
+        for run in runs:  # from the baseline on, not from the line's top
+            down = QPointF(0.0, self.ascent)
+            run.setPositions([place - down for place in run.positions()])
+        return runs, self.metrics.horizontalAdvance(text)
 
 
 def shaped(text: str, font: QFont) -> list[QGlyphRun]:

@@ -111,14 +111,16 @@ def series(key: str, shift: int = 0) -> Number:
     return Number((Part(key, shift),), beyond=beyond, mean=key in _GATES)
 
 
+def plain_series(number: Number, excerpt: Excerpt) -> Array | None:
+    """The series of which the number at step t is entry t − 1, where it is no more than that, as most are."""
+    if len(number.parts) > 1 or number.parts[0].shift or number.function is not None or number.series:
+        return None
+    return None if number.mean and excerpt.unit is None else excerpt.cell_series.get(number.parts[0].key)
+
+
 def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     """The number at step t (from 1). For one unit or as a norm over all, as the excerpt is."""
-    parts = number.parts
-    plain = len(parts) == 1 and not parts[0].shift and number.function is None and not number.series
-    if plain and not (number.mean and excerpt.unit is None):  # most are no more than this
-        whole = excerpt.cell_series.get(parts[0].key)
-        return NOTHING if whole is None else Reading(float(whole[step - 1]))
-    for part in parts:
+    for part in number.parts:
         if part.shift and not 1 <= place(excerpt, step, part.shift) <= excerpt.length:
             if part.shift < 0:
                 return Reading(None, before=True)

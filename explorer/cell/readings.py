@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.requests import Excerpt
 from explorer.cell.interventions import Interventions, interventions
-from explorer.cell.quantity import NOTHING, Number, Reading, read
+from explorer.cell.quantity import NOTHING, Array, Number, Reading, plain_series, read
 
 
 class Readings:
@@ -14,6 +14,8 @@ class Readings:
         self._excerpt = excerpt
         self._step = 0
         self._found: dict[int, Reading] = {}
+        self._plain: dict[int, Array] = {}
+        """Of numbers that are no more than an entry of a series: that series."""
         held = excerpt is not None and any(key.startswith("held.") for key in excerpt.cell_series)
         # Where nothing is ever held, every step's interventions are the same.
         self._always = None if excerpt is None or held else Interventions({}, excerpt.focus.cuts)
@@ -28,11 +30,19 @@ class Readings:
         if step != self._step:
             self._found.clear()
             self._step = step
-        found = self._found.get(id(number))
+        key = id(number)
+        found = self._found.get(key)
         if found is None:
-            if self._excerpt is None:
-                return NOTHING
-            found = self._found[id(number)] = read(number, self._excerpt, step)
+            series = self._plain.get(key)
+            if series is not None:
+                found = Reading(float(series[step - 1]))
+            else:
+                if self._excerpt is None:
+                    return NOTHING
+                found = read(number, self._excerpt, step)
+                if (series := plain_series(number, self._excerpt)) is not None:
+                    self._plain[key] = series
+            self._found[key] = found
         return found
 
     def interventions(self, step: int) -> Interventions:

@@ -77,10 +77,8 @@ class RoutesView(NumbersView):
         self._rows: tuple[Route, ...] = ()
         self._words = ""
         self._note_rooms: dict[int, float] = {}
-        self._blank: QImage | None = None
-        self._blank_for: tuple[object, ...] = ()
-        self._still = QStaticText()
-        self._still.setTextFormat(Qt.TextFormat.PlainText)
+        self._still: QImage | None = None
+        self._still_for: tuple[object, ...] = ()
         self._measure()
         theme.notifier().changed.connect(self._restyle)
 
@@ -254,38 +252,55 @@ class RoutesView(NumbersView):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        painter.drawImage(0, 0, self._still_picture(painter.device().devicePixelRatioF()))
+        painter.setFont(self._figures.font)
         if self._rows:
-            self._paint(painter)
-        else:
-            painter.drawImage(0, 0, self._blank_picture(painter.device().devicePixelRatioF()))
+            self._paint_bar(painter, self._colours())
+            self._paint_rows(painter)
+            self._paint_said(painter)
         self.paint_focus(painter)
         painter.end()
 
-    def _blank_picture(self, ratio: float) -> QImage:
-        """Before there are shares the same at every step."""
+    def _still_picture(self, ratio: float) -> QImage:
+        """What is the same at every step: what shares are; and before there are shares, everything."""
         cell = None if self._excerpt is None else self._excerpt.focus.cell
-        key = (cell, self.said, self.size(), ratio, theme.current().name)
-        if self._blank is None or self._blank_for != key:
+        key = (cell, "" if self._rows else self.said, self.size(), ratio, theme.current().name)
+        if self._still is None or self._still_for != key:
             # With the panel's colour in it: letters on nothing come out a little thinner.
-            self._blank = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
-            self._blank.setDevicePixelRatio(ratio)
-            self._blank.fill(QColor(theme.current().surface))
-            painter = QPainter(self._blank)
-            self._paint(painter)
+            self._still = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
+            self._still.setDevicePixelRatio(ratio)
+            self._still.fill(QColor(theme.current().surface))
+            painter = QPainter(self._still)
+            painter.setFont(self._figures.font)
+            if not self._rows:
+                self._paint_bar(painter, self._colours())
+                self._paint_names(painter)
+                self._paint_said(painter)
+            painter.setPen(QColor(theme.current().muted))
+            meaning = QStaticText(self.meaning)
+            meaning.setTextFormat(Qt.TextFormat.PlainText)
+            meaning.setTextWidth(self.width())
+            painter.drawStaticText(QPointF(0, self._said_top + self._line), meaning)
             painter.end()
-            self._blank_for = key
-        return self._blank
+            self._still_for = key
+        return self._still
 
-    def _paint(self, painter: QPainter) -> None:
-        painter.setFont(self._figures.font)
-        t, metrics = theme.current(), self._metrics
-        colours = self._colours()
-        self._paint_bar(painter, colours)
-        figures, sizes = self._figures, self._sizes
+    @property
+    def _said_top(self) -> float:
+        rows = len(ROUTES[self._excerpt.focus.cell]) if self._excerpt is not None else 0
+        return self._rows_top + rows * self._line + TIGHT / 2
+
+    def _paint_said(self, painter: QPainter) -> None:
+        painter.setPen(QColor(theme.current().muted))
+        said, metrics = self.said, self._metrics
+        if metrics.horizontalAdvance(said) > self.width():
+            said = metrics.elidedText(said, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(QPointF(0, self._said_top + metrics.ascent()), said)
+
+    def _paint_rows(self, painter: QPainter) -> None:
+        t, metrics, figures, sizes = theme.current(), self._metrics, self._figures, self._sizes
         percent, size = self._columns()
-        swatch = _SWATCH * self._scale
-        if not self._rows:
-            self._paint_names(painter)
+        swatch, colours = _SWATCH * self._scale, self._colours()
         for number, row in enumerate(self._rows):
             box = QRectF(0, self._rows_top + number * self._line, self.width(), metrics.height())
             mark = QRectF(0, box.center().y() - swatch / 2, swatch, swatch)
@@ -304,19 +319,6 @@ class RoutesView(NumbersView):
                 continue
             painter.setPen(QColor(t.exploding if math.isnan(row.log10) or row.log10 == math.inf else t.muted))
             figures.draw(painter, size - figures.width(row.size), baseline, row.size)
-        rows = len(ROUTES[self._excerpt.focus.cell]) if self._excerpt is not None else 0
-        top = self._rows_top + rows * self._line + TIGHT / 2
-        painter.setPen(QColor(t.muted))
-        said = self.said
-        if metrics.horizontalAdvance(said) > self.width():
-            said = metrics.elidedText(said, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(QPointF(0, top + metrics.ascent()), said)
-        # A text that stays is broken into lines once, not at every step.
-        meaning = self.meaning
-        if self._still.text() != meaning or self._still.textWidth() != self.width():
-            self._still.setText(meaning)
-            self._still.setTextWidth(self.width())
-        painter.drawStaticText(QPointF(0, top + self._line), self._still)
 
     def _paint_names(self, painter: QPainter) -> None:
         """Before there are shares: the routes that there will be."""
@@ -363,7 +365,7 @@ class RoutesView(NumbersView):
     @Slot()
     def _restyle(self) -> None:
         self._measure()
-        self._blank = None
+        self._still = None
         self.updateGeometry()
         self.update()
 
