@@ -7,12 +7,15 @@ that with Qt's own layout. What is written with other letters ("NaN", "cut", a g
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QFont, QFontMetricsF, QGlyphRun, QPainter, QRawFont, QTextLayout
 
 LETTERS = "0123456789.e-% "
 MINUS = "−"
 """Before a digit, where the font raises it to the digits' height."""
+_NUMBER = re.compile(rf"{MINUS}?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?( %)?")
 _BEFORE = {"-": "e", " ": "0"}
 """What a letter stands behind: between digits a hyphen would be raised."""
 _KEPT = 1024
@@ -64,14 +67,12 @@ class Figures:
         return found
 
     def _number(self, text: str) -> tuple[list[QGlyphRun], float] | None:
-        """None: other letters are in it, or the font does not hold those of numbers."""
+        """None: it is no number, or the font does not hold the letters of numbers."""
         known, raw = self._glyphs, self._raw
-        if raw is None or not text or MINUS in text[1:] or text == MINUS:
+        if raw is None or not known or _NUMBER.fullmatch(text) is None:
             return None
         glyphs, places, x = [], [], 0.0
         for letter in text:
-            if letter not in known:
-                return None
             glyph, advance = known[letter]
             glyphs.append(glyph)
             places.append(QPointF(x, 0.0))
