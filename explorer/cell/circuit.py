@@ -51,6 +51,8 @@ class CircuitView(NumbersView):
         self._moment: Moment | None = None
         self._kept: Drawing | None = None
         self._kept_for: tuple[object, ...] = ()
+        self._known_now: frozenset[int] = frozenset()
+        self._known_for: tuple[object, ...] = ()
         self._text_scale = text_scale()
         self._values: tuple[int, int] | None = None
         self._gradients: tuple[int, int] | None = None
@@ -99,7 +101,8 @@ class CircuitView(NumbersView):
         self._moved()
 
     def reading(self, number: Number | None) -> Reading:
-        return NOTHING if number is None else self._readings.get(id(number), NOTHING)
+        moment = self._read()
+        return NOTHING if moment is None else moment.reading(number)
 
     def _moved(self) -> None:
         """What is there now is read when it is painted or asked for."""
@@ -108,36 +111,47 @@ class CircuitView(NumbersView):
 
     @property
     def _readings(self) -> Mapping[int, Reading]:
-        moment = self._read()
-        return {} if moment is None else moment.readings
+        """Everything that is known at the moment, by the number's id."""
+        it, moment = self._circuit, self._read()
+        if it is None or moment is None:
+            return {}
+        every = [wire.forward for wire in it.wires] + [wire.backward for wire in it.wires]
+        every += [node.value for node in it.nodes] + [label.number for label in it.labels]
+        return {id(number): moment.reading(number) for number in every if moment.has(number)}
 
     def _read(self) -> Moment | None:
         """What there is to be seen of the step."""
-        excerpt, it, source = self._excerpt, self._circuit, self._source
+        excerpt, it, source, step = self._excerpt, self._circuit, self._source, self._step
         if self._moment is None and excerpt is not None and it is not None:
-            found: list[Number | None] = []
-            reached, there = self._reached, source.there(self._step)
-            if reached.forward:
-                found += [wire.forward for wire in it.wires] + [node.value for node in it.nodes]
-                if reached.way is not None:
-                    found = [number for number in found if number is None or reached.has(number, "forward")]
-            if reached.backward:
-                back = [wire.backward for wire in it.wires] + [label.number for label in it.labels if self.shows(label)]
-                found += [number for number in back if number is None or reached.has(number, "backward")]
-            else:
-                found += [label.number for label in it.labels if self.shows(label)]
-            step = self._step
+            there = source.there(step)
             self._moment = Moment(
                 excerpt=excerpt,
                 step=step,
-                reached=reached,
-                readings={id(n): source.of(n, step) for n in found if n is not None} if there else {},
+                reached=self._reached,
+                source=source,
+                known=self._known(it) if there else frozenset(),
                 held=source.interventions(step) if there else Interventions(),
                 input_norm=_input_norm(excerpt, step),
                 values=self.decades(backward=False),
                 gradients=self.decades(backward=True),
             )
         return self._moment
+
+    def _known(self, it: Circuit) -> frozenset[int]:
+        """By id, the numbers that the tape has reached. The same from step to step, as long as a phase lasts."""
+        reached, key = self._reached, (id(it), self._reached)
+        if self._known_for != key:
+            found: list[Number | None] = []
+            if reached.forward:
+                found += [wire.forward for wire in it.wires] + [node.value for node in it.nodes]
+                found = [number for number in found if number is None or reached.has(number, "forward")]
+            shown: list[Number | None] = [label.number for label in it.labels if self.shows(label)]
+            if reached.backward:
+                shown += [wire.backward for wire in it.wires]
+                shown = [number for number in shown if number is None or reached.has(number, "backward")]
+            self._known_now = frozenset(id(number) for number in found + shown if number is not None)
+            self._known_for = key
+        return self._known_now
 
     def shows(self, label: Label) -> bool:
         """Whether a label belongs to the phase; where its number is not made yet it is left out."""
@@ -213,7 +227,7 @@ class CircuitView(NumbersView):
                 exact = "" if drawing.moment.cut(label.route) else digits(self.reading(label.number), excerpt)
                 found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name), exact))
         for node in drawing.circuit.nodes:
-            if node.value is not None and id(node.value) in self._readings:
+            if node.value is not None and drawing.moment.has(node.value):
                 exact = digits(self.reading(node.value), excerpt)
                 found.append(Pick(f"node {node.name}", drawing.value_box(node), node.name, exact))
         return sorted(found, key=lambda pick: (round(pick.box.center().y() / 12), pick.box.left()))
@@ -228,26 +242,26 @@ class CircuitView(NumbersView):
             away = drawing.at(*node.at) - point
             if math.hypot(away.x(), away.y()) <= drawing.radius(node):
                 text = node.name
-                if node.value is not None and id(node.value) in self._readings:
+                if node.value is not None and drawing.moment.has(node.value):
                     text += f": {exact_text(self.reading(node.value), excerpt)}"
                 held = drawing.moment.held.words(node.latex) if node.kind == "gate" else ""
                 return f"{text}\n{held}" if held else text
         for wire in drawing.circuit.wires:
             if self._near(drawing, wire, point):
-                return self._words(wire, excerpt)
+                return self._words(wire, excerpt, drawing.moment)
         return ""
 
-    def _words(self, wire: Wire, excerpt: Excerpt) -> str:
+    def _words(self, wire: Wire, excerpt: Excerpt, moment: Moment) -> str:
         text = wire.name
         norm = _input_norm(excerpt, self._step).value
         if wire.source == "input" and self._reached.forward and norm is not None:
             text += f": ‖xₜ‖ = {numbers.exact(norm)}"
-        if wire.forward is not None and id(wire.forward) in self._readings:
+        if moment.has(wire.forward):
             text += f": {exact_text(self.reading(wire.forward), excerpt)}"
         if wire.route and wire.route in excerpt.focus.cuts and self._reached.backward:
             return f"{text}\nroute {wire.route} is cut: no gradient goes back on it"
         if wire.backward is not None and self._reached.backward:
-            there = id(wire.backward) in self._readings
+            there = moment.has(wire.backward)
             text += "\ngradient: " + (exact_text(self.reading(wire.backward), excerpt) if there else "not reached yet")
         return text
 

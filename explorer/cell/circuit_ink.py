@@ -7,7 +7,7 @@ but x grows with `unit`, so that the picture is as crisp and as legible at any s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from explorer.cell.ink import colour_of, draw_fitted, log_width
 from explorer.cell.interventions import Hold, Interventions
 from explorer.cell.quantity import NOTHING, Number, Reading, short
 from explorer.cell.reach import Reached
+from explorer.cell.readings import Readings
 from explorer.cell.symbols import INPUT
 from explorer.cell.wiring import Circuit, Label, Node, Wire
 from explorer.theme.tokens import Theme
@@ -43,7 +44,9 @@ class Moment:
     excerpt: Excerpt
     step: int
     reached: Reached
-    readings: Mapping[int, Reading]
+    source: Readings
+    known: frozenset[int]
+    """By id, the numbers that are reached."""
     held: Interventions
     input_norm: Reading
     values: tuple[int, int]
@@ -55,7 +58,10 @@ class Moment:
         return "backward" if self.reached.backward else "forward"
 
     def reading(self, number: Number | None) -> Reading:
-        return NOTHING if number is None else self.readings.get(id(number), NOTHING)
+        return self.source.of(number, self.step) if number is not None and id(number) in self.known else NOTHING
+
+    def has(self, number: Number | None) -> bool:
+        return number is not None and id(number) in self.known
 
     def cut(self, route: str) -> bool:
         return bool(route) and route in self.held.cuts and self.reached.backward
@@ -125,7 +131,7 @@ class Drawing:
                 self._cut_mark(wire)
         painter.drawImage(0, 0, self._nodes_picture(painter.device().devicePixelRatioF()))
         for node in self.circuit.nodes:
-            if node.value is not None and id(node.value) in moment.readings:
+            if moment.has(node.value):
                 self._node_value(node)
         for label in labels:
             if not self.left_out(label):

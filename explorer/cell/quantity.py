@@ -158,7 +158,7 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
 
 def place(excerpt: Excerpt, step: int, shift: int) -> int:
     """The step that is `shift` further on the way of the layer on screen."""
-    return step - shift if excerpt.focus.reverse else step + shift
+    return step - shift if shift and excerpt.focus.reverse else step + shift
 
 
 def _size(array: Array) -> float:
