@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -110,7 +109,7 @@ def _temporary(path: Path) -> Iterator[tuple[Path, Path]]:
     """A name for the temporary file, and the file that it replaces (a link's target, not the link)."""
     check_writable(path)
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(6)}{target.suffix[:20]}")
+    temporary = target.with_name(f".{target.stem[:80]}.{os.urandom(6).hex()}{target.suffix[:20]}")
     try:
         yield temporary, target
     except OSError as error:
@@ -131,7 +130,7 @@ def _install(temporary: Path, target: Path, keep_backup: bool) -> None:
     if had_old:
         with contextlib.suppress(OSError):
             os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-    kept = target.with_name(f".{target.stem[:80]}.{secrets.token_hex(6)}.old")
+    kept = target.with_name(f".{target.stem[:80]}.{os.urandom(6).hex()}.old")
     try:
         if had_old:
             _second_name(target, kept)

@@ -7,8 +7,6 @@ Everything is bounded before it is allocated, and every failure is a SessionErro
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.metadata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,11 +262,15 @@ def _versions() -> dict[str, str]:
 
 
 def _version(package: str) -> str:
+    from importlib import metadata  # brings half of the e-mail package along: not while the window starts
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return "unknown"
 
 
 def _sha256(data: bytes) -> str:
+    import hashlib
+
     return hashlib.sha256(data).hexdigest()

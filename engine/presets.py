@@ -32,9 +32,7 @@ The curve on a preset's card (log₁₀‖∂L/∂h_t‖, t = 1 … T) is comput
 
 from __future__ import annotations
 
-import difflib
 import functools
-import json
 import math
 import re
 from pathlib import Path
@@ -109,7 +107,10 @@ def load(slug: str) -> Preset:
     shown = one_line(slug, 60)
     names = [p.slug for p in found]
     near = [name for name in names if shown and shown.lower() in name]
-    near = near or difflib.get_close_matches(shown.lower(), names, n=3, cutoff=0.6)
+    if not near:
+        import difflib
+
+        near = difflib.get_close_matches(shown.lower(), names, n=3, cutoff=0.6)
     if near:
         raise PresetError(f"There is no preset '{shown}'; did you mean {' or '.join(near)}?")
     raise PresetError(f"There is no preset '{shown}'; there are {', '.join(names)}.")
@@ -175,7 +176,7 @@ def _all(folder: Path) -> tuple[Preset, ...]:
 def _curves(path: Path) -> dict[str, tuple[float, ...]]:
     """The generated curves; {} where the file is missing, since a card can do without one."""
     try:
-        data = json.loads(path.read_bytes())
+        data = msgspec.json.decode(path.read_bytes())
         return {str(slug): tuple(number_from(v) for v in values) for slug, values in data.items()}
     except FileNotFoundError:
         return {}

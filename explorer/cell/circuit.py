@@ -8,6 +8,7 @@ lit, and what comes after it is outlined. The picture grows with the text, and w
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -16,17 +17,20 @@ from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.requests import Excerpt
-from explorer.cell.circuit_ink import Drawing, forward_decades
+from explorer.cell.circuit_ink import Drawing, Moment, forward_decades
 from explorer.cell.exact import digits, exact_text
+from explorer.cell.figures import Figures
 from explorer.cell.ink import text_scale
-from explorer.cell.interventions import Interventions, interventions
+from explorer.cell.interventions import Interventions
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
-from explorer.cell.quantity import NOTHING, Number, Reading, read
+from explorer.cell.quantity import NOTHING, Number, Reading
 from explorer.cell.reach import NOTHING_REACHED, Reached
+from explorer.cell.readings import Readings
 from explorer.cell.wiring import Circuit, Label, Wire, circuit
 from explorer.stage.scales import DEFAULT_DECADES, for_gradients
 from explorer.theme import current as theme
+from explorer.theme.tokens import SMALL_PX
 from explorer.widgets import numbers
 
 FORWARD_DECADES = (-2, 1)
@@ -43,15 +47,21 @@ class CircuitView(NumbersView):
         self._circuit: Circuit | None = None
         self._step = 1
         self._reached = NOTHING_REACHED
-        self._readings: dict[int, Reading] = {}
-        self._held = Interventions()
-        self._input = NOTHING
+        self._source = Readings(None)
+        self._moment: Moment | None = None
+        self._kept: Drawing | None = None
+        self._kept_for: tuple[object, ...] = ()
+        self._known_now: frozenset[int] = frozenset()
+        self._known_for: tuple[object, ...] = ()
+        self._text_scale = text_scale()
         self._values: tuple[int, int] | None = None
         self._gradients: tuple[int, int] | None = None
         theme.notifier().changed.connect(self._restyle)
 
-    def set_excerpt(self, excerpt: Excerpt | None) -> None:
-        """The first trace of a document chooses the scales; None: another document follows."""
+    def set_excerpt(self, excerpt: Excerpt | None, source: Readings | None = None) -> None:
+        """The first trace of a document chooses the scales; None: another document follows. `source`: what others of
+        the same excerpt read from as well."""
+        self._source = source or Readings(excerpt)
         before = self._excerpt
         self._excerpt = excerpt
         if excerpt is None:
@@ -66,13 +76,13 @@ class CircuitView(NumbersView):
         if new is not self._circuit:
             self._circuit = new
             self._fit_height()
-        self._read()
+        self._moved()
 
     def set_gradient_decades(self, low: int, high: int) -> None:
         """Gradients from 10^low to 10^high, where somebody has chosen another scale on the stage."""
         if high > low:
             self._gradients = (low, high)
-            self.update()
+            self._moved()
 
     def decades(self, *, backward: bool) -> tuple[int, int]:
         """The exponents of the ends of a scale."""
@@ -88,28 +98,60 @@ class CircuitView(NumbersView):
     def set_moment(self, step: int, reached: Reached) -> None:
         """Show step t (from 1), as far as the tape has reached it."""
         self._step, self._reached = step, reached
-        self._read()
+        self._moved()
 
     def reading(self, number: Number | None) -> Reading:
-        return NOTHING if number is None else self._readings.get(id(number), NOTHING)
+        moment = self._read()
+        return NOTHING if moment is None else moment.reading(number)
 
-    def _read(self) -> None:
-        self._readings = {}
-        excerpt, it = self._excerpt, self._circuit
-        if excerpt is not None and it is not None and 1 <= self._step <= excerpt.steps:
-            found: list[Number | None] = []
-            if self._reached.forward:
-                found += [wire.forward for wire in it.wires] + [node.value for node in it.nodes]
-                found = [number for number in found if number is None or self._reached.has(number, "forward")]
-            if self._reached.backward:
-                back = [wire.backward for wire in it.wires] + [label.number for label in it.labels if self.shows(label)]
-                found += [number for number in back if number is None or self._reached.has(number, "backward")]
-            else:
-                found += [label.number for label in it.labels if self.shows(label)]
-            self._readings = {id(number): read(number, excerpt, self._step) for number in found if number is not None}
-            self._held = interventions(excerpt, self._step)
-        self._input = _input_norm(excerpt, self._step)
+    def _moved(self) -> None:
+        """What is there now is read when it is painted or asked for."""
+        self._moment = None
         self.update()
+
+    @property
+    def _readings(self) -> Mapping[int, Reading]:
+        """Everything that is known at the moment, by the number's id."""
+        it, moment = self._circuit, self._read()
+        if it is None or moment is None:
+            return {}
+        every = [wire.forward for wire in it.wires] + [wire.backward for wire in it.wires]
+        every += [node.value for node in it.nodes] + [label.number for label in it.labels]
+        return {id(number): moment.reading(number) for number in every if moment.has(number)}
+
+    def _read(self) -> Moment | None:
+        """What there is to be seen of the step."""
+        excerpt, it, source, step = self._excerpt, self._circuit, self._source, self._step
+        if self._moment is None and excerpt is not None and it is not None:
+            there = source.there(step)
+            self._moment = Moment(
+                excerpt=excerpt,
+                step=step,
+                reached=self._reached,
+                source=source,
+                known=self._known(it) if there else frozenset(),
+                held=source.interventions(step) if there else Interventions(),
+                input_norm=_input_norm(excerpt, step),
+                values=self.decades(backward=False),
+                gradients=self.decades(backward=True),
+            )
+        return self._moment
+
+    def _known(self, it: Circuit) -> frozenset[int]:
+        """By id, the numbers that the tape has reached. The same from step to step, as long as a phase lasts."""
+        reached, key = self._reached, (id(it), self._reached)
+        if self._known_for != key:
+            found: list[Number | None] = []
+            if reached.forward:
+                found += [wire.forward for wire in it.wires] + [node.value for node in it.nodes]
+                found = [number for number in found if number is None or reached.has(number, "forward")]
+            shown: list[Number | None] = [label.number for label in it.labels if self.shows(label)]
+            if reached.backward:
+                shown += [wire.backward for wire in it.wires]
+                shown = [number for number in shown if number is None or reached.has(number, "backward")]
+            self._known_now = frozenset(id(number) for number in found + shown if number is not None)
+            self._known_for = key
+        return self._known_now
 
     def shows(self, label: Label) -> bool:
         """Whether a label belongs to the phase; where its number is not made yet it is left out."""
@@ -122,7 +164,7 @@ class CircuitView(NumbersView):
 
     def unit(self) -> float:
         """How many logical pixels one unit of the picture's height is."""
-        scale, width = text_scale(), max(1, self.width())
+        scale, width = self._text_scale, max(1, self.width())
         return max(min(scale, width / _NARROWEST), width / _WIDEST)
 
     def _fit_height(self) -> None:
@@ -143,35 +185,31 @@ class CircuitView(NumbersView):
 
     @Slot()
     def _restyle(self) -> None:
+        self._kept, self._text_scale = None, text_scale()
         self._fit_height()
         self.update()
 
     # -- painting
 
-    def _drawing(self, painter: QPainter | None = None) -> Drawing | None:
-        it, excerpt = self._circuit, self._excerpt
-        if it is None or excerpt is None:
+    def _drawing(self) -> Drawing | None:
+        """Where everything is stays what it is while the tape plays."""
+        it, moment = self._circuit, self._read()
+        if it is None or moment is None:
             return None
-        return Drawing(
-            painter=painter,
-            circuit=it,
-            excerpt=excerpt,
-            step=self._step,
-            reached=self._reached,
-            readings=self._readings,
-            held=self._held,
-            input_norm=self._input,
-            values=self.decades(backward=False),
-            gradients=self.decades(backward=True),
-            width=float(self.width()),
-            unit=self.unit(),
-        )
+        width, unit, t = float(self.width()), self.unit(), theme.current()
+        key = (id(it), width, unit, t.name)
+        if self._kept is None or self._kept_for != key:
+            font = theme.font(max(1, round(SMALL_PX * unit)))
+            self._kept = Drawing(it, width, unit, t, Figures(font), moment)
+            self._kept_for = key
+        self._kept.moment = moment
+        return self._kept
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if (drawing := self._drawing(painter)) is not None:
-            drawing.paint([label for label in drawing.circuit.labels if self.shows(label)])
+        if (drawing := self._drawing()) is not None:
+            drawing.paint(painter, [label for label in drawing.circuit.labels if self.shows(label)])
             self.paint_focus(painter)
         painter.end()
 
@@ -185,10 +223,10 @@ class CircuitView(NumbersView):
         for number, label in enumerate(drawing.circuit.labels):
             if self.shows(label) and not drawing.left_out(label):
                 name = label.latex if label.phase != "loss" else "e_t"
-                exact = "" if drawing.cut(label.route) else digits(self.reading(label.number), excerpt)
+                exact = "" if drawing.moment.cut(label.route) else digits(self.reading(label.number), excerpt)
                 found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name), exact))
         for node in drawing.circuit.nodes:
-            if node.value is not None and id(node.value) in self._readings:
+            if node.value is not None and drawing.moment.has(node.value):
                 exact = digits(self.reading(node.value), excerpt)
                 found.append(Pick(f"node {node.name}", drawing.value_box(node), node.name, exact))
         return sorted(found, key=lambda pick: (round(pick.box.center().y() / 12), pick.box.left()))
@@ -203,25 +241,26 @@ class CircuitView(NumbersView):
             away = drawing.at(*node.at) - point
             if math.hypot(away.x(), away.y()) <= drawing.radius(node):
                 text = node.name
-                if node.value is not None and id(node.value) in self._readings:
+                if node.value is not None and drawing.moment.has(node.value):
                     text += f": {exact_text(self.reading(node.value), excerpt)}"
-                held = self._held.words(node.latex) if node.kind == "gate" else ""
+                held = drawing.moment.held.words(node.latex) if node.kind == "gate" else ""
                 return f"{text}\n{held}" if held else text
         for wire in drawing.circuit.wires:
             if self._near(drawing, wire, point):
-                return self._words(wire, excerpt)
+                return self._words(wire, excerpt, drawing.moment)
         return ""
 
-    def _words(self, wire: Wire, excerpt: Excerpt) -> str:
+    def _words(self, wire: Wire, excerpt: Excerpt, moment: Moment) -> str:
         text = wire.name
-        if wire.source == "input" and self._reached.forward and self._input.value is not None:
-            text += f": ‖xₜ‖ = {numbers.exact(self._input.value)}"
-        if wire.forward is not None and id(wire.forward) in self._readings:
+        norm = _input_norm(excerpt, self._step).value
+        if wire.source == "input" and self._reached.forward and norm is not None:
+            text += f": ‖xₜ‖ = {numbers.exact(norm)}"
+        if moment.has(wire.forward):
             text += f": {exact_text(self.reading(wire.forward), excerpt)}"
         if wire.route and wire.route in excerpt.focus.cuts and self._reached.backward:
             return f"{text}\nroute {wire.route} is cut: no gradient goes back on it"
         if wire.backward is not None and self._reached.backward:
-            there = id(wire.backward) in self._readings
+            there = moment.has(wire.backward)
             text += "\ngradient: " + (exact_text(self.reading(wire.backward), excerpt) if there else "not reached yet")
         return text
 

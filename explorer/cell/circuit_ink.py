@@ -7,24 +7,25 @@ but x grows with `unit`, so that the picture is as crisp and as legible at any s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
+from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
 
 from engine.operations_of_cell import Way
 from engine.requests import Excerpt
 from explorer.cell import typeset
+from explorer.cell.figures import Figures
 from explorer.cell.ink import colour_of, draw_fitted, log_width
-from explorer.cell.interventions import Interventions
+from explorer.cell.interventions import Hold, Interventions
 from explorer.cell.quantity import NOTHING, Number, Reading, short
 from explorer.cell.reach import Reached
+from explorer.cell.readings import Readings
 from explorer.cell.symbols import INPUT
 from explorer.cell.wiring import Circuit, Label, Node, Wire
-from explorer.theme import current as theme
-from explorer.theme.tokens import SMALL_PX, Theme
+from explorer.theme.tokens import Theme
 
 _THINNEST, _THICKEST, _HAIR = 1.2, 8.0, 1.5
 _EDGE = 4.0
@@ -33,71 +34,111 @@ _LABEL_EM, _NODE_EM, _FUNCTION_EM, _SMALLEST_EM = 13.0, 15.0, 11.0, 9.0
 _GLOW = 70
 """Opacity of what lies under the operation that was done last, of 255."""
 _CUT = "cut"
+_TRANSPARENT = QImage.Format.Format_ARGB32_Premultiplied
 
 
-@dataclass(slots=True)
-class Drawing:
-    painter: QPainter | None
-    """None: only where things are is asked."""
-    circuit: Circuit
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What is drawn: a step, as far as it is reached."""
+
     excerpt: Excerpt
     step: int
     reached: Reached
-    readings: Mapping[int, Reading]
+    source: Readings
+    known: frozenset[int]
+    """By id, the numbers that are reached."""
     held: Interventions
     input_norm: Reading
     values: tuple[int, int]
     gradients: tuple[int, int]
     """Exponents of the ends of the wires' scales."""
-    width: float
-    unit: float
-    theme: Theme = field(default_factory=theme.current)
-    font: QFont = field(init=False)
-    metrics: QFontMetricsF = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.font = theme.font(max(1, round(SMALL_PX * self.unit)))
-        self.metrics = QFontMetricsF(self.font)
 
     @property
     def way(self) -> Way:
         return "backward" if self.reached.backward else "forward"
 
-    def at(self, x: float, y: float) -> QPointF:
-        return QPointF(x * self.width, y * self.unit)
-
     def reading(self, number: Number | None) -> Reading:
-        return NOTHING if number is None else self.readings.get(id(number), NOTHING)
+        return self.source.of(number, self.step) if number is not None and id(number) in self.known else NOTHING
+
+    def has(self, number: Number | None) -> bool:
+        return number is not None and id(number) in self.known
 
     def cut(self, route: str) -> bool:
         return bool(route) and route in self.held.cuts and self.reached.backward
 
+
+@dataclass(slots=True)
+class Drawing:
+    """A circuit at one size in one theme. It keeps where everything is, and the nodes as a picture; what the wires
+    carry and the numbers are painted at every step."""
+
+    circuit: Circuit
+    width: float
+    unit: float
+    theme: Theme
+    figures: Figures
+    moment: Moment
+    painter: QPainter | None = None
+    """None: only where things are is asked."""
+    _order: list[tuple[Wire, QPolygonF]] = field(init=False)
+    _heads: dict[int, tuple[float, float]] = field(init=False)
+    """Where a wire's arrow is."""
+    _symbols: dict[str, float] = field(init=False)
+    """How wide the labels' symbols are."""
+    _nodes: QImage | None = None
+    _nodes_for: tuple[object, ...] = ()
+    _pens: dict[str, QPen] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        order = sorted(self.circuit.wires, key=lambda wire: wire.road)  # the roads lie on top
+        self._order = [(wire, self._way(wire.points)) for wire in order]
+        self._heads = {id(wire): self._head_at(wire) for wire in order}
+        em = _LABEL_EM * self.unit
+        self._symbols = {
+            latex: typeset.width(latex, em) for latex in (INPUT, *(la.latex for la in self.circuit.labels))
+        }
+
+    @property
+    def metrics(self) -> QFontMetricsF:
+        return self.figures.metrics
+
+    def at(self, x: float, y: float) -> QPointF:
+        return QPointF(x * self.width, y * self.unit)
+
+    def _way(self, points: Sequence[tuple[float, float]]) -> QPolygonF:
+        return QPolygonF([self.at(*point) for point in points])
+
     # -- the whole
 
-    def paint(self, labels: Sequence[Label]) -> None:
-        p, t = self._p, self.theme
-        p.setFont(self.font)
+    def paint(self, painter: QPainter, labels: Sequence[Label]) -> None:
+        self.painter = painter
+        moment = self.moment
+        painter.setFont(self.figures.font)
         left, top, right, bottom = self.circuit.frame
-        p.setPen(QPen(QColor(t.line), 1))
-        p.drawRoundedRect(QRectF(self.at(left, top), self.at(right, bottom)), 12 * self.unit, 12 * self.unit)
-        order = sorted(self.circuit.wires, key=lambda wire: wire.road)  # the roads lie on top
-        for wire in order:
-            if self._lit(wire):
-                self._glow_wire(wire)
-        for wire in order:
-            self._wire(wire)
-        for wire in order:
+        painter.setPen(QPen(QColor(self.theme.line), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(QRectF(self.at(left, top), self.at(right, bottom)), 12 * self.unit, 12 * self.unit)
+        if moment.reached.now:
+            for wire, way in self._order:
+                if self._lit(wire):
+                    self._glow_wire(wire, way)
+        for wire, way in self._order:
+            self._wire(wire, way)
+        for wire, _ in self._order:
             if wire.road:
                 self._arrow(wire)
-            if self.cut(wire.route):
+            if moment.cut(wire.route):
                 self._cut_mark(wire)
+        painter.drawImage(0, 0, self._nodes_picture(painter.device().devicePixelRatioF()))
         for node in self.circuit.nodes:
-            self._node(node)
+            if moment.has(node.value):
+                self._node_value(node)
         for label in labels:
             if not self.left_out(label):
                 self._label(label)
-        if self.reached.forward:
+        if moment.reached.forward:
             self._input()
+        self.painter = None
 
     @property
     def _p(self) -> QPainter:
@@ -107,100 +148,111 @@ class Drawing:
     # -- wires
 
     def _number(self, wire: Wire) -> Number | None:
-        return wire.backward if self.reached.backward else wire.forward
+        return wire.backward if self.moment.reached.backward else wire.forward
 
     @property
     def _phase_colour(self) -> str:
-        return self.theme.backward if self.reached.backward else self.theme.forward
+        return self.theme.backward if self.moment.reached.backward else self.theme.forward
 
     def _lit(self, wire: Wire) -> bool:
         number = self._number(wire)
-        return number is not None and not self.cut(wire.route) and self.reached.is_now(number)
+        return number is not None and not self.moment.cut(wire.route) and self.moment.reached.is_now(number)
 
     def _there(self, wire: Wire) -> bool:
+        if self.moment.reached.way is None:  # what is reached is whole
+            return True
         number = self._number(wire)
-        return number is None or self.reached.has(number, self.way)
+        return number is None or self.moment.reached.has(number, self.moment.way)
 
-    def _wire(self, wire: Wire) -> None:
-        t, reached = self.theme, self.reached
+    def _wire(self, wire: Wire, way: QPolygonF) -> None:
+        t, moment = self.theme, self.moment
+        reached = moment.reached
         if wire.source == "loss":
-            reading = self.reading(wire.backward)
+            reading = moment.reading(wire.backward)
             if reached.backward and reading.value not in (None, 0.0):
-                self._stroke(wire, self._pen(reading, t.loss, backward=True))
+                self._stroke(way, self._pen(reading, t.loss, backward=True))
         elif wire.source == "input" and reached.forward and not reached.backward:
-            self._stroke(wire, self._pen(self.input_norm, t.forward, backward=False))
+            self._stroke(way, self._pen(moment.input_norm, t.forward, backward=False))
         elif not reached.forward or not self._there(wire):
-            self._stroke(wire, self._outline())
+            self._stroke(way, self._outline())
         elif not reached.backward:
-            self._stroke(wire, self._pen(self.reading(wire.forward), t.forward, backward=False))
+            self._stroke(way, self._pen(moment.reading(wire.forward), t.forward, backward=False))
         elif wire.backward is None:
-            self._stroke(wire, QPen(QColor(t.muted), _HAIR * self.unit))
-        elif self.cut(wire.route):  # up to the cut it is there, beyond it nothing is
-            self._stroke(replace(wire, points=wire.points[:2]), self._outline())
-            rest = (self._cut_at(wire), *wire.points[1:])
-            self._stroke(replace(wire, points=rest), self._pen(self.reading(wire.backward), t.backward, backward=True))
+            self._stroke(way, _flat(QPen(QColor(t.muted), _HAIR * self.unit)))
+        elif moment.cut(wire.route):  # up to the cut it is there, beyond it nothing is
+            self._stroke(self._way(wire.points[:2]), self._outline())
+            rest = self._way((self._cut_at(wire), *wire.points[1:]))
+            self._stroke(rest, self._pen(moment.reading(wire.backward), t.backward, backward=True))
         else:
-            self._stroke(wire, self._pen(self.reading(wire.backward), t.backward, backward=True))
+            self._stroke(way, self._pen(moment.reading(wire.backward), t.backward, backward=True))
 
     def _outline(self) -> QPen:
         """Of what the tape has not reached."""
         pen = QPen(QColor(self.theme.border), _THINNEST * self.unit)
-        if self.reached.way is not None:
+        if self.moment.reached.way is not None:
             pen.setDashPattern([1, 3])
-        return pen
+        return _flat(pen)
 
     def _thickness(self, reading: Reading, *, backward: bool) -> float:
-        low, high = self.gradients if backward else self.values
+        low, high = self.moment.gradients if backward else self.moment.values
         return self.unit * log_width(reading.value or 0.0, low, high, _THINNEST, _THICKEST)
 
     def _pen(self, reading: Reading, colour: str, *, backward: bool) -> QPen:
         if reading.value is None:
             pen = QPen(QColor(colour), _THINNEST * self.unit)
             pen.setDashPattern([1.5, 2.5])
-            return pen
+            return _flat(pen)
         if reading.value == 0:
             pen = QPen(QColor(self.theme.zero), 1.4 * self.unit)
             pen.setDashPattern([5, 4])
-            return pen
-        return QPen(QColor(self._colour(reading, colour)), self._thickness(reading, backward=backward))
+            return _flat(pen)
+        colour = self._colour(reading, colour)
+        if colour not in self._pens:
+            self._pens[colour] = _flat(QPen(QColor(colour), 1.0))
+        pen = self._pens[colour]
+        pen.setWidthF(self._thickness(reading, backward=backward))
+        return pen
 
     def _colour(self, reading: Reading, colour: str) -> str:
         return colour if reading.finite else self.theme.exploding
 
-    def _stroke(self, wire: Wire, pen: QPen) -> None:
-        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    def _stroke(self, way: QPolygonF, pen: QPen) -> None:
         self._p.setPen(pen)
-        self._p.setBrush(Qt.BrushStyle.NoBrush)
-        self._p.drawPolyline(QPolygonF([self.at(*point) for point in wire.points]))
+        self._p.drawPolyline(way)
 
-    def _glow_wire(self, wire: Wire) -> None:
+    def _glow_wire(self, wire: Wire, way: QPolygonF) -> None:
         glow = QColor(self._phase_colour)
         glow.setAlpha(_GLOW)
-        thick = self._thickness(self.reading(self._number(wire)), backward=self.reached.backward)
-        self._stroke(wire, QPen(glow, thick + 9 * self.unit))
+        backward = self.moment.reached.backward
+        thick = self._thickness(self.moment.reading(self._number(wire)), backward=backward)
+        self._stroke(way, _flat(QPen(glow, thick + 9 * self.unit)))
 
     def _arrow(self, wire: Wire) -> None:
         """A head on a road, in the direction in which things go at the moment."""
-        if not self.reached.forward or not self._there(wire) or self.cut(wire.route):
+        moment = self.moment
+        if not moment.reached.forward or not self._there(wire) or moment.cut(wire.route):
             return
-        reading = self.reading(self._number(wire))
+        reading = moment.reading(self._number(wire))
         if reading.value in (None, 0.0):
             return
-        a, b = (self.at(*point) for point in wire.points[-2:])
-        middle = (a + b) / 2
-        ends = wire.points[0][0], wire.points[-1][0]
-        near = 14 * self.unit
-        for x, point in ((ends[0], wire.points[0]), (ends[1], wire.points[-1])):
-            if x in (0.0, 1.0):  # near the edge, where the cell is entered or left
-                middle = self.at(*point) + QPointF(near if x == 0 else -near, 0)
-        size = 4.5 * self.unit + self._thickness(reading, backward=self.reached.backward) * 0.5
-        to = -1 if self.reached.backward is not self.circuit.reverse else 1
+        x, y = self._heads[id(wire)]
+        size = 4.5 * self.unit + self._thickness(reading, backward=moment.reached.backward) * 0.5
+        to = -1 if moment.reached.backward is not self.circuit.reverse else 1
         self._p.setPen(Qt.PenStyle.NoPen)
-        way = self.theme.backward if self.reached.backward else self.theme.forward
-        self._p.setBrush(QColor(self._colour(reading, way)))
-        tip, back = middle + QPointF(to * size, 0), middle - QPointF(to * size * 0.6, 0)
-        self._p.drawPolygon(QPolygonF([tip, back + QPointF(0, size), back - QPointF(0, size)]))
+        self._p.setBrush(QColor(self._colour(reading, self._phase_colour)))
+        back = x - to * size * 0.6
+        self._p.drawPolygon(QPolygonF([QPointF(x + to * size, y), QPointF(back, y + size), QPointF(back, y - size)]))
+        self._p.setBrush(Qt.BrushStyle.NoBrush)
+
+    def _head_at(self, wire: Wire) -> tuple[float, float]:
+        """The middle of its last stretch; where the cell is entered or left, near that edge."""
+        (x, y), (to_x, to_y) = wire.points[-2:]
+        at = (x + to_x) / 2 * self.width, (y + to_y) / 2 * self.unit
+        near = 14 * self.unit
+        for end_x, end_y in (wire.points[0], wire.points[-1]):
+            if end_x in (0.0, 1.0):
+                at = end_x * self.width + (near if end_x == 0 else -near), end_y * self.unit
+        return at
 
     def _cut_at(self, wire: Wire) -> tuple[float, float]:
         """On its first stretch, beside the end where it comes in: the rest of the wire may lie under a node."""
@@ -230,23 +282,44 @@ class Drawing:
         """Operations of one sign are small; "tanh" needs room."""
         return self.unit * (11.0 if node.latex == "1{-}" else _RADIUS[node.kind])
 
-    def value_box(self, node: Node) -> QRectF:
+    def value_box(self, node: Node, text: str | None = None) -> QRectF:
         """Where a gate's number stands: above it, on the side that its wire does not turn to."""
         centre, u = self.at(*node.at), self.unit
-        wide = min(36 * u, self.metrics.horizontalAdvance(self._value_text(node)))
+        wide = min(36 * u, self.figures.width(self._value_text(node) if text is None else text))
         left = centre.x() - 9 * u - wide if self.circuit.reverse else centre.x() + 9 * u
         return QRectF(left, centre.y() - 25 * u, min(wide, self.width - left), 14 * u)
 
     def _value_text(self, node: Node) -> str:
-        hold = self.held.holds.get(node.latex) if node.kind == "gate" else None
-        return hold.sign if hold is not None and hold.whole else self.reading(node.value).text
+        hold = self._hold(node)
+        return hold.sign if hold is not None and hold.whole else self.moment.reading(node.value).text
 
-    def _node(self, node: Node) -> None:
-        p, t, u = self._p, self.theme, self.unit
+    def _hold(self, node: Node) -> Hold | None:
+        return self.moment.held.holds.get(node.latex) if node.kind == "gate" else None
+
+    def _nodes_picture(self, ratio: float) -> QImage:
+        """All nodes without their numbers: painted anew when something else of them is reached or held."""
+        moment = self.moment
+        rings = tuple((gate, hold.whole) for gate, hold in moment.held.holds.items())
+        key = (moment.reached, rings, ratio)
+        if self._nodes is None or self._nodes_for != key:
+            size = QSizeF(self.width, self.circuit.height * self.unit) * ratio
+            self._nodes = QImage(math.ceil(size.width()), math.ceil(size.height()), _TRANSPARENT)
+            self._nodes.setDevicePixelRatio(ratio)
+            self._nodes.fill(0)
+            painter = QPainter(self._nodes)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for node in self.circuit.nodes:
+                self._node(painter, node)
+            painter.end()
+            self._nodes_for = key
+        return self._nodes
+
+    def _node(self, p: QPainter, node: Node) -> None:
+        t, u, reached = self.theme, self.unit, self.moment.reached
         centre, radius = self.at(*node.at), self.radius(node)
-        key = node.made[self.way == "backward"]
-        there = self.reached.forward and (not key or self.reached.made(key, self.way))
-        if key and key in self.reached.now:
+        key = node.made[self.moment.way == "backward"]
+        there = reached.forward and (not key or reached.made(key, self.moment.way))
+        if key and key in reached.now:
             glow = QColor(self._phase_colour)
             glow.setAlpha(2 * _GLOW)
             p.setPen(QPen(glow, 5 * u))
@@ -256,7 +329,7 @@ class Drawing:
         if not there:
             outline = QColor(t.border)
         pen = QPen(outline, 1.6 * u)
-        if not there and self.reached.way is not None:
+        if not there and reached.way is not None:
             pen.setDashPattern([2, 2])
         p.setBrush(QColor(t.surface))
         if node.kind == "weights":
@@ -265,7 +338,7 @@ class Drawing:
         else:
             p.setPen(pen)
             p.drawEllipse(centre, radius, radius)
-        hold = self.held.holds.get(node.latex) if node.kind == "gate" else None
+        hold = self._hold(node)
         if hold is not None:  # a second ring: somebody holds it
             ring = QPen(QColor(t.text), 1.2 * u)
             if not hold.whole:
@@ -280,51 +353,53 @@ class Drawing:
         if typeset.width(node.latex, em * u) > 1.85 * radius:
             em *= 1.85 * radius / typeset.width(node.latex, em * u)
         typeset.draw_centred(p, node.latex, centre, em * u, colour)
-        if node.value is not None and id(node.value) in self.readings:
-            reading = self.reading(node.value)
-            text = self._value_text(node)
-            p.setPen(QColor(colour_of(reading, t.text)))
-            draw_fitted(p, self.value_box(node), text, self.metrics, centred=False, bar=reading.mean and text[0] != ":")
+
+    def _node_value(self, node: Node) -> None:
+        reading, text = self.moment.reading(node.value), self._value_text(node)
+        self._p.setPen(QColor(colour_of(reading, self.theme.text)))
+        bar = reading.mean and text[0] != ":"
+        draw_fitted(self._p, self.value_box(node, text), text, self.figures, centred=False, bar=bar)
 
     # -- labels
 
     def left_out(self, label: Label) -> bool:
-        return label.phase == "loss" and self.reading(label.number).value in (None, 0.0)
+        return label.phase == "loss" and self.moment.reading(label.number).value in (None, 0.0)
 
     def _label_text(self, label: Label) -> str:
-        return _CUT if self.cut(label.route) else self.reading(label.number).text
+        return _CUT if self.moment.cut(label.route) else self.moment.reading(label.number).text
 
-    def label_box(self, label: Label) -> QRectF:
+    def label_box(self, label: Label, text: str | None = None) -> QRectF:
         u, anchor = self.unit, self.at(*label.at)
-        symbol = typeset.width(label.latex, _LABEL_EM * u)
-        width = symbol + 6 * u + self.metrics.horizontalAdvance(self._label_text(label))
+        symbol = self._symbols[label.latex]
+        width = symbol + 6 * u + self.figures.width(self._label_text(label) if text is None else text)
         inset = _EDGE * u if label.at[0] in (0.0, 1.0) else 0.0
         x = anchor.x() + inset if label.align == "left" else anchor.x() - inset - width
         return QRectF(min(max(0.0, x), max(0.0, self.width - width)), anchor.y() - 11 * u, width, 15 * u)
 
     def _label(self, label: Label) -> None:
         p, t, u = self._p, self.theme, self.unit
-        reading, box = self.reading(label.number), self.label_box(label)
+        reading, text = self.moment.reading(label.number), self._label_text(label)
+        box = self.label_box(label, text)
         baseline = box.top() + 11 * u
         colour = {"forward": t.forward, "backward": t.backward, "loss": t.loss}[label.phase]
         p.fillRect(box.adjusted(-2, 0, 2, 0), QColor(t.surface))
-        if self.reached.is_now(label.number):
+        if self.moment.reached.is_now(label.number):
             glow = QColor(self._phase_colour)
             glow.setAlpha(_GLOW)
             p.setPen(Qt.PenStyle.NoPen)
             p.setBrush(glow)
             p.drawRoundedRect(box.adjusted(-2, -1, 2, 1), 3 * u, 3 * u)
         typeset.draw(p, label.latex, box.left(), baseline, _LABEL_EM * u, colour)
-        cut = self.cut(label.route)
+        cut = self.moment.cut(label.route)
         p.setPen(QColor(t.text if cut else colour_of(reading, colour)))
-        at = box.left() + typeset.width(label.latex, _LABEL_EM * u) + 6 * u
-        p.drawText(QPointF(at, baseline), self._label_text(label))
+        at = box.left() + self._symbols[label.latex] + 6 * u
+        self.figures.draw(p, at, baseline, text)
 
     def _input(self) -> None:
         """x_t and its numbers, as many as there is room for."""
         p, t, u = self._p, self.theme, self.unit
         end = self.at(*self.circuit.input_at)
-        symbol = typeset.width(INPUT, _LABEL_EM * u) + 5 * u
+        symbol = self._symbols[INPUT] + 5 * u
         text = self._input_text((self.width - end.x() if self.circuit.reverse else end.x()) - symbol - _EDGE * u)
         width = symbol + self.metrics.horizontalAdvance(text)
         left = end.x() if self.circuit.reverse else end.x() - width
@@ -334,16 +409,23 @@ class Drawing:
         p.drawText(QPointF(left + symbol, end.y()), text)
 
     def _input_text(self, room: float) -> str:
-        inputs = self.excerpt.cell_inputs
-        if self.step > len(inputs):
+        inputs = self.moment.excerpt.cell_inputs
+        if self.moment.step > len(inputs):
             return ""
-        values = inputs[self.step - 1]
+        values = inputs[self.moment.step - 1]
         for count in range(min(len(values), 6), 0, -1):
             rest = ", …" if count < len(values) else ""
             text = "(" + ", ".join(short(float(v)) for v in values[:count]) + rest + ")"
             if self.metrics.horizontalAdvance(text) <= room:
                 return text
         return "(…)"
+
+
+def _flat(pen: QPen) -> QPen:
+    """Of a wire: corners are sharp, and it ends where it ends."""
+    pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    return pen
 
 
 def forward_decades(excerpt: Excerpt, usual: tuple[int, int]) -> tuple[int, int]:

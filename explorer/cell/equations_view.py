@@ -12,14 +12,16 @@ from engine.requests import Excerpt
 from explorer.cell import typeset
 from explorer.cell.equations import sections
 from explorer.cell.exact import digits, exact_text
+from explorer.cell.figures import Figures
 from explorer.cell.ink import colour_of, draw_fitted, text_scale
-from explorer.cell.interventions import Interventions, interventions
+from explorer.cell.interventions import Interventions
 from explorer.cell.layout import Layout, Measures, Placed, lay_out
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
-from explorer.cell.quantity import Number, Reading, read
+from explorer.cell.quantity import Number, Reading
 from explorer.cell.reach import NOTHING_REACHED, Reached
-from explorer.cell.tokens import Equation, Phase, Section, Token
+from explorer.cell.readings import Readings
+from explorer.cell.tokens import Equation, Section, Token
 from explorer.theme import current as theme
 from explorer.theme.tokens import SMALL_PX, TIGHT
 from explorer.widgets import numbers
@@ -64,29 +66,27 @@ class EquationsView(NumbersView):
         self._still_for: tuple[object, ...] | None = None
         self._step = 1
         self._reached = NOTHING_REACHED
-        self._held = Interventions()
-        self._readings: dict[int, Reading] = {}
-        self._numbers: tuple[tuple[Phase, tuple[Number, ...]], ...] = ()
+        self._source = Readings(None)
+        self._figures: tuple[float, Figures] | None = None
         theme.notifier().changed.connect(self._theme_changed)
 
     # -- what is shown
 
-    def set_excerpt(self, excerpt: Excerpt | None) -> None:
-        self._excerpt = excerpt
+    def set_excerpt(self, excerpt: Excerpt | None, source: Readings | None = None) -> None:
+        """`source`: what others of the same excerpt read from as well."""
+        self._excerpt, self._source = excerpt, source or Readings(excerpt)
         focus = None if excerpt is None else excerpt.focus
         new = () if focus is None else sections(focus.cell, focus.activation, focus.layer_norm, focus.reverse)
         if new is not self._sections:
             self._sections = new
             self._layouts.clear()
-            every = ((s.phase, [t.number for e in s.equations for t in e.tokens if t.number is not None]) for s in new)
-            self._numbers = tuple((phase, tuple({id(n): n for n in found}.values())) for phase, found in every)
             self.updateGeometry()
-        self._read()
+        self.update()
 
     def set_moment(self, step: int, reached: Reached) -> None:
-        """Show step t (from 1), as far as the tape has reached it."""
+        """Show step t (from 1), as far as the tape has reached it. The numbers are read when they are painted."""
         self._step, self._reached = step, reached
-        self._read()
+        self.update()
 
     def shown(self) -> list[Shown]:
         result: list[Shown] = []
@@ -100,24 +100,15 @@ class EquationsView(NumbersView):
     def _reading(self, section: Section, token: Token) -> Reading | None:
         if token.number is None or not self._reached.has(token.number, section.phase):
             return None
-        return self._readings.get(id(token.number))
+        return self._source.of(token.number, self._step) if self._source.there(self._step) else None
 
     def _struck(self, equation: Equation, place: int) -> bool:
         """Whether a token does not count: right of the equals sign of a held gate, or on a route that is cut."""
         return (place > 1 and self._held.whole(equation.gate)) or equation.tokens[place].route in self._held.cuts
 
-    def _read(self) -> None:
-        readings: dict[int, Reading] = {}
-        excerpt = self._excerpt
-        if excerpt is not None and 1 <= self._step <= excerpt.steps:
-            self._held = interventions(excerpt, self._step)
-            for phase, found in self._numbers:
-                if self._reached.phase(phase):
-                    for number in found:
-                        if id(number) not in readings and self._reached.has(number, phase):
-                            readings[id(number)] = read(number, excerpt, self._step)
-        self._readings = readings
-        self.update()
+    @property
+    def _held(self) -> Interventions:
+        return self._source.interventions(self._step) if self._source.there(self._step) else Interventions()
 
     # -- geometry
 
@@ -198,35 +189,39 @@ class EquationsView(NumbersView):
 
     # -- painting
 
+    def _numbers_font(self) -> Figures:
+        if self._figures is None or self._figures[0] != self._em:
+            self._figures = self._em, Figures(self._font(self._em))
+        return self._figures[1]
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         layout = self._laid_out(self.width())
         painter.drawImage(0, 0, self._still_picture(layout, painter.device().devicePixelRatioF()))
-        font = self._font(self._em)
-        metrics = QFontMetricsF(font)
-        painter.setFont(font)
-        seen, height = event.rect(), metrics.height()
+        figures = self._numbers_font()
+        painter.setFont(figures.font)
+        reached = [self._reached.phase(section.phase) for section in self._sections]
+        seen, height = event.rect(), figures.height
+        top, bottom = seen.top() - height, seen.bottom()
         for placed in layout.placed:
-            if placed.number_top + height >= seen.top() and placed.number_top <= seen.bottom():
-                self._paint_number(painter, placed, metrics)
+            if placed.token.number is not None and reached[placed.section] and top <= placed.number_top <= bottom:
+                self._paint_number(painter, placed, placed.token.number, figures)
         self.paint_focus(painter)
         painter.end()
 
-    def _paint_number(self, painter: QPainter, placed: Placed, metrics: QFontMetricsF) -> None:
-        t, section, token = theme.current(), self._sections[placed.section], placed.token
-        if token.number is None or not self._reached.phase(section.phase):
-            return
-        box = self._box(placed, metrics)
-        reading = self._reading(section, token)
+    def _paint_number(self, painter: QPainter, placed: Placed, number: Number, figures: Figures) -> None:
+        t, phase, token = theme.current(), self._sections[placed.section].phase, placed.token
+        box = self._box(placed, figures)
+        reading = self._reading(self._sections[placed.section], token)
         if reading is None:
             self._paint_blank(painter, box)
             return
-        if self._reached.way == section.phase and self._reached.is_now(token.number):
-            glow = QColor(t.backward if section.phase == "backward" else t.forward)
+        if self._reached.way == phase and self._reached.is_now(number):
+            glow = QColor(t.backward if phase == "backward" else t.forward)
             glow.setAlpha(_GLOW)
             painter.fillRect(box.adjusted(-2, 0, 2, 0), glow)
-        painter.setPen(QPen(QColor(colour_of(reading, t.backward if is_gradient(token) else t.forward))))
-        draw_fitted(painter, box, reading.text, metrics, bar=reading.mean)
+        painter.setPen(QColor(colour_of(reading, t.backward if is_gradient(token) else t.forward)))
+        draw_fitted(painter, box, reading.text, figures, bar=reading.mean)
 
     def _paint_blank(self, painter: QPainter, box: QRectF) -> None:
         """The outline of a number that the operations inside the step have not made yet."""
@@ -238,14 +233,14 @@ class EquationsView(NumbersView):
         middle.moveCenter(box.center())
         painter.drawRect(middle)
 
-    def _box(self, placed: Placed, metrics: QFontMetricsF) -> QRectF:
-        return QRectF(placed.left, placed.number_top, placed.width, metrics.height())
+    def _box(self, placed: Placed, figures: Figures) -> QRectF:
+        return QRectF(placed.left, placed.number_top, placed.width, figures.height)
 
     def _still_picture(self, layout: Layout, ratio: float) -> QImage:
         """Everything but the numbers: painted once, and again when the tape reaches something else."""
-        whole = self._reached.forward, self._reached.backward
-        held = self._held.cuts, tuple(g for g in self._held.holds if self._held.whole(g))
-        key = (id(layout), self.size(), ratio, theme.current().name, whole, held, self._scope())
+        whole, held = (self._reached.forward, self._reached.backward), self._held
+        holds = tuple(gate for gate in held.holds if held.whole(gate))
+        key = (id(layout), self.size(), ratio, theme.current().name, whole, held.cuts, holds, self._scope())
         if self._still is None or self._still_for != key:
             self._still = QImage(self.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)
             self._still.setDevicePixelRatio(ratio)
@@ -258,9 +253,8 @@ class EquationsView(NumbersView):
         return self._still
 
     def _paint_symbols(self, painter: QPainter, layout: Layout) -> None:
-        t, font = theme.current(), self._font(self._em)
-        metrics = QFontMetricsF(font)
-        painter.setFont(font)
+        t, figures = theme.current(), self._numbers_font()
+        painter.setFont(figures.font)
         for placed in layout.placed:
             token, section = placed.token, self._sections[placed.section]
             equation, reached = section.equations[placed.equation], self._reached.phase(section.phase)
@@ -274,7 +268,7 @@ class EquationsView(NumbersView):
             place = next(k for k, one in enumerate(equation.tokens) if one is token)
             held = token.operator == "=" and self._held.whole(equation.gate)
             if token.is_operator and (held or not self._norms):
-                draw_fitted(painter, self._box(placed, metrics), ":=" if held else token.operator, metrics)
+                draw_fitted(painter, self._box(placed, figures), ":=" if held else token.operator, figures)
             if self._struck(equation, place):
                 y = placed.baseline - 0.3 * self._em
                 painter.setPen(QPen(QColor(t.text), 1.4))
@@ -313,6 +307,7 @@ class EquationsView(NumbersView):
     @Slot()
     def _theme_changed(self) -> None:
         self._layouts.clear()
+        self._figures = None
         self.updateGeometry()
         self.update()
 
@@ -324,12 +319,12 @@ class EquationsView(NumbersView):
             return []
         found: list[Pick] = []
         layout = self._laid_out(self.width())
-        metrics = QFontMetricsF(self._font(self._em))
+        figures = self._numbers_font()
         for number, placed in enumerate(layout.placed):
             reading = self._reading(self._sections[placed.section], placed.token)
             if reading is not None:
                 exact = digits(reading, excerpt)
-                found.append(Pick(str(number), self._box(placed, metrics), placed.token.plain, exact))
+                found.append(Pick(str(number), self._box(placed, figures), placed.token.plain, exact))
         return found
 
     def exact_at(self, x: float, y: float) -> str:
@@ -338,7 +333,7 @@ class EquationsView(NumbersView):
         if excerpt is None:
             return ""
         layout = self._laid_out(self.width())
-        height = QFontMetricsF(self._font(self._em)).height()
+        height = self._numbers_font().height
         for placed in layout.placed:
             inside = placed.left <= x <= placed.left + placed.width
             if inside and placed.baseline - self._em <= y <= placed.number_top + height:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QFontMetricsF, QPainter
+from PySide6.QtGui import QPainter
 
+from explorer.cell.figures import Figures
 from explorer.cell.quantity import Reading
 from explorer.theme import current as theme
 from explorer.theme.tokens import SMALL_PX
@@ -28,24 +29,24 @@ def colour_of(reading: Reading, colour: str) -> str:
 
 
 def draw_fitted(
-    painter: QPainter, box: QRectF, text: str, metrics: QFontMetricsF, *, centred: bool = True, bar: bool = False
+    painter: QPainter, box: QRectF, text: str, figures: Figures, *, centred: bool = True, bar: bool = False
 ) -> None:
     """Text in a box, in the painter's font and pen; narrower letters where it is too long, so that it never runs into
-    its neighbour. `bar`: a line over it, as over a mean. `metrics` are those of the painter's font."""
-    width, room = metrics.horizontalAdvance(text), box.width() + 2
-    baseline = box.top() + (box.height() + metrics.ascent() - metrics.descent()) / 2
+    its neighbour. `bar`: a line over it, as over a mean. `figures` are those of the painter's font."""
+    width, room = figures.width(text), box.width() + 2
+    baseline = box.top() + (box.height() + figures.ascent - figures.descent) / 2
     if bar:
         left = box.left() + (max(0.0, box.width() - width) / 2 if centred else 0)
-        y = round(baseline - metrics.capHeight() - 2.5) + 0.5
+        y = round(baseline - figures.cap_height - 2.5) + 0.5
         painter.drawLine(QPointF(left, y), QPointF(left + min(width, room), y))
     if width <= room:
-        painter.drawText(QPointF(box.left() + ((box.width() - width) / 2 if centred else 0), baseline), text)
+        figures.draw(painter, box.left() + ((box.width() - width) / 2 if centred else 0), baseline, text)
         return
     squeeze = max(0.6, room / width)
     painter.save()
     painter.translate(box.left() - 1, baseline)
     painter.scale(squeeze, 1)
-    painter.drawText(QPointF(0, 0), text)
+    figures.draw(painter, 0, 0, text)
     painter.restore()
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.theme import current as theme
 
 Look = Literal["section", "muted", "text"]
+_DIGITS = str.maketrans("123456789", "000000000")
 _FLAGS = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
 
 
@@ -22,6 +23,9 @@ class Line(QWidget):
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._look, self._text, self._tone = look, "", ""
+        self._pattern, self._whole = "", 0.0
+        self._broken = False
+        """It stands on several lines."""
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         theme.notifier().changed.connect(self._restyle)
         self._restyle()
@@ -47,9 +51,13 @@ class Line(QWidget):
         return font
 
     def _fit(self) -> None:
-        whole = self._metrics.horizontalAdvance(self._text) + 1
+        pattern = self._text.translate(_DIGITS)  # figures are tabular: another step's text is as wide
+        if pattern != self._pattern:
+            self._pattern, self._whole = pattern, self._metrics.horizontalAdvance(pattern) + 1
+        whole = self._whole
         height = self._metrics.height()
-        if whole > self.width() > 0:
+        self._broken = whole > self.width()
+        if self._broken and self.width() > 0:
             height = self._metrics.boundingRect(QRectF(0, 0, self.width(), 10_000), _FLAGS, self._text).height()
         if math.ceil(height) != self.height():
             self.setFixedHeight(math.ceil(height))
@@ -66,12 +74,16 @@ class Line(QWidget):
         painter = QPainter(self)
         painter.setFont(self._font)
         painter.setPen(QColor(getattr(t, self._tone or ("text" if self._look == "text" else "muted"))))
-        painter.drawText(QRectF(self.rect()), _FLAGS, self._text)
+        if self._broken:
+            painter.drawText(QRectF(self.rect()), _FLAGS, self._text)
+        else:
+            painter.drawText(QPointF(0, self._metrics.ascent()), self._text)
         painter.end()
 
     @Slot()
     def _restyle(self) -> None:
         self._font = self.font_of_look
         self._metrics = QFontMetricsF(self._font)
+        self._pattern = ""
         self._fit()
         self.update()

@@ -13,11 +13,11 @@ from engine.within import Within
 from explorer.cell.circuit import CircuitView
 from explorer.cell.clip_card import ClipCard
 from explorer.cell.equations_view import EquationsView, Shown
-from explorer.cell.interventions import interventions
 from explorer.cell.layer_picker import LayerPicker, title_of
 from explorer.cell.line import Line
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.reach import Reached, inside_of, reached_at
+from explorer.cell.readings import Readings
 from explorer.cell.routes_view import RoutesView
 from explorer.cell.unit_picker import UnitPicker
 from explorer.theme import current as theme
@@ -48,6 +48,9 @@ class CellPanel(QWidget):
         self._tape: Tape | None = None
         self._position = 0
         self._within: Within | None = None
+        self._readings = Readings(None)
+        self._visible: tuple[bool, bool, bool] | None = None
+        """What `_set_visible` was told last; None: nothing is there."""
 
         self._heading = Line("section", self)
         self._heading.set_text("CELL")
@@ -138,9 +141,10 @@ class CellPanel(QWidget):
             self._unit.answered(excerpt.unit, excerpt.focus.hidden_size)
             self._layer.set_layers(excerpt.layers, excerpt.layer)
         self._second_row(excerpt is not None and len(excerpt.layers) > 1)
-        self._circuit.set_excerpt(excerpt)
+        self._readings = Readings(excerpt)
+        self._circuit.set_excerpt(excerpt, self._readings)
         self._routes.set_excerpt(excerpt)
-        self._equations.set_excerpt(excerpt)
+        self._equations.set_excerpt(excerpt, self._readings)
         self._clip.set_excerpt(excerpt)
         self._show()
 
@@ -252,13 +256,15 @@ class CellPanel(QWidget):
                 widget.hide()
             for widget in (self._clip, self._cell_heading, self._padding, self._operation):
                 widget.hide()
+            self._visible = None
             return
         step, reached = reached_at(excerpt, tape.position(moment), self._within)
         # The letter t is small: a capital T is the number of steps.
         cell = f"{self._whose(excerpt)} AT t = {step}"
         at_card = moment.phase in (Phase.CLIP, Phase.UPDATE)
         self._heading.set_text("ALL PARAMETERS" if at_card else _together(cell))
-        self._cell_heading.set_text(cell)
+        if at_card:
+            self._cell_heading.set_text(cell)
         whose = f"sample {excerpt.sample + 1} of {excerpt.batch_size}" if excerpt.batch_size > 1 else "one sample"
         if at_card and excerpt.batch_size > 1:
             whose = f"batch of {excerpt.batch_size} samples"
@@ -268,6 +274,27 @@ class CellPanel(QWidget):
         if at_card:
             self._clip.set_phase(moment.phase)
         padding = step > excerpt.length
+        done = "" if padding else str(self._readings.interventions(step))
+        self._set_visible(at_card=at_card, padding=padding, what_if=bool(done))
+        if padding:
+            self._padding.setText(
+                f"Padding: sample {excerpt.sample + 1} ends at t = {excerpt.length}.\n"
+                f"No layer has a step at t = {step}."
+            )
+        self._show_operation(excerpt, moment, reached)
+        self._what_if.set_text(f"what-if: {done}" if done else "")
+        self._scale.set_text(self._circuit.scale_text(backward=reached.backward))
+        self._circuit.set_moment(step, reached)
+        whole = reached.way is None or "back.h" in reached.keys
+        self._routes.set_moment(step, reached=reached.backward and whole)
+        self._routes_heading.set_text(_together(self._routes.title))
+        self._equations.set_moment(step, reached)
+
+    def _set_visible(self, *, at_card: bool, padding: bool, what_if: bool) -> None:
+        now = at_card, padding, what_if
+        if now == self._visible:
+            return
+        self._visible = now
         for widget in self._of_cell():
             widget.setVisible(not padding)
         self._padding.setVisible(padding)
@@ -275,21 +302,7 @@ class CellPanel(QWidget):
         self._cell_heading.setVisible(at_card)
         for widget in (self._circuit, self._scale):
             widget.setVisible(not at_card and not padding)
-        if padding:
-            self._padding.setText(
-                f"Padding: sample {excerpt.sample + 1} ends at t = {excerpt.length}.\n"
-                f"No layer has a step at t = {step}."
-            )
-        self._show_operation(excerpt, moment, reached)
-        done = str(interventions(excerpt, step)) if not padding else ""
-        self._what_if.set_text(f"what-if: {done}" if done else "")
-        self._what_if.setVisible(bool(done) and not padding)
-        self._scale.set_text(self._circuit.scale_text(backward=reached.backward))
-        self._circuit.set_moment(step, reached)
-        whole = reached.way is None or "back.h" in reached.keys
-        self._routes.set_moment(step, reached=reached.backward and whole)
-        self._routes_heading.set_text(_together(self._routes.title))
-        self._equations.set_moment(step, reached)
+        self._what_if.setVisible(what_if)
 
     def _of_cell(self) -> tuple[QWidget, ...]:
         return (self._circuit, self._scale, self._what_if, self._routes_heading, self._routes, self._equations)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,10 +103,19 @@ _GIVEN = ("gamm", "beta")
 _GATES = frozenset(f"values.{gate}" for gate in ("f", "i", "o", "z", "r"))
 
 
+@cache
 def series(key: str, shift: int = 0) -> Number:
-    """A series as it is. Beyond the last step a gradient is 0, a value does not exist."""
+    """A series as it is, the same object wherever it is shown, so that it is read once. Beyond the last step a gradient
+    is 0, a value does not exist."""
     beyond = 0.0 if key.startswith("grads.") else None
     return Number((Part(key, shift),), beyond=beyond, mean=key in _GATES)
+
+
+def plain_series(number: Number, excerpt: Excerpt) -> Array | None:
+    """The series of which the number at step t is entry t − 1, where it is no more than that, as most are."""
+    if len(number.parts) > 1 or number.parts[0].shift or number.function is not None or number.series:
+        return None
+    return None if number.mean and excerpt.unit is None else excerpt.cell_series.get(number.parts[0].key)
 
 
 def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
@@ -134,13 +144,13 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     with np.errstate(all="ignore"):
         result = known[0] if number.function is None else number.function(*known)
         if mean:
-            return Reading(float(np.mean(result, dtype=np.float64)), mean=True)
-        size = _size(result)
-        value = size if excerpt.unit is None else float(result[0])
+            return Reading(float(np.add.reduce(result, dtype=np.float64)) / result.size, mean=True)
+        value = _size(result) if excerpt.unit is None else float(result[0])
         if number.difference:
             whole = known[0].astype(np.float64)
             taken = whole - result  # the sum of everything that was taken away
             noise = 4 * dtypes.epsilon(excerpt.dtype) * max(_size(whole), _size(taken))
+            size = value if excerpt.unit is None else _size(result)
             if size < noise and any(operand.any() for operand in known[1:]):
                 return Reading(None, noise)
     return Reading(value)
@@ -148,11 +158,11 @@ def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
 
 def place(excerpt: Excerpt, step: int, shift: int) -> int:
     """The step that is `shift` further on the way of the layer on screen."""
-    return step - shift if excerpt.focus.reverse else step + shift
+    return step - shift if shift and excerpt.focus.reverse else step + shift
 
 
 def _size(array: Array) -> float:
-    return float(np.sqrt(np.sum(np.square(array.astype(np.float64)))))
+    return math.sqrt(np.add.reduce(np.square(array.astype(np.float64))))
 
 
 def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:

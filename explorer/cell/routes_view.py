@@ -7,14 +7,16 @@ add up to 1, and a route that works against the others has a negative one.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QPainter, QPaintEvent, QPen, QStaticText
+from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPaintEvent, QPen, QStaticText
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.quantities import ROUTES
 from engine.requests import Excerpt
+from explorer.cell.figures import Figures
 from explorer.cell.ink import text_scale
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
@@ -52,6 +54,10 @@ class Route:
     cut: bool
 
     @property
+    def size(self) -> str:
+        return numbers.power(self.log10, 3)
+
+    @property
     def percent(self) -> str:
         if self.cut:
             return "cut"
@@ -69,16 +75,20 @@ class RoutesView(NumbersView):
         self._excerpt: Excerpt | None = None
         self._step, self._reached = 1, False
         self._rows: tuple[Route, ...] = ()
+        self._words = ""
         self._note_rooms: dict[int, float] = {}
-        self._still = QStaticText()
-        self._still.setTextFormat(Qt.TextFormat.PlainText)
+        self._still: QImage | None = None
+        self._still_for: tuple[object, ...] = ()
         self._measure()
         theme.notifier().changed.connect(self._restyle)
 
     def _measure(self) -> None:
-        self._font, self._scale = theme.small(), text_scale()
-        self._metrics = QFontMetricsF(self._font)
-        self._widest = max(self._metrics.horizontalAdvance(name) for name in _NAMES.values())
+        self._figures, self._scale = Figures(theme.small()), text_scale()
+        self._metrics = self._figures.metrics
+        self._names = {name: self._metrics.horizontalAdvance(name) for name in _NAMES.values()}
+        self._widest = max(self._names.values())
+        self._size_room = self._metrics.horizontalAdvance("8.88e-888") + GAP
+        self._rest = self._metrics.horizontalAdvance("−0.00888 %8.88e-888") + _SWATCH * self._scale + 3 * GAP
         self._note_rooms.clear()
 
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
@@ -87,6 +97,7 @@ class RoutesView(NumbersView):
             self.updateGeometry()
         self._excerpt = excerpt
         self._read()
+        self.update()
 
     def set_moment(self, step: int, *, reached: bool) -> None:
         """Show what goes back from step t; `reached`: whether the tape has come back that far."""
@@ -115,12 +126,15 @@ class RoutesView(NumbersView):
     @property
     def said(self) -> str:
         """One line of this step."""
+        return self._words
+
+    def _said(self, rows: Sequence[Route]) -> str:
         excerpt = self._excerpt
         if excerpt is None:
             return ""
         if not self._reached:
             return "Not reached yet."
-        if not self._rows:
+        if not rows:
             return "Of a long trace they are shared out when the slider rests."
         total = float(excerpt.cell_series["route_log10.total"][self._step - 1])
         if total == -math.inf:
@@ -129,10 +143,10 @@ class RoutesView(NumbersView):
             return "What goes back is NaN: it has no shares."
         if total == math.inf:
             return "What goes back is infinite: it has no shares."
-        sizes = [row.log10 for row in self._rows if math.isfinite(row.log10)]
+        sizes = [row.log10 for row in rows if math.isfinite(row.log10)]
         ratio = sum(10 ** (log10 - total) for log10 in sizes)
         said = f"‖v‖ = {numbers.power(total, 3)}"
-        if ratio >= _CANCELS or any(row.share < 0 for row in self._rows):
+        if ratio >= _CANCELS or any(row.share < 0 for row in rows):
             said += f"; routes cancel: Σ‖v_r‖ = {numbers.short(ratio)} ‖v‖"
         return said
 
@@ -156,8 +170,11 @@ class RoutesView(NumbersView):
                 if f"route.{route}" in series:
                     share, log10 = (float(series[f"{key}.{route}"][self._step - 1]) for key in ("route", "route_log10"))
                     found.append(Route(route, _NAMES[route], share, log10, route in excerpt.focus.cuts))
-        self._rows = tuple(found)
-        self.update()
+        rows = tuple(found)
+        # Before there are shares, one step looks like the next. A NaN differs from itself, and is painted again.
+        if (rows, self._said(rows)) != (self._rows, self._words):
+            self._rows, self._words = rows, self._said(rows)
+            self.update()
 
     # -- geometry
 
@@ -191,14 +208,13 @@ class RoutesView(NumbersView):
 
     def _columns(self) -> tuple[float, float]:
         """Right ends of the percentages and of the norms."""
-        size = self._metrics.horizontalAdvance("8.88e-888") + GAP if self._sizes else 0.0
+        size = self._size_room if self._sizes else 0.0
         return self.width() - size, float(self.width())
 
     @property
     def _sizes(self) -> bool:
         """Whether there is room for the norms; else a pointer on the percentage tells them."""
-        rest = self._metrics.horizontalAdvance("−0.00888 %8.88e-888") + _SWATCH * self._scale + 3 * GAP
-        return self._widest + rest <= self.width()
+        return self._widest + self._rest <= self.width()
 
     def picks(self) -> list[Pick]:
         found: list[Pick] = []
@@ -209,7 +225,7 @@ class RoutesView(NumbersView):
             share = "" if math.isnan(row.share) else numbers.exact(row.share)
             for what, right, text, exact in (
                 ("share", percent, row.percent, share),
-                ("norm", size, numbers.power(row.log10, 3), _size(row.log10)),
+                ("norm", size, row.size, _size(row.log10)),
             ):
                 if what == "norm" and not self._sizes:
                     continue
@@ -236,45 +252,73 @@ class RoutesView(NumbersView):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.setFont(self._font)
-        t, metrics = theme.current(), self._metrics
-        colours = self._colours()
-        self._paint_bar(painter, colours)
+        painter.drawImage(0, 0, self._still_picture(painter.device().devicePixelRatioF()))
+        painter.setFont(self._figures.font)
+        if self._rows:
+            self._paint_bar(painter, self._colours())
+            self._paint_rows(painter)
+            self._paint_said(painter)
+        self.paint_focus(painter)
+        painter.end()
+
+    def _still_picture(self, ratio: float) -> QImage:
+        """What is the same at every step: what shares are; and before there are shares, everything."""
+        cell = None if self._excerpt is None else self._excerpt.focus.cell
+        key = (cell, "" if self._rows else self.said, self.size(), ratio, theme.current().name)
+        if self._still is None or self._still_for != key:
+            # With the panel's colour in it: letters on nothing come out a little thinner.
+            self._still = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
+            self._still.setDevicePixelRatio(ratio)
+            self._still.fill(QColor(theme.current().surface))
+            painter = QPainter(self._still)
+            painter.setFont(self._figures.font)
+            if not self._rows:
+                self._paint_bar(painter, self._colours())
+                self._paint_names(painter)
+                self._paint_said(painter)
+            painter.setPen(QColor(theme.current().muted))
+            meaning = QStaticText(self.meaning)
+            meaning.setTextFormat(Qt.TextFormat.PlainText)
+            meaning.setTextWidth(self.width())
+            painter.drawStaticText(QPointF(0, self._said_top + self._line), meaning)
+            painter.end()
+            self._still_for = key
+        return self._still
+
+    @property
+    def _said_top(self) -> float:
+        rows = len(ROUTES[self._excerpt.focus.cell]) if self._excerpt is not None else 0
+        return self._rows_top + rows * self._line + TIGHT / 2
+
+    def _paint_said(self, painter: QPainter) -> None:
+        painter.setPen(QColor(theme.current().muted))
+        said, metrics = self.said, self._metrics
+        if metrics.horizontalAdvance(said) > self.width():
+            said = metrics.elidedText(said, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(QPointF(0, self._said_top + metrics.ascent()), said)
+
+    def _paint_rows(self, painter: QPainter) -> None:
+        t, metrics, figures, sizes = theme.current(), self._metrics, self._figures, self._sizes
         percent, size = self._columns()
-        swatch = _SWATCH * self._scale
-        if not self._rows:
-            self._paint_names(painter)
+        swatch, colours = _SWATCH * self._scale, self._colours()
         for number, row in enumerate(self._rows):
             box = QRectF(0, self._rows_top + number * self._line, self.width(), metrics.height())
             mark = QRectF(0, box.center().y() - swatch / 2, swatch, swatch)
             self._fill(painter, mark, colours[row.route], against=row.share < 0)
-            middle = Qt.AlignmentFlag.AlignVCenter
-            name_box = box.adjusted(swatch + GAP, 0, 0, 0)
-            name_box.setRight(percent - metrics.horizontalAdvance(row.percent) - GAP)
+            baseline = box.top() + figures.ascent
+            left, share = swatch + GAP, row.percent
+            room = percent - figures.width(share) - GAP - left
+            name = row.name
+            if self._names[name] > room:
+                name = metrics.elidedText(name, Qt.TextElideMode.ElideRight, max(10.0, room))
             painter.setPen(QColor(t.text))
-            name = metrics.elidedText(row.name, Qt.TextElideMode.ElideRight, max(10.0, name_box.width()))
-            painter.drawText(name_box, middle | Qt.AlignmentFlag.AlignLeft, name)
-            box.setRight(percent)
+            figures.draw(painter, left, baseline, name)
             painter.setPen(QColor(t.muted if row.share == 0 or math.isnan(row.share) else t.backward))
-            painter.drawText(box, middle | Qt.AlignmentFlag.AlignRight, row.percent)
-            if not self._sizes:
+            figures.draw(painter, percent - figures.width(share), baseline, share)
+            if not sizes:
                 continue
-            box.setRight(size)
             painter.setPen(QColor(t.exploding if math.isnan(row.log10) or row.log10 == math.inf else t.muted))
-            painter.drawText(box, middle | Qt.AlignmentFlag.AlignRight, numbers.power(row.log10, 3))
-        rows = len(ROUTES[self._excerpt.focus.cell]) if self._excerpt is not None else 0
-        top = self._rows_top + rows * self._line + TIGHT / 2
-        painter.setPen(QColor(t.muted))
-        said = metrics.elidedText(self.said, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(QPointF(0, top + metrics.ascent()), said)
-        # A text that stays is broken into lines once, not at every step.
-        meaning = self.meaning
-        if self._still.text() != meaning or self._still.textWidth() != self.width():
-            self._still.setText(meaning)
-            self._still.setTextWidth(self.width())
-        painter.drawStaticText(QPointF(0, top + self._line), self._still)
-        self.paint_focus(painter)
-        painter.end()
+            figures.draw(painter, size - figures.width(row.size), baseline, row.size)
 
     def _paint_names(self, painter: QPainter) -> None:
         """Before there are shares: the routes that there will be."""
@@ -321,6 +365,7 @@ class RoutesView(NumbersView):
     @Slot()
     def _restyle(self) -> None:
         self._measure()
+        self._still = None
         self.updateGeometry()
         self.update()
 

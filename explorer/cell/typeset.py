@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import warnings
-import xml.etree.ElementTree as ElementTree
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
@@ -68,6 +67,8 @@ def typeset(latex: str) -> str:
 @cache
 def symbol(latex: str) -> Symbol:
     svg = _shipped().get(latex) or typeset(latex)
+    from xml.etree import ElementTree  # the window starts before anything is typeset
+
     left, top, width, height = (float(part) for part in ElementTree.fromstring(svg).attrib["viewBox"].split())
     return Symbol(svg, left / _EM, top / _EM, width / _EM, height / _EM)
 

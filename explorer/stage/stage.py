@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 from engine.requests import Excerpt
 from engine.tape import Tape
 from engine.tracks import NORMS, parse
-from explorer.stage import curve_choice, timespan
+from explorer.stage import timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
@@ -27,9 +27,7 @@ from explorer.stage.scalebook import Chosen, ScaleBook
 from explorer.stage.track_menu import add_options
 from explorer.stage.tracks import words
 from explorer.stage.tracks.base import TableData, Track, table_of
-from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.ghost import Ghost
-from explorer.stage.tracks.make import make
 from explorer.theme import current as theming
 
 _RING = 2
@@ -150,13 +148,16 @@ class Stage(QWidget):
             return
         old, self._keys = self._keys, keys
         self._gestures.cancel()
+        from explorer.stage.tracks.make import make  # with all kinds of tracks: the window paints before there are any
+
         made = {key: self._made.get(key) or make(key) for key in keys}
         for key, track in made.items():
             if key not in self._made and self._excerpt is not None:
                 track.set_excerpt(self._excerpt, self._book)
-            if key not in self._made and self._ghosts and isinstance(track, CurveTrack):
-                track.set_ghosts(self._ghosts)
+        new = [track for key, track in made.items() if key not in self._made]
         self._made = made
+        if self._ghosts:
+            self._give_ghosts(new)
         self.canvas.set_tracks(tuple(made.values()))
         self.handling.tracks_changed(old, keys)
 
@@ -165,10 +166,15 @@ class Stage(QWidget):
         if not ghosts and not self._ghosts:
             return
         self._ghosts = ghosts
-        for track in self._made.values():
-            if isinstance(track, CurveTrack):
-                track.set_ghosts(ghosts)
+        self._give_ghosts(self._made.values())
         self.canvas.refresh()
+
+    def _give_ghosts(self, tracks: Iterable[Track]) -> None:
+        from explorer.stage.tracks.curve import CurveTrack
+
+        for track in tracks:
+            if isinstance(track, CurveTrack):
+                track.set_ghosts(self._ghosts)
 
     def tracks(self) -> tuple[str, ...]:
         return self._keys
@@ -337,6 +343,8 @@ class Stage(QWidget):
         menu.addAction("Move &down", self._move_down).setEnabled(place < last)
         track = parse(key)
         if track.what == NORMS and self._excerpt is not None:
+            from explorer.stage import curve_choice
+
             curve_choice.add_to(menu, track, self._excerpt, self._change)
         self._scales.add_to(menu, key, self._made[key].title(), self._excerpt)
         menu.addAction("Default &height", self._reset_height).setEnabled(key in self.canvas.heights)
@@ -380,6 +388,8 @@ class Stage(QWidget):
 
     @Slot(str, str)
     def _scale_changed(self, key: str, words: str) -> None:
+        from explorer.stage.tracks.curve import CurveTrack
+
         self._rescale()
         changed = self._made.get(key)
         if not words and isinstance(changed, CurveTrack) and changed.plot is not None:

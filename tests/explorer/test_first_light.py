@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QMessageBox
 from pytestqt.qtbot import QtBot
 
 import engine
+from benchmarks.installed import install
 from engine import presets, session
 from engine.requests import Excerpt
 from engine.spec import LayerSpec, ModelSpec, WhatIf
@@ -211,23 +212,24 @@ app.exec()
 """
 
 
-def test_the_window_paints_soon_and_without_torch() -> None:
-    """Soon: before an empty Qt window could that waits for torch, which is why the engine has a process of its own. In
-    the same run and in processor time, for others may be at work beside this test; benchmarks/explorer.py has the
-    seconds."""
+def test_the_window_paints_soon_and_without_torch(tmp_path: Path) -> None:
+    """Soon: as a ratio to an empty Qt window, in the same run and in processor time, for others may be at work beside
+    this test; of the program as it is installed. 3.5 was measured, and importing torch alone adds as much.
+    benchmarks/explorer.py has the seconds."""
+    top = install(tmp_path)
 
     def said(*arguments: str) -> list[str]:
-        command, top = [sys.executable, *arguments], Path(__file__).parents[2]
+        command = [sys.executable, *arguments]
         run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=top)
         return run.stdout.split()
 
-    ours, waiting = [], []
+    ours, bare = [], []
     for _ in range(3):
         _, seconds, torch_there = said("-m", "benchmarks.first_paint")
         assert torch_there == "False"
         ours.append(float(seconds))
-        waiting.append(float(said("-c", f"import torch\n{BARE_WINDOW}")[0]))
-    assert min(ours) < min(waiting)
+        bare.append(float(said("-c", BARE_WINDOW)[0]))
+    assert min(ours) < 6 * min(bare)
 
 
 def test_closing_with_unsaved_work_asks_once_and_then_closes(
