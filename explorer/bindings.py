@@ -171,7 +171,7 @@ class Bindings(QObject):
         d, excerpt = self._document, self._controller.excerpt
         if excerpt is not None:
             reached = d.tape.backward_reached(d.view.position) <= excerpt.verdict.first_step
-            self._window.status.set_reached(reached)
+            self._window.status.set_reached(reached, d.view.position >= d.tape.steps)
 
     def _follow_playhead(self) -> None:
         """Where only a stretch of time is on screen, it turns a page when the playhead leaves it: only then, so that

@@ -35,10 +35,13 @@ NOT_REACHED = "○ verdict: not reached yet"
 
 
 def audit_words(
-    audit: Audit | None, state: AuditState, not_finite: str = "", truncated: bool = False
+    audit: Audit | None, state: AuditState, not_finite: str = "", truncated: bool = False, loss: float = 0.0
 ) -> tuple[str, str, str]:
-    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the trace holds;
-    `truncated`: what is shown has been truncated after that."""
+    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the gradients hold, as far
+    as it is told; `truncated`: what is shown has been truncated after that; `loss`: as far as the tape has come to it.
+
+    An error is that of finite numbers. What is not finite was compared by its place, and the words say which is which.
+    """
     if state == "checking":
         return "… checking against autograd", "muted", "Comparing every quantity of this trace with autograd."
     if audit is None or not audit.rows:
@@ -56,6 +59,17 @@ def audit_words(
         tip = f"Compared is the gradient of the loss; what is shown is what truncation leaves of it.\n{tip}"
     if audit.passed:
         also = f"; {not_finite} in the same places" if not_finite else ""
+        if not_finite and audit.gradients:
+            rest = audit.gradients - audit.finite
+            tip = (
+                f"Compared number by number: {audit.finite:,} of {audit.gradients:,} gradients, which are finite. "
+                f"Compared by place and sign: the other {rest:,}, which are {not_finite}.\n{tip}"
+            )
+            if not audit.finite:
+                return f"○ no finite {which[:-1]} to compare: {not_finite} where autograd has them", "muted", tip
+            which = which.replace("gradients", "finite gradients")
+        if not math.isfinite(loss):
+            also = f"; loss {'NaN' if math.isnan(loss) else '∞'} in both{also}"
         return f"● {which} match autograd (max rel. error {short(worst.error, 2)}{also})", "healthy", tip
     failed = sum(not row.error <= audit.tolerance for row in audit.rows)
     others = f" and {failed - 1} more" if failed > 1 else ""
@@ -173,8 +187,8 @@ class StatusLine(QWidget):
         row.addWidget(self.saved)
         self.note.hide()
         self._verdict: Verdict | None = None
-        self._several, self._overflow, self._not_finite = False, 0, ""
-        self._reached, self._truncated = True, False
+        self._several, self._overflow, self._not_finite, self._loss = False, 0, "", 0.0
+        self._reached, self._at_loss, self._truncated = True, True, False
         self._audit: Audit | None = None
         self._audit_state: AuditState = "checking"
         self.set_audit(None)
@@ -186,6 +200,7 @@ class StatusLine(QWidget):
             self.set_seconds(excerpt.seconds)
         self._several, self._overflow = several_losses(excerpt), overflow_step(excerpt)
         self._not_finite = not_finite(excerpt)
+        self._loss = excerpt.loss if excerpt.loss_kind else 0.0  # of a recorded model it is not known
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
@@ -199,8 +214,8 @@ class StatusLine(QWidget):
     def set_audit(self, audit: Audit | None, state: AuditState | None = None) -> None:
         """Without `state`: None is being checked, an audit is done."""
         self._audit, self._audit_state = audit, state or ("checking" if audit is None else "done")
-        not_finite = self._not_finite if self._reached else ""
-        text, tone, tip = audit_words(audit, self._audit_state, not_finite, self._truncated)
+        not_finite, loss = self._not_finite if self._reached else "", self._loss if self._at_loss else 0.0
+        text, tone, tip = audit_words(audit, self._audit_state, not_finite, self._truncated, loss)
         self.audit.set_text(text, tone=tone, tip=tip)
         self._row.activate()
 
@@ -227,10 +242,11 @@ class StatusLine(QWidget):
         self._verdict = verdict
         self._say_verdict()
 
-    def set_reached(self, reached: bool) -> None:
-        """Whether the tape has come to where the verdict can be seen; before that, the line does not give it away."""
-        if reached != self._reached:
-            self._reached = reached
+    def set_reached(self, reached: bool, at_loss: bool = True) -> None:
+        """Whether the tape has come to where the verdict can be seen, and to the loss; before that, the line does not
+        give them away."""
+        if (reached, at_loss) != (self._reached, self._at_loss):
+            self._reached, self._at_loss = reached, at_loss
             self._say_verdict()
             self.set_audit(self._audit, self._audit_state)
 

@@ -1,6 +1,7 @@
 """A calm line over the tracks: what happens where the playhead stands, how many events there have been, and the way on.
 
-It is there as long as a document has events, so nothing moves while the tape plays.
+It is there as long as a document has events, and as high as the longest of its sentences needs: they are shown whole,
+and nothing moves while the tape plays.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from explorer.transport.words import EVENT_TONES, event_position, worst
 from explorer.widgets.buttons import FlatButton
 from explorer.widgets.elided import ElidedLabel
 from explorer.widgets.icons import renderer
+from explorer.widgets.wrapped import WrappedLabel, height_of, lines_needed
 
 HEIGHT = 28
+"""Of one line."""
+_MOST_LINES = 3
 _ICON = 12
 _NARROW = 460
 """Below this width the count gives way to the sentence."""
@@ -40,8 +44,7 @@ class EventLine(QWidget):
         self.setAccessibleName("Events")
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.sentence = ElidedLabel(tone="muted")
-        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.sentence = WrappedLabel(tone="muted", most=_MOST_LINES)
         self.count = ElidedLabel(tone="muted", align=Qt.AlignmentFlag.AlignRight)
         self.back = FlatButton("chevron-left", "Previous event (Shift+N)")
         self.on = FlatButton("chevron-right", "Next event (N)")
@@ -69,6 +72,7 @@ class EventLine(QWidget):
         widest = QFontMetricsF(theming.font()).horizontalAdvance(_counted(total, total))
         self.count.setFixedWidth(int(widest) + 4)  # nothing moves while the tape plays
         self.setVisible(bool(events) or not self.isHidden())
+        self._fit()
         self._say()
 
     def clear(self) -> None:
@@ -82,23 +86,38 @@ class EventLine(QWidget):
                 self._say()
 
     def _say(self) -> None:
-        here = [e for e, at in zip(self._events, self._positions, strict=True) if at == self._position]
+        here = self._events_at(self._position)
         reached = sum(at <= self._position for at in self._positions)
         total = len(self._events)
         kind = ""
         if here:
-            first = worst(here)
-            kind = str(first.kind)
-            also = f" And {len(here) - 1} more." if len(here) > 1 else ""
+            kind = str(worst(here).kind)
             tip = "\n".join(event.sentence for event in here) if len(here) > 1 else ""
-            self.sentence.set_text(first.sentence + also, tone="text", tip=tip)
+            self.sentence.set_text(_said(here), tone="text", tip=tip)
         else:
             words = "No event at this moment." if total else "This trace has no events."
-            self.sentence.set_text(words, tone="muted", tip="")
+            self.sentence.set_text(words, tone="muted")
         self.count.set_text(_counted(reached, total), tip="Reached so far" if total else "")
         if kind != self._kind:
             self._kind = kind
             self.update()
+
+    def _events_at(self, position: int) -> list[Event]:
+        return [e for e, at in zip(self._events, self._positions, strict=True) if at == position]
+
+    def _fit(self) -> None:
+        """As high as the longest sentence of the tape needs, whether it has been reached or not."""
+        row = self.layout()
+        beside = sum(button.width() + row.spacing() for button in (self.back, self.on, self.all))
+        if self.width() >= _NARROW:
+            beside += self.count.width() + row.spacing()
+        margins = row.contentsMargins()
+        room = self.width() - margins.left() - margins.right() - beside - row.spacing()
+        said = {_said(self._events_at(position)) for position in set(self._positions)}
+        lines = max((lines_needed(one, room, _MOST_LINES) for one in said), default=1)
+        height = HEIGHT if lines == 1 else height_of(lines) + GAP
+        if height != self.height():
+            self.setFixedHeight(height)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 
@@ -115,9 +134,11 @@ class EventLine(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.count.setVisible(self.width() >= _NARROW)
+        if event.oldSize().width() != event.size().width():
+            self._fit()
 
     def sizeHint(self) -> QSize:
-        return QSize(300, HEIGHT)
+        return QSize(300, self.height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theming.current()
@@ -129,6 +150,12 @@ class EventLine(QWidget):
             painter.fillRect(0, 0, 3, self.height() - 1, QColor(tint))
             box = QRectF(PAD, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
             renderer(self._kind, tint).render(painter, box)
+
+
+def _said(here: Sequence[Event]) -> str:
+    """Of several at one moment the worst, and how many more there are."""
+    also = f" And {len(here) - 1} more." if len(here) > 1 else ""
+    return worst(here).sentence + also
 
 
 def _counted(reached: int, total: int) -> str:
