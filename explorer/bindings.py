@@ -54,7 +54,7 @@ class Bindings(QObject):
         self._unfinished = False
         self._stop_at: int | None = None
         self._inside = c.inside
-        self._followed = -1
+        self._followed = self._prompted_at = -1
         p.stepsDue.connect(self._steps_due)
         p.playingChanged.connect(w.transport.set_playing)
         p.playingChanged.connect(self._show_motion)
@@ -107,6 +107,7 @@ class Bindings(QObject):
     def _document_opened(self) -> None:
         self._player.pause()
         w, d = self._window, self._document
+        self._prompted_at = d.view.position
         w.dock.restore()
         w.stage.set_tracks(d.state.tracks)
         w.stage.set_heights(dict(d.view.heights))
@@ -162,6 +163,8 @@ class Bindings(QObject):
         w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
         w.stage.set_position(d.view.position, whole=way is None or inside.whole(within, way))
         self.tables.refresh()
+        if d.view.position != self._prompted_at:
+            w.stage.set_prompt("")  # whatever has moved the tape: the prompt is being answered
         self._follow_playhead()
         self._show_reached()
         w.cell.set_position(d.view.position, within)
@@ -298,7 +301,6 @@ class Bindings(QObject):
 
     def _play(self, stop_at: int | None) -> None:
         self._stop_at = stop_at
-        self._window.stage.set_prompt("")  # the prompt has been answered
         self._player.play()
 
     @Slot(int)
@@ -324,7 +326,6 @@ class Bindings(QObject):
 
     def _step(self, count: int, granularity: Granularity) -> None:
         self._player.pause()
-        self._window.stage.set_prompt("")
         self._controller.step(count, granularity)
 
     @Slot(str)
@@ -334,7 +335,6 @@ class Bindings(QObject):
     @Slot(int)
     def scrub(self, position: int) -> None:
         self._player.pause()
-        self._window.stage.set_prompt("")
         self._document.look(position=position)
 
     @Slot()

@@ -1,7 +1,8 @@
 """A calm line over the tracks: what happens where the playhead stands, how many events there have been, and the way on.
 
-It is there as long as a document has events, and as high as the longest of its sentences needs: they are shown whole,
-and nothing moves while the tape plays.
+A document may open with a prompt: it stands there until it is answered. The line is there as long as a document has
+events, or had a prompt, and as high as the longest of its sentences needs: they are shown whole, and nothing moves while
+the tape plays.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from explorer.widgets.wrapped import WrappedLabel, height_of, lines_needed
 
 HEIGHT = 28
 """Of one line."""
+_PROMPT_HEIGHT = 34
 _MOST_LINES = 3
 _ICON = 12
 _NARROW = 460
@@ -40,7 +42,8 @@ class EventLine(QWidget):
         self._events: tuple[Event, ...] = ()
         self._positions: tuple[int, ...] = ()
         self._position = 0
-        self._kind = ""
+        self._kind = self._prompt = self._widest = ""
+        # _widest: the prompt that the document opened with; there is room for it still when it has been answered
         self.setAccessibleName("Events")
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -75,9 +78,29 @@ class EventLine(QWidget):
         self._fit()
         self._say()
 
+    def set_prompt(self, text: str) -> None:
+        """In the place of what happens; "" when it has been answered: the line stays where it is."""
+        if text == self._prompt:
+            return
+        self._prompt = text
+        if text:
+            self._widest = text
+            self.show()
+            self._fit()
+        self._say()
+        self.update()
+
+    @property
+    def prompt(self) -> str:
+        return self._prompt
+
     def clear(self) -> None:
+        """Another document, which may have a prompt already."""
         self._events = self._positions = ()
-        self.hide()
+        self._widest = self._prompt
+        self.setVisible(bool(self._prompt))
+        self._fit()
+        self._say()
 
     def set_position(self, position: int) -> None:
         if position != self._position:
@@ -90,7 +113,11 @@ class EventLine(QWidget):
         reached = sum(at <= self._position for at in self._positions)
         total = len(self._events)
         kind = ""
-        if here:
+        for part in (self.count, self.back, self.on, self.all):
+            part.setVisible(total > 0 and (part is not self.count or self.width() >= _NARROW))
+        if self._prompt:
+            self.sentence.set_text(self._prompt, tone="text", bold=True)
+        elif here:
             kind = str(worst(here).kind)
             tip = "\n".join(event.sentence for event in here) if len(here) > 1 else ""
             self.sentence.set_text(_said(here), tone="text", tip=tip)
@@ -116,6 +143,9 @@ class EventLine(QWidget):
         said = {_said(self._events_at(position)) for position in set(self._positions)}
         lines = max((lines_needed(one, room, _MOST_LINES) for one in said), default=1)
         height = HEIGHT if lines == 1 else height_of(lines) + GAP
+        if self._widest:
+            asked = lines_needed(self._widest, room, _MOST_LINES, bold=True)
+            height = max(height, _PROMPT_HEIGHT if asked == 1 else height_of(asked) + GAP)
         if height != self.height():
             self.setFixedHeight(height)
 
@@ -133,7 +163,7 @@ class EventLine(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.count.setVisible(self.width() >= _NARROW)
+        self.count.setVisible(bool(self._events) and self.width() >= _NARROW)
         if event.oldSize().width() != event.size().width():
             self._fit()
 
@@ -143,9 +173,13 @@ class EventLine(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theming.current()
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(theme.surface))
+        painter.fillRect(self.rect(), QColor(theme.raised if self._prompt else theme.surface))
         painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(theme.line))
-        if self._kind:
+        if self._prompt:
+            painter.fillRect(0, 0, 3, self.height() - 1, QColor(theme.accent))
+            box = QRectF(PAD, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
+            renderer("play", theme.accent).render(painter, box)
+        elif self._kind:
             tint = getattr(theme, EVENT_TONES[self._kind])
             painter.fillRect(0, 0, 3, self.height() - 1, QColor(tint))
             box = QRectF(PAD, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)

@@ -13,9 +13,9 @@ SPACING = 1.1
 """Of lines, as `paragraph` sets them."""
 
 
-def lines_needed(text: str, width: float, most: int) -> int:
+def lines_needed(text: str, width: float, most: int, *, bold: bool = False) -> int:
     """How many lines a text takes, at most so many."""
-    font = theming.font()
+    font = theming.font(bold=bold)
     return next((count for count in range(1, most) if fits(text, width, font, count)), most)
 
 
@@ -29,23 +29,27 @@ class WrappedLabel(QWidget):
     def __init__(self, *, tone: str = "text", most: int = 3, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._text, self._tone, self._tip, self._most = "", tone, "", most
+        self._bold = False
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
 
     def text(self) -> str:
         return self._text
 
-    def set_text(self, text: str, *, tone: str, tip: str = "") -> None:
-        if (text, tone, tip) == (self._text, self._tone, self._tip):
+    def set_text(self, text: str, *, tone: str, tip: str = "", bold: bool = False) -> None:
+        if (text, tone, tip, bold) == (self._text, self._tone, self._tip, self._bold):
             return
-        self._text, self._tone, self._tip = text, tone, tip
+        self._text, self._tone, self._tip, self._bold = text, tone, tip, bold
         self.setAccessibleName(text)
         self.setToolTip(tip)
         self.update()
 
     def is_whole(self) -> bool:
         """Whether all of the text is to be seen."""
-        lines = lines_needed(self._text, self.width(), self._most)
-        return fits(self._text, self.width(), theming.font(), self._most) and height_of(lines) <= self.height()
+        font, lines = theming.font(bold=self._bold), self._lines()
+        return fits(self._text, self.width(), font, self._most) and height_of(lines) <= self.height()
+
+    def _lines(self) -> int:
+        return lines_needed(self._text, self.width(), self._most, bold=self._bold)
 
     def sizeHint(self) -> QSize:
         return QSize(200, height_of(1))
@@ -57,6 +61,6 @@ class WrappedLabel(QWidget):
         painter = QPainter(self)
         theme = theming.current()
         painter.setPen(QColor(getattr(theme, self._tone)))
-        lines = lines_needed(self._text, self.width(), self._most)
+        lines = self._lines()
         top = max(0.0, (self.height() - height_of(lines)) / 2)
-        paragraph(painter, QRectF(0, top, self.width(), self.height()), self._text, theming.font(), lines)
+        paragraph(painter, QRectF(0, top, self.width(), self.height()), self._text, theming.font(bold=self._bold), lines)

@@ -252,6 +252,29 @@ def test_the_line_says_what_happens_at_the_playhead(qtbot: QtBot, explorer: Expl
     assert all(button.accessibleName() for button in (line.back, line.on, line.all))
 
 
+@pytest.mark.parametrize("way", ["next event", "step", "phase", "scrub", "play"])
+def test_the_prompt_goes_with_the_first_move_and_moves_no_track(qtbot: QtBot, explorer: Explorer, way: str) -> None:
+    overflowing(qtbot, explorer)
+    stage, bindings = explorer.window.stage, explorer.bindings
+    assert stage.events.prompt == presets.load("number-overflows").prompt
+    place = stage.canvas.y()
+    if way == "next event":
+        press(explorer, Qt.Key.Key_N)
+    elif way == "step":
+        press(explorer, Qt.Key.Key_Right)
+    elif way == "phase":
+        explorer.commands.do_next_phase()
+    elif way == "scrub":
+        bindings.scrub(60)
+    else:
+        bindings.toggle_play()
+        qtbot.waitUntil(lambda: explorer.document.view.position > 50)
+        bindings.toggle_play()
+    assert stage.events.prompt == ""
+    QApplication.processEvents()
+    assert stage.canvas.y() == place
+
+
 def test_the_list_of_events_goes_there_and_gives_nothing_away(qtbot: QtBot, explorer: Explorer) -> None:
     places = overflowing(qtbot, explorer)
     explorer.bindings.scrub(places[0])
