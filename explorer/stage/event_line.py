@@ -166,6 +166,7 @@ class EventLine(QWidget):
         self.count.setVisible(bool(self._events) and self.width() >= _NARROW)
         if event.oldSize().width() != event.size().width():
             self._fit()
+        self.layout().setGeometry(self.rect())  # the height may have changed while this event was under way
 
     def sizeHint(self) -> QSize:
         return QSize(300, self.height())

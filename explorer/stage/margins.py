@@ -48,7 +48,7 @@ def columns(width: int) -> Columns:
     """The narrower the stage, the more of it belongs to the data."""
     if width >= 900:
         return Columns(HEADER_WIDTH, 120)
-    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 60)
+    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 78)
 
 
 def fitting(variants: Iterable[str], font: QFont, width: float) -> str:

@@ -219,6 +219,7 @@ def test_an_answered_prompt_moves_nothing(stage: Stage, overflows: bool, width: 
     asked, place = stage.events.sentence.text(), stage.canvas.y()
     assert asked.startswith("Which step")
     assert stage.events.sentence.is_whole()
+    assert stage.events.sentence.geometry().bottom() < stage.events.height()
     stage.set_prompt("")
     QApplication.processEvents()
     assert stage.events.sentence.text() != asked
