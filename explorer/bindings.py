@@ -170,11 +170,12 @@ class Bindings(QObject):
         w.cell.set_position(d.view.position, within)
 
     def _show_reached(self) -> None:
-        """The verdict is about the way back: it is said when the tape has come to the first step."""
-        d, excerpt = self._document, self._controller.excerpt
-        if excerpt is not None:
-            reached = d.tape.backward_reached(d.view.position) <= excerpt.verdict.first_step
-            self._window.status.set_reached(reached, d.view.position >= d.tape.steps)
+        """What is about the way back is said, and drawn, as far as the tape has come."""
+        excerpt, now = self._controller.excerpt, self._window.stage.canvas.now
+        if excerpt is not None and now is not None:
+            reached = now.backward <= excerpt.verdict.first_step
+            self._window.status.set_reached(reached, now.loss, now.backward)
+            self._window.analysis.set_reached(now.backward)
 
     def _follow_playhead(self) -> None:
         """Where only a stretch of time is on screen, it turns a page when the playhead leaves it: only then, so that

@@ -13,6 +13,7 @@ from explorer.analysis.flow_curve import paint_curve
 from explorer.analysis.flow_sums import Curve, CurveKind
 from explorer.analysis.plot import Plot, width
 from explorer.stage import classes, glyphs, margins, palette
+from explorer.stage.blank import draw_blank
 from explorer.stage.cells import Cells, cells
 from explorer.stage.layer import Layer
 from explorer.stage.margins import LINE
@@ -27,6 +28,7 @@ _MOST = 240
 _STRIP = 24
 """Height of a single row."""
 _CURVE = 84
+NOT_REACHED = "not reached yet"
 _GLYPHS = (classes.PLUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)
 
 Cell = tuple[int, int]
@@ -48,6 +50,8 @@ class FlowView(Plot[Cell]):
         self._picked: tuple[int, int] | None = None
         self._room = 320
         self._codes: classes.Codes | None = None
+        self._blank = Layer()
+        self._back_to, self._reverse, self._whole = 1, False, False
 
     # -- told ---------------------------------------------------------------------------------------------------------
 
@@ -71,6 +75,49 @@ class FlowView(Plot[Cell]):
         self._kind = kind
         self._curve = None if self._result is None else flow_sums.curve(self._result, kind)
         self.update()
+
+    def set_reached(self, back_to: int) -> None:
+        """The earliest step whose gradients the tape has come back to; what lies before it is an outlined blank."""
+        before = self._known_columns()
+        self._back_to = back_to
+        if self._known_columns() != before:
+            self.update()
+
+    def set_reverse(self, reverse: bool) -> None:
+        """Whether the layer runs from T to 1: its way back goes from 1 to T."""
+        if reverse != self._reverse:
+            self._reverse = reverse
+            self.update()
+
+    def set_whole(self, whole: bool) -> None:
+        """Whether what the tape has not reached is shown too."""
+        if whole != self._whole:
+            self._whole = whole
+            self.update()
+
+    def _known_columns(self) -> tuple[int, int]:
+        """First and stop of the columns that are shown."""
+        if self._result is None:
+            return 0, 0
+        count, T = len(self._result.steps), self._result.total_steps
+        if self._whole or self._back_to <= 1:
+            return 0, count
+        if self._reverse:
+            return 0, int(np.searchsorted(self._result.steps, T + 1 - self._back_to, side="right"))
+        return int(np.searchsorted(self._result.steps, self._back_to)), count
+
+    def known_of(self, curve: Curve) -> np.ndarray:
+        """Which points of a curve rest on nothing but what is shown."""
+        assert self._result is not None
+        first, stop = self._known_columns()
+        if (first, stop) == (0, len(self._result.steps)):
+            return np.ones(len(curve.at), bool)
+        shown = self._result.steps[first:stop]
+        if curve.kind == "columns":
+            return np.isin(curve.at, shown)
+        if curve.kind == "lag" and self._single:
+            return np.isin(curve.at, int(self._result.loss_steps[0]) - shown)
+        return np.zeros(len(curve.at), bool)
 
     def set_picked(self, pair: tuple[int, int] | None) -> None:
         self._picked = pair
@@ -167,6 +214,7 @@ class FlowView(Plot[Cell]):
         large = min(rows.pitch, columns.pitch) >= glyphs.SIZE * ratio
         palette.textured(pixels, both, self._scale, theme.name, ratio, _GLYPHS if large else ())
         self._picture.sized(columns.size, rows.size).pixels()[:] = pixels
+        draw_blank(self._blank.sized(columns.size, rows.size), columns, rows, ratio)
         if large:
             self._draw_glyphs(codes, rows, columns, ratio)
 
@@ -191,12 +239,39 @@ class FlowView(Plot[Cell]):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
         self.frame(painter, box)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        self._picture.blit(painter, box.topLeft(), self._picture.image.rect(), self.devicePixelRatioF())
+        self._paint_known(painter, box)
         self._paint_axes(painter, box)
         self._paint_ramp(painter)
         if self._curve is not None:
-            paint_curve(self, painter, self.curve_box(), self._curve, self._scale)
+            known = self.known_of(self._curve)
+            paint_curve(self, painter, self.curve_box(), self._curve, self._scale, known)
+            if not known.any():
+                self.say_waiting(painter, self.curve_box())
         self._paint_places(painter, box)
+
+    def _paint_known(self, painter: QPainter, box: QRect) -> None:
+        """What the tape has come back to, and the blank beside it."""
+        _, columns = self._cells()
+        whole, ratio = self._picture.image.rect(), self.devicePixelRatioF()
+        first, stop = self._known_columns()
+        left = int(columns.left[first]) if first < len(columns.left) else columns.size
+        right = int(columns.right[stop - 1]) if stop > first else left
+        if right > left:
+            self._picture.blit(painter, box.topLeft(), QRect(left, 0, right - left, whole.height()), ratio)
+        for start, end in ((0, left), (right, columns.size)):
+            if end > start:
+                self._blank.blit(painter, box.topLeft(), QRect(start, 0, end - start, whole.height()), ratio)
+        if right == left:
+            self.say_waiting(painter, box)
+
+    def say_waiting(self, painter: QPainter, box: QRect) -> None:
+        """Where nothing is reached yet."""
+        wide = width(NOT_REACHED) + 2 * GAP
+        if wide <= box.width():
+            place = QRectF(0, 0, wide, LINE)
+            place.moveCenter(QRectF(box).center())
+            painter.fillRect(place, QColor(theming.current().ground))
+            self.text(painter, place, NOT_REACHED, "muted", "centre")
 
     def _paint_axes(self, painter: QPainter, box: QRect) -> None:
         assert self._result is not None
@@ -312,6 +387,10 @@ class FlowView(Plot[Cell]):
     def words_at(self, place: Cell) -> str:
         if self._result is None:
             return ""
+        first, stop = self._known_columns()
+        if not first <= place[1] < stop:
+            t, k = int(self._result.loss_steps[place[0]]), int(self._result.steps[place[1]])
+            return f"t = {t:,}, k = {k:,}: {NOT_REACHED}"
         code = int(self.codes()[place])
         value = self._result.norms[place]
         classed = ""

@@ -90,17 +90,22 @@ def _paint_lines(painter: QPainter, box: QRect, top: float, entries: Sequence[En
 
 
 def _paint_columns(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], room: int) -> None:
+    """The left column is as wide as its names need, and leaves the right one what its own need."""
     font = theming.small()
-    left, width = box.left() + GAP + 1, (box.width() - GAP - 1 - _EDGE) / 2
+    left, width = box.left() + GAP + 1, float(box.width() - GAP - 1 - _EDGE)
     shown = entries if len(entries) <= 2 * room else entries[: 2 * room - 1]
+    needs = [max((_SAMPLE + _GAP + marked.width(e.short, font) + GAP for e in shown[n::2]), default=0.0) for n in (0, 1)]
+    first = min(max(width / 2, needs[0]), max(width / 2, width - needs[1]))
     for place, entry in enumerate(shown):
-        x, y = left + (place % 2) * width, top + place // 2 * margins.LINE
-        _paint_name(painter, entry, entry.short, QRectF(x, y, width - 2, margins.LINE))
+        x, y = left + (place % 2) * first, top + place // 2 * margins.LINE
+        of = first if place % 2 == 0 else width - first
+        _paint_name(painter, entry, entry.short, QRectF(x, y, of - 2, margins.LINE))
     if len(shown) < len(entries):
-        x, y = left + width, top + (room - 1) * margins.LINE
+        x, y = left + first, top + (room - 1) * margins.LINE
         painter.setPen(QColor(theming.current().muted))
-        text = margins.fitting((f"+{len(entries) - len(shown)} more", f"+{len(entries) - len(shown)}"), font, width)
-        marked.draw(painter, QRectF(x, y, width, margins.LINE), text, font)
+        more = len(entries) - len(shown)
+        text = margins.fitting((f"+{more} more", f"+{more}"), font, width - first)
+        marked.draw(painter, QRectF(x, y, width - first, margins.LINE), text, font)
 
 
 def _paint_name(painter: QPainter, entry: Entry, text: str, box: QRectF) -> None:
