@@ -25,9 +25,16 @@ _EDGE = 6
 
 
 def paint_curve(
-    plot: Plot[Any], painter: QPainter, box: QRect, curve: Curve, scale: Scale, known: np.ndarray
+    plot: Plot[Any],
+    painter: QPainter,
+    box: QRect,
+    curve: Curve,
+    scale: Scale,
+    known: np.ndarray,
+    *,
+    axis: bool = True,
 ) -> None:
-    """`known` (n,): which of its points are drawn; of the others there is only the axis."""
+    """`known` (n,): which of its points are drawn; of the others there is only the axis. `axis`: with its numbers."""
     theme = theming.current()
     plot.frame(painter, box)
     if not len(curve.at):
@@ -56,7 +63,8 @@ def paint_curve(
             painter.drawPolyline(QPolygonF(points))
     _paint_edges(plot, painter, box, xs, codes, scale)
     painter.restore()
-    _paint_axis(plot, painter, box, curve)
+    if axis:
+        _paint_axis(plot, painter, box, curve)
 
 
 def runs(where: np.ndarray) -> Iterator[tuple[int, int]]:

@@ -50,6 +50,7 @@ class FlowView(Plot[Cell]):
         self._picked: tuple[int, int] | None = None
         self._room = 320
         self._codes: classes.Codes | None = None
+        self._widths: dict[str, int] = {}
         self._blank = Layer()
         self._back_to, self._reverse, self._whole = 1, False, False
 
@@ -80,8 +81,26 @@ class FlowView(Plot[Cell]):
         """The earliest step whose gradients the tape has come back to; what lies before it is an outlined blank."""
         before = self._known_columns()
         self._back_to = back_to
-        if self._known_columns() != before:
-            self.update()
+        now = self._known_columns()
+        if now == before or self._result is None:
+            return
+        whole = (0, len(self._result.steps))
+        if before[0] == before[1] or now[0] == now[1] or whole in (before, now):
+            self.update()  # words in the blank, or all of a curve, come or go
+            return
+        # As the tape plays: the columns that have come, and the curve where it goes with them. No text is set again.
+        changed = [a for pair in zip(before, now, strict=True) if pair[0] != pair[1] for a in pair]
+        box, (_, columns) = self.picture_box(), self._cells()
+        edges = [int(columns.left[n]) if n < len(columns.left) else columns.size for n in (min(changed), max(changed))]
+        left, right = (edge / self.devicePixelRatioF() for edge in edges)
+        self.update(QRectF(box.left() + left, box.top(), right - left, box.height()).toAlignedRect() & box)
+        if self._curve is not None and (self._curve.kind == "columns" or self._single):
+            self.update(self.curve_box())
+
+    def _only_data(self) -> bool:
+        """Whether what is being painted lies inside of the picture and the curve, beside which nothing has changed."""
+        parts = (self.picture_box(), self.curve_box())
+        return all(any(part.contains(rect) for part in parts) for rect in self.dirty)
 
     def set_reverse(self, reverse: bool) -> None:
         """Whether the layer runs from T to 1: its way back goes from 1 to T."""
@@ -125,6 +144,7 @@ class FlowView(Plot[Cell]):
 
     def forget(self) -> None:
         self._key = None
+        self._widths.clear()
 
     @property
     def curve(self) -> Curve | None:
@@ -156,10 +176,16 @@ class FlowView(Plot[Cell]):
     @property
     def _axis(self) -> int:
         """Left of the picture: numbers of t."""
-        return 7 + round(width("50" if self._result is None else str(self._result.total_steps)))
+        return 7 + self._measured("50" if self._result is None else str(self._result.total_steps))
 
     def _label_width(self) -> int:
-        return int(max(width(text) for text in self._scale.ends)) + TIGHT
+        return max(self._measured(text) for text in self._scale.ends) + TIGHT
+
+    def _measured(self, text: str) -> int:
+        """A text's width, asked for again and again while the tape plays."""
+        if text not in self._widths:
+            self._widths[text] = round(width(text))
+        return self._widths[text]
 
     def picture_box(self) -> QRect:
         """Where the matrix stands."""
@@ -237,14 +263,17 @@ class FlowView(Plot[Cell]):
             return
         self._draw()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-        self.frame(painter, box)
+        if not self._only_data():
+            self.frame(painter, box)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         self._paint_known(painter, box)
-        self._paint_axes(painter, box)
-        self._paint_ramp(painter)
-        if self._curve is not None:
+        only_data = self._only_data()
+        if not only_data:
+            self._paint_axes(painter, box)
+            self._paint_ramp(painter)
+        if self._curve is not None and not (only_data and not self.dirty.intersects(self.curve_box())):
             known = self.known_of(self._curve)
-            paint_curve(self, painter, self.curve_box(), self._curve, self._scale, known)
+            paint_curve(self, painter, self.curve_box(), self._curve, self._scale, known, axis=not only_data)
             if not known.any():
                 self.say_waiting(painter, self.curve_box())
         self._paint_places(painter, box)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from analysis_parts import block_part, flow_part, run, slope_part, subject
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QGuiApplication, QImage, QRegion
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -155,6 +155,32 @@ def test_what_the_tape_has_not_come_back_to_is_a_blank_and_the_whole_matrix_is_a
     panel.whole.setChecked(False)
     panel.set_reached(1)
     assert (picture() == whole).all()
+
+
+@pytest.mark.parametrize(("kind", "single"), [("columns", False), ("lag", False), ("lag", True)])
+def test_as_the_tape_plays_what_is_painted_anew_leaves_the_picture_of_a_whole_painting(
+    panel: AnalysisPanel, monkeypatch: pytest.MonkeyPatch, kind: str, single: bool
+) -> None:
+    result = result_of("flow")
+    if single:
+        result = replace(
+            result, norms=result.norms[-1:], reached=result.reached[-1:], loss_steps=result.loss_steps[-1:], known=1
+        )
+    panel.show_result("flow", result)
+    flow = panel.flow
+    flow.set_curve(kind)  # type: ignore[arg-type]
+    panel.set_reached(9)
+    QApplication.processEvents()
+    kept = flow.grab()
+    asked: list[QRect] = []
+    monkeypatch.setattr(flow, "update", lambda *rects: asked.append(rects[0] if rects else flow.rect()))
+    for back_to in (7, 6, 4, 2, 3, 6, 1):
+        panel.set_reached(back_to)
+        assert asked
+        for rect in asked:
+            flow.render(kept, rect.topLeft(), QRegion(rect))
+        asked.clear()
+        assert (pixels(kept.toImage()) == pixels(flow.grab().toImage())).all(), back_to
 
 
 def test_a_reverse_layer_is_known_from_the_first_step_on(panel: AnalysisPanel) -> None:
