@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.requests import Audit, Excerpt
 from engine.session import MAX_TRACKS
@@ -19,6 +19,7 @@ from explorer.motion import reduced_motion
 from explorer.player import Player
 from explorer.stage.tracks.ghost import Ghost
 from explorer.tables.shelf import Shelf
+from explorer.transport.ending import AtEnd, goes_on, stopped_words
 from explorer.transport.words import inside_words, longest_words
 from explorer.window import MainWindow
 
@@ -29,6 +30,9 @@ _AHEAD = 1000
 
 class Bindings(QObject):
     """Slots between the parts; it keeps nothing but them."""
+
+    atEndChanged = Signal(str)
+    """What playing does at the end of the tape has been chosen."""
 
     def __init__(
         self, window: MainWindow, document: Document, controller: Controller, player: Player, desk: Desk
@@ -53,6 +57,7 @@ class Bindings(QObject):
 
         self._unfinished = False
         self._stop_at: int | None = None
+        self.at_end: AtEnd = "stop"
         self._inside = c.inside
         self._followed = self._prompted_at = -1
         p.stepsDue.connect(self._steps_due)
@@ -77,6 +82,7 @@ class Bindings(QObject):
         w.cell.layerPicked.connect(self._pick_layer)
         w.cell.copied.connect(self._say_copied)
         w.transport.granularityPicked.connect(self.pick_granularity)
+        w.transport.atEndPicked.connect(self.pick_at_end)
 
         c.traceWanted.connect(desk.renew)
         c.failed.connect(desk.stay)
@@ -159,6 +165,7 @@ class Bindings(QObject):
         within = inside.fitted(d.view.within, way)
         w.transport.set_granularity(d.view.granularity)
         w.transport.set_position(d.view.position, inside_words(inside, within, way))
+        w.transport.set_at_end(self.at_end, self._controller.can_go_on)
         beyond = 0 if d.experiment is None else _AHEAD
         w.transport.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
         w.stage.set_position(d.view.position, whole=way is None or inside.whole(within, way))
@@ -302,7 +309,21 @@ class Bindings(QObject):
 
     def _play(self, stop_at: int | None) -> None:
         self._stop_at = stop_at
+        if self._at_last and not goes_on(self.at_end, trains=self._controller.can_go_on):
+            self._document.look(position=0)  # from the end there is nowhere to go but to the start
         self._player.play()
+
+    @property
+    def _at_last(self) -> bool:
+        return self._document.view.position == len(self._document.tape) - 1
+
+    @Slot(str)
+    def pick_at_end(self, at_end: AtEnd) -> None:
+        """What playing does at the end of the tape."""
+        if at_end != self.at_end:
+            self.at_end = at_end
+            self._window.transport.set_at_end(at_end, self._controller.can_go_on)
+            self.atEndChanged.emit(at_end)
 
     @Slot(int)
     def _steps_due(self, count: int) -> None:
@@ -311,8 +332,14 @@ class Bindings(QObject):
             if count <= 0:
                 self._player.pause()
                 return
-        if not self._controller.can_go_on and self._document.view.position == len(self._document.tape) - 1:
-            self._player.pause()  # there is no next iteration
+        trains = self._controller.can_go_on
+        if self._at_last and not goes_on(self.at_end, trains=trains):
+            if self.at_end == "repeat":
+                self._document.look(position=0)
+            else:
+                self._player.pause()
+                said = stopped_words(trains=trains, iteration=self._document.view.iteration)
+                self._window.statusBar().showMessage(said, 6000)
             return
         self._controller.step(count, self._document.view.granularity)
 

@@ -90,3 +90,50 @@ def test_the_stage_counts_in_one_sample_and_an_event_in_all_and_both_say_so(qtbo
     assert said is not None
     assert "counts of sample 1:" in said.values
     assert any("sample 1" in line for line in track._lines(200))  # type: ignore[attr-defined]
+
+
+def end(explorer: Explorer) -> int:
+    return len(explorer.document.tape) - 1
+
+
+def test_playing_stops_at_the_end_and_plays_the_same_iteration_again(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    bindings, player = explorer.bindings, explorer.player
+    bindings.scrub(end(explorer) - 3)
+    player.set_speed(60)
+    bindings.toggle_play()
+    qtbot.waitUntil(lambda: not player.playing)
+    assert (explorer.document.view.iteration, explorer.document.view.position) == (0, end(explorer))
+    assert "iteration 1" in explorer.window.statusBar().currentMessage()
+    bindings.toggle_play()
+    assert player.playing
+    assert explorer.document.view.position < 10
+    bindings.toggle_play()
+    assert explorer.document.view.iteration == 0
+
+
+def test_playing_goes_on_where_that_has_been_chosen(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    bindings = explorer.bindings
+    explorer.commands.do_at_end_repeat()
+    assert explorer.files.settings.at_end == "repeat"
+    bindings.scrub(end(explorer))
+    bindings._steps_due(1)
+    assert (explorer.document.view.iteration, explorer.document.view.position) == (0, 0)
+    explorer.commands.do_at_end_next()
+    assert explorer.commands.actions["at_end_next"].isChecked()
+    bindings.scrub(end(explorer))
+    bindings._steps_due(1)
+    qtbot.waitUntil(lambda: explorer.document.view.iteration == 1, timeout=60_000)
+    assert explorer.document.view.position == 0
+
+
+def test_what_playing_does_at_the_end_is_remembered(qtbot: QtBot) -> None:
+    made = Explorer(InlineExecutor(), Settings(theme="dark", at_end="next"))
+    try:
+        assert made.bindings.at_end == "next"
+        assert made.commands.actions["at_end_next"].isChecked()
+    finally:
+        made.close()
+        made.window.deleteLater()
+        QApplication.processEvents()
