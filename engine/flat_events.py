@@ -55,9 +55,9 @@ def _saturated(layer: LayerTrace, mask: Tensor | None) -> Iterator[Event]:
         entries = layer.hidden_size * int(samples[at])
         share = figure(100 * (below + above) / entries, 3)
         count = int(samples[at])
-        whose = f" of all {count} samples" if count > 1 else ""
+        whose = f"values of all {count} samples" if count > 1 else "values"
         sentence = (
-            f"The {q.title.lower()} {q.symbol} saturates at t = {at + 1}: {share} % of its values{whose} are nearly flat "
+            f"The {q.title.lower()} {q.symbol} saturates at t = {at + 1}: {share} % of its {whose} are nearly flat "
             f"({below} below {GATE_LOW}, {above} above {GATE_HIGH})."
         )
         yield Event("saturated", "forward", at + 1, sentence, reverse=layer.reverse)

@@ -95,7 +95,7 @@ class Lists(QObject):
             wraps=True,
             parent=self._window.stage,
         )
-        picker.resize(760, min(460, 130 + 46 * len(entries)))
+        picker.resize(820, min(460, 100 + 36 * len(entries)))
         picker.taken.connect(self._go)
         self._pop_up(picker, self._window.transport.mapToGlobal(QPoint(0, self._window.transport.height())))
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from engine.requests import Audit, AuditRow, Excerpt, Verdict
+from engine.requests import Array, Audit, AuditRow, Excerpt, Verdict
 from engine.verdict import so_far
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
@@ -191,7 +191,8 @@ class StatusLine(QWidget):
         self._verdict: Verdict | None = None
         self._several, self._overflow, self._not_finite, self._loss = False, 0, "", 0.0
         self._reached, self._at_loss, self._truncated = True, True, False
-        self._back_to, self._bad_step, self._norms = 0, 0, np.zeros(0)
+        self._back_to, self._bad_step = 0, 0
+        self._norms: Array = np.zeros(0)
         self._audit: Audit | None = None
         self._audit_state: AuditState = "checking"
         self.set_audit(None)

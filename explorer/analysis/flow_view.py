@@ -100,7 +100,8 @@ class FlowView(Plot[Cell]):
     def _only_data(self) -> bool:
         """Whether what is being painted lies inside of the picture and the curve, beside which nothing has changed."""
         parts = (self.picture_box(), self.curve_box())
-        return all(any(part.contains(rect) for part in parts) for rect in self.dirty)
+        rects: list[QRect] = list(self.dirty)  # type: ignore[call-overload]  # a QRegion is a range of rectangles
+        return all(any(part.contains(rect) for part in parts) for rect in rects)
 
     def set_reverse(self, reverse: bool) -> None:
         """Whether the layer runs from T to 1: its way back goes from 1 to T."""

@@ -261,7 +261,9 @@ class AnalysisPanel(QWidget):
 
     def _say_half_life(self) -> None:
         slope = None if self._weights is None else self._weights.slope
-        said = "" if slope is None else words.sentence(words.half_life(slope)) if self._tells else words.NO_HALF_LIFE_YET
+        said = (
+            "" if slope is None else words.sentence(words.half_life(slope)) if self._tells else words.NO_HALF_LIFE_YET
+        )
         self.sections["weights"].words.set_words(said)
 
     # -- tells --------------------------------------------------------------------------------------------------------

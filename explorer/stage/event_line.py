@@ -1,8 +1,8 @@
 """A calm line over the tracks: what happens where the playhead stands, how many events there have been, and the way on.
 
 A document may open with a prompt: it stands there until it is answered. The line is there as long as a document has
-events, or had a prompt, and as high as the longest of its sentences needs: they are shown whole, and nothing moves while
-the tape plays.
+events, or had a prompt, and as high as the longest of its sentences needs: they are shown whole, and nothing moves
+while the tape plays.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class EventLine(QWidget):
         self.back = FlatButton("chevron-left", "Previous event (Shift+N)")
         self.on = FlatButton("chevron-right", "Next event (N)")
         self.all = FlatButton("list", "All events (E)")
-        row = QHBoxLayout(self)
+        row = self._row = QHBoxLayout(self)
         row.setContentsMargins(PAD + _ICON + GAP, 0, GAP, 1)
         row.setSpacing(TIGHT)
         row.addWidget(self.sentence, 1)
@@ -134,7 +134,7 @@ class EventLine(QWidget):
 
     def _fit(self) -> None:
         """As high as the longest sentence of the tape needs, whether it has been reached or not."""
-        row = self.layout()
+        row = self._row
         beside = sum(button.width() + row.spacing() for button in (self.back, self.on, self.all))
         if self.width() >= _NARROW:
             beside += self.count.width() + row.spacing()
@@ -166,7 +166,7 @@ class EventLine(QWidget):
         self.count.setVisible(bool(self._events) and self.width() >= _NARROW)
         if event.oldSize().width() != event.size().width():
             self._fit()
-        self.layout().setGeometry(self.rect())  # the height may have changed while this event was under way
+        self._row.setGeometry(self.rect())  # the height may have changed while this event was under way
 
     def sizeHint(self) -> QSize:
         return QSize(300, self.height())

@@ -25,7 +25,9 @@ def play_words(at_end: AtEnd, *, last: bool, trains: bool, iteration: int) -> tu
         return "Next", f"Train on and play iteration {iteration + 1} (Space)"
     if last:
         return "Again", "Play this iteration again, from its start (Space)"
-    then = "then the next iteration" if onward else "again and again" if at_end == "repeat" else "to the end of the tape"
+    then = (
+        "then the next iteration" if onward else "again and again" if at_end == "repeat" else "to the end of the tape"
+    )
     return "Play", f"Play (Space): {then}"
 
 

@@ -181,13 +181,12 @@ class _Ink(QStyledItemDelegate):
         right = box.right() - GAP
         marked.draw(painter, QRectF(right - detail, box.top(), detail, box.height()), row.detail, small)
         painter.setPen(QColor(theme.text))
+        room = self._room(row, box.width())
         if self._wraps:
-            room = self._room(row, box.width())
             lines = lines_needed(row.words, room, _MOST_LINES)
-            top = box.top() + (box.height() - height_of(lines)) / 2
-            paragraph(painter, QRectF(x, top, room, box.height()), row.words, theming.font(), lines)
+            start = box.top() + (box.height() - height_of(lines)) / 2
+            paragraph(painter, QRectF(x, start, room, box.height()), row.words, theming.font(), lines)
         else:
-            room = right - x - (detail + GAP if row.detail else 0)
             marked.draw(painter, QRectF(x, box.top(), room, box.height()), row.words, theming.font())
         painter.restore()
 

@@ -63,4 +63,6 @@ class WrappedLabel(QWidget):
         painter.setPen(QColor(getattr(theme, self._tone)))
         lines = self._lines()
         top = max(0.0, (self.height() - height_of(lines)) / 2)
-        paragraph(painter, QRectF(0, top, self.width(), self.height()), self._text, theming.font(bold=self._bold), lines)
+        paragraph(
+            painter, QRectF(0, top, self.width(), self.height()), self._text, theming.font(bold=self._bold), lines
+        )

@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from engine import presets
-from engine.requests import Computed, Event, Look
 from engine.operations import run
+from engine.requests import Computed, Event, Look
 from engine.spec import AddingTask, Experiment, InitSpec, LayerSpec, ModelSpec, ReadoutSpec
-
-LARGEST = 3.4e38
 
 
 def growing(gain: float, *, at: str = "last", dtype: str = "float32") -> Experiment:

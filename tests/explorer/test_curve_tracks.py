@@ -261,7 +261,9 @@ def test_the_bound_has_its_name_in_the_header_however_narrow_the_plot_is() -> No
 def test_no_threshold_runs_through_the_words_of_a_region(width: int) -> None:
     """A bound that goes up steeply, through the region of what explodes."""
     T = 50
-    e = synthetic.with_norms(synthetic.excerpt("rnn", T=T, H=3), {"grads.h": 10.0 ** ((T - np.arange(1.0, T + 1)) / 7 - 12)})
+    e = synthetic.with_norms(
+        synthetic.excerpt("rnn", T=T, H=3), {"grads.h": 10.0 ** ((T - np.arange(1.0, T + 1)) / 7 - 12)}
+    )
     line = -12 + 0.4 * (T - np.arange(1.0, T + 1))
     e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line})
     track = shown("norms", e)

@@ -168,3 +168,8 @@ def test_a_track_without_a_layer_is_that_of_the_layer_that_is_read() -> None:
     assert shown_as("l1.values.f", ("values.f", "l0.values.f"), TWO) == ("values.f",)
     assert shown_as("values.f", ("l1.values.f?order=mean", "l1.values.f?unit=2"), TWO) == ("l1.values.f?order=mean",)
     assert shown_as("norms", ("norms?of=l0.grads.h",), TWO) == ("norms?of=l0.grads.h",)
+
+
+@pytest.mark.parametrize(("text", "lowered"), [("∂L/∂W_hh filling up", ["hh"]), ("a_f of l0", ["f"]), ("h_{13}", ["13"])])
+def test_a_subscript_is_lowered_as_a_whole(text: str, lowered: list[str]) -> None:
+    assert [part for part, low in marked.runs(text) if low] == lowered

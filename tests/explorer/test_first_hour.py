@@ -56,9 +56,7 @@ def test_the_carousels_routes_are_seen_without_scrolling(qtbot: QtBot, explorer:
 
 
 @pytest.mark.parametrize("slug", ["vanilla-rnn-forgets", "cell-state-carousel"])
-def test_the_buttons_of_the_flow_matrix_are_seen_without_scrolling(
-    qtbot: QtBot, explorer: Explorer, slug: str
-) -> None:
+def test_the_buttons_of_the_flow_matrix_are_seen_without_scrolling(qtbot: QtBot, explorer: Explorer, slug: str) -> None:
     opened(qtbot, explorer, slug)
     panel = explorer.window.analysis
     section = panel.sections["flow"]

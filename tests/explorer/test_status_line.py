@@ -119,7 +119,10 @@ def test_that_there_is_nan_is_not_given_away_either(line: StatusLine) -> None:
 def test_an_error_is_said_to_be_that_of_finite_gradients_where_others_are_not() -> None:
     some = Audit(GOOD.rows, 1e-4, gradients=1000, finite=400)
     text, tone, tip = audit_words(some, "done", "NaN and ∞", loss=math.inf)
-    assert text == "● finite gradients match autograd (max rel. error 2.1e-7; loss ∞ in both; NaN and ∞ in the same places)"
+    assert (
+        text
+        == "● finite gradients match autograd (max rel. error 2.1e-7; loss ∞ in both; NaN and ∞ in the same places)"
+    )
     assert tone == "healthy"
     assert "400 of 1,000 gradients" in tip
     assert "the other 600" in tip

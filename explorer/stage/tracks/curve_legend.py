@@ -31,9 +31,7 @@ class Entry(NamedTuple):
     """Another line, where there is room for it."""
 
 
-def paint(
-    painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], lines: Sequence[Entry] = ()
-) -> None:
+def paint(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], lines: Sequence[Entry] = ()) -> None:
     """Each with the line under it; else with the brief word beside it; else in two columns; then "+3 more". Below them
     the plot's lines, as far as there is room."""
     room = int((box.bottom() - top) // margins.LINE)
@@ -94,7 +92,9 @@ def _paint_columns(painter: QPainter, box: QRect, top: float, entries: Sequence[
     font = theming.small()
     left, width = box.left() + GAP + 1, float(box.width() - GAP - 1 - _EDGE)
     shown = entries if len(entries) <= 2 * room else entries[: 2 * room - 1]
-    needs = [max((_SAMPLE + _GAP + marked.width(e.short, font) + GAP for e in shown[n::2]), default=0.0) for n in (0, 1)]
+    needs = [
+        max((_SAMPLE + _GAP + marked.width(e.short, font) + GAP for e in shown[n::2]), default=0.0) for n in (0, 1)
+    ]
     first = min(max(width / 2, needs[0]), max(width / 2, width - needs[1]))
     for place, entry in enumerate(shown):
         x, y = left + (place % 2) * first, top + place // 2 * margins.LINE

@@ -154,8 +154,7 @@ CLASS_NAMES = {
 def scale_readout(
     scale: Scale, found: dict[int, int], subnormal: int, waiting: int, order: str = "", whose: str = ""
 ) -> Readout:
-    """`order`: how the units were put in order; "" by number. `whose`: in which sample is counted; "" in the only one.
-    """
+    """`order`: how the units were put in order; "" by number. `whose`: of which sample; "" the only one."""
     low, high = scale.ends
     kind = {"gate": "", "signed": "", "magnitude": "|·|, two decades a band, "}[scale.kind]
     if scale.linear:
