@@ -54,8 +54,8 @@ class Commands(QObject):
         self.actions["show_cell"].setChecked(True)
         self.actions["show_analysis"].setChecked(True)
         self.actions[f"theme_{themes.choice}"].setChecked(True)
-        bindings.atEndChanged.connect(self._show_at_end)
-        self._show_at_end(bindings.at_end)
+        bindings.tape.atEndChanged.connect(self._show_at_end)
+        self._show_at_end(bindings.tape.at_end)
         document.viewChanged.connect(self._show_granularity)
         document.opened.connect(self._show_granularity)
         self._show_granularity()
@@ -202,47 +202,47 @@ class Commands(QObject):
 
     @Slot()
     def do_play(self) -> None:
-        self._bindings.toggle_play()
+        self._bindings.tape.toggle_play()
 
     @Slot()
     def do_step_forward(self) -> None:
-        self._bindings.step(1)
+        self._bindings.tape.step(1)
 
     @Slot()
     def do_step_back(self) -> None:
-        self._bindings.step(-1)
+        self._bindings.tape.step(-1)
 
     @Slot()
     def do_gate_forward(self) -> None:
-        self._bindings.step_gates(1)
+        self._bindings.tape.step_gates(1)
 
     @Slot()
     def do_gate_back(self) -> None:
-        self._bindings.step_gates(-1)
+        self._bindings.tape.step_gates(-1)
 
     @Slot()
     def do_by_step(self) -> None:
-        self._bindings.pick_granularity("step")
+        self._bindings.tape.pick_granularity("step")
 
     @Slot()
     def do_by_layer(self) -> None:
-        self._bindings.pick_granularity("layer")
+        self._bindings.tape.pick_granularity("layer")
 
     @Slot()
     def do_by_gate(self) -> None:
-        self._bindings.pick_granularity("gate")
+        self._bindings.tape.pick_granularity("gate")
 
     @Slot()
     def do_at_end_stop(self) -> None:
-        self._bindings.pick_at_end("stop")
+        self._bindings.tape.pick_at_end("stop")
 
     @Slot()
     def do_at_end_repeat(self) -> None:
-        self._bindings.pick_at_end("repeat")
+        self._bindings.tape.pick_at_end("repeat")
 
     @Slot()
     def do_at_end_next(self) -> None:
-        self._bindings.pick_at_end("next")
+        self._bindings.tape.pick_at_end("next")
 
     @Slot()
     def do_next_phase(self) -> None:
@@ -256,14 +256,14 @@ class Commands(QObject):
 
     @Slot()
     def do_to_start(self) -> None:
-        self._bindings.to_start()
+        self._bindings.tape.to_start()
 
     @Slot()
     def do_to_end(self) -> None:
-        self._bindings.to_end()
+        self._bindings.tape.to_end()
 
     def _go(self, phase: Phase) -> None:
-        self._bindings.scrub(self._document.tape.span(phase)[0])
+        self._bindings.tape.scrub(self._document.tape.span(phase)[0])
 
     @Slot()
     def do_to_forward(self) -> None:
@@ -287,11 +287,11 @@ class Commands(QObject):
 
     @Slot()
     def do_cell_above(self) -> None:
-        self._bindings.step_layer(1)
+        self._bindings.cell.step_layer(1)
 
     @Slot()
     def do_cell_below(self) -> None:
-        self._bindings.step_layer(-1)
+        self._bindings.cell.step_layer(-1)
 
     @Slot()
     def do_next_event(self) -> None:
@@ -319,13 +319,13 @@ class Commands(QObject):
     @Slot()
     def do_next_iteration(self) -> None:
         view = self._document.view
-        self._bindings.pick_iteration(view.iteration + 1)
+        self._bindings.tape.pick_iteration(view.iteration + 1)
 
     @Slot()
     def do_previous_iteration(self) -> None:
         view = self._document.view
         if view.iteration > 0:
-            self._bindings.pick_iteration(view.iteration - 1)
+            self._bindings.tape.pick_iteration(view.iteration - 1)
 
     @Slot()
     def do_events(self) -> None:
@@ -402,11 +402,11 @@ class Commands(QObject):
 
     @Slot()
     def do_pin(self) -> None:
-        self._bindings.pin()
+        self._bindings.pins.pin()
 
     @Slot()
     def do_unpin(self) -> None:
-        self._bindings.unpin()
+        self._bindings.pins.unpin()
 
     def do_pan_earlier(self) -> None:
         self._window.stage.pan(-0.25)

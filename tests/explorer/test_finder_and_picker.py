@@ -170,6 +170,8 @@ def test_a_track_without_a_layer_is_that_of_the_layer_that_is_read() -> None:
     assert shown_as("norms", ("norms?of=l0.grads.h",), TWO) == ("norms?of=l0.grads.h",)
 
 
-@pytest.mark.parametrize(("text", "lowered"), [("∂L/∂W_hh filling up", ["hh"]), ("a_f of l0", ["f"]), ("h_{13}", ["13"])])
+@pytest.mark.parametrize(
+    ("text", "lowered"), [("∂L/∂W_hh filling up", ["hh"]), ("a_f of l0", ["f"]), ("h_{13}", ["13"])]
+)
 def test_a_subscript_is_lowered_as_a_whole(text: str, lowered: list[str]) -> None:
     assert [part for part, low in marked.runs(text) if low] == lowered

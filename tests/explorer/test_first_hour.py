@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtWidgets import QApplication, QWidget
@@ -19,14 +17,9 @@ from explorer.settings import Settings
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1280, 800)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def explorer(explorer: Explorer) -> Explorer:
+    explorer.window.resize(1280, 800)
+    return explorer
 
 
 def opened(qtbot: QtBot, explorer: Explorer, slug: str, at: str | None = None) -> None:
@@ -69,9 +62,9 @@ def test_the_flow_matrix_gives_nothing_away_and_goes_with_the_tape(qtbot: QtBot,
     opened(qtbot, explorer, "vanilla-rnn-forgets")
     flow, tape = explorer.window.analysis.flow, explorer.document.tape
     assert flow._known_columns() == (50, 50)
-    explorer.bindings.scrub(tape.position(tape.parse("backward:20")))
+    explorer.bindings.tape.scrub(tape.position(tape.parse("backward:20")))
     assert flow._known_columns() == (19, 50)
-    explorer.bindings.scrub(tape.span(Phase.UPDATE)[0])
+    explorer.bindings.tape.scrub(tape.span(Phase.UPDATE)[0])
     assert flow._known_columns() == (0, 50)
 
 
@@ -97,16 +90,16 @@ def end(explorer: Explorer) -> int:
 def test_playing_stops_at_the_end_and_plays_the_same_iteration_again(qtbot: QtBot, explorer: Explorer) -> None:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
     bindings, player = explorer.bindings, explorer.player
-    bindings.scrub(end(explorer) - 3)
+    bindings.tape.scrub(end(explorer) - 3)
     player.set_speed(60)
-    bindings.toggle_play()
+    bindings.tape.toggle_play()
     qtbot.waitUntil(lambda: not player.playing)
     assert (explorer.document.view.iteration, explorer.document.view.position) == (0, end(explorer))
     assert "iteration 1" in explorer.window.statusBar().currentMessage()
-    bindings.toggle_play()
+    bindings.tape.toggle_play()
     assert player.playing
     assert explorer.document.view.position < 10
-    bindings.toggle_play()
+    bindings.tape.toggle_play()
     assert explorer.document.view.iteration == 0
 
 
@@ -115,13 +108,13 @@ def test_playing_goes_on_where_that_has_been_chosen(qtbot: QtBot, explorer: Expl
     bindings = explorer.bindings
     explorer.commands.do_at_end_repeat()
     assert explorer.files.settings.at_end == "repeat"
-    bindings.scrub(end(explorer))
-    bindings._steps_due(1)
+    bindings.tape.scrub(end(explorer))
+    bindings.tape.steps_due(1)
     assert (explorer.document.view.iteration, explorer.document.view.position) == (0, 0)
     explorer.commands.do_at_end_next()
     assert explorer.commands.actions["at_end_next"].isChecked()
-    bindings.scrub(end(explorer))
-    bindings._steps_due(1)
+    bindings.tape.scrub(end(explorer))
+    bindings.tape.steps_due(1)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 1, timeout=60_000)
     assert explorer.document.view.position == 0
 
@@ -129,7 +122,7 @@ def test_playing_goes_on_where_that_has_been_chosen(qtbot: QtBot, explorer: Expl
 def test_what_playing_does_at_the_end_is_remembered(qtbot: QtBot) -> None:
     made = Explorer(InlineExecutor(), Settings(theme="dark", at_end="next"))
     try:
-        assert made.bindings.at_end == "next"
+        assert made.bindings.tape.at_end == "next"
         assert made.commands.actions["at_end_next"].isChecked()
     finally:
         made.close()
