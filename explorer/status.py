@@ -274,6 +274,9 @@ class StatusLine(QWidget):
         if self._verdict is not None and not self._reached:
             first = self._verdict.first_step
             text, tip = NOT_REACHED, f"Vanishing, healthy or exploding: play the tape back to t = {first} to see it."
+            if self._several and 0 < self._back_to <= self._verdict.last_step:
+                # The curves and their bands are those of all losses together.
+                text = f"○ verdict on L{str(self._verdict.loss_step).translate(_SUBSCRIPTS)} alone: at t = {first}"
             if (now := self._so_far(self._verdict)) is not None:
                 text, tone, _ = verdict_words(now, overflow=self._overflow, truncated=self._truncated)
                 glyph, rest = text[:1], text[2:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import QFontMetricsF, QHideEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.analysis_requests import MOST_FLOW_STEPS, Which
@@ -105,6 +105,8 @@ class AnalysisPanel(QWidget):
         self.whole.setCheckable(True)
         self.whole.setProperty("role", "small")
         self.whole.setAccessibleName("Whole flow matrix")
+        # As wide as it is when it is on, in bold.
+        self.whole.setMinimumWidth(round(QFontMetricsF(theming.small(bold=True)).horizontalAdvance("Whole matrix")) + 22)
         self.whole.setToolTip("Show what the tape has not reached yet, too")
         self.whole.toggled.connect(self._show_whole)
         flow.addWidget(self.whole)

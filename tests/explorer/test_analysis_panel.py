@@ -183,6 +183,18 @@ def test_as_the_tape_plays_what_is_painted_anew_leaves_the_picture_of_a_whole_pa
         assert (pixels(kept.toImage()) == pixels(flow.grab().toImage())).all(), back_to
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_whether_the_whole_matrix_is_on_can_be_seen_and_moves_nothing(panel: AnalysisPanel, theme: ThemeName) -> None:
+    theming.apply(theme)
+    QApplication.processEvents()
+    off, place = pixels(panel.whole.grab().toImage()), panel.whole.geometry()
+    panel.whole.setChecked(True)
+    QApplication.processEvents()
+    on = pixels(panel.whole.grab().toImage())
+    assert panel.whole.geometry() == place
+    assert (np.abs(on.astype(int) - off.astype(int)).max(axis=2) > 60).mean() > 0.05
+
+
 def test_a_reverse_layer_is_known_from_the_first_step_on(panel: AnalysisPanel) -> None:
     panel.show_result("flow", result_of("flow"))
     panel.flow.set_reverse(True)

@@ -158,6 +158,15 @@ def test_on_the_way_back_the_line_says_what_the_bands_show(line: StatusLine) -> 
     assert line.verdict.text().startswith("▼ vanishing")
 
 
+def test_of_several_losses_the_verdict_to_come_says_that_it_is_about_the_last_alone(line: StatusLine) -> None:
+    """The bands on the stage are about all of them together, and may be crossed before."""
+    line.set_excerpt(excerpt("rnn", T=9, loss_at="every"))
+    line.set_reached(False, back_to=10)
+    assert line.verdict.text() == NOT_REACHED
+    line.set_reached(False, back_to=4)
+    assert line.verdict.text() == "○ verdict on L₉ alone: at t = 1"
+
+
 def test_times_are_readable() -> None:
     assert [duration(s) for s in (0.0019, 0.34, 2.13)] == ["1.9 ms", "340 ms", "2.1 s"]
 
