@@ -106,7 +106,8 @@ class AnalysisPanel(QWidget):
         self.whole.setProperty("role", "small")
         self.whole.setAccessibleName("Whole flow matrix")
         # As wide as it is when it is on, in bold.
-        self.whole.setMinimumWidth(round(QFontMetricsF(theming.small(bold=True)).horizontalAdvance("Whole matrix")) + 22)
+        bold = QFontMetricsF(theming.small(bold=True))
+        self.whole.setMinimumWidth(round(bold.horizontalAdvance(self.whole.text())) + 22)
         self.whole.setToolTip("Show what the tape has not reached yet, too")
         self.whole.toggled.connect(self._show_whole)
         flow.addWidget(self.whole)
