@@ -30,7 +30,12 @@ def audit_trace(trace: Trace) -> Audit:
     """Every quantity of every layer, by the names that `Trace.numpy()` has: "l0.grads.h"."""
     audits = {name: layer.audit() for name, layer in trace.layers.items()}
     rows = [replace(row, quantity=f"{name}.{row.quantity}") for name, audit in audits.items() for row in audit.rows]
-    return Audit((*rows, *_head_rows(trace)), next(iter(audits.values())).tolerance)
+    gradients, finite = (sum(counts) for counts in zip(*(_counts(one) for one in audits.values()), strict=True))
+    return Audit((*rows, *_head_rows(trace)), next(iter(audits.values())).tolerance, gradients, finite)
+
+
+def _counts(audit: Audit) -> tuple[int, int]:
+    return audit.gradients, audit.finite
 
 
 def _head_rows(trace: Trace) -> list[AuditRow]:
@@ -93,7 +98,9 @@ def audit_layer(layer: LayerTrace) -> Audit:
             rows.append(_whole(key, _settled(grad, reference[key], terms[key]), reference, terms, blocks))
         rows.append(_row("input_grad", layer.input_grad, reference, terms))
         rows += [_share_row(layer, name, reference, terms) for name in layer.weights]
-    return Audit(tuple(rows), TOLERANCE[layer.x.dtype])
+    grads = [layer.grads[symbol] for symbol in symbols]
+    finite = sum(int(torch.isfinite(grad).sum()) for grad in grads)
+    return Audit(tuple(rows), TOLERANCE[layer.x.dtype], sum(grad.numel() for grad in grads), finite)
 
 
 def _share_row(layer: LayerTrace, name: str, reference: Tensors, terms: Tensors) -> AuditRow:

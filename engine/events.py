@@ -102,12 +102,10 @@ def _bad_event(
     array = arrays[symbol][step - 1]
     bad = torch.isinf(array) if kind == "overflow" else torch.isnan(array)
     what = symbol if direction == "forward" else f"∂L/∂{symbol}"
-    count = f"{int(bad.sum())} of {array.numel()} entries"
+    count = f"{int(bad.sum())} of {array.numel()} entries{_of_samples(array)}"
     if kind == "overflow":
         dtype, largest = _name(array.dtype), torch.finfo(array.dtype).max
-        sentence = (
-            f"{what} overflows at t = {{t}}: {count} pass {figure(largest, 2)}, the largest {dtype}, and become inf."
-        )
+        sentence = f"{what} overflows {dtype} at t = {{t}}: {count} pass {figure(largest, 2)} and become inf."
     else:
         sentence = f"{what} holds the first NaN at t = {{t}}: {count}."
     return Event(kind, direction, step, sentence)
@@ -134,13 +132,13 @@ def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...], valid: Tens
     if bool((now[fallen] == 0).all()) and float(after[fallen].abs().min()) > tiny**0.5:
         # A step cannot shrink a number that much: it was multiplied by an exact zero.
         sentence = (
-            f"∂L/∂{symbol} becomes exactly 0 at t = {{t}} for {int(fallen.sum())} of {now.numel()} entries: "
-            "every local derivative on their way is exactly 0 (a dead or saturated unit)."
+            f"∂L/∂{symbol} becomes exactly 0 at t = {{t}} for {int(fallen.sum())} of {now.numel()} entries"
+            f"{_of_samples(now)}: a derivative on their way is exactly 0 (a dead or saturated unit)."
         )
     else:
         sentence = (
             f"∂L/∂{symbol} starts to underflow {_name(now.dtype)} at t = {{t}}: {int(fallen.sum())} of {now.numel()} "
-            f"entries fall below {figure(tiny, 2)}, where digits are lost on the way to 0."
+            f"entries{_of_samples(now)} fall below {figure(tiny, 2)} and lose digits."
         )
     return Event("underflow", "backward", step, sentence)
 
@@ -157,6 +155,11 @@ def _fallen(grad: Tensor, tiny: float, valid: Tensor | None) -> Tensor:
     cancelled = (grad == 0) & goes_on
     fallen = small[:-1] & alive[1:] & ~cancelled[:-1]
     return fallen if valid is None else fallen & valid[:-1].unsqueeze(-1)
+
+
+def _of_samples(array: Tensor) -> str:
+    """What the entries of a step (B, H) are counted over: a track counts those of one sample."""
+    return f" of all {len(array)} samples" if len(array) > 1 else ""
 
 
 def _name(dtype: torch.dtype) -> str:

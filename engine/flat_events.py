@@ -54,9 +54,11 @@ def _saturated(layer: LayerTrace, mask: Tensor | None) -> Iterator[Event]:
         below, above = int((low[at] & here).sum()), int((high[at] & here).sum())
         entries = layer.hidden_size * int(samples[at])
         share = figure(100 * (below + above) / entries, 3)
+        count = int(samples[at])
+        whose = f"values of all {count} samples" if count > 1 else "values"
         sentence = (
-            f"The {q.title.lower()} {q.symbol} saturates at t = {at + 1}: {share} % of its values are at their ends "
-            f"({below} below {GATE_LOW}, {above} above {GATE_HIGH}), where the sigmoid is nearly flat."
+            f"The {q.title.lower()} {q.symbol} saturates at t = {at + 1}: {share} % of its {whose} are nearly flat "
+            f"({below} below {GATE_LOW}, {above} above {GATE_HIGH})."
         )
         yield Event("saturated", "forward", at + 1, sentence, reverse=layer.reverse)
 
@@ -70,8 +72,8 @@ def _dead(layer: LayerTrace, mask: Tensor | None) -> Iterator[Event]:
             which = "" if count > 4 else f" ({', '.join(str(int(u)) for u in torch.nonzero(dead).flatten())})"
             noun, verb = ("unit", "is") if count == 1 else ("units", "are")
             sentence = (
-                f"{count} {noun} of {symbol}{which} {verb} dead: the slope is exactly 0 at every step of every sample, "
-                "so no gradient comes through."
+                f"{count} {noun} of {symbol}{which} {verb} dead: at every step of every sample the slope is exactly 0, "
+                "and no gradient comes through."
             )
             yield Event("dead", "forward", last, sentence, reverse=layer.reverse)
 

@@ -150,9 +150,9 @@ class Event:
     """Something on the tape worth a tick."""
 
     kind: EventKind
-    phase: Literal["forward", "backward", "clip"]
+    phase: Literal["forward", "loss", "backward", "clip"]
     step: int
-    """t, from 1; for clip T."""
+    """t, from 1; for the loss and clip T."""
     sentence: str
     layer: str = ""
     """Whose: "l0"; "": of the whole network."""
@@ -339,6 +339,10 @@ class Audit:
     rows: tuple[AuditRow, ...]
     tolerance: float
     """1e-10 in float64, 1e-4 in float32, eight roundings in float16 (8e-3) and bfloat16 (6e-2)."""
+    gradients: int = 0
+    """How many gradients of states, gates and pre-activations were compared; 0: not counted."""
+    finite: int = 0
+    """How many of them are finite: an error can only be that of these. The others were compared by their places."""
 
     @property
     def worst(self) -> AuditRow:

@@ -26,6 +26,7 @@ from engine.checks import checked, checked_what_if
 from engine.errors import SpecError
 from engine.events import of_layers
 from engine.layer_trace import LayerTrace
+from engine.loss_events import loss_events
 from engine.memory import Memory
 from engine.network import Network
 from engine.norms import mean_over_samples, norm
@@ -119,7 +120,11 @@ class Traced:
     @cached_property
     def own_events(self) -> tuple[Event, ...]:
         """Those that the trace has by itself, without clipping."""
-        return of_layers(self.trace.layers)
+        found = of_layers(self.trace.layers)
+        if self.network is None:
+            return found  # what a recorded model made of its outputs is its own
+        of_loss = loss_events(self.trace, self.network.experiment.model)
+        return tuple(sorted((*found, *of_loss), key=lambda event: event.position(self.trace.steps)))
 
     @cached_property
     def judged_row(self) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -31,6 +32,13 @@ def verdict(row: NDArray[np.float64]) -> Verdict:
         far = math.inf
     log10_ratio = _log10_ratio(far, near) if last > 1 else math.nan
     return Verdict(kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=1, last_step=last, loss_step=last)
+
+
+def so_far(whole: Verdict, step: int, far: float, near: float) -> Verdict:
+    """What the same rule says when the way back has come to a step before the first: `far` is the norm there, `near`
+    that at the verdict's last step."""
+    log10_ratio = _log10_ratio(far, near)
+    return replace(whole, kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=step)
 
 
 def _kind(log10_ratio: float) -> Literal["vanishing", "healthy", "exploding", "undefined"]:

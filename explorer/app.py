@@ -29,6 +29,7 @@ from explorer.player import Player
 from explorer.settings import Settings, ThemeChoice
 from explorer.theme import current as theming
 from explorer.theme.choice import ThemeKeeper
+from explorer.transport.ending import AtEnd
 from explorer.window import MainWindow
 
 
@@ -58,6 +59,8 @@ class Explorer(QObject):
                 self.window, self.document, self.controller, self.player, self.bindings, self.files, self.themes
             )
         self.themes.chosen.connect(self._theme_chosen)
+        self.bindings.tape.pick_at_end(settings.at_end)
+        self.bindings.tape.atEndChanged.connect(self._at_end_changed)
         self.window.transport.speedChanged.connect(self._speed_changed)
         self.window.analysis.openChanged.connect(self._analyses_opened)
         if settings.geometry:
@@ -84,6 +87,10 @@ class Explorer(QObject):
     @Slot(float)
     def _speed_changed(self, speed: float) -> None:
         self._set(speed=speed)
+
+    @Slot(str)
+    def _at_end_changed(self, at_end: AtEnd) -> None:
+        self._set(at_end=at_end)
 
     @Slot(tuple)
     def _analyses_opened(self, names: tuple[str, ...]) -> None:

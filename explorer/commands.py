@@ -54,6 +54,8 @@ class Commands(QObject):
         self.actions["show_cell"].setChecked(True)
         self.actions["show_analysis"].setChecked(True)
         self.actions[f"theme_{themes.choice}"].setChecked(True)
+        bindings.tape.atEndChanged.connect(self._show_at_end)
+        self._show_at_end(bindings.tape.at_end)
         document.viewChanged.connect(self._show_granularity)
         document.opened.connect(self._show_granularity)
         self._show_granularity()
@@ -75,6 +77,10 @@ class Commands(QObject):
     @Slot()
     def _show_granularity(self) -> None:
         self.actions[f"by_{self._document.view.granularity}"].setChecked(True)
+
+    @Slot(str)
+    def _show_at_end(self, at_end: str) -> None:
+        self.actions[f"at_end_{at_end}"].setChecked(True)
 
     @Slot()
     def _show_enabled(self) -> None:
@@ -225,6 +231,18 @@ class Commands(QObject):
     @Slot()
     def do_by_gate(self) -> None:
         self._bindings.tape.pick_granularity("gate")
+
+    @Slot()
+    def do_at_end_stop(self) -> None:
+        self._bindings.tape.pick_at_end("stop")
+
+    @Slot()
+    def do_at_end_repeat(self) -> None:
+        self._bindings.tape.pick_at_end("repeat")
+
+    @Slot()
+    def do_at_end_next(self) -> None:
+        self._bindings.tape.pick_at_end("next")
 
     @Slot()
     def do_next_phase(self) -> None:

@@ -50,7 +50,7 @@ class Lists(QObject):
             name="Tracks",
             hint="Find a track: forget gate, grad c 2, a_f …",
             nothing="Nothing here is called that.\nTry a symbol (c, a_f), a gate or a layer’s number.",
-            foot="Enter adds or removes · Esc closes",
+            foot="Enter adds or removes · Ctrl+Enter goes on with more · Esc closes",
             ticked=self._shown,
             parent=self._window.stage,
         )
@@ -92,9 +92,10 @@ class Lists(QObject):
             hint="Find an event: overflow, forget gate, t = 13 …",
             nothing="No event has these words.",
             foot="Enter goes there · Esc closes",
+            wraps=True,
             parent=self._window.stage,
         )
-        picker.resize(620, min(460, 130 + 27 * len(entries)))
+        picker.resize(820, min(460, 100 + 36 * len(entries)))
         picker.taken.connect(self._go)
         self._pop_up(picker, self._window.transport.mapToGlobal(QPoint(0, self._window.transport.height())))
 

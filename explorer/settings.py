@@ -10,6 +10,8 @@ from typing import Literal
 import msgspec
 import platformdirs
 
+from explorer.transport.ending import AtEnd
+
 ThemeChoice = Literal["system", "light", "dark"]
 MOST_RECENT = 8
 
@@ -25,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
     version: int = 1
     theme: ThemeChoice = "system"
     speed: float = 8.0
+    at_end: AtEnd = "stop"
+    """What playing does at the end of the tape."""
     recent: tuple[Recent, ...] = ()
     analyses: tuple[str, ...] = ("flow", "weights")
     """The sections of the analysis panel that are open."""

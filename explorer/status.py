@@ -10,7 +10,8 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from engine.requests import Audit, AuditRow, Excerpt, Verdict
+from engine.requests import Array, Audit, AuditRow, Excerpt, Verdict
+from engine.verdict import so_far
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.widgets.elided import ElidedLabel
@@ -32,13 +33,17 @@ WIDE = 1180
 """From this width on the verdict says its rule too."""
 _RULES = {"vanishing": " (below 1e-6)", "healthy": " (1e-6 … 1e6)", "exploding": " (above 1e6)"}
 NOT_REACHED = "○ verdict: not reached yet"
+SO_FAR = "so far "
 
 
 def audit_words(
-    audit: Audit | None, state: AuditState, not_finite: str = "", truncated: bool = False
+    audit: Audit | None, state: AuditState, not_finite: str = "", truncated: bool = False, loss: float = 0.0
 ) -> tuple[str, str, str]:
-    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the trace holds;
-    `truncated`: what is shown has been truncated after that."""
+    """(text, tone, tooltip) of the agreement with autograd. `not_finite`: what of NaN and ∞ the gradients hold, as far
+    as it is told; `truncated`: what is shown has been truncated after that; `loss`: as far as the tape has come to it.
+
+    An error is that of finite numbers. What is not finite was compared by its place, and the words say which is which.
+    """
     if state == "checking":
         return "… checking against autograd", "muted", "Comparing every quantity of this trace with autograd."
     if audit is None or not audit.rows:
@@ -56,6 +61,17 @@ def audit_words(
         tip = f"Compared is the gradient of the loss; what is shown is what truncation leaves of it.\n{tip}"
     if audit.passed:
         also = f"; {not_finite} in the same places" if not_finite else ""
+        if not_finite and audit.gradients:
+            rest = audit.gradients - audit.finite
+            tip = (
+                f"Compared number by number: {audit.finite:,} of {audit.gradients:,} gradients, which are finite. "
+                f"Compared by place and sign: the other {rest:,}, which are {not_finite}.\n{tip}"
+            )
+            if not audit.finite:
+                return f"○ no finite {which[:-1]} to compare: {not_finite} where autograd has them", "muted", tip
+            which = which.replace("gradients", "finite gradients")
+        if not math.isfinite(loss):
+            also = f"; loss {'NaN' if math.isnan(loss) else '∞'} in both{also}"
         return f"● {which} match autograd (max rel. error {short(worst.error, 2)}{also})", "healthy", tip
     failed = sum(not row.error <= audit.tolerance for row in audit.rows)
     others = f" and {failed - 1} more" if failed > 1 else ""
@@ -173,8 +189,10 @@ class StatusLine(QWidget):
         row.addWidget(self.saved)
         self.note.hide()
         self._verdict: Verdict | None = None
-        self._several, self._overflow, self._not_finite = False, 0, ""
-        self._reached, self._truncated = True, False
+        self._several, self._overflow, self._not_finite, self._loss = False, 0, "", 0.0
+        self._reached, self._at_loss, self._truncated = True, True, False
+        self._back_to, self._bad_step = 0, 0
+        self._norms: Array = np.zeros(0)
         self._audit: Audit | None = None
         self._audit_state: AuditState = "checking"
         self.set_audit(None)
@@ -186,6 +204,13 @@ class StatusLine(QWidget):
             self.set_seconds(excerpt.seconds)
         self._several, self._overflow = several_losses(excerpt), overflow_step(excerpt)
         self._not_finite = not_finite(excerpt)
+        self._loss = excerpt.loss if excerpt.loss_kind else 0.0  # of a recorded model it is not known
+        backward = (event for event in excerpt.events if event.phase == "backward" and not event.reverse)
+        self._bad_step = max((event.step for event in backward if event.kind in ("overflow", "nan")), default=0)
+        read = excerpt.of()
+        # Of several losses the verdict is about the last alone, whose norms are not those on the stage.
+        told = not self._several and not read.reverse
+        self._norms = read.norms["grads.h"] if told else np.zeros(0)
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
@@ -199,10 +224,15 @@ class StatusLine(QWidget):
     def set_audit(self, audit: Audit | None, state: AuditState | None = None) -> None:
         """Without `state`: None is being checked, an audit is done."""
         self._audit, self._audit_state = audit, state or ("checking" if audit is None else "done")
-        not_finite = self._not_finite if self._reached else ""
-        text, tone, tip = audit_words(audit, self._audit_state, not_finite, self._truncated)
+        not_finite, loss = self._not_finite if self._tells_not_finite else "", self._loss if self._at_loss else 0.0
+        text, tone, tip = audit_words(audit, self._audit_state, not_finite, self._truncated, loss)
         self.audit.set_text(text, tone=tone, tip=tip)
         self._row.activate()
+
+    @property
+    def _tells_not_finite(self) -> bool:
+        """Whether the tape has come to where the first gradient is not finite."""
+        return self._reached or 0 < self._back_to <= self._bad_step
 
     def set_truncated(self, truncated: bool) -> None:
         """Whether the gradients that are shown are truncated: what was compared with autograd is the whole."""
@@ -227,11 +257,16 @@ class StatusLine(QWidget):
         self._verdict = verdict
         self._say_verdict()
 
-    def set_reached(self, reached: bool) -> None:
-        """Whether the tape has come to where the verdict can be seen; before that, the line does not give it away."""
-        if reached != self._reached:
-            self._reached = reached
-            self._say_verdict()
+    def set_reached(self, reached: bool, at_loss: bool = True, back_to: int = 0) -> None:
+        """Whether the tape has come to where the verdict can be seen, and to the loss; before that, the line does not
+        give them away. `back_to`: the earliest step whose gradient is known; what the rule says there is on the stage
+        already, and the line says the same. 0: not told."""
+        if (reached, at_loss, back_to) == (self._reached, self._at_loss, self._back_to):
+            return
+        before = self._reached, self._at_loss, self._tells_not_finite
+        self._reached, self._at_loss, self._back_to = reached, at_loss, back_to
+        self._say_verdict()
+        if before != (reached, at_loss, self._tells_not_finite):
             self.set_audit(self._audit, self._audit_state)
 
     def _say_verdict(self) -> None:
@@ -239,6 +274,13 @@ class StatusLine(QWidget):
         if self._verdict is not None and not self._reached:
             first = self._verdict.first_step
             text, tip = NOT_REACHED, f"Vanishing, healthy or exploding: play the tape back to t = {first} to see it."
+            if self._several and 0 < self._back_to <= self._verdict.last_step:
+                # The curves and their bands are those of all losses together.
+                text = f"○ verdict on L{str(self._verdict.loss_step).translate(_SUBSCRIPTS)} alone: at t = {first}"
+            if (now := self._so_far(self._verdict)) is not None:
+                text, tone, _ = verdict_words(now, overflow=self._overflow, truncated=self._truncated)
+                glyph, rest = text[:1], text[2:]
+                text, tip = f"{glyph} {SO_FAR}{rest}", f"The verdict itself is about t = {first}. {tip}"
         elif self._verdict is not None:
             text, tone, tip = verdict_words(
                 self._verdict,
@@ -249,6 +291,15 @@ class StatusLine(QWidget):
             )
         self.verdict.set_text(text, tone=tone, tip=tip)
         self._row.activate()
+
+    def _so_far(self, whole: Verdict) -> Verdict | None:
+        """By the same rule, of the step that the tape has come back to; None where there is nothing to say yet."""
+        t = self._back_to
+        if not 0 < t < whole.last_step <= len(self._norms):
+            return None
+        far = math.inf if 0 < t <= self._overflow else float(self._norms[t - 1])
+        found = so_far(whole, t, far, float(self._norms[whole.last_step - 1]))
+        return None if found.kind == "undefined" else found
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -121,14 +121,15 @@ class WindowLosses(LossGradients):
 def joined(audits: Iterable[tuple[int, Audit]]) -> Audit:
     """One audit of many: of every quantity the worst. With each, the number of steps that are before it."""
     worst: dict[str, AuditRow] = {}
-    tolerance = 0.0
+    tolerance, gradients, finite = 0.0, 0, 0
     for first, audit in audits:
         tolerance = audit.tolerance
+        gradients, finite = gradients + audit.gradients, finite + audit.finite
         for row in audit.rows:
             row = replace(row, step=row.step + first if row.step else 0)
             if row.quantity not in worst or row.error > worst[row.quantity].error:
                 worst[row.quantity] = row
-    return Audit(tuple(worst.values()), tolerance)
+    return Audit(tuple(worst.values()), tolerance, gradients, finite)
 
 
 def audit_of(trace: LongTrace, progress: Progress | None = None) -> Audit:

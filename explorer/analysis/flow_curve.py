@@ -24,7 +24,17 @@ _EDGE = 6
 """Height of the strip at an edge."""
 
 
-def paint_curve(plot: Plot[Any], painter: QPainter, box: QRect, curve: Curve, scale: Scale) -> None:
+def paint_curve(
+    plot: Plot[Any],
+    painter: QPainter,
+    box: QRect,
+    curve: Curve,
+    scale: Scale,
+    known: np.ndarray,
+    *,
+    axis: bool = True,
+) -> None:
+    """`known` (n,): which of its points are drawn; of the others there is only the axis. `axis`: with its numbers."""
     theme = theming.current()
     plot.frame(painter, box)
     if not len(curve.at):
@@ -36,7 +46,8 @@ def paint_curve(plot: Plot[Any], painter: QPainter, box: QRect, curve: Curve, sc
     first, last = int(curve.at[0]), int(curve.at[-1])
     xs = box.left() + (curve.at - first + 0.5) / (last - first + 1) * box.width()
     codes = classes.classify(curve.values, scale)
-    on_scale = (codes >= classes.FIRST) & (codes <= classes.LAST)
+    codes[~known] = classes.FIRST
+    on_scale = (codes >= classes.FIRST) & (codes <= classes.LAST) & known
     with np.errstate(divide="ignore", invalid="ignore"):
         ys = box.bottom() + 1 - (np.log10(curve.values) - low) / (high - low) * box.height()
     painter.save()
@@ -52,7 +63,8 @@ def paint_curve(plot: Plot[Any], painter: QPainter, box: QRect, curve: Curve, sc
             painter.drawPolyline(QPolygonF(points))
     _paint_edges(plot, painter, box, xs, codes, scale)
     painter.restore()
-    _paint_axis(plot, painter, box, curve)
+    if axis:
+        _paint_axis(plot, painter, box, curve)
 
 
 def runs(where: np.ndarray) -> Iterator[tuple[int, int]]:

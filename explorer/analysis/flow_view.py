@@ -13,6 +13,7 @@ from explorer.analysis.flow_curve import paint_curve
 from explorer.analysis.flow_sums import Curve, CurveKind
 from explorer.analysis.plot import Plot, width
 from explorer.stage import classes, glyphs, margins, palette
+from explorer.stage.blank import draw_blank
 from explorer.stage.cells import Cells, cells
 from explorer.stage.layer import Layer
 from explorer.stage.margins import LINE
@@ -27,6 +28,7 @@ _MOST = 240
 _STRIP = 24
 """Height of a single row."""
 _CURVE = 84
+NOT_REACHED = "not reached yet"
 _GLYPHS = (classes.PLUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)
 
 Cell = tuple[int, int]
@@ -48,6 +50,9 @@ class FlowView(Plot[Cell]):
         self._picked: tuple[int, int] | None = None
         self._room = 320
         self._codes: classes.Codes | None = None
+        self._widths: dict[str, int] = {}
+        self._blank = Layer()
+        self._back_to, self._reverse, self._whole = 1, False, False
 
     # -- told ---------------------------------------------------------------------------------------------------------
 
@@ -72,12 +77,75 @@ class FlowView(Plot[Cell]):
         self._curve = None if self._result is None else flow_sums.curve(self._result, kind)
         self.update()
 
+    def set_reached(self, back_to: int) -> None:
+        """The earliest step whose gradients the tape has come back to; what lies before it is an outlined blank."""
+        before = self._known_columns()
+        self._back_to = back_to
+        now = self._known_columns()
+        if now == before or self._result is None:
+            return
+        whole = (0, len(self._result.steps))
+        if before[0] == before[1] or now[0] == now[1] or whole in (before, now):
+            self.update()  # words in the blank, or all of a curve, come or go
+            return
+        # As the tape plays: the columns that have come, and the curve where it goes with them. No text is set again.
+        changed = [a for pair in zip(before, now, strict=True) if pair[0] != pair[1] for a in pair]
+        box, (_, columns) = self.picture_box(), self._cells()
+        edges = [int(columns.left[n]) if n < len(columns.left) else columns.size for n in (min(changed), max(changed))]
+        left, right = (edge / self.devicePixelRatioF() for edge in edges)
+        self.update(QRectF(box.left() + left, box.top(), right - left, box.height()).toAlignedRect() & box)
+        if self._curve is not None and (self._curve.kind == "columns" or self._single):
+            self.update(self.curve_box())
+
+    def _only_data(self) -> bool:
+        """Whether what is being painted lies inside of the picture and the curve, beside which nothing has changed."""
+        parts = (self.picture_box(), self.curve_box())
+        rects: list[QRect] = list(self.dirty)  # type: ignore[call-overload]  # a QRegion is a range of rectangles
+        return all(any(part.contains(rect) for part in parts) for rect in rects)
+
+    def set_reverse(self, reverse: bool) -> None:
+        """Whether the layer runs from T to 1: its way back goes from 1 to T."""
+        if reverse != self._reverse:
+            self._reverse = reverse
+            self.update()
+
+    def set_whole(self, whole: bool) -> None:
+        """Whether what the tape has not reached is shown too."""
+        if whole != self._whole:
+            self._whole = whole
+            self.update()
+
+    def _known_columns(self) -> tuple[int, int]:
+        """First and stop of the columns that are shown."""
+        if self._result is None:
+            return 0, 0
+        count, T = len(self._result.steps), self._result.total_steps
+        if self._whole or self._back_to <= 1:
+            return 0, count
+        if self._reverse:
+            return 0, int(np.searchsorted(self._result.steps, T + 1 - self._back_to, side="right"))
+        return int(np.searchsorted(self._result.steps, self._back_to)), count
+
+    def known_of(self, curve: Curve) -> np.ndarray:
+        """Which points of a curve rest on nothing but what is shown."""
+        assert self._result is not None
+        first, stop = self._known_columns()
+        if (first, stop) == (0, len(self._result.steps)):
+            return np.ones(len(curve.at), bool)
+        shown = self._result.steps[first:stop]
+        if curve.kind == "columns":
+            return np.isin(curve.at, shown)
+        if curve.kind == "lag" and self._single:
+            return np.isin(curve.at, int(self._result.loss_steps[0]) - shown)
+        return np.zeros(len(curve.at), bool)
+
     def set_picked(self, pair: tuple[int, int] | None) -> None:
         self._picked = pair
         self.update()
 
     def forget(self) -> None:
         self._key = None
+        self._widths.clear()
 
     @property
     def curve(self) -> Curve | None:
@@ -109,10 +177,16 @@ class FlowView(Plot[Cell]):
     @property
     def _axis(self) -> int:
         """Left of the picture: numbers of t."""
-        return 7 + round(width("50" if self._result is None else str(self._result.total_steps)))
+        return 7 + self._measured("50" if self._result is None else str(self._result.total_steps))
 
     def _label_width(self) -> int:
-        return int(max(width(text) for text in self._scale.ends)) + TIGHT
+        return max(self._measured(text) for text in self._scale.ends) + TIGHT
+
+    def _measured(self, text: str) -> int:
+        """A text's width, asked for again and again while the tape plays."""
+        if text not in self._widths:
+            self._widths[text] = round(width(text))
+        return self._widths[text]
 
     def picture_box(self) -> QRect:
         """Where the matrix stands."""
@@ -167,6 +241,7 @@ class FlowView(Plot[Cell]):
         large = min(rows.pitch, columns.pitch) >= glyphs.SIZE * ratio
         palette.textured(pixels, both, self._scale, theme.name, ratio, _GLYPHS if large else ())
         self._picture.sized(columns.size, rows.size).pixels()[:] = pixels
+        draw_blank(self._blank.sized(columns.size, rows.size), columns, rows, ratio)
         if large:
             self._draw_glyphs(codes, rows, columns, ratio)
 
@@ -189,14 +264,44 @@ class FlowView(Plot[Cell]):
             return
         self._draw()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-        self.frame(painter, box)
+        if not self._only_data():
+            self.frame(painter, box)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        self._picture.blit(painter, box.topLeft(), self._picture.image.rect(), self.devicePixelRatioF())
-        self._paint_axes(painter, box)
-        self._paint_ramp(painter)
-        if self._curve is not None:
-            paint_curve(self, painter, self.curve_box(), self._curve, self._scale)
+        self._paint_known(painter, box)
+        only_data = self._only_data()
+        if not only_data:
+            self._paint_axes(painter, box)
+            self._paint_ramp(painter)
+        if self._curve is not None and not (only_data and not self.dirty.intersects(self.curve_box())):
+            known = self.known_of(self._curve)
+            paint_curve(self, painter, self.curve_box(), self._curve, self._scale, known, axis=not only_data)
+            if not known.any():
+                self.say_waiting(painter, self.curve_box())
         self._paint_places(painter, box)
+
+    def _paint_known(self, painter: QPainter, box: QRect) -> None:
+        """What the tape has come back to, and the blank beside it."""
+        _, columns = self._cells()
+        whole, ratio = self._picture.image.rect(), self.devicePixelRatioF()
+        first, stop = self._known_columns()
+        left = int(columns.left[first]) if first < len(columns.left) else columns.size
+        right = int(columns.right[stop - 1]) if stop > first else left
+        if right > left:
+            self._picture.blit(painter, box.topLeft(), QRect(left, 0, right - left, whole.height()), ratio)
+        for start, end in ((0, left), (right, columns.size)):
+            if end > start:
+                self._blank.blit(painter, box.topLeft(), QRect(start, 0, end - start, whole.height()), ratio)
+        if right == left:
+            self.say_waiting(painter, box)
+
+    def say_waiting(self, painter: QPainter, box: QRect) -> None:
+        """Where nothing is reached yet."""
+        wide = width(NOT_REACHED) + 2 * GAP
+        if wide <= box.width():
+            place = QRectF(0, 0, wide, LINE)
+            place.moveCenter(QRectF(box).center())
+            painter.fillRect(place, QColor(theming.current().ground))
+            self.text(painter, place, NOT_REACHED, "muted", "centre")
 
     def _paint_axes(self, painter: QPainter, box: QRect) -> None:
         assert self._result is not None
@@ -312,6 +417,10 @@ class FlowView(Plot[Cell]):
     def words_at(self, place: Cell) -> str:
         if self._result is None:
             return ""
+        first, stop = self._known_columns()
+        if not first <= place[1] < stop:
+            t, k = int(self._result.loss_steps[place[0]]), int(self._result.steps[place[1]])
+            return f"t = {t:,}, k = {k:,}: {NOT_REACHED}"
         code = int(self.codes()[place])
         value = self._result.norms[place]
         classed = ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QFontMetricsF, QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.analysis_requests import MOST_FLOW_STEPS, Which
 from engine.quantities import quantities
@@ -60,6 +60,7 @@ class AnalysisPanel(QWidget):
         self._subject: Subject | None = None
         self._decades = DEFAULT_DECADES
         self._weights: WeightsResult | None = None
+        self._back_to = 1
         self.flow = FlowView()
         self.eigen = EigenView()
         self.spectrum = SpectrumView()
@@ -100,6 +101,16 @@ class AnalysisPanel(QWidget):
         flow = self.sections["flow"].controls
         flow.addWidget(self.which, 1)
         flow.addWidget(self.curve, 1)
+        self.whole = QPushButton("Whole matrix")
+        self.whole.setCheckable(True)
+        self.whole.setProperty("role", "small")
+        self.whole.setAccessibleName("Whole flow matrix")
+        # As wide as it is when it is on, in bold.
+        bold = QFontMetricsF(theming.small(bold=True))
+        self.whole.setMinimumWidth(round(bold.horizontalAdvance(self.whole.text())) + 22)
+        self.whole.setToolTip("Show what the tape has not reached yet, too")
+        self.whole.toggled.connect(self._show_whole)
+        flow.addWidget(self.whole)
         self.weights_words = Words("Eigenvalues of W_hh")
         beside = QVBoxLayout()
         beside.setSpacing(GAP)
@@ -173,6 +184,25 @@ class AnalysisPanel(QWidget):
         """The pair that is marked on the stage."""
         self.flow.set_picked(pair)
 
+    def set_reached(self, back_to: int) -> None:
+        """The earliest step whose gradients the tape has come back to: what is measured of those before it is not
+        given away."""
+        whole = self._tells
+        self._back_to = back_to
+        self.flow.set_reached(back_to)
+        if self._tells != whole:
+            self._say_half_life()
+
+    @property
+    def _tells(self) -> bool:
+        """Whether what rests on the whole way back is said."""
+        return self._back_to <= 1 or self.whole.isChecked()
+
+    @Slot(bool)
+    def _show_whole(self, whole: bool) -> None:
+        self.flow.set_whole(whole)
+        self._say_half_life()
+
     def set_open(self, names: tuple[str, ...]) -> None:
         for name, section in self.sections.items():
             section.set_open(name in names)
@@ -229,8 +259,15 @@ class AnalysisPanel(QWidget):
         part = result.parts[number] if number < len(result.parts) else None
         self.eigen.set_part(part)
         self.weights_words.set_words("" if part is None else words.radius(part))
-        section.words.set_words("" if result.slope is None else words.sentence(words.half_life(result.slope)))
+        self._say_half_life()
         section.set_table(None if part is None else table_of(result, number))
+
+    def _say_half_life(self) -> None:
+        slope = None if self._weights is None else self._weights.slope
+        said = (
+            "" if slope is None else words.sentence(words.half_life(slope)) if self._tells else words.NO_HALF_LIFE_YET
+        )
+        self.sections["weights"].words.set_words(said)
 
     # -- tells --------------------------------------------------------------------------------------------------------
 
@@ -248,6 +285,7 @@ class AnalysisPanel(QWidget):
         if self._subject is None or not self.isVisible():
             return {}
         layer = self.layer.currentData()
+        self.flow.set_reverse(layer.endswith("_reverse"))
         which: Which = self.which.currentData() if self._subject.steps > MOST_FLOW_STEPS else "thinned"
         choices: dict[str, Choice] = {
             "flow": FlowChoice(layer, which),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QRegion
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.stage import marked
@@ -35,6 +35,8 @@ class Plot(QWidget, Generic[Place]):
         self._ring = False
         self.place: Place | None = None
         """Under the pointer or the keys."""
+        self.dirty = QRegion()
+        """What is being painted."""
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
@@ -137,6 +139,7 @@ class Plot(QWidget, Generic[Place]):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self.dirty = event.region()
         self.paint(painter)
         if self._ring:
             painter.setBrush(Qt.BrushStyle.NoBrush)

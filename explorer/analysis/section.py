@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from explorer.analysis.table_view import TableView
 
 HEADER = 30
+_TABLE, _PICTURE = "Table", "Picture"
 
 
 class SectionHeader(QAbstractButton):
@@ -175,16 +176,26 @@ class Section(QWidget):
         self.header = SectionHeader(title)
         self.header.toggled.connect(self._toggled)
         self.button = QPushButton("Cancel")
-        self.button.setProperty("role", "small")
         self.button.clicked.connect(self._button_clicked)
-        self.button.hide()
         self._again = False
+        # Beside the title, where they are to be seen in a low window too.
+        self.table_button = QPushButton(_TABLE)
+        self.table_button.setCheckable(True)
+        self.table_button.toggled.connect(self._show_table)
+        self.copy_button = QPushButton("Copy")
+        self.copy_button.clicked.connect(self.copy)
+        self.copy_button.setToolTip("Copy the numbers as CSV")
+        self.copy_button.setAccessibleName(f"{title}: copy as CSV")
+        self._name_table_button(False)
 
         head = QHBoxLayout()
         head.setContentsMargins(0, 0, 0, 0)
         head.setSpacing(TIGHT)
         head.addWidget(self.header, 1)
-        head.addWidget(self.button)
+        for one in (self.button, self.table_button, self.copy_button):
+            one.setProperty("role", "small")
+            head.addWidget(one)
+            one.hide()
         head.addSpacing(TIGHT)
 
         self.controls = QHBoxLayout()
@@ -210,19 +221,6 @@ class Section(QWidget):
         self.table: TableView | None = None
         """Made when it is first asked for."""
         self.words = Words(title)
-        self.table_button = QPushButton("Show as a table")
-        self.table_button.setCheckable(True)
-        self.table_button.toggled.connect(self._show_table)
-        self.copy_button = QPushButton("Copy as CSV")
-        self.copy_button.clicked.connect(self.copy)
-        feet = QHBoxLayout()
-        feet.setSpacing(GAP)
-        for one in (self.table_button, self.copy_button):
-            one.setProperty("role", "small")
-            one.setAccessibleName(f"{title}: {one.text().lower()}")
-            feet.addWidget(one)
-        feet.addStretch(1)
-
         self.body = QWidget()
         self._inside = inside = QVBoxLayout(self.body)
         inside.setContentsMargins(PAD, TIGHT, GAP, PAD)
@@ -230,7 +228,6 @@ class Section(QWidget):
         inside.addLayout(self.controls)
         inside.addWidget(pictured)
         inside.addWidget(self.words)
-        inside.addLayout(feet)
         self.body.hide()
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -252,6 +249,8 @@ class Section(QWidget):
     @Slot(bool)
     def _toggled(self, is_open: bool) -> None:
         self.body.setVisible(is_open)
+        for one in (self.table_button, self.copy_button):
+            one.setVisible(is_open)
         if not is_open:
             self.button.hide()
             self.header.set_state("")
@@ -287,6 +286,8 @@ class Section(QWidget):
         self.button.setText(button)
         self.button.setAccessibleName(f"{self.header.accessibleName()}: {button.lower()}")
         self.button.setVisible(bool(button) and self.is_open)
+        for one in (self.table_button, self.copy_button):
+            one.setVisible(not button and self.is_open)  # in its place: there is not room for all
         if standing.sentence:
             self.words.set_words(standing.sentence)
 
@@ -308,7 +309,7 @@ class Section(QWidget):
 
     @Slot(bool)
     def _show_table(self, shown: bool) -> None:
-        self.table_button.setText("Show the picture" if shown else "Show as a table")
+        self._name_table_button(shown)
         if self.table is None:
             from explorer.analysis.table_view import TableView
 
@@ -318,6 +319,12 @@ class Section(QWidget):
             self.table.set_table(self._table)
         self.table.setVisible(shown)
         self._pictured.setVisible(not shown)
+
+    def _name_table_button(self, shown: bool) -> None:
+        words = "Show the picture" if shown else "Show as a table"
+        self.table_button.setText(_PICTURE if shown else _TABLE)
+        self.table_button.setToolTip(words)
+        self.table_button.setAccessibleName(f"{self.header.accessibleName()}: {words.lower()}")
 
     @Slot()
     def copy(self) -> None:

@@ -63,6 +63,7 @@ class Bindings(QObject):
         self.stage.show_view(whole=way is None or inside.whole(within, way))
         self.tracks.show_view()
         self.window.show_view()
+        self.analysis.show_view()
         self.cell.show_view(within)
 
     @Slot(object)

@@ -40,6 +40,12 @@ class AnalysisBinding(QObject):
         if excerpt is None or (marks is not None and max(marks) > excerpt.steps):
             self._unmark()
 
+    def show_view(self) -> None:
+        """What is about the way back is drawn as far as the tape has come, as on the stage."""
+        now = self._stage.canvas.now
+        if now is not None:
+            self._panel.set_reached(now.backward)
+
     def _unmark(self) -> None:
         self._stage.set_marks(None, None)
         self._panel.set_pair(None)

@@ -18,7 +18,7 @@ class StageBinding(QObject):
         self._stage, self._tape = parts.window.stage, tape
         self._document, self._controller = parts.document, parts.controller
         self._unfinished = False
-        self._followed = -1
+        self._followed = self._prompted_at = -1
         parts.document.stateChanged.connect(self.show_unfinished)
         parts.controller.progressChanged.connect(self._show_progress)
         self._stage.stepPicked.connect(tape.pick_step)
@@ -29,6 +29,7 @@ class StageBinding(QObject):
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def show_opened(self) -> None:
+        self._prompted_at = self._document.view.position
         self._stage.set_message("Computing the trace…")
 
     def show_time_range(self) -> None:
@@ -56,6 +57,8 @@ class StageBinding(QObject):
     def show_view(self, *, whole: bool) -> None:
         """`whole`: the step under the playhead has been gone through to its end."""
         self._stage.set_position(self._document.view.position, whole=whole)
+        if self._document.view.position != self._prompted_at:
+            self._stage.set_prompt("")  # whatever has moved the tape: the prompt is being answered
         self._follow_playhead()
 
     def _follow_playhead(self) -> None:

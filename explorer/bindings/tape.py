@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.requests import Excerpt
 from engine.within import Granularity
 from explorer.bindings.parts import Parts
 from explorer.motion import reduced_motion
+from explorer.transport.ending import AtEnd, goes_on, stopped_words
 from explorer.transport.words import longest_words
 
 _AHEAD = 1000
@@ -15,11 +16,16 @@ _AHEAD = 1000
 
 
 class TapeBinding(QObject):
+    atEndChanged = Signal(str)
+    """What playing does at the end of the tape has been chosen."""
+
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._bar, self._stage, self._player = parts.window.transport, parts.window.stage, parts.player
         self._document, self._controller = parts.document, parts.controller
+        self._parts = parts
         self._stop_at: int | None = None
+        self.at_end: AtEnd = "stop"
         self._inside = parts.controller.inside
         p, bar = self._player, self._bar
         p.stepsDue.connect(self.steps_due)
@@ -34,6 +40,7 @@ class TapeBinding(QObject):
         bar.positionPicked.connect(self.scrub)
         bar.iterationPicked.connect(self.pick_iteration)
         bar.granularityPicked.connect(self.pick_granularity)
+        bar.atEndPicked.connect(self.pick_at_end)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -56,6 +63,7 @@ class TapeBinding(QObject):
         d = self._document
         self._bar.set_granularity(d.view.granularity)
         self._bar.set_position(d.view.position, inside_words)
+        self._bar.set_at_end(self.at_end, self._controller.can_go_on)
         beyond = 0 if d.experiment is None else _AHEAD
         self._bar.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
 
@@ -79,8 +87,21 @@ class TapeBinding(QObject):
 
     def _play(self, stop_at: int | None) -> None:
         self._stop_at = stop_at
-        self._stage.set_prompt("")  # the prompt has been answered
+        if self._at_last and not goes_on(self.at_end, trains=self._controller.can_go_on):
+            self._document.look(position=0)  # from the end there is nowhere to go but to the start
         self._player.play()
+
+    @property
+    def _at_last(self) -> bool:
+        return self._document.view.position == len(self._document.tape) - 1
+
+    @Slot(str)
+    def pick_at_end(self, at_end: AtEnd) -> None:
+        """What playing does at the end of the tape."""
+        if at_end != self.at_end:
+            self.at_end = at_end
+            self._bar.set_at_end(at_end, self._controller.can_go_on)
+            self.atEndChanged.emit(at_end)
 
     @Slot(int)
     def steps_due(self, count: int) -> None:
@@ -89,8 +110,13 @@ class TapeBinding(QObject):
             if count <= 0:
                 self._player.pause()
                 return
-        if not self._controller.can_go_on and self._document.view.position == len(self._document.tape) - 1:
-            self._player.pause()  # there is no next iteration
+        trains = self._controller.can_go_on
+        if self._at_last and not goes_on(self.at_end, trains=trains):
+            if self.at_end == "repeat":
+                self._document.look(position=0)
+            else:
+                self._player.pause()
+                self._parts.say(stopped_words(trains=trains, iteration=self._document.view.iteration), 6000)
             return
         self._controller.step(count, self._document.view.granularity)
 
@@ -105,7 +131,6 @@ class TapeBinding(QObject):
 
     def _step(self, count: int, granularity: Granularity) -> None:
         self._player.pause()
-        self._stage.set_prompt("")
         self._controller.step(count, granularity)
 
     @Slot(str)
@@ -115,7 +140,6 @@ class TapeBinding(QObject):
     @Slot(int)
     def scrub(self, position: int) -> None:
         self._player.pause()
-        self._stage.set_prompt("")
         self._document.look(position=position)
 
     @Slot()

@@ -32,10 +32,9 @@ class WindowBinding(QObject):
 
     def show_view(self) -> None:
         """The verdict is about the way back: it is said when the tape has come to the first step."""
-        d, excerpt = self._document, self._controller.excerpt
-        if excerpt is not None:
-            reached = d.tape.backward_reached(d.view.position) <= excerpt.verdict.first_step
-            self._status.set_reached(reached)
+        excerpt, now = self._controller.excerpt, self._window.stage.canvas.now
+        if excerpt is not None and now is not None:
+            self._status.set_reached(now.backward <= excerpt.verdict.first_step, now.loss, now.backward)
 
     @Slot()
     def show_saved(self) -> None:

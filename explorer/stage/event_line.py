@@ -1,6 +1,8 @@
 """A calm line over the tracks: what happens where the playhead stands, how many events there have been, and the way on.
 
-It is there as long as a document has events, so nothing moves while the tape plays.
+A document may open with a prompt: it stands there until it is answered. The line is there as long as a document has
+events, or had a prompt, and as high as the longest of its sentences needs: they are shown whole, and nothing moves
+while the tape plays.
 """
 
 from __future__ import annotations
@@ -19,8 +21,12 @@ from explorer.transport.words import EVENT_TONES, event_position, worst
 from explorer.widgets.buttons import FlatButton
 from explorer.widgets.elided import ElidedLabel
 from explorer.widgets.icons import renderer
+from explorer.widgets.wrapped import WrappedLabel, height_of, lines_needed
 
 HEIGHT = 28
+"""Of one line."""
+_PROMPT_HEIGHT = 34
+_MOST_LINES = 3
 _ICON = 12
 _NARROW = 460
 """Below this width the count gives way to the sentence."""
@@ -36,17 +42,17 @@ class EventLine(QWidget):
         self._events: tuple[Event, ...] = ()
         self._positions: tuple[int, ...] = ()
         self._position = 0
-        self._kind = ""
+        self._kind = self._prompt = self._widest = ""
+        # _widest: the prompt that the document opened with; there is room for it still when it has been answered
         self.setAccessibleName("Events")
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.sentence = ElidedLabel(tone="muted")
-        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.sentence = WrappedLabel(tone="muted", most=_MOST_LINES)
         self.count = ElidedLabel(tone="muted", align=Qt.AlignmentFlag.AlignRight)
         self.back = FlatButton("chevron-left", "Previous event (Shift+N)")
         self.on = FlatButton("chevron-right", "Next event (N)")
         self.all = FlatButton("list", "All events (E)")
-        row = QHBoxLayout(self)
+        row = self._row = QHBoxLayout(self)
         row.setContentsMargins(PAD + _ICON + GAP, 0, GAP, 1)
         row.setSpacing(TIGHT)
         row.addWidget(self.sentence, 1)
@@ -69,11 +75,32 @@ class EventLine(QWidget):
         widest = QFontMetricsF(theming.font()).horizontalAdvance(_counted(total, total))
         self.count.setFixedWidth(int(widest) + 4)  # nothing moves while the tape plays
         self.setVisible(bool(events) or not self.isHidden())
+        self._fit()
         self._say()
 
+    def set_prompt(self, text: str) -> None:
+        """In the place of what happens; "" when it has been answered: the line stays where it is."""
+        if text == self._prompt:
+            return
+        self._prompt = text
+        if text:
+            self._widest = text
+            self.show()
+            self._fit()
+        self._say()
+        self.update()
+
+    @property
+    def prompt(self) -> str:
+        return self._prompt
+
     def clear(self) -> None:
+        """Another document, which may have a prompt already."""
         self._events = self._positions = ()
-        self.hide()
+        self._widest = self._prompt
+        self.setVisible(bool(self._prompt))
+        self._fit()
+        self._say()
 
     def set_position(self, position: int) -> None:
         if position != self._position:
@@ -82,23 +109,45 @@ class EventLine(QWidget):
                 self._say()
 
     def _say(self) -> None:
-        here = [e for e, at in zip(self._events, self._positions, strict=True) if at == self._position]
+        here = self._events_at(self._position)
         reached = sum(at <= self._position for at in self._positions)
         total = len(self._events)
         kind = ""
-        if here:
-            first = worst(here)
-            kind = str(first.kind)
-            also = f" And {len(here) - 1} more." if len(here) > 1 else ""
+        for part in (self.count, self.back, self.on, self.all):
+            part.setVisible(total > 0 and (part is not self.count or self.width() >= _NARROW))
+        if self._prompt:
+            self.sentence.set_text(self._prompt, tone="text", bold=True)
+        elif here:
+            kind = str(worst(here).kind)
             tip = "\n".join(event.sentence for event in here) if len(here) > 1 else ""
-            self.sentence.set_text(first.sentence + also, tone="text", tip=tip)
+            self.sentence.set_text(_said(here), tone="text", tip=tip)
         else:
             words = "No event at this moment." if total else "This trace has no events."
-            self.sentence.set_text(words, tone="muted", tip="")
+            self.sentence.set_text(words, tone="muted")
         self.count.set_text(_counted(reached, total), tip="Reached so far" if total else "")
         if kind != self._kind:
             self._kind = kind
             self.update()
+
+    def _events_at(self, position: int) -> list[Event]:
+        return [e for e, at in zip(self._events, self._positions, strict=True) if at == position]
+
+    def _fit(self) -> None:
+        """As high as the longest sentence of the tape needs, whether it has been reached or not."""
+        row = self._row
+        beside = sum(button.width() + row.spacing() for button in (self.back, self.on, self.all))
+        if self.width() >= _NARROW:
+            beside += self.count.width() + row.spacing()
+        margins = row.contentsMargins()
+        room = self.width() - margins.left() - margins.right() - beside - row.spacing()
+        said = {_said(self._events_at(position)) for position in set(self._positions)}
+        lines = max((lines_needed(one, room, _MOST_LINES) for one in said), default=1)
+        height = HEIGHT if lines == 1 else height_of(lines) + GAP
+        if self._widest:
+            asked = lines_needed(self._widest, room, _MOST_LINES, bold=True)
+            height = max(height, _PROMPT_HEIGHT if asked == 1 else height_of(asked) + GAP)
+        if height != self.height():
+            self.setFixedHeight(height)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 
@@ -114,21 +163,34 @@ class EventLine(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.count.setVisible(self.width() >= _NARROW)
+        self.count.setVisible(bool(self._events) and self.width() >= _NARROW)
+        if event.oldSize().width() != event.size().width():
+            self._fit()
+        self._row.setGeometry(self.rect())  # the height may have changed while this event was under way
 
     def sizeHint(self) -> QSize:
-        return QSize(300, HEIGHT)
+        return QSize(300, self.height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theming.current()
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(theme.surface))
+        painter.fillRect(self.rect(), QColor(theme.raised if self._prompt else theme.surface))
         painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(theme.line))
-        if self._kind:
+        if self._prompt:
+            painter.fillRect(0, 0, 3, self.height() - 1, QColor(theme.accent))
+            box = QRectF(PAD, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
+            renderer("play", theme.accent).render(painter, box)
+        elif self._kind:
             tint = getattr(theme, EVENT_TONES[self._kind])
             painter.fillRect(0, 0, 3, self.height() - 1, QColor(tint))
             box = QRectF(PAD, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
             renderer(self._kind, tint).render(painter, box)
+
+
+def _said(here: Sequence[Event]) -> str:
+    """Of several at one moment the worst, and how many more there are."""
+    also = f" And {len(here) - 1} more." if len(here) > 1 else ""
+    return worst(here).sentence + also
 
 
 def _counted(reached: int, total: int) -> str:

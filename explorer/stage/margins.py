@@ -48,7 +48,7 @@ def columns(width: int) -> Columns:
     """The narrower the stage, the more of it belongs to the data."""
     if width >= 900:
         return Columns(HEADER_WIDTH, 120)
-    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 60)
+    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 78)
 
 
 def fitting(variants: Iterable[str], font: QFont, width: float) -> str:
@@ -92,6 +92,11 @@ def _wrapped(title: str, font: QFont, width: float) -> list[str]:
     return [title]
 
 
+def sample_of(sample: int, batch: int) -> tuple[str, ...]:
+    """Says that numbers are those of one sample (from 0) of several; () for a single sample."""
+    return (f"of sample {sample + 1}", f"sample {sample + 1}") if batch > 1 else ()
+
+
 def mean_of(batch: int) -> tuple[str, ...]:
     """Says that a number is a mean over the batch, from the longest wording to the shortest; () for a single sample."""
     return (f"mean of {batch:,} samples", f"mean of {batch:,}") if batch > 1 else ()
@@ -108,17 +113,23 @@ def paint_scale(
     subnormal: int = 0,
     *,
     hatched: bool = True,
+    whose: tuple[str, ...] = (),
 ) -> None:
     """The scale's colours upright at the left of the box, its numbers beside them, and between its ends a line for each
-    class that is there, the worst first. `hatched`: the cells are too small for glyphs, so the swatches have none."""
+    class that is there, the worst first. `hatched`: the cells are too small for glyphs, so the swatches have none.
+    `whose`: what is counted, above the counts, from its longest wording to its shortest."""
     theme, font = theming.current(), theming.small()
     bar = ramp_box(box)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
     painter.drawImage(bar, _column(scale, theme.name))
-    rows = _rows(scale, counts or {}, subnormal, max(0, (bar.height() - 2 * LINE) // LINE))
+    x, right = bar.right() + 7, box.right() - 1
+    room = max(0, (bar.height() - 2 * LINE) // LINE)
+    rows = _rows(scale, counts or {}, subnormal, room)
+    said = fitting(whose, font, right - x)
+    if rows and said and len(rows) < room:
+        rows.insert(0, (None, 0, said))
     top = bar.center().y() - len(rows) * LINE // 2
     _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, len(rows) * LINE + 4 if rows else 0))
-    x, right = bar.right() + 7, box.right() - 1
     for place, (code, count, text) in enumerate(rows):
         y = top + place * LINE
         if code is None:

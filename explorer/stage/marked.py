@@ -1,4 +1,4 @@
-"""Text with proper subscripts: "∂L/∂a_f" is drawn with f lowered, "h_{13}" with 13."""
+"""Text with proper subscripts: "∂L/∂a_f" is drawn with f lowered, "W_hh" with hh, "h_{13}" with 13."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QStaticText, QTransform
 
-_SUBSCRIPT = re.compile(r"_(?:\{([^}]*)\}|(\w))")
+_SUBSCRIPT = re.compile(r"_(?:\{([^}]*)\}|(hh|ih|\w))")
 
 
 def runs(text: str) -> list[tuple[str, bool]]:

@@ -82,7 +82,6 @@ class Stage(QWidget):
         self._ring = False
         self.setAccessibleName("Stage: tracks over time")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.prompt = Notice("Prompt", "accent", self)
         self.banner = Notice("Message", "exploding", self)
         self.progress = Progress(self)
         self.events = EventLine(self)
@@ -91,7 +90,7 @@ class Stage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(_RING, _RING, _RING, _RING)
         column.setSpacing(0)
-        for part in (self.prompt, self.banner, self.progress, self.events, self.axis):
+        for part in (self.banner, self.progress, self.events, self.axis):
             column.addWidget(part)
         column.addWidget(self.canvas, 1)
         self.handling = Handling(self)
@@ -231,7 +230,8 @@ class Stage(QWidget):
         self.marks.set_steps(loss_step, source_step)
 
     def set_prompt(self, text: str) -> None:
-        self.prompt.set_text(text)
+        """What to look for; "" when it has been answered. The tracks stay where they are."""
+        self.events.set_prompt(text)
 
     def set_banner(self, sentence: str) -> None:
         """What went wrong, above the tracks; "" takes it away."""

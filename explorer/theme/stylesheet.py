@@ -27,6 +27,8 @@ QPushButton:pressed, QToolButton:pressed {{ background: {t.line}; }}
 QPushButton:focus, QToolButton:focus {{ border-color: {t.accent}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: {t.border}; }}
 QPushButton[role="small"] {{ padding: 0 {GAP}px; min-height: 18px; font-size: {SMALL_PX}px; }}
+QPushButton[role="small"]:checked {{ border: 2px solid {t.text}; padding: 0 {GAP - 1}px; font-weight: 600; }}
+QPushButton[role="small"]:checked:focus {{ border-color: {t.accent}; }}
 QPushButton[role="primary"], QToolButton[role="primary"] {{
     background: {t.accent}; color: {t.on_accent}; border-color: {t.accent}; font-weight: 600;
 }}

@@ -11,6 +11,7 @@ from engine.tape import Moment, Phase, Tape
 from engine.within import Granularity
 from explorer.theme.current import current, font, small
 from explorer.theme.tokens import GAP, PAD, TEXT_PX, TIGHT
+from explorer.transport.ending import AtEnd, play_words, step_words
 from explorer.transport.granularity import GRANULARITIES, GranularityButton
 from explorer.transport.scrubber import Scrubber
 from explorer.transport.speed import SpeedButton
@@ -99,11 +100,15 @@ class TransportBar(QWidget):
     speedChanged = Signal(float)
     iterationPicked = Signal(int)
     granularityPicked = Signal(str)
+    atEndPicked = Signal(str)
+    """What playing does at the end of the tape (transport.ending)."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._tape, self._position, self._iteration, self._furthest = Tape(1), 0, 0, 0
-        self._playing = False
+        self._playing, self._trains = False, False
+        self._at_end: AtEnd = "stop"
+        self._named: object = None
         self._inside = ""
         self._longest: tuple[str, ...] = ()
         self.setAccessibleName("Transport")
@@ -144,6 +149,7 @@ class TransportBar(QWidget):
         self.play_button.clicked.connect(self.playToggled)
         self.granularity.picked.connect(self.granularityPicked)
         self.speed.speedChanged.connect(self.speedChanged)
+        self.speed.atEndPicked.connect(self.atEndPicked)
         self.scrubber.positionPicked.connect(self._picked)
         self.iteration.picked.connect(self.iterationPicked)
         self.set_iteration(0, 0)
@@ -183,9 +189,14 @@ class TransportBar(QWidget):
     def set_playing(self, playing: bool) -> None:
         self._playing = playing
         self.play_button.set_icon("pause" if playing else "play")
-        self.play_button.setToolTip("Pause (Space)" if playing else "Play (Space)")
-        self.play_button.setAccessibleName("Pause" if playing else "Play")
         self._name_play()
+
+    def set_at_end(self, at_end: AtEnd, trains: bool) -> None:
+        """What playing does at the end of the tape; `trains`: there is a next iteration to go on to."""
+        if (at_end, trains) != (self._at_end, self._trains):
+            self._at_end, self._trains = at_end, trains
+            self.speed.set_at_end(at_end)
+            self._name_play()
 
     def set_events(self, events: tuple[Event, ...]) -> None:
         self.scrubber.set_events(tuple(events))
@@ -208,6 +219,7 @@ class TransportBar(QWidget):
         self.where.show_moment(self._tape, self._position, self._inside)
         self.start_button.setEnabled(self._position > 0)
         self.end_button.setEnabled(self._position < len(self._tape) - 1)
+        self._name_play()
 
     def _keep_room(self) -> None:
         """Inside of steps the words are longer: there is room for the longest, so that nothing moves on the way."""
@@ -216,10 +228,11 @@ class TransportBar(QWidget):
 
     def _name_steps(self) -> None:
         what = self.granularity.value
-        for button, words in ((self.back_button, f"One {what} back (←)"), (self.forward_button, f"One {what} on (→)")):
+        for button in (self.back_button, self.forward_button):
             button.setText(what)
-            button.setToolTip(words)
-            button.setAccessibleName(words)
+        self.back_button.setToolTip(f"One {what} back (←)")
+        self.back_button.setAccessibleName(f"One {what} back (←)")
+        self._name_play()
 
     def _back(self) -> None:
         self.stepRequested.emit(-1)
@@ -233,7 +246,22 @@ class TransportBar(QWidget):
         self.positionPicked.emit(position)
 
     def _name_play(self) -> None:
-        self.play_button.setText("Pause" if self._playing else "Play")
+        """What the button will do: at the end of the tape that is something else. Cheap while nothing changes."""
+        last, iteration = self._position == len(self._tape) - 1, self._iteration
+        what = self.granularity.value
+        named = last, iteration, what, self._playing, self._at_end, self._trains
+        if named == self._named:
+            return
+        self._named = named
+        text, tip = play_words(self._at_end, last=last, trains=self._trains, iteration=iteration)
+        if self._playing:
+            text, tip = "Pause", "Pause (Space)"
+        self.play_button.setText(text)
+        self.play_button.setToolTip(tip)
+        self.play_button.setAccessibleName(text if text in ("Play", "Pause") else tip.removesuffix(" (Space)"))
+        tip = step_words(what, last=last, trains=self._trains, iteration=iteration)
+        self.forward_button.setToolTip(tip)
+        self.forward_button.setAccessibleName(tip)
 
     def _fit(self) -> None:
         """Words drop out as the bar gets narrow; the tape keeps its place."""
@@ -241,7 +269,7 @@ class TransportBar(QWidget):
         beside, alone = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
         metrics = QFontMetricsF(font(TEXT_PX, bold=True))
         step = int(max(metrics.horizontalAdvance(what) for what in GRANULARITIES)) + 46
-        play = int(max(metrics.horizontalAdvance("Play"), metrics.horizontalAdvance("Pause"))) + 48
+        play = int(max(metrics.horizontalAdvance(words) for words in ("Play", "Pause", "Again", "Next"))) + 48
         self._buttons.setSpacing(GAP if worded else TIGHT)
         for button, width in (
             (self.start_button, 0),

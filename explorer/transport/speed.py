@@ -1,12 +1,13 @@
-"""How fast the tape plays: a small button that opens a slider, in moments per second."""
+"""How the tape plays: a small button that opens a slider, in moments per second, and what happens at its end."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QAction, QActionGroup, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QSlider, QToolButton, QWidget, QWidgetAction
 
 from explorer.theme.tokens import GAP, PAD
+from explorer.transport.ending import ENDINGS, AtEnd
 from explorer.widgets.elided import small_label
 
 SLOWEST, FASTEST = 1, 60
@@ -17,11 +18,12 @@ class SpeedButton(QToolButton):
     """Shows "10 / s". Click: slider and usual speeds; Up and Down: one of those more or less."""
 
     speedChanged = Signal(float)
+    atEndPicked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._speed = 10.0
-        self.setToolTip("Speed: moments per second")
+        self.setToolTip("Speed in moments per second, and what playing does at the end")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -43,6 +45,16 @@ class SpeedButton(QToolButton):
         menu.addSeparator()
         for speed in USUAL:
             menu.addAction(f"{speed} per second").setData(speed)
+        menu.addSeparator()
+        group = QActionGroup(menu)
+        self._endings: dict[AtEnd, QAction] = {}
+        for at_end, words in ENDINGS.items():
+            entry = menu.addAction(f"At the end: {words[0].lower()}{words[1:]}")
+            entry.setData(at_end)
+            entry.setCheckable(True)
+            group.addAction(entry)
+            self._endings[at_end] = entry
+        self.set_at_end("stop")
         menu.triggered.connect(self._chosen)
         self.slider.valueChanged.connect(self._slid)
         self.set_speed(self._speed)
@@ -68,8 +80,16 @@ class SpeedButton(QToolButton):
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
 
-    def _chosen(self, action: object) -> None:
-        self._slid(action.data())  # type: ignore[attr-defined]  # a QAction, which the signal's type does not say
+    def set_at_end(self, at_end: AtEnd) -> None:
+        """Show it, without a signal."""
+        self._endings[at_end].setChecked(True)
+
+    def _chosen(self, action: QAction) -> None:
+        chosen = action.data()
+        if isinstance(chosen, str):
+            self.atEndPicked.emit(chosen)
+        else:
+            self._slid(chosen)
 
     def _slid(self, speed: int) -> None:
         if speed != self._speed:

@@ -20,7 +20,7 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import (
     QFrame,
     QLabel,
@@ -36,14 +36,19 @@ from PySide6.QtWidgets import (
 from explorer.stage import marked
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, TIGHT
+from explorer.widgets.elided import paragraph
 from explorer.widgets.finder import score, tokens, words_in
 from explorer.widgets.icons import renderer
+from explorer.widgets.wrapped import height_of, lines_needed
 
 Index = QModelIndex | QPersistentModelIndex
 _K = Qt.Key
-_KEYS = (_K.Key_Down, _K.Key_Up, _K.Key_PageDown, _K.Key_PageUp, _K.Key_Return, _K.Key_Enter, _K.Key_Escape)
+_ENTER = (_K.Key_Return, _K.Key_Enter)
+_KEYS = (_K.Key_Down, _K.Key_Up, _K.Key_PageDown, _K.Key_PageUp, *_ENTER, _K.Key_Escape)
 _ENTRY, _HEADING = 26, 24
 _MARK = 16
+_MOST_LINES = 4
+"""Of words that wrap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,25 @@ class _Rows(QAbstractListModel):
 
 
 class _Ink(QStyledItemDelegate):
-    """Tick or icon, words, detail."""
+    """Tick or icon, words, detail. `wraps`: words are shown whole, on as many lines as they need."""
+
+    def __init__(self, view: QListView, *, wraps: bool) -> None:
+        super().__init__(view)
+        self._view, self._wraps = view, wraps
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        size, model = super().sizeHint(option, index), index.model()
+        if not self._wraps or not isinstance(model, _Rows) or not isinstance(entry := model.rows[index.row()], Entry):
+            return size
+        room = self._room(entry, self._view.viewport().width())
+        lines = lines_needed(entry.words, room, _MOST_LINES)
+        return size if lines == 1 else QSize(size.width(), height_of(lines) + GAP)
+
+    @staticmethod
+    def _room(entry: Entry, width: int) -> float:
+        """For the words, of a row so wide."""
+        detail = marked.width(entry.detail, theming.small())
+        return width - 3 * GAP - _MARK - (detail + GAP if entry.detail else 0)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         theme, small = theming.current(), theming.small()
@@ -158,13 +181,22 @@ class _Ink(QStyledItemDelegate):
         right = box.right() - GAP
         marked.draw(painter, QRectF(right - detail, box.top(), detail, box.height()), row.detail, small)
         painter.setPen(QColor(theme.text))
-        room = right - x - (detail + GAP if row.detail else 0)
-        marked.draw(painter, QRectF(x, box.top(), room, box.height()), row.words, theming.font())
+        room = self._room(row, box.width())
+        if self._wraps:
+            lines = lines_needed(row.words, room, _MOST_LINES)
+            start = box.top() + (box.height() - height_of(lines)) / 2
+            paragraph(painter, QRectF(x, start, room, box.height()), row.words, theming.font(), lines)
+        else:
+            marked.draw(painter, QRectF(x, box.top(), room, box.height()), row.words, theming.font())
         painter.restore()
 
 
 class Picker(QFrame):
-    """Shows entries by group. `ticked`, if given, says what is there already; taking an entry then leaves it open."""
+    """Shows entries by group. Enter or a click takes the current one and closes.
+
+    `ticked`, if given, says what is there already: then Ctrl+Enter, Ctrl with a click, or a click on the
+    tick itself takes an entry and leaves the list open for the next.
+    """
 
     taken = Signal(str)
     """The key of an entry."""
@@ -178,6 +210,7 @@ class Picker(QFrame):
         nothing: str,
         foot: str = "",
         ticked: Callable[[], frozenset[str]] | None = None,
+        wraps: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
@@ -185,13 +218,16 @@ class Picker(QFrame):
         self.setAccessibleName(name)
         self.setProperty("role", "popup")
         self._ticked = ticked
+        self._stays = False
+        """Whether the click that is under way leaves the list open."""
         self.field = QLineEdit()
         self.field.setPlaceholderText(hint)
         self.field.setAccessibleName(f"{name}: search")
         self.model = _Rows(entries, self)
         self.list = QListView()
         self.list.setModel(self.model)
-        self.list.setItemDelegate(_Ink(self.list))
+        self.list.setItemDelegate(_Ink(self.list, wraps=wraps))
+        self.list.setResizeMode(QListView.ResizeMode.Adjust)  # rows that wrap are as high as the width makes them
         self.list.setAccessibleName(name)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setFrameShape(QFrame.Shape.NoFrame)
@@ -214,6 +250,7 @@ class Picker(QFrame):
             column.addWidget(said)
         self.field.textChanged.connect(self._find)
         self.field.installEventFilter(self)
+        self.list.viewport().installEventFilter(self)
         self.list.clicked.connect(self._clicked)
         self.setFocusProxy(self.field)
         self.resize(420, 460)
@@ -266,16 +303,19 @@ class Picker(QFrame):
                 self.list.scrollToTop()  # its heading is seen too
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:
+            held = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+            self._stays = held or event.position().x() < _MARK + 2 * GAP
         if isinstance(event, QKeyEvent) and event.key() in _KEYS:
             if event.type() == QEvent.Type.ShortcutOverride:  # they are not the window's while this is open
                 event.accept()
                 return True
             if event.type() == QEvent.Type.KeyPress:
-                self._press(Qt.Key(event.key()))
+                self._press(Qt.Key(event.key()), stays=bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier))
                 return True
         return super().eventFilter(watched, event)
 
-    def _press(self, key: Qt.Key) -> None:
+    def _press(self, key: Qt.Key, *, stays: bool) -> None:
         page = max(1, self.list.height() // _ENTRY - 1)
         steps = {_K.Key_Down: 1, _K.Key_Up: -1, _K.Key_PageDown: page, _K.Key_PageUp: -page}
         if key in steps:
@@ -283,19 +323,20 @@ class Picker(QFrame):
         elif key == _K.Key_Escape:
             self.close()
         else:
-            self._take()
+            self._take(stays=stays)
 
     @Slot(QModelIndex)
     def _clicked(self, _index: QModelIndex) -> None:
-        self._take()
+        self._take(stays=self._stays)
 
-    def _take(self) -> None:
+    def _take(self, *, stays: bool = False) -> None:
         key = self.current
         if not key:
             return
+        if self._ticked is None or not stays:
+            self.close()  # first: what is taken may want the focus
+            self.taken.emit(key)
+            return
         self.taken.emit(key)
-        if self._ticked is None:
-            self.close()
-        else:
-            self.refresh()
-            self.field.selectAll()
+        self.refresh()
+        self.field.selectAll()

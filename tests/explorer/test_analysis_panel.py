@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from analysis_parts import block_part, flow_part, run, slope_part, subject
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QGuiApplication, QImage, QRegion
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -123,6 +123,116 @@ def test_what_cannot_be_reached_is_masked_and_has_no_number(panel: AnalysisPanel
     panel.flow.go((5, 2))
     assert panel.sections["flow"].readout.text() == "‖∂L/∂h‖ from the loss at t = 6 to k = 3: 0.125 · 3 steps back"
     assert panel.flow.accessibleDescription() == panel.sections["flow"].readout.text()
+
+
+def test_what_the_tape_has_not_come_back_to_is_a_blank_and_the_whole_matrix_is_asked_for(panel: AnalysisPanel) -> None:
+    """Columns k < b are not drawn and not told; those from b on look as in the whole picture."""
+    panel.show_result("flow", result_of("flow"))
+    flow = panel.flow
+
+    def picture() -> np.ndarray:
+        box = flow.picture_box()
+        return pixels(flow.grab().toImage())[box.top() : box.bottom() + 1, box.left() : box.right() + 1]
+
+    whole = picture()
+    edges = [round(flow._box_of(0, k).left()) - flow.picture_box().left() for k in range(8)] + [whole.shape[1]]
+    blank = None
+    for back_to in (9, 6, 3):
+        panel.set_reached(back_to)
+        flow.go(None)
+        seen = picture()
+        cut = edges[back_to - 1]
+        assert (seen[:, cut:] == whole[:, cut:]).all()
+        blank = seen if blank is None else blank
+        if back_to < 9:
+            assert (seen[:, :cut] == blank[:, :cut]).mean() > 0.9  # but for the words in the middle of the blank
+            assert (seen[:, :cut] != whole[:, :cut]).any(axis=2).mean() > 0.3
+        flow.go((7, 1))
+        assert panel.sections["flow"].readout.text() == "t = 8, k = 2: not reached yet"
+    flow.go(None)
+    panel.whole.setChecked(True)
+    assert (picture() == whole).all()
+    panel.whole.setChecked(False)
+    panel.set_reached(1)
+    assert (picture() == whole).all()
+
+
+@pytest.mark.parametrize(("kind", "single"), [("columns", False), ("lag", False), ("lag", True)])
+def test_as_the_tape_plays_what_is_painted_anew_leaves_the_picture_of_a_whole_painting(
+    panel: AnalysisPanel, monkeypatch: pytest.MonkeyPatch, kind: str, single: bool
+) -> None:
+    result = result_of("flow")
+    if single:
+        result = replace(
+            result, norms=result.norms[-1:], reached=result.reached[-1:], loss_steps=result.loss_steps[-1:], known=1
+        )
+    panel.show_result("flow", result)
+    flow = panel.flow
+    flow.set_curve(kind)  # type: ignore[arg-type]
+    panel.set_reached(9)
+    QApplication.processEvents()
+    kept = flow.grab()
+    asked: list[QRect] = []
+    monkeypatch.setattr(flow, "update", lambda *rects: asked.append(rects[0] if rects else flow.rect()))
+    for back_to in (7, 6, 4, 2, 3, 6, 1):
+        panel.set_reached(back_to)
+        assert asked
+        for rect in asked:
+            flow.render(kept, rect.topLeft(), QRegion(rect))
+        asked.clear()
+        assert (pixels(kept.toImage()) == pixels(flow.grab().toImage())).all(), back_to
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_whether_the_whole_matrix_is_on_can_be_seen_and_moves_nothing(panel: AnalysisPanel, theme: ThemeName) -> None:
+    theming.apply(theme)
+    QApplication.processEvents()
+    off, place = pixels(panel.whole.grab().toImage()), panel.whole.geometry()
+    panel.whole.setChecked(True)
+    QApplication.processEvents()
+    on = pixels(panel.whole.grab().toImage())
+    assert panel.whole.geometry() == place
+    assert (np.abs(on.astype(int) - off.astype(int)).max(axis=2) > 60).mean() > 0.05
+
+
+def test_a_reverse_layer_is_known_from_the_first_step_on(panel: AnalysisPanel) -> None:
+    panel.show_result("flow", result_of("flow"))
+    panel.flow.set_reverse(True)
+    panel.set_reached(6)  # the last three moments of the way back: steps 1, 2, 3 of a layer that runs from T to 1
+    assert panel.flow._known_columns() == (0, 3)
+    panel.flow.set_reverse(False)
+    assert panel.flow._known_columns() == (5, 8)
+
+
+def test_a_curve_shows_what_rests_on_known_steps_alone(panel: AnalysisPanel) -> None:
+    """Every row sum and every lag of a full matrix needs step 1; a column sum needs its own step."""
+    result = result_of("flow")
+    panel.show_result("flow", result)
+    panel.set_reached(6)
+    for kind, known in (("columns", [6, 7, 8]), ("rows", []), ("lag", [])):
+        panel.flow.set_curve(kind)  # type: ignore[arg-type]
+        curve = panel.flow.curve
+        assert curve is not None
+        assert curve.at[panel.flow.known_of(curve)].tolist() == known
+    one = flow_result(np.full((1, 8), 0.5))
+    one = replace(one, loss_steps=np.array([8]), reached=np.ones((1, 8), bool), total_steps=8, steps=np.arange(1, 9))
+    panel.show_result("flow", one)
+    panel.flow.set_curve("lag")
+    curve = panel.flow.curve
+    assert curve is not None
+    assert curve.at[panel.flow.known_of(curve)].tolist() == [0, 1, 2]
+
+
+def test_the_half_life_is_not_given_away(panel: AnalysisPanel) -> None:
+    panel.set_reached(5)
+    panel.show_result("weights", result_of("weights"))
+    said = panel.sections["weights"].words
+    assert "half-life is measured when" in said.text()
+    panel.set_reached(1)
+    assert "measured when" not in said.text()
+    panel.set_reached(5)
+    panel.whole.setChecked(True)
+    assert "measured when" not in said.text()
 
 
 def test_a_click_picks_the_pair_under_the_pointer(qtbot: QtBot, panel: AnalysisPanel) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QFont, QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 from synthetic import excerpt
@@ -316,7 +316,7 @@ def test_the_circuit_grows_with_the_text_and_fits_a_narrow_panel(
     view.set_excerpt(shown)
     view.set_moment(4, Reached(True, True))
     usual = view.height()
-    small = theme.small()
+    small = QFont(theme.small())
     small.setPixelSize(round(small.pixelSize() * 1.5))
     monkeypatch.setattr(theme, "small", lambda **_: small)
     view._restyle()

@@ -244,6 +244,57 @@ def test_the_bound_is_a_line_from_the_last_loss_and_hidden_until_then() -> None:
     assert bound.places == pytest.approx(track.plot.axis.place(line))
 
 
+def test_the_bound_has_its_name_in_the_header_however_narrow_the_plot_is() -> None:
+    """Along the line there may be no room for a word; the header names it from the first gradient on, not before."""
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    line = np.log10(e.norms["grads.h"][-1]) + (19 - np.arange(20.0)) * math.log10(0.9)
+    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line})
+    track = shown("norms", e)
+    assert track.plot is not None
+    tape = Tape(20)
+    for moment, there in (("loss", []), ("backward:20", [("Pascanu's bound", ("× 0.900 a step",))])):
+        now = Now.at(tape, tape.position(tape.parse(moment)))
+        assert [(one.name, one.words) for one in track._line_entries(track.plot, now)] == there
+
+
+@pytest.mark.parametrize("width", range(240, 700, 46))
+def test_no_threshold_runs_through_the_words_of_a_region(width: int) -> None:
+    """A bound that goes up steeply, through the region of what explodes."""
+    T = 50
+    e = synthetic.with_norms(
+        synthetic.excerpt("rnn", T=T, H=3), {"grads.h": 10.0 ** ((T - np.arange(1.0, T + 1)) / 7 - 12)}
+    )
+    line = -12 + 0.4 * (T - np.arange(1.0, T + 1))
+    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line})
+    track = shown("norms", e)
+    track.prepare(TimeView(T, 1, T, width), HEIGHT)
+    assert track.plot is not None
+    bound = next(one for one in track.plot.lines if one.legend is not None)
+    edge = edge_of(HEIGHT)
+    y = HEIGHT - edge - bound.places * (HEIGHT - 2 * edge)
+    x = (np.arange(T) + 0.5) * width / T
+    for position in range(T + 1, 2 * T + 1):
+        for label in track._words(Now.at(Tape(T), position)):
+            if label.tone == "exploding":
+                across = np.arange(label.left, label.right)
+                there = np.interp(across, x, y)
+                assert not ((there > label.place.top()) & (there < label.place.bottom())).any()
+
+
+@pytest.mark.parametrize("width", [118, 128])
+def test_words_in_the_header_keep_off_the_plot(width: int) -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    line = np.log10(e.norms["grads.h"][-1]) + (19 - np.arange(20.0)) * math.log10(0.9)
+    track = shown("norms", dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line}))
+    image = QImage(width, 160, QImage.Format.Format_RGB32)
+    image.fill(0)
+    painter = QPainter(image)
+    track.paint_header(painter, QRect(0, 0, width, 160), Now.at(Tape(20), 40))
+    painter.end()
+    ink = np.frombuffer(image.constBits(), np.uint8).reshape(160, width, 4)[:, :, :3].any(axis=(0, 2))
+    assert np.flatnonzero(ink).max() < width - 5
+
+
 def ghost_of(e: Excerpt, factor: float, steps: int | None = None) -> Ghost:
     count = steps or e.steps
     norms = {key: array[:count] * factor for key, array in e.norms.items()}

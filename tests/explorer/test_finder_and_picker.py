@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.tracks import LayerKind, check, parse
 from explorer.document.tracks import offers, shown_as
+from explorer.stage import marked
 from explorer.theme import current as theming
 from explorer.widgets.finder import score, tokens, words_in
 from explorer.widgets.picker import Entry, Picker
@@ -81,14 +84,61 @@ def test_arrows_go_from_entry_to_entry_over_the_headings(made: tuple[Picker, set
     assert way == [*whole, "l0.values.f", *whole[::-1], "network", "network"]
 
 
-def test_enter_takes_and_the_tick_follows(qtbot: QtBot, made: tuple[Picker, set[str]]) -> None:
+def test_enter_takes_and_closes(qtbot: QtBot, made: tuple[Picker, set[str]]) -> None:
+    """A second Enter must not take away what the first has added."""
+    picker, ticked = made
+    picker.taken.connect(ticked.add)
+    QTest.keyClicks(picker.field, "norms")
+    with qtbot.waitSignal(picker.taken) as said:
+        QTest.keyClick(picker.field, Qt.Key.Key_Return)
+    assert said.args == ["norms"]
+    assert not picker.isVisible()
+
+
+def test_a_click_takes_and_closes_and_one_on_the_tick_stays(made: tuple[Picker, set[str]]) -> None:
+    picker, ticked = made
+    picker.taken.connect(ticked.add)
+    QTest.keyClicks(picker.field, "norms")
+    row = picker.list.visualRect(picker.list.currentIndex())
+    QTest.mouseClick(picker.list.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(row.left() + 12, row.center().y()))
+    assert "norms" in ticked
+    assert picker.isVisible()
+    QTest.mouseClick(picker.list.viewport(), Qt.MouseButton.LeftButton, pos=row.center())
+    assert not picker.isVisible()
+
+
+def test_words_that_wrap_are_shown_whole(qtbot: QtBot) -> None:
+    """A sentence of three lines' length in a narrow list: its row is so much higher, and has room for every line."""
+    theming.apply("dark")
+    short, long = "NaN.", "Most of the gradients of this layer pass the largest number. " * 3
+    found = [Entry("a", short, detail="Loss"), Entry("b", long.strip(), detail="Backward · t = 27")]
+    picker = Picker(found, name="Events", hint="", nothing="", wraps=True)
+    picker.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+    qtbot.addWidget(picker)
+    picker.resize(620, 300)
+    picker.open_at(QPoint(10, 10), QRect(0, 0, 800, 700))
+    heights = {}
+    for width in (620, 400):
+        picker.resize(width, 300)
+        QApplication.processEvents()
+        one, other = (picker.list.visualRect(picker.model.index(n)) for n in (0, 1))
+        room = picker.list.viewport().width() - marked.width("Backward · t = 27", theming.small()) - 60
+        needed = QFontMetricsF(theming.font()).horizontalAdvance(long) / room
+        assert other.height() >= needed * QFontMetricsF(theming.font()).lineSpacing()
+        heights[width] = other.height()
+        assert one.height() < other.height()
+    assert heights[400] > heights[620]
+    picker.close()
+
+
+def test_with_ctrl_enter_takes_and_goes_on_and_the_tick_follows(qtbot: QtBot, made: tuple[Picker, set[str]]) -> None:
     picker, ticked = made
     picker.taken.connect(ticked.add)
     QTest.keyClicks(picker.field, "norms")
     index = picker.list.currentIndex()
     assert index.data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Unchecked
     with qtbot.waitSignal(picker.taken) as said:
-        QTest.keyClick(picker.field, Qt.Key.Key_Return)
+        QTest.keyClick(picker.field, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert said.args == ["norms"]
     assert index.data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Checked
     QTest.keyClicks(picker.field, "forget")  # what was typed is replaced
@@ -118,3 +168,10 @@ def test_a_track_without_a_layer_is_that_of_the_layer_that_is_read() -> None:
     assert shown_as("l1.values.f", ("values.f", "l0.values.f"), TWO) == ("values.f",)
     assert shown_as("values.f", ("l1.values.f?order=mean", "l1.values.f?unit=2"), TWO) == ("l1.values.f?order=mean",)
     assert shown_as("norms", ("norms?of=l0.grads.h",), TWO) == ("norms?of=l0.grads.h",)
+
+
+@pytest.mark.parametrize(
+    ("text", "lowered"), [("∂L/∂W_hh filling up", ["hh"]), ("a_f of l0", ["f"]), ("h_{13}", ["13"])]
+)
+def test_a_subscript_is_lowered_as_a_whole(text: str, lowered: list[str]) -> None:
+    assert [part for part, low in marked.runs(text) if low] == lowered

@@ -18,6 +18,7 @@ from explorer.stage import classes, palette
 from explorer.stage.margins import HEADER_WIDTH
 from explorer.stage.scales import magnitude, signed
 from explorer.stage.stage import Stage
+from explorer.stage.tracks.network_margins import wedge_words
 from explorer.theme import current as theming
 
 
@@ -246,6 +247,19 @@ def test_symbols_are_written_where_cells_are_wide_enough(qtbot: QtBot) -> None:
     said = stage.canvas.hover_at(place)
     assert said is not None
     assert said.text == "t = 4 · input · symbol 3"
+
+
+@pytest.mark.parametrize("room", range(40, 140, 7))
+@pytest.mark.parametrize("ends", [("1e-20", "1e2"), ("1e-308", "1e300")])
+def test_what_a_wire_means_is_never_said_in_part(room: int, ends: tuple[str, str]) -> None:
+    """Letters of equal width: every line has room; both ends of the scale are named, or neither is."""
+    beside, lines = wedge_words("∂L/∂h", ends, 16, lambda text: 6.0 * len(text), (room - 29, room))
+    assert 6 * len(beside) <= room - 29 + 0.5
+    assert all(line and 6 * len(line) <= room + 0.5 for line in lines)
+    said = " ".join(lines)
+    assert (ends[0] in said) == (ends[1] in said)
+    if room >= 6 * len("1e-308 … 1e300"):
+        assert f"{ends[0]} … {ends[1]}" in lines
 
 
 # -- many ------------------------------------------------------------------------------------------------------------

@@ -196,18 +196,36 @@ def test_positions_beyond_a_shorter_tape_are_its_end(stage: Stage) -> None:
 
 
 def test_notices_are_there_only_while_they_say_something(stage: Stage) -> None:
-    assert not stage.prompt.isVisible()
     assert not stage.banner.isVisible()
-    stage.set_prompt("Which step gets the smallest gradient?")
     stage.set_banner("The engine stopped.")
     stage.set_progress(2, 5)
-    assert stage.prompt.isVisible()
     assert stage.banner.isVisible()
     assert stage.progress.isVisible()
-    stage.set_prompt("")
     stage.set_banner("")
     stage.set_progress(0, 0)
-    assert not any(part.isVisible() for part in (stage.prompt, stage.banner, stage.progress))
+    assert not any(part.isVisible() for part in (stage.banner, stage.progress))
+
+
+@pytest.mark.parametrize("overflows", [False, True])
+@pytest.mark.parametrize("width", [420, 900])
+def test_an_answered_prompt_moves_nothing(stage: Stage, overflows: bool, width: int) -> None:
+    """It stands in the line of the events, and leaves it its place: with events, and without any."""
+    stage.resize(width, 600)
+    stage.set_prompt("Which step gets the smallest gradient? Press ▶ and watch the colours.")
+    stage.set_excerpt(None)
+    assert stage.events.isVisible()
+    stage.set_excerpt(synthetic.excerpt("rnn", T=20, H=4, inf=overflows, nan=overflows))
+    QApplication.processEvents()
+    asked, place = stage.events.sentence.text(), stage.canvas.y()
+    assert asked.startswith("Which step")
+    assert stage.events.sentence.is_whole()
+    assert stage.events.sentence.geometry().bottom() < stage.events.height()
+    stage.set_prompt("")
+    QApplication.processEvents()
+    assert stage.events.sentence.text() != asked
+    assert stage.canvas.y() == place
+    stage.set_excerpt(None)  # another document, without a prompt
+    assert not stage.events.isVisible()
 
 
 def test_the_focus_can_be_seen_by_those_who_work_with_keys(qtbot: QtBot, stage: Stage) -> None:
@@ -227,7 +245,7 @@ def test_the_focus_can_be_seen_by_those_who_work_with_keys(qtbot: QtBot, stage: 
 
 
 def test_everything_has_an_accessible_name(stage: Stage) -> None:
-    parts = (stage, stage.axis, stage.prompt, stage.banner, stage.progress, stage.canvas.add_button, stage.canvas)
+    parts = (stage, stage.axis, stage.events, stage.banner, stage.progress, stage.canvas.add_button, stage.canvas)
     assert all(part.accessibleName() for part in parts)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
+import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
-from synthetic import excerpt
+from synthetic import excerpt, with_norms
 
 from engine.requests import Audit, AuditRow, Verdict
 from explorer.status import NOT_REACHED, StatusLine, audit_words, duration, not_finite, verdict_words
@@ -112,6 +114,57 @@ def test_that_there_is_nan_is_not_given_away_either(line: StatusLine) -> None:
     assert "NaN" not in line.audit.text()
     line.set_reached(True)
     assert "NaN and ∞ in the same places" in line.audit.text()
+
+
+def test_an_error_is_said_to_be_that_of_finite_gradients_where_others_are_not() -> None:
+    some = Audit(GOOD.rows, 1e-4, gradients=1000, finite=400)
+    text, tone, tip = audit_words(some, "done", "NaN and ∞", loss=math.inf)
+    assert (
+        text
+        == "● finite gradients match autograd (max rel. error 2.1e-7; loss ∞ in both; NaN and ∞ in the same places)"
+    )
+    assert tone == "healthy"
+    assert "400 of 1,000 gradients" in tip
+    assert "the other 600" in tip
+
+
+def test_where_no_gradient_is_finite_none_is_called_equal() -> None:
+    text, tone, _ = audit_words(Audit(GOOD.rows, 1e-4, gradients=1000, finite=0), "done", "NaN")
+    assert text == "○ no finite gradient to compare: NaN where autograd has them"
+    assert tone == "muted"
+
+
+def test_a_loss_that_is_not_finite_is_said_once_the_tape_has_come_to_it(line: StatusLine) -> None:
+    shown = dataclasses.replace(excerpt("rnn", T=9), loss=math.inf, loss_kind="mse")
+    line.set_excerpt(shown)
+    line.set_audit(GOOD)
+    line.set_reached(False, at_loss=False)
+    assert "∞" not in line.audit.text()
+    line.set_reached(False, at_loss=True)
+    assert "loss ∞ in both" in line.audit.text()
+
+
+def test_on_the_way_back_the_line_says_what_the_bands_show(line: StatusLine) -> None:
+    """Norms of 10^-(50 − t): below 1e-6 of the last one from t = 43 on, by the thresholds of the verdict."""
+    T = 50
+    norms = 10.0 ** -(T - np.arange(1.0, T + 1))
+    shown = with_norms(excerpt("rnn", T=T), {"grads.h": norms})
+    line.set_excerpt(dataclasses.replace(shown, verdict=Verdict("vanishing", -49.0, 1, T, T)))
+    for back_to, said in ((T + 1, NOT_REACHED), (T, NOT_REACHED), (45, "● so far healthy"), (43, "▼ so far vanishing")):
+        line.set_reached(False, back_to=back_to)
+        assert line.verdict.text().startswith(said), back_to
+    assert "‖∂L/∂h₄₃‖ / ‖∂L/∂h₅₀‖ = 1e-7" in line.verdict.text()
+    line.set_reached(True, back_to=1)
+    assert line.verdict.text().startswith("▼ vanishing")
+
+
+def test_of_several_losses_the_verdict_to_come_says_that_it_is_about_the_last_alone(line: StatusLine) -> None:
+    """The bands on the stage are about all of them together, and may be crossed before."""
+    line.set_excerpt(excerpt("rnn", T=9, loss_at="every"))
+    line.set_reached(False, back_to=10)
+    assert line.verdict.text() == NOT_REACHED
+    line.set_reached(False, back_to=4)
+    assert line.verdict.text() == "○ verdict on L₉ alone: at t = 1"
 
 
 def test_times_are_readable() -> None:

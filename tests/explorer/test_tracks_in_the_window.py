@@ -60,7 +60,7 @@ def test_a_track_is_added_moved_collapsed_and_removed_with_keys_alone(qtbot: QtB
     press(explorer, k.Key_A)
     QTest.keyClicks(picker().field, "grad c 1 reverse")
     QTest.keyClick(picker().field, k.Key_Return)
-    QTest.keyClick(picker().field, k.Key_Escape)
+    assert QApplication.activePopupWidget() is None
     assert tracks(explorer) == ("network", "values.f", "l0_reverse.grads.c", "grads.c", "norms")
     assert explorer.window.stage.handling.selected == "l0_reverse.grads.c"
     press(explorer, (k.Key_Up, alt), (k.Key_Up, alt), (k.Key_Up, alt))
@@ -110,14 +110,14 @@ def test_the_list_ticks_what_is_shown_and_takes_it_away(qtbot: QtBot, explorer: 
     QTest.keyClicks(found.field, "grad c 2")
     assert found.current == "l1.grads.c"  # shown as grads.c
     assert found.list.currentIndex().data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Checked
-    QTest.keyClick(found.field, Qt.Key.Key_Return)
+    QTest.keyClick(found.field, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert tracks(explorer) == ("network", "values.f", "norms")
     assert found.list.currentIndex().data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Unchecked
     QTest.mouseClick(
         found.list.viewport(), Qt.MouseButton.LeftButton, pos=found.list.visualRect(found.list.currentIndex()).center()
     )
     assert "l1.grads.c" in tracks(explorer)
-    found.close()
+    assert not found.isVisible()
 
 
 def test_a_new_track_gets_its_numbers(qtbot: QtBot, explorer: Explorer) -> None:
@@ -237,8 +237,34 @@ def test_the_line_says_what_happens_at_the_playhead(qtbot: QtBot, explorer: Expl
     assert line.sentence.text() == excerpt.events[0].sentence
     press(explorer, (Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier))
     assert explorer.document.view.position == places[0]  # there is none before
+    for place in places:
+        explorer.bindings.tape.scrub(place)
+        assert line.sentence.is_whole()
     assert line.height() == height
     assert all(button.accessibleName() for button in (line.back, line.on, line.all))
+
+
+@pytest.mark.parametrize("way", ["next event", "step", "phase", "scrub", "play"])
+def test_the_prompt_goes_with_the_first_move_and_moves_no_track(qtbot: QtBot, explorer: Explorer, way: str) -> None:
+    overflowing(qtbot, explorer)
+    stage, bindings = explorer.window.stage, explorer.bindings
+    assert stage.events.prompt == presets.load("number-overflows").prompt
+    place = stage.canvas.y()
+    if way == "next event":
+        press(explorer, Qt.Key.Key_N)
+    elif way == "step":
+        press(explorer, Qt.Key.Key_Right)
+    elif way == "phase":
+        explorer.commands.do_next_phase()
+    elif way == "scrub":
+        bindings.tape.scrub(60)
+    else:
+        bindings.tape.toggle_play()
+        qtbot.waitUntil(lambda: explorer.document.view.position > 50)
+        bindings.tape.toggle_play()
+    assert stage.events.prompt == ""
+    QApplication.processEvents()
+    assert stage.canvas.y() == place
 
 
 def test_the_list_of_events_goes_there_and_gives_nothing_away(qtbot: QtBot, explorer: Explorer) -> None:
@@ -248,7 +274,9 @@ def test_the_list_of_events_goes_there_and_gives_nothing_away(qtbot: QtBot, expl
     press(explorer, Qt.Key.Key_E)
     found = picker()
     said = [found.model.index(n).data() for n in range(found.model.rowCount())]
-    assert "overflows" in said[0]
+    excerpt = explorer.controller.excerpt
+    assert excerpt is not None
+    assert said[0] == excerpt.events[0].sentence
     assert said[1:] == ["An event, not reached yet"] * (len(places) - 1)
     QTest.keyClick(found.field, Qt.Key.Key_Down)
     QTest.keyClick(found.field, Qt.Key.Key_Return)

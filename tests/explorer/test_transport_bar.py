@@ -103,6 +103,31 @@ def test_play_turns_into_pause(bar: TransportBar) -> None:
     assert bar.play_button.accessibleName() == "Play"
 
 
+def test_at_the_end_the_buttons_say_what_they_will_do(bar: TransportBar) -> None:
+    """Going on from the end trains the network: nobody should be taken there unawares."""
+    bar.set_iteration(4, 9)
+    bar.set_at_end("stop", True)
+    assert bar.play_button.toolTip() == "Play (Space): to the end of the tape"
+    bar.set_position(102)
+    assert bar.play_button.text() == "Again"
+    assert "this iteration again" in bar.play_button.toolTip()
+    assert "iteration 5" in bar.forward_button.toolTip()
+    bar.set_at_end("next", True)
+    assert bar.play_button.text() == "Next"
+    assert "iteration 5" in bar.play_button.accessibleName()
+    bar.set_at_end("next", False)  # a recorded trace has no next iteration
+    assert bar.play_button.text() == "Again"
+    assert "iteration" not in bar.forward_button.toolTip()
+    bar.set_position(101)
+    assert bar.play_button.text() == "Play"
+
+
+def test_what_playing_does_at_the_end_is_chosen_beside_the_speed(bar: TransportBar, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(bar.atEndPicked) as picked:
+        next(action for action in bar.speed.menu().actions() if action.data() == "repeat").trigger()
+    assert picked.args == ["repeat"]
+
+
 def test_nothing_moves_while_the_tape_plays(bar: TransportBar, qtbot: QtBot) -> None:
     parts = [bar.scrubber, bar.where, bar.iteration, bar.play_button]
     qtbot.wait(1)

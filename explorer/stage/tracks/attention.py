@@ -106,7 +106,9 @@ class Attention:
         margins.paint_title(painter, box, self.title(), "text", lines)
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
-        margins.paint_scale(painter, box, self._scale, self._counts(now))
+        e = self._excerpt
+        whose = margins.sample_of(e.sample, e.batch_size) if e is not None else ()
+        margins.paint_scale(painter, box, self._scale, self._counts(now), whose=whose)
 
     def _counts(self, now: Now) -> dict[int, int]:
         if not self._is_known(now):

@@ -22,7 +22,7 @@ from explorer.stage.tracks.base import Block, Readout, TableData
 from explorer.stage.tracks.curve_ink import colour_of, draw_curve, edge_marks, edge_of
 from explorer.stage.tracks.curve_labels import Label, Labels, begun, region_boxes
 from explorer.stage.tracks.ghost import Ghost
-from explorer.stage.tracks.plot import ALWAYS, Curve, Group, PlainAxis, Plot
+from explorer.stage.tracks.plot import ALWAYS, Curve, Group, PlainAxis, Plot, Style
 from explorer.theme import current as theming
 from explorer.theme.tokens import Theme
 from explorer.widgets.numbers import short
@@ -329,7 +329,17 @@ class CurveTrack:
         said = tuple((text, "muted") for texts in lines if (text := margins.fitting(texts, font, room)))
         y = margins.paint_title(painter, box, self._title, "text", said)
         if plot is not None:
-            curve_legend.paint(painter, box, y, [self._entry(c, plot, now) for c in plot.curves if c.legend != ""])
+            entries = [self._entry(c, plot, now) for c in plot.curves if c.legend != ""]
+            curve_legend.paint(painter, box, y, entries, self._line_entries(plot, now))
+
+    def _line_entries(self, plot: Plot, now: Now) -> list[curve_legend.Entry]:
+        """The lines that have a name there, once they are drawn."""
+        there = (line for line in plot.lines if line.legend is not None and (line.always or begun(plot, now)))
+        named = ((line.tone, *line.legend) for line in there if line.legend is not None)
+        return [
+            curve_legend.Entry(Style(tone, 1, ghost=True), name, name.split()[-1], (said,))
+            for tone, name, said in named
+        ]
 
     def _entry(self, curve: Curve, plot: Plot, now: Now) -> curve_legend.Entry:
         if curve.legend:  # a pinned trace: what differs, the first of it above the rest
@@ -378,7 +388,8 @@ class CurveTrack:
         if self._plot is None:
             return None
         lines = self._plot.header(now) if self._plot.header else ()
-        return lines, [self._slope_words(curve, now) for curve in self._plot.curves if curve.slopes is not None]
+        slopes = [self._slope_words(curve, now) for curve in self._plot.curves if curve.slopes is not None]
+        return lines, slopes, begun(self._plot, now)
 
     def scale_says(self, now: Now) -> object:
         return self._plot.axis if self._plot is not None else None

@@ -46,6 +46,7 @@ class Labels:
         self._choices = [self._in_region(region) for region in self._boxes()]
         self._choices += [self._along(line) for line in plot.lines]
         self._answers: dict[int, list[Label]] = {}
+        self._struck: dict[QRect, bool] = {}
         self._crossings: dict[QRect, list[tuple[Group, int, int]]] = {}
 
     def of(self, now: Now) -> list[Label]:
@@ -66,7 +67,7 @@ class Labels:
                     break
                 at_cursor = label.left - 3 < cursor < label.right + 3
                 taken = any(label.place.intersects(other.place) for other in found)
-                if not at_cursor and not taken and not self._crossed(label.place, now):
+                if not at_cursor and not taken and not self._crossed(label.place, now) and not self._on_line(label):
                     found.append(label)
                     break
         return found
@@ -101,12 +102,7 @@ class Labels:
     def _along(self, line: Line) -> list[Label]:
         """Above the line or under it, where all of its stretch is on the axis."""
         found = []
-        view = self._view
-        if line.places.ndim:
-            x = (view.cells.left + view.cells.right) / (2 * view.ratio)
-            y = self._y(line.places[view.slice])
-        else:
-            x, y = np.array([0.0, self._width]), self._y(np.repeat(line.places, 2))
+        x, y = self._course(line)
         for text in line.texts:
             width = marked.width(text, theming.small()) + GAP
             if width > self._width:
@@ -122,6 +118,24 @@ class Labels:
                         box = QRectF(left, top, width, margins.LINE).toAlignedRect()
                         found.append(Label(line.tone, text, box, line.always, chip=True))
         return found
+
+    def _course(self, line: Line) -> tuple[Array, Array]:
+        """Where a line goes, in logical pixels."""
+        view = self._view
+        if line.places.ndim:
+            return (view.cells.left + view.cells.right) / (2 * view.ratio), self._y(line.places[view.slice])
+        return np.array([0.0, self._width]), self._y(np.repeat(line.places, 2))
+
+    def _on_line(self, label: Label) -> bool:
+        """Whether a threshold runs through the words of a region. Found once for a place."""
+        place = label.place
+        if label.chip:  # a line's own words stand beside it
+            return False
+        if place not in self._struck:
+            across = np.arange(place.left() - 2.0, place.right() + 3.0)
+            ys = (np.interp(across, *self._course(line)) for line in self._plot.lines)
+            self._struck[place] = any(bool(((y > place.top()) & (y < place.bottom() + 1)).any()) for y in ys)
+        return self._struck[place]
 
     def _crossed(self, place: QRect, now: Now) -> bool:
         for group, low, high in self._crossing(place):

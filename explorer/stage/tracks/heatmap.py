@@ -282,7 +282,10 @@ class Heatmap:
             first.append(f"unit {self.track.unit}")
         elif self._layer is not None:
             order = self._ordered.words if self._ordered is not None else ""
-            units = margins.fitting(words.units(self._layer.hidden_size, order), font, room)
+            counts = words.units(self._layer.hidden_size, order)
+            whose = self._whose()[-1:]
+            both = tuple(f"{count} · {sample}" for count in counts for sample in whose)
+            units = margins.fitting((*both, *counts), font, room)
         if e is not None and self.track.is_mean:
             first.append(margins.fitting(words.mean(self.track, e.batch_size), font, room))
         return (*first, *words.lines(self.track, self._quantity, units, self._scale))
@@ -300,7 +303,15 @@ class Heatmap:
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         if self._scale is not None:
             self._classified()
-            margins.paint_scale(painter, box, self._scale, *self._known(now), hatched=self._hatched)
+            counted = self._known(now)
+            margins.paint_scale(painter, box, self._scale, *counted, hatched=self._hatched, whose=self._whose())
+
+    def _whose(self) -> tuple[str, ...]:
+        """The sample whose numbers these are, where there are others."""
+        e = self._excerpt
+        if e is None or self.track.is_mean:
+            return ()
+        return margins.sample_of(e.sample, e.batch_size)
 
     def scale_says(self, now: Now) -> object:
         self._classified()
@@ -371,7 +382,8 @@ class Heatmap:
         first, last = self._steps_known(now)
         waiting = (steps - (last - first + 1)) * self._codes.shape[1]
         order = self._ordered.words if self._ordered is not None else ""
-        return words.scale_readout(self._scale, *self._known(now), waiting, order)
+        whose = next(iter(self._whose()), "")
+        return words.scale_readout(self._scale, *self._known(now), waiting, order, whose)
 
 
 _WITH_GLYPH = (classes.PLUS_INF, classes.MINUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)

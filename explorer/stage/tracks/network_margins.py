@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPolygonF
 
@@ -169,22 +171,50 @@ def _paint_wedge(
         painter.setBrush(QColor.fromRgb(int(colours[FIRST + band])))
         painter.drawPolygon(_slice(wedge, band / gradients.bands, (band + 1) / gradients.bands))
     painter.restore()
-    y, right = box.top() + 6.0, box.right() - 1
-    beside = margins.fitting((f"{low}…{high}", "width"), font, right - wedge.right() - 5)
-    several = len(rows) > 1 or len(rows[0].norms) > 1
-    symbol = "∂·" if several else "∂h"
-    meaning = (f"width: log ‖∂L/{symbol}‖",) if beside != "width" else (f"log ‖∂L/{symbol}‖",)
-    lines = [meaning, margins.mean_of(e.batch_size)]
-    if beside == "width":
-        lines = [(f"{low} to",), (high,), *lines]
+    right = box.right() - GAP + 2  # as far from the edge as from the data
     painter.setPen(QColor(theme.muted))
+    several = len(rows) > 1 or len(rows[0].norms) > 1
+    beside, lines = wedge_words(
+        "∂L/∂·" if several else "∂L/∂h",
+        (low, high),
+        e.batch_size,
+        lambda text: marked.width(text, font),
+        (right - wedge.right() - 5, right - wedge.left()),
+    )
+    y = box.top() + 6.0
     marked.draw(painter, QRectF(wedge.right() + 5, y, right - wedge.right() - 5, margins.LINE), beside, font)
-    for variants in lines:
-        text = margins.fitting(variants, font, right - wedge.left())
-        if text and y + 2 * margins.LINE <= floor:
+    for text in lines:
+        if y + 2 * margins.LINE <= floor:
             y += margins.LINE
             marked.draw(painter, QRectF(wedge.left(), y, right - wedge.left(), margins.LINE), text, font)
     return y + margins.LINE
+
+
+def wedge_words(
+    symbol: str, ends: tuple[str, str], batch: int, measure: Callable[[str], float], rooms: tuple[float, float]
+) -> tuple[str, list[str]]:
+    """What stands beside the wedge, and the lines below it, the most telling first: of what the width and the colour
+    tell, from where to where, and how. Nothing is cut: what has no room is said in fewer words, or left out.
+
+    `rooms`: beside the wedge, and below it.
+    """
+
+    def fitting(variants: tuple[str, ...], room: float) -> str:
+        return next((text for text in variants if measure(text) <= room + 0.5), "")
+
+    low, high = ends
+    norm = (f"‖{symbol}‖", symbol)
+    beside, below = fitting(norm, rooms[0]), rooms[1]
+    lines = [] if beside else [fitting(norm, below)]
+    whole = fitting((f"{low} … {high}", f"{low}…{high}"), below)
+    if whole:
+        lines.append(whole)
+    elif (first := fitting((f"{low} to", f"{low}…"), below)) and measure(high) <= below:
+        lines += [first, high]
+    mean = margins.mean_of(batch)
+    how = (*(f"log, {text}" for text in mean), *mean[-1:], "log")
+    lines.append(fitting(how, below))
+    return beside, [line for line in lines if line]
 
 
 def _slice(wedge: QRectF, start: float, end: float) -> QPolygonF:

@@ -229,5 +229,12 @@ def _bound(axis: LogAxis, e: Excerpt, quantities: list[TrackSpec]) -> list[Line]
     losses = int(np.count_nonzero(~np.isnan(e.losses)))
     of = " for the last loss alone" if losses > 1 else ""
     each = f"× {short(10.0**slope)} a step" if slope < 300 else ""
-    texts = (f"Pascanu's bound{of}: at most {each} back", f"Pascanu's bound{of}, {each}", f"bound {each}", "bound")
-    return [Line(axis.place(line), "muted", texts, always=False)]
+    texts = (
+        f"Pascanu's bound{of}: at most {each} back",
+        f"Pascanu's bound{of}, {each}",
+        f"bound {each}",
+        "Pascanu's bound",
+        "bound",
+    )
+    legend = ("Pascanu's bound", each or "at most")
+    return [Line(axis.place(line), "muted", texts, always=False, legend=legend)]

@@ -151,8 +151,10 @@ CLASS_NAMES = {
 }
 
 
-def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: int, order: str = "") -> Readout:
-    """`order`: how the units were put in order; "" by number."""
+def scale_readout(
+    scale: Scale, found: dict[int, int], subnormal: int, waiting: int, order: str = "", whose: str = ""
+) -> Readout:
+    """`order`: how the units were put in order; "" by number. `whose`: of which sample; "" the only one."""
     low, high = scale.ends
     kind = {"gate": "", "signed": "", "magnitude": "|·|, two decades a band, "}[scale.kind]
     if scale.linear:
@@ -162,6 +164,8 @@ def scale_readout(scale: Scale, found: dict[int, int], subnormal: int, waiting: 
         values += (f"{subnormal:,} subnormal: their digits are going",)
     if waiting:
         values += (f"{waiting:,} not reached yet",)
+    if values and whose:
+        values = (f"counts {whose}:", *values)
     return Readout(
         f"Scale {kind}{low} … {high}, fixed", values or ("every number is on the scale",), _ORDERS.get(order, order)
     )

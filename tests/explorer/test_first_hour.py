@@ -1,0 +1,130 @@
+"""What somebody sees who opens a preset for the first time, in a window of 1280 by 800: answers without scrolling."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from engine import presets
+from engine.quantities import ROUTES
+from engine.tape import Phase
+from explorer.app import Explorer
+from explorer.compute.inline import InlineExecutor
+from explorer.document import opening
+from explorer.settings import Settings
+
+
+@pytest.fixture
+def explorer(explorer: Explorer) -> Explorer:
+    explorer.window.resize(1280, 800)
+    return explorer
+
+
+def opened(qtbot: QtBot, explorer: Explorer, slug: str, at: str | None = None) -> None:
+    found = opening.of_preset(presets.load(slug))
+    explorer.show(found if at is None else found.at(at))
+    qtbot.waitUntil(lambda: explorer.controller.settled and explorer.desk.settled, timeout=60_000)
+    QApplication.processEvents()
+
+
+def seen(part: QWidget, box: QRect, within: QWidget) -> bool:
+    """Whether a part's box lies inside of what `within` shows of it."""
+    corner = part.mapTo(within, QPoint(0, 0))
+    return within.rect().contains(box.translated(corner))
+
+
+def test_the_carousels_routes_are_seen_without_scrolling(qtbot: QtBot, explorer: Explorer) -> None:
+    """On the stage over time, and in the cell panel all of one step's."""
+    opened(qtbot, explorer, "cell-state-carousel", "backward:20")
+    canvas = explorer.window.stage.canvas
+    place = explorer.document.state.tracks.index("routes")
+    slot = canvas.slots[place]
+    assert 0 <= slot.top < slot.bottom <= canvas.viewport().height()
+    routes, panel = explorer.window.cell.routes, explorer.window.cell
+    assert len(routes.rows) == len(ROUTES["lstm"])
+    for pick in routes.picks():
+        assert seen(routes, pick.box.toAlignedRect(), panel._scroll.viewport()), pick.key
+
+
+@pytest.mark.parametrize("slug", ["vanilla-rnn-forgets", "cell-state-carousel"])
+def test_the_buttons_of_the_flow_matrix_are_seen_without_scrolling(qtbot: QtBot, explorer: Explorer, slug: str) -> None:
+    opened(qtbot, explorer, slug)
+    panel = explorer.window.analysis
+    section = panel.sections["flow"]
+    for button in (section.table_button, section.copy_button, panel.whole):
+        assert button.isVisible()
+        assert seen(button, button.rect(), panel.area.viewport()), button.text()
+
+
+def test_the_flow_matrix_gives_nothing_away_and_goes_with_the_tape(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    flow, tape = explorer.window.analysis.flow, explorer.document.tape
+    assert flow._known_columns() == (50, 50)
+    explorer.bindings.tape.scrub(tape.position(tape.parse("backward:20")))
+    assert flow._known_columns() == (19, 50)
+    explorer.bindings.tape.scrub(tape.span(Phase.UPDATE)[0])
+    assert flow._known_columns() == (0, 50)
+
+
+def test_the_stage_counts_in_one_sample_and_an_event_in_all_and_both_say_so(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "number-overflows", "backward:20")
+    excerpt = explorer.controller.excerpt
+    assert excerpt is not None
+    overflow = next(e for e in excerpt.events if e.kind == "overflow" and e.phase == "backward")
+    assert f"of all {excerpt.batch_size} samples" in overflow.sentence
+    track, now = explorer.window.stage.track("grads.h"), explorer.window.stage.canvas.now
+    assert track is not None
+    assert now is not None
+    said = track.hover_scale(now)
+    assert said is not None
+    assert "counts of sample 1:" in said.values
+    assert any("sample 1" in line for line in track._lines(200))  # type: ignore[attr-defined]
+
+
+def end(explorer: Explorer) -> int:
+    return len(explorer.document.tape) - 1
+
+
+def test_playing_stops_at_the_end_and_plays_the_same_iteration_again(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    bindings, player = explorer.bindings, explorer.player
+    bindings.tape.scrub(end(explorer) - 3)
+    player.set_speed(60)
+    bindings.tape.toggle_play()
+    qtbot.waitUntil(lambda: not player.playing)
+    assert (explorer.document.view.iteration, explorer.document.view.position) == (0, end(explorer))
+    assert "iteration 1" in explorer.window.statusBar().currentMessage()
+    bindings.tape.toggle_play()
+    assert player.playing
+    assert explorer.document.view.position < 10
+    bindings.tape.toggle_play()
+    assert explorer.document.view.iteration == 0
+
+
+def test_playing_goes_on_where_that_has_been_chosen(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    bindings = explorer.bindings
+    explorer.commands.do_at_end_repeat()
+    assert explorer.files.settings.at_end == "repeat"
+    bindings.tape.scrub(end(explorer))
+    bindings.tape.steps_due(1)
+    assert (explorer.document.view.iteration, explorer.document.view.position) == (0, 0)
+    explorer.commands.do_at_end_next()
+    assert explorer.commands.actions["at_end_next"].isChecked()
+    bindings.tape.scrub(end(explorer))
+    bindings.tape.steps_due(1)
+    qtbot.waitUntil(lambda: explorer.document.view.iteration == 1, timeout=60_000)
+    assert explorer.document.view.position == 0
+
+
+def test_what_playing_does_at_the_end_is_remembered(qtbot: QtBot) -> None:
+    made = Explorer(InlineExecutor(), Settings(theme="dark", at_end="next"))
+    try:
+        assert made.bindings.tape.at_end == "next"
+        assert made.commands.actions["at_end_next"].isChecked()
+    finally:
+        made.close()
+        made.window.deleteLater()
+        QApplication.processEvents()
