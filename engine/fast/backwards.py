@@ -12,9 +12,9 @@ from torch import Tensor
 
 from engine.cells import SidesDiffer
 from engine.cells.slopes import Slopes
-from engine.fast import kernel
+from engine.fast import kernel, march
 from engine.fast.arrays import NUMPYS, arrays, empty, far_from_overflow, largest
-from engine.fast.chain import chain_of_h, chain_with_c, product_of
+from engine.fast.chain import chain_of_h, chain_with_c, march_back, product_of
 from engine.recorded import Recorded
 from engine.recurrence import Recurrence
 
@@ -115,12 +115,14 @@ def _backward(
     for cut in _chunks(T, chunk, course.reverse):
         slopes = slopes_of(layer, values, before, cut)
         part = {s: grad[cut] for s, grad in d.items()}
-        arriving = _arriving(direct, cut, course.reverse)
+        arriving = course.arriving(direct, cut)
         if by_kernel:
             if not kernel.chain_by_kernel(
                 layer, slopes, values, before, part, h_side, carried, direct, arriving, earlier
             ):
                 return None
+        elif march.pays(part["h"][0], len(arriving), h_side.shape[2]):
+            march_back(layer, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
         else:
             with np.errstate(all="ignore"):
                 chain(layer, product, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
@@ -144,17 +146,6 @@ def _chunks(T: int, chunk: int, reverse: bool) -> list[slice]:
     if reverse:
         return [slice(start, min(start + chunk, T)) for start in range(0, T, chunk)]
     return [slice(max(0, stop - chunk), stop) for stop in range(T, 0, -chunk)]
-
-
-def _arriving(direct: Tensor, cut: slice, reverse: bool) -> Tensor:
-    """The direct part of δh of the states that these steps start from; the initial one has none."""
-    if reverse:
-        if cut.stop < len(direct):
-            return direct[cut.start + 1 : cut.stop + 1]
-        return torch.cat([direct[cut.start + 1 :], torch.zeros_like(direct[:1])])
-    if cut.start > 0:
-        return direct[cut.start - 1 : cut.stop - 1]
-    return torch.cat([torch.zeros_like(direct[:1]), direct[: cut.stop - 1]])
 
 
 def slopes_of(layer: Recurrence, values: Tensors, before: Tensors, cut: slice) -> Slopes:
