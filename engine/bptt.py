@@ -29,6 +29,7 @@ from engine.recurrence import Recurrence
 Tensors = Mapping[str, Tensor]
 
 NOTED = "noted "
+"""What a `Change` notes stands among the gradients under names that begin so."""
 FEW = 64
 """Steps that the careful road keeps by themselves."""
 
@@ -160,7 +161,7 @@ def _steps_back(
     found = _Arrays(len(arriving))
     for t in layer.course.order[::-1]:
         v, b = {name: value[t] for name, value in values.items()}, {name: value[t] for name, value in before.items()}
-        d, noted = cell.join(v, reaching), {}
+        d, noted = cell.join(v, reaching), dict[str, Tensor]()
         if change is not None:
             d, noted = change(d)
             noted = {NOTED + name: array for name, array in noted.items()}

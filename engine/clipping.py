@@ -209,9 +209,7 @@ def clip_step(delta: Tensors, max_norm: float) -> dict[str, Tensor]:
     return clipped_step(delta, like.new_full((), max_norm, dtype=torch.float64))[0]
 
 
-def clipped_step(
-    delta: Tensors, max_norm: Tensor, look: bool = True
-) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+def clipped_step(delta: Tensors, max_norm: Tensor, look: bool = True) -> tuple[dict[str, Tensor], Tensor, Tensor]:
     """As `clip_step`, and each sample's norm before (B,) and factor (B,), both float64. max_norm () float64.
 
     `look`: whether there is anything to clip is looked at first, which spares most of the work where there is not. A

@@ -56,7 +56,10 @@ class Captured:
 
     def __init__(self, function: Function, fixed: Tensors, own: Tensors, carried: Tensors, how: Device) -> None:
         self._fixed, self._own, self._carried = (
-            {name: torch.empty_like(array, memory_format=torch.contiguous_format).copy_(array) for name, array in given.items()}
+            {
+                name: torch.empty_like(array, memory_format=torch.contiguous_format).copy_(array)
+                for name, array in given.items()
+            }
             for given in (fixed, own, carried)
         )
         device = next(iter(self._carried.values())).device
@@ -78,6 +81,10 @@ class Captured:
         _copy(carried, self._carried)
         self._replay()
         return self._made
+
+
+def _in_place(given: Tensors) -> dict[str, Tensor]:
+    return {name: array.clone(memory_format=torch.contiguous_format) for name, array in given.items()}
 
 
 def _copy(given: Tensors, own: Tensors) -> None:
@@ -136,8 +143,8 @@ def _tell(error: Exception) -> None:
     if reason not in _REFUSED:
         _REFUSED.add(reason)
         warnings.warn(
-            f"A layer's steps could not be captured as a CUDA graph ({reason}); they are started one by one, which gives "
-            "the same numbers and takes longer.",
+            f"A layer's steps could not be captured as a CUDA graph ({reason}); they are started one by one, which "
+            "gives the same numbers and takes longer.",
             DeviceWarning,
             stacklevel=2,
         )
@@ -161,7 +168,7 @@ class OnCuda:
         """Raises RuntimeError where the function cannot be captured."""
         with torch.cuda.device(device):
             if device not in self._side:
-                self._side[device] = torch.cuda.Stream()
+                self._side[device] = torch.cuda.Stream(device)
             here, side, graph = torch.cuda.current_stream(), self._side[device], torch.cuda.CUDAGraph()
             side.wait_stream(here)
             # Torch's own context does not put the stream back where the end of a capture fails: this one does.

@@ -168,9 +168,7 @@ def march_back(
         here = replace(slopes, h_side=own["slopes"], c_to_h=own.get("c_to_h"), kept=own.get("kept"))
         handed = {s: grad.clone() for s, grad in reaching.items()}
         chain = chain_of_h if here.c_to_h is None else chain_with_c
-        chain(
-            part, product_of(part, B), here, {"h": dh, "c": dc}, made, handed, own["direct"], earlier, slice(0, K)
-        )
+        chain(part, product_of(part, B), here, {"h": dh, "c": dc}, made, handed, own["direct"], earlier, slice(0, K))
         found = {"h_side": made, "into": earlier} | ({} if here.c_to_h is None else {"c": dc})
         return found, handed | {"h": earlier[end]}
 

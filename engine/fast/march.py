@@ -1,8 +1,8 @@
 """A loop over steps on a device where starting an operation is what costs: in stretches, each captured as a whole.
 
 A stretch is a loop that exists anyway, forward or back, careful or fast, over a part of the steps. What it takes from
-the stretch before it, and what it makes, go through arrays that stay in place (engine.fast.captured). The stretches have
-few lengths, so that a layer of any number of steps needs few captures.
+the stretch before it, and what it makes, go through arrays that stay in place (engine.fast.captured). The stretches
+have few lengths, so that a layer of any number of steps needs few captures.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LEAST = 16
 """Steps from which a layer is captured."""
 LARGE = 1 << 20
 """Numbers of a step, all row blocks of the weights together, from which an operation takes longer than to start it."""
-ROOM = 1 << 22
+ROOM = 1 << 23
 """Numbers of all steps of a stretch. What is kept of one takes about ten times that memory."""
 
 
