@@ -27,6 +27,7 @@ from engine.cells import Norm
 from engine.fast import backwards, captured, chain, forwards, march, scan
 from engine.fast.captured import Captures, Made, OnCuda
 from engine.fast.march import Way, stretches
+from engine.flow_chain import Chain
 from engine.flow_matrix import flow_gradients
 from engine.layer_trace import LayerTrace
 from engine.stack import Layer, Level
@@ -234,15 +235,31 @@ def test_a_flow_matrix_is_the_same(cell: str, norm: bool, lengths: bool, device:
         assert bool(found[name].any())
 
 
-def test_a_loss_that_comes_in_later_meets_nothing_of_steps_that_overflowed(how: Again) -> None:
-    """Its row takes part in all steps, as 0; and 0 times a slope that is no number would be none."""
+def test_a_loss_that_comes_in_later_meets_nothing_of_steps_that_overflowed(
+    how: Again, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row takes part in all steps, as 0; and 0 times a slope that is no number would be none. Then it would run
+    away, and would have to be taken back once more, carefully."""
+    ran: list[tuple[int, bool]] = []
+    run = Chain.run
+
+    def noting(self: Chain, arriving: Any, rows: Tensor, enters: Any, *more: Any) -> None:
+        ran.append((len(rows), more[-1]))
+        run(self, arriving, rows, enters, *more)
+
+    monkeypatch.setattr(Chain, "run", noting)
     x = batch(T, 4, 3)
     x[T - 3, 1] = torch.inf
     with one_by_one():
-        trace = trace_stack(stack_of("gru", True, "cpu"), x, lambda y: (None, each_step(y)))
+        layer = stack_of("gru", True, "cpu")[0].layers[0]
+        trace = trace_stack((Level((layer,)),), x, lambda y: (None, each_step(y)))
         expected = {name: all_flows(trace, name) for name in trace.layers}
+    usual = ran.copy()
+    assert any(careful and rows < T for rows, careful in usual)
+    ran.clear()
     with capturing(how, "cpu"):
         found = {name: all_flows(trace, name) for name in trace.layers}
+    assert ran == usual
     for name, gradients in expected.items():
         assert 0 < int(gradients.isnan().sum()) < gradients.numel() / 2
         torch.testing.assert_close(found[name], gradients, rtol=1e-11, atol=1e-300, equal_nan=True)
@@ -265,7 +282,7 @@ def test_stretches_are_all_steps_once_and_in_order(first: int, count: int, longe
 
 
 def test_a_layer_is_captured_once_and_follows_its_numbers(how: Again) -> None:
-    """Other weights, inputs and lengths of the same shapes are the same graphs; and what was handed out stays."""
+    """Other weights, inputs and lengths of the same shapes are the same graphs."""
     case = case_of("GRU, norm, lengths", torch.float64, "cpu")
     other = replace(
         case,
@@ -291,6 +308,19 @@ def test_a_layer_is_captured_once_and_follows_its_numbers(how: Again) -> None:
         assert how.captures == 6
     assert_same(found, expected[0])
     assert_same(again, expected[1])
+
+
+def test_what_was_handed_out_stays(how: Again) -> None:
+    case = case_of("LSTM, norm", torch.float64, "cpu")
+    with capturing(how, "cpu"):
+        values = bptt.forward_stepwise(case.layer, case.x, case.initial)
+        layer, _, before, direct, final = way_back(case, values)
+        back = bptt.backward_stepwise(layer, values, before, direct, final)
+        copies = [{name: array.clone() for name, array in made.items()} for made in (values, back.grads, back.initial)]
+        bptt.forward_stepwise(case.layer, -case.x, case.initial)
+        bptt.backward_stepwise(layer, values, before, -direct, final)
+    for made, copy in zip((values, back.grads, back.initial), copies, strict=True):
+        assert_same(made, copy)
 
 
 def test_few_are_kept_and_the_oldest_goes_first(how: Again, monkeypatch: pytest.MonkeyPatch) -> None:
