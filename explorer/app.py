@@ -15,6 +15,7 @@ from explorer import settings as stored
 from explorer import startup
 from explorer.analysis.desk import Desk
 from explorer.bindings import Bindings
+from explorer.bindings.parts import Parts
 from explorer.commands import Commands
 from explorer.compute.courier import Courier
 from explorer.compute.executor import EngineProcess
@@ -51,7 +52,7 @@ class Explorer(QObject):
             self.window.transport.set_speed(self.player.speed)
             self.desk = Desk(self.courier, self)
             self.window.analysis.set_open(settings.analyses)
-            self.bindings = Bindings(self.window, self.document, self.controller, self.player, self.desk)
+            self.bindings = Bindings(Parts(self.window, self.document, self.controller, self.player, self.desk))
             self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
             self.commands = Commands(
                 self.window, self.document, self.controller, self.player, self.bindings, self.files, self.themes
@@ -69,7 +70,7 @@ class Explorer(QObject):
     def close(self) -> None:
         """Stop playing, drop what is under way, end the engine's process."""
         self.player.pause()
-        self.bindings.tables.close()
+        self.bindings.tracks.tables.close()
         # The parts are destroyed one by one from here on: none may speak to another any more.
         for part in (self.window.dock, self.window.stage, self.document, self.document.undo_stack):
             part.blockSignals(True)
@@ -165,7 +166,7 @@ class _Start(QObject):
     def _play(self) -> None:
         self._leave()
         document = self._explorer.document
-        self._explorer.bindings.play_to(document.tape.span(Phase.BACKWARD)[-1])
+        self._explorer.bindings.tape.play_to(document.tape.span(Phase.BACKWARD)[-1])
 
     def _leave(self) -> None:
         self._wait.stop()

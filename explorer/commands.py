@@ -196,35 +196,35 @@ class Commands(QObject):
 
     @Slot()
     def do_play(self) -> None:
-        self._bindings.toggle_play()
+        self._bindings.tape.toggle_play()
 
     @Slot()
     def do_step_forward(self) -> None:
-        self._bindings.step(1)
+        self._bindings.tape.step(1)
 
     @Slot()
     def do_step_back(self) -> None:
-        self._bindings.step(-1)
+        self._bindings.tape.step(-1)
 
     @Slot()
     def do_gate_forward(self) -> None:
-        self._bindings.step_gates(1)
+        self._bindings.tape.step_gates(1)
 
     @Slot()
     def do_gate_back(self) -> None:
-        self._bindings.step_gates(-1)
+        self._bindings.tape.step_gates(-1)
 
     @Slot()
     def do_by_step(self) -> None:
-        self._bindings.pick_granularity("step")
+        self._bindings.tape.pick_granularity("step")
 
     @Slot()
     def do_by_layer(self) -> None:
-        self._bindings.pick_granularity("layer")
+        self._bindings.tape.pick_granularity("layer")
 
     @Slot()
     def do_by_gate(self) -> None:
-        self._bindings.pick_granularity("gate")
+        self._bindings.tape.pick_granularity("gate")
 
     @Slot()
     def do_next_phase(self) -> None:
@@ -238,14 +238,14 @@ class Commands(QObject):
 
     @Slot()
     def do_to_start(self) -> None:
-        self._bindings.to_start()
+        self._bindings.tape.to_start()
 
     @Slot()
     def do_to_end(self) -> None:
-        self._bindings.to_end()
+        self._bindings.tape.to_end()
 
     def _go(self, phase: Phase) -> None:
-        self._bindings.scrub(self._document.tape.span(phase)[0])
+        self._bindings.tape.scrub(self._document.tape.span(phase)[0])
 
     @Slot()
     def do_to_forward(self) -> None:
@@ -269,11 +269,11 @@ class Commands(QObject):
 
     @Slot()
     def do_cell_above(self) -> None:
-        self._bindings.step_layer(1)
+        self._bindings.cell.step_layer(1)
 
     @Slot()
     def do_cell_below(self) -> None:
-        self._bindings.step_layer(-1)
+        self._bindings.cell.step_layer(-1)
 
     @Slot()
     def do_next_event(self) -> None:
@@ -301,13 +301,13 @@ class Commands(QObject):
     @Slot()
     def do_next_iteration(self) -> None:
         view = self._document.view
-        self._bindings.pick_iteration(view.iteration + 1)
+        self._bindings.tape.pick_iteration(view.iteration + 1)
 
     @Slot()
     def do_previous_iteration(self) -> None:
         view = self._document.view
         if view.iteration > 0:
-            self._bindings.pick_iteration(view.iteration - 1)
+            self._bindings.tape.pick_iteration(view.iteration - 1)
 
     @Slot()
     def do_events(self) -> None:
@@ -384,11 +384,11 @@ class Commands(QObject):
 
     @Slot()
     def do_pin(self) -> None:
-        self._bindings.pin()
+        self._bindings.pins.pin()
 
     @Slot()
     def do_unpin(self) -> None:
-        self._bindings.unpin()
+        self._bindings.pins.unpin()
 
     def do_pan_earlier(self) -> None:
         self._window.stage.pan(-0.25)

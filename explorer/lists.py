@@ -70,9 +70,9 @@ class Lists(QObject):
         excerpt = self._controller.excerpt
         there = shown_as(key, self._document.state.tracks, excerpt.kinds()) if excerpt is not None else ()
         if there:
-            self._bindings.remove_tracks(there)
+            self._bindings.tracks.remove_tracks(there)
         else:
-            self._bindings.add_track(key)
+            self._bindings.tracks.add_track(key)
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Lists(QObject):
     def _go(self, number: str) -> None:
         excerpt = self._controller.excerpt
         if excerpt is not None and int(number) < len(excerpt.events):
-            self._bindings.scrub(excerpt.events[int(number)].position(excerpt.steps))
+            self._bindings.tape.scrub(excerpt.events[int(number)].position(excerpt.steps))
 
     # -- both ---------------------------------------------------------------------------------------------------------
 

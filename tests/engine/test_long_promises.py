@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_long_traces import B, D, H, drawn, model_of
+from long_and_whole import B, D, H, drawn, model_of
 from torch import Tensor
 
 import engine

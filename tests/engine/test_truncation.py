@@ -10,9 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from test_flow_matrix import (
+from flow_layers import (
     a_layer,
     batch,
     causal_attention,
@@ -24,6 +22,8 @@ from test_flow_matrix import (
     with_a_later_stream,
     with_the_stream,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from unrolled import module
 from unrolled_stack import unrolled

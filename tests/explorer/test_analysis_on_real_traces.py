@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -17,20 +16,13 @@ from engine.analysis_requests import AskFlow
 from engine.spec import WhatIf
 from explorer.analysis.panel import SECTIONS
 from explorer.app import Explorer
-from explorer.compute.inline import InlineExecutor
 from explorer.document import opening
 from explorer.settings import Settings
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark", analyses=("flow",)))
-    made.window.resize(1400, 900)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def explorer_settings() -> Settings:
+    return Settings(theme="dark", analyses=("flow",))
 
 
 def opened(qtbot: QtBot, explorer: Explorer, slug: str = "vanilla-rnn-forgets", steps: int = 52) -> None:
@@ -75,7 +67,7 @@ def test_a_picked_pair_is_marked_on_the_stage_and_stays_while_the_tape_moves(qtb
         assert line.isVisible()
         assert abs(line.geometry().center().x() - (data.left() + view.centre(step))) <= 1
     assert [label.text for label in stage.marks._labels] == ["loss t = 10", "source k = 4"]
-    explorer.bindings.to_end()
+    explorer.bindings.tape.to_end()
     assert stage.marks.steps == (10, 4)
     stage.set_time_range(6, 52)
     assert [line.isVisible() for line in stage.marks._lines] == [True, False]

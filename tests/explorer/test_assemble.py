@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,10 @@ from engine.requests import Excerpt
 from engine.spec import AddingTask, Clamp, Cut, Experiment, LayerSpec, ModelSpec, ReadoutSpec, WhatIf
 from explorer.app import Explorer
 from explorer.bindings import ADD_A_LAYER
-from explorer.compute.inline import InlineExecutor
 from explorer.dock.card import StackCard
 from explorer.dock.fields import ChoiceField, Segments
 from explorer.dock.layer_card import LayerCard
 from explorer.document import opening
-from explorer.settings import Settings
 
 CTRL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 LEFT = Qt.MouseButton.LeftButton
@@ -33,17 +30,12 @@ WANTED = Experiment(
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1400, 1300)
-    made.show(opening.of_nothing())
-    qtbot.waitExposed(made.window)
-    made.window.activateWindow()
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def explorer(explorer: Explorer, qtbot: QtBot) -> Explorer:
+    explorer.window.resize(1400, 1300)
+    explorer.show(opening.of_nothing())
+    qtbot.waitExposed(explorer.window)
+    explorer.window.activateWindow()
+    return explorer
 
 
 def settle(qtbot: QtBot, explorer: Explorer) -> Excerpt:

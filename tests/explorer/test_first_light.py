@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,22 +21,10 @@ from engine.spec import LayerSpec, ModelSpec, WhatIf
 from engine.tape import Phase
 from explorer.app import Explorer
 from explorer.compute.executor import EngineProcess
-from explorer.compute.inline import InlineExecutor
 from explorer.document import opening
 from explorer.document.saving import session_of
 from explorer.settings import Settings
 from explorer.widgets.picker import Picker
-
-
-@pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1400, 900)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
 
 
 def settle(qtbot: QtBot, explorer: Explorer) -> Excerpt:
@@ -317,7 +304,7 @@ def test_a_recorded_trace_stops_at_its_end(qtbot: QtBot, explorer: Explorer, tmp
     explorer.show(opening.of_path(tmp_path / "t.gflow"))
     settle(qtbot, explorer)
     explorer.player.set_speed(60)
-    explorer.bindings.toggle_play()
+    explorer.bindings.tape.toggle_play()
     qtbot.waitUntil(lambda: not explorer.player.playing)
     assert explorer.document.view.position == len(explorer.document.tape) - 1
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.operations_of_cell import operations
@@ -15,10 +12,8 @@ from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, ReadoutSpe
 from engine.tape import Tape
 from engine.within import Within
 from explorer.app import Explorer
-from explorer.compute.inline import InlineExecutor
 from explorer.document.opening import Opening
 from explorer.document.state import State, View
-from explorer.settings import Settings
 from explorer.stage.now import Now
 
 T = 6
@@ -26,22 +21,18 @@ FORWARD, BACKWARD = len(operations("lstm", "forward")), len(operations("lstm", "
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1400, 900)
+def explorer(explorer: Explorer, qtbot: QtBot) -> Explorer:
     layers = (
         LayerSpec(cell="gru", hidden_size=4),
         LayerSpec(cell="lstm", hidden_size=4, bidirectional=True),
     )
     model = ModelSpec(layers=layers, readout=ReadoutSpec(at="every"))
     experiment = Experiment(model=model, task=AddingTask(steps=T, batch_size=2), device="cpu")
-    made.show(Opening(State(tracks=("l1.values.f", "l1_reverse.grads.c"), experiment=experiment), View(), title="two"))
-    qtbot.waitUntil(lambda: made.controller.settled, timeout=60_000)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+    explorer.show(
+        Opening(State(tracks=("l1.values.f", "l1_reverse.grads.c"), experiment=experiment), View(), title="two")
+    )
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    return explorer
 
 
 def place(explorer: Explorer) -> tuple[int, Within | None]:
@@ -111,13 +102,13 @@ def test_to_the_end_and_back_gate_by_gate_is_the_same_way_and_asks_the_engine_fo
     count = (T - 1) * (FORWARD + 1) + 1 + T * (BACKWARD + 1) + 2
     there = [place(explorer)]
     for _ in range(count):
-        explorer.bindings.step(1)
+        explorer.bindings.tape.step(1)
         there.append(place(explorer))
     assert len(set(there)) == count + 1
     assert there[-1] == (2 * T + 2, None)
     back = [place(explorer)]
     for _ in range(count):
-        explorer.bindings.step(-1)
+        explorer.bindings.tape.step(-1)
         back.append(place(explorer))
     assert [p for p, _ in back] == [p for p, _ in there[::-1]]
     assert back[:-1] == there[:0:-1]
@@ -125,7 +116,7 @@ def test_to_the_end_and_back_gate_by_gate_is_the_same_way_and_asks_the_engine_fo
 
 def test_playing_goes_by_the_choice_too(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.document.look(granularity="gate")
-    explorer.bindings._steps_due(5)
+    explorer.bindings.tape.steps_due(5)
     assert place(explorer) == (1, Within(1, 3))
 
 
@@ -135,7 +126,7 @@ def test_scrubbing_makes_the_step_whole_and_another_layer_keeps_the_place(qtbot:
     qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
     assert explorer.window.cell.heading.startswith("LAYER 1 · GRU")
     assert explorer.window.cell.operation_words == "done in this step"
-    explorer.bindings.scrub(3)
+    explorer.bindings.tape.scrub(3)
     assert place(explorer) == (3, None)
 
 
@@ -168,5 +159,5 @@ def test_where_stays_as_wide_while_the_tape_goes_through_a_step(qtbot: QtBot, ex
     explorer.document.look(granularity="gate")
     width = explorer.window.transport.where.width()
     for _ in range(2 * (FORWARD + 1)):
-        explorer.bindings.step(1)
+        explorer.bindings.tape.step(1)
         assert explorer.window.transport.where.width() == width

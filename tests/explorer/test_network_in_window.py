@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
@@ -13,9 +11,7 @@ from pytestqt.qtbot import QtBot
 from engine.spec import AddingTask, EmbeddingSpec, Experiment, LayerSpec, ModelSpec
 from engine.tape import Phase
 from explorer.app import Explorer
-from explorer.compute.inline import InlineExecutor
 from explorer.document.state import State, View
-from explorer.settings import Settings
 from explorer.stage.tracks.network import Unrolled
 
 T = 12
@@ -25,19 +21,13 @@ STACK = ModelSpec(
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1400, 900)
+def explorer(explorer: Explorer, qtbot: QtBot) -> Explorer:
     experiment = Experiment(model=STACK, task=AddingTask(steps=T, batch_size=2), device="cpu")
-    made.document.open(State(tracks=("network",), experiment=experiment), View(position=T + 1), title="stack")
-    made.window.show_workbench()
-    made.window.show()
-    settle(qtbot, made)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+    explorer.document.open(State(tracks=("network",), experiment=experiment), View(position=T + 1), title="stack")
+    explorer.window.show_workbench()
+    explorer.window.show()
+    settle(qtbot, explorer)
+    return explorer
 
 
 def settle(qtbot: QtBot, explorer: Explorer) -> None:

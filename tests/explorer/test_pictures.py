@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from pytestqt.qtbot import QtBot
 from engine import presets
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, ReadoutSpec
 from explorer.app import Explorer
-from explorer.compute.inline import InlineExecutor
 from explorer.document import opening
 from explorer.document.opening import Opening
 from explorer.document.state import State, View
@@ -38,19 +36,14 @@ PICTURES: tuple[tuple[str, str, ThemeName, tuple[int, int]], ...] = (
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot, request: pytest.FixtureRequest) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme=request.param))
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def explorer_settings(request: pytest.FixtureRequest) -> Settings:
+    return Settings(theme=request.param)
 
 
 @pytest.mark.parametrize(
-    ("explorer", "slug", "at", "theme", "size"),
+    ("explorer_settings", "slug", "at", "theme", "size"),
     [(theme, slug, at, theme, size) for slug, at, theme, size in PICTURES],
-    indirect=["explorer"],
+    indirect=["explorer_settings"],
     ids=[f"{slug} {at} {theme}" for slug, at, theme, _ in PICTURES],
 )
 def test_the_window_looks_as_it_did(
@@ -96,7 +89,7 @@ def test_a_difference_that_can_be_seen_is_found() -> None:
     assert not apart[:20].any()
 
 
-@pytest.mark.parametrize("explorer", ["dark"], indirect=True)
+@pytest.mark.parametrize("explorer_settings", ["dark"], indirect=True)
 def test_there_and_back_again_is_exactly_the_same_picture(qtbot: QtBot, explorer: Explorer) -> None:
     """Eight tracks of two bidirectional layers: each step repaints only what changes, and every picture on the way back
     is the very one of the way there, and that of a stage painted from nothing."""

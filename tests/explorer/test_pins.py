@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine import session
@@ -17,11 +15,9 @@ from engine.errors import SessionError, SpecError
 from engine.requests import Excerpt
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
 from explorer.app import Explorer
-from explorer.compute.inline import InlineExecutor
 from explorer.document import opening, pins
 from explorer.document.pins import Pin, name
 from explorer.document.saving import session_of
-from explorer.settings import Settings
 from explorer.stage.tracks.curve import CurveTrack
 
 RNN = Experiment(
@@ -31,17 +27,12 @@ LSTM = msgspec.structs.replace(RNN, model=ModelSpec(layers=(LayerSpec(cell="lstm
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1000, 800)
-    made.show(opening.of_nothing())
-    made.document.edit_experiment(LSTM)
-    settle(qtbot, made)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def explorer(explorer: Explorer, qtbot: QtBot) -> Explorer:
+    explorer.window.resize(1000, 800)
+    explorer.show(opening.of_nothing())
+    explorer.document.edit_experiment(LSTM)
+    settle(qtbot, explorer)
+    return explorer
 
 
 def settle(qtbot: QtBot, explorer: Explorer) -> Excerpt:
@@ -87,15 +78,15 @@ def test_a_pinned_trace_stays_behind_the_next_one_with_its_own_norms(qtbot: QtBo
 def test_a_pin_outlives_undo_for_going_back_is_a_comparison_too(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.document.edit_what_if(WhatIf(recurrent_scale=1.5))
     settle(qtbot, explorer)
-    explorer.bindings.pin()
+    explorer.bindings.pins.pin()
     explorer.document.undo_stack.undo()
     settle(qtbot, explorer)
     assert list(ghosts(explorer)) == ["× 1.5: ‖∂L/∂h‖", "× 1.5: ‖∂L/∂c‖"]
 
 
 def test_the_same_trace_is_pinned_once_and_the_oldest_of_too_many_goes(qtbot: QtBot, explorer: Explorer) -> None:
-    explorer.bindings.pin()
-    explorer.bindings.pin()
+    explorer.bindings.pins.pin()
+    explorer.bindings.pins.pin()
     assert len(explorer.document.view.pins) == 1
     found: tuple[Pin, ...] = ()
     for scale in np.linspace(0.5, 2, 10):
@@ -107,7 +98,7 @@ def test_the_same_trace_is_pinned_once_and_the_oldest_of_too_many_goes(qtbot: Qt
 def test_pinning_neither_makes_the_document_dirty_nor_is_it_undone(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.document.undo_stack.setClean()
     count = explorer.document.undo_stack.count()
-    explorer.bindings.pin()
+    explorer.bindings.pins.pin()
     assert not explorer.document.dirty
     assert explorer.document.undo_stack.count() == count
 
@@ -130,7 +121,7 @@ def test_a_pin_is_named_by_what_differs(pin: Pin, now: tuple[Experiment, WhatIf,
 
 def test_a_session_keeps_the_norms_of_pins(qtbot: QtBot, explorer: Explorer, tmp_path: Path) -> None:
     before = settle(qtbot, explorer)
-    explorer.bindings.pin()
+    explorer.bindings.pins.pin()
     explorer.document.edit_experiment(RNN)
     excerpt = settle(qtbot, explorer)
     session.save(session_of(explorer.document, excerpt), tmp_path / "a.gflow")

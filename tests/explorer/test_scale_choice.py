@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import synthetic
-from PySide6.QtWidgets import QApplication, QLineEdit, QMenu
+from PySide6.QtWidgets import QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 
 from engine import presets, session
@@ -16,10 +15,8 @@ from engine.errors import SessionError
 from engine.session import SessionView
 from engine.tracks import parse
 from explorer.app import Explorer
-from explorer.compute.inline import InlineExecutor
 from explorer.document import opening
 from explorer.document.saving import session_of
-from explorer.settings import Settings
 from explorer.stage import classes, scales
 from explorer.stage.scale_dialog import ScaleDialog, fields, read
 from explorer.stage.scalebook import ScaleBook
@@ -164,16 +161,11 @@ def test_every_field_of_the_dialog_has_a_name(stage: Stage) -> None:
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1200, 800)
-    made.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
-    qtbot.waitUntil(lambda: made.controller.settled, timeout=60_000)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def explorer(explorer: Explorer, qtbot: QtBot) -> Explorer:
+    explorer.window.resize(1200, 800)
+    explorer.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    return explorer
 
 
 def test_a_session_keeps_what_was_chosen_and_another_document_does_not_get_it(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import synthetic
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QAction, QColor, QImage, QPainter
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
 from engine import presets
@@ -18,9 +17,7 @@ from engine.requests import Excerpt
 from engine.tape import Tape
 from engine.tracks import parse
 from explorer.app import Explorer
-from explorer.compute.inline import InlineExecutor
 from explorer.document import opening
-from explorer.settings import Settings
 from explorer.stage import classes, palette, scales
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
@@ -104,16 +101,11 @@ def test_a_group_that_means_nothing_is_out_of_reach(stage: Stage) -> None:
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1200, 800)
-    made.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
-    qtbot.waitUntil(lambda: made.controller.settled, timeout=60_000)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+def explorer(explorer: Explorer, qtbot: QtBot) -> Explorer:
+    explorer.window.resize(1200, 800)
+    explorer.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    return explorer
 
 
 def test_an_option_is_one_undoable_edit_in_place_and_the_height_goes_along(qtbot: QtBot, explorer: Explorer) -> None:

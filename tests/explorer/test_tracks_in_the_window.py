@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,34 +14,27 @@ from pytestqt.qtbot import QtBot
 from engine import presets, session
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec
 from explorer.app import Explorer
-from explorer.compute.inline import InlineExecutor
 from explorer.document import opening
 from explorer.document.opening import Opening
 from explorer.document.saving import session_of
 from explorer.document.state import State, View
 from explorer.document.tracks import offers
-from explorer.settings import Settings
 from explorer.widgets.picker import Picker
 
 TRACKS = ("network", "values.f", "grads.c", "norms")
 
 
 @pytest.fixture
-def explorer(qtbot: QtBot) -> Iterator[Explorer]:
-    made = Explorer(InlineExecutor(), Settings(theme="dark"))
-    made.window.resize(1300, 850)
+def explorer(explorer: Explorer, qtbot: QtBot) -> Explorer:
+    explorer.window.resize(1300, 850)
     layers = tuple(LayerSpec(cell="lstm", hidden_size=3, bidirectional=True) for _ in range(2))
     experiment = Experiment(model=ModelSpec(layers=layers), task=AddingTask(steps=12, batch_size=2))
-    made.show(Opening(State(tracks=TRACKS, experiment=experiment), View(position=12), title="stack"))
-    qtbot.waitUntil(lambda: made.controller.settled, timeout=60_000)
-    made.window.activateWindow()
-    made.window.stage.setFocus()
-    qtbot.waitUntil(made.window.stage.hasFocus)
-    yield made
-    made.window.hide()
-    made.close()
-    made.window.deleteLater()
-    QApplication.processEvents()
+    explorer.show(Opening(State(tracks=TRACKS, experiment=experiment), View(position=12), title="stack"))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    explorer.window.activateWindow()
+    explorer.window.stage.setFocus()
+    qtbot.waitUntil(explorer.window.stage.hasFocus)
+    return explorer
 
 
 def press(explorer: Explorer, *keys: Qt.Key | tuple[Qt.Key, Qt.KeyboardModifier]) -> None:
@@ -88,7 +80,7 @@ def test_a_track_is_added_moved_collapsed_and_removed_with_keys_alone(qtbot: QtB
 
 def test_every_edit_of_tracks_is_one_step_of_undo(explorer: Explorer) -> None:
     stage, document = explorer.window.stage, explorer.document
-    explorer.bindings.add_track("values.o")
+    explorer.bindings.tracks.add_track("values.o")
     stage.moveTrackRequested.emit("values.o", 0)
     stage.duplicateRequested.emit("values.f", "l0.values.f")
     stage.removeTrackRequested.emit("norms")
@@ -129,7 +121,7 @@ def test_the_list_ticks_what_is_shown_and_takes_it_away(qtbot: QtBot, explorer: 
 
 
 def test_a_new_track_gets_its_numbers(qtbot: QtBot, explorer: Explorer) -> None:
-    explorer.bindings.add_track("l0_reverse.values.i")
+    explorer.bindings.tracks.add_track("l0_reverse.values.i")
     qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
     table = explorer.window.stage.table("l0_reverse.values.i")
     assert table is not None
@@ -139,7 +131,7 @@ def test_a_new_track_gets_its_numbers(qtbot: QtBot, explorer: Explorer) -> None:
 
 def test_a_session_brings_tracks_heights_and_strips_back(qtbot: QtBot, explorer: Explorer, tmp_path: Path) -> None:
     stage = explorer.window.stage
-    explorer.bindings.add_track("l0.values.o")
+    explorer.bindings.tracks.add_track("l0.values.o")
     qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
     stage.handling.select("values.f")
     stage.handling.grow(1)
@@ -182,11 +174,11 @@ def test_the_menu_and_the_duplicates_open_by_key(qtbot: QtBot, explorer: Explore
 
 def test_a_table_opens_by_key_and_follows(qtbot: QtBot, explorer: Explorer) -> None:
     press(explorer, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_T)
-    window = explorer.bindings.tables.open("values.f")
+    window = explorer.bindings.tracks.tables.open("values.f")
     assert window is not None
     assert window.isVisible()
     assert window.windowTitle() == "Forget gate f · layer 2 · LSTM"
-    explorer.bindings.to_start()
+    explorer.bindings.tape.to_start()
     assert "t = 2…12 not reached yet" in window.said.text()
     explorer.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
     assert not window.isVisible()
@@ -197,7 +189,7 @@ def test_no_more_tracks_than_a_session_holds(explorer: Explorer) -> None:
     many = [f"{q}?unit={u}" for q in ("values.f", "values.i", "values.c", "grads.c", "grads.h") for u in range(3)]
     many += [offer.key for offer in offers(explorer.document.state.layers) if offer.key.startswith(("l0", "l1_"))]
     explorer.document.edit_tracks((*TRACKS, *many)[: session.MAX_TRACKS], "many")
-    explorer.bindings.add_track("values.o")
+    explorer.bindings.tracks.add_track("values.o")
     assert len(explorer.document.state.tracks) == session.MAX_TRACKS
     assert "64 tracks" in explorer.window.statusBar().currentMessage()
 
@@ -231,7 +223,7 @@ def test_the_line_says_what_happens_at_the_playhead(qtbot: QtBot, explorer: Expl
     places = overflowing(qtbot, explorer)
     line, excerpt = explorer.window.stage.events, explorer.controller.excerpt
     assert excerpt is not None
-    explorer.bindings.to_start()
+    explorer.bindings.tape.to_start()
     assert line.isVisible()
     assert line.sentence.text() == "No event at this moment."
     assert line.count.text() == f"0 of {len(places)} events"
@@ -251,7 +243,7 @@ def test_the_line_says_what_happens_at_the_playhead(qtbot: QtBot, explorer: Expl
 
 def test_the_list_of_events_goes_there_and_gives_nothing_away(qtbot: QtBot, explorer: Explorer) -> None:
     places = overflowing(qtbot, explorer)
-    explorer.bindings.scrub(places[0])
+    explorer.bindings.tape.scrub(places[0])
     explorer.window.stage.setFocus()
     press(explorer, Qt.Key.Key_E)
     found = picker()

@@ -1,0 +1,80 @@
+"""Binds document, controller, player and views: data down, intent up. Every connection between them is made here, one
+file a part of the window; what several parts show is handed out here, in the order in which they stand on each other.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Slot
+
+from engine.requests import Excerpt
+from engine.within import way_of
+from explorer.bindings.analysis import AnalysisBinding
+from explorer.bindings.cell import CellBinding
+from explorer.bindings.model import ModelBinding
+from explorer.bindings.parts import Parts
+from explorer.bindings.pins import PinsBinding
+from explorer.bindings.stage import ADD_A_LAYER as ADD_A_LAYER
+from explorer.bindings.stage import StageBinding
+from explorer.bindings.tape import TapeBinding
+from explorer.bindings.tracks import TracksBinding
+from explorer.bindings.window import WindowBinding
+from explorer.transport.words import inside_words
+
+
+class Bindings(QObject):
+    """The bindings of one window; it keeps nothing but them."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts.window)
+        self._parts = parts
+        parts.document.opened.connect(self._show_document)
+        self.tape = TapeBinding(parts, self)
+        self.model = ModelBinding(parts, self)
+        self.stage = StageBinding(parts, self.tape, self.model, self)
+        self.tracks = TracksBinding(parts, self)
+        self.pins = PinsBinding(parts, self)
+        self.cell = CellBinding(parts, self.model, self)
+        self.window = WindowBinding(parts, self)
+        self.analysis = AnalysisBinding(parts, self)
+        parts.document.viewChanged.connect(self._show_view)
+        parts.controller.excerptChanged.connect(self._show_excerpt)
+
+    @Slot()
+    def _show_document(self) -> None:
+        """Another document has been opened."""
+        self._parts.player.pause()
+        self._parts.window.dock.restore()
+        self.tracks.show_opened()
+        self.stage.show_opened()
+        self.tape.show_opened()
+        self.model.show_model()
+        self.stage.show_unfinished()
+        self.pins.show_pins()
+        self._show_view()
+        self.window.show_opened()
+        self.stage.show_time_range()
+
+    @Slot()
+    def _show_view(self) -> None:
+        view, inside = self._parts.document.view, self._parts.controller.inside
+        way = way_of(self._parts.document.tape.moment(view.position).phase)
+        within = inside.fitted(view.within, way)
+        self.tape.show_view(inside_words(inside, within, way))
+        self.stage.show_view(whole=way is None or inside.whole(within, way))
+        self.tracks.show_view()
+        self.window.show_view()
+        self.cell.show_view(within)
+
+    @Slot(object)
+    def _show_excerpt(self, excerpt: Excerpt | None) -> None:
+        self.stage.show_excerpt(excerpt)
+        self.cell.show_excerpt(excerpt)  # over the scale that the stage has chosen, as the analyses
+        self.analysis.show_excerpt(excerpt)
+        if excerpt is None:
+            return
+        self.pins.show_pins()
+        if self.tape.show_excerpt(excerpt):
+            self._show_view()
+        self.window.show_excerpt(excerpt)
+        self.model.show_excerpt(excerpt)
+        self.stage.show_unfinished()

@@ -1,0 +1,24 @@
+"""What every binding works between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explorer.analysis.desk import Desk
+from explorer.controller import Controller
+from explorer.document.document import Document
+from explorer.player import Player
+from explorer.window import MainWindow
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    window: MainWindow
+    document: Document
+    controller: Controller
+    player: Player
+    desk: Desk
+
+    def say(self, words: str, milliseconds: int) -> None:
+        """For a moment, in the status bar."""
+        self.window.statusBar().showMessage(words, milliseconds)

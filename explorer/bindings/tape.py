@@ -1,0 +1,139 @@
+"""The tape: the bar below the stage, the player, and where the playhead goes."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Slot
+
+from engine.requests import Excerpt
+from engine.within import Granularity
+from explorer.bindings.parts import Parts
+from explorer.motion import reduced_motion
+from explorer.transport.words import longest_words
+
+_AHEAD = 1000
+"""How many iterations beyond the furthest one can be asked for; they are trained on the way."""
+
+
+class TapeBinding(QObject):
+    def __init__(self, parts: Parts, parent: QObject) -> None:
+        super().__init__(parent)
+        self._bar, self._stage, self._player = parts.window.transport, parts.window.stage, parts.player
+        self._document, self._controller = parts.document, parts.controller
+        self._stop_at: int | None = None
+        self._inside = parts.controller.inside
+        p, bar = self._player, self._bar
+        p.stepsDue.connect(self.steps_due)
+        p.playingChanged.connect(bar.set_playing)
+        p.playingChanged.connect(self._show_motion)
+        bar.playToggled.connect(self.toggle_play)
+        bar.speedChanged.connect(p.set_speed)
+        bar.speedChanged.connect(self._show_motion)
+        bar.stepRequested.connect(self.step)
+        bar.toStart.connect(self.to_start)
+        bar.toEnd.connect(self.to_end)
+        bar.positionPicked.connect(self.scrub)
+        bar.iterationPicked.connect(self.pick_iteration)
+        bar.granularityPicked.connect(self.pick_granularity)
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def show_opened(self) -> None:
+        self._bar.set_tape(self._document.tape)
+        self._bar.set_events(())
+
+    def show_excerpt(self, excerpt: Excerpt) -> bool:
+        """Whether places inside of a step have other words now: it is another layer or stack."""
+        self._bar.set_tape(self._document.tape)
+        self._bar.set_events(excerpt.events)
+        if self._controller.inside == self._inside:
+            return False
+        self._inside = self._controller.inside
+        self._bar.set_inside(longest_words(self._inside))
+        return True
+
+    def show_view(self, inside_words: str) -> None:
+        """`inside_words`: where inside of its step the tape stands."""
+        d = self._document
+        self._bar.set_granularity(d.view.granularity)
+        self._bar.set_position(d.view.position, inside_words)
+        beyond = 0 if d.experiment is None else _AHEAD
+        self._bar.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
+
+    @Slot()
+    def _show_motion(self) -> None:
+        moves = self._player.playing and not reduced_motion()
+        self._stage.set_motion(self._player.speed if moves else 0.0)
+
+    # -- intent up ----------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def toggle_play(self) -> None:
+        if self._player.playing:
+            self._player.pause()
+        else:
+            self._play(None)
+
+    def play_to(self, position: int) -> None:
+        """Play, and stop by itself at a position."""
+        self._play(position)
+
+    def _play(self, stop_at: int | None) -> None:
+        self._stop_at = stop_at
+        self._stage.set_prompt("")  # the prompt has been answered
+        self._player.play()
+
+    @Slot(int)
+    def steps_due(self, count: int) -> None:
+        if self._stop_at is not None:
+            count = min(count, self._stop_at - self._document.view.position)
+            if count <= 0:
+                self._player.pause()
+                return
+        if not self._controller.can_go_on and self._document.view.position == len(self._document.tape) - 1:
+            self._player.pause()  # there is no next iteration
+            return
+        self._controller.step(count, self._document.view.granularity)
+
+    @Slot(int)
+    def step(self, count: int) -> None:
+        """By the granularity that is chosen."""
+        self._step(count, self._document.view.granularity)
+
+    def step_gates(self, count: int) -> None:
+        """Operation by operation, whatever is chosen."""
+        self._step(count, "gate")
+
+    def _step(self, count: int, granularity: Granularity) -> None:
+        self._player.pause()
+        self._stage.set_prompt("")
+        self._controller.step(count, granularity)
+
+    @Slot(str)
+    def pick_granularity(self, granularity: Granularity) -> None:
+        self._document.look(granularity=granularity)
+
+    @Slot(int)
+    def scrub(self, position: int) -> None:
+        self._player.pause()
+        self._stage.set_prompt("")
+        self._document.look(position=position)
+
+    @Slot()
+    def to_start(self) -> None:
+        self.scrub(0)
+
+    @Slot()
+    def to_end(self) -> None:
+        self.scrub(len(self._document.tape) - 1)
+
+    @Slot(int)
+    def pick_iteration(self, iteration: int) -> None:
+        self._player.pause()
+        self._controller.go_to_iteration(iteration, self._document.view.position)
+
+    @Slot(int)
+    def pick_step(self, t: int) -> None:
+        """To step t, in the pass that the playhead is in."""
+        d = self._document
+        backward = d.view.position > d.tape.steps
+        self.scrub(2 * d.tape.steps + 1 - t if backward else t - 1)
