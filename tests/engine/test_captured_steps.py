@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import torch
 from captured_again import Again, AsCaptured
+from fast_layers import VARIANTS, Case, of_torch, variant
+from flow_layers import a_layer, batch, each_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_fast_road import VARIANTS, Case, of_torch, variant
-from test_flow_matrix import a_layer, batch, each_step
 from torch import Tensor
 
 import engine
