@@ -168,7 +168,7 @@ class OnCuda:
         """Raises RuntimeError where the function cannot be captured."""
         with torch.cuda.device(device):
             if device not in self._side:
-                self._side[device] = torch.cuda.Stream(device)
+                self._side[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
             here, side, graph = torch.cuda.current_stream(), self._side[device], torch.cuda.CUDAGraph()
             side.wait_stream(here)
             # Torch's own context does not put the stream back where the end of a capture fails: this one does.
