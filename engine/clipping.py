@@ -205,19 +205,21 @@ def clip_step(delta: Tensors, max_norm: float) -> dict[str, Tensor]:
     mean over the batch has made each sample's share 1/B as large. What a chain of clipped steps yields is no longer a
     gradient of the loss.
     """
-    like = next(iter(delta.values()))
-    return clipped_step(delta, like.new_full((), max_norm, dtype=torch.float64))[0]
+    return clipped_step(delta, max_norm)[0]
 
 
-def clipped_step(delta: Tensors, max_norm: Tensor, look: bool = True) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """As `clip_step`, and each sample's norm before (B,) and factor (B,), both float64. max_norm () float64.
+def clipped_step(
+    delta: Tensors, max_norm: float | Tensor, look: bool = True
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """As `clip_step`, and each sample's norm before (B,) and factor (B,), both float64. A tensor is () and float64.
 
     `look`: whether there is anything to clip is looked at first, which spares most of the work where there is not. A
     GPU would have to be waited for; without it the numbers are the same to the bit.
     """
     size = norm if look else blind_norm
     norms = size(torch.stack([size(part, dim=-1) for part in delta.values()], -1), dim=-1)
-    found = {state: _within(part, norms, max_norm, look) for state, part in delta.items()}
+    limit = max_norm if isinstance(max_norm, Tensor) else norms.new_full((), max_norm)
+    found = {state: _within(part, norms, limit, look) for state, part in delta.items()}
     return {state: part for state, (part, _) in found.items()}, norms, next(iter(found.values()))[1]
 
 

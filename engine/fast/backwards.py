@@ -110,7 +110,8 @@ def _backward(
     torch.add(direct[first], final["h"], out=d["h"][first])
     chain, product = chain_with_c if "c" in d else chain_of_h, product_of(layer, B)
     rest = None if cell.sum_names == cell.gate_names else cast(SidesDiffer, cell).rest
-    chunk = T if by_kernel else max(1, CHUNK // h_side[0].numel())
+    captured = not by_kernel and march.pays(carried["h"], T, h_side.shape[2])
+    chunk = T if by_kernel else max(1, (march.ROOM if captured else CHUNK) // h_side[0].numel())
     values = layer.with_held(values)
     for cut in _chunks(T, chunk, course.reverse):
         slopes = slopes_of(layer, values, before, cut)
@@ -121,7 +122,7 @@ def _backward(
                 layer, slopes, values, before, part, h_side, carried, direct, arriving, earlier
             ):
                 return None
-        elif march.pays(part["h"][0], len(arriving), h_side.shape[2]):
+        elif captured:
             march_back(layer, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
         else:
             with np.errstate(all="ignore"):
