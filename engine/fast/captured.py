@@ -55,13 +55,7 @@ class Captured:
     """A function, and the arrays that it runs over."""
 
     def __init__(self, function: Function, fixed: Tensors, own: Tensors, carried: Tensors, how: Device) -> None:
-        self._fixed, self._own, self._carried = (
-            {
-                name: torch.empty_like(array, memory_format=torch.contiguous_format).copy_(array)
-                for name, array in given.items()
-            }
-            for given in (fixed, own, carried)
-        )
+        self._fixed, self._own, self._carried = _in_place(fixed), _in_place(own), _in_place(carried)
         device = next(iter(self._carried.values())).device
         self._replay, self._made = how.capture(lambda: function(self._fixed, self._own, self._carried), device)
 

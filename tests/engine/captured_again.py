@@ -27,12 +27,24 @@ REFUSED = {
 
 
 class AsCaptured(TorchDispatchMode):
-    """Refuses what has no place in a captured CUDA graph."""
+    """Refuses what has no place in a captured CUDA graph, and whatever is not on this kind of device."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        super().__init__()
+        self.device = device
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
         assert name not in REFUSED, f"{name} cannot be captured: {REFUSED[name]}"
+        elsewhere = {where for one in args for where in _devices(one)} - {self.device}
+        assert not elsewhere, f"{name} cannot be captured: it reads from {elsewhere}"
         return func(*args, **(kwargs or {}))
+
+
+def _devices(one: Any) -> set[str]:
+    if isinstance(one, (list, tuple)):
+        return {where for part in one for where in _devices(part)}
+    return {one.device.type} if isinstance(one, Tensor) else set()
 
 
 class Again:
@@ -50,7 +62,7 @@ class Again:
 
     def capture(self, function: Callable[[], Made], device: torch.device) -> tuple[Replay, Made]:
         self.captures += 1
-        with AsCaptured():
+        with AsCaptured(device.type):
             first = function()
         states, handed = ({name: spoiled(array) for name, array in given.items()} for given in first)
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,11 +28,13 @@ from engine.cells import Norm
 from engine.fast import backwards, captured, chain, forwards, march, scan
 from engine.fast.captured import Captures, Made, OnCuda
 from engine.fast.march import Way, stretches
-from engine.flow_chain import Chain
+from engine.flow_chain import Chain, Stream
+from engine.flow_march import march_back
 from engine.flow_matrix import flow_gradients
+from engine.flow_steps import Block, Prepared
 from engine.layer_trace import LayerTrace
 from engine.stack import Layer, Level
-from engine.step_clipping import clipped_backward
+from engine.step_clipping import _Clip, clipped_backward
 from engine.tracing import Trace, trace_stack
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -421,12 +424,65 @@ def test_only_small_steps_of_a_gpu_are_captured() -> None:
     [
         lambda x: bool(x.any()), lambda x: x.sum().item(), lambda x: x[[0, 1]], lambda x: x[x > 0],
         lambda x: torch.where(x > 0, x, 1.0), lambda x: torch.tensor([1.0]) + x, lambda x: x.nonzero(),
-        lambda x: torch.rand_like(x), lambda x: x.__setitem__([0], 0.0),
+        lambda x: torch.rand_like(x), lambda x: x.__setitem__([0], 0.0), lambda x: x * nowhere(x),
     ],
 )  # fmt: skip
 def test_the_stand_in_refuses_what_a_graph_would(wrong: Callable[[Tensor], object]) -> None:
     with pytest.raises(AssertionError, match="cannot be captured"), AsCaptured():
         wrong(torch.ones(3))
+
+
+def nowhere(tensor: Tensor) -> Tensor:
+    """Of its shape, on the device that has no numbers."""
+    return torch.empty_like(tensor, device="meta")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "leaky_relu RNN, lengths, reverse", "LSTM, held, fresh drop, lengths, reverse", "LSTM, lengths, reverse, cut",
+        "GRU, cut", "GRU, drop, lengths", "sigmoid RNN, norm", NORMED[4], NORMED[6],
+    ],
+)  # fmt: skip
+def test_no_step_looks_at_a_number_or_leaves_its_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All steps that are captured, on a device that has no numbers: they could neither wait for it nor look."""
+    how = Again()
+    monkeypatch.setattr(captured, "CAPTURES", Captures())
+    monkeypatch.setattr(captured, "HOW", {"meta": how})
+    monkeypatch.setattr(march, "LENGTHS", (2, 1))
+    monkeypatch.setattr(march, "LEAST", 1)
+    case, steps = case_of(name, torch.float64, "cpu", 4), slice(0, 3)
+    weights, tensors, initial = (
+        {n: nowhere(t) for n, t in given.items()}
+        for given in (case.layer.weights, case.layer.part(0, 3).tensors, case.initial)
+    )
+    layer, x = case.layer.over(3, weights, tensors), nowhere(case.x[:3])
+    values = bptt.forward_stepwise(layer, x, initial)
+    assert (how.captures, how.replays) == (2, 2)
+    before, direct = {s: nowhere(values[s]) for s in initial}, nowhere(values["h"])
+    limit = torch.empty((), dtype=torch.float64, device="meta")
+    for change in (None, _Clip(limit, False)):
+        bptt.backward_stepwise(layer, values, before, direct, initial, change)
+    assert how.captures == 6
+    slopes = backwards.slopes_of(layer, values, before, steps) if layer.plain else None
+    if slopes is not None:
+        forwards._march(layer, forwards._room_for(layer, x, initial), initial)
+        d, into = {s: nowhere(values[s]) for s in initial}, nowhere(direct)
+        chain.march_back(layer, slopes, d, nowhere(slopes.h_side), dict(initial), direct, into, steps)
+        assert how.captures == 10
+    B, G, H = direct.shape[1], len(layer.rules.gate_names), direct.shape[2]
+    prepared = None
+    if slopes is not None:
+        whole = {"slopes": slopes.h_side, "c_to_h": slopes.c_to_h, "kept": slopes.kept, "x 0": direct}
+        prepared = Prepared.of({n: array for n, array in whole.items() if array is not None}, slopes.blocks_on_c)
+    flow: Any = SimpleNamespace(
+        layer=layer, values=values, before=before, like=direct, shape=(B, G, H), chunk=16,
+        on_c=0 if slopes is None else slopes.blocks_on_c, weight_hh=layer.weight_back, weight_ih=weights["weight_ih"],
+    )  # fmt: skip
+    block, stream = Block(direct, (B, G, H), flow.on_c, 2, 3), Stream(direct.new_empty(3, 2, B, x.shape[2]), 0)
+    captures = how.captures
+    march_back(flow, prepared, layer.course.order[::-1], block, lambda t, dh: None, [1, 2, 2], stream)
+    assert how.captures == captures + 2
 
 
 class Gpu:
