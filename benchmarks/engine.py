@@ -1,6 +1,6 @@
 """How fast a trace is, side by side in one run with what it is measured against.
 
-    python -m benchmarks.engine [--quick] [--json FILE]
+    python -m benchmarks.engine [--quick] [--device cuda] [--json FILE]
 
 fused: torch's own forward and backward pass, which records nothing (the limit).
 loop: a Python loop over the cell's equations with retain_grad() on every gate and state (what a user writes today).
@@ -12,6 +12,10 @@ ratios; the loop has a turn only now and then, and loop ÷ trace is a quotient o
 Weights are as torch draws them, with which gradients stay within the growth that the fast road allows itself (1e3,
 engine.fast.GROWTH). Where they explode it steps aside for the one in autograd's own order, which is slower: the rows
 "exploding" have larger recurrent weights, and no aim. `--quick` takes the large cases for the LSTM alone.
+
+Layers that torch has no kernel for (layer norm, recurrent dropout, held gates, …) have rows of their own
+(benchmarks.steps), which are about GPUs: `--device cuda` fills in what capturing their steps is worth. The aims are the
+CPU's.
 """
 
 from __future__ import annotations
@@ -27,8 +31,9 @@ import torch
 from torch import Tensor, nn
 
 import engine
-from benchmarks import flow, memory
+from benchmarks import flow, memory, steps
 from benchmarks.report import Row, report, times
+from engine.device import resolve
 
 
 @dataclass(frozen=True)
@@ -112,19 +117,20 @@ def loop(model: nn.RNNBase, x: Tensor) -> None:
     model.zero_grad()
 
 
-def clock(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return (time.perf_counter() - start) * 1e3
+CPU = torch.device("cpu")
 
 
-def measure(case: Case, seconds: float, least: int = 5) -> list[Row]:
+def clock(run: Callable[[], object], device: torch.device = CPU) -> float:
+    return steps.clock(run, device)
+
+
+def measure(case: Case, seconds: float, least: int = 5, device: torch.device = CPU) -> list[Row]:
     """`least`: turns, however long they take."""
     torch.manual_seed(0)
-    model = case.cell(INPUTS, case.H)
+    model = case.cell(INPUTS, case.H).to(device)
     with torch.no_grad():
         model.weight_hh_l0.mul_(case.scale)
-    x = torch.randn(case.T, case.B, INPUTS)
+    x = torch.randn(case.T, case.B, INPUTS).to(device)
     fused_ms: list[float] = []
     trace_ms: list[float] = []
     loop_ms: list[float] = []
@@ -134,22 +140,22 @@ def measure(case: Case, seconds: float, least: int = 5) -> list[Row]:
     gc.disable()
     end = time.perf_counter() + seconds
     while len(trace_ms) < least or (time.perf_counter() < end and len(trace_ms) < 300):
-        fused_ms.append(clock(lambda: fused(model, x)))
-        trace_ms.append(clock(lambda: traced(model, x)))
+        fused_ms.append(clock(lambda: fused(model, x), device))
+        trace_ms.append(clock(lambda: traced(model, x), device))
         if len(loop_ms) < least - 2 or len(trace_ms) % 5 == 0:
-            loop_ms.append(clock(lambda: loop(model, x)))
+            loop_ms.append(clock(lambda: loop(model, x), device))
             gc.collect()
-    trace = traced(model, x)
-    share_ms = [clock(lambda: trace["l0"].weight_grad_share("weight_hh")) for _ in range(5)]
-    gate_ms = [clock(lambda: traced(model, x)["l0"].grads["f" if case.cell is nn.LSTM else "h"]) for _ in range(3)]
+    trace, gate = traced(model, x), "f" if case.cell is nn.LSTM else "h"
+    share_ms = [clock(lambda: trace["l0"].weight_grad_share("weight_hh"), device) for _ in range(5)]
+    gate_ms = [clock(lambda: traced(model, x)["l0"].grads[gate], device) for _ in range(3)]
     gc.enable()
     rows = times(f"{case}: trace", trace_ms) + times(f"{case}: fused", fused_ms) + times(f"{case}: loop", loop_ms)
     rows += times(f"{case}: weight_grad_share", share_ms)
     rows += times(f"{case}: trace and gate gradients", gate_ms)
     ratio = statistics.median(t / f for t, f in zip(trace_ms, fused_ms, strict=True))
-    rows.append(Row(f"{case}: trace ÷ fused", ratio, "×", case.to_fused))
+    rows.append(Row(f"{case}: trace ÷ fused", ratio, "×", case.to_fused if device == CPU else None))
     gain = statistics.median(loop_ms) / statistics.median(trace_ms)
-    rows.append(Row(f"{case}: loop ÷ trace", gain, "×", case.to_loop, "higher"))
+    rows.append(Row(f"{case}: loop ÷ trace", gain, "×", case.to_loop if device == CPU else None, "higher"))
     return rows
 
 
@@ -168,15 +174,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions: under a minute")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="what to measure on")
     arguments = parser.parse_args()
+    device, _ = resolve(arguments.device)
+    if device.type != arguments.device:
+        parser.error("there is no CUDA device on this machine")
     torch.set_num_threads(THREADS)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, float32, CPU; {INPUTS} inputs a step\n")
+    where = "CPU" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread, float32, {where}; {INPUTS} inputs a step\n")
     rows: list[Row] = []
     for case in [*CASES, *EXPLODING]:
         if not (arguments.quick and case.large and case.cell is not nn.LSTM):
-            rows += measure(case, *((0.4, 3) if arguments.quick else (8.0, 5)))
-    rows += flow.measure(*((0.4, 2) if arguments.quick else (8.0, None)))
-    rows += memory_rows()
+            rows += measure(case, *((0.4, 3) if arguments.quick else (8.0, 5)), device)
+    rows += steps.measure(device, *((0.2, 1) if arguments.quick else (4.0, None)))
+    if device == CPU:
+        rows += flow.measure(*((0.4, 2) if arguments.quick else (8.0, None)))
+        rows += memory_rows()
     report([Row("threads", torch.get_num_threads(), "", None, "higher"), *rows], arguments.json)
 
 

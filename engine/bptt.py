@@ -6,9 +6,10 @@ order of the sequence, whichever way the layer runs through it (engine.course).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from torch.nn.functional import linear
 from engine import fast
 from engine.cells import Cell
 from engine.cells.slopes import joined
+from engine.fast import march
+from engine.fast.captured import Made
+from engine.fast.march import Way
 from engine.later import Later
 from engine.precision import arithmetic
 from engine.recorded import Recorded
@@ -24,6 +28,8 @@ from engine.recurrence import Recurrence
 
 Tensors = Mapping[str, Tensor]
 
+NOTED = "noted "
+"""What a `Change` notes stands among the gradients under names that begin so."""
 FEW = 64
 """Steps that the careful road keeps by themselves."""
 
@@ -34,6 +40,8 @@ class Backward:
     """Total gradients of states, gates and pre-activations, (T, B, H)."""
     initial: Tensors
     """Of the states before the first step, (B, H)."""
+    noted: Tensors = field(default_factory=dict)
+    """(T, B, …) each: what a `Change` has noted of every step."""
 
 
 def blocks(side: Tensor, cell: Cell) -> Tensor:
@@ -49,6 +57,13 @@ def forward(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str, Tensor]
 
 def forward_stepwise(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str, Tensor]:
     """The same, one step after the other, in the order of torch's own cells."""
+    if march.pays(initial["h"], len(x), len(layer.rules.gate_names)):
+        return _forward_in_stretches(layer, x, initial)
+    return _steps_forward(layer, x, initial)[0]
+
+
+def _steps_forward(layer: Recurrence, x: Tensor, initial: Tensors) -> tuple[dict[str, Tensor], Tensors]:
+    """What `forward_stepwise` gives, and the states at the end of the way."""
     cell, weights, mask = layer.rules, layer.weights, layer.course.mask
     state = dict(initial)
     found = _Arrays(len(x))
@@ -63,7 +78,22 @@ def forward_stepwise(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str
         else:
             found.put(t, v)
             state = {s: v[s] for s in state}
-    return found.whole()
+    return found.whole(), state
+
+
+def _forward_in_stretches(layer: Recurrence, x: Tensor, initial: Tensors) -> dict[str, Tensor]:
+    """The same steps, many to a launch (engine.fast.march)."""
+
+    def steps(weights: Tensors, own: Tensors, state: Tensors) -> Made:
+        return _steps_forward(layer.over(len(own["x"]), weights, own), own["x"], state)
+
+    def own(cut: slice) -> Tensors:
+        return {**layer.part(cut.start, cut.stop).tensors, "x": x[cut]}
+
+    found: dict[str, Tensor] = {}
+    way = Way(slice(0, len(x)), layer.course.reverse, len(layer.rules.gate_names))
+    march.march(("forward", layer.key), steps, layer.weights, own, initial, way, found)
+    return found
 
 
 def backward(
@@ -85,42 +115,99 @@ def backward(
     return Backward(Later(grads, list(values), gates), first)
 
 
+class Change(Protocol):
+    """What a step goes on with instead of its ∂L/∂(states)."""
+
+    @property
+    def tensors(self) -> Tensors:
+        """All the tensors that it takes."""
+
+    def over(self, tensors: Tensors) -> Change:
+        """The same with these tensors. It never looks at a number, for which a GPU would be waited for."""
+
+    def __call__(self, d: Tensors) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """From ∂L/∂(states) of a step, (B, H) each: what it goes on with, and what is noted of it, (B, …) each."""
+
+
 def backward_stepwise(
-    layer: Recurrence,
-    values: Tensors,
-    before: Tensors,
-    direct: Tensor,
-    final: Tensors,
-    change: Callable[[int, dict[str, Tensor]], dict[str, Tensor]] | None = None,
+    layer: Recurrence, values: Tensors, before: Tensors, direct: Tensor, final: Tensors, change: Change | None = None
 ) -> Backward:
-    """The same, one step after the other. `change` takes t (from 0) and ∂L/∂(states) of that step, (B, H) each, and
-    returns what the step goes on with instead: then nothing is a gradient of the loss any more.
+    """The same, one step after the other. With a `change` nothing is a gradient of the loss any more.
 
     Every product and sum is taken in the order of autograd on the unrolled loop: where numbers overflow, underflow or
     nearly cancel, two right computations part ways, and this one stays with torch.
     """
+    first = layer.course.order[-1]
+    reaching = {**final, "h": direct[first] + final["h"]}
+    if march.pays(final["h"], len(direct), len(layer.rules.gate_names)):
+        return _backward_in_stretches(layer, values, before, direct, reaching, change)
+    arriving = direct[1:].unbind(0) if layer.course.reverse else direct[:-1].unbind(0)
+    ends = (*arriving, None) if layer.course.reverse else (None, *arriving)
+    found, start = _steps_back(layer, values, before, ends, reaching, change)
+    return _gone_back(found, start)
+
+
+def _steps_back(
+    layer: Recurrence,
+    values: Tensors,
+    before: Tensors,
+    arriving: Sequence[Tensor | None],
+    reaching: Tensors,
+    change: Change | None,
+) -> tuple[dict[str, Tensor], Tensors]:
+    """The gradients of all steps, with what is noted of them under NOTED, and what reaches the states before them.
+    `arriving`: by step, the direct part of δh of the states that it starts from."""
     cell, mask = layer.rules, layer.course.mask
-    backwards = layer.course.order[::-1]
-    reaching: Tensors = {**final, "h": direct[backwards[0]] + final["h"]}
-    found = _Arrays(len(direct))
-    for place, t in enumerate(backwards):
+    found = _Arrays(len(arriving))
+    for t in layer.course.order[::-1]:
         v, b = {name: value[t] for name, value in values.items()}, {name: value[t] for name, value in before.items()}
-        d = cell.join(v, reaching)
-        d = d if change is None else change(t, d)
+        d, noted = cell.join(v, reaching), dict[str, Tensor]()
+        if change is not None:
+            d, noted = change(d)
+            noted = {NOTED + name: array for name, array in noted.items()}
         d |= cell.back(layer.with_held(v, t), b, d)
-        earlier = backwards[place + 1] if place + 1 < len(backwards) else None
-        e = None if earlier is None else direct[earlier]
+        e = arriving[t]
         if mask is None:
-            found.put(t, d)
+            found.put(t, {**d, **noted})
             reaching = layer.handed_back(v, d, t, e)
             continue
         d = {name: grad.masked_fill(~mask[t], 0) for name, grad in d.items()}
-        found.put(t, d)
+        found.put(t, {**d, **noted})
         handed = layer.handed_back(v, d, t, e)
         # In the padding the gradient waits: for the sample's last step, or behind its first one for the initial state.
         waiting = reaching if e is None else {**reaching, "h": reaching["h"] + e}
         reaching = {s: torch.where(mask[t], handed[s], waiting[s]) for s in handed}
-    return Backward(found.whole(), reaching)
+    return found.whole(), reaching
+
+
+def _backward_in_stretches(
+    layer: Recurrence, values: Tensors, before: Tensors, direct: Tensor, reaching: Tensors, change: Change | None
+) -> Backward:
+    """The same steps, many to a launch (engine.fast.march)."""
+    recorded = {"v " + name: value for name, value in values.items()} | {"b " + s: b for s, b in before.items()}
+
+    def steps(fixed: Tensors, own: Tensors, reaching: Tensors) -> Made:
+        part = layer.over(len(own["arriving"]), fixed, own)
+        v, b = ({name[2:]: own[name] for name in recorded if name[:2] == kind} for kind in ("v ", "b "))
+        arriving = own["arriving"].unbind(0)
+        return _steps_back(part, v, b, arriving, reaching, None if change is None else change.over(fixed))
+
+    def own(cut: slice) -> Tensors:
+        # −0.0 is the number that changes no other one when it is added, not even 0 or −0.0.
+        arriving = layer.course.arriving(direct, cut, -0.0)
+        whole = {name: array[cut] for name, array in recorded.items()}
+        return {**layer.part(cut.start, cut.stop).tensors, **whole, "arriving": arriving}
+
+    found: dict[str, Tensor] = {}
+    fixed = {**layer.weights, **({} if change is None else change.tensors)}
+    way = Way(slice(0, len(direct)), not layer.course.reverse, len(layer.rules.gate_names))
+    start = march.march(("backward", layer.key, type(change)), steps, fixed, own, reaching, way, found)
+    return _gone_back(found, start)
+
+
+def _gone_back(found: dict[str, Tensor], start: Tensors) -> Backward:
+    noted = {name.removeprefix(NOTED): found.pop(name) for name in [*found] if name.startswith(NOTED)}
+    return Backward(found, start, noted)
 
 
 class _Arrays:

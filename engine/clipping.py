@@ -36,7 +36,7 @@ from engine.checks import checked_clip
 from engine.errors import DataError
 from engine.figures import figure
 from engine.given import with_numbers
-from engine.norms import norm
+from engine.norms import blind_norm, norm
 from engine.precision import arithmetic
 from engine.requests import ClipReport
 from engine.spec import ClipSpec
@@ -208,22 +208,30 @@ def clip_step(delta: Tensors, max_norm: float) -> dict[str, Tensor]:
     return clipped_step(delta, max_norm)[0]
 
 
-def clipped_step(delta: Tensors, max_norm: float) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """As `clip_step`, and each sample's norm before (B,) and factor (B,), both float64."""
-    norms = norm(torch.stack([norm(part, dim=-1) for part in delta.values()], -1), dim=-1)
-    limit = norms.new_full((), max_norm)
-    found = {state: _within(part, norms, limit) for state, part in delta.items()}
+def clipped_step(
+    delta: Tensors, max_norm: float | Tensor, look: bool = True
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """As `clip_step`, and each sample's norm before (B,) and factor (B,), both float64. A tensor is () and float64.
+
+    `look`: whether there is anything to clip is looked at first, which spares most of the work where there is not. A
+    GPU would have to be waited for; without it the numbers are the same to the bit.
+    """
+    size = norm if look else blind_norm
+    norms = size(torch.stack([size(part, dim=-1) for part in delta.values()], -1), dim=-1)
+    limit = max_norm if isinstance(max_norm, Tensor) else norms.new_full((), max_norm)
+    found = {state: _within(part, norms, limit, look) for state, part in delta.items()}
     return {state: part for state, (part, _) in found.items()}, norms, next(iter(found.values()))[1]
 
 
-def _within(values: Tensor, norms: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+def _within(values: Tensor, norms: Tensor, limit: Tensor, look: bool = True) -> tuple[Tensor, Tensor]:
     """(values brought down to the limit where the norm is above it, the factors); norms lead the values' dimensions.
 
     In float64, and divided by the norm first: the factor itself could underflow. NaN is not above the limit and stays.
+    `look`: whether any is above it, before that is worked out.
     """
     fires = norms > limit
-    factors = torch.where(fires, limit / norms, 1.0)
-    if not bool(fires.any()):
+    factors = (limit / norms).masked_fill(~fires, 1.0)
+    if look and not bool(fires.any()):
         return values, factors
     over = (..., *(None,) * (values.dim() - norms.dim()))
     smaller = (values.double() / norms[over] * limit.expand_as(norms)[over]).to(values.dtype)

@@ -73,6 +73,17 @@ class Course:
             return array[0 if self.reverse else -1]
         return array[self.last, torch.arange(len(self.last), device=array.device)]
 
+    def arriving(self, direct: Tensor, steps: slice, nothing: float = 0.0) -> Tensor:
+        """The part of δh that arrives directly, without recurrence, at the states that these steps start from; the
+        initial one has none, and gets `nothing`."""
+        if self.reverse:
+            if steps.stop < len(direct):
+                return direct[steps.start + 1 : steps.stop + 1]
+            return torch.cat([direct[steps.start + 1 :], torch.full_like(direct[:1], nothing)])
+        if steps.start > 0:
+            return direct[steps.start - 1 : steps.stop - 1]
+        return torch.cat([torch.full_like(direct[:1], nothing), direct[: steps.stop - 1]])
+
     def cut(self, first: int, stop: int) -> Course:
         """The part of it that lies within steps first … stop − 1, from 0."""
         lengths = None if self.lengths is None else (self.lengths - first).clamp(0, stop - first)

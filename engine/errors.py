@@ -23,5 +23,5 @@ class PresetError(EngineError):
 
 
 class DeviceWarning(UserWarning):
-    """Computed on another device than the one that was asked for. Shown once a place, as Python does; the sentence is
-    also in `Network.device_note`, which the window shows."""
+    """Computed on another device than the one that was asked for, or on it in a slower way than usual. Shown once a
+    place, as Python does; a sentence of the first kind is also in `Network.device_note`, which the window shows."""

@@ -16,8 +16,10 @@ from torch import Tensor
 
 from engine.cells import SidesDiffer
 from engine.cells.slopes import Slopes
-from engine.fast import GROWTH, far_from_overflow, slopes_of
+from engine.fast import GROWTH, far_from_overflow, march, slopes_of
 from engine.flow import Span
+from engine.flow_march import march_back
+from engine.flow_steps import Block, Prepared, by_factors, by_slopes
 from engine.layer_trace import LayerTrace
 
 Emit: TypeAlias = Callable[[range, Tensor, Tensor], None]
@@ -29,8 +31,6 @@ CHUNK = 1 << 16
 """Numbers in the slopes that are prepared at once: they should stay in the cache until all rows have used them."""
 STEPS = 16
 """Steps whose gradients are handed out together."""
-ROWS = 16
-"""Rows come in so many at a time: those whose losses are not there yet are 0, and stay so where slopes are finite."""
 
 
 class Arriving(Protocol):
@@ -123,24 +123,6 @@ class Stream:
             self.array.index_add_(1, rows.to(self.array.device), other.array)
 
 
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """The slopes of a stretch of steps, by each step's place in it."""
-
-    of_c: Sequence[Tensor]
-    """(B, blocks, H), of the blocks that act on c."""
-    of_h: Sequence[Tensor]
-    c_to_h: Sequence[Tensor]
-    """(B, H); none where there is no c."""
-    kept: Sequence[Tensor]
-    """(B, H); none where nothing goes past the weights."""
-    x_only: Sequence[tuple[int, Sequence[Tensor]]]
-    """Row blocks whose slope is another one on the input's side of the weights (of the GRU's a_n, not of q)."""
-    odd: Sequence[bool]
-    """Where a slope is 0 or subnormal, so that its product may have underflowed, which one factor after the other does
-    not; or where it is no finite number."""
-
-
 class Chain:
     """One layer, ready to take any number of losses back."""
 
@@ -160,7 +142,7 @@ class Chain:
         )
         self.on_c = slopes_of(self.layer, self.values, self.before, slice(0, 1)).blocks_on_c if self._quick else 0
         """So many of the first row blocks act on c."""
-        self._ready: dict[int, _Prepared] = {}
+        self._ready: dict[int, Prepared] = {}
         self._keep = self.steps * math.prod(self.shape) * self.like.element_size() <= kept
 
     def run(
@@ -180,67 +162,52 @@ class Chain:
         as it would be for a loss alone, so that what overflows does so where it would alone.
         """
         own = None if stream is None else stream.in_order(rows)
-        block = _Block(self, len(rows))
+        block = Block(self.like, self.shape, self.on_c, len(rows), STEPS)
         product = _alone if careful else torch.matmul
+        captured = not careful and march.pays(block.slots[0], abs(enters[0] - end) + 1, self.shape[1])
         n = 0
         for places in _stretches(enters[0], end, STEPS):
             prepared = self._prepared(places[0] // self.chunk) if self._quick and not careful else None
-            for place, t in enumerate(places):
+            there = []
+            for t in places:
                 while n < len(rows) and (enters[n] <= t if self.reverse else enters[n] >= t):
                     n += 1
-                block.show(n)
-                arriving(t, block.slots[place, :n])
-                if self.padding is not None:
-                    block.slots[place, :n].masked_fill_(self.padding[t], 0.0)
-                if prepared is None or prepared.odd[t % self.chunk]:
-                    x_side = self._by_factors(t, block, place, n, product)
-                else:
-                    x_side = self._by_slopes(prepared, t, block, place, own is not None)
-                to_input = None if own is None else own.at(t, n)
-                if to_input is not None:
-                    to_input.addmm_(x_side[: len(to_input)], self.weight_ih)
+                there.append(n)
+            if captured and (prepared is None or not any(prepared.odd[t % self.chunk] for t in places)):
+                march_back(self, prepared, places, block, arriving, there, own)
+            else:
+                self._one_by_one(prepared, places, block, arriving, there, own, product)
             emit(places, block.slots[: len(places), :n], rows[:n])
             block.slots[0, :n] = block.slots[len(places), :n]
         if stream is not None and own is not None:
             stream.take(own, rows)
 
-    def _by_slopes(self, slopes: _Prepared, t: int, block: _Block, place: int, of_input: bool) -> Tensor:
-        """A step back: what reaches c₋, and h₋ (in the next place). Returns δa (n · B, G·H), on the input's side of the
-        weights where that is asked for."""
-        at, dh, to = t % self.chunk, block.dh[place], block.flat_dh[place + 1]
-        if slopes.c_to_h:
-            torch.mul(dh, slopes.c_to_h[at], out=block.dc)
-            block.dc.add_(block.carried)
-            torch.mul(block.dc_wide, slopes.of_c[at], out=block.da_of_c)
-            torch.mul(block.dc, slopes.kept[at], out=block.carried)
-        torch.mul(block.wide_dh[place], slopes.of_h[at], out=block.da_of_h)
-        torch.mm(block.flat_da, self.weight_hh, out=to)
-        mask = self.layer.mask_of(t)
-        if mask is not None:
-            block.dh[place + 1].mul_(mask)
-        if slopes.kept and not slopes.c_to_h:
-            block.dh[place + 1].addcmul_(dh, slopes.kept[at])
-        if of_input:
-            for gate, slope in slopes.x_only:
-                torch.mul(dh, slope[at], out=block.da[:, :, gate])
-        return block.flat_da
+    def _one_by_one(
+        self,
+        prepared: Prepared | None,
+        places: range,
+        block: Block,
+        arriving: Callable[[int, Tensor], None],
+        there: Sequence[int],
+        own: Stream | None,
+        product: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
+        """These steps; at each, the first so many rows are `there`."""
+        for place, (t, n) in enumerate(zip(places, there, strict=True)):
+            block.show(n)
+            arriving(t, block.slots[place, :n])
+            if self.padding is not None:
+                block.slots[place, :n].masked_fill_(self.padding[t], 0.0)
+            if prepared is None or prepared.odd[t % self.chunk]:
+                x_side = by_factors(self.layer, self.values, self.before, t, block, place, n, product)
+            else:
+                mask, of_input = self.layer.mask_of(t), own is not None
+                x_side = by_slopes(prepared, t % self.chunk, block, place, self.weight_hh, mask, of_input)
+            to_input = None if own is None else own.at(t, n)
+            if to_input is not None:
+                to_input.addmm_(x_side[: len(to_input)], self.weight_ih)
 
-    def _by_factors(
-        self, t: int, block: _Block, place: int, n: int, product: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
-        """The same by the cell's own rules, in autograd's order, for the rows that are there."""
-        v, before = ({name: array[t] for name, array in arrays.items()} for arrays in (self.values, self.before))
-        d = self.rules.join(v, {"h": block.slots[place, :n], "c": block.carried[:n]})
-        d |= self.rules.back(self.layer.with_held(v, t), before, d)
-        if self.padding is not None:
-            d = {name: grad.masked_fill(self.padding[t], 0.0) for name, grad in d.items()}
-        handed = self.layer.handed_back(v, d, t, product=product)
-        block.slots[place + 1, :n] = handed["h"]
-        if "c" in handed:
-            block.carried[:n] = handed["c"]
-        return self.rules.x_side(d).flatten(-2).flatten(0, 1)
-
-    def _prepared(self, number: int) -> _Prepared:
+    def _prepared(self, number: int) -> Prepared:
         if number in self._ready:
             return self._ready[number]
         made = self._prepare(slice(number * self.chunk, min((number + 1) * self.chunk, self.steps)))
@@ -248,49 +215,15 @@ class Chain:
             self._ready[number] = made
         return made
 
-    def _prepare(self, cut: slice) -> _Prepared:
+    def _prepare(self, cut: slice) -> Prepared:
         slopes = slopes_of(self.layer, self.values, self.before, cut)
-        padding = None if self.padding is None else self.padding[cut]
-        x_only = []
+        whole = {"slopes": slopes.h_side}
+        whole |= {name: array for name in ("c_to_h", "kept") if (array := getattr(slopes, name)) is not None}
         if isinstance(self.rules, SidesDiffer):
             v = {name: value[cut] for name, value in self.layer.with_held(self.values).items()}
             others = self.rules.rest(v, {"h": torch.ones_like(v["h"])})
-            x_only = [(self.rules.gate_names.index(name), slope.unbind(0)) for name, slope in others.items()]
-        return _Prepared(
-            slopes.h_side[:, :, : self.on_c].unbind(0),
-            slopes.h_side[:, :, self.on_c :].unbind(0),
-            () if slopes.c_to_h is None else slopes.c_to_h.unbind(0),
-            () if slopes.kept is None else slopes.kept.unbind(0),
-            x_only,
-            _odd(slopes, padding).tolist(),
-        )
-
-
-class _Block:
-    """The arrays of a block of losses, and views of their first rows, those that are there and at most 15 more."""
-
-    def __init__(self, chain: Chain, losses: int) -> None:
-        B, G, H = chain.shape
-        new = chain.like.new_zeros
-        self.slots = new(STEPS + 1, losses, B, H)
-        """δh at the steps of a stretch, and of the first one behind it. Rows that are not there yet are 0."""
-        self._carried, self._dc, self._da = new(losses, B, H), new(losses, B, H), new(losses, B, G, H)
-        self._on_c = chain.on_c
-        self._shown = 0
-
-    def show(self, n: int) -> None:
-        """At least the first n rows."""
-        if n <= self._shown:
-            return
-        n = self._shown = min(n + -n % ROWS, self.slots.shape[1])
-        self.carried, self.dc, self.da = self._carried[:n], self._dc[:n], self._da[:n]
-        self.dc_wide = self.dc.unsqueeze(2)
-        self.da_of_c, self.da_of_h = self.da[:, :, : self._on_c], self.da[:, :, self._on_c :]
-        self.flat_da = self.da.flatten(0, 1).flatten(1)
-        self.dh = self.slots[:, :n].unbind(0)
-        """By place: (n, B, H), and the same memory as (n, B, 1, H) and (n · B, H)."""
-        self.wide_dh = [dh.unsqueeze(2) for dh in self.dh]
-        self.flat_dh = [dh.flatten(0, 1) for dh in self.dh]
+            whole |= {f"x {self.rules.gate_names.index(name)}": slope for name, slope in others.items()}
+        return Prepared.of(whole, self.on_c, _odd(slopes, None if self.padding is None else self.padding[cut]).tolist())
 
 
 def in_order(reached: Span, stretch: tuple[int, int], reverse: bool) -> tuple[Tensor, list[int], int]:
@@ -321,7 +254,7 @@ def _stretches(start: int, end: int, chunk: int) -> Iterator[range]:
 
 
 def _odd(slopes: Slopes, padding: Tensor | None) -> Tensor:
-    """(steps,) bool; see _Prepared."""
+    """(steps,) bool; see Prepared."""
     tiny = 0.0 if slopes.single else torch.finfo(slopes.h_side.dtype).tiny
     usual = ((sizes := slopes.h_side.abs()) >= tiny).logical_and_(sizes < torch.inf).flatten(2).all(2)
     if slopes.c_to_h is not None:

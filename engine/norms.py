@@ -19,12 +19,28 @@ def norm(values: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
     gives inf and NaN gives NaN.
     """
     plain: Tensor = torch.linalg.vector_norm(values, dim=dim, dtype=torch.float64)
-    if values.dtype != torch.float64 or bool(((plain > SAFE[0]) & (plain < SAFE[1])).all()):
+    if values.dtype != torch.float64 or bool(_safe(plain)):
         return plain
+    return _scaled(values, dim).reshape(plain.shape)
+
+
+def blind_norm(values: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
+    """The same to the bit, without a look at the numbers, for which a GPU would be waited for."""
+    plain: Tensor = torch.linalg.vector_norm(values, dim=dim, dtype=torch.float64)
+    if values.dtype != torch.float64:
+        return plain
+    return torch.where(_safe(plain), plain, _scaled(values, dim).reshape(plain.shape))
+
+
+def _safe(plain: Tensor) -> Tensor:
+    return ((plain > SAFE[0]) & (plain < SAFE[1])).all()
+
+
+def _scaled(values: Tensor, dim: int | tuple[int, ...] | None) -> Tensor:
     largest = values.abs().amax(dim=tuple(range(values.dim())) if dim is None else dim, keepdim=True)
     usable = torch.where(torch.isfinite(largest) & (largest > 0), largest, torch.ones_like(largest))
     scaled: Tensor = torch.linalg.vector_norm(values / usable, dim=dim, keepdim=True) * usable
-    return scaled.reshape(plain.shape)
+    return scaled
 
 
 def mean_over_samples(norms: Tensor, mask: Tensor | None = None) -> Tensor:

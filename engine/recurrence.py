@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
 
-from engine.cells import Cell
+from engine.cells import Cell, Norm
 from engine.course import Course
 from engine.quantities import GATES, ROUTES
 from engine.spec import CellKind
@@ -129,8 +129,11 @@ class Recurrence:
         kept = [place for place, gate in enumerate(GATES[self.kind]) if (gate or "a") not in self.cuts]
         if len(kept) == side.shape[-2]:
             return product(side.flatten(-2), self.weights["weight_hh"])
-        blocks = self.weights["weight_hh"].view(side.shape[-2], side.shape[-1], -1)
-        return product(side[..., kept, :].flatten(-2), blocks[kept].flatten(0, 1))
+        if not kept:
+            return product(side[..., :0, :].flatten(-2), self.weights["weight_hh"][:0])
+        # No list as an index: on a GPU that would be a copy to it, which has no place in a captured step.
+        parts, blocks = side.unbind(-2), self.weights["weight_hh"].chunk(side.shape[-2])
+        return product(torch.cat([parts[place] for place in kept], -1), torch.cat([blocks[place] for place in kept]))
 
     def norm_terms(self, values: Tensors, grads: Tensors) -> dict[str, Tensor]:
         """(T, B, G·H) each: what every step and sample contributes to the gradients of γ and β."""
@@ -138,6 +141,33 @@ class Recurrence:
         gamma, beta = self.rules.norm.terms(values, grads, self.rules.gate_names)
         # In the padding ŝ of zeros is 0/√ε, which is no number where ε is 0.
         return {"norm_weight": self.course.zeroed(gamma.flatten(-2)), "norm_bias": beta.flatten(-2)}
+
+    @property
+    def key(self) -> Hashable:
+        """Everything about it that is no tensor, but the number of steps."""
+        norm = self.rules.norm
+        rules: Any = replace(cast(Any, self.rules), norm=None)
+        return self.kind, rules, None if norm is None else norm.eps, self.course.reverse, self.cuts
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Those that it has beside its weights."""
+        found = {f"{gate} {part}": getattr(h, part) for gate, h in self.held.items() for part in ("where", "value")}
+        if self.drop is not None:
+            found["drop"] = self.drop
+        if self.course.lengths is not None:
+            found["lengths"] = self.course.lengths
+        return found
+
+    def over(self, steps: int, weights: Tensors, tensors: Tensors) -> Recurrence:
+        """The same layer over other numbers, which lie there by the names of `weights` and `tensors`."""
+        rules = self.rules
+        if rules.norm is not None and "norm_weight" in weights:
+            gamma, beta = (weights[name].view_as(rules.norm.weight) for name in ("norm_weight", "norm_bias"))
+            rules = replace(cast(Any, rules), norm=Norm(gamma, beta, rules.norm.eps))
+        held = {gate: Held(tensors[f"{gate} where"], tensors[f"{gate} value"]) for gate in self.held}
+        course = Course(steps, self.course.reverse, tensors.get("lengths"))
+        return Recurrence(self.kind, rules, weights, course, self.kernel, tensors.get("drop"), held, self.cuts)
 
     def part(self, first: int, stop: int) -> Recurrence:
         """Of steps first … stop − 1, from 0."""

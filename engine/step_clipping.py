@@ -91,15 +91,9 @@ def clipped_backward(layer: LayerTrace, max_norm: float, output_grads: Tensor | 
             f"{tuple(layer.output_grads.shape)} of {layer.output_grads.dtype} is accepted."
         )
     with arithmetic(layer.x):
-        T, B = layer.steps, layer.batch_size
-        norms = torch.zeros(T, B, dtype=torch.float64, device=layer.x.device)
-        factors = torch.ones_like(norms)
-
-        def clip(t: int, d: dict[str, Tensor]) -> dict[str, Tensor]:
-            done, norms[t], factors[t] = clipped_step(d, limit)
-            return done
-
+        clip = _Clip(layer.x.new_full((), limit, dtype=torch.float64), look=layer.x.device.type == "cpu")
         back = bptt.backward_stepwise(layer.recurrence, layer.values, layer.before, direct, layer.final_grads, clip)
+        norms, factors = back.noted["norms"], back.noted["factors"]
         if layer.mask is not None:  # what waits in the padding is no step
             norms, factors = norms.masked_fill(~layer.mask, 0.0), factors.masked_fill(~layer.mask, 1.0)
         grads, initial = back.grads, back.initial
@@ -108,6 +102,27 @@ def clipped_backward(layer: LayerTrace, max_norm: float, output_grads: Tensor | 
         against = compare(layer.weight_grads, weight_grads)
     whole = together(against)
     return ClippedBackward(limit, grads, initial, weight_grads, input_grad, norms, factors, against, whole)
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    """engine.bptt.Change."""
+
+    limit: Tensor
+    """(), float64."""
+    look: bool
+    """It sees first whether anything is above the limit, which on the CPU is quicker."""
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        return {"limit": self.limit}
+
+    def over(self, tensors: Tensors) -> _Clip:
+        return _Clip(tensors["limit"], False)
+
+    def __call__(self, d: Tensors) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        done, norms, factors = clipped_step(d, self.limit, self.look)
+        return done, {"norms": norms, "factors": factors}
 
 
 def clipped_trace(trace: Trace, max_norm: float) -> Clipped:

@@ -5,6 +5,9 @@ all gates of all steps follow from it in one more product, or a loop without a s
 Backward (engine.fast.backwards), the slopes of many steps are multiplied out at once, and only what must be chained is
 chained. Both return None where that is not safe (numbers that overflow, or a kernel that rounds more than we allow),
 and engine.bptt, which keeps to autograd's own order, has to do it.
+
+On a GPU, what remains of loops over steps, here and in engine.bptt, goes many steps to a launch (engine.fast.march,
+engine.fast.captured).
 """
 
 from engine.fast.arrays import far_from_overflow

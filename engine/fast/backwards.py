@@ -12,9 +12,9 @@ from torch import Tensor
 
 from engine.cells import SidesDiffer
 from engine.cells.slopes import Slopes
-from engine.fast import kernel
+from engine.fast import kernel, march
 from engine.fast.arrays import NUMPYS, arrays, empty, far_from_overflow, largest
-from engine.fast.chain import chain_of_h, chain_with_c, product_of
+from engine.fast.chain import chain_of_h, chain_with_c, march_back, product_of
 from engine.recorded import Recorded
 from engine.recurrence import Recurrence
 
@@ -110,17 +110,20 @@ def _backward(
     torch.add(direct[first], final["h"], out=d["h"][first])
     chain, product = chain_with_c if "c" in d else chain_of_h, product_of(layer, B)
     rest = None if cell.sum_names == cell.gate_names else cast(SidesDiffer, cell).rest
-    chunk = T if by_kernel else max(1, CHUNK // h_side[0].numel())
+    captured = not by_kernel and march.pays(carried["h"], T, h_side.shape[2])
+    chunk = T if by_kernel else max(1, (march.ROOM if captured else CHUNK) // h_side[0].numel())
     values = layer.with_held(values)
     for cut in _chunks(T, chunk, course.reverse):
         slopes = slopes_of(layer, values, before, cut)
         part = {s: grad[cut] for s, grad in d.items()}
-        arriving = _arriving(direct, cut, course.reverse)
+        arriving = course.arriving(direct, cut)
         if by_kernel:
             if not kernel.chain_by_kernel(
                 layer, slopes, values, before, part, h_side, carried, direct, arriving, earlier
             ):
                 return None
+        elif captured:
+            march_back(layer, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
         else:
             with np.errstate(all="ignore"):
                 chain(layer, product, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
@@ -144,17 +147,6 @@ def _chunks(T: int, chunk: int, reverse: bool) -> list[slice]:
     if reverse:
         return [slice(start, min(start + chunk, T)) for start in range(0, T, chunk)]
     return [slice(max(0, stop - chunk), stop) for stop in range(T, 0, -chunk)]
-
-
-def _arriving(direct: Tensor, cut: slice, reverse: bool) -> Tensor:
-    """The direct part of δh of the states that these steps start from; the initial one has none."""
-    if reverse:
-        if cut.stop < len(direct):
-            return direct[cut.start + 1 : cut.stop + 1]
-        return torch.cat([direct[cut.start + 1 :], torch.zeros_like(direct[:1])])
-    if cut.start > 0:
-        return direct[cut.start - 1 : cut.stop - 1]
-    return torch.cat([torch.zeros_like(direct[:1]), direct[: cut.stop - 1]])
 
 
 def slopes_of(layer: Recurrence, values: Tensors, before: Tensors, cut: slice) -> Slopes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from engine.cells.slopes import Slopes
 from engine.fast.arrays import Steps, arrays, in_order
+from engine.fast.captured import Made
+from engine.fast.march import Way, march
 from engine.recurrence import Recurrence
 
 Tensors: TypeAlias = Mapping[str, Tensor]
@@ -139,6 +141,47 @@ def chain_of_h(
         multiply(dh, kept, leak_array)
         plus(leak_array, e, leak_array)
         add(leak_row, *back)
+
+
+def march_back(
+    layer: Recurrence,
+    slopes: Slopes,
+    d: Tensors,
+    h_side: Tensor,
+    carried: Tensors,
+    direct: Tensor,
+    into: Tensor,
+    cut: slice,
+) -> None:
+    """What the chain does, many steps to a launch (engine.fast.march). As there, all of the steps `cut`."""
+    back = not layer.course.reverse
+    first, end = (-1, 0) if back else (0, -1)
+    given = {"slopes": slopes.h_side, "direct": direct}
+    given |= {name: array for name in ("c_to_h", "kept") if (array := getattr(slopes, name)) is not None}
+
+    def steps(fixed: Tensors, own: Tensors, reaching: Tensors) -> Made:
+        K, B, G, H = own["slopes"].shape
+        part = replace(layer, cuts=frozenset()).over(K, fixed, own)
+        padded, dc, made = (own["slopes"].new_empty(shape) for shape in ((K + 1, B, H), (K, B, H), (K, B, G, H)))
+        dh, earlier = (padded[1:], padded[:-1]) if back else (padded[:-1], padded[1:])
+        dh[first] = reaching["h"]
+        here = replace(slopes, h_side=own["slopes"], c_to_h=own.get("c_to_h"), kept=own.get("kept"))
+        handed = {s: grad.clone() for s, grad in reaching.items()}
+        chain = chain_of_h if here.c_to_h is None else chain_with_c
+        chain(part, product_of(part, B), here, {"h": dh, "c": dc}, made, handed, own["direct"], earlier, slice(0, K))
+        found = {"h_side": made, "into": earlier} | ({} if here.c_to_h is None else {"c": dc})
+        return found, handed | {"h": earlier[end]}
+
+    def own(stretch: slice) -> Tensors:
+        place = slice(stretch.start + cut.start, stretch.stop + cut.start)
+        return {**layer.part(place.start, place.stop).tensors, **{n: array[stretch] for n, array in given.items()}}
+
+    whole = {"h_side": h_side, "into": into} | ({"c": d["c"]} if "c" in d else {})
+    way = Way(slice(0, len(direct)), back, h_side.shape[2])
+    fixed, reaching = {"weight_hh": layer.weight_back}, {**carried, "h": d["h"][first]}
+    handed = march(("chain", layer.key), steps, fixed, own, reaching, way, whole)
+    if "c" in carried:
+        carried["c"].copy_(handed["c"])
 
 
 def _with_drop(layer: Recurrence, product: Product, cut: slice) -> Callable[[Any, Any, Any], object]:

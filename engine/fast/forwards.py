@@ -12,8 +12,10 @@ from torch import Tensor
 
 from engine.cells import Room, none_held
 from engine.course import Course
-from engine.fast import kernel
+from engine.fast import kernel, march
 from engine.fast.arrays import arrays, empty, far_from_overflow, in_order
+from engine.fast.captured import Made
+from engine.fast.march import Way
 from engine.fast.scan import scan
 from engine.recorded import Recorded
 from engine.recurrence import Recurrence
@@ -52,21 +54,29 @@ def _kernel_is_quicker(layer: Recurrence, x: Tensor, initial: Tensors) -> bool:
 
 def _room_for(layer: Recurrence, x: Tensor, initial: Tensors) -> Room:
     """For the whole sequence, with the input's side in the sums and the initial states in their places."""
-    cell, reverse = layer.rules, layer.course.reverse
+    cell = layer.rules
     T, B, H = len(x), *initial["h"].shape
-    sums, gates = empty((T, B, len(cell.sum_names), H), x), empty((len(cell.squashed), T, B, H), x).transpose(0, 1)
+    sums = empty((T, B, len(cell.sum_names), H), x)
     matrix, bias = cell.sums_of(layer.weights)
     flat, of_x = sums.view(T * B, -1), x.reshape(T * B, -1)
     if bias is None:
         torch.mm(of_x, matrix.T, out=flat)
     else:
         torch.addmm(bias, of_x, matrix.T, out=flat)
+    return _empty_room(layer, sums, initial)
+
+
+def _empty_room(layer: Recurrence, sums: Tensor, initial: Tensors) -> Room:
+    """Around these sums (T, B, S, H), with the initial states in their places."""
+    cell, reverse = layer.rules, layer.course.reverse
+    T, B, H = len(sums), *initial["h"].shape
+    gates = empty((len(cell.squashed), T, B, H), sums).transpose(0, 1)
     before, after = {}, {}
     for s in cell.state_names:
-        whole = empty((T + 1, B, H), x)
+        whole = empty((T + 1, B, H), sums)
         whole[T if reverse else 0] = initial[s]
         before[s], after[s] = (whole[1:], whole[:-1]) if reverse else (whole[:-1], whole[1:])
-    return Room(sums, gates, before, after, empty((T, B, H), x) if "c" in after else None, *arrays(x))
+    return Room(sums, gates, before, after, empty((T, B, H), sums) if "c" in after else None, *arrays(sums))
 
 
 def _recorded(layer: Recurrence, room: Room, initial: Tensors) -> Recorded:
@@ -82,11 +92,41 @@ def _recorded(layer: Recurrence, room: Room, initial: Tensors) -> Recorded:
 
 def _by_loop(layer: Recurrence, x: Tensor, initial: Tensors) -> Recorded:
     room = _room_for(layer, x, initial)
+    if march.pays(initial["h"], len(x), len(layer.rules.gate_names)):
+        _march(layer, room, initial)
+        return _recorded(layer, room, initial)
     for start in range(0, len(x), STRETCH)[:: -1 if layer.course.reverse else 1]:
         cut = slice(start, min(start + STRETCH, len(x)))
         part = room.part(cut)
         _walk(layer, replace(part, hold=_hold(layer, part.gates, cut)), initial, cut)
     return _recorded(layer, room, initial)
+
+
+def _march(layer: Recurrence, room: Room, initial: Tensors) -> None:
+    """`_walk` over all steps, many to a launch (engine.fast.march)."""
+    reverse, states = layer.course.reverse, layer.rules.state_names
+    weights = {"weight_hh": layer.weights["weight_hh"]}
+
+    def steps(fixed: Tensors, own: Tensors, state: Tensors) -> Made:
+        K, cut = len(own["sums"]), slice(0, len(own["sums"]))
+        part = layer.over(K, fixed, own)
+        here = _empty_room(layer, own["sums"].clone(), state)
+        start = {s: fixed[f"initial {s}"] for s in states}
+        _walk(part, replace(here, hold=_hold(part, here.gates, cut)), start, cut)
+        made = {"sums": here.sums, "gates": here.gates, **here.after}
+        if here.tanh_c is not None:
+            made["tanh_c"] = here.tanh_c
+        return made, {s: here.after[s][0 if reverse else -1] for s in states}
+
+    def own(cut: slice) -> Tensors:
+        return {**layer.part(cut.start, cut.stop).tensors, "sums": room.sums[cut]}
+
+    into = {"sums": room.sums, "gates": room.gates, **room.after}
+    if room.tanh_c is not None:
+        into["tanh_c"] = room.tanh_c
+    way = Way(slice(0, len(room.sums)), reverse, len(layer.rules.gate_names))
+    fixed = weights | {f"initial {s}": initial[s] for s in states}
+    march.march(("walk", layer.key), steps, fixed, own, initial, way, into)
 
 
 def _walk(layer: Recurrence, room: Room, initial: Tensors, cut: slice) -> None:

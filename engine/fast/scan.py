@@ -11,6 +11,8 @@ from engine.fast.arrays import arrays
 
 LONG = 256
 """Steps from which it is worth cutting into stretches."""
+LONG_IN_LAUNCHES = 16
+"""The same where each operation is a launch."""
 
 
 def scan(keep: Tensor, new: Tensor, start: Tensor, reverse: bool) -> None:
@@ -21,8 +23,8 @@ def scan(keep: Tensor, new: Tensor, start: Tensor, reverse: bool) -> None:
     start from is carried from one to the next and added. So few operations have to wait for one another.
     """
     T = len(new)
-    n = math.isqrt(T)
-    stretches = T // n if T >= LONG else 0
+    n, long = math.isqrt(T), LONG if new.device.type == "cpu" else LONG_IN_LAUNCHES
+    stretches = T // n if long <= T else 0
     rest = T - stretches * n
     even, odd = (slice(rest, T), slice(0, rest)) if reverse else (slice(0, T - rest), slice(T - rest, T))
     operations, steps = arrays(new, reverse)
