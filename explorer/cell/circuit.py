@@ -17,7 +17,8 @@ from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.requests import Excerpt
-from explorer.cell.circuit_ink import Drawing, Moment, forward_decades
+from explorer.cell.circuit_ink import Drawing, forward_decades
+from explorer.cell.circuit_moment import Moment
 from explorer.cell.exact import digits, exact_text
 from explorer.cell.figures import Figures
 from explorer.cell.ink import text_scale

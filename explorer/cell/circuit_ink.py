@@ -11,60 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
 
-from engine.operations_of_cell import Way
 from engine.requests import Excerpt
 from explorer.cell import typeset
+from explorer.cell.circuit_moment import Moment
+from explorer.cell.circuit_nodes import GLOW, paint_node, radius_of
 from explorer.cell.figures import Figures
 from explorer.cell.ink import colour_of, draw_fitted, log_width
-from explorer.cell.interventions import Hold, Interventions
-from explorer.cell.quantity import NOTHING, Number, Reading, short
-from explorer.cell.reach import Reached
-from explorer.cell.readings import Readings
+from explorer.cell.quantity import Number, Reading, short
 from explorer.cell.symbols import INPUT
 from explorer.cell.wiring import Circuit, Label, Node, Wire
 from explorer.theme.tokens import Theme
 
 _THINNEST, _THICKEST, _HAIR = 1.2, 8.0, 1.5
 _EDGE = 4.0
-_RADIUS = {"operation": 9.5, "gate": 13.0, "function": 15.0, "weights": 15.0, "norm": 7.5}
-_LABEL_EM, _NODE_EM, _FUNCTION_EM, _SMALLEST_EM = 13.0, 15.0, 11.0, 9.0
-_GLOW = 70
-"""Opacity of what lies under the operation that was done last, of 255."""
+_LABEL_EM = 13.0
 _CUT = "cut"
-_TRANSPARENT = QImage.Format.Format_ARGB32_Premultiplied
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What is drawn: a step, as far as it is reached."""
-
-    excerpt: Excerpt
-    step: int
-    reached: Reached
-    source: Readings
-    known: frozenset[int]
-    """By id, the numbers that are reached."""
-    held: Interventions
-    input_norm: Reading
-    values: tuple[int, int]
-    gradients: tuple[int, int]
-    """Exponents of the ends of the wires' scales."""
-
-    @property
-    def way(self) -> Way:
-        return "backward" if self.reached.backward else "forward"
-
-    def reading(self, number: Number | None) -> Reading:
-        return self.source.of(number, self.step) if number is not None and id(number) in self.known else NOTHING
-
-    def has(self, number: Number | None) -> bool:
-        return number is not None and id(number) in self.known
-
-    def cut(self, route: str) -> bool:
-        return bool(route) and route in self.held.cuts and self.reached.backward
 
 
 @dataclass(slots=True)
@@ -85,6 +49,7 @@ class Drawing:
     """Where a wire's arrow is."""
     _symbols: dict[str, float] = field(init=False)
     """How wide the labels' symbols are."""
+    _frame: QImage | None = None
     _nodes: QImage | None = None
     _nodes_for: tuple[object, ...] = ()
     _pens: dict[str, QPen] = field(default_factory=dict)
@@ -113,23 +78,21 @@ class Drawing:
     def paint(self, painter: QPainter, labels: Sequence[Label]) -> None:
         self.painter = painter
         moment = self.moment
+        ratio = painter.device().devicePixelRatioF()
         painter.setFont(self.figures.font)
-        left, top, right, bottom = self.circuit.frame
-        painter.setPen(QPen(QColor(self.theme.line), 1))
+        painter.drawImage(0, 0, self._frame_picture(ratio))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(QRectF(self.at(left, top), self.at(right, bottom)), 12 * self.unit, 12 * self.unit)
         if moment.reached.now:
             for wire, way in self._order:
                 if self._lit(wire):
                     self._glow_wire(wire, way)
-        for wire, way in self._order:
-            self._wire(wire, way)
+        self._wires()
         for wire, _ in self._order:
             if wire.road:
                 self._arrow(wire)
             if moment.cut(wire.route):
                 self._cut_mark(wire)
-        painter.drawImage(0, 0, self._nodes_picture(painter.device().devicePixelRatioF()))
+        painter.drawImage(0, 0, self._nodes_picture(ratio))
         for node in self.circuit.nodes:
             if moment.has(node.value):
                 self._node_value(node)
@@ -139,6 +102,25 @@ class Drawing:
         if moment.reached.forward:
             self._input()
         self.painter = None
+
+    def _frame_picture(self, ratio: float) -> QImage:
+        """The cell's outline, on the panel's colour."""
+        if self._frame is None or self._frame.devicePixelRatio() != ratio:
+            self._frame = self._empty(ratio, QImage.Format.Format_RGB32)
+            self._frame.fill(QColor(self.theme.surface))
+            left, top, right, bottom = self.circuit.frame
+            painter = QPainter(self._frame)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor(self.theme.line), 1))
+            painter.drawRoundedRect(QRectF(self.at(left, top), self.at(right, bottom)), 12 * self.unit, 12 * self.unit)
+            painter.end()
+        return self._frame
+
+    def _empty(self, ratio: float, kind: QImage.Format) -> QImage:
+        wide, high = self.width * ratio, self.circuit.height * self.unit * ratio
+        made = QImage(math.ceil(wide), math.ceil(high), kind)
+        made.setDevicePixelRatio(ratio)
+        return made
 
     @property
     def _p(self) -> QPainter:
@@ -163,6 +145,27 @@ class Drawing:
             return True
         number = self._number(wire)
         return number is None or self.moment.reached.has(number, self.moment.way)
+
+    def _wires(self) -> None:
+        """Most are lines as thick as a number: those are drawn here, in one go, the others one by one."""
+        moment, painter = self.moment, self._p
+        reached, source, step, cuts = moment.reached, moment.source, moment.step, moment.held.cuts
+        backward, whole = reached.backward, reached.forward and reached.way is None
+        low, high = moment.gradients if backward else moment.values
+        pen = self._pen_of(self._phase_colour)
+        thinnest, more = self.unit * _THINNEST, self.unit * (_THICKEST - _THINNEST)
+        for wire, way in self._order:
+            number = wire.backward if backward else wire.forward
+            usual = whole and wire.source == "state" and wire.route not in cuts and moment.has(number)
+            if usual and number is not None:
+                value = source.of(number, step).value
+                if value and math.isfinite(value):
+                    share = (math.log10(abs(value)) - low) / (high - low)
+                    pen.setWidthF(thinnest + more * min(1.0, max(0.0, share)))
+                    painter.setPen(pen)
+                    painter.drawPolyline(way)
+                    continue
+            self._wire(wire, way)
 
     def _wire(self, wire: Wire, way: QPolygonF) -> None:
         t, moment = self.theme, self.moment
@@ -206,12 +209,14 @@ class Drawing:
             pen = QPen(QColor(self.theme.zero), 1.4 * self.unit)
             pen.setDashPattern([5, 4])
             return _flat(pen)
-        colour = self._colour(reading, colour)
-        if colour not in self._pens:
-            self._pens[colour] = _flat(QPen(QColor(colour), 1.0))
-        pen = self._pens[colour]
+        pen = self._pen_of(self._colour(reading, colour))
         pen.setWidthF(self._thickness(reading, backward=backward))
         return pen
+
+    def _pen_of(self, colour: str) -> QPen:
+        if colour not in self._pens:
+            self._pens[colour] = _flat(QPen(QColor(colour), 1.0))
+        return self._pens[colour]
 
     def _colour(self, reading: Reading, colour: str) -> str:
         return colour if reading.finite else self.theme.exploding
@@ -222,7 +227,7 @@ class Drawing:
 
     def _glow_wire(self, wire: Wire, way: QPolygonF) -> None:
         glow = QColor(self._phase_colour)
-        glow.setAlpha(_GLOW)
+        glow.setAlpha(GLOW)
         backward = self.moment.reached.backward
         thick = self._thickness(self.moment.reading(self._number(wire)), backward=backward)
         self._stroke(way, _flat(QPen(glow, thick + 9 * self.unit)))
@@ -279,8 +284,7 @@ class Drawing:
     # -- nodes
 
     def radius(self, node: Node) -> float:
-        """Operations of one sign are small; "tanh" needs room."""
-        return self.unit * (11.0 if node.latex == "1{-}" else _RADIUS[node.kind])
+        return self.unit * radius_of(node)
 
     def value_box(self, node: Node, text: str | None = None) -> QRectF:
         """Where a gate's number stands: above it, on the side that its wire does not turn to."""
@@ -290,11 +294,8 @@ class Drawing:
         return QRectF(left, centre.y() - 25 * u, min(wide, self.width - left), 14 * u)
 
     def _value_text(self, node: Node) -> str:
-        hold = self._hold(node)
+        hold = self.moment.hold(node)
         return hold.sign if hold is not None and hold.whole else self.moment.reading(node.value).text
-
-    def _hold(self, node: Node) -> Hold | None:
-        return self.moment.held.holds.get(node.latex) if node.kind == "gate" else None
 
     def _nodes_picture(self, ratio: float) -> QImage:
         """All nodes without their numbers: painted anew when something else of them is reached or held."""
@@ -302,57 +303,15 @@ class Drawing:
         rings = tuple((gate, hold.whole) for gate, hold in moment.held.holds.items())
         key = (moment.reached, rings, ratio)
         if self._nodes is None or self._nodes_for != key:
-            size = QSizeF(self.width, self.circuit.height * self.unit) * ratio
-            self._nodes = QImage(math.ceil(size.width()), math.ceil(size.height()), _TRANSPARENT)
-            self._nodes.setDevicePixelRatio(ratio)
+            self._nodes = self._empty(ratio, QImage.Format.Format_ARGB32_Premultiplied)
             self._nodes.fill(0)
             painter = QPainter(self._nodes)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             for node in self.circuit.nodes:
-                self._node(painter, node)
+                paint_node(painter, node, self.at(*node.at), self.unit, self.theme, moment)
             painter.end()
             self._nodes_for = key
         return self._nodes
-
-    def _node(self, p: QPainter, node: Node) -> None:
-        t, u, reached = self.theme, self.unit, self.moment.reached
-        centre, radius = self.at(*node.at), self.radius(node)
-        key = node.made[self.moment.way == "backward"]
-        there = reached.forward and (not key or reached.made(key, self.moment.way))
-        if key and key in reached.now:
-            glow = QColor(self._phase_colour)
-            glow.setAlpha(2 * _GLOW)
-            p.setPen(QPen(glow, 5 * u))
-            p.setBrush(Qt.BrushStyle.NoBrush)
-            p.drawEllipse(centre, radius + 2.5 * u, radius + 2.5 * u)
-        outline = QColor(t.text if node.kind in ("operation", "function", "norm") else t.forward)
-        if not there:
-            outline = QColor(t.border)
-        pen = QPen(outline, 1.6 * u)
-        if not there and reached.way is not None:
-            pen.setDashPattern([2, 2])
-        p.setBrush(QColor(t.surface))
-        if node.kind == "weights":
-            p.setPen(QPen(QColor(t.border), 1.2 * u))
-            p.drawRoundedRect(QRectF(centre.x() - 17 * u, centre.y() - 11 * u, 34 * u, 22 * u), 5 * u, 5 * u)
-        else:
-            p.setPen(pen)
-            p.drawEllipse(centre, radius, radius)
-        hold = self._hold(node)
-        if hold is not None:  # a second ring: somebody holds it
-            ring = QPen(QColor(t.text), 1.2 * u)
-            if not hold.whole:
-                ring.setDashPattern([2, 2])
-            p.setPen(ring)
-            p.setBrush(Qt.BrushStyle.NoBrush)
-            p.drawEllipse(centre, radius + 2.8 * u, radius + 2.8 * u)
-        colour = outline.name() if node.kind == "gate" else t.text if there else t.muted
-        if node.kind == "gate" and not there:
-            colour = t.muted
-        em = {"gate": _NODE_EM, "operation": _NODE_EM - 1, "norm": _SMALLEST_EM}.get(node.kind, _FUNCTION_EM)
-        if typeset.width(node.latex, em * u) > 1.85 * radius:
-            em *= 1.85 * radius / typeset.width(node.latex, em * u)
-        typeset.draw_centred(p, node.latex, centre, em * u, colour)
 
     def _node_value(self, node: Node) -> None:
         reading, text = self.moment.reading(node.value), self._value_text(node)
@@ -385,7 +344,7 @@ class Drawing:
         p.fillRect(box.adjusted(-2, 0, 2, 0), QColor(t.surface))
         if self.moment.reached.is_now(label.number):
             glow = QColor(self._phase_colour)
-            glow.setAlpha(_GLOW)
+            glow.setAlpha(GLOW)
             p.setPen(Qt.PenStyle.NoPen)
             p.setBrush(glow)
             p.drawRoundedRect(box.adjusted(-2, -1, 2, 1), 3 * u, 3 * u)
@@ -400,25 +359,27 @@ class Drawing:
         p, t, u = self._p, self.theme, self.unit
         end = self.at(*self.circuit.input_at)
         symbol = self._symbols[INPUT] + 5 * u
-        text = self._input_text((self.width - end.x() if self.circuit.reverse else end.x()) - symbol - _EDGE * u)
-        width = symbol + self.metrics.horizontalAdvance(text)
+        room = (self.width - end.x() if self.circuit.reverse else end.x()) - symbol - _EDGE * u
+        text, width = self._input_text(room)
+        width += symbol
         left = end.x() if self.circuit.reverse else end.x() - width
         p.fillRect(QRectF(left - 2, end.y() - 11 * u, width + 4, 15 * u), QColor(t.surface))
         typeset.draw(p, INPUT, left, end.y(), _LABEL_EM * u, t.forward)
         p.setPen(QColor(t.forward))
         p.drawText(QPointF(left + symbol, end.y()), text)
 
-    def _input_text(self, room: float) -> str:
+    def _input_text(self, room: float) -> tuple[str, float]:
+        """And how wide it is."""
         inputs = self.moment.excerpt.cell_inputs
         if self.moment.step > len(inputs):
-            return ""
+            return "", 0.0
         values = inputs[self.moment.step - 1]
         for count in range(min(len(values), 6), 0, -1):
             rest = ", …" if count < len(values) else ""
             text = "(" + ", ".join(short(float(v)) for v in values[:count]) + rest + ")"
-            if self.metrics.horizontalAdvance(text) <= room:
-                return text
-        return "(…)"
+            if (width := self.metrics.horizontalAdvance(text)) <= room:
+                return text, width
+        return "(…)", self.metrics.horizontalAdvance("(…)")
 
 
 def _flat(pen: QPen) -> QPen:

@@ -1,0 +1,45 @@
+"""What a circuit shows: a step of an excerpt, as far as the tape has reached it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.operations_of_cell import Way
+from engine.requests import Excerpt
+from explorer.cell.interventions import Hold, Interventions
+from explorer.cell.quantity import NOTHING, Number, Reading
+from explorer.cell.reach import Reached
+from explorer.cell.readings import Readings
+from explorer.cell.wiring import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    excerpt: Excerpt
+    step: int
+    reached: Reached
+    source: Readings
+    known: frozenset[int]
+    """By id, the numbers that are reached."""
+    held: Interventions
+    input_norm: Reading
+    values: tuple[int, int]
+    gradients: tuple[int, int]
+    """Exponents of the ends of the wires' scales."""
+
+    @property
+    def way(self) -> Way:
+        return "backward" if self.reached.backward else "forward"
+
+    def reading(self, number: Number | None) -> Reading:
+        return self.source.of(number, self.step) if number is not None and id(number) in self.known else NOTHING
+
+    def has(self, number: Number | None) -> bool:
+        return number is not None and id(number) in self.known
+
+    def cut(self, route: str) -> bool:
+        return bool(route) and route in self.held.cuts and self.reached.backward
+
+    def hold(self, node: Node) -> Hold | None:
+        """What a what-if does to a gate."""
+        return self.held.holds.get(node.latex) if node.kind == "gate" else None
