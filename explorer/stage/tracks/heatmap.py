@@ -329,6 +329,8 @@ class Heatmap:
         )
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
+        if not self._special and not self._subnormal[-1]:
+            return False, False
         return False, self._known(old) != self._known(new)
 
     # -- as words -----------------------------------------------------------------------------------------------------
