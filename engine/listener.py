@@ -25,6 +25,9 @@ class Hook:
     """What is hung beside a module. What is made of it with the module, a copy (copy.deepcopy, AveragedModel) or a file
     (torch.save), hears nothing: there it is a function of the standard library's that does nothing."""
 
+    only_listens = True
+    """What the module answers is its own: engine.intake."""
+
     def __init__(self, module: nn.Module, listen_to: Callable[..., None]) -> None:
         self._module = weakref.ref(module)
         # The compiler calls such a hook and does not compile it. It is not loaded for that: a second or two.
