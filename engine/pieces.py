@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.precision import arithmetic
+from engine.ways import Saved, Watch, Ways
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
 """h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
@@ -19,23 +20,6 @@ Part: TypeAlias = tuple[int, slice]
 """Of what a piece read, (T, B, W) each: the number of the leaf, and columns of it."""
 AT_ONCE = 1 << 21
 """Numbers in the gradients that are asked for together; more of them are asked for one after the other."""
-
-
-class Saved:
-    """What autograd saves for the way back: copies, so that the graph answers the same after somebody's next training
-    step, which may write to a view of the read-out's weights, say."""
-
-    def __init__(self) -> None:
-        self.harmless = False
-        """While only ways are asked for, no numbers: NaN and inf, which make NaN of 0, are given out as 1."""
-
-    def take(self, tensor: Tensor) -> Tensor:
-        return tensor.detach().clone()
-
-    def give(self, tensor: Tensor) -> Tensor:
-        if self.harmless and tensor.is_floating_point():
-            return tensor.nan_to_num(1.0, 1.0, 1.0)
-        return tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +42,11 @@ class Piece:
         The function is given copies of its inputs, so that it may write to them. Raises DataError.
         """
         leaves = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
-        saved = Saved()
-        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give):
+        saved, watch = Saved(), Watch()
+        hooks = torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give)
+        with torch.enable_grad(), _of_inference(), hooks, watch:
             made = function(*(leaf.clone() for leaf in leaves))
+        saved.told(watch)
         return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made, saved), made
 
     def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -94,15 +80,12 @@ class Piece:
         """For each part the steps of it that any of these rows of what it made depends on, whatever the numbers are:
         (T,) bool; from several choices at once, rows (S, N) bool, (S, T). All on the CPU.
 
-        Found by NaN as a cotangent: it comes out wherever there is a way.
+        Found by NaN as a cotangent: it comes out wherever there is a way (engine.ways).
         """
         cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
         cotangent[rows.to(cotangent.device)] = torch.nan
-        self.saved.harmless = True
-        try:
+        with Ways(self.saved):
             grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
-        finally:
-            self.saved.harmless = False
         found = [grad.flatten(rows.dim(), -2).sum(rows.dim()).isnan().cpu() for grad in grads]
         return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
 
