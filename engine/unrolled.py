@@ -59,9 +59,17 @@ class Unrolled:
         else:
             outputs.append(self._final["h"])
             arriving.append(layer.final_grads["h"])
+        if layer.cell_grads is not None:
+            outputs += _in_order(nodes["c"])
+            arriving += list(layer.cell_grads)
         if "c" in self._final:
-            outputs.append(self._final["c"])
-            arriving.append(layer.final_grads["c"])
+            # Twice the same output is one too many for autograd.
+            same = next((place for place, node in enumerate(outputs) if node is self._final["c"]), None)
+            if same is None:
+                outputs.append(self._final["c"])
+                arriving.append(layer.final_grads["c"])
+            else:
+                arriving[same] = arriving[same] + layer.final_grads["c"]
         flat = [node for made in inputs.values() for node in made]
         found = torch.autograd.grad(outputs, flat, arriving, allow_unused=True)
         grads_of = iter(torch.zeros_like(node) if g is None else g for node, g in zip(flat, found, strict=True))
