@@ -55,7 +55,7 @@ class Piece:
         with arithmetic(self.graph, grad=True):
             found = torch.autograd.grad(self.graph, targets, cotangent, retain_graph=True, allow_unused=True)
         grads = iter(torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True))
-        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros(()) for leaf in self.leaves]
+        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros((), device=leaf.device) for leaf in self.leaves]
         return of_leaves, dict(zip(self.parameters, grads, strict=True))
 
     def back_many(self, cotangents: Tensor) -> list[Tensor]:
@@ -96,8 +96,8 @@ class Piece:
         A few passes that each ask for half of the rows tell whose a step is.
         """
         N = len(self.graph)
-        bits = (torch.arange(N) >> torch.arange((N - 1).bit_length())[:, None]) % 2 == 1
-        choices = torch.cat([torch.ones(1, N, dtype=torch.bool), bits, ~bits])
+        bits = (torch.arange(N, device="cpu") >> torch.arange((N - 1).bit_length(), device="cpu")[:, None]) % 2 == 1
+        choices = torch.cat([torch.ones(1, N, dtype=torch.bool, device="cpu"), bits, ~bits])
         if len(choices) * sum(leaf.numel() for leaf in self.leaves) <= AT_ONCE:
             reached = self.reached(choices, parts)
         else:
@@ -106,7 +106,7 @@ class Piece:
         found: list[Tensor | None] = []
         for anybody, *halves in (part.unbind(0) for part in reached):
             ones, others = torch.stack(halves).chunk(2) if halves else (anybody[None][:0],) * 2
-            owner = (ones.long() << torch.arange(len(ones))[:, None]).sum(0)
+            owner = (ones.long() << torch.arange(len(ones), device="cpu")[:, None]).sum(0)
             found.append(None if bool((ones & others).any()) else owner.masked_fill(~anybody, -1))
         return found
 

@@ -87,7 +87,7 @@ class RecordedLossGradients(LossGradients):
 
     def reach(self, name: str, losses: Sequence[int] | None = None) -> Tensor:
         """Up to the last step that it reads, which a file does not tell: where there is a gradient."""
-        found = torch.zeros(self._count, len(self._flow), dtype=torch.bool)
+        found = torch.zeros(self._count, len(self._flow), dtype=torch.bool, device="cpu")
         there = self._flow.detach().cpu().flatten(1).ne(0).any(1)
         last = int(there.nonzero().max()) + 1 if bool(there.any()) else len(there)
         found[self._kept, :last] = True

@@ -105,7 +105,7 @@ class Unrolled:
         s = self._pin(t, "s" + name[1:], made)
         block = slice((place := GATES[self._layer.cell].index(gate)) * s.shape[-1], (place + 1) * s.shape[-1])
         if self._mask is not None:  # the padding is no constant: where ε is 0 that would be 0/0, and 0 · NaN is NaN
-            s = torch.where(self._mask[t][:, None], s, torch.arange(s.shape[-1]).to(s))
+            s = torch.where(self._mask[t][:, None], s, torch.arange(s.shape[-1], device=s.device).to(s))
         weight, bias = self._weights["norm_weight"][block], self._weights["norm_bias"][block]
         return self._pin(t, name, layer_norm(s, (s.shape[-1],), weight, bias, self._layer.norm_eps))
 

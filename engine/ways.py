@@ -99,6 +99,11 @@ class Watch(TorchFunctionMode):
 class Ways(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Around a backward pass whose cotangents are 0 and NaN."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would load its compiler for that, two seconds of it, and nothing is compiled in here."""
+        return False
+
     def __init__(self, saved: Saved) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.saved = saved

@@ -3,6 +3,8 @@ off, the gradient is 0, and only where nothing of the loss hangs on a step there
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -192,3 +194,14 @@ def test_losses_that_autograd_makes_0_by_0_of_do_not_reach_each_other() -> None:
     model, x = nn.GRU(3, H, dtype=torch.float64), noise(T, B, 3)
     trace = engine.trace(model, x, loss=lambda y: (y - y.detach()).pow(2).sum((1, 2)).sqrt())
     assert torch.equal(trace.loss_grads.reach("l0"), torch.ones(T, T).tril().bool())
+
+
+def test_asking_for_it_loads_no_compiler() -> None:
+    """It would be two seconds of the first flow matrix."""
+    asked = """
+import sys, torch, engine
+trace = engine.trace(torch.nn.GRU(2, 3), torch.ones(4, 1, 2), loss=lambda y: y.relu().sum((1, 2)))
+assert not trace.flow_matrix().tril().isnan().any()
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", asked], check=True)
