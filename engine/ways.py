@@ -78,6 +78,8 @@ class Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = func(*args, **(kwargs or {}))
+        if torch.compiler.is_compiling():  # here the compiler reads along, and a graph of it has nothing to look at
+            return made
         name = getattr(func, "__name__", "")
         given = [] if name in _LIKE else list(_tensors((args, kwargs)))
         hangs = any(self._hangs(tensor) for tensor in (given[:1] if name in _AS else given))

@@ -205,3 +205,10 @@ assert not trace.flow_matrix().tril().isnan().any()
 assert "torch._dynamo" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", asked], check=True)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # the compiler looks at it
+def test_a_loss_that_is_compiled_whole_is_traced_and_reaches_the_same() -> None:
+    compiled = torch.compile(lambda y: torch.where(off(y) > 0, y, 0.0).relu(), backend="eager", fullgraph=True)
+    for _ in range(2):
+        assert_reaches(lambda y: compiled(y).sum((1, 2)))
