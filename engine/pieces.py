@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.precision import arithmetic
+from engine.ways import Saved, Watch, Ways
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
 """h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
@@ -19,23 +20,6 @@ Part: TypeAlias = tuple[int, slice]
 """Of what a piece read, (T, B, W) each: the number of the leaf, and columns of it."""
 AT_ONCE = 1 << 21
 """Numbers in the gradients that are asked for together; more of them are asked for one after the other."""
-
-
-class Saved:
-    """What autograd saves for the way back: copies, so that the graph answers the same after somebody's next training
-    step, which may write to a view of the read-out's weights, say."""
-
-    def __init__(self) -> None:
-        self.harmless = False
-        """While only ways are asked for, no numbers: NaN and inf, which make NaN of 0, are given out as 1."""
-
-    def take(self, tensor: Tensor) -> Tensor:
-        return tensor.detach().clone()
-
-    def give(self, tensor: Tensor) -> Tensor:
-        if self.harmless and tensor.is_floating_point():
-            return tensor.nan_to_num(1.0, 1.0, 1.0)
-        return tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +42,11 @@ class Piece:
         The function is given copies of its inputs, so that it may write to them. Raises DataError.
         """
         leaves = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
-        saved = Saved()
-        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give):
+        saved, watch = Saved(), Watch()
+        hooks = torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give)
+        with torch.enable_grad(), _of_inference(), hooks, watch:
             made = function(*(leaf.clone() for leaf in leaves))
+        saved.told(watch)
         return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made, saved), made
 
     def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -69,7 +55,7 @@ class Piece:
         with arithmetic(self.graph, grad=True):
             found = torch.autograd.grad(self.graph, targets, cotangent, retain_graph=True, allow_unused=True)
         grads = iter(torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True))
-        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros(()) for leaf in self.leaves]
+        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros((), device=leaf.device) for leaf in self.leaves]
         return of_leaves, dict(zip(self.parameters, grads, strict=True))
 
     def back_many(self, cotangents: Tensor) -> list[Tensor]:
@@ -94,15 +80,12 @@ class Piece:
         """For each part the steps of it that any of these rows of what it made depends on, whatever the numbers are:
         (T,) bool; from several choices at once, rows (S, N) bool, (S, T). All on the CPU.
 
-        Found by NaN as a cotangent: it comes out wherever there is a way.
+        Found by NaN as a cotangent: it comes out wherever there is a way (engine.ways).
         """
         cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
         cotangent[rows.to(cotangent.device)] = torch.nan
-        self.saved.harmless = True
-        try:
+        with Ways(self.saved):
             grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
-        finally:
-            self.saved.harmless = False
         found = [grad.flatten(rows.dim(), -2).sum(rows.dim()).isnan().cpu() for grad in grads]
         return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
 
@@ -113,8 +96,8 @@ class Piece:
         A few passes that each ask for half of the rows tell whose a step is.
         """
         N = len(self.graph)
-        bits = (torch.arange(N) >> torch.arange((N - 1).bit_length())[:, None]) % 2 == 1
-        choices = torch.cat([torch.ones(1, N, dtype=torch.bool), bits, ~bits])
+        bits = (torch.arange(N, device="cpu") >> torch.arange((N - 1).bit_length(), device="cpu")[:, None]) % 2 == 1
+        choices = torch.cat([torch.ones(1, N, dtype=torch.bool, device="cpu"), bits, ~bits])
         if len(choices) * sum(leaf.numel() for leaf in self.leaves) <= AT_ONCE:
             reached = self.reached(choices, parts)
         else:
@@ -123,7 +106,7 @@ class Piece:
         found: list[Tensor | None] = []
         for anybody, *halves in (part.unbind(0) for part in reached):
             ones, others = torch.stack(halves).chunk(2) if halves else (anybody[None][:0],) * 2
-            owner = (ones.long() << torch.arange(len(ones))[:, None]).sum(0)
+            owner = (ones.long() << torch.arange(len(ones), device="cpu")[:, None]).sum(0)
             found.append(None if bool((ones & others).any()) else owner.masked_fill(~anybody, -1))
         return found
 
