@@ -29,6 +29,8 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 HEIGHT = 26
 KEPT = 200
 """Short texts stay whole; the long ones elide first."""
+_VERDICT_KEPT = 260
+"""The verdict gives way after the audit's sentence."""
 WIDE = 1180
 """From this width on the verdict says its rule too."""
 _RULES = {"vanishing": " (below 1e-6)", "healthy": " (1e-6 … 1e6)", "exploding": " (above 1e6)"}
@@ -176,7 +178,7 @@ class StatusLine(QWidget):
         self.note = _Chip("loss")
         self.seconds = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT)
         self.verdict = ElidedLabel(
-            pixels=SMALL_PX, least=90, elide=Qt.TextElideMode.ElideMiddle, align=Qt.AlignmentFlag.AlignRight
+            pixels=SMALL_PX, least=_VERDICT_KEPT, elide=Qt.TextElideMode.ElideMiddle, align=Qt.AlignmentFlag.AlignRight
         )
         self.saved = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT, align=Qt.AlignmentFlag.AlignRight)
         row = self._row = QHBoxLayout(self)

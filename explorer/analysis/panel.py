@@ -117,7 +117,9 @@ class AnalysisPanel(QWidget):
         beside.addWidget(self.block)
         beside.addWidget(self.weights_words)
         beside.addStretch(1)
-        self.sections["weights"].picture.addLayout(beside, 1)
+        picture = self.sections["weights"].picture
+        picture.addLayout(beside, 1)
+        picture.setStretch(0, 100)  # the plane is as large as there is room for
         self.sections["histogram"].controls.addWidget(self.key, 1)
         inside = QWidget()
         column = QVBoxLayout(inside)

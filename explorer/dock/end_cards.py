@@ -80,9 +80,10 @@ class InputCard(StackCard):
         size = count(input_size(experiment.model, experiment.task), "feature")
         self.chip.say("10 symbols" if isinstance(experiment.task, CopyTask) else size)
         word = dict(_TASKS)[task]
-        shortest = f"{values['shortest']} … " if values["shortest"] is not None else ""
-        first = (word, f"T = {shortest}{values['steps']} · batch {values['batch_size']}")
+        first = (word, f"T = {values['steps']} · batch {values['batch_size']}")
         second = ("", "")
+        if values["shortest"] is not None and task == "adding":
+            second = ("lengths", f"{values['shortest']} … {values['steps']}")
         if embedding is not None:
             counted = "" if parameters is None else count(parameters, "parameter")
             second = (f"embedding {embedding.symbols} → {embedding.size}", counted)
