@@ -120,7 +120,9 @@ _KEYS = Qt.ItemDataRole.UserRole + 1
 class _KeysAtTheRight(QStyledItemDelegate):
     """The keys of a command stand below each other, muted."""
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
         super().paint(painter, option, index)
         theme = theming.current()
         chosen = QStyle.StateFlag.State_Selected in option.state
@@ -183,11 +185,11 @@ class Palette(QDialog):
                 if not self._actions[action.id].isEnabled():
                     continue
                 keys = keys_of(action)
-                words = f"{action.menu}: {action.words}"
-                item = QListWidgetItem(words)
+                said = f"{action.menu}: {action.words}"
+                item = QListWidgetItem(said)
                 item.setData(Qt.ItemDataRole.UserRole, action.id)
                 item.setData(_KEYS, keys[0] if keys else "")
-                item.setData(Qt.ItemDataRole.AccessibleTextRole, ", ".join([words, *keys[:1]]))
+                item.setData(Qt.ItemDataRole.AccessibleTextRole, ", ".join([said, *keys[:1]]))
                 item.setToolTip(action.tip)
                 self._list.addItem(item)
         if not self._list.count():

@@ -99,7 +99,13 @@ class CellPanel(QWidget):
         column.setContentsMargins(PAD, 0, GAP, PAD)
         column.setSpacing(TIGHT)
         above: list[QWidget] = [self._padding, self._circuit, self._scale, self._what_if, self._clip]
-        below: list[QWidget] = [self._cell_heading, self._cell_sample, self._routes_heading, self._routes, self._equations]
+        below: list[QWidget] = [
+            self._cell_heading,
+            self._cell_sample,
+            self._routes_heading,
+            self._routes,
+            self._equations,
+        ]
         for part in above:
             column.addWidget(part)
         column.addSpacing(GAP)

@@ -80,12 +80,12 @@ class InputCard(StackCard):
         size = count(input_size(experiment.model, experiment.task), "feature")
         self.chip.say("10 symbols" if isinstance(experiment.task, CopyTask) else size)
         word = dict(_TASKS)[task]
-        first = (word, f"T = {values['steps']} · batch {values['batch_size']}")
-        second = ("", "")
-        if values["shortest"] is not None and task == "adding":
-            second = ("lengths", f"{values['shortest']} … {values['steps']}")
+        shortest = f"{values['shortest']} … " if values["shortest"] is not None else ""
+        length, batch = f"T = {shortest}{values['steps']}", str(values["batch_size"])
+        first, second = (word, length), ("batch", batch)
         if embedding is not None:
             counted = "" if parameters is None else count(parameters, "parameter")
+            first = (word, f"{length} · batch {batch}")
             second = (f"embedding {embedding.symbols} → {embedding.size}", counted)
         self.say(f"Input, {word}", first, second)
 

@@ -28,8 +28,8 @@ HEIGHT = 28
 _PROMPT_HEIGHT = 34
 _MOST_LINES = 3
 _ICON = 12
-_LEFT = 5
-"""Of the icon: it stands over the tracks' arrows, the sentence over their titles."""
+_LEFT, _TEXT = 6, 21
+"""The icon stands over the tracks' arrows, the sentence over their titles."""
 _NARROW = 460
 """Below this width the count gives way to the sentence."""
 
@@ -55,7 +55,7 @@ class EventLine(QWidget):
         self.on = FlatButton("chevron-right", "Next event (N)")
         self.all = FlatButton("list", "All events (E)")
         row = self._row = QHBoxLayout(self)
-        row.setContentsMargins(_LEFT + _ICON + TIGHT, 0, GAP, 1)
+        row.setContentsMargins(_TEXT, 0, GAP, 1)
         row.setSpacing(TIGHT)
         row.addWidget(self.sentence, 1)
         row.addWidget(self.count)

@@ -32,6 +32,7 @@ PICTURES: tuple[tuple[str, str, ThemeName, tuple[int, int]], ...] = (
     ("number-overflows", "backward:1", "dark", (1280, 800)),
     ("number-overflows", "clip", "light", (1280, 800)),
     (STACK, "backward:12", "dark", (1600, 1000)),
+    (STACK, "backward:12", "light", (900, 700)),
 )
 """None of a chaotic or a trained network: there another processor's last bit changes every number."""
 
