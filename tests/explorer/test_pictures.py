@@ -60,6 +60,7 @@ def test_the_window_looks_as_it_did(
     excerpt = explorer.controller.excerpt
     assert excerpt is not None
     explorer.window.status.set_excerpt(dataclasses.replace(excerpt, seconds=0.0))
+    explorer.window.status.seconds.set_text("", tip="")
     explorer.window.status.set_audit(None)
     come_to_rest()
     assert_looks_like(explorer.window.grab().toImage(), f"{slug}-{at.replace(':', '-').replace('/', '-')}-{theme}")
