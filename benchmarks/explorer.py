@@ -184,16 +184,21 @@ def stepping(app: QApplication, explorer: Explorer, name: str, moves: int) -> li
 
 
 def redrawing(app: QApplication, explorer: Explorer, name: str, rounds: int, aim: float) -> list[Row]:
-    """A new trace of that size: another sample of numbers, so that every track classifies and draws anew."""
+    """A new trace of that size: another sample of numbers, so that every track classifies and draws anew. Large tracks
+    are classified in the thread in which the answer arrives; that is a row of its own."""
     excerpt = explorer.controller.excerpt
     assert excerpt is not None
-    turns = Turns(app, explorer)
+    turns, before = Turns(app, explorer), []
     for n in range(rounds):
         other = replace(excerpt, arrays={key: array * (1 + n % 2) for key, array in excerpt.arrays.items()})
+        begun = time.perf_counter()
+        explorer.window.stage.ahead.arrived(other)
+        before.append((time.perf_counter() - begun) * 1e3)
         turns.take(partial(explorer.controller.excerptChanged.emit, other))
     explorer.controller.excerptChanged.emit(excerpt)
     painted(app)
-    return turns.rows(f"first draw of a new trace, {name}", aim)
+    median = Row(f"classified before it, in another thread, {name}, median", statistics.median(before), "ms")
+    return [*turns.rows(f"first draw of a new trace, {name}", aim), median]
 
 
 def zooming(app: QApplication, explorer: Explorer, name: str, rounds: int) -> list[Row]:

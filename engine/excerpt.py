@@ -69,6 +69,7 @@ def excerpt(look: Look) -> Excerpt:
         readout=model.readout.at if model is not None else "",
         loss_kind=model.loss if model is not None else "",
         longest=0 if layer.lengths is None else int(layer.lengths.max()),
+        truncation=look.source.experiment.training.truncation if isinstance(look.source, Computed) else None,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.spec import Activation, CellKind, ClipKind, Experiment, WhatIf
+from engine.spec import Activation, CellKind, ClipKind, Experiment, TruncationSpec, WhatIf
 from engine.tape import Moment, Phase, Tape
 from engine.tracks import LayerKind, TrackSpec, read_layer
 
@@ -254,6 +254,8 @@ class Excerpt:
     loss_kind: Literal["mse", "cross_entropy", "binary_cross_entropy", ""] = ""
     longest: int = 0
     """Steps of the longest sample; 0: all have all of them."""
+    truncation: TruncationSpec | None = None
+    """Of the gradients that are shown; what a loss or a step hands back by itself (flow matrix, routes) knows none."""
 
     def of(self, layer: str = "") -> ShownLayer:
         """A layer by name; "" is the one that the read-out reads, forward. Raises KeyError."""

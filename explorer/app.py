@@ -46,7 +46,7 @@ class Explorer(QObject):
             self.window = MainWindow()
             found = opening.of_nothing()
             self.document = Document(found.state, found.view, parent=self)
-            self.courier = Courier(executor, self)
+            self.courier = Courier(executor, self, arrived=self.window.stage.ahead.arrived)
             self.controller = Controller(self.document, self.courier, self)
             self.player = Player(self)
             self.player.set_speed(settings.speed)

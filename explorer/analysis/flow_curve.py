@@ -78,7 +78,7 @@ def _paint_edges(
 ) -> None:
     half = max(1.0, box.width() / max(1, len(xs)) / 2)
     ratio = plot.devicePixelRatioF()
-    for code in classes.SPECIAL:
+    for code in classes.present(codes):
         for start, stop in runs(codes == code):
             left, right = math.floor(xs[start] - half), math.ceil(xs[stop - 1] + half)
             if code == classes.NAN:

@@ -226,7 +226,7 @@ class AnalysisPanel(QWidget):
         if isinstance(result, FlowResult) or name == "flow":
             assert result is None or isinstance(result, FlowResult)
             self.flow.set_result(result)
-            section.words.set_words("" if result is None else flow_sums.extent_words(result))
+            section.words.set_words("" if result is None else self._extent(result))
             section.set_hint(_MARKS if result is None else self._flow_hint(result))
         elif isinstance(result, WeightsResult) or name == "weights":
             assert result is None or isinstance(result, WeightsResult)
@@ -239,6 +239,12 @@ class AnalysisPanel(QWidget):
         else:
             self.histogram.set_result(result)
             section.words.set_words("" if result is None else words.histogram(result))
+
+    def _extent(self, result: FlowResult) -> str:
+        said = [flow_sums.extent_words(result)]
+        if self._subject is not None and self._subject.truncated:
+            said.append("The whole gradient of each loss: truncation is not applied here.")
+        return " ".join(part for part in said if part)
 
     def _flow_hint(self, result: FlowResult) -> str:
         batch = self._subject.batch_size if self._subject is not None else 1

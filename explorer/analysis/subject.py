@@ -32,6 +32,8 @@ class Subject:
     batch_size: int
     sample: int
     dtype: str
+    truncated: bool = False
+    """Whether the gradients on the stage are those of truncated BPTT."""
 
 
 def subject_of(trace: int, source: Source, experiment: Experiment | None, excerpt: Excerpt) -> Subject:
@@ -51,7 +53,16 @@ def subject_of(trace: int, source: Source, experiment: Experiment | None, excerp
             )
             for place in places(experiment)
         )
-    return Subject(trace, source, layers, excerpt.steps, excerpt.batch_size, excerpt.sample, excerpt.dtype)
+    return Subject(
+        trace,
+        source,
+        layers,
+        excerpt.steps,
+        excerpt.batch_size,
+        excerpt.sample,
+        excerpt.dtype,
+        excerpt.truncation is not None,
+    )
 
 
 def _size(cell: CellKind, units: int) -> int:

@@ -156,9 +156,10 @@ class RoutesView(NumbersView):
         if self._excerpt is None:
             return ""
         states = "∂L/∂(h, c)" if self._excerpt.focus.cell == "lstm" else "∂L/∂h"
+        cut = "" if self._excerpt.truncation is None else " At the border of a truncation's window nothing goes back."
         return (
             f"Shares of v, the {states} that this step hands to the one before, over all units: "
-            "⟨v_r, v⟩/‖v‖², 1 in sum. Hatched, negative: works against the sum."
+            f"⟨v_r, v⟩/‖v‖², 1 in sum. Hatched, negative: works against the sum.{cut}"
         )
 
     def _read(self) -> None:

@@ -45,7 +45,8 @@ class _Question:
 class Courier(QObject):
     """Asks `executor` for one thing at a time. Lives in the window's thread, and so do its signals and methods.
 
-    run: what is submitted, `engine.operations.run` if None.
+    run: what is submitted, `engine.operations.run` if None. arrived: told every answer before the window is, in the
+    thread in which it arrives: what can be prepared there does not keep the window from painting.
     """
 
     answered = Signal(str, int, object)
@@ -57,7 +58,14 @@ class Courier(QObject):
     busyChanged = Signal(bool)
     """whether anything is under way or waiting"""
 
-    def __init__(self, executor: Executor, parent: QObject | None = None, *, run: Run | None = None) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        parent: QObject | None = None,
+        *,
+        run: Run | None = None,
+        arrived: Callable[[object], None] | None = None,
+    ) -> None:
         super().__init__(parent)
         self._executor = executor
         self._run = run
@@ -70,7 +78,7 @@ class Courier(QObject):
         self._was_busy = False
         bell = _Bell()
         bell.rung.connect(self._collect, Qt.ConnectionType.QueuedConnection)
-        self._mail = _Mail(bell)
+        self._mail = _Mail(bell, arrived)
         self.destroyed.connect(self._mail.close)
 
     def ask(self, channel: str, operation: str, request: object, *, scope: object = None) -> int:
@@ -214,7 +222,8 @@ class _Mail:
     It outlives the courier for as long as an answer may still come; then there is no bell to ring any more.
     """
 
-    def __init__(self, bell: _Bell) -> None:
+    def __init__(self, bell: _Bell, arrived: Callable[[object], None] | None) -> None:
+        self._arrived = arrived
         self.letters: deque[tuple[_Question, Future[Any]]] = deque()
         self._bell: _Bell | None = bell
         self.closed = False
@@ -222,17 +231,27 @@ class _Mail:
 
     def put(self, question: _Question, future: Future[Any]) -> None:
         """From any thread."""
+        self._tell(question, future)
         with self._lock:
             if self._bell is not None:
                 self.letters.append((question, future))
                 self._bell.rung.emit()
+
+    def _tell(self, question: _Question, future: Future[Any]) -> None:
+        arrived = self._arrived
+        if arrived is None or question.unwanted or future.cancelled() or future.exception() is not None:
+            return
+        try:
+            arrived(future.result())
+        except Exception:  # the window can do without: it does then itself what has not been prepared
+            _log.exception("An answer could not be prepared")
 
     def close(self) -> None:
         """In the window's thread: that is where the bell, a QObject, must end."""
         with self._lock:
             self.closed = True
             self.letters.clear()
-            self._bell = None
+            self._bell = self._arrived = None
 
 
 class _Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from typing import cast
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
@@ -227,6 +228,7 @@ class Canvas(QAbstractScrollArea):
     # -- layout -------------------------------------------------------------------------------------------------------
 
     def arrange(self) -> None:
+        self._forget_column()
         room = self.viewport().height()
         slots = arrange(self.tracks, self.heights, room, self.collapsed)
         if slots != self.slots:
@@ -237,6 +239,7 @@ class Canvas(QAbstractScrollArea):
         bar.setRange(0, max(0, total - room))
         bar.setPageStep(room)
         bar.setSingleStep(40)
+        self._forget_column()  # a bar that comes or goes takes room
         self._place_button()
         self._review()
 
@@ -247,6 +250,7 @@ class Canvas(QAbstractScrollArea):
 
     def scrollContentsBy(self, dx: int, dy: int) -> None:
         """What is on screen is moved, only what comes in at the edge is painted."""
+        self._forget_column()
         pointed = not self.crosshair.region().isEmpty()
         self.crosshair.forget()
         if pointed or self.message or self.drop is not None or self.view is None:
@@ -304,6 +308,15 @@ class Canvas(QAbstractScrollArea):
     def data_width(self) -> int:
         return max(1, self.viewport().width() - sum(self.columns))
 
+    @cached_property
+    def _data_column(self) -> tuple[int, int, int]:
+        """Its left edge and width, and how far it is scrolled; asked for dozens of times a step, and forgotten where
+        one of them changes."""
+        return self.columns.header, self.data_width, self.offset
+
+    def _forget_column(self) -> None:
+        self.__dict__.pop("_data_column", None)
+
     @property
     def data_box(self) -> QRect:
         """The column of the data, all of the viewport's height."""
@@ -311,7 +324,8 @@ class Canvas(QAbstractScrollArea):
 
     def place(self, slot: Slot) -> QRect:
         """A slot's data in the viewport, without the hairline."""
-        return QRect(self.columns.header, slot.top - self.offset, self.data_width, slot.height - 1)
+        left, width, offset = self._data_column
+        return QRect(left, slot.top - offset, width, slot.height - 1)
 
     def slot_at(self, y: int) -> Slot | None:
         y += self.offset

@@ -11,6 +11,7 @@ from engine.quantities import split_key
 from engine.requests import Excerpt
 from engine.tracks import NORMS, TrackSpec, has
 from explorer.stage import scales
+from explorer.stage.classified import Ahead
 from explorer.stage.scales import Scale, ScaleKind
 
 Chosen = Mapping[str, tuple[float, float, float]]
@@ -25,6 +26,7 @@ class ScaleBook:
     """One scale for all gradients, one for each quantity's values. What somebody has chosen goes before all else."""
 
     def __init__(self) -> None:
+        self.ahead = Ahead()
         self._chosen: dict[str, tuple[float, float, float]] = {}
         self._gradients: Scale | None = None
         self._inputs: float | None = None
@@ -33,6 +35,7 @@ class ScaleBook:
         self._others: dict[str, object] = {}
 
     def reset(self) -> None:
+        self.ahead.keep(())
         self._chosen.clear()
         self._gradients = None
         self._inputs = self._outputs = None

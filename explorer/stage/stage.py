@@ -15,6 +15,7 @@ from explorer.stage import timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
+from explorer.stage.classified import Ahead
 from explorer.stage.event_line import EventLine
 from explorer.stage.gestures import Gestures
 from explorer.stage.handling import Handling
@@ -101,6 +102,11 @@ class Stage(QWidget):
         self.canvas.add_button.clicked.connect(self.addTrackRequested)
         theming.notifier().changed.connect(self._theme_changed)
 
+    @property
+    def ahead(self) -> Ahead:
+        """Told what the engine answers before the window is."""
+        return self._book.ahead
+
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
@@ -155,6 +161,7 @@ class Stage(QWidget):
                 track.set_excerpt(self._excerpt, self._book)
         new = [track for key, track in made.items() if key not in self._made]
         self._made = made
+        self._book.ahead.keep({parse(key) for key in keys})
         if self._ghosts:
             self._give_ghosts(new)
         self.canvas.set_tracks(tuple(made.values()))

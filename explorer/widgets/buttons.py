@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QToolButton, QWidget
 
 from explorer.theme.current import current, notifier
 from explorer.theme.tokens import TIGHT
-from explorer.widgets.icons import icon, renderer
+from explorer.widgets.icons import icon, kept_pixmap
 
 FADED = 0.7
 """Opacity of what is there but cannot be used: some 2:1."""
@@ -62,5 +62,6 @@ class FlatButton(QAbstractButton):
             painter.drawRoundedRect(box, TIGHT, TIGHT)
         colour = theme.muted if self.isEnabled() else theme.border
         painter.setOpacity(1.0 if self.isEnabled() else FADED)
-        inset = self.width() / 5
-        renderer(self._name, colour).render(painter, QRectF(self.rect()).adjusted(inset, inset, -inset, -inset))
+        inset = self.width() // 5
+        size = self.width() - 2 * inset
+        painter.drawPixmap(inset, inset, kept_pixmap(self._name, colour, size, self.devicePixelRatioF()))

@@ -38,6 +38,12 @@ def pixmap(name: str, colour: str, size: int = 16, ratio: float = 1.0) -> QPixma
     return made
 
 
+@lru_cache(maxsize=256)
+def kept_pixmap(name: str, colour: str, size: int, ratio: float) -> QPixmap:
+    """As `pixmap`, for what is painted often: a vector takes several times as long."""
+    return pixmap(name, colour, size, ratio)
+
+
 def icon(name: str, tone: str = "text", size: int = 16) -> QIcon:
     """The icon in a colour of the theme in force (`tone` is the name of one of its fields); greyed where disabled."""
     theme = current()

@@ -375,6 +375,10 @@ def test_truncation_is_shown_trained_and_said(qtbot: QtBot, explorer: Explorer) 
     assert explorer.window.status.audit.text().startswith("● full gradients match autograd")
     explorer.document.look(position=100)
     assert explorer.window.status.verdict.text() == "▼ cut off: truncation lets nothing of L reach h₁"
+    qtbot.waitUntil(lambda: explorer.desk.settled, timeout=20_000)
+    beside = explorer.window.analysis.sections["flow"].words.text()
+    assert beside.endswith("The whole gradient of each loss: truncation is not applied here.")
+    assert "truncation" in explorer.window.cell._routes.meaning
     typed(dock.rows["truncation"].field, "")
     assert (settle(qtbot, explorer).norms["grads.h"] > 0).all()
     assert dock.training_rows.note.text() == ""

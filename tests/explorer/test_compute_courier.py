@@ -116,6 +116,38 @@ def test_an_answer_comes_with_its_channel_and_generation(courier: Courier, hand:
     assert diary.lines == [("excerpt", generation, "picture")]
 
 
+def test_an_answer_is_shown_to_who_prepares_it_first_and_in_its_own_thread(qtbot: QtBot, hand: ByHand) -> None:
+    said: list[object] = []
+    courier = Courier(
+        hand, run=operations.run, arrived=lambda answer: said.append((answer, threading.current_thread()))
+    )
+    diary = Diary(courier)
+    generation = courier.ask("excerpt", "look", 5)
+    hand.answer("picture")
+    ((answer, thread),) = said
+    assert answer == "picture"
+    assert thread is not threading.main_thread()
+    assert diary.lines == []
+    deliver()
+    assert diary.lines == [("excerpt", generation, "picture")]
+    courier.close()
+
+
+def test_an_answer_that_cannot_be_prepared_comes_all_the_same(
+    qtbot: QtBot, hand: ByHand, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(answer: object) -> None:
+        raise ValueError("no room")
+
+    courier = Courier(hand, run=operations.run, arrived=fail)
+    diary = Diary(courier)
+    generation = courier.ask("excerpt", "look", 5)
+    finish(hand, "picture")
+    assert diary.lines == [("excerpt", generation, "picture")]
+    assert "could not be prepared" in caplog.text
+    courier.close()
+
+
 def test_while_one_is_under_way_only_the_newest_of_a_channel_waits(
     courier: Courier, hand: ByHand, diary: Diary
 ) -> None:

@@ -16,9 +16,9 @@ from engine.tracks import has, parse
 from explorer.stage import classes, glyphs, margins, marked, palette
 from explorer.stage.blank import draw_blank
 from explorer.stage.cells import Cells, TimeView, cells
+from explorer.stage.classified import Ahead, Classified, classified, masked_of
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
-from explorer.stage.ordering import Ordered, ordered
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 from explorer.stage.tracks import strip, tabled, words
@@ -45,17 +45,11 @@ class Heatmap:
         self._quantity: Quantity | None = None
         self._data: Array | None = None
         """As it came: (T, H)."""
-        self._shown: Array | None = None
-        """Row by row as it is drawn: (T, rows)."""
-        self._ordered: Ordered | None = None
         self._scale: Scale | None = None
         self._masked = 0
         """Steps of the sample; what comes after is padding."""
-        self._codes: classes.Codes | None = None
-        self._counts = np.zeros((1, len(classes.COUNTED)), np.int64)
-        self._subnormal = np.zeros(1, np.int64)
-        self._special = False
-        """Whether anything is not a number on the scale."""
+        self._ahead: Ahead | None = None
+        self._found: Classified | None = None
         self._full, self._blank = Layer(), Layer()
         self._hatched = True
         self._words_width = 0
@@ -69,15 +63,12 @@ class Heatmap:
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
         there = has(self.track, excerpt.kinds())
         layer = excerpt.of(self.track.layer) if there else None
-        data = excerpt.shown(self.track) if there else None
-        scale = book.of(self.track, excerpt)
-        masked = (excerpt.longest or excerpt.steps) if self.track.is_mean else excerpt.length
-        if data is not self._data or masked != self._masked:
-            self._shown = self._ordered = None
-        if data is not self._data or scale != self._scale or masked != self._masked:
-            self._codes = None
+        self._excerpt, self._layer, self._ahead = excerpt, layer, book.ahead
+        self._data = excerpt.shown(self.track) if there else None
+        self._scale, self._masked = book.of(self.track, excerpt), masked_of(self.track, excerpt)
+        book.ahead.expect(self.track, self.scale)
+        if self._found is not None and not self._found.is_of(self._data, self._scale, self._masked):
             self._full_key = None
-        self._excerpt, self._layer, self._data, self._scale, self._masked = excerpt, layer, data, scale, masked
         self._quantity = None if layer is None else words.quantity(self.track.what, layer.cell)
 
     @property
@@ -101,69 +92,52 @@ class Heatmap:
     def forget_pixels(self) -> None:
         self._full_key = self._blank_key = None
 
-    def _rows_of(self, data: Array) -> Array:
-        """The units in their order, or the one that is shown."""
-        unit, scale = self.track.unit, self._scale
-        if unit is not None:
-            self._ordered = Ordered(np.asarray([unit]), "")
-        elif self._ordered is None and self._excerpt is not None and scale is not None:
-            sizes = scale.kind == "magnitude"
-            self._ordered = ordered(
-                data[: self._masked],
-                self.track.option("order"),
-                magnitudes=sizes,
-                logarithmic=sizes or bool(scale.linear),
-                dtype=self._excerpt.dtype,
-            )
-        assert self._ordered is not None
-        if unit is None and not self._ordered.words:
-            return data
-        return np.take(data, self._ordered.units, axis=1)
+    @property
+    def scale(self) -> Scale | None:
+        """What it is drawn on; None while there is nothing to draw."""
+        return self._scale if self._data is not None else None
 
-    def _classified(self) -> classes.Codes | None:
-        if self._codes is None and self._data is not None and self._scale is not None and self._excerpt is not None:
-            if self._shown is None:
-                self._shown = self._rows_of(self._data)
-            data, undefined = self._shown, None
-            if self._masked < len(data):
-                undefined = np.zeros(data.shape, bool)
-                undefined[self._masked :] = True
-            self._codes = classes.classify(data, self._scale, undefined)
-            self._counts = classes.counts(self._codes)
-            self._special = bool(self._counts[-1].any())
-            tiny = classes.subnormal(data, dtypes.smallest_normal(self._excerpt.dtype))
-            self._subnormal = np.concatenate(([0], np.cumsum(np.count_nonzero(tiny, axis=1))))
-        return self._codes
+    def _classified(self) -> Classified | None:
+        data, scale, e, old = self._data, self._scale, self._excerpt, self._found
+        if data is None or scale is None or e is None:
+            self._found = None
+        elif old is None or not old.is_of(data, scale, self._masked):
+            self._found = self._ahead.take(self.track, data, scale, self._masked) if self._ahead is not None else None
+            if self._found is None:
+                same = old is not None and old.data is data and old.masked == self._masked
+                order = old.order if old is not None and same else None
+                self._found = classified(self.track, data, scale, self._masked, e.dtype, order)
+        return self._found
 
     # -- pixels -------------------------------------------------------------------------------------------------------
 
     def prepare(self, view: TimeView, height: int) -> None:
         self._view = view
         self._words_width = round(marked.width(_WAITING, theming.small())) + 2 * GAP
-        codes = self._classified()
-        units = codes.shape[1] if codes is not None else 1
+        found = self._classified()
+        units = found.codes.shape[1] if found is not None else 1
         self._rows = rows = cells(units, height)
         blank_key = (view.key, height, units)
         if blank_key != self._blank_key:
             draw_blank(self._blank.sized(view.width, height), view.cells, rows, view.ratio)
             self._blank_key = blank_key
-        if codes is None or self._scale is None or blank_key == self._full_key:
+        if found is None or blank_key == self._full_key:
             return
         self._full_key = blank_key
         if self.track.unit is None:
-            self._draw(codes[view.slice], view, rows, self._scale)
+            self._draw(found, view, rows)
         else:
-            self._draw_strip(codes[view.slice, 0], view, height, self._scale)
+            self._draw_strip(found, view, height)
 
-    def _draw(self, codes: classes.Codes, view: TimeView, rows: Cells, scale: Scale) -> None:
-        theme = theming.current()
+    def _draw(self, found: Classified, view: TimeView, rows: Cells) -> None:
+        theme, scale, codes = theming.current(), found.scale, found.codes[view.slice]
         pixels = self._full.sized(view.width, rows.size).pixels()
         self._hatched = min(view.cells.pitch, rows.pitch) < glyphs.SIZE * view.ratio
         # What shares pixels is put together first, what takes several pixels is spread last: fewer numbers on the way.
         few = rows.spread(codes.T) if rows.crowded else codes.T
         across = np.ascontiguousarray(view.cells.spread(few.T).T)
         np.take(palette.table(scale, theme.name)[across], rows.down, 0, pixels, "clip")
-        if not self._special:
+        if not found.special:
             return
         spread = across if rows.crowded else rows.spread(across)
         plain = () if self._hatched else _WITH_GLYPH
@@ -172,12 +146,11 @@ class Heatmap:
         if not self._hatched:
             self._draw_glyphs(codes, view, rows, scale)
 
-    def _draw_strip(self, codes: classes.Codes, view: TimeView, height: int, scale: Scale) -> None:
-        assert self._shown is not None
-        theme = theming.current()
+    def _draw_strip(self, found: Classified, view: TimeView, height: int) -> None:
+        theme, scale, codes = theming.current(), found.scale, found.codes[view.slice, 0]
         pixels = self._full.sized(view.width, height).pixels()
         self._hatched = view.cells.pitch < glyphs.SIZE * view.ratio
-        special = strip.draw(pixels, self._shown[view.slice, 0], codes, scale, view, theme)
+        special = strip.draw(pixels, found.rows[view.slice, 0], codes, scale, view, theme)
         if special.any():
             spread = np.broadcast_to(special, (height, view.width))
             palette.textured(pixels, spread, scale, theme.name, view.ratio, () if self._hatched else _WITH_GLYPH, codes)
@@ -208,7 +181,7 @@ class Heatmap:
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
         ratio = self._view.ratio
-        if self._codes is None:
+        if self._found is None:
             self._blank.blit(painter, origin, part, ratio)
             self._say_why(painter, origin)
             return
@@ -252,7 +225,7 @@ class Heatmap:
         margins.paint_note(painter, box, words.why_empty(self.track, self._excerpt, self._quantity))
 
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
-        if self._codes is None:
+        if self._found is None:
             return []
         found = between(self._cut(old), self._cut(new))
         before, after = self._waiting_words(old), self._waiting_words(new)
@@ -269,7 +242,7 @@ class Heatmap:
         tone = "backward" if self.is_gradient else "text"
         margins.paint_title(painter, box, self.title(), tone, tuple((line, "muted") for line in lines))
         of_focus = self._excerpt is not None and self._layer is self._excerpt.focus
-        if self._excerpt is not None and self._excerpt.unit is not None and self._codes is not None and of_focus:
+        if self._excerpt is not None and self._excerpt.unit is not None and self._found is not None and of_focus:
             self._mark_unit(painter, box, self._excerpt.unit)
 
     def _lines(self, room: int) -> tuple[str, ...]:
@@ -281,7 +254,7 @@ class Heatmap:
         if self.track.unit is not None:
             first.append(f"unit {self.track.unit}")
         elif self._layer is not None:
-            order = self._ordered.words if self._ordered is not None else ""
+            order = self._found.order.words if self._found is not None else ""
             counts = words.units(self._layer.hidden_size, order)
             whose = self._whose()[-1:]
             both = tuple(f"{count} · {sample}" for count in counts for sample in whose)
@@ -292,7 +265,7 @@ class Heatmap:
 
     def _mark_unit(self, painter: QPainter, box: QRect, unit: int) -> None:
         """A bar beside the row of the unit that the cell panel shows."""
-        found = np.flatnonzero(self._ordered.units == unit) if self._ordered is not None else np.empty(0, np.intp)
+        found = np.flatnonzero(self._found.order.units == unit) if self._found is not None else np.empty(0, np.intp)
         if len(found):
             ratio, row = self._view.ratio, int(found[0])
             top, bottom = int(self._rows.left[row]) / ratio, int(self._rows.right[row]) / ratio
@@ -319,16 +292,17 @@ class Heatmap:
 
     def _known(self, now: Now) -> tuple[dict[int, int], int]:
         """Counts over what the tape has reached: of each class, and of subnormal numbers."""
-        if self._codes is None:
+        if self._found is None:
             return {}, 0
+        of = self._found
         first, last = self._steps_known(now)
         first -= 1
-        found = self._counts[last] - self._counts[first]
-        return dict(zip(classes.COUNTED, found.tolist(), strict=True)), int(
-            self._subnormal[last] - self._subnormal[first]
-        )
+        found = of.counts[last] - of.counts[first]
+        return dict(zip(classes.COUNTED, found.tolist(), strict=True)), int(of.subnormal[last] - of.subnormal[first])
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
+        if self._found is None or not (self._found.special or self._found.subnormal[-1]):
+            return False, False
         return False, self._known(old) != self._known(new)
 
     # -- as words -----------------------------------------------------------------------------------------------------
@@ -355,9 +329,10 @@ class Heatmap:
     # -- under the pointer --------------------------------------------------------------------------------------------
 
     def hover(self, x: int, y: int, now: Now) -> Readout | None:
-        data, codes, scale, order = self._shown, self._codes, self._scale, self._ordered
-        if data is None or codes is None or scale is None or order is None or self._excerpt is None:
+        of = self._found
+        if of is None or self._excerpt is None:
             return None
+        data, codes, scale, order = of.rows, of.codes, of.scale, of.order
         first, last = self._view.steps_at(x)
         row_first, row_last = self._rows.shared(y)
         start, end = self._steps_known(now)
@@ -376,14 +351,14 @@ class Heatmap:
         return words.readout(self.track, t, unit, number, code, scale, block.size, normal)
 
     def hover_scale(self, now: Now) -> Readout | None:
-        if self._scale is None or self._codes is None:
+        of = self._found
+        if of is None:
             return None
-        steps = len(self._codes)
+        steps = len(of.codes)
         first, last = self._steps_known(now)
-        waiting = (steps - (last - first + 1)) * self._codes.shape[1]
-        order = self._ordered.words if self._ordered is not None else ""
+        waiting = (steps - (last - first + 1)) * of.codes.shape[1]
         whose = next(iter(self._whose()), "")
-        return words.scale_readout(self._scale, *self._known(now), waiting, order, whose)
+        return words.scale_readout(of.scale, *self._known(now), waiting, of.order.words, whose)
 
 
 _WITH_GLYPH = (classes.PLUS_INF, classes.MINUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)

@@ -1,0 +1,84 @@
+"""Large tracks are classified where an answer arrives; the picture is the one that the window would have made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import synthetic
+from pytestqt.qtbot import QtBot
+
+from engine.requests import Excerpt
+from engine.tracks import parse
+from explorer.stage import classified as module
+from explorer.stage import scales
+from explorer.stage.cells import TimeView
+from explorer.stage.classified import Ahead, masked_of
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.tracks.heatmap import Heatmap
+
+TRACKS = ("values.f", "grads.h", "values.c?order=cluster", "grads.c?order=mean&show=signed", "values.h?unit=3")
+
+
+@pytest.fixture(autouse=True)
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST", 1)
+
+
+def answer(seed: int) -> Excerpt:
+    return synthetic.excerpt("lstm", T=24, H=7, seed=seed, nan=True, inf=True, subnormal=True, zeros=True)
+
+
+def shown(book: ScaleBook, found: Excerpt, made: list[Heatmap] | None = None) -> list[Heatmap]:
+    """Every kind of heatmap, drawn."""
+    made = made or [Heatmap(text) for text in TRACKS]
+    for one in made:
+        one.set_excerpt(found, book)
+        one.prepare(TimeView(24, 1, 24, 240), 70)
+    return made
+
+
+def test_what_is_classified_ahead_is_what_the_track_would_have_found(qtbot: QtBot) -> None:
+    book = ScaleBook()
+    tracks = shown(book, answer(0))
+    late = answer(1)
+    book.ahead.arrived(late)
+    ahead = {track: book.ahead.take(track.track, late.shown(track.track), track.scale, 24) for track in tracks}
+    assert None not in ahead.values()
+    shown(book, late, tracks)
+    alone = ScaleBook()
+    alone.ahead.expect = lambda track, scale: None  # type: ignore[method-assign]
+    again = shown(alone, late, shown(alone, answer(0)))
+    for one, other in zip(tracks, again, strict=True):
+        assert one._found is ahead[one], "what was found ahead is what is drawn"
+        assert other._found is not None
+        for part in ("rows", "codes", "counts", "subnormal"):
+            np.testing.assert_array_equal(getattr(ahead[one], part), getattr(other._found, part))
+        assert one._full.image == other._full.image, one.key
+
+
+def test_on_another_scale_or_of_other_numbers_nothing_is_taken(qtbot: QtBot) -> None:
+    ahead, late = Ahead(), answer(1)
+    track = parse("grads.h")
+    data = late.shown(track)
+    assert data is not None
+    ahead.expect(track, scales.magnitude(-20, 2))
+    ahead.arrived(late)
+    masked = masked_of(track, late)
+    assert ahead.take(track, data, scales.magnitude(-20, 2), masked) is not None
+    assert ahead.take(track, data, scales.magnitude(-12, 2), masked) is None
+    assert ahead.take(track, data.copy(), scales.magnitude(-20, 2), masked) is None
+    assert ahead.take(track, data, scales.magnitude(-20, 2), masked - 1) is None
+    ahead.keep(())
+    ahead.arrived(late)
+    assert ahead.take(track, data, scales.magnitude(-20, 2), masked) is None, "nobody shows it any more"
+
+
+def test_small_tracks_and_what_is_no_picture_are_left_to_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead, late, track = Ahead(), answer(1), parse("grads.h")
+    data = late.shown(track)
+    assert data is not None
+    monkeypatch.setattr(module, "LEAST", data.size + 1)
+    ahead.expect(track, scales.magnitude(-20, 2))
+    ahead.arrived("not a picture")
+    ahead.arrived(late)
+    assert ahead.take(track, data, scales.magnitude(-20, 2), 24) is None
