@@ -18,7 +18,7 @@ from engine import bptt
 from engine.cells import Activation, Cell, Norm, cell_of
 from engine.course import Course
 from engine.errors import DataError
-from engine.given import whole
+from engine.given import one_of, whole
 from engine.norms import norm
 from engine.precision import arithmetic
 from engine.quantities import GATES, quantities
@@ -199,8 +199,7 @@ class LayerTrace:
 
     def weight_grad_share(self, name: str) -> Tensor:
         """(T,) float64: Frobenius norm of what each step contributes to `weight_grads[name]`. Raises DataError."""
-        if name not in self.weights:
-            raise DataError(f"'{name}' is no parameter of this layer; it has {', '.join(self.weights)}.")
+        one_of("name", name, self.weights, "parameter of this layer")
         with arithmetic(self.x):
             if name.startswith("norm"):
                 return norm(self.recurrence.norm_terms(self.values, self.grads)[name].sum(1), dim=1)

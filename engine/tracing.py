@@ -66,8 +66,11 @@ class Trace:
     """t of the first recorded step; above 1 in a window."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle is what a file is (`save`, engine.load_trace): everything but the graphs of the single losses."""
-        return _restored, (self._parts(), None)
+        """A pickle is what a file is (`save`, engine.load_trace): everything but the graphs of the single losses. Of
+        those it keeps the gradient of the one that `verdict` rests on; of a window, none."""
+        from engine.recording import kept_of
+
+        return _restored, (self._parts(), kept_of(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         """With tensors of its own. The graphs of the single losses, which nobody writes to, are shared."""
@@ -150,8 +153,11 @@ class Trace:
         step that it reaches back to step 1, in one layer (None: the last one). See engine.verdict. Raises DataError."""
         from engine.verdict import verdict
 
-        gradient = self.flow_gradient(self._single_losses(0).judged(), layer)
+        gradient = self.flow_gradient(self._judged(), layer)
         return verdict(mean_over_samples(norm(gradient, dim=2)).cpu().numpy())
+
+    def _judged(self) -> int:
+        return self._single_losses(0).judged()
 
     def truncated(self, k1: int, k2: int) -> Truncated:
         """The gradients of truncated BPTT: every k1 steps, k2 steps back. See engine.truncation. Raises DataError."""
@@ -170,9 +176,7 @@ class Trace:
     def _name(self, layer: str | None) -> str:
         if layer is None:
             return next(iter(self.last_level))
-        if layer not in self.layers:
-            raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.layers)}.")
-        return layer
+        return given.one_of("layer", layer, self.layers, "layer of this trace")
 
     @property
     def _own_steps(self) -> slice:

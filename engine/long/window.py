@@ -68,6 +68,9 @@ class Window(Trace):
         at = self.first_step - 1
         return self._long.flow_matrix(layer, losses, (at + first, at + last))
 
+    def _judged(self) -> int:
+        return self._long.judged
+
     def audit(self) -> Audit:
         """See `Trace.audit`. So many steps at a time as the budget has room for."""
         model = self._long.model
