@@ -183,7 +183,9 @@ class LayerTrace:
     def weight_grads(self) -> Tensors:
         """What loss.backward() would leave in .grad, by the keys of `weights`. In a window: its own steps' part."""
         with arithmetic(self.x):
-            found = bptt.weight_grads(self.recurrence, self.values, self.grads, self.x, self.before["h"])
+            known = vars(self).get("before")  # what is made for this alone is not kept
+            before = self.recurrence.before(self.values, self.initial) if known is None else known
+            found = bptt.weight_grads(self.recurrence, self.values, self.grads, self.x, before["h"])
             return MappingProxyType(found)
 
     @cached_property
@@ -194,6 +196,10 @@ class LayerTrace:
     @cached_property
     def input_grad(self) -> Tensor:
         """(T, B, D): ∂L/∂x."""
+        return self.to_input()
+
+    def to_input(self) -> Tensor:
+        """The same, in an array that nobody else holds."""
         with arithmetic(self.x):
             return self.rules.x_side(self.grads).flatten(-2) @ self.weights["weight_ih"]
 

@@ -61,6 +61,10 @@ class ClippedBackward:
     whole: Pair
     """The same, all parameters of the layer together."""
 
+    def to_input(self) -> Tensor:
+        """A copy of `input_grad`."""
+        return self.input_grad.clone()
+
     @property
     def fired(self) -> Tensor:
         """(T,): how many samples were clipped at each step."""

@@ -26,7 +26,7 @@ from engine.pieces import HeadFunction
 from engine.precision import arithmetic
 from engine.spec import NO_WHAT_IF, WhatIf
 from engine.spec_reading import shown
-from engine.stack import Level, joined_input_grad, run
+from engine.stack import Level, OwnHead, joined_input_grad, run
 from engine.what_if import changed_levels, in_type
 
 if TYPE_CHECKING:
@@ -233,17 +233,19 @@ def trace_stack(
     head_parameters: Mapping[str, Tensor] | None = None,
     lengths: Tensor | None = None,
     head_reads_stream: bool = False,
+    own: OwnHead | None = None,
 ) -> Trace:
     """Trace a stack of layers and what stands around them; see engine.stack.run.
 
     `head` takes the last level's output (T, B, W) and returns (outputs, losses): a scalar, or one loss a step (T,);
-    their sum is what BPTT runs on. Outputs None stands for what it was given. It runs under autograd.
+    their sum is what BPTT runs on. Outputs None stands for what it was given. It runs under autograd. `own`: the parts
+    of a head that is the engine's own, as the levels' `enter` are: it writes to nothing, and nobody to what it reads.
     `head_parameters` are tensors that require a gradient: theirs is found in `head_grads`. Nothing of the module
     changes, and neither training it nor overwriting x afterwards changes the trace. Raises DataError.
     """
     like = levels[0].layers[0].weights["weight_hh"]
     with arithmetic(like):
-        done = run(levels, x, head, head_parameters or {}, lengths, head_reads_stream)
+        done = run(levels, x, head, head_parameters or {}, lengths, head_reads_stream, own)
         loss = done.head.losses.sum()
     flows = LossGradients(done.layers, done.levels, done.head)
     return Trace(done.layers, done.head.outputs, done.head.losses, done.parameter_grads, loss, flows)

@@ -185,6 +185,9 @@ class _GoneBack:
     """What reaches the states that it came with."""
     input_grad: Tensor
 
+    def to_input(self) -> Tensor:
+        return self.input_grad
+
 
 def _inside(reach: range, own: slice) -> range:
     """The steps of a stretch that are reached, from the stretch's first."""
