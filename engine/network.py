@@ -154,6 +154,9 @@ class Network:
         """
         from engine.tracing import checked_loss, trace_stack
 
+        if torch.is_inference_mode_enabled():  # what is made there could not be differentiated
+            with torch.inference_mode(False):
+                return self.trace(x, loss, iteration, batch, initial, lengths)
         reads_stream, own = self.experiment.layer.residual, x is None
         # What stands around the layers is computed again when it is asked for again, from what it was now.
         effective = {name: weight.detach().clone() for name, weight in self._effective.items()}
