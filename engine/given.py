@@ -90,7 +90,7 @@ def lengths(given: Any, steps: int, batch: int) -> Tensor | None:
     if given is None:
         return None
     try:
-        found = torch.as_tensor(given)
+        found = torch.as_tensor(given, device="cpu")
     except (TypeError, ValueError, RuntimeError):
         raise DataError(f"lengths is {_named(given)}; whole numbers, one a sample, are accepted.") from None
     if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool or tuple(found.shape) != (batch,):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from engine.errors import DataError
 from engine.precision import arithmetic
+from engine.ways import Saved, Watch, Ways
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
 """h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
@@ -21,39 +21,6 @@ Part: TypeAlias = tuple[int, slice]
 """Of what a piece read, (T, B, W) each: the number of the leaf, and columns of it."""
 AT_ONCE = 1 << 21
 """Numbers in the gradients that are asked for together; more of them are asked for one after the other."""
-
-
-class Saved:
-    """What autograd saves for the way back: copies, so that the graph answers the same after somebody's next training
-    step, which may write to a view of the read-out's weights, say. Of what is saved twice there is one copy."""
-
-    def __init__(self, copies: bool = True) -> None:
-        self._copies = copies
-        """False: of our own operations, on what nobody else holds."""
-        self._known: dict[Hashable, tuple[StorageWeakRef, Tensor]] = {}
-        self.harmless = False
-        """While only ways are asked for, no numbers: NaN and inf, which make NaN of 0, are given out as 1."""
-
-    def take(self, tensor: Tensor) -> Tensor:
-        if not self._copies:
-            return tensor.detach()
-        try:
-            place = (tensor.data_ptr(), tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype)
-            key, storage = (*place, tensor._version), StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-        except (RuntimeError, NotImplementedError):  # sparse, or of inference mode: nothing tells two of them apart
-            return tensor.detach().clone()
-        if key not in self._known or self._known[key][0].expired():  # type: ignore[no-untyped-call]
-            self._known[key] = storage, tensor.detach().clone()
-        return self._known[key][1]
-
-    def finished(self) -> None:
-        """Everything is saved."""
-        self._known.clear()
-
-    def give(self, tensor: Tensor) -> Tensor:
-        if self.harmless and tensor.is_floating_point():
-            return tensor.nan_to_num(1.0, 1.0, 1.0)
-        return tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +51,11 @@ class Piece:
             leaves = given = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
         else:
             leaves, given = zip(*map(_entry, inputs), strict=True)
-        saved = Saved(copies=not own)
-        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give):
+        saved, watch = Saved(copies=not own), Watch()
+        hooks = torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give)
+        with torch.enable_grad(), _of_inference(), hooks, watch:
             made = function(*given)
-        saved.finished()
+        saved.told(watch)
         return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made, saved), made
 
     def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -96,7 +64,7 @@ class Piece:
         with arithmetic(self.graph, grad=True):
             found = torch.autograd.grad(self.graph, targets, cotangent, retain_graph=True, allow_unused=True)
         grads = iter(torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True))
-        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros(()) for leaf in self.leaves]
+        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros((), device=leaf.device) for leaf in self.leaves]
         return of_leaves, dict(zip(self.parameters, grads, strict=True))
 
     def back_many(self, cotangents: Tensor) -> list[Tensor]:
@@ -121,15 +89,12 @@ class Piece:
         """For each part the steps of it that any of these rows of what it made depends on, whatever the numbers are:
         (T,) bool; from several choices at once, rows (S, N) bool, (S, T). All on the CPU.
 
-        Found by NaN as a cotangent: it comes out wherever there is a way.
+        Found by NaN as a cotangent: it comes out wherever there is a way (engine.ways).
         """
         cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
         cotangent[rows.to(cotangent.device)] = torch.nan
-        self.saved.harmless = True
-        try:
+        with Ways(self.saved):
             grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
-        finally:
-            self.saved.harmless = False
         found = [grad.flatten(rows.dim(), -2).sum(rows.dim()).isnan().cpu() for grad in grads]
         return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
 
@@ -140,8 +105,8 @@ class Piece:
         A few passes that each ask for half of the rows tell whose a step is.
         """
         N = len(self.graph)
-        bits = (torch.arange(N) >> torch.arange((N - 1).bit_length())[:, None]) % 2 == 1
-        choices = torch.cat([torch.ones(1, N, dtype=torch.bool), bits, ~bits])
+        bits = (torch.arange(N, device="cpu") >> torch.arange((N - 1).bit_length(), device="cpu")[:, None]) % 2 == 1
+        choices = torch.cat([torch.ones(1, N, dtype=torch.bool, device="cpu"), bits, ~bits])
         if len(choices) * sum(leaf.numel() for leaf in self.leaves) <= AT_ONCE:
             reached = self.reached(choices, parts)
         else:
@@ -150,7 +115,7 @@ class Piece:
         found: list[Tensor | None] = []
         for anybody, *halves in (part.unbind(0) for part in reached):
             ones, others = torch.stack(halves).chunk(2) if halves else (anybody[None][:0],) * 2
-            owner = (ones.long() << torch.arange(len(ones))[:, None]).sum(0)
+            owner = (ones.long() << torch.arange(len(ones), device="cpu")[:, None]).sum(0)
             found.append(None if bool((ones & others).any()) else owner.masked_fill(~anybody, -1))
         return found
 

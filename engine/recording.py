@@ -92,7 +92,7 @@ class RecordedLossGradients(LossGradients):
 
     def reach(self, name: str, losses: Sequence[int] | None = None) -> Tensor:
         """Up to the last step that it reads, which a file does not tell: where there is a gradient."""
-        found = torch.zeros(self._count, len(self._flow), dtype=torch.bool)
+        found = torch.zeros(self._count, len(self._flow), dtype=torch.bool, device="cpu")
         there = self._flow.detach().cpu().flatten(1).ne(0).any(1)
         last = int(there.nonzero().max()) + 1 if bool(there.any()) else len(there)
         found[self._kept, :last] = True
@@ -124,6 +124,8 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
             tensors[f"{name}/lengths"] = layer.lengths
         if layer.drop is not None:
             tensors[f"{name}/drop"] = layer.drop
+        if layer.cell_grads is not None:
+            tensors[f"{name}/cell_grads"] = layer.cell_grads
         for gate, held in layer.held.items():
             tensors |= {f"{name}/held/{gate}.where": held.where.to(layer.x), f"{name}/held/{gate}.value": held.value}
     last = trace.layer
@@ -260,6 +262,8 @@ def _layer_of(file: _LayerFile, found: _Tensors) -> LayerTrace:
         kind["lengths"] = found.take(f"{file.name}/lengths")
     if f"{file.name}/drop" in found.left:
         kind["drop"] = found.take(f"{file.name}/drop")
+    if f"{file.name}/cell_grads" in found.left:
+        kind["cell_grads"] = found.take(f"{file.name}/cell_grads")
     held = found.group(f"{file.name}/held/")
     kind["held"] = {
         name.removesuffix(".where"): Held(where.bool(), held[name.removesuffix("where") + "value"])

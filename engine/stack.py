@@ -55,10 +55,16 @@ class Layer:
         return Recurrence(self.cell, rules, self.weights, course, self.kernel, self.drop, self.held, self.cuts)
 
     def run_back(
-        self, stream: Tensor, lengths: Tensor | None, values: Tensors, direct: Tensor, final: Tensors | None = None
+        self,
+        stream: Tensor,
+        lengths: Tensor | None,
+        values: Tensors,
+        direct: Tensor,
+        final: Tensors | None = None,
+        of_c: Tensor | None = None,
     ) -> LayerTrace:
-        """Backward from direct ∂L/∂h_t (T, B, H) and, where a loss reads them, ∂L/∂(last states)."""
-        back = bptt.backward(self.recurrence(len(stream), lengths), values, self.initial, direct, final)
+        """Backward from direct ∂L/∂h_t (T, B, H) and, where a loss reads them, ∂L/∂(last states) and ∂L/∂c_t."""
+        back = bptt.backward(self.recurrence(len(stream), lengths), values, self.initial, direct, final, of_c)
         if final is None:
             final = {s: torch.zeros_like(state) for s, state in self.initial.items()}
         trace = LayerTrace(
@@ -78,6 +84,7 @@ class Layer:
             self.drop,
             self.held,
             self.cuts,
+            cell_grads=of_c,
         )
         # With padding they are arrays of their own, and as quickly made again.
         return trace.starting_from(values.before) if isinstance(values, Recorded) and lengths is None else trace

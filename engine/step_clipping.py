@@ -98,7 +98,9 @@ def clipped_backward(layer: LayerTrace, max_norm: float, output_grads: Tensor | 
         )
     with arithmetic(layer.x):
         clip = _Clip(layer.x.new_full((), limit, dtype=torch.float64), look=layer.x.device.type == "cpu")
-        back = bptt.backward_stepwise(layer.recurrence, layer.values, layer.before, direct, layer.final_grads, clip)
+        back = bptt.backward_stepwise(
+            layer.recurrence, layer.values, layer.before, direct, layer.final_grads, clip, layer.cell_grads
+        )
         norms, factors = back.noted["norms"], back.noted["factors"]
         if layer.mask is not None:  # what waits in the padding is no step
             norms, factors = norms.masked_fill(~layer.mask, 0.0), factors.masked_fill(~layer.mask, 1.0)

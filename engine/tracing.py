@@ -292,7 +292,9 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
     H), without the leading dimension where that is 1; or by name, {"h": …, "c": …}, or by layer and name,
     {"l1": {"h": (B, H)}}. A cell is run over all steps. Works under torch.no_grad(), and leaves .grad, the training
     mode and the random state alone; in training mode, dropout between the layers is what the module's own forward
-    would draw now. `what_if` (an engine.WhatIf) is laid on top of the module's weights; its clipping is no part of a
+    would draw now. A parametrised weight is what that forward would make of it now (a cell's, at its first step), and
+    nothing of the parametrisation changes. Hooks that a trace would not follow are refused, those of all modules too.
+    `what_if` (an engine.WhatIf) is laid on top of the module's weights; its clipping is no part of a
     trace. `budget`: bytes that the trace may hold; where it would be more, it is refused with its size before anything
     is computed (making it takes up to as much again), and `engine.trace_long` traces it with checkpoints, with the same
     API, if the loss is given per step and not as one function of all outputs. A network, which has its own what-if, is

@@ -35,6 +35,7 @@ _NESTS = ("state_dict", "model_state_dict", "model")
 MAX_LAYERS = 1000
 """That `module_of` builds."""
 _RECURRENT = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l([0-9]+)(_reverse)?)?")
+_MADE = re.compile(r"parametrizations\.((?:weight_ih|weight_hh|bias_ih|bias_hh)(?:_l[0-9]+)?(?:_reverse)?)\.")
 _MODULES: dict[int, type[nn.RNN | nn.GRU | nn.LSTM]] = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}
 """By row blocks of their matrices."""
 
@@ -130,6 +131,7 @@ def module_of(state: State, prefix: str = "", nonlinearity: str = "tanh", batch_
             raise DataError(f"'{one_line(name, 80)}' is {tensor.dtype}; a floating-point tensor is accepted.")
     if any(name.startswith("weight_hr") for name in own):
         raise DataError("The weights have a projection (weight_hr); proj_size 0 is accepted.")
+    _refuse_parametrised(state_of(state, prefix))
     first = own.get("weight_hh_l0", own.get("weight_hh"))
     reads = own.get("weight_ih_l0", own.get("weight_ih"))
     if first is None or reads is None or first.dim() != 2 or reads.dim() != 2:
@@ -262,3 +264,13 @@ def _from_torch(path: Path, where: str) -> dict[str, Tensor]:
                 f"The weights {where} hold {shown(name)}, which is {shown(value)}; only tensors are accepted."
             )
     return dict(found)
+
+
+def _refuse_parametrised(state: State) -> None:
+    """What torch.nn.utils.parametrize makes a weight of is not the weight, and a state dict does not tell how."""
+    for name in state:
+        if found := _MADE.match(name):
+            raise DataError(
+                f"Instead of {found[1]} there is '{one_line(name, 80)}', of which a parametrisation makes it; the "
+                f"state after torch.nn.utils.parametrize.remove_parametrizations(module, '{found[1]}') is accepted."
+            )

@@ -41,7 +41,7 @@ class SingleLoss:
             top = self._model.ahead(self._stretch)[-1]
             head = self._model.head_of(self._stretch, top)
             reader = Reader.of(head.piece, [run.width for run in top.runs])
-            only = torch.zeros(len(reader.piece.graph), dtype=torch.bool)
+            only = torch.zeros(len(reader.piece.graph), dtype=torch.bool, device="cpu")
             only[place] = self._loss < self._longest
             reads = [bool(part.any()) for part in reader.piece.reached(only, reader.parts)]
             return head, reads
@@ -55,8 +55,11 @@ class SingleLoss:
     @cached_property
     def _reach(self) -> dict[str, range]:
         """The steps, from 0, whose ∂L_s/∂h_k there is, by layer; see LossGradients.reach."""
-        number, steps = torch.tensor([self._loss]), self._model.stretches.steps
-        here, nowhere = Span(number, number), Span(torch.tensor([steps]), torch.tensor([-1]))
+        number, steps = torch.tensor([self._loss], device="cpu"), self._model.stretches.steps
+        here, nowhere = (
+            Span(number, number),
+            Span(torch.tensor([steps], device="cpu"), torch.tensor([-1], device="cpu")),
+        )
         spans = [here if reads else nowhere for reads in self._own[1]]
         found: dict[str, range] = {}
         for level in reversed(self._model.levels):

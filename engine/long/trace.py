@@ -372,7 +372,9 @@ class LongTrace:
             for steps, layers in self._all(progress):
                 for name, layer in layers.items():
                     for key in layer.weights:
-                        row = found.setdefault(name, {}).setdefault(key, torch.empty(self.steps, dtype=torch.float64))
+                        row = found.setdefault(name, {}).setdefault(
+                            key, torch.empty(self.steps, dtype=torch.float64, device="cpu")
+                        )
                         row[steps] = layer.weight_grad_share(key).cpu()
             self.sums.shares.update(found)
         return self.sums.shares
