@@ -36,7 +36,8 @@ def kept_by_dropout(
 ) -> Tensor:
     """(T, B, W) or, for the whole sequence, (1, B, W) bool, on the CPU: False with probability p."""
     T, B, W = shape
-    source, kept = generator(seed, purpose, iteration), torch.empty(T if fresh else 1, B, W, dtype=torch.bool)
+    source = generator(seed, purpose, iteration)
+    kept = torch.empty(T if fresh else 1, B, W, dtype=torch.bool, device="cpu")
     step = max(1, DRAWN // (B * W))
     for start in range(0, len(kept), step):  # one draw after the other all the same
         few = kept[start : start + step]
