@@ -5,7 +5,8 @@
     python -m benchmarks.memory STACK LSTM|GRU|RNN T B H          two bidirectional layers, as STACKS names them
 
 With a case it prints both, in bytes, as JSON. Each measurement needs a process of its own: what the system keeps is the
-largest that a process has ever been. Below a megabyte it sees more of Python than of the trace.
+largest that a process has ever been. Below a megabyte it sees more of Python than of the trace, and what the allocator
+keeps counts too: packed and with dropout, an RNN with H 64 (arrays of 2 MiB) comes to 1.9 to 2.1, with H 128 to 1.7.
 """
 
 from __future__ import annotations
