@@ -113,10 +113,13 @@ def backward(
             final = dict.fromkeys(layer.rules.state_names, torch.zeros_like(initial["h"]))
         return backward_stepwise(layer, values, before, direct, final, of_c=of_c)
     grads, first = quick
+    # What else is known of them, and with padding what they start from, are arrays that nobody else needs.
+    plain, given = dict(values), None if layer.course.lengths is not None else before
 
     def gates() -> Tensors:
         with arithmetic(direct):
-            return layer.rules.back(layer.with_held(values), before, grads)
+            started = layer.before(plain, initial) if given is None else given
+            return layer.rules.back(layer.with_held(plain), started, grads)
 
     return Backward(Later(grads, list(values), gates), first)
 

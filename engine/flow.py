@@ -21,6 +21,7 @@ from engine.layer_trace import LayerTrace
 from engine.pieces import Head, Part, Piece
 from engine.precision import arithmetic
 from engine.stack import Back, Ran, down
+from engine.step_pieces import joined
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,7 @@ class LossGradients:
 
     def again(self) -> dict[str, Tensor]:
         """Everything around the recurrent layers computed afresh; see Head.again."""
-        return self.head.again()
+        return self.head.again(lambda: joined([self.layers[name].values["h"] for name in self.levels[-1].names]))
 
     @cached_property
     def longest(self) -> int:
@@ -151,7 +152,7 @@ class LossGradients:
     def readers(self) -> list[Reader | None]:
         """What reads each level's output, from the last one down: the head, then the pieces between the levels; None
         where the level above reads it as it is."""
-        pieces = [self.head.piece, *(level.piece for level in reversed(self.levels[1:]))]
+        pieces = [self.head.piece, *(level.piece() for level in reversed(self.levels[1:]))]
         found: list[Reader | None] = []
         for level, piece in zip(reversed(self.levels), pieces, strict=True):
             widths = [self.layers[name].hidden_size for name in level.names]

@@ -18,7 +18,7 @@ from engine import bptt
 from engine.cells import Activation, Cell, Norm, cell_of
 from engine.course import Course
 from engine.errors import DataError
-from engine.given import whole
+from engine.given import one_of, whole
 from engine.norms import norm
 from engine.precision import arithmetic
 from engine.quantities import GATES, quantities
@@ -190,7 +190,9 @@ class LayerTrace:
     def weight_grads(self) -> Tensors:
         """What loss.backward() would leave in .grad, by the keys of `weights`. In a window: its own steps' part."""
         with arithmetic(self.x):
-            found = bptt.weight_grads(self.recurrence, self.values, self.grads, self.x, self.before["h"])
+            known = vars(self).get("before")  # what is made for this alone is not kept
+            before = self.recurrence.before(self.values, self.initial) if known is None else known
+            found = bptt.weight_grads(self.recurrence, self.values, self.grads, self.x, before["h"])
             return MappingProxyType(found)
 
     @cached_property
@@ -201,13 +203,16 @@ class LayerTrace:
     @cached_property
     def input_grad(self) -> Tensor:
         """(T, B, D): ∂L/∂x."""
+        return self.to_input()
+
+    def to_input(self) -> Tensor:
+        """The same, in an array that nobody else holds."""
         with arithmetic(self.x):
             return self.rules.x_side(self.grads).flatten(-2) @ self.weights["weight_ih"]
 
     def weight_grad_share(self, name: str) -> Tensor:
         """(T,) float64: Frobenius norm of what each step contributes to `weight_grads[name]`. Raises DataError."""
-        if name not in self.weights:
-            raise DataError(f"'{name}' is no parameter of this layer; it has {', '.join(self.weights)}.")
+        one_of("name", name, self.weights, "parameter of this layer")
         with arithmetic(self.x):
             if name.startswith("norm"):
                 return norm(self.recurrence.norm_terms(self.values, self.grads)[name].sum(1), dim=1)

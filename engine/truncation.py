@@ -277,13 +277,13 @@ class _Back:
             level = flows.levels[number]
             (name,) = level.names
             stream = self._layer(name, fold, joined)
-            if number == 0 and level.piece is None:
+            if number == 0 and level.enter is None:
                 return
             for direct in beside:
                 stream = stream + direct
             joined, beside = stream, []
-            if level.piece is not None:
-                grads, of_piece = level.piece.back(fold.opened(stream))
+            if level.enter is not None:
+                grads, of_piece = level.back(fold.opened(stream))
                 self._add(self.of_pieces, of_piece)
                 if number > 0:
                     joined, *beside = [fold(grad) for grad in grads]

@@ -11,11 +11,12 @@ that the piece took for its index from a number (y[int(n)]): the graph is the on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -31,9 +32,12 @@ _AS = frozenset(("expand_as", "view_as", "reshape_as", "type_as", "to"))
 
 class Saved:
     """What autograd saves for the way back: copies, so that the graph answers the same after somebody's next training
-    step, which may write to a view of the read-out's weights, say."""
+    step, which may write to a view of the read-out's weights, say. Of what is saved twice there is one copy."""
 
-    def __init__(self) -> None:
+    def __init__(self, copies: bool = True) -> None:
+        self._copies = copies
+        """False: of our own operations, on what nobody else holds."""
+        self._known: dict[Hashable, tuple[StorageWeakRef, Tensor]] = {}
         self.harmless = False
         """While only ways are asked for, no numbers: NaN and inf, which make NaN of 0, are given out as 1."""
         self.fixed: set[int] = set()
@@ -46,10 +50,20 @@ class Saved:
 
     def take(self, tensor: Tensor) -> Tensor:
         with torch._C.DisableTorchFunction():  # it is not the piece that does this
-            copy = tensor.detach().clone()
+            copy = self._copy(tensor) if self._copies else tensor.detach()
             if not tensor.is_floating_point():
                 self._choices.append((tensor, _place(copy)))
         return copy
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        try:
+            place = (tensor.data_ptr(), tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype)
+            key, storage = (*place, tensor._version), StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+        except (RuntimeError, NotImplementedError):  # sparse, or of inference mode: nothing tells two of them apart
+            return tensor.detach().clone()
+        if key not in self._known or self._known[key][0].expired():  # type: ignore[no-untyped-call]
+            self._known[key] = storage, tensor.detach().clone()
+        return self._known[key][1]
 
     def give(self, tensor: Tensor) -> Tensor:
         if self.harmless and tensor.is_floating_point():
@@ -65,6 +79,7 @@ class Saved:
             if here in watch.running:
                 self.running.add(place)
         self._choices.clear()
+        self._known.clear()
 
 
 class Watch(TorchFunctionMode):

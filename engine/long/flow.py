@@ -75,14 +75,14 @@ class SingleLoss:
         lengths = self._model.lengths_of(steps)
         mask = Course(steps.stop - steps.start, False, lengths).mask
         here = None if mask is None else mask.squeeze(2)
-        gradient = self._norms(name, steps, progress)
+        gradient = self.norms(name, steps, progress)
         row = mean_over_samples(gradient, here)
         reach = self._reach[name]
         there = [step in reach for step in range(steps.start, steps.stop)]
         return row.masked_fill(~torch.tensor(there, device=row.device), torch.nan)
 
-    def _norms(self, name: str, steps: slice, progress: Progress | None) -> Tensor:
-        """(n, B)."""
+    def norms(self, name: str, steps: slice, progress: Progress | None = None) -> Tensor:
+        """(n, B) float64: ‖∂L_s/∂h_k‖ of each sample; 0 where it cannot reach."""
         batch = len(self._model.layers[name].initial["h"])
         found = torch.zeros(steps.stop - steps.start, batch, dtype=torch.float64, device=self._model.like.device)
         for own, inside, gradient in self._back(name, steps, progress):
@@ -187,6 +187,9 @@ class _GoneBack:
     initial: Mapping[str, Tensor]
     """What reaches the states that it came with."""
     input_grad: Tensor
+
+    def to_input(self) -> Tensor:
+        return self.input_grad
 
 
 def _inside(reach: range, own: slice) -> range:
