@@ -69,11 +69,11 @@ def lines(track: TrackSpec, q: Quantity | None, count: str, scale: Scale | None 
     zone = f"linear in ±{scales.number(scale.linear)}" if scale is not None and logarithmic else ""
     if track.is_gradient:
         kind = "signed log_{10}" if logarithmic else "log_{10}|·|"
-        found = [kind, q.title.lower() if q else "", count, zone or "2 decades a band"]
+        found = [kind, q.title.lower() if q else "", count, zone or (scale.band_words if scale is not None else "")]
     elif q is None:
         found = [count]
     elif scale is not None and scale.kind == "magnitude":
-        found = [count, "log_{10}|·|", "2 decades a band"]
+        found = [count, "log_{10}|·|", scale.band_words]
     elif logarithmic:
         found = [count, "signed log_{10}", zone]
     else:
@@ -156,7 +156,7 @@ def scale_readout(
 ) -> Readout:
     """`order`: how the units were put in order; "" by number. `whose`: of which sample; "" the only one."""
     low, high = scale.ends
-    kind = {"gate": "", "signed": "", "magnitude": "|·|, two decades a band, "}[scale.kind]
+    kind = f"|·|, {scale.band_words}, " if scale.kind == "magnitude" else ""
     if scale.linear:
         kind = f"logarithmic, linear within ±{scales.number(scale.linear)}, "
     values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.COUNTED if found.get(code))
