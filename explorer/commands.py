@@ -305,8 +305,19 @@ class Commands(QObject):
     def _step_event(self, direction: int) -> None:
         self._player.pause()
         if not self._controller.step_event(direction):
-            where = "after" if direction > 0 else "before"
-            self._window.statusBar().showMessage(f"There is no event {where} this moment.", 3000)
+            self._window.statusBar().showMessage(self._no_event(direction), 4000)
+
+    def _no_event(self, direction: int) -> str:
+        excerpt = self._controller.excerpt
+        count = len(excerpt.events) if excerpt is not None else 0
+        if not count:
+            return "This trace has no events."
+        only = "the only event" if count == 1 else f"all {count} events" if direction > 0 else f"the first of {count} events"
+        way, key = ("behind", "Shift+N goes back") if direction > 0 else ("ahead", "N goes on")
+        here = {event.position(self._document.tape.steps) for event in excerpt.events} if excerpt is not None else set()
+        if self._document.view.position in here:
+            return f"This is the {'last' if direction > 0 else 'first'} event of {count}."
+        return f"{only[:1].upper()}{only[1:]} {'lie' if only.startswith('all') else 'lies'} {way}: {key}."
 
     @Slot()
     def do_stop(self) -> None:

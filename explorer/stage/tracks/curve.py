@@ -440,7 +440,8 @@ class CurveTrack:
             names = tuple(curve.name for curve in waiting if curve.legend is None)
             return Readout(f"t = {t}", names[:_NEAREST], "not reached yet") if names else None
         shown = self._nearest(known, t, y)
-        notes = [f"{c.short}: {c.note}" for c in shown if c.note]
+        notes = [plot.readout_note] if plot.readout_note else []
+        notes += [f"{c.short}: {c.note}" for c in shown if c.note]
         for curve in shown:
             said = words.code_words(int(curve.codes[t - 1]), plot.axis.ends)
             if said:

@@ -124,6 +124,9 @@ def readout(
 def class_words(value: np.floating, code: int, scale: Scale, normal: float | None = None) -> str:
     """A class in words: "exactly 0", "below the scale (1e-20)", …; "" for a number on the scale."""
     words = code_words(code, scale.ends)
+    least = np.finfo(value.dtype).tiny if normal is None else normal
+    if code == BELOW and scale.kind == "magnitude" and abs(float(value)) >= least:
+        words += f", no underflow: that begins at {short(float(least))}"
     if code != ZERO and bool(classes.subnormal(np.asarray([value]), normal)[0]):
         words = f"{words}, subnormal: its digits are going" if words else "subnormal: its digits are going"
     return words
@@ -160,8 +163,10 @@ def scale_readout(
     if scale.linear:
         kind = f"logarithmic, linear within ±{scales.number(scale.linear)}, "
     values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.COUNTED if found.get(code))
+    if found.get(BELOW) and scale.kind == "magnitude":
+        values += ("below the scale is not underflow: fit the scale to see it",)
     if subnormal:
-        values += (f"{subnormal:,} subnormal: their digits are going",)
+        values += (f"{subnormal:,} subnormal: their digits are going, underflow",)
     if waiting:
         values += (f"{waiting:,} not reached yet",)
     if values and whose:
