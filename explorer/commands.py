@@ -312,7 +312,13 @@ class Commands(QObject):
         count = len(excerpt.events) if excerpt is not None else 0
         if not count:
             return "This trace has no events."
-        only = "the only event" if count == 1 else f"all {count} events" if direction > 0 else f"the first of {count} events"
+        only = (
+            "the only event"
+            if count == 1
+            else f"all {count} events"
+            if direction > 0
+            else f"the first of {count} events"
+        )
         way, key = ("behind", "Shift+N goes back") if direction > 0 else ("ahead", "N goes on")
         here = {event.position(self._document.tape.steps) for event in excerpt.events} if excerpt is not None else set()
         if self._document.view.position in here:
@@ -410,6 +416,26 @@ class Commands(QObject):
     @Slot()
     def do_fit(self) -> None:
         self._window.stage.fit()
+
+    @Slot()
+    def do_show_steps(self) -> None:
+        stage = self._window.stage
+        if stage.excerpt is None:
+            return
+        from explorer.stage.steps_dialog import StepsDialog
+
+        dialog = StepsDialog(stage.time_range(), stage.excerpt.steps, self._window)
+        dialog.accepted.connect(self._show_chosen_steps)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def _show_chosen_steps(self) -> None:
+        from explorer.stage.steps_dialog import StepsDialog
+
+        dialog = self.sender()
+        if isinstance(dialog, StepsDialog):
+            self._window.stage.show_steps(*dialog.span)
 
     @Slot()
     def do_pin(self) -> None:

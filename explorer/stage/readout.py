@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPen
 
@@ -13,18 +15,25 @@ from explorer.theme.tokens import GAP, SMALL_PX, TEXT_PX
 _AWAY = 14
 
 
-def box_of(readout: Readout, at: QPoint, inside: QRect) -> QRect:
-    """Beside the pointer: right and below, where there is room, else on the other side."""
+def box_of(readout: Readout, at: QPoint, inside: QRect, avoid: Sequence[QRect] = ()) -> QRect:
+    """Beside the pointer: right and below, where there is room, else on the other side; on the first side where none
+    of the words to be avoided would be covered, or half covered."""
     lines = _lines(readout)
     width = int(max(marked.width(text, font) for text, font, _ in lines)) + 2 * GAP + 2
     height = sum(_height(font.pixelSize()) for _, font, _ in lines) + 10
     width = min(width, inside.width())
-    x, y = at.x() + _AWAY, at.y() + _AWAY
-    if x + width > inside.right():
-        x = at.x() - _AWAY - width
-    if y + height > inside.bottom():
-        y = at.y() - _AWAY - height
-    return QRect(max(inside.left(), x), max(inside.top(), y), width, height)
+    right, left = at.x() + _AWAY, at.x() - _AWAY - width
+    below, above = at.y() + _AWAY, at.y() - _AWAY - height
+    if right + width > inside.right():
+        right = left
+    if below + height > inside.bottom():
+        below = above
+    boxes = [
+        QRect(max(inside.left(), x), max(inside.top(), y), width, height)
+        for x, y in ((right, below), (right, above), (left, below), (left, above))
+        if (x, y) == (right, below) or (x >= inside.left() and y >= inside.top())
+    ]
+    return next((box for box in boxes if not any(box.intersects(words) for words in avoid)), boxes[0])
 
 
 def paint(painter: QPainter, readout: Readout, box: QRect) -> None:

@@ -11,7 +11,6 @@ from engine.tracks import NETWORK, NORMS, TrackSpec, parse
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 
-
 SHARED = "heatmaps, norms, the wires of the network and the cell, flow matrix and histogram"
 """What the scale of all gradients is used by."""
 

@@ -1,4 +1,4 @@
-"""One colour for each route of a gradient to the step before, in every view. A route of another cell may have it too."""
+"""One colour for each route of a gradient to the step before, in every view. Routes of other cells share it."""
 
 from __future__ import annotations
 

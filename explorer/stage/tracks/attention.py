@@ -137,7 +137,9 @@ class Attention:
         shared = f"the largest of {len(block):,} in this pixel" if len(block) > 1 else ""
         said = "exactly 0" if self._codes[t - 1] == classes.ZERO else ""
         note = " · ".join(part for part in (said, even, shared) if part)
-        return Readout(f"t = {t}", (f"α_{{{t}}} = {told_apart(float(self._weights[t - 1]), self._excerpt.dtype)}",), note)
+        return Readout(
+            f"t = {t}", (f"α_{{{t}}} = {told_apart(float(self._weights[t - 1]), self._excerpt.dtype)}",), note
+        )
 
     def hover_scale(self, now: Now) -> Readout | None:
         return Readout(f"Scale {' … '.join(self._scale.ends)}, fixed", (_RULE,), "y: the last layer’s output")

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from engine.requests import Excerpt
 from explorer.stage import classes
+from explorer.stage.margins import mean_of
 from explorer.stage.now import Now
 from explorer.stage.scales import Scale
 from explorer.stage.tracks import words
 from explorer.stage.tracks.anatomy import Anatomy, Part, Wire
 from explorer.stage.tracks.base import Readout
 from explorer.stage.tracks.network_rows import LayerRow, Reading
-from explorer.stage.margins import mean_of
 from explorer.widgets.numbers import exact, told_apart
 
 _MOST_FEATURES = 6

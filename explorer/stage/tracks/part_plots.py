@@ -115,7 +115,9 @@ def growth(track: TrackSpec) -> Maker:
                 Style("backward"),
                 axis.place(logs_of(total)),
                 classes.classify(total, axis.scale, ~taken),
-                lambda t: told_apart(float(total[t]), e.dtype) if taken[t] else "between two steps at which the sum was taken",
+                lambda t: (
+                    told_apart(float(total[t]), e.dtype) if taken[t] else "between two steps at which the sum was taken"
+                ),
                 joined=True,
             ),
             Curve(
