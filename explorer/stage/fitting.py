@@ -10,7 +10,7 @@ from explorer.stage.classified import masked_of
 
 
 def shown_by(track: TrackSpec, excerpt: Excerpt) -> Array | None:
-    """(T, …): the norms of a norm track's curves, a quantity's numbers without the padding; None where there are none."""
+    """(T, …): the norms of its curves, a quantity's numbers without the padding; None where there are none."""
     if track.what == NORMS:
         from explorer.stage.tracks.norm_plot import chosen
 

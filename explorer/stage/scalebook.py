@@ -161,6 +161,8 @@ class ScaleBook:
 
         data = shown_by(track, excerpt)
         found = scales.fitted(usual.kind, data) if usual is not None and data is not None else None
+        if found is not None and of_gradients:  # all that share it stay on it upwards
+            found = scales.reaching(found, excerpt)
         if found is None:  # nothing there that a scale could be fitted to
             return usual
         self.choose(track, excerpt, found)

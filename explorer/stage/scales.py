@@ -177,16 +177,30 @@ def signed_log(data: Array) -> Scale | None:
 
 def for_gradients(excerpt: Excerpt) -> Scale:
     """1e-20 … 1e2, unless a state's gradient norm is larger: then upwards, as far as the norms go."""
-    states = ("grads.h", "grads.c")
-    norms = [a for layer in excerpt.layers.values() for key, a in layer.norms.items() if key in states]
-    finite = [a[np.isfinite(a) & (a > 0)] for a in norms]
-    known = np.concatenate(finite) if finite else np.empty(0)
+    known = _state_norms(excerpt)
     low, high = DEFAULT_DECADES
     if known.size and known.max() > 10.0**high:
         high = _even(math.ceil(math.log10(float(known.max()))), up=True)
         low = max(low, _even(math.floor(math.log10(float(known.min()))) - 4, up=False))
         low = min(low, high - 12)
     return magnitude(low, min(high, 40 if excerpt.dtype == "float32" else 308))
+
+
+def reaching(scale: Scale, excerpt: Excerpt) -> Scale:
+    """A magnitude's scale that goes up to the largest gradient norm of a state: its wires and curves are on it too."""
+    largest_norm = float(np.max(_state_norms(excerpt), initial=0.0))
+    low, high = scale.decades
+    if largest_norm > scale.high:
+        high = min(math.ceil(math.log10(largest_norm)), 308)
+    return magnitude(low, high)
+
+
+def _state_norms(excerpt: Excerpt) -> Array:
+    """Those of every layer's ∂L/∂h and ∂L/∂c that are numbers, and not zero."""
+    states = ("grads.h", "grads.c")
+    norms = [a for layer in excerpt.layers.values() for key, a in layer.norms.items() if key in states]
+    finite = [a[np.isfinite(a) & (a > 0)] for a in norms]
+    return np.concatenate(finite) if finite else np.empty(0)
 
 
 def with_sign(of: Scale) -> Scale:

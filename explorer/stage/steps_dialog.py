@@ -7,6 +7,9 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QS
 
 from explorer.theme.tokens import GAP, ROOM
 
+# Arrows of no width, since a styled spin box with NoButtons leaves its text one pixel of room (Qt 6.11).
+_NO_ARROWS = "QSpinBox::up-button, QSpinBox::down-button { width: 0; height: 0; border: none; }"
+
 
 class StepsDialog(QDialog):
     """Accepted, `span` are the first and the last step, from 1."""
@@ -57,4 +60,6 @@ def _field(name: str, value: int, steps: int) -> QSpinBox:
     field.setRange(1, steps)
     field.setValue(value)
     field.setAccessibleName(name)
+    field.setStyleSheet(_NO_ARROWS)
+    field.setMinimumWidth(72)
     return field

@@ -19,7 +19,7 @@ from explorer.stage.scales import magnitude, signed
 from explorer.stage.stage import Stage
 from explorer.stage.tracks.base import Readout
 from explorer.stage.tracks.curve import CurveTrack
-from explorer.stage.tracks.network import NetworkTrack
+from explorer.stage.tracks.network import Unrolled
 from explorer.theme import current as theming
 from explorer.theme.routes import ROUTE_TONES, colour_of, route_colour
 from explorer.theme.tokens import THEMES
@@ -83,7 +83,7 @@ def test_a_curves_header_says_its_value_at_the_playhead(stage: Stage, excerpt: E
     old, tape = stage.canvas.now, Tape(T)
     assert old is not None
     curve = track.plot.curves[0]
-    assert track._entry(curve, track.plot, old).value == short(float(excerpt.norms["grads.h"][11]))
+    assert track._entry(curve, track.plot, old).value[0] == short(float(excerpt.norms["grads.h"][11]))
     new = Now.at(tape, tape.position(tape.parse("backward:11")))
     assert track.margins_change(old, new)[0], "it is painted again"
 
@@ -122,13 +122,15 @@ def test_a_loss_that_is_not_on_screen_says_where_it_is(
     stage.show_steps(*span)
     stage.canvas.viewport().grab()
     network = stage.track("network")
-    assert isinstance(network, NetworkTrack)
+    assert isinstance(network, Unrolled)
     assert network._chip_words == words.format(short(excerpt.loss))
 
 
 def test_tab_brings_the_button_below_the_tracks_on_screen(qtbot: QtBot, stage: Stage) -> None:
     stage.set_tracks(("network", "values.h", "values.c", "values.f", "grads.h", "grads.c", "norms"))
     button, viewport = stage.canvas.add_button, stage.canvas.viewport()
+    stage.setFocus()
+    stage.canvas.verticalScrollBar().setValue(0)
     assert not viewport.rect().contains(button.geometry())
     button.setFocus(Qt.FocusReason.TabFocusReason)
     assert button.hasFocus()

@@ -131,3 +131,11 @@ def test_gates_and_values_are_fitted_as_well() -> None:
     assert scales.fitted("gate", np.array([[0.001, 0.999]])) == GATE
     assert scales.fitted("gate", np.array([[1.0, 1.0]])) is not None
     assert scales.fitted("signed", np.array([[0.04, -0.02]])) == signed(0.04)
+
+
+def test_whatever_shares_a_fitted_scale_is_not_above_it() -> None:
+    """A heatmap of numbers below 1e-2, of norms above: wires and curves show the norms."""
+    e, book = synthetic.excerpt("rnn", T=8, H=64), ScaleBook()
+    e = _with(e, np.full((8, 64), 8e-3, np.float32))
+    assert e.focus.norms["grads.h"].max() == pytest.approx(8 * 8e-3)
+    assert book.fit(parse("grads.h"), e) == magnitude(-3, -1)

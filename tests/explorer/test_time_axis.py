@@ -1,4 +1,4 @@
-"""The time axis under the mouse: the playhead follows, steps are chosen, and a playhead that is elsewhere says where."""
+"""The time axis under the mouse: the playhead follows, steps are chosen, a playhead elsewhere says where."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_command_asks_for_the_steps_and_shows_them(explorer: Explorer, qtbot: 
 
 
 def test_the_last_event_is_said_to_be_the_last_and_not_that_there_is_none(explorer: Explorer, qtbot: QtBot) -> None:
-    explorer.show(opening.of_preset(presets.load("the-cliff-with-a-rope")))
+    explorer.show(opening.of_preset(presets.load("cliff-with-a-rope")))
     qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
     excerpt = explorer.controller.excerpt
     assert excerpt is not None

@@ -29,8 +29,8 @@ class Entry(NamedTuple):
     """The same beside the name."""
     more: tuple[str, ...] = ()
     """Another line, where there is room for it."""
-    value: str = ""
-    """At the playhead: right of the name, where there is room."""
+    value: tuple[str, ...] = ()
+    """At the playhead, from its longest wording to its shortest: right of the name, where there is room."""
 
 
 def paint(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], lines: Sequence[Entry] = ()) -> None:
@@ -94,10 +94,11 @@ def _paint_lines(painter: QPainter, box: QRect, top: float, entries: Sequence[En
 
 def _paint_value(painter: QPainter, entry: Entry, name: str, box: QRectF) -> None:
     font = theming.small()
-    taken = _SAMPLE + _GAP + marked.width(name, font) + GAP
-    if entry.value and taken + marked.width(entry.value, font) <= box.width():
+    taken = _SAMPLE + _GAP + marked.width(name, font) + _GAP
+    said = margins.fitting(entry.value, font, box.width() - taken)
+    if said:
         painter.setPen(QColor(theming.current().text))
-        marked.draw(painter, box, entry.value, font, Qt.AlignmentFlag.AlignRight)
+        marked.draw(painter, box, said, font, Qt.AlignmentFlag.AlignRight)
 
 
 def _paint_columns(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], room: int) -> None:
