@@ -16,8 +16,8 @@ _AWAY = 14
 
 
 def box_of(readout: Readout, at: QPoint, inside: QRect, avoid: Sequence[QRect] = ()) -> QRect:
-    """Beside the pointer: right and below, where there is room, else on the other side; on the first side where none
-    of the words to be avoided would be covered, or half covered."""
+    """Beside the pointer: right and below, where there is room, else on the other side; where it cuts
+    none of the words to be avoided, if there is such a place."""
     lines = _lines(readout)
     width = int(max(marked.width(text, font) for text, font, _ in lines)) + 2 * GAP + 2
     height = sum(_height(font.pixelSize()) for _, font, _ in lines) + 10
@@ -28,12 +28,20 @@ def box_of(readout: Readout, at: QPoint, inside: QRect, avoid: Sequence[QRect] =
         right = left
     if below + height > inside.bottom():
         below = above
+    beside = at.y() - height // 2
     boxes = [
         QRect(max(inside.left(), x), max(inside.top(), y), width, height)
-        for x, y in ((right, below), (right, above), (left, below), (left, above))
-        if (x, y) == (right, below) or (x >= inside.left() and y >= inside.top())
+        for y in (below, above, beside)
+        for x in dict.fromkeys((right, left))
+        if (x, y) == (right, below) or (x >= inside.left() and inside.top() <= y <= inside.bottom() - height)
     ]
-    return next((box for box in boxes if not any(box.intersects(words) for words in avoid)), boxes[0])
+    return min(boxes, key=lambda box: _covered(box, avoid))
+
+
+def _covered(box: QRect, words: Sequence[QRect]) -> tuple[int, int]:
+    """How many of the words are cut by a box, which looks broken, and how many it covers or cuts."""
+    touched = [one for one in words if box.intersects(one)]
+    return sum(not box.contains(one) for one in touched), len(touched)
 
 
 def paint(painter: QPainter, readout: Readout, box: QRect) -> None:

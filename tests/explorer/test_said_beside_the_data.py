@@ -97,6 +97,10 @@ def test_a_readout_leaves_words_alone_where_another_side_is_free(qtbot: QtBot) -
     assert not other.intersects(words)
     assert not other.contains(at)
     assert inside.contains(other)
+    corners = [QRect(x, y, 20, 12) for x in (180, 400) for y in (165, 225)]
+    beside = readout.box_of(said, at, inside, corners)
+    assert not any(beside.intersects(one) for one in corners), "level with the pointer"
+    assert not beside.contains(at)
     everywhere = [inside]
     assert readout.box_of(said, at, inside, everywhere) == usual
 

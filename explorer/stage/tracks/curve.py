@@ -360,7 +360,7 @@ class CurveTrack:
         unit = plot.slope_unit
         texts = (f"{said} decades {unit}", f"{said} dec. {unit}", f"{said} dec.") if said else ()
         value = self._value(curve, now).partition(",")[0]
-        values = (value,) if value else ()
+        values: tuple[str, ...] = (value,) if value else ()
         if value and curve.values is not None:
             values = (value, short(float(curve.values[now.step - 1]), 2))
         return curve_legend.Entry(curve.style, curve.name, curve.short, texts, said, span, values)
