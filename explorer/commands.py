@@ -308,22 +308,15 @@ class Commands(QObject):
             self._window.statusBar().showMessage(self._no_event(direction), 4000)
 
     def _no_event(self, direction: int) -> str:
-        excerpt = self._controller.excerpt
-        count = len(excerpt.events) if excerpt is not None else 0
+        """Why there is none in that direction."""
+        events = self._controller.excerpt.events if self._controller.excerpt is not None else ()
+        count, steps = len(events), self._document.tape.steps
         if not count:
             return "This trace has no events."
-        only = (
-            "the only event"
-            if count == 1
-            else f"all {count} events"
-            if direction > 0
-            else f"the first of {count} events"
-        )
-        way, key = ("behind", "Shift+N goes back") if direction > 0 else ("ahead", "N goes on")
-        here = {event.position(self._document.tape.steps) for event in excerpt.events} if excerpt is not None else set()
-        if self._document.view.position in here:
+        if self._document.view.position in {event.position(steps) for event in events}:
             return f"This is the {'last' if direction > 0 else 'first'} event of {count}."
-        return f"{only[:1].upper()}{only[1:]} {'lie' if only.startswith('all') else 'lies'} {way}: {key}."
+        which = "The only event lies" if count == 1 else f"All {count} events lie"
+        return f"{which} behind: Shift+N goes back." if direction > 0 else f"{which} ahead: N goes on."
 
     @Slot()
     def do_stop(self) -> None:
