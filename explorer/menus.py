@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.actions import ACTIONS, MENUS, MNEMONICS, Action
+from explorer.help.gestures import GESTURES
 from explorer.theme.tokens import GAP, PAD, ROOM
 
 
@@ -75,11 +76,11 @@ def tip(action: Action) -> str:
 
 
 class ShortcutSheet(QDialog):
-    """F1: every shortcut that there is."""
+    """F1: every shortcut that there is, and what the mouse does."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keyboard shortcuts")
+        self.setWindowTitle("Keyboard and mouse")
         content = QWidget()
         grid = QGridLayout(content)
         grid.setContentsMargins(ROOM, PAD, ROOM, ROOM)
@@ -100,6 +101,15 @@ class ShortcutSheet(QDialog):
                 there = (*action.stage_sequences(), *action.stack_sequences())
                 grid.addWidget(QLabel("  ".join(k.toString(native) for k in there)), row, 1)
                 grid.addWidget(QLabel("  ".join(k.toString(native) for k in action.sequences())), row, 2)
+        for place, gestures in GESTURES.items():
+            row += 1
+            head = _label(f"MOUSE: {place.upper()}", "section")
+            head.setContentsMargins(0, PAD, 0, 0)
+            grid.addWidget(head, row, 0, 1, 3)
+            for gesture, words in gestures:
+                row += 1
+                grid.addWidget(QLabel(words), row, 0)
+                grid.addWidget(QLabel(gesture), row, 1, 1, 2)
         area = QScrollArea()
         area.setWidget(content)
         area.setWidgetResizable(True)
@@ -107,7 +117,7 @@ class ShortcutSheet(QDialog):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
         # As wide as its longest row with the bar beside it: nothing is cut, and there is nothing to scroll sideways.
-        self.resize(content.sizeHint().width() + area.verticalScrollBar().sizeHint().width() + 4, 620)
+        self.resize(content.sizeHint().width() + area.verticalScrollBar().sizeHint().width() + 4, min(620, self.screen().availableSize().height() - 2 * ROOM))
 
 
 class Palette(QDialog):
@@ -152,7 +162,7 @@ class Palette(QDialog):
         words = text.lower().split()
         self._list.clear()
         for action in ACTIONS:
-            if all(word in f"{action.menu} {action.words}".lower() for word in words):
+            if all(word in f"{action.menu} {action.words} {action.find}".lower() for word in words):
                 if not self._actions[action.id].isEnabled():
                     continue
                 keys = keys_of(action)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
@@ -34,6 +34,7 @@ class MainWindow(QMainWindow):
     closing = Signal(QCloseEvent)
     """Emitted before the window closes; a listener may ignore the event."""
     fileDropped = Signal(str)
+    fullScreenChanged = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,6 +126,11 @@ class MainWindow(QMainWindow):
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
             self.side.setSizes([round(_CELL_SHARE * self.height()), round((1 - _CELL_SHARE) * self.height())])
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange:
+            self.fullScreenChanged.emit(self.isFullScreen())
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit(event)

@@ -14,7 +14,7 @@ from explorer.theme.tokens import ThemeName
 SMALLEST, LARGEST = (700, 450), (7680, 4320)
 
 
-def render(target: Target, output: Path, at: str | None, size: str, theme: ThemeName) -> int:
+def render(target: Target, output: Path, at: str | None, size: str, theme: ThemeName, scale: int = 100) -> int:
     """Everything that can be wrong is looked at before anything is computed."""
     width_and_height = parsed_size(size)
     if at is not None:
@@ -23,7 +23,7 @@ def render(target: Target, output: Path, at: str | None, size: str, theme: Theme
     from explorer.render import render_to_file
 
     with atomic.replacing(output) as temporary:
-        render_to_file(opening_of(target), temporary, at, width_and_height, theme)
+        render_to_file(opening_of(target), temporary, at, width_and_height, theme, scale)
     return 0
 
 
