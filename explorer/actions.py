@@ -207,7 +207,7 @@ ACTIONS: tuple[Action, ...] = (
         ("Alt++", "Alt+="),
         starts_section=True,
         tip="Text, lines and all: for a lecture hall.",
-        find="size font text big zoom scale enlarge",
+        find="size font text big bigger zoom scale enlarge",
     ),
     Action(
         "smaller",

@@ -233,7 +233,7 @@ class Files(QObject):
         box.setText(f"Show everything at {scale} %?")
         box.setInformativeText(
             "The window closes and opens again at once in that size. What you are working on comes along as it is, "
-            "unsaved changes, trained weights and pins too, and stays unsaved; only the list of what can be undone "
+            "unsaved changes and trained weights too, and stays unsaved; only the list of what can be undone "
             "begins anew."
         )
         anew = box.addButton("Open Anew &Now", QMessageBox.ButtonRole.AcceptRole)

@@ -19,7 +19,7 @@ from explorer.transport.bar import TransportBar
 if TYPE_CHECKING:
     from explorer.start.page import StartPage
 
-DEFAULT_SIZE, SMALLEST_SIZE = (1360, 860), (700, 450)
+DEFAULT_SIZE, SMALLEST_SIZE = (1360, 860), (512, 320)
 _CELL_NEEDS, _DOCK_NEEDS = 900, 720
 """Narrower than this, the cell panel and then the dock make room for the stage."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
