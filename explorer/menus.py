@@ -117,7 +117,16 @@ class ShortcutSheet(QDialog):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
         # As wide as its longest row with the bar beside it: nothing is cut, and there is nothing to scroll sideways.
-        self.resize(content.sizeHint().width() + area.verticalScrollBar().sizeHint().width() + 4, min(620, self.screen().availableSize().height() - 2 * ROOM))
+        width, screen = content.sizeHint().width(), self.screen().availableSize()
+        beside = area.verticalScrollBar().sizeHint().width() + 4
+        if width + beside > screen.width():  # everything is shown large
+            grid.setHorizontalSpacing(GAP)
+            for label in content.findChildren(QLabel):
+                label.setWordWrap(True)
+            grid.setColumnStretch(0, 2)
+            grid.setColumnStretch(1, 1)
+            grid.setColumnStretch(2, 1)
+        self.resize(min(width + beside, screen.width()), min(620, screen.height() - 2 * ROOM))
 
 
 class Palette(QDialog):

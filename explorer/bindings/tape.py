@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine.requests import Excerpt
 from engine.within import Granularity
 from explorer.bindings.parts import Parts
-from explorer.document.extremes import extremes, said
+from explorer.extremes import extremes, said
 from explorer.document.tracks import layer_number
 from explorer.motion import reduced_motion
 from explorer.transport.ending import AtEnd, goes_on, stopped_words

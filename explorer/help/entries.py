@@ -21,7 +21,7 @@ class Entry:
 GROUPS: dict[str, tuple[Entry, ...]] = {
     "Gradients and what becomes of them": (
         Entry(
-            "Gradient ∂L/∂h_t",
+            "Gradient ∂L/∂h",
             "How much the loss L would change if the state h at step t were a little different. It is the total: every "
             "way from that state to every loss counts.",
             "∂L/∂h_t = e_t + (what step t + 1 hands back)",
@@ -63,7 +63,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "dec. slope decay rate",
         ),
         Entry(
-            "Direct gradient e_t",
+            "Direct gradient e",
             "What comes to h_t straight from the read-out and from the layer above, without the way through later "
             "steps.",
             "e_t",
@@ -174,9 +174,9 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     "Numbers and what is not one": (
         Entry(
             "2 decades a band",
-            "The colours of gradient sizes come in bands: one colour covers a factor of one hundred. A scale has as "
-            "many bands as it takes; where the decades do not divide into twos, it reaches one decade further down.",
-            "band = ⌊log₁₀(|x| / low) / 2⌋",
+            "The colours of gradient sizes come in bands: with two decades a band, one colour covers a factor of one "
+            "hundred. A scale over few decades has narrower bands; the words beside the scale say how wide they are.",
+            "band = ⌊log₁₀(|x| / low) / width⌋",
             "colour scale band heatmap",
         ),
         Entry(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
     "Stage, over the data": (
-        ("Move", "Exact value, step and unit under the pointer; a crosshair through all tracks"),
+        ("Move", "Exact value under the pointer"),
         ("Click", "Go to that step"),
         ("Shift+Click", "Choose that unit too"),
         ("Double click", "Show all steps"),

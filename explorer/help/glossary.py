@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Slot
@@ -46,18 +47,24 @@ class Glossary(QDialog):
         self.text.setTextFormat(Qt.TextFormat.RichText)
         self.text.setWordWrap(True)
         self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.text.setContentsMargins(ROOM, PAD, ROOM, PAD)
+        self.text.setContentsMargins(PAD, PAD, PAD, PAD)
         flags = Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         self.text.setTextInteractionFlags(flags)
         area = QScrollArea()
         area.setWidget(self.text)
         area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setMinimumWidth(150)
+        self.list.setMinimumWidth(110)
+        self.list.setSpacing(2)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         halves = QSplitter()
         halves.setChildrenCollapsible(False)
         halves.addWidget(self.list)
         halves.addWidget(area)
-        halves.setStretchFactor(1, 1)
+        for half, share in enumerate((3, 5)):
+            halves.setStretchFactor(half, share)
         halves.setSizes([270, 450])
         column = QVBoxLayout(self)
         column.setContentsMargins(PAD, PAD, PAD, PAD)
@@ -146,10 +153,18 @@ class Glossary(QDialog):
             self.text.setText("")
             return
         muted = theming.current().muted
-        parts = [f"<h3>{escape(entry.word)}</h3><p style='line-height: 135%'>{escape(entry.text)}</p>"]
+        parts = [f"<h3>{escape(entry.word)}</h3><p style='line-height: 135%'>{_typeset(entry.text)}</p>"]
         if entry.formula:
-            parts.append(f"<p style='color: {muted}'>Formula</p><p><b>{escape(entry.formula)}</b></p>")
+            parts.append(f"<p style='color: {muted}'>Formula</p><p><b>{_typeset(entry.formula)}</b></p>")
         self.text.setText("".join(parts))
+
+
+_LOWERED = re.compile(r"_(?:\{([^}]*)\}|(hh|ih|hn|max|[A-Za-z0-9]))")
+"""What stands below the line: h_t, a_{t+1}, W_hh."""
+
+
+def _typeset(text: str) -> str:
+    return _LOWERED.sub(lambda found: f"<sub>{found[1] or found[2]}</sub>", escape(text))
 
 
 def found(typed: str) -> list[Entry]:
