@@ -103,7 +103,7 @@ def start_again() -> int:
     assert _kept is not None, "nothing was handed over"
     line = command(*_kept)
     if sys.platform == "win32":
-        return subprocess.call(line)  # noqa: S603 (our own program)
+        return subprocess.call(line)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(line[0], line)  # noqa: S606
+    return os.execv(line[0], line)

@@ -7,8 +7,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine.requests import Excerpt
 from engine.within import Granularity
 from explorer.bindings.parts import Parts
-from explorer.extremes import extremes, said
 from explorer.document.tracks import layer_number
+from explorer.extremes import extremes, said
 from explorer.motion import reduced_motion
 from explorer.transport.ending import AtEnd, goes_on, stopped_words
 from explorer.transport.words import longest_words

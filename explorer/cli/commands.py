@@ -105,7 +105,8 @@ def parsed_scale(text: str) -> int:
     percent = int(bare) if bare.isascii() and bare.isdigit() and len(bare) < 5 else 0
     if not sizes.LEAST <= percent <= sizes.MOST:
         raise UsageError(
-            f"The scale '{one_line(text, 20)}' is not understood; from {sizes.LEAST} to {sizes.MOST} percent is accepted."
+            f"The scale '{one_line(text, 20)}' is not understood; "
+            f"from {sizes.LEAST} to {sizes.MOST} percent is accepted."
         )
     return percent
 

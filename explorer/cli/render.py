@@ -31,12 +31,14 @@ def render(target: Target, output: Path, at: str | None, size: str, theme: Theme
 
 
 def parsed_size(text: str, scale: int = 100) -> tuple[int, int]:
-    """ "1600x1000" → (1600, 1000). Raises UsageError, also where a window does not fit in that is so many percent large."""
+    """ "1600x1000" → (1600, 1000). Raises UsageError, also where a window of that scale does not fit in."""
     match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text.strip().lower(), re.ASCII)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(low <= n <= high for low, n, high in zip(SMALLEST, size, LARGEST, strict=True)):
         raise UsageError(f"The size '{text[:40]}' is not understood; from 700x450 to 7680x4320 is accepted.")
     needed = tuple(math.ceil(length * scale / 100) for length in NARROWEST)
     if size[0] < needed[0] or size[1] < needed[1]:
-        raise UsageError(f"A window at {scale} % needs a size of {needed[0]}x{needed[1]} at least; '{text}' was asked for.")
+        raise UsageError(
+            f"A window at {scale} % needs a size of {needed[0]}x{needed[1]} at least; '{text}' was asked for."
+        )
     return size

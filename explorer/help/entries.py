@@ -144,8 +144,8 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         ),
         Entry(
             "Singular values",
-            "By how much a step's Jacobian can stretch a gradient at most (σ_max) and at least. Those of the product of "
-            "many steps tell what is left after many.",
+            "By how much a step's Jacobian can stretch a gradient at most (σ_max) and at least. Those of the product "
+            "of many steps tell what is left after many.",
             "J = Σ_i σ_i u_i v_iᵀ",
             "sigma spectrum svd",
         ),

@@ -110,7 +110,8 @@ class Glossary(QDialog):
 
     def entry(self) -> Entry | None:
         item = self.list.currentItem()
-        return item.data(_ENTRY) if item is not None else None
+        entry = item.data(_ENTRY) if item is not None else None
+        return entry if isinstance(entry, Entry) else None
 
     def _go(self, step: int) -> None:
         rows = [n for n in range(self.list.count()) if self.list.item(n).data(_ENTRY) is not None]

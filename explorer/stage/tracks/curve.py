@@ -285,7 +285,7 @@ class CurveTrack:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for curve in self._plot.curves:
             low = curve.lowest
-            if low is not None and curve.group.knows(low, now) and self._view.shows(low) and curve.on[low - 1]:
+            if low is not None and curve.group.whole(now) and self._view.shows(low) and curve.on[low - 1]:
                 x = origin.x() + self._view.centre(low) / self._view.ratio
                 self._mark(painter, QPointF(x, origin.y() + self._y(float(curve.places[low - 1]))), curve.style, theme)
             t = curve.group.newest(now)
@@ -334,9 +334,10 @@ class CurveTrack:
     def _marks_between(self, group: Group, old: Now, new: Now) -> list[int]:
         """Where a smallest of all has come or gone."""
         assert self._plot is not None
-        lows = {curve.lowest for curve in self._plot.curves if curve.group == group and curve.lowest is not None}
-        moved = [t for t in lows if group.knows(t, old) != group.knows(t, new) and self._view.shows(t)]
-        return [round(self._view.centre(t)) for t in moved]
+        if group.whole(old) == group.whole(new):
+            return []
+        lows = {curve.lowest for curve in self._plot.curves if curve.group == group}
+        return [round(self._view.centre(t)) for t in lows if t is not None and self._view.shows(t)]
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 

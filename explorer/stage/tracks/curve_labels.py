@@ -27,8 +27,8 @@ class Label:
     always: bool
     chip: bool = False
     """The ground shows behind it."""
-    known: tuple[Group, int] | None = None
-    """It is there once this step of these curves is known."""
+    known: Group | None = None
+    """It is there once these curves are known whole."""
 
     @property
     def left(self) -> int:
@@ -70,7 +70,7 @@ class Labels:
             for label in choices:
                 if not label.always and not begun(self._plot, now):
                     break
-                if label.known is not None and not label.known[0].knows(label.known[1], now):
+                if label.known is not None and not label.known.whole(now):
                     break
                 at_cursor = label.left - 3 < cursor < label.right + 3
                 taken = any(label.place.intersects(other.place) for other in found)
@@ -133,7 +133,7 @@ class Labels:
             return []
         value = short(float(curve.values[t - 1]), 2)
         texts = (f"smallest {value} at t = {t}", f"min {value}, t = {t}", f"min {value}")
-        return self._beside(curve, t, texts, Label(curve.style.tone, "", QRect(), False, True, (curve.group, t)))
+        return self._beside(curve, t, texts, Label(curve.style.tone, "", QRect(), False, True, curve.group))
 
     def _at_curve(self, curve: Curve) -> list[Label]:
         """Somewhere along the curve, its name."""
@@ -141,7 +141,7 @@ class Labels:
         if last < self._view.first:
             return []
         found: list[Label] = []
-        for share in (0.5, 0.3, 0.7, 0.15, 0.85):
+        for share in (0.5, 0.3, 0.7, 0.15, 0.85, 0.4, 0.6, 0.22, 0.78, 0.05, 0.95):
             t = round(self._view.first + share * (last - self._view.first))
             if curve.on[t - 1]:
                 found += self._beside(curve, t, curve.tag, Label(curve.style.tone, "", QRect(), True, chip=True))
@@ -156,10 +156,12 @@ class Labels:
             width = marked.width(text, theming.small()) + GAP
             for left in (x - width / 2, x + 9, x - width - 9):
                 left = min(max(left, 1.0), self._width - width - 1)
-                for top in (y - margins.LINE - 8, y + 8, y - margins.LINE - 20, y + 20):
-                    if left >= 0 and top >= 1 and top + margins.LINE <= self._height - 1:
-                        box = QRectF(left, top, width, margins.LINE).toAlignedRect()
-                        found.append(replace(like, text=text, place=box))
+                for far in (8, 22, 36):
+                    above, below = y - margins.LINE - far, y + far
+                    for top in (above, below):
+                        if left >= 0 and top >= 1 and top + margins.LINE <= self._height - 1:
+                            box = QRectF(left, top, width, margins.LINE).toAlignedRect()
+                            found.append(replace(like, text=text, place=box))
         return found
 
     def _course(self, line: Line) -> tuple[Array, Array]:

@@ -180,7 +180,7 @@ def _tags(ghost: Ghost, part: TrackSpec, several: bool) -> tuple[str, ...]:
     brief = f"∂{symbol}" if part.is_gradient else symbol
     brief = f"{number_of(part.layer)} {brief}" if several else brief
     first = ghost.name.partition(", ")[0]
-    texts = (f"pinned, {ghost.name}: {brief}", f"{ghost.name}: {brief}", f"{first} …: {brief}", brief)
+    texts = (f"pinned, {ghost.name}: {brief}", f"{ghost.name}: {brief}", f"{first}: {brief}")
     return tuple(dict.fromkeys(text for text in texts if len(text) <= 60))
 
 

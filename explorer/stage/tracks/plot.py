@@ -38,9 +38,9 @@ class Group:
             return now.grads(self.reverse)
         return (1, now.steps) if self.kind == "always" or now.loss else (1, 0)
 
-    def knows(self, t: int, now: Now) -> bool:
-        first, last = self.known(now)
-        return first <= t <= last
+    def whole(self, now: Now) -> bool:
+        """Whether every step is known."""
+        return self.known(now) == (1, now.steps)
 
     @property
     def from_left(self) -> bool:
@@ -176,7 +176,8 @@ class Curve:
     tag: tuple[str, ...] = ()
     """Words beside the curve itself, from the longest to the shortest."""
     lowest: int | None = None
-    """The step with a mark of its own, which is the smallest of all; it is there once that step is known."""
+    """The step with the smallest of all: it has a mark of its own once all are known, and not before, since it would
+    tell of those that are not."""
 
     @cached_property
     def on(self) -> np.ndarray:
