@@ -21,7 +21,7 @@ from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.curve_labels import Labels
-from explorer.stage.tracks.make import make_track
+from explorer.stage.tracks.make import make
 
 T = 20
 
@@ -55,7 +55,7 @@ def _curves() -> CurveTrack:
     e = synthetic.excerpt("rnn", T=T, H=3)
     norms = np.full(T, 1e-2)
     norms[7] = 3e-5
-    track = make_track("norms", "rnn")
+    track = make("norms")
     assert isinstance(track, CurveTrack)
     track.set_excerpt(synthetic.with_norms(e, {**e.norms, "grads.h": norms}), ScaleBook())
     return track
