@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QMessageBox, QWidget
 
 from engine.tape import Phase
 from explorer import menus, sizes
@@ -439,15 +439,21 @@ class Commands(QObject):
 
     @Slot(bool)
     def do_show_model(self, shown: bool) -> None:
-        self._window.dock_area.setVisible(shown)
+        self._show_panel("show_model", self._window.dock_area, self._window.dock_area, shown)
 
     @Slot(bool)
     def do_show_cell(self, shown: bool) -> None:
-        self._window.cell.setVisible(shown)
+        self._show_panel("show_cell", self._window.side, self._window.cell, shown)
 
     @Slot(bool)
     def do_show_analysis(self, shown: bool) -> None:
-        self._window.analysis.setVisible(shown)
+        self._show_panel("show_analysis", self._window.side, self._window.analysis, shown)
+
+    def _show_panel(self, name: str, side: QWidget, part: QWidget, shown: bool) -> None:
+        """Where its side has given way in a small window (or at a large size), asking for it brings it back."""
+        back = self._window.bring_back(side)
+        part.setVisible(shown or back)
+        self.actions[name].setChecked(shown or back)
 
     @Slot()
     def do_focus_stage(self) -> None:

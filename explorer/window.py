@@ -127,6 +127,14 @@ class MainWindow(QMainWindow):
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
             self.side.setSizes([round(_CELL_SHARE * self.height()), round((1 - _CELL_SHARE) * self.height())])
 
+    def bring_back(self, panel: QWidget) -> bool:
+        """Show a panel that has given way in a small window; False: it has not."""
+        if panel not in self._put_away:
+            return False
+        self._put_away.discard(panel)
+        panel.show()
+        return True
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.WindowStateChange:

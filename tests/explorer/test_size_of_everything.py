@@ -187,3 +187,34 @@ def test_full_screen_and_back_and_the_menu_follows(qtbot: QtBot, explorer: Explo
     assert entry.isChecked()
     explorer.window.showNormal()
     qtbot.waitUntil(lambda: not entry.isChecked())
+
+
+def test_a_panel_that_gave_way_at_a_large_size_comes_back_when_it_is_asked_for(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    explorer.window.resize(640, 400)  # 1280 x 800 at 200 %
+    explorer.show(opening.of_nothing())
+    qtbot.waitExposed(explorer.window)
+    window = explorer.window
+    assert (window.width(), window.height()) == (640, 400)
+    assert window.side.isHidden()
+    entry = explorer.commands.actions["show_cell"]
+    entry.trigger()
+    assert window.cell.isVisible()
+    assert entry.isChecked()
+    entry.trigger()
+    assert not window.cell.isVisible()
+
+
+@pytest.mark.parametrize("width", [512, 559, 560, 640, 679, 680, 760])
+def test_in_a_narrow_window_nothing_of_the_transport_lies_over_the_tape(
+    qtbot: QtBot, explorer: Explorer, width: int
+) -> None:
+    explorer.window.resize(width, 400)
+    explorer.show(opening.of_preset(presets.load("cell-state-carousel")))
+    qtbot.waitExposed(explorer.window)
+    bar = explorer.window.transport
+    parts = (bar.start_button, bar.play_button, bar.end_button, bar.speed, bar.scrubber, bar.iteration, bar.where)
+    boxes = [part.geometry() for part in parts if part.isVisible()]
+    assert all(bar.rect().contains(box) for box in boxes)
+    assert not [(a, b) for n, a in enumerate(boxes) for b in boxes[n + 1 :] if a.intersects(b)]
