@@ -15,7 +15,7 @@ class LayerName:
     key: str
     """ "l0", "l1_reverse"."""
     words: str
-    """ "Layer 1 · LSTM · reverse"."""
+    """ "Layer 1 · LSTM ←"."""
     cell: CellKind
     state_size: int
     """H, or 2H for the LSTM: the size of a step's Jacobian."""
@@ -42,10 +42,12 @@ def subject_of(trace: int, source: Source, experiment: Experiment | None, excerp
         title = CELL_TITLES[excerpt.cell]
         layers: tuple[LayerName, ...] = (LayerName("", title, excerpt.cell, _size(excerpt.cell, excerpt.hidden_size)),)
     else:
+        both = {place.depth for place in places(experiment) if place.reverse}
         layers = tuple(
             LayerName(
                 place.name,
-                f"Layer {place.depth + 1} · {CELL_TITLES[place.spec.cell]}{' · reverse' if place.reverse else ''}",
+                f"Layer {place.depth + 1} · {CELL_TITLES[place.spec.cell]}"
+                + ("" if place.depth not in both else " ←" if place.reverse else " →"),
                 place.spec.cell,
                 _size(place.spec.cell, place.spec.hidden_size),
             )

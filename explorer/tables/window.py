@@ -28,8 +28,10 @@ from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD
 from explorer.widgets.numbers import exact
 
-_LONGEST = -1.2345678e-38
-"""A float32 of nine digits: a column has room for it. A float64's last digits are in the line below the table."""
+_LONGEST = {"float32": -1.2345678e-38, "float64": -1.2345678901234567e-300}
+"""A column has room for a float32 of nine digits. Where there are few columns a float64 is shown whole too; where there
+are many, its last digits are in the line below the table."""
+_FEW, _GLYPH = 3, 18
 MOST_CELLS = 200_000
 """That are copied at once; more are saved to a file."""
 
@@ -56,7 +58,9 @@ class TableWindow(QDialog):
         down, across = self.view.verticalHeader(), self.view.horizontalHeader()
         down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         down.setDefaultSectionSize(metrics.height() + 8)
-        across.setDefaultSectionSize(metrics.horizontalAdvance(exact(_LONGEST, "float32")) + 3 * GAP)
+        dtype = "float64" if self.model.columnCount() <= _FEW else "float32"
+        longest = metrics.horizontalAdvance(exact(_LONGEST[dtype], dtype))
+        across.setDefaultSectionSize(longest + 3 * GAP + _GLYPH)
         self.said, self.cell = QLabel(), QLabel()
         self.said.setProperty("role", "muted")
         self.said.setAccessibleName("What the table shows")

@@ -102,7 +102,7 @@ class Attention:
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        lines = tuple((text, "muted") for text in ("of the read-out’s sum", "Σ α_t h_t", "sums to 1 over t"))
+        lines = tuple((text, "muted") for text in ("read-out: Σ α_t h_t", "sums to 1 over t"))
         margins.paint_title(painter, box, self.title(), "text", lines)
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:

@@ -115,7 +115,7 @@ def _curve(
     name = symbol_of(part)
     brief = f"∂{symbol}" if part.is_gradient else symbol
     if several:
-        name, brief = f"{number_of(part.layer)} · {name}", f"{number_of(part.layer)} {brief}"
+        name, brief = f"layer {number_of(part.layer)} {name}", f"{number_of(part.layer)} {brief}"
     return Curve(
         name=name,
         short=brief,
@@ -157,7 +157,7 @@ def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int) -> list[C
     for place, part in enumerate(shown):
         norms = ghost.layers[part.layer].norms[part.what]
         symbol = symbol_of(part)
-        symbol = f"{number_of(part.layer)} · {symbol}" if several else symbol
+        symbol = f"layer {number_of(part.layer)} {symbol}" if several else symbol
         found.append(
             Curve(
                 name=f"{ghost.name}: {symbol}",
@@ -203,7 +203,7 @@ def _regions(axis: LogAxis, e: Excerpt, against: TrackSpec) -> tuple[Region, ...
     step = 1 if layer.reverse else e.steps
     name = words.last_norm(losses, step, e.verdict.loss_step, words.symbol(against))
     if len(e.layers) > 1:
-        name = f"{number_of(against.layer)} · {name}"
+        name = f"layer {number_of(against.layer)} {name}"
     low, high = (float(axis.place(np.asarray(first + math.log10(limit)))) for limit in (VANISHING, EXPLODING))
     found: list[Region] = []
     for tone, edge, sign, limit in (
