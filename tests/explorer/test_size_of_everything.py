@@ -213,6 +213,7 @@ def test_in_a_narrow_window_nothing_of_the_transport_lies_over_the_tape(
     explorer.window.resize(width, 400)
     explorer.show(opening.of_preset(presets.load("cell-state-carousel")))
     qtbot.waitExposed(explorer.window)
+    QApplication.processEvents()  # what has come back gets its place
     bar = explorer.window.transport
     parts = (bar.start_button, bar.play_button, bar.end_button, bar.speed, bar.scrubber, bar.iteration, bar.where)
     boxes = [part.geometry() for part in parts if part.isVisible()]
