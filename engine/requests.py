@@ -78,7 +78,8 @@ class Verdict:
     ratio = N[s, k_first] / N[s, k_last], the flow-matrix row of that loss: norm of ∂L_s/∂h_k per sample, then the mean
     over the batch. Vanishing below 1e-6, exploding above 1e6. "undefined": k_last = 1, or a norm of 0/0, inf or NaN
     (but inf/finite is exploding, 0/finite is vanishing). Where going back the norm first overflows to inf and only then
-    turns NaN, it is exploding, with +inf.
+    turns NaN, it is exploding, with +inf. What leaves these bounds on its way and comes back is not healthy: then
+    `first_step` is the step at which it is farthest out.
     """
 
     kind: Literal["vanishing", "healthy", "exploding", "undefined"]

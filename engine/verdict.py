@@ -23,6 +23,9 @@ def verdict(row: NDArray[np.float64]) -> Verdict:
     after the last one that the loss reads, for nothing comes back from there. 0/finite is vanishing, inf/finite
     exploding; a NaN, or a single step, leaves it undefined. Where the norm overflows on the way back, what comes after
     is inf − inf = NaN: exploding, not undefined.
+
+    Healthy is only what stays within the thresholds all the way: where the norm leaves them and comes back, the verdict
+    is about the step at which it is farthest out, and `first_step` is that step.
     """
     reached = np.flatnonzero(row != 0)  # NaN is not 0 either
     last = int(reached[-1]) + 1 if reached.size else len(row)
@@ -31,7 +34,14 @@ def verdict(row: NDArray[np.float64]) -> Verdict:
     if bad.size and math.isinf(row[bad[-1]]):
         far = math.inf
     log10_ratio = _log10_ratio(far, near) if last > 1 else math.nan
-    return Verdict(kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=1, last_step=last, loss_step=last)
+    found = Verdict(kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=1, last_step=last, loss_step=last)
+    if found.kind != "healthy":
+        return found
+    ratios = [_log10_ratio(float(norm), near) for norm in row[:last]]
+    farthest = max(range(last), key=lambda k: abs(ratios[k]))
+    if _kind(ratios[farthest]) == "healthy":
+        return found
+    return so_far(found, farthest + 1, float(row[farthest]), near)
 
 
 def so_far(whole: Verdict, step: int, far: float, near: float) -> Verdict:

@@ -34,6 +34,8 @@ class Action:
     """Actions of one group are alternatives (radio items)."""
     starts_section: bool = False
     tip: str = ""
+    find: str = ""
+    """More words that the palette finds it by."""
     repeats: bool = field(default=False)
     """Whether a held key repeats it."""
 
@@ -61,6 +63,7 @@ def _sequences(key: str | QKeySequence.StandardKey) -> list[QKeySequence]:
 
 
 _K = QKeySequence.StandardKey
+_GLOSSARY = "glossary meaning definition explain dictionary symbols legend"
 
 ACTIONS: tuple[Action, ...] = (
     Action("start_page", "File", "S&tart Page", ("Ctrl+Shift+H",), tip="The demonstrations and your recent sessions."),
@@ -85,6 +88,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("add_rnn", "Model", "Add an &RNN Layer", ("Ctrl+Shift+R",), tip="On top of the stack."),
     Action("add_lstm", "Model", "Add an &LSTM Layer", ("Ctrl+Shift+L",), tip="On top of the stack."),
     Action("add_gru", "Model", "Add a &GRU Layer", ("Ctrl+Shift+G",), tip="On top of the stack."),
+    Action(
+        "attention",
+        "Model",
+        "Read-out by &Attention",
+        starts_section=True,
+        tip="Read from all steps, each weighed, and see the weights as a track.",
+        find="attend weights alpha bahdanau",
+    ),
     Action("layer_up", "Model", "Move the Layer &Up", (), (), ("Alt+Up",), starts_section=True, repeats=True),
     Action("layer_down", "Model", "Move the Layer &Down", (), (), ("Alt+Down",), repeats=True),
     Action("duplicate_layer", "Model", "Dupli&cate the Layer", (), (), ("Ctrl+D",)),
@@ -139,6 +150,20 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("next_event", "Tape", "Next Even&t", ("Alt+N",), ("N",), starts_section=True, repeats=True),
     Action("previous_event", "Tape", "P&revious Event", ("Alt+Shift+N",), ("Shift+N",), repeats=True),
+    Action(
+        "smallest_gradient",
+        "Tape",
+        "Go to the Step With the S&mallest Gradient",
+        tip="Of the layer in the cell panel, over what the tape has reached.",
+        find="minimum least vanishing norm",
+    ),
+    Action(
+        "largest_gradient",
+        "Tape",
+        "Go to t&he Step With the Largest Gradient",
+        tip="Of the layer in the cell panel, over what the tape has reached.",
+        find="maximum peak exploding norm",
+    ),
     Action("events", "Tape", "E&vents…", ("Ctrl+Shift+E",), ("E",), tip="All of them, to be searched and gone to."),
     Action("next_iteration", "Tape", "Next &Iteration", ("Alt+PgDown",), starts_section=True, repeats=True),
     Action("previous_iteration", "Tape", "Previous Iterati&on", ("Alt+PgUp",), repeats=True),
@@ -157,6 +182,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom_in", "View", "Zoom &In", ("Ctrl++", "Ctrl+="), ("+",), repeats=True),
     Action("zoom_out", "View", "Zoom &Out", ("Ctrl+-",), ("-",), repeats=True),
     Action("fit", "View", "&Fit All Steps", ("Ctrl+0",), ("0", "F")),
+    Action("pan_earlier", "View", "Ea&rlier Steps", (), ("Ctrl+Shift+Left",), repeats=True),
+    Action("pan_later", "View", "La&ter Steps", (), ("Ctrl+Shift+Right",), repeats=True),
     Action(
         "show_steps",
         "View",
@@ -168,24 +195,50 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "pin",
         "View",
-        "&Pin This Trace",
+        "&Pin This Trace for Comparison",
         ("Alt+P",),
         ("P",),
         starts_section=True,
-        tip="Its norms stay behind those of what comes next.",
+        tip="Its norms stay beside those of what comes next.",
+        find="compare keep before after",
     ),
     Action("unpin", "View", "Remove Pi&ns", ("Alt+Shift+P",), ("Shift+P",)),
-    Action("pan_earlier", "View", "Ea&rlier Steps", (), ("Ctrl+Shift+Left",), repeats=True),
-    Action("pan_later", "View", "La&ter Steps", (), ("Ctrl+Shift+Right",), repeats=True),
     Action("show_model", "View", "&Model", ("Ctrl+1",), checkable=True, starts_section=True),
     Action("show_cell", "View", "&Cell", ("Ctrl+2",), checkable=True),
     Action("show_analysis", "View", "&Analysis", ("Ctrl+3",), checkable=True),
     Action("focus_stage", "View", "Go to the Sta&ge", ("F6",)),
     Action("focus_model", "View", "Go to the Mod&el", ("Ctrl+Shift+M",)),
+    Action(
+        "larger",
+        "View",
+        "Ever&ything Larger",
+        ("Alt++", "Alt+="),
+        starts_section=True,
+        tip="Text, lines and all: for a lecture hall.",
+        find="size font text big bigger zoom scale enlarge",
+    ),
+    Action(
+        "smaller",
+        "View",
+        "Everything &Smaller",
+        ("Alt+-",),
+        tip="Text, lines and all.",
+        find="size font text little zoom scale shrink",
+    ),
+    Action("usual_size", "View", "Usual Si&ze", ("Alt+0",), find="normal default font text scale 100 %"),
+    Action(
+        "full_screen",
+        "View",
+        "F&ull Screen",
+        ("F11",),
+        checkable=True,
+        find="whole large maximise lecture beamer",
+    ),
     Action("theme_system", "View", "Theme of the System", checkable=True, group="theme", starts_section=True),
     Action("theme_light", "View", "&Light", checkable=True, group="theme"),
     Action("theme_dark", "View", "&Dark", checkable=True, group="theme"),
-    Action("shortcuts", "Help", "&Keyboard Shortcuts", ("F1",)),
+    Action("shortcuts", "Help", "&Keyboard and Mouse", ("F1",), find="shortcuts keys gestures wheel"),
+    Action("words", "Help", "&Words…", ("Ctrl+F1",), tip="What the words, symbols and marks mean.", find=_GLOSSARY),
     Action("about", "Help", "&About Gradient Flow Explorer"),
 )
 

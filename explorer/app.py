@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 from engine import folders, presets
 from engine.tape import Phase
 from explorer import settings as stored
-from explorer import startup
+from explorer import sizes, startup
 from explorer.analysis.desk import Desk
 from explorer.bindings import Bindings
 from explorer.bindings.parts import Parts
@@ -108,24 +108,27 @@ SHOW_PROMPT_MS = 2500
 _HANDS_ON = {QEvent.Type.KeyPress, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel, QEvent.Type.TouchBegin}
 
 
-def application() -> QApplication:
-    """The application object, made once."""
+def application(scale: int = sizes.USUAL) -> QApplication:
+    """The application object, made once; `scale`: the size of everything in percent."""
     app = QApplication.instance()
     if isinstance(app, QApplication):
         return app
-    app = QApplication(sys.argv[:1])
+    with sizes.applied(scale):
+        app = QApplication(sys.argv[:1])
     app.setApplicationName("Gradient Flow Explorer")
     app.setDesktopFileName("gradient-flow-explorer")
     app.setWindowIcon(QIcon(str(folders.resources() / "icons" / "app.svg")))
     return app
 
 
-def main(found: Opening | None = None) -> int:
-    """Open the window on something, or on the default experiment. Returns the exit status."""
-    app = application()
+def main(found: Opening | None = None, scale: int | None = None) -> int:
+    """Open the window on something, or on the default experiment. Returns the exit status: `reopening.STATUS` where
+    the program is to start anew. `scale`: of this run alone; None: as it is remembered."""
+    settings = stored.load()
+    app = application(settings.scale if scale is None else scale)
     executor = EngineProcess()
     executor.start()
-    explorer = Explorer(executor, stored.load(), remember=True)
+    explorer = Explorer(executor, settings, remember=True)
     app.aboutToQuit.connect(explorer.remember_geometry)
     # The window paints first; reading presets and asking the engine come right after.
     explorer.window.show()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QMessageBox, QWidget
 
 from engine.tape import Phase
-from explorer import menus
+from explorer import menus, sizes
 from explorer.actions import ACTIONS
 from explorer.bindings import Bindings
 from explorer.controller import Controller
@@ -18,12 +20,17 @@ from explorer.player import Player
 from explorer.theme.choice import ThemeKeeper
 from explorer.window import MainWindow
 
+if TYPE_CHECKING:
+    from explorer.help.glossary import Glossary
+
 _ABOUT = (
     "<h3>Gradient Flow Explorer {version}</h3>"
     "<p>See where the gradient goes in a recurrent network.</p>"
     "<p>Every gradient on screen is exact: derived by hand, checked against autograd.</p>"
     "<p>MIT licence. Fonts: Inter (SIL OFL), DejaVu Sans (Bitstream Vera licence).</p>"
 )
+_ANYWHERE = ("larger", "smaller", "usual_size", "full_screen")
+"""Of the View menu, on the start page too."""
 
 
 class Commands(QObject):
@@ -40,6 +47,7 @@ class Commands(QObject):
         super().__init__(window)
         self._window, self._document, self._controller, self._player = window, document, controller, player
         self._bindings, self._files, self._themes = bindings, files, themes
+        self._words: Glossary | None = None
         self._lists = Lists(window, document, controller, bindings)
         self.actions: dict[str, QAction] = menus.build(window, self, window.stage, window.dock.stack)
         document.undo_stack.canUndoChanged.connect(self._show_undo)
@@ -59,6 +67,7 @@ class Commands(QObject):
         document.viewChanged.connect(self._show_granularity)
         document.opened.connect(self._show_granularity)
         self._show_granularity()
+        window.fullScreenChanged.connect(self.actions["full_screen"].setChecked)
         self._show_enabled()
 
     # -- what can be done now -----------------------------------------------------------------------------------------
@@ -90,7 +99,7 @@ class Commands(QObject):
                 "palette",
                 "stop",
             )
-            if of_bench and not action.group:
+            if of_bench and not action.group and action.id not in _ANYWHERE:
                 self.actions[action.id].setEnabled(on_bench)
         recorded = self._document.state.recorded is not None
         for name in ("save", "save_as"):
@@ -198,6 +207,10 @@ class Commands(QObject):
         if not done:
             self._window.statusBar().showMessage("Choose a layer's card first: click it, or go there with Tab.", 4000)
 
+    @Slot()
+    def do_attention(self) -> None:
+        self._bindings.model.read_by_attention()
+
     # -- Tape ---------------------------------------------------------------------------------------------------------
 
     @Slot()
@@ -292,6 +305,14 @@ class Commands(QObject):
     @Slot()
     def do_cell_below(self) -> None:
         self._bindings.cell.step_layer(-1)
+
+    @Slot()
+    def do_smallest_gradient(self) -> None:
+        self._bindings.tape.go_to_extreme(largest=False)
+
+    @Slot()
+    def do_largest_gradient(self) -> None:
+        self._bindings.tape.go_to_extreme(largest=True)
 
     @Slot()
     def do_next_event(self) -> None:
@@ -438,6 +459,7 @@ class Commands(QObject):
     def do_unpin(self) -> None:
         self._bindings.pins.unpin()
 
+    @Slot()
     def do_pan_earlier(self) -> None:
         self._window.stage.pan(-0.25)
 
@@ -447,15 +469,21 @@ class Commands(QObject):
 
     @Slot(bool)
     def do_show_model(self, shown: bool) -> None:
-        self._window.dock_area.setVisible(shown)
+        self._show_panel("show_model", self._window.dock_area, self._window.dock_area, shown)
 
     @Slot(bool)
     def do_show_cell(self, shown: bool) -> None:
-        self._window.cell.setVisible(shown)
+        self._show_panel("show_cell", self._window.side, self._window.cell, shown)
 
     @Slot(bool)
     def do_show_analysis(self, shown: bool) -> None:
-        self._window.analysis.setVisible(shown)
+        self._show_panel("show_analysis", self._window.side, self._window.analysis, shown)
+
+    def _show_panel(self, name: str, side: QWidget, part: QWidget, shown: bool) -> None:
+        """Where its side has given way in a small window (or at a large size), asking for it brings it back."""
+        back = self._window.bring_back(side)
+        part.setVisible(shown or back)
+        self.actions[name].setChecked(shown or back)
 
     @Slot()
     def do_focus_stage(self) -> None:
@@ -465,6 +493,22 @@ class Commands(QObject):
     def do_focus_model(self) -> None:
         self._window.dock_area.show()
         self._window.dock.stack.take_focus()
+
+    @Slot()
+    def do_larger(self) -> None:
+        self._files.reopen_at(sizes.larger(self._files.scale))
+
+    @Slot()
+    def do_smaller(self) -> None:
+        self._files.reopen_at(sizes.smaller(self._files.scale))
+
+    @Slot()
+    def do_usual_size(self) -> None:
+        self._files.reopen_at(sizes.USUAL)
+
+    @Slot()
+    def do_full_screen(self) -> None:
+        self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     @Slot()
     def do_theme_system(self) -> None:
@@ -485,6 +529,14 @@ class Commands(QObject):
         sheet = menus.ShortcutSheet(self._window)
         sheet.finished.connect(sheet.deleteLater)
         sheet.open()
+
+    @Slot()
+    def do_words(self) -> None:
+        from explorer.help.glossary import Glossary
+
+        if self._words is None:
+            self._words = Glossary(self._window)
+        self._words.show_it()
 
     @Slot()
     def do_about(self) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QCloseEvent
@@ -19,6 +20,7 @@ from engine.errors import EngineError
 from engine.presets import Preset
 from engine.requests import Excerpt
 from engine.session import Session
+from explorer import reopening, sizes
 from explorer import settings as stored
 from explorer.controller import Controller
 from explorer.document import opening
@@ -46,6 +48,7 @@ class Files(QObject):
         self._window, self._document, self._controller = window, document, controller
         self._settings, self._remember = settings, remember
         self._unproven: Session | None = None
+        self._scale = sizes.in_force()
         controller.excerptChanged.connect(self._compare)
         self._page: StartPage | None = None
         window.fileDropped.connect(self.open_path)
@@ -214,6 +217,55 @@ class Files(QObject):
     def _window_closing(self, event: QCloseEvent) -> None:
         # Answered here and now: a close() from inside a close event would be ignored.
         event.setAccepted(self._may_leave())
+
+    # -- the size of everything ---------------------------------------------------------------------------------------
+
+    def reopen_at(self, scale: int) -> None:
+        """Choose the size of everything. Qt reads it when it starts, so the window is opened anew, with the document as
+        it is; or it is left to the next start."""
+        if scale == self._scale == sizes.in_force():
+            self._window.statusBar().showMessage(sizes.where(scale), 4000)
+            return
+        commit_typing()
+        box = QMessageBox(self._window)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Size of everything")
+        box.setText(f"Show everything at {scale} %?")
+        box.setInformativeText(
+            "The window closes and opens again at once in that size. What you are working on comes along as it is, "
+            "unsaved changes and trained weights too, and stays unsaved; only the list of what can be undone "
+            "begins anew."
+        )
+        anew = box.addButton("Open Anew &Now", QMessageBox.ButtonRole.AcceptRole)
+        later = box.addButton("At the Next &Start", QMessageBox.ButtonRole.ActionRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.setDefaultButton(anew)
+        box.exec()
+        answer = box.clickedButton()
+        box.deleteLater()
+        if answer is later:
+            self._set_scale(scale)
+            self._window.statusBar().showMessage(f"At the next start everything is shown at {scale} %.", 5000)
+        elif answer is anew:
+            self._open_anew(scale)
+
+    def _open_anew(self, scale: int) -> None:
+        try:
+            reopening.hand_over(self._document, self._controller.excerpt, scale)
+        except EngineError as error:
+            self._complain("The window cannot be opened anew now", f"{error} Or choose “At the Next Start”.")
+            return
+        self._set_scale(scale)
+        QApplication.exit(reopening.STATUS)
+
+    @property
+    def scale(self) -> int:
+        """The size that is shown, or that has been chosen for the next start."""
+        return self._scale
+
+    def _set_scale(self, scale: int) -> None:
+        self._scale = scale
+        self.set_settings(msgspec.structs.replace(self._settings, scale=scale))
 
     # -- small things -------------------------------------------------------------------------------------------------
 

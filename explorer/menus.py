@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.actions import ACTIONS, MENUS, MNEMONICS, Action
+from explorer.help.gestures import GESTURES
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 
@@ -79,11 +80,11 @@ def tip(action: Action) -> str:
 
 
 class ShortcutSheet(QDialog):
-    """F1: every shortcut that there is."""
+    """F1: every shortcut that there is, and what the mouse does."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keyboard shortcuts")
+        self.setWindowTitle("Keyboard and mouse")
         content = QWidget()
         grid = QGridLayout(content)
         grid.setContentsMargins(ROOM, PAD, ROOM, ROOM)
@@ -104,6 +105,15 @@ class ShortcutSheet(QDialog):
                 there = (*action.stage_sequences(), *action.stack_sequences())
                 grid.addWidget(QLabel("  ".join(k.toString(native) for k in there)), row, 1)
                 grid.addWidget(QLabel("  ".join(k.toString(native) for k in action.sequences())), row, 2)
+        for place, gestures in GESTURES.items():
+            row += 1
+            head = _label(f"MOUSE: {place.upper()}", "section")
+            head.setContentsMargins(0, PAD, 0, 0)
+            grid.addWidget(head, row, 0, 1, 3)
+            for gesture, words in gestures:
+                row += 1
+                grid.addWidget(QLabel(words), row, 0)
+                grid.addWidget(QLabel(gesture), row, 1, 1, 2)
         area = QScrollArea()
         area.setWidget(content)
         area.setWidgetResizable(True)
@@ -111,7 +121,16 @@ class ShortcutSheet(QDialog):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(area)
         # As wide as its longest row with the bar beside it: nothing is cut, and there is nothing to scroll sideways.
-        self.resize(content.sizeHint().width() + area.verticalScrollBar().sizeHint().width() + 4, 620)
+        width, screen = content.sizeHint().width(), self.screen().availableSize()
+        beside = area.verticalScrollBar().sizeHint().width() + 4
+        if width + beside > screen.width():  # everything is shown large
+            grid.setHorizontalSpacing(GAP)
+            for label in content.findChildren(QLabel):
+                label.setWordWrap(True)
+            grid.setColumnStretch(0, 2)
+            grid.setColumnStretch(1, 1)
+            grid.setColumnStretch(2, 1)
+        self.resize(min(width + beside, screen.width()), min(620, screen.height() - 2 * ROOM))
 
 
 _KEYS = Qt.ItemDataRole.UserRole + 1
@@ -181,7 +200,7 @@ class Palette(QDialog):
         words = text.lower().split()
         self._list.clear()
         for action in ACTIONS:
-            if all(word in f"{action.menu} {action.words}".lower() for word in words):
+            if all(word in f"{action.menu} {action.words} {action.find}".lower() for word in words):
                 if not self._actions[action.id].isEnabled():
                     continue
                 keys = keys_of(action)

@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QEventLoop, QMessageLogContext, QObject, QTimer, QtMsgType, Slot, qInstallMessageHandler
 
 from engine.errors import EngineError
+from explorer import sizes
 from explorer.analysis.desk import Desk
 from explorer.controller import Controller
 from explorer.document.opening import Opening
@@ -19,8 +20,11 @@ from explorer.widgets.rest import come_to_rest
 _PATIENCE_MS = 600_000
 
 
-def render_to_file(found: Opening, output: Path, at: str | None, size: tuple[int, int], theme: ThemeName) -> None:
-    """Render an opening at a moment ("backward:12"; None: its own) to a PNG file.
+def render_to_file(
+    found: Opening, output: Path, at: str | None, size: tuple[int, int], theme: ThemeName, scale: int = 100
+) -> None:
+    """Render an opening at a moment ("backward:12"; None: its own) to a PNG file of that size in pixels, in which
+    everything is `scale` percent large.
 
     Raises EngineError with one sentence where the moment does not exist, nothing can be computed, or the file cannot be
     written (the command line writes to a temporary file beside the output, and puts it in place when it is whole).
@@ -31,13 +35,13 @@ def render_to_file(found: Opening, output: Path, at: str | None, size: tuple[int
 
     if at is not None:
         found = found.at(at)
-    application()
+    application(scale)
     qInstallMessageHandler(_quieter)
     executor = EngineProcess()
     executor.start()
     explorer = Explorer(executor, Settings(theme=theme))
     try:
-        explorer.window.resize(*size)
+        explorer.window.resize(*(round(length * 100 / sizes.in_force()) for length in size))
         explorer.show(found)
         explorer.window.stage.set_prompt("")
         _Settled(explorer.controller, explorer.desk).wait()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import platformdirs
 
+from explorer import sizes
 from explorer.transport.ending import AtEnd
 
 ThemeChoice = Literal["system", "light", "dark"]
@@ -30,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True):
     at_end: AtEnd = "stop"
     """What playing does at the end of the tape."""
     recent: tuple[Recent, ...] = ()
+    scale: Annotated[int, msgspec.Meta(ge=sizes.LEAST, le=sizes.MOST)] = sizes.USUAL
+    """The size of everything, in percent."""
     analyses: tuple[str, ...] = ("flow", "weights")
     """The sections of the analysis panel that are open."""
     geometry: str = ""

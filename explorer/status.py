@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLayout, QSizePolicy, QWidget
 
 from engine.requests import Array, Audit, AuditRow, Excerpt, Verdict
 from engine.verdict import so_far
+from engine.verdict import verdict as verdict_of
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.widgets.elided import ElidedLabel
@@ -88,12 +89,14 @@ def verdict_words(
     overflow: int = 0,
     rule: bool = False,
     truncated: bool = False,
+    carried: Verdict | None = None,
 ) -> tuple[str, str, str]:
     """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9".
 
     `several_losses`: the verdict is that of one loss of many, which the symbols then name. `overflow`: the step at
     which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
-    `truncated`: an exact 0 may be truncation's.
+    `truncated`: an exact 0 may be truncation's. `carried`: the same of an LSTM's cell state, whose gradient has a way
+    of its own and may fare otherwise.
     """
     glyph, tone = _VERDICTS[verdict.kind]
     first, last, at = (
@@ -114,7 +117,19 @@ def verdict_words(
     ratio = power(verdict.log10_ratio)
     equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
     said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "")
-    return f"{glyph} {said}: ‖∂{loss}/∂h{first}‖ / ‖∂{loss}/∂h{last}‖ {equals}", tone, tip
+    also = "" if carried is None else f" · {_carried_words(verdict, carried)}"
+    return f"{glyph} {said}: ‖∂{loss}/∂h{first}‖ / ‖∂{loss}/∂h{last}‖ {equals}{also}", tone, tip
+
+
+def _carried_words(verdict: Verdict, carried: Verdict) -> str:
+    """ "of c 0.55", "of c vanishing: 3e-9"; with its steps where they are others."""
+    ratio = power(carried.log10_ratio)
+    alike = (carried.first_step, carried.last_step) == (verdict.first_step, verdict.last_step)
+    steps = "" if alike else f" (t = {carried.first_step})"
+    if carried.kind == "undefined":
+        return "of c undefined"
+    differs = f"{_VERDICTS[carried.kind][0]} {carried.kind}, " if carried.kind != verdict.kind else ""
+    return f"of c: {differs}{ratio}{steps}"
 
 
 def several_losses(excerpt: Excerpt) -> bool:
@@ -196,6 +211,7 @@ class StatusLine(QWidget):
         self._reached, self._at_loss, self._truncated = True, True, False
         self._back_to, self._bad_step = 0, 0
         self._norms: Array = np.zeros(0)
+        self._carried: Verdict | None = None
         self._audit: Audit | None = None
         self._audit_state: AuditState = "checking"
         self.set_audit(None)
@@ -214,6 +230,8 @@ class StatusLine(QWidget):
         # Of several losses the verdict is about the last alone, whose norms are not those on the stage.
         told = not self._several and not read.reverse
         self._norms = read.norms["grads.h"] if told else np.zeros(0)
+        cells = read.norms["grads.c"] if told and "grads.c" in read.norms else None
+        self._carried = None if cells is None else verdict_of(cells.astype(np.float64))
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
@@ -289,8 +307,9 @@ class StatusLine(QWidget):
                 self._verdict,
                 several_losses=self._several,
                 overflow=self._overflow,
-                rule=self.width() >= WIDE,
+                rule=self.width() >= WIDE and self._carried is None,
                 truncated=self._truncated,
+                carried=self._carried,
             )
         self.verdict.set_text(text, tone=tone, tip=tip)
         self._row.activate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
@@ -19,7 +19,7 @@ from explorer.transport.bar import TransportBar
 if TYPE_CHECKING:
     from explorer.start.page import StartPage
 
-DEFAULT_SIZE, SMALLEST_SIZE = (1360, 860), (700, 450)
+DEFAULT_SIZE, SMALLEST_SIZE = (1360, 860), (512, 320)
 _CELL_NEEDS, _DOCK_NEEDS = 900, 720
 """Narrower than this, the cell panel and then the dock make room for the stage."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
@@ -34,6 +34,7 @@ class MainWindow(QMainWindow):
     closing = Signal(QCloseEvent)
     """Emitted before the window closes; a listener may ignore the event."""
     fileDropped = Signal(str)
+    fullScreenChanged = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,6 +126,19 @@ class MainWindow(QMainWindow):
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
             self.side.setSizes([round(_CELL_SHARE * self.height()), round((1 - _CELL_SHARE) * self.height())])
+
+    def bring_back(self, panel: QWidget) -> bool:
+        """Show a panel that has given way in a small window; False: it has not."""
+        if panel not in self._put_away:
+            return False
+        self._put_away.discard(panel)
+        panel.show()
+        return True
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange:
+            self.fullScreenChanged.emit(self.isFullScreen())
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit(event)

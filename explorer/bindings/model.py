@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from PySide6.QtCore import QObject, Slot
 
 from engine.requests import Excerpt
 from engine.spec import Experiment, WhatIf
 from explorer.bindings.parts import Parts
 from explorer.dock.assembly import Assembly
+from explorer.document.tracks import ATTENTION, with_attention
 
 
 class ModelBinding(QObject):
@@ -51,6 +53,24 @@ class ModelBinding(QObject):
     def _assemble(self, assembly: Assembly) -> None:
         self._stage.set_prompt("")
         self._document.edit_experiment(assembly.experiment, assembly.words, assembly.places)
+
+    def read_by_attention(self) -> None:
+        """The read-out takes all steps, each weighed; the weights come on the stage as a track (in the same edit)."""
+        experiment = self._document.experiment
+        if experiment is None:
+            return
+        if experiment.model.readout.at == "attention":
+            self._show_attention()
+            return
+        readout = replace(experiment.model.readout, at="attention")
+        self._edit_experiment(replace(experiment, model=replace(experiment.model, readout=readout)))
+        self._show_attention()
+
+    def _show_attention(self) -> None:
+        d = self._document
+        if ATTENTION not in d.state.tracks:
+            d.edit_tracks(with_attention(d.state.tracks), "new track")
+        self._stage.handling.select(ATTENTION, reveal=True)
 
     @Slot(object)
     def _drag_what_if(self, what_if: WhatIf) -> None:

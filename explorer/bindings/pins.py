@@ -36,7 +36,7 @@ class PinsBinding(QObject):
         self.show_pins()
         shown = any(parse(track).what == NORMS for track in d.state.tracks)
         more = "" if shown else " Add the track “Gradient norms” to see it."
-        said = f"Pinned: this trace's norms stay as dotted curves behind those of the next one.{more}"
+        said = f"Pinned: this trace's norms stay as dotted curves beside those of the next one.{more}"
         self._parts.say(said, 6000)
 
     @Slot()

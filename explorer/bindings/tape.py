@@ -7,6 +7,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine.requests import Excerpt
 from engine.within import Granularity
 from explorer.bindings.parts import Parts
+from explorer.document.tracks import layer_number
+from explorer.extremes import extremes, said
 from explorer.motion import reduced_motion
 from explorer.transport.ending import AtEnd, goes_on, stopped_words
 from explorer.transport.words import longest_words
@@ -141,6 +143,25 @@ class TapeBinding(QObject):
     def scrub(self, position: int) -> None:
         self._player.pause()
         self._document.look(position=position)
+
+    def go_to_extreme(self, *, largest: bool) -> None:
+        """To the step with the smallest or the largest gradient of the cell panel's layer, among those that the tape
+        has reached."""
+        excerpt, now = self._controller.excerpt, self._stage.canvas.now
+        if excerpt is None or now is None:
+            return
+        layer = excerpt.focus
+        known = now.grads(layer.reverse)
+        found = extremes(excerpt, layer, known, largest=largest)
+        if not found:
+            self._parts.say("No gradient is known yet: play the tape into the backward pass first.", 5000)
+            return
+        t = found[0].step
+        steps = self._document.tape.steps
+        self.scrub(steps + (t - 1 if layer.reverse else steps - t) + 1)
+        whole = known == (1, steps)
+        name = f"layer {layer_number(layer.name)}{' ←' if layer.reverse else ''}"
+        self._parts.say(said(found, name, largest=largest, all_known=whole), 15_000)
 
     @Slot()
     def to_start(self) -> None:

@@ -14,13 +14,15 @@ from typing import NoReturn
 
 from engine.errors import EngineError
 from engine.plaintext import one_line
+from explorer import sizes
 from explorer.cli.target import UsageError, resolve
 
 _COMMANDS = ("presets", "render", "trace", "check")
 
-_USAGE = """gradflow [TARGET]
+_USAGE = """gradflow [TARGET] [--scale PERCENT]
        gradflow presets
        gradflow render TARGET -o FILE.png [--at MOMENT] [--size 1600x1000] [--theme light|dark]
+                [--scale PERCENT]
        gradflow trace TARGET -o FILE.npz
        gradflow check TARGET"""
 
@@ -82,6 +84,8 @@ def _run(argv: list[str]) -> int:
     )
     parser.add_argument("target", metavar="TARGET", nargs="?", help="a preset's name or a .gflow file")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument("--scale", metavar="PERCENT", help="the size of everything in this window, 80 to 250")
+    parser.add_argument("--resume", type=Path, help=argparse.SUPPRESS)  # what an earlier window has handed over
     known, left = parser.parse_known_args(argv)
     if known.version:
         print(f"gradflow {importlib.metadata.version('gradient-flow-explorer')}")
@@ -92,7 +96,19 @@ def _run(argv: list[str]) -> int:
         raise UsageError(f"'{one_line(left[0], 60)}' is not understood{hint}")
     from explorer.cli.open import open_window
 
-    return open_window(known.target)
+    return open_window(known.target, None if known.scale is None else parsed_scale(known.scale), known.resume)
+
+
+def parsed_scale(text: str) -> int:
+    """ "125" or "125%" → 125. Raises UsageError."""
+    bare = text.strip().removesuffix("%").rstrip()
+    percent = int(bare) if bare.isascii() and bare.isdigit() and len(bare) < 5 else 0
+    if not sizes.LEAST <= percent <= sizes.MOST:
+        raise UsageError(
+            f"The scale '{one_line(text, 20)}' is not understood; "
+            f"from {sizes.LEAST} to {sizes.MOST} percent is accepted."
+        )
+    return percent
 
 
 def _command(name: str, argv: list[str]) -> int:
@@ -106,6 +122,7 @@ def _command(name: str, argv: list[str]) -> int:
         parser.add_argument("--at", metavar="MOMENT", help="forward:t, loss, backward:t, clip or update; t from 1")
         parser.add_argument("--size", metavar="WIDTHxHEIGHT", default="1600x1000", help="in pixels (1600x1000)")
         parser.add_argument("--theme", choices=("light", "dark"), default="dark", help="(dark)")
+        parser.add_argument("--scale", metavar="PERCENT", default="100", help="the size of everything, 80 to 250 (100)")
     args = parser.parse_args(argv)
     if name == "presets":
         from explorer.cli.presets import list_presets
@@ -118,7 +135,7 @@ def _command(name: str, argv: list[str]) -> int:
     if name == "render":
         from explorer.cli.render import render
 
-        return render(target, args.output, args.at, args.size, args.theme)
+        return render(target, args.output, args.at, args.size, args.theme, parsed_scale(args.scale))
     if name == "trace":
         from explorer.cli.trace import trace
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.cli.target import Target, resolve
@@ -10,15 +11,20 @@ if TYPE_CHECKING:
     from explorer.document.opening import Opening
 
 
-def open_window(text: str | None) -> int:
-    """Open the window. A wrong TARGET is refused before anything appears."""
+def open_window(text: str | None, scale: int | None = None, resume: Path | None = None) -> int:
+    """Open the window. A wrong TARGET is refused before anything appears. `scale`: the size of everything in percent,
+    for this run; `resume`: what an earlier window has handed over."""
     target = None if text is None else resolve(text)
-    from explorer import startup
+    from explorer import reopening, startup
 
+    found = reopening.taken_up(resume) if resume is not None else None
     startup.begin()
     from explorer.app import main
 
-    return main(None if target is None else opening_of(target))
+    if target is not None:
+        found = opening_of(target)
+    status = main(found, scale)
+    return reopening.start_again() if status == reopening.STATUS else status
 
 
 def opening_of(target: Target) -> Opening:

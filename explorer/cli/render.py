@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -12,25 +13,32 @@ from explorer.cli.target import Target, UsageError
 from explorer.theme.tokens import ThemeName
 
 SMALLEST, LARGEST = (700, 450), (7680, 4320)
+NARROWEST = (512, 320)
+"""At 100 %: the window itself gets no smaller."""
 
 
-def render(target: Target, output: Path, at: str | None, size: str, theme: ThemeName) -> int:
+def render(target: Target, output: Path, at: str | None, size: str, theme: ThemeName, scale: int = 100) -> int:
     """Everything that can be wrong is looked at before anything is computed."""
-    width_and_height = parsed_size(size)
+    width_and_height = parsed_size(size, scale)
     if at is not None:
         target.tape.parse(at)
     checked_output(output, ".png")
     from explorer.render import render_to_file
 
     with atomic.replacing(output) as temporary:
-        render_to_file(opening_of(target), temporary, at, width_and_height, theme)
+        render_to_file(opening_of(target), temporary, at, width_and_height, theme, scale)
     return 0
 
 
-def parsed_size(text: str) -> tuple[int, int]:
-    """ "1600x1000" → (1600, 1000). Raises UsageError."""
+def parsed_size(text: str, scale: int = 100) -> tuple[int, int]:
+    """ "1600x1000" → (1600, 1000). Raises UsageError, also where a window of that scale does not fit in."""
     match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text.strip().lower(), re.ASCII)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
     if not all(low <= n <= high for low, n, high in zip(SMALLEST, size, LARGEST, strict=True)):
         raise UsageError(f"The size '{text[:40]}' is not understood; from 700x450 to 7680x4320 is accepted.")
+    needed = tuple(math.ceil(length * scale / 100) for length in NARROWEST)
+    if size[0] < needed[0] or size[1] < needed[1]:
+        raise UsageError(
+            f"A window at {scale} % needs a size of {needed[0]}x{needed[1]} at least; '{text}' was asked for."
+        )
     return size

@@ -14,7 +14,7 @@ from engine.tape import Tape
 from engine.tracks import read_layer
 from explorer.document.edit_words import difference, what_if_words
 from explorer.document.state import Recipe, State, View
-from explorer.document.tracks import DEFAULTS, suited
+from explorer.document.tracks import DEFAULTS, suited, with_attention
 from explorer.document.tracks_of_layers import fitting
 from explorer.document.what_ifs import Places
 
@@ -53,8 +53,8 @@ class Document(QObject):
         super().__init__(parent)
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(500)
-        self.undo_stack.cleanChanged.connect(self._clean_changed)
-        self._state, self._view, self._steps = state, view, _steps_of(state)
+        self.undo_stack.indexChanged.connect(self._undo_moved)
+        self._state, self._view, self._steps, self._clean = state, view, _steps_of(state), state
         self._dragging: WhatIf | None = None
         self._learned = False
         self._wish: int | None = None
@@ -87,7 +87,13 @@ class Document(QObject):
 
     @property
     def dirty(self) -> bool:
-        return self._learned or not self.undo_stack.isClean()
+        """Whether there is work that would be lost. In a demonstration a what-if alone is none: it can be set again in
+        a moment, and the question would stand between one demonstration and the next."""
+        if self._learned or self.undo_stack.isClean():
+            return self._learned
+        if self.preset and not self.path:
+            return (self._state.experiment, self._state.tracks) != (self._clean.experiment, self._clean.tracks)
+        return True
 
     @property
     def tape(self) -> Tape:
@@ -96,18 +102,29 @@ class Document(QObject):
 
     # -- opening and saving -------------------------------------------------------------------------------------------
 
-    def open(self, state: State, view: View, *, title: str, path: str = "", preset: str = "", steps: int = 1) -> None:
-        """Put another document in place of this one; it was read whole before. `steps` is asked of recorded traces."""
-        self._dragging, self._learned, self._steps = None, False, _steps_of(state, steps)
+    def open(
+        self,
+        state: State,
+        view: View,
+        *,
+        title: str,
+        path: str = "",
+        preset: str = "",
+        steps: int = 1,
+        unsaved: bool = False,
+    ) -> None:
+        """Put another document in place of this one; it was read whole before. `steps` is asked of recorded traces.
+        `unsaved`: there is work in it that no file has."""
+        self._dragging, self._learned, self._steps = None, unsaved, _steps_of(state, steps)
         self._wish = None
-        self._state, self._view = state, view
+        self._state, self._view, self._clean = state, view, state
         self.title, self.path, self.preset = title, path, preset
         self.undo_stack.clear()
         self.opened.emit()
         self.dirtyChanged.emit(self.dirty)
 
     def saved(self, path: str, title: str) -> None:
-        self.path, self.title, self._learned = path, title, False
+        self.path, self.title, self._learned, self._clean = path, title, False, self._state
         self.undo_stack.setClean()
         self.dirtyChanged.emit(self.dirty)
 
@@ -123,6 +140,9 @@ class Document(QObject):
             old, new = before.cell, after.cell
             tracks = DEFAULTS[new] if old is None else suited(after.tracks, old, new)
             after = replace(after, tracks=fitting(tracks, after.layers, places))
+        at = before.experiment.model.readout.at, experiment.model.readout.at
+        if at[0] != "attention" == at[1]:  # chosen in order to see it
+            after = replace(after, tracks=with_attention(after.tracks))
         self._push(words or f"change of {difference(before.experiment, experiment)}", after)
 
     def drag_what_if(self, what_if: WhatIf) -> None:
@@ -209,7 +229,7 @@ class Document(QObject):
         position = min(max(0, view.position), len(self.tape) - 1)
         return replace(view, position=position, sample=max(0, sample), layer=layer, unit=unit)
 
-    def _clean_changed(self, _clean: bool) -> None:
+    def _undo_moved(self, _index: int) -> None:
         self.dirtyChanged.emit(self.dirty)
 
 

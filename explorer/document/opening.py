@@ -34,9 +34,19 @@ class Opening:
     """The session that was read, for comparing what is computed now with what was shown when it was saved."""
     steps: int = 1
     """Of a recorded trace; an experiment knows its own."""
+    unsaved: bool = False
+    """It holds work that no file has."""
 
     def into(self, document: Document) -> None:
-        document.open(self.state, self.view, title=self.title, path=self.path, preset=self.preset, steps=self.steps)
+        document.open(
+            self.state,
+            self.view,
+            title=self.title,
+            path=self.path,
+            preset=self.preset,
+            steps=self.steps,
+            unsaved=self.unsaved,
+        )
 
     def at(self, text: str) -> Opening:
         """The same, with the playhead at a moment ("backward:12"). Raises SpecError."""

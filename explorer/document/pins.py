@@ -166,7 +166,6 @@ _NAMES = {
     "dropout": "dropout",
     "gain": "gain",
     "forget_bias": "forget bias",
-    "recurrent": "initial",
     "seed": "seed",
     "at": "read at",
     "loss": "loss",
@@ -180,6 +179,8 @@ _SILENT = ("cell", "bidirectional", "device", "clip", "training")
 
 def _said(field: str, value: object) -> str:
     last = field.rpartition(".")[2]
+    if last == "recurrent":
+        return f"{value} W_hh"
     if last in _SILENT or ".training." in field:
         return ""
     name = _NAMES.get(last, last.replace("_", " "))

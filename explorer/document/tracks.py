@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.quantities import CELL_TITLES, Kind, quantities
+from engine.session import MAX_TRACKS
 from engine.spec import CellKind
 from engine.tracks import NETWORK, NORMS, WHOLE, LayerKind, TrackSpec, parse, read_layer
 
@@ -120,6 +121,15 @@ def _meant(key: str, layers: Mapping[str, LayerKind]) -> tuple[object, ...]:
     layer = track.layer or (read_layer(tuple(layers)) if layers and track.what not in WHOLE else "")
     kept = tuple(option for option in track.options if option[0] in ("unit", "weight"))
     return track.what, layer, kept
+
+
+def with_attention(tracks: tuple[str, ...]) -> tuple[str, ...]:
+    """With the track of the attention weights, below the network where that is there, else on top; as it is where the
+    session has no room for it."""
+    if ATTENTION in tracks or len(tracks) >= MAX_TRACKS:
+        return tracks
+    place = tracks.index(NETWORK) + 1 if NETWORK in tracks else 0
+    return (*tracks[:place], ATTENTION, *tracks[place:])
 
 
 def suited(tracks: tuple[str, ...], old: CellKind, new: CellKind) -> tuple[str, ...]:

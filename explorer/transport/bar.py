@@ -23,6 +23,8 @@ MIDDLE = 1040
 """From this width on: words on the step buttons."""
 NARROW = 760
 """Below, there is no room for the granularity."""
+SMALL, SMALLEST = 680, 560
+"""Below, there is no room for the iteration, and for the speed."""
 BAR_HEIGHT = 66
 ICON_WIDTH = 38
 
@@ -282,6 +284,8 @@ class TransportBar(QWidget):
             button.setFixedWidth(width if worded and width else ICON_WIDTH)
         self.granularity.set_worded(worded)
         self.granularity.setVisible(self.width() >= NARROW)  # the menu has it too
+        self.iteration.setVisible(self.width() >= SMALL)  # and this
+        self.speed.setVisible(self.width() >= SMALLEST)
         self._name_play()
         self._widen_iteration()
 

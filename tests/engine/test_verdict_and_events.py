@@ -124,3 +124,23 @@ def test_both_states_of_the_lstm_are_watched() -> None:
     (event,) = events("lstm", values, grads)
     assert event.kind == "underflow"
     assert "∂L/∂c" in event.sentence
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "log10_ratio", "step"),
+    [
+        ([1.0, 2e7, 1.0], "exploding", math.log10(2e7), 2),  # grown within the trace, and shrunk again
+        ([1.0, 1e-3, 2e-8, 1.0], "vanishing", math.log10(2e-8), 3),
+        ([0.5, 1e8, 1e-7, 1.0], "exploding", 8.0, 2),  # the farther of the two
+        ([1.0, 0.9e6, 1.0], "healthy", 0.0, 1),
+        ([1e-7, 1e8, 1.0], "vanishing", -7.0, 1),  # the end decides where it is beyond a threshold itself
+        ([1.0, NAN, 1.0], "healthy", 0.0, 1),
+    ],
+)
+def test_healthy_is_only_what_stays_within_the_thresholds_all_the_way(
+    row: list[float], kind: str, log10_ratio: float, step: int
+) -> None:
+    found = verdict(np.array(row))
+    assert found.kind == kind
+    assert found.log10_ratio == pytest.approx(log10_ratio, abs=1e-12)
+    assert found.first_step == step

@@ -169,18 +169,19 @@ def test_render_is_given_what_was_asked_for_and_its_file_is_put_in_place_whole(
 ) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    def render(found: Any, output: Path, at: str | None, size: tuple[int, int], theme: str) -> None:
-        asked.append((found.title, at, size, theme))
+    def render(found: Any, output: Path, at: str | None, size: tuple[int, int], theme: str, scale: int) -> None:
+        asked.append((found.title, at, size, theme, scale))
         assert output != tmp_path / "x.png"
         output.write_bytes(b"picture")
 
     monkeypatch.setattr("explorer.render.render_to_file", render)
     assert run("render", "one-gate", "-o", tmp_path / "x.png") == (0, "", "")
     words = ("render", saved, "-o", tmp_path / "x.png", "--at", "backward:T/2", "--size", "800x600", "--theme", "light")
+    words += ("--scale", "125%")
     assert run(*words) == (0, "", "")
     assert asked == [
-        ("One gate to keep or replace", None, (1600, 1000), "dark"),
-        ("saved", "backward:T/2", (800, 600), "light"),
+        ("One gate to keep or replace", None, (1600, 1000), "dark", 100),
+        ("saved", "backward:T/2", (800, 600), "light", 125),
     ]
     assert (tmp_path / "x.png").read_bytes() == b"picture"
     assert {path.name for path in tmp_path.iterdir() if path.suffix == ".png"} == {"x.png"}
@@ -201,16 +202,16 @@ def test_a_render_that_fails_leaves_the_old_picture(run: Run, tmp_path: Path, mo
 def test_the_window_opens_on_the_target_or_on_the_default(
     run: Run, saved: Path, recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[str] = []
+    opened: list[tuple[str, int | None]] = []
 
-    def window(found: Any = None) -> int:
-        opened.append("default" if found is None else found.title)
+    def window(found: Any = None, scale: int | None = None) -> int:
+        opened.append(("default" if found is None else found.title, scale))
         return 0
 
     monkeypatch.setitem(sys.modules, "explorer.app", SimpleNamespace(main=window))
-    for argv in ([], ["sunspots"], [saved], [recorded]):
+    for argv in ([], ["sunspots"], [saved], ["--scale", "200", recorded]):
         assert run(*argv)[0] == 0
-    assert opened == ["default", "Sunspots since 1700", "saved", "recorded"]
+    assert opened == [("default", None), ("Sunspots since 1700", None), ("saved", None), ("recorded", 200)]
 
 
 # -- what is wrong ----------------------------------------------------------------------------------------------------
@@ -238,6 +239,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["render", "sunspots", "-o", "x.png", "--size", "699x450"], "700x450"),
     (["render", "sunspots", "-o", "x.png", "--size", "7681x4320"], "7680x4320"),
     (["render", "sunspots", "-o", "x.png", "--theme", "blue"], "light"),
+    (["render", "sunspots", "-o", "x.png", "--scale", "300"], "from 80 to 250 percent"),
+    (["render", "sunspots", "-o", "x.png", "--scale", "200", "--size", "1000x800"], "1024x640"),
+    (["sunspots", "--scale", "big"], "from 80 to 250 percent"),
+    (["--resume", "nowhere"], "Nothing has been handed over"),
     (["render", "sunspots", "-o", "x.png", "--at", "backward:45"], "from 1 to 44"),
     (["render", "sunspots", "-o", "x.png", "--at", "sideways"], "no moment"),
     (["render", "sunspots", "-o", "x.png", "--at", "forward:" + "9" * 5000], "from 1 to 44"),

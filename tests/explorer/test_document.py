@@ -237,3 +237,33 @@ def test_every_track_that_is_offered_exists() -> None:
         assert {offer.key for offer in offers(layers, "attention")} - set(offered) == {"attention"}
         for key in offered:
             check(parse(key), layers)
+
+
+def test_in_a_demonstration_a_what_if_is_no_unsaved_work_but_an_edit_is(qtbot: QtBot, document: Document) -> None:
+    state = State(tracks=DEFAULTS["rnn"], experiment=experiment())
+    document.open(state, View(), title="The cliff", preset="the-cliff")
+    told: list[bool] = []
+    document.dirtyChanged.connect(told.append)
+    document.edit_what_if(WhatIf(recurrent_scale=1.5))
+    assert not document.dirty
+    assert document.undo_stack.canUndo()
+    document.edit_tracks(("values.h",), "test")
+    assert document.dirty
+    assert told[-1]
+    document.undo_stack.undo()
+    assert not document.dirty
+    assert not told[-1]
+    document.edit_experiment(experiment(seed=5))
+    assert document.dirty
+
+
+def test_in_a_file_of_ones_own_a_what_if_is_work_too(document: Document) -> None:
+    state = State(tracks=DEFAULTS["rnn"], experiment=experiment())
+    document.open(state, View(), title="mine", path="/mine.gflow", preset="the-cliff")
+    document.edit_what_if(WhatIf(recurrent_scale=1.5))
+    assert document.dirty
+
+
+def test_what_was_handed_over_unsaved_stays_unsaved(document: Document) -> None:
+    document.open(State(tracks=(), experiment=experiment()), View(), title="", preset="the-cliff", unsaved=True)
+    assert document.dirty

@@ -236,7 +236,7 @@ def test_closing_with_unsaved_work_asks_once_and_then_closes(
     qtbot: QtBot, explorer: Explorer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
-    explorer.document.edit_what_if(WhatIf(recurrent_scale=2.0))
+    explorer.document.edit_tracks(("values.h",), "test")
     buttons = QMessageBox.StandardButton
     answers = [buttons.Cancel, buttons.Discard]
     monkeypatch.setattr(explorer.files, "_ask_about_changes", lambda: answers.pop(0))

@@ -207,3 +207,15 @@ def test_texts_elide_instead_of_overlapping_and_the_tooltip_has_all(line: Status
         if label.is_elided():
             assert label.text() in label.toolTip()
     assert not line.device.is_elided()
+
+
+def test_the_verdict_of_an_lstm_says_what_becomes_of_the_cell_states_gradient_too(line: StatusLine) -> None:
+    shown = excerpt("lstm", T=9)
+    norms = {**shown.norms, "grads.c": np.logspace(-9, 0, 9)}
+    shown = dataclasses.replace(with_norms(shown, norms), verdict=Verdict("healthy", math.log10(0.016), 1, 9, 9))
+    line.set_excerpt(shown)
+    line.set_reached(True)
+    assert line.verdict.text() == "● healthy: ‖∂L/∂h₁‖ / ‖∂L/∂h₉‖ = 0.016 · of c: ▼ vanishing, 1e-9"
+    rnn = excerpt("rnn", T=9)
+    line.set_excerpt(rnn)
+    assert "of c" not in line.verdict.text()

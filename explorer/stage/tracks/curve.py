@@ -24,6 +24,7 @@ from explorer.stage.tracks.curve_labels import Label, Labels, begun, region_boxe
 from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.plot import ALWAYS, Curve, Group, PlainAxis, Plot, Style
 from explorer.theme import current as theming
+from explorer.theme.routes import colour_of
 from explorer.theme.tokens import Theme
 from explorer.widgets.numbers import short
 
@@ -173,7 +174,7 @@ class CurveTrack:
         painter.end()
         shown = [(n, curve) for n, curve in enumerate(plot.curves) if curve.group in groups]
         lines = [] if plot.stack is not None else shown
-        for n, curve in sorted(lines, key=lambda one: not one[1].style.ghost):  # the earlier ones lie below
+        for n, curve in sorted(lines, key=lambda one: one[1].style.ghost):  # the earlier ones: dotted, on top
             draw_curve(layer, curve, view, self._tall, n)
         painter = layer.painter(view.ratio)
         for _, curve in shown[:1] if plot.stack is not None else shown:
@@ -265,7 +266,7 @@ class CurveTrack:
                 self._sheet((regions, groups)).blit(painter, origin, piece, view.ratio)
         font = theming.small()
         for label in self._words(now):
-            painter.setPen(QColor(getattr(theming.current(), label.tone)))
+            painter.setPen(QColor(colour_of(label.tone, theming.current())))
             line = QRectF(label.place.translated(origin))
             if label.chip:
                 ground = QColor(theming.current().ground)
@@ -287,6 +288,10 @@ class CurveTrack:
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for curve in self._plot.curves:
+            low = curve.lowest
+            if low is not None and curve.group.whole(now) and self._view.shows(low) and curve.on[low - 1]:
+                x = origin.x() + self._view.centre(low) / self._view.ratio
+                self._mark(painter, QPointF(x, origin.y() + self._y(float(curve.places[low - 1]))), curve.style, theme)
             t = curve.group.newest(now)
             if t is None or not self._view.shows(t) or not curve.on[t - 1]:
                 continue
@@ -295,6 +300,14 @@ class CurveTrack:
             painter.setBrush(colour_of(curve.style, theme))
             painter.drawEllipse(QPointF(x, origin.y() + self._y(float(curve.places[t - 1]))), 4.2, 4.2)
         painter.restore()
+
+    @staticmethod
+    def _mark(painter: QPainter, at: QPointF, style: Style, theme: Theme) -> None:
+        """The smallest of a curve: a ring with a gap of ground around it."""
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for colour, width in ((QColor(theme.ground), 4.4), (colour_of(style, theme), 1.8)):
+            painter.setPen(QPen(colour, width))
+            painter.drawEllipse(at, 5.2, 5.2)
 
     def changes(self, old: Now, new: Now) -> list[tuple[int, int]]:
         if self._plot is None:
@@ -310,6 +323,7 @@ class CurveTrack:
             for a, b in zip(before, after, strict=True):
                 if a != b:
                     found.append((min(a, b) - margin, max(a, b) + margin))
+            found += [(x - margin, x + margin) for x in self._marks_between(group, old, new)]
             for t in {group.newest(old), group.newest(new)}:
                 if t is not None and group.newest(old) != group.newest(new) and self._view.shows(t):
                     x = round(self._view.centre(t))
@@ -320,6 +334,14 @@ class CurveTrack:
             moved = [w.place for w in words_before + words_after]
             found += [(round(place.left() * ratio), round((place.right() + 1) * ratio)) for place in moved]
         return _joined(found)
+
+    def _marks_between(self, group: Group, old: Now, new: Now) -> list[int]:
+        """Where a smallest of all has come or gone."""
+        assert self._plot is not None
+        if group.whole(old) == group.whole(new):
+            return []
+        lows = {curve.lowest for curve in self._plot.curves if curve.group == group}
+        return [round(self._view.centre(t)) for t in lows if t is not None and self._view.shows(t)]
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 

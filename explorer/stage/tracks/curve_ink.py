@@ -21,7 +21,7 @@ from explorer.theme.tokens import THEMES, Theme, ThemeName
 
 _EDGE, _SMALL_EDGE, _LOW_TRACK = 13, 8, 80
 _DASHES: tuple[tuple[float, ...], ...] = ((), (3.2, 1.4), (1.1, 1.5), (5.0, 1.4, 1.0, 1.4))
-_GHOST_DASHES: tuple[tuple[float, ...], ...] = ((0.9, 2.2), (3.4, 2.6), (0.9, 2.2, 3.4, 2.2))
+_GHOST_DASHES: tuple[tuple[float, ...], ...] = ((1.2, 2.4), (4.2, 2.4), (1.2, 2.4, 4.2, 2.4), (7.0, 2.4, 1.2, 2.4))
 _SPACING = 74
 """Logical pixels between the markers of a curve."""
 _BY_COLUMNS = 4
@@ -40,7 +40,7 @@ def colour_of(style: Style, theme: Theme) -> QColor:
 
 
 def pen_of(style: Style, theme: Theme) -> QPen:
-    width = 1.3 if style.ghost else 1.8
+    width = 1.6 if style.ghost else 1.8
     pen = QPen(colour_of(style, theme), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
     if dashes := _dashes(style):
         pen.setDashPattern(list(dashes))

@@ -3,7 +3,7 @@ curves. Places are found once for a view; which of them is free is looked up at 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF
@@ -16,6 +16,7 @@ from explorer.stage.tracks.curve_ink import edge_of, points
 from explorer.stage.tracks.plot import Curve, Group, Line, Plot, Region
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
+from explorer.widgets.numbers import short
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Label:
     always: bool
     chip: bool = False
     """The ground shows behind it."""
+    known: Group | None = None
+    """It is there once these curves are known whole."""
 
     @property
     def left(self) -> int:
@@ -44,6 +47,8 @@ class Labels:
         self._width = view.width / view.ratio
         self._curves: list[tuple[Curve, Array, Array]] = []
         self._choices = [self._in_region(region) for region in self._boxes()]
+        self._choices += [self._at_lowest(curve) for curve in plot.curves if curve.lowest is not None]
+        self._choices += [self._at_curve(curve) for curve in plot.curves if curve.tag]
         self._choices += [self._along(line) for line in plot.lines]
         self._answers: dict[int, list[Label]] = {}
         self._struck: dict[QRect, bool] = {}
@@ -64,6 +69,8 @@ class Labels:
         for choices in self._choices:
             for label in choices:
                 if not label.always and not begun(self._plot, now):
+                    break
+                if label.known is not None and not label.known.whole(now):
                     break
                 at_cursor = label.left - 3 < cursor < label.right + 3
                 taken = any(label.place.intersects(other.place) for other in found)
@@ -117,6 +124,44 @@ class Labels:
                     if top >= 1 and top + margins.LINE <= self._height - 1:
                         box = QRectF(left, top, width, margins.LINE).toAlignedRect()
                         found.append(Label(line.tone, text, box, line.always, chip=True))
+        return found
+
+    def _at_lowest(self, curve: Curve) -> list[Label]:
+        """Beside the mark of the smallest: its value and its step."""
+        t = curve.lowest
+        if t is None or not self._view.shows(t) or not curve.on[t - 1] or curve.values is None:
+            return []
+        value = short(float(curve.values[t - 1]), 2)
+        texts = (f"smallest {value} at t = {t}", f"min {value}, t = {t}", f"min {value}")
+        return self._beside(curve, t, texts, Label(curve.style.tone, "", QRect(), False, True, curve.group))
+
+    def _at_curve(self, curve: Curve) -> list[Label]:
+        """Somewhere along the curve, its name."""
+        last = min(self._view.last, len(curve.places))
+        if last < self._view.first:
+            return []
+        found: list[Label] = []
+        for share in (0.5, 0.3, 0.7, 0.15, 0.85, 0.4, 0.6, 0.22, 0.78, 0.05, 0.95):
+            t = round(self._view.first + share * (last - self._view.first))
+            if curve.on[t - 1]:
+                found += self._beside(curve, t, curve.tag, Label(curve.style.tone, "", QRect(), True, chip=True))
+        return found
+
+    def _beside(self, curve: Curve, t: int, texts: tuple[str, ...], like: Label) -> list[Label]:
+        """Places above and below a point of a curve, with room for its mark between."""
+        x = self._view.centre(t) / self._view.ratio
+        y = float(self._y(np.asarray(curve.places[t - 1])))
+        found = []
+        for text in texts:
+            width = marked.width(text, theming.small()) + GAP
+            for left in (x - width / 2, x + 9, x - width - 9):
+                left = min(max(left, 1.0), self._width - width - 1)
+                for far in (8, 22, 36):
+                    above, below = y - margins.LINE - far, y + far
+                    for top in (above, below):
+                        if left >= 0 and top >= 1 and top + margins.LINE <= self._height - 1:
+                            box = QRectF(left, top, width, margins.LINE).toAlignedRect()
+                            found.append(replace(like, text=text, place=box))
         return found
 
     def _course(self, line: Line) -> tuple[Array, Array]:

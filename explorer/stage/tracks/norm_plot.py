@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from engine.columns import BOUND
 from engine.quantities import STATES
 from engine.requests import Array, Excerpt, ShownLayer
 from engine.tracks import TrackSpec, has, parse, read_layer
+from explorer.extremes import extreme
 from explorer.stage import classes, margins
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks import words
@@ -32,6 +34,8 @@ from explorer.stage.tracks.plot import (
 from explorer.stage.tracks.slope import Slopes
 from explorer.widgets.numbers import short, told_apart
 
+_MARKED = 4
+"""Gradients whose smallest norms have room for a mark."""
 VANISHING, EXPLODING = 1e-6, 1e6
 """Against the norm that the way back begins with; the verdict's own thresholds (engine.requests.Verdict)."""
 
@@ -46,6 +50,7 @@ def norm_plot(track: TrackSpec) -> Maker:
         several = len(layers) > 1
         count, dtype = len(quantities), excerpt.dtype
         curves = [_curve(part, layers, axis, n, count, several, dtype) for n, part in enumerate(quantities)]
+        curves = _with_lowest(curves, excerpt)
         for pin, ghost in enumerate(ghosts):
             curves += _of_ghost(track, ghost, axis, pin, dtype)
         against = _against(quantities, layers)
@@ -125,6 +130,22 @@ def _curve(
     )
 
 
+def _with_lowest(curves: list[Curve], excerpt: Excerpt) -> list[Curve]:
+    """The gradients' curves with a mark at their smallest norm. Of more than a few none has one, and steps after the
+    longest sample count for none."""
+    if sum(curve.slopes is not None for curve in curves) > _MARKED:
+        return curves
+    end = excerpt.longest or excerpt.steps
+    found = []
+    for curve in curves:
+        low = None
+        if curve.slopes is not None and curve.values is not None and end > 1:
+            at = extreme(curve.values, 1, end, largest=False, reverse=curve.group.reverse)
+            low = at[0] if at is not None and at[1] < end else None
+        found.append(replace(curve, lowest=low))
+    return found
+
+
 def _exactly(norms: Array, dtype: str) -> Callable[[int], str]:
     return lambda t: told_apart(float(norms[t]), dtype)
 
@@ -148,9 +169,20 @@ def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int, dtype: st
                 codes=classes.classify(norms, axis.scale),
                 said=_exactly(norms, dtype),
                 legend=ghost.name if place == 0 else "",
+                tag=_tags(ghost, part, several),
             )
         )
     return found
+
+
+def _tags(ghost: Ghost, part: TrackSpec, several: bool) -> tuple[str, ...]:
+    """What stands at a pinned curve: what differs, and which of the norms it is."""
+    symbol = part.what.partition(".")[2]
+    brief = f"∂{symbol}" if part.is_gradient else symbol
+    brief = f"{number_of(part.layer)} {brief}" if several else brief
+    first = ghost.name.partition(", ")[0]
+    texts = (f"pinned, {ghost.name}: {brief}", f"{ghost.name}: {brief}", f"{first}: {brief}")
+    return tuple(dict.fromkeys(text for text in texts if len(text) <= 60))
 
 
 # -- thresholds -------------------------------------------------------------------------------------------------------

@@ -38,6 +38,10 @@ class Group:
             return now.grads(self.reverse)
         return (1, now.steps) if self.kind == "always" or now.loss else (1, 0)
 
+    def whole(self, now: Now) -> bool:
+        """Whether every step is known."""
+        return self.known(now) == (1, now.steps)
+
     @property
     def from_left(self) -> bool:
         """Whether the first step is known first."""
@@ -64,7 +68,7 @@ class Style:
     marker: int = 0
     """0: none."""
     ghost: bool = False
-    """Of an earlier trace: thin and dotted."""
+    """Of an earlier trace: dotted, over the present ones, so that neither hides the other."""
     band: int = 0
     """A band of a stack, from 1, not a line."""
 
@@ -78,8 +82,8 @@ def style(place: int, of: int) -> Style:
 
 
 def ghost_style(pin: int, place: int) -> Style:
-    """Of a pinned trace: its own colour, and for each of its curves a dash."""
-    return Style(TONES[2 + pin % 4], place % 3, ghost=True)
+    """Of a pinned trace: its own colour, and a dash of its own for each of its curves."""
+    return Style(TONES[2 + pin % 4], (pin + place) % 4, ghost=True)
 
 
 # -- axes -------------------------------------------------------------------------------------------------------------
@@ -169,6 +173,11 @@ class Curve:
     """What can be said of a step when all of them are known."""
     legend: str | None = None
     """In the header: another name; "": it is not there."""
+    tag: tuple[str, ...] = ()
+    """Words beside the curve itself, from the longest to the shortest."""
+    lowest: int | None = None
+    """The step with the smallest of all: it has a mark of its own once all are known, and not before, since it would
+    tell of those that are not."""
 
     @cached_property
     def on(self) -> np.ndarray:

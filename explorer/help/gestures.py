@@ -1,0 +1,31 @@
+"""What the mouse does, for the shortcut sheet. Plain data: (what one does, what happens), by place."""
+
+from __future__ import annotations
+
+GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
+    "Stage, over the data": (
+        ("Move", "Exact value under the pointer"),
+        ("Click", "Go to that step"),
+        ("Shift+Click", "Choose that unit too"),
+        ("Double click", "Show all steps"),
+        ("Wheel", "Zoom time at the pointer"),
+        ("Shift+Wheel", "Earlier and later steps"),
+        ("Drag", "Earlier and later steps"),
+        ("Right click", "Menu of the track"),
+    ),
+    "Stage, headers and scales": (
+        ("Click on a name", "Select the track"),
+        ("Drag a header", "Move the track"),
+        ("Double click on a header", "Collapse or expand the track"),
+        ("Drag a lower edge", "Height of the track"),
+        ("Wheel", "Scroll the tracks"),
+        ("Ctrl+Wheel", "Zoom time, anywhere on the stage"),
+    ),
+    "Elsewhere": (
+        ("Drag on the tape", "Scrub through the phases"),
+        ("Click in the flow matrix", "Mark its loss and its step on the stage"),
+        ("Double click a slider", "Back to its usual value"),
+        ("Drag a layer’s card", "Move the layer in the stack"),
+        ("Drop a .gflow file", "Open it"),
+    ),
+}
