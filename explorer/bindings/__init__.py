@@ -18,7 +18,6 @@ from explorer.bindings.stage import StageBinding
 from explorer.bindings.tape import TapeBinding
 from explorer.bindings.tracks import TracksBinding
 from explorer.bindings.window import WindowBinding
-from explorer.transport.words import inside_words
 
 
 class Bindings(QObject):
@@ -59,7 +58,7 @@ class Bindings(QObject):
         view, inside = self._parts.document.view, self._parts.controller.inside
         way = way_of(self._parts.document.tape.moment(view.position).phase)
         within = inside.fitted(view.within, way)
-        self.tape.show_view(inside_words(inside, within, way))
+        self.tape.show_view(within, way)
         self.stage.show_view(whole=way is None or inside.whole(within, way))
         self.tracks.show_view()
         self.window.show_view()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from engine.operations_of_cell import Way
 from engine.requests import Excerpt
-from engine.within import Granularity
+from engine.within import Granularity, Within
 from explorer.bindings.parts import Parts
+from explorer.cell.reach import own_step
 from explorer.motion import reduced_motion
 from explorer.transport.ending import AtEnd, goes_on, stopped_words
-from explorer.transport.words import longest_words
+from explorer.transport.words import inside_words, longest_words, own_words
 
 _AHEAD = 1000
 """How many iterations beyond the furthest one can be asked for; they are trained on the way."""
@@ -26,7 +28,7 @@ class TapeBinding(QObject):
         self._parts = parts
         self._stop_at: int | None = None
         self.at_end: AtEnd = "stop"
-        self._inside = parts.controller.inside
+        self._looked_at: object = None
         p, bar = self._player, self._bar
         p.stepsDue.connect(self.steps_due)
         p.playingChanged.connect(bar.set_playing)
@@ -52,20 +54,32 @@ class TapeBinding(QObject):
         """Whether places inside of a step have other words now: it is another layer or stack."""
         self._bar.set_tape(self._document.tape)
         self._bar.set_events(excerpt.events)
-        if self._controller.inside == self._inside:
+        inside, reverse = self._controller.inside, excerpt.focus.reverse
+        looked_at = inside, reverse, excerpt.steps
+        if looked_at == self._looked_at:
             return False
-        self._inside = self._controller.inside
-        self._bar.set_inside(longest_words(self._inside))
+        self._looked_at = looked_at
+        self._bar.set_inside(longest_words(inside, excerpt.steps, reverse=reverse))
         return True
 
-    def show_view(self, inside_words: str) -> None:
-        """`inside_words`: where inside of its step the tape stands."""
+    def show_view(self, within: Within | None, way: Way | None) -> None:
+        """`within`: where inside of its step the tape stands."""
         d = self._document
         self._bar.set_granularity(d.view.granularity)
-        self._bar.set_position(d.view.position, inside_words)
+        self._bar.set_position(d.view.position, self._words(within, way))
         self._bar.set_at_end(self.at_end, self._controller.can_go_on)
         beyond = 0 if d.experiment is None else _AHEAD
         self._bar.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
+
+    def _words(self, within: Within | None, way: Way | None) -> str:
+        """Where inside of its step the tape stands, and at which step the layer that is looked at, if it is another."""
+        inside, excerpt = self._controller.inside, self._controller.excerpt
+        reverse = excerpt is not None and excerpt.focus.reverse
+        said = inside_words(inside, within, way, reverse=reverse)
+        if said or way is None or excerpt is None or not reverse:
+            return said
+        step = self._document.tape.moment(self._document.view.position).step
+        return own_words(inside, own_step(step, excerpt.steps, reverse=True))
 
     @Slot()
     def _show_motion(self) -> None:

@@ -110,7 +110,6 @@ class TransportBar(QWidget):
         self._at_end: AtEnd = "stop"
         self._named: object = None
         self._inside = ""
-        self._longest: tuple[str, ...] = ()
         self.setAccessibleName("Transport")
         self.setFixedHeight(BAR_HEIGHT)
 
@@ -165,23 +164,19 @@ class TransportBar(QWidget):
         self._say()
 
     def set_inside(self, longest: tuple[str, ...]) -> None:
-        """All words that can be said of places inside of a step."""
-        self._longest = longest
-        self._keep_room()
+        """All words that can be said of places inside of a step: there is always room for the longest, so that nothing
+        moves when somebody steps into one."""
+        self.where.keep_room(longest)
 
     def set_granularity(self, granularity: Granularity) -> None:
         if granularity != self.granularity.value:
             self.granularity.set_value(granularity)
             self._name_steps()
-            self._keep_room()
 
     def set_position(self, position: int, inside: str = "") -> None:
         """Cheap: repaints what lies between the old and the new position, and the words. `inside`: where inside of the
         step, in words."""
-        entered = bool(inside) != bool(self._inside)
         self._inside = inside
-        if entered:
-            self._keep_room()
         self._position = min(max(position, 0), len(self._tape) - 1)
         self.scrubber.set_position(self._position)
         self._say()
@@ -220,11 +215,6 @@ class TransportBar(QWidget):
         self.start_button.setEnabled(self._position > 0)
         self.end_button.setEnabled(self._position < len(self._tape) - 1)
         self._name_play()
-
-    def _keep_room(self) -> None:
-        """Inside of steps the words are longer: there is room for the longest, so that nothing moves on the way."""
-        finer = self.granularity.value != "step" or bool(self._inside)
-        self.where.keep_room(self._longest if finer else ())
 
     def _name_steps(self) -> None:
         what = self.granularity.value
