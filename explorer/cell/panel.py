@@ -311,7 +311,7 @@ class CellPanel(QWidget):
         """ "LSTM CELL" where there is one layer, else "LAYER 2 · LSTM ←"."""
         if len(excerpt.layers) == 1:
             return f"{CELL_TITLES[excerpt.focus.cell]} CELL"
-        title = title_of(excerpt.focus, tuple(excerpt.layers))
+        title = title_of(excerpt.focus)
         return title.replace("layer", "LAYER")
 
     def _show_operation(self, excerpt: Excerpt, moment: Moment, reached: Reached) -> None:
@@ -349,9 +349,9 @@ class CellPanel(QWidget):
             return ""
         whose = "over all units" if excerpt.unit is None else f"unit {excerpt.unit}"
         step, _ = reached_at(excerpt, self._position, self._within)
-        layer = title_of(excerpt.focus, tuple(excerpt.layers)) if len(excerpt.layers) > 1 else None
+        layer = title_of(excerpt.focus) if len(excerpt.layers) > 1 else None
         cell = layer or CELL_TITLES[excerpt.focus.cell]
-        head = f"{cell} · {moment} · t = {step} · {whose} · sample {excerpt.sample}"
+        head = f"{cell} · {moment} · t = {step} · {whose} · sample {excerpt.sample + 1} of {excerpt.batch_size}"
         parts = [f"{head} · {excerpt.dtype}"]
         if not self._clip.isHidden():
             parts.append(self._clip.as_text())

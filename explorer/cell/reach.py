@@ -50,7 +50,7 @@ NOTHING_REACHED = Reached(False, False)
 
 
 def own_step(step: int, steps: int, *, reverse: bool) -> int:
-    """Where a layer is when the tape is at step t. It is also the way back: where the tape is when the layer is there."""
+    """Where a layer is when the tape is at step t, and the other way round."""
     return steps + 1 - step if reverse else step
 
 
@@ -72,7 +72,9 @@ def reached_at(excerpt: Excerpt, position: int, within: Within | None) -> tuple[
     within = inside.fitted(within, way)
     step = own_step(moment.step, excerpt.steps, reverse=focus.reverse)
     if within is None or way is None:
-        return step, Reached(moment.step <= tape.forward_reached(position), moment.step >= tape.backward_reached(position))
+        return step, Reached(
+            moment.step <= tape.forward_reached(position), moment.step >= tape.backward_reached(position)
+        )
     keys = known(focus.cell, way, inside.operations_done(within, way), focus.layer_norm)
     operation = inside.current(within, way)
     now = frozenset() if operation is None else frozenset(operation.yields(way))

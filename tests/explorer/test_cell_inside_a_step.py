@@ -117,6 +117,25 @@ def test_every_operation_lights_something_of_the_circuit(qtbot: QtBot, cell: Cel
         assert made.circuit.grab().toImage() != plain
 
 
+@pytest.mark.parametrize("cell", CELLS[1:])
+def test_on_the_way_back_a_gate_whose_turn_it_is_shows_the_gradient_that_it_hands_on(
+    qtbot: QtBot, cell: CellKind
+) -> None:
+    unit = 1
+    shown = excerpt(cell, T=T, unit=unit, loss_at="every")
+    made = panel(qtbot, shown, f"backward:{STEP}")
+    for done, one in enumerate(operations(cell, "backward")):
+        made.set_position(made._position, Within(0, done))
+        named = {pick.name: pick.exact for pick in made.circuit.picks()}
+        lit = [name for name in named if name.startswith("gradient of ")]
+        if one.symbol in ("f", "i", "g", "o", "z", "r", "n"):
+            assert lit == [f"gradient of {one.title}"]
+            expected = shown.cell_series[f"grads.a_{one.symbol}"][STEP - 1]
+            assert float(named[lit[0]].replace("−", "-")) == pytest.approx(float(expected), rel=1e-6)
+        else:
+            assert not lit, one.symbol
+
+
 def test_another_layers_turn_is_told(qtbot: QtBot) -> None:
     made = panel(qtbot, excerpt("lstm", T=T), "forward:4")
     shown = excerpt("lstm", T=T)
@@ -141,7 +160,7 @@ def test_choosing_a_layer_asks_for_it_and_one_layer_needs_no_choice(qtbot: QtBot
     assert made.layers.isVisible()
     asked: list[str] = []
     made.layerPicked.connect(asked.append)
-    assert [made.layers.itemText(k) for k in range(2)] == ["layer 1 · LSTM →", "layer 1 · LSTM ←"]
+    assert [made.layers.itemText(k) for k in range(2)] == ["layer 1 · LSTM", "layer 1 · LSTM ←"]
     qtbot.keyClick(made.layers, Qt.Key.Key_Down)
     assert asked == ["l0_reverse"]
 
