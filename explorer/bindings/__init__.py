@@ -31,6 +31,7 @@ class Bindings(QObject):
         self.model = ModelBinding(parts, self)
         self.stage = StageBinding(parts, self.tape, self.model, self)
         self.tracks = TracksBinding(parts, self)
+        self.tracks.tables.stepPicked.connect(self.tape.pick_step)
         self.pins = PinsBinding(parts, self)
         self.cell = CellBinding(parts, self.model, self)
         self.window = WindowBinding(parts, self)

@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.operations_of_cell import Way
 from engine.requests import Excerpt
+from engine.tape import Phase
 from engine.within import Granularity, Within
 from explorer.bindings.parts import Parts
 from explorer.cell.reach import own_step
@@ -13,6 +14,8 @@ from explorer.motion import reduced_motion
 from explorer.transport.ending import AtEnd, goes_on, stopped_words
 from explorer.transport.words import inside_words, longest_words, own_words
 
+DWELL = {Phase.LOSS: 1.2, Phase.CLIP: 1.8}
+"""Seconds for which playing stays where a single moment has something to read, at any speed."""
 _AHEAD = 1000
 """How many iterations beyond the furthest one can be asked for; they are trained on the way."""
 
@@ -27,6 +30,8 @@ class TapeBinding(QObject):
         self._document, self._controller = parts.document, parts.controller
         self._parts = parts
         self._stop_at: int | None = None
+        self._fresh = -1
+        """Where the playhead of a preset stood when it was opened; −1: it has been moved since, or there is none."""
         self.at_end: AtEnd = "stop"
         self._looked_at: object = None
         p, bar = self._player, self._bar
@@ -47,6 +52,7 @@ class TapeBinding(QObject):
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def show_opened(self) -> None:
+        self._fresh = self._document.view.position if self._document.preset and not self._document.path else -1
         self._bar.set_tape(self._document.tape)
         self._bar.set_events(())
 
@@ -65,6 +71,8 @@ class TapeBinding(QObject):
     def show_view(self, within: Within | None, way: Way | None) -> None:
         """`within`: where inside of its step the tape stands."""
         d = self._document
+        if d.view.position != self._fresh:
+            self._fresh = -1
         self._bar.set_granularity(d.view.granularity)
         self._bar.set_position(d.view.position, self._words(within, way))
         self._bar.set_at_end(self.at_end, self._controller.can_go_on)
@@ -101,7 +109,11 @@ class TapeBinding(QObject):
 
     def _play(self, stop_at: int | None) -> None:
         self._stop_at = stop_at
-        if self._at_last and not goes_on(self.at_end, trains=self._controller.can_go_on):
+        d, fresh = self._document, self._fresh
+        self._fresh = -1
+        if stop_at is None and d.view.position == fresh and d.tape.moment(fresh).phase is Phase.LOSS:
+            d.look(position=0)  # it is played as a whole: the forward pass is half of what there is to see
+        elif self._at_last and not goes_on(self.at_end, trains=self._controller.can_go_on):
             self._document.look(position=0)  # from the end there is nowhere to go but to the start
         self._player.play()
 
@@ -130,9 +142,23 @@ class TapeBinding(QObject):
                 self._document.look(position=0)
             else:
                 self._player.pause()
-                self._parts.say(stopped_words(trains=trains, iteration=self._document.view.iteration), 6000)
+                self._parts.say(stopped_words(trains=trains, iteration=self._document.view.iteration), 2500)
             return
-        self._controller.step(count, self._document.view.granularity)
+        self._play_on(count)
+
+    def _play_on(self, count: int) -> None:
+        """Not past a moment that is to be read: there it stays for a while."""
+        d = self._document
+        granularity, here = d.view.granularity, d.view.position
+        ahead = [p for p in (d.tape.span(phase)[0] for phase in DWELL) if p > here]
+        if granularity == "step" and ahead:
+            count = min(count, ahead[0] - here)
+        for each in [count] if granularity == "step" else [1] * count:  # finer steps do not say how many lead there
+            self._controller.step(each, granularity)
+            phase = d.tape.moment(d.view.position).phase
+            if d.view.position != here and phase in DWELL:
+                self._player.dwell(DWELL[phase])
+                return
 
     @Slot(int)
     def step(self, count: int) -> None:

@@ -219,7 +219,7 @@ def views(made: CellPanel) -> list[NumbersView]:
     return [made.circuit, made.routes, made.equations]
 
 
-def test_a_click_on_a_number_copies_exactly_it(qtbot: QtBot) -> None:
+def test_a_click_on_a_number_chooses_it_and_copying_copies_exactly_it(qtbot: QtBot) -> None:
     shown = with_routes(excerpt("lstm", T=T, unit=1, loss_at="every"), {"carousel": 0.953125, "f": 0.046875})
     made = panel(qtbot, shown, "backward:4")
     said: list[str] = []
@@ -227,6 +227,8 @@ def test_a_click_on_a_number_copies_exactly_it(qtbot: QtBot) -> None:
     for view in views(made):
         pick = next(one for one in view.picks() if one.exact)
         qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=pick.box.center().toPoint())
+        view.setFocus()
+        qtbot.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
         assert QGuiApplication.clipboard().text() == pick.exact
         assert said[-1] == f"copied {pick.exact}"
     c = next(one for one in made.equations.picks() if one.name == "cₜ")

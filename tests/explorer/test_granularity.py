@@ -156,7 +156,10 @@ def test_inside_a_step_the_stage_has_not_reached_it(qtbot: QtBot, explorer: Expl
 def test_what_was_copied_is_said_in_the_status_bar(qtbot: QtBot, explorer: Explorer) -> None:
     view = explorer.window.cell.equations
     pick = next(one for one in view.picks() if one.exact)
+    QGuiApplication.clipboard().setText("somebody's own")
     qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=pick.box.center().toPoint())
+    assert QGuiApplication.clipboard().text() == "somebody's own", "a click chooses, it does not copy"
+    qtbot.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QGuiApplication.clipboard().text() == pick.exact
     assert explorer.window.statusBar().currentMessage() == f"copied {pick.exact}"
 
