@@ -53,6 +53,7 @@ class Bindings(QObject):
         self._show_view()
         self.window.show_opened()
         self.stage.show_time_range()
+        self._parts.window.scroll_to_top()
 
     @Slot()
     def _show_view(self) -> None:

@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine.operations_of_cell import Way
 from engine.requests import Excerpt
 from engine.tape import Phase
-from engine.within import Granularity, Within
+from engine.within import Granularity, Inside, Within
 from explorer.bindings.parts import Parts
 from explorer.cell.reach import own_step
 from explorer.motion import reduced_motion
@@ -59,18 +59,20 @@ class TapeBinding(QObject):
     def show_excerpt(self, excerpt: Excerpt) -> bool:
         """Whether places inside of a step have other words now: it is another layer or stack."""
         self._bar.set_tape(self._document.tape)
+        self._bar.set_empty(False)
         self._bar.set_events(excerpt.events)
         inside, reverse = self._controller.inside, excerpt.focus.reverse
-        looked_at = inside, reverse, excerpt.steps
+        looked_at = inside, reverse, excerpt.steps, tuple(excerpt.layers)
         if looked_at == self._looked_at:
             return False
         self._looked_at = looked_at
-        self._bar.set_inside(longest_words(inside, excerpt.steps, reverse=reverse))
+        self._bar.set_inside(_rooms(excerpt))
         return True
 
     def show_view(self, within: Within | None, way: Way | None) -> None:
         """`within`: where inside of its step the tape stands."""
         d = self._document
+        self._bar.set_empty(bool(d.state.unfinished) and self._controller.excerpt is None)
         if d.view.position != self._fresh:
             self._fresh = -1
         self._bar.set_granularity(d.view.granularity)
@@ -201,3 +203,12 @@ class TapeBinding(QObject):
         d = self._document
         backward = d.view.position > d.tape.steps
         self.scrub(2 * d.tape.steps + 1 - t if backward else t - 1)
+
+
+def _rooms(excerpt: Excerpt) -> tuple[str, ...]:
+    """What can be said of places inside of a step, whichever layer is looked at: choosing one moves nothing."""
+    names, found = tuple(excerpt.layers), dict[str, None]()
+    for name, layer in excerpt.layers.items():
+        inside = Inside.of(names, name, layer.cell, layer.layer_norm)
+        found |= dict.fromkeys(longest_words(inside, excerpt.steps, reverse=layer.reverse))
+    return tuple(found)

@@ -55,7 +55,7 @@ class CellPanel(QWidget):
         self._heading = Line("section", self)
         self._heading.set_text("CELL")
         self._sample = Line("muted", self)
-        self._operation = Line("text", self)
+        self._operation = Line("muted", self)
         self._layer = LayerPicker(self)
         self._layer.picked.connect(self.layerPicked)
         self._unit = UnitPicker(self)
@@ -82,7 +82,7 @@ class CellPanel(QWidget):
         self._first, self._second = QHBoxLayout(), QHBoxLayout()
         titles = QVBoxLayout()
         titles.setSpacing(0)
-        for label in (self._heading, self._sample):
+        for label in (self._heading, self._sample, self._operation):  # one or the other of these two
             titles.addWidget(label)
         self._first.addLayout(titles, 1)
         self._first.addWidget(self._unit, 0, Qt.AlignmentFlag.AlignRight)
@@ -90,7 +90,6 @@ class CellPanel(QWidget):
         self._second.addStretch(1)
         for row in (self._first, self._second):
             head.addLayout(row)
-        head.addWidget(self._operation)
 
         self._inside = QWidget()
         column = QVBoxLayout(self._inside)
@@ -256,6 +255,7 @@ class CellPanel(QWidget):
                 widget.hide()
             for widget in (self._clip, self._cell_heading, self._padding, self._operation):
                 widget.hide()
+            self._sample.show()
             self._visible = None
             return
         step, reached = reached_at(excerpt, tape.position(moment), self._within)
@@ -315,7 +315,9 @@ class CellPanel(QWidget):
         return title.replace("layer", "LAYER")
 
     def _show_operation(self, excerpt: Excerpt, moment: Moment, reached: Reached) -> None:
+        # In the place of whose sample it is, so that the circuit stays where it is.
         self._operation.setVisible(reached.way is not None)
+        self._sample.setVisible(reached.way is None)
         if reached.way is None:
             self._operation.set_text("")
             return

@@ -85,7 +85,8 @@ class Columns:
 def sorted_steps(columns: Columns, steps: int, column: int, order: Qt.SortOrder) -> list[int]:
     """The steps, from 0, in the order of a column."""
     block, inside = columns.at(column)
-    there, other = [], []
+    there: list[int] = []
+    other: list[int] = []
     for step in range(steps):
         nothing = state(block, step) or (not block.words and bool(np.isnan(block.values[step, inside])))
         (other if nothing else there).append(step)

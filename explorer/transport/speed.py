@@ -11,7 +11,7 @@ from explorer.transport.ending import ENDINGS, AtEnd
 from explorer.widgets.elided import small_label
 
 SLOWEST, FASTEST = 1, 60
-USUAL = (1, 2, 4, 8, 15, 30, 60)
+USUAL = (1, 2, 5, 8, 15, 30, 60)
 
 
 class SpeedButton(QToolButton):

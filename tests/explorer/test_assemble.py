@@ -284,7 +284,7 @@ def test_the_menu_of_a_card_does_the_same_and_has_names(qtbot: QtBot, explorer: 
     stack = explorer.window.dock.stack
     card = stack.layers[1]
     assert card.menu_button is not None
-    assert card.menu_button.accessibleName() == "Menu of Layer l1, LSTM, 16 units"
+    assert card.menu_button.accessibleName() == "Menu of Layer 2, LSTM, 16 units"
     click(qtbot, card.menu_button)
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)
