@@ -158,6 +158,7 @@ class AnalysisPanel(QWidget):
         self._subject = subject
         if subject is None:
             self._followed = ""
+            self.layer.hide()
             return
         layers = [(one.key, one.words) for one in subject.layers]
         known = self.layer.currentData() in [key for key, _ in layers]

@@ -139,6 +139,8 @@ class CellPanel(QWidget):
         if excerpt is not None:
             self._unit.answered(excerpt.unit, excerpt.focus.hidden_size)
             self._layer.set_layers(excerpt.layers, excerpt.layer)
+        else:
+            self._layer.set_layers({}, "")
         self._second_row(excerpt is not None and len(excerpt.layers) > 1)
         self._readings = Readings(excerpt)
         self._circuit.set_excerpt(excerpt, self._readings)

@@ -11,9 +11,11 @@ from pytestqt.qtbot import QtBot
 
 from engine import presets
 from engine.quantities import ROUTES
+from engine.spec import WhatIf
 from engine.tape import Phase
 from explorer.app import Explorer
 from explorer.compute.inline import InlineExecutor
+from explorer.dock.slider_row import clip_position
 from explorer.document import opening
 from explorer.settings import Settings
 
@@ -148,6 +150,30 @@ def test_a_double_clicked_row_of_a_table_is_where_the_tape_goes(qtbot: QtBot, ex
     window.view.doubleClicked.emit(window.model.index(16, 0))
     moment = tape.moment(explorer.document.view.position)
     assert (moment.phase, moment.step) == (Phase.BACKWARD, 17)
+
+
+def test_an_event_that_a_slider_brings_moves_no_track(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "vanilla-rnn-forgets")
+    line = explorer.window.stage.events
+    assert explorer.controller.excerpt is not None
+    top, events = explorer.window.stage.canvas.y(), explorer.controller.excerpt.events
+    explorer.window.dock.whatIfEdited.emit(WhatIf(recurrent_scale=0.32))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    QApplication.processEvents()
+    assert explorer.controller.excerpt.events != events
+    assert line.isVisible()
+    assert explorer.window.stage.canvas.y() == top
+
+
+def test_the_slider_of_the_clip_threshold_stands_where_the_training_clips(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer, "cliff-with-a-rope")
+    row, experiment = explorer.window.dock.what_if.clip, explorer.document.experiment
+    assert experiment is not None
+    assert row.slider.value() == clip_position(experiment.training.clip.max_norm)
+    explorer.document.edit_what_if(WhatIf(clip_norm=0.1))
+    assert row.slider.value() == clip_position(0.1)
+    explorer.document.undo_stack.undo()
+    assert row.slider.value() == clip_position(experiment.training.clip.max_norm)
 
 
 def test_the_menu_of_speeds_has_the_one_that_holds(explorer: Explorer) -> None:

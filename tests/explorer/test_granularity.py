@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from engine import presets
 from engine.operations_of_cell import operations
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, ReadoutSpec
-from engine.tape import Tape
+from engine.tape import Phase, Tape
 from engine.within import Within
 from explorer.app import Explorer
+from explorer.document import opening
 from explorer.document.opening import Opening
 from explorer.document.state import State, View
 from explorer.stage.cells import TimeView
@@ -185,6 +188,27 @@ def test_a_reverse_layer_is_at_the_same_step_in_the_panel_on_the_stage_and_on_th
     press(qtbot, explorer, Qt.Key.Key_Right, shift=True)
     assert cell.heading == f"LAYER 2 · LSTM ← AT t = {own}"
     assert where(explorer).startswith("Backward · t = 4 · layer 2 ← · ")
+
+
+def test_the_circuit_stays_where_it_is_when_a_gates_turn_begins(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.show(opening.of_preset(presets.load("cell-state-carousel")))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    cell = explorer.window.cell
+    explorer.document.look(position=explorer.document.tape.span(Phase.BACKWARD)[3])
+    QApplication.processEvents()
+
+    def top() -> int:
+        return cell.circuit.mapTo(cell, QPoint(0, 0)).y()
+
+    before = top()
+    for _ in range(4):
+        explorer.bindings.tape.step_gates(1)
+        QApplication.processEvents()
+        assert cell.operation_words
+        assert top() == before
+    explorer.bindings.tape.step(1)
+    QApplication.processEvents()
+    assert top() == before
 
 
 def test_where_stays_as_wide_while_the_tape_goes_through_a_step(qtbot: QtBot, explorer: Explorer) -> None:
