@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from engine.spectra import SpectrumRun as SpectrumRun
     from engine.step_clipping import clipped_backward as clipped_backward
     from engine.step_clipping import clipped_contributions as clipped_contributions
+    from engine.step_clipping import clipped_trace as clipped_trace
     from engine.tracing import LayerTrace as LayerTrace
     from engine.tracing import Trace as Trace
     from engine.tracing import trace as trace
@@ -91,6 +92,7 @@ _HOME = {
     "SpectrumRun": "engine.spectra",
     "clipped_backward": "engine.step_clipping",
     "clipped_contributions": "engine.step_clipping",
+    "clipped_trace": "engine.step_clipping",
     "LayerTrace": "engine.tracing",
     "Trace": "engine.tracing",
     "trace": "engine.tracing",

@@ -92,7 +92,7 @@ def _flow(ask: AskFlow) -> FlowPart:
     elif count == 1:
         # A recorded trace: what came back from its one loss is what was recorded.
         norms = mean_over_samples(norm(layer.grads["h"], dim=2), layer.mask)[None, steps[0] - 1 :][:, at]
-        there = torch.ones(T, dtype=torch.bool) if layer.mask is None else layer.mask.any(1).cpu()
+        there = torch.ones(T, dtype=torch.bool, device="cpu") if layer.mask is None else layer.mask.any(1).cpu()
         reached = there[None, torch.from_numpy(steps - 1)]
     else:
         raise DataError("This recorded trace has several losses, but not what each of them sends back.")
@@ -134,7 +134,7 @@ def _slope(ask: AskSlope) -> SlopePart:
         loss_step = loss + 1 if trace.loss_grads.many else T
     else:
         norms = mean_over_samples(norm(layer.grads["h"], dim=2), layer.mask).cpu()
-        reached, loss_step = torch.ones(T, dtype=torch.bool), T
+        reached, loss_step = torch.ones(T, dtype=torch.bool, device="cpu"), T
     # A loss sends nothing to steps behind the last one that it reads: an exact 0 that is no part of the fall.
     reached = reached.cpu() & _from_first(norms != 0, layer.reverse)
     steps = (reached.nonzero().flatten() + 1).tolist()
@@ -159,7 +159,7 @@ def _from_first(there: Tensor, reverse: bool) -> Tensor:
 
 
 def _residual(norms: Tensor, steps: list[int], reverse: bool, slope: float) -> float:
-    t = torch.tensor(steps, dtype=torch.float64)
+    t = torch.tensor(steps, dtype=torch.float64, device="cpu")
     values = norms[t.long() - 1].double()
     usable = values.isfinite() & (values > 0)
     if int(usable.sum()) < 2:

@@ -36,6 +36,8 @@ def arrays_of(trace: Trace) -> dict[str, NDArray[np.floating]]:
             f"{name}.output_grads": layer.output_grads,
             f"{name}.input_grad": layer.input_grad,
         }
+        if layer.cell_grads is not None:
+            found[f"{name}.cell_grads"] = layer.cell_grads
     found |= {f"head_grads.{key}": array for key, array in trace.head_grads.items()}
     found |= {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
     return {name: read_only(tensor) for name, tensor in found.items()}

@@ -3,7 +3,8 @@ done to a layer's output, and the read-outs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,20 +15,40 @@ from engine.spec import Experiment, LayerSpec
 
 Parameters = Mapping[str, Tensor]
 
+DRAWN = 1 << 16
+"""Numbers that are drawn at once, in float64."""
+
 
 def dropout_mask(
     p: float, shape: tuple[int, int, int], fresh: bool, seed: int, purpose: str, iteration: int, like: Tensor
 ) -> Tensor:
     """(T, B, W) or, for the whole sequence, (1, B, W): 0 with probability p, else 1/(1 − p)."""
+    return kept_by_dropout(p, shape, fresh, seed, purpose, iteration).to(like) * _factor(p, like)
+
+
+def _factor(p: float, like: Tensor) -> Tensor:
+    """1/(1 − p), rounded once."""
+    return torch.tensor(1.0 / (1.0 - p), dtype=torch.float64, device="cpu").to(like)
+
+
+def kept_by_dropout(
+    p: float, shape: tuple[int, int, int], fresh: bool, seed: int, purpose: str, iteration: int
+) -> Tensor:
+    """(T, B, W) or, for the whole sequence, (1, B, W) bool, on the CPU: False with probability p."""
     T, B, W = shape
-    drawn = uniform((T if fresh else 1, B, W), 0.0, 1.0, generator(seed, purpose, iteration))
-    return ((drawn >= p).double() / (1.0 - p)).to(like)
+    source = generator(seed, purpose, iteration)
+    kept = torch.empty(T if fresh else 1, B, W, dtype=torch.bool, device="cpu")
+    step = max(1, DRAWN // (B * W))
+    for start in range(0, len(kept), step):  # one draw after the other all the same
+        few = kept[start : start + step]
+        torch.ge(uniform(tuple(few.shape), 0.0, 1.0, source), p, out=few)
+    return kept
 
 
 def after_layer(
     experiment: Experiment, depth: int, parameters: Parameters, shape: tuple[int, int], iteration: int,
     lengths: Tensor | None, like: Tensor,
-) -> Callable[[Tensor, Tensor], Tensor] | None:  # fmt: skip
+) -> AfterLayer | None:  # fmt: skip
     """What is done to a layer's output (T, B, W): normalised, dropped, and what it read (T, B, D) added; None: nothing.
 
     `parameters`: of batch normalisation, by their full names. Raises DataError where a step has a single sample.
@@ -42,19 +63,41 @@ def after_layer(
     keep = None
     if layer.dropout:
         fresh = layer.dropout_mask == "step"
-        keep = dropout_mask(
-            layer.dropout, (T, B, layer.width), fresh, experiment.seed, f"dropout l{depth}", iteration, like
-        )
+        keep = kept_by_dropout(
+            layer.dropout, (T, B, layer.width), fresh, experiment.seed, f"dropout l{depth}", iteration
+        ).to(like.device)
 
-    def after(outputs: Tensor, read: Tensor) -> Tensor:
-        if layer.batch_norm:
-            weight, bias = (parameters[f"batch_norm_l{depth}.{name}"] for name in ("weight", "bias"))
-            outputs = batch_norm(outputs, weight, bias, layer.norm_eps, mask)
-        if keep is not None:
-            outputs = outputs * keep
-        return outputs + read if layer.residual else outputs
+    gamma, beta = (parameters.get(f"batch_norm_l{depth}.{name}") for name in ("weight", "bias"))
+    of_norm = None if gamma is None or beta is None else (gamma, beta)
+    return AfterLayer(layer, of_norm, keep, mask)
 
-    return after
+
+@dataclass(frozen=True, eq=False)
+class AfterLayer:
+    """engine.step_pieces.StepByStep."""
+
+    layer: LayerSpec
+    of_norm: tuple[Tensor, Tensor] | None
+    """γ and β (W,)."""
+    keep: Tensor | None
+    """(T or 1, B, W) bool: what dropout leaves."""
+    mask: Tensor | None
+    """(T, B, 1) bool: the samples that have a step."""
+
+    @property
+    def reads_stream(self) -> bool:
+        return self.layer.residual
+
+    def part(self, steps: slice) -> AfterLayer:
+        keep = self.keep if self.keep is None or len(self.keep) == 1 else self.keep[steps]
+        return replace(self, keep=keep, mask=None if self.mask is None else self.mask[steps])
+
+    def __call__(self, outputs: Tensor, read: Tensor) -> Tensor:
+        if self.of_norm is not None:
+            outputs = batch_norm(outputs, *self.of_norm, self.layer.norm_eps, self.mask)
+        if self.keep is not None:
+            outputs = outputs * (self.keep.to(outputs) * _factor(self.layer.dropout, outputs))
+        return outputs + read if self.layer.residual else outputs
 
 
 def batch_norm(y: Tensor, weight: Tensor, bias: Tensor, eps: float, mask: Tensor | None = None) -> Tensor:

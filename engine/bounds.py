@@ -100,7 +100,8 @@ def block_of(layer: LayerTrace, number: int) -> RecurrentBlock:
 
 def _block(W: Tensor) -> RecurrentBlock:
     if not bool(W.isfinite().all()):
-        return RecurrentBlock(torch.full((len(W),), complex(math.nan, math.nan)), math.nan, math.nan)
+        unknown = torch.full((len(W),), complex(math.nan, math.nan), dtype=torch.complex128, device=W.device)
+        return RecurrentBlock(unknown, math.nan, math.nan)
     eigenvalues = torch.linalg.eigvals(W)
     sizes = eigenvalues.abs()
     order = sizes.argsort(descending=True, stable=True)
@@ -141,8 +142,9 @@ def decay(norms: Tensor, steps: Iterable[int] | None = None, reverse: bool = Fal
     where the recurrence itself runs from T to 1, `reverse`, from 1 to T. Raises DataError."""
     if norms.dim() != 1:
         raise DataError(f"The norms have shape {tuple(norms.shape)}; one a step, (T,), is accepted.")
-    chosen = torch.tensor(chosen_steps(steps, len(norms)), dtype=torch.float64)
-    values = in_float64(norms)[chosen.long()]
+    values = in_float64(norms)
+    chosen = torch.tensor(chosen_steps(steps, len(norms)), dtype=torch.float64, device=values.device)
+    values = values[chosen.long()]
     usable = values.isfinite() & (values > 0)
     back, logs = chosen[usable] * (1.0 if reverse else -1.0), values[usable].log10()
     if len(logs) < 2:

@@ -97,20 +97,29 @@ def _forward_in_stretches(layer: Recurrence, x: Tensor, initial: Tensors) -> dic
 
 
 def backward(
-    layer: Recurrence, values: Tensors, initial: Tensors, direct: Tensor, final: Tensors | None = None
+    layer: Recurrence,
+    values: Tensors,
+    initial: Tensors,
+    direct: Tensor,
+    final: Tensors | None = None,
+    of_c: Tensor | None = None,
 ) -> Backward:
-    """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside."""
+    """BPTT. direct (T, B, H) is e_t = ∂L/∂h_t without recurrence; final, what reaches the last states from outside;
+    of_c (T, B, H), what reaches each c_t from outside."""
     before = values.before if isinstance(values, Recorded) else layer.before(values, initial)
-    quick = fast.backward(layer, values, before, direct, final)
+    quick = fast.backward(layer, values, before, direct, final) if of_c is None else None
     if quick is None:
         if final is None:
             final = dict.fromkeys(layer.rules.state_names, torch.zeros_like(initial["h"]))
-        return backward_stepwise(layer, values, before, direct, final)
+        return backward_stepwise(layer, values, before, direct, final, of_c=of_c)
     grads, first = quick
+    # What else is known of them, and with padding what they start from, are arrays that nobody else needs.
+    plain, given = dict(values), None if layer.course.lengths is not None else before
 
     def gates() -> Tensors:
         with arithmetic(direct):
-            return layer.rules.back(layer.with_held(values), before, grads)
+            started = layer.before(plain, initial) if given is None else given
+            return layer.rules.back(layer.with_held(plain), started, grads)
 
     return Backward(Later(grads, list(values), gates), first)
 
@@ -130,7 +139,13 @@ class Change(Protocol):
 
 
 def backward_stepwise(
-    layer: Recurrence, values: Tensors, before: Tensors, direct: Tensor, final: Tensors, change: Change | None = None
+    layer: Recurrence,
+    values: Tensors,
+    before: Tensors,
+    direct: Tensor,
+    final: Tensors,
+    change: Change | None = None,
+    of_c: Tensor | None = None,
 ) -> Backward:
     """The same, one step after the other. With a `change` nothing is a gradient of the loss any more.
 
@@ -139,12 +154,19 @@ def backward_stepwise(
     """
     first = layer.course.order[-1]
     reaching = {**final, "h": direct[first] + final["h"]}
-    if march.pays(final["h"], len(direct), len(layer.rules.gate_names)):
+    if of_c is not None:
+        reaching["c"] = of_c[first] + final["c"]
+    elif march.pays(final["h"], len(direct), len(layer.rules.gate_names)):
         return _backward_in_stretches(layer, values, before, direct, reaching, change)
-    arriving = direct[1:].unbind(0) if layer.course.reverse else direct[:-1].unbind(0)
-    ends = (*arriving, None) if layer.course.reverse else (None, *arriving)
-    found, start = _steps_back(layer, values, before, ends, reaching, change)
+    ends = _before_each(layer, direct)
+    to_c = None if of_c is None else _before_each(layer, of_c)
+    found, start = _steps_back(layer, values, before, ends, reaching, change, to_c)
     return _gone_back(found, start)
+
+
+def _before_each(layer: Recurrence, direct: Tensor) -> tuple[Tensor | None, ...]:
+    """By step, what reaches the state that it starts from; the initial one is reached by nothing."""
+    return (*direct[1:].unbind(0), None) if layer.course.reverse else (None, *direct[:-1].unbind(0))
 
 
 def _steps_back(
@@ -154,9 +176,10 @@ def _steps_back(
     arriving: Sequence[Tensor | None],
     reaching: Tensors,
     change: Change | None,
+    to_c: Sequence[Tensor | None] | None = None,
 ) -> tuple[dict[str, Tensor], Tensors]:
     """The gradients of all steps, with what is noted of them under NOTED, and what reaches the states before them.
-    `arriving`: by step, the direct part of δh of the states that it starts from."""
+    `arriving`: by step, the direct part of δh of the states that it starts from; `to_c`, of δc."""
     cell, mask = layer.rules, layer.course.mask
     found = _Arrays(len(arriving))
     for t in layer.course.order[::-1]:
@@ -166,18 +189,22 @@ def _steps_back(
             d, noted = change(d)
             noted = {NOTED + name: array for name, array in noted.items()}
         d |= cell.back(layer.with_held(v, t), b, d)
-        e = arriving[t]
+        e, e_c = arriving[t], None if to_c is None else to_c[t]
         if mask is None:
             found.put(t, {**d, **noted})
-            reaching = layer.handed_back(v, d, t, e)
+            reaching = _with_c(layer.handed_back(v, d, t, e), e_c)
             continue
         d = {name: grad.masked_fill(~mask[t], 0) for name, grad in d.items()}
         found.put(t, {**d, **noted})
-        handed = layer.handed_back(v, d, t, e)
+        handed = _with_c(layer.handed_back(v, d, t, e), e_c)
         # In the padding the gradient waits: for the sample's last step, or behind its first one for the initial state.
-        waiting = reaching if e is None else {**reaching, "h": reaching["h"] + e}
+        waiting = _with_c(reaching if e is None else {**reaching, "h": reaching["h"] + e}, e_c)
         reaching = {s: torch.where(mask[t], handed[s], waiting[s]) for s in handed}
     return found.whole(), reaching
+
+
+def _with_c(reaching: Tensors, e_c: Tensor | None) -> Tensors:
+    return reaching if e_c is None else {**reaching, "c": e_c + reaching["c"]}
 
 
 def _backward_in_stretches(

@@ -7,21 +7,19 @@ at the same numbers. It comes to the same bits, so that e_t is exactly 0 where n
 exact as the sum was, |error| ≤ (n + 1)·u·(|e_t| + Σ|what was handed back|) for n numbers that were added (Higham 2002,
 eq. 4.4): where δ_t is 1e8 times as large as e_t, float32 has lost e_t in the user's own gradient already.
 
-Likewise for c, of which δ holds the way through h of the same step. A trace has no place for a gradient that reaches
-c_t from elsewhere in the middle of a sequence (a loss on every c_t): there it is cut in two, and the gradient is one of
-the first part's last states.
+Likewise for c, of which δ holds the way through h of the same step. What reaches c_t from elsewhere (a loss on every
+c_t, another loop that went on from there) is in the layer's `cell_grads`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from engine.autocast import Casting
 from engine.errors import DataError
 from engine.intake import check_sequence, with_initial_states
 from engine.listening import Run
@@ -47,10 +45,13 @@ class _Direct:
     rounding: Tensor
     """|c| up to here is no gradient, but what was lost in the sum."""
 
+    @property
+    def of_c(self) -> Tensor:
+        return self.c.masked_fill(self.c.abs() <= self.rounding, 0.0)  # not NaN
 
-def traces_of_loop(run: Run, called: str) -> list[Trace]:
-    """One trace, or several where a gradient reaches c from elsewhere in the middle. Raises DataError, with a sentence
-    in which the cell is `called` so, where the replay is not what ran."""
+
+def trace_of_loop(run: Run, called: str) -> Trace:
+    """Raises DataError, with a sentence in which the cell is `called` so, where the replay is not what ran."""
     assert run.copies is not None
     casting = run.casting
     (layer,) = casting.layers(run.copies.layers)
@@ -77,7 +78,13 @@ def traces_of_loop(run: Run, called: str) -> list[Trace]:
         found = [_direct(run, number) for number in passes]
     with arithmetic(like):
         direct = _Direct(*(sum(vars(one)[part] for one in found) for part in vars(found[0])))
-        return [_piece(layer, x, values, direct, casting, *ends) for ends in _pieces(direct)]
+        e, of_c = direct.h.clone(), direct.of_c
+        final = {s: {"h": direct.all_h, "c": direct.all_c}[s][-1] for s in layer.initial}
+        e[-1] = 0.0  # it is in what reaches the last states
+        of_c[-1] = 0.0
+        there = "c" in final and bool((of_c != 0).any())
+        traced = layer.run_back(x, None, values, e, final, of_c if there else None)
+        return recorded({layer.name: casting.marked(traced)}, values["h"])
 
 
 def _direct(run: Run, backward_pass: int) -> _Direct:
@@ -140,25 +147,6 @@ def _difference(total: Tensor, known: Tensor) -> Tensor:
     """total − known; 0 where they are the same, inf and NaN too: then nothing else has arrived."""
     same = (total == known) | (total.isnan() & known.isnan())
     return (total - known).masked_fill(same, 0.0)
-
-
-def _pieces(direct: _Direct) -> list[tuple[int, int]]:
-    """(first, stop), from 0: cut behind every step but the last whose c has a gradient from elsewhere."""
-    T = len(direct.h)
-    from_elsewhere = (direct.c != 0) & ~(direct.c.abs() <= direct.rounding)  # NaN too
-    cuts = [t + 1 for t in from_elsewhere.flatten(1).any(1).nonzero().flatten().tolist() if t + 1 < T]
-    return list(zip([0, *cuts], [*cuts, T], strict=True))
-
-
-def _piece(layer: Layer, x: Tensor, values: Tensors, direct: _Direct, casting: Casting, first: int, stop: int) -> Trace:
-    part, last = slice(first, stop), stop - 1
-    e = direct.h[part].clone()
-    e[-1] = 0.0  # it is in what reaches the last states
-    final = {s: {"h": direct.all_h, "c": direct.all_c}[s][last] for s in layer.initial}
-    if first:
-        layer = replace(layer, initial={s: values[s][first - 1] for s in layer.initial})
-    traced = layer.run_back(x[part], None, {name: v[part] for name, v in values.items()}, e, final)
-    return recorded({layer.name: casting.marked(traced)}, values["h"][part])
 
 
 def _rows(tensor: Tensor) -> Tensor:

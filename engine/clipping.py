@@ -9,7 +9,7 @@
              ‖G_i‖ > λ‖W_i‖*, with ‖W_i‖* = max(‖W_i‖, 1e-3). Rows of a matrix are the units; a vector (bias, gain) or a
              scalar is one unit, as in the authors' code. They take a matrix with one column for a vector too; here it
              has rows, as eq. 3 says, so that an input of one number is treated like one of two.
-"step"       ∂L/∂(states) at every step of the backward pass: `clip_step`, which engine.step_clipping chains. What comes
+"step"       ∂L/∂(states) at every step of the backward pass: `clip_step`, which engine.clipped_trace chains. What comes
              out is no longer a gradient of the loss.
 
 "norm" and "layer" keep the direction (of everything, of each layer); all others turn it, so a cosine is reported.
@@ -117,7 +117,7 @@ def groups(grads: Tensors, clip: ClipSpec) -> dict[str, list[str]]:
     if clip.kind == "step":
         raise DataError(
             "Clipping at every step happens within the backward pass, not to finished gradients; "
-            "engine.step_clipping.clipped_trace does it."
+            "engine.clipped_trace does it, of a trace."
         )
     found: dict[str, list[str]] = {}
     for name in grads:

@@ -21,12 +21,12 @@ def generator(seed: int, purpose: str, number: int = 0) -> torch.Generator:
 
 def uniform(shape: tuple[int, ...], low: float, high: float, source: torch.Generator) -> Tensor:
     """U(low, high), float64, of this shape."""
-    return torch.rand(shape, generator=source, dtype=torch.float64, device="cpu") * (high - low) + low
+    return torch.rand(shape, generator=source, dtype=torch.float64, device="cpu").mul_(high - low).add_(low)
 
 
 def normal(shape: tuple[int, ...], std: float, source: torch.Generator) -> Tensor:
     """N(0, std²), float64, of this shape."""
-    return torch.randn(shape, generator=source, dtype=torch.float64, device="cpu") * std
+    return torch.randn(shape, generator=source, dtype=torch.float64, device="cpu").mul_(std)
 
 
 def whole(shape: tuple[int, ...], low: int, high: int, source: torch.Generator) -> Tensor:

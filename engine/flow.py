@@ -21,6 +21,7 @@ from engine.layer_trace import LayerTrace
 from engine.pieces import Head, Part, Piece
 from engine.precision import arithmetic
 from engine.stack import Back, Ran, down
+from engine.step_pieces import joined
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Span:
 
     def steps(self, stop: int, first: int = 0) -> Tensor:
         """(S, stop − first) bool."""
-        t = torch.arange(first, stop)
+        t = torch.arange(first, stop, device="cpu")
         return (t >= self.first[:, None]) & (t <= self.last[:, None])
 
 
@@ -78,7 +79,7 @@ class Reader:
     def step_by_step(self) -> bool:
         """Whether each step of what it makes depends on no other steps of what it reads."""
         return all(
-            owner is not None and bool(((owner == torch.arange(len(owner))) | (owner < 0)).all())
+            owner is not None and bool(((owner == torch.arange(len(owner), device="cpu")) | (owner < 0)).all())
             for owner in self.owners
         )
 
@@ -139,7 +140,7 @@ class LossGradients:
 
     def again(self) -> dict[str, Tensor]:
         """Everything around the recurrent layers computed afresh; see Head.again."""
-        return self.head.again()
+        return self.head.again(lambda: joined([self.layers[name].values["h"] for name in self.levels[-1].names]))
 
     @cached_property
     def longest(self) -> int:
@@ -151,7 +152,7 @@ class LossGradients:
     def readers(self) -> list[Reader | None]:
         """What reads each level's output, from the last one down: the head, then the pieces between the levels; None
         where the level above reads it as it is."""
-        pieces = [self.head.piece, *(level.piece for level in reversed(self.levels[1:]))]
+        pieces = [self.head.piece, *(level.piece() for level in reversed(self.levels[1:]))]
         found: list[Reader | None] = []
         for level, piece in zip(reversed(self.levels), pieces, strict=True):
             widths = [self.layers[name].hidden_size for name in level.names]
@@ -160,7 +161,7 @@ class LossGradients:
 
     def spans(self, losses: Sequence[int]) -> Iterator[tuple[Ran, list[Span]]]:
         """From the last level down: the steps of each direction's output that each of these losses depends on."""
-        numbers = torch.as_tensor(losses, dtype=torch.int64)
+        numbers = torch.as_tensor(losses, dtype=torch.int64, device="cpu")
         stream = Span(numbers, numbers)  # of the losses themselves, which are what the head has made
         for level, reader in zip(reversed(self.levels), self.readers, strict=True):
             spans, beside = [stream] * len(level.names), []
@@ -173,7 +174,7 @@ class LossGradients:
             stream = reduce(Span.joined, [*reached, *beside])
 
     def _clipped(self, reads: Tensor) -> Tensor:
-        return reads & (torch.arange(reads.shape[1]) < self.longest)
+        return reads & (torch.arange(reads.shape[1], device="cpu") < self.longest)
 
     def reach(self, name: str, losses: Sequence[int] | None = None) -> Tensor:
         """(losses, T) bool, on the CPU: the steps k whose ∂L_s/∂h_k there is, zero or not; losses None: all.

@@ -57,8 +57,8 @@ class Single:
     count: int
 
     def adding(self, rows: Tensor) -> Callable[[int, Tensor], None]:
-        place = torch.full((self.count,), -1)
-        place[rows] = torch.arange(len(rows))
+        place = torch.full((self.count,), -1, device="cpu")
+        place[rows] = torch.arange(len(rows), device="cpu")
         row_at = dict(zip(self.steps.tolist(), place[self.owners].tolist(), strict=True))
 
         def add(t: int, dh: Tensor) -> None:
@@ -70,7 +70,9 @@ class Single:
 
     def sizes(self) -> Tensor:
         largest = self.array[self.steps.to(self.array.device)].abs().amax((1, 2)).cpu()
-        return torch.zeros(self.count, dtype=largest.dtype).scatter_reduce(0, self.owners, largest, "amax")
+        return torch.zeros(self.count, dtype=largest.dtype, device="cpu").scatter_reduce(
+            0, self.owners, largest, "amax"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +86,7 @@ class Stacked:
 
     def adding(self, rows: Tensor) -> Callable[[int, Tensor], None]:
         array = self.array
-        if not torch.equal(rows, torch.arange(array.shape[1])):
+        if not torch.equal(rows, torch.arange(array.shape[1], device="cpu")):
             array = array[:, rows.to(array.device)]
 
         def add(t: int, dh: Tensor) -> None:
@@ -114,7 +116,7 @@ class Stream:
 
     def in_order(self, rows: Tensor) -> Stream:
         """Itself, if these are its losses in its order; else another one to begin with, which `take` adds."""
-        if torch.equal(rows, torch.arange(self.array.shape[1])):
+        if torch.equal(rows, torch.arange(self.array.shape[1], device="cpu")):
             return self
         return Stream(self.array.new_zeros(len(self.array), len(rows), *self.array.shape[2:]), self.first)
 

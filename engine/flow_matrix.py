@@ -105,12 +105,12 @@ def _sweeps(
 
     Where gradients run away, a sum hangs on its order: those losses are taken once more, in the order of autograd.
     """
-    numbers = torch.as_tensor(losses, dtype=torch.int64)
+    numbers = torch.as_tensor(losses, dtype=torch.int64, device="cpu")
     with arithmetic(flows.layers[name].x):
         sweep = _Sweep(flows, name, steps, take, workspace)
         at_once = sweep.at_once()
         for start in range(0, len(numbers), at_once):
-            places = torch.arange(start, min(start + at_once, len(numbers)))
+            places = torch.arange(start, min(start + at_once, len(numbers)), device="cpu")
             reached, astray = sweep.run(numbers[places], places, careful=False)
             if bool(astray.any()):
                 sweep.run(numbers[places[astray]], places[astray], careful=True)
@@ -156,14 +156,14 @@ class _Sweep:
     def run(self, losses: Tensor, places: Tensor, careful: bool) -> tuple[Span, Tensor]:
         """The steps of the layer that each of the losses reaches, and (N,) bool, which of them have run away."""
         arriving = self._from_head(losses)
-        worst = torch.zeros(len(losses), dtype=torch.float64)
-        astray = torch.zeros(len(losses), dtype=torch.bool)
+        worst = torch.zeros(len(losses), dtype=torch.float64, device="cpu")
+        astray = torch.zeros(len(losses), dtype=torch.bool, device="cpu")
         spans = list(self.flows.spans(losses.tolist()))[: len(self.levels)]
         for number, (level, of_level) in zip(range(len(self.levels) - 1, -1, -1), spans, strict=True):
             stretch = self.stretches[number]
             stream = None if number == 0 else self._stream(level.names[0], len(losses), stretch)
             emit = self._emit(worst.zero_(), places if number == 0 else None)
-            size = torch.zeros(len(losses), dtype=torch.float64)
+            size = torch.zeros(len(losses), dtype=torch.float64, device="cpu")
             # What is left of `arriving` is read beside the level.
             for name, span, direct in zip(level.names, of_level, arriving, strict=False):
                 if name not in self.chains:
@@ -194,7 +194,7 @@ class _Sweep:
                 largest = torch.linalg.vector_norm(dh, dim=3).amax((0, 2)).double().cpu()
                 worst[rows] = torch.maximum(worst[rows], largest)
             if places is not None and inside:
-                at = torch.tensor(steps[inside[0] : inside[-1] + 1]) - first
+                at = torch.tensor(steps[inside[0] : inside[-1] + 1], device="cpu") - first
                 norms = self.take(places[rows], at.to(dh.device), dh[inside[0] : inside[-1] + 1])
                 worst[rows] = torch.maximum(worst[rows], norms.amax((0, 2)).cpu())
 
@@ -204,11 +204,11 @@ class _Sweep:
         """∂L_s/∂(what the head reads), direct: each direction of the last level, and the stream, if it reads that."""
         head, reader = self.flows.head, self.readers[-1]
         assert reader is not None
-        place = torch.full((head.count + 1,), -1)  # the last one is nobody's
-        place[losses] = torch.arange(len(losses))
+        place = torch.full((head.count + 1,), -1, device="cpu")  # the last one is nobody's
+        place[losses] = torch.arange(len(losses), device="cpu")
         rows = []
         if any(owner is None for owner in reader.owners):
-            one_hot = losses[:, None] == torch.arange(head.count)
+            one_hot = losses[:, None] == torch.arange(head.count, device="cpu")
             rows = head.piece.back_many(one_hot.to(head.losses))
         found: list[Arriving] = []
         for (leaf, columns), owner in zip(reader.parts, reader.owners, strict=True):
@@ -228,7 +228,7 @@ class _Sweep:
         """What arrives at each direction of the level below, and beside it."""
         first, array = stream.first, stream.array
         for direct in beside:
-            add = direct.adding(torch.arange(array.shape[1]))
+            add = direct.adding(torch.arange(array.shape[1], device="cpu"))
             for place, dx in enumerate(array.unbind(0)):
                 add(first + place, dx)
         mask = self.flows.layers[self.name].recurrence.course.mask

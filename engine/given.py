@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import DataError
+from engine.plaintext import one_line
 from engine.spec_reading import shown
 
 
@@ -21,6 +22,15 @@ def whole(name: str, value: Any) -> int:
         return int(value.__index__())
     except TypeError:  # a tensor of many numbers
         raise DataError(f"{name} is {shown(value)}; a whole number is accepted.") from None
+
+
+def one_of(name: str, value: Any, known: Iterable[str], what: str) -> str:
+    """The value, if it is one of the known names, each the name of a `what`."""
+    if not isinstance(value, str):
+        raise DataError(f"{name} is {_named(value)}; the name of a {what} is accepted: {', '.join(known)}.")
+    if value not in known:
+        raise DataError(f"'{one_line(value, 80)}' is no {what}; it has {', '.join(known)}.")
+    return value
 
 
 def sequence(x: Any) -> Tensor:
@@ -80,7 +90,7 @@ def lengths(given: Any, steps: int, batch: int) -> Tensor | None:
     if given is None:
         return None
     try:
-        found = torch.as_tensor(given)
+        found = torch.as_tensor(given, device="cpu")
     except (TypeError, ValueError, RuntimeError):
         raise DataError(f"lengths is {_named(given)}; whole numbers, one a sample, are accepted.") from None
     if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool or tuple(found.shape) != (batch,):

@@ -131,7 +131,7 @@ def triangle(balanced: Tensor, lengths: Tensor) -> Triangle:
     short = torch.linalg.vector_norm(balanced, dim=0) <= SUSPECT
     kept = _independent(balanced) if bool(short.any()) or _suspicious(R) else None
     if kept is not None:
-        rest = torch.ones(R.shape[1], dtype=torch.bool).index_fill(0, kept, False).nonzero().flatten()
+        rest = torch.ones(R.shape[1], dtype=torch.bool, device="cpu").index_fill(0, kept, False).nonzero().flatten()
         columns = torch.cat([kept, rest])
         Q, found = torch.linalg.qr(matrix[:, columns])
         Q, R = Q[:, : len(kept)], R.new_empty(len(kept), R.shape[1])
@@ -157,7 +157,7 @@ def _independent(matrix: Tensor) -> Tensor | None:
         return None
     while len(kept := _steps(R, smallest)) > rank and smallest < SUSPECT:
         smallest *= 10  # columns that nearly depend on each other amplify the rounding
-    return torch.tensor(kept[:rank], dtype=torch.int64)
+    return torch.tensor(kept[:rank], dtype=torch.int64, device="cpu")
 
 
 def _steps(R: Tensor, smallest: float) -> list[int]:
@@ -245,7 +245,7 @@ def _windows(g: Graded) -> list[_Window] | None:
     None where one of them does not stand apart from what is outside of its window.
     """
     stretches = _stretches(g.scales.tolist())
-    first, end = torch.tensor([(first, end) for first, end, _, _ in stretches]).unbind(1)
+    first, end = torch.tensor([(first, end) for first, end, _, _ in stretches], device="cpu").unbind(1)
     low, high = g.scales.new_tensor([(low, high) for _, _, low, high in stretches]).unbind(1)
     least_above = g.scales.cummin(0).values
     most_below = g.scales.flip(0).cummax(0).values.flip(0)
@@ -253,7 +253,7 @@ def _windows(g: Graded) -> list[_Window] | None:
     stop = torch.maximum(torch.searchsorted(-most_below, -(low - MARGIN)), end)
     if bool((most_below[start] - low > CORE + 2 * MARGIN).any()):
         return None
-    place = torch.arange(len(g.scales))
+    place = torch.arange(len(g.scales), device="cpu")
     counts = end - first
     outside = place.unsqueeze(1) < start.repeat_interleave(counts)  # rows above the window of a column
     outside |= place >= stop.repeat_interleave(counts).unsqueeze(1)  # columns beyond the window of a row

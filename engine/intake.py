@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as torchs_module
+from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
 from engine import given
 from engine.cells import Activation, cell_of
 from engine.errors import DataError
 from engine.layout import Layout
+from engine.parametrised import weights_now
 from engine.precision import arithmetic
 from engine.spec import CellKind
 from engine.spec_reading import shown
@@ -36,6 +39,13 @@ _HOOKS = {
     "_backward_pre_hooks": "a backward pre-hook",
     "_backward_hooks": "a backward hook",
 }
+_REGISTERED = {
+    "_forward_pre_hooks": "register_module_forward_pre_hook",
+    "_forward_hooks": "register_module_forward_hook",
+    "_backward_pre_hooks": "register_module_full_backward_pre_hook",
+    "_backward_hooks": "register_module_full_backward_hook",
+}
+"""What registers such a hook for all modules."""
 _DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -61,20 +71,37 @@ def mode_of(module: nn.Module) -> str:
 def refuse(module: Any) -> None:
     """Raises DataError, with a sentence, for what cannot be traced."""
     if not isinstance(module, tuple(TORCHS.values())):
-        raise DataError(
-            f"A {type(module).__name__} cannot be traced; nn.RNN, nn.LSTM, nn.GRU and their cells are accepted, and "
-            "engine.record for a model that has some of them inside."
-        )
+        raise DataError(_no_layer(module))
     refuse_other_equations(module)
     for kind, words in _HOOKS.items():
         if not all(_does_nothing(hook) for hook in getattr(module, kind).values()):
             name = type(module).__name__
             raise DataError(f"This {name} has {words}, which a trace would not follow; remove it before tracing.")
+        if getattr(torchs_module, f"_global{kind}"):
+            raise DataError(
+                f"All modules have {words} (torch.nn.modules.module.{_REGISTERED[kind]}), which a trace would not "
+                "follow; remove it before tracing."
+            )
+
+
+def _no_layer(module: Any) -> str:
+    accepted = "nn.RNN, nn.LSTM, nn.GRU and their cells are accepted"
+    inside = getattr(module, "_orig_mod", None)
+    if isinstance(inside, tuple(TORCHS.values())):
+        return (
+            f"A module that torch.compile has made cannot be traced; the nn.{type(inside).__name__} inside it, its "
+            "_orig_mod, is accepted."
+        )
+    kind = type(module)
+    # One of torch's own relatives is called LSTM, too.
+    name = f"{kind.__module__}.{kind.__name__}" if kind.__name__ in TORCHS else kind.__name__
+    article = "An" if name[0] in "AEIOUaeiou" else "A"
+    return f"{article} {name} cannot be traced; {accepted}, and engine.record for a model that has some of them inside."
 
 
 def _does_nothing(hook: Any) -> bool:
-    """What a copy of a module that is being recorded has (engine.listener.Hook)."""
-    return isinstance(getattr(hook, "__self__", None), nullcontext)
+    """A recording's own (engine.listener.Hook), and what a copy of a module that is being recorded has of it."""
+    return getattr(hook, "only_listens", False) or isinstance(getattr(hook, "__self__", None), nullcontext)
 
 
 def refuse_other_equations(module: Any, called: str = "") -> None:
@@ -92,8 +119,8 @@ def refuse_other_equations(module: Any, called: str = "") -> None:
 
 def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
     """The module's layers with their input and initial state, all copied. x (T, B, D), (B, T, D) with batch_first, or
-    packed. In training mode, dropout between the layers is what the module's own forward would draw now; the random
-    state is left alone. Raises DataError."""
+    packed. Weights and, in training mode, dropout between the layers are what the module's own forward would make and
+    draw now; module and random state are left alone. Raises DataError."""
     refuse(module)
     if isinstance(x, PackedSequence) and isinstance(module, nn.RNNBase):
         data = given.with_numbers("x", x.data)
@@ -103,20 +130,27 @@ def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
             raise DataError(f"x has shape {tuple(data.shape)}; (time, batch, feature) is accepted, none of them 0.")
     layout = Layout.of(module, x)
     x = layout.time_first(data)
-    layers = layers_of(module, {name: getattr(module, name).detach().clone() for name in weight_names(module)})
-    like = layers[0].weights["weight_hh"]
-    check_sequence(x, module.input_size, like)  # type: ignore[arg-type]
-    layers = with_initial_states(layers, initial, x.shape[1], like)
-    masks: list[Tensor] = []
     dropping = Dropping.of(module)
-    if dropping is not None:
-        with torch.random.fork_rng([x.device] if x.device.type == "cuda" else []), arithmetic(x):
-            masks = dropping.masks(data, layout)
+    masks: list[Tensor] = []
+    draws = dropping is not None or parametrize.is_parametrized(module)
+    with _random_state_kept(x.device) if draws else nullcontext():
+        weights = weights_now(module, weight_names(module))
+        layers = layers_of(module, {name: weight.detach().clone() for name, weight in weights.items()})
+        like = layers[0].weights["weight_hh"]
+        check_sequence(x, module.input_size, like)  # type: ignore[arg-type]
+        layers = with_initial_states(layers, initial, x.shape[1], like)
+        if dropping is not None:
+            with arithmetic(x):
+                masks = dropping.masks(data, layout)
     levels = tuple(
         Level(tuple(level), _dropping(masks[depth - 1]) if depth and masks else None)
         for depth, level in enumerate(by_level(layers))
     )
     return Taken(x.detach().clone(memory_format=torch.contiguous_format), layout.lengths, levels)
+
+
+def _random_state_kept(device: torch.device) -> AbstractContextManager[None]:
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def weight_names(module: nn.Module) -> list[str]:
@@ -221,10 +255,24 @@ class Dropping:
 
 
 def _dropping(mask: Tensor) -> Any:
-    def enter(outputs: Tensor, _: Tensor) -> Tensor:
-        return outputs * mask
+    return _Dropped(mask != 0, mask.amax())
 
-    return enter
+
+@dataclass(frozen=True, eq=False)
+class _Dropped:
+    """engine.step_pieces.StepByStep. Of a mask of 0 and 1/(1 − p), which takes four times as much."""
+
+    keep: Tensor
+    """(T, B, W) bool."""
+    factor: Tensor
+    """()."""
+    reads_stream: ClassVar[bool] = False
+
+    def part(self, steps: slice) -> _Dropped:
+        return _Dropped(self.keep[steps], self.factor)
+
+    def __call__(self, outputs: Tensor, read: Tensor) -> Tensor:
+        return outputs * (self.keep.to(outputs) * self.factor)
 
 
 def check_sequence(x: Tensor, features: int, like: Tensor) -> None:

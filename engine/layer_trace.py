@@ -18,7 +18,7 @@ from engine import bptt
 from engine.cells import Activation, Cell, Norm, cell_of
 from engine.course import Course
 from engine.errors import DataError
-from engine.given import whole
+from engine.given import one_of, whole
 from engine.norms import norm
 from engine.precision import arithmetic
 from engine.quantities import GATES, quantities
@@ -76,6 +76,9 @@ class LayerTrace:
     rounded: torch.dtype | None = None
     """What sums and gates were rounded to before the states were made of them, where that is narrower than the type of
     the trace (engine.autocast); None: to nothing. The gradients are those at the values as they were."""
+    cell_grads: Tensor | None = None
+    """(T, B, H): of an LSTM, what reaches each c_t from outside, besides through h_t and c_{t+1}: in a recorded loop of
+    an nn.LSTMCell a loss may read every c_t. None: nothing but what is in `final_grads`."""
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: the fields alone, with all that would come later. What follows from them follows."""
@@ -112,8 +115,8 @@ class LayerTrace:
         Needed are x, the weights, the initial states, every value and `output_grads`. `final_grads` is zero where it
         is missing. Where `grads` or `initial_grads` is missing, BPTT computes both; where both are given they are kept
         as given, and `audit()` tells whether they are right. Parameter gradients, shares and the input's gradient
-        always follow from the rest. `kind`: reverse, lengths, norm_eps, drop, held, cuts, rounded, as in the fields.
-        Raises DataError where a part is missing or has the wrong shape or type.
+        always follow from the rest. `kind`: reverse, lengths, norm_eps, drop, held, cuts, rounded, cell_grads, as in
+        the fields. Raises DataError where a part is missing or has the wrong shape or type.
         """
         rules = cell_of(cell, activation)
         symbols = [q.symbol for q in quantities(cell, "norm_weight" in weights)]
@@ -126,13 +129,17 @@ class LayerTrace:
             final_grads = {s: torch.zeros_like(initial[s]) for s in rules.state_names}
         _check_all("final_grads", final_grads, rules.state_names, (B, H), x)
         _check_kind(kind, T, B, H)
+        if (cell_grads := kind.get("cell_grads")) is not None:
+            if "c" not in rules.state_names:
+                raise DataError(f"cell_grads is given, and the {cell.upper()} has no c; an LSTM has.")
+            _check_all("cell_grads", {"c": cell_grads}, ["c"], (T, B, H), x)
         layer = cls(cell, activation, x, weights, initial, values, output_grads, final_grads, {}, {}, **kind)
         if grads is not None and initial_grads is not None:
             _check_all("grads", grads, symbols, (T, B, H), x)
             _check_all("initial_grads", initial_grads, rules.state_names, (B, H), x)
         else:
             with arithmetic(x):
-                back = bptt.backward(layer.recurrence, values, initial, output_grads, final_grads)
+                back = bptt.backward(layer.recurrence, values, initial, output_grads, final_grads, cell_grads)
             grads, initial_grads = back.grads, back.initial
         return replace(layer, grads=grads, initial_grads=initial_grads)
 
@@ -183,7 +190,9 @@ class LayerTrace:
     def weight_grads(self) -> Tensors:
         """What loss.backward() would leave in .grad, by the keys of `weights`. In a window: its own steps' part."""
         with arithmetic(self.x):
-            found = bptt.weight_grads(self.recurrence, self.values, self.grads, self.x, self.before["h"])
+            known = vars(self).get("before")  # what is made for this alone is not kept
+            before = self.recurrence.before(self.values, self.initial) if known is None else known
+            found = bptt.weight_grads(self.recurrence, self.values, self.grads, self.x, before["h"])
             return MappingProxyType(found)
 
     @cached_property
@@ -194,13 +203,16 @@ class LayerTrace:
     @cached_property
     def input_grad(self) -> Tensor:
         """(T, B, D): ∂L/∂x."""
+        return self.to_input()
+
+    def to_input(self) -> Tensor:
+        """The same, in an array that nobody else holds."""
         with arithmetic(self.x):
             return self.rules.x_side(self.grads).flatten(-2) @ self.weights["weight_ih"]
 
     def weight_grad_share(self, name: str) -> Tensor:
         """(T,) float64: Frobenius norm of what each step contributes to `weight_grads[name]`. Raises DataError."""
-        if name not in self.weights:
-            raise DataError(f"'{name}' is no parameter of this layer; it has {', '.join(self.weights)}.")
+        one_of("name", name, self.weights, "parameter of this layer")
         with arithmetic(self.x):
             if name.startswith("norm"):
                 return norm(self.recurrence.norm_terms(self.values, self.grads)[name].sum(1), dim=1)
@@ -235,6 +247,7 @@ class LayerTrace:
             lengths=part.course.lengths,
             drop=part.drop,
             held=part.held,
+            cell_grads=None if self.cell_grads is None else self.cell_grads[stretch],
         )
 
     def _starting(self, t: int) -> Tensors:

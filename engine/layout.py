@@ -33,7 +33,7 @@ class Layout:
         if self.packing is None:
             return None
         sizes = self.packing.batch_sizes
-        found: Tensor = (sizes[:, None] > torch.arange(int(sizes[0]))).sum(0)
+        found: Tensor = (sizes[:, None] > torch.arange(int(sizes[0]), device="cpu")).sum(0)
         if self.packing.unsorted_indices is not None:
             found = found[self.packing.unsorted_indices.cpu()]
         return None if bool((found == len(sizes)).all()) else found.to(self.packing.data.device)

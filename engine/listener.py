@@ -16,7 +16,18 @@ from torch.utils.hooks import RemovableHandle
 from engine.autocast import type_under_autocast
 from engine.intake import Dropping
 from engine.layout import Layout
-from engine.listening import Call, Copies, Run, copy_of, given_to, is_wrapped, listen, place_in_graph, random_state
+from engine.listening import (
+    Call,
+    Copies,
+    Run,
+    copy_of,
+    given_to,
+    is_wrapped,
+    leads_back,
+    listen,
+    place_in_graph,
+    random_state,
+)
 
 Place = tuple[tuple[int, ...], ...]
 
@@ -24,6 +35,9 @@ Place = tuple[tuple[int, ...], ...]
 class Hook:
     """What is hung beside a module. What is made of it with the module, a copy (copy.deepcopy, AveragedModel) or a file
     (torch.save), hears nothing: there it is a function of the standard library's that does nothing."""
+
+    only_listens = True
+    """What the module answers is its own: engine.intake."""
 
     def __init__(self, module: nn.Module, listen_to: Callable[..., None]) -> None:
         self._module = weakref.ref(module)
@@ -59,6 +73,8 @@ class Listener:
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         self._ends: dict[Place, weakref.ref[Run]] = {}
         """The runs of a cell that may go on, by the place of their last states in the graph."""
+        self._made: dict[tuple[int, int], weakref.ref[Run]] = {}
+        """All states that a cell has answered, by their node and its output."""
         self._handles: list[RemovableHandle] = [
             # Behind what somebody has put before the forward, and before what they have put behind it.
             module.register_forward_pre_hook(Hook(module, self._before), with_kwargs=True),
@@ -73,6 +89,7 @@ class Listener:
             run.stop()
         self._handles.clear()
         self._ends.clear()
+        self._made.clear()
         self._module = self._copies = None
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -112,6 +129,7 @@ class Listener:
             layout = Layout(unbatched=data.dim() == 1) if self._is_cell else Layout.of(module, x)
             run = Run(self.calls, self._copies, initial, layout, Dropping.of(module), self._random_state, low)
             run.refusal = refusal
+            run.torn = self._is_cell and any(leads_back(state, self._made) for state in states.values())
             self._runs.add(run)
         run.calls.append(call)
         return run, call
@@ -133,8 +151,11 @@ class Listener:
     def _may_go_on(self, run: Run, outputs: Mapping[str, Tensor]) -> None:
         place = _place(outputs)
         if place is not None:
-            ends = self._ends
+            ends, made = self._ends, self._made
             ends[place] = weakref.ref(run, lambda _: ends.pop(place, None))
+            for node, number, *_ in place:
+                key = node, number
+                made[key] = weakref.ref(run, lambda _, key=key: made.pop(key, None))  # type: ignore[misc]
 
     def _reach(self, run: Run) -> None:
         self.reached.append(run)

@@ -5,8 +5,8 @@ came back. Nothing of theirs is replaced, and nothing of theirs is kept alive.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from engine.intake import Dropping
 from engine.layout import Layout
 from engine.stack import Layer
 
+_LOOKED_AT = 64
+"""So many nodes of the graph."""
 Arrival = Callable[[Tensor, int], None]
 """(the gradient, the number of the backward pass)"""
 
@@ -122,6 +124,8 @@ class Run:
     calls: list[Call] = field(default_factory=list)
     refusal: str = ""
     """Why there can be no trace, as what follows the module's name."""
+    torn: bool = False
+    """Of a cell: it goes on from states of an earlier run that were changed on their way."""
     arrivals: int = 0
     """How many gradients have come so far."""
 
@@ -198,12 +202,38 @@ def place_in_graph(tensor: Tensor) -> tuple[int, ...] | None:
     A module with full backward hooks hands out and takes in tensors through a node that changes nothing: the place is
     the one behind it.
     """
-    node, number = tensor.grad_fn, tensor.output_nr
-    while node is not None and node.name() == "BackwardHookFunctionBackward":
-        node, number = node.next_functions[number]
+    node, number = _made_by(tensor)
     if node is None:
         return None
     return node._sequence_nr(), number, tensor._version, threading.get_ident()
+
+
+def leads_back(tensor: Tensor, to: Container[tuple[int, int]]) -> bool:
+    """Whether it was made, a few nodes of the graph back, of something from one of these nodes (the first two numbers
+    of its `place_in_graph`), and is not that itself."""
+    start = _made_by(tensor)
+    seen, ahead = {start}, deque([start])
+    while ahead and len(seen) <= _LOOKED_AT:
+        node, number = ahead.popleft()
+        if node is None:
+            continue
+        if (node._sequence_nr(), number) in to:
+            if (node, number) != start:
+                return True
+            continue
+        for place in node.next_functions:
+            if place not in seen:
+                seen.add(place)
+                ahead.append(place)
+    return False
+
+
+def _made_by(tensor: Tensor) -> tuple[Any, int]:
+    node: Any = tensor.grad_fn
+    number = tensor.output_nr
+    while node is not None and node.name() == "BackwardHookFunctionBackward":
+        node, number = node.next_functions[number]
+    return node, number
 
 
 def random_state(device: torch.device) -> tuple[Tensor, ...]:

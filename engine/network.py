@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from engine import device, given, intake, tasks
-from engine.between import after_layer, attention_weights, dropout_mask, readout_of
+from engine.between import AfterLayer, after_layer, attention_weights, dropout_mask, readout_of
 from engine.checks import check_fit, checked, checked_what_if
 from engine.errors import DataError, DeviceWarning
 from engine.given import whole, with_numbers
@@ -24,7 +24,7 @@ from engine.parameters import Place, parameter_shapes, places
 from engine.precision import arithmetic
 from engine.quantities import CELL_TITLES
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
-from engine.stack import Layer, Level
+from engine.stack import Layer, Level, OwnHead
 from engine.tasks import Batch
 from engine.what_if import ARITHMETIC, cut_routes, effective_weights, held_gates
 
@@ -102,8 +102,13 @@ class Network:
         step's sum over the samples that have it, divided by all steps of all samples. Else: outputs (B, O) and the loss
         (), the mean over the batch and the outputs.
         """
+        return self._head(self._effective, y, targets, lengths)
+
+    def _head(
+        self, parameters: Mapping[str, Tensor], y: Tensor, targets: Tensor, lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         model = self.experiment.model
-        outputs = readout_of(y, model.readout.at, self._effective, self.experiment.layer, lengths)
+        outputs = readout_of(y, model.readout.at, parameters, self.experiment.layer, lengths)
         if model.loss == "mse":
             each = (outputs - targets).square().mean(-1)
         elif model.loss == "binary_cross_entropy":
@@ -149,35 +154,43 @@ class Network:
         """
         from engine.tracing import checked_loss, trace_stack
 
-        reads_stream = self.experiment.layer.residual
+        if torch.is_inference_mode_enabled():  # what is made there could not be differentiated
+            with torch.inference_mode(False):
+                return self.trace(x, loss, iteration, batch, initial, lengths)
+        reads_stream, own = self.experiment.layer.residual, x is None
+        # What stands around the layers is computed again when it is asked for again, from what it was now.
+        effective = {name: weight.detach().clone() for name, weight in self._effective.items()}
+        for name in self._around:
+            effective[name].requires_grad_()
         if x is None:
             if loss is not None:
                 raise DataError("loss is given and x is not; without x, the network's own task is traced with its own.")
             if lengths is not None:
                 raise DataError("lengths are given and x is not; the network's own task has its own.")
-            data = self.batch(iteration) if batch is None else batch
+            data = self.batch(iteration) if batch is None else _copied(batch)
             x, lengths = data.x, data.lengths
 
             def read(y: Tensor) -> tuple[Tensor, Tensor]:
-                return self.head(y, data.targets, data.lengths)
+                return self._head(effective, y, data.targets, data.lengths)
         else:
-            x, of_loss = given.sequence(x).to(self.device), checked_loss(loss)
+            x, of_loss = given.sequence(x).detach().to(self.device, copy=True), checked_loss(loss)
             self.check_input(x)
             lengths = given.lengths(lengths, len(x), x.shape[1])
             at = self.experiment.model.readout.at
             where = "every" if at == "last" else at
 
             def read(y: Tensor) -> tuple[Tensor, Tensor]:
-                outputs = readout_of(y, where, self._effective, self.experiment.layer, lengths)
+                outputs = readout_of(y, where, effective, self.experiment.layer, lengths)
                 return outputs.detach().clone(), of_loss(outputs)
 
         lengths = None if lengths is None else lengths.to(self.device)
-        levels, last = self._levels(x, initial, iteration, lengths)
+        levels, last = self._levels(effective, x, initial, iteration, lengths)
 
         def head(*of: Tensor) -> tuple[Tensor, Tensor]:
             return read(of[0] if last is None else last(of[0], of[-1]))
 
-        return trace_stack(levels, x, head, self._head_parameters(), lengths, reads_stream)
+        parts = OwnHead(last, read) if own else None
+        return trace_stack(levels, x, head, self._head_parameters(effective), lengths, reads_stream, parts)
 
     def in_stretches(
         self, x: Tensor, steps: int, initial: Initial, iteration: int, lengths: Tensor | None
@@ -205,37 +218,39 @@ class Network:
                     f"Layer {depth} has batch normalisation, and lengths are given; a long trace accepts one of them."
                 )
         self.check_input(x)
-        levels, last = self._levels(x[:1].expand(steps, *x.shape[1:]), initial, iteration, lengths)
+        levels, last = self._levels(effective, x[:1].expand(steps, *x.shape[1:]), initial, iteration, lengths)
 
         def read(*of: Tensor) -> Tensor:
             y = of[0] if last is None else last(of[0], of[-1])
             return readout_of(y, "every", effective, self.experiment.layer, None)
 
-        return levels, read, self._head_parameters(), self.experiment.layer.residual
+        return levels, read, self._head_parameters(effective), self.experiment.layer.residual
 
-    def _head_parameters(self) -> dict[str, Tensor]:
-        return self._parameters("readout.", "attention.", f"batch_norm_l{len(self.experiment.model.layers) - 1}.")
+    def _head_parameters(self, effective: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        last = len(self.experiment.model.layers) - 1
+        return self._parameters(effective, "readout.", "attention.", f"batch_norm_l{last}.")
 
-    def _parameters(self, *begins: str) -> dict[str, Tensor]:
-        return {name: self._effective[name] for name in self._around if name.startswith(begins)}
+    def _parameters(self, effective: Mapping[str, Tensor], *begins: str) -> dict[str, Tensor]:
+        return {name: effective[name] for name in self._around if name.startswith(begins)}
 
     def _levels(
-        self, x: Tensor, initial: Initial, iteration: int, lengths: Tensor | None
-    ) -> tuple[tuple[Level, ...], Callable[[Tensor, Tensor], Tensor] | None]:
+        self, effective: Mapping[str, Tensor], x: Tensor, initial: Initial, iteration: int, lengths: Tensor | None
+    ) -> tuple[tuple[Level, ...], AfterLayer | None]:
         """The stack with everything that is drawn for this iteration, and what is done to the last layer's output."""
         T, B = x.shape[:2]
-        experiment, like = self.experiment, self._effective["readout.weight"].detach()
+        experiment, like = self.experiment, effective["readout.weight"].detach()
         bare = [self._layer(place, T, B, iteration, like) for place in self.places]
         layers = iter(intake.with_initial_states(bare, initial, B, like))
         levels, after = [], None
         for depth, spec in enumerate(experiment.model.layers):
             ones = tuple(next(layers) for _ in range(2 if spec.bidirectional else 1))
             if depth == 0 and experiment.model.embedding is not None:
-                enter = _embedding(self._effective["embedding.weight"])
-                levels.append(Level(ones, enter, self._parameters("embedding.")))
+                enter = _embedding(effective["embedding.weight"])
+                levels.append(Level(ones, enter, self._parameters(effective, "embedding.")))
             else:
-                levels.append(Level(ones, after, self._parameters(f"batch_norm_l{depth - 1}.") if after else {}))
-            after = after_layer(experiment, depth, self._effective, (T, B), iteration, lengths, like)
+                of_norm: dict[str, Tensor] = self._parameters(effective, f"batch_norm_l{depth - 1}.") if after else {}
+                levels.append(Level(ones, after, of_norm))
+            after = after_layer(experiment, depth, effective, (T, B), iteration, lengths, like)
         return tuple(levels), after
 
     def _layer(self, place: Place, steps: int, batch: int, iteration: int, like: Tensor) -> Layer:
@@ -273,6 +288,11 @@ class Network:
         low, high = int(x.min()), int(x.max())
         if low < 0 or high >= embedding.symbols:
             raise DataError(f"x has symbols from {low} to {high}; 0 to {embedding.symbols - 1} are accepted.")
+
+
+def _copied(batch: Batch) -> Batch:
+    """What somebody else may write to."""
+    return Batch(*(None if part is None else part.clone() for part in (batch.x, batch.targets, batch.lengths)))  # type: ignore[arg-type]
 
 
 def _embedding(weight: Tensor) -> Callable[[Tensor], Tensor]:

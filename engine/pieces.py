@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.precision import arithmetic
+from engine.ways import Saved, Watch, Ways
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
 """h (T, B, H) → (outputs, losses). Outputs None: h itself is what the model answers."""
@@ -21,29 +23,12 @@ AT_ONCE = 1 << 21
 """Numbers in the gradients that are asked for together; more of them are asked for one after the other."""
 
 
-class Saved:
-    """What autograd saves for the way back: copies, so that the graph answers the same after somebody's next training
-    step, which may write to a view of the read-out's weights, say."""
-
-    def __init__(self) -> None:
-        self.harmless = False
-        """While only ways are asked for, no numbers: NaN and inf, which make NaN of 0, are given out as 1."""
-
-    def take(self, tensor: Tensor) -> Tensor:
-        return tensor.detach().clone()
-
-    def give(self, tensor: Tensor) -> Tensor:
-        if self.harmless and tensor.is_floating_point():
-            return tensor.nan_to_num(1.0, 1.0, 1.0)
-        return tensor
-
-
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A piece that has run once. Its graph is kept, on copies of what it read, so that it can be asked again."""
+    """A piece that has run once. Its graph stands on copies of what it read, so that it can be asked again."""
 
     leaves: tuple[Tensor, ...]
-    """What it read."""
+    """Of the shapes of what it read."""
     parameters: Mapping[str, Tensor]
     graph: Tensor
     """What it made, with its history."""
@@ -51,16 +36,26 @@ class Piece:
 
     @classmethod
     def run(
-        cls, function: Callable[..., Any], inputs: Sequence[Tensor], parameters: Mapping[str, Tensor]
+        cls,
+        function: Callable[..., Any],
+        inputs: Sequence[Tensor],
+        parameters: Mapping[str, Tensor],
+        own: bool = False,
     ) -> tuple[Piece, Any]:
         """The piece, and whatever the function returned; its graph is that of the last tensor in it.
 
-        The function is given copies of its inputs, so that it may write to them. Raises DataError.
+        The function is given copies of its inputs, so that it may write to them. `own`: it is the engine's, writes to
+        nothing, and nobody writes to what it reads; then there are no copies. Raises DataError.
         """
-        leaves = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
-        saved = Saved()
-        with torch.enable_grad(), _of_inference(), torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give):
-            made = function(*(leaf.clone() for leaf in leaves))
+        if own:
+            leaves = given = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
+        else:
+            leaves, given = zip(*map(_entry, inputs), strict=True)
+        saved, watch = Saved(copies=not own), Watch()
+        hooks = torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give)
+        with torch.enable_grad(), _of_inference(), hooks, watch:
+            made = function(*given)
+        saved.told(watch)
         return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made, saved), made
 
     def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -69,7 +64,7 @@ class Piece:
         with arithmetic(self.graph, grad=True):
             found = torch.autograd.grad(self.graph, targets, cotangent, retain_graph=True, allow_unused=True)
         grads = iter(torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True))
-        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros(()) for leaf in self.leaves]
+        of_leaves = [next(grads) if leaf.requires_grad else torch.zeros((), device=leaf.device) for leaf in self.leaves]
         return of_leaves, dict(zip(self.parameters, grads, strict=True))
 
     def back_many(self, cotangents: Tensor) -> list[Tensor]:
@@ -94,15 +89,12 @@ class Piece:
         """For each part the steps of it that any of these rows of what it made depends on, whatever the numbers are:
         (T,) bool; from several choices at once, rows (S, N) bool, (S, T). All on the CPU.
 
-        Found by NaN as a cotangent: it comes out wherever there is a way.
+        Found by NaN as a cotangent: it comes out wherever there is a way (engine.ways).
         """
         cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
         cotangent[rows.to(cotangent.device)] = torch.nan
-        self.saved.harmless = True
-        try:
+        with Ways(self.saved):
             grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
-        finally:
-            self.saved.harmless = False
         found = [grad.flatten(rows.dim(), -2).sum(rows.dim()).isnan().cpu() for grad in grads]
         return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
 
@@ -113,8 +105,8 @@ class Piece:
         A few passes that each ask for half of the rows tell whose a step is.
         """
         N = len(self.graph)
-        bits = (torch.arange(N) >> torch.arange((N - 1).bit_length())[:, None]) % 2 == 1
-        choices = torch.cat([torch.ones(1, N, dtype=torch.bool), bits, ~bits])
+        bits = (torch.arange(N, device="cpu") >> torch.arange((N - 1).bit_length(), device="cpu")[:, None]) % 2 == 1
+        choices = torch.cat([torch.ones(1, N, dtype=torch.bool, device="cpu"), bits, ~bits])
         if len(choices) * sum(leaf.numel() for leaf in self.leaves) <= AT_ONCE:
             reached = self.reached(choices, parts)
         else:
@@ -123,7 +115,7 @@ class Piece:
         found: list[Tensor | None] = []
         for anybody, *halves in (part.unbind(0) for part in reached):
             ones, others = torch.stack(halves).chunk(2) if halves else (anybody[None][:0],) * 2
-            owner = (ones.long() << torch.arange(len(ones))[:, None]).sum(0)
+            owner = (ones.long() << torch.arange(len(ones), device="cpu")[:, None]).sum(0)
             found.append(None if bool((ones & others).any()) else owner.masked_fill(~anybody, -1))
         return found
 
@@ -132,39 +124,50 @@ class Piece:
 class Head:
     """The finished run of what stands after the last recurrent layer, with the losses that it came to."""
 
-    piece: Piece
+    made: Callable[[], tuple[Piece, Tensor | None]]
+    """The piece, and the outputs as the head made them, of which `outputs` is a copy; None: they are h. One of our own
+    is made again each time, for its graph would be as large as the trace."""
     outputs: Tensor
     losses: Tensor
     """(T,) or (1,)."""
-    grads: tuple[Tensor, ...]
-    """∂(Σ losses)/∂(each leaf), direct: of h first."""
     parameter_grads: dict[str, Tensor]
-    answer: Tensor
-    """The outputs as the head made them, of which `outputs` is a copy."""
 
     @classmethod
-    def run(cls, head: HeadFunction, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Head:
-        """inputs: h (T, B, H), and whatever else the head reads. What it answers is brought to h's own type.
+    def run(
+        cls,
+        head: HeadFunction,
+        inputs: Sequence[Tensor],
+        parameters: Mapping[str, Tensor],
+        again: tuple[HeadFunction, Callable[[], Sequence[Tensor]]] | None = None,
+    ) -> tuple[Head, tuple[Tensor, ...]]:
+        """The head, and ∂(Σ losses)/∂(each of its inputs), direct.
 
-        Raises DataError where the losses are of the wrong shape or do not depend on h.
+        inputs: h (T, B, H), and whatever else the head reads. What it answers is brought to h's own type. `again`: the
+        head is the engine's own (see Piece.run); it is not kept, and asked again it is this one with these inputs, of
+        which the one that ran may be a part. Raises DataError where the losses are of the wrong shape or do not depend
+        on h.
         """
         for name, parameter in parameters.items():
             if not parameter.requires_grad:
                 raise DataError(f"The parameter {name} of what stands after the layer does not require a gradient.")
-        h = inputs[0]
-        ran, (outputs, losses) = Piece.run(head, inputs, parameters)
-        _check(losses, len(h))
-        with torch.enable_grad():
-            piece = Piece(ran.leaves, parameters, losses.reshape(-1).to(h), ran.saved)
+        made = _made(head, inputs, parameters, own=again is not None)
+        piece, outputs = made
+        losses, answer = piece.graph.detach().clone(), (inputs[0] if outputs is None else outputs).clone()
         grads, of_parameters = piece.back(torch.ones_like(piece.graph))
-        return cls(
-            piece,
-            (h if outputs is None else outputs).detach().to(h, copy=True),
-            piece.graph.detach().clone(),
-            tuple(grad.contiguous() for grad in grads),
-            of_parameters,
-            ran.leaves[0].detach() if outputs is None else outputs.detach().to(h),
-        )
+        if again is None:
+            found = partial(_same, made)
+        else:
+            found = partial(_made_again, *again, parameters)
+        return cls(found, answer, losses, of_parameters), tuple(grad.contiguous() for grad in grads)
+
+    @property
+    def piece(self) -> Piece:
+        return self.made()[0]
+
+    @cached_property
+    def grads(self) -> tuple[Tensor, ...]:
+        """∂(Σ losses)/∂(each leaf), direct: of h first. A trace has them as its layers' `output_grads`."""
+        return tuple(grad.contiguous() for grad in self.piece.back(torch.ones_like(self.losses))[0])
 
     @property
     def count(self) -> int:
@@ -176,14 +179,52 @@ class Head:
         one[loss] = 1.0
         return self.piece.back(one)[0]
 
-    def again(self) -> dict[str, Tensor]:
+    def again(self, h: Callable[[], Tensor]) -> dict[str, Tensor]:
         """Everything computed from the graph afresh: by the names of `Trace.numpy()`, and "leaf 0", … for what it hands
-        back to what it read."""
-        grads, of_parameters = self.piece.back(torch.ones_like(self.losses))
-        losses = self.piece.graph.detach()
-        found = {"outputs": self.answer, "losses": losses, "loss": losses.double().sum().to(losses)}
+        back to what it read. `h` gives the output (T, B, W) of the last level."""
+        piece, answer = self.made()
+        grads, of_parameters = piece.back(torch.ones_like(self.losses))
+        losses = piece.graph.detach()
+        outputs = h() if answer is None else answer
+        found = {"outputs": outputs, "losses": losses, "loss": losses.double().sum().to(losses)}
         found |= {f"leaf {number}": grad for number, grad in enumerate(grads)}
         return found | {f"head_grads.{name}": grad for name, grad in of_parameters.items()}
+
+
+Made: TypeAlias = tuple[Piece, "Tensor | None"]
+"""A head's piece, and its outputs in h's own type; None: they are h."""
+
+
+def _made(head: HeadFunction, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], own: bool) -> Made:
+    h = inputs[0]
+    steps, dtype, device = len(h), h.dtype, h.device
+
+    def function(*read: Tensor) -> tuple[Tensor | None, Tensor]:
+        outputs, losses = head(*read)
+        _check(losses, steps)
+        return outputs, losses.reshape(-1).to(device, dtype)
+
+    piece, (outputs, _) = Piece.run(function, inputs, parameters, own)
+    return piece, None if outputs is None else outputs.detach().to(device, dtype)
+
+
+def _made_again(head: HeadFunction, read: Callable[[], Sequence[Tensor]], parameters: Mapping[str, Tensor]) -> Made:
+    with arithmetic(next(iter(parameters.values()))):
+        return _made(head, read(), parameters, own=True)
+
+
+def _same(made: Made) -> Made:
+    return made
+
+
+def _entry(read: Tensor) -> tuple[Tensor, Tensor]:
+    """A leaf that takes no memory, and a copy of what is read that hangs on it. −0.0 changes no number that it is added
+    to, not even 0 or −0.0."""
+    if not read.is_floating_point():
+        return read.detach(), read.clone()
+    leaf = read.new_full((), -0.0).expand(read.shape).detach().requires_grad_()
+    with torch.enable_grad():
+        return leaf, read.detach() + leaf
 
 
 def _check(losses: Any, steps: int) -> None:

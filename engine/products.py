@@ -73,7 +73,7 @@ class Product:
 
     @classmethod
     def empty(cls, size: int) -> Product:
-        eye = torch.eye(size, dtype=torch.float64)
+        eye = torch.eye(size, dtype=torch.float64, device="cpu")
         return cls(eye, Graded(eye.new_zeros(size), eye))
 
     def then(self, A: Tensor) -> Product:
@@ -115,7 +115,11 @@ class Growth:
 
     @classmethod
     def empty(cls, size: int) -> Growth:
-        return cls(torch.eye(size, dtype=torch.float64), torch.arange(size), torch.zeros(size, dtype=torch.float64))
+        return cls(
+            torch.eye(size, dtype=torch.float64, device="cpu"),
+            torch.arange(size, device="cpu"),
+            torch.zeros(size, dtype=torch.float64, device="cpu"),
+        )
 
     def then(self, A: Tensor) -> Growth:
         """One factor more, multiplied from the left."""

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from engine.cell_loop import traces_of_loop
+from engine.cell_loop import trace_of_loop
 from engine.errors import DataError
 from engine.given import whole
 from engine.intake import TORCHS, refuse_other_equations
@@ -56,9 +56,11 @@ def record(model: nn.Module, only: Sequence[str] | None = None, last: int | None
     - A gradient at a layer's h_n or c_n is in `final_grads` of its own level and direction. Weights are as they were at
       the call, whatever an optimizer did later.
     - Consecutive calls of a cell, each from the very states that the one before gave, are one trace with a step for
-      each. Where the states were changed on their way (masked, detached, mixed) a new one begins, and what it hands
-      back is in the `final_grads` of the one before, like everything that reaches a last state. See engine.cell_loop
-      for how exact e_t is.
+      each, and what reaches an LSTM's c_t besides (a loss on it) is in `cell_grads`. Where the states were changed on
+      their way (masked, mixed, dropped) a new one begins, and what it hands back is in the `final_grads` of the one
+      before, like everything that reaches a last state: the loop has no trace as a whole, `rec[name]` says so, and
+      `calls` gives the parts. It begins anew, too, where they were detached; there `rec[name]` is the last stretch. See
+      engine.cell_loop for how exact e_t is.
     - Under torch.autocast a trace is in the type that the module's states were in, its weights and input rounded as
       autocast rounded them: bfloat16 or float16, but float32 where autocast keeps the states in it (nn.GRU, nn.GRUCell
       and nn.LSTMCell on the CPU). There the values are those that autocast came to, its roundings in them, and the
@@ -80,7 +82,7 @@ class Recording:
             raise DataError(f"last is {self._last}; a whole number from 1 is accepted, or None for all calls.")
         self._modules: dict[str, nn.Module] | None = _recurrent(model, only)
         self._listeners: dict[str, Listener] = {}
-        self._made: WeakKeyDictionary[Run, tuple[int, list[Trace]]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[Run, tuple[int, Trace]] = WeakKeyDictionary()
         self._open = False
 
     def __enter__(self) -> Recording:
@@ -107,15 +109,22 @@ class Recording:
         return tuple(self._modules if self._modules is not None else self._listeners)
 
     def __getitem__(self, name: str) -> Trace:
-        """The trace of the layer's only call, or of the last one that a gradient has reached. Raises DataError."""
-        listener = self._listener(name)
-        return self._traces(max(listener.reached, key=lambda run: run.number), name)[-1]
+        """The trace of the layer's only call, or of the last one that a gradient has reached. Raises DataError; of a
+        cell, too, where that one goes on from states that were changed after the call before."""
+        runs = self._listener(name).reached
+        last = max(runs, key=lambda run: run.number)
+        if last.torn:
+            raise DataError(
+                f"Between calls of {_called(name)} its states were changed on their way, so the loop is {len(runs)} "
+                f"sequences and not one; calls({shown(name)}) gives a trace of each."
+            )
+        return self._trace(last, name)
 
     def calls(self, name: str) -> list[Trace]:
         """A trace for each call of the layer that a gradient has reached, in the order of the calls. Raises
         DataError."""
         runs = sorted(self._listener(name).reached, key=lambda run: run.number)
-        return [trace for run in runs for trace in self._traces(run, name)]
+        return [self._trace(run, name) for run in runs]
 
     @property
     def trace(self) -> Trace:
@@ -124,7 +133,7 @@ class Recording:
             raise DataError(f"There are {len(self.names)} layers; ask for one by its name: {_listed(self.names)}.")
         return self[self.names[0]]
 
-    def _traces(self, run: Run, name: str) -> list[Trace]:
+    def _trace(self, run: Run, name: str) -> Trace:
         made = self._made.get(run)
         if made is not None and made[0] == run.arrivals:
             return made[1]
@@ -132,11 +141,11 @@ class Recording:
         if run.refusal:
             raise DataError(f"{_capital(called)} {run.refusal}.")
         is_layer = "output" in run.calls[0].outputs
-        traces = [trace_of_call(run, called)] if is_layer else traces_of_loop(run, called)
-        self._made[run] = run.arrivals, traces
+        trace = trace_of_call(run, called) if is_layer else trace_of_loop(run, called)
+        self._made[run] = run.arrivals, trace
         if not self._open:
-            run.calls.clear()  # nothing comes any more, and the traces hold what they need
-        return traces
+            run.calls.clear()  # nothing comes any more, and the trace holds what it needs
+        return trace
 
     def _listener(self, name: str) -> Listener:
         if self._modules is not None:

@@ -1,7 +1,8 @@
 """A recorded trace as a file, self-contained: it can be looked at and audited, on any machine, without the model.
 
 The container is the sessions' (engine.container), its content "trace". Everything that cannot be derived is stored as
-it is, gradients included, so that what is opened is what was recorded, to the bit.
+it is, gradients included, so that what is opened is what was recorded, to the bit. A trace in bfloat16 or float16 is
+stored as float32, which holds each of its numbers, and says so; what is opened is in its own type again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _PARTS = ("weights", "initial", "values", "final_grads", "grads", "initial_grads")
 _MAX_LAYERS = 64
+_WIDENED = (torch.bfloat16, torch.float16)
+"""Stored as float32."""
 
 
 class _LayerFile(Spec, frozen=True, kw_only=True):
@@ -52,6 +55,8 @@ class _TraceFile(Spec, frozen=True, kw_only=True):
     """The names of the tensors in the trace's own order, which a table of quantities keeps; the file sorts them."""
     judged: int | None = None
     """The number of the loss whose gradient "last_flow" is; None: the last one, if any."""
+    widened: Literal["bfloat16", "float16"] | None = None
+    """What the trace was computed in, where the file has float32 in its place; None: the file has its own type."""
 
 
 class RecordedLossGradients(LossGradients):
@@ -87,7 +92,7 @@ class RecordedLossGradients(LossGradients):
 
     def reach(self, name: str, losses: Sequence[int] | None = None) -> Tensor:
         """Up to the last step that it reads, which a file does not tell: where there is a gradient."""
-        found = torch.zeros(self._count, len(self._flow), dtype=torch.bool)
+        found = torch.zeros(self._count, len(self._flow), dtype=torch.bool, device="cpu")
         there = self._flow.detach().cpu().flatten(1).ne(0).any(1)
         last = int(there.nonzero().max()) + 1 if bool(there.any()) else len(there)
         found[self._kept, :last] = True
@@ -105,16 +110,13 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
     """Write a trace, atomically. Returns the file's `Probe.sha256`. Raises SessionError; an old file is then as it
     was."""
     path = _path(path)
-    if trace.layer.x.dtype not in (torch.float32, torch.float64):
-        dtype = str(trace.layer.x.dtype).removeprefix("torch.")
-        raise SessionError(f"The trace is {dtype}, which a file cannot hold exactly; float32 and float64 are accepted.")
+    dtype = trace.layer.x.dtype
     tensors: dict[str, Tensor] = {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
     tensors |= {f"head_grads/{name}": grad for name, grad in trace.head_grads.items()}
-    # A single loss's gradient is the layer's; in a window the losses reach beyond what is there.
-    judged = None
-    if trace.loss_grads is not None and trace.loss_grads.count == len(trace.losses) > 1 and trace.first_step == 1:
-        judged = trace.loss_grads.judged()
-        tensors["last_flow"] = trace.flow_gradient(judged)
+    kept, judged = kept_of(trace), None
+    if kept is not None and kept.count > 1:  # a single loss's gradient is the layer's
+        judged = kept.judged()
+        tensors["last_flow"] = kept.flow(judged, next(iter(trace.last_level)))
     for name, layer in trace.layers.items():
         tensors |= {f"{name}/x": layer.x, f"{name}/output_grads": layer.output_grads}
         tensors |= {f"{name}/{part}/{key}": t for part in _PARTS for key, t in getattr(layer, part).items()}
@@ -122,12 +124,12 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
             tensors[f"{name}/lengths"] = layer.lengths
         if layer.drop is not None:
             tensors[f"{name}/drop"] = layer.drop
+        if layer.cell_grads is not None:
+            tensors[f"{name}/cell_grads"] = layer.cell_grads
         for gate, held in layer.held.items():
             tensors |= {f"{name}/held/{gate}.where": held.where.to(layer.x), f"{name}/held/{gate}.value": held.value}
     last = trace.layer
-    summary = container.Summary(
-        last.cell, last.steps, last.batch_size, last.hidden_size, str(last.x.dtype).removeprefix("torch.")
-    )
+    summary = container.Summary(last.cell, last.steps, last.batch_size, last.hidden_size, _name(last.x.dtype))
     layers = tuple(
         _LayerFile(
             name=name,
@@ -136,15 +138,37 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
             reverse=layer.reverse,
             norm_eps=layer.norm_eps,
             cuts=tuple(sorted(layer.cuts)),
-            rounded=None if layer.rounded is None else str(layer.rounded).removeprefix("torch."),  # type: ignore[arg-type]
+            rounded=None if layer.rounded is None else _name(layer.rounded),  # type: ignore[arg-type]
         )
         for name, layer in trace.layers.items()
     )
     described = msgspec.to_builtins(
-        _TraceFile(layers=layers, first_step=trace.first_step, order=tuple(tensors), judged=judged)
+        _TraceFile(
+            layers=layers,
+            first_step=trace.first_step,
+            order=tuple(tensors),
+            judged=judged,
+            widened=_name(dtype) if dtype in _WIDENED else None,  # type: ignore[arg-type]
+        )
     )
-    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    arrays = {name: (t.float() if t.dtype in _WIDENED else t).detach().cpu().numpy() for name, t in tensors.items()}
     return container.write(path, "trace", described, arrays, summary=summary, title=title)
+
+
+def kept_of(trace: Trace) -> RecordedLossGradients | None:
+    """What a file or a pickle keeps of the single losses: the gradient of the one that the verdict rests on. None where
+    there is none any more, and of a window, whose losses reach beyond what is there."""
+    losses = trace.loss_grads
+    if losses is None or losses.count != len(trace.losses) or trace.first_step != 1:
+        return None
+    single, layer = losses.count == 1, trace.layer
+    judged = 0 if single else losses.judged()
+    flow = layer.grads["h"] if single else trace.flow_gradient(judged)
+    return RecordedLossGradients(losses.count, judged, flow, next(iter(trace.last_level)), layer.mask)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _path(path: object) -> Path:
@@ -181,7 +205,8 @@ def _trace_of(contents: container.Contents) -> Trace:
     if len(set(read.order)) != len(read.order) or set(read.order) != set(contents.tensors):
         raise SessionError("Its list of tensors is not what it holds.")
     # Copies: torch writes to what it is given, and the bytes of the file are read-only.
-    found = _Tensors({name: torch.from_numpy(contents.tensors[name].copy()) for name in read.order})
+    made = {name: torch.from_numpy(contents.tensors[name].copy()) for name in read.order}
+    found = _Tensors(made if read.widened is None else _narrowed(made, getattr(torch, read.widened)))
     layers = {layer.name: _layer_of(layer, found) for layer in read.layers}
     last_name = next(name for name in names if name.split("_")[0] == names[-1].split("_")[0])
     last = layers[last_name]
@@ -211,11 +236,24 @@ def _trace_of(contents: container.Contents) -> Trace:
     return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step)
 
 
+def _narrowed(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The float32 ones in the trace's own type, which holds each of their numbers, or the file was not written so."""
+    found = {}
+    for name, wide in tensors.items():
+        found[name] = wide
+        if wide.dtype == torch.float32:
+            found[name] = narrow = wide.to(dtype)
+            again = narrow.float()
+            if not bool(((again == wide) | (again.isnan() & wide.isnan())).all()):
+                raise SessionError(f"Its '{one_line(name, 80)}' has numbers that are no {_name(dtype)}.")
+    return found
+
+
 def _layer_of(file: _LayerFile, found: _Tensors) -> LayerTrace:
     parts: dict[str, Any] = {part: found.group(f"{file.name}/{part}/") for part in _PARTS}
     x, direct = found.take(f"{file.name}/x"), found.take(f"{file.name}/output_grads")
-    if x.dtype not in (torch.float32, torch.float64):
-        raise SessionError(f"The input of {one_line(file.name, 40)} is {x.dtype}; float32 and float64 are accepted.")
+    if x.dtype not in (torch.float32, torch.float64, *_WIDENED):
+        raise SessionError(f"The input of {one_line(file.name, 40)} is {x.dtype}; a floating-point type is accepted.")
     kind: dict[str, Any] = {"reverse": file.reverse, "norm_eps": file.norm_eps, "cuts": frozenset(file.cuts)}
     kind["rounded"] = None if file.rounded is None else getattr(torch, file.rounded)
     if not set(file.cuts) <= set(ROUTES[file.cell]):
@@ -224,6 +262,8 @@ def _layer_of(file: _LayerFile, found: _Tensors) -> LayerTrace:
         kind["lengths"] = found.take(f"{file.name}/lengths")
     if f"{file.name}/drop" in found.left:
         kind["drop"] = found.take(f"{file.name}/drop")
+    if f"{file.name}/cell_grads" in found.left:
+        kind["cell_grads"] = found.take(f"{file.name}/cell_grads")
     held = found.group(f"{file.name}/held/")
     kind["held"] = {
         name.removesuffix(".where"): Held(where.bool(), held[name.removesuffix("where") + "value"])

@@ -152,6 +152,8 @@ def terms_of_gradients(layer: LayerTrace, grads: Tensors) -> dict[str, Tensor]:
         carried = d["c"] * v["f"] * (1.0 if layer.recurrence.carries else 0.0)
         joined = d["h"] * v["o"] * (1 - v["c"].tanh() ** 2)
         c_terms = _next(course, carried.abs(), layer.final_grads["c"]) + joined.abs()
+        if layer.cell_grads is not None:
+            c_terms = c_terms + layer.cell_grads.double().abs()
         sizes |= {"c": c_terms, "δc": d["c"], "carried": carried, "joined": joined}
     most = 0.1 / torch.finfo(layer.x.dtype).eps
     of_h, of_c = _conditions({name: _sizes(course.along(array)) for name, array in sizes.items()}, most)

@@ -74,7 +74,7 @@ def saturation(
             )
     T, B = layer.steps, layer.batch_size
     if valid is None:
-        valid = torch.ones(T, B, dtype=torch.bool) if layer.mask is None else layer.mask
+        valid = torch.ones(T, B, dtype=torch.bool, device="cpu") if layer.mask is None else layer.mask
     if valid.dtype != torch.bool or tuple(valid.shape) not in ((T, B), (T,)):
         raise DataError(
             f"valid is {tuple(valid.shape)} of {valid.dtype}; ({T}, {B}) or ({T},) of torch.bool is accepted."

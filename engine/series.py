@@ -6,6 +6,8 @@ where there are too many steps for it, it is taken at some of them, evenly sprea
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -121,14 +123,18 @@ def saturated(layer: LayerTrace) -> Tensor | None:
 def singular(layer: LayerTrace, sample: int, seconds: float = SINGULAR_SECONDS) -> Tensor:
     """(T, 5), columns.SINGULAR, of the chosen sample's step Jacobians. −∞ is a dead direction; NaN where a Jacobian is
     not finite, where the layer has no such singular value, in the padding, and where none was taken."""
-    found = torch.full((layer.steps, 5), torch.nan, dtype=torch.float64)
+    found = torch.full((layer.steps, 5), torch.nan, dtype=torch.float64, device="cpu")
     found[:, 4] = 0.0
     last = layer.steps if layer.lengths is None else int(layer.lengths[sample])
     size = layer.hidden_size * len(layer.rules.state_names)
     count = min(last, int(seconds / (3.5e-4 + 1.5e-9 * size**3)))
     if count < 1:
         return found
-    chosen = torch.linspace(0, last - 1, count, dtype=torch.float64).round().long() if count > 1 else torch.tensor([0])
+    chosen = (
+        torch.linspace(0, last - 1, count, dtype=torch.float64, device="cpu").round().long()
+        if count > 1
+        else torch.tensor([0], device="cpu")
+    )
     weights = {name: in_float64(weight) for name, weight in layer.weights.items()}
     some = LayerJacobians(
         rules_of(layer.cell, layer.activation, weights, layer.norm_eps),
@@ -147,18 +153,18 @@ def singular(layer: LayerTrace, sample: int, seconds: float = SINGULAR_SECONDS) 
 def _largest_and_smallest(J: Tensor) -> Tensor:
     """(n, 5). Where an ordinary decomposition would lose the smallest, it is taken of the graded matrix."""
     n, size = J.shape[:2]
-    found = torch.full((n, 5), torch.nan, dtype=torch.float64)
+    found = torch.full((n, 5), torch.nan, dtype=torch.float64, device="cpu")
     found[:, 4] = 1.0
     finite = J.isfinite().flatten(1).all(1)
     with arithmetic(J):
-        logs = torch.full((n, size), torch.nan, dtype=torch.float64)
+        logs = torch.full((n, size), torch.nan, dtype=torch.float64, device="cpu")
         logs[finite] = torch.linalg.svdvals(J[finite]).log()
-        hard = finite & ~(logs[:, -1] - logs[:, 0] > torch.tensor(PLAIN).log())
+        hard = finite & ~(logs[:, -1] - logs[:, 0] > math.log(PLAIN))
         for i in hard.nonzero().flatten().tolist():
             exact = log_singular_values(graded(J[i]))
             logs[i] = -torch.inf
             logs[i, : len(exact)] = exact
-    logs /= torch.tensor(10.0, dtype=torch.float64).log()
+    logs /= math.log(10.0)
     most = min(3, size)
     found[:, :most] = logs[:, :most]
     found[:, 3] = logs[:, -1]
@@ -191,7 +197,7 @@ def bound(made: Traced, name: str) -> Tensor | None:
         factor = pascanu_bound(layer).slope
     except DataError:
         return None
-    steps = torch.arange(layer.steps, dtype=torch.float64)
+    steps = torch.arange(layer.steps, dtype=torch.float64, device="cpu")
     with np.errstate(divide="ignore"):
         line = float(np.log10(row[last])) + (last - steps) * factor
     return line.masked_fill(steps > last, torch.nan)

@@ -178,7 +178,7 @@ class SpectrumRun:
     def _advance_a_step(self) -> None:
         t = self._steps[self._taken]
         J = self._walk.at(t)
-        nothing = torch.full((self._size,), torch.nan, dtype=torch.float64)
+        nothing = torch.full((self._size,), torch.nan, dtype=torch.float64, device="cpu")
         step = product = nothing
         if J is not None:
             with arithmetic(J):
@@ -198,8 +198,8 @@ class SpectrumRun:
 
     def result(self) -> Spectrum:
         """Over the chosen steps that were reached so far."""
-        steps = torch.tensor(sorted(self._found), dtype=torch.int64)
-        none = torch.empty(0, self._size, dtype=torch.float64)
+        steps = torch.tensor(sorted(self._found), dtype=torch.int64, device="cpu")
+        none = torch.empty(0, self._size, dtype=torch.float64, device="cpu")
         step, product = (
             torch.stack([self._found[t][which] for t in steps.tolist()]) if len(steps) else none for which in (0, 1)
         )
@@ -263,7 +263,9 @@ class LyapunovRun:
 
     def result(self) -> Lyapunov:
         """Over the steps that were taken so far."""
-        counted = int(self._walk.valid[torch.tensor(self._walk.steps[: self._taken], dtype=torch.int64)].sum())
+        counted = int(
+            self._walk.valid[torch.tensor(self._walk.steps[: self._taken], dtype=torch.int64, device="cpu")].sum()
+        )
         means = (
             self._growth.logs() / counted if counted and self._finite else torch.full_like(self._growth.sums, torch.nan)
         )

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from engine import bptt
+from engine import bptt, step_pieces
 from engine.cells import Activation
 from engine.course import Course
 from engine.layer_trace import LayerTrace, rules_of
@@ -23,6 +22,7 @@ from engine.pieces import Head, HeadFunction, Piece
 from engine.recorded import Recorded
 from engine.recurrence import Held, Recurrence
 from engine.spec import CellKind
+from engine.step_pieces import Read, StepByStep
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 Enter: TypeAlias = Callable[..., Tensor]
@@ -55,10 +55,16 @@ class Layer:
         return Recurrence(self.cell, rules, self.weights, course, self.kernel, self.drop, self.held, self.cuts)
 
     def run_back(
-        self, stream: Tensor, lengths: Tensor | None, values: Tensors, direct: Tensor, final: Tensors | None = None
+        self,
+        stream: Tensor,
+        lengths: Tensor | None,
+        values: Tensors,
+        direct: Tensor,
+        final: Tensors | None = None,
+        of_c: Tensor | None = None,
     ) -> LayerTrace:
-        """Backward from direct ∂L/∂h_t (T, B, H) and, where a loss reads them, ∂L/∂(last states)."""
-        back = bptt.backward(self.recurrence(len(stream), lengths), values, self.initial, direct, final)
+        """Backward from direct ∂L/∂h_t (T, B, H) and, where a loss reads them, ∂L/∂(last states) and ∂L/∂c_t."""
+        back = bptt.backward(self.recurrence(len(stream), lengths), values, self.initial, direct, final, of_c)
         if final is None:
             final = {s: torch.zeros_like(state) for s, state in self.initial.items()}
         trace = LayerTrace(
@@ -78,8 +84,10 @@ class Layer:
             self.drop,
             self.held,
             self.cuts,
+            cell_grads=of_c,
         )
-        return trace.starting_from(values.before) if isinstance(values, Recorded) else trace
+        # With padding they are arrays of their own, and as quickly made again.
+        return trace.starting_from(values.before) if isinstance(values, Recorded) and lengths is None else trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +104,22 @@ class Ran:
     """A level that has run, as far as its gradients can be asked for again."""
 
     names: tuple[str, ...]
-    piece: Piece | None
+    enter: Enter | None
     """What stands before it."""
+    read: Read
+    parameters: Tensors
+
+    def piece(self) -> Piece | None:
+        """`enter` with its graph, made afresh: kept, it would be as large as the level's trace."""
+        return None if self.enter is None else Piece.run(self.enter, self.read(), self.parameters, own=True)[0]
+
+    def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """What `enter` hands back to what it read, the outputs of the level below first, and to its parameters."""
+        if isinstance(self.enter, StepByStep):
+            return step_pieces.back(self.enter, self.read, self.parameters, cotangent)
+        piece = self.piece()
+        assert piece is not None
+        return piece.back(cotangent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,18 +143,26 @@ class Ahead:
 
     runs: tuple[LayerRun, ...]
     stream: Tensor
-    piece: Piece | None
-    """What stands before it."""
+    ran: Ran
 
-    @cached_property
-    def joined(self) -> Tensor:
-        """(T, B, W): its outputs, the directions side by side."""
-        outputs = [run.values["h"] for run in self.runs]
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+    def hands_on(self, stream: bool) -> Read:
+        """Its outputs, and if that is read too its stream."""
+        return Read(tuple(run.values["h"] for run in self.runs), (self.stream,) if stream else ())
 
     @property
-    def ran(self) -> Ran:
-        return Ran(tuple(run.layer.name for run in self.runs), self.piece)
+    def joined(self) -> Tensor:
+        """(T, B, W): its outputs, the directions side by side."""
+        return self.hands_on(stream=False)()[0]
+
+
+@dataclass(frozen=True, eq=False)
+class OwnHead:
+    """The parts of a head that is the engine's own."""
+
+    after: StepByStep | None
+    """What is done to the last level's outputs."""
+    core: HeadFunction
+    """What reads what that made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,46 +183,68 @@ def run(
     head_parameters: Tensors,
     lengths: Tensor | None = None,
     head_reads_stream: bool = False,
+    own: OwnHead | None = None,
 ) -> StackRun:
     """x (T, B, D), or whatever the first level's `enter` takes. `head` is given the last level's output (T, B, W) and,
-    if it reads that too, what this level read. Nothing given is changed. Raises DataError."""
+    if it reads that too, what this level read. `own`: the head's parts,
+    where it is the engine's own. Nothing given is changed. Raises DataError."""
     ran: list[Ahead] = []
-    read: tuple[Tensor, ...] = (x,)
+    read = Read((x,))
     for level in levels:
         ran.append(ahead(level, read, lengths))
-        read = (ran[-1].joined, ran[-1].stream)
-    after = Head.run(head, read if head_reads_stream else read[:1], head_parameters)
+        read = ran[-1].hands_on(stream=True)
+    steps = len(ran[-1].stream)
+    read = ran[-1].hands_on(head_reads_stream)
+    if own is None:
+        after, cotangents = Head.run(head, read(), head_parameters)
+    else:
+        after, cotangents = _run_own(own, head, read, head_parameters)
     runs = {run.layer.name: run for one in ran for run in one.runs}
+    done, widths = tuple(one.ran for one in ran), {name: one.width for name, one in runs.items()}
+    del ran
 
     def back(name: str, direct: Tensor) -> LayerTrace:
-        one = runs[name]
+        one = runs.pop(name)  # what it had to hand only for this is let go of
         return one.layer.run_back(one.stream, lengths, one.values, direct)
 
-    done, widths = tuple(one.ran for one in ran), {name: one.width for name, one in runs.items()}
-    traced, parameter_grads = down(done, after.grads, widths, back, Course(len(read[0]), False, lengths))
-    return StackRun({name: traced[name] for name in runs}, done, after, after.parameter_grads | parameter_grads)
+    traced, parameter_grads = down(done, cotangents, widths, back, Course(steps, False, lengths))
+    return StackRun({name: traced[name] for name in widths}, done, after, after.parameter_grads | parameter_grads)
 
 
-def ahead(level: Level, read: tuple[Tensor, ...], lengths: Tensor | None) -> Ahead:
-    """Run a level forward. `read`: x before the first one, else (outputs of the level below, what that one read)."""
-    piece, stream = None, read[0]
-    if level.enter is not None:
-        piece, made = Piece.run(level.enter, read, level.parameters)
-        stream = made.detach()
+def _run_own(own: OwnHead, head: HeadFunction, read: Read, parameters: Tensors) -> tuple[Head, tuple[Tensor, ...]]:
+    """As Head.run; what is done to the outputs first takes a few steps at a time."""
+    y = read()[0] if own.after is None else step_pieces.forward(own.after, read)
+    found, cotangents = Head.run(own.core, (y,), parameters, again=(head, read))
+    if own.after is None:
+        return found, cotangents
+    grads, of_parameters = step_pieces.back(own.after, read, parameters, cotangents[0])
+    for name, grad in of_parameters.items():
+        found.parameter_grads[name] += grad
+    return found, tuple(grads)
+
+
+def ahead(level: Level, read: Read, lengths: Tensor | None) -> Ahead:
+    """Run a level forward. `read`: x before the first one, else the outputs of the level below and what that read."""
+    if level.enter is None:
+        stream = read()[0]
+    elif isinstance(level.enter, StepByStep):
+        stream = step_pieces.forward(level.enter, read)
+    else:
+        stream = level.enter(*read()).detach()
     stream = Course(len(stream), False, lengths).zeroed(stream)
     runs = [
         LayerRun(one, stream, bptt.forward(one.recurrence(len(stream), lengths), stream, one.initial))
         for one in level.layers
     ]
-    return Ahead(tuple(runs), stream, piece)
+    ran = Ran(tuple(one.name for one in level.layers), level.enter, read, level.parameters)
+    return Ahead(tuple(runs), stream, ran)
 
 
 class GoneBack(Protocol):
     """What a layer's way back comes to."""
 
-    @property
-    def input_grad(self) -> Tensor:
-        """(T, B, D): ∂L/∂(what the layer read)."""
+    def to_input(self) -> Tensor:
+        """(T, B, D): ∂L/∂(what the layer read), an array that nobody else holds."""
 
 
 Back = TypeVar("Back", bound=GoneBack)
@@ -217,11 +269,12 @@ def down(
         parts = split(cotangent, [widths[name] for name in level.names])
         here = {name: back(name, part) for name, part in zip(level.names, parts, strict=True)}
         found |= here
-        if until in here or (number == 0 and level.piece is None):
+        del cotangent, parts
+        if until in here or (number == 0 and level.enter is None):
             break
         cotangent, beside = joined_input_grad(list(here.values()), *beside), []
-        if level.piece is not None:
-            grads, of_parameters = level.piece.back(cotangent)
+        if level.enter is not None:
+            grads, of_parameters = level.back(cotangent)
             parameter_grads |= of_parameters
             if number > 0:
                 cotangent, beside = course.zeroed(grads[0]), [course.zeroed(one) for one in grads[1:]]
@@ -237,7 +290,9 @@ def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:
 
 def joined_input_grad(layers: Sequence[GoneBack], *beside: Tensor) -> Tensor:
     """∂L/∂stream (T, B, D): the sum over the directions, and what reaches it past the level."""
-    total = layers[0].input_grad
-    for part in (*(layer.input_grad for layer in layers[1:]), *beside):
-        total = total + part
+    total = layers[0].to_input()
+    for layer in layers[1:]:
+        total += layer.to_input()
+    for part in beside:
+        total += part
     return total

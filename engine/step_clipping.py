@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -61,6 +61,10 @@ class ClippedBackward:
     whole: Pair
     """The same, all parameters of the layer together."""
 
+    def to_input(self) -> Tensor:
+        """A copy of `input_grad`."""
+        return self.input_grad.clone()
+
     @property
     def fired(self) -> Tensor:
         """(T,): how many samples were clipped at each step."""
@@ -83,7 +87,9 @@ def clipped_backward(layer: LayerTrace, max_norm: float, output_grads: Tensor | 
     clipped too, that layer's `input_grad` has its part in it. Where nothing is clipped the numbers are those of BPTT
     step by step. A mean over the batch has made each sample's gradient 1/B as large. Raises DataError.
     """
-    limit = _limit(max_norm)
+    limit, layer = _limit(max_norm), _layer(layer)
+    if output_grads is not None and not isinstance(output_grads, Tensor):
+        raise DataError(f"output_grads is {shown(output_grads)}; a tensor (time, batch, hidden) is accepted.")
     direct = layer.output_grads if output_grads is None else output_grads
     if direct.shape != layer.output_grads.shape or direct.dtype != layer.output_grads.dtype:
         raise DataError(
@@ -92,7 +98,9 @@ def clipped_backward(layer: LayerTrace, max_norm: float, output_grads: Tensor | 
         )
     with arithmetic(layer.x):
         clip = _Clip(layer.x.new_full((), limit, dtype=torch.float64), look=layer.x.device.type == "cpu")
-        back = bptt.backward_stepwise(layer.recurrence, layer.values, layer.before, direct, layer.final_grads, clip)
+        back = bptt.backward_stepwise(
+            layer.recurrence, layer.values, layer.before, direct, layer.final_grads, clip, layer.cell_grads
+        )
         norms, factors = back.noted["norms"], back.noted["factors"]
         if layer.mask is not None:  # what waits in the padding is no step
             norms, factors = norms.masked_fill(~layer.mask, 0.0), factors.masked_fill(~layer.mask, 1.0)
@@ -130,6 +138,9 @@ def clipped_trace(trace: Trace, max_norm: float) -> Clipped:
     names, and the report on it against the true ones. In a stack the lower layers get less because the upper ones were
     clipped. What stands after the last layer keeps its gradients. Raises DataError for a trace from a file, which has
     lost what stands between its layers, if there are several."""
+    if not hasattr(trace, "loss_grads") or not hasattr(trace, "layers"):
+        raise DataError(f"trace is {shown(trace)}; a trace is accepted, as engine.trace makes it.")
+    _limit(max_norm)
     made: dict[str, ClippedBackward]
     if len(trace.layers) == 1:
         made = {name: clipped_backward(layer, max_norm) for name, layer in trace.layers.items()}
@@ -197,7 +208,7 @@ class ClippedContributions:
 def clipped_contributions(layer: LayerTrace, name: str, max_norm: float) -> ClippedContributions:
     """What each step contributes to `weight_grads[name]`, all samples of the batch together, clipped to max_norm before
     the steps are summed. Raises DataError."""
-    limit = _limit(max_norm)
+    limit, layer = _limit(max_norm), _layer(layer)
     norms = layer.weight_grad_share(name)
     with arithmetic(layer.x):
         factors = torch.where(norms > limit, limit / norms, 1.0)
@@ -217,6 +228,14 @@ def _sides(layer: LayerTrace) -> set[str]:
 def _times(grads: Tensor, factors: Tensor) -> Tensor:
     """(T, B, H) times (T,), rounded once; to the bit as it was where the factor is 1."""
     return (grads.double() * factors[:, None, None]).to(grads.dtype)
+
+
+def _layer(layer: Any) -> LayerTrace:
+    """The layer itself, or all steps of a long trace's. Raises DataError."""
+    whole = getattr(layer, "whole", layer) if not isinstance(layer, LayerTrace) else layer
+    if not isinstance(whole, LayerTrace):
+        raise DataError(f"layer is {shown(layer)}; a layer of a trace is accepted, as trace['l0'].")
+    return whole
 
 
 def _limit(max_norm: float) -> float:

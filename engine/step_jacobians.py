@@ -162,9 +162,9 @@ class Walk:
         if valid is not None and (tuple(valid.shape) != (T,) or valid.dtype != torch.bool):
             raise DataError(f"valid is {tuple(valid.shape)} of {valid.dtype}; ({T},) of torch.bool is accepted.")
         self._jacobians = jacobians
-        self.valid = torch.ones(T, dtype=torch.bool) if valid is None else valid.cpu()
+        self.valid = torch.ones(T, dtype=torch.bool, device="cpu") if valid is None else valid.cpu()
         self.steps = range(T - 1, -1, -1) if back else range(T)
-        self._start, self._held = 0, torch.empty(0)
+        self._start, self._held = 0, torch.empty(0, device="cpu")
 
     def at(self, t: int) -> Tensor | None:
         """(S, S)."""

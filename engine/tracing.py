@@ -26,7 +26,7 @@ from engine.pieces import HeadFunction
 from engine.precision import arithmetic
 from engine.spec import NO_WHAT_IF, WhatIf
 from engine.spec_reading import shown
-from engine.stack import Level, joined_input_grad, run
+from engine.stack import Level, OwnHead, joined_input_grad, run
 from engine.what_if import changed_levels, in_type
 
 if TYPE_CHECKING:
@@ -66,8 +66,11 @@ class Trace:
     """t of the first recorded step; above 1 in a window."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A pickle is what a file is (`save`, engine.load_trace): everything but the graphs of the single losses."""
-        return _restored, (self._parts(), None)
+        """A pickle is what a file is (`save`, engine.load_trace): everything but the graphs of the single losses. Of
+        those it keeps the gradient of the one that `verdict` rests on; of a window, none."""
+        from engine.recording import kept_of
+
+        return _restored, (self._parts(), kept_of(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         """With tensors of its own. The graphs of the single losses, which nobody writes to, are shared."""
@@ -150,8 +153,11 @@ class Trace:
         step that it reaches back to step 1, in one layer (None: the last one). See engine.verdict. Raises DataError."""
         from engine.verdict import verdict
 
-        gradient = self.flow_gradient(self._single_losses(0).judged(), layer)
+        gradient = self.flow_gradient(self._judged(), layer)
         return verdict(mean_over_samples(norm(gradient, dim=2)).cpu().numpy())
+
+    def _judged(self) -> int:
+        return self._single_losses(0).judged()
 
     def truncated(self, k1: int, k2: int) -> Truncated:
         """The gradients of truncated BPTT: every k1 steps, k2 steps back. See engine.truncation. Raises DataError."""
@@ -170,9 +176,7 @@ class Trace:
     def _name(self, layer: str | None) -> str:
         if layer is None:
             return next(iter(self.last_level))
-        if layer not in self.layers:
-            raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.layers)}.")
-        return layer
+        return given.one_of("layer", layer, self.layers, "layer of this trace")
 
     @property
     def _own_steps(self) -> slice:
@@ -229,17 +233,19 @@ def trace_stack(
     head_parameters: Mapping[str, Tensor] | None = None,
     lengths: Tensor | None = None,
     head_reads_stream: bool = False,
+    own: OwnHead | None = None,
 ) -> Trace:
     """Trace a stack of layers and what stands around them; see engine.stack.run.
 
     `head` takes the last level's output (T, B, W) and returns (outputs, losses): a scalar, or one loss a step (T,);
-    their sum is what BPTT runs on. Outputs None stands for what it was given. It runs under autograd.
+    their sum is what BPTT runs on. Outputs None stands for what it was given. It runs under autograd. `own`: the parts
+    of a head that is the engine's own, as the levels' `enter` are: it writes to nothing, and nobody to what it reads.
     `head_parameters` are tensors that require a gradient: theirs is found in `head_grads`. Nothing of the module
     changes, and neither training it nor overwriting x afterwards changes the trace. Raises DataError.
     """
     like = levels[0].layers[0].weights["weight_hh"]
     with arithmetic(like):
-        done = run(levels, x, head, head_parameters or {}, lengths, head_reads_stream)
+        done = run(levels, x, head, head_parameters or {}, lengths, head_reads_stream, own)
         loss = done.head.losses.sum()
     flows = LossGradients(done.layers, done.levels, done.head)
     return Trace(done.layers, done.head.outputs, done.head.losses, done.parameter_grads, loss, flows)
@@ -286,7 +292,9 @@ def trace(model: Any, x: Any = None, loss: Loss | None = None, initial: Initial 
     H), without the leading dimension where that is 1; or by name, {"h": …, "c": …}, or by layer and name,
     {"l1": {"h": (B, H)}}. A cell is run over all steps. Works under torch.no_grad(), and leaves .grad, the training
     mode and the random state alone; in training mode, dropout between the layers is what the module's own forward
-    would draw now. `what_if` (an engine.WhatIf) is laid on top of the module's weights; its clipping is no part of a
+    would draw now. A parametrised weight is what that forward would make of it now (a cell's, at its first step), and
+    nothing of the parametrisation changes. Hooks that a trace would not follow are refused, those of all modules too.
+    `what_if` (an engine.WhatIf) is laid on top of the module's weights; its clipping is no part of a
     trace. `budget`: bytes that the trace may hold; where it would be more, it is refused with its size before anything
     is computed (making it takes up to as much again), and `engine.trace_long` traces it with checkpoints, with the same
     API, if the loss is given per step and not as one function of all outputs. A network, which has its own what-if, is

@@ -104,9 +104,9 @@ class Truncated:
                 f"{self.steps} steps have {self.steps**2:,} pairs; up to {PAIRS:,} are accepted: ask `reach` for "
                 "single steps."
             )
-        k = torch.arange(1, self.steps + 1)
+        k = torch.arange(1, self.steps + 1, device="cpu")
         spans = [self.reach(t) for t in range(1, self.steps + 1)]
-        first, stop = (torch.tensor([getattr(span, end) for span in spans]) for end in ("start", "stop"))
+        first, stop = (torch.tensor([getattr(span, end) for span in spans], device="cpu") for end in ("start", "stop"))
         return (k >= first[:, None]) & (k < stop[:, None])
 
 
@@ -213,7 +213,7 @@ def _truncatable(trace: Trace) -> LossGradients:
             )
     head, *between = flows.readers
     if flows.count == 1 and trace.steps > 1:
-        last = torch.arange(trace.steps) == trace.steps - 1
+        last = torch.arange(trace.steps, device="cpu") == trace.steps - 1
         read = [owner >= 0 for owner in head.owners if owner is not None] if head is not None else []
         if any(bool((steps & ~last).any()) for steps in read):
             raise DataError(
@@ -277,13 +277,13 @@ class _Back:
             level = flows.levels[number]
             (name,) = level.names
             stream = self._layer(name, fold, joined)
-            if number == 0 and level.piece is None:
+            if number == 0 and level.enter is None:
                 return
             for direct in beside:
                 stream = stream + direct
             joined, beside = stream, []
-            if level.piece is not None:
-                grads, of_piece = level.piece.back(fold.opened(stream))
+            if level.enter is not None:
+                grads, of_piece = level.back(fold.opened(stream))
                 self._add(self.of_pieces, of_piece)
                 if number > 0:
                     joined, *beside = [fold(grad) for grad in grads]

@@ -59,9 +59,17 @@ class Unrolled:
         else:
             outputs.append(self._final["h"])
             arriving.append(layer.final_grads["h"])
+        if layer.cell_grads is not None:
+            outputs += _in_order(nodes["c"])
+            arriving += list(layer.cell_grads)
         if "c" in self._final:
-            outputs.append(self._final["c"])
-            arriving.append(layer.final_grads["c"])
+            # Twice the same output is one too many for autograd.
+            same = next((place for place, node in enumerate(outputs) if node is self._final["c"]), None)
+            if same is None:
+                outputs.append(self._final["c"])
+                arriving.append(layer.final_grads["c"])
+            else:
+                arriving[same] = arriving[same] + layer.final_grads["c"]
         flat = [node for made in inputs.values() for node in made]
         found = torch.autograd.grad(outputs, flat, arriving, allow_unused=True)
         grads_of = iter(torch.zeros_like(node) if g is None else g for node, g in zip(flat, found, strict=True))
@@ -97,7 +105,7 @@ class Unrolled:
         s = self._pin(t, "s" + name[1:], made)
         block = slice((place := GATES[self._layer.cell].index(gate)) * s.shape[-1], (place + 1) * s.shape[-1])
         if self._mask is not None:  # the padding is no constant: where ε is 0 that would be 0/0, and 0 · NaN is NaN
-            s = torch.where(self._mask[t][:, None], s, torch.arange(s.shape[-1]).to(s))
+            s = torch.where(self._mask[t][:, None], s, torch.arange(s.shape[-1], device=s.device).to(s))
         weight, bias = self._weights["norm_weight"][block], self._weights["norm_bias"][block]
         return self._pin(t, name, layer_norm(s, (s.shape[-1],), weight, bias, self._layer.norm_eps))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QAction, QActionGroup, QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt
+from PySide6.QtGui import QAction, QActionGroup, QColor, QKeyEvent, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
     QGridLayout,
@@ -13,12 +13,16 @@ from PySide6.QtWidgets import (
     QListWidgetItem,
     QMainWindow,
     QScrollArea,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
 
 from explorer.actions import ACTIONS, MENUS, MNEMONICS, Action
-from explorer.theme.tokens import GAP, PAD, ROOM
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 
 
 def build(window: QMainWindow, slots: QObject, stage: QWidget, stack: QWidget) -> dict[str, QAction]:
@@ -110,6 +114,30 @@ class ShortcutSheet(QDialog):
         self.resize(content.sizeHint().width() + area.verticalScrollBar().sizeHint().width() + 4, 620)
 
 
+_KEYS = Qt.ItemDataRole.UserRole + 1
+
+
+class _KeysAtTheRight(QStyledItemDelegate):
+    """The keys of a command stand below each other, muted."""
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        super().paint(painter, option, index)
+        theme = theming.current()
+        chosen = QStyle.StateFlag.State_Selected in option.state
+        painter.save()
+        painter.setFont(theming.small())
+        painter.setPen(QColor(theme.on_accent if chosen else theme.muted))
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(option.rect.adjusted(0, 0, -GAP, 0), right, str(index.data(_KEYS) or ""))
+        painter.restore()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        hint = super().sizeHint(option, index)
+        return QSize(hint.width(), hint.height() + TIGHT)
+
+
 class Palette(QDialog):
     """Ctrl+Shift+P: find a command by typing part of its words."""
 
@@ -123,6 +151,7 @@ class Palette(QDialog):
         self._field.setAccessibleName("Command")
         self._list = QListWidget()
         self._list.setAccessibleName("Commands found")
+        self._list.setItemDelegate(_KeysAtTheRight(self._list))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(PAD, PAD, PAD, PAD)
         layout.addWidget(self._field)
@@ -156,8 +185,11 @@ class Palette(QDialog):
                 if not self._actions[action.id].isEnabled():
                     continue
                 keys = keys_of(action)
-                item = QListWidgetItem("    ".join([f"{action.menu}: {action.words}", *keys[:1]]))
+                said = f"{action.menu}: {action.words}"
+                item = QListWidgetItem(said)
                 item.setData(Qt.ItemDataRole.UserRole, action.id)
+                item.setData(_KEYS, keys[0] if keys else "")
+                item.setData(Qt.ItemDataRole.AccessibleTextRole, ", ".join([said, *keys[:1]]))
                 item.setToolTip(action.tip)
                 self._list.addItem(item)
         if not self._list.count():

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLayout, QSizePolicy, QWidget
 
 from engine.quantities import layer_title
 from engine.requests import Array, Audit, AuditRow, Excerpt, Verdict
@@ -30,6 +30,8 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 HEIGHT = 26
 KEPT = 200
 """Short texts stay whole; the long ones elide first."""
+_VERDICT_KEPT, _ROOMY = 260, 800
+"""From this width on the verdict gives way after the audit's sentence."""
 WIDE = 1180
 """From this width on the verdict says its rule too."""
 _RULES = {"vanishing": " (below 1e-6)", "healthy": " (1e-6 … 1e6)", "exploding": " (above 1e6)"}
@@ -184,6 +186,7 @@ class StatusLine(QWidget):
         self.saved = ElidedLabel(tone="muted", pixels=SMALL_PX, least=KEPT, align=Qt.AlignmentFlag.AlignRight)
         row = self._row = QHBoxLayout(self)
         row.setContentsMargins(PAD, 0, PAD, 0)
+        row.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)  # what a text keeps goes by the width
         row.setSpacing(PAD + GAP)
         for label in (self.audit, self.device, self.note, self.seconds):
             row.addWidget(label)
@@ -312,6 +315,7 @@ class StatusLine(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self.verdict.set_least(_VERDICT_KEPT if self.width() >= _ROOMY else 90)
         if (event.oldSize().width() >= WIDE) != (event.size().width() >= WIDE):
             self._say_verdict()
 

@@ -23,7 +23,7 @@ DEFAULT_SIZE, SMALLEST_SIZE = (1360, 860), (700, 450)
 _CELL_NEEDS, _DOCK_NEEDS = 900, 720
 """Narrower than this, the cell panel and then the dock make room for the stage."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
-_DOCK, _CELL = (0.185, 210, 260), (0.26, 290, 400)
+_DOCK, _CELL = (0.185, 224, 260), (0.26, 290, 400)
 _CELL_SHARE = 0.62
 """Of the right side's height; the rest is the analysis panel's."""
 

@@ -41,7 +41,7 @@ class SingleLoss:
             top = self._model.ahead(self._stretch)[-1]
             head = self._model.head_of(self._stretch, top)
             reader = Reader.of(head.piece, [run.width for run in top.runs])
-            only = torch.zeros(len(reader.piece.graph), dtype=torch.bool)
+            only = torch.zeros(len(reader.piece.graph), dtype=torch.bool, device="cpu")
             only[place] = self._loss < self._longest
             reads = [bool(part.any()) for part in reader.piece.reached(only, reader.parts)]
             return head, reads
@@ -55,8 +55,11 @@ class SingleLoss:
     @cached_property
     def _reach(self) -> dict[str, range]:
         """The steps, from 0, whose ∂L_s/∂h_k there is, by layer; see LossGradients.reach."""
-        number, steps = torch.tensor([self._loss]), self._model.stretches.steps
-        here, nowhere = Span(number, number), Span(torch.tensor([steps]), torch.tensor([-1]))
+        number, steps = torch.tensor([self._loss], device="cpu"), self._model.stretches.steps
+        here, nowhere = (
+            Span(number, number),
+            Span(torch.tensor([steps], device="cpu"), torch.tensor([-1], device="cpu")),
+        )
         spans = [here if reads else nowhere for reads in self._own[1]]
         found: dict[str, range] = {}
         for level in reversed(self._model.levels):
@@ -72,14 +75,14 @@ class SingleLoss:
         lengths = self._model.lengths_of(steps)
         mask = Course(steps.stop - steps.start, False, lengths).mask
         here = None if mask is None else mask.squeeze(2)
-        gradient = self._norms(name, steps, progress)
+        gradient = self.norms(name, steps, progress)
         row = mean_over_samples(gradient, here)
         reach = self._reach[name]
         there = [step in reach for step in range(steps.start, steps.stop)]
         return row.masked_fill(~torch.tensor(there, device=row.device), torch.nan)
 
-    def _norms(self, name: str, steps: slice, progress: Progress | None) -> Tensor:
-        """(n, B)."""
+    def norms(self, name: str, steps: slice, progress: Progress | None = None) -> Tensor:
+        """(n, B) float64: ‖∂L_s/∂h_k‖ of each sample; 0 where it cannot reach."""
         batch = len(self._model.layers[name].initial["h"])
         found = torch.zeros(steps.stop - steps.start, batch, dtype=torch.float64, device=self._model.like.device)
         for own, inside, gradient in self._back(name, steps, progress):
@@ -184,6 +187,9 @@ class _GoneBack:
     initial: Mapping[str, Tensor]
     """What reaches the states that it came with."""
     input_grad: Tensor
+
+    def to_input(self) -> Tensor:
+        return self.input_grad
 
 
 def _inside(reach: range, own: slice) -> range:

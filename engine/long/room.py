@@ -34,6 +34,8 @@ class Room:
     """What a stretch needs while it is computed, of a step."""
     size: int
     """Steps of a stretch."""
+    steps: int
+    """T."""
 
     @property
     def left(self) -> int:
@@ -42,13 +44,21 @@ class Room:
 
     @property
     def audit_steps(self) -> int:
-        """So many steps are audited at once: a quarter of what is left is for that."""
-        return max(1, min(self.size, self.left // 4 // (AUDIT * self.record)))
+        """So many steps are audited at once: a quarter of what is left is for that, or less where all steps then fit
+        into the rest."""
+        step = AUDIT * self.record
+        quarter, beside_all = self.left // 4 // step, (self.left - self.steps * self.record) // step
+        return max(1, min(self.size, quarter, beside_all if beside_all > 0 else quarter))
+
+    @property
+    def for_windows(self) -> int:
+        """Beside what stays, a stretch that is computed, and an audit."""
+        return max(0, self.left - AUDIT * self.record * self.audit_steps)
 
     @property
     def window_steps(self) -> int:
         """The longest window that can be held, computed and audited."""
-        return max(1, (self.left - AUDIT * self.record * self.audit_steps) // self.record)
+        return min(self.steps, max(1, self.for_windows // self.record))
 
 
 def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size: int | None = None) -> Room:
@@ -83,7 +93,7 @@ def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size
             f"The budget is {bytes_shown(budget)}; a long trace of {steps:,} steps of this model needs about "
             f"{bytes_shown(least)}."
         )
-    return Room(budget, kept, record, work, size)
+    return Room(budget, kept, record, work, size, steps)
 
 
 def recorded_a_step(levels: Sequence[Level]) -> int:

@@ -124,7 +124,7 @@ def _mixes_steps(head: Head, seed: int) -> bool:
     """Whether a step of what the head read has gradients of several losses, as its numbers are now, for one more of its
     backward passes: each loss is multiplied by a power of two of its own, and then each step's gradient must be the
     same times its own loss's. A power of two rounds nothing, so that in a step with one loss it is, to the bit."""
-    exponents = torch.randint(-8, 9, (len(head.losses),), generator=torch.Generator().manual_seed(seed))
+    exponents = torch.randint(-8, 9, (len(head.losses),), generator=torch.Generator().manual_seed(seed), device="cpu")
     weights = torch.exp2(exponents.double()).to(head.losses)
     found, _ = head.piece.back(weights)
     for leaf, weighted in zip(head.grads, found, strict=True):
@@ -139,7 +139,7 @@ def _check_own_steps(reader: Reader, steps: slice) -> None:
     if reader.step_by_step:
         return
     for loss in range(steps.stop - steps.start):
-        only = torch.zeros(steps.stop - steps.start, dtype=torch.bool)
+        only = torch.zeros(steps.stop - steps.start, dtype=torch.bool, device="cpu")
         only[loss] = True
         for part in reader.piece.reached(only, reader.parts):
             elsewhere = (part & ~only).nonzero().flatten().tolist()

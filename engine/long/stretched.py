@@ -20,6 +20,7 @@ from engine.measure import TOLERANCE
 from engine.pieces import Head
 from engine.precision import arithmetic
 from engine.stack import Ahead, Back, Layer, LayerRun, Level, ahead, down
+from engine.step_pieces import Read
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 StepsHead: TypeAlias = Callable[..., tuple[Tensor | None, Any]]
@@ -48,8 +49,7 @@ class Growth:
 class NotYet:
     """Instead of a layer whose gradients have not come so far."""
 
-    @property
-    def input_grad(self) -> Tensor:
+    def to_input(self) -> Tensor:
         raise AssertionError("nothing is handed down from a level that is not complete")
 
 
@@ -99,14 +99,14 @@ class Stretched:
         `known` (None: all): the layers that have come so far."""
         steps = self.stretches.cut(stretch)
         lengths = self.lengths_of(steps)
-        read: tuple[Tensor, ...] = (self.inputs.at(steps),)
+        read = Read((self.inputs.at(steps),))
         ran: list[Ahead] = []
         for level in self.levels[:depth]:
             ones = [one for one in level.layers if known is None or one.name in known]
             part = replace(level, layers=tuple(self._part(one, stretch) for one in ones))
             ran.append(ahead(part, read, lengths))
             if len(ones) == len(level.layers):
-                read = (ran[-1].joined, ran[-1].stream)
+                read = ran[-1].hands_on(stream=True)
         return ran
 
     def _part(self, layer: Layer, stretch: int) -> Layer:
@@ -122,7 +122,7 @@ class Stretched:
         """What stands after the last level, on one stretch. Raises DataError where the losses are not one a step, or
         not what they were before."""
         steps = self.stretches.cut(stretch)
-        read = (top.joined, top.stream) if self.reads_stream else (top.joined,)
+        read = top.hands_on(self.reads_stream)()
         ran = self.run_head(steps, read, stretch)
         if stretch not in self._asked:
             self._asked.add(stretch)
@@ -147,7 +147,7 @@ class Stretched:
             # Here no loss reads anything; it hangs on a sum of nothing, so that there are gradients: 0.
             return outputs, losses + of[0].flatten(1)[:, :0].sum(1)
 
-        return Head.run(of_steps, read, self.parameters)
+        return Head.run(of_steps, read, self.parameters)[0]
 
     @property
     def depends(self) -> bool:

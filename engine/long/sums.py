@@ -31,7 +31,7 @@ class Sums:
         kept = self.norms.setdefault(name, {})
         for part, arrays in (("values", layer.values), ("grads", layer.grads)):
             for symbol, array in arrays.items():
-                row = kept.setdefault(f"{part}.{symbol}", torch.empty(self.steps, dtype=torch.float64))
+                row = kept.setdefault(f"{part}.{symbol}", torch.empty(self.steps, dtype=torch.float64, device="cpu"))
                 row[steps] = mean_over_samples(norm(array, dim=2), layer.mask)
 
     def rounded(self, like: Mapping[str, Tensor], of_head: Mapping[str, Tensor]) -> Sums:

@@ -46,8 +46,8 @@ class _Parts:
 
 def trace_long(
     model: nn.Module | Network,
-    x: Tensor | Give | Any,
-    loss: StepLoss,
+    x: Tensor | Give | Any = None,
+    loss: StepLoss | None = None,
     initial: Initial = None,
     *,
     steps: int | None = None,
@@ -83,8 +83,8 @@ def trace_long(
 
 def long_run(
     model: nn.Module | Network,
-    x: Tensor | Give | Any,
-    loss: StepLoss,
+    x: Tensor | Give | Any = None,
+    loss: StepLoss | None = None,
     initial: Initial = None,
     *,
     steps: int | None = None,
@@ -94,6 +94,11 @@ def long_run(
     **options: Any,
 ) -> LongRun:
     """The same, to be advanced one stretch at a time. Raises DataError and SpecError."""
+    if loss is None:
+        raise DataError(
+            "loss is missing; give a function of the output of some steps and of these steps, as "
+            "loss=lambda y, steps: …"
+        )
     if not callable(loss):
         raise DataError(
             f"loss is {shown(loss)}; a function of the output of some steps and of these steps is accepted, as "

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from engine import given
+from engine.course import Course
 from engine.errors import DataError
 from engine.given import whole
 from engine.layer_trace import LayerTrace
@@ -21,8 +22,9 @@ from engine.long.room import bytes_shown
 from engine.long.stretched import Stretched
 from engine.long.sums import Sums
 from engine.long.window import Window, audit_of
+from engine.norms import mean_over_samples
 from engine.precision import arithmetic
-from engine.requests import Audit
+from engine.requests import Audit, Verdict
 from engine.stack import Layer
 
 if TYPE_CHECKING:
@@ -140,8 +142,7 @@ class LongLayer:
     def weight_grad_share(self, name: str) -> Tensor:
         """(T,) float64: Frobenius norm of what each step contributes to `weight_grads[name]`. The first time that any
         is asked for, all stretches are computed again. Raises DataError."""
-        if name not in self.weights:
-            raise DataError(f"'{name}' is no parameter of this layer; it has {', '.join(self.weights)}.")
+        given.one_of("name", name, self.weights, "parameter of this layer")
         return self.trace.shares()[self.name][name]
 
     def window(self, t0: int, t1: int) -> LayerTrace:
@@ -157,7 +158,8 @@ class LongLayer:
 
 @dataclass(frozen=True, eq=False)
 class LongTrace:
-    """As `Trace`: `trace["l0"]`, `window`, `losses`, `weight_grads`, `flow_row`, `flow_matrix`, `audit`.
+    """As `Trace`, with every name that it has: `trace["l0"]`, `window`, `losses`, `weight_grads`, `flow_row`,
+    `flow_matrix`, `verdict`, `audit`, …
 
     What needs all steps at once is there as far as the budget reaches, and is refused with its size beyond. Truncated
     BPTT and clipping at every step of a stack take an `engine.trace`, of a part of the sequence, say.
@@ -196,6 +198,11 @@ class LongTrace:
         return LongLayer(self, self._name(None))
 
     @property
+    def last_level(self) -> dict[str, LongLayer]:
+        """The last recurrent layer's directions, by name."""
+        return {one.name: LongLayer(self, one.name) for one in self.model.levels[-1].layers}
+
+    @property
     def steps(self) -> int:
         """T, of the whole sequence."""
         return self.model.stretches.steps
@@ -214,7 +221,7 @@ class LongTrace:
     @property
     def longest_window(self) -> int:
         """So many steps can be looked at at once within the budget."""
-        return min(self.steps, self.model.room.window_steps)
+        return self.model.room.window_steps
 
     def window(self, t0: int, t1: int) -> Window:
         """Steps t0 … t1, from 1, both included: an ordinary `Trace`, computed again from the nearest checkpoints.
@@ -228,21 +235,27 @@ class LongTrace:
         if "whole" in vars(self):
             return self.whole.window(t0, t1)
         if t1 - t0 + 1 > self.longest_window:
-            size = bytes_shown((t1 - t0 + 1) * self.model.room.record)
             raise DataError(
-                f"The window {t0} … {t1} takes {size}; within the budget of {bytes_shown(self.model.room.budget)} "
-                f"{self.longest_window:,} steps can be looked at at once."
+                f"The window {t0} … {t1} takes {self._beyond(t1 - t0 + 1)}; {self.longest_window:,} steps can be "
+                "looked at at once."
             )
         return Window.of(self, t0, t1)
+
+    def _beyond(self, steps: int) -> str:
+        """The size of so many steps, and what there is for them."""
+        room = self.model.room
+        return (
+            f"{bytes_shown(steps * room.record)}, and beside what the trace holds and works with there are "
+            f"{bytes_shown(room.for_windows)} of the budget of {bytes_shown(room.budget)}"
+        )
 
     @cached_property
     def whole(self) -> Window:
         """All steps, where they are within the budget; computed once, and then kept. Raises DataError with the size
         where they are not."""
         if self.steps > self.longest_window:
-            size, budget = (bytes_shown(n) for n in (self.steps * self.model.room.record, self.model.room.budget))
             raise DataError(
-                f"All {self.steps:,} steps take {size}, and the budget is {budget}; trace.window(t0, t1) gives up to "
+                f"All {self.steps:,} steps take {self._beyond(self.steps)}; trace.window(t0, t1) gives up to "
                 f"{self.longest_window:,} of them at once."
             )
         return self.window(1, self.steps)
@@ -307,6 +320,29 @@ class LongTrace:
         """(T, B, H): see `Trace.flow_gradient`. Raises DataError where all steps are more than the budget."""
         return self.whole.flow_gradient(loss, layer)
 
+    def verdict(self, layer: str | None = None, progress: Progress | None = None) -> Verdict:
+        """Vanishing, healthy or exploding; see `Trace.verdict`. It costs what `flow_row` does. Raises DataError."""
+        from engine.verdict import verdict
+
+        steps = slice(0, self.steps)
+        return verdict(
+            mean_over_samples(self.single_loss(self.judged).norms(self._name(layer), steps, progress)).cpu().numpy()
+        )
+
+    @cached_property
+    def judged(self) -> int:
+        """The number, from 0, of the last loss that reads anything: the one that the verdict rests on. Stretches are
+        computed again from the last one back until it is found."""
+        model = self.model
+        for number in range(model.stretches.count - 1, -1, -1):
+            own = model.stretches.cut(number)
+            with arithmetic(model.like):
+                direct = model.head_of(number, model.ahead(number)[-1]).grads[0]  # each loss is of its own step alone
+                read = Course(len(direct), False, model.lengths_of(own)).zeroed(direct).ne(0).flatten(1).any(1)
+            if bool(read.any()):
+                return int(own.start) + int(read.nonzero().max())
+        return self.steps - 1
+
     def single_loss(self, loss: int) -> SingleLoss:
         """What one loss sends back. Raises DataError."""
         return SingleLoss(self.model, self._number(loss), self.finite_below)
@@ -327,9 +363,7 @@ class LongTrace:
     def _name(self, layer: str | None) -> str:
         if layer is None:
             return self.model.levels[-1].layers[0].name
-        if layer not in self.model.layers:
-            raise DataError(f"'{layer}' is no layer of this trace; it has {', '.join(self.model.layers)}.")
-        return layer
+        return given.one_of("layer", layer, self.model.layers, "layer of this trace")
 
     def shares(self, progress: Progress | None = None) -> Mapping[str, Tensors]:
         """`weight_grad_share` of every parameter by layer, (T,) each; computed once, and then kept."""
@@ -338,7 +372,9 @@ class LongTrace:
             for steps, layers in self._all(progress):
                 for name, layer in layers.items():
                     for key in layer.weights:
-                        row = found.setdefault(name, {}).setdefault(key, torch.empty(self.steps, dtype=torch.float64))
+                        row = found.setdefault(name, {}).setdefault(
+                            key, torch.empty(self.steps, dtype=torch.float64, device="cpu")
+                        )
                         row[steps] = layer.weight_grad_share(key).cpu()
             self.sums.shares.update(found)
         return self.sums.shares

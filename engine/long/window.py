@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from engine import given
@@ -16,11 +15,11 @@ from engine.given import whole
 from engine.layer_trace import LayerTrace
 from engine.long.sums import add
 from engine.measure import worst_step
-from engine.pieces import Piece
 from engine.precision import arithmetic
 from engine.quantities import GATES
 from engine.requests import Audit, AuditRow
 from engine.stack import Layer, Ran
+from engine.step_pieces import Read
 from engine.tracing import Trace
 
 if TYPE_CHECKING:
@@ -68,6 +67,9 @@ class Window(Trace):
         at = self.first_step - 1
         return self._long.flow_matrix(layer, losses, (at + first, at + last))
 
+    def _judged(self) -> int:
+        return self._long.judged
+
     def audit(self) -> Audit:
         """See `Trace.audit`. So many steps at a time as the budget has room for."""
         model = self._long.model
@@ -86,21 +88,15 @@ class WindowLosses(LossGradients):
     recorded. They know of nothing beyond the window: where all layers run forward, nothing is missing."""
 
     def __init__(self, part: Trace, model: Stretched) -> None:
-        joined: Tensor | None = None
-        stream: Tensor | None = None
-        levels = []
+        levels, read = list[Ran](), Read(())
         with arithmetic(model.like):
             for level in model.levels:
                 layers = [part.layers[one.name] for one in level.layers]
-                piece = None
-                if level.enter is not None and joined is not None and stream is not None:
-                    piece, _ = Piece.run(level.enter, (joined, stream), level.parameters)
-                levels.append(Ran(tuple(one.name for one in level.layers), piece))
-                joined, stream = torch.cat([layer.values["h"] for layer in layers], 2), layers[0].x
-            assert joined is not None
-            assert stream is not None
+                enter = level.enter if levels else None  # x is not kept, but what the first level made of it
+                levels.append(Ran(tuple(one.name for one in level.layers), enter, read, level.parameters))
+                read = Read(tuple(layer.values["h"] for layer in layers), (layers[0].x,))
             steps = slice(part.first_step - 1, part.first_step - 1 + part.steps)
-            head = model.run_head(steps, (joined, stream) if model.reads_stream else (joined,))
+            head = model.run_head(steps, read() if model.reads_stream else read()[:1])
             self._loss = model.losses.double().sum().to(model.losses)
         super().__init__(part.layers, levels, head)
 

@@ -15,7 +15,7 @@ from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.widgets.numbers import MINUS, exact, short
 
-SIDE = 168
+SIDE, LEAST_SIDE = 168, 138
 _ON = 1e-6
 """An |eigenvalue| this close to 1 is drawn as on the circle."""
 _MANY = 150
@@ -29,7 +29,7 @@ class EigenView(Plot[int]):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Eigenvalues of W_hh in the complex plane", SIDE, parent)
         self._part: BlockPart | None = None
-        self.setMinimumWidth(SIDE)
+        self.setMinimumWidth(LEAST_SIDE)
         self.setMaximumWidth(SIDE)
 
     def set_part(self, part: BlockPart | None) -> None:
@@ -48,24 +48,31 @@ class EigenView(Plot[int]):
         power = 10.0 ** math.floor(math.log10(radius))
         return next(r * power for r in _ROUND if r * power >= 1.08 * radius)
 
+    @property
+    def side(self) -> int:
+        """Of the square: a narrow panel leaves less."""
+        return min(self.width(), SIDE)
+
     def _at(self, value: complex) -> QPointF:
-        half, scale = SIDE / 2, (SIDE / 2 - 2) / self.extent
+        half = self.side / 2
+        scale = (half - 2) / self.extent
         return QPointF(half + value.real * scale, half - value.imag * scale)
 
     def paint(self, painter: QPainter) -> None:
-        theme, half = theming.current(), SIDE / 2
-        painter.fillRect(QRectF(0, 0, SIDE, SIDE), QColor(theme.plot))
+        theme, side = theming.current(), self.side
+        half = side / 2
+        painter.fillRect(QRectF(0, 0, side, side), QColor(theme.plot))
         painter.setPen(QPen(QColor(theme.line), 1))
-        painter.drawRect(QRectF(0.5, 0.5, SIDE - 1, SIDE - 1))
-        painter.drawLine(QPointF(1, half), QPointF(SIDE - 1, half))
-        painter.drawLine(QPointF(half, 1), QPointF(half, SIDE - 1))
+        painter.drawRect(QRectF(0.5, 0.5, side - 1, side - 1))
+        painter.drawLine(QPointF(1, half), QPointF(side - 1, half))
+        painter.drawLine(QPointF(half, 1), QPointF(half, side - 1))
         corner = self._at(complex(-1, 1))
         painter.setPen(QPen(QColor(theme.border), 1, Qt.PenStyle.DashLine))
-        painter.drawEllipse(QRectF(corner, QPointF(SIDE - corner.x(), SIDE - corner.y())))
+        painter.drawEllipse(QRectF(corner, QPointF(side - corner.x(), side - corner.y())))
         # In the corners, where the circle and what is near it never come.
         self.text(painter, QRectF(5, 2, 60, LINE), "Im λ")
-        self.text(painter, QRectF(5, SIDE - LINE - 3, 80, LINE), f"axes to ±{self.extent:g}")
-        self.text(painter, QRectF(0, SIDE - LINE - 3, SIDE - 5, LINE), "Re λ", "muted", "right")
+        self.text(painter, QRectF(5, side - LINE - 3, 80, LINE), f"axes to ±{self.extent:g}")
+        self.text(painter, QRectF(0, side - LINE - 3, side - 5, LINE), "Re λ", "muted", "right")
         if self._part is None:
             return
         if not len(self._values()) or math.isnan(self._part.spectral_radius):
@@ -80,7 +87,7 @@ class EigenView(Plot[int]):
 
     def _note(self, painter: QPainter, words: str) -> None:
         box = QRectF(0, 0, width(words) + 8, LINE + 4)
-        box.moveCenter(QPointF(SIDE / 2, SIDE / 2))
+        box.moveCenter(QPointF(self.side / 2, self.side / 2))
         painter.fillRect(box, QColor(theming.current().plot))
         self.text(painter, box, words, "text", "centre")
 

@@ -258,10 +258,9 @@ class FlowView(Plot[Cell]):
         painter.end()
 
     def paint(self, painter: QPainter) -> None:
-        box = self.picture_box()
         if self._result is None:
-            self.frame(painter, box)
             return
+        box = self.picture_box()
         self._draw()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
         if not self._only_data():

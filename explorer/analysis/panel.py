@@ -118,7 +118,9 @@ class AnalysisPanel(QWidget):
         beside.addWidget(self.block)
         beside.addWidget(self.weights_words)
         beside.addStretch(1)
-        self.sections["weights"].picture.addLayout(beside, 1)
+        picture = self.sections["weights"].picture
+        picture.addLayout(beside, 1)
+        picture.setStretch(0, 100)  # the plane is as large as there is room for
         self.sections["histogram"].controls.addWidget(self.key, 1)
         inside = QWidget()
         column = QVBoxLayout(inside)
@@ -168,7 +170,9 @@ class AnalysisPanel(QWidget):
         if follows:  # the layer that was chosen for the cell panel; until then, one that was chosen here stays
             self.layer.set_value(subject.layer)
         elif not known:
-            self.layer.set_value(layers[-1][0])
+            # That which the read-out reads, forward; only of a recorded trace may there be no other than a reverse one.
+            forward = [key for key, _ in layers if not key.endswith("_reverse")] or [layers[-1][0]]
+            self.layer.set_value(forward[-1])
         self.layer.setVisible(len(layers) > 1)
         long = subject.steps > MOST_FLOW_STEPS
         self.which.setVisible(long)

@@ -12,7 +12,7 @@ from explorer.stage.scales import number
 from explorer.stage.tracks.words import slope as signed
 from explorer.widgets.numbers import short
 
-NO_HALF_LIFE_YET = "The gradient's half-life is measured when the tape has come back to t = 1."
+NO_HALF_LIFE_YET = "The gradient's half-life is measured when the tape has come back to t\u00a0=\u00a01."
 FEWEST = 4
 """Norms from which a slope may be read as a rate."""
 STRAIGHT = 3.0

@@ -72,6 +72,8 @@ class CellPanel(QWidget):
         self._clip.hide()
         self._cell_heading = Line("section", self)
         self._cell_heading.hide()
+        self._cell_sample = Line("muted", self)
+        self._cell_sample.hide()
         self._routes_heading = Line("section", self)
         self._routes = RoutesView(self)
         self._equations = EquationsView(self)
@@ -96,7 +98,13 @@ class CellPanel(QWidget):
         column.setContentsMargins(PAD, 0, GAP, PAD)
         column.setSpacing(TIGHT)
         above: list[QWidget] = [self._padding, self._circuit, self._scale, self._what_if, self._clip]
-        below: list[QWidget] = [self._cell_heading, self._routes_heading, self._routes, self._equations]
+        below: list[QWidget] = [
+            self._cell_heading,
+            self._cell_sample,
+            self._routes_heading,
+            self._routes,
+            self._equations,
+        ]
         for part in above:
             column.addWidget(part)
         column.addSpacing(GAP)
@@ -255,7 +263,7 @@ class CellPanel(QWidget):
             self._sample.set_text("")
             for widget in self._of_cell():
                 widget.hide()
-            for widget in (self._clip, self._cell_heading, self._padding, self._operation):
+            for widget in (self._clip, self._cell_heading, self._cell_sample, self._padding, self._operation):
                 widget.hide()
             self._sample.show()
             self._visible = None
@@ -268,6 +276,7 @@ class CellPanel(QWidget):
         if at_card:
             self._cell_heading.set_text(cell)
         whose = f"sample {excerpt.sample + 1} of {excerpt.batch_size}" if excerpt.batch_size > 1 else "one sample"
+        self._cell_sample.set_text(whose)
         if at_card and excerpt.batch_size > 1:
             whose = f"batch of {excerpt.batch_size} samples"
         elif step != moment.step:
@@ -302,6 +311,7 @@ class CellPanel(QWidget):
         self._padding.setVisible(padding)
         self._clip.setVisible(at_card)
         self._cell_heading.setVisible(at_card)
+        self._cell_sample.setVisible(at_card)
         for widget in (self._circuit, self._scale):
             widget.setVisible(not at_card and not padding)
         self._what_if.setVisible(what_if)

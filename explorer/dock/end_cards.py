@@ -81,10 +81,11 @@ class InputCard(StackCard):
         self.chip.say("10 symbols" if isinstance(experiment.task, CopyTask) else size)
         word = dict(_TASKS)[task]
         shortest = f"{values['shortest']} … " if values["shortest"] is not None else ""
-        first = (word, f"T = {shortest}{values['steps']} · batch {values['batch_size']}")
-        second = ("", "")
+        length, batch = f"T = {shortest}{values['steps']}", str(values["batch_size"])
+        first, second = (word, length), ("batch", batch)
         if embedding is not None:
             counted = "" if parameters is None else count(parameters, "parameter")
+            first = (word, f"{length} · batch {batch}")
             second = (f"embedding {embedding.symbols} → {embedding.size}", counted)
         self.say(f"Input, {word}", first, second)
 

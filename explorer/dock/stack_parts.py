@@ -14,8 +14,8 @@ from explorer.theme.tokens import GAP, PAD, RADIUS
 from explorer.widgets.elided import paragraph
 
 _BUTTON = "QPushButton { padding: 3px 2px; }"
-NOTHING_YET = "No layer yet. Add one: + RNN, + LSTM or + GRU."
-_LINES = 3
+NOTHING_YET = "No layer yet. Add one:\u2028+\u00a0RNN, +\u00a0LSTM or +\u00a0GRU."
+_LINES = 2
 
 
 class AddButton(QPushButton):
@@ -39,7 +39,7 @@ class Empty(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAccessibleName(NOTHING_YET)
+        self.setAccessibleName(" ".join(NOTHING_YET.split()))
         self.setFixedHeight(2 * GAP + int(QFontMetricsF(small()).height() * 1.1 * _LINES))
 
     def paintEvent(self, event: QPaintEvent) -> None:

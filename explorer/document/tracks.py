@@ -75,6 +75,7 @@ def _of_layer(name: str, kind: LayerKind, both: bool) -> list[Offer]:
     group = f"{_capital(layer_words(name, kind.cell))} · " if name else ""
     number = layer_title(name) if name else ""
     way = "reverse" if name.endswith("_reverse") else "forward" if both else ""
+    whose = number + {"reverse": " ←", "forward": " →"}.get(way, "")
     by_group: dict[str, list[Offer]] = {one: [] for one in _ORDER}
     for q in quantities(kind.cell, kind.layer_norm):
         for what in ("values", "grads"):
@@ -86,10 +87,11 @@ def _of_layer(name: str, kind: LayerKind, both: bool) -> list[Offer]:
             of = _GRADIENTS if gradient else _GROUP[q.kind]
             find = f"{number} {way} {name} {q.kind} {q.symbol} {CELL_TITLES[kind.cell]}"
             find += " gradient grad" if gradient else " value"
-            by_group[of].append(Offer(key, words, _headed(group, of), number, find))
+            by_group[of].append(Offer(key, words, _headed(group, of), whose, find))
     for text, words in EACH_LAYER.items():
         key = str(parse(text).on(name))
-        by_group[_LAYERS_OWN].append(Offer(key, words, _headed(group, _LAYERS_OWN), number, f"{number} {way} {name}"))
+        find = f"{number} {way} {name}"
+        by_group[_LAYERS_OWN].append(Offer(key, words, _headed(group, _LAYERS_OWN), whose, find))
     return [offer for one in _ORDER for offer in by_group[one]]
 
 

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 from engine.requests import Event
 from engine.tape import Tape
 from explorer.theme import current as theming
-from explorer.theme.tokens import GAP, PAD, TIGHT
+from explorer.theme.tokens import GAP, TIGHT
 from explorer.transport.words import EVENT_TONES, event_position, worst
 from explorer.widgets.buttons import FlatButton
 from explorer.widgets.elided import ElidedLabel
@@ -30,6 +30,8 @@ _MOST_LINES = 3
 _ICON = 12
 _ONE_LINE = 700
 """Width from which on the sentences of most events fit one line."""
+_LEFT, _TEXT = 6, 21
+"""The icon stands over the tracks' arrows, the sentence over their titles."""
 _NARROW = 460
 """Below this width the count gives way to the sentence."""
 
@@ -55,7 +57,7 @@ class EventLine(QWidget):
         self.on = FlatButton("chevron-right", "Next event (N)")
         self.all = FlatButton("list", "All events (E)")
         row = self._row = QHBoxLayout(self)
-        row.setContentsMargins(PAD + _ICON + GAP, 0, GAP, 1)
+        row.setContentsMargins(_TEXT, 0, GAP, 1)
         row.setSpacing(TIGHT)
         row.addWidget(self.sentence, 1)
         row.addWidget(self.count)
@@ -182,12 +184,12 @@ class EventLine(QWidget):
         painter.fillRect(0, self.height() - 1, self.width(), 1, QColor(theme.line))
         if self._prompt:
             painter.fillRect(0, 0, 3, self.height() - 1, QColor(theme.accent))
-            box = QRectF(PAD, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
+            box = QRectF(_LEFT, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
             renderer("play", theme.accent).render(painter, box)
         elif self._kind:
             tint = getattr(theme, EVENT_TONES[self._kind])
             painter.fillRect(0, 0, 3, self.height() - 1, QColor(tint))
-            box = QRectF(PAD, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
+            box = QRectF(_LEFT, (self.height() - 1 - _ICON) / 2, _ICON, _ICON)
             renderer(self._kind, tint).render(painter, box)
 
 

@@ -55,7 +55,8 @@ def paint_name(painter: QPainter, box: QRect, track: Track) -> None:
     gap = marked.width(of, small) + 5 if of else 0.0
     line = QRectF(left, box.top(), room - gap, box.height())
     title = track.title()
-    shown = margins.fitting((title, title.rpartition(" ")[2]), font, line.width()) or title
+    brief = "Data" if track.key == "data" else title.rpartition(" ")[2]
+    shown = margins.fitting((title, brief), font, line.width()) or title
     painter.setPen(QColor(theme.backward if parse(track.key).is_gradient else theme.text))
     taken = marked.draw(painter, line, shown, font)
     if of:

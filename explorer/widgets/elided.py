@@ -65,6 +65,11 @@ class ElidedLabel(QWidget):
             self.update()
         self._explain()
 
+    def set_least(self, least: int) -> None:
+        if least != self._least:
+            self._least = least
+            self.updateGeometry()
+
     def sizeHint(self) -> QSize:
         return QSize(self._wanted if self._text else 0, int(self._metrics.height()) + 2)
 

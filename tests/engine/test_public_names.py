@@ -51,12 +51,43 @@ def test_a_trace_is_copied_and_pickled_with_everything_that_comes_later(what_if:
             found["l0"].values["h"].zero_()  # of its own
         assert torch.equal(copied.flow_row(layer="l0").nan_to_num(), of.flow_row(layer="l0").nan_to_num())
         assert bool(of["l0"].values["h"].ne(0).all())
-        with pytest.raises(engine.DataError, match="single losses"):
-            pickled.flow_row()
+        with pytest.raises(engine.DataError, match="single loss"):
+            pickled.flow_row(layer="l0")
     layer = pickle.loads(pickle.dumps(trace["l1_reverse"]))
     assert layer.audit().passed
     with pytest.raises(TypeError):
         layer.values["h"] = layer.values["c"]  # as immutable as the one that it was made from
+
+
+def own_loss(y: Tensor) -> Tensor:
+    return y[3:].pow(2).sum()
+
+
+@pytest.mark.parametrize("loss", [None, own_loss])
+def test_a_pickle_keeps_what_a_file_keeps(loss: Any, tmp_path: Path) -> None:
+    """The verdict too, and the gradient that it rests on; and both refuse the same."""
+    torch.manual_seed(0)
+    model, x = nn.LSTM(2, 3, 2, bidirectional=True, dtype=torch.float64), torch.randn(6, 2, 2, dtype=torch.float64)
+    trace = engine.trace(model, x, loss=loss or (lambda y: y.pow(2).sum((1, 2)) * (torch.arange(6) < 5)))
+    for of in (trace, trace.window(1, 4), trace.window(2, 5)):
+        of.save(tmp_path / "a.gflow")
+        once = pickle.loads(pickle.dumps(of))
+        found = [once, pickle.loads(pickle.dumps(once)), engine.load_trace(tmp_path / "a.gflow")]
+        asks: list[Any] = [lambda t: t.verdict(), lambda t: t.flow_row(4 if loss is None else 0)]
+        asks += [lambda t: t.flow_row(0), lambda t: t.flow_row(-1, "l0"), lambda t: t.flow_matrix("l1")]
+        for ask in asks:
+            answers = [answer(ask, one) for one in found]
+            assert answers[0] == answers[1] == answers[2]
+    assert pickle.loads(pickle.dumps(trace)).verdict() == trace.verdict()
+    assert pickle.loads(pickle.dumps(trace)).loss_grads.judged() == (4 if loss is None else 0)
+
+
+def answer(ask: Any, trace: engine.Trace) -> Any:
+    try:
+        found = ask(trace)
+    except engine.DataError as error:
+        return str(error)
+    return found.nan_to_num(-1.0).tolist() if isinstance(found, Tensor) else found
 
 
 def test_a_window_of_a_long_trace_is_copied_and_pickled() -> None:

@@ -45,6 +45,50 @@ def test_every_array_comes_back_to_the_bit(tmp_path: Path, cell: str, loss: str,
     assert found.audit().passed
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("cell", KINDS)
+def test_half_precision_is_widened_in_the_file_which_says_so_and_comes_back_exactly(
+    tmp_path: Path, cell: str, dtype: torch.dtype
+) -> None:
+    module = KINDS[cell](3, 4, 2, bidirectional=True).to(dtype)
+    with torch.no_grad():
+        module.weight_ih_l0[0] = torch.inf  # and NaN behind it
+    trace = engine.trace(module, torch.randn(7, 2, 3, dtype=dtype), loss=LOSSES["a loss a step"])
+    path = tmp_path / "a.gflow"
+    trace.save(path)
+    contents = container.read(path, "trace")
+    assert contents.description["widened"] == str(dtype).removeprefix("torch.") == contents.probe.dtype
+    assert {array.dtype.name for array in contents.tensors.values()} == {"float32"}
+    found = engine.load_trace(path)
+    for name, layer in trace.layers.items():
+        for part in ("values", "grads", "weights", "initial_grads"):
+            for key, array in getattr(layer, part).items():
+                again = getattr(found[name], part)[key]
+                assert again.dtype == dtype
+                assert torch.equal(again.nan_to_num(7.0), array.nan_to_num(7.0))
+                assert torch.equal(again.isnan(), array.isnan())
+    assert found.outputs.dtype == found.loss.dtype == dtype
+    assert_same_arrays(*({key: np.nan_to_num(a, nan=7.0) for key, a in t.numpy().items()} for t in (trace, found)))
+    assert found.verdict() == trace.verdict() or not np.isfinite(trace.verdict().log10_ratio)
+    narrow = {**contents.tensors, "l0/x": contents.tensors["l0/x"] + np.float32(2.0**-20)}
+    write_again(path, contents, narrow)
+    with pytest.raises(SessionError, match="'l0/x' has numbers that are no"):
+        recording.load(path)
+
+
+def test_a_recorded_autocast_layer_is_saved_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.RNN(3, 4)
+    with engine.record(model) as rec, torch.autocast("cpu", torch.bfloat16):
+        model(torch.randn(5, 2, 3))[0].float().pow(2).sum().backward()
+    trace = rec[""]
+    trace.save(tmp_path / "a.gflow")
+    found = engine.load_trace(tmp_path / "a.gflow")
+    assert found["l0"].x.dtype == trace["l0"].x.dtype
+    assert_same_arrays(*({key: np.nan_to_num(a, nan=7.0) for key, a in t.numpy().items()} for t in (trace, found)))
+    assert found["l0"].audit().passed
+
+
 def test_inf_and_nan_come_back_too(tmp_path: Path) -> None:
     module = torch.nn.RNN(1, 2, nonlinearity="relu")
     with torch.no_grad():

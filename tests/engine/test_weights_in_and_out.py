@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -122,7 +123,7 @@ def test_every_wrong_state_gets_a_sentence(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pt")
     torch.save({"a": 1}, tmp_path / "number.pt")
     experiment = Experiment(model=ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=4),)), task=AddingTask(steps=5))
-    wrong = [
+    wrong: list[tuple[Any, str]] = [
         (lambda: read_weights(tmp_path / "none.safetensors"), "No such file"),
         (lambda: read_weights(tmp_path / "list.pt"), "a list of 2"),
         (lambda: read_weights(tmp_path / "number.pt"), "'a'"),
@@ -131,9 +132,37 @@ def test_every_wrong_state_gets_a_sentence(tmp_path: Path) -> None:
         (lambda: module_of(nn.Linear(3, 4).state_dict()), "weight_ih_l0"),
         (lambda: module_of({**lstm.state_dict(), "weight_hh_l0": torch.zeros(7, 4)}), "(7, 4)"),
         (lambda: module_of({**lstm.state_dict(), "weight_ih_l2": torch.zeros(16, 4)}), "no LSTM"),
+        (lambda: module_of({**lstm.state_dict(), "weight_ih_l1": torch.zeros(16, 4)}), "weight_hh_l1 is missing"),
+        (lambda: module_of({**lstm.state_dict(), "weight_ih_l01": torch.zeros(16, 4)}), "weight_ih_l01"),
+        (lambda: module_of({**lstm.state_dict(), "bias_ih_l0": torch.zeros(15)}), "(15,); (16,)"),
+        (lambda: module_of({**lstm.state_dict(), "weight_hh": torch.zeros(16, 4)}), "beside each other"),
+        (lambda: module_of({**nn.GRU(3, 4, bias=False).state_dict(), "bias_hh_l0": torch.zeros(12)}), "bias_hh_l0"),
+        (lambda: module_of({**lstm.state_dict(), "weight_ih_l0": torch.zeros(16, 0)}), "1 feature or more"),
+        (lambda: module_of({"weight_hh_l0": torch.zeros(0, 0), "weight_ih_l0": torch.zeros(0, 2)}), "(0, 0)"),
+        (lambda: module_of({**lstm.state_dict(), "weight_hh_l0": "a"}), "is 'a'; a tensor"),
+        (lambda: module_of({**lstm.state_dict(), "bias_hh_l0": torch.eye(2).to_sparse()}), "sparse"),
+        (lambda: module_of({n: w.long() for n, w in lstm.state_dict().items()}), "torch.int64; a floating-point"),
+        (lambda: module_of(nn.RNN(2, 2).state_dict(), nonlinearity="foo"), "nonlinearity is 'foo'; 'tanh' and 'relu'"),
+        (lambda: module_of(nn.RNN(2, 2).state_dict(), nonlinearity=["tanh"]), "nonlinearity is a list of 1"),
+        (lambda: module_of(lstm.state_dict(), batch_first=1), "batch_first is 1"),
+        (lambda: module_of(None), "The state is nothing"),
+        (lambda: module_of({1: lstm.weight_hh_l0}), "the name 1"),
+        (lambda: state_of(lstm, None), "prefix is nothing"),
+        (lambda: read_weights(None), "The path is nothing"),
+        (lambda: write_weights(None, {}), "The path is nothing"),
+        (lambda: write_weights(tmp_path / "x.safetensors", None), "The weights are nothing"),
+        (lambda: write_weights(tmp_path / "x.safetensors", lstm), "The weights are a LSTM"),
+        (lambda: write_weights(tmp_path / "x.safetensors", {1: torch.zeros(1)}), "the name 1"),
+        (lambda: write_weights(tmp_path / "x.safetensors", {"a": torch.eye(2).to_sparse()}), "'a' is a sparse"),
+        (
+            lambda: write_weights(tmp_path / "x.safetensors", {"a": torch.eye(2).cfloat().cdouble()}),
+            "cannot be written",
+        ),
+        (lambda: fitted(experiment, {"weight_hh_l0": 3.0}), "is 3.0; a tensor"),
+        (lambda: fitted(experiment, {"weight_hh_l0": torch.zeros(16, 4).cfloat()}), "floating-point"),
         (lambda: fitted(experiment, nn.Linear(2, 2).state_dict()), "None of the tensors"),
         (lambda: fitted(experiment, nn.LSTM(2, 5).state_dict()), "has shape"),
-        (lambda: write_weights(tmp_path / "x.safetensors", {"a": 1}), "'a'"),  # type: ignore[dict-item]
+        (lambda: write_weights(tmp_path / "x.safetensors", {"a": 1}), "'a'"),
         (lambda: write_weights(tmp_path / "no" / "x.safetensors", {"a": torch.zeros(1)}), "folder"),
     ]
     for call, words in wrong:
@@ -142,3 +171,19 @@ def test_every_wrong_state_gets_a_sentence(tmp_path: Path) -> None:
         assert words in str(refused.value), (words, str(refused.value))
         assert "\n" not in str(refused.value)
         assert str(refused.value).endswith(".")
+
+
+def test_nothing_is_built_from_the_names_of_a_stranger_s_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number in a name, a gap, or a shape that does not belong there is seen before there is a module."""
+
+    def built(*args: object, **options: object) -> None:
+        raise AssertionError("a module is built")
+
+    monkeypatch.setattr(engine.weights, "_MODULES", dict.fromkeys((1, 3, 4), built))
+    state = nn.GRU(2, 3).state_dict()
+    for name in ("weight_hh_l20000", f"weight_hh_l{10**4000}", "weight_hh_l2", "weight_ih_l0_reverse", "bias_hh_l1"):
+        with pytest.raises(engine.DataError):
+            module_of({**state, name: torch.zeros(1)})
+    many = {f"{part}_l{n}": state[f"{part}_l0"] for n in range(3000) for part in ("weight_ih", "weight_hh")}
+    with pytest.raises(engine.DataError, match=r"3,000 layers; at most 1,000 are accepted\.$"):
+        module_of(many)

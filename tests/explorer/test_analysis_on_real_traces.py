@@ -138,6 +138,8 @@ def test_layers_of_a_stack_can_be_chosen(qtbot: QtBot, explorer: Explorer) -> No
     assert panel.layer.isVisible()
     keys = [panel.layer.itemData(n) for n in range(panel.layer.count())]
     assert keys == ["l0", "l0_reverse", "l1", "l1_reverse"]
+    assert panel.layer.currentData() == "l1"  # what the read-out reads, forward
+    assert panel.layer.itemText(3).endswith("←")
     panel.layer.set_value("l1_reverse")
     panel.layer.chosen.emit("l1_reverse")
     settle(qtbot, explorer)

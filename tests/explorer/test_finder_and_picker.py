@@ -152,7 +152,7 @@ def test_it_is_accessible(made: tuple[Picker, set[str]]) -> None:
     assert picker.accessibleName() == picker.list.accessibleName() == "Tracks"
     assert picker.field.accessibleName() == "Tracks: search"
     QTest.keyClicks(picker.field, "grad c 2")
-    assert picker.field.accessibleDescription() == "∂L/∂c – cell state, layer 2"
+    assert picker.field.accessibleDescription() == "∂L/∂c – cell state, layer 2 →"
 
 
 def test_everything_that_is_offered_exists_once(qtbot: QtBot) -> None:

@@ -32,6 +32,7 @@ PICTURES: tuple[tuple[str, str, ThemeName, tuple[int, int]], ...] = (
     ("number-overflows", "backward:1", "dark", (1280, 800)),
     ("number-overflows", "clip", "light", (1280, 800)),
     (STACK, "backward:12", "dark", (1600, 1000)),
+    (STACK, "backward:12", "light", (900, 700)),
 )
 """None of a chaotic or a trained network: there another processor's last bit changes every number."""
 
@@ -59,6 +60,7 @@ def test_the_window_looks_as_it_did(
     excerpt = explorer.controller.excerpt
     assert excerpt is not None
     explorer.window.status.set_excerpt(dataclasses.replace(excerpt, seconds=0.0))
+    explorer.window.status.seconds.set_text("", tip="")
     explorer.window.status.set_audit(None)
     come_to_rest()
     assert_looks_like(explorer.window.grab().toImage(), f"{slug}-{at.replace(':', '-').replace('/', '-')}-{theme}")

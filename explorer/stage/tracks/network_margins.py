@@ -64,6 +64,7 @@ def _paint_rows(painter: QPainter, box: QRect, title: str, e: Excerpt, rows: tup
     theme, font, strong = theming.current(), theming.small(), theming.small(bold=True)
     margins.paint_title(painter, box, title, "text", ())
     taken = [QRectF(0, box.top(), 1, _TITLE_FOOT)]
+    names = tuple(row.layer.name for row in rows)
     order = sorted(range(len(rows)), key=lambda place: (rows[place].layer.name != e.layer, place))
     for place in order:
         row, of = a.rows[place], rows[place].layer
@@ -79,8 +80,9 @@ def _paint_rows(painter: QPainter, box: QRect, title: str, e: Excerpt, rows: tup
                 continue
         taken.append(whole)
         name = line.translated(0, -margins.LINE / 2) if two else line
+        whole_name = words.layer(of) + (" →" if f"{of.name}_reverse" in names else "")
         painter.setPen(QColor(theme.text if chosen else theme.muted))
-        said = margins.fitting((words.layer(of), words.layer(of).removeprefix("layer ")), font, line.width())
+        said = margins.fitting((whole_name, whole_name.removeprefix("layer ")), font, line.width())
         marked.draw(painter, name, said, strong if chosen else font, Qt.AlignmentFlag.AlignRight)
         if two:
             painter.setPen(QColor(theme.muted))
