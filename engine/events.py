@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.figures import figure
 from engine.flat_events import flat_events
-from engine.quantities import STATES
+from engine.quantities import STATES, layer_title
 from engine.requests import ClipReport, Event
 from engine.spec import CellKind
 
@@ -65,7 +65,7 @@ def of_layers(layers: Mapping[str, LayerTrace]) -> tuple[Event, ...]:
         valid = None if mask is None else (mask.flip(0) if layer.reverse else mask).squeeze(-1)
         own = events(layer.cell, values, grads, valid, reverse=layer.reverse)
         for event in (*own, *flat_events(layer)):
-            whose = f"{name}: {event.sentence}" if len(layers) > 1 else event.sentence
+            whose = f"L{layer_title(name)[1:]}: {event.sentence}" if len(layers) > 1 else event.sentence
             found.append(replace(event, sentence=whose, layer=name))
     steps = next(iter(layers.values())).steps
     return tuple(sorted(found, key=lambda event: event.position(steps)))

@@ -24,7 +24,7 @@ from engine.what_if import effective_weights
 
 def excerpt(look: Look) -> Excerpt:
     """What this look shows. Raises SpecError, DataError, SessionError."""
-    made, remembered = traced(look.source)
+    made, _ = traced(look.source)
     trace = made.trace
     focus = look.layer or made.last
     if focus not in trace.layers:
@@ -62,7 +62,7 @@ def excerpt(look: Look) -> Excerpt:
         update_rows=update_rows,
         verdict=verdict(made.judged_row),
         events=made.own_events + clip_events(clip, layer.steps),
-        seconds=0.0 if remembered else made.seconds,
+        seconds=made.seconds,
         weights=weights_of(made.network) if open_weights and made.network is not None else None,
         title=Path(look.source.path).stem if isinstance(look.source, Recorded) else "",
         symbols=model.embedding.symbols if model is not None and model.embedding is not None else 0,

@@ -79,6 +79,19 @@ ROUTES: dict[CellKind, tuple[str, ...]] = {
 CELL_TITLES: dict[CellKind, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 
 
+def layer_title(name: str) -> str:
+    """A layer as people count, from 1, with ← where it runs from the last step to the first: "l1_reverse" is
+    "layer 2 ←". Everything that somebody reads calls it so; torch's own names are those of files and of weights."""
+    number = int(name.removeprefix("l").removesuffix("_reverse")) + 1
+    return f"layer {number}{' ←' if name.endswith('_reverse') else ''}"
+
+
+def layer_words(name: str, cell: CellKind) -> str:
+    """ "layer 2 · LSTM ←"."""
+    number, arrow, _ = layer_title(name).partition(" ←")
+    return f"{number} · {CELL_TITLES[cell]}{arrow}"
+
+
 def quantities(cell: CellKind, layer_norm: bool = False) -> tuple[Quantity, ...]:
     """What a layer of that kind records. With layer normalisation a_f is what the gate is made of, after it, and s_f
     what was normalised."""

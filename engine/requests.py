@@ -243,7 +243,7 @@ class Excerpt:
     events: tuple[Event, ...]
     """In the order of the tape."""
     seconds: float
-    """How long the trace took to compute; 0.0 if it was remembered."""
+    """How long the trace took to compute, which may have been before: a remembered one says the same each time."""
     weights: Weights | None
     """The weights it was computed from, where the source left them open (None otherwise)."""
     title: str = ""

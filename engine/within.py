@@ -111,11 +111,17 @@ def way_of(phase: Phase) -> Way | None:
 def stepped(
     tape: Tape, position: int, within: Within | None, count: int, granularity: Granularity, inside: Inside
 ) -> tuple[int, Within | None, int]:
-    """Where `count` steps lead: position, within, and how many were left over at an end of the tape (signed)."""
+    """Where `count` steps lead: position, within, and how many were left over at an end of the tape (signed).
+
+    From a step that is shown as a whole, finer steps begin inside of that step: it is the one that somebody looks at.
+    """
     on = count > 0
     for left in range(abs(count), 0, -1):
         way = way_of(tape.moment(position).phase)
         moments: tuple[Within | None, ...] = (None,) if way is None else inside.moments(way, granularity)
+        if on and within is None and len(moments) > 1:
+            within = moments[0]
+            continue
         if way is not None:
             here = inside.done(within, way)
             ahead = [m for m in moments if (inside.done(m, way) > here if on else inside.done(m, way) < here)]

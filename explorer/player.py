@@ -19,6 +19,8 @@ class Player(QObject):
         super().__init__(parent)
         self._speed = DEFAULT_SPEED
         self._owed = 0.0
+        self._held = 0.0
+        """Seconds for which it stays where it is."""
         self._clock = QElapsedTimer()
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -40,6 +42,7 @@ class Player(QObject):
     def play(self) -> None:
         if not self.playing:
             self._owed = 1.0  # the first step comes at once: a press must be seen to work
+            self._held = 0.0
             self._clock.start()
             self._timer.start()
             self.playingChanged.emit(True)
@@ -49,8 +52,17 @@ class Player(QObject):
             self._timer.stop()
             self.playingChanged.emit(False)
 
+    def dwell(self, seconds: float) -> None:
+        """Stay so long before the next step, at any speed: there is something to read."""
+        self._held, self._owed = seconds, 0.0
+
     def _tick(self) -> None:
-        self._owed += self._clock.restart() / 1000 * self._speed
+        passed = self._clock.restart() / 1000
+        if self._held > 0:
+            self._held -= passed
+            self._owed = 1.0 if self._held <= 0 else 0.0
+            passed = 0.0
+        self._owed += passed * self._speed
         due = int(self._owed)
         if due:
             self._owed -= due

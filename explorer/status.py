@@ -10,6 +10,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLayout, QSizePolicy, QWidget
 
+from engine.quantities import layer_title
 from engine.requests import Array, Audit, AuditRow, Excerpt, Verdict
 from engine.verdict import so_far
 from engine.verdict import verdict as verdict_of
@@ -90,35 +91,37 @@ def verdict_words(
     rule: bool = False,
     truncated: bool = False,
     carried: Verdict | None = None,
+    layer: str = "",
 ) -> tuple[str, str, str]:
     """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9".
 
     `several_losses`: the verdict is that of one loss of many, which the symbols then name. `overflow`: the step at
     which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
     `truncated`: an exact 0 may be truncation's. `carried`: the same of an LSTM's cell state, whose gradient has a way
-    of its own and may fare otherwise.
+    of its own and may fare otherwise. `layer`: which one it is about, where there are several.
     """
     glyph, tone = _VERDICTS[verdict.kind]
+    whose = f"{layer} " if layer else ""
     first, last, at = (
         str(step).translate(_SUBSCRIPTS) for step in (verdict.first_step, verdict.last_step, verdict.loss_step)
     )
     loss = f"L{at}" if several_losses else "L"
     if verdict.kind == "undefined" and verdict.first_step == verdict.last_step:
-        return f"{glyph} verdict: undefined, there is one step only", tone, "A ratio needs two time steps."
+        return f"{glyph} {whose}verdict: undefined, there is one step only", tone, "A ratio needs two time steps."
     tip = (
         f"How much of the gradient of the loss at t = {verdict.loss_step} is left at t = {verdict.first_step}: "
         f"its norm there over its norm at t = {verdict.last_step}, mean over the batch.\n"
         "Vanishing below 1e-6, exploding above 1e6."
     )
     if verdict.kind == "exploding" and overflow and math.isinf(verdict.log10_ratio):
-        return f"{glyph} exploding: overflows at t = {overflow}", tone, tip
+        return f"{glyph} {whose}exploding: overflows at t = {overflow}", tone, tip
     if truncated and verdict.log10_ratio == -math.inf:
-        return f"{glyph} cut off: truncation lets nothing of {loss} reach h{first}", tone, tip
+        return f"{glyph} {whose}cut off: truncation lets nothing of {loss} reach h{first}", tone, tip
     ratio = power(verdict.log10_ratio)
     equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
     said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "")
     also = "" if carried is None else f" · {_carried_words(verdict, carried)}"
-    return f"{glyph} {said}: ‖∂{loss}/∂h{first}‖ / ‖∂{loss}/∂h{last}‖ {equals}{also}", tone, tip
+    return f"{glyph} {whose}{said}: ‖∂{loss}/∂h{first}‖ / ‖∂{loss}/∂h{last}‖ {equals}{also}", tone, tip
 
 
 def _carried_words(verdict: Verdict, carried: Verdict) -> str:
@@ -210,6 +213,7 @@ class StatusLine(QWidget):
         self._several, self._overflow, self._not_finite, self._loss = False, 0, "", 0.0
         self._reached, self._at_loss, self._truncated = True, True, False
         self._back_to, self._bad_step = 0, 0
+        self._layer = ""
         self._norms: Array = np.zeros(0)
         self._carried: Verdict | None = None
         self._audit: Audit | None = None
@@ -219,14 +223,14 @@ class StatusLine(QWidget):
     def set_excerpt(self, excerpt: Excerpt) -> None:
         """The trace on screen: device, time, and the verdict with what it rests on. The audit comes on its own."""
         self.set_device(excerpt.device, excerpt.dtype, excerpt.device_note)
-        if excerpt.seconds > 0:
-            self.set_seconds(excerpt.seconds)
+        self.set_seconds(excerpt.seconds)
         self._several, self._overflow = several_losses(excerpt), overflow_step(excerpt)
         self._not_finite = not_finite(excerpt)
         self._loss = excerpt.loss if excerpt.loss_kind else 0.0  # of a recorded model it is not known
         backward = (event for event in excerpt.events if event.phase == "backward" and not event.reverse)
         self._bad_step = max((event.step for event in backward if event.kind in ("overflow", "nan")), default=0)
         read = excerpt.of()
+        self._layer = layer_title(read.name) if len(excerpt.layers) > 1 else ""
         # Of several losses the verdict is about the last alone, whose norms are not those on the stage.
         told = not self._several and not read.reverse
         self._norms = read.norms["grads.h"] if told else np.zeros(0)
@@ -271,7 +275,9 @@ class StatusLine(QWidget):
         self._row.activate()
 
     def set_seconds(self, seconds: float) -> None:
-        self.seconds.set_text(f"trace {duration(seconds)}", tip="How long the last trace took to compute.")
+        """0: it was not traced here."""
+        words = f"trace {duration(seconds)}" if seconds > 0 else ""
+        self.seconds.set_text(words, tip="How long this trace took to compute." if words else "")
         self._row.activate()
 
     def set_verdict(self, verdict: Verdict | None) -> None:
@@ -299,7 +305,9 @@ class StatusLine(QWidget):
                 # The curves and their bands are those of all losses together.
                 text = f"○ verdict on L{str(self._verdict.loss_step).translate(_SUBSCRIPTS)} alone: at t = {first}"
             if (now := self._so_far(self._verdict)) is not None:
-                text, tone, _ = verdict_words(now, overflow=self._overflow, truncated=self._truncated)
+                text, tone, _ = verdict_words(
+                    now, overflow=self._overflow, truncated=self._truncated, layer=self._layer
+                )
                 glyph, rest = text[:1], text[2:]
                 text, tip = f"{glyph} {SO_FAR}{rest}", f"The verdict itself is about t = {first}. {tip}"
         elif self._verdict is not None:
@@ -310,6 +318,7 @@ class StatusLine(QWidget):
                 rule=self.width() >= WIDE and self._carried is None,
                 truncated=self._truncated,
                 carried=self._carried,
+                layer=self._layer,
             )
         self.verdict.set_text(text, tone=tone, tip=tip)
         self._row.activate()

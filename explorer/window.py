@@ -94,6 +94,11 @@ class MainWindow(QMainWindow):
         self.pages.addWidget(page)
         return page
 
+    def scroll_to_top(self) -> None:
+        """Of every part: another document begins where it begins."""
+        for part in (self.stage.canvas, *self.workbench.findChildren(QScrollArea)):
+            part.verticalScrollBar().setValue(0)
+
     def show_start_page(self) -> None:
         self.pages.setCurrentWidget(self.start_page)
         self.statusBar().hide()

@@ -61,6 +61,7 @@ class AnalysisPanel(QWidget):
         self._decades = DEFAULT_DECADES
         self._weights: WeightsResult | None = None
         self._back_to = 1
+        self._followed = ""
         self.flow = FlowView()
         self.eigen = EigenView()
         self.spectrum = SpectrumView()
@@ -158,11 +159,17 @@ class AnalysisPanel(QWidget):
         """The trace on screen; None: another document is on its way."""
         self._subject = subject
         if subject is None:
+            self._followed = ""
+            self.layer.hide()
             return
         layers = [(one.key, one.words) for one in subject.layers]
         known = self.layer.currentData() in [key for key, _ in layers]
+        followed, self._followed = self._followed, subject.layer
+        follows = subject.layer != followed and subject.layer in [key for key, _ in layers]
         self.layer.set_choices(layers)
-        if not known:
+        if follows:  # the layer that was chosen for the cell panel; until then, one that was chosen here stays
+            self.layer.set_value(subject.layer)
+        elif not known:
             # That which the read-out reads, forward; only of a recorded trace may there be no other than a reverse one.
             forward = [key for key, _ in layers if not key.endswith("_reverse")] or [layers[-1][0]]
             self.layer.set_value(forward[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.parameters import places
-from engine.quantities import CELL_TITLES
+from engine.quantities import CELL_TITLES, layer_words
 from engine.requests import Excerpt, Source
 from engine.spec import CellKind, Experiment
 
@@ -15,7 +15,7 @@ class LayerName:
     key: str
     """ "l0", "l1_reverse"."""
     words: str
-    """ "Layer 1 · LSTM ←"."""
+    """ "layer 1 · LSTM ←"."""
     cell: CellKind
     state_size: int
     """H, or 2H for the LSTM: the size of a step's Jacobian."""
@@ -34,6 +34,8 @@ class Subject:
     dtype: str
     truncated: bool = False
     """Whether the gradients on the stage are those of truncated BPTT."""
+    layer: str = ""
+    """The one whose cell is looked at."""
 
 
 def subject_of(trace: int, source: Source, experiment: Experiment | None, excerpt: Excerpt) -> Subject:
@@ -42,12 +44,10 @@ def subject_of(trace: int, source: Source, experiment: Experiment | None, excerp
         title = CELL_TITLES[excerpt.cell]
         layers: tuple[LayerName, ...] = (LayerName("", title, excerpt.cell, _size(excerpt.cell, excerpt.hidden_size)),)
     else:
-        both = {place.depth for place in places(experiment) if place.reverse}
         layers = tuple(
             LayerName(
                 place.name,
-                f"Layer {place.depth + 1} · {CELL_TITLES[place.spec.cell]}"
-                + ("" if place.depth not in both else " ←" if place.reverse else " →"),
+                layer_words(place.name, place.spec.cell),
                 place.spec.cell,
                 _size(place.spec.cell, place.spec.hidden_size),
             )
@@ -62,6 +62,7 @@ def subject_of(trace: int, source: Source, experiment: Experiment | None, excerp
         excerpt.sample,
         excerpt.dtype,
         excerpt.truncation is not None,
+        excerpt.layer,
     )
 
 

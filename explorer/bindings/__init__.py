@@ -18,7 +18,6 @@ from explorer.bindings.stage import StageBinding
 from explorer.bindings.tape import TapeBinding
 from explorer.bindings.tracks import TracksBinding
 from explorer.bindings.window import WindowBinding
-from explorer.transport.words import inside_words
 
 
 class Bindings(QObject):
@@ -32,6 +31,7 @@ class Bindings(QObject):
         self.model = ModelBinding(parts, self)
         self.stage = StageBinding(parts, self.tape, self.model, self)
         self.tracks = TracksBinding(parts, self)
+        self.tracks.tables.stepPicked.connect(self.tape.pick_step)
         self.pins = PinsBinding(parts, self)
         self.cell = CellBinding(parts, self.model, self)
         self.window = WindowBinding(parts, self)
@@ -53,13 +53,14 @@ class Bindings(QObject):
         self._show_view()
         self.window.show_opened()
         self.stage.show_time_range()
+        self._parts.window.scroll_to_top()
 
     @Slot()
     def _show_view(self) -> None:
         view, inside = self._parts.document.view, self._parts.controller.inside
         way = way_of(self._parts.document.tape.moment(view.position).phase)
         within = inside.fitted(view.within, way)
-        self.tape.show_view(inside_words(inside, within, way))
+        self.tape.show_view(within, way)
         self.stage.show_view(whole=way is None or inside.whole(within, way))
         self.tracks.show_view()
         self.window.show_view()

@@ -8,6 +8,7 @@ from engine.requests import Excerpt
 from explorer.bindings.model import ModelBinding
 from explorer.bindings.parts import Parts
 from explorer.bindings.tape import TapeBinding
+from explorer.cell.reach import own_step
 
 ADD_A_LAYER = "Add a layer: + RNN, + LSTM or + GRU"
 
@@ -82,12 +83,12 @@ class StageBinding(QObject):
 
     @Slot(str, int)
     def _pick_cell(self, layer: str, t: int) -> None:
-        """A click on a cell: it is the cell of the cell panel, which shows the step under the cursor. Where the tape
-        has not come by yet (a reverse layer is at step t when a forward one is at T + 1 − t) it says so."""
+        """A click on a cell: it is the cell of the cell panel, and the tape goes where that layer is at step t (a
+        reverse layer is there when a forward one is at T + 1 − t)."""
         excerpt = self._controller.excerpt
         if excerpt is not None and layer in excerpt.layers:
             self._document.look(layer=layer)
-            self._tape.pick_step(t)
+            self._tape.pick_step(own_step(t, excerpt.steps, reverse=excerpt.layers[layer].reverse))
 
     @Slot(int, int)
     def _time_range_changed(self, first: int, last: int) -> None:

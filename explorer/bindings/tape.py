@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from engine.operations_of_cell import Way
+from engine.quantities import layer_title
 from engine.requests import Excerpt
-from engine.within import Granularity
+from engine.tape import Phase
+from engine.within import Granularity, Inside, Within
 from explorer.bindings.parts import Parts
-from explorer.document.tracks import layer_number
+from explorer.cell.reach import own_step
 from explorer.extremes import extremes, said
 from explorer.motion import reduced_motion
 from explorer.transport.ending import AtEnd, goes_on, stopped_words
-from explorer.transport.words import longest_words
+from explorer.transport.words import inside_words, longest_words, own_words
 
+DWELL = {Phase.LOSS: 1.2, Phase.CLIP: 1.8}
+"""Seconds for which playing stays where a single moment has something to read, at any speed."""
 _AHEAD = 1000
 """How many iterations beyond the furthest one can be asked for; they are trained on the way."""
 
@@ -27,8 +32,10 @@ class TapeBinding(QObject):
         self._document, self._controller = parts.document, parts.controller
         self._parts = parts
         self._stop_at: int | None = None
+        self._fresh = -1
+        """Where the playhead of a preset stood when it was opened; −1: it has been moved since, or there is none."""
         self.at_end: AtEnd = "stop"
-        self._inside = parts.controller.inside
+        self._looked_at: object = None
         p, bar = self._player, self._bar
         p.stepsDue.connect(self.steps_due)
         p.playingChanged.connect(bar.set_playing)
@@ -47,27 +54,44 @@ class TapeBinding(QObject):
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def show_opened(self) -> None:
+        self._fresh = self._document.view.position if self._document.preset and not self._document.path else -1
         self._bar.set_tape(self._document.tape)
         self._bar.set_events(())
 
     def show_excerpt(self, excerpt: Excerpt) -> bool:
         """Whether places inside of a step have other words now: it is another layer or stack."""
         self._bar.set_tape(self._document.tape)
+        self._bar.set_empty(False)
         self._bar.set_events(excerpt.events)
-        if self._controller.inside == self._inside:
+        inside, reverse = self._controller.inside, excerpt.focus.reverse
+        looked_at = inside, reverse, excerpt.steps, tuple(excerpt.layers)
+        if looked_at == self._looked_at:
             return False
-        self._inside = self._controller.inside
-        self._bar.set_inside(longest_words(self._inside))
+        self._looked_at = looked_at
+        self._bar.set_inside(_rooms(excerpt))
         return True
 
-    def show_view(self, inside_words: str) -> None:
-        """`inside_words`: where inside of its step the tape stands."""
+    def show_view(self, within: Within | None, way: Way | None) -> None:
+        """`within`: where inside of its step the tape stands."""
         d = self._document
+        self._bar.set_empty(bool(d.state.unfinished) and self._controller.excerpt is None)
+        if d.view.position != self._fresh:
+            self._fresh = -1
         self._bar.set_granularity(d.view.granularity)
-        self._bar.set_position(d.view.position, inside_words)
+        self._bar.set_position(d.view.position, self._words(within, way))
         self._bar.set_at_end(self.at_end, self._controller.can_go_on)
         beyond = 0 if d.experiment is None else _AHEAD
         self._bar.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
+
+    def _words(self, within: Within | None, way: Way | None) -> str:
+        """Where inside of its step the tape stands, and at which step the layer that is looked at, if it is another."""
+        inside, excerpt = self._controller.inside, self._controller.excerpt
+        reverse = excerpt is not None and excerpt.focus.reverse
+        said = inside_words(inside, within, way, reverse=reverse)
+        if said or way is None or excerpt is None or not reverse:
+            return said
+        step = self._document.tape.moment(self._document.view.position).step
+        return own_words(inside, own_step(step, excerpt.steps, reverse=True))
 
     @Slot()
     def _show_motion(self) -> None:
@@ -89,7 +113,11 @@ class TapeBinding(QObject):
 
     def _play(self, stop_at: int | None) -> None:
         self._stop_at = stop_at
-        if self._at_last and not goes_on(self.at_end, trains=self._controller.can_go_on):
+        d, fresh = self._document, self._fresh
+        self._fresh = -1
+        if stop_at is None and d.view.position == fresh and d.tape.moment(fresh).phase is Phase.LOSS:
+            d.look(position=0)  # it is played as a whole: the forward pass is half of what there is to see
+        elif self._at_last and not goes_on(self.at_end, trains=self._controller.can_go_on):
             self._document.look(position=0)  # from the end there is nowhere to go but to the start
         self._player.play()
 
@@ -118,9 +146,23 @@ class TapeBinding(QObject):
                 self._document.look(position=0)
             else:
                 self._player.pause()
-                self._parts.say(stopped_words(trains=trains, iteration=self._document.view.iteration), 6000)
+                self._parts.say(stopped_words(trains=trains, iteration=self._document.view.iteration), 2500)
             return
-        self._controller.step(count, self._document.view.granularity)
+        self._play_on(count)
+
+    def _play_on(self, count: int) -> None:
+        """Not past a moment that is to be read: there it stays for a while."""
+        d = self._document
+        granularity, here = d.view.granularity, d.view.position
+        ahead = [p for p in (d.tape.span(phase)[0] for phase in DWELL) if p > here]
+        if granularity == "step" and ahead:
+            count = min(count, ahead[0] - here)
+        for each in [count] if granularity == "step" else [1] * count:  # finer steps do not say how many lead there
+            self._controller.step(each, granularity)
+            phase = d.tape.moment(d.view.position).phase
+            if d.view.position != here and phase in DWELL:
+                self._player.dwell(DWELL[phase])
+                return
 
     @Slot(int)
     def step(self, count: int) -> None:
@@ -160,7 +202,7 @@ class TapeBinding(QObject):
         steps = self._document.tape.steps
         self.scrub(steps + (t - 1 if layer.reverse else steps - t) + 1)
         whole = known == (1, steps)
-        name = f"layer {layer_number(layer.name)}{' ←' if layer.reverse else ''}"
+        name = layer_title(layer.name)
         self._parts.say(said(found, name, largest=largest, all_known=whole), 15_000)
 
     @Slot()
@@ -182,3 +224,12 @@ class TapeBinding(QObject):
         d = self._document
         backward = d.view.position > d.tape.steps
         self.scrub(2 * d.tape.steps + 1 - t if backward else t - 1)
+
+
+def _rooms(excerpt: Excerpt) -> tuple[str, ...]:
+    """What can be said of places inside of a step, whichever layer is looked at: choosing one moves nothing."""
+    names, found = tuple(excerpt.layers), dict[str, None]()
+    for name, layer in excerpt.layers.items():
+        inside = Inside.of(names, name, layer.cell, layer.layer_norm)
+        found |= dict.fromkeys(longest_words(inside, excerpt.steps, reverse=layer.reverse))
+    return tuple(found)

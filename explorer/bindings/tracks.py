@@ -39,7 +39,11 @@ class TracksBinding(QObject):
 
     @Slot()
     def _show_tracks(self) -> None:
-        self._stage.set_tracks(self._document.state.tracks)
+        state, view = self._document.state, self._document.view
+        if self._stage.tracks() != state.tracks:
+            self._stage.set_tracks(state.tracks)
+            self._stage.set_heights(dict(view.heights))  # a track may be called otherwise now
+            self._stage.set_collapsed(view.collapsed)
         self.tables.refresh()
 
     def show_view(self) -> None:

@@ -117,7 +117,8 @@ class CircuitView(NumbersView):
         if it is None or moment is None:
             return {}
         every = [wire.forward for wire in it.wires] + [wire.backward for wire in it.wires]
-        every += [node.value for node in it.nodes] + [label.number for label in it.labels]
+        every += [node.value for node in it.nodes] + [node.gradient for node in it.nodes]
+        every += [label.number for label in it.labels]
         return {id(number): moment.reading(number) for number in every if moment.has(number)}
 
     def _read(self) -> Moment | None:
@@ -148,7 +149,7 @@ class CircuitView(NumbersView):
                 found = [number for number in found if number is None or reached.has(number, "forward")]
             shown: list[Number | None] = [label.number for label in it.labels if self.shows(label)]
             if reached.backward:
-                shown += [wire.backward for wire in it.wires]
+                shown += [wire.backward for wire in it.wires] + [node.gradient for node in it.nodes]
                 shown = [number for number in shown if number is None or reached.has(number, "backward")]
             self._known_now = frozenset(id(number) for number in found + shown if number is not None)
             self._known_for = key
@@ -227,9 +228,11 @@ class CircuitView(NumbersView):
                 exact = "" if drawing.moment.cut(label.route) else digits(self.reading(label.number), excerpt)
                 found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name), exact))
         for node in drawing.circuit.nodes:
-            if node.value is not None and drawing.moment.has(node.value):
-                exact = digits(self.reading(node.value), excerpt)
-                found.append(Pick(f"node {node.name}", drawing.value_box(node), node.name, exact))
+            beside = drawing.moment.beside(node)
+            if drawing.moment.has(beside):
+                name = node.name if beside is node.value else f"gradient of {node.name}"
+                exact = digits(self.reading(beside), excerpt)
+                found.append(Pick(f"node {node.name}", drawing.value_box(node), name, exact))
         return sorted(found, key=lambda pick: (round(pick.box.center().y() / 12), pick.box.left()))
 
     def exact_at(self, x: float, y: float) -> str:

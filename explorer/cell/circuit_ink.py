@@ -94,7 +94,7 @@ class Drawing:
                 self._cut_mark(wire)
         painter.drawImage(0, 0, self._nodes_picture(ratio))
         for node in self.circuit.nodes:
-            if moment.has(node.value):
+            if moment.has(moment.beside(node)):
                 self._node_value(node)
         for label in labels:
             if not self.left_out(label):
@@ -295,6 +295,9 @@ class Drawing:
 
     def _value_text(self, node: Node) -> str:
         hold = self.moment.hold(node)
+        number = self.moment.beside(node)
+        if number is not node.value:
+            return self.moment.reading(number).text
         return hold.sign if hold is not None and hold.whole else self.moment.reading(node.value).text
 
     def _nodes_picture(self, ratio: float) -> QImage:
@@ -314,8 +317,10 @@ class Drawing:
         return self._nodes
 
     def _node_value(self, node: Node) -> None:
-        reading, text = self.moment.reading(node.value), self._value_text(node)
-        self._p.setPen(QColor(colour_of(reading, self.theme.text)))
+        number = self.moment.beside(node)
+        reading, text = self.moment.reading(number), self._value_text(node)
+        usual = self.theme.text if number is node.value else self.theme.backward
+        self._p.setPen(QColor(colour_of(reading, usual)))
         bar = reading.mean and text[0] != ":"
         draw_fitted(self._p, self.value_box(node, text), text, self.figures, centred=False, bar=bar)
 

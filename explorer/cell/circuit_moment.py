@@ -37,6 +37,11 @@ class Moment:
     def has(self, number: Number | None) -> bool:
         return number is not None and id(number) in self.known
 
+    def beside(self, node: Node) -> Number | None:
+        """What stands beside a gate: its value; on the way back, while its turn is, the gradient that it hands on."""
+        lit = self.reached.way == "backward" and node.made[1] in self.reached.now
+        return node.gradient if lit and node.gradient is not None else node.value
+
     def cut(self, route: str) -> bool:
         return bool(route) and route in self.held.cuts and self.reached.backward
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from PySide6.QtCore import QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QSizePolicy, QWidget
 
-from engine.quantities import CELL_TITLES
+from engine.quantities import layer_words
 from engine.requests import ShownLayer
-from engine.within import level_of
 from explorer.theme.tokens import TIGHT
 
 
@@ -32,7 +31,7 @@ class LayerPicker(QComboBox):
 
     def set_layers(self, layers: Mapping[str, ShownLayer], current: str) -> None:
         """Show what there is to choose from and what is shown; asks for nothing."""
-        entries = [(name, title_of(layer, tuple(layers))) for name, layer in layers.items()]
+        entries = [(name, title_of(layer)) for name, layer in layers.items()]
         with QSignalBlocker(self):
             if [(self.itemData(k), self.itemText(k)) for k in range(self.count())] != entries:
                 self.clear()
@@ -46,9 +45,6 @@ class LayerPicker(QComboBox):
         self.picked.emit(self.itemData(index))
 
 
-def title_of(layer: ShownLayer, names: tuple[str, ...]) -> str:
-    """ "layer 2 · LSTM", with the direction where the layer has two: "layer 2 · LSTM ←"."""
-    forward = layer.name.removesuffix("_reverse")
-    both = f"{forward}_reverse" in names
-    arrow = "" if not both else " ←" if layer.reverse else " →"
-    return f"layer {level_of(layer.name) + 1} · {CELL_TITLES[layer.cell]}{arrow}"
+def title_of(layer: ShownLayer) -> str:
+    """ "layer 2 · LSTM", of the reverse direction "layer 2 · LSTM ←"."""
+    return layer_words(layer.name, layer.cell)

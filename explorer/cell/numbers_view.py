@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QRectF, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter
+from PySide6.QtGui import QFocusEvent, QHelpEvent, QKeyEvent, QKeySequence, QMouseEvent, QPainter
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from explorer.cell.picking import Pick, Picker, copies, copy, paint_ring
@@ -41,7 +41,8 @@ class NumbersView(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         picks = self.picks()
-        if copies(event) and (pick := self._picker.current(picks)) is not None:
+        copying = copies(event) or (event.matches(QKeySequence.StandardKey.Copy) and self._ring)
+        if copying and (pick := self._picker.current(picks)) is not None:
             self.copied.emit(copy(pick))
         elif event.modifiers() == Qt.KeyboardModifier.NoModifier and (moved := self._picker.move(picks, event.key())):
             self._ring = True
@@ -52,8 +53,8 @@ class NumbersView(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         pick = self._picker.at(self.picks(), event.position())
         if pick is not None and event.button() == Qt.MouseButton.LeftButton:
-            self.copied.emit(copy(pick))
-            self.update()
+            self._ring = True  # a click chooses; what is on the clipboard stays until somebody copies
+            self._show(pick)
         else:
             super().mouseReleaseEvent(event)
 
@@ -70,11 +71,16 @@ class NumbersView(QWidget):
         self.update()
 
     def _show(self, pick: Pick) -> None:
-        self.setAccessibleDescription(f"{pick.words}. Enter copies it.")
+        self.setAccessibleDescription(f"{pick.words}. Ctrl+C copies it.")
         self.ringMoved.emit(pick.box)
         self.update()
 
     def event(self, event: QEvent) -> bool:
+        # With a number chosen, copying means that number and not the whole moment.
+        override = event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent)
+        if override and self._ring and event.matches(QKeySequence.StandardKey.Copy):  # type: ignore[attr-defined]
+            event.accept()
+            return True
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             QToolTip.showText(event.globalPos(), self.exact_at(event.pos().x(), event.pos().y()), self)
             return True

@@ -55,7 +55,7 @@ class CellPanel(QWidget):
         self._heading = Line("section", self)
         self._heading.set_text("CELL")
         self._sample = Line("muted", self)
-        self._operation = Line("text", self)
+        self._operation = Line("muted", self)
         self._layer = LayerPicker(self)
         self._layer.picked.connect(self.layerPicked)
         self._unit = UnitPicker(self)
@@ -84,7 +84,7 @@ class CellPanel(QWidget):
         self._first, self._second = QHBoxLayout(), QHBoxLayout()
         titles = QVBoxLayout()
         titles.setSpacing(0)
-        for label in (self._heading, self._sample):
+        for label in (self._heading, self._sample, self._operation):  # one or the other of these two
             titles.addWidget(label)
         self._first.addLayout(titles, 1)
         self._first.addWidget(self._unit, 0, Qt.AlignmentFlag.AlignRight)
@@ -92,7 +92,6 @@ class CellPanel(QWidget):
         self._second.addStretch(1)
         for row in (self._first, self._second):
             head.addLayout(row)
-        head.addWidget(self._operation)
 
         self._inside = QWidget()
         column = QVBoxLayout(self._inside)
@@ -148,6 +147,8 @@ class CellPanel(QWidget):
         if excerpt is not None:
             self._unit.answered(excerpt.unit, excerpt.focus.hidden_size)
             self._layer.set_layers(excerpt.layers, excerpt.layer)
+        else:
+            self._layer.set_layers({}, "")
         self._second_row(excerpt is not None and len(excerpt.layers) > 1)
         self._readings = Readings(excerpt)
         self._circuit.set_excerpt(excerpt, self._readings)
@@ -264,6 +265,7 @@ class CellPanel(QWidget):
                 widget.hide()
             for widget in (self._clip, self._cell_heading, self._cell_sample, self._padding, self._operation):
                 widget.hide()
+            self._sample.show()
             self._visible = None
             return
         step, reached = reached_at(excerpt, tape.position(moment), self._within)
@@ -321,11 +323,13 @@ class CellPanel(QWidget):
         """ "LSTM CELL" where there is one layer, else "LAYER 2 · LSTM ←"."""
         if len(excerpt.layers) == 1:
             return f"{CELL_TITLES[excerpt.focus.cell]} CELL"
-        title = title_of(excerpt.focus, tuple(excerpt.layers))
+        title = title_of(excerpt.focus)
         return title.replace("layer", "LAYER")
 
     def _show_operation(self, excerpt: Excerpt, moment: Moment, reached: Reached) -> None:
+        # In the place of whose sample it is, so that the circuit stays where it is.
         self._operation.setVisible(reached.way is not None)
+        self._sample.setVisible(reached.way is None)
         if reached.way is None:
             self._operation.set_text("")
             return
@@ -359,9 +363,9 @@ class CellPanel(QWidget):
             return ""
         whose = "over all units" if excerpt.unit is None else f"unit {excerpt.unit}"
         step, _ = reached_at(excerpt, self._position, self._within)
-        layer = title_of(excerpt.focus, tuple(excerpt.layers)) if len(excerpt.layers) > 1 else None
+        layer = title_of(excerpt.focus) if len(excerpt.layers) > 1 else None
         cell = layer or CELL_TITLES[excerpt.focus.cell]
-        head = f"{cell} · {moment} · t = {step} · {whose} · sample {excerpt.sample}"
+        head = f"{cell} · {moment} · t = {step} · {whose} · sample {excerpt.sample + 1} of {excerpt.batch_size}"
         parts = [f"{head} · {excerpt.dtype}"]
         if not self._clip.isHidden():
             parts.append(self._clip.as_text())

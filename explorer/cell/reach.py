@@ -49,6 +49,11 @@ class Reached:
 NOTHING_REACHED = Reached(False, False)
 
 
+def own_step(step: int, steps: int, *, reverse: bool) -> int:
+    """Where a layer is when the tape is at step t, and the other way round."""
+    return steps + 1 - step if reverse else step
+
+
 def inside_of(excerpt: Excerpt) -> Inside:
     focus = excerpt.focus
     return Inside.of(tuple(excerpt.layers), excerpt.layer, focus.cell, focus.layer_norm)
@@ -57,19 +62,19 @@ def inside_of(excerpt: Excerpt) -> Inside:
 def reached_at(excerpt: Excerpt, position: int, within: Within | None) -> tuple[int, Reached]:
     """The step whose cell is shown, t from 1, and what is reached of it.
 
-    That is the step under the cursor. Where the tape is inside a step, it is the one that the layer is at: of a reverse
-    layer, which has gone as many of its own steps, T + 1 − t.
+    That is the one that the layer is at, which the stage has a frame around: of a reverse layer, which has gone as many
+    of its own steps, T + 1 − t.
     """
     tape, focus = Tape(excerpt.steps), excerpt.focus
     moment = tape.moment(position)
     way = way_of(moment.phase)
-    within = inside_of(excerpt).fitted(within, way)
-    if within is None or way is None:
-        own = excerpt.steps + 1 - moment.step if focus.reverse else moment.step
-        gone_back = excerpt.steps + 1 - tape.backward_reached(position)
-        return moment.step, Reached(own <= tape.forward_reached(position), excerpt.steps + 1 - own <= gone_back)
     inside = inside_of(excerpt)
-    step = excerpt.steps + 1 - moment.step if focus.reverse else moment.step
+    within = inside.fitted(within, way)
+    step = own_step(moment.step, excerpt.steps, reverse=focus.reverse)
+    if within is None or way is None:
+        return step, Reached(
+            moment.step <= tape.forward_reached(position), moment.step >= tape.backward_reached(position)
+        )
     keys = known(focus.cell, way, inside.operations_done(within, way), focus.layer_norm)
     operation = inside.current(within, way)
     now = frozenset() if operation is None else frozenset(operation.yields(way))

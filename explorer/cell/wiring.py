@@ -34,6 +34,8 @@ class Node:
     """The keys (engine.operations_of_cell) that say that it has done its work, forward and backward."""
     value: Number | None = None
     """Stands beside a gate."""
+    gradient: Number | None = None
+    """Stands there in its place while the gate's turn is on the way back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ DH, DC, DIRECT = series("grads.h"), series("grads.c"), series("grads.h_direct")
 
 def _gate(symbol: str, x: float, y: float, name: str) -> Node:
     made = (f"values.{symbol}", f"grads.a_{symbol}")
-    return Node((x, y), symbol, "gate", name, made, series(f"values.{symbol}"))
+    return Node((x, y), symbol, "gate", name, made, series(f"values.{symbol}"), series(made[1]))
 
 
 def _riser(gate: str, x: float, bottom: float, top: float, kind: Kind, *, route: bool = True) -> Wire:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.quantities import CLAMPABLE, ROUTES
+from engine.quantities import CLAMPABLE, ROUTES, layer_title
 from engine.spec import Clamp, Cut, LayerSpec
 from explorer.dock.fields import ChoiceField, NumberField, by
 from explorer.dock.rows import Sentence
@@ -89,7 +89,7 @@ class _ClampItem(_Item):
         gates = CLAMPABLE[cells[clamp.layer]] if clamp.layer in cells else (clamp.gate,)
         self.gate = ChoiceField("Gate that is held", [(gate, gate) for gate in gates])
         self.level = NumberField("Value that it is held at", step=by(0.1))
-        self.layer = ChoiceField("Layer of the held gate", [(name, name) for name, _ in found])
+        self.layer = ChoiceField("Layer of the held gate", [(name, layer_title(name)) for name, _ in found])
         self.first = NumberField("Held from step", whole=True, step=by(1, 1))
         self.last = NumberField("Held to step", whole=True, empty="end", step=by(1, 1))
         self.units = UnitsField("Units that are held")
@@ -118,7 +118,7 @@ class _ClampItem(_Item):
         self.first.set_value(clamp.first)
         self.last.set_value(clamp.last)
         self.units.set_value(clamp.units)
-        self.remove.setAccessibleName(f"Remove: {clamp.gate} held at {clamp.value:g} in {clamp.layer}")
+        self.remove.setAccessibleName(f"Remove: {clamp.gate} held at {clamp.value:g} in {layer_title(clamp.layer)}")
 
     def _other_layer(self, name: str) -> None:
         """A layer of another kind has other gates."""
@@ -134,7 +134,7 @@ class _CutItem(_Item):
         self._cells = {name: layer.cell for name, layer in found}
         routes = ROUTES[self._cells[cut.layer]] if cut.layer in self._cells else (cut.route,)
         self.route = ChoiceField("Route that is cut", [(route, _route_words(route)) for route in routes])
-        self.layer = ChoiceField("Layer of the cut route", [(name, name) for name, _ in found])
+        self.layer = ChoiceField("Layer of the cut route", [(name, layer_title(name)) for name, _ in found])
         self.line((self.route, 3), ("in", 0), (self.layer, 2), (self.remove, 0))
         self.finish()
         self.route.edited.connect(_Change(self, "route", self.route).take)
@@ -145,7 +145,7 @@ class _CutItem(_Item):
         cut = self.value = value
         self.route.set_value(cut.route)
         self.layer.set_value(cut.layer)
-        self.remove.setAccessibleName(f"Remove: route {cut.route} cut in {cut.layer}")
+        self.remove.setAccessibleName(f"Remove: route {cut.route} cut in {layer_title(cut.layer)}")
 
     def _other_layer(self, name: str) -> None:
         routes = ROUTES[self._cells[name]]

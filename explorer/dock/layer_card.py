@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.quantities import CELL_TITLES
+from engine.quantities import CELL_TITLES, layer_title
 from engine.spec import LayerSpec
 from explorer.dock.card import StackCard, count
 from explorer.dock.edits import LAYER_EDITS, layer_values
@@ -47,7 +47,7 @@ class LayerCard(StackCard):
         title = CELL_TITLES[layer.cell]
         self.title.set_text(title)
         self.name.set_text(
-            f"l{number}", tip=f"Layer {number + 1} of {layers} from the input; torch calls it l{number}."
+            layer_title(f"l{number}"), tip=f"Layer {number + 1} of {layers} from the input; torch calls it l{number}."
         )
         self.name.setVisible(layers > 1)
         self.chip.say(f"2 × {count(layer.hidden_size, 'unit')}" if layer.bidirectional else _units(layer))
@@ -56,7 +56,7 @@ class LayerCard(StackCard):
             self._values |= dict.fromkeys(set(LAYER_EDITS) - {"cell", "hidden_size", "activation"})
         second = "" if parameters is None else count(parameters, "parameter")
         first = ("init", initial_words(layer)) if known else ("", "")
-        name = f"Layer l{number}, {title}, {count(layer.hidden_size, 'unit')}"
+        name = f"Layer {number + 1}, {title}, {count(layer.hidden_size, 'unit')}"
         self.say(name, first, (extras_words(layer) if known else "", second))
         self._fill()
 

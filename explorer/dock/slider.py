@@ -43,6 +43,12 @@ class DragSlider(QSlider):
             self.setValue(value)
             self.blockSignals(blocked)
 
+    def set_default(self, position: int) -> None:
+        """Where the groove is filled from."""
+        if position != self._default:
+            self._default = position
+            self.update()
+
     def is_busy(self) -> bool:
         return self._busy
 

@@ -82,6 +82,7 @@ class SliderRow(QWidget):
         self._default, self._to_value, self._to_position = default, to_value, to_position
         self.word = ElidedLabel(label, least=56)
         self._field_width = field_width
+        self._rest: float | None = None
         self.reset = FlatButton("reset", f"{label}: back to the default")
         self.error = Sentence("warning", "exploding")
         head = QHBoxLayout()
@@ -110,13 +111,21 @@ class SliderRow(QWidget):
         if wanted > self.field.width() or not self.slider.is_busy():
             self.field.setFixedWidth(wanted)
 
+    def set_rest(self, value: float | None) -> None:
+        """What holds while this has no value: the slider stands there."""
+        self._rest = value
+        self.slider.set_default(self._position(self._default))
+
+    def _position(self, value: float | None) -> int:
+        return self._to_position(self._rest if value is None else value)
+
     def set_value(self, value: float | None) -> None:
         """Leaves alone what is being dragged."""
         if self.slider.is_busy():
             return
         self.field.set_value(value)
         self.fit_field()
-        self.slider.set_position(self._to_position(value))
+        self.slider.set_position(self._position(value))
         self.reset.setEnabled(value != self._default)
         if not self.field.is_invalid():
             self.error.set_text("")
@@ -141,13 +150,13 @@ class SliderRow(QWidget):
         self.edited.emit(value)
         if not self.field.is_invalid():
             assert value is None or isinstance(value, int | float)
-            self.slider.set_position(self._to_position(value))
+            self.slider.set_position(self._position(value))
             self.reset.setEnabled(value != self._default)
 
     def _reset(self) -> None:
         self.show_error("")
         self.field.set_value(self._default)
-        self.slider.set_position(self._to_position(self._default))
+        self.slider.set_position(self._position(self._default))
         self.reset.setEnabled(False)
         self.edited.emit(self._default)
 

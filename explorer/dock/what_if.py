@@ -147,6 +147,7 @@ class WhatIfPanel(QWidget):
         if any(shift_of(what_if, gate) for gate in others):
             self.disclosure.setChecked(True)
         self.more.setVisible(bool(others) and self.disclosure.isChecked())
+        self.clip.set_rest(trained_with.max_norm if trained_with.kind == "norm" else None)
         self.clip.set_value(what_if.clip_norm)
         self._say_clip(trained_with)
         self.dtype.set_value(what_if.dtype or "")
@@ -167,7 +168,9 @@ class WhatIfPanel(QWidget):
     def _say_clip(self, trained_with: ClipSpec) -> None:
         if trained_with.kind == "norm":
             self.clip.field.set_empty(f"training: ≤ {short_norm(trained_with.max_norm)}")
-            rest = f"At the left end the training's own threshold holds, {plain(trained_with.max_norm)}."
+            rest = f"Where it stands now the training's own threshold holds, {plain(trained_with.max_norm)}."
+            if self._what_if.clip_norm is not None:
+                rest = f"At the left end the training's own threshold holds, {plain(trained_with.max_norm)}."
         elif trained_with.kind == "none":
             self.clip.field.set_empty("off")
             rest = "At the left end nothing is clipped."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,10 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from engine.requests import Weights
 from engine.spec import Experiment, WhatIf
 from engine.tape import Tape
-from engine.tracks import read_layer
+from engine.tracks import WHOLE, parse, read_layer
 from explorer.document.edit_words import difference, what_if_words
 from explorer.document.state import Recipe, State, View
-from explorer.document.tracks import DEFAULTS, suited, with_attention
+from explorer.document.tracks import DEFAULTS, with_attention
 from explorer.document.tracks_of_layers import fitting
 from explorer.document.what_ifs import Places
 
@@ -136,14 +137,23 @@ class Document(QObject):
         if before.experiment is None or experiment == before.experiment:
             return
         after = before.with_experiment(experiment, places)
+        names: Mapping[str, str] = {}
         if after.cell is not None:
-            old, new = before.cell, after.cell
-            tracks = DEFAULTS[new] if old is None else suited(after.tracks, old, new)
-            after = replace(after, tracks=fitting(tracks, after.layers, places))
+            names = _tracks_after(before, after, places)
+            after = replace(after, tracks=tuple(names.values()))
         at = before.experiment.model.readout.at, experiment.model.readout.at
         if at[0] != "attention" == at[1]:  # chosen in order to see it
             after = replace(after, tracks=with_attention(after.tracks))
+        self._take_along(names)
         self._push(words or f"change of {difference(before.experiment, experiment)}", after)
+
+    def _take_along(self, names: Mapping[str, str]) -> None:
+        """Tracks that are called otherwise now keep their heights and stay collapsed; the old names do too, for
+        undo."""
+        view = self._view
+        moved = {new: view.heights[old] for old, new in names.items() if old in view.heights}
+        collapsed = dict.fromkeys((*view.collapsed, *(names[one] for one in view.collapsed if one in names)))
+        self._view = replace(view, heights={**view.heights, **moved}, collapsed=tuple(collapsed))
 
     def drag_what_if(self, what_if: WhatIf) -> None:
         """Show a what-if while a slider is held; nothing is recorded until `edit_what_if`."""
@@ -231,6 +241,24 @@ class Document(QObject):
 
     def _undo_moved(self, _index: int) -> None:
         self.dirtyChanged.emit(self.dirty)
+
+
+def _tracks_after(before: State, after: State, places: Places | None) -> Mapping[str, str]:
+    """By what they were called: the tracks that are there stay, as far as the network has them. Another cell in the
+    place of the last one brings its own."""
+    old, new = before.cell, after.cell
+    assert new is not None
+    if old is None:
+        return {text: text for text in DEFAULTS[new]}
+    other = places is None and len(before.layers) == len(after.layers) and old != new
+    last, tracks = read_layer(tuple(before.layers)), before.tracks
+    if other:
+        of_others = (text for text in tracks if parse(text).layer.removesuffix("_reverse") not in ("", last))
+        tracks = (*DEFAULTS[new], *of_others)
+    found = fitting(tracks, after.layers, places, last)
+    shows = any(parse(text).what not in WHOLE for text in found.values())
+    showed = any(parse(text).what not in WHOLE for text in before.tracks)
+    return found if shows or not showed else {text: text for text in DEFAULTS[new]}
 
 
 def _steps_of(state: State, otherwise: int = 1) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.quantities import CELL_TITLES, Kind, quantities
+from engine.quantities import CELL_TITLES, Kind, layer_title, layer_words, quantities
 from engine.session import MAX_TRACKS
 from engine.spec import CellKind
 from engine.tracks import NETWORK, NORMS, WHOLE, LayerKind, TrackSpec, parse, read_layer
@@ -73,8 +73,8 @@ def offers(layers: Mapping[str, LayerKind], readout: str = "") -> tuple[Offer, .
 
 
 def _of_layer(name: str, kind: LayerKind, both: bool) -> list[Offer]:
-    group = f"{layer_words(name, kind.cell)} · " if name else ""
-    number = f"layer {layer_number(name)}" if name else ""
+    group = f"{_capital(layer_words(name, kind.cell))} · " if name else ""
+    number = layer_title(name) if name else ""
     way = "reverse" if name.endswith("_reverse") else "forward" if both else ""
     whose = number + {"reverse": " ←", "forward": " →"}.get(way, "")
     by_group: dict[str, list[Offer]] = {one: [] for one in _ORDER}
@@ -100,14 +100,8 @@ def _headed(layer: str, group: str) -> str:
     return f"{layer}{group.lower()}" if layer else group
 
 
-def layer_number(name: str) -> int:
-    """As people count: from 1."""
-    return int(name.removeprefix("l").removesuffix("_reverse")) + 1
-
-
-def layer_words(name: str, cell: CellKind) -> str:
-    """ "Layer 2 · LSTM ←"."""
-    return f"Layer {layer_number(name)} · {CELL_TITLES[cell]}{' ←' if name.endswith('_reverse') else ''}"
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def shown_as(key: str, tracks: Sequence[str], layers: Mapping[str, LayerKind]) -> tuple[str, ...]:
@@ -130,8 +124,3 @@ def with_attention(tracks: tuple[str, ...]) -> tuple[str, ...]:
         return tracks
     place = tracks.index(NETWORK) + 1 if NETWORK in tracks else 0
     return (*tracks[:place], ATTENTION, *tracks[place:])
-
-
-def suited(tracks: tuple[str, ...], old: CellKind, new: CellKind) -> tuple[str, ...]:
-    """The tracks after the cell has changed: the default set of the new cell, unless nothing changed."""
-    return tracks if old == new else DEFAULTS[new]

@@ -28,6 +28,8 @@ HEIGHT = 28
 _PROMPT_HEIGHT = 34
 _MOST_LINES = 3
 _ICON = 12
+_ONE_LINE = 700
+"""Width from which on the sentences of most events fit one line."""
 _LEFT, _TEXT = 6, 21
 """The icon stands over the tracks' arrows, the sentence over their titles."""
 _NARROW = 460
@@ -76,7 +78,7 @@ class EventLine(QWidget):
         total = len(self._events)
         widest = QFontMetricsF(theming.font()).horizontalAdvance(_counted(total, total))
         self.count.setFixedWidth(int(widest) + 4)  # nothing moves while the tape plays
-        self.setVisible(bool(events) or not self.isHidden())
+        self.show()  # also where there is none: the tracks stay where they are when a slider brings one
         self._fit()
         self._say()
 
@@ -144,6 +146,8 @@ class EventLine(QWidget):
         room = self.width() - margins.left() - margins.right() - beside - row.spacing()
         said = {_said(self._events_at(position)) for position in set(self._positions)}
         lines = max((lines_needed(one, room, _MOST_LINES) for one in said), default=1)
+        # A slider may bring the first event at any moment: where it would need two lines there is room for them.
+        lines = max(lines, 1 if room >= _ONE_LINE else 2)
         height = HEIGHT if lines == 1 else height_of(lines) + GAP
         if self._widest:
             asked = lines_needed(self._widest, room, _MOST_LINES, bold=True)

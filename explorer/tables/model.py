@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 
 from explorer.stage import classes, glyphs
 from explorer.stage.tracks.base import TableData
-from explorer.tables.text import Columns
+from explorer.tables.text import Columns, sorted_steps
 from explorer.theme import current as theming
 
 Index = QModelIndex | QPersistentModelIndex
@@ -19,7 +19,8 @@ _GLYPH_RATIO = 1.0
 
 
 class TableModel(QAbstractTableModel):
-    """Rows are steps from 1, columns units or curves."""
+    """Rows are steps from 1, columns units or curves. Sorted by a column, rows are in its order; what is not there
+    (yet) and what is no number comes last either way."""
 
     rowsChanged = Signal(int, int)
     """From the one to the other. In place of `dataChanged`, at which a view paints all that it shows."""
@@ -28,6 +29,38 @@ class TableModel(QAbstractTableModel):
         super().__init__(parent)
         self._table, self.columns = table, Columns(table)
         self._row = -1
+        self._sorted: tuple[int, Qt.SortOrder] | None = None
+        self._steps: list[int] | None = None
+        """By row, the step from 0; None: they are the same."""
+        self._rows: list[int] = []
+        """By step, the row; only where `_steps` is there."""
+
+    # -- rows and steps -----------------------------------------------------------------------------------------------
+
+    def step_at(self, row: int) -> int:
+        """From 0."""
+        return row if self._steps is None else self._steps[row]
+
+    def row_of(self, step: int) -> int:
+        """Of a step from 0."""
+        return step if self._steps is None else self._rows[step]
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """By a column; −1: by steps again."""
+        self._sorted = (column, order) if 0 <= column < self.columns.count else None
+        self.layoutAboutToBeChanged.emit()
+        old = self.persistentIndexList()
+        steps = [self.step_at(index.row()) for index in old]
+        self._steps = None if self._sorted is None else sorted_steps(self.columns, self._table.steps, *self._sorted)
+        if self._steps is not None:
+            self._rows = [0] * len(self._steps)
+            for row, step in enumerate(self._steps):
+                self._rows[step] = row
+        new = [self.index(self.row_of(step), index.column()) for step, index in zip(steps, old, strict=True)]
+        self.changePersistentIndexList(old, new)
+        self.layoutChanged.emit()
+
+    # -- the table ----------------------------------------------------------------------------------------------------
 
     @property
     def table(self) -> TableData:
@@ -40,6 +73,7 @@ class TableModel(QAbstractTableModel):
         if not same or any(a.names != b.names for a, b in zip(table.blocks, old.blocks, strict=False)):
             self.beginResetModel()
             self._table, self.columns = table, columns
+            self._sorted = self._steps = None
             self.endResetModel()
             return
         self._table, self.columns = table, columns
@@ -50,7 +84,9 @@ class TableModel(QAbstractTableModel):
             elif before.known != after.known:
                 for old_end, new_end in zip(before.known, after.known, strict=True):
                     rows += [] if old_end == new_end else [old_end - 1, new_end - 1]
-        if rows and self.columns.count:
+        if rows and self._sorted is not None:
+            self.sort(*self._sorted)
+        elif rows and self.columns.count:
             first, last = max(0, min(rows)), min(table.steps - 1, max(rows))
             self.rowsChanged.emit(first, last)
 
@@ -59,7 +95,7 @@ class TableModel(QAbstractTableModel):
         old, self._row = self._row, row
         for one in {old, row}:
             if 0 <= one < self._table.steps and old != row:
-                self.rowsChanged.emit(one, one)
+                self.rowsChanged.emit(self.row_of(one), self.row_of(one))
 
     def rowCount(self, parent: Index = _NOBODY) -> int:
         return 0 if parent.isValid() else self._table.steps
@@ -68,7 +104,7 @@ class TableModel(QAbstractTableModel):
         return 0 if parent.isValid() else self.columns.count
 
     def data(self, index: Index, role: int = _ROLE.DisplayRole) -> Any:
-        row, column = index.row(), index.column()
+        row, column = self.step_at(index.row()), index.column()
         if role == _ROLE.DisplayRole:
             return self.columns.text(row, column)
         if role == _ROLE.DecorationRole:
@@ -93,7 +129,8 @@ class TableModel(QAbstractTableModel):
         if orientation == Qt.Orientation.Horizontal:
             return self.columns.name(section) if role in (_ROLE.DisplayRole, _ROLE.ToolTipRole) else None
         if role == _ROLE.DisplayRole:
-            return f"▸ {section + 1}" if section == self._row else str(section + 1)
+            step = self.step_at(section)
+            return f"▸ {step + 1}" if step == self._row else str(step + 1)
         return None
 
 

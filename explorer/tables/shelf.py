@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from explorer.stage.stage import Stage
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 
 class Shelf(QObject):
+    stepPicked = Signal(int)
+    """A row of a table that somebody wants to go to: step t, from 1."""
+
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self._stage = stage
@@ -28,6 +31,7 @@ class Shelf(QObject):
 
             window = TableWindow(key, table, self._stage.window())
             window.finished.connect(self._closed)
+            window.stepPicked.connect(self.stepPicked)
             self._open[key] = window
         self.refresh()
         window = self._open[key]

@@ -1,4 +1,4 @@
-"""What stands in a table's cells, and the same as tab-separated and comma-separated text. Plain functions, no Qt.
+"""What stands in a table's cells, and the same as tab-separated and comma-separated text. Plain functions.
 
 Numbers are written as the shortest decimals that read back as the same number in their own type.
 """
@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from PySide6.QtCore import Qt
 
 from explorer.stage import classes
 from explorer.stage.tracks import words
@@ -19,6 +20,7 @@ from explorer.widgets.numbers import exact
 NOT_REACHED, PADDING = "not reached yet", "padding"
 _ROWS_A_PART = 64
 _KEPT_ROWS = 256
+_MOST_READ = 4000
 
 
 class Columns:
@@ -78,6 +80,32 @@ class Columns:
     def waits(self, row: int, column: int) -> bool:
         """Whether the tape has not reached it."""
         return state(self.at(column)[0], row) == NOT_REACHED
+
+
+def sorted_steps(columns: Columns, steps: int, column: int, order: Qt.SortOrder) -> list[int]:
+    """The steps, from 0, in the order of a column."""
+    block, inside = columns.at(column)
+    there: list[int] = []
+    other: list[int] = []
+    for step in range(steps):
+        nothing = state(block, step) or (not block.words and bool(np.isnan(block.values[step, inside])))
+        (other if nothing else there).append(step)
+    key = block.words.__getitem__ if block.words else block.values[:, inside].__getitem__
+    return sorted(there, key=key, reverse=order == Qt.SortOrder.DescendingOrder) + other
+
+
+def longest(columns: Columns, steps: int) -> str:
+    """The longest number that stands in the table, or could stand in one that is too large to be gone through."""
+    found = [""]
+    for block in columns.blocks:
+        if block.words:
+            found += block.words
+        elif block.values.size <= _MOST_READ or not np.issubdtype(block.values.dtype, np.floating):
+            found += [number(block, row, n) for row in range(min(steps, _MOST_READ)) for n in range(len(block.names))]
+        else:
+            wide = np.nextafter(np.finfo(block.values.dtype).tiny * -1.2345678, -1)
+            found.append(exact(float(wide), block.values.dtype.name))
+    return max(found, key=len)
 
 
 def state(block: Block, row: int) -> str:

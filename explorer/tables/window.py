@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt, Slot
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtCore import QEvent, QModelIndex, QObject, Qt, Signal, Slot
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
+    QStyle,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -23,20 +24,20 @@ from PySide6.QtWidgets import (
 from explorer.stage.tracks.base import TableData
 from explorer.tables.model import TableModel
 from explorer.tables.saving import Saving
-from explorer.tables.text import tsv
+from explorer.tables.text import longest, tsv
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD
-from explorer.widgets.numbers import exact
 
-_LONGEST = {"float32": -1.2345678e-38, "float64": -1.2345678901234567e-300}
-"""A column has room for a float32 of nine digits. Where there are few columns a float64 is shown whole too; where there
-are many, its last digits are in the line below the table."""
-_FEW, _GLYPH = 3, 18
+_WIDEST_NAME = 220
+"""Pixels of a column's name; what is longer is in its tool tip."""
 MOST_CELLS = 200_000
 """That are copied at once; more are saved to a file."""
 
 
 class TableWindow(QDialog):
+    stepPicked = Signal(int)
+    """Somebody wants to go to step t, from 1."""
+
     def __init__(self, key: str, table: TableData, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.key = key
@@ -54,13 +55,14 @@ class TableWindow(QDialog):
         self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setTabKeyNavigation(False)
-        metrics = self.view.fontMetrics()
+        metrics = QFontMetrics(theming.font())
         down, across = self.view.verticalHeader(), self.view.horizontalHeader()
         down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         down.setDefaultSectionSize(metrics.height() + 8)
-        dtype = "float64" if self.model.columnCount() <= _FEW else "float32"
-        longest = metrics.horizontalAdvance(exact(_LONGEST[dtype], dtype))
-        across.setDefaultSectionSize(longest + 3 * GAP + _GLYPH)
+        across.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        across.setSortIndicatorClearable(True)
+        self.view.setSortingEnabled(True)
+        self._fit_columns()
         self.said, self.cell = QLabel(), QLabel()
         self.said.setProperty("role", "muted")
         self.said.setAccessibleName("What the table shows")
@@ -88,9 +90,11 @@ class TableWindow(QDialog):
         self.save_button.clicked.connect(self.ask_where)
         self.follow.toggled.connect(self._follow)
         self.view.installEventFilter(self)
+        self.view.doubleClicked.connect(self._go)
         self.view.selectionModel().currentChanged.connect(self._say_cell)
         self.model.rowsChanged.connect(self._rows_changed)
         self.model.modelReset.connect(self._say_current)
+        self.model.modelReset.connect(self._fit_columns)
         self.resize(720, 560)
         self._describe()
         self.view.setFocus()
@@ -105,7 +109,7 @@ class TableWindow(QDialog):
 
     def set_step(self, step: int) -> None:
         if not self.view.currentIndex().isValid():
-            self.view.setCurrentIndex(self.model.index(step - 1, 0))
+            self.view.setCurrentIndex(self.model.index(self.model.row_of(step - 1), 0))
         if step - 1 != self._row:
             self._row = step - 1
             self.model.set_row(self._row)
@@ -116,10 +120,27 @@ class TableWindow(QDialog):
         """Scrolls there where it is not on screen. The current cell stays where somebody has put it."""
         if not on or not 0 <= self._row < self.model.rowCount():
             return
-        index = self.model.index(self._row, max(0, self.view.currentIndex().column()))
+        index = self.model.index(self.model.row_of(self._row), max(0, self.view.currentIndex().column()))
         box, seen = self.view.viewport().rect(), self.view.visualRect(index)
         if not (box.top() <= seen.top() and seen.bottom() <= box.bottom() and seen.height()):
             self.view.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
+
+    @Slot()
+    def _fit_columns(self) -> None:
+        """As wide as the longest number, a glyph beside it, and the names above."""
+        columns, metrics = self.model.columns, QFontMetrics(theming.font())
+        style = self.view.style()
+        margin = 2 * (style.pixelMetric(QStyle.PixelMetric.PM_FocusFrameHMargin) + 1)
+        glyph = style.pixelMetric(QStyle.PixelMetric.PM_SmallIconSize)
+        numbers = metrics.horizontalAdvance(longest(columns, self.model.rowCount())) + glyph + 2 * margin + 2 * GAP
+        bold = QFontMetrics(theming.font(bold=True))
+        names = max((bold.horizontalAdvance(name) for block in columns.blocks for name in block.names), default=0)
+        self.view.horizontalHeader().setDefaultSectionSize(max(numbers, min(names, _WIDEST_NAME) + glyph + 3 * GAP))
+
+    @Slot(QModelIndex)
+    def _go(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self.stepPicked.emit(self.model.step_at(index.row()) + 1)
 
     def _describe(self) -> None:
         table = self.model.table
@@ -153,7 +174,7 @@ class TableWindow(QDialog):
         if not index.isValid():
             self.cell.setText("")
             return
-        row, column = index.row(), index.column()
+        row, column = self.model.step_at(index.row()), index.column()
         text, note = self.model.columns.text(row, column), self.model.columns.note(row, column)
         value = " · ".join(part for part in (text, note) if part)
         self.cell.setText(f"t = {row + 1} · {self.model.columns.name(column)}: {value}")
@@ -161,7 +182,11 @@ class TableWindow(QDialog):
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """A view would copy its current cell alone."""
+        """A view would copy its current cell alone, and do nothing at Enter."""
+        enter = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() in enter:
+            self._go(self.view.currentIndex())
+            return True
         if isinstance(event, QKeyEvent) and event.matches(QKeySequence.StandardKey.Copy):
             if event.type() == QEvent.Type.KeyPress:
                 self.copy()
@@ -170,7 +195,7 @@ class TableWindow(QDialog):
 
     @Slot()
     def copy(self) -> None:
-        """The selected cells as tab-separated text."""
+        """The selected cells as tab-separated text; of a single one its number alone."""
         found = self.view.selectionModel().selection()
         if not found.count():
             return
@@ -179,7 +204,12 @@ class TableWindow(QDialog):
         if len(rows) * len(columns) > MOST_CELLS:
             self.cell.setText(f"{len(rows) * len(columns):,} cells are too many to copy; save them as CSV.")
             return
-        QGuiApplication.clipboard().setText(tsv(self.model.columns, rows, columns))
+        steps = [self.model.step_at(row) for row in rows]
+        if len(rows) == len(columns) == 1 and (text := self.model.columns.text(steps[0], columns[0])):
+            QGuiApplication.clipboard().setText(text)
+            self.cell.setText(f"Copied {text}")
+            return
+        QGuiApplication.clipboard().setText(tsv(self.model.columns, steps, columns))
         self.cell.setText(f"Copied {len(rows):,} × {len(columns):,} cells.")
 
     @Slot()

@@ -27,6 +27,7 @@ SMALL, SMALLEST = 680, 560
 """Below, there is no room for the iteration, and for the speed."""
 BAR_HEIGHT = 66
 ICON_WIDTH = 38
+NO_TAPE = "no trace yet"
 
 
 class Where(QWidget):
@@ -36,8 +37,12 @@ class Where(QWidget):
         super().__init__(parent)
         self._tape, self._position, self._inside = Tape(1), 0, ""
         self._rooms: tuple[str, ...] = ()
+        self.empty = False
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self._widen()
+
+    def set_empty(self, empty: bool) -> None:
+        self.empty = empty
 
     def show_moment(self, tape: Tape, position: int, inside: str = "") -> None:
         """`inside`: where inside of the step, in words."""
@@ -46,7 +51,7 @@ class Where(QWidget):
         if wider:
             self._widen()
         words = [self.first_line(), *([inside] if inside else []), place(tape, position)]
-        self.setAccessibleName(", ".join(words))
+        self.setAccessibleName(self.second_line() if self.empty else ", ".join(words))
         self.setToolTip(self.full_words() if inside else "")
         self.update()
 
@@ -61,9 +66,11 @@ class Where(QWidget):
         return " · ".join(part for part in (self.first_line(), self._inside) if part)
 
     def first_line(self) -> str:
-        return describe(self._tape.moment(self._position))
+        return "" if self.empty else describe(self._tape.moment(self._position))
 
     def second_line(self) -> str:
+        if self.empty:
+            return NO_TAPE
         return self._inside or place(self._tape, self._position)
 
     def _widen(self) -> None:
@@ -112,7 +119,6 @@ class TransportBar(QWidget):
         self._at_end: AtEnd = "stop"
         self._named: object = None
         self._inside = ""
-        self._longest: tuple[str, ...] = ()
         self.setAccessibleName("Transport")
         self.setFixedHeight(BAR_HEIGHT)
 
@@ -166,24 +172,29 @@ class TransportBar(QWidget):
         self.scrubber.set_tape(tape)
         self._say()
 
+    def set_empty(self, empty: bool) -> None:
+        """There is nothing to play: no layer yet."""
+        if empty != self.where.empty:
+            self.where.set_empty(empty)
+            self.scrubber.set_empty(empty)
+            for part in (self.play_button, self.back_button, self.forward_button, self.iteration):
+                part.setEnabled(not empty)
+            self._say()
+
     def set_inside(self, longest: tuple[str, ...]) -> None:
-        """All words that can be said of places inside of a step."""
-        self._longest = longest
-        self._keep_room()
+        """All words that can be said of places inside of a step: there is always room for the longest, so that nothing
+        moves when somebody steps into one."""
+        self.where.keep_room(longest)
 
     def set_granularity(self, granularity: Granularity) -> None:
         if granularity != self.granularity.value:
             self.granularity.set_value(granularity)
             self._name_steps()
-            self._keep_room()
 
     def set_position(self, position: int, inside: str = "") -> None:
         """Cheap: repaints what lies between the old and the new position, and the words. `inside`: where inside of the
         step, in words."""
-        entered = bool(inside) != bool(self._inside)
         self._inside = inside
-        if entered:
-            self._keep_room()
         self._position = min(max(position, 0), len(self._tape) - 1)
         self.scrubber.set_position(self._position)
         self._say()
@@ -219,14 +230,9 @@ class TransportBar(QWidget):
 
     def _say(self) -> None:
         self.where.show_moment(self._tape, self._position, self._inside)
-        self.start_button.setEnabled(self._position > 0)
-        self.end_button.setEnabled(self._position < len(self._tape) - 1)
+        self.start_button.setEnabled(self._position > 0 and not self.where.empty)
+        self.end_button.setEnabled(self._position < len(self._tape) - 1 and not self.where.empty)
         self._name_play()
-
-    def _keep_room(self) -> None:
-        """Inside of steps the words are longer: there is room for the longest, so that nothing moves on the way."""
-        finer = self.granularity.value != "step" or bool(self._inside)
-        self.where.keep_room(self._longest if finer else ())
 
     def _name_steps(self) -> None:
         what = self.granularity.value

@@ -77,6 +77,11 @@ class Scrubber(QWidget):
             self._events = events
             self._measure()
 
+    def set_empty(self, empty: bool) -> None:
+        """There is nothing to play: the phases to come alone."""
+        self.setEnabled(not empty)
+        self.update()
+
     def set_position(self, position: int) -> None:
         position = min(max(position, 0), len(self._tape) - 1)
         if position == self._position:
@@ -226,7 +231,7 @@ class Scrubber(QWidget):
         theme = current()
         painter = QPainter(self)
         ahead, behind = self._layers
-        edge = self._reached_rect().right() + 1
+        edge = self._reached_rect().right() + 1 if self.isEnabled() else 0
         painter.setClipRect(QRect(edge, 0, self.width() - edge, HEIGHT))
         painter.drawPixmap(0, 0, ahead)
         painter.setClipRect(QRect(0, 0, edge, HEIGHT))
@@ -239,7 +244,8 @@ class Scrubber(QWidget):
             painter.drawLine(QPointF(x, BAND_TOP - 3), QPointF(x, BAND_TOP + BAND_HEIGHT + 3))
         for tick in self._ticks:
             paint_tick(painter, tick, self._position, BAND_TOP - 2)
-        self._draw_head(painter)
+        if self.isEnabled():
+            self._draw_head(painter)
 
     def _draw_head(self, painter: QPainter) -> None:
         theme = current()

@@ -11,7 +11,7 @@ from explorer.transport.ending import ENDINGS, AtEnd
 from explorer.widgets.elided import small_label
 
 SLOWEST, FASTEST = 1, 60
-USUAL = (1, 2, 5, 10, 20, 30, 60)
+USUAL = (1, 2, 5, 8, 15, 30, 60)
 
 
 class SpeedButton(QToolButton):
@@ -22,7 +22,7 @@ class SpeedButton(QToolButton):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._speed = 10.0
+        self._speed = 8.0
         self.setToolTip("Speed in moments per second, and what playing does at the end")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -43,8 +43,15 @@ class SpeedButton(QToolButton):
         action.setDefaultWidget(holder)
         menu.addAction(action)
         menu.addSeparator()
+        usual = QActionGroup(menu)
+        usual.setExclusionPolicy(QActionGroup.ExclusionPolicy.ExclusiveOptional)
+        self._usual: dict[int, QAction] = {}
         for speed in USUAL:
-            menu.addAction(f"{speed} per second").setData(speed)
+            entry = menu.addAction(f"{speed} per second")
+            entry.setData(speed)
+            entry.setCheckable(True)
+            usual.addAction(entry)
+            self._usual[speed] = entry
         menu.addSeparator()
         group = QActionGroup(menu)
         self._endings: dict[AtEnd, QAction] = {}
@@ -67,6 +74,8 @@ class SpeedButton(QToolButton):
         self._speed = min(max(float(speed), float(SLOWEST)), float(FASTEST))
         self.setText(f"{self._speed:.3g} / s")
         self.setAccessibleName(f"Speed: {self._speed:.3g} moments per second")
+        for usual, entry in self._usual.items():
+            entry.setChecked(usual == self._speed)
         self.slider.blockSignals(True)
         self.slider.setValue(round(self._speed))
         self.slider.blockSignals(False)

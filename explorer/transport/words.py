@@ -50,19 +50,29 @@ def describe(moment: Moment) -> str:
     return f"{title} · t = {moment.step}" if moment.phase in (Phase.FORWARD, Phase.BACKWARD) else title
 
 
-def inside_words(inside: Inside, within: Within | None, way: Way | None) -> str:
-    """Where inside of a step: "layer 2 · forget gate f"; "" where it is whole. One layer needs no number."""
+def inside_words(inside: Inside, within: Within | None, way: Way | None, *, reverse: bool = False) -> str:
+    """Where inside of a step: "layer 2 · forget gate f"; "" where it is whole. One layer needs no number, the reverse
+    direction of one that is looked at an arrow."""
     if within is None or way is None:
         return ""
-    layer = f"layer {within.level + 1}" if inside.levels > 1 else ""
+    arrow = " ←" if reverse and within.level == inside.focus else ""
+    layer = f"layer {within.level + 1}{arrow}" if inside.levels > 1 or arrow else ""
     operation = inside.current(within, way)
     return " · ".join(part for part in (layer, operation.words(way) if operation is not None else "") if part)
 
 
-def longest_words(inside: Inside) -> tuple[str, ...]:
+def own_words(inside: Inside, own: int) -> str:
+    """Of the reverse layer that is looked at: it stands at another step than the tape. "layer 2 ← at t = 10"."""
+    return f"layer {inside.focus + 1} ← at t = {own}"
+
+
+def longest_words(inside: Inside, steps: int, *, reverse: bool = False) -> tuple[str, ...]:
     """All that can be said of places inside of a step."""
     ways: tuple[Way, Way] = ("forward", "backward")
-    return tuple(inside_words(inside, within, way) for way in ways for within in inside.moments(way, "gate"))
+    said = [
+        inside_words(inside, within, way, reverse=reverse) for way in ways for within in inside.moments(way, "gate")
+    ]
+    return (*said, *([own_words(inside, steps)] if reverse else []))
 
 
 def place(tape: Tape, position: int) -> str:

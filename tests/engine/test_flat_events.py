@@ -119,4 +119,4 @@ def test_layers_say_whose_event_it_is() -> None:
     sharp = with_values(made.layers["l1"], i=gate(made.layers["l1"], {3: 20}, 0.0))
     found = of_layers({"l0": made.layers["l0"], "l1": sharp})
     assert [(e.kind, e.layer, e.step) for e in found] == [("saturated", "l1", 3)]
-    assert found[0].sentence.startswith("l1: The input gate i saturates")
+    assert found[0].sentence.startswith("Layer 2: The input gate i saturates")

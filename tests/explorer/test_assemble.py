@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
+from engine import presets
 from engine.network import Network
 from engine.requests import Excerpt
 from engine.spec import AddingTask, Clamp, Cut, Experiment, LayerSpec, ModelSpec, ReadoutSpec, WhatIf
@@ -179,10 +180,52 @@ def test_an_empty_document_says_what_to_do_and_asks_the_engine_nothing(qtbot: Qt
     assert explorer.window.stage.canvas.message == ADD_A_LAYER
     assert explorer.window.dock.stack.empty.isVisible()
     assert not explorer.document.dirty
+    transport = explorer.window.transport
+    assert transport.where.full_words() == ""
+    assert transport.where.second_line() == "no trace yet"
+    assert not transport.play_button.isEnabled()
+    assert not transport.scrubber.isEnabled()
     explorer.window.dock.stack.add("gru")
     assert settle(qtbot, explorer).cell == "gru"
+    assert transport.play_button.isEnabled()
+    assert transport.scrubber.isEnabled()
+    assert transport.where.full_words() == "Loss"
     assert explorer.window.stage.canvas.message == ""
     assert explorer.document.state.tracks
+
+
+def test_the_analysis_follows_the_layer_that_is_looked_at_and_a_layer_more_keeps_the_tracks(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    stack_of(explorer, qtbot, "lstm")
+    tracks = explorer.document.state.tracks
+    explorer.window.dock.stack.add("rnn")
+    settle(qtbot, explorer)
+    assert [key.removeprefix("l0.") for key in explorer.document.state.tracks] == list(tracks)
+    panel = explorer.window.analysis
+    assert panel.layer.currentData() == explorer.window.cell._excerpt.layer == "l1"  # type: ignore[union-attr]
+    explorer.bindings.cell.step_layer(-1)
+    settle(qtbot, explorer)
+    assert panel.layer.currentData() == "l0"
+    panel.layer.set_value("l1")  # somebody compares
+    explorer.document.look(unit=1)
+    settle(qtbot, explorer)
+    assert panel.layer.currentData() == "l1", "until another layer is looked at"
+
+
+def test_another_document_begins_at_its_top(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.resize(1100, 560)
+    stack_of(explorer, qtbot, "lstm")
+    QApplication.processEvents()
+    bars = [explorer.window.stage.canvas.verticalScrollBar(), explorer.window.dock_area.verticalScrollBar()]
+    for bar in bars:
+        assert bar.maximum() > 0
+        bar.setValue(bar.maximum())
+    explorer.document.undo_stack.setClean()
+    explorer.show(opening.of_preset(presets.load("cell-state-carousel")))
+    settle(qtbot, explorer)
+    QApplication.processEvents()
+    assert [bar.value() for bar in bars] == [0, 0]
 
 
 def test_everything_undone_is_an_empty_document_again(qtbot: QtBot, explorer: Explorer) -> None:
@@ -284,7 +327,7 @@ def test_the_menu_of_a_card_does_the_same_and_has_names(qtbot: QtBot, explorer: 
     stack = explorer.window.dock.stack
     card = stack.layers[1]
     assert card.menu_button is not None
-    assert card.menu_button.accessibleName() == "Menu of Layer l1, LSTM, 16 units"
+    assert card.menu_button.accessibleName() == "Menu of Layer 2, LSTM, 16 units"
     click(qtbot, card.menu_button)
     menu = QApplication.activePopupWidget()
     assert isinstance(menu, QMenu)

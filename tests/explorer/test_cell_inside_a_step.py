@@ -117,6 +117,25 @@ def test_every_operation_lights_something_of_the_circuit(qtbot: QtBot, cell: Cel
         assert made.circuit.grab().toImage() != plain
 
 
+@pytest.mark.parametrize("cell", CELLS[1:])
+def test_on_the_way_back_a_gate_whose_turn_it_is_shows_the_gradient_that_it_hands_on(
+    qtbot: QtBot, cell: CellKind
+) -> None:
+    unit = 1
+    shown = excerpt(cell, T=T, unit=unit, loss_at="every")
+    made = panel(qtbot, shown, f"backward:{STEP}")
+    for done, one in enumerate(operations(cell, "backward")):
+        made.set_position(made._position, Within(0, done))
+        named = {pick.name: pick.exact for pick in made.circuit.picks()}
+        lit = [name for name in named if name.startswith("gradient of ")]
+        if one.symbol in ("f", "i", "g", "o", "z", "r", "n"):
+            assert lit == [f"gradient of {one.title}"]
+            expected = shown.cell_series[f"grads.a_{one.symbol}"][STEP - 1]
+            assert float(named[lit[0]].replace("−", "-")) == pytest.approx(float(expected), rel=1e-6)
+        else:
+            assert not lit, one.symbol
+
+
 def test_another_layers_turn_is_told(qtbot: QtBot) -> None:
     made = panel(qtbot, excerpt("lstm", T=T), "forward:4")
     shown = excerpt("lstm", T=T)
@@ -141,7 +160,7 @@ def test_choosing_a_layer_asks_for_it_and_one_layer_needs_no_choice(qtbot: QtBot
     assert made.layers.isVisible()
     asked: list[str] = []
     made.layerPicked.connect(asked.append)
-    assert [made.layers.itemText(k) for k in range(2)] == ["layer 1 · LSTM →", "layer 1 · LSTM ←"]
+    assert [made.layers.itemText(k) for k in range(2)] == ["layer 1 · LSTM", "layer 1 · LSTM ←"]
     qtbot.keyClick(made.layers, Qt.Key.Key_Down)
     assert asked == ["l0_reverse"]
 
@@ -151,13 +170,13 @@ def test_a_reverse_layer_inside_a_step_is_at_its_own_step(qtbot: QtBot) -> None:
     layers = {"l0": shown.of(), "l0_reverse": replace(shown.of(), name="l0_reverse", reverse=True)}
     arrays = {key.replace("l0.", "l0_reverse."): array for key, array in shown.arrays.items()}
     made = panel(qtbot, replace(shown, layers=layers, layer="l0_reverse", arrays=arrays), "forward:2")
-    assert made.heading == "LAYER 1 · LSTM ← AT t = 2"
-    assert not named(made, "forward")  # it has come from 9 to 8 only
+    assert made.heading == "LAYER 1 · LSTM ← AT t = 8"  # it has come from 9 to 8, whether somebody looks inside or not
+    assert "fₜ" in named(made, "forward")
     made.set_position(1, Within(0, 1))
     assert made.heading == "LAYER 1 · LSTM ← AT t = 8"
     assert "from T to 1, now at t = 8" in made.sample_words
     made.set_position(7)
-    assert made.heading == "LAYER 1 · LSTM ← AT t = 8"
+    assert made.heading == "LAYER 1 · LSTM ← AT t = 2"
     assert "fₜ" in named(made, "forward")
 
 
@@ -200,7 +219,7 @@ def views(made: CellPanel) -> list[NumbersView]:
     return [made.circuit, made.routes, made.equations]
 
 
-def test_a_click_on_a_number_copies_exactly_it(qtbot: QtBot) -> None:
+def test_a_click_on_a_number_chooses_it_and_copying_copies_exactly_it(qtbot: QtBot) -> None:
     shown = with_routes(excerpt("lstm", T=T, unit=1, loss_at="every"), {"carousel": 0.953125, "f": 0.046875})
     made = panel(qtbot, shown, "backward:4")
     said: list[str] = []
@@ -208,6 +227,8 @@ def test_a_click_on_a_number_copies_exactly_it(qtbot: QtBot) -> None:
     for view in views(made):
         pick = next(one for one in view.picks() if one.exact)
         qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=pick.box.center().toPoint())
+        view.setFocus()
+        qtbot.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
         assert QGuiApplication.clipboard().text() == pick.exact
         assert said[-1] == f"copied {pick.exact}"
     c = next(one for one in made.equations.picks() if one.name == "cₜ")

@@ -242,7 +242,7 @@ def test_copied_numbers_are_exact_and_only_those_that_are_there(qtbot: QtBot) ->
     made = panel(qtbot, shown, "forward:4")
     made.copy_numbers()
     text = QGuiApplication.clipboard().text()
-    assert text.startswith("LSTM · forward:4 · t = 4 · unit 3 · sample 0 · float32")
+    assert text.startswith("LSTM · forward:4 · t = 4 · unit 3 · sample 1 of 1 · float32")
     line = next(line for line in text.splitlines() if line.startswith("\tcₜ\t"))
     assert np.float32(line.split("\t")[2]) == np.float32(shown.cell_series["values.c"][3])
     assert "δ" not in text

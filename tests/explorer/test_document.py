@@ -12,6 +12,7 @@ from engine.quantities import keys
 from engine.requests import Weights
 from engine.spec import AddingTask, Cut, Experiment, GateBias, LayerSpec, ModelSpec, WhatIf
 from engine.tracks import OF_LAYER, LayerKind, check, parse
+from explorer.dock import assembly
 from explorer.document.document import Document
 from explorer.document.state import HISTORY_BYTES, State, View
 from explorer.document.tracks import DEFAULTS, offers
@@ -139,6 +140,64 @@ def test_another_cell_brings_its_own_tracks_and_undo_the_old_ones(document: Docu
     assert document.state.tracks == DEFAULTS["lstm"]
     document.undo_stack.undo()
     assert document.state.tracks == ("norms",)
+
+
+def test_a_layer_more_keeps_the_tracks_that_are_there_and_they_show_what_they_showed(qtbot: QtBot) -> None:
+    tracks = ("network", "values.f", "grads.c?sample=mean", "saturation", "norms", "norms?of=grads.h,l0.values.c")
+    heights = {"values.f": 90, "norms": 70}
+    document = Document(
+        State(tracks=tracks, experiment=experiment("lstm")), View(heights=heights, collapsed=("saturation",))
+    )
+    layer = LayerSpec(cell="lstm", hidden_size=4)
+    one = document.experiment
+    assert one is not None
+    document.edit_experiment(assembly.added(one, "rnn").experiment, "adding", {0: 0})
+    assert document.state.tracks == (
+        "network",
+        "l0.values.f",
+        "l0.grads.c?sample=mean",
+        "l0.saturation",
+        "norms",
+        "norms?of=l0.grads.h,l0.values.c",
+    )
+    assert document.view.heights["l0.values.f"] == 90
+    assert "l0.saturation" in document.view.collapsed
+    document.undo_stack.undo()
+    assert document.state.tracks == tracks
+    document.edit_experiment(experiment(model=ModelSpec(layers=(layer, layer))))  # the same without being told where
+    assert document.state.tracks[1] == "l0.values.f"
+    document.edit_experiment(experiment(model=ModelSpec(layers=(layer,))), "deleting", {0: 0})
+    assert document.state.tracks[1] in ("values.f", "l0.values.f")
+
+
+def test_tracks_of_the_last_layer_go_with_it_when_it_moves_down(qtbot: QtBot) -> None:
+    layers = (LayerSpec(cell="gru", hidden_size=4), LayerSpec(cell="lstm", hidden_size=4))
+    start = experiment(model=ModelSpec(layers=layers))
+    document = Document(State(tracks=("values.f", "l0.values.z"), experiment=start), View())
+    after = assembly.moved(start, 1, 0)
+    document.edit_experiment(after.experiment, after.words, after.places)
+    assert document.state.tracks == ("l0.values.f", "l1.values.z")
+
+
+def test_when_the_last_layer_is_deleted_its_tracks_are_of_the_one_below(qtbot: QtBot) -> None:
+    layers = (LayerSpec(cell="gru", hidden_size=4), LayerSpec(cell="lstm", hidden_size=4))
+    start = experiment(model=ModelSpec(layers=layers))
+    document = Document(State(tracks=("values.f", "values.h", "network"), experiment=start), View())
+    after = assembly.deleted(start, 1)
+    document.edit_experiment(after.experiment, after.words, after.places)
+    assert document.state.tracks == ("values.h", "network")
+    document.undo_stack.undo()
+    document.edit_tracks(("values.f",), "tracks")
+    document.edit_experiment(after.experiment, after.words, after.places)
+    assert document.state.tracks == DEFAULTS["gru"], "a stage without anything to see is no use"
+
+
+def test_another_cell_in_the_last_place_leaves_the_other_layers_tracks_alone(qtbot: QtBot) -> None:
+    layers = (LayerSpec(cell="gru", hidden_size=4), LayerSpec(cell="lstm", hidden_size=4))
+    start = experiment(model=ModelSpec(layers=layers))
+    document = Document(State(tracks=("values.f", "l0.values.z"), experiment=start), View())
+    document.edit_experiment(experiment(model=ModelSpec(layers=(layers[0], LayerSpec(cell="rnn", hidden_size=4)))))
+    assert document.state.tracks == (*DEFAULTS["rnn"], "l0.values.z")
 
 
 def test_the_forget_bias_leaves_with_the_lstm(qtbot: QtBot) -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from engine import presets
 from engine.operations_of_cell import operations
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, ReadoutSpec
-from engine.tape import Tape
+from engine.tape import Phase, Tape
 from engine.within import Within
 from explorer.app import Explorer
+from explorer.document import opening
 from explorer.document.opening import Opening
 from explorer.document.state import State, View
+from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
+from explorer.stage.scalebook import ScaleBook
+from explorer.stage.tracks.anatomy import RowKind
+from explorer.stage.tracks.make import make
+from explorer.stage.tracks.network import Unrolled
 
 T = 6
 FORWARD, BACKWARD = len(operations("lstm", "forward")), len(operations("lstm", "backward"))
@@ -52,8 +60,9 @@ def press(qtbot: QtBot, explorer: Explorer, key: Qt.Key, *, shift: bool = False,
 
 
 def test_shift_and_an_arrow_goes_gate_by_gate_whatever_is_chosen(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.look(position=1)
     press(qtbot, explorer, Qt.Key.Key_Right, shift=True)
-    assert place(explorer) == (1, Within(0))
+    assert place(explorer) == (1, Within(0))  # inside the step that is on screen
     assert where(explorer) == "Forward · t = 2 · layer 1"
     press(qtbot, explorer, Qt.Key.Key_Right, shift=True, times=2)
     assert where(explorer) == "Forward · t = 2 · layer 2 · forget gate f"
@@ -84,7 +93,7 @@ def test_the_arrows_follow_the_choice_and_the_buttons_say_it(qtbot: QtBot, explo
     assert transport.forward_button.text() == "gate"
     assert explorer.commands.actions["by_gate"].isChecked()
     press(qtbot, explorer, Qt.Key.Key_Right, times=3)
-    assert place(explorer) == (1, Within(1, 1))
+    assert place(explorer) == (0, Within(1, 1))
     explorer.commands.actions["by_step"].trigger()
     assert transport.granularity.value == "step"
     assert "time step" in transport.granularity.accessibleName()
@@ -99,7 +108,7 @@ def test_to_the_end_and_back_gate_by_gate_is_the_same_way_and_asks_the_engine_fo
         raise AssertionError("the engine was asked while stepping")
 
     monkeypatch.setattr(explorer.courier, "ask", never)
-    count = (T - 1) * (FORWARD + 1) + 1 + T * (BACKWARD + 1) + 2
+    count = T * (FORWARD + 1) + 1 + T * (BACKWARD + 1) + 2
     there = [place(explorer)]
     for _ in range(count):
         explorer.bindings.tape.step(1)
@@ -117,7 +126,7 @@ def test_to_the_end_and_back_gate_by_gate_is_the_same_way_and_asks_the_engine_fo
 def test_playing_goes_by_the_choice_too(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.document.look(granularity="gate")
     explorer.bindings.tape.steps_due(5)
-    assert place(explorer) == (1, Within(1, 3))
+    assert place(explorer) == (0, Within(1, 3))
 
 
 def test_scrubbing_makes_the_step_whole_and_another_layer_keeps_the_place(qtbot: QtBot, explorer: Explorer) -> None:
@@ -150,14 +159,61 @@ def test_inside_a_step_the_stage_has_not_reached_it(qtbot: QtBot, explorer: Expl
 def test_what_was_copied_is_said_in_the_status_bar(qtbot: QtBot, explorer: Explorer) -> None:
     view = explorer.window.cell.equations
     pick = next(one for one in view.picks() if one.exact)
+    QGuiApplication.clipboard().setText("somebody's own")
     qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=pick.box.center().toPoint())
+    assert QGuiApplication.clipboard().text() == "somebody's own", "a click chooses, it does not copy"
+    qtbot.keyClick(view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QGuiApplication.clipboard().text() == pick.exact
     assert explorer.window.statusBar().currentMessage() == f"copied {pick.exact}"
 
 
+def test_a_reverse_layer_is_at_the_same_step_in_the_panel_on_the_stage_and_on_the_tape(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    """The frame on the stage stands at T + 1 − t; a step into the cell does not leave it."""
+    explorer.document.look(layer="l1_reverse", position=2 * T + 1 - 4)  # backward, t = 4
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    own, cell = T + 1 - 4, explorer.window.cell
+    track = make("network")
+    assert explorer.controller.excerpt is not None
+    track.set_excerpt(explorer.controller.excerpt, ScaleBook())
+    assert isinstance(track, Unrolled)
+    track.prepare(TimeView(T, 1, T, 600), 300)
+    now = explorer.window.stage.canvas.now
+    assert now is not None
+    assert track._at(RowKind("l1_reverse", ("h", "c"), True), now) == own
+    assert cell.heading == f"LAYER 2 · LSTM ← AT t = {own}"
+    assert cell.circuit._reached.backward
+    assert where(explorer) == f"Backward · t = 4 · layer 2 ← at t = {own}"
+    press(qtbot, explorer, Qt.Key.Key_Right, shift=True)
+    assert cell.heading == f"LAYER 2 · LSTM ← AT t = {own}"
+    assert where(explorer).startswith("Backward · t = 4 · layer 2 ← · ")
+
+
+def test_the_circuit_stays_where_it_is_when_a_gates_turn_begins(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.show(opening.of_preset(presets.load("cell-state-carousel")))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    cell = explorer.window.cell
+    explorer.document.look(position=explorer.document.tape.span(Phase.BACKWARD)[3])
+    QApplication.processEvents()
+
+    def top() -> int:
+        return cell.circuit.mapTo(cell, QPoint(0, 0)).y()
+
+    before = top()
+    for _ in range(4):
+        explorer.bindings.tape.step_gates(1)
+        QApplication.processEvents()
+        assert cell.operation_words
+        assert top() == before
+    explorer.bindings.tape.step(1)
+    QApplication.processEvents()
+    assert top() == before
+
+
 def test_where_stays_as_wide_while_the_tape_goes_through_a_step(qtbot: QtBot, explorer: Explorer) -> None:
-    explorer.document.look(granularity="gate")
     width = explorer.window.transport.where.width()
+    explorer.document.look(granularity="gate")
     for _ in range(2 * (FORWARD + 1)):
         explorer.bindings.tape.step(1)
         assert explorer.window.transport.where.width() == width

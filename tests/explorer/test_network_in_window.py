@@ -55,7 +55,7 @@ def test_up_and_down_choose_the_layer_of_the_cell_panel(qtbot: QtBot, explorer: 
 
 @pytest.mark.parametrize(("place", "name"), [(0, "l0"), (1, "l0_reverse"), (2, "l1")])
 def test_a_click_on_a_cell_brings_it_to_the_cell_panel(qtbot: QtBot, explorer: Explorer, place: int, name: str) -> None:
-    """And the cursor to its step, whichever way its layer runs: the panel shows the step under the cursor."""
+    """And the tape to where its layer is there: a reverse one is at t when the tape is at T + 1 − t."""
     stage, document, t = explorer.window.stage, explorer.document, 4
     track = stage.canvas.tracks[0]
     assert isinstance(track, Unrolled)
@@ -67,7 +67,8 @@ def test_a_click_on_a_cell_brings_it_to_the_cell_panel(qtbot: QtBot, explorer: E
     settle(qtbot, explorer)
     assert chosen(explorer) == name
     moment = document.tape.moment(document.view.position)
-    assert (moment.phase, moment.step) == (Phase.BACKWARD, t)
+    assert (moment.phase, moment.step) == (Phase.BACKWARD, T + 1 - t if name == "l0_reverse" else t)
+    assert explorer.window.cell.heading.endswith(f"AT t = {t}")
 
 
 def test_motion_follows_the_player_and_is_off_where_it_is_not_wanted(

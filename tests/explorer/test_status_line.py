@@ -30,6 +30,12 @@ def line(qtbot: QtBot) -> StatusLine:
     return made
 
 
+def test_of_several_layers_the_verdict_says_which_it_is_about() -> None:
+    verdict = Verdict("vanishing", -9.0, 1, 50, 50)
+    assert verdict_words(verdict, layer="layer 2")[0].startswith("▼ layer 2 vanishing: ")
+    assert verdict_words(verdict)[0].startswith("▼ vanishing: ")
+
+
 def test_agreement_says_the_largest_error() -> None:
     text, tone, tip = audit_words(GOOD, "done")
     assert text == "● gradients match autograd (max rel. error 2.1e-7)"

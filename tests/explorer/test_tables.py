@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import synthetic
-from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -179,6 +179,71 @@ def test_selected_cells_are_copied_by_key(qtbot: QtBot, stage: Stage) -> None:
     assert lines[0] == ["t", "unit 0", "unit 1"]
     assert (np.array([line[1:] for line in lines[1:]], np.float32) == excerpt.arrays["l0.grads.h"][20:22, :2]).all()
     window.close()
+
+
+def test_a_single_cell_is_copied_as_its_number_alone(qtbot: QtBot, stage: Stage) -> None:
+    window = Shelf(stage).open("grads.h")
+    assert window is not None
+    window.view.setCurrentIndex(window.model.index(20, 2))
+    window.copy()
+    assert stage.excerpt is not None
+    assert np.float32(QGuiApplication.clipboard().text()) == stage.excerpt.arrays["l0.grads.h"][20, 2]
+    window.close()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_are_as_wide_as_their_numbers(qtbot: QtBot, dtype: type) -> None:
+    theming.apply("dark")
+    values = np.array([[-1.2345678901234567e-30, 1 / 3], [0.0, -2.3456789012345678e-5]], dtype)
+    window = TableWindow("grads.h", data(values, (1, 2)))
+    qtbot.addWidget(window)
+    window.show()
+    for row in range(2):
+        for column in range(2):
+            needed = window.view.sizeHintForIndex(window.model.index(row, column)).width()
+            assert needed <= window.view.columnWidth(column), (row, column)
+
+
+def test_rows_are_sorted_by_a_column_and_go_with_their_steps(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    values = np.array([[3.0], [np.nan], [1.0], [2.0], [0.5]], np.float32)
+    window = TableWindow("norms", data(values, (1, 4)))
+    qtbot.addWidget(window)
+    window.show()
+    model, across = window.model, window.view.horizontalHeader()
+
+    def steps() -> list[str]:
+        return [str(model.headerData(row, Qt.Orientation.Vertical)) for row in range(5)]
+
+    window.set_step(3)
+    assert steps() == ["1", "2", "▸ 3", "4", "5"]
+    QTest.mouseClick(across.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(across.sectionViewportPosition(0) + 9, 5))
+    assert steps() == ["▸ 3", "4", "1", "2", "5"]  # NaN, and what is not reached, last
+    assert model.data(model.index(0, 0)) == "1"
+    window.set_table(data(values, (1, 5)), 3)  # the tape has gone on: it stays in order
+    assert steps() == ["5", "▸ 3", "4", "1", "2"]
+    window.view.setCurrentIndex(model.index(1, 0))
+    window.model.sort(0, Qt.SortOrder.DescendingOrder)
+    assert steps() == ["1", "4", "▸ 3", "5", "2"]
+    assert window.view.currentIndex().row() == 2, "the current cell goes with its step"
+    window.model.sort(-1)
+    assert steps() == ["1", "2", "▸ 3", "4", "5"]
+
+
+def test_enter_and_a_double_click_go_to_the_step_of_a_row(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    window = TableWindow("norms", data(np.array([[3.0], [1.0], [2.0]], np.float32)))
+    qtbot.addWidget(window)
+    window.show()
+    window.model.sort(0)
+    index = window.model.index(0, 0)  # the smallest: t = 2
+    with qtbot.waitSignal(window.stepPicked) as picked:
+        window.view.doubleClicked.emit(index)
+    assert picked.args == [2]
+    window.view.setCurrentIndex(window.model.index(1, 0))
+    with qtbot.waitSignal(window.stepPicked) as picked:
+        QTest.keyClick(window.view, Qt.Key.Key_Return)
+    assert picked.args == [3]
 
 
 def test_a_table_is_saved_whole_or_says_why_not(qtbot: QtBot, stage: Stage, tmp_path: Path) -> None:

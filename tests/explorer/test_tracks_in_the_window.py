@@ -260,7 +260,7 @@ def test_the_prompt_goes_with_the_first_move_and_moves_no_track(qtbot: QtBot, ex
         bindings.tape.scrub(60)
     else:
         bindings.tape.toggle_play()
-        qtbot.waitUntil(lambda: explorer.document.view.position > 50)
+        qtbot.waitUntil(lambda: explorer.document.view.position in range(1, 50))
         bindings.tape.toggle_play()
     assert stage.events.prompt == ""
     QApplication.processEvents()
@@ -284,8 +284,12 @@ def test_the_list_of_events_goes_there_and_gives_nothing_away(qtbot: QtBot, expl
     assert not found.isVisible()
 
 
-def test_a_trace_without_events_has_no_line(explorer: Explorer) -> None:
-    assert not explorer.window.stage.events.isVisible()
+def test_a_trace_without_events_says_so_and_has_no_list(explorer: Explorer) -> None:
+    """The line keeps its room: a slider may bring an event, and the tracks stay where they are."""
+    line = explorer.window.stage.events
+    assert line.isVisible()
+    assert line.sentence.text() == "This trace has no events."
+    assert not line.all.isVisible()
     press(explorer, Qt.Key.Key_E)
     assert QApplication.activePopupWidget() is None
     assert "no events" in explorer.window.statusBar().currentMessage()

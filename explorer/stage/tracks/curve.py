@@ -24,7 +24,7 @@ from explorer.stage.tracks.curve_labels import Label, Labels, begun, region_boxe
 from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.plot import ALWAYS, Curve, Group, PlainAxis, Plot, Style
 from explorer.theme import current as theming
-from explorer.theme.routes import colour_of
+from explorer.theme.routes import colour_of as tone_of
 from explorer.theme.tokens import Theme
 from explorer.widgets.numbers import short
 
@@ -266,7 +266,7 @@ class CurveTrack:
                 self._sheet((regions, groups)).blit(painter, origin, piece, view.ratio)
         font = theming.small()
         for label in self._words(now):
-            painter.setPen(QColor(colour_of(label.tone, theming.current())))
+            painter.setPen(QColor(tone_of(label.tone, theming.current())))
             line = QRectF(label.place.translated(origin))
             if label.chip:
                 ground = QColor(theming.current().ground)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from engine.columns import GROWTH, QUICK, SATURATION, SHARE, SINGULAR, squashed
+from engine.quantities import layer_title
 from engine.requests import Array, Excerpt, ShownLayer
 from engine.tracks import TrackSpec, has
 from explorer.stage import classes, scales
@@ -278,7 +279,7 @@ def found(track: TrackSpec, e: Excerpt) -> tuple[ShownLayer | None, Array | None
 
 def why(track: TrackSpec, e: Excerpt) -> str:
     if track.layer and track.layer not in e.layers:
-        return f"There is no layer {track.layer} any more."
+        return f"There is no {layer_title(track.layer)} any more."
     return "Computing…"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.errors import SpecError
-from engine.quantities import CELL_TITLES, Quantity, split_key
+from engine.quantities import CELL_TITLES, Quantity, layer_title, layer_words, split_key
 from engine.requests import Excerpt, ShownLayer
 from engine.spec import CellKind
 from engine.tracks import TrackSpec
@@ -51,8 +51,7 @@ def units(count: int, order: str) -> tuple[str, ...]:
 
 def layer(of: ShownLayer) -> str:
     """ "layer 2 · LSTM ←"; layers count from 1."""
-    number = int(of.name.removeprefix("l").removesuffix("_reverse")) + 1
-    return f"layer {number} · {CELL_TITLES[of.cell]}{' ←' if of.reverse else ''}"
+    return layer_words(of.name, of.cell)
 
 
 def title(track: TrackSpec, q: Quantity | None) -> str:
@@ -85,7 +84,7 @@ def lines(track: TrackSpec, q: Quantity | None, count: str, scale: Scale | None 
 
 def why_empty(track: TrackSpec, excerpt: Excerpt, q: Quantity | None) -> str:
     if track.layer and track.layer not in excerpt.layers:
-        return f"There is no layer {track.layer} any more."
+        return f"There is no {layer_title(track.layer)} any more."
     layer = excerpt.of(track.layer)
     cell = layer.cell
     if q is None and track.unit is not None and track.unit >= layer.hidden_size:
