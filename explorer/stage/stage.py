@@ -121,6 +121,11 @@ class Stage(QWidget):
             self.canvas.set_now(None)
             self.axis.set_now(None)
             return
+        if old is not None and old.steps != excerpt.steps:
+            # A moment of another tape is none of this one; where this one stands is said next.
+            self._position = min(self._position, len(Tape(excerpt.steps)) - 1)
+            self.canvas.set_now(None)
+            self.axis.set_now(None)
         for track in self.canvas.tracks:
             track.set_excerpt(excerpt, self._book)
         self.canvas.set_time(excerpt.steps, *self.time_range())
