@@ -158,6 +158,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom_out", "View", "Zoom &Out", ("Ctrl+-",), ("-",), repeats=True),
     Action("fit", "View", "&Fit All Steps", ("Ctrl+0",), ("0", "F")),
     Action(
+        "show_steps",
+        "View",
+        "&Show Steps…",
+        (),
+        ("S",),
+        tip="From one step to another; or drag on the time axis with Shift.",
+    ),
+    Action(
         "pin",
         "View",
         "&Pin This Trace",

@@ -305,8 +305,18 @@ class Commands(QObject):
     def _step_event(self, direction: int) -> None:
         self._player.pause()
         if not self._controller.step_event(direction):
-            where = "after" if direction > 0 else "before"
-            self._window.statusBar().showMessage(f"There is no event {where} this moment.", 3000)
+            self._window.statusBar().showMessage(self._no_event(direction), 4000)
+
+    def _no_event(self, direction: int) -> str:
+        """Why there is none in that direction."""
+        events = self._controller.excerpt.events if self._controller.excerpt is not None else ()
+        count, steps = len(events), self._document.tape.steps
+        if not count:
+            return "This trace has no events."
+        if self._document.view.position in {event.position(steps) for event in events}:
+            return f"This is the {'last' if direction > 0 else 'first'} event of {count}."
+        which = "The only event lies" if count == 1 else f"All {count} events lie"
+        return f"{which} behind: Shift+N goes back." if direction > 0 else f"{which} ahead: N goes on."
 
     @Slot()
     def do_stop(self) -> None:
@@ -399,6 +409,26 @@ class Commands(QObject):
     @Slot()
     def do_fit(self) -> None:
         self._window.stage.fit()
+
+    @Slot()
+    def do_show_steps(self) -> None:
+        stage = self._window.stage
+        if stage.excerpt is None:
+            return
+        from explorer.stage.steps_dialog import StepsDialog
+
+        dialog = StepsDialog(stage.time_range(), stage.excerpt.steps, self._window)
+        dialog.accepted.connect(self._show_chosen_steps)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def _show_chosen_steps(self) -> None:
+        from explorer.stage.steps_dialog import StepsDialog
+
+        dialog = self.sender()
+        if isinstance(dialog, StepsDialog):
+            self._window.stage.show_steps(*dialog.span)
 
     @Slot()
     def do_pin(self) -> None:

@@ -112,7 +112,7 @@ class HistogramView(Plot[int]):
             left, right = math.floor(column.left()), math.floor(column.right())
             bar = QRect(left, round(column.bottom() - high), max(1, right - left - 1), round(high))
             if place < self._count():
-                band = min(place // (2 * r.per_decade), scale.bands - 1)
+                band = min(int(place / (scale.band_decades * r.per_decade)), scale.bands - 1)
                 painter.fillRect(bar, QColor(*(int(c) for c in ramp[band])))
                 if bar.height() > 4:
                     painter.setPen(QPen(QColor(theme.border), 1))
@@ -157,7 +157,8 @@ class HistogramView(Plot[int]):
     def _paint_axis(self, painter: QPainter, scale: Scale) -> None:
         theme, bins = theming.current(), self.bins_box()
         low, high = scale.decades
-        every = next((n for n in (2, 4, 8, 12, 20, 40, 80, 160) if bins.width() / (high - low) * n >= 40), 320)
+        least = 1 if scale.band_decades < 2 else 2
+        every = next((n for n in (least, 2, 4, 8, 12, 20, 40, 80, 160) if bins.width() / (high - low) * n >= 40), 320)
         marks = []
         for decade in range(-(-low // every) * every, high + 1, every):
             x = bins.left() + (decade - low) / (high - low) * bins.width()

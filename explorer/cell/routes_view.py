@@ -22,6 +22,7 @@ from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
 from explorer.cell.quantity import place
 from explorer.theme import current as theme
+from explorer.theme.routes import route_colour
 from explorer.theme.tokens import GAP, TIGHT
 from explorer.widgets import numbers
 
@@ -331,10 +332,10 @@ class RoutesView(NumbersView):
             painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, _NAMES[route])
 
     def _colours(self) -> dict[str, str]:
-        """The main road in the colour of the way back, the others in those of curves."""
+        """As in the track of the routes."""
         t = theme.current()
         routes = ROUTES[self._excerpt.focus.cell] if self._excerpt is not None else ()
-        return dict(zip(routes, t.series, strict=False))
+        return {route: route_colour(route, t) for route in routes}
 
     def _paint_bar(self, painter: QPainter, colours: dict[str, str]) -> None:
         t = theme.current()

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import cast
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QRegion, QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFocusEvent, QPainter, QPaintEvent, QRegion, QResizeEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QPushButton, QWidget
 
 from explorer.stage import message, strip
@@ -20,6 +20,7 @@ from explorer.stage.pulse import Pulse
 from explorer.stage.tracks.base import Moving, Readout, Track
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
+from explorer.widgets.buttons import BY_KEY
 
 _CURSOR = 2
 _HALO = 1
@@ -70,6 +71,7 @@ class Canvas(QAbstractScrollArea):
         self.add_button.setAccessibleName("Add a track")
         self.add_button.setToolTip("Add a track: a gate, a state, a gradient")
         self.add_button.hide()
+        self.add_button.installEventFilter(self)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(sum(columns(0)) + 160, 120)
@@ -258,6 +260,14 @@ class Canvas(QAbstractScrollArea):
         else:
             self.viewport().scroll(dx, dy)
         self._place_button()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Whoever comes to the button with a key sees it: below the tracks it may be out of sight."""
+        by_key = isinstance(event, QFocusEvent) and event.gotFocus() and event.reason() in BY_KEY
+        if watched is self.add_button and by_key:
+            bar = self.verticalScrollBar()
+            bar.setValue(bar.maximum())
+        return super().eventFilter(watched, event)
 
     def _place_button(self) -> None:
         self.add_button.setVisible(self._steps > 0)

@@ -59,7 +59,7 @@ def code_of(value: float | np.floating, scale: Scale) -> int:
 
 
 def band_of(code: int) -> int:
-    """Of a magnitude scale: which band of two decades, from 0 at the low end."""
+    """Of a magnitude scale: which band, from 0 at the low end."""
     return code - FIRST
 
 
@@ -97,9 +97,8 @@ def _as(bound: float, like: Array) -> np.floating:
 def _bands(size: Array, scale: Scale) -> Codes:
     """Comparisons with the edges themselves: a logarithm would be wrong by a hair exactly at the edges."""
     codes: Codes = np.full(size.shape, FIRST, np.uint8)
-    low = scale.decades[0]
     for band in range(1, scale.bands):
-        codes += (size >= _as(float(f"1e{low + 2 * band}"), size)).view(np.uint8)
+        codes += (size >= _as(scale.edge(band), size)).view(np.uint8)
     return codes
 
 

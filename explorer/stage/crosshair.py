@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QRegion
 
 from explorer.stage import readout
 from explorer.stage.geometry import Slot
-from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks.base import Readout, Worded
 from explorer.theme import current as theming
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ class Crosshair:
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
         self._at: tuple[QPoint, Readout | None, Slot] | None = None
+        self._box = QRect()
+        """Where the readout is."""
 
     @property
     def said(self) -> Readout | None:
@@ -61,6 +63,11 @@ class Crosshair:
             elif at.x() > place.right():
                 said = slot.track.hover_scale(now)
         self._at = (at, said, slot)
+        if said is not None:
+            corner, track = place.topLeft(), slot.track
+            words = track.words_at(now) if isinstance(track, Worded) and canvas.is_painted(slot) else []
+            avoid = [one.translated(corner) for one in words]
+            self._box = readout.box_of(said, at, canvas.viewport().rect(), avoid)
 
     def _lines(self) -> list[QRect]:
         canvas = self._canvas
@@ -76,7 +83,7 @@ class Crosshair:
         for line in self._lines():
             found += line
         if self._at is not None and self._at[1] is not None:
-            found += readout.box_of(self._at[1], self._at[0], self._canvas.viewport().rect())
+            found += self._box
         return found
 
     def paint_lines(self, painter: QPainter) -> None:
@@ -88,4 +95,4 @@ class Crosshair:
     def paint_readout(self, painter: QPainter) -> None:
         said = self.said
         if self._at is not None and said is not None:
-            readout.paint(painter, said, readout.box_of(said, self._at[0], self._canvas.viewport().rect()))
+            readout.paint(painter, said, self._box)

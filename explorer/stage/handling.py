@@ -9,7 +9,9 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QInputDialog, QMenu
 
 from engine.tracks import has, parse
+from explorer.stage import strip
 from explorer.stage.geometry import bounded
+from explorer.stage.marked import plain
 from explorer.stage.tracks import words
 from explorer.stage.tracks.base import as_tabular
 
@@ -65,13 +67,17 @@ class Handling(QObject):
             self.select("")
 
     def describe(self) -> None:
+        """What is selected, and what it says at the playhead, for screen readers."""
         stage, key = self._stage, self.selected
         if key not in stage.tracks():
             stage.setAccessibleDescription("")
             return
         place, count = stage.tracks().index(key) + 1, len(stage.tracks())
         collapsed = ", collapsed" if key in stage.canvas.collapsed else ""
-        stage.setAccessibleDescription(f"Selected: {stage.title_of(key)}, track {place} of {count}{collapsed}")
+        now, track = stage.canvas.now, stage.track(key)
+        said = strip.words_of(track, now) if now is not None and track is not None else ""
+        here = f". At t = {now.step}: {plain(said)}" if now is not None and said else ""
+        stage.setAccessibleDescription(f"Selected: {stage.title_of(key)}, track {place} of {count}{collapsed}{here}")
 
     # -- what keys do -------------------------------------------------------------------------------------------------
 

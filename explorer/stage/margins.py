@@ -142,7 +142,16 @@ def paint_scale(
         painter.setPen(QColor(theme.text))
         start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
         painter.setPen(QColor(theme.muted))
-        marked.draw(painter, QRectF(start, y, right - start, LINE), fitting(_WORDS[code], font, right - start), font)
+        words = _beyond(code, scale) + _WORDS[code]
+        marked.draw(painter, QRectF(start, y, right - start, LINE), fitting(words, font, right - start), font)
+
+
+def _beyond(code: int, scale: Scale) -> tuple[str, ...]:
+    """Off the scale with the end that it is beyond: what is below 1e-20 has not underflowed."""
+    low, high = scale.ends
+    if code == BELOW:
+        return f"below {low}", f"< {low}"
+    return (f"above {high}", f"> {high}") if code == ABOVE else ()
 
 
 def _rows(scale: Scale, counts: dict[int, int], subnormal: int, room: int) -> list[tuple[int | None, int, str]]:

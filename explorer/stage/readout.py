@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPen
 
@@ -13,18 +15,33 @@ from explorer.theme.tokens import GAP, SMALL_PX, TEXT_PX
 _AWAY = 14
 
 
-def box_of(readout: Readout, at: QPoint, inside: QRect) -> QRect:
-    """Beside the pointer: right and below, where there is room, else on the other side."""
+def box_of(readout: Readout, at: QPoint, inside: QRect, avoid: Sequence[QRect] = ()) -> QRect:
+    """Beside the pointer: right and below, where there is room, else on the other side; where it cuts
+    none of the words to be avoided, if there is such a place."""
     lines = _lines(readout)
     width = int(max(marked.width(text, font) for text, font, _ in lines)) + 2 * GAP + 2
     height = sum(_height(font.pixelSize()) for _, font, _ in lines) + 10
     width = min(width, inside.width())
-    x, y = at.x() + _AWAY, at.y() + _AWAY
-    if x + width > inside.right():
-        x = at.x() - _AWAY - width
-    if y + height > inside.bottom():
-        y = at.y() - _AWAY - height
-    return QRect(max(inside.left(), x), max(inside.top(), y), width, height)
+    right, left = at.x() + _AWAY, at.x() - _AWAY - width
+    below, above = at.y() + _AWAY, at.y() - _AWAY - height
+    if right + width > inside.right():
+        right = left
+    if below + height > inside.bottom():
+        below = above
+    beside = at.y() - height // 2
+    boxes = [
+        QRect(max(inside.left(), x), max(inside.top(), y), width, height)
+        for y in (below, above, beside)
+        for x in dict.fromkeys((right, left))
+        if (x, y) == (right, below) or (x >= inside.left() and inside.top() <= y <= inside.bottom() - height)
+    ]
+    return min(boxes, key=lambda box: _covered(box, avoid))
+
+
+def _covered(box: QRect, words: Sequence[QRect]) -> tuple[int, int]:
+    """How many of the words are cut by a box, which looks broken, and how many it covers or cuts."""
+    touched = [one for one in words if box.intersects(one)]
+    return sum(not box.contains(one) for one in touched), len(touched)
 
 
 def paint(painter: QPainter, readout: Readout, box: QRect) -> None:

@@ -47,6 +47,16 @@ def read(scale: Scale, texts: list[str]) -> Scale:
     return Scale("gate", values[0], values[1])
 
 
+def bands_words(scale: Scale, low: str) -> str:
+    """How many bands a magnitude gets, and where its low end goes so that they are whole ones; "" for others."""
+    if scale.kind != "magnitude":
+        return ""
+    words = f"{scale.bands} colours, {scale.band_words}."
+    if not math.isclose(parse(low), scale.low, rel_tol=1e-2):
+        words += f" It begins at {scale.ends[0]}, so that the last band below is whole."
+    return words
+
+
 def _number(name: str, text: str) -> float:
     try:
         value = parse(text)
@@ -85,8 +95,9 @@ class ScaleDialog(QDialog):
         said = QLabel(note)
         said.setProperty("role", "muted")
         said.setWordWrap(True)
+        said.setVisible(bool(note))
         self.message = QLabel()
-        self.message.setAccessibleName("What is wrong")
+        self.message.setAccessibleName("What becomes of it, or what is wrong")
         self.message.setWordWrap(True)
         self.message.setMinimumHeight(2 * self.message.fontMetrics().lineSpacing())
         self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -108,8 +119,9 @@ class ScaleDialog(QDialog):
     @Slot()
     def _look(self) -> None:
         try:
-            self.chosen = read(self._scale, [field.text() for field in self._fields])
-            self.message.setText("")
+            texts = [field.text() for field in self._fields]
+            self.chosen = read(self._scale, texts)
+            self.message.setText(bands_words(self.chosen, texts[0]))
         except ValueError as error:
             self.chosen = None
             self.message.setText(str(error))

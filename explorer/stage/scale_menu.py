@@ -11,6 +11,16 @@ from engine.tracks import NETWORK, NORMS, TrackSpec, parse
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 
+SHARED = "heatmaps, norms, the wires of the network and the cell, flow matrix and histogram"
+"""What the scale of all gradients is used by."""
+
+
+def in_words(scale: Scale | None) -> str:
+    """ "1e-20 … 1e2, 2 decades a band"; "" for none."""
+    if scale is None:
+        return ""
+    return " … ".join(scale.ends) + (f", {scale.band_words}" if scale.kind == "magnitude" else "")
+
 
 class ScaleMenu(QObject):
     """Changes the book, and says so."""
@@ -48,7 +58,7 @@ class ScaleMenu(QObject):
         of_network = tuple(TrackSpec("values.h", name) for name in self._excerpt.layers)
         every = of_network if shown.what == NETWORK else (shown,)
         scale = [self._book.fit(track, self._excerpt) for track in every][-1]
-        self.changed.emit(self._key, " … ".join(scale.ends) if scale is not None else "")
+        self.changed.emit(self._key, in_words(scale))
 
     @Slot()
     def _ask(self) -> None:
@@ -57,9 +67,7 @@ class ScaleMenu(QObject):
         if scale is None:
             return
         shared = scale.kind == "magnitude" and not track.what.startswith("values.")
-        note = "Two decades a band: an odd number of them gets one more below." if scale.kind == "magnitude" else ""
-        if shared:
-            note = f"All gradients share this scale. {note}"
+        note = f"All gradients share this scale: {SHARED}." if shared else ""
         from explorer.stage.scale_dialog import ScaleDialog
 
         dialog = ScaleDialog(
@@ -87,4 +95,4 @@ class ScaleMenu(QObject):
 
     def _say(self, key: str, scale: Scale | None) -> None:
         if scale is not None:
-            self.changed.emit(key, " … ".join(scale.ends))
+            self.changed.emit(key, in_words(scale))

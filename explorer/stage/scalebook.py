@@ -144,7 +144,7 @@ class ScaleBook:
         return self._of_choice("attention", "gate") or scales.GATE
 
     def fit(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
-        """Choose a track's scale from what is there now, and keep it. Gradients share theirs."""
+        """Choose a track's scale from what it shows now, and keep it. Gradients share theirs: that of their sizes."""
         self.forget(track, excerpt)
         if track.what == "data":
             return self.of_outputs(excerpt) if excerpt.outputs.size else self.of_inputs(excerpt)
@@ -155,10 +155,18 @@ class ScaleBook:
             return self.of_attention()
         if not track.is_quantity and track.what != NORMS:  # a track that says its own scale
             return None
-        found = self.values(track, excerpt) if track.is_quantity and not track.is_gradient else self.gradients(excerpt)
-        if found is not None:
-            self.choose(track, excerpt, found)
-        return self.of(track, excerpt) if track.is_gradient else found
+        of_gradients = track.is_gradient or track.what == NORMS
+        usual = self.gradients(excerpt) if of_gradients else self.values(track, excerpt)
+        from explorer.stage.fitting import shown_by
+
+        data = shown_by(track, excerpt)
+        found = scales.fitted(usual.kind, data) if usual is not None and data is not None else None
+        if found is not None and of_gradients:  # all that share it stay on it upwards
+            found = scales.reaching(found, excerpt)
+        if found is None:  # nothing there that a scale could be fitted to
+            return usual
+        self.choose(track, excerpt, found)
+        return found
 
     def _anew(self, track: TrackSpec, excerpt: Excerpt) -> None:
         if track.what == "data":

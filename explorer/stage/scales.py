@@ -21,12 +21,16 @@ LINEAR_DECADES = 4
 MOST_DECADES = 40
 MOST_BANDS = 240
 """Of a magnitude: each is a code of its own (explorer.stage.classes)."""
+FINE, MIDDLE = 6, 14
+"""Magnitudes over up to so many decades have bands of half a decade, and of one; over more, of two."""
+_ROOT = "3.162277660168379331998893544"
+"""√10, with more digits than any type holds: edges within a decade are rounded once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
     """gate: from low to high. signed: from low = −high to high, 0 in the middle. magnitude: |x|, logarithmic, from low
-    to high, powers of ten an even number of decades apart, in bands of two decades."""
+    to high, powers of ten a whole number of bands apart."""
 
     kind: ScaleKind
     low: float
@@ -40,9 +44,24 @@ class Scale:
         return round(math.log10(self.low)), round(math.log10(self.high))
 
     @property
+    def band_decades(self) -> float:
+        """Of a magnitude: how many decades a band has. The narrower the range, the finer: 8 to 14 bands or so."""
+        low, high = self.decades
+        return 0.5 if high - low <= FINE else 1 if high - low <= MIDDLE else 2
+
+    @property
     def bands(self) -> int:
         low, high = self.decades
-        return (high - low) // 2
+        return math.ceil((high - low) / self.band_decades)
+
+    def edge(self, band: int) -> float:
+        """Where a band begins, exactly: they are counted from 0 at the low end."""
+        halves = round(2 * (self.decades[0] + band * self.band_decades))
+        return float(f"{_ROOT if halves % 2 else 1}e{halves // 2}")
+
+    @property
+    def band_words(self) -> str:
+        return {0.5: "½ decade", 1: "1 decade", 2: "2 decades"}[self.band_decades] + " a band"
 
     @property
     def ends(self) -> tuple[str, str]:
@@ -72,7 +91,8 @@ class Scale:
             return [(0.5, number((self.low + self.high) / 2))]
         if self.kind == "magnitude":
             low, high = self.decades
-            every = next((n for n in (4, 8, 12, 20, 40, 80, 160) if (high - low) / n <= most), 320)
+            least = () if self.band_decades == 2 else (1, 2)
+            every = next((n for n in (*least, 4, 8, 12, 20, 40, 80, 160) if (high - low) / n <= most), 320)
             found = range(-(-(low + 1) // every) * every, high, every)
             return [((decade - low) / (high - low), f"1e{decade}") for decade in found]
         return [(0.5, f"±{number(self.linear)}" if self.linear else "0")]
@@ -96,10 +116,11 @@ def signed(bound: float) -> Scale:
 
 
 def magnitude(low: int = DEFAULT_DECADES[0], high: int = DEFAULT_DECADES[1]) -> Scale:
-    """|x| from 10^low to 10^high; an odd number of decades gets one more at the bottom."""
+    """|x| from 10^low to 10^high. With two decades a band, an odd number of decades gets one more at the bottom."""
     if high <= low:
         raise ValueError(f"a scale from 1e{low} to 1e{high} is empty")
-    low -= (high - low) % 2
+    if high - low > MIDDLE:
+        low -= (high - low) % 2
     return Scale("magnitude", float(f"1e{low}"), float(f"1e{high}"))
 
 
@@ -156,10 +177,7 @@ def signed_log(data: Array) -> Scale | None:
 
 def for_gradients(excerpt: Excerpt) -> Scale:
     """1e-20 … 1e2, unless a state's gradient norm is larger: then upwards, as far as the norms go."""
-    states = ("grads.h", "grads.c")
-    norms = [a for layer in excerpt.layers.values() for key, a in layer.norms.items() if key in states]
-    finite = [a[np.isfinite(a) & (a > 0)] for a in norms]
-    known = np.concatenate(finite) if finite else np.empty(0)
+    known = _state_norms(excerpt)
     low, high = DEFAULT_DECADES
     if known.size and known.max() > 10.0**high:
         high = _even(math.ceil(math.log10(float(known.max()))), up=True)
@@ -168,13 +186,30 @@ def for_gradients(excerpt: Excerpt) -> Scale:
     return magnitude(low, min(high, 40 if excerpt.dtype == "float32" else 308))
 
 
+def reaching(scale: Scale, excerpt: Excerpt) -> Scale:
+    """A magnitude's scale that goes up to the largest gradient norm of a state: its wires and curves are on it too."""
+    largest_norm = float(np.max(_state_norms(excerpt), initial=0.0))
+    low, high = scale.decades
+    if largest_norm > scale.high:
+        high = min(math.ceil(math.log10(largest_norm)), 308)
+    return magnitude(low, high)
+
+
+def _state_norms(excerpt: Excerpt) -> Array:
+    """Those of every layer's ∂L/∂h and ∂L/∂c that are numbers, and not zero."""
+    states = ("grads.h", "grads.c")
+    norms = [a for layer in excerpt.layers.values() for key, a in layer.norms.items() if key in states]
+    finite = [a[np.isfinite(a) & (a > 0)] for a in norms]
+    return np.concatenate(finite) if finite else np.empty(0)
+
+
 def with_sign(of: Scale) -> Scale:
     """A signed logarithm with the range of a magnitude's scale: linear below its low end."""
     return Scale("signed", -of.high, of.high, of.low)
 
 
 def of_sizes(data: Array) -> Scale:
-    """For |values|: two decades a band, up to the largest, down to where the quietest step is and a little further."""
+    """For |values|: up to the largest, down to where the quietest step is and a little further."""
     with np.errstate(invalid="ignore"):
         each = np.max(np.where(np.isfinite(data), np.abs(data), 0), axis=1, initial=0.0)
     each = each[each > 0].astype(np.float64)
@@ -183,6 +218,39 @@ def of_sizes(data: Array) -> Scale:
     high = _even(math.ceil(math.log10(float(each.max()))), up=True)
     low = _even(math.floor(math.log10(float(each.min()))) - 4, up=False)
     return magnitude(max(high - MOST_DECADES, min(low, high - 12)), min(high, 308))
+
+
+def fitted_sizes(data: Array) -> Scale | None:
+    """Whole decades around |data|: up to the largest, down to the quietest step and to all but one in fifty of the
+    numbers. Single ones near zero do not make a scale wide. None where nothing has a size."""
+    size = np.abs(data.astype(np.float64)).reshape(len(data), -1)
+    size[~np.isfinite(size)] = 0
+    each = np.max(size, axis=1, initial=0.0)
+    each, every = each[each > 0], np.sort(size[size > 0])
+    if not every.size:
+        return None
+    quiet = min(float(each.min()), float(every[len(every) // 50]))
+    low, high = math.floor(math.log10(quiet)), math.ceil(math.log10(float(every[-1])))
+    if high > 308:  # a double ends within the decade above
+        high = 308
+    low = max(min(low, high - 1), high - 2 * MOST_BANDS + 2)
+    return magnitude(max(low, -320), high)
+
+
+def fitted(kind: ScaleKind, data: Array) -> Scale | None:
+    """What shows these numbers best; None where there are none."""
+    if kind == "magnitude":
+        return fitted_sizes(data)
+    finite = data[np.isfinite(data)].astype(np.float64)
+    if not finite.size:
+        return None
+    if kind == "signed":
+        return signed_log(data) or signed(round_bound(data))
+    low, high = float(finite.min()), float(finite.max())
+    unit = 10.0 ** math.floor(math.log10(max(high - low, 1e-6)))
+    first, last = math.floor(low / unit + 1e-9), math.ceil(high / unit - 1e-9)
+    places = max(0, -round(math.log10(unit)))
+    return Scale("gate", round(max(0.0, first * unit), places), round(min(1.0, max(last, first + 1) * unit), places))
 
 
 def _even(exponent: int, *, up: bool) -> int:

@@ -99,6 +99,10 @@ class Stage(QWidget):
         self.marks = Marks(self.canvas)
         self.canvas.viewChanged.connect(self._view_changed)
         self._scales.changed.connect(self._scale_changed)
+        self.axis.stepPicked.connect(self.pick_on_axis)
+        self.axis.rangePicked.connect(self.show_steps)
+        self.axis.playheadWanted.connect(self.reveal_playhead)
+        self.axis.fitWanted.connect(self.fit)
         self.canvas.add_button.clicked.connect(self.addTrackRequested)
         theming.notifier().changed.connect(self._theme_changed)
 
@@ -146,6 +150,7 @@ class Stage(QWidget):
         self.canvas.set_now(now)
         self.axis.set_now(now)
         self.events.set_position(now.position)
+        self.handling.describe()
 
     def set_motion(self, speed: float) -> None:
         """Steps a second while the tape plays; 0 at rest, or where nothing may move by itself."""
@@ -289,6 +294,19 @@ class Stage(QWidget):
         if view is not None:
             self._look(timespan.panned((view.first, view.last), view.steps, first))
 
+    @Slot(int, int)
+    def show_steps(self, first: int, last: int) -> None:
+        """These and no others, as far as there are such steps."""
+        if self._excerpt is not None:
+            self._look(timespan.clamped((first, last), self._excerpt.steps))
+
+    @Slot()
+    def reveal_playhead(self) -> None:
+        """In the middle, where it is not on screen."""
+        view, now = self.canvas.view, self.canvas.now
+        if view is not None and now is not None and not view.shows(now.step):
+            self.pan_to(now.step - (view.last - view.first) // 2)
+
     @Slot()
     def fit(self) -> None:
         """Show all steps."""
@@ -311,6 +329,11 @@ class Stage(QWidget):
 
     def pick(self, t: int) -> None:
         self.stepPicked.emit(t)
+
+    @Slot(int)
+    def pick_on_axis(self, t: int) -> None:
+        self.take_focus()
+        self.pick(t)
 
     def pick_cell(self, layer: str, t: int) -> None:
         self.cellPicked.emit(layer, t)

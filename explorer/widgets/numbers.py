@@ -53,6 +53,17 @@ def exact(value: float, dtype: str = "float64") -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def told_apart(value: float, dtype: str) -> str:
+    """A double that was worked out from numbers of `dtype` (a norm, a mean): the digits that tell numbers of that type
+    apart, and no more. Half precisions are told apart as single ones are. Beyond what single precision holds, nine."""
+    if dtype != "float64" and value != 0 and np.isfinite(value):
+        size = abs(value)
+        if not float(np.finfo(np.float32).smallest_normal) <= size <= float(np.finfo(np.float32).max):
+            return exact(float(f"{value:.9g}"))
+        return exact(value, "float32")
+    return exact(value)
+
+
 def power(log10: float, digits: int = 2) -> str:
     """The number whose decimal logarithm this is: "3.2e-9", "0.21", "1e-365", "exactly 0" for −∞, "∞", "NaN".
 

@@ -364,9 +364,9 @@ def test_the_pointer_reads_every_curve_exactly_and_says_what_is_not_reached() ->
     said = track.hover(int(view.centre(15)), 50, now)
     assert said is not None
     told = dict(value.split(" = ") for value in said.values)
-    assert {name: float(number) for name, number in told.items()} == {
-        "‖∂L/∂h‖": e.norms["grads.h"][14],
-        "‖c‖": e.norms["values.c"][14],
+    assert {name: np.float32(number) for name, number in told.items()} == {
+        "‖∂L/∂h‖": np.float32(e.norms["grads.h"][14]),
+        "‖c‖": np.float32(e.norms["values.c"][14]),
     }
     before = track.hover(int(view.centre(5)), 50, now)
     assert before is not None

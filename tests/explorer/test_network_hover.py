@@ -21,7 +21,7 @@ def test_every_part_tells_its_exact_number(qtbot: QtBot) -> None:
         layer = e.layers[names[place]]
         for symbol, (top, bottom) in row.lanes.items():
             said = stage.canvas.hover_at(point(stage, (top + bottom) / 2, t))
-            assert number(said) == layer.norms[f"grads.{symbol}"][t - 1]
+            assert np.float32(number(said)) == np.float32(layer.norms[f"grads.{symbol}"][t - 1])
             assert said is not None
             assert said.values[0].startswith(f"‖{symbol}‖ = ")
         unit = 1
@@ -34,7 +34,7 @@ def test_every_part_tells_its_exact_number(qtbot: QtBot) -> None:
             share = 0.5 if len(gap.wires) == 1 else (0.25, 0.75)[k]
             said = stage.canvas.hover_at(point(stage, (gap.top + gap.bottom) / 2, t, share))
             expected = layer.input_norms if wire.way == "input" else layer.direct_norms
-            assert number(said) == expected[t - 1]
+            assert np.float32(number(said)) == np.float32(expected[t - 1])
 
 
 def test_words_for_where_a_gradient_goes(qtbot: QtBot) -> None:

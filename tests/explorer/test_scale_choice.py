@@ -34,7 +34,8 @@ def test_what_the_fields_say_at_first_is_the_scale_itself(scale: Scale) -> None:
     ("scale", "texts", "expected"),
     [
         (magnitude(), ["1e-30", "1e0"], magnitude(-30, 0)),
-        (magnitude(), ["1e-3", "100"], magnitude(-4, 2)),
+        (magnitude(), ["1e-3", "100"], Scale("magnitude", 1e-3, 1e2)),
+        (magnitude(), ["1e-15", "1e2"], Scale("magnitude", 1e-16, 1e2)),
         (magnitude(), ["0,01", "1"], magnitude(-2, 0)),
         (signed(1.0), ["2.5"], signed(2.5)),
         (Scale("signed", -10.0, 10.0, 0.1), ["1e3", "1"], Scale("signed", -1e3, 1e3, 1.0)),
@@ -137,7 +138,7 @@ def test_a_scale_is_set_announced_and_taken_back(qtbot: QtBot, stage: Stage) -> 
     menu = stage.track_menu("grads.h")
     with qtbot.waitSignal(stage.scaleChanged) as said:
         _entry(menu, "back to its default")
-    assert said.args == ["grads.h", "1e-20 … 1e2"]
+    assert said.args == ["grads.h", "1e-20 … 1e2, 2 decades a band"]
 
 
 def test_cancelling_changes_nothing(qtbot: QtBot, stage: Stage) -> None:
@@ -175,8 +176,11 @@ def test_a_session_keeps_what_was_chosen_and_another_document_does_not_get_it(
     excerpt = explorer.controller.excerpt
     assert excerpt is not None
     stage._book.choose(parse("grads.h"), excerpt, magnitude(-12, 0))
-    stage._scale_changed("grads.h", "1e-12 … 1e0")
-    assert explorer.window.statusBar().currentMessage() == "The scale of all gradients is now 1e-12 … 1e0."
+    stage._scale_changed("norms", "1e-12 … 1e0")
+    said = explorer.window.statusBar().currentMessage()
+    assert said.startswith("The scale of all gradients (")
+    assert all(word in said for word in ("heatmaps", "norms", "wires", "flow matrix", "histogram"))
+    assert said.endswith("is now 1e-12 … 1e0.")
     assert not document.dirty
     session.save(session_of(document, excerpt), tmp_path / "one.gflow")
     explorer.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import synthetic
@@ -14,6 +16,7 @@ from explorer.stage.geometry import Slot
 from explorer.stage.margins import HEADER_WIDTH
 from explorer.stage.stage import Stage
 from explorer.theme import current as theming
+from explorer.widgets.numbers import told_apart
 
 T, H = 20, 5
 
@@ -69,7 +72,9 @@ def test_every_value_reads_back_as_the_very_number(stage: Stage, excerpt: Excerp
 
 
 def test_classes_are_said_in_words(stage: Stage) -> None:
-    assert _said(stage, _cell(stage, "grads.c", 16, 0)).endswith("∂L/∂c = 3.1e-31 · below the scale (1e-20)")
+    said = "∂L/∂c = 3.1e-31 · below the scale (1e-20), no underflow: that begins at 1.18e-38"
+    assert _said(stage, _cell(stage, "grads.c", 16, 0)).endswith(said)
+    assert "no underflow" not in _said(stage, _cell(stage, "grads.c", 18, 0))
     assert _said(stage, _cell(stage, "grads.c", 17, 0)).endswith("∂L/∂c = -200000 · above the scale (1e2)")
     assert "subnormal: its digits are going" in _said(stage, _cell(stage, "grads.c", 18, 0))
     assert _said(stage, _cell(stage, "grads.c", 12, H // 2)).endswith("∂L/∂c = 0 · exactly 0")
@@ -93,8 +98,9 @@ def test_the_norm_under_the_pointer_is_the_excerpts(stage: Stage, excerpt: Excer
     assert view is not None
     said = stage.canvas.hover_at(QPoint(HEADER_WIDTH + int(view.centre(9)), slot.top + 30))
     assert said is not None
-    told = {part.split(" = ")[0]: float(part.split(" = ")[1]) for part in said.values}
-    assert told == {"‖∂L/∂h‖": excerpt.norms["grads.h"][8], "‖∂L/∂c‖": excerpt.norms["grads.c"][8]}
+    told = {part.split(" = ")[0]: np.float32(part.split(" = ")[1]) for part in said.values}
+    expected = {"‖∂L/∂h‖": excerpt.norms["grads.h"][8], "‖∂L/∂c‖": excerpt.norms["grads.c"][8]}
+    assert told == {name: np.float32(norm) for name, norm in expected.items()}
 
 
 def test_where_cells_share_a_pixel_the_one_that_is_shown_is_told(qtbot: QtBot) -> None:
@@ -136,6 +142,31 @@ def test_leaving_says_nothing(qtbot: QtBot, stage: Stage) -> None:
 
 def test_a_loss_is_told_only_when_the_tape_has_it(stage: Stage, excerpt: Excerpt) -> None:
     at = QPoint(HEADER_WIDTH + 200, stage.canvas.slots[0].top + 8)
-    assert float(_said(stage, at).split("L = ")[1].split(" ")[0]) == excerpt.loss
+    assert float(_said(stage, at).split("L = ")[1].split(" ")[0]) == pytest.approx(excerpt.loss, rel=1e-7)
     stage.set_position(T - 1)
     assert _said(stage, at) == "Loss · not reached yet"
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 9), ("float16", 9), ("float64", 17)])
+def test_a_norm_has_no_more_digits_than_its_numbers_can_have(dtype: str, most: int) -> None:
+    """Nine digits tell any two float32 apart (IEEE 754, 5.12.2), seventeen any two doubles."""
+    for value in (0.1 + 1e-12, 1 / 3, 123456.789012345, 9.87654321e-30, 1e-44 / 3, 1e200 / 7):
+        said = told_apart(value, dtype)
+        digits = said.partition("e")[0].replace(".", "").strip("0")
+        assert len(digits) <= most
+        assert float(said) == pytest.approx(value, rel=2e-7 if most == 9 else 1e-16)
+
+
+def test_numbers_of_float32_stay_apart() -> None:
+    one = np.float32(0.3)
+    other = np.nextafter(one, np.float32(1))
+    assert told_apart(float(one), "float32") == "0.3"
+    assert told_apart(float(other), "float32") != told_apart(float(one), "float32")
+
+
+def test_means_over_the_batch_are_called_means(qtbot: QtBot, excerpt: Excerpt, stage: Stage) -> None:
+    stage.set_excerpt(dataclasses.replace(excerpt, batch_size=16))
+    view, slot = stage.canvas.view, _slot(stage, "norms")
+    assert view is not None
+    at = QPoint(HEADER_WIDTH + int(view.centre(9)), slot.top + 30)
+    assert "mean of 16 samples" in _said(stage, at)

@@ -19,7 +19,7 @@ from explorer.stage.scales import GATE, Scale
 from explorer.stage.tracks import strip
 from explorer.stage.tracks.base import Readout
 from explorer.theme import current as theming
-from explorer.widgets.numbers import exact
+from explorer.widgets.numbers import told_apart
 
 _RULE = "α_t = softmax over t of vᵀ tanh(W y_t + b)"
 """Bahdanau et al. 2015, without a query; y is the last layer's output."""
@@ -137,7 +137,9 @@ class Attention:
         shared = f"the largest of {len(block):,} in this pixel" if len(block) > 1 else ""
         said = "exactly 0" if self._codes[t - 1] == classes.ZERO else ""
         note = " · ".join(part for part in (said, even, shared) if part)
-        return Readout(f"t = {t}", (f"α_{{{t}}} = {exact(float(self._weights[t - 1]))}",), note)
+        return Readout(
+            f"t = {t}", (f"α_{{{t}}} = {told_apart(float(self._weights[t - 1]), self._excerpt.dtype)}",), note
+        )
 
     def hover_scale(self, now: Now) -> Readout | None:
         return Readout(f"Scale {' … '.join(self._scale.ends)}, fixed", (_RULE,), "y: the last layer’s output")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from engine.requests import Array
 from explorer.stage import classes, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.scales import Scale
+from explorer.theme.routes import colour_of
 from explorer.theme.tokens import Theme
 
 _SEPARATE = 6
@@ -69,11 +69,6 @@ def draw(
         palette.textured(pixels, codes, scale, theme.name, ratio)
 
 
-def colour_of(tone: str, theme: Theme) -> str:
-    name, dot, place = tone.partition(".")
-    return theme.series[int(place)] if dot else str(getattr(theme, name))
-
-
 def texture(part: int, height: int, width: int, unit: int) -> NDArray[np.bool_]:
     """Tells the parts apart without colour: plain, stripes either way, level lines, dots."""
     y, x = np.arange(height)[:, None] // unit, np.arange(width)[None, :] // unit
@@ -105,7 +100,3 @@ def _gaps(view: TimeView) -> NDArray[np.bool_]:
     if view.pitch >= _SEPARATE:
         gap[view.cells.right[:-1] - 1] = True
     return gap
-
-
-def tones(count: int) -> Sequence[str]:
-    return ("backward", "series.2", "series.3", "series.4", "series.5")[:count]

@@ -102,6 +102,14 @@ class Moving(Protocol):
     def paint_pulse(self, painter: QPainter, origin: QPoint, now: Now, share: float) -> None: ...
 
 
+@runtime_checkable
+class Worded(Protocol):
+    """A track with words among its data, which a readout should not cover."""
+
+    def words_at(self, now: Now) -> list[QRect]:
+        """Where they stand: logical pixels from the data's corner."""
+
+
 class Thin(Protocol):
     """A track that has something to say when it is collapsed to a strip of a line's height. Others show their name."""
 

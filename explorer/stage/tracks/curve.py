@@ -276,6 +276,9 @@ class CurveTrack:
     def _words(self, now: Now) -> list[Label]:
         return self._labels.of(now) if self._labels is not None else []
 
+    def words_at(self, now: Now) -> list[QRect]:
+        return [label.place for label in self._words(now)]
+
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
         """The newest point of each curve."""
         if self._plot is None or self._plot.stack is not None:
@@ -332,6 +335,14 @@ class CurveTrack:
             entries = [self._entry(c, plot, now) for c in plot.curves if c.legend != ""]
             curve_legend.paint(painter, box, y, entries, self._line_entries(plot, now))
 
+    def _value(self, curve: Curve, now: Now) -> str:
+        """At the playhead, short; "" where it is not known."""
+        first, last = curve.group.known(now)
+        if not first <= now.step <= min(last, len(curve.places)) or curve.legend is not None:
+            return ""
+        at = now.step - 1
+        return curve.said(at) if curve.values is None else short(float(curve.values[at]))
+
     def _line_entries(self, plot: Plot, now: Now) -> list[curve_legend.Entry]:
         """The lines that have a name there, once they are drawn."""
         there = (line for line in plot.lines if line.legend is not None and (line.always or begun(plot, now)))
@@ -348,7 +359,11 @@ class CurveTrack:
         said, span = self._slope_words(curve, now)
         unit = plot.slope_unit
         texts = (f"{said} decades {unit}", f"{said} dec. {unit}", f"{said} dec.") if said else ()
-        return curve_legend.Entry(curve.style, curve.name, curve.short, texts, said, span)
+        value = self._value(curve, now).partition(",")[0]
+        values: tuple[str, ...] = (value,) if value else ()
+        if value and curve.values is not None:
+            values = (value, short(float(curve.values[now.step - 1]), 2))
+        return curve_legend.Entry(curve.style, curve.name, curve.short, texts, said, span, values)
 
     def _slope_words(self, curve: Curve, now: Now) -> tuple[str, tuple[str, ...]]:
         """The slope, and of which steps it is where not of all that are known."""
@@ -389,7 +404,8 @@ class CurveTrack:
             return None
         lines = self._plot.header(now) if self._plot.header else ()
         slopes = [self._slope_words(curve, now) for curve in self._plot.curves if curve.slopes is not None]
-        return lines, slopes, begun(self._plot, now)
+        values = [self._value(curve, now) for curve in self._plot.curves]
+        return lines, slopes, values, begun(self._plot, now)
 
     def scale_says(self, now: Now) -> object:
         return self._plot.axis if self._plot is not None else None
@@ -402,10 +418,8 @@ class CurveTrack:
             return ""
         said = []
         for curve in self._plot.curves:
-            first, last = curve.group.known(now)
-            if first <= now.step <= min(last, len(curve.places)) and curve.legend is None:
-                at = now.step - 1
-                value = curve.said(at) if curve.values is None else short(float(curve.values[at]))
+            value = self._value(curve, now)
+            if value:
                 said.append(f"{curve.name} = {value}")
         return " · ".join(said[:_IN_STRIP])
 
@@ -440,7 +454,8 @@ class CurveTrack:
             names = tuple(curve.name for curve in waiting if curve.legend is None)
             return Readout(f"t = {t}", names[:_NEAREST], "not reached yet") if names else None
         shown = self._nearest(known, t, y)
-        notes = [f"{c.short}: {c.note}" for c in shown if c.note]
+        notes = [plot.readout_note] if plot.readout_note else []
+        notes += [f"{c.short}: {c.note}" for c in shown if c.note]
         for curve in shown:
             said = words.code_words(int(curve.codes[t - 1]), plot.axis.ends)
             if said:

@@ -16,6 +16,7 @@ from explorer.stage.scales import Scale
 from explorer.stage.tracks import bands, crowded
 from explorer.stage.tracks.plot import Curve, Style
 from explorer.theme import current as theming
+from explorer.theme.routes import colour_of as tone_colour
 from explorer.theme.tokens import THEMES, Theme, ThemeName
 
 _EDGE, _SMALL_EDGE, _LOW_TRACK = 13, 8, 80
@@ -35,7 +36,7 @@ def edge_of(height: float) -> int:
 
 
 def colour_of(style: Style, theme: Theme) -> QColor:
-    return QColor(bands.colour_of(style.tone, theme))
+    return QColor(tone_colour(style.tone, theme))
 
 
 def pen_of(style: Style, theme: Theme) -> QPen:
@@ -197,7 +198,7 @@ def _draw_markers(painter: QPainter, curve: Curve, view: TimeView, height: float
 def _swatch(tone: str, part: int, name: ThemeName) -> QImage:
     """A piece of a band."""
     theme = THEMES[name]
-    colour = bands.colour_of(tone, theme)
+    colour = tone_colour(tone, theme)
     layer = Layer().sized(13, 10)
     pixels = layer.pixels()
     pixels[:] = palette.packed(palette.mix(theme.ground, colour, 0.78))

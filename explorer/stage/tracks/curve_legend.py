@@ -29,6 +29,8 @@ class Entry(NamedTuple):
     """The same beside the name."""
     more: tuple[str, ...] = ()
     """Another line, where there is room for it."""
+    value: tuple[str, ...] = ()
+    """At the playhead, from its longest wording to its shortest: right of the name, where there is room."""
 
 
 def paint(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], lines: Sequence[Entry] = ()) -> None:
@@ -63,6 +65,7 @@ def _paint_full(painter: QPainter, box: QRect, top: float, entries: Sequence[Ent
     for entry in entries:
         name = margins.fitting((entry.name, entry.short), font, width - _SAMPLE - _GAP) or entry.name
         _paint_name(painter, entry, name, QRectF(left, y, width, margins.LINE))
+        _paint_value(painter, entry, name, QRectF(left, y, width, margins.LINE))
         y += margins.LINE
         painter.setPen(QColor(theme.muted))
         for texts in (entry.words, entry.more if more else ()):
@@ -85,6 +88,17 @@ def _paint_lines(painter: QPainter, box: QRect, top: float, entries: Sequence[En
             painter.setPen(QColor(theme.muted))
             box_of = QRectF(left, y, width, margins.LINE)
             marked.draw(painter, box_of, brief, font, Qt.AlignmentFlag.AlignRight)
+        elif not entry.brief:
+            _paint_value(painter, entry, entry.name, QRectF(left, y, width, margins.LINE))
+
+
+def _paint_value(painter: QPainter, entry: Entry, name: str, box: QRectF) -> None:
+    font = theming.small()
+    taken = _SAMPLE + _GAP + marked.width(name, font) + _GAP
+    said = margins.fitting(entry.value, font, box.width() - taken)
+    if said:
+        painter.setPen(QColor(theming.current().text))
+        marked.draw(painter, box, said, font, Qt.AlignmentFlag.AlignRight)
 
 
 def _paint_columns(painter: QPainter, box: QRect, top: float, entries: Sequence[Entry], room: int) -> None:

@@ -61,7 +61,7 @@ class Unrolled:
         self._view = TimeView(1, 1, 1, 1)
         self._anatomy = Anatomy(self._view, 1, _NO_ROWS)
         self._reach = Reach(self._anatomy)
-        self._chip = QRectF()
+        self._chip, self._chip_words = QRectF(), ""
         self._outlines = QImage()
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
@@ -122,7 +122,9 @@ class Unrolled:
         backward = self._backward.sized(view.width, height)
         backward.pixels()[:] = self._forward.pixels()
         self._draw_backward(WireInk(a, backward, self._measures, length))
-        self._chip = LossInk(a, backward, self._reading).draw()
+        loss = LossInk(a, backward, self._reading)
+        self._chip = loss.draw()
+        self._chip_words = loss.words
         for row in a.rows:
             for symbol in row.kind.states:
                 wires.draw_arrows(row, symbol, None)
@@ -230,7 +232,7 @@ class Unrolled:
             return
         chip = self._chip.translated(origin)
         if now.loss and not chip.isEmpty() and painter.clipBoundingRect().intersects(chip.adjusted(-2, -2, 2, 2)):
-            draw_chip(painter, chip, self._excerpt.loss)
+            draw_chip(painter, chip, self._chip_words)
         a, theme = self._anatomy, theming.current()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from engine.requests import Excerpt
 from explorer.stage import classes
+from explorer.stage.margins import mean_of
 from explorer.stage.now import Now
 from explorer.stage.scales import Scale
 from explorer.stage.tracks import words
 from explorer.stage.tracks.anatomy import Anatomy, Part, Wire
 from explorer.stage.tracks.base import Readout
 from explorer.stage.tracks.network_rows import LayerRow, Reading
-from explorer.widgets.numbers import exact
+from explorer.widgets.numbers import exact, told_apart
 
 _MOST_FEATURES = 6
 
@@ -66,13 +67,13 @@ class Hover:
         where = self._where(t, row)
         if not self._values_known(row, t, now):
             return Readout(where, (), "not reached yet", cell=row.layer.name)
-        values = [f"‖{symbol}‖ = {exact(float(row.layer.norms[f'values.{symbol}'][t - 1]))}"]
+        values = [f"‖{symbol}‖ = {self._told(row.layer.norms[f'values.{symbol}'][t - 1])}"]
         note = ""
         if self._grads_known(row, t, now):
             norm = row.norms[symbol][t - 1]
-            values.append(f"‖∂L/∂{symbol}‖ = {exact(float(norm))}")
+            values.append(f"‖∂L/∂{symbol}‖ = {self._told(norm)}")
             note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
-        return Readout(where, tuple(values), note, cell=row.layer.name)
+        return Readout(where, tuple(values), self._mean(note), cell=row.layer.name)
 
     def _upright(self, wire: Wire, t: int, now: Now) -> Readout:
         """Between two rows: what comes up, and the gradient that goes down."""
@@ -89,7 +90,15 @@ class Hover:
             return Readout(where, (), f"{up}; its gradient is not reached yet")
         norm = row.way(wire)[t - 1]
         note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
-        return Readout(where, (f"{what} = {exact(float(norm))}",), " · ".join(part for part in (way, note) if part))
+        note = " · ".join(part for part in (way, self._mean(note)) if part)
+        return Readout(where, (f"{what} = {self._told(norm)}",), note)
+
+    def _told(self, value: float) -> str:
+        return told_apart(float(value), self.excerpt.dtype)
+
+    def _mean(self, note: str) -> str:
+        """Norms are means over the batch."""
+        return " · ".join(part for part in (*mean_of(self.excerpt.batch_size)[:1], note) if part)
 
     def _level_of(self, row: LayerRow) -> int:
         return int(row.layer.name.removeprefix("l").removesuffix("_reverse"))
@@ -121,16 +130,16 @@ class Hover:
         e, reading = self.excerpt, self.reading
         if not now.loss:
             return Readout("Loss", (), "not reached yet")
-        total = f"L = {exact(e.loss)}"
+        total = f"L = {self._told(e.loss)}"
         if reading.at_every:
             here = float(e.losses[t - 1])
             if math.isnan(here) or not reading.steps[t - 1]:
                 return Readout(f"t = {t}", (total,), "no loss at this step")
-            return Readout(f"t = {t}", (f"this step’s part = {exact(here)}", total))
+            return Readout(f"t = {t}", (f"this step’s part = {self._told(here)}", total))
         if not reading.steps[t - 1]:
             return Readout(f"t = {t}", (total,), "not read by the read-out")
         if reading.weights is not None:
-            weight = f"α = {exact(float(reading.weights[t - 1]))}"
+            weight = f"α = {self._told(reading.weights[t - 1])}"
             return Readout(f"t = {t}", (weight, total), "attention’s weight of this step")
         notes = {"mean": "read together with every other step", "attention": "read together, by attention"}
         return Readout(f"t = {t}", (total,), notes.get(reading.kind, ""))

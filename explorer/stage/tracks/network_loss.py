@@ -28,9 +28,12 @@ class LossInk:
         self.ratio = anatomy.ratio
         self.floor = anatomy.top_gap.top
         """Device pixels: where the zone ends."""
+        self.words = ""
+        """On the chip."""
 
     def draw(self) -> QRectF:
         """Returns the place for a chip with the loss (`draw_chip`), empty where there is no room."""
+        self.words = self._words(elsewhere=False)
         if self.reading.kind == "last":
             return self._flag()
         right = self.a.view.width / self.ratio - 2
@@ -47,8 +50,9 @@ class LossInk:
         """A flag on a pole at the one step that is read."""
         a, t = self.a, self.reading.last
         right = a.view.width / self.ratio - 2
-        if not a.view.shows(t):
-            return self._chip(right)
+        if not a.view.shows(t):  # a chip that points to where it is
+            self.words = self._words(elsewhere=True)
+            return self._chip(right if t > a.view.last else self._chip_width() + 2)
         x, floor = a.view.centre(t) / self.ratio, self.floor / self.ratio
         width = self._chip_width()
         right = min(right, x - 5 if x - 5 - width > 2 else right)
@@ -115,8 +119,14 @@ class LossInk:
         top = max(0, self.floor - thick)
         self.layer.pixels()[top : self.floor, left:right] = palette.packed(self.theme.loss)
 
+    def _words(self, *, elsewhere: bool) -> str:
+        said, view, t = f"L = {short(self.reading.loss)}", self.a.view, self.reading.last
+        if not elsewhere:
+            return said
+        return f"← {said} at t = {t}" if t < view.first else f"{said} at t = {t} →"
+
     def _chip_width(self) -> float:
-        return marked.width(loss_words(self.reading.loss), theming.small(bold=True)) + 14
+        return marked.width(self.words, theming.small(bold=True)) + 14
 
     def _chip(self, right: float) -> QRectF:
         width = self._chip_width()
@@ -124,11 +134,7 @@ class LossInk:
         return QRectF(right - width, 3, width, _CHIP) if room >= 16 and width < right else QRectF()
 
 
-def loss_words(loss: float) -> str:
-    return f"L = {short(loss)}"
-
-
-def draw_chip(painter: QPainter, chip: QRectF, loss: float) -> None:
+def draw_chip(painter: QPainter, chip: QRectF, words: str) -> None:
     theme = theming.current()
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -136,5 +142,5 @@ def draw_chip(painter: QPainter, chip: QRectF, loss: float) -> None:
     painter.setBrush(QColor(theme.loss))
     painter.drawRoundedRect(chip, 4, 4)
     painter.setPen(QColor(palette.contrasting(theme.loss, theme)))
-    marked.draw(painter, chip, loss_words(loss), theming.small(bold=True), Qt.AlignmentFlag.AlignHCenter)
+    marked.draw(painter, chip, words, theming.small(bold=True), Qt.AlignmentFlag.AlignHCenter)
     painter.restore()

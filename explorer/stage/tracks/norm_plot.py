@@ -30,7 +30,7 @@ from explorer.stage.tracks.plot import (
     style,
 )
 from explorer.stage.tracks.slope import Slopes
-from explorer.widgets.numbers import exact, short
+from explorer.widgets.numbers import short, told_apart
 
 VANISHING, EXPLODING = 1e-6, 1e6
 """Against the norm that the way back begins with; the verdict's own thresholds (engine.requests.Verdict)."""
@@ -44,10 +44,10 @@ def norm_plot(track: TrackSpec) -> Maker:
         if not quantities:
             return "None of these quantities is there any more."
         several = len(layers) > 1
-        normal = dtypes.smallest_normal(excerpt.dtype)
-        curves = [_curve(part, layers, axis, n, len(quantities), several, normal) for n, part in enumerate(quantities)]
+        count, dtype = len(quantities), excerpt.dtype
+        curves = [_curve(part, layers, axis, n, count, several, dtype) for n, part in enumerate(quantities)]
         for pin, ghost in enumerate(ghosts):
-            curves += _of_ghost(track, ghost, axis, pin)
+            curves += _of_ghost(track, ghost, axis, pin, dtype)
         against = _against(quantities, layers)
         lines = (*_dtype_lines(axis, excerpt), *_clip_line(axis, excerpt), *_bound(axis, excerpt, quantities))
         mean = margins.mean_of(excerpt.batch_size)
@@ -60,6 +60,7 @@ def norm_plot(track: TrackSpec) -> Maker:
             _regions(axis, excerpt, against) if against is not None else (),
             slope_unit="a step",
             scale_note=(note, *_beyond(axis, excerpt)),
+            readout_note=mean[0] if mean else "",
         )
 
     return make
@@ -95,7 +96,7 @@ def _curve(
     place: int,
     of: int,
     several: bool,
-    normal: float,
+    dtype: str,
 ) -> Curve:
     layer = layers[part.layer]
     norms = layer.norms[part.what]
@@ -103,7 +104,7 @@ def _curve(
     group = Group("grads" if part.is_gradient else "values", layer.reverse)
     slopes = None
     if part.is_gradient:
-        worth = (codes <= classes.LAST) & (norms >= normal)
+        worth = (codes <= classes.LAST) & (norms >= dtypes.smallest_normal(dtype))
         back = slice(None, None, -1 if layer.reverse else 1)
         slopes = Slopes(logs[back], worth[back])
     symbol = part.what.partition(".")[2]
@@ -118,17 +119,17 @@ def _curve(
         style=style(place, of),
         places=axis.place(logs),
         codes=codes,
-        said=_exactly(norms),
+        said=_exactly(norms, dtype),
         values=norms,
         slopes=slopes,
     )
 
 
-def _exactly(norms: Array) -> Callable[[int], str]:
-    return lambda t: exact(float(norms[t]))
+def _exactly(norms: Array, dtype: str) -> Callable[[int], str]:
+    return lambda t: told_apart(float(norms[t]), dtype)
 
 
-def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int) -> list[Curve]:
+def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int, dtype: str) -> list[Curve]:
     found = []
     several = len(ghost.layers) > 1
     shown = [q for q in chosen(track, ghost.layers) if q.layer in ghost.layers]
@@ -145,7 +146,7 @@ def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int) -> list[C
                 style=ghost_style(pin, place),
                 places=axis.place(logs_of(norms)),
                 codes=classes.classify(norms, axis.scale),
-                said=_exactly(norms),
+                said=_exactly(norms, dtype),
                 legend=ghost.name if place == 0 else "",
             )
         )

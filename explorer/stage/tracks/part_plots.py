@@ -30,7 +30,7 @@ from explorer.stage.tracks.plot import (
     codes_on,
     logs_of,
 )
-from explorer.widgets.numbers import exact, power, short
+from explorer.widgets.numbers import power, short, told_apart
 
 _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 
@@ -53,7 +53,7 @@ def losses(track: TrackSpec) -> Maker:
                     Style("loss"),
                     axis.place(logs_of(e.losses)),
                     codes,
-                    _exactly(e.losses),
+                    _exactly(e.losses, e.dtype),
                     dots=True,
                 ),
             ),
@@ -90,7 +90,7 @@ def share(track: TrackSpec) -> Maker:
             Style("backward"),
             axis.place(logs_of(own)),
             classes.classify(own, axis.scale),
-            _exactly(own),
+            _exactly(own, e.dtype),
             whole=of_whole,
         )
         return Plot(axis, (curve,), layer_line(e, layer), header=header, scale_note=(_frobenius(e),))
@@ -115,7 +115,9 @@ def growth(track: TrackSpec) -> Maker:
                 Style("backward"),
                 axis.place(logs_of(total)),
                 classes.classify(total, axis.scale, ~taken),
-                lambda t: exact(float(total[t])) if taken[t] else "between two steps at which the sum was taken",
+                lambda t: (
+                    told_apart(float(total[t]), e.dtype) if taken[t] else "between two steps at which the sum was taken"
+                ),
                 joined=True,
             ),
             Curve(
@@ -125,7 +127,7 @@ def growth(track: TrackSpec) -> Maker:
                 Style("series.1", dash=1),
                 axis.place(logs_of(own)),
                 classes.classify(own, axis.scale),
-                _exactly(own),
+                _exactly(own, e.dtype),
             ),
         )
 
@@ -289,8 +291,8 @@ def _frobenius(e: Excerpt) -> str:
     return f"Frobenius norm of each step's outer products{of}"
 
 
-def _exactly(values: Array) -> Callable[[int], str]:
-    return lambda t: "no loss here" if np.isnan(values[t]) else exact(float(values[t]))
+def _exactly(values: Array, dtype: str) -> Callable[[int], str]:
+    return lambda t: "no loss here" if np.isnan(values[t]) else told_apart(float(values[t]), dtype)
 
 
 def percent(part: float) -> str:

@@ -214,6 +214,8 @@ class Plot:
     slope_unit: str = ""
     scale_note: tuple[str, ...] = ()
     """Under the pointer at the scale."""
+    readout_note: str = ""
+    """What is to be said of every number under the pointer."""
     header: Callable[[Now], tuple[Variants, ...]] | None = None
     """Lines that hang on the moment."""
 

@@ -16,6 +16,7 @@ from explorer.stage.tracks.curve import Maker
 from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.part_plots import found, layer_line, percent, why
 from explorer.stage.tracks.plot import Curve, Group, PlainAxis, Plot, Style, Variants
+from explorer.theme.routes import ROUTE_TONES
 from explorer.widgets.numbers import power
 
 _LINES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
@@ -34,7 +35,7 @@ def route_plot(track: TrackSpec) -> Maker:
         shares, sizes = data[:, :count], data[:, count:]
         low, high = bands.stacked(shares)
         axis = book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _axis(high))
-        stack = bands.Stack(axis.place(low), axis.place(high), tuple(bands.tones(count)))
+        stack = bands.Stack(axis.place(low), axis.place(high), tuple(ROUTE_TONES[name] for name in names))
         group = Group("grads", layer.reverse)
         codes = _codes(axis, low, high)
         curves = tuple(

@@ -69,11 +69,11 @@ def lines(track: TrackSpec, q: Quantity | None, count: str, scale: Scale | None 
     zone = f"linear in ±{scales.number(scale.linear)}" if scale is not None and logarithmic else ""
     if track.is_gradient:
         kind = "signed log_{10}" if logarithmic else "log_{10}|·|"
-        found = [kind, q.title.lower() if q else "", count, zone or "2 decades a band"]
+        found = [kind, q.title.lower() if q else "", count, zone or (scale.band_words if scale is not None else "")]
     elif q is None:
         found = [count]
     elif scale is not None and scale.kind == "magnitude":
-        found = [count, "log_{10}|·|", "2 decades a band"]
+        found = [count, "log_{10}|·|", scale.band_words]
     elif logarithmic:
         found = [count, "signed log_{10}", zone]
     else:
@@ -124,6 +124,9 @@ def readout(
 def class_words(value: np.floating, code: int, scale: Scale, normal: float | None = None) -> str:
     """A class in words: "exactly 0", "below the scale (1e-20)", …; "" for a number on the scale."""
     words = code_words(code, scale.ends)
+    least = np.finfo(value.dtype).tiny if normal is None else normal
+    if code == BELOW and scale.kind == "magnitude" and abs(float(value)) >= least:
+        words += f", no underflow: that begins at {short(float(least))}"
     if code != ZERO and bool(classes.subnormal(np.asarray([value]), normal)[0]):
         words = f"{words}, subnormal: its digits are going" if words else "subnormal: its digits are going"
     return words
@@ -156,12 +159,14 @@ def scale_readout(
 ) -> Readout:
     """`order`: how the units were put in order; "" by number. `whose`: of which sample; "" the only one."""
     low, high = scale.ends
-    kind = {"gate": "", "signed": "", "magnitude": "|·|, two decades a band, "}[scale.kind]
+    kind = f"|·|, {scale.band_words}, " if scale.kind == "magnitude" else ""
     if scale.linear:
         kind = f"logarithmic, linear within ±{scales.number(scale.linear)}, "
     values = tuple(f"{found[code]:,} {CLASS_NAMES[code]}" for code in classes.COUNTED if found.get(code))
+    if found.get(BELOW) and scale.kind == "magnitude":
+        values += ("below the scale is not underflow: fit the scale to see it",)
     if subnormal:
-        values += (f"{subnormal:,} subnormal: their digits are going",)
+        values += (f"{subnormal:,} subnormal: their digits are going, underflow",)
     if waiting:
         values += (f"{waiting:,} not reached yet",)
     if values and whose:
