@@ -302,3 +302,27 @@ def test_a_track_is_dragged_in_the_window(explorer: Explorer) -> None:
     assert tracks(explorer) == ("values.f", "grads.c", "network", "norms")
     explorer.commands.do_undo()
     assert tracks(explorer) == TRACKS
+
+
+# -- another length of the sequence -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("position", [11, 14, 26], ids=["end of the forward pass", "backward", "update"])
+@pytest.mark.parametrize("steps", [5, 30])
+def test_a_sequence_of_another_length_is_shown_whole(
+    qtbot: QtBot, explorer: Explorer, position: int, steps: int
+) -> None:
+    explorer.document.look(position=position)
+    before = explorer.document.experiment
+    explorer.document.edit_experiment(msgspec.structs.replace(before, task=AddingTask(steps=steps, batch_size=2)), "steps")
+    for wanted in (steps, 12):
+        qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+        QApplication.processEvents()
+        stage, moment = explorer.window.stage, explorer.document.tape.moment(explorer.document.view.position)
+        assert explorer.controller.excerpt is not None
+        assert explorer.controller.excerpt.steps == wanted
+        assert stage.canvas.now is not None
+        assert (explorer.document.tape.steps, stage.canvas.now.position) == (wanted, explorer.document.view.position)
+        assert explorer.window.cell.moment == moment
+        stage.grab()
+        explorer.document.undo_stack.undo()
