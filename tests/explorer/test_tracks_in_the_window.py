@@ -314,7 +314,9 @@ def test_a_sequence_of_another_length_is_shown_whole(
 ) -> None:
     explorer.document.look(position=position)
     before = explorer.document.experiment
-    explorer.document.edit_experiment(msgspec.structs.replace(before, task=AddingTask(steps=steps, batch_size=2)), "steps")
+    explorer.document.edit_experiment(
+        msgspec.structs.replace(before, task=AddingTask(steps=steps, batch_size=2)), "steps"
+    )
     for wanted in (steps, 12):
         qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
         QApplication.processEvents()
@@ -326,3 +328,22 @@ def test_a_sequence_of_another_length_is_shown_whole(
         assert explorer.window.cell.moment == moment
         stage.grab()
         explorer.document.undo_stack.undo()
+
+
+# -- a double click ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("track", ["values.f", "network"])
+@pytest.mark.parametrize("position", [3, 12, 17, 25], ids=["forward", "loss", "backward", "clip"])
+def test_a_double_click_fits_and_moves_no_playhead(explorer: Explorer, track: str, position: int) -> None:
+    stage = explorer.window.stage
+    explorer.document.look(position=position, time_range=(3, 9))
+    stage.set_time_range(3, 9)
+    QApplication.processEvents()
+    place = stage.canvas.place(next(slot for slot in stage.canvas.slots if slot.track.key == track))
+    at = QPoint(place.left() + place.width() // 3, place.center().y())
+    QTest.mouseClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert explorer.document.view.position != position, "the first click moves it"
+    QTest.mouseDClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert stage.time_range() == (1, 12)
+    assert explorer.document.view.position == position
