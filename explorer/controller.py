@@ -269,6 +269,9 @@ class Controller(QObject):
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
+            if self._failing:  # what failed has been taken back
+                self._failing = False
+                self.recovered.emit()
             if position is not None:
                 self._document.look(iteration=iteration, position=self._place(position))
             return

@@ -23,6 +23,7 @@ class StageBinding(QObject):
         parts.document.stateChanged.connect(self.show_unfinished)
         parts.controller.progressChanged.connect(self._show_progress)
         self._stage.stepPicked.connect(tape.pick_step)
+        self._stage.pickTakenBack.connect(tape.scrub)
         self._stage.cellPicked.connect(self._pick_cell)
         self._stage.unitPicked.connect(model.pick_unit)
         self._stage.timeRangeChanged.connect(self._time_range_changed)

@@ -40,6 +40,7 @@ from explorer.dock.slider_row import (
     short_norm,
     to_hundredths,
 )
+from explorer.dock.tab_order import set_tab_order
 from explorer.theme.tokens import TIGHT
 
 _SCALE, _RADIUS = "scale", "radius"
@@ -160,6 +161,7 @@ class WhatIfPanel(QWidget):
         made.committed.connect(self._edit_bias)
         column = self._columns[gate not in _FIRST]
         column.insertWidget(sum(_ORDER.index(one) < _ORDER.index(gate) for one in self._beside(gate)), made)
+        set_tab_order([self])  # what is made late would come last of the whole window
         return made
 
     def _beside(self, gate: str) -> list[str]:

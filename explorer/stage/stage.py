@@ -41,6 +41,8 @@ class Stage(QWidget):
 
     stepPicked = Signal(int)
     """A click at step t (from 1), in the phase that the playhead is in."""
+    pickTakenBack = Signal(int)
+    """A double click is no pick: the position of the tape before its first click, which is wanted back."""
     unitPicked = Signal(int)
     """A click with Shift on a unit (from 0)."""
     cellPicked = Signal(str, int)
@@ -73,6 +75,7 @@ class Stage(QWidget):
         super().__init__(parent)
         self._excerpt: Excerpt | None = None
         self._position, self._whole = 0, True
+        self._picked_from: int | None = None
         self._span: tuple[int, int] | None = None
         self._book = ScaleBook()
         self._scales = ScaleMenu(self._book, self)
@@ -125,6 +128,11 @@ class Stage(QWidget):
             self.canvas.set_now(None)
             self.axis.set_now(None)
             return
+        if old is not None and old.steps != excerpt.steps:
+            # A moment of another tape is none of this one; where this one stands is said next.
+            self._position = min(self._position, len(Tape(excerpt.steps)) - 1)
+            self.canvas.set_now(None)
+            self.axis.set_now(None)
         for track in self.canvas.tracks:
             track.set_excerpt(excerpt, self._book)
         self.canvas.set_time(excerpt.steps, *self.time_range())
@@ -323,7 +331,13 @@ class Stage(QWidget):
     # -- intent up ----------------------------------------------------------------------------------------------------
 
     def pick(self, t: int) -> None:
+        self._picked_from = self._position
         self.stepPicked.emit(t)
+
+    def take_pick_back(self) -> None:
+        position, self._picked_from = self._picked_from, None
+        if position is not None and self._excerpt is not None:
+            self.pickTakenBack.emit(min(position, len(Tape(self._excerpt.steps)) - 1))
 
     @Slot(int)
     def pick_on_axis(self, t: int) -> None:
@@ -331,6 +345,7 @@ class Stage(QWidget):
         self.pick(t)
 
     def pick_cell(self, layer: str, t: int) -> None:
+        self._picked_from = self._position
         self.cellPicked.emit(layer, t)
 
     def pick_unit(self, unit: int) -> None:

@@ -408,6 +408,18 @@ def test_what_is_unfinished_is_not_saved_and_says_why(
     ]
 
 
+def test_tab_meets_a_gates_bias_in_its_own_place(qtbot: QtBot, explorer: Explorer) -> None:
+    stack_of(explorer, qtbot, "rnn", "lstm")
+    rows = explorer.window.dock.what_if
+    assert "f" in rows.biases, "made when the LSTM came, after all else in the window"
+    inside, one = [], rows.scale.slider
+    while one is not rows.clip.slider:
+        inside.append(one)
+        one = one.nextInFocusChain()
+        assert len(inside) < 200
+    assert rows.biases["f"].slider in inside
+
+
 def test_truncation_is_shown_trained_and_said(qtbot: QtBot, explorer: Explorer) -> None:
     stack_of(explorer, qtbot, "rnn")
     dock = explorer.window.dock

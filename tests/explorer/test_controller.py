@@ -264,12 +264,16 @@ def test_an_edit_keeps_the_old_picture_until_the_new_one_is_there(rig: Rig) -> N
 def test_a_failure_is_said_and_the_picture_stays(rig: Rig) -> None:
     said: list[str] = []
     rig.controller.failed.connect(said.append)
+    better: list[bool] = []
+    rig.controller.recovered.connect(lambda: better.append(True))
     rig.document.edit_experiment(experiment(steps=7))
     rig.courier.failed.emit("excerpt", rig.courier.last("excerpt")[0], "Too large.")
     assert said == ["Too large."]
     assert rig.controller.excerpt.steps == 10
+    assert better == []
     rig.document.undo_stack.undo()
     assert rig.document.experiment == experiment()
+    assert better == [True], "nothing is wrong any more"
 
 
 def test_events_are_stepped_through_in_both_directions(rig: Rig) -> None:

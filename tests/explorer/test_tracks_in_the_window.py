@@ -306,3 +306,48 @@ def test_a_track_is_dragged_in_the_window(explorer: Explorer) -> None:
     assert tracks(explorer) == ("values.f", "grads.c", "network", "norms")
     explorer.commands.do_undo()
     assert tracks(explorer) == TRACKS
+
+
+# -- another length of the sequence -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("position", [11, 14, 26], ids=["end of the forward pass", "backward", "update"])
+@pytest.mark.parametrize("steps", [5, 30])
+def test_a_sequence_of_another_length_is_shown_whole(
+    qtbot: QtBot, explorer: Explorer, position: int, steps: int
+) -> None:
+    explorer.document.look(position=position)
+    before = explorer.document.experiment
+    explorer.document.edit_experiment(
+        msgspec.structs.replace(before, task=AddingTask(steps=steps, batch_size=2)), "steps"
+    )
+    for wanted in (steps, 12):
+        qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+        QApplication.processEvents()
+        stage, moment = explorer.window.stage, explorer.document.tape.moment(explorer.document.view.position)
+        assert explorer.controller.excerpt is not None
+        assert explorer.controller.excerpt.steps == wanted
+        assert stage.canvas.now is not None
+        assert (explorer.document.tape.steps, stage.canvas.now.position) == (wanted, explorer.document.view.position)
+        assert explorer.window.cell.moment == moment
+        stage.grab()
+        explorer.document.undo_stack.undo()
+
+
+# -- a double click ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("track", ["values.f", "network"])
+@pytest.mark.parametrize("position", [3, 12, 17, 25], ids=["forward", "loss", "backward", "clip"])
+def test_a_double_click_fits_and_moves_no_playhead(explorer: Explorer, track: str, position: int) -> None:
+    stage = explorer.window.stage
+    explorer.document.look(position=position, time_range=(3, 9))
+    stage.set_time_range(3, 9)
+    QApplication.processEvents()
+    place = stage.canvas.place(next(slot for slot in stage.canvas.slots if slot.track.key == track))
+    at = QPoint(place.left() + place.width() // 3, place.center().y())
+    QTest.mouseClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert explorer.document.view.position != position, "the first click moves it"
+    QTest.mouseDClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert stage.time_range() == (1, 12)
+    assert explorer.document.view.position == position
