@@ -405,6 +405,9 @@ class CurveTrack:
             first, last = curve.group.known(now)
             if first <= now.step <= min(last, len(curve.places)) and curve.legend is None:
                 at = now.step - 1
+                if 0 < curve.longest <= at:
+                    said.append(f"{curve.name}: {words.PADDING}")
+                    continue
                 value = curve.said(at) if curve.values is None else short(float(curve.values[at]))
                 said.append(f"{curve.name} = {value}")
         return " · ".join(said[:_IN_STRIP])
@@ -413,9 +416,13 @@ class CurveTrack:
         if self._plot is None:
             return None
         blocks = (
-            Block((curve.name,), curve.places[:, None], curve.group.known(now), words=_Said(curve))
-            if curve.values is None
-            else Block((curve.name,), curve.values[:, None], curve.group.known(now))
+            Block(
+                (curve.name,),
+                (curve.places if curve.values is None else curve.values)[:, None],
+                curve.group.known(now),
+                length=curve.longest,
+                words=_Said(curve) if curve.values is None else (),
+            )
             for curve in self._plot.curves
             if len(curve.places) == now.steps and not curve.style.ghost
         )
@@ -449,7 +456,7 @@ class CurveTrack:
             notes.append(f"{len(known) - len(shown)} more here")
         elif waiting:
             notes.append(f"{len(waiting)} not reached yet")
-        values = [f"{c.name} = {c.said(t - 1)}" for c in shown]
+        values = [f"{c.name}{': ' if 0 < c.longest < t else ' = '}{c.said(t - 1)}" for c in shown]
         if len(plot.curves) > _WITH_SLOPES:  # then the header has no room for them
             slopes = [self._slope_words(curve, now)[0] for curve in shown]
             values = [f"{v}   {s} dec." if s else v for v, s in zip(values, slopes, strict=True)]
