@@ -73,7 +73,8 @@ def measure(claim: Claim, excerpt: Excerpt) -> float:
         if excerpt.clip is None:
             raise SpecError(f"'{claim.says}' is about clipping, and this trace has none.")
         return _of_clip(claim.quantity, excerpt.clip)
-    return _of_norms(claim, np.asarray(excerpt.norms[claim.key], dtype=np.float64))
+    norms = np.asarray(excerpt.norms[claim.key], dtype=np.float64)
+    return _of_norms(claim, norms[: excerpt.longest or len(norms)])
 
 
 def _of_clip(quantity: ClaimQuantity, clip: ClipReport) -> float:
@@ -89,7 +90,7 @@ def _of_clip(quantity: ClaimQuantity, clip: ClipReport) -> float:
 
 
 def _of_norms(claim: Claim, norms: np.ndarray) -> float:
-    """`norms` (T,) float64."""
+    """`norms` (T,) float64, without the padding."""
     backwards = norms[::-1]
     steps = len(norms)
     match claim.quantity:

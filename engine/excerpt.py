@@ -60,7 +60,7 @@ def excerpt(look: Look) -> Excerpt:
         losses=_losses(trace.losses, layer.steps),
         clip=clip,
         update_rows=update_rows,
-        verdict=verdict(made.judged_row),
+        verdict=verdict(made.judged_row, made.layer.longest),
         events=made.own_events + clip_events(clip, layer.steps),
         seconds=made.seconds,
         weights=weights_of(made.network) if open_weights and made.network is not None else None,
@@ -68,7 +68,7 @@ def excerpt(look: Look) -> Excerpt:
         symbols=model.embedding.symbols if model is not None and model.embedding is not None else 0,
         readout=model.readout.at if model is not None else "",
         loss_kind=model.loss if model is not None else "",
-        longest=0 if layer.lengths is None else int(layer.lengths.max()),
+        longest=0 if layer.lengths is None else layer.longest,
         truncation=look.source.experiment.training.truncation if isinstance(look.source, Computed) else None,
     )
 
@@ -88,6 +88,7 @@ def _layer(made: Traced, name: str, sample: int) -> ShownLayer:
         direct_norms=made.way_norms(name, "direct"),
         initial={state: read_only(start[sample]) for state, start in layer.initial.items()},
         cuts=layer.cuts,
+        longest=0 if layer.lengths is None else layer.longest,
     )
 
 

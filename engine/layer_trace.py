@@ -162,6 +162,11 @@ class LayerTrace:
         return None if found is None else found.squeeze(2)
 
     @property
+    def longest(self) -> int:
+        """Steps of the longest sample: behind them there is padding alone."""
+        return self.steps if self.lengths is None else int(self.lengths.max())
+
+    @property
     def steps(self) -> int:
         """T; in a window, its own."""
         return len(self.x)

@@ -181,7 +181,8 @@ class ShownLayer:
     """It runs from step T to step 1."""
     layer_norm: bool
     norms: Mapping[str, Array]
-    """(T,) float64 for every key: Euclidean norm over units, per sample, then the mean over the batch."""
+    """(T,) float64 for every key: Euclidean norm over units, per sample, then the mean over the samples that
+    have the step; NaN behind the longest one."""
     input_norms: Array
     """(T,) float64, likewise: ‖∂L/∂x_t‖ of what this layer reads, as far as it comes through this layer (of two
     directions each has its part)."""
@@ -191,6 +192,8 @@ class ShownLayer:
     """{"h": (H,)} and, for the LSTM, "c": the state before its first step, of the chosen sample."""
     cuts: frozenset[str] = frozenset()
     """Routes that a what-if closes to the gradient."""
+    longest: int = 0
+    """Steps of the longest sample; behind them there is padding alone. 0: all have all of them."""
 
 
 @dataclass(frozen=True, eq=False)

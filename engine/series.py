@@ -73,8 +73,9 @@ def _sides(layer: LayerTrace, weight: str) -> tuple[Tensor, Tensor]:
 
 def shares(layer: LayerTrace, weight: str) -> Tensor:
     """(T, 2), columns.SHARE: how large each step's part is, and how much of the whole it makes up. The shares are
-    signed, for a step can work against the others; NaN where the whole is 0 or not finite."""
-    own = layer.weight_grad_share(weight)
+    signed, for a step can work against the others; NaN where the whole is 0 or not finite. Both are NaN behind the
+    longest sample, where there is no step."""
+    own = _of_steps(layer, layer.weight_grad_share(weight))
     with arithmetic(layer.x):
         side, met = _sides(layer, weight)
         whole = side.flatten(0, 1).mT @ met.flatten(0, 1)
@@ -84,17 +85,27 @@ def shares(layer: LayerTrace, weight: str) -> Tensor:
         exponent = torch.frexp(largest).exponent
         level = times_power(whole, -exponent)
         along = ((times_power(side, -exponent) @ level) * met).sum((1, 2))
-        return torch.stack([own, along / level.square().sum()], 1)
+        return torch.stack([own, _of_steps(layer, along / level.square().sum())], 1)
+
+
+def _of_steps(layer: LayerTrace, numbers: Tensor) -> Tensor:
+    """(T,), NaN behind the longest sample."""
+    found = numbers.clone()
+    found[layer.longest :] = torch.nan
+    return found
 
 
 def growth(layer: LayerTrace, weight: str, work: float = GROWTH_WORK) -> Tensor:
     """(T, 3), columns.GROWTH: a weight's gradient filling up on the layer's way back, in one pass.
 
     The sums are taken in float64. The last of them is the trace's own gradient, whose norm it has to the bit.
+    Behind the longest sample there is no step: NaN, and nothing is taken.
     """
-    own = layer.weight_grad_share(weight)
+    own = _of_steps(layer, layer.weight_grad_share(weight))
     found = torch.stack([own.new_full(own.shape, torch.nan), own, torch.zeros_like(own)], 1)
-    T, B = layer.steps, layer.batch_size
+    T, B = layer.longest, layer.batch_size
+    if T == 0:
+        return found
     order = list(range(T)) if layer.reverse else list(range(T - 1, -1, -1))
     with arithmetic(layer.x):
         side, met = _sides(layer, weight)

@@ -77,20 +77,22 @@ class Traced:
         return self._sample_norms[layer]
 
     def norms(self, layer: str) -> dict[str, NDArray[np.float64]]:
-        """(T,) float64 by key: those, then the mean over the batch."""
+        """(T,) float64 by key: those, then the mean over the samples that have the step; NaN where none has it."""
         if layer not in self._norms:
+            mask = self.trace.layers[layer].mask
+            mask = None if mask is None else mask.cpu()
             of_samples = self.sample_norms(layer)
-            self._norms[layer] = {key: read_only(mean_over_samples(norms)) for key, norms in of_samples.items()}
+            self._norms[layer] = {key: read_only(mean_over_samples(norms, mask)) for key, norms in of_samples.items()}
         return self._norms[layer]
 
     def way_norms(self, layer: str, way: Literal["input", "direct"]) -> NDArray[np.float64]:
         """(T,) float64 of what goes down into a layer (∂L/∂h_t without recurrence) and out of it (∂L/∂x_t): norm per
-        sample, then the mean over the batch."""
+        sample, then the mean over the samples that have the step; NaN where none has it."""
         key = f"{layer}.{way}_norms"
         if key not in self.derived:
             of = self.trace.layers[layer]
             grad = of.input_grad if way == "input" else of.output_grads
-            self.derived[key] = read_only(mean_over_samples(norm(grad, dim=-1)))
+            self.derived[key] = read_only(mean_over_samples(norm(grad, dim=-1), of.mask))
         return self.derived[key]  # type: ignore[return-value]
 
     def cell_series(self, layer: str, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
@@ -129,13 +131,13 @@ class Traced:
     @cached_property
     def judged_row(self) -> NDArray[np.float64]:
         """N[s, k] = ‖∂L_s/∂h_k‖, k = 1 …, of the last loss that reads anything, per sample, then the mean over the
-        batch."""
+        samples that have step k; NaN where none has it."""
         layer, loss_grads = self.layer, self.trace.loss_grads
         if len(self.trace.losses) == 1:
             return self.norms(self.last)["grads.h"]
         if loss_grads is not None:
             judged = loss_grads.judged()
-            row = mean_over_samples(norm(self.trace.flow_gradient(judged), dim=-1))
+            row = mean_over_samples(norm(self.trace.flow_gradient(judged), dim=-1), layer.mask)
             return read_only(self._reached(row, judged + 1))
         # A recorded window keeps no single losses. The last one there is taken to read its own step alone, the last
         # with a direct gradient: what it sends back starts from that e_t.
@@ -145,7 +147,7 @@ class Traced:
             direct[read[-1]] = layer.output_grads[read[-1]]
         with torch.no_grad(), full_precision():
             back = bptt.backward(layer.recurrence, layer.values, layer.initial, direct)
-        return read_only(mean_over_samples(norm(back.grads["h"], dim=-1)))
+        return read_only(mean_over_samples(norm(back.grads["h"], dim=-1), layer.mask))
 
     def _reached(self, row: Tensor, t: int) -> Tensor:
         """0 at the steps that truncation keeps loss t from."""

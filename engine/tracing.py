@@ -153,8 +153,8 @@ class Trace:
         step that it reaches back to step 1, in one layer (None: the last one). See engine.verdict. Raises DataError."""
         from engine.verdict import verdict
 
-        gradient = self.flow_gradient(self._judged(), layer)
-        return verdict(mean_over_samples(norm(gradient, dim=2)).cpu().numpy())
+        gradient, of = self.flow_gradient(self._judged(), layer), self.layers[self._name(layer)]
+        return verdict(mean_over_samples(norm(gradient, dim=2), of.mask).cpu().numpy(), of.longest)
 
     def _judged(self) -> int:
         return self._single_losses(0).judged()

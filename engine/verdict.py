@@ -16,17 +16,19 @@ EXPLODING_ABOVE = 1e6
 """Of the ratio between the first and the last step that the loss reaches."""
 
 
-def verdict(row: NDArray[np.float64]) -> Verdict:
+def verdict(row: NDArray[np.float64], longest: int | None = None) -> Verdict:
     """How the gradient of one loss fares on its way to step 1 from the last step that the loss reads.
 
-    `row` is N[s, k] = ‖∂L_s/∂h_k‖, k = 1 …, per sample and then the mean over the batch; it is exactly 0 at the steps
-    after the last one that the loss reads, for nothing comes back from there. 0/finite is vanishing, inf/finite
+    `row` is N[s, k] = ‖∂L_s/∂h_k‖, k = 1 …, per sample and then the mean over the samples that have step k; it is
+    exactly 0 at the steps after the last one that the loss reads, for nothing comes back from there. What stands behind
+    step `longest` is padding, no step of any sample (None: all are steps of some). 0/finite is vanishing, inf/finite
     exploding; a NaN, or a single step, leaves it undefined. Where the norm overflows on the way back, what comes after
     is inf − inf = NaN: exploding, not undefined.
 
     Healthy is only what stays within the thresholds all the way: where the norm leaves them and comes back, the verdict
     is about the step at which it is farthest out, and `first_step` is that step.
     """
+    row = row if longest is None else row[: max(1, longest)]
     reached = np.flatnonzero(row != 0)  # NaN is not 0 either
     last = int(reached[-1]) + 1 if reached.size else len(row)
     near, far = float(row[last - 1]), float(row[0])

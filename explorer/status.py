@@ -148,8 +148,8 @@ def overflow_step(excerpt: Excerpt) -> int:
 
 def not_finite(excerpt: Excerpt) -> str:
     """What of NaN and ∞ the gradients hold: "NaN and ∞", "NaN", "∞", ""."""
-    layers = excerpt.layers.values()
-    norms = [norm for layer in layers for key, norm in layer.norms.items() if key.startswith("grads.")]
+    layers, steps = excerpt.layers.values(), slice(excerpt.longest or None)  # NaN in the padding is no gradient
+    norms = [norm[steps] for layer in layers for key, norm in layer.norms.items() if key.startswith("grads.")]
     kinds = {event.kind for event in excerpt.events if event.phase == "backward"}
     found = []
     if "nan" in kinds or any(bool(np.isnan(norm).any()) for norm in norms):

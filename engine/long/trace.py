@@ -325,9 +325,11 @@ class LongTrace:
         from engine.verdict import verdict
 
         steps = slice(0, self.steps)
-        return verdict(
-            mean_over_samples(self.single_loss(self.judged).norms(self._name(layer), steps, progress)).cpu().numpy()
-        )
+        norms = self.single_loss(self.judged).norms(self._name(layer), steps, progress)
+        lengths = self.model.lengths_of(steps)
+        mask = Course(self.steps, False, lengths).mask
+        row = mean_over_samples(norms, None if mask is None else mask.squeeze(2))
+        return verdict(row.cpu().numpy(), None if lengths is None else int(lengths.max()))
 
     @cached_property
     def judged(self) -> int:

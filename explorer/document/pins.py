@@ -92,8 +92,17 @@ def _layers(saved: PinnedNorms) -> dict[str, ShownLayer]:
                 input_norms=_NOTHING,
                 direct_norms=_NOTHING,
                 initial={},
+                longest=_longest(saved),
             )
     return found
+
+
+def _longest(saved: PinnedNorms) -> int:
+    """Steps of the longest sample, which a session does not say: behind them no norm is a number. 0: all of them."""
+    if getattr(saved.experiment.task, "shortest", None) is None or not saved.norms:
+        return 0
+    there = np.flatnonzero(~np.isnan(np.stack(list(saved.norms.values()))).all(0))
+    return int(there[-1]) + 1 if there.size and there[-1] + 1 < saved.experiment.task.steps else 0
 
 
 def name(pin: Pin, experiment: Experiment | None, what_if: WhatIf, iteration: int) -> str:

@@ -54,6 +54,11 @@ def classify(data: Array, scale: Scale, undefined: NDArray[np.bool_] | None = No
     return codes
 
 
+def behind(steps: int, longest: int) -> NDArray[np.bool_] | None:
+    """(steps,): what is padding in every sample, whose longest has `longest` steps; 0: nothing is."""
+    return np.arange(steps) >= longest if longest else None
+
+
 def code_of(value: float | np.floating, scale: Scale) -> int:
     return int(classify(np.asarray([value]), scale)[0])
 

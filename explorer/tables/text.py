@@ -17,7 +17,7 @@ from explorer.stage.tracks import words
 from explorer.stage.tracks.base import Block, TableData
 from explorer.widgets.numbers import exact
 
-NOT_REACHED, PADDING = "not reached yet", "padding"
+NOT_REACHED, PADDING = "not reached yet", words.PADDING
 _ROWS_A_PART = 64
 _KEPT_ROWS = 256
 _MOST_READ = 4000

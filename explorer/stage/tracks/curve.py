@@ -363,6 +363,8 @@ class CurveTrack:
         if not first <= now.step <= min(last, len(curve.places)) or curve.legend is not None:
             return ""
         at = now.step - 1
+        if 0 < curve.longest <= at:
+            return words.PADDING
         return curve.said(at) if curve.values is None else short(float(curve.values[at]))
 
     def _line_entries(self, plot: Plot, now: Now) -> list[curve_legend.Entry]:
@@ -441,7 +443,9 @@ class CurveTrack:
         said = []
         for curve in self._plot.curves:
             value = self._value(curve, now)
-            if value:
+            if value == words.PADDING:
+                said.append(f"{curve.name}: {value}")
+            elif value:
                 said.append(f"{curve.name} = {value}")
         return " · ".join(said[:_IN_STRIP])
 
@@ -449,9 +453,13 @@ class CurveTrack:
         if self._plot is None:
             return None
         blocks = (
-            Block((curve.name,), curve.places[:, None], curve.group.known(now), words=_Said(curve))
-            if curve.values is None
-            else Block((curve.name,), curve.values[:, None], curve.group.known(now))
+            Block(
+                (curve.name,),
+                (curve.places if curve.values is None else curve.values)[:, None],
+                curve.group.known(now),
+                length=curve.longest,
+                words=_Said(curve) if curve.values is None else (),
+            )
             for curve in self._plot.curves
             if len(curve.places) == now.steps and not curve.style.ghost
         )
@@ -486,7 +494,7 @@ class CurveTrack:
             notes.append(f"{len(known) - len(shown)} more here")
         elif waiting:
             notes.append(f"{len(waiting)} not reached yet")
-        values = [f"{c.name} = {c.said(t - 1)}" for c in shown]
+        values = [f"{c.name}{': ' if 0 < c.longest < t else ' = '}{c.said(t - 1)}" for c in shown]
         if len(plot.curves) > _WITH_SLOPES:  # then the header has no room for them
             slopes = [self._slope_words(curve, now)[0] for curve in shown]
             values = [f"{v}   {s} dec." if s else v for v, s in zip(values, slopes, strict=True)]

@@ -69,7 +69,7 @@ class Unrolled:
         same_rows = len(rows) == len(self._rows) and all(a.same(b) for a, b in zip(rows, self._rows, strict=True))
         if not same_rows or (gradients, bound) != (self._gradients, self._inputs_bound) or not self._same_ends(excerpt):
             self._key = None
-            self._rows, self._measures = rows, Measures(gradients)
+            self._rows, self._measures = rows, Measures(gradients, excerpt.longest)
         self._excerpt, self._gradients, self._inputs_bound = excerpt, gradients, bound
         self._reading = Reading(excerpt)
 
@@ -312,6 +312,8 @@ class Unrolled:
         e, t = self._excerpt, now.step
         if e is None or t > now.forward:
             return ""
+        if 0 < e.longest < t:
+            return words.PADDING
         said = [f"‖h_t‖ = {short(float(e.norms['values.h'][t - 1]))}"]
         if t >= now.backward:
             said.append(f"‖∂L/∂h_t‖ = {short(float(e.norms['grads.h'][t - 1]))}")
@@ -329,7 +331,8 @@ class Unrolled:
                 for s in STATES[layer.cell]:
                     symbol = f"‖∂L/∂{s}‖" if kind == "grads" else f"‖{s}‖"
                     scale = self._gradients if kind == "grads" else None
-                    blocks.append(Block((symbol + whose,), layer.norms[f"{kind}.{s}"][:, None], known, scale))
+                    norms = layer.norms[f"{kind}.{s}"][:, None]
+                    blocks.append(Block((symbol + whose,), norms, known, scale, layer.longest))
         return TableData(self.title(), tuple(blocks))
 
     # -- under the pointer --------------------------------------------------------------------------------------------

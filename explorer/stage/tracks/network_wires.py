@@ -30,8 +30,9 @@ _MOST_NORMS = 64
 class Measures:
     """What wires show of norms (T,); kept, since every zoom asks again for the same ones."""
 
-    def __init__(self, scale: Scale) -> None:
-        self.scale = scale
+    def __init__(self, scale: Scale, longest: int = 0) -> None:
+        """`longest`: steps after this one are padding in every sample; 0: there are none."""
+        self.scale, self.longest = scale, longest
         self._found: dict[int, tuple[Array, classes.Codes, Array]] = {}
 
     def of(self, norms: Array) -> tuple[classes.Codes, Array]:
@@ -44,7 +45,10 @@ class Measures:
             with np.errstate(divide="ignore", invalid="ignore"):
                 logs = np.nan_to_num(np.log10(norms), nan=0.0, posinf=1e4, neginf=-1e4)
             shares = np.clip((logs - low) / (high - low), 0, 1)
-            found = self._found[id(norms)] = norms, classes.classify(norms, self.scale), shares
+            padding = classes.behind(len(norms), self.longest)
+            if padding is not None:
+                shares[padding] = 0.0  # nothing is to be seen of it where it shares a pixel with a step
+            found = self._found[id(norms)] = norms, classes.classify(norms, self.scale, padding), shares
         return found[1:]
 
 

@@ -56,7 +56,8 @@ def norm_plot(track: TrackSpec) -> Maker:
         against = _against(quantities, layers)
         lines = (*_dtype_lines(axis, excerpt), *_clip_line(axis, excerpt), *_bound(axis, excerpt, quantities))
         mean = margins.mean_of(excerpt.batch_size)
-        note = f"Euclidean norm over units{f', {mean[0]}' if mean else ''}"
+        those = " that have the step" if mean and excerpt.longest else ""
+        note = f"Euclidean norm over units{f', {mean[0]}{those}' if mean else ''}"
         return Plot(
             axis,
             tuple(curves),
@@ -105,7 +106,7 @@ def _curve(
 ) -> Curve:
     layer = layers[part.layer]
     norms = layer.norms[part.what]
-    logs, codes = logs_of(norms), classes.classify(norms, axis.scale)
+    logs, codes = logs_of(norms), classes.classify(norms, axis.scale, classes.behind(len(norms), layer.longest))
     group = Group("grads" if part.is_gradient else "values", layer.reverse)
     slopes = None
     if part.is_gradient:
@@ -124,9 +125,10 @@ def _curve(
         style=style(place, of),
         places=axis.place(logs),
         codes=codes,
-        said=_exactly(norms, dtype),
+        said=_exactly(norms, dtype, layer.longest),
         values=norms,
         slopes=slopes,
+        longest=layer.longest,
     )
 
 
@@ -146,8 +148,8 @@ def _with_lowest(curves: list[Curve], excerpt: Excerpt) -> list[Curve]:
     return found
 
 
-def _exactly(norms: Array, dtype: str) -> Callable[[int], str]:
-    return lambda t: told_apart(float(norms[t]), dtype)
+def _exactly(norms: Array, dtype: str, longest: int) -> Callable[[int], str]:
+    return lambda t: words.PADDING if 0 < longest <= t else told_apart(float(norms[t]), dtype)
 
 
 def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int, dtype: str) -> list[Curve]:
@@ -156,7 +158,7 @@ def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int, dtype: st
     shown = [q for q in chosen(track, ghost.layers) if q.layer in ghost.layers]
     shown = [q for q in shown if q.what in ghost.layers[q.layer].norms]
     for place, part in enumerate(shown):
-        norms = ghost.layers[part.layer].norms[part.what]
+        norms, longest = ghost.layers[part.layer].norms[part.what], ghost.layers[part.layer].longest
         symbol = symbol_of(part)
         symbol = f"layer {number_of(part.layer)} {symbol}" if several else symbol
         found.append(
@@ -166,8 +168,9 @@ def _of_ghost(track: TrackSpec, ghost: Ghost, axis: LogAxis, pin: int, dtype: st
                 group=ALWAYS,
                 style=ghost_style(pin, place),
                 places=axis.place(logs_of(norms)),
-                codes=classes.classify(norms, axis.scale),
-                said=_exactly(norms, dtype),
+                codes=classes.classify(norms, axis.scale, classes.behind(len(norms), longest)),
+                said=_exactly(norms, dtype, longest),
+                longest=longest,
                 legend=ghost.name if place == 0 else "",
                 tag=_tags(ghost, part, several),
             )
@@ -197,11 +200,12 @@ def _against(quantities: list[TrackSpec], layers: Mapping[str, ShownLayer]) -> T
 
 def _regions(axis: LogAxis, e: Excerpt, against: TrackSpec) -> tuple[Region, ...]:
     layer = e.layers[against.layer]
-    first = float(logs_of(layer.norms[against.what])[0 if layer.reverse else -1])
+    last = layer.longest or e.steps
+    first = float(logs_of(layer.norms[against.what])[0 if layer.reverse else last - 1])
     if not math.isfinite(first):
         return ()
     losses = int(np.count_nonzero(~np.isnan(e.losses)))
-    step = 1 if layer.reverse else e.steps
+    step = 1 if layer.reverse else last
     name = words.last_norm(losses, step, e.verdict.loss_step, words.symbol(against))
     if len(e.layers) > 1:
         name = f"layer {number_of(against.layer)} {name}"

@@ -90,9 +90,10 @@ def share(track: TrackSpec) -> Maker:
             Group("grads", layer.reverse),
             Style("backward"),
             axis.place(logs_of(own)),
-            classes.classify(own, axis.scale),
-            _exactly(own, e.dtype),
+            classes.classify(own, axis.scale, classes.behind(e.steps, e.longest)),
+            _part_of(own, e.longest, e.dtype),
             whole=of_whole,
+            longest=e.longest,
         )
         return Plot(axis, (curve,), layer_line(e, layer), header=header, scale_note=(_frobenius(e),))
 
@@ -106,8 +107,8 @@ def growth(track: TrackSpec) -> Maker:
             return why(track, e)
         axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(data[:, :2], 6)))
         total, own = data[:, GROWTH.index("sum")], data[:, GROWTH.index("step")]
-        taken = data[:, GROWTH.index("computed")] == 1
-        W, group = weight_symbol(track), Group("grads", layer.reverse)
+        taken, last_step = data[:, GROWTH.index("computed")] == 1, e.longest or e.steps
+        W, group, said = weight_symbol(track), Group("grads", layer.reverse), _part_of(total, e.longest, e.dtype)
         curves = (
             Curve(
                 "‖Σ so far‖",
@@ -116,10 +117,9 @@ def growth(track: TrackSpec) -> Maker:
                 Style("backward"),
                 axis.place(logs_of(total)),
                 classes.classify(total, axis.scale, ~taken),
-                lambda t: (
-                    told_apart(float(total[t]), e.dtype) if taken[t] else "between two steps at which the sum was taken"
-                ),
+                lambda t: said(t) if taken[t] or t >= last_step else "between two steps at which the sum was taken",
                 joined=True,
+                longest=e.longest,
             ),
             Curve(
                 "‖step’s part‖",
@@ -127,20 +127,21 @@ def growth(track: TrackSpec) -> Maker:
                 group,
                 Style("series.1", dash=1),
                 axis.place(logs_of(own)),
-                classes.classify(own, axis.scale),
-                _exactly(own, e.dtype),
+                classes.classify(own, axis.scale, classes.behind(e.steps, e.longest)),
+                _part_of(own, e.longest, e.dtype),
+                longest=e.longest,
             ),
         )
 
         def header(now: Now) -> tuple[Variants, ...]:
             first, last = now.grads(layer.reverse)
             if (first, last) == (1, e.steps):
-                whole = float(total[e.steps - 1 if layer.reverse else 0])
+                whole = float(total[last_step - 1 if layer.reverse else 0])
                 return ((f"‖∂L/∂{W}‖ = {short(whole)}",),)
             return ()
 
-        taken_at = f"sum taken at {int(taken.sum()):,} steps"
-        lines = layer_line(e, layer) + (() if taken.all() else ((taken_at, f"at {int(taken.sum()):,} steps"),))
+        taken_at = f"at {int(taken.sum()):,} steps"
+        lines = layer_line(e, layer) + (() if taken[:last_step].all() else ((f"sum taken {taken_at}", taken_at),))
         return Plot(axis, curves, lines, tuple(_clip(axis, e)), header=header, scale_note=(_frobenius(e),))
 
     return make
@@ -294,6 +295,10 @@ def _frobenius(e: Excerpt) -> str:
 
 def _exactly(values: Array, dtype: str) -> Callable[[int], str]:
     return lambda t: "no loss here" if np.isnan(values[t]) else told_apart(float(values[t]), dtype)
+
+
+def _part_of(values: Array, longest: int, dtype: str) -> Callable[[int], str]:
+    return lambda t: words.PADDING if 0 < longest <= t else told_apart(float(values[t]), dtype)
 
 
 def percent(part: float) -> str:

@@ -171,6 +171,8 @@ class Curve:
     """What else is to be said of it under the pointer."""
     whole: Callable[[int], str] | None = None
     """What can be said of a step when all of them are known."""
+    longest: int = 0
+    """Steps after this one are padding in every sample; 0: there are none."""
     legend: str | None = None
     """In the header: another name; "": it is not there."""
     tag: tuple[str, ...] = ()

@@ -96,6 +96,10 @@ def not_reached(track: TrackSpec, t: int) -> Readout:
     return Readout(f"t = {t}", (symbol(track),), "not reached yet")
 
 
+PADDING = "padding"
+"""Of a step that no sample has."""
+
+
 def padding(track: TrackSpec, t: int, length: int) -> Readout:
     whose = "the longest sample" if track.is_mean else "this sample"
     return Readout(f"t = {t}", (symbol(track),), f"padding: {whose} ends at t = {length}")
