@@ -29,6 +29,7 @@ from explorer.cell.quantity import NOTHING, Number, Reading
 from explorer.cell.reach import NOTHING_REACHED, Reached
 from explorer.cell.readings import Readings
 from explorer.cell.wiring import Circuit, Label, Wire, circuit
+from explorer.stage import borders
 from explorer.stage.scales import DEFAULT_DECADES, for_gradients
 from explorer.theme import current as theme
 from explorer.theme.tokens import SMALL_PX
@@ -260,6 +261,9 @@ class CircuitView(NumbersView):
             text += f": {exact_text(self.reading(wire.forward), excerpt)}"
         if wire.route and wire.route in excerpt.focus.cuts and self._reached.backward:
             return f"{text}\nroute {wire.route} is cut: no gradient goes back on it"
+        if wire.entry and self._reached.backward and (stop := borders.stop(excerpt, self._step)):
+            what = "nothing goes back" if stop == "all" else "its gradient stops"
+            text += f"\na window of the truncation begins at t = {self._step}: {what}"
         if wire.backward is not None and self._reached.backward:
             there = moment.has(wire.backward)
             text += "\ngradient: " + (exact_text(self.reading(wire.backward), excerpt) if there else "not reached yet")

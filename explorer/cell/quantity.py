@@ -77,7 +77,7 @@ class Reading:
     beyond: bool = False
     """There is no such thing, since there is no step after the last."""
     before: bool = False
-    """It belongs to the state before the first step, whose gradient a trace does not keep."""
+    """It belongs to the state before the first step, whose gradient the excerpt does not have."""
 
     @property
     def text(self) -> str:

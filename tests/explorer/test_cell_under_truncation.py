@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cell_reading import evaluated
+from pytestqt.qtbot import QtBot
 
 from engine import operations
 from engine.quantities import keys
@@ -19,9 +20,14 @@ from engine.spec import (
     TrainingSpec,
     TruncationSpec,
 )
+from explorer.cell.circuit import CircuitView
 from explorer.cell.equations import hidden, sections
+from explorer.cell.equations_view import EquationsView
 from explorer.cell.quantity import read
+from explorer.cell.reach import Reached
+from explorer.cell.routes_view import RoutesView
 from explorer.cell.wiring import circuit
+from explorer.stage import borders
 
 T, H, UNIT = 20, 6, 0
 CELLS: list[CellKind] = ["lstm", "gru", "rnn"]
@@ -99,3 +105,37 @@ def test_what_goes_into_the_initial_state_is_shown(cell: CellKind, unit: int | N
     whole = shown.weights["weight_hh_l0"].T @ gradient
     expected = np.linalg.norm(whole) if unit is None else whole[unit]
     assert read(hidden(cell, -1), shown, 1).value == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("cut", [(5, 5), (3, 7), (1, 4), (6, 8), (4, 4), (7, 9)])
+@pytest.mark.parametrize("at", ["every", "last"])
+def test_borders_are_where_the_engine_stops_the_gradient(at: str, cut: tuple[int, int]) -> None:
+    shown = traced("lstm", cut, at=at)
+    assert isinstance(shown.cell_series["ahead.c"], np.ndarray)
+    for step in range(2, T + 1):
+        whole, on = shown.cell_series["grads.c"][step - 1], shown.cell_series["ahead.c"][step - 2]
+        found = "" if on == whole else "all" if on == 0 else "some"
+        assert borders.stop(shown, step) == found, step
+        assert borders.severed(shown)[step - 2] == (found == "all")
+    assert not borders.severed(shown)[-1]
+
+
+def test_a_border_is_said_where_one_looks(qtbot: QtBot) -> None:
+    views = CircuitView(), EquationsView(), RoutesView()
+    for view in views:
+        qtbot.addWidget(view)
+        view.resize(300, 600)
+    drawn, equations, routes = views
+    for cut, said in (((5, 5), "nothing goes back"), ((3, 7), "its gradient stops")):
+        shown = traced("lstm", cut)
+        border = 6 if cut == (5, 5) else 9  # windows of 7 end at 3, 6, 9, …, 15: that one begins at 9
+        for view in views:
+            view.set_excerpt(shown)
+        for step in (border, border - 1):
+            drawn.set_moment(step, Reached(True, True))
+            routes.set_moment(step, reached=True)
+            assert (said in drawn.exact_at(4, 40 * drawn.unit())) is (step == border)
+            assert ("begins" in routes.said) is (step == border)
+        first = next(s for s in equations._with_warning() if s.phase == "backward")
+        assert first.note.startswith("Truncated")
+        assert ("overlap" in first.note) is (cut == (3, 7))

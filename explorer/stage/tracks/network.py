@@ -16,7 +16,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from engine.quantities import STATES
 from engine.requests import Excerpt
-from explorer.stage import palette
+from explorer.stage import borders, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
@@ -76,7 +76,12 @@ class Unrolled:
     def _same_ends(self, excerpt: Excerpt) -> bool:
         """Whether inputs and losses are the very same."""
         old = self._excerpt
-        return old is not None and old.inputs is excerpt.inputs and old.losses is excerpt.losses
+        return (
+            old is not None
+            and old.inputs is excerpt.inputs
+            and old.losses is excerpt.losses
+            and old.truncation == excerpt.truncation
+        )
 
     def title(self) -> str:
         return "Unrolled network"
@@ -121,7 +126,7 @@ class Unrolled:
         ink.draw_cells(self._outlines)
         backward = self._backward.sized(view.width, height)
         backward.pixels()[:] = self._forward.pixels()
-        self._draw_backward(WireInk(a, backward, self._measures, length))
+        self._draw_backward(WireInk(a, backward, self._measures, length, borders.severed(self._excerpt)))
         self._chip = LossInk(a, backward, self._reading).draw()
         for row in a.rows:
             for symbol in row.kind.states:
