@@ -16,7 +16,7 @@ from explorer.stage.tracks import words
 from explorer.stage.tracks.base import Block, TableData
 from explorer.widgets.numbers import exact
 
-NOT_REACHED, PADDING = "not reached yet", "padding"
+NOT_REACHED, PADDING, ELSEWHERE = "not reached yet", "padding", "there is one answer, at another step"
 _ROWS_A_PART = 64
 _KEPT_ROWS = 256
 
@@ -83,9 +83,11 @@ class Columns:
 def state(block: Block, row: int) -> str:
     """Why nothing stands there; "" where something does."""
     t = row + 1
-    if not block.known[0] <= t <= block.known[1]:
+    if not (block.known[0] <= t <= block.known[1] or block.also[0] <= t <= block.also[1]):
         return NOT_REACHED
-    return PADDING if block.length and t > block.length else ""
+    if block.length and t > block.length:
+        return PADDING
+    return ELSEWHERE if block.only not in (0, t) else ""
 
 
 def number(block: Block, row: int, column: int) -> str:

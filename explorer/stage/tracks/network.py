@@ -74,7 +74,7 @@ class Unrolled:
         self._reading = Reading(excerpt)
 
     def _same_ends(self, excerpt: Excerpt) -> bool:
-        """Whether inputs and losses are the very same."""
+        """Whether inputs and losses are the very same, and the gradient's wires cut at the same steps."""
         old = self._excerpt
         return (
             old is not None
