@@ -226,7 +226,8 @@ class CircuitView(NumbersView):
             if self.shows(label) and not drawing.left_out(label):
                 name = label.latex if label.phase != "loss" else "e_t"
                 exact = "" if drawing.moment.cut(label.route) else digits(self.reading(label.number), excerpt)
-                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name), exact))
+                on = ", as far as it goes on" if drawing.moment.stopped(label.number) else ""
+                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name) + on, exact))
         for node in drawing.circuit.nodes:
             if node.value is not None and drawing.moment.has(node.value):
                 exact = digits(self.reading(node.value), excerpt)

@@ -136,6 +136,12 @@ def test_a_border_is_said_where_one_looks(qtbot: QtBot) -> None:
             routes.set_moment(step, reached=True)
             assert (said in drawn.exact_at(4, 40 * drawn.unit())) is (step == border)
             assert ("begins" in routes.said) is (step == border)
+        drawn.set_moment(border, Reached(True, True))
+        ink = drawn._drawing()
+        assert ink is not None
+        texts = [ink._label_text(label) for label in ink.circuit.labels if label.number.own and drawn.shows(label)]
+        assert len(texts) == 2
+        assert all(text.startswith("stops here" if cut == (5, 5) else "of it ") for text in texts)
         first = next(s for s in equations._with_warning() if s.phase == "backward")
         assert first.note.startswith("Truncated")
         assert ("overlap" in first.note) is (cut == (3, 7))
