@@ -289,7 +289,9 @@ class Unrolled:
 
     def paint_pulse(self, painter: QPainter, origin: QPoint, now: Now, share: float) -> None:
         if self._excerpt is not None:
-            network_pulse.paint(painter, origin, self._anatomy, self._rows, self._gradients, now, share)
+            severed = borders.stop(self._excerpt, now.step + 1) == "all"
+            a, rows = self._anatomy, self._rows
+            network_pulse.paint(painter, origin, a, rows, self._gradients, now, share, severed=severed)
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 
