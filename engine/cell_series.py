@@ -35,7 +35,7 @@ def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
     after, and both sides of every pre-activation, W_ih x + b_ih and W_hh h₋ + b_hh."""
     found = {f"values.{state}_prev": before[:, sample, rows] for state, before in layer.before.items()}
     found["grads.h_direct"] = layer.output_grads[:, sample, rows]
-    found["grads.h_hidden"] = _through_weights(layer, sample, rows)
+    found |= _between_steps(layer, sample, rows)
     H = layer.hidden_size
     given_h = layer.recurrence.dropped(layer.before["h"])
     for side, given, name in (("input", layer.x, "ih"), ("recurrent", given_h, "hh")):
@@ -94,12 +94,36 @@ def route_series(layer: LayerTrace, sample: int) -> dict[str, Tensor]:
     return found | {f"route_log10.{route}": size[:, 0] for route, size in parts.log10_norms.items()}
 
 
+def _between_steps(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
+    """(T, units) each: "grads.h_hidden", what comes to h through W_hh from the step after, and "sent.h", what a step
+    sends on that way to the one before it, or to the initial state. Of a GRU "sent.all", with the leak.
+
+    Where truncation stops some of it: "sent.c", "sent.leak", what goes back past the weights, and "ahead.c", "ahead.h",
+    what of the gradient of the state at the step after goes on to this one.
+    """
+    through = _through_weights(layer, sample, rows)
+    found = {"grads.h_hidden": _step_after(layer, through), "sent.h": through}
+    (state, gate, name) = {"rnn": ("", "", ""), "lstm": ("c", "f", "c"), "gru": ("h", "z", "leak")}[layer.cell]
+    if not state:
+        return found
+    on = layer.passing[state][:, sample, rows]
+    past = on * layer.values[gate][:, sample, rows]
+    if layer.cell == "gru":
+        found["sent.all"] = through if "leak" in layer.cuts else through + past
+    if layer.passing is not layer.grads:
+        found |= {f"sent.{name}": past, f"ahead.{state}": _step_after(layer, on)}
+    return found
+
+
+def _step_after(layer: LayerTrace, given: Tensor) -> Tensor:
+    """(T, units): of each step, what is `given` of the one after it on the layer's way; 0 where none follows."""
+    nothing = given.new_zeros(1, given.shape[1])
+    return torch.cat([nothing, given[:-1]] if layer.reverse else [given[1:], nothing])
+
+
 def _through_weights(layer: LayerTrace, sample: int, rows: slice) -> Tensor:
-    """(T, units): W_hhᵀ · (hidden side of the pre-activations' gradients at the step after); 0 where none follows."""
+    """(T, units): W_hhᵀ · (hidden side of the pre-activations' gradients), as far as it goes to the step before."""
     of_sample = {symbol: grad[:, sample] for symbol, grad in layer.passing.items()}
     side = layer.rules.h_side(of_sample).flatten(-2)
     passed = side @ layer.recurrence.weight_back[:, rows]
-    if layer.drop is not None:
-        passed = passed * layer.drop[:, sample, rows]
-    nothing = passed.new_zeros(1, passed.shape[1])
-    return torch.cat([nothing, passed[:-1]] if layer.reverse else [passed[1:], nothing])
+    return passed if layer.drop is None else passed * layer.drop[:, sample, rows]

@@ -202,7 +202,8 @@ class LayerTrace:
 
     @cached_property
     def passing(self) -> Tensors:
-        """The pre-activations' gradients as far as they go on to the step before: all, unless truncation stops some."""
+        """The gradients of pre-activations and states as far as they go on to the step before: all, unless truncation
+        stops some."""
         return self.grads
 
     @cached_property

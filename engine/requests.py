@@ -221,12 +221,14 @@ class Excerpt:
     cell_series: Mapping[str, Array]
     """(T,) float64, for the cell panel, of the chosen sample: for every key, the value of the chosen unit, or the norm
     over units. Also "values.h_prev", "values.c_prev", "grads.h_direct" (the loss's own ∂L/∂h_t, before recurrence),
-    "grads.h_hidden" (what comes to h_t through W_hh from step t + 1; 0 at T), and per pre-activation "input.a_f"
-    (W_ih x + b_ih) and "recurrent.a_f" (W_hh h₋ + b_hh). With layer normalisation "gamma.a_f", "normed.a_f",
-    "beta.a_f", "spread.a_f", "centre.a_f" and "along.a_f" (engine.cell_series); where a what-if holds a gate, "held.f"
-    and "held_value.f". Where they were wanted, of all units whatever the unit is, "route.carousel" and the others of
-    engine.quantities.ROUTES: each route's share of what goes to the step before; and "route_log10.carousel" and
-    "route_log10.total", the logarithms of the norms (engine.route_shares)."""
+    "grads.h_hidden" (what comes to h_t through W_hh from step t + 1; 0 at T), "sent.h" (what t sends that way), of a
+    GRU "sent.all" (with the leak), where truncation stops some of it "sent.c" or "sent.leak" and "ahead.c" or "ahead.h"
+    (what of the δ of t + 1 goes on to t), and per pre-activation "input.a_f" (W_ih x + b_ih) and "recurrent.a_f" (W_hh
+    h₋ + b_hh). With layer normalisation "gamma.a_f", "normed.a_f", "beta.a_f", "spread.a_f", "centre.a_f" and
+    "along.a_f" (engine.cell_series); where a what-if holds a gate, "held.f" and "held_value.f". Where they were wanted,
+    of all units whatever the unit is, "route.carousel" and the others of engine.quantities.ROUTES: each route's share
+    of what goes to the step before; and "route_log10.carousel" and "route_log10.total", the logarithms of the norms
+    (engine.route_shares)."""
     cell_inputs: Array
     """(T, D): what that layer reads, of the chosen sample."""
     inputs: Array
@@ -259,7 +261,7 @@ class Excerpt:
     longest: int = 0
     """Steps of the longest sample; 0: all have all of them."""
     truncation: TruncationSpec | None = None
-    """Of the gradients that are shown; what a loss or a step hands back by itself (flow matrix, routes) knows none."""
+    """Of the gradients that are shown, routes included; what a loss sends by itself (flow matrix) knows none."""
 
     def of(self, layer: str = "") -> ShownLayer:
         """A layer by name; "" is the one that the read-out reads, forward. Raises KeyError."""

@@ -17,6 +17,7 @@ from engine.norms import norm
 from engine.precision import arithmetic
 from engine.quantities import ROUTES
 from engine.routes import added, levelled, log10_of, samples_of, step_back, values_of, wide
+from engine.shares import times_power
 
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
@@ -46,7 +47,7 @@ class RouteShares(Parts):
 
 
 def route_shares(layer: LayerTrace, sample: int | None = None) -> RouteShares:
-    """Every step's shares, from the TOTAL gradients that the trace has recorded.
+    """Every step's shares, from the TOTAL gradients that the trace has recorded, as far as truncation lets them go on.
 
     `sample`: one, from 0 (B is then 1), or None for all. ∂h/∂c₋ belongs to the carousel, as ∂c/∂c₋ does. Computed in
     float64, each step's gradients first divided by a power of two: neither 1e-300 nor 1e300 leaves the range, and a
@@ -58,19 +59,23 @@ def route_shares(layer: LayerTrace, sample: int | None = None) -> RouteShares:
     with arithmetic(layer.x):
         weight_hh = wide(layer.weights["weight_hh"])
         # Not the gates' gradients, which a trace may have yet to compute: they follow from those of the states.
-        recorded = (values_of(layer), layer.before, {s: layer.grads[s] for s in names})
+        recorded = (values_of(layer), layer.before, {s: layer.passing[s] for s in names})
         at_once = max(1, WORKING // ((samples.stop - samples.start) * layer.hidden_size))
+        stopped = layer.passing is not layer.grads
         pieces, exponents, given = [], [], []
         for start in range(0, layer.steps, at_once):
             cut = slice(start, start + at_once)
             v, before, d = ({n: wide(a[cut, samples]) for n, a in arrays.items()} for arrays in recorded)
+            whole = d if not stopped else {s: wide(layer.grads[s][cut, samples]) for s in names}
             d, exponent = levelled(d)
             parts = step_back(rules, weight_hh, v, before, d)
             for route in layer.cuts:
                 parts[route] = {state: torch.zeros_like(part) for state, part in parts[route].items()}
             pieces.append(_measured(parts, d))
             exponents.append(exponent)
-            given.append(_joint([norm(grad, dim=-1) for grad in d.values()]))
+            if stopped:  # the ratio is to all that the step has
+                whole = {s: times_power(grad, -exponent[..., None]) for s, grad in whole.items()}
+            given.append(_joint([norm(grad, dim=-1) for grad in (whole if stopped else d).values()]))
         reached = {s: _Reached.joined([piece[s] for piece in pieces], routes) for s in names}
         found = _shares(reached, routes, torch.cat(exponents), torch.cat(given))
         return found if layer.mask is None else _without(found, ~layer.mask[:, samples])

@@ -121,8 +121,8 @@ class Part:
     initial_grads: dict[str, Tensor]
     """(B, H) each: what comes to the initial states through windows that begin there."""
     passing: dict[str, Tensor]
-    """(T, B, H) each: of the pre-activations, as far as they go on to the step before: where a window begins, its own
-    do not."""
+    """(T, B, H) each: of the pre-activations and the states, as far as they go on to the step before: where a window
+    begins, its own do not; from step 1 they go into the initial states."""
 
     @classmethod
     def of(cls, layer: LayerTrace) -> Part:
@@ -130,7 +130,11 @@ class Part:
             torch.zeros_like(layer.output_grads),
             {symbol: torch.zeros_like(grad) for symbol, grad in layer.grads.items()},
             {state: torch.zeros_like(grad) for state, grad in layer.initial_grads.items()},
-            {symbol: torch.zeros_like(grad) for symbol, grad in layer.grads.items() if symbol[0] in _WEIGHTED},
+            {
+                symbol: torch.zeros_like(grad)
+                for symbol, grad in layer.grads.items()
+                if symbol[0] in _WEIGHTED or symbol in layer.rules.state_names
+            },
         )
 
     def take(self, fold: _Fold, direct: Tensor, back: bptt.Backward, kept: Callable[[Tensor], Tensor]) -> None:
@@ -140,7 +144,7 @@ class Part:
             fold.add(self.grads[symbol], kept(grad))
         for symbol, grads in self.passing.items():
             on = kept(back.grads[symbol]).clone()
-            on[0] = 0.0
+            on[0].masked_fill_(~fold.from_start, 0.0)
             fold.add(grads, on)
         for state, grad in back.initial.items():
             self.initial_grads[state].add_(fold.at_start(grad))
@@ -341,6 +345,11 @@ class _Fold:
     def add(self, sums: Tensor, folded: Tensor) -> None:
         """`folded` is 0 in the padding."""
         sums.index_add_(0, self.steps.flatten(), folded.view(self.steps.numel(), self.B, *folded.shape[2:]))
+
+    @property
+    def from_start(self) -> Tensor:
+        """(windows · B, 1) bool: whether a window begins at the first step, so that it goes into the initial states."""
+        return (self.steps[0] == 0).repeat_interleave(self.B)[:, None]
 
     def at_start(self, states: Tensor) -> Tensor:
         """(windows · B, …) → (B, …): those of the window that begins at the first step, 0 where none does."""

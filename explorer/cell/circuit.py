@@ -29,6 +29,7 @@ from explorer.cell.quantity import NOTHING, Number, Reading
 from explorer.cell.reach import NOTHING_REACHED, Reached
 from explorer.cell.readings import Readings
 from explorer.cell.wiring import Circuit, Label, Wire, circuit
+from explorer.stage import borders
 from explorer.stage.scales import DEFAULT_DECADES, for_gradients
 from explorer.theme import current as theme
 from explorer.theme.tokens import SMALL_PX
@@ -226,7 +227,8 @@ class CircuitView(NumbersView):
             if self.shows(label) and not drawing.left_out(label):
                 name = label.latex if label.phase != "loss" else "e_t"
                 exact = "" if drawing.moment.cut(label.route) else digits(self.reading(label.number), excerpt)
-                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name), exact))
+                on = ", as far as it goes on" if drawing.moment.stopped(label.number) else ""
+                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name) + on, exact))
         for node in drawing.circuit.nodes:
             beside = drawing.moment.beside(node)
             if drawing.moment.has(beside):
@@ -263,6 +265,9 @@ class CircuitView(NumbersView):
             text += f": {exact_text(self.reading(wire.forward), excerpt)}"
         if wire.route and wire.route in excerpt.focus.cuts and self._reached.backward:
             return f"{text}\nroute {wire.route} is cut: no gradient goes back on it"
+        if wire.entry and self._reached.backward and (stop := borders.stop(excerpt, self._step)):
+            what = "nothing goes back" if stop == "all" else "its gradient stops"
+            text += f"\na window of the truncation begins at t = {self._step}: {what}"
         if wire.backward is not None and self._reached.backward:
             there = moment.has(wire.backward)
             text += "\ngradient: " + (exact_text(self.reading(wire.backward), excerpt) if there else "not reached yet")

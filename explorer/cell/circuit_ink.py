@@ -330,7 +330,10 @@ class Drawing:
         return label.phase == "loss" and self.moment.reading(label.number).value in (None, 0.0)
 
     def _label_text(self, label: Label) -> str:
-        return _CUT if self.moment.cut(label.route) else self.moment.reading(label.number).text
+        if self.moment.cut(label.route):
+            return _CUT
+        text, stop = self.moment.reading(label.number).text, self.moment.stopped(label.number)
+        return "stops here" if stop == "all" else f"of it {text}" if stop == "some" else text
 
     def label_box(self, label: Label, text: str | None = None) -> QRectF:
         u, anchor = self.unit, self.at(*label.at)

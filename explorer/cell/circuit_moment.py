@@ -11,6 +11,7 @@ from explorer.cell.quantity import NOTHING, Number, Reading
 from explorer.cell.reach import Reached
 from explorer.cell.readings import Readings
 from explorer.cell.wiring import Node
+from explorer.stage import borders
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class Moment:
 
     def cut(self, route: str) -> bool:
         return bool(route) and route in self.held.cuts and self.reached.backward
+
+    def stopped(self, number: Number) -> borders.Stop:
+        """How much of what the step hands back to the one before it truncation stops: it is not the product then."""
+        return borders.stop(self.excerpt, self.step) if number.own and self.has(number) else ""
 
     def hold(self, node: Node) -> Hold | None:
         """What a what-if does to a gate."""

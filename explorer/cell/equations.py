@@ -61,12 +61,12 @@ def hidden(cell: CellKind, shift: int = 0) -> Number:
 
     shift −1: what step t sends back to the step before.
     """
-    made = "back.h" if shift else "grads.h_hidden"
+    made, own = ("back.h", "sent.h") if shift else ("grads.h_hidden", "")
     parts: tuple[Part, ...] = (Part("grads.h", shift), Part("grads.h_direct", shift))
     if cell == "gru":
         parts += (Part("grads.h", shift + 1), Part("values.z", shift + 1))
-        return Number(parts, fn.less_leak, "grads.h_hidden", difference=True, made=made)
-    return Number(parts, fn.less, "grads.h_hidden", difference=True, made=made)
+        return Number(parts, fn.less_leak, "grads.h_hidden", difference=True, made=made, own=own)
+    return Number(parts, fn.less, "grads.h_hidden", difference=True, made=made, own=own)
 
 
 def _x(gate: str) -> Token:

@@ -22,6 +22,7 @@ from explorer.cell.quantity import Number, Reading
 from explorer.cell.reach import NOTHING_REACHED, Reached
 from explorer.cell.readings import Readings
 from explorer.cell.tokens import Equation, Section, Token
+from explorer.stage import borders
 from explorer.theme import current as theme
 from explorer.theme.tokens import SMALL_PX, TIGHT
 from explorer.widgets import numbers
@@ -130,7 +131,7 @@ class EquationsView(NumbersView):
 
     def _laid_out(self, width: int) -> Layout:
         """As large as the text; smaller where the longest equation would not fit even in several lines."""
-        key = (width, self._norms)
+        key = (width, self._norms, borders.equations_note(self._excerpt))
         if key not in self._layouts:
             em = EM * text_scale()
             found = lay_out(self._with_warning(), width, self._measures(em))
@@ -146,11 +147,17 @@ class EquationsView(NumbersView):
         return layout
 
     def _with_warning(self) -> list[Section]:
-        """The sections as they are laid out: with norms under the symbols, the first says what that means."""
+        """The sections as they are laid out: with norms under the symbols, the first says what that means, and under
+        truncation the first of the way back says what stops at a border."""
         found = list(self._sections)
         if found and self._norms:
             note = f"{NORMS_NOTE} {found[0].note}".strip()
             found[0] = replace(found[0], note=note)
+        said = borders.equations_note(self._excerpt)
+        for place, section in enumerate(found):
+            if said and section.phase == "backward":
+                found[place] = replace(section, note=f"{said} {section.note}".strip())
+                break
         return found
 
     @property

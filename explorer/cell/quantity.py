@@ -48,6 +48,10 @@ class Number:
     made: str = ""
     """The key under which an operation of the cell yields it (engine.operations_of_cell); "": those of its parts."""
 
+    own: str = ""
+    """A series that has it at the step itself, wherever the parts lie, where the excerpt has it: what goes from a step
+    to the one before is known of the first step too, and of a truncated trace it is not what the parts come to."""
+
     @property
     def needs(self) -> tuple[str, ...]:
         """The keys of the step's own operations without which it is not there."""
@@ -73,7 +77,7 @@ class Reading:
     beyond: bool = False
     """There is no such thing, since there is no step after the last."""
     before: bool = False
-    """It belongs to the state before the first step, whose gradient a trace does not keep."""
+    """It belongs to the state before the first step, whose gradient the excerpt does not have."""
 
     @property
     def text(self) -> str:
@@ -111,8 +115,17 @@ def series(key: str, shift: int = 0) -> Number:
     return Number((Part(key, shift),), beyond=beyond, mean=key in _GATES)
 
 
+@cache
+def ahead(symbol: str) -> Number:
+    """A state's gradient at the step after, as far as it goes on to this one: truncation may stop some, or all, of
+    it."""
+    return Number((Part(f"grads.{symbol}", 1),), own=f"ahead.{symbol}")
+
+
 def plain_series(number: Number, excerpt: Excerpt) -> Array | None:
     """The series of which the number at step t is entry t − 1, where it is no more than that, as most are."""
+    if number.own and number.own in excerpt.cell_series:
+        return excerpt.cell_series[number.own]
     if len(number.parts) > 1 or number.parts[0].shift or number.function is not None or number.series:
         return None
     return None if number.mean and excerpt.unit is None else excerpt.cell_series.get(number.parts[0].key)
@@ -120,6 +133,8 @@ def plain_series(number: Number, excerpt: Excerpt) -> Array | None:
 
 def read(number: Number, excerpt: Excerpt, step: int) -> Reading:
     """The number at step t (from 1). For one unit or as a norm over all, as the excerpt is."""
+    if number.own and number.own in excerpt.cell_series:
+        return Reading(float(excerpt.cell_series[number.own][step - 1]))
     for part in number.parts:
         if part.shift and not 1 <= place(excerpt, step, part.shift) <= excerpt.length:
             if part.shift < 0:

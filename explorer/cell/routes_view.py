@@ -21,6 +21,7 @@ from explorer.cell.ink import text_scale
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
 from explorer.cell.quantity import place
+from explorer.stage import borders
 from explorer.theme import current as theme
 from explorer.theme.routes import route_colour
 from explorer.theme.tokens import GAP, TIGHT
@@ -138,6 +139,9 @@ class RoutesView(NumbersView):
         if not rows:
             return "Of a long trace they are shared out when the slider rests."
         total = float(excerpt.cell_series["route_log10.total"][self._step - 1])
+        stop = borders.stop(excerpt, self._step)
+        if stop == "all":
+            return f"A window of the truncation begins at t = {self._step}: nothing goes back."
         if total == -math.inf:
             return "Exactly zero goes back: there is nothing to share out."
         if math.isnan(total):
@@ -149,6 +153,8 @@ class RoutesView(NumbersView):
         said = f"‖v‖ = {numbers.power(total, 3)}"
         if ratio >= _CANCELS or any(row.share < 0 for row in rows):
             said += f"; routes cancel: Σ‖v_r‖ = {numbers.short(ratio)} ‖v‖"
+        if stop == "some":
+            said = f"Without a window that begins here: {said}"
         return said
 
     @property
@@ -157,7 +163,7 @@ class RoutesView(NumbersView):
         if self._excerpt is None:
             return ""
         states = "∂L/∂(h, c)" if self._excerpt.focus.cell == "lstm" else "∂L/∂h"
-        cut = "" if self._excerpt.truncation is None else " At the border of a truncation's window nothing goes back."
+        cut = "" if self._excerpt.truncation is None else " Where a truncation’s window begins, its gradient stops."
         return (
             f"Shares of v, the {states} that this step hands to the one before, over all units: "
             f"⟨v_r, v⟩/‖v‖², 1 in sum. Hatched, negative: works against the sum.{cut}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from explorer.cell.quantity import Number, series
+from explorer.cell.quantity import Number, ahead, series
 
 Phase = Literal["forward", "backward"]
 
@@ -90,7 +90,9 @@ class Script:
 
     def delta(self, symbol: str, when: str = "", *, route: str = "", emphasis: bool = False) -> Token:
         """δh_t = ∂L/∂h_t, δc₊ ("+"), δa_f."""
-        number = series(f"grads.{symbol}", 1 if when == "+" else 0)
+        number = series(f"grads.{symbol}")
+        if when == "+":
+            number = ahead(symbol)
         if "_" in symbol:  # there is no subscript f in Unicode
             return Token(rf"\delta {symbol[0]}_{{{symbol[2:]}}}", f"δ{symbol}", number)
         latex, plain = rf"\delta {symbol}_{{{self.at(when)}}}", f"δ{symbol}{self.small(when)}"

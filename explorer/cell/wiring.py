@@ -180,7 +180,7 @@ def _lstm(kind: Kind) -> Circuit:
     s = kind.script
     c_, h_ = f"c{s.small('-')}", f"h{s.small('-')}"
     back = hidden("lstm", -1)
-    carousel = _of(fn.product, "back.c", "grads.c", "values.f")
+    carousel = replace(_of(fn.product, "back.c", "grads.c", "values.f"), own="sent.c")
     kept = _of(fn.product, "values.f*c_prev", "values.f", "values.c_prev")
     new = _of(fn.product, "values.i*g", "values.i", "values.g")
     tanh_c = _of(np.tanh, "values.tanh_c", "values.c")
@@ -237,9 +237,10 @@ def _gru(kind: Kind) -> Circuit:
     split, z, r, rq, plus, n = 0.05, 0.2, 0.37, 0.53, 0.615, 0.77
     s = kind.script
     before = f"h{s.small('-')}"
-    back, leak = hidden("gru", -1), _of(fn.product, "back.leak", "grads.h", "values.z")
+    back = hidden("gru", -1)
+    leak = replace(_of(fn.product, "back.leak", "grads.h", "values.z"), own="sent.leak")
     both = (Part("grads.h", -1), Part("grads.h_direct", -1))
-    everything = Number(both, fn.less, difference=True, made="back.h")
+    everything = Number(both, fn.less, difference=True, made="back.h", own="sent.all")
     away = _of(fn.product, "grads.z", "grads.h", "values.n")  # without its sign: only its size is drawn
     new = _of(fn.new, "values.z_rest*n", "values.z", "values.n")
     kept = _of(fn.product, "values.z*h_prev", "values.z", "values.h_prev")

@@ -81,8 +81,8 @@ class TableModel(QAbstractTableModel):
         for before, after in zip(old.blocks, table.blocks, strict=True):
             if before.values is not after.values and not _same_array(before.values, after.values):
                 rows += [0, table.steps - 1]
-            elif before.known != after.known:
-                for old_end, new_end in zip(before.known, after.known, strict=True):
+            for was, known in ((before.known, after.known), (before.also, after.also)):
+                for old_end, new_end in zip(was, known, strict=True):
                     rows += [] if old_end == new_end else [old_end - 1, new_end - 1]
         if rows and self._sorted is not None:
             self.sort(*self._sorted)

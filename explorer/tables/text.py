@@ -18,6 +18,7 @@ from explorer.stage.tracks.base import Block, TableData
 from explorer.widgets.numbers import exact
 
 NOT_REACHED, PADDING = "not reached yet", words.PADDING
+ELSEWHERE = "there is one answer, at another step"
 _ROWS_A_PART = 64
 _KEPT_ROWS = 256
 _MOST_READ = 4000
@@ -111,9 +112,11 @@ def longest(columns: Columns, steps: int) -> str:
 def state(block: Block, row: int) -> str:
     """Why nothing stands there; "" where something does."""
     t = row + 1
-    if not block.known[0] <= t <= block.known[1]:
+    if not (block.known[0] <= t <= block.known[1] or block.also[0] <= t <= block.also[1]):
         return NOT_REACHED
-    return PADDING if block.length and t > block.length else ""
+    if block.length and t > block.length:
+        return PADDING
+    return ELSEWHERE if block.only not in (0, t) else ""
 
 
 def number(block: Block, row: int, column: int) -> str:

@@ -233,8 +233,10 @@ class TableWindow(QDialog):
 def _waiting(table: TableData) -> list[str]:
     """Which steps are empty since the tape has not reached them."""
     said = []
-    for first, last in dict.fromkeys(block.known for block in table.blocks):
-        if last < first:
+    for (first, last), (start, end) in dict.fromkeys((block.known, block.also) for block in table.blocks):
+        if start <= end and last + 1 < start:
+            said.append(f"t = {last + 1}…{start - 1} not reached yet: empty")
+        elif last < first:
             said.append("nothing is reached yet: its cells are empty")
         elif (first, last) != (1, table.steps):
             missing = f"1…{first - 1}" if first > 1 else f"{last + 1}…{table.steps}"

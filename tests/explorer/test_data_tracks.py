@@ -23,8 +23,10 @@ from explorer.stage.scales import GATE, Scale
 from explorer.stage.stage import Stage
 from explorer.stage.tracks import lane_ink
 from explorer.stage.tracks.attention import Attention
+from explorer.stage.tracks.base import table_of
 from explorer.stage.tracks.data import Data
 from explorer.stage.tracks.lanes import lanes, probabilities
+from explorer.tables.text import ELSEWHERE, Columns
 from explorer.theme import current as theming
 
 T = 10
@@ -387,3 +389,64 @@ def test_a_fitted_attention_scale_reaches_up_to_the_largest_weight() -> None:
     assert book.of_attention() == GATE
     assert book.fit(parse("attention"), e) == Scale("gate", 0.0, 0.04)
     assert book.chosen == {"attention": (0.0, 0.04, 0.0)}
+
+
+@kinds
+def test_the_table_has_every_number_that_is_known_and_no_other(kind: str) -> None:
+    e, track = KINDS[kind], Data("data")
+    track.set_excerpt(e, ScaleBook())
+    once = len(e.outputs) != e.steps or e.steps == 1
+    for moment in ("forward:1", "loss", "backward:1"):
+        now = at(e, moment)
+        table = table_of(track, now)
+        assert table is not None
+        columns = Columns(table)
+        names = [columns.name(c) for c in range(columns.count)]
+        assert len(set(names)) == len(names)
+        for t in range(1, e.steps + 1):
+            row = {name: columns.text(t - 1, c) for c, name in enumerate(names)}
+            read = now.loss or t == 1 or (kind == "both ways" and t == e.steps)
+            for d in range(e.inputs.shape[1]):
+                name = "input symbol" if e.symbols else "x" if e.inputs.shape[1] == 1 else f"x_{d + 1}"
+                expected = e.inputs[t - 1, d] if read and t <= e.length else None
+                assert (row[name] == "") is (expected is None)
+                assert expected is None or np.float32(row[name]) == expected
+            if not e.outputs.size:
+                assert not [name for name in names if not name.startswith("x")]
+                continue
+            answered = now.loss and t <= e.length and (not once or t == e.length)
+            early = not now.loss and read and not once and kind != "both ways"
+            output = "score 0" if e.symbols else "score" if kind == "binary" else "output"
+            i = -1 if once else t - 1
+            assert (row[output] == "") is not (answered or early)
+            assert not row[output] or np.float32(row[output]) == e.outputs[i, 0]
+            target = "target class" if e.symbols else "target"
+            assert (row[target] == "") is not answered
+            assert not row[target] or np.float32(row[target]) == e.targets[i, 0]
+            if e.symbols and answered:
+                assert sum(float(row[f"p({k})"]) for k in range(4)) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_step_without_an_answer_says_where_to_look() -> None:
+    track = Data("data")
+    track.set_excerpt(KINDS["once"], ScaleBook())
+    table = table_of(track, at(KINDS["once"], "loss"))
+    assert table is not None
+    columns = Columns(table)
+    last = columns.count - 1
+    assert [columns.note(t, last) == ELSEWHERE for t in range(T)] == [True] * (T - 1) + [False]
+
+
+def test_the_table_of_attention_has_its_weights_once_they_are_known() -> None:
+    weights = np.array([0.5, 0.0, 0.25, 0.25] + [0.0] * 6)
+    e = dataclasses.replace(with_attention(numbers(every=False), weights), length=8)
+    track = Attention("attention")
+    track.set_excerpt(e, ScaleBook())
+    for moment, known in ((f"forward:{T}", False), ("loss", True), ("backward:3", True)):
+        table = table_of(track, at(e, moment))
+        assert table is not None
+        columns = Columns(table)
+        said = ["0.5", "0", "0.25", "0.25", "0", "0", "0", "0", "", ""]
+        assert [columns.text(t, 0) for t in range(T)] == (said if known else [""] * T)
+    track.set_excerpt(numbers(), ScaleBook())
+    assert table_of(track, at(e, "loss")) is None

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import synthetic_stack
-from network_stage import BOTH, at, hover, middle_of, number, point, stage_of, track
-from PySide6.QtCore import Qt
+from network_stage import BOTH, at, hover, middle_of, number, pixels, point, stage_of, track
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+
+from engine.spec import TruncationSpec
+from engine.tape import Tape
+from explorer.stage import palette
+from explorer.stage.now import Now
+from explorer.theme import current as theming
 
 
 def test_every_part_tells_its_exact_number(qtbot: QtBot) -> None:
@@ -85,3 +94,38 @@ def test_a_click_on_the_inputs_picks_the_step_alone(qtbot: QtBot) -> None:
             pos=point(stage, track(stage)._anatomy.inputs_centre, 5),
         )
     assert picked.args == [5]
+
+
+def test_no_gradient_is_drawn_where_truncation_cuts_the_wire(qtbot: QtBot) -> None:
+    """Between t = 5 and 6 the ground is bare in the lane, as wide as the gap; a step further it is not."""
+    T, found = 20, []
+    e = synthetic_stack.stack((("lstm", False),), T=T, loss_at="every")
+    for cut in (None, TruncationSpec(k1=5, k2=5), TruncationSpec(k1=4, k2=7)):
+        stage = stage_of(qtbot, replace(e, truncation=cut, readout="every"))
+        picture = pixels(at(stage, "backward:1"))
+        a = track(stage)._anatomy
+        ground = palette.packed(theming.current().ground)
+        for top, bottom in a.rows[0].lanes.values():
+            found.append(
+                [bool((picture[top:bottom, a.right(t) + 1 : a.left(t + 1)] != ground).any()) for t in (4, 5, 6)]
+            )
+        said = [stage.canvas.hover_at(point(stage, (top + bottom) / 2, t)) for t in (4, 5)]
+        told = [one is not None and "a window of the truncation begins" in one.note for one in said]
+        assert told == [False, cut is not None]  # windows of 7 steps end at 8 and 12: they begin at 2 and 6
+    assert found == [[True] * 3] * 2 + [[True, False, True]] * 2 + [[True] * 3] * 2
+
+
+def test_no_pulse_goes_over_a_cut_wire(qtbot: QtBot) -> None:
+    e = synthetic_stack.stack((("lstm", False),), T=20, loss_at="every")
+    stage = stage_of(qtbot, replace(e, truncation=TruncationSpec(k1=5, k2=5), readout="every"))
+    a, tape, found = track(stage)._anatomy, Tape(20), []
+    for moment in ("backward:4", "backward:5", "forward:6"):
+        image = QImage(a.view.width, a.height, QImage.Format.Format_RGB32)
+        image.fill(0)
+        painter = QPainter(image)
+        now = Now.at(tape, tape.position(tape.parse(moment)))
+        track(stage).paint_pulse(painter, QPoint(0, 0), now, 0.5)
+        painter.end()
+        rows = a.rows[0]
+        found.append(bool((pixels(image)[rows.top : rows.bottom] & 0xFFFFFF).any()))
+    assert found == [True, False, True]

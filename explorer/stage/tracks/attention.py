@@ -17,7 +17,7 @@ from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, Scale
 from explorer.stage.tracks import strip
-from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks.base import Block, Readout, TableData
 from explorer.theme import current as theming
 from explorer.widgets.numbers import told_apart
 
@@ -120,6 +120,13 @@ class Attention:
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, self._is_known(old) != self._is_known(new)
+
+    def table(self, now: Now) -> TableData | None:
+        e, weights = self._excerpt, self._weights
+        if e is None or weights is None:
+            return None
+        known = (1, e.steps) if self._is_known(now) else (1, 0)
+        return TableData(self.title(), (Block(("α",), weights[:, None], known, self._scale, e.length),))
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 

@@ -133,6 +133,10 @@ class Block:
     """For the words of a number that is not on it."""
     length: int = 0
     """Steps after this one are padding; 0: there is none."""
+    also: tuple[int, int] = (1, 0)
+    """A second stretch that is known: two directions read the same inputs from both ends."""
+    only: int = 0
+    """The one step that has it, of an answer that is given once; 0: every step has it."""
     words: Sequence[str] = ()
     """By step what stands there instead of the number: symbols. Then there is one column."""
 

@@ -18,8 +18,9 @@ from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, number
-from explorer.stage.tracks import lane_ink
-from explorer.stage.tracks.base import Readout, between
+from explorer.stage.tracks import data_columns, lane_ink
+from explorer.stage.tracks.base import Block, Readout, TableData, between
+from explorer.stage.tracks.data_columns import Columns
 from explorer.stage.tracks.lanes import Lane, lanes, place
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT, Theme
@@ -40,6 +41,7 @@ class Data:
         self._lanes: tuple[Lane, ...] = ()
         self._both_ways = False
         self._early_outputs = False
+        self._columns: tuple[Columns, ...] | None = None
         self._blank, self._early, self._full = Layer(), Layer(), Layer()
         self._key: object = None
         self._view = TimeView(1, 1, 1, 1)
@@ -47,6 +49,7 @@ class Data:
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
         self._excerpt, self._lanes, self._key = excerpt, lanes(excerpt, book), None
+        self._columns = None
         self._both_ways = any(layer.reverse for layer in excerpt.layers.values())
         self._early_outputs = len(excerpt.outputs) == excerpt.steps > 1 and not self._both_ways
 
@@ -246,6 +249,30 @@ class Data:
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, False
+
+    def table(self, now: Now) -> TableData | None:
+        """Inputs as far as somebody has read them, then targets and outputs to the last digit."""
+        e = self._excerpt
+        if e is None:
+            return None
+        if self._columns is None:
+            self._columns = data_columns.of(e)
+        read, also = (1, now.forward), (1, 0)
+        if self._both_ways and 2 * now.forward < e.steps:
+            also = now.values(reverse=True)
+        elif self._both_ways:
+            read = (1, e.steps)
+        answered = (1, e.steps) if now.loss else (1, 0)
+        blocks = []
+        for column in self._columns:
+            if column.part == "input":
+                known = read
+            else:
+                known = read if column.part == "output" and self._early_outputs and not now.loss else answered
+            more = also if column.part == "input" else (1, 0)
+            length, only = e.length, column.only
+            blocks.append(Block(column.names, column.values, known, length=length, also=more, only=only))
+        return TableData(self.title(), tuple(blocks))
 
     # -- under the pointer --------------------------------------------------------------------------------------------
 

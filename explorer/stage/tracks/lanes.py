@@ -65,8 +65,8 @@ def _inputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
 def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
     if not e.outputs.size:
         return []
-    outputs, there = _spread(e.outputs, e)
-    targets = _spread(e.targets, e)[0] if len(e.targets) == len(e.outputs) else None
+    outputs, there = spread(e.outputs, e)
+    targets = spread(e.targets, e)[0] if len(e.targets) == len(e.outputs) else None
     if e.loss_kind == "cross_entropy":
         found = []
         if targets is not None:
@@ -76,7 +76,7 @@ def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
         p = Lane("matrix", "output p", probabilities(outputs), there, GATE, rows, "output", targets=right)
         return [*found, p]
     if e.loss_kind == "binary_cross_entropy":
-        outputs = _sigmoid(outputs)
+        outputs = sigmoid(outputs)
     scale = GATE if e.loss_kind == "binary_cross_entropy" else book.of_outputs(e)
     name = "output p" if e.loss_kind == "binary_cross_entropy" else "output"
     if outputs.shape[1] == 1:
@@ -90,7 +90,7 @@ def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
     return found
 
 
-def _spread(array: Array, e: Excerpt) -> tuple[Array, NDArray[np.bool_]]:
+def spread(array: Array, e: Excerpt) -> tuple[Array, NDArray[np.bool_]]:
     """(n, O) as (T, O), and which steps have it."""
     if len(array) == e.steps > 1:
         return array, _own_steps(e)
@@ -112,6 +112,6 @@ def probabilities(scores: Array) -> NDArray[np.float64]:
         return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
 
 
-def _sigmoid(scores: Array) -> NDArray[np.float64]:
+def sigmoid(scores: Array) -> NDArray[np.float64]:
     with np.errstate(all="ignore"):
         return np.asarray(1 / (1 + np.exp(-scores.astype(np.float64))))

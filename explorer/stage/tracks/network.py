@@ -16,7 +16,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
 from engine.quantities import STATES
 from engine.requests import Excerpt
-from explorer.stage import palette
+from explorer.stage import borders, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
@@ -74,9 +74,14 @@ class Unrolled:
         self._reading = Reading(excerpt)
 
     def _same_ends(self, excerpt: Excerpt) -> bool:
-        """Whether inputs and losses are the very same."""
+        """Whether inputs and losses are the very same, and the gradient's wires cut at the same steps."""
         old = self._excerpt
-        return old is not None and old.inputs is excerpt.inputs and old.losses is excerpt.losses
+        return (
+            old is not None
+            and old.inputs is excerpt.inputs
+            and old.losses is excerpt.losses
+            and old.truncation == excerpt.truncation
+        )
 
     def title(self) -> str:
         return "Unrolled network"
@@ -121,7 +126,7 @@ class Unrolled:
         ink.draw_cells(self._outlines)
         backward = self._backward.sized(view.width, height)
         backward.pixels()[:] = self._forward.pixels()
-        self._draw_backward(WireInk(a, backward, self._measures, length))
+        self._draw_backward(WireInk(a, backward, self._measures, length, borders.severed(self._excerpt)))
         loss = LossInk(a, backward, self._reading)
         self._chip = loss.draw()
         self._chip_words = loss.words
@@ -286,7 +291,9 @@ class Unrolled:
 
     def paint_pulse(self, painter: QPainter, origin: QPoint, now: Now, share: float) -> None:
         if self._excerpt is not None:
-            network_pulse.paint(painter, origin, self._anatomy, self._rows, self._gradients, now, share)
+            severed = borders.stop(self._excerpt, now.step + 1) == "all"
+            a, rows = self._anatomy, self._rows
+            network_pulse.paint(painter, origin, a, rows, self._gradients, now, share, severed=severed)
 
     # -- beside the data ----------------------------------------------------------------------------------------------
 

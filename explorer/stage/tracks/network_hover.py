@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 from engine.requests import Excerpt
-from explorer.stage import classes
+from explorer.stage import borders, classes
 from explorer.stage.margins import mean_of
 from explorer.stage.now import Now
 from explorer.stage.scales import Scale
@@ -73,6 +73,10 @@ class Hover:
             norm = row.norms[symbol][t - 1]
             values.append(f"‖∂L/∂{symbol}‖ = {self._told(norm)}")
             note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
+            if stop := borders.stop(self.excerpt, t + 1):
+                what = "nothing comes from there" if stop == "all" else "its gradient stops there"
+                border = f"a window of the truncation begins at t = {t + 1}: {what}"
+                note = f"{note} · {border}" if note else border
         return Readout(where, tuple(values), self._mean(note), cell=row.layer.name)
 
     def _upright(self, wire: Wire, t: int, now: Now) -> Readout:

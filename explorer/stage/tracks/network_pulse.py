@@ -52,8 +52,11 @@ def paint(
     scale: Scale,
     now: Now,
     share: float,
+    *,
+    severed: bool = False,
 ) -> None:
-    """`share` of the way, 0 … 1: from cell to cell, and at the same time up (values) or down (gradients)."""
+    """`share` of the way, 0 … 1: from cell to cell, and at the same time up (values) or down (gradients). `severed`:
+    truncation lets nothing go back from the step before."""
     theme = theming.current()
     backward = now.phase is Phase.BACKWARD
     painter.save()
@@ -64,7 +67,12 @@ def paint(
     ink = WireInk(a, _NOTHING, Measures(scale), a.view.steps)
     for place, (row, data) in enumerate(zip(a.rows, rows, strict=True)):
         way = _way(now, reverse=row.kind.reverse)
-        if way is None or not (a.view.shows(way[0]) and a.view.shows(way[1])) or max(way) > data.length:
+        if (
+            way is None
+            or (severed and backward)
+            or not (a.view.shows(way[0]) and a.view.shows(way[1]))
+            or max(way) > data.length
+        ):
             continue
         start, end = (a.view.centre(t) / a.ratio for t in way)
         for symbol in row.kind.states:

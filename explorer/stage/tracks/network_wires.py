@@ -7,6 +7,7 @@ that norm's colour on the gradients' scale; what is not a number on the scale ha
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPolygonF
 
@@ -53,9 +54,13 @@ class Measures:
 
 
 class WireInk:
-    def __init__(self, anatomy: Anatomy, layer: Layer, measures: Measures, length: int) -> None:
-        """`length`: of the sample; in the padding behind it there are no wires."""
+    def __init__(
+        self, anatomy: Anatomy, layer: Layer, measures: Measures, length: int, severed: NDArray[np.bool_] | None = None
+    ) -> None:
+        """`length`: of the sample; in the padding behind it there are no wires. `severed`: (T,), the steps to which no
+        gradient comes from the step after."""
         self.a, self.layer, self.measures, self.length = anatomy, layer, measures, length
+        self.severed = severed if severed is not None and severed.any() else None
         self.scale = measures.scale
         self.theme = theming.current()
         self.ratio = anatomy.ratio
@@ -123,6 +128,8 @@ class WireInk:
         else:
             code, share = codes[owner], shares[owner]
         thick = self.thickness(code, share, bottom - top)
+        if self.severed is not None and not a.view.cells.crowded:
+            thick[self.severed[owner]] = 0
         thick[~self._there(row)] = 0
         first = (top + bottom - thick) // 2
         y = np.arange(top, bottom)[:, None]
@@ -195,6 +202,8 @@ class WireInk:
             codes, shares = codes[pairs][reached], shares[pairs][reached]
             sizes = self.thickness(codes, shares, bottom - top) / ratio / 2 + min(3.5, room / 2, lane / 3)
             sizes[codes >= classes.BELOW] = 0  # a texture speaks for itself
+            if self.severed is not None:
+                sizes[self.severed[pairs][reached]] = 0
             colours = palette.wires(self.scale, self.theme.name)[codes].tolist()
         way = (1 if norms is None else -1) * (-1 if row.kind.reverse else 1)
         y = a.lane_centre(a.rows.index(row), symbol)
