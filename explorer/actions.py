@@ -220,7 +220,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "smaller",
         "View",
-        "Everything &Smaller",
+        "Everyt&hing Smaller",
         ("Alt+-",),
         tip="Text, lines and all.",
         find="size font text little zoom scale shrink",

@@ -128,9 +128,9 @@ class Stage(QWidget):
             self.canvas.set_now(None)
             self.axis.set_now(None)
             return
+        # A moment of another tape may be none of this one; where this one stands is said next.
+        self._position = min(self._position, len(Tape(excerpt.steps)) - 1)
         if old is not None and old.steps != excerpt.steps:
-            # A moment of another tape is none of this one; where this one stands is said next.
-            self._position = min(self._position, len(Tape(excerpt.steps)) - 1)
             self.canvas.set_now(None)
             self.axis.set_now(None)
         for track in self.canvas.tracks:

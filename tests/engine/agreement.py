@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from reference_layer import BLOCKS, LayerReference
@@ -16,12 +16,13 @@ from engine.tracing import Trace
 Tensors = dict[str, Tensor]
 
 
-def assert_agrees(trace: Trace, reference: Reference, nearby: Reference | None = None, audit: bool = True) -> float:
+def assert_agrees(trace: Trace, reference: Reference, *nearby: Reference | None, audit: bool = True) -> float:
     """Every quantity of the trace is the reference's, to the audit's tolerance, and the audit says so too. Returns the
     worst error.
 
     `nearby`: of a network whose numbers are off by a few roundings. A right computation is exact for such a network,
-    so where those two differ by more than the tolerance, it may differ as much.
+    so where those two differ by more than the tolerance, it may differ as much. Of several the largest difference
+    counts: a single one may by chance be exact at some number.
     """
     assert list(trace.layers) == list(reference.layers)
     for name, layer in trace.layers.items():
@@ -29,10 +30,10 @@ def assert_agrees(trace: Trace, reference: Reference, nearby: Reference | None =
     ours, theirs = dict(of_trace(trace)), dict(of_reference(reference))
     assert list(ours) == list(theirs)
     terms = dict(terms_of(reference))
-    beside = dict(of_reference(nearby)) if nearby is not None else {}
+    beside = [dict(of_reference(one)) for one in nearby if one is not None]
     worst = 0.0
     for name, expected in theirs.items():
-        error = largest_error(name, ours[name], expected, terms.get(name), beside.get(name))
+        error = largest_error(name, ours[name], expected, terms.get(name), [one[name] for one in beside])
         assert error <= TOLERANCE[trace.layer.x.dtype], f"{name}: {error:.2e}"
         worst = max(worst, error)
     if audit:
@@ -42,14 +43,14 @@ def assert_agrees(trace: Trace, reference: Reference, nearby: Reference | None =
 
 
 def largest_error(
-    name: str, ours: Tensor, theirs: Tensor, terms: Tensor | None = None, nearby: Tensor | None = None
+    name: str, ours: Tensor, theirs: Tensor, terms: Tensor | None = None, nearby: Sequence[Tensor] = ()
 ) -> float:
     """Of the steps of two arrays (T, …)."""
     assert ours.shape == theirs.shape, f"{name}: {tuple(ours.shape)}, {tuple(theirs.shape)}"
     assert ours.dtype == theirs.dtype, f"{name}: {ours.dtype}, {theirs.dtype}"
     size = torch.zeros(theirs.shape, dtype=torch.float64) if terms is None else terms
-    if nearby is not None:
-        off = torch.nan_to_num((nearby.double() - theirs.double()).abs(), nan=0.0)
+    for one in nearby:
+        off = torch.nan_to_num((one.double() - theirs.double()).abs(), nan=0.0)
         size = torch.maximum(size, 16 * off / (ROUNDINGS * torch.finfo(theirs.dtype).eps))
     flat = (array.reshape(len(array), -1) for array in (ours, theirs, size))
     return float(step_errors(*flat).max())

@@ -123,10 +123,15 @@ def starting(experiment: Experiment, B: int) -> Initial:
 
 
 def nearby(
-    experiment: Experiment, weights: dict[str, Tensor], batch: Batch, initial: Initial | None = None, **more: Any
+    experiment: Experiment,
+    weights: dict[str, Tensor],
+    batch: Batch,
+    initial: Initial | None = None,
+    seed: int = 0,
+    **more: Any,
 ) -> Reference:
     """The reference, in float64, of a network that differs in nothing but roundings."""
-    source = torch.Generator().manual_seed(0)
+    source = torch.Generator().manual_seed(seed)
     weights = {name: nudged(weight, source) for name, weight in weights.items()}
     batch = Batch(nudged(batch.x, source), nudged(batch.targets, source), batch.lengths)
     initial = {n: {s: nudged(state, source) for s, state in own.items()} for n, own in (initial or {}).items()}

@@ -451,7 +451,7 @@ def test_scales_of_curves_stay_when_numbers_change_and_are_new_in_another_docume
 
 def test_a_track_says_why_it_is_empty() -> None:
     e = synthetic.excerpt("rnn", T=20, H=3)
-    assert shown("l3.growth", e)._why == "There is no layer l3 any more."
+    assert shown("l3.growth", e)._why == "There is no layer 4 any more."
     assert shown("growth", e)._why == "Computing…"
     flat = dataclasses.replace(e, layers={"l0": dataclasses.replace(e.of(), activation="identity")})
     assert "nowhere flat" in shown("saturation", flat)._why

@@ -42,12 +42,15 @@ def test_every_number_reads_back_as_itself_in_its_own_type() -> None:
     assert [Columns(data()).text(2, c) for c in range(3)] == ["NaN", "-inf", "1e-30"]
 
 
+NO_UNDERFLOW = f"no underflow: that begins at {np.finfo(np.float32).tiny:.3g}"
+
+
 def test_classes_are_said_in_words() -> None:
     columns = Columns(data())
     said = [[columns.note(r, c) for c in range(3)] for r in range(3)]
     assert said[0] == ["", "exactly 0", "exactly 0"]
     assert said[1] == ["below the scale (1e-20), subnormal: its digits are going", "above the scale (1e2)", "infinite"]
-    assert said[2] == ["not a number", "infinite, negative", "below the scale (1e-20)"]
+    assert said[2] == ["not a number", "infinite, negative", f"below the scale (1e-20), {NO_UNDERFLOW}"]
 
 
 def test_what_the_tape_has_not_reached_is_empty_and_says_so() -> None:

@@ -345,7 +345,7 @@ def test_a_double_click_fits_and_moves_no_playhead(explorer: Explorer, track: st
     stage.set_time_range(3, 9)
     QApplication.processEvents()
     place = stage.canvas.place(next(slot for slot in stage.canvas.slots if slot.track.key == track))
-    at = QPoint(place.left() + place.width() // 3, place.center().y())
+    at = QPoint(place.center().x(), place.center().y())  # step 6
     QTest.mouseClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert explorer.document.view.position != position, "the first click moves it"
     QTest.mouseDClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)

@@ -50,6 +50,8 @@ class Heatmap:
         """Steps of the sample; what comes after is padding."""
         self._ahead: Ahead | None = None
         self._found: Classified | None = None
+        self._before: Classified | None = None
+        """The one before it: its order stays when somebody chooses another scale."""
         self._full, self._blank = Layer(), Layer()
         self._hatched = True
         self._words_width = 0
@@ -69,6 +71,7 @@ class Heatmap:
         book.ahead.expect(self.track, self.scale)
         if self._found is not None and not self._found.is_of(self._data, self._scale, self._masked):
             self._full_key = None
+            self._before, self._found = self._found, None  # nothing may be asked of another trace's numbers
         self._quantity = None if layer is None else words.quantity(self.track.what, layer.cell)
 
     @property
@@ -98,15 +101,15 @@ class Heatmap:
         return self._scale if self._data is not None else None
 
     def _classified(self) -> Classified | None:
-        data, scale, e, old = self._data, self._scale, self._excerpt, self._found
-        if data is None or scale is None or e is None:
-            self._found = None
-        elif old is None or not old.is_of(data, scale, self._masked):
-            self._found = self._ahead.take(self.track, data, scale, self._masked) if self._ahead is not None else None
-            if self._found is None:
-                same = old is not None and old.data is data and old.masked == self._masked
-                order = old.order if old is not None and same else None
-                self._found = classified(self.track, data, scale, self._masked, e.dtype, order)
+        data, scale, e = self._data, self._scale, self._excerpt
+        if self._found is not None or data is None or scale is None or e is None:
+            return self._found
+        old, self._before = self._before, None
+        self._found = self._ahead.take(self.track, data, scale, self._masked) if self._ahead is not None else None
+        if self._found is None:
+            same = old is not None and old.data is data and old.masked == self._masked
+            order = old.order if old is not None and same else None
+            self._found = classified(self.track, data, scale, self._masked, e.dtype, order)
         return self._found
 
     # -- pixels -------------------------------------------------------------------------------------------------------
