@@ -65,7 +65,11 @@ def assert_alike(found: Any, expected: Any) -> None:
         for key, one in expected.items():
             assert_alike(found[key], one)
     elif hasattr(expected, "log10_ratio"):
-        assert (found.kind, found.first_step, found.last_step) == (expected.kind, 1, expected.last_step)
+        assert (found.kind, found.first_step, found.last_step) == (
+            expected.kind,
+            expected.first_step,
+            expected.last_step,
+        )
         assert found.log10_ratio == pytest.approx(expected.log10_ratio, rel=1e-9)
     else:
         assert found == expected
