@@ -93,7 +93,8 @@ class Ahead:
             self._expected = {**self._expected, track: scale}
 
     def keep(self, tracks: Collection[TrackSpec]) -> None:
-        """No others are shown any more."""
+        """No others are shown any more; what was found of them is let go."""
+        self._found = {track: found for track, found in self._found.items() if track in tracks}
         self._expected = {track: scale for track, scale in self._expected.items() if track in tracks}
 
     def arrived(self, answer: object) -> None:

@@ -69,6 +69,7 @@ def test_on_another_scale_or_of_other_numbers_nothing_is_taken(qtbot: QtBot) -> 
     assert ahead.take(track, data.copy(), scales.magnitude(-20, 2), masked) is None
     assert ahead.take(track, data, scales.magnitude(-20, 2), masked - 1) is None
     ahead.keep(())
+    assert ahead.take(track, data, scales.magnitude(-20, 2), masked) is None, "another document's numbers are let go"
     ahead.arrived(late)
     assert ahead.take(track, data, scales.magnitude(-20, 2), masked) is None, "nobody shows it any more"
 
