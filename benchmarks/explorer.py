@@ -31,8 +31,8 @@ from PySide6.QtWidgets import QApplication, QWidget
 from benchmarks.installed import install
 from benchmarks.memory import process_sizes
 from benchmarks.report import Row, report, times
-from engine.requests import Train
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.training_requests import Train
 from explorer.app import Explorer, application
 from explorer.compute.executor import EngineProcess
 from explorer.document.opening import Opening

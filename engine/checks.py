@@ -18,13 +18,12 @@ from engine.errors import SpecError
 from engine.figures import figure
 from engine.parameters import input_size, parameter_shapes
 from engine.quantities import CELL_TITLES, CLAMPABLE, GATES, ROUTES
+from engine.ranges import real, whole
 from engine.spec import (
     FORGET_BIAS_RANGE,
-    MAX_BATCH_SIZE,
     MAX_HIDDEN_SIZE,
     MAX_LAYERS,
     MAX_RECORDED_VALUES,
-    MAX_STEPS,
     RECURRENT_SCALE_RANGE,
     AddingTask,
     CellKind,
@@ -34,11 +33,14 @@ from engine.spec import (
     InitSpec,
     LayerSpec,
     ModelSpec,
-    SunspotsTask,
     Task,
     TruncationSpec,
     WhatIf,
 )
+from engine.task_checks import check_task
+from engine.task_facts import facts, form
+from engine.task_specs import MAX_STEPS
+from engine.training_checks import check_goes_on, check_training
 
 MAX_PARAMETERS = 500_000_000
 """4 GB in float64, and gradients of the same size."""
@@ -53,13 +55,13 @@ def checked(experiment: Experiment) -> Experiment:
     _typed(experiment, Experiment, "the experiment")
     model, task, training = experiment.model, experiment.task, experiment.training
     _check_model(model, task)
-    _check_task(task)
-    _real("training.learning_rate", training.learning_rate, 0.0, 1e6)
+    check_task(task)
+    check_training(training)
     _check_clip("training.clip.", training.clip)
     if training.truncation is not None:
         _check_truncation(experiment, training.truncation)
-    _whole("training.iterations", training.iterations, 0, 1_000_000)
-    _whole("seed", experiment.seed, 0, 2**31 - 1)
+    check_goes_on(experiment)
+    whole("seed", experiment.seed, 0, 2**31 - 1)
     _check_size(experiment)
     return experiment
 
@@ -70,7 +72,7 @@ def checked_layer(layer: LayerSpec, input_size: int) -> LayerSpec:
     _typed(layer, LayerSpec, "the layer", "layer")
     if isinstance(input_size, bool) or not isinstance(input_size, int):
         raise SpecError(f"input_size is {spec_reading.shown(input_size)}; a whole number is accepted.")
-    _whole("input_size", input_size, 1, 1_000_000)
+    whole("input_size", input_size, 1, 1_000_000)
     _check_layer("layer.", layer, input_size, batch_size=2)
     return layer
 
@@ -85,10 +87,10 @@ def checked_clip(clip: ClipSpec) -> ClipSpec:
 def checked_what_if(what_if: WhatIf) -> WhatIf:
     """The what-if itself, if every field is in its range. Raises SpecError."""
     _typed(what_if, WhatIf, "the what-if", "what_if")
-    _real("what_if.recurrent_scale", what_if.recurrent_scale, *RECURRENT_SCALE_RANGE)
-    _real("what_if.forget_bias", what_if.forget_bias, *FORGET_BIAS_RANGE)
+    real("what_if.recurrent_scale", what_if.recurrent_scale, *RECURRENT_SCALE_RANGE)
+    real("what_if.forget_bias", what_if.forget_bias, *FORGET_BIAS_RANGE)
     if what_if.spectral_radius is not None:
-        _real("what_if.spectral_radius", what_if.spectral_radius, 0.0, 1e3)
+        real("what_if.spectral_radius", what_if.spectral_radius, 0.0, 1e3)
         if what_if.recurrent_scale != 1.0:
             raise SpecError(
                 f"what_if.spectral_radius is {figure(what_if.spectral_radius)} beside what_if.recurrent_scale "
@@ -96,19 +98,19 @@ def checked_what_if(what_if: WhatIf) -> WhatIf:
             )
     for place, bias in enumerate(what_if.gate_biases):
         _one_of(f"what_if.gate_biases[{place}].gate", bias.gate, GATES)
-        _real(f"what_if.gate_biases[{place}].shift", bias.shift, -100.0, 100.0)
+        real(f"what_if.gate_biases[{place}].shift", bias.shift, -100.0, 100.0)
     for place, clamp in enumerate(what_if.clamps):
         where = f"what_if.clamps[{place}]."
         _one_of(where + "gate", clamp.gate, CLAMPABLE)
-        _real(where + "value", clamp.value, -1e6, 1e6)
-        _whole(where + "first", clamp.first, 1, MAX_STEPS)
+        real(where + "value", clamp.value, -1e6, 1e6)
+        whole(where + "first", clamp.first, 1, MAX_STEPS)
         if clamp.last is not None:
-            _whole(where + "last", clamp.last, clamp.first, MAX_STEPS)
+            whole(where + "last", clamp.last, clamp.first, MAX_STEPS)
         _units(where + "units", clamp.units, MAX_HIDDEN_SIZE)
     for place, cut in enumerate(what_if.cuts):
         _one_of(f"what_if.cuts[{place}].route", cut.route, ROUTES)
     if what_if.clip_norm is not None:
-        _real("what_if.clip_norm", what_if.clip_norm, 1e-12, 1e12)
+        real("what_if.clip_norm", what_if.clip_norm, 1e-12, 1e12)
     return what_if
 
 
@@ -159,29 +161,33 @@ def _check_model(model: ModelSpec, task: Task) -> None:
         raise SpecError(
             f"model.layers has {len(model.layers)} entries; 1 to {MAX_LAYERS} recurrent layers are accepted."
         )
-    symbols, embedding = isinstance(task, CopyTask), model.embedding
-    if symbols and embedding is None:
-        raise SpecError("model.embedding is missing; the copy task's input is symbols, and a table of 10 is needed.")
+    given, embedding = form(task), model.embedding
     if embedding is not None:
-        if not symbols:
+        if not given.symbols:
             raise SpecError("model.embedding is a table, but this task's input is numbers; only symbols are embedded.")
-        _whole("model.embedding.symbols", embedding.symbols, 10, 1_000_000)
-        _whole("model.embedding.size", embedding.size, 1, MAX_HIDDEN_SIZE)
-    if symbols and model.readout.at != "every":
-        raise SpecError(f"model.readout.at is '{model.readout.at}'; the copy task accepts only 'every'.")
-    if symbols and model.loss != "cross_entropy":
-        raise SpecError(f"model.loss is '{model.loss}'; the copy task accepts only 'cross_entropy'.")
-    _whole("model.readout.attention_size", model.readout.attention_size, 1, MAX_HIDDEN_SIZE)
+        whole("model.embedding.symbols", embedding.symbols, given.symbols, 1_000_000)
+        whole("model.embedding.size", embedding.size, 1, MAX_HIDDEN_SIZE)
+    _accepted("model.readout.at", model.readout.at, given.readouts, task)
+    _accepted("model.loss", model.loss, given.losses, task)
+    whole("model.readout.attention_size", model.readout.attention_size, 1, MAX_HIDDEN_SIZE)
     read = input_size(model, task)
     for place, layer in enumerate(model.layers):
         _check_layer(f"model.layers[{place}].", layer, read, task.batch_size)
         read = layer.width
 
 
+def _accepted(field: str, value: str, accepted: Sequence[str], task: Task) -> None:
+    if value not in accepted:
+        names = [f"'{name}'" for name in accepted]
+        words = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+        only = "only " if len(names) == 1 else ""
+        raise SpecError(f"{field} is '{value}'; {facts(task).noun} accepts {only}{words}.")
+
+
 def _check_truncation(experiment: Experiment, truncation: TruncationSpec) -> None:
     """That engine.truncation takes it: forward layers alone, and losses that read their own step."""
-    _whole("training.truncation.k2", truncation.k2, 1, MAX_STEPS)
-    _whole("training.truncation.k1", truncation.k1, 1, truncation.k2)
+    whole("training.truncation.k2", truncation.k2, 1, MAX_STEPS)
+    whole("training.truncation.k1", truncation.k1, 1, truncation.k2)
     for place, layer in enumerate(experiment.model.layers):
         if layer.bidirectional:
             raise SpecError(
@@ -193,9 +199,10 @@ def _check_truncation(experiment: Experiment, truncation: TruncationSpec) -> Non
             f"training.truncation is set, but model.readout.at is '{at}', one loss that reads every step; 'last' or "
             "'every' is accepted."
         )
-    if isinstance(experiment.task, AddingTask) and experiment.task.shortest is not None and at == "last":
+    if form(experiment.task).lengths and at == "last":
+        why = "with task.shortest" if isinstance(experiment.task, AddingTask) else f"in {facts(experiment.task).noun}"
         raise SpecError(
-            "training.truncation is set, but with task.shortest the sequences end at steps of their own, which one "
+            f"training.truncation is set, but {why} the sequences end at steps of their own, which one "
             "loss reads; model.readout.at 'every' is accepted."
         )
     if experiment.training.clip.kind == "step":
@@ -207,13 +214,13 @@ def _check_truncation(experiment: Experiment, truncation: TruncationSpec) -> Non
 
 def _check_layer(where: str, layer: LayerSpec, read: int, batch_size: int) -> None:
     """`read`: numbers a step that the layer is given."""
-    _whole(where + "hidden_size", layer.hidden_size, 1, MAX_HIDDEN_SIZE)
+    whole(where + "hidden_size", layer.hidden_size, 1, MAX_HIDDEN_SIZE)
     if layer.activation != "tanh" and layer.cell != "rnn":
         raise SpecError(f"{where}activation is '{layer.activation}'; the {layer.cell.upper()} accepts only 'tanh'.")
-    _real(where + "norm_eps", layer.norm_eps, 0.0, 1.0)
-    _real(where + "dropout", layer.dropout, 0.0, 0.99)
+    real(where + "norm_eps", layer.norm_eps, 0.0, 1.0)
+    real(where + "dropout", layer.dropout, 0.0, 0.99)
     if layer.recurrent_dropout is not None:
-        _real(where + "recurrent_dropout.p", layer.recurrent_dropout.p, 0.0, 0.99)
+        real(where + "recurrent_dropout.p", layer.recurrent_dropout.p, 0.0, 0.99)
     if layer.batch_norm and batch_size == 1:
         raise SpecError(f"{where}batch_norm is true, but task.batch_size is 1; a batch of 2 or more is needed.")
     if layer.residual and layer.width != read:
@@ -226,22 +233,22 @@ def _check_layer(where: str, layer: LayerSpec, read: int, batch_size: int) -> No
 
 def _check_clip(where: str, clip: ClipSpec) -> None:
     for field in ("max_norm", "max_value", "ratio"):
-        _real(where + field, getattr(clip, field), 1e-12, 1e12)
+        real(where + field, getattr(clip, field), 1e-12, 1e12)
 
 
 def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
-    _real(where + "gain", init.gain, 0.0, 1e6)
+    real(where + "gain", init.gain, 0.0, 1e6)
     normal = "normal" in (init.input, init.recurrent)
     if init.std is not None:
         if not normal:
             raise SpecError(
                 f"{where}std is {figure(init.std)}, but neither input nor recurrent is 'normal'; leave it out."
             )
-        _real(where + "std", init.std, 0.0, 1e6)
+        real(where + "std", init.std, 0.0, 1e6)
     elif normal:
         raise SpecError(f"{where}std is missing; 'normal' needs a number from 0 to 1e6.")
     if init.spectral_radius is not None:
-        _real(where + "spectral_radius", init.spectral_radius, 0.0, 1e6)
+        real(where + "spectral_radius", init.spectral_radius, 0.0, 1e6)
     for name, gate, words in (("forget_bias", "f", "forget gate"), ("update_bias", "z", "update gate")):
         value = getattr(init, name)
         if value is not None:
@@ -249,7 +256,7 @@ def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
                 raise SpecError(
                     f"{where}{name} is {figure(value)}, but the {CELL_TITLES[layer.cell]} has no {words}; leave it out."
                 )
-            _real(where + name, value, -100.0, 100.0)
+            real(where + name, value, -100.0, 100.0)
     if init.chrono is not None:
         if layer.cell == "rnn":
             raise SpecError(
@@ -261,21 +268,7 @@ def _check_init(where: str, init: InitSpec, layer: LayerSpec) -> None:
                     f"{where}chrono is {spec_reading.shown(init.chrono)} beside {name} {figure(getattr(init, name))}, "
                     "which is the same gate's; one of them is accepted."
                 )
-        _whole(where + "chrono", init.chrono, 3, MAX_STEPS)
-
-
-def _check_task(task: Task) -> None:
-    if isinstance(task, CopyTask):
-        _whole("task.delay", task.delay, 1, MAX_STEPS - 20)
-    else:
-        _whole("task.steps", task.steps, 2 if isinstance(task, AddingTask) else 1, _max_steps(task))
-    _whole("task.batch_size", task.batch_size, 1, MAX_BATCH_SIZE)
-    if isinstance(task, AddingTask) and task.shortest is not None:
-        _whole("task.shortest", task.shortest, 2, task.steps)
-
-
-def _max_steps(task: Task) -> int:
-    return 308 if isinstance(task, SunspotsTask) else MAX_STEPS  # 309 years, and one of them is the target
+        whole(where + "chrono", init.chrono, 3, MAX_STEPS)
 
 
 def _check_size(experiment: Experiment) -> None:
@@ -321,7 +314,7 @@ def _units(field: str, units: tuple[int, ...] | None, hidden_size: int) -> None:
     if units is not None and not units:
         raise SpecError(f"{field} is an empty list; one unit or more is accepted, or nothing for all of them.")
     for place, unit in enumerate(units or ()):
-        _whole(f"{field}[{place}]", unit, 0, hidden_size - 1)
+        whole(f"{field}[{place}]", unit, 0, hidden_size - 1)
 
 
 def _typed(spec: Any, kind: type[msgspec.Struct], name: str, field: str = "") -> None:
@@ -338,13 +331,3 @@ def _convert(data: Any, kind: type[Any], name: str, field: str = "") -> Any:
         return spec_reading.read(plain(data) if isinstance(data, msgspec.Struct) else data, kind, name, field)
     except ValueError as error:
         raise SpecError(str(error)) from None
-
-
-def _whole(field: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not low <= value <= high:
-        raise SpecError(f"{field} is {spec_reading.shown(value)}; a whole number from {low} to {high:,} is accepted.")
-
-
-def _real(field: str, value: float, low: float, high: float) -> None:
-    if not (math.isfinite(value) and low <= value <= high):
-        raise SpecError(f"{field} is {figure(value, 6)}; a number from {figure(low)} to {figure(high)} is accepted.")

@@ -17,6 +17,7 @@ from engine.plaintext import one_line
 from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded, ShownLayer
 from engine.sources import Traced, traced, weights_of
 from engine.spec import clip_of
+from engine.task_facts import form
 from engine.training import clipped_of, moved
 from engine.verdict import verdict
 from engine.what_if import effective_weights
@@ -65,7 +66,7 @@ def excerpt(look: Look) -> Excerpt:
         seconds=made.seconds,
         weights=weights_of(made.network) if open_weights and made.network is not None else None,
         title=Path(look.source.path).stem if isinstance(look.source, Recorded) else "",
-        symbols=model.embedding.symbols if model is not None and model.embedding is not None else 0,
+        symbols=_symbols(made),
         readout=model.readout.at if model is not None else "",
         loss_kind=model.loss if model is not None else "",
         longest=0 if layer.lengths is None else layer.longest,
@@ -92,9 +93,19 @@ def _layer(made: Traced, name: str, sample: int) -> ShownLayer:
     )
 
 
+def _symbols(made: Traced) -> int:
+    if made.network is None:
+        return 0
+    model, task = made.network.experiment.model, made.network.experiment.task
+    return form(task).symbols if model.embedding is None else model.embedding.symbols
+
+
 def _inputs(made: Traced, sample: int) -> Array:
-    """What the network reads. Of a recorded trace: what its lowest layer reads."""
+    """What the network reads; of one-hot vectors, which symbols they are. Of a recorded trace: what its lowest layer
+    reads."""
     x = next(iter(made.trace.layers.values())).x if made.batch is None else made.batch.x
+    if x.dim() == 3 and _symbols(made):
+        x = x.argmax(-1)
     return read_only(x[:, sample] if x.dim() == 3 else x[:, sample, None].to(made.layer.x.dtype))
 
 

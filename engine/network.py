@@ -292,7 +292,11 @@ class Network:
 
 def _copied(batch: Batch) -> Batch:
     """What somebody else may write to."""
-    return Batch(*(None if part is None else part.clone() for part in (batch.x, batch.targets, batch.lengths)))  # type: ignore[arg-type]
+
+    def copy(part: Tensor | None) -> Tensor | None:
+        return None if part is None else part.clone()
+
+    return Batch(batch.x.clone(), batch.targets.clone(), copy(batch.lengths), copy(batch.judged))
 
 
 def _embedding(weight: Tensor) -> Callable[[Tensor], Tensor]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.checks import checked
 from engine.errors import DeviceWarning, SpecError
-from engine.requests import Computed, Look, Operation, Source, Train
+from engine.requests import Computed, Look, Operation, Source
 from engine.spec import Experiment
+from engine.training_requests import Train
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.quantities import GATES
-from engine.spec import AddingTask, CopyTask, Experiment, LayerSpec, ModelSpec, Task
+from engine.spec import Experiment, LayerSpec, ModelSpec, Task
+from engine.task_facts import form
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -56,18 +57,17 @@ def places(experiment: Experiment) -> Iterator[Place]:
 
 
 def input_size(model: ModelSpec, task: Task) -> int:
-    """What the first layer reads at a step: the embedding's vector, or the task's numbers (the adding problem has a
-    number and a mark, the sunspots have a number)."""
+    """What the first layer reads at a step: the embedding's vector, a one-hot vector of the task's symbols, or its
+    numbers."""
     if model.embedding is not None:
         return model.embedding.size
-    return 2 if isinstance(task, AddingTask) else 1
+    given = form(task)
+    return given.symbols or given.numbers
 
 
 def class_count(model: ModelSpec, task: Task) -> int:
-    """Classes for cross-entropy: ten symbols of the copy task, else two; 0 where the target is a number."""
-    if model.loss != "cross_entropy":
-        return 0
-    return 10 if isinstance(task, CopyTask) else 2
+    """Classes for cross-entropy: the task's own, or yes and no; 0 where the target is a number."""
+    return form(task).classes if model.loss == "cross_entropy" else 0
 
 
 def output_size(model: ModelSpec, task: Task) -> int:

@@ -15,7 +15,8 @@ from pathlib import Path
 from engine import atomic, folders, presets
 from engine.claims import log10
 from engine.presets import Preset
-from engine.requests import Computed, Excerpt, Look, Train, Trained, Weights
+from engine.requests import Computed, Excerpt, Look, Weights
+from engine.training_requests import Train, Trained
 
 KEY = "grads.h"
 

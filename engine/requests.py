@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.spec import Activation, CellKind, ClipKind, Experiment, TruncationSpec, WhatIf
+from engine.spec import Activation, CellKind, ClipKind, Experiment, Loss, ReadAt, TruncationSpec, WhatIf
 from engine.tape import Moment, Phase, Tape
 from engine.tracks import LayerKind, TrackSpec, read_layer
 
@@ -255,9 +255,9 @@ class Excerpt:
     """Of a recorded trace."""
     symbols: int = 0
     """How many symbols the inputs are drawn from; 0: they are numbers."""
-    readout: Literal["last", "every", "mean", "attention", ""] = ""
+    readout: ReadAt | Literal[""] = ""
     """Where the read-out reads; "": nobody knows."""
-    loss_kind: Literal["mse", "cross_entropy", "binary_cross_entropy", ""] = ""
+    loss_kind: Loss | Literal[""] = ""
     longest: int = 0
     """Steps of the longest sample; 0: all have all of them."""
     truncation: TruncationSpec | None = None
@@ -306,28 +306,6 @@ class Excerpt:
             for name, layer in self.layers.items()
             for key, norm in layer.norms.items()
         }
-
-
-@dataclass(frozen=True, eq=False)
-class Train:
-    """A chunk of training: SGD iterations iteration … iteration + count − 1."""
-
-    experiment: Experiment
-    weights: Weights | None
-    """None: as initialised by the seed."""
-    iteration: int = 0
-    count: int = 1
-    what_if: WhatIf = field(default_factory=WhatIf)
-    """The network on screen learns: the update is that of the effective weights, and the what-if stays on top."""
-
-
-@dataclass(frozen=True, eq=False)
-class Trained:
-    weights: Weights
-    iteration: int
-    """The next one."""
-    losses: tuple[float, ...]
-    """Of each iteration, before its update."""
 
 
 @dataclass(frozen=True)

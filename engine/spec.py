@@ -7,26 +7,34 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-import msgspec
+from engine.spec_base import Spec as Spec
+from engine.task_specs import AddingTask as AddingTask
+from engine.task_specs import CopyTask as CopyTask
+from engine.task_specs import DigitsTask as DigitsTask
+from engine.task_specs import EchoTask as EchoTask
+from engine.task_specs import OwnTask as OwnTask
+from engine.task_specs import ParityTask as ParityTask
+from engine.task_specs import ReberTask as ReberTask
+from engine.task_specs import SequencesTask as SequencesTask
+from engine.task_specs import SeriesTask as SeriesTask
+from engine.task_specs import SinesTask as SinesTask
+from engine.task_specs import Split as Split
+from engine.task_specs import SunspotsTask as SunspotsTask
+from engine.task_specs import Task as Task
+from engine.task_specs import TemporalOrderTask as TemporalOrderTask
+from engine.task_specs import TextTask as TextTask
 
 CellKind: TypeAlias = Literal["rnn", "lstm", "gru"]
 Activation: TypeAlias = Literal["tanh", "relu", "leaky_relu", "sigmoid", "identity"]
 Dtype: TypeAlias = Literal["float32", "float64"]
 Arithmetic: TypeAlias = Literal["float64", "float32", "bfloat16", "float16"]
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+ReadAt: TypeAlias = Literal["last", "every", "mean", "attention"]
+Loss: TypeAlias = Literal["mse", "cross_entropy", "binary_cross_entropy"]
 
 MAX_LAYERS = 16
-MAX_STEPS = 100_000
 MAX_HIDDEN_SIZE = 4096
-MAX_BATCH_SIZE = 4096
 MAX_RECORDED_VALUES = 500_000_000  # T·B·H of one trace, all layers together; some 20 arrays of that size are recorded
-
-
-class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all specs: immutable, keyword-only, unknown fields refused when read.
-
-    Specs repeat frozen and kw_only, which msgspec inherits and type checkers do not.
-    """
 
 
 class InitSpec(Spec, frozen=True, kw_only=True):
@@ -115,7 +123,7 @@ class ReadoutSpec(Spec, frozen=True, kw_only=True):
     have both read the whole sequence; the output at step T would hold a reverse state that has read one step.
     """
 
-    at: Literal["last", "every", "mean", "attention"] = "last"
+    at: ReadAt = "last"
     attention_size: int = 16
     """Rows of W; only of attention."""
 
@@ -124,54 +132,9 @@ class ModelSpec(Spec, frozen=True, kw_only=True):
     layers: tuple[LayerSpec, ...]
     """From the input to the read-out."""
     embedding: EmbeddingSpec | None = None
-    """For symbols; None where the input is numbers."""
+    """For symbols, which are read one-hot without one; None where the input is numbers."""
     readout: ReadoutSpec = ReadoutSpec()
-    loss: Literal["mse", "cross_entropy", "binary_cross_entropy"] = "mse"
-
-
-class AddingTask(Spec, tag="adding", tag_field="kind", frozen=True, kw_only=True):
-    """The adding problem (Hochreiter & Schmidhuber 1997): add the two marked numbers of a sequence.
-
-    Input (T, B, 2): a number in [0, 1) and a mark. The target is the sum of the marked numbers (so far, where the loss
-    is taken at every step); for cross-entropy, whether that sum is above 1.
-    """
-
-    steps: int = 50
-    batch_size: int = 16
-    shortest: int | None = None
-    """Sequences have lengths from this to `steps`, uniformly drawn; None: all have `steps`."""
-
-
-class SunspotsTask(Spec, tag="sunspots", tag_field="kind", frozen=True, kw_only=True):
-    """Yearly sunspot numbers 1700-2008 in windows of `steps` years; forecast the year after.
-
-    Input (T, B, 1), scaled to zero mean and unit variance. The target is the next year's number (at the last step, or
-    at every step); for cross-entropy, whether it is higher than this year's.
-    """
-
-    steps: int = 44
-    batch_size: int = 16
-
-
-class CopyTask(Spec, tag="copy", tag_field="kind", frozen=True, kw_only=True):
-    """Copy memory (Hochreiter & Schmidhuber 1997; as in Arjovsky et al. 2016): say ten symbols again after a delay.
-
-    Input (T, B), T = delay + 20: ten of the symbols 1 … 8, then the blank 0 until the marker 9 asks for them, which
-    stands 10 steps before the end. The target of every step is 0 until then, and the ten symbols after it. Without
-    memory the best cross-entropy is 10 ln 8/(delay + 20). Needs an embedding of 10 symbols, a loss at every step, and
-    cross-entropy.
-    """
-
-    delay: int = 30
-    batch_size: int = 16
-
-    @property
-    def steps(self) -> int:
-        """T = delay + 20."""
-        return self.delay + 20
-
-
-Task: TypeAlias = AddingTask | SunspotsTask | CopyTask
+    loss: Loss = "mse"
 
 
 ClipKind: TypeAlias = Literal["none", "norm", "value", "layer", "parameter", "agc", "step"]
@@ -202,12 +165,78 @@ class TruncationSpec(Spec, frozen=True, kw_only=True):
     k2: int
 
 
+class OptimizerSpec(Spec, frozen=True, kw_only=True):
+    """How a gradient becomes a step: torch.optim's of that name, with its defaults."""
+
+    kind: Literal["sgd", "rmsprop", "adam", "adamw"] = "sgd"
+    momentum: float = 0.0
+    """Of "sgd" and "rmsprop"."""
+    nesterov: bool = False
+    """Of "sgd" with momentum."""
+    alpha: float = 0.99
+    """Of "rmsprop": how slowly the mean of squares follows."""
+    beta1: float = 0.9
+    """Of "adam" and "adamw"; so are the next."""
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    """Of all but "sgd"."""
+
+
+class ScheduleSpec(Spec, frozen=True, kw_only=True):
+    """What the learning rate is multiplied with at iteration i, from 0 (engine.schedule)."""
+
+    kind: Literal["constant", "step", "exponential", "linear", "cosine"] = "constant"
+    warmup: int = 0
+    """Iterations over which it rises to 1 first; the rest counts from there."""
+    every: int = 100
+    """Of "step": ·factor after so many iterations."""
+    factor: float = 0.5
+    """Of "step", and of "exponential" for every `every` iterations, without the steps."""
+    length: int = 1000
+    """Of "linear" and "cosine": iterations down to `floor`."""
+    floor: float = 0.0
+
+
+class SamplingSpec(Spec, frozen=True, kw_only=True):
+    """Scheduled sampling (Bengio et al. 2015): with probability 1 − ε an input is what the network itself said at the
+    step before, instead of the truth. ε falls with the iteration i. What is sampled is data: no gradient goes through
+    the choice. Without it the truth is always read (teacher forcing)."""
+
+    decay: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
+    """ε = max(floor, k − c·i), k^i, or k/(k + exp(i/k)): section 2.4."""
+    k: float = 1.0
+    c: float = 1e-3
+    floor: float = 0.0
+
+
+class EarlyStopSpec(Spec, frozen=True, kw_only=True):
+    """Stop where the validation loss has not fallen for a while."""
+
+    patience: int = 5
+    """Evaluations without a new least loss."""
+    least: float = 0.0
+    """By how much it has to fall to count."""
+
+
 class TrainingSpec(Spec, frozen=True, kw_only=True):
     learning_rate: float = 0.1
-    """Of plain SGD."""
+    optimizer: OptimizerSpec = OptimizerSpec()
+    schedule: ScheduleSpec = ScheduleSpec()
+    l1: float = 0.0
+    """λ sign(w) is added to the clipped gradient of every parameter."""
+    l2: float = 0.0
+    """Torch's weight_decay: λ w is added likewise; with "adamw" the weights shrink by lr·λ instead."""
     clip: ClipSpec = ClipSpec()
     truncation: TruncationSpec | None = None
     """None: full BPTT."""
+    carry: bool = False
+    """Each batch begins with the states that the one before ended with (no gradient goes there), where the task's
+    sequences go on from batch to batch."""
+    sampling: SamplingSpec | None = None
+    """Of tasks that predict what they read next; None: teacher forcing."""
+    evaluate_every: int = 50
+    """Iterations from one evaluation on the validation part to the next, while training runs."""
+    early_stop: EarlyStopSpec | None = None
     iterations: int = 0
     """Iterations that are done before the experiment is shown (with progress)."""
 

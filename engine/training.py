@@ -11,10 +11,10 @@ from engine.clipping import Clipped, clip_grads, clipped
 from engine.errors import SpecError
 from engine.network import Network
 from engine.parameters import places
-from engine.requests import Train, Trained
 from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf, clip_of
 from engine.step_clipping import clipped_trace
 from engine.tracing import Trace
+from engine.training_requests import Train, Trained
 from engine.truncated_trace import as_asked
 from engine.what_if import base_step, effective_weights
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.requests import Audit, Excerpt, Look, Source, Train, Trained, Weights
+from engine.requests import Audit, Excerpt, Look, Source, Weights
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
+from engine.training_requests import Train, Trained
 from engine.within import Granularity, Inside, stepped, way_of
 from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys

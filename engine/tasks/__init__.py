@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
-from engine.baseline import baseline
-from engine.spec import AddingTask, CopyTask, ModelSpec, Task
+from engine.spec import ModelSpec
+from engine.task_facts import baseline, form
+from engine.task_specs import AddingTask, CopyTask, SunspotsTask, Task
 from engine.tasks import adding, copying, sunspots
 from engine.tasks.batch import Batch
+from engine.tasks.part import Draw, Part
 
-__all__ = ["Batch", "baseline", "batch"]
+__all__ = ["Batch", "Part", "baseline", "batch"]
+
+_DRAW: dict[type[Any], Callable[[Any, ModelSpec, Draw], Batch]] = {
+    AddingTask: adding.batch,
+    CopyTask: copying.batch,
+    SunspotsTask: sunspots.batch,
+}
 
 
 def batch(
@@ -19,12 +30,15 @@ def batch(
     iteration: int = 0,
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
+    part: Part = "train",
 ) -> Batch:
-    """The batch of one iteration. Drawn on the CPU in float64 and rounded to `dtype` afterwards."""
-    if isinstance(task, AddingTask):
-        drawn = adding.batch(task, model, seed, iteration)
-    elif isinstance(task, CopyTask):
-        drawn = copying.batch(task, seed, iteration)
-    else:
-        drawn = sunspots.batch(task, model, seed, iteration)
+    """The batch of one iteration, or number `iteration` of those that a part held back is judged by. Drawn on the CPU
+    in float64 and rounded to `dtype` afterwards. Symbols become one-hot vectors where the model has no embedding.
+
+    Raises DataError where somebody's own data are not there, or a part of them is empty.
+    """
+    drawn = _DRAW[type(task)](task, model, Draw(seed, iteration, part))
+    symbols = form(task).symbols
+    if symbols and model.embedding is None:
+        drawn = drawn.one_hot(symbols)
     return drawn.to(dtype, device)

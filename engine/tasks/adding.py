@@ -9,26 +9,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.draws import generator, uniform, whole
+from engine.draws import uniform, whole
 from engine.spec import AddingTask, ModelSpec
 from engine.tasks.batch import Batch, targets
+from engine.tasks.part import Draw
 
 
-def batch(task: AddingTask, model: ModelSpec, seed: int, iteration: int) -> Batch:
+def batch(task: AddingTask, model: ModelSpec, draw: Draw) -> Batch:
     """x (T, B, 2): a number in [0, 1) and a mark, 0 or 1. Float64, CPU.
 
     Of different lengths, each sequence has its marks in the halves of its own length, and its last target at its own
     last step; past that, x and the targets of every step are 0.
     """
     T, B = task.steps, task.batch_size
-    source = generator(seed, "adding", iteration)
+    source = draw.generator("adding")
     numbers = uniform((T, B), 0.0, 1.0, source)
     lengths = None
     if task.shortest is None:
         half = T // 2
         marked = torch.stack([whole((B,), 0, half - 1, source), whole((B,), half, T - 1, source)])
     else:
-        lengths, marked = _lengths_and_marks(task, task.shortest, seed, iteration)
+        lengths, marked = _lengths_and_marks(task, task.shortest, draw)
     marks = torch.zeros_like(numbers).scatter_(0, marked, 1.0)
 
     real = _real(T, lengths)
@@ -40,10 +41,10 @@ def batch(task: AddingTask, model: ModelSpec, seed: int, iteration: int) -> Batc
     return Batch(torch.stack([numbers * real, marks], dim=-1), targets(model, sums, sums > 1.0), lengths)
 
 
-def _lengths_and_marks(task: AddingTask, shortest: int, seed: int, iteration: int) -> tuple[Tensor, Tensor]:
+def _lengths_and_marks(task: AddingTask, shortest: int, draw: Draw) -> tuple[Tensor, Tensor]:
     """Lengths (B,) and the two marked steps, from 0, (2, B). From a stream of their own, so that they leave the numbers
     as they are."""
-    source = generator(seed, "adding lengths", iteration)
+    source = draw.generator("adding lengths")
     lengths = whole((task.batch_size,), shortest, task.steps, source)
     half = lengths // 2
     first, second = uniform((2, task.batch_size), 0.0, 1.0, source)

@@ -13,11 +13,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from engine.draws import generator
 from engine.errors import DataError
 from engine.folders import presets
 from engine.spec import ModelSpec, SunspotsTask
 from engine.tasks.batch import Batch, targets
+from engine.tasks.part import Draw
 
 FIRST_YEAR, LAST_YEAR = 1700, 2008
 
@@ -44,10 +44,10 @@ def scaled() -> Tensor:
     return (numbers - numbers.mean()) / numbers.std(correction=0)
 
 
-def batch(task: SunspotsTask, model: ModelSpec, seed: int, iteration: int) -> Batch:
+def batch(task: SunspotsTask, model: ModelSpec, draw: Draw) -> Batch:
     """x (T, B, 1): B windows of T years, none of them twice while there are enough. Float64, CPU."""
     T, B = task.steps, task.batch_size
-    source = generator(seed, "sunspots", iteration)
+    source = draw.generator("sunspots")
     return windows(task, model, _starts(series().numel() - T, B, source))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from engine.requests import Computed, Operation, Recorded, Source, Train, Trained, Weights
+from engine.requests import Computed, Operation, Recorded, Source, Weights
 from engine.spec import Experiment
+from engine.training_requests import Train, Trained
 from explorer.cli.target import Target
 
 _CHUNK = 20

@@ -22,7 +22,7 @@ from engine.errors import DataError
 from engine.layer_trace import LayerTrace
 from engine.network import Network
 from engine.operations import run
-from engine.requests import Computed, Look, Train
+from engine.requests import Computed, Look
 from engine.spec import (
     AddingTask,
     CellKind,
@@ -36,6 +36,7 @@ from engine.spec import (
 )
 from engine.step_clipping import clipped_backward, clipped_contributions, clipped_trace
 from engine.training import clipped_of, moved, updated
+from engine.training_requests import Train
 
 CELLS: list[CellKind] = ["rnn", "lstm", "gru"]
 MODULES: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}

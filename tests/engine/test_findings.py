@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from engine.baseline import baseline
 from torch import Tensor, nn
 from unrolled import module
 
 import engine
 from engine import tasks
-from engine.baseline import baseline
 from engine.bounds import decay
 from engine.initial import initial_weights
 from engine.network import Network

@@ -21,7 +21,7 @@ from engine.events import events
 from engine.layer_trace import LayerTrace
 from engine.network import Network
 from engine.operations import run
-from engine.requests import Computed, Look, Train
+from engine.requests import Computed, Look
 from engine.spec import (
     AddingTask,
     Experiment,
@@ -32,6 +32,7 @@ from engine.spec import (
     RecurrentDropoutSpec,
     WhatIf,
 )
+from engine.training_requests import Train
 
 NARROW = ("bfloat16", "float16")
 CELLS = ("rnn", "lstm", "gru")

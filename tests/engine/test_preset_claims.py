@@ -13,8 +13,9 @@ from engine import presets
 from engine.claims import Claim, measure, stated
 from engine.operations import run
 from engine.presets import Preset
-from engine.requests import Computed, Excerpt, Look, Train, Trained
+from engine.requests import Computed, Excerpt, Look
 from engine.spec import Experiment
+from engine.training_requests import Train, Trained
 
 ALL = presets.load_all()
 CLAIMS = [(preset, claim) for preset in ALL for claim in preset.claims]

@@ -13,7 +13,7 @@ import torch
 from engine.errors import SpecError
 from engine.network import Network
 from engine.operations import run
-from engine.requests import Computed, Look, Train, Trained, Weights
+from engine.requests import Computed, Look, Weights
 from engine.spec import (
     AddingTask,
     CellKind,
@@ -27,6 +27,7 @@ from engine.spec import (
     WhatIf,
 )
 from engine.tasks import sunspots
+from engine.training_requests import Train, Trained
 
 CELLS: list[CellKind] = ["rnn", "lstm", "gru"]
 CLIP = ClipSpec(kind="norm", max_norm=0.3)

@@ -15,7 +15,7 @@ from engine.clipping import clipped
 from engine.errors import SpecError
 from engine.network import Network
 from engine.operations import run
-from engine.requests import Computed, Look, Train
+from engine.requests import Computed, Look
 from engine.spec import (
     AddingTask,
     ClipSpec,
@@ -30,6 +30,7 @@ from engine.spec import (
     TruncationSpec,
 )
 from engine.tracing import Trace
+from engine.training_requests import Train
 from engine.truncated_trace import truncated_trace
 
 T = 11

@@ -12,8 +12,9 @@ from PySide6.QtCore import QObject, Signal
 from pytestqt.qtbot import QtBot
 from synthetic import excerpt as synthetic
 
-from engine.requests import Audit, AuditRow, Event, Look, Train, Trained
+from engine.requests import Audit, AuditRow, Event, Look
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
+from engine.training_requests import Train, Trained
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import State, View

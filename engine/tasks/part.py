@@ -1,0 +1,24 @@
+"""Which batch is drawn: of what is learned from, or of what is held back to judge it by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from engine.draws import generator
+from engine.parts import Part as Part
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Of generated tasks each part has random streams of its own; of data, its own stretch of them."""
+
+    seed: int
+    number: int
+    """Of training: the iteration."""
+    part: Part = "train"
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A stream for one purpose."""
+        return generator(self.seed, purpose if self.part == "train" else f"{purpose} {self.part}", self.number)

@@ -1,0 +1,136 @@
+"""Requests to train and to judge, and their answers: plain data, no torch.
+
+The state of a training is one flat mapping of arrays: the parameters by their names, and beside them what else the
+next iteration depends on, "optimizer.exp_avg.weight_hh_l0" and "carried.l0.h" (engine.training_state). Whoever keeps it
+keeps everything; whoever traces an iteration needs its parameters and what was carried into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.parts import Part
+from engine.requests import Array, Weights
+from engine.spec import Experiment, WhatIf
+from engine.task_facts import Metric, Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Train:
+    """A chunk of training: iterations iteration … iteration + count − 1."""
+
+    experiment: Experiment
+    weights: Weights | None
+    """The state before it; None: as initialised by the seed."""
+    iteration: int = 0
+    count: int = 1
+    what_if: WhatIf = field(default_factory=WhatIf)
+    """The network on screen learns: the update is that of the effective weights, and the what-if stays on top."""
+    halt: bool = False
+    """Stop before the first iteration that would write a number that is not finite, instead of letting it travel on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """What is kept of every iteration, one row each. Everything before its update."""
+
+    first: int
+    """The iteration of row 0."""
+    losses: NDArray[np.float64]
+    """(n,)"""
+    grad_norms: NDArray[np.float64]
+    """(n,): of all parameters' gradients together, before clipping."""
+    clipped_norms: NDArray[np.float64]
+    """(n,): after it."""
+    clipped: NDArray[np.bool_]
+    """(n,): whether clipping changed anything."""
+    layer_norms: Mapping[str, NDArray[np.float64]]
+    """(n,) by layer as engine.clipping.layer_of names them: "l0", "l1_reverse", "readout"; before clipping."""
+    flow: NDArray[np.float32]
+    """(n, T): log₁₀ ‖∂L/∂h_t‖ of the layer that is read, forward: norm per sample, then the mean over the samples that
+    have step t. −inf: exactly 0. NaN: no sample has it, or it is not finite (`flow_bad`)."""
+    flow_bad: NDArray[np.bool_]
+    """(n,): whether some of its gradients are not finite."""
+    learning_rates: NDArray[np.float64]
+    """(n,)"""
+    seconds: NDArray[np.float64]
+    """(n,): that each took."""
+
+    def __len__(self) -> int:
+        return len(self.losses)
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """Where training met the first number that is not finite."""
+
+    iteration: int
+    tensor: str
+    """ "loss", "gradient of weight_hh_l0", "weight_hh_l0"."""
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    weights: Weights
+    """The state after it."""
+    iteration: int
+    """The next one."""
+    losses: tuple[float, ...]
+    """Of each iteration, before its update."""
+    records: Records
+    diverged: Diverged | None = None
+    """Only where it was to halt: then `iteration` is the one that would have written the number, and `weights` are
+    those before it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A request to judge what a training has learned."""
+
+    experiment: Experiment
+    weights: Weights | None
+    part: Part = "validation"
+    batches: int = 4
+    """How many are drawn, or of data: at most so many."""
+    shown: int = 8
+    """Sequences whose answers come along."""
+    free_running: int = 0
+    """Steps that the network goes on by itself, reading its own answers, from the end of what it was given; 0: none."""
+    what_if: WhatIf = field(default_factory=WhatIf)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    part: Part
+    loss: float
+    metric: Metric
+    value: float
+    """Of the metric, in the units of the data."""
+    baseline: float | None
+    """The loss of answers that have learned nothing: engine.task_facts, or of data the best constant of the training
+    part; None where nobody knows."""
+    shape: Shape
+    inputs: Array
+    """(n, T, D), or symbols (n, T), of the sequences shown."""
+    predictions: Array
+    """(n, T), or (n, 1) for one answer a sequence: numbers in the units of the data, or the likeliest class."""
+    probabilities: Array | None
+    """(n, T or 1, classes), where there are classes."""
+    targets: Array
+    """Like predictions."""
+    lengths: NDArray[np.int64]
+    """(n,)"""
+    confusion: NDArray[np.int64] | None
+    """(classes, classes): row the truth, column the answer; over everything judged. None for numbers, or more than 200
+    classes."""
+    labels: tuple[str, ...]
+    """What symbols or classes are called; () for numbers."""
+    errors: Array | None = None
+    """(n, T): squared forecast error of each step, the anomaly score; of series alone."""
+    free: Array | None = None
+    """(n, free_running): what it said when it ran by itself."""
