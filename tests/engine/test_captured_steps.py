@@ -468,7 +468,7 @@ def test_no_step_looks_at_a_number_or_leaves_its_device(name: str, monkeypatch: 
     if slopes is not None:
         forwards._march(layer, forwards._room_for(layer, x, initial), initial)
         d, into = {s: nowhere(values[s]) for s in initial}, nowhere(direct)
-        chain.march_back(layer, slopes, d, nowhere(slopes.h_side), dict(initial), direct, into, steps)
+        chain.march_back(chain.Stretch(layer, steps, slopes, direct, dict(initial), d, nowhere(slopes.h_side), into))
         assert how.captures == 10
     B, G, H = direct.shape[1], len(layer.rules.gate_names), direct.shape[2]
     prepared = None
