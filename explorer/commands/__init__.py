@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction
 from explorer import menus
 from explorer.actions import Menu
 from explorer.bindings import Bindings
+from explorer.bindings.parts import Parts
 from explorer.commands.available import Available
 from explorer.commands.edit import EditCommands
 from explorer.commands.file import FileCommands
@@ -16,44 +17,31 @@ from explorer.commands.model import ModelCommands
 from explorer.commands.tape import TapeCommands
 from explorer.commands.track import TrackCommands
 from explorer.commands.view import ViewCommands
-from explorer.controller import Controller
-from explorer.document.document import Document
 from explorer.files import Files
 from explorer.lists import Lists
-from explorer.player import Player
 from explorer.theme.choice import ThemeKeeper
-from explorer.window import MainWindow
 
 
 class Commands(QObject):
     """The window's actions by id, each connected with its slot, and what has the slots, by menu."""
 
-    def __init__(
-        self,
-        window: MainWindow,
-        document: Document,
-        controller: Controller,
-        player: Player,
-        bindings: Bindings,
-        files: Files,
-        themes: ThemeKeeper,
-    ) -> None:
-        super().__init__(window)
+    def __init__(self, parts: Parts, bindings: Bindings, files: Files, themes: ThemeKeeper) -> None:
+        super().__init__(parts.window)
         self.actions: dict[str, QAction] = {}  # filled below, before any of those that are given it looks into it
-        lists = Lists(window, document, controller, bindings)
-        tape = TapeCommands(window, document, controller, player, bindings, lists, self)
-        track = TrackCommands(window, lists, self)
+        lists = Lists(parts, bindings)
+        tape, track = TapeCommands(parts, bindings, lists, self), TrackCommands(parts, lists, self)
         self.slots: dict[Menu, QObject] = {
-            "File": FileCommands(window, player, files, self),
-            "Edit": EditCommands(window, document, controller, self.actions, self),
-            "Model": ModelCommands(window, bindings, self),
+            "File": FileCommands(parts, files, self),
+            "Edit": EditCommands(parts, self.actions, self),
+            "Model": ModelCommands(parts, bindings, self),
             "Tape": tape,
             "Track": track,
-            "View": ViewCommands(window, bindings, files, themes, self.actions, self),
-            "Help": HelpCommands(window, self),
+            "View": ViewCommands(parts, bindings, files, themes, self.actions, self),
+            "Help": HelpCommands(parts, self),
         }
-        self.actions |= menus.build(window, self.slots, window.stage, window.dock.stack)
-        window.stage.addTrackRequested.connect(track.do_add_track)
-        window.stage.events.stepRequested.connect(tape.step_event)
-        window.stage.events.listRequested.connect(tape.do_events)
-        self._available = Available(window, document, bindings.tape, themes.choice, self.actions, self)
+        stage = parts.window.stage
+        self.actions |= menus.build(parts.window, self.slots, stage, parts.window.dock.stack)
+        stage.addTrackRequested.connect(track.do_add_track)
+        stage.events.stepRequested.connect(tape.step_event)
+        stage.events.listRequested.connect(tape.do_events)
+        self._available = Available(parts, bindings.tape, themes.choice, self.actions, self)

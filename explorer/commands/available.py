@@ -8,10 +8,9 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
 from explorer.actions import ACTIONS
+from explorer.bindings.parts import Parts
 from explorer.bindings.tape import TapeBinding
-from explorer.document.document import Document
 from explorer.settings import ThemeChoice
-from explorer.window import MainWindow
 
 _ANYWHERE = ("larger", "smaller", "usual_size", "full_screen")
 """Of the View menu, on the start page too."""
@@ -22,15 +21,14 @@ class Available(QObject):
 
     def __init__(
         self,
-        window: MainWindow,
-        document: Document,
+        parts: Parts,
         tape: TapeBinding,
         theme: ThemeChoice,
         actions: Mapping[str, QAction],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._window, self._document, self._actions = window, document, actions
+        self._window, self._document, self._actions = window, document, actions = parts.window, parts.document, actions
         for name in ("show_model", "show_cell", "show_analysis", f"theme_{theme}"):
             actions[name].setChecked(True)
         for changed in (

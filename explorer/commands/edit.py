@@ -6,44 +6,35 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
 from explorer import menus
-from explorer.controller import Controller
-from explorer.document.document import Document
-from explorer.window import MainWindow
+from explorer.bindings.parts import Parts
 
 
 class EditCommands(QObject):
-    def __init__(
-        self,
-        window: MainWindow,
-        document: Document,
-        controller: Controller,
-        actions: dict[str, QAction],
-        parent: QObject,
-    ) -> None:
+    def __init__(self, parts: Parts, actions: dict[str, QAction], parent: QObject) -> None:
         super().__init__(parent)
-        self._window, self._document, self._controller, self._actions = window, document, controller, actions
+        self._parts, self._actions = parts, actions
 
     @Slot()
     def do_stop(self) -> None:
         """Esc: stop what is computed, or leave the start page for the document behind it."""
-        if self._window.on_start_page:
-            self._window.show_workbench()
+        if self._parts.window.on_start_page:
+            self._parts.window.show_workbench()
         else:
-            self._controller.cancel()
+            self._parts.controller.cancel()
 
     @Slot()
     def do_undo(self) -> None:
-        self._window.dock.restore()
-        self._document.undo_stack.undo()
+        self._parts.window.dock.restore()
+        self._parts.document.undo_stack.undo()
 
     @Slot()
     def do_redo(self) -> None:
-        self._window.dock.restore()
-        self._document.undo_stack.redo()
+        self._parts.window.dock.restore()
+        self._parts.document.undo_stack.redo()
 
     @Slot()
     def do_palette(self) -> None:
-        palette = menus.Palette(self._actions, self._window)
+        palette = menus.Palette(self._actions, self._parts.window)
         palette.finished.connect(self._palette_closed)
         palette.open()
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
+from explorer.bindings.parts import Parts
 from explorer.files import Files
-from explorer.player import Player
-from explorer.window import MainWindow
 
 
 class FileCommands(QObject):
-    def __init__(self, window: MainWindow, player: Player, files: Files, parent: QObject) -> None:
+    def __init__(self, parts: Parts, files: Files, parent: QObject) -> None:
         super().__init__(parent)
-        self._window, self._player, self._files = window, player, files
+        self._parts, self._files = parts, files
 
     @Slot()
     def do_start_page(self) -> None:
-        self._player.pause()
+        self._parts.player.pause()
         self._files.show_start_page()
 
     @Slot()
@@ -45,4 +44,4 @@ class FileCommands(QObject):
 
     @Slot()
     def do_quit(self) -> None:
-        self._window.close()
+        self._parts.window.close()

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QMessageBox
 
 from explorer import menus
-from explorer.window import MainWindow
+from explorer.bindings.parts import Parts
 
 if TYPE_CHECKING:
     from explorer.help.glossary import Glossary
@@ -22,9 +22,9 @@ _ABOUT = (
 
 
 class HelpCommands(QObject):
-    def __init__(self, window: MainWindow, parent: QObject) -> None:
+    def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
-        self._window = window
+        self._window = parts.window
         self._words: Glossary | None = None
 
     @Slot()

@@ -6,92 +6,80 @@ from PySide6.QtCore import QObject, Slot
 
 from engine.tape import Phase
 from explorer.bindings import Bindings
-from explorer.controller import Controller
-from explorer.document.document import Document
+from explorer.bindings.parts import Parts
 from explorer.lists import Lists
-from explorer.player import Player
-from explorer.window import MainWindow
 
 
 class TapeCommands(QObject):
-    def __init__(
-        self,
-        window: MainWindow,
-        document: Document,
-        controller: Controller,
-        player: Player,
-        bindings: Bindings,
-        lists: Lists,
-        parent: QObject,
-    ) -> None:
+    def __init__(self, parts: Parts, bindings: Bindings, lists: Lists, parent: QObject) -> None:
         super().__init__(parent)
-        self._window, self._document, self._controller, self._player = window, document, controller, player
-        self._bindings, self._lists = bindings, lists
+        self._parts, self._document, self._controller = parts, parts.document, parts.controller
+        self._tape, self._cell, self._lists = bindings.tape, bindings.cell, lists
 
     @Slot()
     def do_play(self) -> None:
-        self._bindings.tape.toggle_play()
+        self._tape.toggle_play()
 
     @Slot()
     def do_step_forward(self) -> None:
-        self._bindings.tape.step(1)
+        self._tape.step(1)
 
     @Slot()
     def do_step_back(self) -> None:
-        self._bindings.tape.step(-1)
+        self._tape.step(-1)
 
     @Slot()
     def do_gate_forward(self) -> None:
-        self._bindings.tape.step_gates(1)
+        self._tape.step_gates(1)
 
     @Slot()
     def do_gate_back(self) -> None:
-        self._bindings.tape.step_gates(-1)
+        self._tape.step_gates(-1)
 
     @Slot()
     def do_by_step(self) -> None:
-        self._bindings.tape.pick_granularity("step")
+        self._tape.pick_granularity("step")
 
     @Slot()
     def do_by_layer(self) -> None:
-        self._bindings.tape.pick_granularity("layer")
+        self._tape.pick_granularity("layer")
 
     @Slot()
     def do_by_gate(self) -> None:
-        self._bindings.tape.pick_granularity("gate")
+        self._tape.pick_granularity("gate")
 
     @Slot()
     def do_at_end_stop(self) -> None:
-        self._bindings.tape.pick_at_end("stop")
+        self._tape.pick_at_end("stop")
 
     @Slot()
     def do_at_end_repeat(self) -> None:
-        self._bindings.tape.pick_at_end("repeat")
+        self._tape.pick_at_end("repeat")
 
     @Slot()
     def do_at_end_next(self) -> None:
-        self._bindings.tape.pick_at_end("next")
+        self._tape.pick_at_end("next")
 
     @Slot()
     def do_next_phase(self) -> None:
-        self._player.pause()
+        self._parts.player.pause()
         self._controller.step_phase(1)
 
     @Slot()
     def do_previous_phase(self) -> None:
-        self._player.pause()
+        self._parts.player.pause()
         self._controller.step_phase(-1)
 
     @Slot()
     def do_to_start(self) -> None:
-        self._bindings.tape.to_start()
+        self._tape.to_start()
 
     @Slot()
     def do_to_end(self) -> None:
-        self._bindings.tape.to_end()
+        self._tape.to_end()
 
     def _go(self, phase: Phase) -> None:
-        self._bindings.tape.scrub(self._document.tape.span(phase)[0])
+        self._tape.scrub(self._document.tape.span(phase)[0])
 
     @Slot()
     def do_to_forward(self) -> None:
@@ -115,19 +103,19 @@ class TapeCommands(QObject):
 
     @Slot()
     def do_cell_above(self) -> None:
-        self._bindings.cell.step_layer(1)
+        self._cell.step_layer(1)
 
     @Slot()
     def do_cell_below(self) -> None:
-        self._bindings.cell.step_layer(-1)
+        self._cell.step_layer(-1)
 
     @Slot()
     def do_smallest_gradient(self) -> None:
-        self._bindings.tape.go_to_extreme(largest=False)
+        self._tape.go_to_extreme(largest=False)
 
     @Slot()
     def do_largest_gradient(self) -> None:
-        self._bindings.tape.go_to_extreme(largest=True)
+        self._tape.go_to_extreme(largest=True)
 
     @Slot()
     def do_next_event(self) -> None:
@@ -139,9 +127,9 @@ class TapeCommands(QObject):
 
     @Slot(int)
     def step_event(self, direction: int) -> None:
-        self._player.pause()
+        self._parts.player.pause()
         if not self._controller.step_event(direction):
-            self._window.statusBar().showMessage(self._no_event(direction), 4000)
+            self._parts.say(self._no_event(direction), 4000)
 
     def _no_event(self, direction: int) -> str:
         """Why there is none in that direction."""
@@ -157,13 +145,13 @@ class TapeCommands(QObject):
     @Slot()
     def do_next_iteration(self) -> None:
         view = self._document.view
-        self._bindings.tape.pick_iteration(view.iteration + 1)
+        self._tape.pick_iteration(view.iteration + 1)
 
     @Slot()
     def do_previous_iteration(self) -> None:
         view = self._document.view
         if view.iteration > 0:
-            self._bindings.tape.pick_iteration(view.iteration - 1)
+            self._tape.pick_iteration(view.iteration - 1)
 
     @Slot()
     def do_events(self) -> None:

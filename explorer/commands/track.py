@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
+from explorer.bindings.parts import Parts
 from explorer.lists import Lists
-from explorer.window import MainWindow
 
 
 class TrackCommands(QObject):
-    def __init__(self, window: MainWindow, lists: Lists, parent: QObject) -> None:
+    def __init__(self, parts: Parts, lists: Lists, parent: QObject) -> None:
         super().__init__(parent)
-        self._window, self._lists = window, lists
+        self._parts, self._handling, self._lists = parts, parts.window.stage.handling, lists
 
     @Slot()
     def do_add_track(self) -> None:
@@ -19,49 +19,49 @@ class TrackCommands(QObject):
 
     @Slot()
     def do_select_above(self) -> None:
-        self._window.stage.handling.select_next(-1)
+        self._handling.select_next(-1)
 
     @Slot()
     def do_select_below(self) -> None:
-        self._window.stage.handling.select_next(1)
+        self._handling.select_next(1)
 
     def _on_selected(self, done: bool) -> None:
         if not done:
             words = "Select a track first: with ↑ and ↓ on the stage, or by a click on its name."
-            self._window.statusBar().showMessage(words, 4000)
+            self._parts.say(words, 4000)
 
     @Slot()
     def do_track_menu(self) -> None:
-        self._on_selected(self._window.stage.handling.menu())
+        self._on_selected(self._handling.menu())
 
     @Slot()
     def do_show_table(self) -> None:
-        self._on_selected(self._window.stage.handling.table())
+        self._on_selected(self._handling.table())
 
     @Slot()
     def do_duplicate_track(self) -> None:
-        self._on_selected(self._window.stage.handling.duplicate())
+        self._on_selected(self._handling.duplicate())
 
     @Slot()
     def do_collapse_track(self) -> None:
-        self._on_selected(self._window.stage.handling.collapse())
+        self._on_selected(self._handling.collapse())
 
     @Slot()
     def do_move_track_up(self) -> None:
-        self._on_selected(self._window.stage.handling.move(-1))
+        self._on_selected(self._handling.move(-1))
 
     @Slot()
     def do_move_track_down(self) -> None:
-        self._on_selected(self._window.stage.handling.move(1))
+        self._on_selected(self._handling.move(1))
 
     @Slot()
     def do_taller_track(self) -> None:
-        self._on_selected(self._window.stage.handling.grow(1))
+        self._on_selected(self._handling.grow(1))
 
     @Slot()
     def do_lower_track(self) -> None:
-        self._on_selected(self._window.stage.handling.grow(-1))
+        self._on_selected(self._handling.grow(-1))
 
     @Slot()
     def do_remove_track(self) -> None:
-        self._on_selected(self._window.stage.handling.remove())
+        self._on_selected(self._handling.remove())

@@ -10,15 +10,15 @@ from PySide6.QtWidgets import QWidget
 
 from explorer import sizes
 from explorer.bindings import Bindings
+from explorer.bindings.parts import Parts
 from explorer.files import Files
 from explorer.theme.choice import ThemeKeeper
-from explorer.window import MainWindow
 
 
 class ViewCommands(QObject):
     def __init__(
         self,
-        window: MainWindow,
+        parts: Parts,
         bindings: Bindings,
         files: Files,
         themes: ThemeKeeper,
@@ -26,29 +26,28 @@ class ViewCommands(QObject):
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._window, self._bindings, self._files, self._themes = window, bindings, files, themes
-        self._actions = actions
+        self._window, self._stage, self._pins = parts.window, parts.window.stage, bindings.pins
+        self._files, self._themes, self._actions = files, themes, actions
 
     @Slot()
     def do_zoom_in(self) -> None:
-        self._window.stage.zoom(2.0)
+        self._stage.zoom(2.0)
 
     @Slot()
     def do_zoom_out(self) -> None:
-        self._window.stage.zoom(0.5)
+        self._stage.zoom(0.5)
 
     @Slot()
     def do_fit(self) -> None:
-        self._window.stage.fit()
+        self._stage.fit()
 
     @Slot()
     def do_show_steps(self) -> None:
-        stage = self._window.stage
-        if stage.excerpt is None:
+        if self._stage.excerpt is None:
             return
         from explorer.stage.steps_dialog import StepsDialog
 
-        dialog = StepsDialog(stage.time_range(), stage.excerpt.steps, self._window)
+        dialog = StepsDialog(self._stage.time_range(), self._stage.excerpt.steps, self._window)
         dialog.accepted.connect(self._show_chosen_steps)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -59,23 +58,23 @@ class ViewCommands(QObject):
 
         dialog = self.sender()
         if isinstance(dialog, StepsDialog):
-            self._window.stage.show_steps(*dialog.span)
+            self._stage.show_steps(*dialog.span)
 
     @Slot()
     def do_pin(self) -> None:
-        self._bindings.pins.pin()
+        self._pins.pin()
 
     @Slot()
     def do_unpin(self) -> None:
-        self._bindings.pins.unpin()
+        self._pins.unpin()
 
     @Slot()
     def do_pan_earlier(self) -> None:
-        self._window.stage.pan(-0.25)
+        self._stage.pan(-0.25)
 
     @Slot()
     def do_pan_later(self) -> None:
-        self._window.stage.pan(0.25)
+        self._stage.pan(0.25)
 
     @Slot(bool)
     def do_show_model(self, shown: bool) -> None:
@@ -97,7 +96,7 @@ class ViewCommands(QObject):
 
     @Slot()
     def do_focus_stage(self) -> None:
-        self._window.stage.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._stage.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     @Slot()
     def do_focus_model(self) -> None:
