@@ -20,7 +20,7 @@ from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
 from explorer.stage.wanted import wanted_keys
-from explorer.trainer import TRAINING, Goal, Trainer, goal_of
+from explorer.trainer import Goal, Trainer, goal_of
 from explorer.want import Want
 
 _AUDIT_DELAY_MS = 120
@@ -279,11 +279,10 @@ class Controller(QObject):
 
     @Slot(str, int, str)
     def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:
-        if channel in ("audit", TRAINING):
-            return  # the status bar goes on saying that it has not been checked; the trainer speaks for itself
-        if channel == "excerpt" and self._asked.pop(generation, None) is not self._wanted:
-            return  # nobody waits for it any more
-        self._give_up(sentence)
+        if channel != "excerpt":
+            return  # an analysis and the trainer speak for themselves; unaudited, the status bar goes on saying so
+        if self._asked.pop(generation, None) is self._wanted:  # else nobody waits for it any more
+            self._give_up(sentence)
 
     @Slot(object, object)
     def _trained(self, goal: Goal, weights: Weights) -> None:
