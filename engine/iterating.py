@@ -36,7 +36,7 @@ def one_pass(network: Network, iteration: int, carried: Tensors | None = None) -
 
 
 def initial_of(network: Network, carried: Tensors) -> Initial:
-    """The states that the layers begin with, as Network.trace takes them, in the type that everything is computed in."""
+    """The states that the layers begin with, as Network.trace takes them, in the type of everything that is computed."""
     found: dict[str, dict[str, Tensor]] = {}
     for name in carried_shapes(network.experiment):
         if name in carried:

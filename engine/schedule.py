@@ -1,5 +1,5 @@
-"""Learning-rate schedules (engine.spec.ScheduleSpec): what the learning rate is at an iteration, in closed form, so that
-any iteration can be asked for. Each is torch.optim.lr_scheduler's of the same name. Plain data, no torch.
+"""Learning-rate schedules (engine.spec.ScheduleSpec): the learning rate of an iteration in closed form, so that any one
+can be asked for. Each is torch.optim.lr_scheduler's of the same name. Plain data, no torch.
 
 warmup       over the first w iterations (i + 1)/(w + 1): LinearLR from 1/(w + 1). The rest counts from iteration w.
 step         factor^⌊i/every⌋: StepLR.

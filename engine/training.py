@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
+from engine.arrays import on_device, read_only
 from engine.clipping import Clipped, clip_grads, clipped
 from engine.diverging import first_bad
 from engine.errors import SpecError
 from engine.iterating import carried_on, one_pass
 from engine.network import Network
 from engine.optimizing import stepped
-from engine.requests import Array, Weights
+from engine.requests import Weights
 from engine.schedule import learning_rate
 from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf, clip_of
 from engine.step_clipping import clipped_trace
@@ -33,8 +33,6 @@ def train(request: Train) -> Trained:
 
     Raises SpecError and DataError.
     """
-    from engine.arrays import read_only
-
     if not 0 <= request.count <= MAX_CHUNK:
         raise SpecError(f"count is {request.count}; a whole number from 0 to {MAX_CHUNK:,} is accepted.")
     if request.iteration < 0:
@@ -68,7 +66,8 @@ class Learner:
         self.iteration = iteration
         """The next one."""
         kept = {} if state is None else fitted(self.network.experiment, state)
-        self._kept, self._carried = self._tensors(optimizer_of(kept)), self._tensors(carried_of(kept))
+        self._kept = on_device(optimizer_of(kept), self.network.device)
+        self._carried = on_device(carried_of(kept), self.network.device)
         self._clip = clip_of(self.network.experiment, what_if)
         self._effective = self._with_what_if()
         self.recorder = Recorder(iteration)
@@ -105,10 +104,6 @@ class Learner:
         self.recorder.add(row, time.perf_counter() - began)
         self.iteration += 1
         return None
-
-    def _tensors(self, arrays: Mapping[str, Array]) -> dict[str, Tensor]:
-        """Copies: torch warns of read-only arrays, which is what crosses between processes."""
-        return {name: torch.from_numpy(array.copy()).to(self.network.device) for name, array in arrays.items()}
 
     def _with_what_if(self) -> dict[str, Tensor]:
         """The effective weights, in the type of the base."""
