@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from engine.network import Network
+from engine.sampling import sampled
 from engine.tasks import Batch
 from engine.tracing import Initial, Trace
 from engine.training_state import CARRIED, carried_shapes
@@ -30,13 +31,13 @@ class Pass:
 def one_pass(network: Network, iteration: int, carried: Tensors | None = None) -> Pass:
     """`carried`: by flat names (engine.training_state); empty: from 0. Raises DataError."""
     initial = initial_of(network, carried or {})
-    batch = network.batch(iteration)
+    batch = sampled(network, network.batch(iteration), iteration, initial)
     full = network.trace(iteration=iteration, batch=batch, initial=initial)
     return Pass(batch, full, as_asked(full, network.experiment))
 
 
 def initial_of(network: Network, carried: Tensors) -> Initial:
-    """The states that the layers begin with, as Network.trace takes them, in the type of everything that is computed."""
+    """The states that the layers begin with, as Network.trace takes them, in the type of all that is computed."""
     found: dict[str, dict[str, Tensor]] = {}
     for name in carried_shapes(network.experiment):
         if name in carried:

@@ -184,7 +184,7 @@ class Network:
                 return outputs.detach().clone(), of_loss(outputs)
 
         lengths = None if lengths is None else lengths.to(self.device)
-        levels, last = self._levels(effective, x, initial, iteration, lengths)
+        levels, last = self._levels(effective, (len(x), x.shape[1]), initial, iteration, lengths)
 
         def head(*of: Tensor) -> tuple[Tensor, Tensor]:
             return read(of[0] if last is None else last(of[0], of[-1]))
@@ -218,13 +218,20 @@ class Network:
                     f"Layer {depth} has batch normalisation, and lengths are given; a long trace accepts one of them."
                 )
         self.check_input(x)
-        levels, last = self._levels(effective, x[:1].expand(steps, *x.shape[1:]), initial, iteration, lengths)
+        levels, last = self._levels(effective, (steps, x.shape[1]), initial, iteration, lengths)
 
         def read(*of: Tensor) -> Tensor:
             y = of[0] if last is None else last(of[0], of[-1])
             return readout_of(y, "every", effective, self.experiment.layer, None)
 
         return levels, read, self._head_parameters(effective), self.experiment.layer.residual
+
+    def levels(
+        self, shape: tuple[int, int], initial: Initial = None, iteration: int = 0, lengths: Tensor | None = None
+    ) -> tuple[tuple[Level, ...], AfterLayer | None]:
+        """The stack, ready to run over a batch of this shape (T, B), with everything that an iteration draws; and what
+        is done to the last layer's output. Raises DataError."""
+        return self._levels(self._effective, shape, initial, iteration, lengths)
 
     def _head_parameters(self, effective: Mapping[str, Tensor]) -> dict[str, Tensor]:
         last = len(self.experiment.model.layers) - 1
@@ -234,10 +241,14 @@ class Network:
         return {name: effective[name] for name in self._around if name.startswith(begins)}
 
     def _levels(
-        self, effective: Mapping[str, Tensor], x: Tensor, initial: Initial, iteration: int, lengths: Tensor | None
+        self,
+        effective: Mapping[str, Tensor],
+        shape: tuple[int, int],
+        initial: Initial,
+        iteration: int,
+        lengths: Tensor | None,
     ) -> tuple[tuple[Level, ...], AfterLayer | None]:
-        """The stack with everything that is drawn for this iteration, and what is done to the last layer's output."""
-        T, B = x.shape[:2]
+        T, B = shape
         experiment, like = self.experiment, effective["readout.weight"].detach()
         bare = [self._layer(place, T, B, iteration, like) for place in self.places]
         layers = iter(intake.with_initial_states(bare, initial, B, like))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 from torch import nn
+from training_cases import CLIP, OPTIMIZERS, PlainTorch, as_parameters, experiment, same_bits, torchs
 
 from engine.clipping import clip_grads
 from engine.network import Network
@@ -22,8 +23,6 @@ from engine.spec import ClipSpec, Cut, ScheduleSpec, TrainingSpec, WhatIf
 from engine.training_requests import Train, Trained
 from engine.training_state import fitted, parameters_of, state_shapes
 from engine.what_if import effective_weights
-
-from training_cases import CLIP, OPTIMIZERS, PlainTorch, as_parameters, experiment, same_bits, torchs
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
