@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def _sequences(data: SequencesData) -> None:
         _whole(data.answers, answer, steps if data.answers == "tags" else len(lengths), len(data.labels))
 
 
-def _numbers(values: NDArray[np.floating], what: str, allow_missing: bool) -> None:
+def _numbers(values: NDArray[Any], what: str, allow_missing: bool) -> None:
     if values.size > MAX_VALUES:
         raise DataError(f"The {what} have {values.size:,} numbers; at most {MAX_VALUES:,} are accepted.")
     absent = np.isnan(values)
@@ -124,10 +124,10 @@ def _numbers(values: NDArray[np.floating], what: str, allow_missing: bool) -> No
         raise DataError(f"The {what} hold a number beyond ±1e150.")
 
 
-def _whole(what: str, values: NDArray[np.generic], count: int, below: int) -> None:
+def _whole(what: str, values: NDArray[Any], count: int, below: int) -> None:
     if values.dtype != np.int64 or values.shape != (count,) or values.size > MAX_VALUES:
         raise DataError(f"The {what} have the shape {values.shape} of {values.dtype}; ({count},) of int64 is accepted.")
-    if values.size and not (0 <= int(values.min()) and int(values.max()) < below):  # type: ignore[call-overload]
+    if values.size and not (int(values.min()) >= 0 and int(values.max()) < below):
         raise DataError(f"The {what} do not lie between 0 and {below - 1}.")
 
 

@@ -12,7 +12,8 @@ Order: TypeAlias = Literal["year first", "day first", "month first", "time"]
 _TIME = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
 _ZONE = r"(?:\s*(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2}))?"
 _YEAR_FIRST = re.compile(
-    rf"(?P<year>[0-9]{{4}})(?P<sep>[-/.])(?P<month>[0-9]{{1,2}})(?:(?P=sep)(?P<day>[0-9]{{1,2}}))?(?:[T ]{_TIME}{_ZONE})?"
+    r"(?P<year>[0-9]{4})(?P<sep>[-/.])(?P<month>[0-9]{1,2})(?:(?P=sep)(?P<day>[0-9]{1,2}))?"
+    rf"(?:[T ]{_TIME}{_ZONE})?"
 )
 _YEAR_LAST = re.compile(
     rf"(?P<day>[0-9]{{1,2}})(?P<sep>[./-])(?P<month>[0-9]{{1,2}})(?P=sep)(?P<year>[0-9]{{4}})(?:[T ]{_TIME}{_ZONE})?"

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
@@ -126,11 +125,15 @@ def to_bytes(data: Data) -> bytes:
         head, body = _Text(), data.text.encode()
     elif isinstance(data, SeriesData):
         head = _Series(data.columns, data.missing)
-        body = _tensors({"values": data.values, "breaks": data.breaks})
+        body = tensorfile.to_bytes({"values": data.values, "breaks": data.breaks})
     else:
         head = _Sequences(data.answers, data.columns, data.vocabulary, data.labels)
-        inputs = {"numbers": data.numbers} if data.symbols is None else {"symbols": data.symbols}
-        body = _tensors({"lengths": data.lengths, "answer": data.answer, **inputs})
+        arrays: dict[str, NDArray[Any]] = {"lengths": data.lengths, "answer": data.answer}
+        if data.numbers is not None:
+            arrays["numbers"] = data.numbers
+        if data.symbols is not None:
+            arrays["symbols"] = data.symbols
+        body = tensorfile.to_bytes(arrays)
     json = msgspec.json.encode(head)
     if len(json) > MAX_JSON_BYTES:
         raise DataError(f"The names in the data take {len(json):,} bytes; at most {MAX_JSON_BYTES:,} are accepted.")
@@ -169,19 +172,13 @@ def _data(head: _Series | _Text | _Sequences, body: memoryview) -> Data:
     inputs = "symbols" if "symbols" in arrays else "numbers"
     lengths, answer, given = _exactly(arrays, "lengths", "answer", inputs)
     numbers, symbols = (None, given) if inputs == "symbols" else (given, None)
-    return SequencesData(
-        head.answers, lengths, numbers, symbols, answer, head.columns, head.vocabulary, head.labels
-    )
+    return SequencesData(head.answers, lengths, numbers, symbols, answer, head.columns, head.vocabulary, head.labels)
 
 
 def _exactly(arrays: Mapping[str, NDArray[Any]], *names: str) -> list[NDArray[Any]]:
     if set(arrays) != set(names):
         raise KeyError(names)
     return [arrays[name] for name in names]
-
-
-def _tensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    return tensorfile.to_bytes(arrays)
 
 
 def _path(digest: str) -> Path:

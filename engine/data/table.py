@@ -64,7 +64,10 @@ class Table:
         return f"{self.name}, line {self.lines[row]:,}, column {column + 1} ({self.names[column]})"
 
 
-def read_table(path: str | Path, options: TableOptions = TableOptions()) -> Table:
+DETECTED = TableOptions()
+
+
+def read_table(path: str | Path, options: TableOptions = DETECTED) -> Table:
     """Raises DataError with line and column."""
     name = files.name_of(path)
     data = files.read(path)
@@ -143,7 +146,7 @@ def _delimiter(text: str, name: str, line: int) -> Delimiter:
         usual, of_them = Counter(counts).most_common(1)[0]
         share = of_them / len(counts) * (1.0 if counts[0] == usual else 0.5)
         if usual > 1 and share > best[0]:
-            best = (share, delimiter)  # type: ignore[assignment]
+            best = (share, delimiter)
         if usual > 1 and share >= 0.9:
             break
     if best[0] == 0.0 and problem is not None:
@@ -182,7 +185,8 @@ def _ragged(fields: Sequence[str], width: int, first: int, at: int, delimiter: s
             f"{DELIMITER_NAMES[delimiter]}, or choose another delimiter"
         )
     else:
-        advice = f"column {len(fields) + 1} is missing: leave its field empty, but keep the {DELIMITER_NAMES[delimiter]}"
+        kept = DELIMITER_NAMES[delimiter]
+        advice = f"column {len(fields) + 1} is missing: leave its field empty, but keep the {kept}"
     return DataError(f"{name}, line {at:,}: there {'are' if len(fields) > 1 else 'is'} {has}; {advice}.")
 
 
@@ -218,9 +222,7 @@ def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _notation(
-    cells: Sequence[Sequence[str]], options: TableOptions, delimiter: str, notes: list[str]
-) -> Notation:
+def _notation(cells: Sequence[Sequence[str]], options: TableOptions, delimiter: str, notes: list[str]) -> Notation:
     among = [
         one
         for one in NOTATIONS
@@ -245,7 +247,7 @@ def _day_first(cells: Sequence[Sequence[str]]) -> bool:
     """Day first, unless some date in the table can only be read with the month first."""
     for column in cells:
         sample = [cell for cell in column[:SAMPLED_ROWS] if cell]
-        if not sample or dates.moment(sample[0], True) is None and dates.moment(sample[0], False) is None:
+        if not sample or (dates.moment(sample[0], True) is None and dates.moment(sample[0], False) is None):
             continue
         if any(dates.moment(cell, True) is None and dates.moment(cell, False) is not None for cell in sample):
             return False

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from engine.parts import Part
 from engine.task_specs import Split
 
+DEFAULT_SPLIT = Split()
+
 
 def stretch(count: int, split: Split, part: Part) -> tuple[int, int]:
     """The first row of a part, and the one behind its last, of `count` rows in the order of time."""
@@ -22,36 +24,35 @@ def stretch(count: int, split: Split, part: Part) -> tuple[int, int]:
 def starts(
     whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int, need: int, stride: int
 ) -> NDArray[np.int64]:
-    """Where windows begin that need `need` rows each, all of them whole and within first … behind − 1, and none of
-    them a break behind the first. From the beginning of each unbroken run, `stride` apart.
-
-    whole (rows,): whether nothing is missing in a row.
-    """
-    rows = np.arange(first, behind)
-    ok = whole[first:behind]
-    begins = np.zeros(len(rows) + 1, dtype=bool)
-    begins[: len(rows)] = ok
-    begins[1 : len(rows)] &= ~ok[:-1]
-    inside = breaks[(breaks > first) & (breaks < behind)] - first
-    begins[inside] = ok[inside]
-    ends = np.zeros(len(rows) + 1, dtype=bool)
-    ends[1:] = ok
-    ends[1 : len(rows)] &= ~ok[1:]
-    ends[inside] |= ok[inside - 1]
+    """Where windows begin that need `need` rows each, all within one run of `runs`: from its beginning, `stride`
+    apart."""
     found = [
         np.arange(begin, end - need + 1, stride)
-        for begin, end in zip(np.flatnonzero(begins[:-1]).tolist(), np.flatnonzero(ends).tolist(), strict=True)
+        for begin, end in zip(*(side.tolist() for side in runs(whole, breaks, first, behind)), strict=True)
         if end - begin >= need
     ]
-    return np.concatenate(found) + first if found else np.zeros(0, dtype=np.int64)
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def runs(
+    whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The unbroken stretches of rows first … behind − 1: where each begins, and the row behind its end.
+
+    whole (rows,): whether nothing is missing in a row; such rows belong to none. breaks: rows that do not follow the
+    one before.
+    """
+    ok = whole[first:behind]
+    begins = np.append(ok, False)
+    begins[1:-1] &= ~ok[:-1]
+    ends = np.insert(ok, 0, False)
+    ends[1:-1] &= ~ok[1:]
+    inside = breaks[(breaks > first) & (breaks < behind)] - first
+    begins[inside] = ok[inside]
+    ends[inside] |= ok[inside - 1]
+    return np.flatnonzero(begins) + first, np.flatnonzero(ends) + first
 
 
 def longest_run(whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int) -> int:
-    """Rows of the longest stretch without a break or a missing number."""
-    cuts = np.concatenate(
-        ([first - 1], np.flatnonzero(~whole[first:behind]) + first, breaks[(breaks > first) & (breaks < behind)] - 0.5)
-    )
-    edges = np.sort(np.concatenate((cuts, [behind])).astype(float))
-    # Between two cuts lie the whole rows; a break takes none away.
-    lengths = np.ceil(edges[1:] - 1e-9) - np.floor(edges[:-1] + 1e-9) - 1
-    return int(max(lengths.max(), 0)) if behind > first else 0
+    begins, ends = runs(whole, breaks, first, behind)
+    return int((ends - begins).max()) if len(begins) else 0
