@@ -9,8 +9,8 @@ import torch
 
 from engine.spec import ModelSpec
 from engine.task_facts import baseline, form
-from engine.task_specs import AddingTask, CopyTask, SunspotsTask, Task
-from engine.tasks import adding, copying, sunspots
+from engine.task_specs import AddingTask, CopyTask, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
+from engine.tasks import adding, copying, sequences, series, sunspots, text
 from engine.tasks.batch import Batch
 from engine.tasks.part import Draw, Part
 
@@ -20,6 +20,9 @@ _DRAW: dict[type[Any], Callable[[Any, ModelSpec, Draw], Batch]] = {
     AddingTask: adding.batch,
     CopyTask: copying.batch,
     SunspotsTask: sunspots.batch,
+    SeriesTask: series.batch,
+    TextTask: text.batch,
+    SequencesTask: sequences.batch,
 }
 
 
