@@ -6,6 +6,7 @@ said beside them (`layer.x.dtype`, `Excerpt.dtype`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,3 +51,8 @@ def read_only(tensor: Tensor) -> NDArray[Any]:
     array: NDArray[Any] = wide.detach().contiguous().cpu().numpy()
     array.flags.writeable = False
     return array
+
+
+def on_device(arrays: Mapping[str, NDArray[Any]], device: torch.device) -> dict[str, Tensor]:
+    """Copies as tensors: torch warns of read-only arrays, which is what crosses between processes."""
+    return {name: torch.from_numpy(array.copy()).to(device) for name, array in arrays.items()}

@@ -8,17 +8,19 @@ import numpy as np
 from torch import Tensor
 
 from engine import shown
-from engine.arrays import read_only
+from engine.arrays import on_device, read_only
 from engine.errors import SpecError
 from engine.events import clip_events
 from engine.layer_trace import LayerTrace
 from engine.norms import norm
+from engine.optimizing import stepped
 from engine.plaintext import one_line
 from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded, ShownLayer
 from engine.sources import Traced, traced, weights_of
 from engine.spec import clip_of
 from engine.task_facts import form
-from engine.training import clipped_of, moved
+from engine.training import clipped_of
+from engine.training_state import fitted, optimizer_of
 from engine.verdict import verdict
 from engine.what_if import effective_weights
 
@@ -115,7 +117,10 @@ def _clip_and_update(made: Traced, source: Computed) -> tuple[ClipReport, tuple[
     experiment, what_if, base = source.experiment, source.what_if, made.network.weights
     before = effective_weights(experiment, base, what_if)
     done = clipped_of(made.trace, clip_of(experiment, what_if), before)
-    after = effective_weights(experiment, moved(experiment, base, done.grads, what_if), what_if)
+    kept = {} if source.weights is None else optimizer_of(fitted(experiment, source.weights))
+    of_optimizer = on_device(kept, made.network.device)
+    base, _ = stepped(experiment, base, of_optimizer, done.grads, source.iteration, what_if, before)
+    after = effective_weights(experiment, base, what_if)
     rows = tuple(ClipRow(name, float(norm(before[name])), float(norm(after[name] - before[name]))) for name in before)
     return done.report, rows
 

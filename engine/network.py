@@ -23,7 +23,7 @@ from engine.initial import DTYPES, initial_weights
 from engine.parameters import Place, parameter_shapes, places
 from engine.precision import arithmetic
 from engine.quantities import CELL_TITLES
-from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.spec import NO_WHAT_IF, Experiment, ModelSpec, WhatIf
 from engine.stack import Layer, Level, OwnHead
 from engine.tasks import Batch
 from engine.what_if import ARITHMETIC, cut_routes, effective_weights, held_gates
@@ -109,20 +109,7 @@ class Network:
     ) -> tuple[Tensor, Tensor]:
         model = self.experiment.model
         outputs = readout_of(y, model.readout.at, parameters, self.experiment.layer, lengths)
-        if model.loss == "mse":
-            each = (outputs - targets).square().mean(-1)
-        elif model.loss == "binary_cross_entropy":
-            each = nn.functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(-1)
-        else:
-            each = nn.functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none").view(
-                outputs.shape[:-1]
-            )
-        if model.readout.at != "every":
-            return outputs, each.mean()
-        if lengths is None:
-            return outputs, each.mean(-1) / len(y)
-        steps = torch.arange(len(y), device=y.device)[:, None]
-        return outputs, torch.where(steps < lengths, each, 0.0).sum(-1) / lengths.sum()
+        return outputs, losses_of(model, outputs, targets, lengths)
 
     def attention(self, h: Tensor, read: Tensor, iteration: int = 0, lengths: Tensor | None = None) -> Tensor:
         """α (T, B): what the attention read-out weighs each step with; 0 in the padding. h (T, B, W): the last layer's
@@ -184,7 +171,7 @@ class Network:
                 return outputs.detach().clone(), of_loss(outputs)
 
         lengths = None if lengths is None else lengths.to(self.device)
-        levels, last = self._levels(effective, x, initial, iteration, lengths)
+        levels, last = self._levels(effective, (len(x), x.shape[1]), initial, iteration, lengths)
 
         def head(*of: Tensor) -> tuple[Tensor, Tensor]:
             return read(of[0] if last is None else last(of[0], of[-1]))
@@ -218,13 +205,20 @@ class Network:
                     f"Layer {depth} has batch normalisation, and lengths are given; a long trace accepts one of them."
                 )
         self.check_input(x)
-        levels, last = self._levels(effective, x[:1].expand(steps, *x.shape[1:]), initial, iteration, lengths)
+        levels, last = self._levels(effective, (steps, x.shape[1]), initial, iteration, lengths)
 
         def read(*of: Tensor) -> Tensor:
             y = of[0] if last is None else last(of[0], of[-1])
             return readout_of(y, "every", effective, self.experiment.layer, None)
 
         return levels, read, self._head_parameters(effective), self.experiment.layer.residual
+
+    def levels(
+        self, shape: tuple[int, int], initial: Initial = None, iteration: int = 0, lengths: Tensor | None = None
+    ) -> tuple[tuple[Level, ...], AfterLayer | None]:
+        """The stack, ready to run over a batch of this shape (T, B), with everything that an iteration draws; and what
+        is done to the last layer's output. Raises DataError."""
+        return self._levels(self._effective, shape, initial, iteration, lengths)
 
     def _head_parameters(self, effective: Mapping[str, Tensor]) -> dict[str, Tensor]:
         last = len(self.experiment.model.layers) - 1
@@ -234,10 +228,14 @@ class Network:
         return {name: effective[name] for name in self._around if name.startswith(begins)}
 
     def _levels(
-        self, effective: Mapping[str, Tensor], x: Tensor, initial: Initial, iteration: int, lengths: Tensor | None
+        self,
+        effective: Mapping[str, Tensor],
+        shape: tuple[int, int],
+        initial: Initial,
+        iteration: int,
+        lengths: Tensor | None,
     ) -> tuple[tuple[Level, ...], AfterLayer | None]:
-        """The stack with everything that is drawn for this iteration, and what is done to the last layer's output."""
-        T, B = x.shape[:2]
+        T, B = shape
         experiment, like = self.experiment, effective["readout.weight"].detach()
         bare = [self._layer(place, T, B, iteration, like) for place in self.places]
         layers = iter(intake.with_initial_states(bare, initial, B, like))
@@ -288,6 +286,24 @@ class Network:
         low, high = int(x.min()), int(x.max())
         if low < 0 or high >= embedding.symbols:
             raise DataError(f"x has symbols from {low} to {high}; 0 to {embedding.symbols - 1} are accepted.")
+
+
+def losses_of(model: ModelSpec, outputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Tensor:
+    """The losses of outputs (T, B, O) or (B, O); as Network.head has them."""
+    if model.loss == "mse":
+        each = (outputs - targets).square().mean(-1)
+    elif model.loss == "binary_cross_entropy":
+        each = nn.functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none").mean(-1)
+    else:
+        each = nn.functional.cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none").view(
+            outputs.shape[:-1]
+        )
+    if model.readout.at != "every":
+        return each.mean()
+    if lengths is None:
+        return each.mean(-1) / len(outputs)
+    steps = torch.arange(len(outputs), device=outputs.device)[:, None]
+    return torch.where(steps < lengths, each, 0.0).sum(-1) / lengths.sum()
 
 
 def _copied(batch: Batch) -> Batch:

@@ -14,7 +14,7 @@ from engine.checks import checked
 from engine.errors import DeviceWarning, SpecError
 from engine.requests import Computed, Look, Operation, Source
 from engine.spec import Experiment
-from engine.training_requests import Train
+from engine.training_requests import Judge, Train
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +29,8 @@ the window and on the command line), and another count may round the last bit of
 
 
 def run(operation: Operation, request: Any) -> Any:
-    """excerpt: Look → Excerpt.  train: Train → Trained.  audit: Source → Audit.  arrays: Source → dict of arrays.
-    analysis: one of engine.analysis_requests → its part.
+    """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
+    arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
 
     Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person. What a device
     falls back to is said in the answer, which is shown, and not as a warning besides.
@@ -52,6 +52,11 @@ def _run(operation: Operation, request: Any) -> Any:
 
             with _threads(_experiment(request)):
                 return train(request)
+        case "judge":
+            from engine.judging import judge
+
+            with _threads(_experiment(request)):
+                return judge(request)
         case "audit":
             with _threads(_experiment(request)):
                 return _audit(request)
@@ -63,7 +68,7 @@ def _run(operation: Operation, request: Any) -> Any:
 
             with _threads(_experiment(request.source)):
                 return answer(request)
-    raise SpecError(f"'{operation}' is no operation; accepted are excerpt, train, audit, arrays and analysis.")
+    raise SpecError(f"'{operation}' is no operation; accepted are excerpt, train, judge, audit, arrays and analysis.")
 
 
 def warm_up() -> None:
@@ -111,10 +116,10 @@ def _arrays(source: Source) -> dict[str, NDArray[np.floating]]:
     return arrays
 
 
-def _experiment(request: Look | Train | Source) -> Experiment | None:
+def _experiment(request: Look | Train | Judge | Source) -> Experiment | None:
     """Raises SpecError."""
     source = request.source if isinstance(request, Look) else request
-    return checked(source.experiment) if isinstance(source, (Computed, Train)) else None
+    return checked(source.experiment) if isinstance(source, (Computed, Train, Judge)) else None
 
 
 @contextmanager

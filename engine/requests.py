@@ -23,9 +23,9 @@ Weights: TypeAlias = Mapping[str, Array]
 """Parameters by name: the recurrent layer's as in torch.nn ("weight_ih_l0", …), the read-out's as "readout.weight" and
 "readout.bias"."""
 
-Operation: TypeAlias = Literal["excerpt", "train", "audit", "arrays", "analysis"]
-"""excerpt: Look → Excerpt.  train: Train → Trained.  audit: Source → Audit.  arrays: Source → dict of arrays.
-analysis: one of engine.analysis_requests → its part."""
+Operation: TypeAlias = Literal["excerpt", "train", "judge", "audit", "arrays", "analysis"]
+"""excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
+arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,14 @@ from engine.plaintext import one_line, several_lines
 from engine.requests import Array, Weights
 from engine.spec import MAX_LAYERS, NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.tape import Tape
+from engine.training_state import (
+    carried_of,
+    carried_shapes,
+    fitted,
+    optimizer_of,
+    optimizer_shapes,
+    parameters_of,
+)
 from engine.within import Granularity
 
 MAX_TRACKS, MAX_HEIGHT = 64, 10_000
@@ -77,7 +85,7 @@ class Session:
     iteration: int = 0
     """The one that is shown. Its weights are in the history; only iteration 0 can do without."""
     history: Mapping[int, Weights] = field(default_factory=dict)
-    """Base weights (without the what-if) by iteration."""
+    """Whole states (engine.training_state) by iteration, or their parameters alone. Without the what-if."""
     view: SessionView = field(default_factory=SessionView)
     preset: str = ""
     """Slug of the preset that it began as; "" if none."""
@@ -105,7 +113,9 @@ def save(session: Session, path: Path | str) -> str:
     """Write a session, atomically. Returns the file's `Probe.sha256`. Raises SessionError; the old file is then as it
     was. A history that is too large for a file is refused: see `fitting`."""
     try:
-        check(session)
+        # What an optimiser of another kind has kept is no part of what is saved: training would start it anew.
+        states = {iteration: fitted(session.experiment, state) for iteration, state in session.history.items()}
+        session = check(replace(session, history=states))
     except (SpecError, SessionError) as error:
         raise SessionError(f"The session cannot be saved. {error}") from None
     tensors: dict[str, NDArray[Any]] = {
@@ -293,8 +303,14 @@ def _session_of(contents: container.Contents) -> Session:
 
 def _check_weights(iteration: int, weights: Weights, experiment: Experiment) -> None:
     expected = parameter_shapes(experiment)
-    if set(weights) != set(expected):
+    if set(parameters_of(weights)) != set(expected):
         raise SessionError(f"The weights of iteration {iteration} are not {', '.join(expected)}.")
+    for part, shapes in ((optimizer_of, optimizer_shapes), (carried_of, carried_shapes)):
+        if names := set(part(weights)):  # a file may have the parameters alone
+            expected |= shapes(experiment)
+            if names != set(shapes(experiment)):
+                odd = one_line(min(names ^ set(shapes(experiment))), 80)
+                raise SessionError(f"The state of iteration {iteration} has '{odd}' too much or too little.")
     for name, shape in expected.items():
         array = weights[name]
         if array.shape != shape or array.dtype != np.dtype(experiment.dtype):

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import bptt
-from engine.arrays import read_only
+from engine.arrays import on_device, read_only
 from engine.cell_series import by_key, extra_norms, holds, of_unit, route_series
 from engine.checks import checked, checked_what_if
 from engine.errors import SpecError
 from engine.events import of_layers
+from engine.iterating import one_pass
 from engine.layer_trace import LayerTrace
 from engine.loss_events import loss_events
 from engine.memory import Memory
@@ -36,7 +37,7 @@ from engine.spec import Experiment, TrainingSpec, WhatIf
 from engine.spec_reading import shown
 from engine.tasks import Batch
 from engine.tracing import Trace
-from engine.truncated_trace import as_asked
+from engine.training_state import carried_of, fitted, parameters_of, traced_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +205,8 @@ def fingerprint(source: Source) -> bytes:
         digest.update(msgspec.json.encode(["recorded", source.path, source.sha256]))
         return digest.digest()
     digest.update(_plain(source.experiment, source.what_if, source.iteration))
-    for name, weight in sorted((source.weights or {}).items()):
+    depends = {} if source.weights is None else traced_of(source.experiment, source.weights)
+    for name, weight in sorted(depends.items()):
         array = np.ascontiguousarray(weight)
         digest.update(msgspec.json.encode([name, str(array.dtype), array.shape]))
         digest.update(array.data if array.size else b"")
@@ -212,7 +214,9 @@ def fingerprint(source: Source) -> bytes:
 
 
 def _plain(experiment: Experiment, what_if: WhatIf, iteration: int) -> bytes:
-    bare = msgspec.structs.replace(experiment, training=TrainingSpec(truncation=experiment.training.truncation))
+    of = experiment.training
+    training = TrainingSpec(truncation=of.truncation, carry=of.carry, sampling=of.sampling)
+    bare = msgspec.structs.replace(experiment, training=training)
     # MessagePack, since JSON writes NaN and None alike.
     return msgspec.msgpack.encode([bare, msgspec.structs.replace(what_if, clip_norm=None), iteration])
 
@@ -229,11 +233,11 @@ def _check(source: Computed) -> None:
 
 def _compute(source: Computed) -> Traced:
     start = time.perf_counter()
-    network = Network(source.experiment, source.weights, source.what_if)
-    batch = network.batch(source.iteration)
-    full = network.trace(batch=batch)
-    trace = as_asked(full, source.experiment)
-    return Traced(trace, network, batch, time.perf_counter() - start, full, iteration=source.iteration)
+    state = None if source.weights is None else fitted(source.experiment, source.weights)
+    network = Network(source.experiment, None if state is None else parameters_of(state), source.what_if)
+    done = one_pass(network, source.iteration, on_device(carried_of(state or {}), network.device))
+    seconds = time.perf_counter() - start
+    return Traced(done.trace, network, done.batch, seconds, done.full, iteration=source.iteration)
 
 
 def _read(source: Recorded) -> Traced:

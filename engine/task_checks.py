@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from engine import reber
 from engine.errors import SpecError
 from engine.ranges import real, whole
 from engine.spec_reading import shown
@@ -32,8 +33,6 @@ MAX_SYMBOLS = 50_000
 MAX_COLUMNS = 4096
 YEARS = 309
 """Of the sunspot series, 1700-2008."""
-SHORTEST_REBER = 9
-"""Symbols of the shortest embedded Reber string."""
 
 
 def check_task(task: Task) -> None:
@@ -115,7 +114,7 @@ _CHECKS: dict[type[Any], Callable[[Any], None]] = {
     TemporalOrderTask: _steps(10),
     EchoTask: _echo,
     ParityTask: _steps(1),
-    ReberTask: _steps(SHORTEST_REBER - 1),
+    ReberTask: _steps(reber.SHORTEST - 1),
     SinesTask: _sines,
     SunspotsTask: _steps(1, YEARS - 1),
     DigitsTask: lambda task: None,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from engine import reber
 from engine.spec import Loss, ModelSpec, ReadAt
 from engine.task_specs import (
     AddingTask,
@@ -112,9 +113,10 @@ def _fair(model: ModelSpec) -> float:
     return 0.25 if model.loss == "mse" else math.log(2)
 
 
-def _sines(task: SinesTask, model: ModelSpec) -> float | None:
-    """The mean, 0, costs the variance, which is 1: the target has no noise."""
-    return 1.0 if model.loss == "mse" else None
+def _sines(task: SinesTask, model: ModelSpec) -> float:
+    """The mean, 0, costs the variance, which is 1: the target has no noise. Higher than now is as likely as lower, for
+    half a period's shift of every phase changes all signs."""
+    return 1.0 if model.loss == "mse" else math.log(2)
 
 
 def _sequences(task: SequencesTask) -> Form:
@@ -151,7 +153,7 @@ FACTS: dict[type[Any], TaskFacts] = {
         "Temporal order",
         "the temporal order task",
         "The order of two symbols must be kept over many that do not count.",
-        "Hochreiter & Schmidhuber 1997, experiment 6a; as in Pascanu, Mikolov & Bengio 2013",
+        "Hochreiter & Schmidhuber 1997, experiment 6a; steps as in Pascanu, Mikolov & Bengio 2013",
         lambda task: Form(symbols=6, classes=4, losses=CLASSES, readouts=WHOLE, shape="class"),
         lambda task, model: math.log(4),
     ),
@@ -159,7 +161,7 @@ FACTS: dict[type[Any], TaskFacts] = {
         "Delayed echo",
         "the delayed echo",
         "Every input must be kept for exactly so many steps, while new ones come in.",
-        "The delay line of Jaeger 2001 (short-term memory), with bits",
+        "The delay line of Jaeger 2001 (Short term memory in echo state networks, GMD Report 152), with bits",
         lambda task: Form(numbers=1, classes=2, readouts=EVERY, shape="tag"),
         _echo,
     ),
@@ -167,7 +169,7 @@ FACTS: dict[type[Any], TaskFacts] = {
         "Parity",
         "the parity task",
         "Every bit changes the answer, so that no step may be forgotten and none can be learned by itself.",
-        "Minsky & Papert 1969; over sequences in Hochreiter & Schmidhuber 1997, section 5.1",
+        "Minsky & Papert 1969; of sequences as in Bengio, Simard & Frasconi 1994",
         lambda task: Form(numbers=1, classes=2, shape="class"),
         lambda task, model: _fair(model),
     ),
@@ -175,8 +177,10 @@ FACTS: dict[type[Any], TaskFacts] = {
         "Embedded Reber grammar",
         "the embedded Reber grammar",
         "Symbols follow a grammar of short range, but the last one but one is decided by the second.",
-        "Fahlman 1991; Hochreiter & Schmidhuber 1997, experiment 1",
+        "Reber 1967; embedded as in Cleeremans, Servan-Schreiber & McClelland 1989, Fahlman 1991, and Hochreiter & "
+        "Schmidhuber 1997, experiment 1",
         lambda task: Form(symbols=7, classes=7, losses=CLASSES, readouts=EVERY, shape="symbol", lengths=True),
+        lambda task, model: reber.cost_by_step(task.steps + 1),
     ),
     SinesTask: TaskFacts(
         "Mixture of sines",
@@ -197,11 +201,11 @@ FACTS: dict[type[Any], TaskFacts] = {
         "Handwritten digits",
         "the digits",
         "A picture read in pieces: what the first rows showed must reach the end.",
-        "Alpaydin & Kaynak 1998 (UCI), as scikit-learn ships them; pixel by pixel as in Le et al. 2015",
+        "Alpaydin & Kaynak 1998 (UCI), the 1,797 that scikit-learn ships; pixel by pixel as in Le et al. 2015",
         lambda task: Form(
             numbers=8 if task.by == "row" else 1, classes=10, losses=CLASSES, readouts=WHOLE, shape="class"
         ),
-        lambda task, model: math.log(10),
+        lambda task, model: math.log(10),  # each digit is nearly as frequent as the others
     ),
     SeriesTask: TaskFacts(
         "Own series",

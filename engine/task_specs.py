@@ -49,7 +49,7 @@ class TemporalOrderTask(Spec, tag="temporal_order", tag_field="kind", frozen=Tru
     marked symbols come?
 
     Input (T, B), symbols: distractors 0 … 3, and A = 4 or B = 5 at two steps, one in [T/10, 2T/10] and one in [4T/10,
-    5T/10]. The target is one of the classes AA, AB, BA, BB.
+    5T/10], counted from 1. The target is one of the classes AA, AB, BA, BB.
     """
 
     steps: int = 30
@@ -59,7 +59,8 @@ class TemporalOrderTask(Spec, tag="temporal_order", tag_field="kind", frozen=Tru
 class EchoTask(Spec, tag="echo", tag_field="kind", frozen=True, kw_only=True):
     """Delayed echo: say every bit again after `delay` steps.
 
-    Input (T, B, 1): fair bits, 0 or 1. The target of step t is the bit of step t − delay, and 0 before there is one.
+    Input (T, B, 1): fair bits, 0 or 1. The target of step t is the bit of step t − delay, and 0 before there is one,
+    which is not judged.
     """
 
     steps: int = 30
@@ -79,14 +80,14 @@ class ParityTask(Spec, tag="parity", tag_field="kind", frozen=True, kw_only=True
 
 
 class ReberTask(Spec, tag="reber", tag_field="kind", frozen=True, kw_only=True):
-    """The embedded Reber grammar (Hochreiter & Schmidhuber 1997, experiment 1): predict the next symbol.
+    """The embedded Reber grammar (Fahlman 1991; Hochreiter & Schmidhuber 1997, experiment 1): predict the next symbol.
 
     Input (T, B), symbols B T P S X V E as 0 … 6, of different lengths. The last symbol but one is the one that stood
     second: T or P, with a whole word of the grammar between them.
     """
 
     steps: int = 24
-    """Of the longest string; longer ones are drawn anew. Its inputs are all symbols but the last."""
+    """Of the longest string: all its symbols but the last. Longer ones are drawn anew."""
     batch_size: int = 16
 
 
@@ -94,7 +95,8 @@ class SinesTask(Spec, tag="sines", tag_field="kind", frozen=True, kw_only=True):
     """A mixture of sines with random periods and phases: forecast the next value.
 
     Input (T, B, 1): Σ √(2/waves) sin(2πt/p + φ), periods p log-uniform in [4, 40] steps, phases uniform, of variance 1,
-    with N(0, noise²) on top. The target is the value of the next step, without its noise.
+    with N(0, noise²) on top. The target is the value of the next step, without its noise; for cross-entropy, whether
+    that is higher than this step's.
     """
 
     steps: int = 60

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from engine.truncation import Truncated
 
 Loss: TypeAlias = Callable[[Tensor], Tensor]
-Initial: TypeAlias = Mapping[str, Tensor] | Tensor | Sequence[Tensor] | None
+Initial: TypeAlias = Mapping[str, Tensor] | Mapping[str, Mapping[str, Tensor]] | Tensor | Sequence[Tensor] | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,50 +1,113 @@
-"""Training by plain SGD. The gradients are those of the trace, so that what is seen is what is applied."""
+"""Training. The gradients are those of the trace, so that what is seen is what is applied."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
+from engine.arrays import on_device, read_only
 from engine.clipping import Clipped, clip_grads, clipped
+from engine.diverging import first_bad
 from engine.errors import SpecError
+from engine.iterating import carried_on, one_pass
 from engine.network import Network
-from engine.parameters import places
+from engine.optimizing import stepped
+from engine.requests import Weights
+from engine.schedule import learning_rate
 from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, WhatIf, clip_of
 from engine.step_clipping import clipped_trace
 from engine.tracing import Trace
-from engine.training_requests import Train, Trained
-from engine.truncated_trace import as_asked
-from engine.what_if import base_step, effective_weights
+from engine.training_records import Recorder
+from engine.training_requests import Diverged, Train, Trained
+from engine.training_state import carried_of, fitted, optimizer_of, parameters_of
+from engine.what_if import effective_weights
 
 MAX_CHUNK = 1_000_000
 
 
 def train(request: Train) -> Trained:
-    """Iterations iteration … iteration + count − 1. NaN and inf travel on. Chunks of any size give the same bits.
+    """Iterations iteration … iteration + count − 1. NaN and inf travel on, unless it is to halt. Chunks of any size
+    give the same bits.
 
     Raises SpecError and DataError.
     """
-    from engine.arrays import read_only
-
     if not 0 <= request.count <= MAX_CHUNK:
         raise SpecError(f"count is {request.count}; a whole number from 0 to {MAX_CHUNK:,} is accepted.")
     if request.iteration < 0:
         raise SpecError(f"iteration is {request.iteration}; a whole number from 0 is accepted.")
-    network = Network(request.experiment, request.weights, request.what_if)
-    clip = clip_of(network.experiment, network.what_if)
-    losses = []
-    for iteration in range(request.iteration, request.iteration + request.count):
-        trace = as_asked(network.trace(iteration=iteration), network.experiment)
-        losses.append(float(trace.loss))
-        grads = clipped_of(trace, clip, network.effective).grads
-        network.load(moved(network.experiment, network.weights, grads, network.what_if))
+    learner = Learner(request.experiment, request.weights, request.iteration, request.what_if)
+    diverged = None
+    while diverged is None and learner.iteration < request.iteration + request.count:
+        diverged = learner.learn(request.halt)
+    records = learner.recorder.records(learner.steps)
     return Trained(
-        weights={name: read_only(weight) for name, weight in network.weights.items()},
-        iteration=request.iteration + request.count,
-        losses=tuple(losses),
+        weights={name: read_only(tensor) for name, tensor in learner.state.items()},
+        iteration=learner.iteration,
+        losses=tuple(records.losses.tolist()),
+        records=records,
+        diverged=diverged,
     )
+
+
+class Learner:
+    """A training on its way: a network, what else its next iteration depends on, and the records of those done."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        state: Weights | None = None,
+        iteration: int = 0,
+        what_if: WhatIf = NO_WHAT_IF,
+    ) -> None:
+        """`state` as Train.weights. Raises SpecError and DataError."""
+        self.network = Network(experiment, None if state is None else parameters_of(state), what_if)
+        self.iteration = iteration
+        """The next one."""
+        kept = {} if state is None else fitted(self.network.experiment, state)
+        self._kept = on_device(optimizer_of(kept), self.network.device)
+        self._carried = on_device(carried_of(kept), self.network.device)
+        self._clip = clip_of(self.network.experiment, what_if)
+        self._effective = self._with_what_if()
+        self.recorder = Recorder(iteration)
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.network.experiment.task.steps
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """engine.training_state."""
+        return {**self.network.weights, **self._kept, **self._carried}
+
+    def learn(self, halt: bool = False) -> Diverged | None:
+        """One iteration. `halt`: nothing is done, and what is not finite is returned, where it would write a number
+        that is not. Raises DataError."""
+        began = time.perf_counter()
+        network, experiment = self.network, self.network.experiment
+        done = one_pass(network, self.iteration, self._carried)
+        clipping = clipped_of(done.trace, self._clip, self._effective)
+        after, kept = stepped(
+            experiment, network.weights, self._kept, clipping.grads, self.iteration, network.what_if, self._effective
+        )
+        carried = carried_on(network, done.trace)
+        row = self.recorder.row(done.trace, clipping, learning_rate(experiment.training, self.iteration))
+        if halt:
+            bad = first_bad(self.iteration, done.trace, clipping, {**after, **kept, **carried})
+            if bad is not None:
+                return bad
+        network.load(after)
+        self._kept, self._carried = kept, carried
+        self._effective = self._with_what_if()
+        self.recorder.add(row, time.perf_counter() - began)
+        self.iteration += 1
+        return None
+
+    def _with_what_if(self) -> dict[str, Tensor]:
+        """The effective weights, in the type of the base."""
+        return effective_weights(self.network.experiment, self.network.weights, self.network.what_if)
 
 
 def clipped_of(trace: Trace, clip: ClipSpec, weights: Mapping[str, Tensor]) -> Clipped:
@@ -60,7 +123,7 @@ def clipped_of(trace: Trace, clip: ClipSpec, weights: Mapping[str, Tensor]) -> C
 def updated(
     experiment: Experiment, weights: Mapping[str, Tensor], grads: Mapping[str, Tensor], what_if: WhatIf = NO_WHAT_IF
 ) -> dict[str, Tensor]:
-    """The base weights after one update of the network on screen; new tensors.
+    """The base weights after the first update of the network on screen; new tensors.
 
     `grads` are those of the effective weights, before clipping. Raises DataError where the experiment clips at every
     step: then they come from `clipped_of`, and `moved` is the rest.
@@ -73,21 +136,6 @@ def updated(
 def moved(
     experiment: Experiment, weights: Mapping[str, Tensor], grads: Mapping[str, Tensor], what_if: WhatIf = NO_WHAT_IF
 ) -> dict[str, Tensor]:
-    """The base weights after a step against gradients that are clipped already; new tensors.
-
-    The effective weights move by −lr·g, and the what-if stays on top: with W_eff = s·W the base W moves by −lr·g/s (and
-    stays where s is 0), and a shifted bias moves as it would without the shift.
-    """
-    with torch.no_grad():
-        rows = {f"weight_hh_{place.name}": place for place in places(experiment)}
-        after = {}
-        for name, weight in weights.items():
-            step = grads[name].to(weight.dtype)
-            if name in rows and _scaled(what_if):
-                step = base_step(rows[name], weight, step, what_if)
-            after[name] = torch.add(weight, step, alpha=-experiment.training.learning_rate)
-        return after
-
-
-def _scaled(what_if: WhatIf) -> bool:
-    return what_if.recurrent_scale != 1.0 or what_if.spectral_radius is not None
+    """The base weights after an optimiser's first step against gradients that are clipped already; new tensors. See
+    engine.optimizing."""
+    return stepped(experiment, weights, {}, grads, 0, what_if)[0]

@@ -9,8 +9,35 @@ import torch
 
 from engine.spec import ModelSpec
 from engine.task_facts import baseline, form
-from engine.task_specs import AddingTask, CopyTask, SunspotsTask, Task
-from engine.tasks import adding, copying, sunspots
+from engine.task_specs import (
+    AddingTask,
+    CopyTask,
+    DigitsTask,
+    EchoTask,
+    ParityTask,
+    ReberTask,
+    SequencesTask,
+    SeriesTask,
+    SinesTask,
+    SunspotsTask,
+    Task,
+    TemporalOrderTask,
+    TextTask,
+)
+from engine.tasks import (
+    adding,
+    copying,
+    digits,
+    echo,
+    parity,
+    reber,
+    sequences,
+    series,
+    sines,
+    sunspots,
+    temporal_order,
+    text,
+)
 from engine.tasks.batch import Batch
 from engine.tasks.part import Draw, Part
 
@@ -19,7 +46,16 @@ __all__ = ["Batch", "Part", "baseline", "batch"]
 _DRAW: dict[type[Any], Callable[[Any, ModelSpec, Draw], Batch]] = {
     AddingTask: adding.batch,
     CopyTask: copying.batch,
+    TemporalOrderTask: temporal_order.batch,
+    EchoTask: echo.batch,
+    ParityTask: parity.batch,
+    ReberTask: reber.batch,
+    SinesTask: sines.batch,
     SunspotsTask: sunspots.batch,
+    SeriesTask: series.batch,
+    TextTask: text.batch,
+    SequencesTask: sequences.batch,
+    DigitsTask: digits.batch,
 }
 
 
@@ -35,7 +71,8 @@ def batch(
     """The batch of one iteration, or number `iteration` of those that a part held back is judged by. Drawn on the CPU
     in float64 and rounded to `dtype` afterwards. Symbols become one-hot vectors where the model has no embedding.
 
-    Raises DataError where somebody's own data are not there, or a part of them is empty.
+    Raises DataError where data are not there (somebody's own, or those of a package that is not installed), or a part
+    of them is empty.
     """
     drawn = _DRAW[type(task)](task, model, Draw(seed, iteration, part))
     symbols = form(task).symbols

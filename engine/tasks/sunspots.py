@@ -3,6 +3,10 @@
 The series is in the public domain: NOAA's National Geophysical Data Center,
 http://www.ngdc.noaa.gov/stp/solar/solarda3.html, in the form in which statsmodels ships it (statsmodels.datasets
 .sunspots). It is presets/data/sunspots.csv: year and number, 309 lines below a heading.
+
+It is split as somebody's own series is: the first 70 % are learned from (1700-1915), the next 15 % are for validation
+(1916-1961), the rest for the test, and no window reaches from one part into another. A window too long for the 216
+years that are learned from is drawn from the whole series, and then nothing is held back.
 """
 
 from __future__ import annotations
@@ -13,13 +17,19 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from engine.data.scaling import Scale, fitted
+from engine.data.windows import DEFAULT_SPLIT, stretch
 from engine.errors import DataError
 from engine.folders import presets
 from engine.spec import ModelSpec, SunspotsTask
 from engine.tasks.batch import Batch, targets
-from engine.tasks.part import Draw
+from engine.tasks.order import held_back
+from engine.tasks.part import Draw, Part
 
 FIRST_YEAR, LAST_YEAR = 1700, 2008
+YEARS = LAST_YEAR - FIRST_YEAR + 1
+LEARNED = stretch(YEARS, DEFAULT_SPLIT, "train")[1]
+"""Years that are learned from, 216."""
 
 
 @cache
@@ -38,17 +48,43 @@ def series() -> Tensor:
     return torch.tensor(numbers, dtype=torch.float64, device="cpu")
 
 
+@cache
+def scale() -> Scale:
+    """To zero mean and unit (population) variance over the years that are learned from."""
+    return fitted(series()[:LEARNED, None].numpy(), "standard")
+
+
 def scaled() -> Tensor:
-    """Zero mean and unit (population) variance over all 309 years."""
-    numbers = series()
-    return (numbers - numbers.mean()) / numbers.std(correction=0)
+    """(309,) float64."""
+    of = scale()
+    return (series() - float(of.shift[0])) / float(of.size[0])
 
 
 def batch(task: SunspotsTask, model: ModelSpec, draw: Draw) -> Batch:
-    """x (T, B, 1): B windows of T years, none of them twice while there are enough. Float64, CPU."""
+    """x (T, B, 1), float64, CPU. Of training B windows of T years, none of them twice while there are enough; of the
+    parts held back all windows in the order of time, B or nearly B at once. Raises DataError where a part has none."""
     T, B = task.steps, task.batch_size
-    source = draw.generator("sunspots")
-    return windows(task, model, _starts(series().numel() - T, B, source))
+    first, count = windows_of(task, draw.part)
+    if draw.part == "train":
+        return windows(task, model, first + _starts(count, B, draw.generator("sunspots")))
+    if count < 1:
+        years = stretch(YEARS, DEFAULT_SPLIT, draw.part)
+        raise DataError(
+            f"The {draw.part} part of the sunspot series has {years[1] - years[0]} years, and a window of {T} years "
+            f"with the next one takes {T + 1}; at most {years[1] - years[0] - 1} steps are accepted to judge by it."
+        )
+    batches = held_back(count, B)
+    number = draw.number % batches
+    places = torch.arange(number * count // batches, (number + 1) * count // batches, device="cpu")
+    return windows(task, model, first + places)
+
+
+def windows_of(task: SunspotsTask, part: Part) -> tuple[int, int]:
+    """The first window of a part, and how many it has: each begins a year after the one before."""
+    if task.steps >= LEARNED:
+        return 0, YEARS - task.steps if part == "train" else 0
+    first, behind = stretch(YEARS, DEFAULT_SPLIT, part)
+    return first, max(0, behind - first - task.steps)
 
 
 def windows(task: SunspotsTask, model: ModelSpec, starts: Tensor) -> Batch:

@@ -79,7 +79,7 @@ def test_a_recorded_trace_is_looked_at_like_any_other(tmp_path: Path) -> None:
 
 
 def test_an_unknown_operation_is_refused() -> None:
-    with pytest.raises(SpecError, match="'dance' is no operation; accepted are excerpt, train, audit"):
+    with pytest.raises(SpecError, match="'dance' is no operation; accepted are excerpt, train, judge, audit"):
         run("dance", None)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,297 @@
+"""What is in a file, before it is used: nothing is kept yet, and everything that was detected can be overridden."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data import arrays, files
+from engine.data.columns import Kind
+from engine.data.decoding import Decoded, decoded
+from engine.data.records import DELIMITER_NAMES
+from engine.data.symbols import words
+from engine.data.table import DETECTED, Table, TableOptions, read_table
+from engine.errors import DataError
+from engine.plaintext import one_line
+from engine.spec_reading import shown
+
+HEAD_ROWS = 20
+HEAD_CHARACTERS = 2000
+JUMP = 1.5
+"""A step in time of more than so many usual ones is a jump."""
+TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".psv")
+As: TypeAlias = Literal["text", "table", "arrays"]
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    kind: Kind
+    missing: int
+    """Cells without a value."""
+    first_missing: int | None
+    """Line of the first one, from 1."""
+    problem: str
+    """A sentence with line and column about what does not fit into a column of this kind; "" where everything does."""
+    low: float | None = None
+    """Of numbers."""
+    high: float | None = None
+    different: int | None = None
+    """Different words, of text; None for numbers and dates."""
+    rising: bool = False
+    """Of numbers and dates: each is above the one before, so that it can be the time."""
+    jumps: int = 0
+    """Of a rising column: steps of more than 1.5 usual ones."""
+    first_jump: int | None = None
+    """Line behind the first one."""
+
+
+@dataclass(frozen=True)
+class TablePreview:
+    path: str
+    name: str
+    sha256: str
+    """Of the file, so that it is noticed where it changes before it is used."""
+    size: int
+    """Bytes."""
+    encoding: str
+    options: TableOptions
+    """Given, or detected: none of them None."""
+    rows: int
+    columns: tuple[Column, ...]
+    head: tuple[tuple[str, ...], ...]
+    """The first rows as they stand in the file, cells shortened."""
+    detected: tuple[str, ...]
+    """In words, one each: "the columns are separated by semicolons"."""
+    notes: tuple[str, ...]
+    """What was decided that could be otherwise."""
+
+    @property
+    def kind(self) -> Literal["table"]:
+        return "table"
+
+    def column(self, name: str) -> Column:
+        """Raises DataError."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        names = ", ".join(column.name for column in self.columns[:20])
+        raise DataError(f"'{self.name}' has no column {shown(name)}; it has {names}.")
+
+
+@dataclass(frozen=True)
+class TextPreview:
+    path: str
+    name: str
+    sha256: str
+    size: int
+    encoding: str
+    line_ends: str
+    lines: int
+    characters: int
+    different_characters: int
+    words: int
+    """Words, signs and line ends."""
+    different_words: int
+    head: str
+    """How it begins."""
+
+    @property
+    def kind(self) -> Literal["text"]:
+        return "text"
+
+
+@dataclass(frozen=True)
+class ArrayFacts:
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    missing: int
+    """NaN."""
+
+
+@dataclass(frozen=True)
+class ArraysPreview:
+    path: str
+    name: str
+    sha256: str
+    size: int
+    arrays: tuple[ArrayFacts, ...]
+    says: str
+    """What they are taken for: "100 sequences of 20 steps with 3 numbers each, and a class for each"."""
+
+    @property
+    def kind(self) -> Literal["arrays"]:
+        return "arrays"
+
+
+Preview: TypeAlias = TablePreview | TextPreview | ArraysPreview
+
+
+def look_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None = None) -> Preview:
+    """What is in a file. `options` overrides what is detected of a table; `as_` what the file is taken for, which is
+    otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all others: a text).
+
+    Raises DataError: one sentence with line and column.
+    """
+    kind = as_ or _kind(path)
+    if kind == "table":
+        return _of_table(path, read_table(path, options))
+    if kind == "arrays":
+        return _of_arrays(path)
+    return _of_text(path, *read_text(path))
+
+
+def read_text(path: str | Path) -> tuple[bytes, Decoded]:
+    """Raises DataError."""
+    name = files.name_of(path)
+    data = files.read(path)
+    files.refuse_foreign(data, name)
+    if data.startswith(arrays.MAGIC_NPY):
+        raise DataError(f"{name} is an .npy file (by its first bytes), and no text; it is accepted as arrays.")
+    return data, decoded(data, name)
+
+
+def read_array_file(path: str | Path) -> tuple[bytes, dict[str, NDArray[Any]]]:
+    """Raises DataError."""
+    name = files.name_of(path)
+    data = files.read(path)
+    if not data.startswith(arrays.MAGIC_NPY) and not arrays.is_npz(data):
+        files.refuse_foreign(data, name)
+        raise DataError(f"{name} begins neither as an .npy nor as an .npz file does (bytes 0 to 5).")
+    return data, arrays.read_arrays(data, name)
+
+
+def unchanged(preview: Preview, sha256: str) -> None:
+    """Raises DataError where the file is another one than what was looked at."""
+    if preview.sha256 != sha256:
+        raise DataError(f"'{preview.name}' has changed since it was looked at; look at it again.")
+
+
+def _kind(path: str | Path) -> As:
+    ending = Path(path).suffix.lower()
+    head = files.read(path)[:256]
+    if head.startswith(arrays.MAGIC_NPY) or arrays.is_npz(head) or ending in (".npy", ".npz"):
+        return "arrays"
+    return "table" if ending in TABLE_ENDINGS else "text"
+
+
+def _of_table(path: str | Path, table: Table) -> TablePreview:
+    rows = len(table.lines)
+    head = tuple(tuple(one_line(column[row], 60) for column in table.cells) for row in range(min(rows, HEAD_ROWS)))
+    made = tuple(_column(table, at) for at in range(len(table.names)))
+    return TablePreview(
+        path=str(path),
+        name=_plain_name(path),
+        sha256=table.sha256,
+        size=table.size,
+        encoding=table.decoded.encoding,
+        options=table.options,
+        rows=rows,
+        columns=made,
+        head=head,
+        detected=_detected(table),
+        notes=table.notes,
+    )
+
+
+def _column(table: Table, at: int) -> Column:
+    content = table.contents[at]
+    absent = np.flatnonzero(content.missing)
+    values = content.values
+    problem = f"{table.place(content.problem_row, at)}: {content.problem}." if content.problem else ""
+    low = high = different = first_jump = None
+    rising, jumps = False, 0
+    if content.kind == "number" and values is not None and not np.isnan(values).all():
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if content.kind == "text":
+        different = len({cell for cell in table.cells[at] if cell})
+    if values is not None and len(values) > 1 and not problem and not len(absent):
+        steps = np.diff(values)
+        rising = bool((steps > 0).all())
+        if rising and len(found := jump_rows(values)):
+            jumps, first_jump = len(found), table.lines[int(found[0])]
+    return Column(
+        name=table.names[at],
+        kind=content.kind,
+        missing=len(absent),
+        first_missing=table.lines[int(absent[0])] if len(absent) else None,
+        problem=problem,
+        low=low,
+        high=high,
+        different=different,
+        rising=rising,
+        jumps=jumps,
+        first_jump=first_jump,
+    )
+
+
+def jump_rows(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rows that come more than 1.5 usual (median) steps after the one before; `times` rise."""
+    steps = np.diff(times)
+    return np.flatnonzero(steps > JUMP * np.median(steps)) + 1 if len(steps) else np.zeros(0, dtype=np.int64)
+
+
+def _detected(table: Table) -> tuple[str, ...]:
+    options = table.options
+    names = {"": "nothing", " ": "a space"}
+    said = [
+        f"the text is {table.decoded.encoding}",
+        f"the columns are separated by {DELIMITER_NAMES[options.delimiter or ',']}s",
+        "the first row is a heading" if options.header else "there is no heading",
+        f"'{options.decimal}' stands before the decimals",
+    ]
+    if options.thousands:
+        said.append(f"{names.get(options.thousands, repr(options.thousands))} stands between the thousands")
+    if any(content.kind == "date" for content in table.contents):
+        said.append(f"dates are read with the {'day' if options.day_first else 'month'} first, unless the year is")
+    return tuple(said)
+
+
+def _of_text(path: str | Path, data: bytes, found: Decoded) -> TextPreview:
+    counted = 0
+    different = set()
+    for word in words(found.text):
+        counted += 1
+        different.add(word)
+    return TextPreview(
+        path=str(path),
+        name=_plain_name(path),
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        encoding=found.encoding,
+        line_ends=found.line_ends,
+        lines=found.text.count("\n") + (not found.text.endswith("\n")),
+        characters=len(found.text),
+        different_characters=len(set(found.text)),
+        words=counted,
+        different_words=len(different),
+        head="\n".join(one_line(line, 200) for line in islice(found.text[:HEAD_CHARACTERS].split("\n"), HEAD_ROWS)),
+    )
+
+
+def _of_arrays(path: str | Path) -> ArraysPreview:
+    from engine.data.shapes import says
+
+    data, found = read_array_file(path)
+    facts = tuple(
+        ArrayFacts(one_line(key, 60), array.shape, str(array.dtype), _missing(array)) for key, array in found.items()
+    )
+    name = files.name_of(path)
+    return ArraysPreview(
+        str(path), _plain_name(path), hashlib.sha256(data).hexdigest(), len(data), facts, says(found, name)
+    )
+
+
+def _missing(array: NDArray[Any]) -> int:
+    return int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+
+
+def _plain_name(path: str | Path) -> str:
+    return files.name_of(path)[1:-1]

@@ -1,0 +1,295 @@
+"""Sequences out of a table or arrays, each with its answer: as they stand in the file, and then numbered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data import scaling
+from engine.data.arrays import as_numbers, place
+from engine.data.datasets import MAX_NAME, MAX_VALUES, SequencesData
+from engine.data.files import name_of
+from engine.data.preview import ArraysPreview, TablePreview, read_array_file, unchanged
+from engine.data.series import index, numbers_in
+from engine.data.shapes import numbers_of, taken_for
+from engine.data.symbols import Level, vocabulary, words
+from engine.data.table import Table, read_table
+from engine.data.windows import DEFAULT_SPLIT
+from engine.errors import DataError
+from engine.spec_reading import shown
+from engine.task_checks import MAX_SYMBOLS
+from engine.task_specs import MAX_STEPS, Split
+
+Answers: TypeAlias = Literal["class", "tags", "value"]
+MAX_CLASSES = 1000
+SEED = 0
+"""Of the one shuffle, so that the same file gives the same data."""
+
+
+@dataclass(frozen=True)
+class SequencesChoices:
+    answers: Answers = "class"
+    answer: str | None = None
+    """The column with it; None: the last one."""
+    sequence: str | None = None
+    """One row a step: the column that is the same in all rows of a sequence, which stand together. None: one row is one
+    sequence; of tags, the whole table is one."""
+    inputs: tuple[str, ...] | None = None
+    """What is read: one column of text, or columns of numbers. None: every other one that can be."""
+    level: Level = "word"
+    """Of a column of text where one row is a sequence; where one row is a step, its cell is a symbol."""
+    most_symbols: int = 2000
+    cut: int | None = None
+    """Sequences longer than this are cut into pieces (of tags), or end there (of the others)."""
+    order: Literal["file", "shuffled"] = "file"
+    """In which they are split: as they stand, in the order of time, or shuffled once, where that order means nothing
+    (a file that is sorted by class)."""
+    split: Split = DEFAULT_SPLIT
+    scaling: scaling.Kind = "none"
+    batch_size: int = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Sequences before they are numbered, in the order of the file."""
+
+    inputs: list[Any]
+    """Arrays (steps, columns), or the symbols of each."""
+    answers: list[Any]
+    """A class or a number each, or the tags of each."""
+    columns: tuple[str, ...] = ()
+
+
+def of_table(preview: TablePreview, choices: SequencesChoices) -> Raw:
+    table = read_table(preview.path, preview.options)
+    unchanged(preview, table.sha256)
+    answer = choices.answer or preview.columns[-1].name
+    preview.column(answer)
+    if choices.sequence is not None or choices.answers == "tags":
+        return _row_a_step(table, preview, choices, answer)
+    inputs = _inputs(preview, choices, answer)
+    answers = _answers(table, preview, answer, choices)
+    if preview.column(inputs[0]).kind == "text":
+        cells = table.cells[index(preview, inputs[0])]
+        texts: list[Sequence[str]] = []
+        for row, cell in enumerate(cells):
+            text = list(words(cell)) if choices.level == "word" else cell
+            if not text:
+                raise DataError(
+                    f"{table.place(row, index(preview, inputs[0]))}: the text is empty; one with a "
+                    f"{choices.level} or more is accepted."
+                )
+            texts.append(text)
+        return Raw(texts, answers)
+    return Raw(_columns_as_steps(table, preview, inputs), answers, ("value",))
+
+
+def _inputs(preview: TablePreview, choices: SequencesChoices, answer: str) -> tuple[str, ...]:
+    """One column of text, or columns of numbers."""
+    if choices.inputs is not None:
+        if not choices.inputs or answer in choices.inputs:
+            raise DataError(f"inputs are {', '.join(choices.inputs) or 'none'}; columns without the answer are needed.")
+        kinds = {preview.column(name).kind for name in choices.inputs}
+        if kinds == {"number"} or (kinds == {"text"} and len(choices.inputs) == 1):
+            return choices.inputs
+        told = ", ".join(f"{name} ({preview.column(name).kind})" for name in choices.inputs[:8])
+        raise DataError(f"inputs are {told}; one column of text, or columns of numbers, are accepted.")
+    others = [column for column in preview.columns if column.name not in (answer, choices.sequence)]
+    numbers = tuple(column.name for column in others if column.kind == "number")
+    texts = [column for column in others if column.kind == "text"]
+    if numbers and (choices.sequence is not None or not texts):
+        return numbers
+    if texts:
+        return (max(texts, key=lambda column: column.different or 0).name,)
+    if numbers:
+        return numbers
+    raise DataError(f"'{preview.name}' has no column of text or numbers beside the answer {shown(answer)}.")
+
+
+def _answers(table: Table, preview: TablePreview, name: str, choices: SequencesChoices) -> list[Any]:
+    """One a row. Raises DataError where one is missing."""
+    if choices.answers == "value":
+        return list(numbers_in(table, preview, name).tolist())
+    at = index(preview, name)
+    for row, cell in enumerate(table.cells[at]):
+        if not cell:
+            what = "tag" if choices.answers == "tags" else "class"
+            raise DataError(f"{table.place(row, at)}: the {what} is missing; every row needs one.")
+    return [cell[:MAX_NAME] for cell in table.cells[at]]
+
+
+def _columns_as_steps(table: Table, preview: TablePreview, inputs: tuple[str, ...]) -> list[NDArray[np.float64]]:
+    """One row a sequence; missing numbers at the end of a row are steps that it does not have."""
+    for name in inputs:
+        if preview.column(name).problem:
+            raise DataError(preview.column(name).problem)
+    places = [index(preview, name) for name in inputs]
+    values = np.column_stack([_values(table, at) for at in places])
+    absent = np.isnan(values)
+    # The last number that is there: of a row of nothing, none.
+    lengths = np.where(absent.all(1), 0, values.shape[1] - np.argmin(absent[:, ::-1], axis=1))
+    gaps = absent & (np.arange(values.shape[1]) < lengths[:, None])
+    if (lengths == 0).any():
+        row = int(np.flatnonzero(lengths == 0)[0])
+        raise DataError(f"{table.place(row, places[0])}: the row has no number in any step; take the line out.")
+    if gaps.any():
+        row, step = np.argwhere(gaps)[0].tolist()
+        raise DataError(
+            f"{table.place(row, places[step])}: a number is missing in the middle of the sequence; only at its end "
+            "may they be, where it is shorter."
+        )
+    return [values[row, :length, None] for row, length in enumerate(lengths.tolist())]
+
+
+def _values(table: Table, at: int) -> NDArray[np.float64]:
+    values = table.contents[at].values
+    assert values is not None  # a column of numbers
+    return values
+
+
+def _row_a_step(table: Table, preview: TablePreview, choices: SequencesChoices, answer: str) -> Raw:
+    inputs = _inputs(preview, choices, answer)
+    bounds = _bounds(table, preview, choices.sequence)
+    answers = _answers(table, preview, answer, choices)
+    symbols = preview.column(inputs[0]).kind == "text"
+    given: Any
+    if symbols:
+        at = index(preview, inputs[0])
+        given = table.cells[at]
+        for row, cell in enumerate(given):
+            if not cell:
+                raise DataError(f"{table.place(row, at)}: the symbol is missing; every row needs one.")
+        given = [cell[:MAX_NAME] for cell in given]
+    else:
+        given = np.column_stack([numbers_in(table, preview, name) for name in inputs])
+    of_each: list[Any] = []
+    for first, behind in bounds:
+        if choices.answers == "tags":
+            of_each.append(answers[first:behind])
+            continue
+        for row in range(first + 1, behind):
+            if answers[row] != answers[first]:
+                raise DataError(
+                    f"{table.place(row, index(preview, answer))}: {shown(answers[row])} is another answer than "
+                    f"{shown(answers[first])} in line {table.lines[first]:,} of the same sequence; one for all its "
+                    "rows is accepted, or answers 'tags'."
+                )
+        of_each.append(answers[first])
+    return Raw([given[first:behind] for first, behind in bounds], of_each, () if symbols else inputs)
+
+
+def _bounds(table: Table, preview: TablePreview, sequence: str | None) -> list[tuple[int, int]]:
+    """First row of each sequence, and the one behind its last."""
+    if sequence is None:
+        return [(0, len(table.lines))]
+    preview.column(sequence)
+    at = index(preview, sequence)
+    cells = table.cells[at]
+    starts = [row for row in range(len(cells)) if row == 0 or cells[row] != cells[row - 1]]
+    seen: dict[str, int] = {}
+    for row in starts:
+        if not cells[row]:
+            raise DataError(f"{table.place(row, at)}: it is not said to which sequence the row belongs.")
+        if cells[row] in seen:
+            raise DataError(
+                f"{table.place(row, at)}: the sequence {shown(cells[row])} stood in line "
+                f"{table.lines[seen[cells[row]]]:,} already; the rows of a sequence have to stand together."
+            )
+        seen[cells[row]] = row
+    return list(zip(starts, [*starts[1:], len(cells)], strict=True))
+
+
+def of_arrays(preview: ArraysPreview, choices: SequencesChoices) -> Raw:
+    name = name_of(preview.path)
+    data, found = read_array_file(preview.path)
+    unchanged(preview, hashlib.sha256(data).hexdigest())
+    of = taken_for(found, name)
+    if of.kind != "sequences" or of.y is None:
+        raise DataError(f"{name} holds {preview.says}, and no sequences with answers; x and y are needed.")
+    if (choices.answers == "tags") != (of.answers == "tags") or (of.answers == "class") < (choices.answers == "class"):
+        raise DataError(f"answers is '{choices.answers}', but {name} holds {preview.says}; '{of.answers}' is accepted.")
+    answers = _of_y(of.y, choices, name)
+    lengths = of.lengths.tolist()
+    per_step = [answers[at][:length] for at, length in enumerate(lengths)] if choices.answers == "tags" else answers
+    if of.x.ndim == 3:
+        numbers = numbers_of(of, name, allow_missing=False)
+        columns = tuple(f"x{at}" for at in range(numbers.shape[2]))
+        return Raw([numbers[at, :length] for at, length in enumerate(lengths)], per_step, columns)
+    symbols = [[str(one) for one in row[:length]] for row, length in zip(of.x.tolist(), lengths, strict=True)]
+    return Raw(symbols, per_step)
+
+
+def _of_y(y: NDArray[Any], choices: SequencesChoices, name: str) -> list[Any]:
+    if choices.answers == "value":
+        values = as_numbers(y, f"{name}, y", {0: "sequence"})
+        if np.isnan(values).any():
+            raise DataError(
+                f"{name}, y, {place(np.isnan(values), {0: 'sequence'})}: there is a NaN; a number is needed."
+            )
+        return list(values.tolist())
+    if y.ndim == 1:
+        return [str(one) for one in y.tolist()]
+    return [[str(one) for one in row] for row in y.tolist()]
+
+
+def cut(raw: Raw, choices: SequencesChoices) -> Raw:
+    """With sequences of at most `cut` steps."""
+    most = MAX_STEPS if choices.cut is None else choices.cut
+    if isinstance(most, bool) or not 1 <= most <= MAX_STEPS:
+        raise DataError(f"cut is {shown(most)}; a whole number from 1 to {MAX_STEPS:,} is accepted.")
+    if all(len(one) <= most for one in raw.inputs):
+        return raw
+    if choices.answers != "tags":
+        return Raw([one[:most] for one in raw.inputs], raw.answers, raw.columns)
+    inputs, answers = [], []
+    for one, tags in zip(raw.inputs, raw.answers, strict=True):
+        for first in range(0, len(one), most):
+            inputs.append(one[first : first + most])
+            answers.append(tags[first : first + most])
+    return Raw(inputs, answers, raw.columns)
+
+
+def numbered(raw: Raw, choices: SequencesChoices, name: str) -> SequencesData:
+    lengths = np.array([len(one) for one in raw.inputs], dtype=np.int64)
+    if int(lengths.sum()) * max(1, len(raw.columns)) > MAX_VALUES:
+        raise DataError(f"'{name}' has more than {MAX_VALUES:,} numbers or symbols, which is all that is kept.")
+    numbers: NDArray[np.float64] | None = None
+    symbols: NDArray[np.int64] | None = None
+    known: tuple[str, ...] = ()
+    if raw.columns:
+        numbers = np.ascontiguousarray(np.concatenate(raw.inputs), dtype=np.float64)
+    else:
+        most = choices.most_symbols
+        if isinstance(most, bool) or not 2 <= most <= MAX_SYMBOLS:
+            raise DataError(f"most_symbols is {shown(most)}; a whole number from 2 to {MAX_SYMBOLS:,} is accepted.")
+        texts: list[Sequence[str]] = raw.inputs
+        known = vocabulary(texts, most)
+        place_of = {symbol: at for at, symbol in enumerate(known) if at}
+        symbols = np.array([place_of.get(one, 0) for text in texts for one in text], dtype=np.int64)
+    if choices.answers == "value":
+        return SequencesData(
+            "value", lengths, numbers, symbols, np.array(raw.answers, dtype=np.float64), raw.columns, known
+        )
+    flat = [tag for tags in raw.answers for tag in tags] if choices.answers == "tags" else raw.answers
+    labels = _labels(flat, name)
+    place_of = {label: at for at, label in enumerate(labels)}
+    answer = np.array([place_of[one] for one in flat], dtype=np.int64)
+    return SequencesData(choices.answers, lengths, numbers, symbols, answer, raw.columns, known, labels)
+
+
+def _labels(flat: Sequence[str], name: str) -> tuple[str, ...]:
+    """In the order of numbers where all are, else of letters."""
+    found = set(flat)
+    if not 2 <= len(found) <= MAX_CLASSES:
+        raise DataError(
+            f"'{name}' has {len(found):,} different answers; 2 to {MAX_CLASSES:,} are accepted as classes (numbers are "
+            "answers 'value')."
+        )
+    if all(label.lstrip("-").isascii() and label.lstrip("-").isdigit() for label in found):
+        return tuple(sorted(found, key=lambda label: (int(label), label)))
+    return tuple(sorted(found))

@@ -1,0 +1,144 @@
+"""Sequences from somebody's own file, each with a class or a number, or with a tag at every step.
+
+In a table they stand in one of two ways: one row a step, with a column that tells to which sequence it belongs; or one
+row a sequence, with a column of text (read by characters or words) or a column for each step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data import scaling, store
+from engine.data.datasets import SequencesData
+from engine.data.preview import ArraysPreview, Preview, TablePreview
+from engine.data.sequence_reading import Raw, SequencesChoices, cut, numbered, of_arrays, of_table
+from engine.data.series import PART_NAMES
+from engine.data.windows import stretch
+from engine.errors import DataError, SpecError
+from engine.parts import Part
+from engine.plaintext import one_line
+from engine.spec_reading import shown
+from engine.task_checks import check_task
+from engine.task_specs import SequencesTask
+
+SEED = 0
+"""Of the one shuffle, so that the same file gives the same data."""
+DEFAULT = SequencesChoices()
+
+
+def import_sequences(preview: Preview, choices: SequencesChoices = DEFAULT) -> SequencesTask:
+    """Keep the sequences in the store, and the task over them. The file is read again. Raises DataError."""
+    if isinstance(preview, TablePreview):
+        raw = of_table(preview, choices)
+    elif isinstance(preview, ArraysPreview):
+        raw = of_arrays(preview, choices)
+    else:
+        raise DataError(f"'{preview.name}' is looked at as a text; open it as a table to read sequences from it.")
+    raw = cut(raw, choices)
+    if choices.order == "shuffled":
+        order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(raw.answers)).tolist()
+        raw = Raw([raw.inputs[at] for at in order], [raw.answers[at] for at in order], raw.columns)
+    data = numbered(raw, choices, preview.name)
+    task = SequencesTask(
+        data="0" * 64,
+        name=preview.name,
+        answers=choices.answers,
+        steps=int(data.lengths.max()),
+        inputs=0 if data.numbers is None else data.numbers.shape[1],
+        symbols=len(data.vocabulary) if data.numbers is None else 0,
+        classes=len(data.labels),
+        split=choices.split,
+        scaling=choices.scaling,
+        batch_size=choices.batch_size,
+    )
+    try:
+        check_task(task)
+    except SpecError as error:
+        raise DataError(str(error)) from None
+    for part in ("train", "validation", "test"):
+        check_part(task, data, part)
+    _all_classes_are_learned(task, data)
+    return msgspec.structs.replace(task, data=store.put(data))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Sequences as their task sees them."""
+
+    inputs: NDArray[np.float64] | NDArray[np.int64]
+    """(all steps, D) scaled, or symbols (all steps,)."""
+    answer: NDArray[np.float64] | NDArray[np.int64]
+    """Classes, scaled values (sequences,), or tags (all steps,)."""
+    begins: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    scale: scaling.Scale | None
+    """Of the inputs that are numbers."""
+    value_scale: scaling.Scale | None
+    """Of one column, the values."""
+    parts: dict[Part, tuple[int, int]]
+
+
+def prepared(task: SequencesTask, data: SequencesData) -> Prepared:
+    """Raises DataError where the data are of another kind than the task says."""
+    inputs = 0 if data.numbers is None else data.numbers.shape[1]
+    symbols = len(data.vocabulary) if data.numbers is None else 0
+    classes = 0 if data.answers == "value" else len(data.labels)
+    longest = int(data.lengths.max())
+    is_, are = (task.answers, task.inputs, task.symbols, task.classes), (data.answers, inputs, symbols, classes)
+    for field, given, right in zip(("answers", "inputs", "symbols", "classes"), is_, are, strict=True):
+        if given != right:
+            raise DataError(f"task.{field} is {shown(given)}, but the data of '{task.name}' have {shown(right)}.")
+    if task.steps < longest:
+        raise DataError(
+            f"task.steps is {task.steps:,}, but the longest sequence of '{task.name}' has {longest:,} steps; import "
+            "the file again to cut them."
+        )
+    begins = np.concatenate(([0], np.cumsum(data.lengths)[:-1]))
+    parts = {part: stretch(len(data.lengths), task.split, part) for part in PART_NAMES}
+    behind = parts["train"][1]
+    scale = value_scale = None
+    read: NDArray[np.float64] | NDArray[np.int64]
+    if data.numbers is not None:
+        learned = int(data.lengths[:behind].sum())
+        scale = scaling.fitted(data.numbers[:learned], task.scaling)
+        read = scale.scaled(data.numbers)
+    else:
+        assert data.symbols is not None
+        read = data.symbols
+    answer: NDArray[np.float64] | NDArray[np.int64] = data.answer
+    if data.answers == "value":
+        values = data.answer.astype(np.float64)[:, None]
+        value_scale = scaling.fitted(values[:behind], task.scaling)
+        answer = value_scale.scaled(values)[:, 0]
+    return Prepared(read, answer, begins, data.lengths, scale, value_scale, parts)
+
+
+def check_part(task: SequencesTask, data: SequencesData, part: Part) -> None:
+    """Raises DataError where a part that is to be there holds no sequence."""
+    first, behind = stretch(len(data.lengths), task.split, part)
+    share = {"train": 1.0, "validation": task.split.validation, "test": 1 - task.split.train - task.split.validation}
+    if first == behind and share[part] > 1e-9:
+        or_none = "" if part == "train" else " or 0"
+        raise DataError(
+            f"The {PART_NAMES[part]} part of '{task.name}' has none of its {len(data.lengths):,} sequences; make this "
+            f"part larger{or_none}, or bring more sequences."
+        )
+
+
+def _all_classes_are_learned(task: SequencesTask, data: SequencesData) -> None:
+    if data.answers == "value":
+        return
+    behind = stretch(len(data.lengths), task.split, "train")[1]
+    learned = data.answer[: int(data.lengths[:behind].sum()) if data.answers == "tags" else behind]
+    never = np.setdiff1d(np.arange(len(data.labels)), learned)
+    if len(never):
+        label = one_line(data.labels[int(never[0])], 40)
+        what = "tag" if data.answers == "tags" else "class"
+        raise DataError(
+            f"'{label}' never comes as a {what} in the training part, the first {task.split.train:.0%} of "
+            f"'{task.name}'; choose the order 'shuffled' if the file is sorted, or a larger training part."
+        )

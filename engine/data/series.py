@@ -1,0 +1,280 @@
+"""A series from somebody's own file: chosen columns, what is done where a number is missing, and the task over it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data import scaling, store
+from engine.data.datasets import MAX_VALUES, Missing, SeriesData
+from engine.data.files import name_of
+from engine.data.preview import ArraysPreview, Preview, TablePreview, jump_rows, read_array_file, unchanged
+from engine.data.shapes import numbers_of, taken_for
+from engine.data.table import Table, read_table
+from engine.data.windows import DEFAULT_SPLIT, longest_run, starts, stretch
+from engine.errors import DataError, SpecError
+from engine.parts import Part
+from engine.spec_reading import shown
+from engine.task_checks import check_task
+from engine.task_specs import SeriesTask, Split
+
+PART_NAMES: dict[Part, str] = {"train": "training", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class SeriesChoices:
+    columns: tuple[str, ...] | None = None
+    """Those that are read; None: every column of numbers, without `time`."""
+    target: str | None = None
+    """The one that is forecast; None: the last of them."""
+    time: str | None = None
+    """A column of dates or numbers that has to rise from row to row; None: rows are one step apart."""
+    break_at_jumps: bool = True
+    """No window goes over a step in time of more than 1.5 usual ones. Only with `time`."""
+    missing: Missing = "refuse"
+    steps: int = 50
+    ahead: int = 1
+    stride: int = 1
+    split: Split = DEFAULT_SPLIT
+    scaling: scaling.Kind = "standard"
+    batch_size: int = 16
+
+
+DEFAULT = SeriesChoices()
+
+
+def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesTask:
+    """Keep the series in the store, and the task that forecasts it. The file is read again.
+
+    Raises DataError: one sentence with line and column, also where a part holds no window.
+    """
+    if isinstance(preview, TablePreview):
+        data, read, target = _of_table(preview, choices)
+    elif isinstance(preview, ArraysPreview):
+        data, read, target = _of_arrays(preview, choices)
+    else:
+        raise DataError(f"'{preview.name}' is a text, and no series; a table or arrays are accepted.")
+    task = SeriesTask(
+        data="0" * 64,
+        name=preview.name,
+        columns=read,
+        target=target,
+        steps=choices.steps,
+        ahead=choices.ahead,
+        stride=choices.stride,
+        split=choices.split,
+        scaling=choices.scaling,
+        batch_size=choices.batch_size,
+    )
+    try:
+        check_task(task)
+    except SpecError as error:
+        raise DataError(str(error)) from None
+    for part in ("train", "validation", "test"):
+        check_part(task, data, part)
+    return msgspec.structs.replace(task, data=store.put(data))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A series as its task sees it."""
+
+    x: NDArray[np.float64]
+    """(rows, columns), scaled; NaN only where no window reaches."""
+    target: NDArray[np.float64]
+    """(rows,), scaled."""
+    scale: scaling.Scale
+    """Of the columns that are read."""
+    target_scale: scaling.Scale
+    """Of one column, the target."""
+    starts: dict[Part, NDArray[np.int64]]
+    """Where windows of steps + ahead rows begin, each within its part."""
+
+
+def prepared(task: SeriesTask, data: SeriesData) -> Prepared:
+    """Raises DataError where the data have no such columns."""
+    values = _used(task, data)
+    scale = scaling.fitted(values[slice(*stretch(len(values), task.split, "train"))], task.scaling)
+    filled, whole = _filled(values, data, task.split)
+    scaled = scale.scaled(filled)
+    target_scale = scaling.Scale(scale.shift[-1:], scale.size[-1:])
+    read = scaling.Scale(scale.shift[:-1], scale.size[:-1])
+    need = task.steps + task.ahead
+    found = {
+        part: starts(whole, data.breaks, *stretch(len(values), task.split, part), need, task.stride)
+        for part in PART_NAMES
+    }
+    return Prepared(np.ascontiguousarray(scaled[:, :-1]), scaled[:, -1].copy(), read, target_scale, found)
+
+
+def check_part(task: SeriesTask, data: SeriesData, part: Part) -> None:
+    """Raises DataError where a part of the data that is to be there holds no window."""
+    first, behind = stretch(len(data.values), task.split, part)
+    share = {
+        "train": task.split.train,
+        "validation": task.split.validation,
+        "test": 1.0 - task.split.train - task.split.validation,
+    }[part]
+    if part != "train" and share < 1e-9:
+        return
+    _, whole = _filled(_used(task, data), data, task.split)
+    run, need = longest_run(whole, data.breaks, first, behind), task.steps + task.ahead
+    if run < need:
+        unbroken = "" if run == behind - first else f", at most {run:,} of them in a row without a gap"
+        raise DataError(
+            f"The {PART_NAMES[part]} part of '{task.name}' has {behind - first:,} rows{unbroken}, and a window of "
+            f"{task.steps:,} steps with its target {task.ahead:,} ahead takes {need:,}; take fewer steps, or make this "
+            f"part {'larger' if part == 'train' else 'larger or 0'}."
+        )
+
+
+def _used(task: SeriesTask, data: SeriesData) -> NDArray[np.float64]:
+    """(rows, columns + 1): what is read, and the target last."""
+    places = {name: at for at, name in enumerate(data.columns)}
+    for name in (*task.columns, task.target):
+        if name not in places:
+            raise DataError(
+                f"The data of '{task.name}' have no column {shown(name)}; they have {', '.join(data.columns[:20])}."
+            )
+    return data.values[:, [places[name] for name in (*task.columns, task.target)]]
+
+
+def _filled(
+    values: NDArray[np.float64], data: SeriesData, split: Split
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """With what is put where a number is missing, and (rows,) whether nothing is missing any more."""
+    if data.missing not in ("interpolate", "last"):
+        return values, np.logical_not(np.isnan(values).any(axis=1))
+    filled = values.copy()
+    bounds = {edge for part in PART_NAMES for edge in stretch(len(values), split, part)}
+    edges = sorted({*bounds, *data.breaks.tolist()} if data.missing == "interpolate" else {0, len(values)})
+    for column in filled.T:
+        # A straight line is drawn within a part alone: over its end it would tell what is held back.
+        for first, behind in pairwise(edges):
+            piece = column[first:behind]
+            known = np.flatnonzero(~np.isnan(piece))
+            if len(known) == len(piece) or not len(known):
+                continue
+            if data.missing == "interpolate":
+                piece[:] = np.interp(np.arange(len(piece)), known, piece[known])
+            else:
+                before = np.maximum.accumulate(np.where(np.isnan(piece), 0, np.arange(len(piece))))
+                piece[:] = piece[before]
+    return filled, np.logical_not(np.isnan(filled).any(axis=1))
+
+
+def _of_table(preview: TablePreview, choices: SeriesChoices) -> tuple[SeriesData, tuple[str, ...], str]:
+    table = read_table(preview.path, preview.options)
+    unchanged(preview, table.sha256)
+    usable = [column.name for column in preview.columns if column.kind == "number" and column.name != choices.time]
+    read = tuple(usable) if choices.columns is None else choices.columns
+    if not read:
+        raise DataError(
+            f"'{preview.name}' has no column of numbers to read; it has {_kinds(preview)}: look at the delimiter and "
+            "the decimal sign."
+        )
+    target = choices.target or read[-1]
+    kept = tuple(dict.fromkeys((*read, target)))
+    if len(kept) * len(table.lines) > MAX_VALUES:
+        raise DataError(f"'{preview.name}' has {len(kept)} columns of {len(table.lines):,} rows; choose fewer columns.")
+    values = np.empty((len(table.lines), len(kept)))
+    for place, name in enumerate(kept):
+        values[:, place] = numbers_in(table, preview, name, choices.missing)
+    return SeriesData(kept, values, choices.missing, _breaks(table, preview, choices)), read, target
+
+
+def _kinds(preview: TablePreview) -> str:
+    return ", ".join(f"{column.name} ({column.kind})" for column in preview.columns[:8])
+
+
+def numbers_in(table: Table, preview: TablePreview, name: str, missing: Missing = "refuse") -> NDArray[np.float64]:
+    """A column of numbers, NaN where one is missing and may be. Raises DataError."""
+    column, at = preview.column(name), index(preview, name)
+    content = table.contents[at]
+    if column.problem:
+        raise DataError(column.problem)
+    if content.kind != "number" or content.values is None:
+        cell = next((cell for cell in table.cells[at] if cell), "")
+        what = {"date": "dates", "text": "text", "empty": "nothing but missing values"}.get(content.kind, content.kind)
+        raise DataError(f"{table.place(0, at)}: the column holds {what} ({shown(cell)}); numbers are accepted.")
+    absent = np.flatnonzero(content.missing)
+    if len(absent) and missing == "refuse":
+        others = f", and in {len(absent) - 1:,} other rows" if len(absent) > 1 else ""
+        raise DataError(
+            f"{table.place(int(absent[0]), at)}: a number is missing{others}; choose what is done there (interpolate, "
+            "last value, leave out), or another column."
+        )
+    if len(absent) and missing == "last" and absent[0] == 0:
+        raise DataError(
+            f"{table.place(0, at)}: the first number is missing, and there is no last value before it; leave such rows "
+            "out, or take the line away."
+        )
+    return content.values
+
+
+def index(preview: TablePreview, name: str) -> int:
+    """Of a column that is there."""
+    return next(at for at, column in enumerate(preview.columns) if column.name == name)
+
+
+def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDArray[np.int64]:
+    if choices.time is None:
+        return np.zeros(0, dtype=np.int64)
+    column, at = preview.column(choices.time), index(preview, choices.time)
+    content = table.contents[at]
+    if column.problem:
+        raise DataError(column.problem)
+    if content.values is None or content.kind not in ("number", "date"):
+        cell = next((cell for cell in table.cells[at] if cell), "")
+        raise DataError(f"{table.place(0, at)}: {shown(cell)} is no time; dates or numbers are accepted.")
+    if content.missing.any():
+        row = int(np.flatnonzero(content.missing)[0])
+        raise DataError(f"{table.place(row, at)}: the time is missing; every row needs one.")
+    backwards = np.flatnonzero(np.diff(content.values) <= 0)
+    if len(backwards):
+        row = int(backwards[0]) + 1
+        now, before = shown(table.cells[at][row]), shown(table.cells[at][row - 1])
+        raise DataError(
+            f"{table.place(row, at)}: {now} does not come after {before}, the time before it; sort the rows in the "
+            "order of time, each time once, or look at which of day and month stands first."
+        )
+    return jump_rows(content.values) if choices.break_at_jumps else np.zeros(0, dtype=np.int64)
+
+
+def _of_arrays(preview: ArraysPreview, choices: SeriesChoices) -> tuple[SeriesData, tuple[str, ...], str]:
+    name = name_of(preview.path)
+    data, found = read_array_file(preview.path)
+    unchanged(preview, hashlib.sha256(data).hexdigest())
+    of = taken_for(found, name)
+    if of.kind != "series":
+        raise DataError(f"{name} holds {preview.says}, and no series; x of (T,) or (T, D) is accepted.")
+    if choices.time is not None:
+        raise DataError(f"time is {shown(choices.time)}; arrays have no column of time, and nothing is accepted.")
+    names = tuple(f"x{at}" for at in range(of.x.shape[1]))
+    values = numbers_of(of, name, choices.missing != "refuse")
+    if of.y is not None:
+        names, values = (*names, "y"), np.column_stack([values, _target(of.y, name, choices.missing)])
+    if choices.missing == "last" and np.isnan(values[0]).any():
+        raise DataError(f"{name}, x, row 0 (from 0): a number is missing, and there is no last value before it.")
+    read = names[: of.x.shape[1]] if choices.columns is None else choices.columns
+    target = choices.target or names[-1]
+    for one in (*read, target):
+        if one not in names:
+            raise DataError(f"{name} has no column {shown(one)}; it has {', '.join(names[:20])}.")
+    kept = tuple(dict.fromkeys((*read, target)))
+    values = np.ascontiguousarray(values[:, [names.index(one) for one in kept]])
+    return SeriesData(kept, values, choices.missing), read, target
+
+
+def _target(y: NDArray[np.generic], name: str, missing: Missing) -> NDArray[np.float64]:
+    from engine.data.arrays import as_numbers, place
+
+    values = as_numbers(y, f"{name}, y", {0: "row"})
+    if missing == "refuse" and np.isnan(values).any():
+        raise DataError(f"{name}, y, {place(np.isnan(values), {0: 'row'})}: there is a NaN; choose what is done there.")
+    return values

@@ -1,0 +1,254 @@
+"""A table from a text file: what separates its columns, whether it has a heading, how its numbers are written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from engine.data import columns, dates, files, numbers
+from engine.data.columns import MISSING, Content
+from engine.data.decoding import Decoded, decoded
+from engine.data.numbers import NOTATIONS, Notation
+from engine.data.records import DELIMITER_NAMES, MAX_CELLS, MAX_COLUMNS, MAX_ROWS, records
+from engine.errors import DataError
+from engine.plaintext import one_line
+from engine.spec_reading import shown
+
+Delimiter: TypeAlias = Literal[",", ";", "\t", "|"]
+SAMPLED_ROWS = 1000
+SAMPLED_CELLS = 5_000
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What a person says of a table instead of what was detected; None: detect it."""
+
+    delimiter: Delimiter | None = None
+    header: bool | None = None
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal["", ",", ".", " ", "'"] | None = None
+    missing: tuple[str, ...] | None = None
+    """Cells that stand for a missing number, in whatever case; the empty cell always does."""
+    day_first: bool | None = None
+    """Of dates such as 03/04/2020."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    name: str
+    """Of the file, in quotes."""
+    sha256: str
+    """Of the file's bytes."""
+    size: int
+    """Bytes."""
+    decoded: Decoded
+    options: TableOptions
+    """None of them None: given, or detected."""
+    names: tuple[str, ...]
+    """Of the columns, each once."""
+    cells: tuple[list[str], ...]
+    """By column, without white space around them."""
+    lines: list[int]
+    """At which each row begins."""
+    contents: tuple[Content, ...]
+    notes: tuple[str, ...] = ()
+    """What was decided that could be otherwise."""
+
+    def place(self, row: int, column: int) -> str:
+        """Where a cell stands, in a sentence."""
+        return f"{self.name}, line {self.lines[row]:,}, column {column + 1} ({self.names[column]})"
+
+
+DETECTED = TableOptions()
+
+
+def read_table(path: str | Path, options: TableOptions = DETECTED) -> Table:
+    """Raises DataError with line and column."""
+    name = files.name_of(path)
+    data = files.read(path)
+    files.refuse_foreign(data, name)
+    found = decoded(data, name)
+    _check(options)
+    text, line, hint, notes = _without_preamble(found.text)
+    if not text.strip():
+        raise DataError(f"{name} has no rows, only {line - 1} lines before them.")
+    delimiter = options.delimiter or hint or _delimiter(text, name, line)
+    rows, lines = _rows(text, delimiter, name, line)
+    header = _has_header(rows) if options.header is None else options.header
+    names = _names(rows[0] if header else [""] * len(rows[0]), notes)
+    if header:
+        rows, lines = rows[1:], lines[1:]
+    if not rows:
+        raise DataError(f"{name}, line {line:,}: there are no rows below the heading; one row or more is needed.")
+    cells = tuple([cell.strip() for cell in column] for column in zip(*rows, strict=True))
+    notation = _notation(cells, options, delimiter, notes)
+    missing = MISSING if options.missing is None else ("", *(one.strip().lower() for one in options.missing))
+    day_first = _day_first(cells) if options.day_first is None else options.day_first
+    contents = tuple(columns.classify(column, notation, frozenset(missing), day_first) for column in cells)
+    notes.extend(f"column {at + 1} ({names[at]}): {one.note}" for at, one in enumerate(contents) if one.note)
+    used = TableOptions(delimiter, header, notation.decimal, notation.thousands, missing, day_first)  # type: ignore[arg-type]
+    digest = hashlib.sha256(data).hexdigest()
+    return Table(name, digest, len(data), found, used, names, cells, lines, contents, tuple(notes))
+
+
+def _check(options: TableOptions) -> None:
+    if options.delimiter is not None and options.delimiter not in DELIMITER_NAMES:
+        raise DataError(f"delimiter is {shown(options.delimiter)}; comma, semicolon, tab or bar is accepted.")
+    if options.decimal is not None and options.decimal not in (".", ","):
+        raise DataError(f"decimal is {shown(options.decimal)}; '.' or ',' is accepted.")
+    if options.thousands is not None and options.thousands not in ("", ",", ".", " ", "'"):
+        raise DataError(f"thousands is {shown(options.thousands)}; nothing, ',', '.', a space or ''' is accepted.")
+    if options.decimal is not None and options.decimal == options.thousands:
+        raise DataError(f"decimal and thousands are both '{options.decimal}'; two different signs are accepted.")
+
+
+def _without_preamble(text: str) -> tuple[str, int, Delimiter | None, list[str]]:
+    """The text below comments and Excel's "sep=;", the number of its first line, and the delimiter named there."""
+    at, line = 0, 1
+    hint: Delimiter | None = None
+    comments = 0
+    while at < len(text):
+        stop = text.find("\n", at)
+        stop = len(text) if stop < 0 else stop
+        first = text[at : min(stop, at + 16)].strip(" ")
+        if first.lower().startswith("sep=") and stop - at < 8 and first[4:5] in DELIMITER_NAMES:
+            hint = first[4:5]  # type: ignore[assignment]
+        elif first.startswith("#"):
+            comments += 1
+        elif first.strip():
+            break
+        at, line = stop + 1, line + 1
+    notes = [f"{comments} lines that begin with # stand before the table and are left out"] if comments else []
+    return text[at:], line, hint, notes
+
+
+def _delimiter(text: str, name: str, line: int) -> Delimiter:
+    """The one that gives the most rows the same number of columns, more than one, the first row among them."""
+    best: tuple[float, Delimiter] = (0.0, ",")
+    problem: DataError | None = None
+    head = text[: 2**20]
+    whole = len(head) == len(text)
+    for delimiter in ("\t", ";", "|", ","):
+        counts: list[int] = []
+        try:
+            counts.extend(len(fields) for _, fields in islice(records(head, delimiter, name, line), 200))
+        except DataError as error:
+            problem = error
+        if not whole and len(counts) > 1 and len(counts) < 200:
+            counts.pop()  # the sample may end in the middle of it
+        if len(counts) < 1 or max(counts) < 2:
+            continue
+        usual, of_them = Counter(counts).most_common(1)[0]
+        share = of_them / len(counts) * (1.0 if counts[0] == usual else 0.5)
+        if usual > 1 and share > best[0]:
+            best = (share, delimiter)
+        if usual > 1 and share >= 0.9:
+            break
+    if best[0] == 0.0 and problem is not None:
+        raise problem
+    return best[1]
+
+
+def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[str]], list[int]]:
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    width = cells = 0
+    for at, fields in records(text, delimiter, name, line):
+        if not rows:
+            width = len(fields)
+            if width > MAX_COLUMNS:
+                raise DataError(f"{name}, line {at:,}: there are {width:,} columns; at most {MAX_COLUMNS:,} are read.")
+        elif len(fields) != width:
+            raise _ragged(fields, width, lines[0], at, delimiter, name)
+        cells += width
+        if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
+            most = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
+            raise DataError(f"{name}, line {at:,}: the table is too large; at most {most} are read.")
+        rows.append(fields)
+        lines.append(at)
+    return rows, lines
+
+
+def _ragged(fields: Sequence[str], width: int, first: int, at: int, delimiter: str, name: str) -> DataError:
+    has = f"{len(fields)} column{'s' if len(fields) > 1 else ''} where line {first:,} has {width}"
+    if len(fields) > width and not any(field.strip() for field in fields[width:]):
+        advice = f"take the {DELIMITER_NAMES[delimiter]} at the end of the line out, or put one after the heading too"
+    elif len(fields) > width:
+        extra = one_line(fields[width], 30)
+        advice = (
+            f"column {width + 1} ('{extra}') is one too many: put quotes around a field that holds a "
+            f"{DELIMITER_NAMES[delimiter]}, or choose another delimiter"
+        )
+    else:
+        kept = DELIMITER_NAMES[delimiter]
+        advice = f"column {len(fields) + 1} is missing: leave its field empty, but keep the {kept}"
+    return DataError(f"{name}, line {at:,}: there {'are' if len(fields) > 1 else 'is'} {has}; {advice}.")
+
+
+def _has_header(rows: Sequence[Sequence[str]]) -> bool:
+    first = [cell.strip() for cell in rows[0]]
+    if not any(first) or any(columns.is_data(cell) for cell in first):
+        return False
+    below = [[row[at].strip() for row in rows[1:SAMPLED_ROWS]] for at in range(len(first))]
+    of_data = [at for at, cells in enumerate(below) if any(map(columns.is_data, cells))]
+    if of_data:
+        return not all(first[at].lower() in MISSING for at in of_data)
+    # Words alone: a heading is complete, and repeated nowhere.
+    return len(rows) > 1 and all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
+
+
+def _within(cell: str, below: Sequence[str]) -> bool:
+    return cell in below
+
+
+def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    taken: set[str] = set()
+    for at, cell in enumerate(first):
+        name = given = one_line(cell, 60) or f"column {at + 1}"
+        count = 1
+        while name in taken:
+            count += 1
+            name = f"{given} ({count})"
+        if count > 1:
+            notes.append(f"column {at + 1} has the name of another, '{given}', and is called '{name}'")
+        taken.add(name)
+        found.append(name)
+    return tuple(found)
+
+
+def _notation(cells: Sequence[Sequence[str]], options: TableOptions, delimiter: str, notes: list[str]) -> Notation:
+    among = [
+        one
+        for one in NOTATIONS
+        if options.decimal in (None, one.decimal) and options.thousands in (None, one.thousands)
+    ]
+    if not among:  # both were chosen, and differ
+        return Notation(options.decimal or ".", options.thousands or "")
+    each = max(1, SAMPLED_CELLS // len(cells))
+    # From the whole length, since the first thousand rows may hold no decimals.
+    sample = [[column[at] for at in range(0, len(column), -(-len(column) // each))] for column in cells]
+    found = numbers.detect((cell for column in sample for cell in column), among)
+    could_be = options.decimal is None and (found.decimal == "," or delimiter == ";")
+    if could_be and numbers.ambiguous((c for column in sample for c in column if found.number(c) is not None), found):
+        notes.append(
+            f"every '{found.decimal}' stands before three digits and is read as a decimal sign; it could stand between "
+            "thousands"
+        )
+    return found
+
+
+def _day_first(cells: Sequence[Sequence[str]]) -> bool:
+    """Day first, unless some date in the table can only be read with the month first."""
+    for column in cells:
+        sample = [cell for cell in column[:SAMPLED_ROWS] if cell]
+        if not sample or (dates.moment(sample[0], True) is None and dates.moment(sample[0], False) is None):
+            continue
+        if any(dates.moment(cell, True) is None and dates.moment(cell, False) is not None for cell in sample):
+            return False
+    return True

@@ -1,0 +1,114 @@
+"""A text from somebody's own file, and the task that predicts its next symbol."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data import store
+from engine.data.datasets import TextData
+from engine.data.preview import Preview, TextPreview, read_text, unchanged
+from engine.data.series import PART_NAMES
+from engine.data.symbols import REST, Level, Symbols, most_frequent, renumbered
+from engine.data.windows import DEFAULT_SPLIT, stretch
+from engine.errors import DataError, SpecError
+from engine.parts import Part
+from engine.task_checks import MAX_SYMBOLS, check_task
+from engine.task_specs import Split, TextTask
+
+
+@dataclass(frozen=True)
+class TextChoices:
+    level: Level = "character"
+    most_symbols: int | None = None
+    """At most so many different ones, the rest as one; None: all, up to 2,000 words or 50,000 characters."""
+    steps: int = 50
+    split: Split = DEFAULT_SPLIT
+    order: Literal["shuffled", "stream"] = "shuffled"
+    batch_size: int = 16
+
+
+DEFAULT = TextChoices()
+
+
+def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
+    """Keep the text in the store, and the task that predicts its next symbol. The file is read again.
+
+    Raises DataError, also where a part of the text is too short for one sequence.
+    """
+    if not isinstance(preview, TextPreview):
+        raise DataError(f"'{preview.name}' is looked at as a table or arrays; open it as a text to predict symbols.")
+    read, found = read_text(preview.path)
+    unchanged(preview, hashlib.sha256(read).hexdigest())
+    data = TextData(found.text)
+    most = choices.most_symbols or (MAX_SYMBOLS if choices.level == "character" else 2000)
+    symbols = Symbols(data.text, choices.level)
+    first, behind = stretch(len(symbols.numbers), choices.split, "train")
+    different = len(most_frequent(symbols.numbers[first:behind], MAX_SYMBOLS)) + 1
+    task = TextTask(
+        data="0" * 64,
+        name=preview.name,
+        level=choices.level,
+        symbols=min(different, most),
+        steps=choices.steps,
+        split=choices.split,
+        order=choices.order,
+        batch_size=choices.batch_size,
+    )
+    if different < 3:
+        raise DataError(
+            f"The training part of '{preview.name}' holds {different - 1} different {choices.level}s; a text with two "
+            "or more is needed to predict one from another."
+        )
+    try:
+        check_task(task)
+    except SpecError as error:
+        raise DataError(str(error)) from None
+    for part in ("train", "validation", "test"):
+        check_part(task, len(symbols.numbers), part)
+    return msgspec.structs.replace(task, data=store.put(data))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A text as its task sees it."""
+
+    numbers: NDArray[np.int32]
+    """(length,): 1 … for the most frequent symbols of the training part, 0 for every other one."""
+    labels: tuple[str, ...]
+    """(symbols,): what each number stands for."""
+    parts: dict[Part, tuple[int, int]]
+    """The first place of each part, and the one behind its last."""
+
+
+def prepared(task: TextTask, data: TextData) -> Prepared:
+    symbols = Symbols(data.text, task.level)
+    parts = {part: stretch(len(symbols.numbers), task.split, part) for part in PART_NAMES}
+    # What is held back has no say in which symbols have a number.
+    kept = most_frequent(symbols.numbers[slice(*parts["train"])], task.symbols - 1)
+    labels = [REST, *(symbols.names[at] for at in kept.tolist())]
+    labels += [""] * (task.symbols - len(labels))
+    return Prepared(renumbered(symbols, kept), tuple(labels), parts)
+
+
+def check_part(task: TextTask, length: int, part: Part) -> None:
+    """Raises DataError where a part of the text that is to be there holds no sequence and the symbol behind it."""
+    first, behind = stretch(length, task.split, part)
+    need = task.steps + 1
+    if part == "train" and task.order == "stream":
+        need = task.steps * task.batch_size + 1
+    share = {"train": 1.0, "validation": task.split.validation, "test": 1 - task.split.train - task.split.validation}
+    if behind - first < need and share[part] > 1e-9:
+        or_none = "" if part == "train" else " or 0"
+        what = f"a sequence of {task.steps:,} steps"
+        if need > task.steps + 1:
+            what = f"a stream of {task.batch_size:,} sequences of {task.steps:,} steps side by side"
+        raise DataError(
+            f"The {PART_NAMES[part]} part of '{task.name}' has {behind - first:,} {task.level}s, and {what} with the "
+            f"next symbol takes {need:,}; take fewer steps, or make this part larger{or_none}."
+        )

@@ -1,0 +1,58 @@
+"""Windows of a series: in which part of it they lie, and where they begin. Numpy, no torch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.parts import Part
+from engine.task_specs import Split
+
+DEFAULT_SPLIT = Split()
+
+
+def stretch(count: int, split: Split, part: Part) -> tuple[int, int]:
+    """The first row of a part, and the one behind its last, of `count` rows in the order of time."""
+    # A share that a person types, .7, is no binary number: 0.7·10 has to be 7.
+    train = math.floor(count * split.train + 1e-9)
+    validation = math.floor(count * min(split.train + split.validation, 1.0) + 1e-9)
+    return {"train": (0, train), "validation": (train, validation), "test": (validation, count)}[part]
+
+
+def starts(
+    whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int, need: int, stride: int
+) -> NDArray[np.int64]:
+    """Where windows begin that need `need` rows each, all within one run of `runs`: from its beginning, `stride`
+    apart."""
+    found = [
+        np.arange(begin, end - need + 1, stride)
+        for begin, end in zip(*(side.tolist() for side in runs(whole, breaks, first, behind)), strict=True)
+        if end - begin >= need
+    ]
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def runs(
+    whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The unbroken stretches of rows first … behind − 1: where each begins, and the row behind its end.
+
+    whole (rows,): whether nothing is missing in a row; such rows belong to none. breaks: rows that do not follow the
+    one before.
+    """
+    ok = whole[first:behind]
+    begins = np.append(ok, False)
+    begins[1:-1] &= ~ok[:-1]
+    ends = np.insert(ok, 0, False)
+    ends[1:-1] &= ~ok[1:]
+    inside = breaks[(breaks > first) & (breaks < behind)] - first
+    begins[inside] = ok[inside]
+    ends[inside] |= ok[inside - 1]
+    return np.flatnonzero(begins) + first, np.flatnonzero(ends) + first
+
+
+def longest_run(whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int) -> int:
+    begins, ends = runs(whole, breaks, first, behind)
+    return int((ends - begins).max()) if len(begins) else 0

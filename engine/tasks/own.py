@@ -1,0 +1,126 @@
+"""What a judge of data wants to know: how many batches are held back, in which units answers are, what classes are
+called, and what answers of one who knows nothing but the training part would be."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.data.scaling import Scale
+from engine.spec import ModelSpec, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
+from engine.tasks import sequences, series, sunspots, text
+from engine.tasks.order import held_back
+from engine.tasks.part import Part
+
+
+def batches(task: Task, part: Part) -> int | None:
+    """Batches in which a part held back is seen once, 0 where it is empty; None: there is no end of them. Raises
+    DataError where somebody's own data are not there."""
+    if part == "train":
+        return None
+    if isinstance(task, SunspotsTask):
+        count = sunspots.windows_of(task, part)[1]
+    elif isinstance(task, SeriesTask):
+        count = len(series.prepared(task).starts[part])
+    elif isinstance(task, TextTask):
+        count = text.pieces(task, part)
+    elif isinstance(task, SequencesTask):
+        first, behind = sequences.prepared(task).parts[part]
+        count = behind - first
+    else:
+        return None
+    return held_back(count, task.batch_size)
+
+
+def units(task: Task) -> tuple[float, float]:
+    """(shift, size) with which an answer of a model is one in the units of the data: answer·size + shift. (0, 1) where
+    nothing is scaled. Raises DataError."""
+    scale: Scale | None = None
+    if isinstance(task, SunspotsTask):
+        scale = sunspots.scale()
+    elif isinstance(task, SeriesTask):
+        scale = series.prepared(task).target_scale
+    elif isinstance(task, SequencesTask):
+        scale = sequences.prepared(task).value_scale
+    return (0.0, 1.0) if scale is None else (float(scale.shift[0]), float(scale.size[0]))
+
+
+def input_units(task: Task) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """The same for the numbers a step, (inputs,) each; None where they are not scaled. Raises DataError."""
+    if isinstance(task, SunspotsTask):
+        scale: Scale | None = sunspots.scale()
+    elif isinstance(task, SeriesTask):
+        scale = series.prepared(task).scale
+    elif isinstance(task, SequencesTask):
+        scale = sequences.prepared(task).scale
+    else:
+        return None
+    return None if scale is None else (scale.shift, scale.size)
+
+
+def labels(task: Task) -> tuple[str, ...]:
+    """What classes, tags or the next symbols are called; () of numbers and of tasks without names. Raises
+    DataError."""
+    if isinstance(task, TextTask):
+        return text.prepared(task).labels
+    return sequences.labelled(task).labels if isinstance(task, SequencesTask) else ()
+
+
+def symbol_labels(task: Task) -> tuple[str, ...]:
+    """What the symbols that are read are called; () of numbers and of tasks without names. Raises DataError."""
+    if isinstance(task, TextTask):
+        return text.prepared(task).labels
+    return sequences.labelled(task).vocabulary if isinstance(task, SequencesTask) else ()
+
+
+def constant(task: Task, model: ModelSpec) -> Tensor | None:
+    """The output, float64, that a model would always have if it knew nothing but how often each answer comes in the
+    training part: for numbers their mean (1,), for a yes-or-no question the logit (1,), for classes their logits,
+    log (n + 1)/(all + classes) (Laplace's rule: what never came is not impossible). None where the task is generated.
+    Raises DataError."""
+    if isinstance(task, TextTask):
+        of = text.prepared(task)
+        first, behind = of.parts["train"]
+        return _logits(np.bincount(of.numbers[first:behind], minlength=task.symbols))
+    if isinstance(task, SequencesTask):
+        return _of_sequences(task)
+    if isinstance(task, SeriesTask):
+        return _of_series(task, model)
+    return _of_sunspots(task, model) if isinstance(task, SunspotsTask) else None
+
+
+def _of_sequences(task: SequencesTask) -> Tensor:
+    of = sequences.prepared(task)
+    behind = of.parts["train"][1]
+    learned = of.answer[: int(of.lengths[:behind].sum()) if task.answers == "tags" else behind]
+    if task.answers == "value":
+        return torch.tensor([float(learned.mean())], dtype=torch.float64, device="cpu")
+    return _logits(np.bincount(learned.astype(np.int64), minlength=task.classes))
+
+
+def _of_series(task: SeriesTask, model: ModelSpec) -> Tensor:
+    of, starts = series.prepared(task), series.windows(task, "train")
+    first = starts + task.ahead + (0 if model.readout.at == "every" else task.steps - 1)
+    asked = np.zeros(len(of.target) + 1)  # how often each row is asked for
+    np.add.at(asked, first, 1.0)
+    np.add.at(asked, starts + task.ahead + task.steps, -1.0)
+    often = np.cumsum(asked)[:-1]
+    mean = float(np.where(often > 0, of.target, 0.0) @ often / often.sum())
+    return torch.tensor([mean], dtype=torch.float64, device="cpu")
+
+
+def _of_sunspots(task: SunspotsTask, model: ModelSpec) -> Tensor:
+    first, count = sunspots.windows_of(task, "train")
+    asked = sunspots.windows(task, model, first + torch.arange(count, device="cpu")).targets.double()
+    if model.loss == "mse":
+        return asked.mean().reshape(1)
+    higher = float(asked.sum())
+    logits = _logits(np.array([asked.numel() - higher, higher]))
+    return logits if model.loss == "cross_entropy" else (logits[1] - logits[0]).reshape(1)
+
+
+def _logits(counts: NDArray[np.generic]) -> Tensor:
+    often = torch.from_numpy(counts.astype(np.float64)) + 1.0
+    return (often / often.sum()).log()

@@ -1,0 +1,66 @@
+"""Somebody's own text: predict the next character or word."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.data import store, text
+from engine.data.datasets import TextData
+from engine.data.text import Prepared
+from engine.draws import whole
+from engine.errors import DataError
+from engine.spec import ModelSpec, TextTask
+from engine.tasks.batch import Batch
+from engine.tasks.order import batch_of
+from engine.tasks.part import Draw, Part
+
+
+def batch(task: TextTask, model: ModelSpec, draw: Draw) -> Batch:
+    """x (T, B) and the symbols one step later (T, B). Int64, CPU. Raises DataError where the data are not there, or
+    the part is too short."""
+    data = prepared(task)
+    places = starts(task, data, draw) + np.arange(task.steps + 1)[:, None]
+    symbols = torch.from_numpy(data.numbers[places].astype(np.int64))
+    return Batch(symbols[:-1].contiguous(), symbols[1:].contiguous())
+
+
+def starts(task: TextTask, data: Prepared, draw: Draw) -> NDArray[np.int64]:
+    """Where the sequences of a batch begin, (B,)."""
+    first, behind = data.parts[draw.part]
+    T, B = task.steps, task.batch_size
+    text.check_part(task, len(data.numbers), draw.part)
+    count = pieces(task, draw.part)
+    if count < 1:
+        raise DataError(f"The {draw.part} part of '{task.name}' is empty; a sequence of {T:,} steps is needed.")
+    if draw.part != "train":
+        return first + T * batch_of(count, B, draw, "text")
+    if task.order == "stream":
+        # B streams of `each` sequences, one behind the other: where one ends, the next has begun, so that a row goes on
+        # from batch to batch through the whole part, and from its end to its beginning.
+        each = count // B
+        return first + T * ((np.arange(B) * each + draw.number) % (B * each))
+    places: NDArray[np.int64] = whole((B,), 0, behind - first - T - 1, draw.generator("text")).numpy()
+    return first + places
+
+
+def prepared(task: TextTask) -> Prepared:
+    """Raises DataError."""
+    return _prepared(str(store.folder()), task)
+
+
+@lru_cache(maxsize=2)
+def _prepared(folder: str, task: TextTask) -> Prepared:
+    data = store.get(task.data, task.name)
+    if not isinstance(data, TextData):
+        raise DataError(f"The data of '{task.name}' are no text, and task.kind 'text' needs one.")
+    return text.prepared(task, data)
+
+
+def pieces(task: TextTask, part: Part) -> int:
+    """Sequences side by side in a part held back."""
+    first, behind = prepared(task).parts[part]
+    return max(0, (behind - first - 1) // task.steps)

@@ -1,0 +1,242 @@
+"""A judgement is what a plain torch model, evaluated by hand, comes to: in the data's units, over what counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from training_cases import OPTIMIZERS, PlainTorch, experiment
+
+from engine import tasks
+from engine.data import TextChoices, import_text, look_at
+from engine.errors import DataError, SpecError
+from engine.network import Network
+from engine.operations import run
+from engine.requests import Weights
+from engine.spec import (
+    AddingTask,
+    CopyTask,
+    Experiment,
+    LayerSpec,
+    ModelSpec,
+    ParityTask,
+    ReadoutSpec,
+    ReberTask,
+    RecurrentDropoutSpec,
+    SunspotsTask,
+    TemporalOrderTask,
+    WhatIf,
+)
+from engine.tasks import sunspots
+from engine.training_requests import Judge, Judged, Train
+
+
+def trained(given: Experiment, iterations: int = 5) -> Weights:
+    found: Weights = run("train", Train(given, None, 0, iterations)).weights
+    return found
+
+
+def judged(given: Experiment, weights: Weights | None = None, **of: Any) -> Judged:
+    found: Judged = run("judge", Judge(given, weights, **of))
+    return found
+
+
+def of(cell: Any, task: Any, at: Any = "last", loss: Any = "mse", **more: Any) -> Experiment:
+    layer = LayerSpec(cell=cell, hidden_size=4, **more.pop("layer", {}))
+    model = ModelSpec(layers=(layer,), readout=ReadoutSpec(at=at), loss=loss)
+    return experiment(model=model, task=task, dtype="float64", **more)
+
+
+def test_the_loss_and_the_error_of_numbers_are_torchs() -> None:
+    given = of("lstm", AddingTask(steps=6, batch_size=3), learning_rate=0.05, optimizer=OPTIMIZERS["adam"])
+    weights = trained(given)
+    plain = PlainTorch(given)
+    plain.load_state_dict(
+        {PlainTorch.name(n): torch.from_numpy(w.copy()) for n, w in weights.items() if not n.startswith("optimizer")}
+    )
+    batches = [tasks.batch(given.task, given.model, given.seed, n, part="validation") for n in range(4)]
+    x, targets = torch.cat([b.x for b in batches], 1), torch.cat([b.targets for b in batches])
+    with torch.no_grad():
+        answers = plain(x)
+    found = judged(given, weights, shown=5)
+    squares = (answers - targets).square()
+    assert found.loss == pytest.approx(squares.mean().item(), rel=1e-12)
+    assert (found.metric, found.shape, found.labels, found.confusion) == ("rmse", "value", (), None)
+    assert found.value == pytest.approx(squares.mean().sqrt().item(), rel=1e-12)
+    assert found.baseline == pytest.approx(1 / 6)
+    np.testing.assert_allclose(found.predictions, answers[:5].numpy(), rtol=1e-12)
+    np.testing.assert_array_equal(found.targets, targets[:5].numpy())
+    np.testing.assert_array_equal(found.inputs, x[:, :5].transpose(0, 1).numpy())
+    assert found.lengths.tolist() == [6] * 5
+    assert found.probabilities is None
+    assert judged(given, weights, part="test").loss != found.loss
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("at", ["mean", "every"])
+def test_classes_are_counted_at_the_steps_that_are_there(loss: Any, at: Any) -> None:
+    given = of("gru", AddingTask(steps=6, batch_size=4, shortest=2), at, loss)
+    network = Network(given)
+    total, right, answers, matrix = 0.0, 0, 0, np.zeros((2, 2), int)
+    for n in range(3):
+        b = tasks.batch(given.task, given.model, given.seed, n, part="validation")
+        trace = network.trace(batch=b)
+        logits: Tensor = trace.outputs
+        p = logits.softmax(-1) if loss == "cross_entropy" else torch.cat([1 - logits.sigmoid(), logits.sigmoid()], -1)
+        assert b.lengths is not None
+        for sample in range(4):
+            for t in range(int(b.lengths[sample])) if at == "every" else (None,):
+                place = sample if t is None else (t, sample)
+                truth = int(b.targets[place])
+                total -= p[place][truth].log().item()
+                right += int(p[place].argmax()) == truth
+                matrix[truth, int(p[place].argmax())] += 1
+                answers += 1
+    found = judged(given, batches=3)
+    assert found.loss == pytest.approx(total / answers, rel=1e-10)
+    assert found.value == right / answers
+    assert found.metric == "accuracy"
+    assert found.confusion is not None
+    assert np.array_equal(found.confusion, matrix)
+    assert found.labels == ("no", "yes")
+    assert found.shape == ("tag" if at == "every" else "class")
+    assert found.probabilities is not None
+    real = ~np.isnan(found.predictions)
+    assert real.sum(1).tolist() == (found.lengths.tolist() if at == "every" else [1] * 8)
+    np.testing.assert_allclose(found.probabilities[real].sum(-1), 1.0)
+    assert np.array_equal(found.probabilities[real].argmax(-1), found.predictions[real])
+    assert np.array_equal(np.isnan(found.targets), ~real)
+
+
+def test_the_metric_counts_what_is_judged_and_the_loss_everything() -> None:
+    given = of("rnn", CopyTask(delay=3, batch_size=5), "every", "cross_entropy")
+    found = judged(given, batches=2)
+    assert found.confusion is not None
+    assert found.confusion.sum() == 2 * 5 * 10
+    assert found.confusion[0].sum() == 0, "no blank is asked for"
+    assert found.labels[:2] == ("blank", "1")
+    assert found.inputs.shape == (8, 23)
+    b = tasks.batch(given.task, given.model, given.seed, 0, part="validation")
+    assert np.array_equal(found.inputs[:5], b.x.argmax(-1).T.numpy())
+
+
+def test_the_reber_grammar_is_judged_by_its_last_symbol_but_one_and_runs_free_from_where_it_ended() -> None:
+    given = of("gru", ReberTask(steps=20, batch_size=6), "every", "cross_entropy")
+    found = judged(given, batches=2, free_running=4)
+    assert found.confusion is not None
+    assert found.confusion.sum() == 12
+    assert {symbol for symbol, row in zip(found.labels, found.confusion, strict=True) if row.sum()} <= {"T", "P"}
+    assert found.free is not None
+    assert found.free.shape == (8, 4)
+    assert set(np.unique(found.free)) <= set(range(7))
+
+
+def test_a_temporal_order_has_four_classes_with_names() -> None:
+    found = judged(of("rnn", TemporalOrderTask(steps=12, batch_size=7), "last", "cross_entropy"))
+    assert found.labels == ("AA", "AB", "BA", "BB")
+    assert found.confusion is not None
+    assert found.confusion.shape == (4, 4)
+    assert found.confusion.sum() == 28
+    assert found.baseline == pytest.approx(np.log(4))
+
+
+def test_a_series_is_judged_in_its_own_units() -> None:
+    given = of("gru", SunspotsTask(steps=9, batch_size=50), "every", learning_rate=0.1)
+    weights = trained(given, 30)
+    found = judged(given, weights, batches=9, shown=3, free_running=5)
+    network = Network(given, weights)
+    batch = tasks.batch(given.task, given.model, 0, 0, part="validation")
+    assert batch.x.shape[1] == 46 - 9, "all windows of 1916-1961, once"
+    outputs = network.trace(batch=batch).outputs
+    size, shift = sunspots.series()[:216].std(correction=0).item(), sunspots.series()[:216].mean().item()
+    assert found.loss == pytest.approx((outputs - batch.targets).square().mean().item(), rel=1e-12)
+    assert found.value == pytest.approx(found.loss**0.5 * size, rel=1e-12)
+    years = sunspots.series()[216 : 216 + 10].numpy()
+    np.testing.assert_allclose(found.inputs[0, :, 0], years[:-1], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.targets[0], years[1:], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.predictions[0], (outputs[:, 0, 0] * size + shift).numpy(), rtol=1e-10)
+    np.testing.assert_allclose(found.errors, (found.predictions - found.targets) ** 2, rtol=1e-12)
+    learned = sunspots.scaled()[:216]
+    windows = torch.stack([learned[s + 1 : s + 10] for s in range(216 - 9)])
+    assert found.baseline == pytest.approx((batch.targets - windows.mean()).square().mean().item(), rel=1e-10)
+    gru, out = nn.GRU(1, 4, dtype=torch.float64), nn.Linear(4, 1, dtype=torch.float64)
+    gru.load_state_dict({n: w for n, w in network.weights.items() if not n.startswith("readout")})
+    out.load_state_dict({n.removeprefix("readout."): w for n, w in network.weights.items() if n.startswith("readout")})
+    x, said = batch.x[:, :1], []
+    for _ in range(5):
+        said.append(out(gru(x)[0][-1]).item())
+        x = torch.cat([x, torch.full((1, 1, 1), said[-1], dtype=torch.float64)])
+    assert found.free is not None
+    np.testing.assert_allclose(found.free[0], np.array(said) * size + shift, rtol=1e-10)
+
+
+def test_a_network_is_judged_without_its_dropout_and_with_its_what_if() -> None:
+    layer = {"dropout": 0.5, "recurrent_dropout": RecurrentDropoutSpec(p=0.5)}
+    given = of("gru", AddingTask(steps=6, batch_size=3), layer=layer)
+    plain = of("gru", AddingTask(steps=6, batch_size=3))
+    assert judged(given).loss == judged(plain).loss
+    assert judged(given).loss == judged(given).loss
+    what_if = WhatIf(recurrent_scale=2.0)
+    batch = [tasks.batch(plain.task, plain.model, 0, n, part="validation") for n in range(4)]
+    losses = [float(Network(plain, what_if=what_if).trace(batch=b).loss) for b in batch]
+    assert judged(given, what_if=what_if).loss == pytest.approx(np.mean(losses), rel=1e-12)
+
+
+def test_a_text_is_judged_by_its_own_symbols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "data"))
+    (tmp_path / "a.txt").write_text("the cat sat on the mat. " * 60, encoding="utf-8")
+    task = import_text(look_at(tmp_path / "a.txt"), TextChoices(steps=8, batch_size=4))
+    given = of("gru", task, "every", "cross_entropy", optimizer=OPTIMIZERS["adam"], learning_rate=0.02)
+    found = judged(given, free_running=6, shown=2)
+    assert set("the cat") <= set(found.labels)
+    said = "".join(found.labels[int(symbol)] for symbol in found.inputs[0])
+    assert said in "the cat sat on the mat. " * 3
+    assert found.shape == "symbol"
+    assert found.free is not None
+    assert found.free.shape == (2, 6)
+    assert found.baseline is not None
+    after = judged(given, trained(given, 150))
+    assert after.loss < 0.7 * found.baseline
+    assert after.value > found.value
+
+
+def test_whatever_is_judged_repeats_and_cannot_be_written_to() -> None:
+    given = of("rnn", ParityTask(steps=5, batch_size=4), "every", "binary_cross_entropy")
+    one, other = judged(given), judged(given)
+    assert one.loss == other.loss
+    for array in (one.inputs, one.predictions, one.probabilities, one.targets, one.confusion, one.lengths):
+        assert array is not None
+        assert not array.flags.writeable
+    assert judged(given, shown=0).predictions.shape[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"part": "training"}, "part is 'training'; train, validation, test"),
+        ({"batches": 0}, "batches is 0"),
+        ({"shown": -1}, "shown is -1"),
+        ({"free_running": 5}, "the adding problem"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_with_a_sentence(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        judged(experiment(), **change)
+
+
+def test_a_part_without_data_is_a_sentence() -> None:
+    given = of("gru", SunspotsTask(steps=100, batch_size=4))
+    with pytest.raises(DataError, match="validation part"):
+        judged(given)
+
+
+def test_a_whole_state_is_judged_by_its_parameters() -> None:
+    given = msgspec.structs.replace(of("gru", AddingTask(steps=5, batch_size=2), optimizer=OPTIMIZERS["adam"]))
+    state = trained(given)
+    bare = {name: array for name, array in state.items() if not name.startswith("optimizer")}
+    assert judged(given, state).loss == judged(given, bare).loss
