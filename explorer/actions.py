@@ -206,6 +206,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_model", "View", "&Model", ("Ctrl+1",), checkable=True, starts_section=True),
     Action("show_cell", "View", "&Cell", ("Ctrl+2",), checkable=True),
     Action("show_analysis", "View", "&Analysis", ("Ctrl+3",), checkable=True),
+    Action(
+        "show_drawer",
+        "View",
+        "Training and E&valuation",
+        ("Ctrl+Shift+T",),
+        checkable=True,
+        tip="The drawer below the stage.",
+        find="drawer curves loss learn judge",
+    ),
     Action("focus_stage", "View", "Go to the Sta&ge", ("F6",)),
     Action("focus_model", "View", "Go to the Mod&el", ("Ctrl+Shift+M",)),
     Action(

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.requests import Audit, Excerpt, Look, Source, Weights
+from engine.requests import Audit, Excerpt, Look, Source
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
+from engine.training_requests import Trained
 from engine.within import Granularity, Inside, stepped, way_of
 from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
@@ -78,6 +79,7 @@ class Controller(QObject):
         document.stateChanged.connect(self.refresh)
         document.viewChanged.connect(self.refresh)
         self._trainer.progressChanged.connect(self.progressChanged)
+        self._trainer.advanced.connect(self._advanced)
         self._trainer.reached.connect(self._trained)
         self._trainer.failed.connect(self._give_up)
         courier.answered.connect(self._answered)
@@ -235,7 +237,7 @@ class Controller(QObject):
         needs_training = state.recorded is None and iteration > 0 and start != iteration
         if needs_training:
             if not (self._trainer.running and want.same_trace(before)):
-                self._trainer.begin(goal_of(state, iteration, start))
+                self._trainer.begin(goal_of(state, iteration, start, anew=retrain))
             return
         self._trainer.stop()
         source: Source = state.source(iteration)
@@ -285,10 +287,16 @@ class Controller(QObject):
             self._give_up(sentence)
 
     @Slot(object, object)
-    def _trained(self, goal: Goal, weights: Weights) -> None:
+    def _advanced(self, goal: Goal, trained: Trained) -> None:
+        """On the way to an iteration: what is trained for the first time is kept, what is replayed has been."""
+        if trained.iteration > self._document.state.furthest:
+            self._document.learn(trained, goal.recipe)
+
+    @Slot(object, object)
+    def _trained(self, goal: Goal, trained: Trained) -> None:
         want = self._wanted
         assert want is not None
-        self._document.remember(goal.iteration, weights, goal.recipe)
+        self._document.learn(trained, goal.recipe)
         self._wanted = None
         self._want(want.iteration, want.position if want.position is not None else self._document.view.position)
 

@@ -8,6 +8,7 @@ from explorer.analysis.desk import Desk
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.player import Player
+from explorer.training.book import Book
 from explorer.window import MainWindow
 
 
@@ -18,6 +19,7 @@ class Parts:
     controller: Controller
     player: Player
     desk: Desk
+    book: Book
 
     def say(self, words: str, milliseconds: int) -> None:
         """For a moment, in the status bar."""

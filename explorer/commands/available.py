@@ -42,6 +42,7 @@ class Available(QObject):
         document.opened.connect(self._show_granularity)
         window.pages.currentChanged.connect(self._show_enabled)
         window.fullScreenChanged.connect(actions["full_screen"].setChecked)
+        window.drawer.openChanged.connect(self._show_drawer)
         tape.atEndChanged.connect(self._show_at_end)
         self._show_at_end(tape.at_end)
         self._show_granularity()
@@ -61,6 +62,10 @@ class Available(QObject):
     @Slot()
     def _show_granularity(self) -> None:
         self._actions[f"by_{self._document.view.granularity}"].setChecked(True)
+
+    @Slot(str)
+    def _show_drawer(self, tab: str) -> None:
+        self._actions["show_drawer"].setChecked(bool(tab))
 
     @Slot(str)
     def _show_at_end(self, at_end: str) -> None:
