@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
+import msgspec
+
 from engine.history import MOST_STATES, STATE_BYTES, Evaluation, Log, thinned
 from engine.requests import Computed, Recorded, Source, Weights
-from engine.spec import NO_WHAT_IF, CellKind, Experiment, WhatIf
+from engine.spec import NO_WHAT_IF, CellKind, Experiment, TrainingSpec, WhatIf
 from engine.tracks import LayerKind, layer_kinds
 from engine.training_requests import Trained
 from engine.within import Granularity, Within
@@ -84,8 +86,8 @@ class State:
 
     @property
     def recipe(self) -> Recipe:
-        """What the next iteration would be trained with."""
-        return self.experiment, self.what_if
+        """What the next iteration would be trained with. When it is judged, and when it stops, changes no iteration."""
+        return _as_trained(self.experiment), self.what_if
 
     def next_is_current(self, iteration: int) -> bool:
         """Whether the iteration after this one was trained as it would be now."""
@@ -105,7 +107,7 @@ class State:
             return known
         # What is trained before an experiment opens is the experiment's own; a what-if belongs to what is done later.
         own = iteration <= self.experiment.training.iterations
-        return self.experiment, NO_WHAT_IF if own else self.what_if
+        return _as_trained(self.experiment), NO_WHAT_IF if own else self.what_if
 
     def remembering(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> State:
         """With one more iteration kept. Other weights than those that were there begin another future: what came after
@@ -119,7 +121,7 @@ class State:
         size = sum(array.nbytes for array in weights.values())
         if len(history) > MOST_STATES or size * len(history) > STATE_BYTES:
             budget, most = int(_ROOMIER * STATE_BYTES), int(_ROOMIER * MOST_STATES)
-            history = thinned(history, _turns(history, recipes), budget, most)
+            history = thinned(history, {*_turns(history, recipes), *sorted(history)[-2:]}, budget, most)
         recipes = {k: r for k, r in recipes.items() if k in history}
         return replace(self, history=MappingProxyType(history), recipes=MappingProxyType(recipes))
 
@@ -167,6 +169,17 @@ class State:
 
     def without_training(self) -> State:
         return replace(self, history=_NO_HISTORY, recipes=MappingProxyType({}), log=Log(), evaluations=())
+
+
+def _as_trained(experiment: Experiment | None) -> Experiment | None:
+    if experiment is None:
+        return None
+    usual, training = TrainingSpec(), experiment.training
+    watched = (training.evaluate_every, training.early_stop) != (usual.evaluate_every, usual.early_stop)
+    if not watched:
+        return experiment
+    training = msgspec.structs.replace(training, evaluate_every=usual.evaluate_every, early_stop=usual.early_stop)
+    return msgspec.structs.replace(experiment, training=training)
 
 
 def _turns(history: Mapping[int, Weights], recipes: Mapping[int, Recipe]) -> set[int]:

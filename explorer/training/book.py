@@ -64,9 +64,10 @@ class Book(QObject):
     def _look(self) -> None:
         state = self._document.state
         found = (state.log, state.evaluations, state.history, self.baseline)
-        if len(found) != len(self._told) or any(a is not b for a, b in zip(found[:3], self._told, strict=False)):
-            self._told = found
-            self.changed.emit()
-        elif found[3] != self._told[3]:
+        if (
+            len(found) != len(self._told)
+            or any(a is not b for a, b in zip(found[:3], self._told, strict=False))
+            or found[3] != self._told[3]
+        ):
             self._told = found
             self.changed.emit()

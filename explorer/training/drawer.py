@@ -163,5 +163,3 @@ def _rule() -> QFrame:
     line.setProperty("role", "rule")
     line.setFixedHeight(1)
     return line
-
-
