@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -185,7 +186,7 @@ def _as_trained(experiment: Experiment | None) -> Experiment | None:
 def _turns(history: Mapping[int, Weights], recipes: Mapping[int, Recipe]) -> set[int]:
     """The iterations after which another recipe led on: from the one before it none could be trained again."""
     kept = sorted(history)
-    return {k for k, after in zip(kept, kept[1:], strict=False) if recipes.get(k) != recipes.get(after)}
+    return {k for k, after in pairwise(kept) if recipes.get(k) != recipes.get(after)}
 
 
 def _same_weights(old: Experiment, new: Experiment) -> bool:
