@@ -30,6 +30,7 @@ from explorer.settings import Settings, ThemeChoice
 from explorer.theme import current as theming
 from explorer.theme.choice import ThemeKeeper
 from explorer.training.book import Book
+from explorer.training.runner import Runner
 from explorer.transport.ending import AtEnd
 from explorer.window import MainWindow
 
@@ -55,7 +56,8 @@ class Explorer(QObject):
             self.desk = Desk(self.courier, self)
             self.window.analysis.set_open(settings.analyses)
             self.book = Book(self.document, self)
-            parts = Parts(self.window, self.document, self.controller, self.player, self.desk, self.book)
+            self.runner = Runner(self.document, self.controller, self.courier, self)
+            parts = Parts(self.window, self.document, self.controller, self.player, self.desk, self.book, self.runner)
             self.bindings = Bindings(parts)
             self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
             self.commands = Commands(parts, self.bindings, self.files, self.themes)
@@ -79,6 +81,7 @@ class Explorer(QObject):
     def close(self) -> None:
         """Stop playing, drop what is under way, end the engine's process."""
         self.player.pause()
+        self.runner.pause()
         self.bindings.tracks.tables.close()
         # The parts are destroyed one by one from here on: none may speak to another any more.
         for part in (self.window.dock, self.window.stage, self.document, self.document.undo_stack):

@@ -61,7 +61,7 @@ class Controller(QObject):
         self._trainer = Trainer(courier, self)
         self._audited: Want | None = None
         self._audit_asked: tuple[int, Want] | None = None
-        self._failing = False
+        self._failing = self._training = False
         self._audit_timer = QTimer(self)
         self._audit_timer.setSingleShot(True)
         self._audit_timer.setInterval(_AUDIT_DELAY_MS)
@@ -321,6 +321,14 @@ class Controller(QObject):
         self._courier.cancel()
         self._give_up("It was stopped; the picture is the one before. Undo takes the change back.")
 
+    def set_training(self, *, training: bool) -> None:
+        """While training runs, pictures of it come and go: none is audited until it rests."""
+        self._training = training
+        if training:
+            self._audit_timer.stop()
+        elif self._shown is not None and (self._audited is None or not self._audited.same_trace(self._shown)):
+            self._audit_timer.start()
+
     def _tell_waiting(self) -> None:
         if self.waiting != self._waiting:
             self._waiting = self.waiting
@@ -357,7 +365,7 @@ class Controller(QObject):
         document.viewChanged.emit()
         if fresh:
             self.auditChanged.emit(None)
-        if self._audited is None or not self._audited.same_trace(want):
+        if not self._training and (self._audited is None or not self._audited.same_trace(want)):
             self._audit_timer.start()
 
     def _place(self, position: int) -> int:

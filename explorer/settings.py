@@ -15,7 +15,7 @@ from explorer.transport.ending import AtEnd
 
 ThemeChoice = Literal["system", "light", "dark"]
 MOST_RECENT = 8
-USUAL_HEIGHT = 276
+USUAL_HEIGHT = 292
 """Of the open drawer, in pixels."""
 
 

@@ -9,6 +9,7 @@ from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.player import Player
 from explorer.training.book import Book
+from explorer.training.runner import Runner
 from explorer.window import MainWindow
 
 
@@ -20,6 +21,7 @@ class Parts:
     player: Player
     desk: Desk
     book: Book
+    runner: Runner
 
     def say(self, words: str, milliseconds: int) -> None:
         """For a moment, in the status bar."""

@@ -12,7 +12,7 @@ class WindowBinding(QObject):
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._window, self._status, self._player = parts.window, parts.window.status, parts.player
-        self._document, self._controller = parts.document, parts.controller
+        self._document, self._controller, self._runner = parts.document, parts.controller, parts.runner
         parts.document.dirtyChanged.connect(self.show_saved)
         parts.controller.auditChanged.connect(self._show_audit)
         parts.controller.waitingChanged.connect(self._show_waiting)
@@ -54,6 +54,8 @@ class WindowBinding(QObject):
     def _show_waiting(self, waiting: bool) -> None:
         """In place of the old picture's verdict and audit, which would be read as the new one's."""
         bar = self._window.statusBar()
+        if waiting and self._runner.running:
+            return  # pictures of it come and go
         if waiting and self._controller.excerpt is not None:
             bar.showMessage("Computing… the picture is still the one before. Esc stops it.")
         elif not waiting:

@@ -75,7 +75,7 @@ class Available(QObject):
     def _show_enabled(self) -> None:
         on_bench = not self._window.on_start_page
         for action in ACTIONS:
-            of_bench = action.menu in ("Tape", "Track", "Edit", "Model", "View") and action.id not in (
+            of_bench = action.menu in ("Tape", "Training", "Track", "Edit", "Model", "View") and action.id not in (
                 "palette",
                 "stop",
             )
@@ -84,7 +84,11 @@ class Available(QObject):
         recorded = self._document.state.recorded is not None
         for name in ("save", "save_as"):
             self._actions[name].setEnabled(not recorded)
-        of_experiments = ("next_iteration", "previous_iteration", *(a.id for a in ACTIONS if a.menu == "Model"))
+        of_experiments = (
+            "next_iteration",
+            "previous_iteration",
+            *(a.id for a in ACTIONS if a.menu in ("Model", "Training")),
+        )
         for name in of_experiments:
             self._actions[name].setEnabled(on_bench and not recorded)
         self._actions["export_picture"].setEnabled(on_bench)

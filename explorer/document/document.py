@@ -208,14 +208,14 @@ class Document(QObject):
 
     def remember(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> None:
         """Keep the weights of an iteration. A few can be computed again at any time; many are worth a question."""
-        self._state = self._state.remembering(iteration, weights, recipe)
+        self._state = self._state.remembering(iteration, weights, recipe, self._looked_at)
         if recipe is not None:
             self._worth_saving(iteration)
         self.learned.emit()
 
     def learn(self, trained: Trained, recipe: Recipe) -> None:
         """A chunk of training is done, with this recipe."""
-        self._state = self._state.learning(trained, recipe)
+        self._state = self._state.learning(trained, recipe, self._looked_at)
         self._worth_saving(trained.iteration)
         self.learned.emit()
 
@@ -226,6 +226,10 @@ class Document(QObject):
     def train_anew_from(self, iteration: int) -> None:
         """What was trained after an iteration is let go, undoably: another future begins there."""
         self._push(f"training anew from iteration {iteration:,}", self._state.until(iteration))
+
+    @property
+    def _looked_at(self) -> set[int]:
+        return {self._view.iteration, self.wished_iteration}
 
     def _worth_saving(self, iteration: int) -> None:
         if not self._learned and iteration - self._state.first >= WORTH_SAVING:

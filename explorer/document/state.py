@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -110,11 +110,13 @@ class State:
         own = iteration <= self.experiment.training.iterations
         return _as_trained(self.experiment), NO_WHAT_IF if own else self.what_if
 
-    def remembering(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> State:
+    def remembering(
+        self, iteration: int, weights: Weights, recipe: Recipe | None = None, shown: Collection[int] = ()
+    ) -> State:
         """With one more iteration kept. Other weights than those that were there begin another future: what came after
-        the old ones is let go. Where memory runs out, the past is thinned."""
+        the old ones is let go. Where memory runs out, the past is thinned, but for the iterations that are shown."""
         if self._is_another(iteration, weights):
-            return self.until(iteration - 1).remembering(iteration, weights, recipe)
+            return self.until(iteration - 1).remembering(iteration, weights, recipe, shown)
         history = {**self.history, iteration: weights}
         recipes = dict(self.recipes)
         if recipe is not None:
@@ -122,14 +124,14 @@ class State:
         size = sum(array.nbytes for array in weights.values())
         if len(history) > MOST_STATES or size * len(history) > STATE_BYTES:
             budget, most = int(_ROOMIER * STATE_BYTES), int(_ROOMIER * MOST_STATES)
-            history = thinned(history, {*_turns(history, recipes), *sorted(history)[-2:]}, budget, most)
+            history = thinned(history, {*shown, *_turns(history, recipes), *sorted(history)[-2:]}, budget, most)
         recipes = {k: r for k, r in recipes.items() if k in history}
         return replace(self, history=MappingProxyType(history), recipes=MappingProxyType(recipes))
 
-    def learning(self, trained: Trained, recipe: Recipe) -> State:
+    def learning(self, trained: Trained, recipe: Recipe, shown: Collection[int] = ()) -> State:
         """With the iterations of a chunk: where it has come to, and their records."""
         another = self._is_another(trained.iteration, trained.weights)
-        state = self.remembering(trained.iteration, trained.weights, recipe)
+        state = self.remembering(trained.iteration, trained.weights, recipe, shown)
         if another or trained.iteration > (self.log.next or 0):
             state = replace(state, log=state.log.appended(trained.records))
         return state
@@ -167,6 +169,13 @@ class State:
                 return state.without_training()
             return replace(state, history=_cast(self.history, experiment.dtype), recipes=MappingProxyType({}))
         return state
+
+    def could_be_of(self, experiment: Experiment | None) -> bool:
+        """Whether weights of an experiment are weights of this one: an answer may come after an edit."""
+        own = self.experiment
+        if own is None or experiment is None:
+            return False
+        return _same_weights(own, experiment) and own.dtype == experiment.dtype
 
     def without_training(self) -> State:
         return replace(self, history=_NO_HISTORY, recipes=MappingProxyType({}), log=Log(), evaluations=())

@@ -3,6 +3,8 @@ the document (explorer.document.state), and is read here by whoever shows it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
@@ -32,12 +34,27 @@ class Book(QObject):
         return self._document.state.log
 
     def records(self) -> Records | None:
-        """One row for each of `iterations`; None where there is none yet. The same object until `changed`."""
+        """One row for each of `iterations`; None where there is none yet. All columns are put together for it, the
+        flow too: whoever needs one column asks for that, and whoever draws while training runs looks at `log.chunks`.
+        """
         return self.log.records
 
     def iterations(self) -> NDArray[np.int64]:
         """(n,): of every row; rows are thinned where a training is very long."""
         return self.log.iterations
+
+    def column(self, name: str) -> NDArray[Any]:
+        """(n,): one column of the records, without the others: "losses", "grad_norms", "layer_norms.l0"."""
+        name, _, layer = name.partition(".")
+        found = [getattr(chunk, name) for chunk in self.log.chunks]
+        parts = [each[layer] for each in found] if layer else found
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Whose gradient norms are recorded."""
+        chunks = self.log.chunks
+        return tuple(chunks[0].layer_norms) if chunks else ()
 
     @property
     def next(self) -> int:
