@@ -100,6 +100,11 @@ class Runner(QObject):
         return self._running
 
     @property
+    def under_way(self) -> bool:
+        """Whether an answer is still to come; after a pause it is taken, and nothing more is asked."""
+        return self._running or self._chunk is not None or self._judging is not None
+
+    @property
     def iteration(self) -> int:
         """The one that training goes on with."""
         return self._document.state.furthest
