@@ -96,7 +96,8 @@ def norms_of(tensors: Sequence[Tensor]) -> list[float]:
 def fired(clipping: Clipped) -> bool:
     """Whether clipping changed anything."""
     if clipping.factors:
-        return any(bool((factor != 1).any()) for factor in clipping.factors.values())
+        each = {id(factor): factor for factor in clipping.factors.values()}  # parameters may share one
+        return any(bool((factor != 1).any()) for factor in each.values())
     pairs = ((grad, clipping.before[name]) for name, grad in clipping.grads.items())
     return any(not torch.equal(grad, before) and not _same(grad, before) for grad, before in pairs)
 
