@@ -198,8 +198,10 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     of_data = [at for at, cells in enumerate(below) if any(map(columns.is_data, cells))]
     if of_data:
         return not all(first[at].lower() in MISSING for at in of_data)
+    if len(rows) == 1:
+        return True  # of a table without rows
     # Words alone: a heading is complete, and repeated nowhere.
-    return len(rows) > 1 and all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
+    return all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
 
 
 def _within(cell: str, below: Sequence[str]) -> bool:
