@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.data import (
     import_text,
     look_at,
 )
+from engine.errors import DataError
 from engine.spec import ModelSpec, OwnTask, ReadoutSpec, Split
 
 
@@ -54,3 +56,10 @@ def is_one_sentence(text: str) -> bool:
     """One line with one full stop at its end; those inside of numbers, names and signs do not count."""
     inside = text[:-1].replace("'.'", "").replace(". ", "\0")
     return text.endswith(".") and "\n" not in text and "\0" not in inside and text[0].isprintable() and len(text) < 500
+
+
+def only_sentences(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except DataError as error:
+        assert is_one_sentence(str(error)), error  # noqa: PT017
