@@ -20,6 +20,8 @@ from engine.plaintext import one_line
 from engine.spec_reading import shown
 
 Delimiter: TypeAlias = Literal[",", ";", "\t", "|"]
+MAX_NOTES = 8
+"""Of one kind."""
 SAMPLED_ROWS = 1000
 SAMPLED_CELLS = 5_000
 
@@ -85,12 +87,13 @@ def read_table(path: str | Path, options: TableOptions = DETECTED) -> Table:
         rows, lines = rows[1:], lines[1:]
     if not rows:
         raise DataError(f"{name}, line {line:,}: there are no rows below the heading; one row or more is needed.")
-    cells = tuple([cell.strip() for cell in column] for column in zip(*rows, strict=True))
+    cells = tuple(list(map(str.strip, column)) for column in zip(*rows, strict=True))
     notation = _notation(cells, options, delimiter, notes)
     missing = MISSING if options.missing is None else ("", *(one.strip().lower() for one in options.missing))
     day_first = _day_first(cells) if options.day_first is None else options.day_first
     contents = tuple(columns.classify(column, notation, frozenset(missing), day_first) for column in cells)
-    notes.extend(f"column {at + 1} ({names[at]}): {one.note}" for at, one in enumerate(contents) if one.note)
+    in_doubt = [f"column {at + 1} ({names[at]}): {one.note}" for at, one in enumerate(contents) if one.note]
+    notes.extend(in_doubt[:MAX_NOTES])
     used = TableOptions(delimiter, header, notation.decimal, notation.thousands, missing, day_first)  # type: ignore[arg-type]
     digest = hashlib.sha256(data).hexdigest()
     return Table(name, digest, len(data), found, used, names, cells, lines, contents, tuple(notes))
@@ -155,6 +158,8 @@ def _delimiter(text: str, name: str, line: int) -> Delimiter:
 
 
 def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[str]], list[int]]:
+    if (plain := _even_rows(text, delimiter)) is not None:
+        return plain, list(range(line, line + len(plain)))
     rows: list[list[str]] = []
     lines: list[int] = []
     width = cells = 0
@@ -164,7 +169,9 @@ def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[st
             if width > MAX_COLUMNS:
                 raise DataError(f"{name}, line {at:,}: there are {width:,} columns; at most {MAX_COLUMNS:,} are read.")
         elif len(fields) != width:
-            raise _ragged(fields, width, lines[0], at, delimiter, name)
+            heads = islice(records(text, delimiter, name, line), 200)
+            usual = Counter(len(one) for _, one in heads).most_common(1)[0][0]
+            raise _ragged(fields, width, usual, lines[0], at, delimiter, name)
         cells += width
         if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
             most = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
@@ -174,10 +181,31 @@ def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[st
     return rows, lines
 
 
-def _ragged(fields: Sequence[str], width: int, first: int, at: int, delimiter: str, name: str) -> DataError:
+def _even_rows(text: str, delimiter: str) -> list[list[str]] | None:
+    """The rows of a text without quotes and blank lines whose rows are all of one length, which is what most are: the
+    quick way. None: it is no such text, or too large."""
+    if '"' in text:
+        return None
+    plain = text.removesuffix("\n").split("\n")
+    width = plain[0].count(delimiter) + 1
+    even = text.count(delimiter) == (width - 1) * len(plain)
+    if not even or not 1 < width <= MAX_COLUMNS or len(plain) > MAX_ROWS or width * len(plain) > MAX_CELLS:
+        return None
+    rows = [row.split(delimiter) for row in plain]
+    return rows if all(len(row) == width for row in rows) else None
+
+
+def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, delimiter: str, name: str) -> DataError:
+    """`usual`: how many columns most rows at the beginning have; `width` of them the first one has."""
     has = f"{len(fields)} column{'s' if len(fields) > 1 else ''} where line {first:,} has {width}"
     if len(fields) > width and not any(field.strip() for field in fields[width:]):
         advice = f"take the {DELIMITER_NAMES[delimiter]} at the end of the line out, or put one after the heading too"
+    elif usual != width and usual == len(fields):
+        there = "is 1 column" if width == 1 else f"are {width} columns"
+        return DataError(
+            f"{name}, line {first:,}: there {there} where most lines have {usual}; take what stands above the table "
+            "away, or put a # before it."
+        )
     elif len(fields) > width:
         extra = one_line(fields[width], 30)
         advice = (
@@ -198,8 +226,10 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     of_data = [at for at, cells in enumerate(below) if any(map(columns.is_data, cells))]
     if of_data:
         return not all(first[at].lower() in MISSING for at in of_data)
+    if len(rows) == 1:
+        return True  # of a table without rows
     # Words alone: a heading is complete, and repeated nowhere.
-    return len(rows) > 1 and all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
+    return all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
 
 
 def _within(cell: str, below: Sequence[str]) -> bool:
@@ -207,18 +237,18 @@ def _within(cell: str, below: Sequence[str]) -> bool:
 
 
 def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
-    found: list[str] = []
-    taken: set[str] = set()
+    found: dict[str, int] = {}
+    seen: Counter[str] = Counter()
+    twice: list[str] = []
     for at, cell in enumerate(first):
         name = given = one_line(cell, 60) or f"column {at + 1}"
-        count = 1
-        while name in taken:
-            count += 1
-            name = f"{given} ({count})"
-        if count > 1:
-            notes.append(f"column {at + 1} has the name of another, '{given}', and is called '{name}'")
-        taken.add(name)
-        found.append(name)
+        while name in found:
+            seen[given] += 1
+            name = f"{given} ({seen[given] + 1})"
+        if name != given:
+            twice.append(f"column {at + 1} has the name of another, '{given}', and is called '{name}'")
+        found[name] = at
+    notes.extend(twice[:MAX_NOTES])
     return tuple(found)
 
 
