@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
@@ -19,6 +20,8 @@ from explorer.training.words import figures, stands, summary
 
 _PACE_MS = 80
 """Curves that grow are drawn a dozen times a second."""
+_REST = 4
+"""Times as long as they took to draw: the window has other things to do."""
 _PATIENCE_MS = 250
 """A picture that takes longer gives way to the newer wish of somebody who drags."""
 
@@ -95,8 +98,10 @@ class TrainingBinding(QObject):
     @Slot()
     def _paced(self) -> None:
         if self._due:
+            began = time.perf_counter()
             self._show()
-            self._pace.start()
+            took = time.perf_counter() - began + self._tab.curves.cost
+            self._pace.start(max(_PACE_MS, round(_REST * 1000 * took)))
 
     @Slot()
     def _show(self) -> None:

@@ -17,7 +17,8 @@ from explorer.document.state import State
 def session_of(document: Document, excerpt: Excerpt | None) -> Session:
     """Raises SessionError where there is nothing to save (a recorded trace, or no trace yet)."""
     state, view = document.state, document.view
-    if state.experiment is None:
+    experiment = state.experiment
+    if experiment is None:
         raise SessionError("A recorded trace is a file already; only experiments are saved as sessions.")
     if state.unfinished:
         raise SessionError(f"What cannot be traced yet cannot be saved. {state.unfinished}")
@@ -25,7 +26,7 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
     if view.iteration not in state.history or excerpt is None:
         raise SessionError("The trace is still being computed; save when it is on screen.")
     session = Session(
-        experiment=state.experiment,
+        experiment=experiment,
         what_if=state.what_if,
         iteration=view.iteration,
         history=state.history,

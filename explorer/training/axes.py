@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,8 @@ LEAST_DECADE, MOST_DECADE = -20, 20
 _USUAL = 98.0
 """Percentile: what few iterations alone have stands at the edge, marked, instead of pressing the rest together."""
 LEAST_ITERATIONS = 10
+_ENOUGH = 4000
+"""Values, to know what is usual."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,16 @@ class Axis:
             low, high = round(math.log10(self.low)), round(math.log10(self.high))
             every = next((n for n in (1, 2, 3, 4, 5, 10, 20) if (high - low) / n <= most), 40)
             return [((k - low) / (high - low), decade(k)) for k in range(low, high + 1, every)]
-        count = next((n for n in (4, 2, 1) if n <= most), 1)
-        step = (self.high - self.low) / count
-        return [(n / count, short(self.low + n * step, 3) if n else "0") for n in range(count + 1)]
+        step = next(step for step in _steps(self.high) if self.high / step <= most)
+        return [(n * step / self.high, short(n * step) if n else "0") for n in range(int(self.high / step + 1.001))]
+
+
+def _steps(high: float) -> Iterator[float]:
+    """Round ones, rising, from a twentieth of it on."""
+    exponent = math.floor(math.log10(high / 20))
+    for more in range(4):
+        for factor in (1, 2, 5):
+            yield float(f"{factor}e{exponent + more}")
 
 
 def linear_axis(now: Axis | None, *values: Floats) -> Axis:
@@ -60,7 +69,8 @@ def linear_axis(now: Axis | None, *values: Floats) -> Axis:
 
 def log_axis(now: Axis | None, *values: Floats) -> Axis:
     """Decades that hold what is usual among the values, at least two; they grow and never shrink."""
-    found = [one[np.isfinite(one) & (one > 0)] for one in values]
+    few = (one[:: max(1, len(one) // _ENOUGH)] for one in values)
+    found = [one[one > 0] for one in few]
     low = min(_percentiles(found, 100 - _USUAL), default=0.1)
     high = max(_percentiles(found, _USUAL), default=1.0)
     first = max(LEAST_DECADE, math.floor(math.log10(low)))
@@ -92,5 +102,7 @@ def ceiling(value: float) -> float:
 
 
 def _percentiles(values: Iterable[Floats], q: float) -> list[float]:
-    found = (one[np.isfinite(one)] for one in values)
+    """Of very many values, of every so many."""
+    few = (one[:: max(1, len(one) // _ENOUGH)] for one in values)
+    found = (one[np.isfinite(one)] for one in few)
     return [float(np.percentile(one, q)) for one in found if len(one)]

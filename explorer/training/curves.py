@@ -61,17 +61,32 @@ def window(count: int) -> int:
     return 1 << max(0, (count // _SMOOTH_OVER).bit_length() - 1) if count >= _SMOOTH_OVER else 1
 
 
-def smoothed(values: Floats, over: int) -> Floats:
-    """(n,): the mean of each value and those before it, `over` in all; NaN where one of them is not finite."""
-    if over <= 1:
-        return np.where(np.isfinite(values), values, np.nan)
+def smoothed(values: Floats, over: int, rows: Whole | None = None) -> Floats:
+    """(n,): the mean of each value and those before it, `over` in all; NaN where one of them is not finite. Of these
+    `rows` alone, if they are given."""
+    ends = np.arange(1, len(values) + 1) if rows is None else rows + 1
     finite = np.isfinite(values)
-    sums = np.concatenate(([0.0], np.cumsum(np.where(finite, values, 0.0))))
-    bad = np.concatenate(([0], np.cumsum(~finite)))
-    ends = np.arange(1, len(values) + 1)
+    if over <= 1:
+        return np.where(finite, values, np.nan)[ends - 1]
     starts = np.maximum(0, ends - over)
+    whole = bool(finite.all())
+    sums = np.zeros(len(values) + 1)
+    np.cumsum(values if whole else np.where(finite, values, 0.0), out=sums[1:])
     means = (sums[ends] - sums[starts]) / (ends - starts)
+    if whole:
+        return means
+    bad = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(~finite, out=bad[1:])
     return np.where(bad[ends] > bad[starts], np.nan, means)
+
+
+def crowd(x: Floats) -> Whole | None:
+    """Where several rows share a pixel (`x`, rising): the row at which each pixel begins. None: they have room."""
+    if not len(x):
+        return None
+    pixel = np.floor(x).astype(np.int64)
+    starts = np.flatnonzero(np.diff(pixel, prepend=pixel[0] - 1))
+    return starts if len(starts) < len(x) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,25 +104,19 @@ class Columns:
     """Something in it is not a number."""
 
 
-def columns(places: Floats, x: Floats) -> Columns:
-    """`places` on an axis (0 … 1; NaN: no number) at pixels `x`, rising. Nothing is left out: the extremes of a column
-    are drawn, and what is off the axis is marked."""
-    if not len(places):
-        none = np.zeros(0, bool)
-        return Columns(_none(), _none(), _none(), none, none, none)
-    pixel = np.floor(x).astype(np.int64)
-    starts = np.flatnonzero(np.diff(pixel, prepend=pixel[0] - 1))
-    on = (places >= 0) & (places <= 1)
-    low = np.minimum.reduceat(np.where(on, places, np.inf), starts)
-    high = np.maximum.reduceat(np.where(on, places, -np.inf), starts)
-    empty = ~np.isfinite(low)
-    low[empty] = high[empty] = np.nan
-    crowded = len(starts) < len(places)
-    return Columns(
-        (pixel[starts] + 0.5).astype(np.float64) if crowded else x,
-        low,
-        high,
-        np.logical_or.reduceat(places > 1, starts),
-        np.logical_or.reduceat(places < 0, starts),
-        np.logical_or.reduceat(np.isnan(places), starts),
-    )
+def columns(places: Floats, x: Floats, starts: Whole | None) -> Columns:
+    """`places` on an axis (0 … 1; NaN: no number) at pixels `x`; `starts` as `crowd` says. Nothing is left out: the
+    extremes of a pixel are drawn, and what is off the axis is marked."""
+    above, below, bad = places > 1, places < 0, np.isnan(places)
+    off = above | below | bad
+    some = bool(off.any())
+    low, high = (np.where(off, np.inf, places), np.where(off, -np.inf, places)) if some else (places, places)
+    if starts is not None:
+        low, high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+        if some:
+            above, below, bad = (np.logical_or.reduceat(one, starts) for one in (above, below, bad))
+        else:
+            above = below = bad = np.zeros(len(starts), bool)
+        x = np.floor(x[starts]) + 0.5
+    empty = np.isinf(low)
+    return Columns(x, np.where(empty, np.nan, low), np.where(empty, np.nan, high), above, below, bad)

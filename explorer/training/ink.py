@@ -13,7 +13,7 @@ from explorer.stage import palette
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, TIGHT, Theme
 from explorer.training.axes import Axis
-from explorer.training.curves import Columns, Curves, Floats, columns, smoothed
+from explorer.training.curves import Columns, Curves, Floats, Whole, columns, crowd, smoothed
 from explorer.training.words import baseline_words, layer_words
 
 _EDGE = 5.0
@@ -75,29 +75,55 @@ def draw_empty(painter: QPainter, box: QRectF, words: str) -> None:
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
 
 
-def draw_kept(painter: QPainter, xs: Sequence[float], top: float) -> None:
+def draw_kept(painter: QPainter, xs: Floats, top: float) -> None:
     """Ticks below the axis where an iteration's state is kept: from there nothing has to be replayed."""
     painter.setPen(QPen(QColor(theming.current().border), 1))
-    lines = [QLineF(x + 0.5, top + 1, x + 0.5, top + 5) for x in sorted({round(x) for x in xs})]
+    lines = [QLineF(x + 0.5, top + 1, x + 0.5, top + 5) for x in np.unique(np.round(xs)).tolist()]
     painter.drawLines(lines)
 
 
 # -- curves -----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Where the rows of the curves stand."""
+
+    x: Floats
+    """(n,): pixels, rising."""
+    starts: Whole | None
+    """Where several share a pixel: its first row."""
+    over: int
+    """Rows that the bold curve is a mean of."""
+
+    @classmethod
+    def at(cls, x: Floats, over: int) -> Rows:
+        return cls(x, crowd(x), over)
+
+    def of(self, places: Floats) -> Columns:
+        return columns(places, self.x, self.starts)
+
+    def mean(self, values: Floats, axis: Axis) -> Columns:
+        """One of each pixel: at its last row."""
+        last = None if self.starts is None else np.append(self.starts[1:], len(values)) - 1
+        x = self.x if self.starts is None else np.floor(self.x[self.starts]) + 0.5
+        return columns(axis.places(smoothed(values, self.over, last)), x, None)
+
+
 def draw_loss(
-    painter: QPainter, box: QRectF, axis: Axis, curves: Curves, x: Floats, mean: Floats, x_of: Callable[[float], float]
+    painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, x_of: Callable[[float], float]
 ) -> None:
     theme = theming.current()
     if curves.baseline is not None and 0 <= (place := float(axis.places(np.array([curves.baseline]))[0])) <= 1:
         y = box.bottom() - place * box.height()
         painter.setPen(QPen(QColor(theme.muted), 1.2, Qt.PenStyle.DashLine))
         painter.drawLine(QLineF(box.left(), y, box.right(), y))
-    faint = palette.mix(theme.plot, theme.loss, 0.6)
-    found = columns(axis.places(curves.losses), x)
-    _draw_columns(painter, box, found, faint, 1.0)
-    if mean is not curves.losses:
-        _draw_line(painter, box, columns(axis.places(mean), x), theme.loss, 2.0)
+    found = rows.of(axis.places(curves.losses))
+    if rows.over > 1:
+        _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6), 1.0)
+        _draw_line(painter, box, rows.mean(curves.losses, axis), theme.loss, 2.0)
+    else:
+        _draw_columns(painter, box, found, theme.loss, 1.0)
     _draw_edges(painter, box, found)
     for one in curves.evaluations:
         place = float(axis.places(np.array([one.loss]))[0])
@@ -106,22 +132,15 @@ def draw_loss(
             draw_point(painter, QPointF(x_of(one.iteration), y), theme.text)
 
 
-def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, x: Floats, over: int) -> None:
+def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> None:
     theme = theming.current()
     for number, norms in enumerate(curves.layer_norms.values()):
-        mean = _smoothed_log(norms, over)
-        _draw_line(painter, box, columns(axis.places(mean), x), tone_of_layer(number, theme), 1.4)
-    before = columns(axis.places(curves.grad_norms), x)
+        _draw_line(painter, box, rows.of(axis.places(norms)), tone_of_layer(number, theme), 1.4)
+    before = rows.of(axis.places(curves.grad_norms))
     _draw_columns(painter, box, before, theme.backward, 1.0)
     if curves.clipped.any():
-        after = columns(axis.places(curves.clipped_norms), x)
-        _draw_columns(painter, box, after, theme.clip, 1.0)
+        _draw_columns(painter, box, rows.of(axis.places(curves.clipped_norms)), theme.clip, 1.0)
     _draw_edges(painter, box, before)
-
-
-def _smoothed_log(norms: Floats, over: int) -> Floats:
-    with np.errstate(divide="ignore", over="ignore"):
-        return np.asarray(10.0 ** smoothed(np.log10(norms), over))
 
 
 def _ys(box: QRectF, places: Floats) -> Floats:
@@ -208,7 +227,8 @@ def loss_legend(curves: Curves, over: int) -> list[Entry]:
     theme = theming.current()
     entries = [Entry("Loss", theme.text, "")]
     if len(curves):
-        entries.append(Entry("each iteration", palette.mix(theme.plot, theme.loss, 0.6), "thin"))
+        colour = palette.mix(theme.plot, theme.loss, 0.6) if over > 1 else theme.loss
+        entries.append(Entry("each iteration", colour, "thin"))
     if over > 1:
         entries.append(Entry(f"mean of {over:,}", theme.loss, "line"))
     if curves.evaluations:

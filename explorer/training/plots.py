@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QColor,
@@ -26,7 +28,7 @@ from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 from explorer.training import ink
 from explorer.training.axes import Axis, AxisKind, last_iteration, linear_axis, log_axis
-from explorer.training.curves import Curves, smoothed, window
+from explorer.training.curves import Curves, Floats, Whole, window
 from explorer.training.words import at_iteration
 from explorer.widgets.buttons import BY_KEY
 
@@ -62,8 +64,8 @@ class CurvesView(QWidget):
         super().__init__(parent)
         self._curves = Curves()
         self._loss_kind: AxisKind = "linear"
-        self._loss_axis: Axis | None = None
-        self._norm_axis: Axis | None = None
+        self._axes = (linear_axis(None), log_axis(None))
+        """Of the loss and of the norms."""
         self._end = last_iteration(0)
         self._layer_norms: tuple[str, ...] = ()
         self._shown, self._wished = 0, 0
@@ -72,6 +74,8 @@ class CurvesView(QWidget):
         self._dragging = False
         self._ring = False
         self._picture: QPixmap | None = None
+        self.cost = 0.0
+        """Seconds that the last picture took."""
         self.setAccessibleName("Curves of the training")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
@@ -90,7 +94,7 @@ class CurvesView(QWidget):
         """`anew`: of another training: axes begin anew."""
         self._curves = curves
         if anew:
-            self._loss_axis = self._norm_axis = None
+            self._begin_axes()
         self._fit_axes()
         self._forget()
 
@@ -103,7 +107,8 @@ class CurvesView(QWidget):
 
     def set_loss_axis(self, kind: AxisKind) -> None:
         if kind != self._loss_kind:
-            self._loss_kind, self._loss_axis = kind, None
+            self._loss_kind = kind
+            self._begin_axes()
             self._fit_axes()
             self._forget()
 
@@ -119,23 +124,25 @@ class CurvesView(QWidget):
     @property
     def axes(self) -> tuple[Axis, Axis]:
         """Of the loss and of the norms."""
-        assert self._loss_axis is not None
-        assert self._norm_axis is not None
-        return self._loss_axis, self._norm_axis
+        return self._axes
 
     @property
     def last(self) -> int:
         """The iteration at the right end."""
         return self._end
 
+    def _begin_axes(self) -> None:
+        self._axes = ((linear_axis if self._loss_kind == "linear" else log_axis)(None), log_axis(None))
+
     def _fit_axes(self) -> None:
         c = self._curves
         self._end = last_iteration(c.count, c.goal)
-        judged = ink.evaluation_losses(c)
-        self._loss_axis = (linear_axis if self._loss_kind == "linear" else log_axis)(
-            self._loss_axis, c.losses, judged, ink.of_baseline(c)
+        loss, norm = self._axes
+        fitted = linear_axis if self._loss_kind == "linear" else log_axis
+        self._axes = (
+            fitted(loss, c.losses, ink.evaluation_losses(c), ink.of_baseline(c)),
+            log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values()),
         )
-        self._norm_axis = log_axis(self._norm_axis, c.grad_norms, c.clipped_norms, *c.layer_norms.values())
 
     # -- places -------------------------------------------------------------------------------------------------------
 
@@ -149,6 +156,10 @@ class CurvesView(QWidget):
     def x_of(self, iteration: float) -> float:
         box = self._boxes().loss
         return box.left() + iteration / self._end * box.width()
+
+    def _xs(self, iterations: Whole) -> Floats:
+        box = self._boxes().loss
+        return np.asarray(box.left() + iterations * (box.width() / self._end))
 
     def iteration_at(self, x: float) -> int:
         """The one under a point, as far as it has been reached."""
@@ -166,7 +177,9 @@ class CurvesView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         ratio = self.devicePixelRatioF()
         if self._picture is None or self._picture.devicePixelRatio() != ratio:
+            began = time.perf_counter()
             self._picture = self._drawn(ratio)
+            self.cost = time.perf_counter() - began
         painter = QPainter(self)
         painter.drawPixmap(0, 0, self._picture)
         self._draw_marker(painter)
@@ -185,15 +198,15 @@ class CurvesView(QWidget):
         painter = QPainter(made)
         boxes, curves = self._boxes(), self._curves
         loss_axis, norm_axis = self.axes
-        x = boxes.loss.left() + curves.iterations / self._end * boxes.loss.width()
         over = window(len(curves))
+        rows = ink.Rows.at(self._xs(curves.iterations), over)
         for box, axis in ((boxes.loss, loss_axis), (boxes.norm, norm_axis)):
             ink.draw_frame(painter, box, axis, self._upright())
-        ink.draw_loss(painter, boxes.loss, loss_axis, curves, x, smoothed(curves.losses, over), self.x_of)
-        ink.draw_norms(painter, boxes.norm, norm_axis, curves, x, over)
-        ink.draw_legend(painter, QRectF(LEFT, 0, boxes.loss.width(), LEGEND), ink.loss_legend(curves, over))
+        ink.draw_loss(painter, boxes.loss, loss_axis, curves, rows, self.x_of)
+        ink.draw_norms(painter, boxes.norm, norm_axis, curves, rows)
+        ink.draw_legend(painter, QRectF(LEFT + GAP, 0, boxes.loss.width() - GAP, LEGEND), ink.loss_legend(curves, over))
         top = boxes.norm.top() - LEGEND
-        ink.draw_legend(painter, QRectF(LEFT, top, boxes.norm.width(), LEGEND), ink.norm_legend(curves))
+        ink.draw_legend(painter, QRectF(LEFT + GAP, top, boxes.norm.width() - GAP, LEGEND), ink.norm_legend(curves))
         self._draw_iterations(painter, boxes.norm.bottom())
         if not len(curves):
             ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
@@ -211,13 +224,13 @@ class CurvesView(QWidget):
         theme = theming.current()
         painter.setFont(theming.small())
         metrics = QFontMetricsF(theming.small())
-        ink.draw_kept(painter, [self.x_of(int(k)) for k in self._curves.kept], top)
+        ink.draw_kept(painter, self._xs(self._curves.kept), top)
         painter.setPen(QColor(theme.muted))
         for k in self._numbers():
             text = f"{k:,}"
-            width = metrics.horizontalAdvance(text)
-            x = min(max(LEFT - 4.0, self.x_of(k) - width / 2), self.width() - width - 2)
-            painter.drawText(QRectF(x, top + 5, width + 2, FOOT - 5), Qt.AlignmentFlag.AlignCenter, text)
+            width = metrics.horizontalAdvance(text) + TIGHT
+            x = min(max(LEFT - 6.0, self.x_of(k) - width / 2), self.width() - width)
+            painter.drawText(QRectF(x, top + 5, width, FOOT - 5), Qt.AlignmentFlag.AlignCenter, text)
 
     def _draw_marker(self, painter: QPainter) -> None:
         """The iteration on the stage; beside it the one that is asked for, as long as it is not there."""
