@@ -28,7 +28,7 @@ too, so it is worth it only for what cannot be split."""
 _HOLD = 0.4
 """Seconds for which an old picture stays rather than to show the new one in parts."""
 
-Kind = Literal["closed", "waiting", "computing", "there", "stopped", "failed", "heavy"]
+Kind = Literal["closed", "waiting", "resting", "computing", "there", "stopped", "failed", "heavy"]
 
 
 @dataclass(frozen=True)
@@ -301,6 +301,8 @@ class Desk(QObject):
         progress = work.chain.progress if work.chain is not None else None
         stale = work.shown is not None and (self._renewing or not self._shows(work))
         sentence = work.sentence if work.kind in ("failed", "heavy") else ""
+        if self._resting and work.kind == "waiting":
+            return Standing("resting", stale=stale)
         return Standing(work.kind, progress if work.kind in ("computing", "stopped") else None, sentence, stale)
 
     def _shows(self, work: _Work) -> bool:

@@ -23,7 +23,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from explorer.stage.ticks import ticks
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 from explorer.training import ink
@@ -217,8 +216,11 @@ class CurvesView(QWidget):
         return [self.x_of(k) for k in self._numbers()]
 
     def _numbers(self) -> list[int]:
-        width = self._boxes().loss.width()
-        return [0, *ticks(2, self._end, width / self._end, _ROOM_PER_NUMBER)]
+        """The iterations that are written at the axis."""
+        pitch = self._boxes().loss.width() / self._end
+        rounds = (factor * 10**k for k in range(7) for factor in (1, 2, 5))
+        every = next(every for every in rounds if every * pitch >= _ROOM_PER_NUMBER or every >= self._end)
+        return list(range(0, self._end + 1, every))
 
     def _draw_iterations(self, painter: QPainter, top: float) -> None:
         theme = theming.current()

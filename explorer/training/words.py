@@ -63,7 +63,7 @@ class Figures:
 
 def figures(curves: Curves, seconds: float) -> Figures:
     """`seconds`: that an iteration takes."""
-    baseline = "unknown" if curves.baseline is None else f"{short(curves.baseline, 3)}   has learned nothing"
+    baseline = "not known yet" if curves.baseline is None else short(curves.baseline, 3)
     if not len(curves):
         return Figures(iteration=f"{curves.count:,}", baseline=baseline)
     share = clipped_share(curves)
@@ -86,7 +86,7 @@ def summary(curves: Curves, *, running: bool, sentence: str = "") -> str:
     parts = [
         f"iteration {curves.count:,}",
         f"loss {short(float(curves.losses[-1]), 3)}",
-        f"gradient norm {short(float(curves.grad_norms[-1]), 3)}",
+        f"grad norm {short(float(curves.grad_norms[-1]), 3)}",
     ]
     if curves.evaluations:
         parts.append(metric_words(curves.evaluations[-1]))
