@@ -262,6 +262,8 @@ def _bound(axis: LogAxis, e: Excerpt, quantities: list[TrackSpec]) -> list[Line]
     line = e.arrays.get(f"{read}.{BOUND}")
     if line is None or TrackSpec("grads.h", read) not in quantities or e.steps < 2:
         return []
+    if not np.isfinite(line[:2]).all():  # of weights that have run away there is none
+        return []
     slope = float(line[0] - line[1])
     losses = int(np.count_nonzero(~np.isnan(e.losses)))
     of = " for the last loss alone" if losses > 1 else ""
