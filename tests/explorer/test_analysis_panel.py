@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from analysis_parts import block_part, flow_part, run, slope_part, subject
-from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtGui import QGuiApplication, QImage, QRegion
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt
+from PySide6.QtGui import QFont, QGuiApplication, QImage, QPainter, QRegion
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -29,6 +29,7 @@ from explorer.analysis.chains import (
 )
 from explorer.analysis.desk import Standing
 from explorer.analysis.panel import SECTIONS, AnalysisPanel
+from explorer.stage import marked
 from explorer.theme import current as theming
 from explorer.theme.tokens import ThemeName
 
@@ -114,6 +115,35 @@ def test_cells_of_a_pixel_still_tell_a_stretch_of_zeros_from_what_cannot_be_reac
     assert zeros.std() > 1
     assert unreached.std() > 1
     assert abs(zeros.mean() - unreached.mean()) > 12
+
+
+@pytest.mark.parametrize("width", [332, 400, 480])
+def test_of_a_long_trace_with_one_loss_nothing_is_cut(
+    panel: AnalysisPanel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    T = 10_000
+    panel.resize(width, 1600)
+    panel.set_subject(subject(T=T))
+    steps = np.arange(40, T + 1, 40)
+    last = steps[-1:]
+    norms, reached = np.full((1, len(steps)), 1e-4), np.ones((1, len(steps)), bool)
+    panel.show_result("flow", FlowResult(T, 1, 40, last, steps, norms, reached, 1))
+    qtbot.wait(1)
+    inside = panel.area.widget()
+    assert inside.width() == panel.area.viewport().width(), "buttons and choices have room"
+    for choice in (panel.which, panel.curve):
+        assert choice.width() >= choice.whole_width()
+    draw, said = marked.draw, []
+
+    def drawn(painter: QPainter, box: QRectF, text: str, font: QFont, *align: Qt.AlignmentFlag) -> float:
+        assert marked.width(text, font) <= box.width() + 0.5, f"'{text}' is cut"
+        said.append(text)
+        return draw(painter, box, text, font, *align)
+
+    monkeypatch.setattr(marked, "draw", drawn)
+    panel.flow.grab()
+    assert "t = 10,000" in said
+    assert panel.flow.picture_box().left() == panel.flow.curve_box().left(), "one below the other"
 
 
 def test_what_cannot_be_reached_is_masked_and_has_no_number(panel: AnalysisPanel) -> None:
