@@ -89,7 +89,7 @@ def holds(layer: LayerTrace, sample: int, unit: int | None) -> dict[str, Tensor]
 def route_series(layer: LayerTrace, sample: int) -> dict[str, Tensor]:
     """(T,) float64 of one sample: each route's share of what goes from a step to the one before (engine.route_shares),
     "route.carousel", and the logarithms of the norms, "route_log10.carousel" and "route_log10.total"."""
-    parts = route_shares(layer, sample)
+    parts = route_shares(layer, sample, as_traced=True)
     found = {f"route.{route}": share[:, 0] for route, share in parts.shares.items()}
     return found | {f"route_log10.{route}": size[:, 0] for route, size in parts.log10_norms.items()}
 
