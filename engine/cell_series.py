@@ -115,14 +115,27 @@ def _between_steps(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Ten
     return found
 
 
+def crossing(layer: LayerTrace) -> dict[str, Tensor]:
+    """By state, (T, B, H): what comes to it at each step from the step after, as far as truncation and cut routes let
+    it."""
+    through = _through_weights(layer, slice(None), slice(None))
+    found = {"h": through}
+    if layer.cell == "lstm":
+        past = layer.passing["c"] * layer.values["f"]
+        found["c"] = torch.zeros_like(past) if "carousel" in layer.cuts else past
+    elif layer.cell == "gru" and "leak" not in layer.cuts:
+        found["h"] = through + layer.passing["h"] * layer.values["z"]
+    return {state: _step_after(layer, grads) for state, grads in found.items()}
+
+
 def _step_after(layer: LayerTrace, given: Tensor) -> Tensor:
-    """(T, units): of each step, what is `given` of the one after it on the layer's way; 0 where none follows."""
-    nothing = given.new_zeros(1, given.shape[1])
+    """(T, …): of each step, what is `given` of the one after it on the layer's way; 0 where none follows."""
+    nothing = torch.zeros_like(given[:1])
     return torch.cat([nothing, given[:-1]] if layer.reverse else [given[1:], nothing])
 
 
-def _through_weights(layer: LayerTrace, sample: int, rows: slice) -> Tensor:
-    """(T, units): W_hhᵀ · (hidden side of the pre-activations' gradients), as far as it goes to the step before."""
+def _through_weights(layer: LayerTrace, sample: int | slice, rows: slice) -> Tensor:
+    """(T, units), of several samples (T, B, units): W_hhᵀ · (hidden side of the pre-activations' gradients), as far as it goes to the step before."""
     of_sample = {symbol: grad[:, sample] for symbol, grad in layer.passing.items()}
     side = layer.rules.h_side(of_sample).flatten(-2)
     passed = side @ layer.recurrence.weight_back[:, rows]

@@ -194,6 +194,8 @@ class ShownLayer:
     """Routes that a what-if closes to the gradient."""
     longest: int = 0
     """Steps of the longest sample; behind them there is padding alone. 0: all have all of them."""
+    crossing_norms: Mapping[str, Array] = field(default_factory=dict)
+    """Under truncation, (T,) float64 by state, likewise: of what comes to it at each step from the step after."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engine import bptt
 from engine.arrays import read_only
-from engine.cell_series import by_key, extra_norms, holds, of_unit, route_series
+from engine.cell_series import by_key, crossing, extra_norms, holds, of_unit, route_series
 from engine.checks import checked, checked_what_if
 from engine.errors import SpecError
 from engine.events import of_layers
@@ -30,7 +30,7 @@ from engine.loss_events import loss_events
 from engine.memory import Memory
 from engine.network import Network
 from engine.norms import mean_over_samples, norm
-from engine.precision import full_precision
+from engine.precision import arithmetic, full_precision
 from engine.requests import Array, Audit, Computed, Event, Recorded, Source
 from engine.spec import Experiment, TrainingSpec, WhatIf
 from engine.spec_reading import shown
@@ -94,6 +94,20 @@ class Traced:
             grad = of.input_grad if way == "input" else of.output_grads
             self.derived[key] = read_only(mean_over_samples(norm(grad, dim=-1), of.mask))
         return self.derived[key]  # type: ignore[return-value]
+
+    def crossing_norms(self, layer: str) -> dict[str, NDArray[np.float64]]:
+        """(T,) float64 by state, likewise: what comes to a step from the one after it. {} where nothing is truncated:
+        then it is what the gradients themselves say."""
+        of = self.trace.layers[layer]
+        if of.passing is of.grads:
+            return {}
+        states = of.rules.state_names
+        if f"{layer}.{states[0]}_crossing_norms" not in self.derived:
+            with arithmetic(of.x):
+                for state, grads in crossing(of).items():
+                    norms = mean_over_samples(norm(grads, dim=-1), of.mask)
+                    self.derived[f"{layer}.{state}_crossing_norms"] = read_only(norms)
+        return {state: self.derived[f"{layer}.{state}_crossing_norms"] for state in states}  # type: ignore[misc]
 
     def cell_series(self, layer: str, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""
