@@ -30,11 +30,28 @@ def by_key(layer: LayerTrace) -> dict[str, Tensor]:
     return found | {f"grads.{symbol}": layer.grads[symbol] for symbol in layer.grads}
 
 
+def direct(layer: LayerTrace, state: str) -> Tensor | None:
+    """(T, B, H): what reaches a state at each step from outside of the recurrence: from a loss, or the layer above;
+    the last state also what is in `final_grads`. None: nothing ever reaches c."""
+    given, final = layer.output_grads if state == "h" else layer.cell_grads, layer.final_grads[state]
+    if not bool((final != 0).any()):  # NaN counts
+        return given
+    found = torch.zeros_like(layer.output_grads) if given is None else given.clone()
+    if layer.reverse or layer.lengths is None:
+        found[0 if layer.reverse else -1] += final
+    else:
+        last = layer.lengths.to(final.device) - 1
+        found[last, torch.arange(len(last), device=final.device)] += final
+    return found
+
+
 def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
-    """(T, units) each: the states before the step, the loss's own ∂L/∂h, what comes to h through W_hh from the step
+    """(T, units) each: the states before the step, the loss's own ∂L/∂h (and ∂L/∂c, where it has any), what comes to h through W_hh from the step
     after, and both sides of every pre-activation, W_ih x + b_ih and W_hh h₋ + b_hh."""
     found = {f"values.{state}_prev": before[:, sample, rows] for state, before in layer.before.items()}
-    found["grads.h_direct"] = layer.output_grads[:, sample, rows]
+    for state in layer.rules.state_names:
+        if (given := direct(layer, state)) is not None:
+            found[f"grads.{state}_direct"] = given[:, sample, rows]
     found |= _between_steps(layer, sample, rows)
     H = layer.hidden_size
     given_h = layer.recurrence.dropped(layer.before["h"])

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engine import bptt
 from engine.arrays import read_only
-from engine.cell_series import by_key, crossing, extra_norms, holds, of_unit, route_series
+from engine.cell_series import by_key, crossing, direct, extra_norms, holds, of_unit, route_series
 from engine.checks import checked, checked_what_if
 from engine.errors import SpecError
 from engine.events import of_layers
@@ -91,7 +91,8 @@ class Traced:
         key = f"{layer}.{way}_norms"
         if key not in self.derived:
             of = self.trace.layers[layer]
-            grad = of.input_grad if way == "input" else of.output_grads
+            grad = of.input_grad if way == "input" else direct(of, "h")
+            assert grad is not None
             self.derived[key] = read_only(mean_over_samples(norm(grad, dim=-1), of.mask))
         return self.derived[key]  # type: ignore[return-value]
 
