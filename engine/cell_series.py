@@ -46,8 +46,8 @@ def direct(layer: LayerTrace, state: str) -> Tensor | None:
 
 
 def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
-    """(T, units) each: the states before the step, the loss's own ∂L/∂h (and ∂L/∂c, where it has any), what comes to h through W_hh from the step
-    after, and both sides of every pre-activation, W_ih x + b_ih and W_hh h₋ + b_hh."""
+    """(T, units) each: the states before the step, the loss's own ∂L/∂h (and ∂L/∂c, where it has any), what comes to h
+    through W_hh from the step after, and both sides of every pre-activation, W_ih x + b_ih and W_hh h₋ + b_hh."""
     found = {f"values.{state}_prev": before[:, sample, rows] for state, before in layer.before.items()}
     for state in layer.rules.state_names:
         if (given := direct(layer, state)) is not None:
@@ -152,7 +152,8 @@ def _step_after(layer: LayerTrace, given: Tensor) -> Tensor:
 
 
 def _through_weights(layer: LayerTrace, sample: int | slice, rows: slice) -> Tensor:
-    """(T, units), of several samples (T, B, units): W_hhᵀ · (hidden side of the pre-activations' gradients), as far as it goes to the step before."""
+    """(T, units), of several samples (T, B, units): W_hhᵀ · (hidden side of the pre-activations' gradients), as far as
+    it goes to the step before."""
     of_sample = {symbol: grad[:, sample] for symbol, grad in layer.passing.items()}
     side = layer.rules.h_side(of_sample).flatten(-2)
     passed = side @ layer.recurrence.weight_back[:, rows]

@@ -72,7 +72,7 @@ def route_shares(layer: LayerTrace, sample: int | None = None, *, as_traced: boo
             d, exponent = levelled(d)
             parts = step_back(rules, weight_hh, v, before, d)
             if as_traced:
-                parts = _as_traced(layer, parts, exponent, [{n: a[cut, samples] for n, a in of.items()} for of in recorded])
+                parts = _as_traced(layer, parts, exponent, cut, samples)
             for route in layer.cuts:
                 parts[route] = {state: torch.zeros_like(part) for state, part in parts[route].items()}
             pieces.append(_measured(parts, d))
@@ -86,10 +86,10 @@ def route_shares(layer: LayerTrace, sample: int | None = None, *, as_traced: boo
 
 
 def _as_traced(
-    layer: LayerTrace, parts: Mapping[str, Mapping[str, Tensor]], exponent: Tensor, recorded: Sequence[Mapping[str, Tensor]]
+    layer: LayerTrace, parts: Mapping[str, Mapping[str, Tensor]], exponent: Tensor, cut: slice, samples: slice
 ) -> dict[str, dict[str, Tensor]]:
-    """The parts, divided by 2^exponent as they are, with those that are subnormal taken from the trace's arithmetic.
-    `recorded`: values, states before and gradients of the states, in its type."""
+    """The parts of these steps, divided by 2^exponent as they are, with those that are subnormal in the trace's type
+    taken from its own arithmetic."""
     least = math.log2(torch.finfo(layer.x.dtype).tiny) + 2
     tiny = {}
     for route, of_route in parts.items():
@@ -98,12 +98,14 @@ def _as_traced(
             tiny[route, s] = (largest > 0) & (largest.log2() + exponent < least)
     if not any(bool(where.any()) for where in tiny.values()):
         return {route: dict(of_route) for route, of_route in parts.items()}
-    own = step_back(layer.rules, layer.weights["weight_hh"], *recorded)
+    grads = {s: layer.passing[s] for s in layer.rules.state_names}
+    v, before, d = (
+        {n: array[cut, samples] for n, array in arrays.items()} for arrays in (values_of(layer), layer.before, grads)
+    )
+    own = step_back(layer.rules, layer.weights["weight_hh"], v, before, d)
     return {
         route: {
-            s: torch.where(
-                tiny[route, s][..., None], times_power(wide(own[route][s]), -exponent[..., None]), part
-            )
+            s: torch.where(tiny[route, s][..., None], times_power(wide(own[route][s]), -exponent[..., None]), part)
             for s, part in of_route.items()
         }
         for route, of_route in parts.items()

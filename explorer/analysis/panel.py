@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QFontMetricsF, QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.analysis_requests import MOST_FLOW_STEPS, Which
 from engine.quantities import quantities
@@ -103,8 +112,8 @@ class AnalysisPanel(QWidget):
         self._choices.setSpacing(TIGHT)
         self._choices.addWidget(self.which, 0, 0)
         self._choices.addWidget(self.curve, 0, 1)
-        for column in (0, 1):
-            self._choices.setColumnStretch(column, 1)
+        for place in (0, 1):
+            self._choices.setColumnStretch(place, 1)
         self.sections["flow"].controls.addLayout(self._choices)
         self.whole = QPushButton("Whole matrix")
         self.whole.setCheckable(True)
@@ -116,7 +125,7 @@ class AnalysisPanel(QWidget):
         self.whole.setToolTip("Show what the tape has not reached yet, too")
         self.whole.toggled.connect(self._show_whole)
         self._choices.addWidget(self.whole, 0, 2)
-        self._row_of_whole = 0
+        self._placed = 0, True
         self.weights_words = Words("Eigenvalues of W_hh")
         beside = QVBoxLayout()
         beside.setSpacing(GAP)
@@ -334,13 +343,14 @@ class AnalysisPanel(QWidget):
         parts.append(self.whole.sizeHint().width())
         room = self.width() - self.area.verticalScrollBar().sizeHint().width() - PAD - GAP
         row = 0 if sum(parts) + TIGHT * (len(parts) - 1) <= room else 1
-        if row == self._row_of_whole:
+        beside = row == 0 and len(parts) > 2
+        if (row, beside) == self._placed:
             return
-        self._row_of_whole = row
+        self._placed = row, beside
         for one in (self.which, self.curve, self.whole):
             self._choices.removeWidget(one)
-        self._choices.addWidget(self.which, 0, 0, 1, 3 if row else 1)
-        self._choices.addWidget(self.curve, row, 0 if row else 1, 1, 2 if row else 1)
+        self._choices.addWidget(self.which, 0, 0, 1, 1 if beside else 3)
+        self._choices.addWidget(self.curve, row, 1 if beside else 0, 1, 1 if beside else 2)
         self._choices.addWidget(self.whole, row, 2)
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -225,6 +225,7 @@ def _lstm(kind: Kind) -> tuple[Section, ...]:
     dc, dh = s.delta("c"), s.delta("h")
     way = Token(TIMES.latex, TIMES.plain, operator=TIMES.operator, route="carousel")
     kept = s.value("f", "+", emphasis=True, route="carousel")
+    of_c, own = ((PLUS, E_OF_C), _DELTA_OF_C) if kind.cell_loss else ((), "")
     carousel = (s.delta("c", "+", emphasis=True, route="carousel"), way, kept)
     return (
         Section(
@@ -240,9 +241,9 @@ def _lstm(kind: Kind) -> tuple[Section, ...]:
             "backward",
             (
                 Equation((dh, EQ, E, PLUS, _recurrent(kind))),
-                Equation((dc, EQ, *carousel, PLUS, dh, TIMES, _U, *((PLUS, E_OF_C) if kind.cell_loss else ()))),
+                Equation((dc, EQ, *carousel, PLUS, dh, TIMES, _U, *of_c)),
             ),
-            f"{_DELTA}{_DELTA_OF_C if kind.cell_loss else ''}; u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). δc⊙f is the cell-state carousel.",
+            f"{_DELTA}{own}; u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). δc⊙f is the cell-state carousel.",
         ),
         Section(
             "Gates",

@@ -64,8 +64,8 @@ class _Item(QWidget):
 
     def set_value(self, value: Any) -> None:
         """What was typed and refused stays to be mended, until the value itself is another."""
-        typed = [*self.findChildren(NumberField), *self.findChildren(UnitsField)]
-        refused = any(isinstance(field, NumberField | UnitsField) and field.is_invalid() for field in typed)
+        typed: list[NumberField | UnitsField] = [*self.findChildren(NumberField), *self.findChildren(UnitsField)]
+        refused = any(field.is_invalid() for field in typed)
         if value != self.value or not refused:
             self.error.set_text("")
         self.show_value(value)

@@ -115,7 +115,7 @@ def test_circuit_and_routes_show_the_same_digits_of_the_same_number_down_to_wher
 ) -> None:
     """Also where digits are going, and where a float64's square would be 0."""
     shown = traced(cell, "tanh", dtype, unit=None, loss_at="last", steps=steps, routes=True)
-    (wire,) = [wire for wire in circuit(cell).wires if wire.route == route and wire.entry or wire.route == "leak"]
+    (wire,) = [wire for wire in circuit(cell).wires if (wire.route == route and wire.entry) or wire.route == "leak"]
     small = 0
     for step in range(steps, 0, -1):
         in_circuit = read(wire.backward, shown, step) if wire.backward is not None else NOTHING
