@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from engine.tracing import LayerTrace as LayerTrace
     from engine.tracing import Trace as Trace
     from engine.tracing import trace as trace
+    from engine.training_loop import fit as fit
+    from engine.training_loop import replayed as replayed
     from engine.weights import fitted as fitted
     from engine.weights import module_of as module_of
     from engine.weights import read_weights as read_weights
@@ -96,6 +98,8 @@ _HOME = {
     "LayerTrace": "engine.tracing",
     "Trace": "engine.tracing",
     "trace": "engine.tracing",
+    "fit": "engine.training_loop",
+    "replayed": "engine.training_loop",
     "fitted": "engine.weights",
     "module_of": "engine.weights",
     "read_weights": "engine.weights",

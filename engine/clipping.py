@@ -23,7 +23,6 @@ an inf becomes 0 and NaN, and one with a NaN stays as it is, as in the authors' 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +36,7 @@ from engine.errors import DataError
 from engine.figures import figure
 from engine.given import with_numbers
 from engine.norms import blind_norm, norm
+from engine.parameters import layer_of as layer_of
 from engine.precision import arithmetic
 from engine.requests import ClipReport
 from engine.spec import ClipSpec
@@ -124,20 +124,6 @@ def groups(grads: Tensors, clip: ClipSpec) -> dict[str, list[str]]:
         group = {"layer": layer_of(name), "parameter": name}.get(clip.kind, "")
         found.setdefault(group, []).append(name)
     return found
-
-
-def layer_of(parameter: str) -> str:
-    """The layer that a parameter belongs to, from its name.
-
-    In a recurrent module the layer and direction that torch writes at the end: "weight_ih_l0_reverse" → "l0_reverse",
-    "encoder.rnn.weight_hh_l1" → "encoder.rnn.l1". Elsewhere the module that owns the tensor: "readout.weight" →
-    "readout". A bare name is one of a cell's own, which is one layer: "weight_ih" → "".
-    """
-    module, _, name = parameter.rpartition(".")
-    suffix = re.search(r"_(l\d+(?:_reverse)?)$", name)
-    if suffix is None:
-        return module
-    return f"{module}.{suffix[1]}" if module else suffix[1]
 
 
 def _by_norm(grads: Tensors, max_norm: float, sharing: Mapping[str, list[str]]) -> tuple[dict[str, Tensor], Tensors]:

@@ -9,6 +9,7 @@ have; these follow its manner: "norm_weight_l0" and "norm_bias_l0" (γ and β in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -91,3 +92,17 @@ def parameter_shapes(experiment: Experiment) -> Shapes:
         size = model.readout.attention_size
         found |= {"attention.weight": (size, width), "attention.bias": (size,), "attention.query": (size,)}
     return found | {"readout.weight": (outputs, width), "readout.bias": (outputs,)}
+
+
+def layer_of(parameter: str) -> str:
+    """The layer that a parameter belongs to, from its name.
+
+    In a recurrent module the layer and direction that torch writes at the end: "weight_ih_l0_reverse" → "l0_reverse",
+    "encoder.rnn.weight_hh_l1" → "encoder.rnn.l1". Elsewhere the module that owns the tensor: "readout.weight" →
+    "readout". A bare name is one of a cell's own, which is one layer: "weight_ih" → "".
+    """
+    module, _, name = parameter.rpartition(".")
+    suffix = re.search(r"_(l\d+(?:_reverse)?)$", name)
+    if suffix is None:
+        return module
+    return f"{module}.{suffix[1]}" if module else suffix[1]

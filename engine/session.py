@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from engine import container, tracks
 from engine.checks import checked, checked_what_if
 from engine.errors import SessionError, SpecError
-from engine.parameters import parameter_shapes
+from engine.history import Evaluation, Log, evaluation_arrays, evaluations_from
+from engine.parameters import layer_of, parameter_shapes
 from engine.plaintext import one_line, several_lines
 from engine.requests import Array, Weights
 from engine.spec import MAX_LAYERS, NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.tape import Tape
+from engine.task_facts import metric
 from engine.training_state import (
     carried_of,
     carried_shapes,
@@ -37,6 +39,9 @@ MAX_TRACKS, MAX_HEIGHT = 64, 10_000
 MAX_ITERATION = 10**9
 MAX_NOTES = 20_000
 MAX_PINS = 6
+MAX_EVALUATIONS = 10_000
+LOG_BYTES = 6 * 2**20
+"""Of the records in a file; of longer trainings they are thinned (engine.history)."""
 _ROOM_FOR_WEIGHTS = container.MAX_FILE_BYTES["session"] - 8 * 2**20
 
 
@@ -97,6 +102,10 @@ class Session:
     fingerprint: Mapping[str, Array] = field(default_factory=dict)
     """What was shown, to be compared when it is opened: the norms of every step, (T,) float64, as in
     Excerpt.fingerprint."""
+    log: Log = field(default_factory=Log)
+    """Records of the iterations that were trained, as far as they were kept."""
+    evaluations: tuple[Evaluation, ...] = ()
+    """Of the validation part, in the order of the iterations; early stopping goes by them."""
     written_with: Mapping[str, str] = field(default_factory=dict)
     """Versions of "gradient-flow-explorer", "torch" and "numpy" that wrote the file; filled in by `load`."""
 
@@ -115,7 +124,8 @@ def save(session: Session, path: Path | str) -> str:
     try:
         # What an optimiser of another kind has kept is no part of what is saved: training would start it anew.
         states = {iteration: fitted(session.experiment, state) for iteration, state in session.history.items()}
-        session = check(replace(session, history=states))
+        log, evaluations = session.log.within(LOG_BYTES), session.evaluations[-MAX_EVALUATIONS:]
+        session = check(replace(session, history=states, log=log, evaluations=evaluations))
     except (SpecError, SessionError) as error:
         raise SessionError(f"The session cannot be saved. {error}") from None
     tensors: dict[str, NDArray[Any]] = {
@@ -126,6 +136,8 @@ def save(session: Session, path: Path | str) -> str:
     tensors |= {f"fingerprint/{key}": array for key, array in session.fingerprint.items()}
     for number, pin in enumerate(session.pins):
         tensors |= {f"pin/{number}/{key}": array for key, array in pin.norms.items()}
+    tensors |= {f"records/{name}": array for name, array in session.log.arrays().items()}
+    tensors |= {f"evaluations/{name}": array for name, array in evaluation_arrays(session.evaluations).items()}
     written = _SessionFile(
         experiment=session.experiment,
         what_if=session.what_if,
@@ -263,6 +275,7 @@ def _session_of(contents: container.Contents) -> Session:
         raise SessionError(f"Its session.json: {one_line(str(error), 160)}.") from None
     history: dict[int, dict[str, Any]] = {iteration: {} for iteration in read.history}
     fingerprint: dict[str, Any] = {}
+    of_training: dict[str, dict[str, Any]] = {"records": {}, "evaluations": {}}
     pinned: list[dict[str, Any]] = [{} for _ in read.pins]
     if len(history) != len(read.history):
         raise SessionError("Its history names an iteration twice.")
@@ -272,6 +285,8 @@ def _session_of(contents: container.Contents) -> Session:
             history[int(match[1])][match[2]] = array
         elif name.startswith("fingerprint/") and name.removeprefix("fingerprint/") in read.fingerprint:
             fingerprint[name.removeprefix("fingerprint/")] = array
+        elif (of := name.partition("/"))[0] in of_training:
+            of_training[of[0]][of[2]] = array
         elif (pin := _PIN.fullmatch(name)) and int(pin[1]) < len(pinned) and pin[2] in read.pins[int(pin[1])].norms:
             pinned[int(pin[1])][pin[2]] = array
         else:
@@ -280,6 +295,7 @@ def _session_of(contents: container.Contents) -> Session:
         raise SessionError("The norms that its fingerprint names are missing.")
     if any(set(pin.norms) != set(found) for pin, found in zip(read.pins, pinned, strict=True)):
         raise SessionError("The norms that a pin names are missing.")
+    log, evaluations = _of_training(read.experiment, **of_training)
     return check(
         Session(
             experiment=read.experiment,
@@ -296,9 +312,26 @@ def _session_of(contents: container.Contents) -> Session:
                 for pin, found in zip(read.pins, pinned, strict=True)
             ),
             fingerprint=fingerprint,
+            log=log,
+            evaluations=evaluations,
             written_with=contents.probe.written_with,
         )
     )
+
+
+def _of_training(
+    experiment: Experiment, records: Mapping[str, Any], evaluations: Mapping[str, Any]
+) -> tuple[Log, tuple[Evaluation, ...]]:
+    """Raises SpecError or SessionError."""
+    layers = dict.fromkeys(layer_of(name) for name in parameter_shapes(checked(experiment)))
+    try:
+        log = Log.from_arrays(records, experiment.task.steps, layers)
+    except ValueError as error:
+        raise SessionError(f"The records of its training do not fit together: {one_line(str(error), 160)}.") from None
+    try:
+        return log, evaluations_from(evaluations, metric(experiment.task, experiment.model))
+    except ValueError as error:
+        raise SessionError(f"The evaluations in it do not fit together: {one_line(str(error), 160)}.") from None
 
 
 def _check_weights(iteration: int, weights: Weights, experiment: Experiment) -> None:

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.clipping import Clipped, layer_of
+from engine.clipping import Clipped
 from engine.norms import mean_over_samples, norm, total
+from engine.parameters import layer_of
 from engine.tracing import Trace
 from engine.training_requests import Records
 

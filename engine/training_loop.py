@@ -1,0 +1,270 @@
+"""The loop of a training, for the command line and notebooks: chunks of about 50 ms, evaluations on what is held back,
+and a reason to stop.
+
+    for progress in engine.fit(experiment, 500, until="loss<0.02"):
+        print(progress.iteration, progress.records.losses[-1])
+    engine.session.save(progress.session(), "out.gflow")
+
+Between two chunks nothing is under way: whoever leaves the loop there has everything in `progress`, and `fit` goes on
+from its session. Neither the size of the chunks nor a pause changes a bit of any number.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias
+
+from engine.checks import checked, checked_what_if
+from engine.errors import DataError, SpecError
+from engine.figures import figure
+from engine.history import STATE_BYTES, Evaluation, Log, kept_before, stops, thinned
+from engine.requests import Weights
+from engine.session import Session
+from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.spec_reading import shown
+from engine.task_facts import metric
+from engine.training_checks import MAX_ITERATIONS
+from engine.training_requests import Diverged, Judge, Judged, Records, Train, Trained
+
+Run: TypeAlias = Callable[[Any, Any], Any]
+"""engine.operations.run, or another process's."""
+Ended: TypeAlias = Literal["", "iterations", "until", "early stop", "diverged"]
+
+CHUNK_SECONDS = 0.05
+MOST_IN_A_CHUNK = 1000
+EVALUATION_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Until:
+    """A bound on an evaluation."""
+
+    what: Literal["loss", "accuracy", "rmse"]
+    sign: Literal["<", ">"]
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.what}{self.sign}{figure(self.value)}"
+
+    def reached(self, evaluation: Evaluation) -> bool:
+        """Whether it is; of another metric than the task's it never is."""
+        found = evaluation.loss if self.what == "loss" else evaluation.value
+        return found < self.value if self.sign == "<" else found > self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where a training is, after a chunk."""
+
+    experiment: Experiment
+    what_if: WhatIf
+    iteration: int
+    """Iterations that are done."""
+    state: Weights | None
+    """After them (engine.training_state); None: as initialised by the seed."""
+    states: Mapping[int, Weights]
+    """Those that are kept, by iteration, this one too."""
+    records: Records | None
+    """Of the last chunk."""
+    log: Log
+    """Of all iterations."""
+    evaluations: tuple[Evaluation, ...]
+    """All there were."""
+    judged: Judged | None = None
+    """What the last of them is from, if it was made after this chunk."""
+    ended: Ended = ""
+    """Why this is the last one; "": it goes on."""
+    sentence: str = ""
+    """The same, for people."""
+    diverged: Diverged | None = None
+
+    def session(self, start: Session | None = None) -> Session:
+        """To be saved, and gone on from: a new one, or `start` with this training in it."""
+        return replace(
+            Session(self.experiment) if start is None else start,
+            experiment=self.experiment,
+            what_if=self.what_if,
+            iteration=self.iteration,
+            history=dict(self.states),
+            log=self.log,
+            evaluations=self.evaluations,
+            fingerprint={},  # what was saved is of another iteration
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """What is asked for."""
+
+    experiment: Experiment
+    what_if: WhatIf
+    goal: int
+    until: Until | None
+    halt: bool
+    budget: int
+    run: Run
+    chunk_seconds: float = field(default=CHUNK_SECONDS)
+
+
+def fit(
+    experiment: Experiment | Session,
+    iterations: int | None = None,
+    *,
+    until: str | Until | None = None,
+    what_if: WhatIf | None = None,
+    halt: bool = True,
+    budget: int = STATE_BYTES,
+    run: Run | None = None,
+) -> Iterator[Progress]:
+    """Train up to an iteration, chunk by chunk; from the last state of a session, if one is given.
+
+    It ends at `iterations` (in all; None: without end, if there is another one), where an evaluation on the validation
+    part fulfils `until` ("loss<0.02", "accuracy>0.99", "rmse<15"), where TrainingSpec.early_stop says so, or with
+    `halt` before the first number that is not finite. Evaluations are made at every multiple of
+    TrainingSpec.evaluate_every. `budget`: bytes for the states that are kept. Raises SpecError and DataError.
+    """
+    from engine.operations import run as here
+
+    start = experiment if isinstance(experiment, Session) else None
+    of = checked(experiment.experiment if isinstance(experiment, Session) else experiment)
+    if what_if is None:
+        what_if = NO_WHAT_IF if start is None else start.what_if
+    bound = _until(until, of)
+    if iterations is None and bound is None and of.training.early_stop is None:
+        raise SpecError("iterations is missing; a whole number, or until or training.early_stop, is needed to end.")
+    goal = MAX_ITERATIONS if iterations is None else iterations
+    if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal <= MAX_ITERATIONS:
+        raise SpecError(f"iterations is {shown(iterations)}; a whole number from 0 to {MAX_ITERATIONS:,} is accepted.")
+    course = _Course(of, checked_what_if(what_if), goal, bound, halt, budget, here if run is None else run)
+    return _chunks(course, _from(start, course))
+
+
+def replayed(
+    experiment: Experiment,
+    states: Mapping[int, Weights],
+    iteration: int,
+    what_if: WhatIf = NO_WHAT_IF,
+    run: Run | None = None,
+) -> Weights | None:
+    """The state at an iteration, to the bit, trained again from the nearest that is kept at or before it; None for
+    iteration 0 of an experiment of which none is. `what_if`: with which it was trained. Raises SpecError and
+    DataError."""
+    from engine.operations import run as here
+
+    start = kept_before(states, iteration)
+    state = None if start is None else states[start]
+    if iteration == (start or 0):
+        return state
+    request = Train(experiment, state, start or 0, iteration - (start or 0), what_if)
+    trained: Trained = (here if run is None else run)("train", request)
+    return trained.weights
+
+
+def _from(start: Session | None, course: _Course) -> Progress:
+    """Where it begins. What a session has of later iterations than its last state is no part of it."""
+    states = {} if start is None else dict(start.history)
+    iteration = max(states, default=0)
+    log, evaluations = (Log(), ()) if start is None else (start.log, start.evaluations)
+    return Progress(
+        course.experiment,
+        course.what_if,
+        iteration,
+        states.get(iteration),
+        states,
+        None,
+        log.until(iteration),
+        tuple(evaluation for evaluation in evaluations if evaluation.iteration <= iteration),
+    )
+
+
+def _chunks(course: _Course, at: Progress) -> Iterator[Progress]:
+    count = 1
+    at = _ended(course, at)
+    if at.ended:
+        yield at
+    every = course.experiment.training.evaluate_every
+    while not at.ended:
+        ahead = min(every - at.iteration % every, course.goal - at.iteration)
+        began = time.perf_counter()
+        done = _after(course, at, min(count, ahead))
+        seconds = max(1e-4, time.perf_counter() - began)
+        count = max(1, min(MOST_IN_A_CHUNK, int(min(count, ahead) * min(4.0, course.chunk_seconds / seconds))))
+        at = _ended(course, done)
+        yield at
+
+
+def _after(course: _Course, at: Progress, count: int) -> Progress:
+    """After one more chunk, and its evaluation if there is one to be made."""
+    request = Train(course.experiment, at.state, at.iteration, count, course.what_if, course.halt)
+    trained: Trained = course.run("train", request)
+    states = thinned({**at.states, trained.iteration: trained.weights}, budget=course.budget)
+    judged, evaluations = None, at.evaluations
+    if trained.iteration % course.experiment.training.evaluate_every == 0 and trained.iteration > at.iteration:
+        judged = _judged(course, trained)
+        if judged is not None:
+            evaluations = (*evaluations, Evaluation.of(trained.iteration, judged))
+    return replace(
+        at,
+        iteration=trained.iteration,
+        state=trained.weights,
+        states=states,
+        records=trained.records,
+        log=at.log.appended(trained.records),
+        evaluations=evaluations,
+        judged=judged,
+        diverged=trained.diverged,
+    )
+
+
+def _judged(course: _Course, trained: Trained) -> Judged | None:
+    """None where nothing is held back, as long as nobody needs it."""
+    request = Judge(course.experiment, trained.weights, batches=EVALUATION_BATCHES, what_if=course.what_if)
+    try:
+        found: Judged = course.run("judge", request)
+    except DataError:
+        if course.until is not None or course.experiment.training.early_stop is not None:
+            raise
+        return None
+    return found
+
+
+def _ended(course: _Course, at: Progress) -> Progress:
+    stop, newest = course.experiment.training.early_stop, at.evaluations[-1] if at.evaluations else None
+    if at.diverged is not None:
+        return replace(at, ended="diverged", sentence=at.diverged.sentence)
+    if course.until is not None and newest is not None and course.until.reached(newest):
+        found = figure(newest.loss if course.until.what == "loss" else newest.value)
+        sentence = (
+            f"{course.until} is reached: the {course.until.what} is {found} after iteration {newest.iteration:,}."
+        )
+        return replace(at, ended="until", sentence=sentence)
+    if stop is not None and stops(at.evaluations, stop):
+        best = min((e for e in at.evaluations if e.loss == e.loss), key=lambda e: e.loss, default=None)
+        least = "" if best is None else f"; the least was {figure(best.loss)} after iteration {best.iteration:,}"
+        times = "the last evaluation" if stop.patience == 1 else f"the last {stop.patience} evaluations"
+        sentence = f"Stopped early: the validation loss has not fallen at {times}{least}."
+        return replace(at, ended="early stop", sentence=sentence)
+    if at.iteration >= course.goal:
+        return replace(at, ended="iterations", sentence=f"{at.iteration:,} iterations are done.")
+    return at
+
+
+def _until(asked: str | Until | None, experiment: Experiment) -> Until | None:
+    """Raises SpecError."""
+    if asked is None or isinstance(asked, Until):
+        found = asked
+    else:
+        own = metric(experiment.task, experiment.model)
+        accepted = f"'loss' or '{own}', '<' or '>' and a number, as 'loss<0.02', is accepted"
+        match = re.fullmatch(r"\s*(\w+)\s*([<>])\s*(\S+)\s*", asked) if isinstance(asked, str) else None
+        if match is None or match[1] not in ("loss", own):
+            raise SpecError(f"until is {shown(asked)}; {accepted}.")
+        try:
+            value = float(match[3])
+        except ValueError:
+            raise SpecError(f"until is {shown(asked)}; {accepted}.") from None
+        found = Until(match[1], match[2], value)  # type: ignore[arg-type]
+    return found

@@ -1,0 +1,234 @@
+"""What is kept of a training's past: within a budget, dense near the end, and enough to go back to any iteration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_cases import OPTIMIZERS, experiment, same_bits
+
+import engine
+from engine.container import read
+from engine.errors import SessionError
+from engine.history import Evaluation, Log, kept_before, stops, thinned
+from engine.operations import run
+from engine.session import Session, load, save
+from engine.spec import EarlyStopSpec
+from engine.training_requests import Records, Train, Trained
+
+
+def state(size: int = 10) -> dict[str, np.ndarray]:
+    return {"w": np.zeros(size, np.float32)}
+
+
+def grown(iterations: int, step: int, room: int) -> list[int]:
+    kept: dict[int, dict[str, np.ndarray]] = {}
+    for iteration in range(0, iterations + 1, step):
+        kept = thinned({**kept, iteration: state()}, budget=40 * room)  # type: ignore[dict-item]
+    return list(kept)
+
+
+def test_states_thin_out_with_their_age_and_never_take_more_than_the_budget() -> None:
+    kept = grown(10_000, 5, 40)
+    assert len(kept) == 40
+    assert (kept[0], kept[-1]) == (0, 10_000)
+    gaps, ages = np.diff(kept), 10_000 - np.array(kept[:-1])
+    assert (gaps <= np.maximum(5, 0.6 * ages)).all(), "to go back takes a share of the way"
+    assert (np.diff(kept)[-3:] <= 50).all(), "what is near is dense"
+    assert gaps[:5].mean() > 10 * gaps[-5:].mean()
+
+
+def test_thinning_is_a_function_of_what_is_given() -> None:
+    assert grown(3000, 7, 25) == grown(3000, 7, 25)
+    states = {k: state() for k in range(100)}
+    assert list(thinned(states, budget=40 * 100)) == list(range(100)), "nothing goes that has room"
+    assert list(thinned(states, most=3)) == list(thinned(dict(reversed(states.items())), most=3))
+    assert thinned({}) == {}
+
+
+def test_the_first_the_last_and_what_is_shown_stay_whatever_the_budget() -> None:
+    states = {k: state() for k in range(50)}
+    assert set(thinned(states, shown=(17, 31), budget=1)) == {0, 17, 31, 49}
+    sizes = {0: state(1), 1: state(1000), 2: state(1), 3: state(1)}
+    assert set(thinned(sizes, budget=100)) == {0, 2, 3}, "bytes are counted"  # type: ignore[arg-type]
+
+
+def test_the_nearest_kept_state_before_an_iteration() -> None:
+    assert kept_before([0, 10, 25], 24) == 10
+    assert kept_before([0, 10, 25], 25) == 25
+    assert kept_before([10], 9) is None
+
+
+def test_any_iteration_is_replayed_from_the_nearest_state_to_the_bit() -> None:
+    given = experiment("gru", 3, optimizer=OPTIMIZERS["adamw"], learning_rate=0.02)
+    live = {0: run("train", Train(given, None, 0, 0)).weights}
+    for iteration in range(1, 31):
+        live[iteration] = run("train", Train(given, live[iteration - 1], iteration - 1)).weights
+    kept = {k: live[k] for k in (0, 11, 24)}
+    for iteration in (0, 5, 11, 12, 23, 30):
+        found = engine.replayed(given, kept, iteration)
+        assert found is not None
+        assert same_bits(found, live[iteration]), iteration
+    assert engine.replayed(given, {}, 0) is None
+    again = engine.replayed(given, {}, 3)
+    assert again is not None
+    assert same_bits(again, live[3])
+
+
+# -- records -----------------------------------------------------------------------------------------------------------
+
+
+def rows(first: int, count: int, steps: int = 4) -> Records:
+    """Every number tells which iteration it is of."""
+    numbers = np.arange(first, first + count, dtype=np.float64)
+    return Records(
+        first=first,
+        losses=numbers,
+        grad_norms=numbers + 0.1,
+        clipped_norms=numbers + 0.2,
+        clipped=numbers % 2 == 0,
+        layer_norms={"l0": numbers + 0.3, "readout": numbers + 0.4},
+        flow=np.repeat(numbers[:, None], steps, 1).astype(np.float32),
+        flow_bad=numbers % 3 == 0,
+        learning_rates=numbers + 0.5,
+        seconds=numbers + 0.6,
+    )
+
+
+def assert_rows(log: Log, iterations: list[int]) -> None:
+    assert log.iterations.tolist() == iterations
+    records = log.records
+    assert records is not None
+    for place, iteration in enumerate(iterations):
+        assert records.losses[place] == iteration
+        assert records.layer_norms["readout"][place] == iteration + 0.4
+        assert records.flow[place].tolist() == [iteration] * 4
+        assert records.clipped[place] == (iteration % 2 == 0)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 100])
+def test_rows_come_in_chunks_of_any_size(chunk: int) -> None:
+    log = Log()
+    for first in range(5, 105, chunk):
+        log = log.appended(rows(first, min(chunk, 105 - first)))
+    assert_rows(log, list(range(5, 105)))
+    assert len(log.chunks) <= 8, "few, however many came"
+    assert log.next == 105
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_a_long_training_keeps_every_second_row_and_so_on_whatever_the_chunks(chunk: int) -> None:
+    log = Log(budget=rows(0, 1).losses.nbytes * 11 * 20)
+    for first in range(0, 448, chunk):
+        log = log.appended(rows(first, min(chunk, 448 - first)))
+        assert log.nbytes <= log.budget
+    assert log.stride == 32
+    assert_rows(log, list(range(0, 448, 32)))
+    assert_rows(log.appended(rows(448, 40)), list(range(0, 488, 32)))
+    assert_rows(log.until(65), [0, 32, 64])
+    assert log.until(65).appended(rows(65, 32)).iterations.tolist() == [0, 32, 64, 96]
+
+
+def test_whoever_goes_back_and_trains_on_begins_another_future() -> None:
+    log = Log().appended(rows(0, 10)).appended(rows(10, 10))
+    assert_rows(log.appended(rows(7, 2)), list(range(9)))
+    assert_rows(log.until(13), list(range(13)))
+    assert log.until(99) is log
+    assert len(log.until(0)) == 0
+    assert_rows(log.appended(rows(40, 2)), [40, 41])
+    assert_rows(Log().appended(rows(3, 0)).appended(rows(1, 2)), [1, 2])
+    other = Log().appended(rows(0, 3, steps=9)).appended(rows(3, 2))
+    assert_rows(other, [3, 4])
+
+
+def test_a_table_has_one_column_a_number() -> None:
+    columns = Log().appended(rows(2, 3)).columns()
+    assert columns["iteration"].tolist() == [2, 3, 4]
+    assert columns["gradient norm l0"].tolist() == [2.3, 3.3, 4.3]
+    assert columns["clipped"].tolist() == [1, 0, 1]
+    assert {column.shape for column in columns.values()} == {(3,)}
+    assert Log().columns() == {}
+
+
+# -- in a file ---------------------------------------------------------------------------------------------------------
+
+
+def of_training(tmp_path: Path) -> tuple[Session, Path]:
+    given = experiment("lstm", 3, optimizer=OPTIMIZERS["adam"])
+    done: Trained = run("train", Train(given, None, 0, 6))
+    evaluations = (
+        Evaluation(iteration=2, loss=0.5, metric="rmse", value=0.7, baseline=1 / 6),
+        Evaluation(iteration=4, loss=np.nan, metric="rmse", value=np.inf),
+    )
+    session = Session(
+        given, iteration=6, history={6: done.weights}, log=Log().appended(done.records), evaluations=evaluations
+    )
+    save(session, tmp_path / "a.gflow")
+    return session, tmp_path / "a.gflow"
+
+
+def test_records_and_evaluations_come_back_from_a_file(tmp_path: Path) -> None:
+    session, path = of_training(tmp_path)
+    found = load(path)
+    assert found.log.next == 6
+    ours, theirs = session.log.arrays(), found.log.arrays()
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(theirs[name], array)
+    assert found.log.records is not None
+    assert found.log.records.clipped.dtype == np.bool_
+    assert repr(found.evaluations) == repr(session.evaluations)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("records/losses", lambda a: a[:-1]),
+        ("records/flow", lambda a: a[:, :-1]),
+        ("records/place", lambda a: a - 1),
+        ("records/place", lambda a: a[:2]),
+        ("records/layer_norms.l0", lambda a: a.astype(np.float32)),
+        ("records/seconds", None),
+        ("evaluations/iteration", lambda a: a[::-1]),
+        ("evaluations/numbers", lambda a: a[:, :2]),
+        ("evaluations/numbers", None),
+    ],
+)
+def test_records_that_do_not_fit_together_open_nothing(
+    name: str, change: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, path = of_training(tmp_path)
+    contents = read(path, "session")
+    tensors = dict(contents.tensors)
+    if callable(change):
+        tensors[name] = change(tensors[name])
+    else:
+        del tensors[name]
+    monkeypatch.setattr("engine.container.read", lambda *_: engine_contents(contents, tensors))
+    with pytest.raises(SessionError, match=r"do not fit together: .*\.$"):
+        load(path)
+
+
+def engine_contents(contents: object, tensors: dict[str, np.ndarray]) -> object:
+    from dataclasses import replace
+
+    return replace(contents, tensors=tensors)  # type: ignore[type-var]
+
+
+# -- when to stop ------------------------------------------------------------------------------------------------------
+
+
+def losses(*values: float) -> list[Evaluation]:
+    return [Evaluation(iteration=i, loss=loss, metric="rmse", value=0.0) for i, loss in enumerate(values)]
+
+
+def test_training_stops_where_the_loss_has_not_fallen_for_a_while() -> None:
+    stop = EarlyStopSpec(patience=2)
+    assert not stops(losses(), stop)
+    assert not stops(losses(3, 2, 2.5, 1.9, 2.0), stop)
+    assert stops(losses(3, 2, 2.5, 2.0), stop), "the same is no fall"
+    assert stops(losses(3, np.nan, np.nan), stop)
+    assert not stops(losses(3, 2.95, 2.5), EarlyStopSpec(patience=2, least=0.1))
+    assert stops(losses(3, 2.95, 2.91), EarlyStopSpec(patience=2, least=0.1))
+    assert not stops(losses(*[1.0] * 50), None)

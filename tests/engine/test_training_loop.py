@@ -1,0 +1,140 @@
+"""The loop that the command line and notebooks use: chunks, evaluations, reasons to stop, and going on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training_cases import OPTIMIZERS, experiment, same_bits
+
+import engine
+from engine.errors import DataError, SpecError
+from engine.history import stops
+from engine.operations import run
+from engine.session import load, save
+from engine.spec import EarlyStopSpec, Experiment, LayerSpec, ModelSpec, SunspotsTask, WhatIf
+from engine.training_loop import Progress, fit
+from engine.training_requests import Judge, Train, Trained
+
+
+def of(**more: Any) -> Experiment:
+    return experiment("gru", 3, **{"optimizer": OPTIMIZERS["adam"], "learning_rate": 0.02} | more)
+
+
+def last(given: Any, *args: Any, **more: Any) -> Progress:
+    return list(fit(given, *args, **more))[-1]
+
+
+def test_the_loop_does_what_training_does_and_keeps_everything() -> None:
+    given = of(evaluate_every=20)
+    seen = list(engine.fit(given, 50))
+    whole: Trained = run("train", Train(given, None, 0, 50))
+    end = seen[-1]
+    assert end.state is not None
+    assert same_bits(end.state, whole.weights)
+    assert (end.ended, end.iteration) == ("iterations", 50)
+    assert [progress.ended for progress in seen[:-1]] == [""] * (len(seen) - 1)
+    assert end.log.records is not None
+    assert end.log.records.losses.tolist() == list(whole.losses)
+    assert end.log.iterations.tolist() == list(range(50))
+    assert [evaluation.iteration for evaluation in end.evaluations] == [20, 40]
+    state = run("train", Train(given, None, 0, 40)).weights
+    assert end.evaluations[-1].loss == run("judge", Judge(given, state)).loss
+    assert {progress.iteration for progress in seen} == set(end.states)
+    assert all(same_bits(end.states[k], engine.replayed(given, {}, k) or {}) for k in list(end.states)[:3])
+
+
+def test_a_pause_in_a_file_changes_no_bit(tmp_path: Path) -> None:
+    given = of(evaluate_every=10, early_stop=EarlyStopSpec(patience=50))
+    whole = last(given, 45)
+    for progress in fit(given, 45):
+        if progress.iteration >= 17:
+            break
+    save(progress.session(), tmp_path / "a.gflow")
+    rest = last(load(tmp_path / "a.gflow"), 45)
+    assert progress.iteration < 45
+    assert rest.state is not None
+    assert whole.state is not None
+    assert same_bits(rest.state, whole.state)
+    assert rest.evaluations == whole.evaluations
+    assert rest.log.records is not None
+    assert whole.log.records is not None
+    for name in ("losses", "grad_norms", "flow", "learning_rates"):
+        np.testing.assert_array_equal(getattr(rest.log.records, name), getattr(whole.log.records, name))
+    assert last(rest.session(), 45).ended == "iterations"
+    assert last(rest.session(), 45).sentence == "45 iterations are done."
+
+
+def test_it_stops_where_the_validation_loss_no_longer_falls_and_says_so() -> None:
+    given = of(learning_rate=0.0, evaluate_every=3, early_stop=EarlyStopSpec(patience=2))
+    end = last(given)
+    assert (end.ended, end.iteration) == ("early stop", 9), "the first evaluation is a new least one"
+    assert stops(end.evaluations, given.training.early_stop)
+    assert "2 evaluations" in end.sentence
+    assert "after iteration 3" in end.sentence
+    again = list(fit(end.session(), 100))
+    assert [progress.ended for progress in again] == ["early stop"], "it has stopped already"
+
+
+def test_until_a_bound_of_an_evaluation() -> None:
+    given = of(evaluate_every=5)
+    first = last(given, 5).evaluations[0]
+    end = last(given, 100, until=f"rmse<{first.value + 1e-9}")
+    assert (end.ended, end.iteration) == ("until", 5)
+    assert end.judged is not None
+    assert "rmse<" in end.sentence
+    assert last(given, 10, until="loss < 1e-30").ended == "iterations"
+    assert last(given, 10, until="rmse>0").iteration == 5
+
+
+def test_it_halts_where_training_diverges() -> None:
+    model = ModelSpec(layers=(LayerSpec(cell="rnn", activation="identity", hidden_size=4),))
+    given = experiment(model=model, learning_rate=50.0)
+    end = last(given, 200)
+    assert end.ended == "diverged"
+    assert end.diverged is not None
+    assert end.sentence == end.diverged.sentence
+    assert end.iteration == end.diverged.iteration < 200
+    assert end.state is not None
+    assert all(np.isfinite(array).all() for array in end.state.values())
+    assert last(given, 200, halt=False).iteration == 200
+
+
+def test_states_stay_within_their_budget() -> None:
+    end = last(of(), 60, budget=1)
+    assert set(end.states) == {min(end.states), 60}
+
+
+def test_the_what_if_of_a_session_goes_on() -> None:
+    what_if = WhatIf(recurrent_scale=1.4)
+    given = of()
+    half = last(given, 4, what_if=what_if)
+    whole: Trained = run("train", Train(given, None, 0, 8, what_if))
+    rest = last(half.session(), 8)
+    assert rest.state is not None
+    assert same_bits(rest.state, whole.weights)
+
+
+def test_without_anything_held_back_there_are_no_evaluations_unless_they_are_needed() -> None:
+    task = SunspotsTask(steps=100, batch_size=2)
+    assert last(of(task=task, evaluate_every=1), 2).evaluations == ()
+    with pytest.raises(DataError, match="validation"):
+        last(of(task=task, evaluate_every=1), 2, until="loss<1")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({}, "iterations is missing"),
+        ({"iterations": -1}, "iterations is -1"),
+        ({"iterations": True}, "iterations is true"),
+        ({"iterations": 5, "until": "accuracy>0.5"}, "'loss' or 'rmse'"),
+        ({"iterations": 5, "until": "loss=3"}, "until is 'loss=3'"),
+        ({"iterations": 5, "until": "loss<little"}, "until is 'loss<little'"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence_before_anything_is(args: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        fit(of(), **args)
