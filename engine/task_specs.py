@@ -108,8 +108,9 @@ class SinesTask(Spec, tag="sines", tag_field="kind", frozen=True, kw_only=True):
 class SunspotsTask(Spec, tag="sunspots", tag_field="kind", frozen=True, kw_only=True):
     """Yearly sunspot numbers 1700-2008 in windows of `steps` years; forecast the year after.
 
-    Input (T, B, 1), scaled to zero mean and unit variance. The target is the next year's number (at the last step, or
-    at every step); for cross-entropy, whether it is higher than this year's.
+    Input (T, B, 1), scaled to zero mean and unit variance of the years that are learned from, 1700-1915; what follows
+    is held back (engine.tasks.sunspots). The target is the next year's number (at the last step, or at every step); for
+    cross-entropy, whether it is higher than this year's.
     """
 
     steps: int = 44

@@ -27,6 +27,7 @@ settings.load_profile("no deadline")
 def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No thread, process or top-level window outlives its test."""
     monkeypatch.setenv("GRADFLOW_SETTINGS", str(tmp_path / "settings"))
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "data of its own"))
     threads = set(threading.enumerate())
     processes = set(multiprocessing.active_children())
     yield

@@ -20,6 +20,8 @@ from engine.plaintext import one_line
 from engine.spec_reading import shown
 
 Delimiter: TypeAlias = Literal[",", ";", "\t", "|"]
+MAX_NOTES = 8
+"""Of one kind."""
 SAMPLED_ROWS = 1000
 SAMPLED_CELLS = 5_000
 
@@ -90,7 +92,8 @@ def read_table(path: str | Path, options: TableOptions = DETECTED) -> Table:
     missing = MISSING if options.missing is None else ("", *(one.strip().lower() for one in options.missing))
     day_first = _day_first(cells) if options.day_first is None else options.day_first
     contents = tuple(columns.classify(column, notation, frozenset(missing), day_first) for column in cells)
-    notes.extend(f"column {at + 1} ({names[at]}): {one.note}" for at, one in enumerate(contents) if one.note)
+    in_doubt = [f"column {at + 1} ({names[at]}): {one.note}" for at, one in enumerate(contents) if one.note]
+    notes.extend(in_doubt[:MAX_NOTES])
     used = TableOptions(delimiter, header, notation.decimal, notation.thousands, missing, day_first)  # type: ignore[arg-type]
     digest = hashlib.sha256(data).hexdigest()
     return Table(name, digest, len(data), found, used, names, cells, lines, contents, tuple(notes))
@@ -198,8 +201,10 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     of_data = [at for at, cells in enumerate(below) if any(map(columns.is_data, cells))]
     if of_data:
         return not all(first[at].lower() in MISSING for at in of_data)
+    if len(rows) == 1:
+        return True  # of a table without rows
     # Words alone: a heading is complete, and repeated nowhere.
-    return len(rows) > 1 and all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
+    return all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
 
 
 def _within(cell: str, below: Sequence[str]) -> bool:
@@ -207,18 +212,18 @@ def _within(cell: str, below: Sequence[str]) -> bool:
 
 
 def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
-    found: list[str] = []
-    taken: set[str] = set()
+    found: dict[str, int] = {}
+    seen: Counter[str] = Counter()
+    twice: list[str] = []
     for at, cell in enumerate(first):
         name = given = one_line(cell, 60) or f"column {at + 1}"
-        count = 1
-        while name in taken:
-            count += 1
-            name = f"{given} ({count})"
-        if count > 1:
-            notes.append(f"column {at + 1} has the name of another, '{given}', and is called '{name}'")
-        taken.add(name)
-        found.append(name)
+        while name in found:
+            seen[given] += 1
+            name = f"{given} ({seen[given] + 1})"
+        if name != given:
+            twice.append(f"column {at + 1} has the name of another, '{given}', and is called '{name}'")
+        found[name] = at
+    notes.extend(twice[:MAX_NOTES])
     return tuple(found)
 
 

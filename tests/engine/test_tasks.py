@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from engine import tasks
 from engine.draws import generator
+from engine.errors import DataError
 from engine.folders import presets
 from engine.parameters import class_count, input_size, output_size
 from engine.spec import (
@@ -29,7 +30,7 @@ from engine.spec import (
     TemporalOrderTask,
 )
 from engine.task_facts import form
-from engine.tasks import Batch, Part, baseline, sunspots
+from engine.tasks import Batch, Part, baseline, own, sunspots
 
 Loss = Literal["mse", "cross_entropy", "binary_cross_entropy"]
 At = Literal["last", "every", "mean", "attention"]
@@ -312,13 +313,14 @@ def test_no_baseline_is_invented_where_there_is_no_formula() -> None:
     assert baseline(SunspotsTask(), LAST) is None
 
 
-def test_the_sunspots_are_the_file_scaled_to_zero_mean_and_unit_variance() -> None:
+def test_the_sunspots_are_the_file_scaled_by_mean_and_deviation_of_the_years_that_are_learned_from() -> None:
+    """70 % of 309 years: 216, 1700 to 1915."""
     lines = (presets() / "data" / "sunspots.csv").read_text().split()[1:]
     numbers = [float(line.split(",")[1]) for line in lines]
     assert len(numbers) == 309
     assert numbers[:4] == [5.0, 11.0, 16.0, 23.0]  # 1700 to 1703
-    mean = sum(numbers) / 309
-    deviation = math.sqrt(sum((n - mean) ** 2 for n in numbers) / 309)
+    mean = sum(numbers[:216]) / 216
+    deviation = math.sqrt(sum((n - mean) ** 2 for n in numbers[:216]) / 216)
     expected = torch.tensor([(n - mean) / deviation for n in numbers], dtype=torch.float64)
     torch.testing.assert_close(sunspots.scaled(), expected, rtol=0, atol=1e-12)
 
@@ -341,6 +343,36 @@ def test_sunspots_ask_for_the_next_years_number_or_whether_it_is_higher() -> Non
         sunspots.windows(task, BINARY_EVERY, starts).targets[..., 0],
         sunspots.windows(task, CLASSES_EVERY, starts).targets.double(),
     )
+
+
+def test_no_window_of_the_sunspots_reaches_from_one_part_into_another() -> None:
+    task, series = SunspotsTask(steps=20, batch_size=16), sunspots.scaled()
+    windows = {tuple(series[at : at + 21].tolist()): at + 1700 for at in range(289)}
+    bounds = {"train": (1700, 1915), "validation": (1916, 1961), "test": (1962, 2008)}
+    seen: dict[str, set[int]] = {part: set() for part in bounds}
+    for part, (first, last) in bounds.items():
+        for number in range(60 if part == "train" else sunspots_batches(task, part)):
+            batch = tasks.batch(task, EVERY, 0, number, part=part)  # type: ignore[arg-type]
+            rows = torch.cat([batch.x[..., 0], batch.targets[-1:, :, 0]]).T.tolist()
+            seen[part] |= {windows[tuple(row)] for row in rows}
+        assert min(seen[part]) == first
+        assert max(seen[part]) + 20 == last
+    assert len(seen["validation"]) == 46 - 20
+    assert len(seen["test"]) == 47 - 20
+
+
+def sunspots_batches(task: SunspotsTask, part: str) -> int:
+    found = own.batches(task, part)  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def test_a_part_of_the_sunspots_too_short_for_a_window_says_so() -> None:
+    with pytest.raises(DataError, match=r"46 years.*takes 51.*at most 45 steps"):
+        tasks.batch(SunspotsTask(steps=50), LAST, 0, 0, part="validation")
+    with pytest.raises(DataError, match=r"47 years.*takes 51.*at most 46 steps"):
+        tasks.batch(SunspotsTask(steps=50), LAST, 0, 0, part="test")
+    assert own.batches(SunspotsTask(steps=50), "validation") == 0
 
 
 def test_windows_of_a_batch_differ_while_there_are_enough() -> None:
