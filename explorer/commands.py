@@ -160,6 +160,10 @@ class Commands(QObject):
         self._document.undo_stack.redo()
 
     @Slot()
+    def do_copy(self) -> None:
+        self._bindings.stage.copy()
+
+    @Slot()
     def do_palette(self) -> None:
         palette = menus.Palette(self.actions, self._window)
         palette.finished.connect(self._palette_closed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
+from PySide6.QtGui import QGuiApplication
 
 from engine.requests import Excerpt
 from explorer.bindings.model import ModelBinding
@@ -16,7 +17,7 @@ ADD_A_LAYER = "Add a layer: + RNN, + LSTM or + GRU"
 class StageBinding(QObject):
     def __init__(self, parts: Parts, tape: TapeBinding, model: ModelBinding, parent: QObject) -> None:
         super().__init__(parent)
-        self._stage, self._tape = parts.window.stage, tape
+        self._stage, self._tape, self._say = parts.window.stage, tape, parts.say
         self._document, self._controller = parts.document, parts.controller
         self._unfinished = False
         self._followed = self._prompted_at = -1
@@ -90,6 +91,13 @@ class StageBinding(QObject):
         if excerpt is not None and layer in excerpt.layers:
             self._document.look(layer=layer)
             self._tape.pick_step(own_step(t, excerpt.steps, reverse=excerpt.layers[layer].reverse))
+
+    def copy(self) -> None:
+        """The value that is pointed at or selected, to the clipboard."""
+        text, words = self._stage.to_copy()
+        if text:
+            QGuiApplication.clipboard().setText(text)
+        self._say(words, 6000)
 
     @Slot(int, int)
     def _time_range_changed(self, first: int, last: int) -> None:

@@ -76,6 +76,11 @@ class ElidedLabel(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(min(self._wanted, self._least) if self._text else 0, int(self._metrics.height()) + 2)
 
+    def width_of(self, text: str) -> float:
+        """What another text would take."""
+        margins = self.contentsMargins()
+        return self._metrics.horizontalAdvance(text) + 2 + margins.left() + margins.right()
+
     def is_elided(self) -> bool:
         return self._metrics.horizontalAdvance(self._text) > self.contentsRect().width()
 

@@ -19,9 +19,10 @@ from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, number
 from explorer.stage.tracks import data_columns, lane_ink
-from explorer.stage.tracks.base import Block, Readout, TableData, between
+from explorer.stage.tracks.base import Block, Readout, TableData, Taken, between
 from explorer.stage.tracks.data_columns import Columns
 from explorer.stage.tracks.lanes import Lane, lanes, place
+from explorer.stage.tracks.network_hover import inputs_of
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT, Theme
 from explorer.widgets.numbers import exact, short
@@ -294,14 +295,34 @@ class Data:
             return Readout(where, (), f"there is one answer, at t = {place(e)}")
         if lane.part == "input":
             return self._hover_input(where, t, e)
-        return Readout(where, self._said_of_output(lane, t, known=now.loss))
+        taken = tuple(one for part, one in self._columns_at(t, now) if part != "input")
+        return Readout(where, self._said_of_output(lane, t, known=now.loss), taken=taken)
 
     def _hover_input(self, where: str, t: int, e: Excerpt) -> Readout:
         if e.symbols:
-            return Readout(where, (f"symbol {e.inputs[t - 1, 0]:.0f}",), f"of 0 … {e.symbols - 1}")
+            said = (f"symbol {e.inputs[t - 1, 0]:.0f}",)
+            return Readout(where, said, f"of 0 … {e.symbols - 1}", taken=inputs_of(e, t))
         row = e.inputs[t - 1]
         values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(row[:6], 1))
-        return Readout(where, values, f"and {len(row) - 6} more" if len(row) > 6 else "")
+        return Readout(where, values, f"and {len(row) - 6} more" if len(row) > 6 else "", taken=inputs_of(e, t))
+
+    def taken(self, now: Now) -> tuple[Taken, ...]:
+        return tuple(one for _, one in self._columns_at(now.step, now))
+
+    def _columns_at(self, t: int, now: Now) -> list[tuple[str, Taken]]:
+        """Everything that the table has of a step, as far as the tape has come: (its part, it)."""
+        made, found = self.table(now), []
+        if made is None or self._columns is None:
+            return []
+        for block, column in zip(made.blocks, self._columns, strict=True):
+            known = block.known[0] <= t <= block.known[1] or block.also[0] <= t <= block.also[1]
+            if not known or (block.length and t > block.length) or block.only not in (0, t):
+                continue
+            for name, value in zip(block.names, block.values[t - 1], strict=True):
+                real = isinstance(value, np.floating)
+                said = exact(float(value), value.dtype.name) if real else str(value)
+                found.append((column.part, Taken(name, t, said)))
+        return found
 
     def _said_of_output(self, lane: Lane, t: int, *, brief: bool = False, known: bool = True) -> tuple[str, ...]:
         """Target, output, and what lies between; `known`: the target is."""
