@@ -382,7 +382,11 @@ class Canvas(QAbstractScrollArea):
         self._paint_cursor(painter, self._now)
         for slot in visible:
             place = self.place(slot)
-            if event.region().intersects(place) and self.is_painted(slot):
+            if event.region().intersects(place) and not self.is_painted(slot):
+                painter.setClipRegion(event.region().intersected(place))
+                self._worded[slot.track.key] = self._words(slot, self._now)
+                strip.paint_summary(painter, place, self._words(slot, self._now))
+            elif event.region().intersects(place):
                 painter.setClipRegion(event.region().intersected(place))
                 slot.track.paint_over(painter, place.topLeft(), self._now)
                 share = self.pulse.share
@@ -417,10 +421,7 @@ class Canvas(QAbstractScrollArea):
             self._paint_margins(painter, box, slot, now)
             seen = box.intersected(data)
             if not self.is_painted(slot):
-                painter.setClipRect(seen)
                 painter.fillRect(seen, QColor(theme.ground))
-                self._paint_words(painter, data, slot, now)
-                painter.setClipRect(box)
             elif not seen.isEmpty():
                 painter.setClipRect(seen)
                 local = seen.translated(-data.topLeft())

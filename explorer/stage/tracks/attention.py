@@ -16,10 +16,10 @@ from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, Scale
-from explorer.stage.tracks import strip
+from explorer.stage.tracks import strip, words
 from explorer.stage.tracks.base import Block, Readout, TableData, Taken
 from explorer.theme import current as theming
-from explorer.widgets.numbers import told_apart
+from explorer.widgets.numbers import short, told_apart
 
 _RULE = "α_t = softmax over t of vᵀ tanh(W y_t + b)"
 """Bahdanau et al. 2015, without a query; y is the last layer's output."""
@@ -27,6 +27,8 @@ _RULE = "α_t = softmax over t of vᵀ tanh(W y_t + b)"
 
 class Attention:
     """Layers: the blank, and the weights."""
+
+    thin = True
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -146,6 +148,14 @@ class Attention:
         note = " · ".join(part for part in (said, even, shared) if part)
         taken = Taken("α", t, told_apart(float(self._weights[t - 1]), self._excerpt.dtype))
         return Readout(f"t = {t}", (f"α_{{{t}}} = {taken.value}",), note, taken=(taken,))
+
+    def at_playhead(self, now: Now) -> str:
+        t = now.step
+        if self._weights is None or self._excerpt is None:
+            return "" if self._excerpt is None else self._why_empty(self._excerpt)
+        if not self._is_known(now):
+            return ""
+        return words.PADDING if t > self._excerpt.length else f"α = {short(float(self._weights[t - 1]))}"
 
     def taken(self, now: Now) -> tuple[Taken, ...]:
         t = now.step

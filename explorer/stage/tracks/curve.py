@@ -36,6 +36,7 @@ _NEAREST = 8
 
 _WITH_SLOPES = 4
 """Curves whose slopes have room in the header; of more, they are under the pointer."""
+_NO_DIGITS = ("NaN", "∞")
 _IN_STRIP = 3
 """Curves whose values have room in a strip."""
 _GROUND = 205
@@ -449,10 +450,9 @@ class CurveTrack:
         said = []
         for curve in self._plot.curves:
             value = self._value(curve, now)
-            if value == words.PADDING:
-                said.append(f"{curve.name}: {value}")
-            elif value:
-                said.append(f"{curve.name} = {value}")
+            if value:
+                is_number = any(sign.isdigit() for sign in value) or value in _NO_DIGITS
+                said.append(f"{curve.name} = {value}" if is_number else f"{curve.name}: {value}")
         return " · ".join(said[:_IN_STRIP])
 
     def table(self, now: Now) -> TableData | None:
