@@ -263,6 +263,7 @@ class StatusLine(QWidget):
         """Nothing is traced yet."""
         for label in (self.audit, self.device, self.seconds):
             label.set_text("", tip="")
+        self.audit.set_text("○ nothing is traced yet", tone="muted")
         self.note.hide()
         self.set_verdict(None)
 

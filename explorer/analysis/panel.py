@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QFontMetricsF, QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.analysis_requests import MOST_FLOW_STEPS, Which
 from engine.quantities import quantities
@@ -36,6 +36,10 @@ from explorer.theme.tokens import GAP, PAD, TIGHT
 from explorer.widgets.elided import section_label
 
 SECTIONS = ("flow", "weights", "spectrum", "histogram")
+NOTHING = (
+    "What a trace is as a whole will be here: which loss reaches which step, eigenvalues and singular values, and how "
+    "large the gradients are."
+)
 _MARKS = "A click or Enter marks both steps on the stage."
 _DOTS = "● inside, ▲ outside, ◆ on the unit circle. Point at one, or use the arrow keys, for its exact value."
 _SIGMAS = "Of each step's Jacobian, and of the product back from the last step. −∞: a dead direction."
@@ -150,8 +154,16 @@ class AnalysisPanel(QWidget):
         outer.setSpacing(0)
         outer.addLayout(head)
         outer.addWidget(self.area, 1)
+        self.nothing = QLabel(NOTHING)
+        self.nothing.setWordWrap(True)
+        self.nothing.setProperty("role", "muted")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.nothing.setContentsMargins(PAD, 0, PAD, PAD)
+        self.nothing.hide()
+        outer.addWidget(self.nothing, 1)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.layer.hide()
+        self.which.hide()
 
     # -- told ---------------------------------------------------------------------------------------------------------
 
@@ -184,6 +196,12 @@ class AnalysisPanel(QWidget):
         )
         self._fill_keys()
         self._ask()
+
+    def set_empty(self, empty: bool) -> None:
+        """There is nothing to analyse yet: what will be here."""
+        if empty == self.nothing.isHidden():
+            self.nothing.setVisible(empty)
+            self.area.setVisible(not empty)
 
     def set_decades(self, low: int, high: int) -> None:
         """The stage's gradient scale."""

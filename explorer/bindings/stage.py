@@ -12,6 +12,9 @@ from explorer.bindings.tape import TapeBinding
 from explorer.cell.reach import own_step
 
 ADD_A_LAYER = "Add a layer: + RNN, + LSTM or + GRU"
+WHAT_COMES = (
+    "The unrolled network, its states, gates and gradients will stand here below each other, over one axis of time."
+)
 
 
 class StageBinding(QObject):
@@ -52,7 +55,8 @@ class StageBinding(QObject):
         if state.unfinished:
             empty = state.cell is None
             said = ADD_A_LAYER if empty else "This model cannot be traced yet: the model's card says why."
-            self._stage.set_message(f"{said} The picture is the one before." if there else said)
+            more = f"\n{WHAT_COMES}" if empty else ""
+            self._stage.set_message(f"{said} The picture is the one before." if there else f"{said}{more}")
         elif self._unfinished:
             self._stage.set_message("" if there else "Computing the trace…")
         self._unfinished = bool(state.unfinished)

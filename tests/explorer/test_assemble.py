@@ -17,6 +17,7 @@ from engine.requests import Excerpt
 from engine.spec import AddingTask, Clamp, Cut, Experiment, LayerSpec, ModelSpec, ReadoutSpec, WhatIf
 from explorer.app import Explorer
 from explorer.bindings import ADD_A_LAYER
+from explorer.bindings.stage import WHAT_COMES
 from explorer.dock.card import StackCard
 from explorer.dock.fields import ChoiceField, Segments
 from explorer.dock.layer_card import LayerCard
@@ -177,7 +178,11 @@ def typed(field: QLineEdit, text: str) -> None:
 def test_an_empty_document_says_what_to_do_and_asks_the_engine_nothing(qtbot: QtBot, explorer: Explorer) -> None:
     assert explorer.controller.settled
     assert explorer.controller.excerpt is None
-    assert explorer.window.stage.canvas.message == ADD_A_LAYER
+    assert explorer.window.stage.canvas.message == f"{ADD_A_LAYER}\n{WHAT_COMES}"
+    cell, analysis = explorer.window.cell, explorer.window.analysis
+    assert cell._nothing.isVisible()
+    assert analysis.nothing.isVisible()
+    assert not cell.units.isVisible()
     assert explorer.window.dock.stack.empty.isVisible()
     assert not explorer.document.dirty
     transport = explorer.window.transport
@@ -191,6 +196,9 @@ def test_an_empty_document_says_what_to_do_and_asks_the_engine_nothing(qtbot: Qt
     assert transport.scrubber.isEnabled()
     assert transport.where.full_words() == "Loss"
     assert explorer.window.stage.canvas.message == ""
+    assert not cell._nothing.isVisible()
+    assert not analysis.nothing.isVisible()
+    assert cell.units.isVisible()
     assert explorer.document.state.tracks
 
 

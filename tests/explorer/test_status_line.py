@@ -128,9 +128,7 @@ def test_the_rate_stands_there_where_there_is_room_and_always_in_the_tooltip(lin
     assert "grows ×1.7 a step" in line.verdict.toolTip()
     line.resize(1600, line.height())
     line.set_audit(BAD)
-    line.set_device(
-        "cpu", "float32", "No CUDA device is there; the CPU computes instead, as fast as it can."
-    )
+    line.set_device("cpu", "float32", "No CUDA device is there; the CPU computes instead, as fast as it can.")
     line.set_seconds(12.3)
     assert not line.audit.is_elided()
     assert not line.verdict.is_elided()

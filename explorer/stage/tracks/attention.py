@@ -151,9 +151,7 @@ class Attention:
 
     def at_playhead(self, now: Now) -> str:
         t = now.step
-        if self._weights is None or self._excerpt is None:
-            return "" if self._excerpt is None else self._why_empty(self._excerpt)
-        if not self._is_known(now):
+        if self._weights is None or self._excerpt is None or not self._is_known(now):
             return ""
         return words.PADDING if t > self._excerpt.length else f"α = {short(float(self._weights[t - 1]))}"
 
