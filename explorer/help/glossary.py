@@ -76,6 +76,7 @@ class Glossary(QDialog):
         self.list.currentItemChanged.connect(self._show)
         theming.notifier().changed.connect(self._show)
         self._fill("")
+        self.resize(self.sizeHint())  # by itself it would take no more than two thirds of a small screen
 
     def sizeHint(self) -> QSize:
         screen = self.screen().availableSize()
