@@ -140,7 +140,7 @@ class Glossary(QDialog):
             self._show()
 
     def _add(self, words: str, entry: Entry | None) -> None:
-        item = QListWidgetItem(words)
+        item = QListWidgetItem(words.replace("_r", "ᵣ"))
         item.setData(_ENTRY, entry)
         item.setToolTip(words)
         if entry is None:
@@ -155,7 +155,7 @@ class Glossary(QDialog):
             self.text.setText("")
             return
         muted = theming.current().muted
-        parts = [f"<h3>{escape(entry.word)}</h3><p style='line-height: 135%'>{_typeset(entry.text)}</p>"]
+        parts = [f"<h3>{_typeset(entry.word)}</h3><p style='line-height: 135%'>{_typeset(entry.text)}</p>"]
         if entry.formula:
             parts.append(f"<p style='color: {muted}'>Formula</p><p><b>{_typeset(entry.formula)}</b></p>")
         self.text.setText("".join(parts))
