@@ -412,6 +412,9 @@ class Canvas(QAbstractScrollArea):
         theme = theming.current()
         ratio = self.view.ratio if self.view else 1.0
         foot = self.foot
+        if not ratio.is_integer():
+            # Between the pixels of two tracks may lie one that belongs to neither: nothing old is left in it.
+            painter.fillRect(box, QColor(theme.line))
         if box.bottom() >= foot:
             painter.fillRect(
                 box.intersected(QRect(0, foot, self.viewport().width(), box.bottom() - foot + 1)), QColor(theme.window)
