@@ -19,8 +19,9 @@ def paint(painter: QPainter, text: str, whole: QRect, data: QRect | None) -> Non
     if not text:
         return
     theme, box = theming.current(), whole
-    if data is None and "\n" in text:
-        _paint_two(painter, *text.split("\n", 1), whole)
+    first, _, second = text.partition("\n")
+    if data is None and second:
+        _paint_two(painter, first, second, whole)
         return
     if data is not None:
         box = QRect(data.left(), 8, data.width(), 30)

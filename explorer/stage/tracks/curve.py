@@ -39,7 +39,7 @@ _WITH_SLOPES = 4
 _NO_DIGITS = ("NaN", "∞")
 _IN_STRIP = 3
 """Curves whose values have room in a strip."""
-_GROUND = 205
+_GROUND = 232
 """Opacity of the ground behind words, of 255."""
 _LOW = 72
 """Logical pixels of a header that has room for little."""
