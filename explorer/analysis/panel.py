@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QFontMetricsF, QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.analysis_requests import MOST_FLOW_STEPS, Which
 from engine.quantities import quantities
@@ -103,9 +113,13 @@ class AnalysisPanel(QWidget):
         head.setSpacing(GAP)
         head.addWidget(section_label("Analysis"), 1)
         head.addWidget(self.layer, 2)
-        flow = self.sections["flow"].controls
-        flow.addWidget(self.which, 1)
-        flow.addWidget(self.curve, 1)
+        self._choices = QGridLayout()
+        self._choices.setSpacing(TIGHT)
+        self._choices.addWidget(self.which, 0, 0)
+        self._choices.addWidget(self.curve, 0, 1)
+        for place in (0, 1):
+            self._choices.setColumnStretch(place, 1)
+        self.sections["flow"].controls.addLayout(self._choices)
         self.whole = QPushButton("Whole matrix")
         self.whole.setCheckable(True)
         self.whole.setProperty("role", "small")
@@ -115,7 +129,8 @@ class AnalysisPanel(QWidget):
         self.whole.setMinimumWidth(round(bold.horizontalAdvance(self.whole.text())) + 22)
         self.whole.setToolTip("Show what the tape has not reached yet, too")
         self.whole.toggled.connect(self._show_whole)
-        flow.addWidget(self.whole)
+        self._choices.addWidget(self.whole, 0, 2)
+        self._placed = 0, True
         self.weights_words = Words("Eigenvalues of W_hh")
         beside = QVBoxLayout()
         beside.setSpacing(GAP)
@@ -194,6 +209,7 @@ class AnalysisPanel(QWidget):
                 ("last", f"the last {MOST_FLOW_STEPS} steps"),
             ]
         )
+        self._place_choices()
         self._fill_keys()
         self._ask()
 
@@ -338,6 +354,23 @@ class AnalysisPanel(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.flow.set_room(self.width())
+        self._place_choices()
+
+    def _place_choices(self) -> None:
+        """Both choices and the button in one line where all their words have room, else in two."""
+        parts = [one.whole_width() for one in (self.which, self.curve) if not one.isHidden()]
+        parts.append(self.whole.sizeHint().width())
+        room = self.width() - self.area.verticalScrollBar().sizeHint().width() - PAD - GAP
+        row = 0 if sum(parts) + TIGHT * (len(parts) - 1) <= room else 1
+        beside = row == 0 and len(parts) > 2
+        if (row, beside) == self._placed:
+            return
+        self._placed = row, beside
+        for one in (self.which, self.curve, self.whole):
+            self._choices.removeWidget(one)
+        self._choices.addWidget(self.which, 0, 0, 1, 1 if beside else 3)
+        self._choices.addWidget(self.curve, row, 1 if beside else 0, 1, 1 if beside else 2)
+        self._choices.addWidget(self.whole, row, 2)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

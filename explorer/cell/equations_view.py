@@ -77,8 +77,10 @@ class EquationsView(NumbersView):
     def set_excerpt(self, excerpt: Excerpt | None, source: Readings | None = None) -> None:
         """`source`: what others of the same excerpt read from as well."""
         self._excerpt, self._source = excerpt, source or Readings(excerpt)
-        focus = None if excerpt is None else excerpt.focus
-        new = () if focus is None else sections(focus.cell, focus.activation, focus.layer_norm, focus.reverse)
+        new: tuple[Section, ...] = ()
+        if excerpt is not None:
+            focus, of_c = excerpt.focus, "grads.c_direct" in excerpt.cell_series
+            new = sections(focus.cell, focus.activation, focus.layer_norm, focus.reverse, of_c)
         if new is not self._sections:
             self._sections = new
             self._layouts.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Qt, Slot
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAccessible, QAction
 from PySide6.QtWidgets import QMenu
 
 from engine.tracks import has, parse
@@ -64,6 +64,11 @@ class Handling(QObject):
             self.select(new[min(old.index(self.selected), len(new) - 1)])
         else:
             self.select("")
+
+    def moved(self) -> None:
+        """The playhead has: that is said at once where a screen reader listens, else when the focus comes here."""
+        if QAccessible.isActive():
+            self.describe()
 
     def describe(self) -> None:
         """What is selected, and what it says at the playhead, for screen readers."""

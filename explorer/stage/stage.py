@@ -153,7 +153,7 @@ class Stage(QWidget):
         self.canvas.set_now(now)
         self.axis.set_now(now)
         self.events.set_position(now.position)
-        self.handling.describe()
+        self.handling.moved()
 
     def set_motion(self, speed: float) -> None:
         """Steps a second while the tape plays; 0 at rest, or where nothing may move by itself."""
@@ -484,6 +484,7 @@ class Stage(QWidget):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         self._ring = event.reason() in _BY_KEY
+        self.handling.describe()
         if self._excerpt is not None and not self.handling.selected and event.reason() in (_TAB, _BACKTAB):
             self.handling.select_next(1 if event.reason() == _TAB else -1)
         self.update()

@@ -259,6 +259,31 @@ def test_the_bound_has_its_name_in_the_header_however_narrow_the_plot_is() -> No
         assert [(one.name, one.words) for one in track._line_entries(track.plot, now)] == there
 
 
+@pytest.mark.parametrize(
+    ("start", "line", "said"),
+    [
+        (math.nan, np.full(20, np.nan), "undefined: starts at NaN"),
+        (math.inf, np.full(20, np.inf), "undefined: starts at ∞"),
+        (1.0, np.full(20, np.nan), "undefined: W_hh not finite"),
+        (1.0, np.where(np.arange(20) < 19, -np.inf, np.nan), "× exactly 0 a step"),
+        (1.0, 305.0 * (19 - np.arange(20.0)), "× 1e305 a step"),
+    ],
+)
+def test_the_legend_says_of_a_bound_what_is_true_where_it_is_no_plain_number(
+    start: float, line: np.ndarray, said: str
+) -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    norms = {**e.norms, "grads.h": np.where(np.arange(20) == 19, start, e.norms["grads.h"])}
+    e = synthetic.with_norms(dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line}), norms)
+    assert e.verdict.loss_step == 20
+    track = shown("norms", e)
+    assert track.plot is not None
+    tape = Tape(20)
+    (entry,) = track._line_entries(track.plot, Now.at(tape, tape.position(tape.parse("backward:20"))))
+    assert (entry.name, entry.words[0]) == ("Pascanu's bound", said)
+    painted(track, e, end(e))
+
+
 @pytest.mark.parametrize("width", range(240, 700, 46))
 def test_no_threshold_runs_through_the_words_of_a_region(width: int) -> None:
     """A bound that goes up steeply, through the region of what explodes."""

@@ -379,8 +379,8 @@ class CurveTrack:
         there = (line for line in plot.lines if line.legend is not None and (line.always or begun(plot, now)))
         named = ((line.tone, *line.legend) for line in there if line.legend is not None)
         return [
-            curve_legend.Entry(Style(tone, 1, ghost=True), name, name.split()[-1], (said,))
-            for tone, name, said in named
+            curve_legend.Entry(Style(tone, 1, ghost=True), name, name.split()[-1], tuple(said))
+            for tone, name, *said in named
         ]
 
     def _entry(self, curve: Curve, plot: Plot, now: Now) -> curve_legend.Entry:

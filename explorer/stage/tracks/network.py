@@ -172,7 +172,7 @@ class Unrolled:
 
     def _draw_backward(self, ink: WireInk) -> None:
         for row, data in zip(self._anatomy.rows, self._rows, strict=True):
-            for symbol, norms in data.norms.items():
+            for symbol, norms in data.wires.items():
                 ink.draw_ribbon(row, symbol, norms)
         ground = palette.packed(theming.current().ground)
         for gap in self._anatomy.gaps:
@@ -182,7 +182,7 @@ class Unrolled:
                 ink.draw_upright(gap, k, norms, shown)
                 ink.draw_upright_arrows(gap, k, norms, shown, theming.current().backward)
         for row, data in zip(self._anatomy.rows, self._rows, strict=True):
-            for symbol, norms in data.norms.items():
+            for symbol, norms in data.wires.items():
                 ink.draw_arrows(row, symbol, norms)
 
     def _mix(self) -> None:

@@ -76,6 +76,8 @@ class Hover:
             note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
             if stop := borders.stop(self.excerpt, t + 1):
                 what = "nothing comes from there" if stop == "all" else "its gradient stops there"
+                if stop == "some" and row.partly is not None:
+                    what += f"; {self._told(row.wires[symbol][t - 1])} of the others comes here"
                 border = f"a window of the truncation begins at t = {t + 1}: {what}"
                 note = f"{note} · {border}" if note else border
         return Readout(where, values, self._mean(note), cell=row.layer.name, taken=taken)
