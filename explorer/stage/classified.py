@@ -99,8 +99,8 @@ class Ahead:
         self._expected = {track: scale for track, scale in self._expected.items() if track in tracks}
 
     def see(self, tracks: Collection[TrackSpec]) -> None:
-        """These are on screen: of the others, which are scrolled away, nothing is classified before they are looked at.
-        Until this is told every track is taken for one that is seen."""
+        """These are on screen. Of the others, which are scrolled away, nothing is classified before they are looked at;
+        until this is told, every track is taken for one that is seen."""
         self._seen = frozenset(tracks)
 
     def arrived(self, answer: object) -> None:

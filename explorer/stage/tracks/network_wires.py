@@ -234,8 +234,8 @@ class WireInk:
         self._draw_heads(((x, y, half, tone) for x, half, tone in heads), long, upright=True)
 
     def _draw_heads(self, heads: Iterable[tuple[float, float, float, int]], long: float, *, upright: bool) -> None:
-        """Triangles (x, y, half their width, colour) whose tips are `long` from their middles, to the right or (upright)
-        down; those of one colour in one go. They stand apart from each other."""
+        """Triangles (x, y, half their width, colour), their tips `long` from their middles, to the right or (upright)
+        down. They stand apart from each other, so those of one colour are filled in one go."""
         paths: dict[int, QPainterPath] = {}
         for x, y, half, colour in heads:
             if not half:
