@@ -10,8 +10,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,17 +97,6 @@ def task_of(case: Case, layer: Layer, x: Tensor) -> Callable[[], object]:
     return trace
 
 
-@contextmanager
-def one_by_one() -> Iterator[None]:
-    """Nothing is captured."""
-    before = dict(captured.HOW)
-    captured.HOW.clear()
-    try:
-        yield
-    finally:
-        captured.HOW.update(before)
-
-
 def clock(run: Callable[[], object], device: torch.device) -> float:
     """Milliseconds, until the device is done."""
     if device.type == "cuda":
@@ -136,7 +124,7 @@ def measure(device: torch.device, seconds: float, shapes: int | None = None) -> 
 def of_task(name: str, run: Callable[[], object], device: torch.device, seconds: float) -> list[Row]:
     ours: list[float] = []
     theirs: list[float] = []
-    with one_by_one():
+    with captured.one_by_one():
         run()
     captured.CAPTURES.clear()
     first = clock(run, device)
@@ -146,7 +134,7 @@ def of_task(name: str, run: Callable[[], object], device: torch.device, seconds:
     while len(ours) < 3 or time.perf_counter() < end:
         ours.append(clock(run, device))
         if device.type in captured.HOW:
-            with one_by_one():
+            with captured.one_by_one():
                 theirs.append(clock(run, device))
     gc.enable()
     if not theirs:

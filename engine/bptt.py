@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
@@ -70,7 +71,7 @@ def _steps_forward(layer: Recurrence, x: Tensor, initial: Tensors) -> tuple[dict
     for t in layer.course.order:
         x_side = blocks(linear(x[t], weights["weight_ih"], weights.get("bias_ih")), cell)
         h_side = blocks(linear(layer.dropped(state["h"], t), weights["weight_hh"], weights.get("bias_hh")), cell)
-        v = cell.gates(x_side, h_side, lambda gate, value, t=t: layer.hold(gate, value, t))  # type: ignore[misc]
+        v = cell.gates(x_side, h_side, partial(layer.hold, step=t))
         v |= cell.states(v, state)
         if mask is not None:
             found.put(t, {name: value.masked_fill(~mask[t], 0) for name, value in v.items()})

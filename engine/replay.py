@@ -48,6 +48,21 @@ class Answer:
     """{"h", "c"}: (layers · directions, B, H) each."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """One call, ready to be run again."""
+
+    levels: list[list[Layer]]
+    """With the initial states that they had."""
+    x: Tensor
+    """(T, B, D), rounded as the module rounds it."""
+    lengths: Tensor | None
+    masks: list[Tensor]
+    """What the module multiplied with between its levels."""
+    answer: Answer
+    casting: Casting
+
+
 def trace_of_call(run: Run, called: str) -> Trace:
     """Raises DataError, with a sentence in which the module is `called` so, where the replay is not what ran."""
     (call,), layout = run.calls, run.layout
@@ -65,13 +80,13 @@ def trace_of_call(run: Run, called: str) -> Trace:
         levels = by_level(with_initial_states(bare, initial, x.shape[1], like))
         output = layout.time_first(call.outputs["output"]).contiguous()
         answer = Answer(output, {s: _stacked(call.outputs[s], run) for s in levels[0][0].initial})
-        masks = _masks(run, casting.state(call.x))
-        streams, values = _replayed(levels, x, layout.lengths, masks, answer, casting, _refusal(run, x, called))
+        heard = _Heard(levels, x, layout.lengths, _masks(run, casting.state(call.x)), answer, casting)
+        streams, values = _replayed(heard, _refusal(run, x, called))
         cotangent = call.total("output")
         cotangent = torch.zeros_like(output) if cotangent is None else layout.time_first(cotangent).contiguous()
         final = {s: torch.zeros_like(state) for s, state in answer.last.items()}
         final |= {s: _stacked(total, run) for s in final if (total := call.total(s)) is not None}
-        layers = _back(levels, streams, values, layout.lengths, masks, cotangent, final)
+        layers = _back(heard, streams, values, cotangent, final)
     return recorded({name: casting.marked(layer) for name, layer in layers.items()}, output)
 
 
@@ -187,46 +202,32 @@ def _refusal(run: Run, x: Tensor, called: str) -> Callable[[float], DataError]:
     return refusal
 
 
-def _replayed(
-    levels: list[list[Layer]],
-    x: Tensor,
-    lengths: Tensor | None,
-    masks: list[Tensor],
-    answer: Answer,
-    casting: Casting,
-    refusal: Callable[[float], DataError],
-) -> tuple[list[Tensor], Values]:
+def _replayed(heard: _Heard, refusal: Callable[[float], DataError]) -> tuple[list[Tensor], Values]:
     """What each level read, and its layers' values."""
 
     def quickly(layer: Recurrence, stream: Tensor, initial: Tensors, h: Tensor | None) -> dict[str, Tensor]:
         return bptt.forward(layer, stream, initial)
 
     def from_their_states(layer: Recurrence, stream: Tensor, initial: Tensors, h: Tensor | None) -> dict[str, Tensor]:
-        had = _kernels(layer, stream, initial, casting) if h is None else h
-        made = one_step(layer, stream, initial, {"h": had}, casting)
+        had = _kernels(layer, stream, initial, heard.casting) if h is None else h
+        made = one_step(layer, stream, initial, {"h": had}, heard.casting)
         return made if h is not None else {**made, "h": had}
 
     error = torch.inf
-    for forward in (from_their_states,) if casting.mixed else (quickly, from_their_states):
-        streams, values = _run(levels, x, lengths, masks, answer, casting, forward)
-        error = _error(levels, values, lengths, answer)
-        if error <= ROUNDING[casting.narrowest]:
+    for forward in (from_their_states,) if heard.casting.mixed else (quickly, from_their_states):
+        streams, values = _run(heard, forward)
+        error = _error(heard, values)
+        if error <= ROUNDING[heard.casting.narrowest]:
             # The states of the last level are known to the bit.
-            for layer_values, h in zip(values[-1], _of_directions(answer.output, levels[-1]), strict=True):
+            known = _of_directions(heard.answer.output, heard.levels[-1])
+            for layer_values, h in zip(values[-1], known, strict=True):
                 layer_values["h"] = h
             return streams, values
     raise refusal(error)
 
 
-def _run(
-    levels: list[list[Layer]],
-    x: Tensor,
-    lengths: Tensor | None,
-    masks: list[Tensor],
-    answer: Answer,
-    casting: Casting,
-    forward: Forward,
-) -> tuple[list[Tensor], Values]:
+def _run(heard: _Heard, forward: Forward) -> tuple[list[Tensor], Values]:
+    levels, x, lengths = heard.levels, heard.x, heard.lengths
     course = Course(len(x), False, lengths)
     stream = course.zeroed(x)
     streams: list[Tensor] = []
@@ -236,7 +237,7 @@ def _run(
         is_last = depth == len(levels) - 1
         known: list[Tensor] | list[None] = [None] * len(level)
         if is_last:
-            known = _of_directions(answer.output, level)
+            known = _of_directions(heard.answer.output, level)
         values.append(
             [
                 dict(forward(one.recurrence(len(x), lengths), stream, one.initial, h))
@@ -244,9 +245,9 @@ def _run(
             ]
         )
         stream = torch.cat([v["h"] for v in values[-1]], 2)
-        if masks and not is_last:
-            stream = course.zeroed(stream * masks[depth])
-        stream = casting.rounded(stream)
+        if heard.masks and not is_last:
+            stream = course.zeroed(stream * heard.masks[depth])
+        stream = heard.casting.rounded(stream)
     return streams, values
 
 
@@ -269,41 +270,36 @@ def _kernels(layer: Recurrence, x: Tensor, initial: Tensors, casting: Casting) -
     return course.zeroed(course.along(h.detach()))
 
 
-def _error(levels: list[list[Layer]], values: Values, lengths: Tensor | None, answer: Answer) -> float:
+def _error(heard: _Heard, values: Values) -> float:
     """How far the replay is from the answer at its worst: the last level's states, and every layer's last ones."""
+    answer = heard.answer
     errors = [apart(torch.cat([v["h"] for v in values[-1]], 2), answer.output)]
-    flat = [pair for level, ran in zip(levels, values, strict=True) for pair in zip(level, ran, strict=True)]
+    flat = [pair for level, ran in zip(heard.levels, values, strict=True) for pair in zip(level, ran, strict=True)]
     for place, (layer, v) in enumerate(flat):
-        course = layer.recurrence(len(answer.output), lengths).course
+        course = layer.recurrence(len(answer.output), heard.lengths).course
         errors += [apart(course.at_last(v[s])[None], last[place][None]) for s, last in answer.last.items()]
     return max(errors)
 
 
 def _back(
-    levels: list[list[Layer]],
-    streams: list[Tensor],
-    values: Values,
-    lengths: Tensor | None,
-    masks: list[Tensor],
-    cotangent: Tensor,
-    final: Tensors,
+    heard: _Heard, streams: list[Tensor], values: Values, cotangent: Tensor, final: Tensors
 ) -> dict[str, LayerTrace]:
     """BPTT from the last level to the first. What came to a lower layer's h_n and c_n enters its last states only."""
     layers: dict[str, LayerTrace] = {}
-    place = sum(len(level) for level in levels)
-    for depth in range(len(levels) - 1, -1, -1):
-        level = levels[depth]
+    place = sum(len(level) for level in heard.levels)
+    for depth in range(len(heard.levels) - 1, -1, -1):
+        level = heard.levels[depth]
         place -= len(level)
         parts = _of_directions(cotangent, level)
         ran = {
             one.name: one.run_back(
-                streams[depth], lengths, v, part, {s: grad[place + i].clone() for s, grad in final.items()}
+                streams[depth], heard.lengths, v, part, {s: grad[place + i].clone() for s, grad in final.items()}
             )
             for i, (one, v, part) in enumerate(zip(level, values[depth], parts, strict=True))
         }
         layers = ran | layers
         if depth:
             cotangent = joined_input_grad(list(ran.values()))
-            if masks:
-                cotangent = cotangent * masks[depth - 1]
+            if heard.masks:
+                cotangent = cotangent * heard.masks[depth - 1]
     return layers

@@ -55,6 +55,7 @@ class Traced:
     _norms: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     _extra_norms: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     _routes: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
+    _way_norms: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
     derived: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     """What engine.shown has made of it for the whole batch, by key."""
     iteration: int = 0
@@ -88,12 +89,11 @@ class Traced:
     def way_norms(self, layer: str, way: Literal["input", "direct"]) -> NDArray[np.float64]:
         """(T,) float64 of what goes down into a layer (∂L/∂h_t without recurrence) and out of it (∂L/∂x_t): norm per
         sample, then the mean over the samples that have the step; NaN where none has it."""
-        key = f"{layer}.{way}_norms"
-        if key not in self.derived:
+        if (layer, way) not in self._way_norms:
             of = self.trace.layers[layer]
             grad = of.input_grad if way == "input" else of.output_grads
-            self.derived[key] = read_only(mean_over_samples(norm(grad, dim=-1), of.mask))
-        return self.derived[key]  # type: ignore[return-value]
+            self._way_norms[layer, way] = read_only(mean_over_samples(norm(grad, dim=-1), of.mask))
+        return self._way_norms[layer, way]
 
     def cell_series(self, layer: str, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""

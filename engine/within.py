@@ -16,6 +16,7 @@ from engine.spec import CellKind
 from engine.tape import Phase, Tape
 
 Granularity = Literal["step", "layer", "gate"]
+_WAYS: dict[Phase, Way] = {Phase.FORWARD: "forward", Phase.BACKWARD: "backward"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def level_of(layer: str) -> int:
 
 def way_of(phase: Phase) -> Way | None:
     """None: a moment without time steps."""
-    return {Phase.FORWARD: "forward", Phase.BACKWARD: "backward"}.get(phase)  # type: ignore[return-value]
+    return _WAYS.get(phase)
 
 
 def stepped(

@@ -21,7 +21,7 @@ MNEMONICS: dict[Menu, str] = {"Track": "Tr&ack"}
 @dataclass(frozen=True, slots=True)
 class Action:
     id: str
-    """Also the name of the window's slot, `do_<id>`."""
+    """Also the name of its slot, `do_<id>` in the file of its menu in explorer/commands/."""
     menu: Menu
     text: str
     """With & before the mnemonic, as it stands in the menu."""

@@ -53,11 +53,10 @@ class Explorer(QObject):
             self.window.transport.set_speed(self.player.speed)
             self.desk = Desk(self.courier, self)
             self.window.analysis.set_open(settings.analyses)
-            self.bindings = Bindings(Parts(self.window, self.document, self.controller, self.player, self.desk))
+            parts = Parts(self.window, self.document, self.controller, self.player, self.desk)
+            self.bindings = Bindings(parts)
             self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
-            self.commands = Commands(
-                self.window, self.document, self.controller, self.player, self.bindings, self.files, self.themes
-            )
+            self.commands = Commands(parts, self.bindings, self.files, self.themes)
         self.themes.chosen.connect(self._theme_chosen)
         self.bindings.tape.pick_at_end(settings.at_end)
         self.bindings.tape.atEndChanged.connect(self._at_end_changed)

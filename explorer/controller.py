@@ -6,14 +6,12 @@ there, not before; until then the old picture stays whole.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.requests import Audit, Excerpt, Look, Source, Train, Trained, Weights
-from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.requests import Audit, Excerpt, Look, Source, Weights
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
 from engine.within import Granularity, Inside, stepped, way_of
@@ -21,64 +19,15 @@ from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
-from explorer.document.state import State
 from explorer.stage.wanted import wanted_keys
+from explorer.trainer import Goal, Trainer, goal_of
+from explorer.want import Want
 
-_CHUNK_SECONDS = 0.05
 _AUDIT_DELAY_MS = 120
 _PATIENCE_MS = 400
 _BLINK_MS = 100
 _CHEAP = 2**18
 """T·H² of the layer in the cell panel, up to which its routes are shared out while a slider is dragged."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Want:
-    """One picture: which state, where in training, which numbers of it."""
-
-    state: State
-    iteration: int
-    sample: int
-    layer: str
-    unit: int | None
-    keys: tuple[str, ...]
-    routes: bool = True
-    """With the shares of the routes."""
-    position: int | None = None
-    """Where the playhead goes once it is there; None leaves it."""
-
-    def same_picture(self, other: _Want | None) -> bool:
-        return (
-            other is not None
-            and self.same_trace(other)
-            and (self.sample, self.layer, self.unit, self.keys) == (other.sample, other.layer, other.unit, other.keys)
-            and (other.routes or not self.routes)
-        )
-
-    def same_trace(self, other: _Want | None) -> bool:
-        if other is None or self.iteration != other.iteration:
-            return False
-        a, b = self.state, other.state
-        weights = a.history.get(self.iteration) is b.history.get(self.iteration)
-        return a.recorded is b.recorded and a.experiment == b.experiment and a.what_if == b.what_if and weights
-
-
-@dataclass(eq=False)
-class _Training:
-    """A chain of short requests towards an iteration; each hands its weights to the next."""
-
-    want: _Want
-    experiment: Experiment
-    what_if: WhatIf
-    start: int
-    iteration: int
-    weights: Weights | None
-    count: int = 1
-    asked_at: float = 0.0
-
-    @property
-    def target(self) -> int:
-        return self.want.iteration
 
 
 class Controller(QObject):
@@ -103,14 +52,14 @@ class Controller(QObject):
         super().__init__(parent)
         self._document, self._courier = document, courier
         self._excerpt: Excerpt | None = None
-        self._shown: _Want | None = None
+        self._shown: Want | None = None
         self._trace = 0
-        self._wanted: _Want | None = None
-        self._asked: dict[int, _Want] = {}
-        self._training: _Training | None = None
-        self._training_generation = 0
-        self._audited: _Want | None = None
-        self._audit_asked: tuple[int, _Want] | None = None
+        self._wanted: Want | None = None
+        """What is asked for, or trained towards."""
+        self._asked: dict[int, Want] = {}
+        self._trainer = Trainer(courier, self)
+        self._audited: Want | None = None
+        self._audit_asked: tuple[int, Want] | None = None
         self._failing = False
         self._audit_timer = QTimer(self)
         self._audit_timer.setSingleShot(True)
@@ -128,6 +77,9 @@ class Controller(QObject):
         document.opened.connect(self._document_opened)
         document.stateChanged.connect(self.refresh)
         document.viewChanged.connect(self.refresh)
+        self._trainer.progressChanged.connect(self.progressChanged)
+        self._trainer.reached.connect(self._trained)
+        self._trainer.failed.connect(self._give_up)
         courier.answered.connect(self._answered)
         courier.failed.connect(self._answer_failed)
 
@@ -149,7 +101,7 @@ class Controller(QObject):
     @property
     def renewing(self) -> bool:
         """Another trace than the one on screen is under way."""
-        return self._training is not None or (self._wanted is not None and not self._wanted.same_trace(self._shown))
+        return self._trainer.running or (self._wanted is not None and not self._wanted.same_trace(self._shown))
 
     @property
     def settled(self) -> bool:
@@ -158,7 +110,6 @@ class Controller(QObject):
             return True  # there is nothing to ask for
         return (
             self._wanted is None
-            and self._training is None
             and self._shown is not None
             and (self._failing or (self._audited is not None and self._audited.same_trace(self._shown)))
         )
@@ -246,8 +197,8 @@ class Controller(QObject):
         layer, unit = view.layer, view.unit
         if state.unfinished:
             # Nothing can be asked for it. What was traced last can still be looked at, and what is on its way comes.
-            if self._training is not None:
-                self._stop_training()
+            if self._trainer.running:
+                self._trainer.stop()
                 self._wanted = None
             if self._shown is None or self._wanted is not None:
                 return
@@ -265,7 +216,7 @@ class Controller(QObject):
             of_cell = cell_panel_keys(layers[focus].cell)
             keys = tuple(dict.fromkeys(keys + tuple(f"{focus}.{key}" for key in of_cell)))
         routes = not self._document.dragging or self._routes_are_cheap()
-        want = _Want(state, iteration, view.sample, layer, unit, keys, routes, position)
+        want = Want(state, iteration, view.sample, layer, unit, keys, routes, position)
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
@@ -275,7 +226,7 @@ class Controller(QObject):
             if position is not None:
                 self._document.look(iteration=iteration, position=self._place(position))
             return
-        self._wanted = want
+        before, self._wanted = self._wanted, want
         if not want.same_trace(self._shown):
             self.traceWanted.emit()
         if not self._blink.isActive() and not self._waiting:
@@ -283,65 +234,16 @@ class Controller(QObject):
         start = state.kept_before(iteration - 1 if retrain else iteration)
         needs_training = state.recorded is None and iteration > 0 and start != iteration
         if needs_training:
-            self._train_towards(want, start)
+            if not (self._trainer.running and want.same_trace(before)):
+                self._trainer.begin(goal_of(state, iteration, start))
             return
-        self._stop_training()
+        self._trainer.stop()
         source: Source = state.source(iteration)
         generation = self._courier.ask(
             "excerpt", "excerpt", Look(source, want.keys, want.sample, want.unit, want.layer, want.routes)
         )
         self._asked = {g: w for g, w in self._asked.items() if g > generation - 50}
         self._asked[generation] = want
-
-    # -- training towards an iteration --------------------------------------------------------------------------------
-
-    def _train_towards(self, want: _Want, start: int | None) -> None:
-        experiment = want.state.experiment
-        assert experiment is not None
-        running = self._training
-        if running is not None and running.target == want.iteration and want.same_trace(running.want):
-            running.want = want
-            return
-        if start is None:
-            weights, start = None, 0
-        else:
-            weights = want.state.history[start]
-        # What is trained before an experiment opens is the experiment's own; a what-if belongs to what is done later.
-        what_if = NO_WHAT_IF if want.iteration <= experiment.training.iterations else want.state.what_if
-        self._training = _Training(want, experiment, what_if, start, start, weights)
-        self._ask_training()
-
-    def _ask_training(self) -> None:
-        training = self._training
-        assert training is not None
-        count = min(training.count, training.target - training.iteration)
-        training.asked_at = time.perf_counter()
-        request = Train(training.experiment, training.weights, training.iteration, count, training.what_if)
-        self._training_generation = self._courier.ask("train", "train", request)
-        if training.target - training.start > 1:
-            self.progressChanged.emit(training.iteration - training.start, training.target - training.start)
-
-    def _trained(self, answer: Trained) -> None:
-        training = self._training
-        assert training is not None
-        seconds = max(1e-4, time.perf_counter() - training.asked_at)
-        training.count = max(1, min(1000, int(training.count * min(4.0, _CHUNK_SECONDS / seconds)) or 1))
-        training.weights, training.iteration = answer.weights, answer.iteration
-        if training.iteration < training.target:
-            self._ask_training()
-            return
-        want = training.want
-        self._stop_training()
-        recipe = (training.experiment, training.what_if)
-        self._document.remember(want.iteration, answer.weights, recipe)
-        self._wanted = None
-        self._want(want.iteration, want.position if want.position is not None else self._document.view.position)
-
-    def _stop_training(self) -> None:
-        if self._training is not None:
-            self._training = None
-            self._courier.drop("train")
-            self.progressChanged.emit(0, 0)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -351,7 +253,7 @@ class Controller(QObject):
         # Something long of the old document would keep this one waiting: after a moment it is ended.
         if not self._courier.idle():
             self._patience.start()
-        self._stop_training()
+        self._trainer.stop()
         self._asked.clear()
         self._excerpt = self._shown = self._wanted = self._audited = self._audit_asked = None
         self._failing = False
@@ -361,7 +263,7 @@ class Controller(QObject):
 
     @Slot()
     def _end_the_old(self) -> None:
-        if self._excerpt is None and self._training is None:
+        if self._excerpt is None and not self._trainer.running:
             self._wanted = None
             self._asked.clear()
             self._courier.cancel()
@@ -372,20 +274,27 @@ class Controller(QObject):
         if channel == "excerpt" and isinstance(answer, Excerpt):
             if (want := self._asked.pop(generation, None)) is not None:
                 self._show(want, answer)
-        elif channel == "train" and isinstance(answer, Trained):
-            if self._training is not None and generation == self._training_generation:
-                self._trained(answer)
         elif channel == "audit" and isinstance(answer, Audit):
             self._show_audit(generation, answer)
 
     @Slot(str, int, str)
     def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:
-        if channel == "audit":
-            return  # the status bar goes on saying that it has not been checked
-        stale = channel == "excerpt" and self._asked.pop(generation, None) is not self._wanted
-        if stale or (channel == "train" and generation != self._training_generation):
-            return
-        self._stop_training()
+        if channel != "excerpt":
+            return  # an analysis and the trainer speak for themselves; unaudited, the status bar goes on saying so
+        if self._asked.pop(generation, None) is self._wanted:  # else nobody waits for it any more
+            self._give_up(sentence)
+
+    @Slot(object, object)
+    def _trained(self, goal: Goal, weights: Weights) -> None:
+        want = self._wanted
+        assert want is not None
+        self._document.remember(goal.iteration, weights, goal.recipe)
+        self._wanted = None
+        self._want(want.iteration, want.position if want.position is not None else self._document.view.position)
+
+    @Slot(str)
+    def _give_up(self, sentence: str) -> None:
+        self._trainer.stop()
         self._wanted = None
         self._failing = True
         self._tell_waiting()
@@ -393,26 +302,23 @@ class Controller(QObject):
 
     @property
     def waiting(self) -> bool:
-        return self._wanted is not None or self._training is not None
+        return self._wanted is not None
 
     def cancel(self) -> None:
         """Stop what is being computed; the picture stays what it was."""
         if not self.waiting:
             return
         self._asked.clear()
-        self._stop_training()
+        self._trainer.stop()
         self._courier.cancel()
-        self._wanted = None
-        self._failing = True
-        self._tell_waiting()
-        self.failed.emit("It was stopped; the picture is the one before. Undo takes the change back.")
+        self._give_up("It was stopped; the picture is the one before. Undo takes the change back.")
 
     def _tell_waiting(self) -> None:
         if self.waiting != self._waiting:
             self._waiting = self.waiting
             self.waitingChanged.emit(self._waiting)
 
-    def _show(self, want: _Want, excerpt: Excerpt) -> None:
+    def _show(self, want: Want, excerpt: Excerpt) -> None:
         newest = self._wanted is None or want is self._wanted
         if newest:
             self._wanted = None

@@ -9,12 +9,10 @@ from shiboken6 import isValid
 
 from engine.requests import Event
 from explorer.bindings import Bindings
-from explorer.controller import Controller
-from explorer.document.document import Document
+from explorer.bindings.parts import Parts
 from explorer.document.tracks import offers, shown_as
 from explorer.transport.event_ticks import NOT_REACHED
 from explorer.transport.words import EVENT_TITLES, EVENT_TONES, describe
-from explorer.window import MainWindow
 
 if TYPE_CHECKING:
     from explorer.widgets.picker import Entry, Picker
@@ -23,9 +21,10 @@ if TYPE_CHECKING:
 class Lists(QObject):
     """At most one of them is open; each is made anew when it is asked for."""
 
-    def __init__(self, window: MainWindow, document: Document, controller: Controller, bindings: Bindings) -> None:
-        super().__init__(window)
-        self._window, self._document, self._controller, self._bindings = window, document, controller, bindings
+    def __init__(self, parts: Parts, bindings: Bindings) -> None:
+        super().__init__(parts.window)
+        self._window, self._document, self._controller = parts.window, parts.document, parts.controller
+        self._bindings = bindings
         self._open: Picker | None = None
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QColor, QKeyEvent, QKeySequence, QPainter, QShortcut
 from PySide6.QtWidgets import (
@@ -20,14 +22,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.actions import ACTIONS, MENUS, MNEMONICS, Action
+from explorer.actions import ACTIONS, MENUS, MNEMONICS, Action, Menu
 from explorer.help.gestures import GESTURES
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 
 
-def build(window: QMainWindow, slots: QObject, stage: QWidget, stack: QWidget) -> dict[str, QAction]:
-    """Fill the menu bar and bind every shortcut. `slots` has a method `do_<id>` for each action.
+def build(window: QMainWindow, slots: Mapping[Menu, QObject], stage: QWidget, stack: QWidget) -> dict[str, QAction]:
+    """Fill the menu bar and bind every shortcut. `slots`: by menu, what has a method `do_<id>` for each of its actions.
 
     On the stage, keys are `QShortcut`s of the stage with a context of their own, so a slider keeps its arrow keys; so
     are those of the model's stack.
@@ -48,7 +50,7 @@ def build(window: QMainWindow, slots: QObject, stage: QWidget, stack: QWidget) -
         entry.setToolTip(tip(action))
         if action.group:
             groups.setdefault(action.group, QActionGroup(window)).addAction(entry)
-        entry.triggered.connect(getattr(slots, f"do_{action.id}"))
+        entry.triggered.connect(getattr(slots[action.menu], f"do_{action.id}"))
         menu.addAction(entry)
         made[action.id] = entry
         for part, sequences in ((stage, action.stage_sequences()), (stack, action.stack_sequences())):

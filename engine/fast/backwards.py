@@ -14,7 +14,7 @@ from engine.cells import SidesDiffer
 from engine.cells.slopes import Slopes
 from engine.fast import kernel, march
 from engine.fast.arrays import NUMPYS, arrays, empty, far_from_overflow, largest
-from engine.fast.chain import chain_of_h, chain_with_c, march_back, product_of
+from engine.fast.chain import Stretch, chain_of_h, chain_with_c, march_back, product_of
 from engine.recorded import Recorded
 from engine.recurrence import Recurrence
 
@@ -116,17 +116,15 @@ def _backward(
     for cut in _chunks(T, chunk, course.reverse):
         slopes = slopes_of(layer, values, before, cut)
         part = {s: grad[cut] for s, grad in d.items()}
-        arriving = course.arriving(direct, cut)
+        stretch = Stretch(layer, cut, slopes, course.arriving(direct, cut), carried, part, h_side[cut], earlier[cut])
         if by_kernel:
-            if not kernel.chain_by_kernel(
-                layer, slopes, values, before, part, h_side, carried, direct, arriving, earlier
-            ):
+            if not kernel.chain_by_kernel(stretch, values, before, direct):
                 return None
         elif captured:
-            march_back(layer, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
+            march_back(stretch)
         else:
             with np.errstate(all="ignore"):
-                chain(layer, product, slopes, part, h_side[cut], carried, arriving, earlier[cut], cut)
+                chain(stretch, product)
         size = max(largest(grad) for grad in part.values())
         if not size <= most:
             return None

@@ -16,7 +16,8 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol, TypeAlias
 
 import torch
@@ -177,3 +178,14 @@ class OnCuda:
 
 HOW: dict[str, Device] = {"cuda": OnCuda()}
 """By the kind of device; elsewhere starting an operation costs little, and nothing is captured."""
+
+
+@contextmanager
+def one_by_one() -> Iterator[None]:
+    """Nothing is captured meanwhile: Python starts each operation, whatever the device."""
+    before = dict(HOW)
+    HOW.clear()
+    try:
+        yield
+    finally:
+        HOW.update(before)

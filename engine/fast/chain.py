@@ -38,6 +38,31 @@ class Product:
     """Of e and out (T, B, H)."""
 
 
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """K steps of a layer's way back, and their arrays that are filled. (K, B, H), if nothing else is said."""
+
+    layer: Recurrence
+    cut: slice
+    """Which steps of it."""
+    slopes: Slopes
+    arriving: Tensor
+    """What reaches h of the step before each, without recurrence."""
+    carried: dict[str, Tensor]
+    """(B, H): what a step hands to the next one besides δh, from stretch to stretch."""
+    d: Tensors
+    """∂L/∂(states) of these steps, filled but for the first δh on the way …"""
+    h_side: Tensor
+    """… (K, B, G, H): ∂L/∂(W_hh h₋ + b_hh) …"""
+    into: Tensor
+    """… and δh of the step before each, which is `d["h"]` one step on."""
+
+    @property
+    def backwards(self) -> bool:
+        """From the last step to the first; a reverse layer comes back from the first to the last."""
+        return not self.layer.course.reverse
+
+
 def product_of(layer: Recurrence, batch: int) -> Product:
     weight, backwards = layer.weight_back, not layer.course.reverse
 
@@ -74,29 +99,20 @@ def _blocks(weight: Tensor, batch: int) -> int | None:
     return next((n for n in counts if weight.numel() <= n * SMALL_VECTOR), None)
 
 
-def chain_with_c(
-    layer: Recurrence,
-    product: Product,
-    slopes: Slopes,
-    d: Tensors,
-    h_side: Tensor,
-    carried: Tensors,
-    direct: Tensor,
-    into: Tensor,
-    cut: slice,
-) -> None:
-    """From the last step to the first: δc, the pre-activations' gradients, and δh of the step before."""
+def chain_with_c(own: Stretch, product: Product) -> None:
+    """Step by step: δc, the pre-activations' gradients, and δh of the step before."""
+    slopes, d, h_side = own.slopes, own.d, own.h_side
     assert slopes.c_to_h is not None
     assert slopes.kept is not None
-    operations, steps = arrays(h_side, not layer.course.reverse)
+    operations, steps = arrays(h_side, own.backwards)
     multiply, plus = operations.multiply, operations.add
-    add = _with_drop(layer, product, cut)
-    (carousel,) = steps(carried["c"].unsqueeze(0))
+    add = _with_drop(own, product)
+    (carousel,) = steps(own.carried["c"].unsqueeze(0))
     elementwise = (
         d["h"], d["c"], d["c"].unsqueeze(2), slopes.c_to_h, slopes.kept,
         slopes.h_side[:, :, :-1], h_side[:, :, :-1], slopes.h_side[:, :, -1], h_side[:, :, -1],
     )  # fmt: skip
-    back = product.of_states(direct), product.of_gates(h_side.flatten(2)), product.of_states(into)
+    back = product.of_states(own.arriving), product.of_gates(h_side.flatten(2)), product.of_states(own.into)
     for dh, dc, dc_wide, c_to_h, kept, of_c, to_c, of_h, to_h, e, of, earlier in zip(
         *map(steps, elementwise), *back, strict=True
     ):
@@ -108,34 +124,25 @@ def chain_with_c(
         add(e, of, earlier)
 
 
-def chain_of_h(
-    layer: Recurrence,
-    product: Product,
-    slopes: Slopes,
-    d: Tensors,
-    h_side: Tensor,
-    carried: Tensors,
-    direct: Tensor,
-    into: Tensor,
-    cut: slice,
-) -> None:
-    """From the last step to the first: the pre-activations' gradients, and δh of the step before."""
-    operations, steps = arrays(h_side, not layer.course.reverse)
+def chain_of_h(own: Stretch, product: Product) -> None:
+    """Step by step: the pre-activations' gradients, and δh of the step before."""
+    slopes, d, h_side = own.slopes, own.d, own.h_side
+    operations, steps = arrays(h_side, own.backwards)
     multiply, plus = operations.multiply, operations.add
-    add = _with_drop(layer, product, cut)
+    add = _with_drop(own, product)
     dh_wide, of_h, to_h = steps(d["h"].unsqueeze(2)), steps(slopes.h_side), steps(h_side)
-    of_gates, earlier = product.of_gates(h_side.flatten(2)), product.of_states(into)
+    of_gates, earlier = product.of_gates(h_side.flatten(2)), product.of_states(own.into)
     if slopes.kept is None:
         for wide, slope, to, *back in zip(
-            dh_wide, of_h, to_h, product.of_states(direct), of_gates, earlier, strict=True
+            dh_wide, of_h, to_h, product.of_states(own.arriving), of_gates, earlier, strict=True
         ):
             multiply(wide, slope, to)
             add(*back)
         return
-    leak = torch.empty_like(direct[:1])
+    leak = torch.empty_like(own.arriving[:1])
     (leak_array,), (leak_row,) = steps(leak), product.of_states(leak)
     for wide, slope, to, dh, kept, e, *back in zip(
-        dh_wide, of_h, to_h, steps(d["h"]), steps(slopes.kept), steps(direct), of_gates, earlier, strict=True
+        dh_wide, of_h, to_h, steps(d["h"]), steps(slopes.kept), steps(own.arriving), of_gates, earlier, strict=True
     ):
         multiply(wide, slope, to)
         multiply(dh, kept, leak_array)
@@ -143,20 +150,11 @@ def chain_of_h(
         add(leak_row, *back)
 
 
-def march_back(
-    layer: Recurrence,
-    slopes: Slopes,
-    d: Tensors,
-    h_side: Tensor,
-    carried: Tensors,
-    direct: Tensor,
-    into: Tensor,
-    cut: slice,
-) -> None:
-    """What the chain does, many steps to a launch (engine.fast.march). As there, all of the steps `cut`."""
-    back = not layer.course.reverse
+def march_back(whole: Stretch) -> None:
+    """What the chain does, many steps to a launch (engine.fast.march). As there, all of the steps."""
+    layer, slopes, back = whole.layer, whole.slopes, whole.backwards
     first, end = (-1, 0) if back else (0, -1)
-    given = {"slopes": slopes.h_side, "direct": direct}
+    given = {"slopes": slopes.h_side, "arriving": whole.arriving}
     given |= {name: array for name in ("c_to_h", "kept") if (array := getattr(slopes, name)) is not None}
 
     def steps(fixed: Tensors, own: Tensors, reaching: Tensors) -> Made:
@@ -165,31 +163,33 @@ def march_back(
         padded, dc, made = (own["slopes"].new_empty(shape) for shape in ((K + 1, B, H), (K, B, H), (K, B, G, H)))
         dh, earlier = (padded[1:], padded[:-1]) if back else (padded[:-1], padded[1:])
         dh[first] = reaching["h"]
-        here = replace(slopes, h_side=own["slopes"], c_to_h=own.get("c_to_h"), kept=own.get("kept"))
+        of_part = replace(slopes, h_side=own["slopes"], c_to_h=own.get("c_to_h"), kept=own.get("kept"))
         handed = {s: grad.clone() for s, grad in reaching.items()}
-        chain = chain_of_h if here.c_to_h is None else chain_with_c
-        chain(part, product_of(part, B), here, {"h": dh, "c": dc}, made, handed, own["direct"], earlier, slice(0, K))
-        found = {"h_side": made, "into": earlier} | ({} if here.c_to_h is None else {"c": dc})
+        here = Stretch(part, slice(0, K), of_part, own["arriving"], handed, {"h": dh, "c": dc}, made, earlier)
+        chain = chain_of_h if of_part.c_to_h is None else chain_with_c
+        chain(here, product_of(part, B))
+        found = {"h_side": made, "into": earlier} | ({} if of_part.c_to_h is None else {"c": dc})
         return found, handed | {"h": earlier[end]}
 
     def own(stretch: slice) -> Tensors:
-        place = slice(stretch.start + cut.start, stretch.stop + cut.start)
+        place = slice(stretch.start + whole.cut.start, stretch.stop + whole.cut.start)
         return {**layer.part(place.start, place.stop).tensors, **{n: array[stretch] for n, array in given.items()}}
 
-    whole = {"h_side": h_side, "into": into} | ({"c": d["c"]} if "c" in d else {})
-    way = Way(slice(0, len(direct)), back, h_side.shape[2])
-    fixed, reaching = {"weight_hh": layer.weight_back}, {**carried, "h": d["h"][first]}
-    handed = march(("chain", layer.key), steps, fixed, own, reaching, way, whole)
-    if "c" in carried:
-        carried["c"].copy_(handed["c"])
+    filled = {"h_side": whole.h_side, "into": whole.into} | ({"c": whole.d["c"]} if "c" in whole.d else {})
+    way = Way(slice(0, len(whole.arriving)), back, whole.h_side.shape[2])
+    fixed, reaching = {"weight_hh": layer.weight_back}, {**whole.carried, "h": whole.d["h"][first]}
+    handed = march(("chain", layer.key), steps, fixed, own, reaching, way, filled)
+    if "c" in whole.carried:
+        whole.carried["c"].copy_(handed["c"])
 
 
-def _with_drop(layer: Recurrence, product: Product, cut: slice) -> Callable[[Any, Any, Any], object]:
+def _with_drop(own: Stretch, product: Product) -> Callable[[Any, Any, Any], object]:
     """`Product.add`, or with recurrent dropout what is called once for every step of the stretch, in order."""
+    layer = own.layer
     if layer.drop is None:
         return product.add
     weight, whole = layer.weight_back, layer.drop.expand(layer.course.steps, -1, -1)
-    masks = iter(in_order(whole[cut].unbind(0), not layer.course.reverse))
+    masks = iter(in_order(whole[own.cut].unbind(0), own.backwards))
 
     def dropped(e: Tensor, of: Tensor, out: Tensor) -> None:
         torch.mm(of, weight, out=out)

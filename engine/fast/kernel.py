@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from engine.cells.slopes import Slopes
+from engine.fast.chain import Stretch
 from engine.fast.scan import scan
 from engine.recurrence import Recurrence
 
@@ -37,18 +37,7 @@ def can_go_back(layer: Recurrence) -> bool:
     return layer.kernel is not None and layer.drop is None and not layer.held and not layer.cuts and layer.plain
 
 
-def chain_by_kernel(
-    layer: Recurrence,
-    slopes: Slopes,
-    values: Tensors,
-    before: Tensors,
-    d: Tensors,
-    h_side: Tensor,
-    carried: dict[str, Tensor],
-    direct: Tensor,
-    arriving: Tensor,
-    into: Tensor,
-) -> bool:
+def chain_by_kernel(whole: Stretch, values: Tensors, before: Tensors, direct: Tensor) -> bool:
     """What engine.fast.chain does, of all steps at once; False where the kernel and our rules part ways, and then it
     has to be done by those.
 
@@ -56,14 +45,15 @@ def chain_by_kernel(
     every step. From that follow δh (one product, and for the GRU's leak a scan) and δc (a scan), and from those, by our
     slopes, ∂L/∂a once more: that is what is recorded.
     """
-    course = layer.course
+    layer, slopes, d, h_side = whole.layer, whole.slopes, whole.d, whole.h_side
+    course, carried, into = layer.course, whole.carried, whole.into
     sent = _sent_back(layer, values, before, direct, carried)
     of_gates = sent
     if layer.kind == "gru":
         of_gates = torch.cat([sent[:, :, :2], (sent[:, :, 2] * values["r"]).unsqueeze(2)], 2)
     torch.matmul(of_gates.flatten(2), layer.weights["weight_hh"], out=into)
-    into.add_(arriving)
-    back, first = not course.reverse, 0 if course.reverse else -1
+    into.add_(whole.arriving)
+    back, first = whole.backwards, 0 if course.reverse else -1
     if slopes.kept is not None and slopes.c_to_h is None:
         scan(slopes.kept, into, d["h"][first], back)
     if slopes.c_to_h is not None:

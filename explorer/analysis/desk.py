@@ -14,6 +14,7 @@ from typing import Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from engine.analysis_requests import Part
 from explorer.analysis.chains import Chain, Choice, SpectrumChoice, chain_of, heavy_words, is_heavy
 from explorer.analysis.subject import Subject
 from explorer.compute.courier import Courier
@@ -250,7 +251,8 @@ class Desk(QObject):
         if work is None or work.kind != "computing" or self._renewing:
             return
         assert work.chain is not None
-        work.chain.take(answer)  # type: ignore[arg-type]
+        assert isinstance(answer, Part)
+        work.chain.take(answer)
         whole = self._ask(work)
         held = work.shown is not None and work.shown != self._key(work) and time.perf_counter() - work.began < _HOLD
         result = work.chain.result

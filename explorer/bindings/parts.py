@@ -1,4 +1,4 @@
-"""What every binding works between."""
+"""What the bindings and the commands work between."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from unrolled import module
 
@@ -46,6 +48,21 @@ def layer_of(
     if started:
         initial = {s: 0.5 * draw(B, H, seed=seed + 7 + i, dtype=dtype) for i, s in enumerate(states(kind))}
     return engine.trace(model, draw(T, B, 3, seed=seed, dtype=dtype), loss=loss, initial=initial)["l0"]
+
+
+def of_any_layer(most_steps: int) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """A test with the arguments of `layer_of`, all of them drawn but the loss."""
+    drawn = given(
+        kind=st.sampled_from(KINDS),
+        T=st.integers(1, most_steps),
+        B=st.integers(1, 3),
+        H=st.integers(1, 5),
+        dtype=st.sampled_from(list(CLOSE)),
+        gain=st.sampled_from([0.1, 1.0, 3.0]),
+        started=st.booleans(),
+        seed=st.integers(0, 1000),
+    )
+    return lambda test: settings(max_examples=60, deadline=None, derandomize=True)(drawn(test))
 
 
 def states(kind: str) -> tuple[str, ...]:

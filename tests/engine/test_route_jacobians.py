@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from route_layers import (
     CLOSE,
     KINDS,
@@ -15,6 +14,7 @@ from route_layers import (
     draw,
     gap,
     layer_of,
+    of_any_layer,
     states,
 )
 from torch import Tensor
@@ -26,21 +26,11 @@ from engine.quantities import ROUTES
 from engine.routes import jacobians, step_back, vjp
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(
-    kind=st.sampled_from(KINDS),
-    T=st.integers(1, 4),
-    B=st.integers(1, 3),
-    H=st.integers(1, 5),
-    dtype=st.sampled_from(list(CLOSE)),
-    gain=st.sampled_from([0.1, 1.0, 3.0]),
-    started=st.booleans(),
-    seed=st.integers(0, 1000),
-)
+@of_any_layer(most_steps=4)
 def test_every_route_s_jacobian_is_jacrev_s(
-    kind: str, T: int, B: int, H: int, dtype: torch.dtype, gain: float, started: bool, seed: int
+    kind: str, T: int, B: int, H: int, dtype: torch.dtype, **drawn: Any
 ) -> None:
-    layer = layer_of(kind, T, B, H, dtype=dtype, gain=gain, seed=seed, started=started)
+    layer = layer_of(kind, T, B, H, dtype=dtype, **drawn)
     found = jacobians(layer)
     S = H * len(states(kind))
     assert list(found) == [*ROUTES[layer.cell], "total"]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from route_layers import (
     CLOSE,
     KINDS,
@@ -17,6 +16,7 @@ from route_layers import (
     every_step,
     layer_of,
     logs,
+    of_any_layer,
     states,
 )
 from torch import Tensor
@@ -38,21 +38,11 @@ def with_grads(layer: LayerTrace, change: Callable[[Tensor], Tensor]) -> LayerTr
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(
-    kind=st.sampled_from(KINDS),
-    T=st.integers(1, 6),
-    B=st.integers(1, 3),
-    H=st.integers(1, 5),
-    dtype=st.sampled_from(list(CLOSE)),
-    gain=st.sampled_from([0.1, 1.0, 3.0]),
-    started=st.booleans(),
-    seed=st.integers(0, 1000),
-)
+@of_any_layer(most_steps=6)
 def test_shares_are_those_of_the_jacobians_parts(
-    kind: str, T: int, B: int, H: int, dtype: torch.dtype, gain: float, started: bool, seed: int
+    kind: str, T: int, B: int, H: int, dtype: torch.dtype, **drawn: Any
 ) -> None:
-    layer = layer_of(kind, T, B, H, dtype=dtype, gain=gain, seed=seed, started=started)
+    layer = layer_of(kind, T, B, H, dtype=dtype, **drawn)
     found = route_shares(layer)
     names = states(kind)
     for t in range(1, T + 1):

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject, Signal
+from slow_courier import SlowCourier
 
 from engine.analysis_requests import (
     FEW,
@@ -102,36 +102,19 @@ def run(chain: Chain, T: int = 8) -> Any:
     return chain.result
 
 
-class SlowCourier(QObject):
-    """Answers when the test says so; `under_way` is what an engine would be at."""
-
-    answered = Signal(str, int, object)
-    failed = Signal(str, int, str)
-    cancelled = Signal(str, int)
+class AnalysisCourier(SlowCourier):
+    """Answers when the test says so; `ended` is what an engine was stopped in."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[tuple[str, int, Any]] = []
-        self.dropped: list[str] = []
         self.ended: list[str] = []
 
     def ask(self, channel: str, operation: str, request: Any) -> int:
         assert operation == "analysis"
-        self.asked.append((channel, len(self.asked), request))
-        return len(self.asked) - 1
-
-    def drop(self, channel: str) -> None:
-        self.dropped.append(channel)
+        return super().ask(channel, operation, request)
 
     def cancel(self, channel: str) -> None:
         self.ended.append(channel)
 
-    def last(self, channel: str) -> tuple[int, Any]:
-        return next((g, r) for c, g, r in reversed(self.asked) if c == channel)
-
-    def count(self, channel: str) -> int:
-        return sum(c == channel for c, _, _ in self.asked)
-
     def answer(self, channel: str, T: int = 8) -> None:
-        generation, request = self.last(channel)
-        self.answered.emit(channel, generation, answer_to(request, T))
+        self.reply(channel, answer_to(self.last(channel)[1], T))

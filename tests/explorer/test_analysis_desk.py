@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from analysis_parts import SlowCourier, answer_to, flow_part, subject
+from analysis_parts import AnalysisCourier, answer_to, flow_part, subject
 from pytestqt.qtbot import QtBot
 
 from engine.analysis_requests import AskBlock, AskFlow, AskSlope
@@ -31,8 +31,8 @@ class Seen:
 
 
 @pytest.fixture
-def courier() -> SlowCourier:
-    return SlowCourier()
+def courier() -> AnalysisCourier:
+    return AnalysisCourier()
 
 
 def open_up(qtbot: QtBot, desk: Desk, questions: Mapping[str, Choice]) -> None:
@@ -41,7 +41,7 @@ def open_up(qtbot: QtBot, desk: Desk, questions: Mapping[str, Choice]) -> None:
 
 
 @pytest.fixture
-def desk(courier: SlowCourier, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(courier: AnalysisCourier, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr("explorer.analysis.desk._QUIET_MS", 1)
     monkeypatch.setattr("explorer.analysis.desk._PATIENCE_MS", 20)
     made = Desk(courier)  # type: ignore[arg-type]
@@ -49,7 +49,7 @@ def desk(courier: SlowCourier, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) ->
     made.deleteLater()
 
 
-def test_nothing_is_asked_for_a_section_that_is_closed(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_nothing_is_asked_for_a_section_that_is_closed(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     desk.set_subject(subject())
     desk.set_questions({})
     qtbot.wait(60)
@@ -58,7 +58,7 @@ def test_nothing_is_asked_for_a_section_that_is_closed(qtbot: QtBot, desk: Desk,
     assert [channel for channel, _, _ in courier.asked] == [FLOW]
 
 
-def test_a_chain_goes_on_piece_by_piece_to_the_whole(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_a_chain_goes_on_piece_by_piece_to_the_whole(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     seen = Seen(desk)
     desk.set_subject(subject())
     open_up(qtbot, desk, OPEN)
@@ -74,7 +74,9 @@ def test_a_chain_goes_on_piece_by_piece_to_the_whole(qtbot: QtBot, desk: Desk, c
     assert result.known == 8
 
 
-def test_the_weights_are_asked_block_by_block_then_the_slope(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_the_weights_are_asked_block_by_block_then_the_slope(
+    qtbot: QtBot, desk: Desk, courier: AnalysisCourier
+) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, {"weights": WeightsChoice("l0")})
     assert isinstance(courier.last(WEIGHTS)[1], AskBlock)
@@ -85,7 +87,7 @@ def test_the_weights_are_asked_block_by_block_then_the_slope(qtbot: QtBot, desk:
 
 
 def test_a_wanted_trace_drops_everything_and_ends_what_takes_long(
-    qtbot: QtBot, desk: Desk, courier: SlowCourier
+    qtbot: QtBot, desk: Desk, courier: AnalysisCourier
 ) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, OPEN)
@@ -98,7 +100,7 @@ def test_a_wanted_trace_drops_everything_and_ends_what_takes_long(
     assert courier.count(FLOW) == 1
 
 
-def test_a_slider_that_is_dragged_asks_for_no_analyses(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_a_slider_that_is_dragged_asks_for_no_analyses(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     desk._quiet.setInterval(80)
     desk.set_questions(OPEN)
     for trace in range(6):
@@ -110,7 +112,7 @@ def test_a_slider_that_is_dragged_asks_for_no_analyses(qtbot: QtBot, desk: Desk,
 
 
 def test_an_old_answer_never_becomes_part_of_the_new_traces_numbers(
-    qtbot: QtBot, desk: Desk, courier: SlowCourier
+    qtbot: QtBot, desk: Desk, courier: AnalysisCourier
 ) -> None:
     seen = Seen(desk)
     desk.set_subject(subject(1))
@@ -124,7 +126,7 @@ def test_an_old_answer_never_becomes_part_of_the_new_traces_numbers(
 
 
 def test_what_is_shown_says_that_it_is_of_the_trace_before_until_the_new_one_is_whole(
-    qtbot: QtBot, desk: Desk, courier: SlowCourier
+    qtbot: QtBot, desk: Desk, courier: AnalysisCourier
 ) -> None:
     seen = Seen(desk)
     desk.set_subject(subject(1))
@@ -145,7 +147,9 @@ def test_what_is_shown_says_that_it_is_of_the_trace_before_until_the_new_one_is_
     assert desk.standing("flow") == replace(desk.standing("flow"), kind="there", stale=False)
 
 
-def test_a_trace_that_fails_leaves_the_old_ones_analyses_valid(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_a_trace_that_fails_leaves_the_old_ones_analyses_valid(
+    qtbot: QtBot, desk: Desk, courier: AnalysisCourier
+) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, OPEN)
     courier.answer(FLOW)
@@ -157,7 +161,7 @@ def test_a_trace_that_fails_leaves_the_old_ones_analyses_valid(qtbot: QtBot, des
     assert courier.count(FLOW) == 2  # nothing has to be computed again
 
 
-def test_cancel_stops_between_pieces_and_goes_on_from_there(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_cancel_stops_between_pieces_and_goes_on_from_there(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, OPEN)
     courier.answer(FLOW)
@@ -172,7 +176,7 @@ def test_cancel_stops_between_pieces_and_goes_on_from_there(qtbot: QtBot, desk: 
 
 
 def test_a_closed_section_is_dropped_and_computed_anew_when_it_is_opened(
-    qtbot: QtBot, desk: Desk, courier: SlowCourier
+    qtbot: QtBot, desk: Desk, courier: AnalysisCourier
 ) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, OPEN)
@@ -184,7 +188,7 @@ def test_a_closed_section_is_dropped_and_computed_anew_when_it_is_opened(
 
 
 def test_what_was_whole_when_it_was_closed_is_there_again_unless_the_trace_is_another(
-    qtbot: QtBot, desk: Desk, courier: SlowCourier
+    qtbot: QtBot, desk: Desk, courier: AnalysisCourier
 ) -> None:
     desk.set_subject(subject(1))
     open_up(qtbot, desk, OPEN)
@@ -201,7 +205,7 @@ def test_what_was_whole_when_it_was_closed_is_there_again_unless_the_trace_is_an
     assert desk.standing("flow").stale
 
 
-def test_another_choice_is_another_question(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_another_choice_is_another_question(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, {"histogram": HistogramChoice("l0", "grads.h", -20, 2)})
     open_up(qtbot, desk, {"histogram": HistogramChoice("l0", "grads.a", -20, 2)})
@@ -210,7 +214,7 @@ def test_another_choice_is_another_question(qtbot: QtBot, desk: Desk, courier: S
     assert courier.count("analysis.histogram") == 2
 
 
-def test_only_the_singular_values_hang_on_the_sample(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_only_the_singular_values_hang_on_the_sample(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     desk.set_subject(subject(sample=0, batch=4))
     open_up(qtbot, desk, {"flow": FlowChoice("l0"), "spectrum": SpectrumChoice("l0")})
     for _ in range(2):
@@ -224,7 +228,7 @@ def test_only_the_singular_values_hang_on_the_sample(qtbot: QtBot, desk: Desk, c
     assert courier.count(FLOW) == 2
 
 
-def test_what_takes_minutes_waits_for_a_command(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_what_takes_minutes_waits_for_a_command(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     large = (LayerName("l0", "Layer 1 · LSTM", "lstm", 1024),)
     desk.set_subject(subject(T=300, layers=large))
     open_up(qtbot, desk, {"spectrum": SpectrumChoice("l0")})
@@ -235,7 +239,7 @@ def test_what_takes_minutes_waits_for_a_command(qtbot: QtBot, desk: Desk, courie
     assert courier.count(SPECTRUM) == 1
 
 
-def test_a_failure_is_one_sentence_and_again_begins_anew(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_a_failure_is_one_sentence_and_again_begins_anew(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     desk.set_subject(subject())
     open_up(qtbot, desk, OPEN)
     courier.failed.emit(FLOW, courier.last(FLOW)[0], "There is not enough memory for this.")
@@ -245,7 +249,7 @@ def test_a_failure_is_one_sentence_and_again_begins_anew(qtbot: QtBot, desk: Des
     assert courier.count(FLOW) == 2
 
 
-def test_another_document_takes_the_old_ones_numbers_away(qtbot: QtBot, desk: Desk, courier: SlowCourier) -> None:
+def test_another_document_takes_the_old_ones_numbers_away(qtbot: QtBot, desk: Desk, courier: AnalysisCourier) -> None:
     seen = Seen(desk)
     desk.set_subject(subject())
     open_up(qtbot, desk, OPEN)
@@ -256,7 +260,7 @@ def test_another_document_takes_the_old_ones_numbers_away(qtbot: QtBot, desk: De
 
 
 def test_losses_are_taken_back_so_many_at_a_time_that_a_piece_is_short(
-    qtbot: QtBot, desk: Desk, courier: SlowCourier
+    qtbot: QtBot, desk: Desk, courier: AnalysisCourier
 ) -> None:
     desk.set_subject(subject(T=200))
     open_up(qtbot, desk, OPEN)

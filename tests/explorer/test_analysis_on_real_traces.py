@@ -97,10 +97,10 @@ def test_nothing_is_computed_while_the_panel_or_the_section_is_closed(qtbot: QtB
     explorer.courier.ask = lambda channel, *rest, **more: asked.append(channel) or ask(channel, *rest, **more)  # type: ignore
     opened(qtbot, explorer)
     assert not [channel for channel in asked if channel.startswith("analysis")]
-    explorer.commands.do_show_analysis(False)
+    explorer.commands.actions["show_analysis"].trigger()
     explorer.window.analysis.set_open(("weights",))
     assert not [channel for channel in asked if channel.startswith("analysis")]
-    explorer.commands.do_show_analysis(True)
+    explorer.commands.actions["show_analysis"].trigger()
     settle(qtbot, explorer)
     assert set(asked) & {f"analysis.{name}" for name in SECTIONS} == {"analysis.weights"}
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from PySide6.QtCore import QObject, Signal
 from pytestqt.qtbot import QtBot
+from slow_courier import SlowCourier
 from synthetic import excerpt as synthetic
 
 from engine.requests import Audit, AuditRow, Event, Look, Train, Trained
@@ -22,22 +22,10 @@ from explorer.document.tracks import DEFAULTS
 W0 = {"weight_hh_l0": np.zeros((4, 4), np.float32)}
 
 
-class SlowCourier(QObject):
-    """A courier whose answers come when the test says so."""
-
-    answered = Signal(str, int, object)
-    failed = Signal(str, int, str)
-    cancelled = Signal(str, int)
-
+class PictureCourier(SlowCourier):
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[tuple[str, int, Any]] = []
-        self.dropped: list[str] = []
         self.busy = False
-
-    def ask(self, channel: str, operation: str, request: Any) -> int:
-        self.asked.append((channel, len(self.asked), request))
-        return len(self.asked) - 1
 
     def set_scope(self, _scope: object) -> None:
         self.dropped.append("scope")
@@ -48,15 +36,6 @@ class SlowCourier(QObject):
     def idle(self) -> bool:
         return not self.busy
 
-    def drop(self, channel: str) -> None:
-        self.dropped.append(channel)
-
-    def last(self, channel: str) -> tuple[int, Any]:
-        return next((g, r) for c, g, r in reversed(self.asked) if c == channel)
-
-    def count(self, channel: str) -> int:
-        return sum(1 for c, _, _ in self.asked if c == channel)
-
     def answer_excerpt(self, **changes: Any) -> None:
         generation, look = self.last("excerpt")
         assert isinstance(look, Look)
@@ -66,11 +45,11 @@ class SlowCourier(QObject):
         self.answered.emit("excerpt", generation, replace(made, weights=weights, **changes))
 
     def answer_train(self) -> None:
-        generation, train = self.last("train")
+        _, train = self.last("train")
         assert isinstance(train, Train)
         reached = train.iteration + train.count
         trained = Trained({"weight_hh_l0": np.full((4, 4), reached, np.float32)}, reached, (0.5,) * train.count)
-        self.answered.emit("train", generation, trained)
+        self.reply("train", trained)
 
 
 def experiment(steps: int = 10, iterations: int = 0) -> Experiment:
@@ -84,7 +63,7 @@ def experiment(steps: int = 10, iterations: int = 0) -> Experiment:
 class Rig:
     def __init__(self, made: Experiment, **view: Any) -> None:
         self.document = Document(State(tracks=DEFAULTS["rnn"], experiment=made), View())
-        self.courier = SlowCourier()
+        self.courier = PictureCourier()
         self.controller = Controller(self.document, self.courier)
         self.excerpts: list[Any] = []
         self.controller.excerptChanged.connect(self.excerpts.append)
@@ -259,6 +238,17 @@ def test_an_edit_keeps_the_old_picture_until_the_new_one_is_there(rig: Rig) -> N
     rig.courier.answer_excerpt()
     assert rig.document.tape.steps == 6
     assert str(rig.document.tape.moment(rig.document.view.position)) == "backward:6"
+
+
+def test_the_failure_of_an_analysis_gives_up_no_picture(rig: Rig) -> None:
+    said: list[str] = []
+    rig.controller.failed.connect(said.append)
+    rig.document.edit_experiment(experiment(steps=7))
+    rig.courier.failed.emit("analysis.flow", 999, "Too large.")
+    assert rig.controller.waiting
+    assert said == []
+    rig.courier.answer_excerpt()
+    assert rig.controller.excerpt.steps == 7
 
 
 def test_a_failure_is_said_and_the_picture_stays(rig: Rig) -> None:

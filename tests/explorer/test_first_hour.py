@@ -188,12 +188,12 @@ def test_the_menu_of_speeds_has_the_one_that_holds(explorer: Explorer) -> None:
 def test_playing_goes_on_where_that_has_been_chosen(qtbot: QtBot, explorer: Explorer) -> None:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
     bindings = explorer.bindings
-    explorer.commands.do_at_end_repeat()
+    explorer.commands.actions["at_end_repeat"].trigger()
     assert explorer.files.settings.at_end == "repeat"
     bindings.tape.scrub(end(explorer))
     bindings.tape.steps_due(1)
     assert (explorer.document.view.iteration, explorer.document.view.position) == (0, 0)
-    explorer.commands.do_at_end_next()
+    explorer.commands.actions["at_end_next"].trigger()
     assert explorer.commands.actions["at_end_next"].isChecked()
     bindings.tape.scrub(end(explorer))
     bindings.tape.steps_due(1)

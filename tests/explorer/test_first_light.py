@@ -293,7 +293,7 @@ def test_a_zoomed_stage_follows_the_playhead(qtbot: QtBot, explorer: Explorer) -
 def test_a_list_of_tracks_leaves_nothing_behind(qtbot: QtBot, explorer: Explorer) -> None:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
     for _ in range(5):
-        explorer.commands.do_add_track()
+        explorer.commands.actions["add_track"].trigger()
         picker = QApplication.activePopupWidget()
         assert isinstance(picker, Picker)
         picker.close()

@@ -149,9 +149,9 @@ def test_the_last_event_is_said_to_be_the_last_and_not_that_there_is_none(explor
     assert count
     while explorer.controller.step_event(1):
         pass
-    explorer.commands.do_next_event()
+    explorer.commands.actions["next_event"].trigger()
     assert explorer.window.statusBar().currentMessage() == f"This is the last event of {count}."
     explorer.document.look(position=len(explorer.document.tape) - 1)
     if excerpt.events[-1].position(explorer.document.tape.steps) < explorer.document.view.position:
-        explorer.commands.do_next_event()
+        explorer.commands.actions["next_event"].trigger()
         assert "Shift+N goes back" in explorer.window.statusBar().currentMessage()

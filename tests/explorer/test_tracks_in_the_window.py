@@ -88,10 +88,10 @@ def test_every_edit_of_tracks_is_one_step_of_undo(explorer: Explorer) -> None:
     assert after == ("values.o", "network", "values.f", "l0.values.f", "grads.c")
     assert document.undo_stack.count() == 4
     for _ in range(4):
-        explorer.commands.do_undo()
+        explorer.commands.actions["undo"].trigger()
     assert tracks(explorer) == TRACKS
     for _ in range(4):
-        explorer.commands.do_redo()
+        explorer.commands.actions["redo"].trigger()
     assert tracks(explorer) == after
 
 
@@ -255,7 +255,7 @@ def test_the_prompt_goes_with_the_first_move_and_moves_no_track(qtbot: QtBot, ex
     elif way == "step":
         press(explorer, Qt.Key.Key_Right)
     elif way == "phase":
-        explorer.commands.do_next_phase()
+        explorer.commands.actions["next_phase"].trigger()
     elif way == "scrub":
         bindings.tape.scrub(60)
     else:
@@ -304,7 +304,7 @@ def test_a_track_is_dragged_in_the_window(explorer: Explorer) -> None:
     QTest.mouseMove(view, QPoint(70, target))
     QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=QPoint(70, target))
     assert tracks(explorer) == ("values.f", "grads.c", "network", "norms")
-    explorer.commands.do_undo()
+    explorer.commands.actions["undo"].trigger()
     assert tracks(explorer) == TRACKS
 
 
