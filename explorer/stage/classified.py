@@ -81,7 +81,8 @@ class Ahead:
     """Classifies what an answer brings while the picture before it still stands.
 
     `expect`, `keep` and `see` are told in the window's thread what is shown, on which scale, and what of it is on
-    screen; `arrived` may be called in any other. A dictionary is replaced as a whole and never changed, so that no thread sees half of one.
+    screen; `arrived` may be called in any other. A dictionary is replaced as a whole and never changed, so that no
+    thread sees half of one.
     """
 
     def __init__(self) -> None:
