@@ -32,6 +32,8 @@ class Canvas(QAbstractScrollArea):
     """The tracks with their headers and scales. `viewChanged` says that the data's pixels or steps are others now."""
 
     viewChanged = Signal()
+    seenChanged = Signal(tuple)
+    """The keys of the tracks that are painted: not scrolled away, and not collapsed to their words."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +53,7 @@ class Canvas(QAbstractScrollArea):
         self._zoomed = False
         """Whether the time on screen is another than the one painted last, and nothing else."""
         self.message = ""
+        self._seen: tuple[str, ...] = ()
         self._said: dict[str, object] = {}
         """By track: what its painted scale says."""
         self.pulse = Pulse(self)
@@ -242,8 +245,15 @@ class Canvas(QAbstractScrollArea):
         bar.setPageStep(room)
         bar.setSingleStep(40)
         self._forget_column()  # a bar that comes or goes takes room
+        self._tell_seen()
         self._place_button()
         self._review()
+
+    def _tell_seen(self) -> None:
+        seen = tuple(slot.track.key for slot in self._visible(self.viewport().rect()) if self.is_painted(slot))
+        if seen != self._seen:
+            self._seen = seen
+            self.seenChanged.emit(seen)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -259,6 +269,7 @@ class Canvas(QAbstractScrollArea):
             self.viewport().update()  # what stands over the tracks does not go along
         else:
             self.viewport().scroll(dx, dy)
+        self._tell_seen()
         self._place_button()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -101,6 +101,7 @@ class Stage(QWidget):
         self._gestures = Gestures(self.canvas, self, self)
         self.marks = Marks(self.canvas)
         self.canvas.viewChanged.connect(self._view_changed)
+        self.canvas.seenChanged.connect(self._seen_changed)
         self._scales.changed.connect(self._scale_changed)
         self.axis.stepPicked.connect(self.pick_on_axis)
         self.axis.rangePicked.connect(self.show_steps)
@@ -343,6 +344,10 @@ class Stage(QWidget):
     @Slot()
     def _view_changed(self) -> None:
         self.axis.set_view(self.canvas.view, self.canvas.columns.header, self.canvas.data_width)
+
+    @Slot(tuple)
+    def _seen_changed(self, keys: tuple[str, ...]) -> None:
+        self._book.ahead.see({parse(key) for key in keys})
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 
