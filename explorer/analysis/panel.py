@@ -82,7 +82,7 @@ class AnalysisPanel(QWidget):
         self.histogram = HistogramView()
         self.sections = {
             "flow": Section("Flow matrix", self.flow, _MARKS),
-            "weights": Section("Eigenvalues of W_hh", self.eigen, _DOTS),
+            "weights": Section("Eigenvalues of Wₕₕ", self.eigen, _DOTS),
             "spectrum": Section("Singular values", self.spectrum, _SIGMAS),
             "histogram": Section("Gradient magnitudes", self.histogram, _BARS),
         }
@@ -131,7 +131,7 @@ class AnalysisPanel(QWidget):
         self.whole.toggled.connect(self._show_whole)
         self._choices.addWidget(self.whole, 0, 2)
         self._placed = 0, True
-        self.weights_words = Words("Eigenvalues of W_hh")
+        self.weights_words = Words("Eigenvalues of Wₕₕ")
         beside = QVBoxLayout()
         beside.setSpacing(GAP)
         beside.addWidget(self.block)
