@@ -268,7 +268,7 @@ WRONG_ELSEWHERE = [
     (VALUES, "task.classes", 2, "task.classes is 2; ", ("from 0 to 0",)),
     (VALUES, "model.loss", "cross_entropy", "model.loss is 'cross_entropy'; ", ("these sequences", "only 'mse'")),
     (GOOD, "training.optimizer.kind", "lion", "training.optimizer.kind is 'lion'; ", ("'sgd'", "'adamw'")),
-    (GOOD, "training.optimizer.beta2", 1, "training.optimizer.beta2 is 1; ", ("from 0 to 1 ",)),
+    (GOOD, "training.optimizer.beta2", 1, "training.optimizer.beta2 is 1; ", ("from 0 to below 1 ",)),
     (
         GOOD,
         "training.optimizer",
