@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +200,19 @@ def test_a_name_that_is_no_hash_reaches_no_file(tmp_path: Path) -> None:
         assert not store.has(name)
         with pytest.raises(DataError, match="no SHA-256"):
             store.read_bytes(name)
+
+
+def test_the_process_with_the_window_can_look_and_import_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("a,b\n" + "1,2\n" * 9)
+    says = (
+        "import sys, engine.data as data\n"
+        f"task = data.import_series(data.look_at({str(tmp_path / 'own.csv')!r}), data.SeriesChoices(steps=2, "
+        "split=data.Split(train=1.0, validation=0.0)))\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(task.data)"
+    )
+    done = subprocess.run([sys.executable, "-c", says], capture_output=True, text=True, check=True)
+    assert store.has(done.stdout.strip())
 
 
 def test_the_same_data_are_kept_once() -> None:
