@@ -208,7 +208,8 @@ class LayerTrace:
 
     @cached_property
     def input_grad(self) -> Tensor:
-        """(T, B, D): ∂L/∂x."""
+        """(T, B, D): ∂L/∂x as far as it comes through this layer and this direction alone; `Trace.input_grad` is all
+        of it."""
         return self.to_input()
 
     def to_input(self) -> Tensor:

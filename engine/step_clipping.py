@@ -152,10 +152,10 @@ def clipped_trace(trace: Trace, max_norm: float) -> Clipped:
         )
     else:
         with arithmetic(trace.layer.x):
-            made, between = trace.loss_grads.down(
+            gone = trace.loss_grads.down(
                 trace.loss_grads.head.grads, lambda name, direct: clipped_backward(trace[name], max_norm, direct)
             )
-        around = dict(trace.head_grads) | between
+        made, around = gone.layers, dict(trace.head_grads) | gone.parameter_grads
     grads = {f"{key}_{name}": grad for name, one in made.items() for key, grad in one.weight_grads.items()} | around
     before = trace.weight_grads
     clip = ClipSpec(kind="step", max_norm=_limit(max_norm))

@@ -267,8 +267,14 @@ class LongTrace:
 
     @property
     def input_grad(self) -> Tensor:
-        """(T, B, D). Raises DataError where all steps are more than the budget."""
+        """(T, B, D): the total ∂L/∂x; see `Trace.input_grad`. Raises DataError where all steps are more than the
+        budget."""
         return self.whole.input_grad
+
+    @property
+    def past_grad(self) -> Tensor | None:
+        """(T, B, D): see `Trace.past_grad`. Raises DataError where all steps are more than the budget."""
+        return self.whole.past_grad
 
     def numpy(self) -> dict[str, NDArray[np.floating]]:
         """Everything as read-only arrays. Raises DataError where that is more than the budget."""
@@ -384,7 +390,7 @@ class LongTrace:
     def _all(self, progress: Progress | None) -> Iterator[tuple[slice, dict[str, LayerTrace]]]:
         """Every stretch once more."""
         for number in range(self.model.stretches.count):
-            yield self.model.stretches.cut(number), self.model.again(number)[1]
+            yield self.model.stretches.cut(number), self.model.again(number).layers
             if progress is not None:
                 progress(number + 1, self.model.stretches.count)
 
