@@ -58,6 +58,8 @@ class Clipped:
 
     clip: ClipSpec
     before: Tensors
+    """The tensors that were given, not copies: where they are written to afterwards they are no longer those before.
+    `report` stays what it was."""
     grads: dict[str, Tensor]
     """After clipping, by parameter name."""
     factors: Tensors
@@ -66,7 +68,9 @@ class Clipped:
 
     @cached_property
     def report(self) -> ClipReport:
-        """What happened; made when it is asked for, since training asks for the gradients alone."""
+        """What happened. It is made together with the gradients, so that it stays when those are written to. Only where
+        that was put off (`report=False`), for training asks for the gradients alone, it is made when it is asked for.
+        """
         from engine.clip_report import report
 
         return report(self)
@@ -74,15 +78,24 @@ class Clipped:
 
 def clip_grads(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> dict[str, Tensor]:
     """The gradients after clipping, by parameter name. As `clipped`."""
-    return clipped(grads, clip, weights).grads
+    return clipped(grads, clip, weights, report=False).grads
 
 
-def clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> Clipped:
+def clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None, *, report: bool = True) -> Clipped:
     """Gradients of any shapes after clipping, with the report on it. Every kind but "step".
 
     `weights`, the parameters by the same names and of the same shapes, are needed by "agc" and by nothing else. Without
-    clipping the gradients are the ones given. Raises SpecError for a clipping that is none, and DataError.
+    clipping the gradients are the ones given. `report=False`: the report is made when it is asked for, if ever; until
+    then nobody may write to the gradients, before or after. Raises SpecError for a clipping that is none, and
+    DataError.
     """
+    made = _clipped(grads, clip, weights)
+    if report:
+        made.report  # noqa: B018 (it keeps itself)
+    return made
+
+
+def _clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None) -> Clipped:
     clip, grads = checked_clip(clip), _tensors("grads", grads)
     if not grads:
         raise DataError("There are no gradients to clip; tensors by parameter name are accepted.")
