@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.measure import NARROW, TOLERANCE, worst_step
-from engine.precision import arithmetic
+from engine.precision import arithmetic, without_anomaly_mode
 from engine.quantities import GATES, STATES
 from engine.requests import Audit, AuditRow
 from engine.rounding import shares, summed, terms_of_gradients, terms_of_values
@@ -110,7 +110,7 @@ def audit_layer(layer: LayerTrace) -> Audit:
 
 
 def _audited(layer: LayerTrace) -> _Audited:
-    with arithmetic(layer.x, grad=True):
+    with arithmetic(layer.x, grad=True), without_anomaly_mode():
         reference = Unrolled(layer).differentiate()
     symbols = list(layer.values)
     with arithmetic(layer.x):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import DataError
-from engine.precision import arithmetic
+from engine.precision import arithmetic, without_anomaly_mode
 from engine.ways import Saved, Watch, Ways
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
@@ -93,7 +93,7 @@ class Piece:
         """
         cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
         cotangent[rows.to(cotangent.device)] = torch.nan
-        with Ways(self.saved):
+        with Ways(self.saved), without_anomaly_mode():
             grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
         found = [grad.flatten(rows.dim(), -2).sum(rows.dim()).isnan().cpu() for grad in grads]
         return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
