@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from torch import nn
@@ -105,6 +105,13 @@ class Recording:
         self._open = False
         for listener in self._listeners.values():
             listener.stop()
+
+    def __reduce__(self) -> NoReturn:
+        """Raises DataError: it listens to a model."""
+        raise DataError(
+            "A recording cannot be pickled or copied, for it listens to its model; its traces can, rec[name] and each "
+            "of rec.calls(name)."
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -26,6 +25,7 @@ from engine.compared import Pair, compare, together
 from engine.course import Course
 from engine.errors import DataError
 from engine.flow import LossGradients
+from engine.frozen import freeze
 from engine.given import whole
 from engine.layer_trace import LayerTrace
 from engine.precision import arithmetic
@@ -76,8 +76,7 @@ class Truncated:
     """`Trace.past_grad`, where the parts were asked for, cut the same way."""
 
     def __post_init__(self) -> None:
-        for part in ("layer_grads", "head_grads", "grads", "parameters", "layers"):
-            object.__setattr__(self, part, MappingProxyType(dict(getattr(self, part))))
+        freeze(self, "layer_grads", "head_grads", "grads", "parameters", "layers", "parts")
 
     @property
     def weight_grads(self) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -276,6 +277,16 @@ class LongTrace:
         """Error against autograd, per quantity, of every stretch, and of the sums over all of them. It takes some ten
         times as long as the trace; `trace.window(t0, t1).audit()` looks at one place. Raises DataError."""
         return audit_of(self, progress)
+
+    def __reduce__(self) -> NoReturn:
+        """Raises DataError: what a stretch is computed from is not all data."""
+        raise DataError(
+            "A long trace cannot be pickled, for it computes its stretches again with the loss, a function; its "
+            f"windows can, trace.window(t0, t1), of up to {self.longest_window:,} steps."
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LongTrace:
+        return LongTrace(copy.deepcopy(self.model, memo), copy.deepcopy(self.sums, memo))
 
     def save(self, path: str | Path) -> NoReturn:
         """Raises DataError: a long trace is never there as a whole."""
