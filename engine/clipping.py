@@ -40,7 +40,7 @@ from engine.norms import blind_norm, norm
 from engine.precision import arithmetic
 from engine.requests import ClipReport
 from engine.spec import ClipSpec
-from engine.spec_reading import shown
+from engine.spec_reading import kind_of, shown
 
 EPSILON = 1e-6
 """Torch adds it to the norm."""
@@ -112,12 +112,12 @@ def _clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None) -> Clipped
 def _tensors(what: str, of: Any) -> Tensors:
     """The mapping itself, if it is one of names to tensors with real numbers."""
     if not isinstance(of, Mapping):
-        raise DataError(f"{what} is a {type(of).__name__}; tensors by parameter name are accepted.")
+        raise DataError(f"{what} is {kind_of(of)}; tensors by parameter name are accepted.")
     for name, tensor in of.items():
         if not isinstance(name, str):
             raise DataError(f"{what} has the name {shown(name)}; the name of a parameter is accepted.")
         if not isinstance(tensor, Tensor):
-            kind = "None, which is no gradient" if tensor is None else f"a {type(tensor).__name__}"
+            kind = "None, which is no gradient" if tensor is None else kind_of(tensor)
             raise DataError(f"{what}['{name}'] is {kind}; a tensor is accepted, and what has none is left out.")
         if not tensor.is_floating_point():
             raise DataError(f"{what}['{name}'] is of {tensor.dtype}; a floating-point tensor is accepted.")

@@ -20,7 +20,7 @@ from engine.layout import Layout
 from engine.parametrised import weights_now
 from engine.precision import arithmetic
 from engine.spec import CellKind
-from engine.spec_reading import shown
+from engine.spec_reading import shown, with_article
 from engine.stack import Layer, Level
 
 _KINDS: dict[str, tuple[CellKind, Activation]] = {
@@ -95,8 +95,11 @@ def _no_layer(module: Any) -> str:
     kind = type(module)
     # One of torch's own relatives is called LSTM, too.
     name = f"{kind.__module__}.{kind.__name__}" if kind.__name__ in TORCHS else kind.__name__
-    article = "An" if name[0] in "AEIOUaeiou" else "A"
-    return f"{article} {name} cannot be traced; {accepted}, and engine.record for a model that has some of them inside."
+    called = with_article(name)
+    return (
+        f"{called[0].upper()}{called[1:]} cannot be traced; {accepted}, and engine.record for a model that has some of "
+        "them inside."
+    )
 
 
 def _does_nothing(hook: Any) -> bool:

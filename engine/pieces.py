@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.precision import arithmetic, without_anomaly_mode
+from engine.spec_reading import kind_of
 from engine.ways import Saved, Watch, Ways
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
@@ -230,7 +231,7 @@ def _entry(read: Tensor) -> tuple[Tensor, Tensor]:
 def _check(losses: Any, steps: int) -> None:
     accepted = f"a scalar () or one loss a step ({steps},) is accepted"
     if not isinstance(losses, Tensor):
-        raise DataError(f"The loss returns a {type(losses).__name__}; a tensor, {accepted}.")
+        raise DataError(f"The loss returns {kind_of(losses)}; a tensor, {accepted}.")
     if losses.dim() > 1 or (losses.dim() == 1 and len(losses) != steps):
         raise DataError(f"The loss has shape {tuple(losses.shape)}; {accepted}.")
     if losses.is_complex():

@@ -26,7 +26,7 @@ from engine.intake import TORCHS, refuse_other_equations
 from engine.listener import Listener
 from engine.listening import Run, in_order
 from engine.replay import trace_of_call
-from engine.spec_reading import shown
+from engine.spec_reading import kind_of, shown
 from engine.tracing import Trace
 
 _NEAR = 3
@@ -184,7 +184,7 @@ class Recording:
 def _recurrent(model: Any, only: Sequence[str] | None) -> dict[str, nn.Module]:
     """The layers to listen to, by name. Raises DataError."""
     if not isinstance(model, nn.Module):
-        raise DataError(f"model is a {type(model).__name__}; a torch.nn.Module is accepted.")
+        raise DataError(f"model is {kind_of(model)}; a torch.nn.Module is accepted.")
     modules = {_without_compile(name): module for name, module in model.named_modules(remove_duplicate=False)}
     kinds = tuple(TORCHS.values())
     found: dict[str, nn.Module] = {name: module for name, module in modules.items() if isinstance(module, kinds)}

@@ -77,6 +77,7 @@ class ClippedBackward:
 
     @property
     def sentence(self) -> str:
+        """What was clipped, at how many steps, and how far from the gradient that leads."""
         return of_steps(self.max_norm, [self.factors], self.whole)
 
 
@@ -198,6 +199,7 @@ class ClippedContributions:
 
     @property
     def sentence(self) -> str:
+        """What was clipped, at how many steps, and how far from the gradient that leads."""
         limit = figure(self.max_norm)
         if self.is_gradient:
             return f"Nothing was clipped: no step contributes more than {limit} to ∂L/∂{self.name}."

@@ -24,7 +24,7 @@ from engine.network import checked_weights
 from engine.parameters import parameter_shapes
 from engine.plaintext import one_line
 from engine.spec import Experiment
-from engine.spec_reading import shown
+from engine.spec_reading import shown, with_article
 from engine.strictjson import parse
 
 State = Mapping[str, Tensor]
@@ -255,7 +255,7 @@ def _from_torch(path: Path, where: str) -> dict[str, Tensor]:
     except Exception as error:  # pickle's, zip's and torch's own, whose texts are pages long
         accepted = "a state dict is accepted, as torch.save(model.state_dict(), path) writes it"
         if found := _FOREIGN.search(str(error)):
-            kind = f"a {one_line(found[1], 80)}, which a file's own code would have to make"
+            kind = f"{with_article(one_line(found[1], 80))}, which a file's own code would have to make"
             raise DataError(f"The weights {where} cannot be read safely: they hold {kind}; {accepted}.") from None
         raise DataError(
             f"The weights {where} cannot be read safely: they are damaged, or none of torch.save's; {accepted}."

@@ -19,6 +19,7 @@ from engine.long.stretches import Borders, Stretches
 from engine.measure import TOLERANCE
 from engine.pieces import Head
 from engine.precision import arithmetic
+from engine.spec_reading import kind_of
 from engine.stack import Ahead, Back, Down, Layer, LayerRun, Level, ahead, down
 from engine.step_pieces import Read
 
@@ -230,7 +231,7 @@ def _check_losses(losses: Any, steps: slice) -> None:
     n = steps.stop - steps.start
     accepted = f"for steps {steps.start + 1} to {steps.stop} a tensor ({n},), one loss a step, is needed"
     if not isinstance(losses, Tensor):
-        raise DataError(f"The loss returns a {type(losses).__name__}; {accepted}.")
+        raise DataError(f"The loss returns {kind_of(losses)}; {accepted}.")
     if tuple(losses.shape) != (n,):
         raise DataError(f"The loss has shape {tuple(losses.shape)}; {accepted}.")
 
