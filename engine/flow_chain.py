@@ -18,7 +18,7 @@ from engine.cells import SidesDiffer
 from engine.cells.slopes import Slopes
 from engine.fast import GROWTH, far_from_overflow, march, slopes_of
 from engine.flow import Span
-from engine.flow_march import march_back
+from engine.flow_march import Stretch, march_back
 from engine.flow_steps import Block, Prepared, by_factors, by_slopes
 from engine.layer_trace import LayerTrace
 
@@ -175,29 +175,21 @@ class Chain:
                 while n < len(rows) and (enters[n] <= t if self.reverse else enters[n] >= t):
                     n += 1
                 there.append(n)
+            stretch = Stretch(places, there, prepared, block, arriving, own)
             if captured and (prepared is None or not any(prepared.odd[t % self.chunk] for t in places)):
-                march_back(self, prepared, places, block, arriving, there, own)
+                march_back(self, stretch)
             else:
-                self._one_by_one(prepared, places, block, arriving, there, own, product)
+                self._one_by_one(stretch, product)
             emit(places, block.slots[: len(places), :n], rows[:n])
             block.slots[0, :n] = block.slots[len(places), :n]
         if stream is not None and own is not None:
             stream.take(own, rows)
 
-    def _one_by_one(
-        self,
-        prepared: Prepared | None,
-        places: range,
-        block: Block,
-        arriving: Callable[[int, Tensor], None],
-        there: Sequence[int],
-        own: Stream | None,
-        product: Callable[[Tensor, Tensor], Tensor],
-    ) -> None:
-        """These steps; at each, the first so many rows are `there`."""
-        for place, (t, n) in enumerate(zip(places, there, strict=True)):
+    def _one_by_one(self, stretch: Stretch, product: Callable[[Tensor, Tensor], Tensor]) -> None:
+        prepared, block, own = stretch.prepared, stretch.block, stretch.stream
+        for place, (t, n) in enumerate(zip(stretch.places, stretch.there, strict=True)):
             block.show(n)
-            arriving(t, block.slots[place, :n])
+            stretch.arriving(t, block.slots[place, :n])
             if self.padding is not None:
                 block.slots[place, :n].masked_fill_(self.padding[t], 0.0)
             if prepared is None or prepared.odd[t % self.chunk]:

@@ -6,7 +6,8 @@ The steps are those of engine.flow_steps. All rows take part at every step: thos
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,19 +21,28 @@ if TYPE_CHECKING:
     from engine.flow_chain import Chain, Stream
 
 
-def march_back(
-    chain: Chain,
-    prepared: Prepared | None,
-    places: range,
-    block: Block,
-    arriving: Callable[[int, Tensor], None],
-    there: list[int],
-    stream: Stream | None,
-) -> None:
-    """What Chain does one by one: from block.slots[0] over these steps, at each of which the first so many rows are
-    `there`, into the slots behind, what is carried, and the stream."""
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Steps back for a block of losses: from the block's first slot into those behind, what is carried, and the
+    stream."""
+
+    places: range
+    there: Sequence[int]
+    """At each of these steps, so many of the first rows."""
+    prepared: Prepared | None
+    """The slopes; None: one factor after the other."""
+    block: Block
+    arriving: Callable[[int, Tensor], None]
+    """(t, δh): adds what arrives at step t without recurrence to the first rows, in place."""
+    stream: Stream | None
+    """Of what the layer reads, where that is asked for."""
+
+
+def march_back(chain: Chain, stretch: Stretch) -> None:
+    """What Chain does one by one."""
+    places, there, prepared, block = stretch.places, stretch.there, stretch.prepared, stretch.block
     layer, N, like = chain.layer, block.slots.shape[1], chain.like
-    of_input = stream is not None
+    of_input = stretch.stream is not None
     block.show(N)
     # By factors everything that was recorded is needed, by slopes only those.
     recorded: dict[str, Tensor] = {}
@@ -70,7 +80,7 @@ def march_back(
         given = {**layer.part(first, stop).tensors, **{name: array[first:stop] for name, array in recorded.items()}}
         given["arriving"] = like.new_zeros(len(at), *block.slots.shape[1:])
         for e, t, n in zip(given["arriving"].unbind(0), at, there[cut], strict=True):
-            arriving(t, e[:n])
+            stretch.arriving(t, e[:n])
         if prepared is not None:
             inside = first % chain.chunk
             return given | {name: array[inside : inside + len(at)] for name, array in prepared.whole.items()}
@@ -82,9 +92,9 @@ def march_back(
     what = ("flow", layer.key, prepared is None, of_input)
     handed = march(what, steps, fixed, own, reaching, Way(slice(0, len(places)), False, chain.shape[1]), whole)
     block.slots[len(places)], block.carried[:] = handed["h"], handed["c"]
-    if stream is None:
+    if stretch.stream is None:
         return
     for place, n in enumerate(there):
-        to_input = stream.at(places[place], n)
+        to_input = stretch.stream.at(places[place], n)
         if to_input is not None:
             to_input.addmm_(whole["x_side"][place, : len(to_input)], chain.weight_ih)

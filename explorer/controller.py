@@ -14,13 +14,13 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from engine.requests import Audit, Excerpt, Look, Source, Weights
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
-from engine.within import Granularity, Inside, stepped, way_of
+from engine.within import Granularity, Inside, Within, stepped, way_of
 from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
 from explorer.stage.wanted import wanted_keys
-from explorer.trainer import TRAINING, Goal, Trainer, goal_of
+from explorer.trainer import Goal, Trainer, goal_of
 from explorer.want import Want
 
 _AUDIT_DELAY_MS = 120
@@ -155,6 +155,11 @@ class Controller(QObject):
         else:
             self._document.look(position=position, within=within)
 
+    def go_to_start(self) -> None:
+        """To the leftmost moment that steps of the chosen size come to: inside of a step, its first operation."""
+        position, within = self._place(0)
+        self._document.look(position=position, within=within)
+
     @property
     def can_go_on(self) -> bool:
         """Whether there is a next iteration: of an experiment, once it can be traced."""
@@ -224,7 +229,8 @@ class Controller(QObject):
                 self._failing = False
                 self.recovered.emit()
             if position is not None:
-                self._document.look(iteration=iteration, position=self._place(position))
+                there, within = self._place(position)
+                self._document.look(iteration=iteration, position=there, within=within)
             return
         before, self._wanted = self._wanted, want
         if not want.same_trace(self._shown):
@@ -279,11 +285,10 @@ class Controller(QObject):
 
     @Slot(str, int, str)
     def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:
-        if channel in ("audit", TRAINING):
-            return  # the status bar goes on saying that it has not been checked; the trainer speaks for itself
-        if channel == "excerpt" and self._asked.pop(generation, None) is not self._wanted:
-            return  # nobody waits for it any more
-        self._give_up(sentence)
+        if channel != "excerpt":
+            return  # an analysis and the trainer speak for themselves; unaudited, the status bar goes on saying so
+        if self._asked.pop(generation, None) is self._wanted:  # else nobody waits for it any more
+            self._give_up(sentence)
 
     @Slot(object, object)
     def _trained(self, goal: Goal, weights: Weights) -> None:
@@ -340,7 +345,8 @@ class Controller(QObject):
         try:
             document.show_steps(excerpt.steps)
             if want.position is not None:
-                document.look(iteration=want.iteration, position=self._place(want.position))
+                position, within = self._place(want.position)
+                document.look(iteration=want.iteration, position=position, within=within)
             elif newest:
                 document.look(iteration=want.iteration)
         finally:
@@ -353,8 +359,11 @@ class Controller(QObject):
         if self._audited is None or not self._audited.same_trace(want):
             self._audit_timer.start()
 
-    def _place(self, position: int) -> int:
-        return position if position >= 0 else len(self._document.tape) + position
+    def _place(self, position: int) -> tuple[int, Within | None]:
+        """Negative: counted from the end. At the start the step is not whole where steps lead into it."""
+        if position or self._excerpt is None:
+            return position if position >= 0 else len(self._document.tape) + position, None
+        return 0, self.inside.moments("forward", self._document.view.granularity)[0]
 
     def _ask_audit(self) -> None:
         if self._shown is None or self._wanted is not None:

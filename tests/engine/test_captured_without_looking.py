@@ -17,7 +17,7 @@ from engine import bptt, clipping
 from engine.fast import backwards, captured, chain, forwards, march
 from engine.fast.captured import Captures, Made, OnCuda
 from engine.flow_chain import Stream
-from engine.flow_march import march_back
+from engine.flow_march import Stretch, march_back
 from engine.flow_steps import Block, Prepared
 from engine.step_clipping import _Clip
 
@@ -91,7 +91,7 @@ def test_no_step_looks_at_a_number_or_leaves_its_device(name: str, monkeypatch: 
     )  # fmt: skip
     block, stream = Block(direct, (B, G, H), flow.on_c, 2, 3), Stream(direct.new_empty(3, 2, B, x.shape[2]), 0)
     captures = how.captures
-    march_back(flow, prepared, layer.course.order[::-1], block, lambda t, dh: None, [1, 2, 2], stream)
+    march_back(flow, Stretch(layer.course.order[::-1], [1, 2, 2], prepared, block, lambda t, dh: None, stream))
     assert how.captures == captures + 2
 
 

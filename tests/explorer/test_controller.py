@@ -240,6 +240,17 @@ def test_an_edit_keeps_the_old_picture_until_the_new_one_is_there(rig: Rig) -> N
     assert str(rig.document.tape.moment(rig.document.view.position)) == "backward:6"
 
 
+def test_the_failure_of_an_analysis_gives_up_no_picture(rig: Rig) -> None:
+    said: list[str] = []
+    rig.controller.failed.connect(said.append)
+    rig.document.edit_experiment(experiment(steps=7))
+    rig.courier.failed.emit("analysis.flow", 999, "Too large.")
+    assert rig.controller.waiting
+    assert said == []
+    rig.courier.answer_excerpt()
+    assert rig.controller.excerpt.steps == 7
+
+
 def test_a_failure_is_said_and_the_picture_stays(rig: Rig) -> None:
     said: list[str] = []
     rig.controller.failed.connect(said.append)
