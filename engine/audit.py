@@ -29,12 +29,17 @@ Tensors = Mapping[str, Tensor]
 
 def audit_trace(trace: Trace) -> Audit:
     """Every quantity of every layer, by the names that `Trace.numpy()` has: "l0.grads.h"."""
-    done = {name: _audited(layer) for name, layer in trace.layers.items()}
-    audits = {name: one.audit for name, one in done.items()}
+    audits: dict[str, Audit] = {}
+    lowest: list[_Audited] = []
+    for name, layer in trace.layers.items():
+        one = _audited(layer)
+        audits[name] = one.audit
+        if name in ("l0", "l0_reverse"):  # of the others nothing more is kept
+            lowest.append(one)
     rows = [replace(row, quantity=f"{name}.{row.quantity}") for name, audit in audits.items() for row in audit.rows]
     gradients, finite = (sum(counts) for counts in zip(*(_counts(one) for one in audits.values()), strict=True))
     around, past = _around(trace)
-    total = _total_row(trace, [done[name] for name in done if name in ("l0", "l0_reverse")], past)
+    total = _total_row(trace, lowest, past)
     return Audit((*rows, *around, *total), next(iter(audits.values())).tolerance, gradients, finite)
 
 
