@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.data import store
 from engine.data.datasets import TextData
+from engine.data.files import source_of
 from engine.data.preview import Preview, TextPreview, read_text, unchanged
 from engine.data.series import PART_NAMES
 from engine.data.symbols import REST, Level, Symbols, most_frequent, renumbered
@@ -98,6 +99,7 @@ def prepared(task: TextTask, data: TextData) -> Prepared:
 
 def check_part(task: TextTask, length: int, part: Part) -> None:
     """Raises DataError where a part of the text that is to be there holds no sequence and the symbol behind it."""
+    source = source_of(task.name)
     first, behind = stretch(length, task.split, part)
     need = task.steps + 1
     if part == "train" and task.order == "stream":
@@ -109,6 +111,6 @@ def check_part(task: TextTask, length: int, part: Part) -> None:
         if need > task.steps + 1:
             what = f"a stream of {task.batch_size:,} sequences of {task.steps:,} steps side by side"
         raise DataError(
-            f"The {PART_NAMES[part]} part of '{task.name}' has {behind - first:,} {task.level}s, and {what} with the "
+            f"The {PART_NAMES[part]} part of {source} has {behind - first:,} {task.level}s, and {what} with the "
             f"next symbol takes {need:,}; take fewer steps, or make this part larger{or_none}."
         )
