@@ -18,7 +18,7 @@ from engine.data.files import source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview
 from engine.data.sequence_reading import Raw, SequencesChoices, cut, numbered, of_arrays, of_table
 from engine.data.series import PART_NAMES
-from engine.data.windows import stretch
+from engine.data.windows import check_split, stretch
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.plaintext import one_line
@@ -33,6 +33,7 @@ DEFAULT = SequencesChoices()
 
 def import_sequences(preview: Preview, choices: SequencesChoices = DEFAULT) -> SequencesTask:
     """Keep the sequences in the store, and the task over them. The file is read again. Raises DataError."""
+    check_split(choices.split)
     if isinstance(preview, TablePreview):
         raw = of_table(preview, choices)
     elif isinstance(preview, ArraysPreview):

@@ -16,7 +16,7 @@ from engine.data.files import name_of, source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview, jump_rows, read_array_file, unchanged
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.table import Table, read_table
-from engine.data.windows import DEFAULT_SPLIT, longest_run, starts, stretch
+from engine.data.windows import DEFAULT_SPLIT, check_split, longest_run, starts, stretch
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.spec_reading import shown
@@ -53,6 +53,7 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
 
     Raises DataError: one sentence with line and column, also where a part holds no window.
     """
+    check_split(choices.split)
     if isinstance(preview, TablePreview):
         data, read, target = _of_table(preview, choices)
     elif isinstance(preview, ArraysPreview):

@@ -15,7 +15,7 @@ from engine.data.files import source_of
 from engine.data.preview import Preview, TextPreview, read_text, unchanged
 from engine.data.series import PART_NAMES
 from engine.data.symbols import REST, Level, Symbols, most_frequent, renumbered
-from engine.data.windows import DEFAULT_SPLIT, stretch
+from engine.data.windows import DEFAULT_SPLIT, check_split, stretch
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.task_checks import MAX_SYMBOLS, check_task
@@ -43,6 +43,7 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
     """
     if not isinstance(preview, TextPreview):
         raise DataError(f"'{preview.name}' is looked at as a table or arrays; open it as a text to predict symbols.")
+    check_split(choices.split)
     read, found = read_text(preview.path)
     unchanged(preview, hashlib.sha256(read).hexdigest())
     data = TextData(found.text)
