@@ -19,7 +19,7 @@ from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.widgets.elided import ElidedLabel
 from explorer.widgets.numbers import power, short
 
-AuditState = Literal["none", "checking", "done"]
+AuditState = Literal["none", "checking", "resting", "done"]
 
 _VERDICTS: dict[str, tuple[str, str]] = {
     "vanishing": ("▼", "vanishing"),
@@ -51,6 +51,9 @@ def audit_words(
     """
     if state == "checking":
         return "… checking against autograd", "muted", "Comparing every quantity of this trace with autograd."
+    if state == "resting":
+        words = "While training runs one trace comes after the other: they are compared with autograd when it rests."
+        return "… checked when training rests", "muted", words
     if audit is None or not audit.rows:
         return "○ not checked against autograd", "muted", "This trace has not been compared with autograd."
     worst = audit.worst

@@ -12,8 +12,10 @@ from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStac
 from explorer.analysis.panel import AnalysisPanel
 from explorer.cell.panel import CellPanel
 from explorer.dock.model import ModelDock
+from explorer.settings import USUAL_HEIGHT
 from explorer.stage.stage import Stage
 from explorer.status import StatusLine
+from explorer.training.drawer import BAR_HEIGHT, LEAST_HEIGHT, Drawer
 from explorer.transport.bar import TransportBar
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class MainWindow(QMainWindow):
     """Emitted before the window closes; a listener may ignore the event."""
     fileDropped = Signal(str)
     fullScreenChanged = Signal(bool)
+    drawerHeightChanged = Signal(int)
+    """Somebody has dragged it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,6 +48,7 @@ class MainWindow(QMainWindow):
         self.transport = TransportBar()
         self.dock = ModelDock()
         self.stage = Stage()
+        self.drawer = Drawer()
         self.cell = CellPanel()
         self.analysis = AnalysisPanel()
         self.status = StatusLine()
@@ -59,7 +64,15 @@ class MainWindow(QMainWindow):
         self.side.addWidget(self.analysis)
         self.side.setStretchFactor(0, 3)
         self.side.setStretchFactor(1, 2)
-        for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.side, 0)):
+        self.middle = QSplitter(Qt.Orientation.Vertical)
+        self.middle.setHandleWidth(1)
+        self.middle.setChildrenCollapsible(False)
+        self.middle.addWidget(self.stage)
+        self.middle.addWidget(self.drawer)
+        self.middle.setStretchFactor(0, 1)
+        self.middle.setStretchFactor(1, 0)
+        self._drawer_height = USUAL_HEIGHT
+        for part, stretch in ((self.dock_area, 0), (self.middle, 1), (self.side, 0)):
             self.splitter.addWidget(part)
             self.splitter.setStretchFactor(self.splitter.indexOf(part), stretch)
         self.dock_area.setMinimumWidth(_DOCK[1])
@@ -67,6 +80,8 @@ class MainWindow(QMainWindow):
         self._widths_chosen = False
         self.splitter.splitterMoved.connect(self._splitter_moved)
         self.side.splitterMoved.connect(self._splitter_moved)
+        self.middle.splitterMoved.connect(self._drawer_dragged)
+        self.drawer.openChanged.connect(self._drawer_opened)
 
         workbench = QWidget()
         column = QVBoxLayout(workbench)
@@ -117,6 +132,24 @@ class MainWindow(QMainWindow):
     @Slot()
     def _splitter_moved(self) -> None:
         self._widths_chosen = True
+
+    def set_drawer_height(self, height: int) -> None:
+        """Of the open drawer, as far as there is room."""
+        self._drawer_height = max(LEAST_HEIGHT, height)
+        self._drawer_opened()
+
+    @Slot()
+    def _drawer_opened(self) -> None:
+        """The stage gives the drawer its place, and gets it back."""
+        height = self._drawer_height if self.drawer.is_open else BAR_HEIGHT
+        self.middle.handle(1).setEnabled(self.drawer.is_open)
+        self.middle.setSizes([max(1, self.middle.height() - height), height])
+
+    @Slot()
+    def _drawer_dragged(self) -> None:
+        if self.drawer.is_open and self.drawer.height() != self._drawer_height:
+            self._drawer_height = self.drawer.height()
+            self.drawerHeightChanged.emit(self._drawer_height)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The panels give way in a small window, until somebody has chosen their widths."""

@@ -16,6 +16,7 @@ from explorer.commands.help import HelpCommands
 from explorer.commands.model import ModelCommands
 from explorer.commands.tape import TapeCommands
 from explorer.commands.track import TrackCommands
+from explorer.commands.training import TrainingCommands
 from explorer.commands.view import ViewCommands
 from explorer.files import Files
 from explorer.lists import Lists
@@ -35,6 +36,7 @@ class Commands(QObject):
             "Edit": EditCommands(parts, bindings, self.actions, self),
             "Model": ModelCommands(parts, bindings, self),
             "Tape": tape,
+            "Training": TrainingCommands(parts, bindings, self),
             "Track": track,
             "View": ViewCommands(parts, bindings, files, themes, self.actions, self),
             "Help": HelpCommands(parts, self),

@@ -20,6 +20,8 @@ class EditCommands(QObject):
         """Esc: stop what is computed, or leave the start page for the document behind it."""
         if self._parts.window.on_start_page:
             self._parts.window.show_workbench()
+        elif self._parts.runner.running:
+            self._parts.runner.pause()
         else:
             self._parts.controller.cancel()
 
