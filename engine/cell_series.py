@@ -30,11 +30,28 @@ def by_key(layer: LayerTrace) -> dict[str, Tensor]:
     return found | {f"grads.{symbol}": layer.grads[symbol] for symbol in layer.grads}
 
 
+def direct(layer: LayerTrace, state: str) -> Tensor | None:
+    """(T, B, H): what reaches a state at each step from outside of the recurrence: from a loss, or the layer above;
+    the last state also what is in `final_grads`. None: nothing ever reaches c."""
+    given, final = layer.output_grads if state == "h" else layer.cell_grads, layer.final_grads[state]
+    if not bool((final != 0).any()):  # NaN counts
+        return given
+    found = torch.zeros_like(layer.output_grads) if given is None else given.clone()
+    if layer.reverse or layer.lengths is None:
+        found[0 if layer.reverse else -1] += final
+    else:
+        last = layer.lengths.to(final.device) - 1
+        found[last, torch.arange(len(last), device=final.device)] += final
+    return found
+
+
 def _extras(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Tensor]:
-    """(T, units) each: the states before the step, the loss's own ∂L/∂h, what comes to h through W_hh from the step
-    after, and both sides of every pre-activation, W_ih x + b_ih and W_hh h₋ + b_hh."""
+    """(T, units) each: the states before the step, the loss's own ∂L/∂h (and ∂L/∂c, where it has any), what comes to h
+    through W_hh from the step after, and both sides of every pre-activation, W_ih x + b_ih and W_hh h₋ + b_hh."""
     found = {f"values.{state}_prev": before[:, sample, rows] for state, before in layer.before.items()}
-    found["grads.h_direct"] = layer.output_grads[:, sample, rows]
+    for state in layer.rules.state_names:
+        if (given := direct(layer, state)) is not None:
+            found[f"grads.{state}_direct"] = given[:, sample, rows]
     found |= _between_steps(layer, sample, rows)
     H = layer.hidden_size
     given_h = layer.recurrence.dropped(layer.before["h"])
@@ -89,7 +106,7 @@ def holds(layer: LayerTrace, sample: int, unit: int | None) -> dict[str, Tensor]
 def route_series(layer: LayerTrace, sample: int) -> dict[str, Tensor]:
     """(T,) float64 of one sample: each route's share of what goes from a step to the one before (engine.route_shares),
     "route.carousel", and the logarithms of the norms, "route_log10.carousel" and "route_log10.total"."""
-    parts = route_shares(layer, sample)
+    parts = route_shares(layer, sample, as_traced=True)
     found = {f"route.{route}": share[:, 0] for route, share in parts.shares.items()}
     return found | {f"route_log10.{route}": size[:, 0] for route, size in parts.log10_norms.items()}
 
@@ -115,14 +132,28 @@ def _between_steps(layer: LayerTrace, sample: int, rows: slice) -> dict[str, Ten
     return found
 
 
+def crossing(layer: LayerTrace) -> dict[str, Tensor]:
+    """By state, (T, B, H): what comes to it at each step from the step after, as far as truncation and cut routes let
+    it."""
+    through = _through_weights(layer, slice(None), slice(None))
+    found = {"h": through}
+    if layer.cell == "lstm":
+        past = layer.passing["c"] * layer.values["f"]
+        found["c"] = torch.zeros_like(past) if "carousel" in layer.cuts else past
+    elif layer.cell == "gru" and "leak" not in layer.cuts:
+        found["h"] = through + layer.passing["h"] * layer.values["z"]
+    return {state: _step_after(layer, grads) for state, grads in found.items()}
+
+
 def _step_after(layer: LayerTrace, given: Tensor) -> Tensor:
-    """(T, units): of each step, what is `given` of the one after it on the layer's way; 0 where none follows."""
-    nothing = given.new_zeros(1, given.shape[1])
+    """(T, …): of each step, what is `given` of the one after it on the layer's way; 0 where none follows."""
+    nothing = torch.zeros_like(given[:1])
     return torch.cat([nothing, given[:-1]] if layer.reverse else [given[1:], nothing])
 
 
-def _through_weights(layer: LayerTrace, sample: int, rows: slice) -> Tensor:
-    """(T, units): W_hhᵀ · (hidden side of the pre-activations' gradients), as far as it goes to the step before."""
+def _through_weights(layer: LayerTrace, sample: int | slice, rows: slice) -> Tensor:
+    """(T, units), of several samples (T, B, units): W_hhᵀ · (hidden side of the pre-activations' gradients), as far as
+    it goes to the step before."""
     of_sample = {symbol: grad[:, sample] for symbol, grad in layer.passing.items()}
     side = layer.rules.h_side(of_sample).flatten(-2)
     passed = side @ layer.recurrence.weight_back[:, rows]

@@ -92,6 +92,7 @@ def _layer(made: Traced, name: str, sample: int) -> ShownLayer:
         initial={state: read_only(start[sample]) for state, start in layer.initial.items()},
         cuts=layer.cuts,
         longest=0 if layer.lengths is None else layer.longest,
+        crossing_norms=made.crossing_norms(name),
     )
 
 

@@ -107,7 +107,7 @@ def _lstm(norm: bool) -> tuple[CellOperation, ...]:
         made["g"],
         CellOperation("f⊙c₋", "product f⊙c₋", ("values.f*c_prev",), ("grads.f", "back.c")),
         CellOperation("i⊙g", "product i⊙g", ("values.i*g",), ("grads.i", "grads.g")),
-        CellOperation("c", "cell state c", ("values.c",), ("grads.c",)),
+        CellOperation("c", "cell state c", ("values.c",), ("grads.c", "grads.c_direct")),
         made["o"],
         CellOperation("tanh c", "tanh c", ("values.tanh_c",), ("grads.through_tanh",)),
         CellOperation("h", "hidden state h", ("values.h",), ("grads.o", "grads.tanh_c")),

@@ -140,6 +140,7 @@ class ClipReport:
 
     @property
     def fired(self) -> bool:
+        """Whether anything was clipped."""
         return self.clipped > 0 or (self.kind == "norm" and self.factor != 1.0)
 
 
@@ -194,6 +195,8 @@ class ShownLayer:
     """Routes that a what-if closes to the gradient."""
     longest: int = 0
     """Steps of the longest sample; behind them there is padding alone. 0: all have all of them."""
+    crossing_norms: Mapping[str, Array] = field(default_factory=dict)
+    """Under truncation, (T,) float64 by state, likewise: of what comes to it at each step from the step after."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +224,7 @@ class Excerpt:
     cell_series: Mapping[str, Array]
     """(T,) float64, for the cell panel, of the chosen sample: for every key, the value of the chosen unit, or the norm
     over units. Also "values.h_prev", "values.c_prev", "grads.h_direct" (the loss's own ∂L/∂h_t, before recurrence),
+    "grads.c_direct" (its own ∂L/∂c_t; only where a recorded loss reads a c),
     "grads.h_hidden" (what comes to h_t through W_hh from step t + 1; 0 at T), "sent.h" (what t sends that way), of a
     GRU "sent.all" (with the leak), where truncation stops some of it "sent.c" or "sent.leak" and "ahead.c" or "ahead.h"
     (what of the δ of t + 1 goes on to t), and per pre-activation "input.a_f" (W_ih x + b_ih) and "recurrent.a_f" (W_hh
@@ -322,6 +326,8 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class Audit:
+    """A trace held to autograd, quantity by quantity."""
+
     rows: tuple[AuditRow, ...]
     tolerance: float
     """1e-10 in float64, 1e-4 in float32, eight roundings in float16 (8e-3) and bfloat16 (6e-2)."""
@@ -332,8 +338,10 @@ class Audit:
 
     @property
     def worst(self) -> AuditRow:
+        """The row with the largest error."""
         return max(self.rows, key=lambda row: row.error)
 
     @property
     def passed(self) -> bool:
+        """Whether no error is above the tolerance."""
         return all(row.error <= self.tolerance for row in self.rows)

@@ -6,6 +6,7 @@ against the others), and 1 in sum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.frozen import freeze
 from engine.norms import norm
 from engine.precision import arithmetic
 from engine.quantities import ROUTES
@@ -35,6 +37,9 @@ class Parts:
     log10_norms: Mapping[str, Tensor]
     """By route: log₁₀‖v_r‖; "total": log₁₀‖v‖. −∞ for 0."""
 
+    def __post_init__(self) -> None:
+        freeze(self, "shares", "log10_norms")
+
 
 @dataclass(frozen=True, eq=False)
 class RouteShares(Parts):
@@ -45,14 +50,19 @@ class RouteShares(Parts):
     ratio: Tensor
     """(T, B) float64: ‖v‖/‖δ_t‖, δ_t being the total gradients of all states at step t. NaN where δ_t is 0."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        freeze(self, "by_state")
 
-def route_shares(layer: LayerTrace, sample: int | None = None) -> RouteShares:
+
+def route_shares(layer: LayerTrace, sample: int | None = None, *, as_traced: bool = False) -> RouteShares:
     """Every step's shares, from the TOTAL gradients that the trace has recorded, as far as truncation lets them go on.
 
     `sample`: one, from 0 (B is then 1), or None for all. ∂h/∂c₋ belongs to the carousel, as ∂c/∂c₋ does. Computed in
     float64, each step's gradients first divided by a power of two: neither 1e-300 nor 1e300 leaves the range, and a
-    part counts that the trace's own type would have lost. A route that the trace cuts carries nothing. In the padding
-    everything is NaN. Raises DataError.
+    part counts that the trace's own type would have lost. `as_traced`: not so; where a part is subnormal in the trace's
+    type, it is what the trace's arithmetic makes of it, as it stands beside the trace's own numbers. A route that the
+    trace cuts carries nothing. In the padding everything is NaN. Raises DataError.
     """
     samples = samples_of(layer, sample)
     rules, names, routes = layer.rules, layer.rules.state_names, ROUTES[layer.cell]
@@ -69,6 +79,8 @@ def route_shares(layer: LayerTrace, sample: int | None = None) -> RouteShares:
             whole = d if not stopped else {s: wide(layer.grads[s][cut, samples]) for s in names}
             d, exponent = levelled(d)
             parts = step_back(rules, weight_hh, v, before, d)
+            if as_traced:
+                parts = _as_traced(layer, parts, exponent, cut, samples)
             for route in layer.cuts:
                 parts[route] = {state: torch.zeros_like(part) for state, part in parts[route].items()}
             pieces.append(_measured(parts, d))
@@ -79,6 +91,33 @@ def route_shares(layer: LayerTrace, sample: int | None = None) -> RouteShares:
         reached = {s: _Reached.joined([piece[s] for piece in pieces], routes) for s in names}
         found = _shares(reached, routes, torch.cat(exponents), torch.cat(given))
         return found if layer.mask is None else _without(found, ~layer.mask[:, samples])
+
+
+def _as_traced(
+    layer: LayerTrace, parts: Mapping[str, Mapping[str, Tensor]], exponent: Tensor, cut: slice, samples: slice
+) -> dict[str, dict[str, Tensor]]:
+    """The parts of these steps, divided by 2^exponent as they are, with those that are subnormal in the trace's type
+    taken from its own arithmetic."""
+    least = math.log2(torch.finfo(layer.x.dtype).tiny) + 2
+    tiny = {}
+    for route, of_route in parts.items():
+        for s, part in of_route.items():
+            largest = torch.linalg.vector_norm(part, ord=math.inf, dim=-1)
+            tiny[route, s] = (largest > 0) & (largest.log2() + exponent < least)
+    if not any(bool(where.any()) for where in tiny.values()):
+        return {route: dict(of_route) for route, of_route in parts.items()}
+    grads = {s: layer.passing[s] for s in layer.rules.state_names}
+    v, before, d = (
+        {n: array[cut, samples] for n, array in arrays.items()} for arrays in (values_of(layer), layer.before, grads)
+    )
+    own = step_back(layer.rules, layer.weights["weight_hh"], v, before, d)
+    return {
+        route: {
+            s: torch.where(tiny[route, s][..., None], times_power(wide(own[route][s]), -exponent[..., None]), part)
+            for s, part in of_route.items()
+        }
+        for route, of_route in parts.items()
+    }
 
 
 def _without(found: RouteShares, padding: Tensor) -> RouteShares:

@@ -184,7 +184,7 @@ def _largest_and_smallest(J: Tensor) -> Tensor:
 
 def routes(layer: LayerTrace, sample: int) -> Tensor:
     """(T, 2R + 1), columns.routes, of the chosen sample. NaN where nothing passes, and in the padding."""
-    found = route_shares(layer, sample)
+    found = route_shares(layer, sample, as_traced=True)
     names = ROUTES[layer.cell]
     parts = [found.shares[name] for name in names] + [found.log10_norms[name] for name in (*names, "total")]
     return torch.cat(parts, 1).cpu()

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engine import bptt
 from engine.arrays import on_device, read_only
-from engine.cell_series import by_key, extra_norms, holds, of_unit, route_series
+from engine.cell_series import by_key, crossing, direct, extra_norms, holds, of_unit, route_series
 from engine.checks import checked, checked_what_if
 from engine.errors import SpecError
 from engine.events import of_layers
@@ -31,7 +31,7 @@ from engine.loss_events import loss_events
 from engine.memory import Memory
 from engine.network import Network
 from engine.norms import mean_over_samples, norm
-from engine.precision import full_precision
+from engine.precision import arithmetic, full_precision
 from engine.requests import Array, Audit, Computed, Event, Recorded, Source
 from engine.spec import Experiment, TrainingSpec, WhatIf
 from engine.spec_reading import shown
@@ -57,6 +57,7 @@ class Traced:
     _extra_norms: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     _routes: dict[tuple[str, int], dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     _way_norms: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
+    _crossing_norms: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
     derived: dict[str, NDArray[np.floating]] = field(default_factory=dict)
     """What engine.shown has made of it for the whole batch, by key."""
     iteration: int = 0
@@ -92,9 +93,24 @@ class Traced:
         sample, then the mean over the samples that have the step; NaN where none has it."""
         if (layer, way) not in self._way_norms:
             of = self.trace.layers[layer]
-            grad = of.input_grad if way == "input" else of.output_grads
+            grad = of.input_grad if way == "input" else direct(of, "h")
+            assert grad is not None
             self._way_norms[layer, way] = read_only(mean_over_samples(norm(grad, dim=-1), of.mask))
         return self._way_norms[layer, way]
+
+    def crossing_norms(self, layer: str) -> dict[str, NDArray[np.float64]]:
+        """(T,) float64 by state, likewise: what comes to a step from the one after it. {} where nothing is truncated:
+        then it is what the gradients themselves say."""
+        of = self.trace.layers[layer]
+        if of.passing is of.grads:
+            return {}
+        if layer not in self._crossing_norms:
+            with arithmetic(of.x):
+                norms = {
+                    state: mean_over_samples(norm(grads, dim=-1), of.mask) for state, grads in crossing(of).items()
+                }
+            self._crossing_norms[layer] = {state: read_only(found) for state, found in norms.items()}
+        return self._crossing_norms[layer]
 
     def cell_series(self, layer: str, sample: int, unit: int | None) -> dict[str, NDArray[np.float64]]:
         """(T,) float64 by key: of one unit, or norms over all units. The last sample's norms are remembered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import SpecError
+from engine.figures import figure
 from engine.ranges import real, whole
 from engine.spec import Experiment, TrainingSpec
 from engine.task_facts import facts
@@ -16,7 +17,10 @@ def check_training(training: TrainingSpec) -> None:
     optimizer, schedule = training.optimizer, training.schedule
     real("training.learning_rate", training.learning_rate, 0.0, 1e6)
     for field in ("momentum", "alpha", "beta1", "beta2"):
-        real(f"training.optimizer.{field}", getattr(optimizer, field), 0.0, 0.999_999_999)
+        if not 0.0 <= (value := getattr(optimizer, field)) < 1.0:
+            raise SpecError(
+                f"training.optimizer.{field} is {figure(value, 6)}; a number from 0 to below 1 is accepted."
+            )
     real("training.optimizer.epsilon", optimizer.epsilon, 0.0, 1.0)
     if optimizer.nesterov and not (optimizer.kind == "sgd" and optimizer.momentum > 0):
         raise SpecError(

@@ -12,9 +12,8 @@ from its session. Neither the size of the chunks nor a pause changes a bit of an
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from engine.checks import checked, checked_what_if
@@ -120,7 +119,6 @@ class _Course:
     halt: bool
     budget: int
     run: Run
-    chunk_seconds: float = field(default=CHUNK_SECONDS)
 
 
 def fit(
@@ -202,11 +200,10 @@ def _chunks(course: _Course, at: Progress) -> Iterator[Progress]:
     every = course.experiment.training.evaluate_every
     while not at.ended:
         ahead = min(every - at.iteration % every, course.goal - at.iteration)
-        began = time.perf_counter()
-        done = _after(course, at, min(count, ahead))
-        seconds = max(1e-4, time.perf_counter() - began)
-        count = max(1, min(MOST_IN_A_CHUNK, int(min(count, ahead) * min(4.0, course.chunk_seconds / seconds))))
-        at = _ended(course, done)
+        at = _ended(course, _after(course, at, min(count, ahead)))
+        if at.records is not None and len(at.records):
+            possible = CHUNK_SECONDS / max(1e-6, float(at.records.seconds.mean()))
+            count = max(1, min(MOST_IN_A_CHUNK, int(possible), 4 * count))
         yield at
 
 

@@ -93,6 +93,8 @@ class Diverged:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
+    """What came of a `Train`."""
+
     weights: Weights
     """The state after it."""
     iteration: int

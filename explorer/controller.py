@@ -15,7 +15,7 @@ from engine.requests import Audit, Excerpt, Look, Source
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
 from engine.training_requests import Trained
-from engine.within import Granularity, Inside, stepped, way_of
+from engine.within import Granularity, Inside, Within, stepped, way_of
 from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
@@ -157,6 +157,11 @@ class Controller(QObject):
         else:
             self._document.look(position=position, within=within)
 
+    def go_to_start(self) -> None:
+        """To the leftmost moment that steps of the chosen size come to: inside of a step, its first operation."""
+        position, within = self._place(0)
+        self._document.look(position=position, within=within)
+
     @property
     def can_go_on(self) -> bool:
         """Whether there is a next iteration: of an experiment, once it can be traced."""
@@ -226,7 +231,8 @@ class Controller(QObject):
                 self._failing = False
                 self.recovered.emit()
             if position is not None:
-                self._document.look(iteration=iteration, position=self._place(position))
+                there, within = self._place(position)
+                self._document.look(iteration=iteration, position=there, within=within)
             return
         before, self._wanted = self._wanted, want
         if not want.same_trace(self._shown):
@@ -355,7 +361,8 @@ class Controller(QObject):
         try:
             document.show_steps(excerpt.steps)
             if want.position is not None:
-                document.look(iteration=want.iteration, position=self._place(want.position))
+                position, within = self._place(want.position)
+                document.look(iteration=want.iteration, position=position, within=within)
             elif newest:
                 document.look(iteration=want.iteration)
         finally:
@@ -368,8 +375,11 @@ class Controller(QObject):
         if not self._training and (self._audited is None or not self._audited.same_trace(want)):
             self._audit_timer.start()
 
-    def _place(self, position: int) -> int:
-        return position if position >= 0 else len(self._document.tape) + position
+    def _place(self, position: int) -> tuple[int, Within | None]:
+        """Negative: counted from the end. At the start the step is not whole where steps lead into it."""
+        if position or self._excerpt is None:
+            return position if position >= 0 else len(self._document.tape) + position, None
+        return 0, self.inside.moments("forward", self._document.view.granularity)[0]
 
     def _ask_audit(self) -> None:
         if self._shown is None or self._wanted is not None:

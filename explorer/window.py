@@ -26,8 +26,9 @@ _CELL_NEEDS, _DOCK_NEEDS = 900, 720
 """Narrower than this, the cell panel and then the dock make room for the stage."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
 _DOCK, _CELL = (0.185, 224, 260), (0.26, 290, 400)
-_CELL_SHARE = 0.62
-"""Of the right side's height; the rest is the analysis panel's."""
+_CELL_SHARE, _LOW_SHARE, _LOW = 0.62, 0.76, 640
+"""Of the right side's height, and in a window lower than so many pixels, where the circuit would be cut; the rest is
+the analysis panel's."""
 
 
 class MainWindow(QMainWindow):
@@ -163,7 +164,8 @@ class MainWindow(QMainWindow):
         if not self._widths_chosen:
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
-            self.side.setSizes([round(_CELL_SHARE * self.height()), round((1 - _CELL_SHARE) * self.height())])
+            share = _LOW_SHARE if self.height() < _LOW else _CELL_SHARE
+            self.side.setSizes([round(share * self.height()), round((1 - share) * self.height())])
 
     def bring_back(self, panel: QWidget) -> bool:
         """Show a panel that has given way in a small window; False: it has not."""

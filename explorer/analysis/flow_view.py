@@ -196,7 +196,13 @@ class FlowView(Plot[Cell]):
         return QRect(self._axis, LINE, self._side, self._side)
 
     def _curve_left_single(self) -> int:
-        return TIGHT + _RAMP + 5 + self._label_width()
+        """Right of the curve's scale, and of the strip's t."""
+        return max(TIGHT + _RAMP + 5 + self._label_width(), 7 + self._measured(self._row_words))
+
+    @property
+    def _row_words(self) -> str:
+        """The strip's name, of its only row."""
+        return "" if self._result is None else f"t = {self._result.loss_steps[0]:,}"
 
     def ramp_box(self) -> QRect:
         box = self.picture_box()
@@ -206,7 +212,7 @@ class FlowView(Plot[Cell]):
 
     def curve_box(self) -> QRect:
         ramp = self.ramp_box()
-        left = ramp.right() + 5 + self._label_width()
+        left = self._curve_left_single() if self._single else ramp.right() + 5 + self._label_width()
         return QRect(left, ramp.top(), max(10, self.width() - left - GAP), ramp.height())
 
     def _cells(self) -> tuple[Cells, Cells]:
@@ -303,12 +309,8 @@ class FlowView(Plot[Cell]):
             self.text(painter, place, NOT_REACHED, "muted", "centre")
 
     def _paint_axes(self, painter: QPainter, box: QRect) -> None:
-        assert self._result is not None
-        r = self._result
         if self._single:
-            self.text(
-                painter, QRectF(0, box.top(), box.left() - 5, box.height()), f"t = {r.loss_steps[0]:,}", "text", "right"
-            )
+            self.text(painter, QRectF(0, box.top(), box.left() - 5, box.height()), self._row_words, "text", "right")
         else:
             self.text(painter, QRectF(0, 0, self._axis - 5, LINE), "t", "text", "right")
             for t, y in self._marks(True):

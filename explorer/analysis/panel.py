@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QFontMetricsF, QHideEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.analysis_requests import MOST_FLOW_STEPS, Which
 from engine.quantities import quantities
@@ -36,6 +46,10 @@ from explorer.theme.tokens import GAP, PAD, TIGHT
 from explorer.widgets.elided import section_label
 
 SECTIONS = ("flow", "weights", "spectrum", "histogram")
+NOTHING = (
+    "What a trace is as a whole will be here: which loss reaches which step, eigenvalues and singular values, and how "
+    "large the gradients are."
+)
 _MARKS = "A click or Enter marks both steps on the stage."
 _DOTS = "● inside, ▲ outside, ◆ on the unit circle. Point at one, or use the arrow keys, for its exact value."
 _SIGMAS = "Of each step's Jacobian, and of the product back from the last step. −∞: a dead direction."
@@ -68,7 +82,7 @@ class AnalysisPanel(QWidget):
         self.histogram = HistogramView()
         self.sections = {
             "flow": Section("Flow matrix", self.flow, _MARKS),
-            "weights": Section("Eigenvalues of W_hh", self.eigen, _DOTS),
+            "weights": Section("Eigenvalues of Wₕₕ", self.eigen, _DOTS),
             "spectrum": Section("Singular values", self.spectrum, _SIGMAS),
             "histogram": Section("Gradient magnitudes", self.histogram, _BARS),
         }
@@ -99,9 +113,13 @@ class AnalysisPanel(QWidget):
         head.setSpacing(GAP)
         head.addWidget(section_label("Analysis"), 1)
         head.addWidget(self.layer, 2)
-        flow = self.sections["flow"].controls
-        flow.addWidget(self.which, 1)
-        flow.addWidget(self.curve, 1)
+        self._choices = QGridLayout()
+        self._choices.setSpacing(TIGHT)
+        self._choices.addWidget(self.which, 0, 0)
+        self._choices.addWidget(self.curve, 0, 1)
+        for place in (0, 1):
+            self._choices.setColumnStretch(place, 1)
+        self.sections["flow"].controls.addLayout(self._choices)
         self.whole = QPushButton("Whole matrix")
         self.whole.setCheckable(True)
         self.whole.setProperty("role", "small")
@@ -111,8 +129,9 @@ class AnalysisPanel(QWidget):
         self.whole.setMinimumWidth(round(bold.horizontalAdvance(self.whole.text())) + 22)
         self.whole.setToolTip("Show what the tape has not reached yet, too")
         self.whole.toggled.connect(self._show_whole)
-        flow.addWidget(self.whole)
-        self.weights_words = Words("Eigenvalues of W_hh")
+        self._choices.addWidget(self.whole, 0, 2)
+        self._placed = 0, True
+        self.weights_words = Words("Eigenvalues of Wₕₕ")
         beside = QVBoxLayout()
         beside.setSpacing(GAP)
         beside.addWidget(self.block)
@@ -150,8 +169,16 @@ class AnalysisPanel(QWidget):
         outer.setSpacing(0)
         outer.addLayout(head)
         outer.addWidget(self.area, 1)
+        self.nothing = QLabel(NOTHING)
+        self.nothing.setWordWrap(True)
+        self.nothing.setProperty("role", "muted")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.nothing.setContentsMargins(PAD, 0, PAD, PAD)
+        self.nothing.hide()
+        outer.addWidget(self.nothing, 1)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.layer.hide()
+        self.which.hide()
 
     # -- told ---------------------------------------------------------------------------------------------------------
 
@@ -182,8 +209,15 @@ class AnalysisPanel(QWidget):
                 ("last", f"the last {MOST_FLOW_STEPS} steps"),
             ]
         )
+        self._place_choices()
         self._fill_keys()
         self._ask()
+
+    def set_empty(self, empty: bool) -> None:
+        """There is nothing to analyse yet: what will be here."""
+        if empty == self.nothing.isHidden():
+            self.nothing.setVisible(empty)
+            self.area.setVisible(not empty)
 
     def set_decades(self, low: int, high: int) -> None:
         """The stage's gradient scale."""
@@ -320,6 +354,23 @@ class AnalysisPanel(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.flow.set_room(self.width())
+        self._place_choices()
+
+    def _place_choices(self) -> None:
+        """Both choices and the button in one line where all their words have room, else in two."""
+        parts = [one.whole_width() for one in (self.which, self.curve) if not one.isHidden()]
+        parts.append(self.whole.sizeHint().width())
+        room = self.width() - self.area.verticalScrollBar().sizeHint().width() - PAD - GAP
+        row = 0 if sum(parts) + TIGHT * (len(parts) - 1) <= room else 1
+        beside = row == 0 and len(parts) > 2
+        if (row, beside) == self._placed:
+            return
+        self._placed = row, beside
+        for one in (self.which, self.curve, self.whole):
+            self._choices.removeWidget(one)
+        self._choices.addWidget(self.which, 0, 0, 1, 1 if beside else 3)
+        self._choices.addWidget(self.curve, row, 1 if beside else 0, 1, 1 if beside else 2)
+        self._choices.addWidget(self.whole, row, 2)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

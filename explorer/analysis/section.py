@@ -126,6 +126,12 @@ class Choice(QComboBox):
     def set_value(self, value: object) -> None:
         self.setCurrentIndex(max(0, self.findData(value)))
 
+    def whole_width(self) -> int:
+        """That it needs so that none of its words is cut."""
+        metrics = self.fontMetrics()
+        around = self.sizeHint().width() - self.minimumContentsLength() * metrics.horizontalAdvance("X")
+        return around + max((metrics.horizontalAdvance(self.itemText(n)) for n in range(self.count())), default=0)
+
     @Slot(int)
     def _activated(self, index: int) -> None:
         self.chosen.emit(self.itemData(index))

@@ -116,9 +116,9 @@ class TapeBinding(QObject):
         d, fresh = self._document, self._fresh
         self._fresh = -1
         if stop_at is None and d.view.position == fresh and d.tape.moment(fresh).phase is Phase.LOSS:
-            d.look(position=0)  # it is played as a whole: the forward pass is half of what there is to see
+            self._controller.go_to_start()  # it is played as a whole: the forward pass is half of what there is to see
         elif self._at_last and not goes_on(self.at_end, trains=self._controller.can_go_on):
-            self._document.look(position=0)  # from the end there is nowhere to go but to the start
+            self._controller.go_to_start()  # from the end there is nowhere to go but there
         self._player.play()
 
     @property
@@ -143,7 +143,7 @@ class TapeBinding(QObject):
         trains = self._controller.can_go_on
         if self._at_last and not goes_on(self.at_end, trains=trains):
             if self.at_end == "repeat":
-                self._document.look(position=0)
+                self._controller.go_to_start()
             else:
                 self._player.pause()
                 self._parts.say(stopped_words(trains=trains, iteration=self._document.view.iteration), 2500)
@@ -207,7 +207,8 @@ class TapeBinding(QObject):
 
     @Slot()
     def to_start(self) -> None:
-        self.scrub(0)
+        self._player.pause()
+        self._controller.go_to_start()
 
     @Slot()
     def to_end(self) -> None:

@@ -73,8 +73,10 @@ class CircuitView(NumbersView):
                 self._values = None
             self._values = self._values or forward_decades(excerpt, FORWARD_DECADES)
             self._gradients = self._gradients or for_gradients(excerpt).decades
-        focus = None if excerpt is None else excerpt.focus
-        new = None if focus is None else circuit(focus.cell, focus.activation, focus.layer_norm, focus.reverse)
+        new = None
+        if excerpt is not None:
+            focus, of_c = excerpt.focus, "grads.c_direct" in excerpt.cell_series
+            new = circuit(focus.cell, focus.activation, focus.layer_norm, focus.reverse, of_c)
         if new is not self._circuit:
             self._circuit = new
             self._fit_height()
@@ -225,10 +227,9 @@ class CircuitView(NumbersView):
         found: list[Pick] = []
         for number, label in enumerate(drawing.circuit.labels):
             if self.shows(label) and not drawing.left_out(label):
-                name = label.latex if label.phase != "loss" else "e_t"
                 exact = "" if drawing.moment.cut(label.route) else digits(self.reading(label.number), excerpt)
                 on = ", as far as it goes on" if drawing.moment.stopped(label.number) else ""
-                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(name) + on, exact))
+                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(label.latex) + on, exact))
         for node in drawing.circuit.nodes:
             beside = drawing.moment.beside(node)
             if drawing.moment.has(beside):

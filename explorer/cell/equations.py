@@ -43,6 +43,8 @@ class Kind:
     activation: str = "tanh"
     layer_norm: bool = False
     reverse: bool = False
+    cell_loss: bool = False
+    """A loss reads c itself."""
 
     @property
     def script(self) -> Script:
@@ -50,7 +52,9 @@ class Kind:
 
 
 E = Token("e_t", "eₜ", series("grads.h_direct"))
+E_OF_C = Token("e^c_t", "eᶜₜ", series("grads.c_direct"))
 _DELTA = "δ\u00a0= ∂L/∂ of what follows it; e\u00a0= the loss’s own\u00a0∂L/\u2060∂hₜ"
+_DELTA_OF_C = "; eᶜ\u00a0= its own\u00a0∂L/\u2060∂cₜ"
 _BIASES = "Each W·x and W·h has its bias in it."
 _NORMED = "ŝ\u00a0= (s\u00a0−\u00a0μ)·v with v\u00a0= 1/√(σ²\u00a0+\u00a0ε); μ, σ² over the units. Weight γ, bias β."
 _BACK_NORMED = "m\u00a0= mean of γ⊙δa, k\u00a0= mean of γ⊙δa⊙ŝ, over the units."
@@ -221,6 +225,7 @@ def _lstm(kind: Kind) -> tuple[Section, ...]:
     dc, dh = s.delta("c"), s.delta("h")
     way = Token(TIMES.latex, TIMES.plain, operator=TIMES.operator, route="carousel")
     kept = s.value("f", "+", emphasis=True, route="carousel")
+    of_c, own = ((PLUS, E_OF_C), _DELTA_OF_C) if kind.cell_loss else ((), "")
     carousel = (s.delta("c", "+", emphasis=True, route="carousel"), way, kept)
     return (
         Section(
@@ -236,9 +241,9 @@ def _lstm(kind: Kind) -> tuple[Section, ...]:
             "backward",
             (
                 Equation((dh, EQ, E, PLUS, _recurrent(kind))),
-                Equation((dc, EQ, *carousel, PLUS, dh, TIMES, _U)),
+                Equation((dc, EQ, *carousel, PLUS, dh, TIMES, _U, *of_c)),
             ),
-            f"{_DELTA}; u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). δc⊙f is the cell-state carousel.",
+            f"{_DELTA}{own}; u\u00a0=\u00a0o⊙(1\u00a0−\u00a0tanh²c). δc⊙f is the cell-state carousel.",
         ),
         Section(
             "Gates",
@@ -304,10 +309,10 @@ def _gru(kind: Kind) -> tuple[Section, ...]:
 
 @cache
 def sections(
-    cell: CellKind, activation: str = "tanh", layer_norm: bool = False, reverse: bool = False
+    cell: CellKind, activation: str = "tanh", layer_norm: bool = False, reverse: bool = False, cell_loss: bool = False
 ) -> tuple[Section, ...]:
     """The equations of a cell, in the order in which they stand in the panel."""
-    kind = Kind(cell, activation, layer_norm, reverse)
+    kind = Kind(cell, activation, layer_norm, reverse, cell_loss)
     return {"rnn": _rnn, "lstm": _lstm, "gru": _gru}[cell](kind)
 
 

@@ -176,8 +176,17 @@ def place(excerpt: Excerpt, step: int, shift: int) -> int:
     return step - shift if shift and excerpt.focus.reverse else step + shift
 
 
+_SQUARED = 1e-150, 1e150
+"""Between these a float64 can be squared, and what matters beside it too."""
+
+
 def _size(array: Array) -> float:
-    return math.sqrt(np.add.reduce(np.square(array.astype(np.float64))))
+    """The Euclidean norm, also where the squares would leave the range."""
+    wide = array.astype(np.float64)
+    largest = float(np.abs(wide).max())
+    if largest == 0 or not math.isfinite(largest) or _SQUARED[0] < largest < _SQUARED[1]:
+        return math.sqrt(np.add.reduce(np.square(wide)))
+    return largest * math.sqrt(np.add.reduce(np.square(wide / largest)))
 
 
 def _operand(part: Part, excerpt: Excerpt, step: int) -> Array | None:

@@ -18,9 +18,10 @@ INPUT = "x_t"
 def used() -> frozenset[str]:
     found = {INPUT}
     for (cell, activation), layer_norm, reverse in product(CELLS, (False, True), (False, True)):
-        for section in equations.sections(cell, activation, layer_norm, reverse):
+        of_c = cell == "lstm"
+        for section in equations.sections(cell, activation, layer_norm, reverse, of_c):
             found.update(token.latex for equation in section.equations for token in equation.tokens)
-        circuit = wiring.circuit(cell, activation, layer_norm, reverse)
+        circuit = wiring.circuit(cell, activation, layer_norm, reverse, of_c)
         found.update(node.latex for node in circuit.nodes)
         found.update(label.latex for label in circuit.labels)
     return frozenset(found)

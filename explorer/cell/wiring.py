@@ -88,6 +88,7 @@ def _of(function: Callable[..., Array], made: str, *keys: str) -> Number:
 
 H_BEFORE, H, C_BEFORE, C = (series(f"values.{symbol}") for symbol in ("h_prev", "h", "c_prev", "c"))
 DH, DC, DIRECT = series("grads.h"), series("grads.c"), series("grads.h_direct")
+DIRECT_C = series("grads.c_direct")
 
 
 def _gate(symbol: str, x: float, y: float, name: str) -> Node:
@@ -217,8 +218,14 @@ def _lstm(kind: Kind) -> Circuit:
             *(_riser(gate, x, rail, y, kind) for gate, x, y in gates),
             Wire(((0.455, height), (0.455, rail)), None, None, "input xₜ", source="input"),
             _loss(0.96, rail, height),
+            *(
+                (Wire(((0.645, 6), (0.645, top)), None, DIRECT_C, "the loss’s own ∂L/∂cₜ", source="loss"),)
+                if kind.cell_loss
+                else ()
+            ),
         ),
         labels=(
+            *((Label((0.625, top - 22), "right", "loss", "e^c_t", DIRECT_C),) if kind.cell_loss else ()),
             *_edges(rail + 25, rf"{{W_{{hh}}}}^{{\top}}\delta {s.letter}_t", kind, 0.935),
             Label((0.0, top - 22), "left", "forward", f"c_{{{s.at('-')}}}", C_BEFORE),
             Label((1.0, top - 22), "right", "forward", "c_t", C),
@@ -327,7 +334,9 @@ def _mirrored(it: Circuit) -> Circuit:
 
 
 @cache
-def circuit(cell: CellKind, activation: str = "tanh", layer_norm: bool = False, reverse: bool = False) -> Circuit:
-    kind = Kind(cell, activation, layer_norm, reverse)
+def circuit(
+    cell: CellKind, activation: str = "tanh", layer_norm: bool = False, reverse: bool = False, cell_loss: bool = False
+) -> Circuit:
+    kind = Kind(cell, activation, layer_norm, reverse, cell_loss)
     made = {"rnn": _rnn, "lstm": _lstm, "gru": _gru}[cell](kind)
     return _mirrored(made) if reverse else made

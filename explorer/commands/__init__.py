@@ -33,7 +33,7 @@ class Commands(QObject):
         tape, track = TapeCommands(parts, bindings, lists, self), TrackCommands(parts, lists, self)
         self.slots: dict[Menu, QObject] = {
             "File": FileCommands(parts, files, self),
-            "Edit": EditCommands(parts, self.actions, self),
+            "Edit": EditCommands(parts, bindings, self.actions, self),
             "Model": ModelCommands(parts, bindings, self),
             "Tape": tape,
             "Training": TrainingCommands(parts, bindings, self),

@@ -109,12 +109,17 @@ class StackCard(QFrame):
         """The accessible name, and the essentials."""
         self.setAccessibleName(name)
         self._lines = (first, second)
-        self.setAccessibleDescription("; ".join(" ".join(filter(None, line)) for line in self._lines if any(line)))
+        self._describe()
         if self.menu_button is not None:
             self.menu_button.setAccessibleName(f"Menu of {name}")
             self.menu_button.setToolTip(f"Menu of {name}")
         self.disclosure.set_name(name)
         self._show_lines()
+
+    def _describe(self) -> None:
+        """What is wrong first, then the essentials."""
+        essentials = "; ".join(" ".join(filter(None, line)) for line in self._lines if any(line))
+        self.setAccessibleDescription(" ".join(filter(None, (self.problem.text(), essentials))))
 
     def set_open(self, opened: bool) -> None:
         if opened != self.is_open():
@@ -139,15 +144,14 @@ class StackCard(QFrame):
         row = self.rows.get(found.field) if found is not None else None
         for one in self.rows.values():
             one.show_problem("")
-        self.problem.set_text("")
+        self.problem.set_text("" if found is None or (row is not None and self.is_open()) else found.sentence)
+        self._describe()
         if found is None:
             return
         if row is not None and self.is_open():
             if self.more.isAncestorOf(row):
                 self.disclosure.setChecked(True)
             row.show_problem(found.sentence)
-        else:
-            self.problem.set_text(found.sentence)
         self.update()
 
     def restore(self) -> None:

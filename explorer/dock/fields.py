@@ -328,6 +328,12 @@ class Segments(QWidget):
             row.addWidget(button)
         self._group.idClicked.connect(self._clicked)
 
+    def setAccessibleDescription(self, description: str) -> None:
+        """The focus is on one of the buttons."""
+        super().setAccessibleDescription(description)
+        for button in self._group.buttons():
+            button.setAccessibleDescription(description)
+
     def button(self, value: Any) -> QAbstractButton:
         return self._group.button(self._values.index(value))
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.quantities import CLAMPABLE, ROUTES, layer_title
+from engine.quantities import CLAMPABLE, HELD_WITHIN, ROUTES, layer_title
 from engine.spec import Clamp, Cut, LayerSpec
 from explorer.dock.fields import ChoiceField, NumberField, by
 from explorer.dock.rows import Sentence
@@ -64,14 +64,23 @@ class _Item(QWidget):
 
     def set_value(self, value: Any) -> None:
         """What was typed and refused stays to be mended, until the value itself is another."""
-        typed = [*self.findChildren(NumberField), *self.findChildren(UnitsField)]
-        refused = any(isinstance(field, NumberField | UnitsField) and field.is_invalid() for field in typed)
+        typed: list[NumberField | UnitsField] = [*self.findChildren(NumberField), *self.findChildren(UnitsField)]
+        refused = any(field.is_invalid() for field in typed)
         if value != self.value or not refused:
             self.error.set_text("")
         self.show_value(value)
+        for field in (*typed, *self.findChildren(ChoiceField)):
+            if isinstance(field, ChoiceField) or not field.is_invalid():
+                field.setAccessibleDescription("")
+
+    def say(self, sentence: str) -> None:
+        """Of the field that asked last, which carries it too."""
+        self.error.set_text(sentence)
+        if self.changed is not None:
+            self.changed.setAccessibleDescription(sentence)
 
     def refuse(self, sentence: str) -> None:
-        self.error.set_text(sentence)
+        self.say(sentence)
         if isinstance(self.changed, (NumberField, UnitsField)):
             self.changed.set_invalid(True)
         else:
@@ -98,15 +107,16 @@ class _ClampItem(_Item):
         self.line(("t", 0), (self.first, 2), ("–", 0), (self.last, 2), ("units", 0), (self.units, 3))
         self.finish()
         for field, name in (
-            (self.gate, "gate"),
             (self.level, "value"),
             (self.first, "first"),
             (self.last, "last"),
             (self.units, "units"),
         ):
-            field.edited.connect(_Change(self, name, field).take)
+            change = _Change(self, name, field)
+            field.edited.connect(change.take)
             if isinstance(field, (NumberField, UnitsField)):
-                field.refused.connect(self.error.set_text)
+                field.refused.connect(change.refuse)
+        self.gate.edited.connect(self._other_gate)
         self.layer.edited.connect(self._other_layer)
         self.show_value(clamp)
 
@@ -122,9 +132,20 @@ class _ClampItem(_Item):
 
     def _other_layer(self, name: str) -> None:
         """A layer of another kind has other gates."""
+        self.changed = self.layer
         gates = CLAMPABLE[self._cells[name]]
         gate = self.value.gate if self.value.gate in gates else _GATES_OPEN[self._cells[name]]
-        self.edited.emit(replace(self.value, layer=name, gate=gate, units=None))
+        self.edited.emit(replace(_with_gate(self.value, gate), layer=name, units=None))
+
+    def _other_gate(self, gate: str) -> None:
+        self.changed = self.gate
+        self.edited.emit(_with_gate(self.value, gate))
+
+
+def _with_gate(clamp: Clamp, gate: str) -> Clamp:
+    """Held at the value that is nearest, of those that this gate can have."""
+    low, high = HELD_WITHIN[gate]
+    return replace(clamp, gate=gate, value=min(max(clamp.value, low), high))
 
 
 class _CutItem(_Item):
@@ -148,6 +169,7 @@ class _CutItem(_Item):
         self.remove.setAccessibleName(f"Remove: route {cut.route} cut in {layer_title(cut.layer)}")
 
     def _other_layer(self, name: str) -> None:
+        self.changed = self.layer
         routes = ROUTES[self._cells[name]]
         route = self.value.route if self.value.route in routes else routes[0]
         self.edited.emit(replace(self.value, layer=name, route=route))
@@ -163,6 +185,10 @@ class _Change:
     def take(self, value: object) -> None:
         self._item.changed = self._field
         self._item.edited.emit(replace(self._item.value, **{self._name: value}))
+
+    def refuse(self, sentence: str) -> None:
+        self._item.changed = self._field
+        self._item.say(sentence)
 
 
 def _route_words(route: str) -> str:

@@ -22,11 +22,15 @@ _ABOVE = 2
 
 
 class Sentence(QWidget):
-    """A small wrapped text with an icon, in the colour of its tone; takes no room while it has nothing to say."""
+    """A small wrapped text with an icon, in the colour of its tone; takes no room while it has nothing to say.
+
+    What it is about carries it as its accessible description, for as long as it stands here.
+    """
 
     def __init__(self, icon: str, tone: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._icon, self._tone, self._text = icon, tone, ""
+        self._about: QWidget | None = None
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -35,10 +39,16 @@ class Sentence(QWidget):
     def text(self) -> str:
         return self._text
 
+    def set_about(self, about: QWidget) -> None:
+        """A field, or what else has no other description."""
+        self._about = about
+
     def set_text(self, text: str) -> None:
         if text != self._text:
             self._text = text
             self.setAccessibleName(text)
+            if self._about is not None:
+                self._about.setAccessibleDescription(text)
             self.setVisible(bool(text))
             self.updateGeometry()
             self.update()
@@ -86,6 +96,7 @@ class FieldRow(QWidget):
         super().__init__(parent)
         self.name, self.field = name, field
         self.error = Sentence("warning", "exploding")
+        self.error.set_about(field)
         self.setToolTip(tip)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         column = QVBoxLayout(self)

@@ -85,6 +85,7 @@ class SliderRow(QWidget):
         self._rest: float | None = None
         self.reset = FlatButton("reset", f"{label}: back to the default")
         self.error = Sentence("warning", "exploding")
+        self.error.set_about(field)
         head = QHBoxLayout()
         head.setSpacing(2)
         head.addWidget(self.word, 1)

@@ -48,6 +48,7 @@ class StackView(QWidget):
         self.parameters = 0
         self.empty = Empty()
         self.problem = Sentence("warning", "exploding")
+        self.problem.set_about(self)
         self.buttons: dict[CellKind, AddButton] = {}
         self._line = DropLine(self)
 

@@ -13,12 +13,12 @@ from engine.history import Evaluation
 from engine.requests import Weights
 from engine.spec import Experiment, WhatIf
 from engine.tape import Tape
-from engine.tracks import WHOLE, parse, read_layer
+from engine.tracks import read_layer
 from engine.training_requests import Trained
 from explorer.document.edit_words import difference, what_if_words
 from explorer.document.state import Recipe, State, View
-from explorer.document.tracks import DEFAULTS, with_attention
-from explorer.document.tracks_of_layers import fitting
+from explorer.document.tracks import with_attention
+from explorer.document.tracks_of_layers import after_edit
 from explorer.document.what_ifs import Places
 
 WORTH_SAVING = 20
@@ -148,7 +148,7 @@ class Document(QObject):
         after = before.with_experiment(experiment, places)
         names: Mapping[str, str] = {}
         if after.cell is not None:
-            names = _tracks_after(before, after, places)
+            names = after_edit(before.tracks, before.layers, after.layers, places)
             after = replace(after, tracks=tuple(names.values()))
         at = before.experiment.model.readout.at, experiment.model.readout.at
         if at[0] != "attention" == at[1]:  # chosen in order to see it
@@ -276,24 +276,6 @@ class Document(QObject):
 
     def _undo_moved(self, _index: int) -> None:
         self.dirtyChanged.emit(self.dirty)
-
-
-def _tracks_after(before: State, after: State, places: Places | None) -> Mapping[str, str]:
-    """By what they were called: the tracks that are there stay, as far as the network has them. Another cell in the
-    place of the last one brings its own."""
-    old, new = before.cell, after.cell
-    assert new is not None
-    if old is None:
-        return {text: text for text in DEFAULTS[new]}
-    other = places is None and len(before.layers) == len(after.layers) and old != new
-    last, tracks = read_layer(tuple(before.layers)), before.tracks
-    if other:
-        of_others = (text for text in tracks if parse(text).layer.removesuffix("_reverse") not in ("", last))
-        tracks = (*DEFAULTS[new], *of_others)
-    found = fitting(tracks, after.layers, places, last)
-    shows = any(parse(text).what not in WHOLE for text in found.values())
-    showed = any(parse(text).what not in WHOLE for text in before.tracks)
-    return found if shows or not showed else {text: text for text in DEFAULTS[new]}
 
 
 def _steps_of(state: State, otherwise: int = 1) -> int:

@@ -36,6 +36,15 @@ def severed(excerpt: Excerpt) -> NDArray[np.bool_]:
     return np.asarray(begins & (t < excerpt.steps))
 
 
+def partly(excerpt: Excerpt) -> NDArray[np.bool_]:
+    """(T,): the steps t to which only some of the gradient comes from t + 1, since one of several windows begins
+    there."""
+    found = np.zeros(excerpt.steps, np.bool_)
+    if overlap(excerpt):
+        found[:-1] = [stop(excerpt, t + 1) == "some" for t in range(1, excerpt.steps)]
+    return found
+
+
 def overlap(excerpt: Excerpt) -> bool:
     """Whether windows overlap, so that at a border some of the gradient goes on."""
     cut = excerpt.truncation

@@ -124,7 +124,10 @@ def paint_scale(
     painter.drawImage(bar, _column(scale, theme.name))
     x, right = bar.right() + 7, box.right() - 1
     room = max(0, (bar.height() - 2 * LINE) // LINE)
-    rows = _rows(scale, counts or {}, subnormal, room)
+    rows = _rows(scale, counts or {}, room)
+    if subnormal and len(rows) < room:  # they are in other classes too; the readout has them always
+        told = fitting((f"{subnormal:,} subnormal", f"{_thousands(subnormal)} subnormal"), font, right - x)
+        rows += [(None, 0, told)] if told else []
     said = fitting(whose, font, right - x)
     if rows and said and len(rows) < room:
         rows.insert(0, (None, 0, said))
@@ -154,7 +157,7 @@ def _beyond(code: int, scale: Scale) -> tuple[str, ...]:
     return (f"above {high}", f"> {high}") if code == ABOVE else ()
 
 
-def _rows(scale: Scale, counts: dict[int, int], subnormal: int, room: int) -> list[tuple[int | None, int, str]]:
+def _rows(scale: Scale, counts: dict[int, int], room: int) -> list[tuple[int | None, int, str]]:
     """(class, count, "") or (None, 0, words), at most `room` of them."""
     counts = dict(counts)
     if scale.kind == "magnitude":  # a size has no sign
@@ -163,9 +166,6 @@ def _rows(scale: Scale, counts: dict[int, int], subnormal: int, room: int) -> li
     if len(rows) > room:
         hidden = len(rows) - max(0, room - 1)
         return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
-    if subnormal and len(rows) < room:  # they are in other classes too; the readout has them always
-        many = f"{subnormal:,}" if subnormal < 100_000 else _thousands(subnormal)
-        rows.append((None, 0, f"{many} subnormal"))
     return rows
 
 

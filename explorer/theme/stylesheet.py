@@ -38,7 +38,8 @@ QPushButton[role="small-primary"] {{
     padding: 0 {PAD}px; min-height: 20px;
 }}
 QPushButton[role="small-primary"]:focus {{ border-color: {t.text}; }}
-QPushButton[role="primary"]:disabled, QPushButton[role="small-primary"]:disabled {{
+QPushButton[role="primary"]:disabled, QToolButton[role="primary"]:disabled,
+QPushButton[role="small-primary"]:disabled {{
     background: {t.raised}; color: {t.border}; border-color: {t.line};
 }}
 QToolButton::menu-indicator {{ image: none; width: 0; }}

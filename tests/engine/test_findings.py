@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from engine.baseline import baseline
 from torch import Tensor, nn
 from unrolled import module
 
@@ -31,6 +30,7 @@ from engine.spec import (
     Task,
     WhatIf,
 )
+from engine.tasks import baseline
 from engine.tracing import Trace
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32, "float64": torch.float64}

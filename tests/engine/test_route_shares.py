@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from route_layers import (
@@ -23,6 +24,7 @@ from torch import Tensor
 from unrolled import module, unrolled
 
 import engine
+from engine.cell_series import _extras
 from engine.layer_trace import LayerTrace
 from engine.quantities import ROUTES
 from engine.route_products import carried, product
@@ -216,3 +218,39 @@ def test_values_that_are_not_finite_spoil_their_own_step(kind: str) -> None:
     route_shares(bad)
     product(bad, 5, 0)
     carried(bad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_traced_a_subnormal_part_is_what_the_traces_own_arithmetic_makes_of_it(
+    kind: str, dtype: torch.dtype
+) -> None:
+    """Gradients of a few of the smallest numbers that there are: what is exact and what is rounded differ by half."""
+    tiny = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    layer = layer_of(kind, T=6, B=2, dtype=dtype)
+    direct = torch.full_like(layer.output_grads, 9 * tiny)
+    layer = LayerTrace.from_parts(
+        layer.cell, layer.activation, layer.x, layer.weights, layer.initial, layer.values, direct
+    )
+    found, exact = route_shares(layer, 1, as_traced=True), route_shares(layer, 1)
+    past = {"lstm": ("carousel", "c", "f"), "gru": ("leak", "h", "z")}.get(layer.cell)
+    if past is None:  # an RNN's only route: as the cell panel has it, step by step
+        route, product = "a", _extras(layer, 1, slice(None))["sent.h"].numpy()
+    else:
+        route, state, gate = past
+        product = layer.grads[state][:, 1].numpy() * layer.values[gate][:, 1].numpy()
+    assert product.dtype == str(dtype).removeprefix("torch.")
+    sizes = np.linalg.norm(product.astype(np.float64) / tiny, axis=-1)  # in units of the smallest number there is
+    size = found.log10_norms[route][:, 0]
+    expected = torch.from_numpy(sizes).log10() + math.log10(tiny)
+    torch.testing.assert_close(size, expected, rtol=0, atol=1e-9)
+    away = (exact.log10_norms[route][:, 0] - size)[size.isfinite()].abs()
+    assert float(away.max()) > 1e-3, "the exact ones are others"
+
+
+def test_as_traced_what_is_not_subnormal_is_the_same_to_the_bit() -> None:
+    layer = layer_of("lstm", T=5, B=2, dtype=torch.float32)
+    found, exact = route_shares(layer, as_traced=True), route_shares(layer)
+    for route in ROUTES["lstm"]:
+        assert torch.equal(found.shares[route], exact.shares[route])
+        assert torch.equal(found.log10_norms[route], exact.log10_norms[route])

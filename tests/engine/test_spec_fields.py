@@ -18,23 +18,50 @@ from engine.spec import (
     Clamp,
     CopyTask,
     Cut,
+    DigitsTask,
+    EarlyStopSpec,
+    EchoTask,
     EmbeddingSpec,
     Experiment,
     GateBias,
     InitSpec,
     LayerSpec,
+    Loss,
     ModelSpec,
+    OptimizerSpec,
+    ParityTask,
+    ReadAt,
     ReadoutSpec,
+    ReberTask,
     RecurrentDropoutSpec,
+    SamplingSpec,
+    ScheduleSpec,
+    SequencesTask,
+    SeriesTask,
+    SinesTask,
     Spec,
+    Split,
     SunspotsTask,
+    Task,
+    TemporalOrderTask,
+    TextTask,
     TrainingSpec,
     TruncationSpec,
     WhatIf,
 )
 from engine.spec_reading import plain, read
+from engine.task_facts import FACTS
 
 INF, NAN = math.inf, math.nan
+DATA = "0123456789abcdef" * 4
+"""The SHA-256 of nothing that is there."""
+SPLIT = Split(train=0.01, validation=0.0)
+
+
+def of_task(task: Task, at: ReadAt = "last", loss: Loss = "mse", training: TrainingSpec | None = None) -> Experiment:
+    model = ModelSpec(layers=(LayerSpec(cell="rnn"),), readout=ReadoutSpec(at=at), loss=loss)
+    return Experiment(model=model, task=task, training=training or TrainingSpec())
+
 
 # Every field of every spec, with a value: what is wrong in one of them is the only thing that is wrong.
 WHOLE = [
@@ -62,6 +89,23 @@ WHOLE = [
         ),
         task=CopyTask(),
         training=TrainingSpec(truncation=TruncationSpec(k1=1, k2=5)),
+    ),
+    of_task(TemporalOrderTask(), loss="cross_entropy"),
+    of_task(EchoTask(delay=0), "every"),
+    of_task(ParityTask()),
+    of_task(ReberTask(), "every", "cross_entropy", TrainingSpec(sampling=SamplingSpec())),
+    of_task(SinesTask(), training=TrainingSpec(optimizer=OptimizerSpec(), schedule=ScheduleSpec())),
+    of_task(DigitsTask(), loss="cross_entropy", training=TrainingSpec(early_stop=EarlyStopSpec())),
+    of_task(SeriesTask(data=DATA, columns=("a", "b"), target="a", split=SPLIT)),
+    of_task(
+        TextTask(data=DATA, symbols=30, order="stream", split=SPLIT),
+        "every",
+        "cross_entropy",
+        TrainingSpec(carry=True),
+    ),
+    of_task(SequencesTask(data=DATA, steps=20, inputs=3, classes=2, split=SPLIT), loss="cross_entropy"),
+    of_task(
+        SequencesTask(data=DATA, steps=20, symbols=9, answers="tags", classes=5, split=SPLIT), "every", "cross_entropy"
     ),
 ]
 WHAT_IFS = [
@@ -128,6 +172,7 @@ def test_every_field_refuses_what_is_of_no_type_that_it_has(whole: Spec, path: s
     assert one_sentence(sentence)
 
 
+BELOW_ONE = math.nextafter(1.0, 0.0)
 RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("InitSpec", "std"): (0.0, 1e6),
     ("InitSpec", "gain"): (0.0, 1e6),
@@ -142,15 +187,50 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("EmbeddingSpec", "symbols"): (10, 1_000_000),
     ("EmbeddingSpec", "size"): (1, 4096),
     ("ReadoutSpec", "attention_size"): (1, 4096),
+    **{(kind.__name__, "batch_size"): (1, 4096) for kind in FACTS},
     ("AddingTask", "steps"): (40, 100_000),  # not below `shortest`
-    ("AddingTask", "batch_size"): (1, 4096),
     ("AddingTask", "shortest"): (2, 50),
     ("SunspotsTask", "steps"): (1, 308),
-    ("SunspotsTask", "batch_size"): (1, 4096),
     ("CopyTask", "delay"): (1, 99_980),
-    ("CopyTask", "batch_size"): (1, 4096),
+    ("TemporalOrderTask", "steps"): (10, 100_000),
+    ("EchoTask", "steps"): (1, 100_000),
+    ("EchoTask", "delay"): (0, 29),  # below `steps`
+    ("ParityTask", "steps"): (1, 100_000),
+    ("ReberTask", "steps"): (8, 100_000),
+    ("SinesTask", "steps"): (1, 100_000),
+    ("SinesTask", "waves"): (1, 100),
+    ("SinesTask", "noise"): (0.0, 1e3),
+    ("SeriesTask", "steps"): (1, 100_000),
+    ("SeriesTask", "ahead"): (1, 100_000),
+    ("SeriesTask", "stride"): (1, 100_000),
+    ("TextTask", "symbols"): (2, 50_000),
+    ("TextTask", "steps"): (1, 100_000),
+    ("SequencesTask", "steps"): (1, 100_000),
+    ("SequencesTask", "inputs"): (1, 4096),
+    ("SequencesTask", "symbols"): (1, 50_000),
+    ("SequencesTask", "classes"): (2, 50_000),
+    ("Split", "train"): (0.01, 1.0),
+    ("Split", "validation"): (0.0, 0.99),  # beside the training part's 0.01
     ("TrainingSpec", "learning_rate"): (0.0, 1e6),
+    ("TrainingSpec", "l1"): (0.0, 1e6),
+    ("TrainingSpec", "l2"): (0.0, 1e6),
+    ("TrainingSpec", "evaluate_every"): (1, 1_000_000),
     ("TrainingSpec", "iterations"): (0, 1_000_000),
+    ("OptimizerSpec", "momentum"): (0.0, BELOW_ONE),
+    ("OptimizerSpec", "alpha"): (0.0, BELOW_ONE),
+    ("OptimizerSpec", "beta1"): (0.0, BELOW_ONE),
+    ("OptimizerSpec", "beta2"): (0.0, BELOW_ONE),
+    ("OptimizerSpec", "epsilon"): (0.0, 1.0),
+    ("ScheduleSpec", "warmup"): (0, 1_000_000),
+    ("ScheduleSpec", "every"): (1, 1_000_000),
+    ("ScheduleSpec", "factor"): (0.0, 1.0),
+    ("ScheduleSpec", "length"): (1, 1_000_000),
+    ("ScheduleSpec", "floor"): (0.0, 1.0),
+    ("SamplingSpec", "k"): (0.0, 1.0),
+    ("SamplingSpec", "c"): (0.0, 1.0),
+    ("SamplingSpec", "floor"): (0.0, 1.0),
+    ("EarlyStopSpec", "patience"): (1, 1_000_000),
+    ("EarlyStopSpec", "least"): (0.0, 1e6),
     ("TruncationSpec", "k1"): (1, 5),  # not above k2
     ("TruncationSpec", "k2"): (1, 100_000),
     ("Experiment", "seed"): (0, 2**31 - 1),
@@ -168,7 +248,19 @@ NUMBERS = [
     for whole, kind, name, path, value in FIELDS + WHAT_IF_FIELDS
     if isinstance(value, (int, float)) and not isinstance(value, bool) and kind is not specs.ClipSpec
     if not (whole is WHAT_IFS[1] and name == "recurrent_scale")  # beside a spectral radius it is 1
+    if not (kind is SequencesTask and value == 0)  # the one of inputs and symbols that there is none of
 ]
+MORE = 0.99 + 1e-8
+"""Of the validation part beside 0.01: parts that are 1 together may be so but for a rounding."""
+ONE_OF_BOTH = "task.inputs is 0 and task.symbols is 0; one of them is accepted, and 0 for the other."
+ELSEWHERE: dict[tuple[tuple[str, str], float], str] = {
+    (("AddingTask", "steps"), 39): "task.shortest is 40; a whole number from 2 to 39 is accepted.",
+    (("Clamp", "first"), 4): "what_if.clamps[0].last is 3; a whole number from 4 to 100,000 is accepted.",
+    (("Split", "validation"), MORE): "task.split.train 0.01 and task.split.validation 0.99 are more than 1 together.",
+    (("SequencesTask", "inputs"), 0): ONE_OF_BOTH,
+    (("SequencesTask", "symbols"), 0): ONE_OF_BOTH,
+}
+"""Where a number in its own range goes with no other: what is said then."""
 
 
 def test_every_field_with_a_number_has_a_range() -> None:
@@ -189,22 +281,16 @@ def test_a_number_is_accepted_up_to_the_ends_of_its_range_and_refused_beyond(
     if isinstance(low, int):
         beyond = [low - 1, int(high) + 1, -(10**30), 10**30]
     else:
-        beyond = [math.nextafter(low, -INF), math.nextafter(high, INF), NAN, INF, -INF]
+        above = MORE if field == ("Split", "validation") else math.nextafter(high, INF)
+        beyond = [math.nextafter(low, -INF), above, NAN, INF, -INF]
     for bad in beyond:
         sentence = refused_with(whole, path, bad)
-        if field == ("AddingTask", "steps") and bad == low - 1:
-            assert sentence == "task.shortest is 40; a whole number from 2 to 39 is accepted."
+        if (said := ELSEWHERE.get((field, bad))) is not None:
+            assert sentence == said
             continue
-        if field == ("Clamp", "first") and bad == high + 1:
-            assert sentence == "what_if.clamps[0].last is 3; a whole number from 4 to 100,000 is accepted."
-            continue
-        if field == ("Clamp", "first") and bad > 100_000:
-            sentence = sentence.replace("to 100,000", "to 3")
-        if field == ("AddingTask", "steps"):
-            sentence = sentence.replace("from 2 ", "from 40 ")
         assert sentence.startswith(f"{path} is "), sentence
         noun = "a whole number" if isinstance(low, int) else "a number"
-        assert re.search(rf"; {noun} from \S+ to \S+ is accepted\.$", sentence), sentence
+        assert re.search(rf"; {noun} from \S+ to (below )?\S+ is accepted\.$", sentence), sentence
 
 
 @pytest.mark.parametrize("whole", WHOLE)

@@ -6,11 +6,14 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 from spec_data import GOOD, one_sentence, with_field
 
 from engine.checks import checked, experiment_from
 from engine.errors import SpecError
+from engine.parameters import input_size, parameter_shapes
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.spec_reading import shown
 
 LSTM: dict[str, Any] = {"model": {"layers": [{"cell": "lstm"}]}, "task": {"kind": "adding"}}
 GRU: dict[str, Any] = {"model": {"layers": [{"cell": "gru"}]}, "task": {"kind": "adding"}}
@@ -24,6 +27,27 @@ COPY: dict[str, Any] = {
     },
     "task": {"kind": "copy"},
 }
+DATA = "0123456789abcdef" * 4
+
+
+def of_task(task: dict[str, Any], at: str = "last", loss: str = "mse", **more: Any) -> dict[str, Any]:
+    return {"model": {"layers": [{"cell": "rnn"}], "readout": {"at": at}, "loss": loss}, "task": task, **more}
+
+
+ORDER = of_task({"kind": "temporal_order"}, loss="cross_entropy")
+ECHO = of_task({"kind": "echo"}, "every")
+PARITY = of_task({"kind": "parity"})
+REBER = of_task({"kind": "reber"}, "every", "cross_entropy")
+SINES = of_task({"kind": "sines"}, "every")
+DIGITS = of_task({"kind": "digits"}, loss="cross_entropy")
+SERIES = of_task({"kind": "series", "data": DATA, "columns": ["a"], "target": "a"}, "every")
+TEXT = of_task({"kind": "text", "data": DATA, "symbols": 30, "order": "stream"}, "every", "cross_entropy")
+VALUES = of_task({"kind": "sequences", "data": DATA, "steps": 9, "inputs": 3, "answers": "value"})
+TAGS = of_task(
+    {"kind": "sequences", "data": DATA, "steps": 9, "symbols": 5, "answers": "tags", "classes": 4},
+    "every",
+    "cross_entropy",
+)
 NAN, INF = float("nan"), float("inf")
 
 
@@ -209,11 +233,106 @@ WRONG_ELSEWHERE = [
         "model.layers[1].residual is true, but the layer reads 6 numbers a step and gives 3; ",
         ("the same",),
     ),
-    (COPY, "model.embedding", None, "model.embedding is missing; ", ("symbols", "10")),
     (COPY, "model.embedding.symbols", 9, "model.embedding.symbols is 9; ", ("from 10 to 1,000,000",)),
     (COPY, "model.readout.at", "last", "model.readout.at is 'last'; ", ("only 'every'",)),
     (COPY, "model.loss", "mse", "model.loss is 'mse'; ", ("only 'cross_entropy'",)),
     (COPY, "task.delay", 0, "task.delay is 0; ", ("from 1 to 99,980",)),
+    (ORDER, "task.steps", 9, "task.steps is 9; ", ("from 10 to 100,000",)),
+    (ORDER, "model.loss", "mse", "model.loss is 'mse'; ", ("the temporal order task", "only 'cross_entropy'")),
+    (ORDER, "model.readout.at", "every", "model.readout.at is 'every'; ", ("'last', 'mean' or 'attention'",)),
+    (ORDER, "model.embedding", {"symbols": 5}, "model.embedding.symbols is 5; ", ("from 6 to 1,000,000",)),
+    (ECHO, "task.delay", 30, "task.delay is 30; ", ("from 0 to 29",)),
+    (ECHO, "model.readout.at", "mean", "model.readout.at is 'mean'; ", ("the delayed echo", "only 'every'")),
+    (PARITY, "model.embedding", {"symbols": 2}, "model.embedding is a table, but ", ("only symbols",)),
+    (REBER, "task.steps", 7, "task.steps is 7; ", ("from 8 to 100,000",)),
+    (REBER, "model.readout.at", "last", "model.readout.at is 'last'; ", ("Reber grammar", "only 'every'")),
+    (REBER, "model.loss", "mse", "model.loss is 'mse'; ", ("only 'cross_entropy'",)),
+    (SINES, "task.waves", 0, "task.waves is 0; ", ("from 1 to 100",)),
+    (SINES, "task.noise", -0.1, "task.noise is -0.1; ", ("from 0 to 1e3",)),
+    (DIGITS, "task.by", "column", "task.by is 'column'; ", ("'row'", "'pixel'")),
+    (DIGITS, "task.steps", 8, "task has an unknown field 'steps'; ", ("by", "batch_size")),
+    (DIGITS, "model.readout.at", "every", "model.readout.at is 'every'; ", ("the digits", "'last'")),
+    (SERIES, "task.data", "../secret", "task.data is '../secret'; ", ("SHA-256", "64 digits 0-9 and a-f")),
+    (SERIES, "task.data", DATA.upper(), "task.data is '0123456789ABCDEF", ("64 digits 0-9 and a-f",)),
+    (SERIES, "task.columns", [], "task.columns has 0 names; ", ("1 to 4,096 columns",)),
+    (SERIES, "task.columns", ["a", "b", "a"], "task.columns names a column twice; ", ("once",)),
+    (SERIES, "task.target", "", "task.target is empty; ", ("the name of a column",)),
+    (SERIES, "task.split.train", 0.9, "task.split.train 0.9 and task.split.validation 0.15 are more than 1", ()),
+    (SERIES, "task.split.train", 0, "task.split.train is 0; ", ("from 0.01 to 1",)),
+    (SERIES, "task.scaling", "log", "task.scaling is 'log'; ", ("'standard'", "'range'", "'none'")),
+    (SERIES, "model.loss", "cross_entropy", "model.loss is 'cross_entropy'; ", ("this series", "only 'mse'")),
+    (TEXT, "task.symbols", 1, "task.symbols is 1; ", ("from 2 to 50,000",)),
+    (TEXT, "task.level", "line", "task.level is 'line'; ", ("'character'", "'word'")),
+    (TEXT, "model.embedding", {"symbols": 29}, "model.embedding.symbols is 29; ", ("from 30 to 1,000,000",)),
+    (TAGS, "task.inputs", 2, "task.inputs is 2 and task.symbols is 5; ", ("one of them", "0 for the other")),
+    (TAGS, "task.classes", 1, "task.classes is 1; ", ("from 2 to 50,000",)),
+    (TAGS, "model.readout.at", "last", "model.readout.at is 'last'; ", ("only 'every'",)),
+    (VALUES, "task.classes", 2, "task.classes is 2; ", ("from 0 to 0",)),
+    (VALUES, "model.loss", "cross_entropy", "model.loss is 'cross_entropy'; ", ("these sequences", "only 'mse'")),
+    (GOOD, "training.optimizer.kind", "lion", "training.optimizer.kind is 'lion'; ", ("'sgd'", "'adamw'")),
+    (GOOD, "training.optimizer.beta2", 1, "training.optimizer.beta2 is 1; ", ("from 0 to below 1 ",)),
+    (
+        GOOD,
+        "training.optimizer",
+        {"kind": "adam", "momentum": 0.9, "nesterov": True},
+        "training.optimizer.nesterov is true with kind 'adam' and momentum 0.9; ",
+        ("'sgd' with a momentum above 0",),
+    ),
+    (
+        GOOD,
+        "training.optimizer.nesterov",
+        True,
+        "training.optimizer.nesterov is true with kind 'sgd' and momentum 0; ",
+        ("'sgd' with a momentum above 0",),
+    ),
+    (GOOD, "training.schedule.kind", "cyclic", "training.schedule.kind is 'cyclic'; ", ("'step'", "'cosine'")),
+    (GOOD, "training.schedule.every", 0, "training.schedule.every is 0; ", ("from 1 to 1,000,000",)),
+    (GOOD, "training.carry", True, "training.carry is true, but the sequences of the adding problem do not go on", ()),
+    (TEXT | {"training": {"carry": True}}, "task.order", "shuffled", "training.carry is true, ", ("order 'stream'",)),
+    (
+        TEXT | {"training": {"carry": True}},
+        "model.layers[0].bidirectional",
+        True,
+        "training.carry is true, but model.layers[0] runs in both directions, ",
+        ("forward layers alone",),
+    ),
+    (
+        REBER,
+        "training.sampling",
+        {"decay": "inverse_sigmoid", "k": 0.5},
+        "training.sampling.k is 0.5; ",
+        ("from 1 to 1e6",),
+    ),
+    (ECHO, "training.sampling", {}, "training.sampling is set, but what the network says ", ("the next symbol",)),
+    (
+        REBER | {"training": {"sampling": {}}},
+        "model.layers[0].bidirectional",
+        True,
+        "training.sampling is set, but what the network says ",
+        ("forward layers",),
+    ),
+    (
+        SINES | {"training": {"sampling": {}}},
+        "model.readout.at",
+        "last",
+        "training.sampling is set, but what the network says ",
+        ("at every step",),
+    ),
+    (
+        SERIES | {"training": {"sampling": {}}},
+        "task.ahead",
+        2,
+        "training.sampling is set, but what the network says ",
+        ("next value",),
+    ),
+    (GOOD, "training.early_stop", {"patience": 0}, "training.early_stop.patience is 0; ", ("from 1 to 1,000,000",)),
+    (
+        of_task({"kind": "sequences", "data": DATA, "steps": 9, "inputs": 3, "classes": 2}, loss="cross_entropy"),
+        "training.truncation",
+        {"k1": 1, "k2": 5},
+        "training.truncation is set, but in these sequences the sequences end at steps of their own, ",
+        ("model.readout.at 'every'",),
+    ),
     (
         GOOD,
         "task",
@@ -271,6 +390,13 @@ def test_so_does_that_of_what_does_not_go_together(
     assert one_sentence(sentence)
 
 
+def test_symbols_need_no_embedding_and_are_read_one_hot_without_one() -> None:
+    experiment = experiment_from(with_field("model.embedding", None, COPY))
+    assert input_size(experiment.model, experiment.task) == 10
+    assert parameter_shapes(experiment)["weight_ih_l0"] == (16, 10)
+    assert "embedding.weight" not in parameter_shapes(experiment)
+
+
 @pytest.mark.parametrize("data", [None, [], 3, "x", b"\0", {}, {1: 2}, nested(100_000)])
 def test_what_is_no_experiment_at_all_is_refused(data: Any) -> None:
     with pytest.raises(SpecError):
@@ -307,3 +433,20 @@ def test_a_spec_that_was_built_in_code_is_held_to_the_same_rules(change: dict[st
 def test_only_an_experiment_is_an_experiment(given: Any) -> None:
     with pytest.raises(SpecError, match=r"^The experiment is .*; an engine\.Experiment is accepted\.$"):
         checked(given)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (torch.nn.LSTM(1, 1), "an LSTM"),
+        (torch.nn.RNNCell(1, 1), "an RNNCell"),
+        (torch.nn.GRU(1, 1), "a GRU"),
+        (torch.nn.MSELoss(), "an MSELoss"),
+        (torch.nn.Identity(), "an Identity"),
+        (torch.nn.Linear(1, 1), "a Linear"),
+        (b"", "a bytes"),
+        (object(), "an object"),
+    ],
+)
+def test_a_thing_in_a_sentence_has_the_article_that_is_heard(value: object, said: str) -> None:
+    assert shown(value) == said

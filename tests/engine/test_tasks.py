@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 import torch
+from msgspec import structs
 from torch.nn import functional
 
 from engine import tasks
@@ -14,8 +15,22 @@ from engine.draws import generator
 from engine.errors import DataError
 from engine.folders import presets
 from engine.parameters import class_count, input_size, output_size
-from engine.spec import AddingTask, CopyTask, ModelSpec, ReadoutSpec, SunspotsTask, Task
-from engine.tasks import baseline, own, sunspots
+from engine.spec import (
+    AddingTask,
+    CopyTask,
+    EchoTask,
+    EmbeddingSpec,
+    ModelSpec,
+    ParityTask,
+    ReadoutSpec,
+    ReberTask,
+    SinesTask,
+    SunspotsTask,
+    Task,
+    TemporalOrderTask,
+)
+from engine.task_facts import form
+from engine.tasks import Batch, Part, baseline, own, sunspots
 
 Loss = Literal["mse", "cross_entropy", "binary_cross_entropy"]
 At = Literal["last", "every", "mean", "attention"]
@@ -28,17 +43,24 @@ def model(loss: Loss = "mse", at: At = "last") -> ModelSpec:
 LAST, EVERY = model(), model(at="every")
 CLASSES, CLASSES_EVERY = model("cross_entropy"), model("cross_entropy", "every")
 BINARY, BINARY_EVERY = model("binary_cross_entropy"), model("binary_cross_entropy", "every")
-MODELS = [LAST, EVERY, CLASSES, CLASSES_EVERY, BINARY, BINARY_EVERY]
 TASKS: list[Task] = [
     AddingTask(steps=9, batch_size=5),
     AddingTask(steps=9, batch_size=5, shortest=3),
     SunspotsTask(steps=9, batch_size=5),
     CopyTask(delay=4, batch_size=5),
+    TemporalOrderTask(steps=10, batch_size=5),
+    EchoTask(steps=9, delay=2, batch_size=5),
+    ParityTask(steps=9, batch_size=5),
+    ReberTask(steps=11, batch_size=5),
+    SinesTask(steps=9, batch_size=5),
+    SinesTask(steps=9, batch_size=5, noise=0.1),
 ]
+CASES = [(task, model(loss, at)) for task in TASKS for at in form(task).readouts for loss in form(task).losses]
+"""Every task with every read-out and loss that it accepts."""
+FIRST = [next(case for case in CASES if case[0] is task) for task in TASKS]
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("task", "model"), CASES)
 def test_the_same_seed_and_iteration_give_the_same_bits_and_others_do_not(task: Task, model: ModelSpec) -> None:
     first = tasks.batch(task, model, 3, 7)
     torch.rand(3)  # the global generator has no say
@@ -48,23 +70,32 @@ def test_the_same_seed_and_iteration_give_the_same_bits_and_others_do_not(task: 
     if first.lengths is not None:
         assert again.lengths is not None
         assert torch.equal(first.lengths, again.lengths)
+    if first.judged is not None:
+        assert again.judged is not None
+        assert torch.equal(first.judged, again.judged)
     assert not torch.equal(first.x, tasks.batch(task, model, 4, 7).x)
     assert not torch.equal(first.x, tasks.batch(task, model, 3, 8).x)
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_the_callers_generator_default_device_and_modes_have_no_say(task: Task) -> None:
+@pytest.mark.parametrize(("task", "model"), FIRST)
+def test_every_part_has_batches_of_its_own(task: Task, model: ModelSpec) -> None:
+    seen = [tasks.batch(task, model, 3, number, part=part).x for part in get_args(Part) for number in (0, 1)]
+    assert all(not torch.equal(x, other) for place, x in enumerate(seen) for other in seen[:place])
+    assert torch.equal(seen[0], tasks.batch(task, model, 3, 0).x), "training is what is drawn unless it is said"
+
+
+@pytest.mark.parametrize(("task", "model"), FIRST)
+def test_the_callers_generator_default_device_and_modes_have_no_say(task: Task, model: ModelSpec) -> None:
     before = torch.get_rng_state()
-    plain = tasks.batch(task, LAST, 0, 0)
+    plain = tasks.batch(task, model, 0, 0)
     with torch.device("meta"):
-        elsewhere = tasks.batch(task, LAST, 0, 0)
+        elsewhere = tasks.batch(task, model, 0, 0)
     assert torch.equal(plain.x, elsewhere.x)
     assert torch.equal(plain.targets, elsewhere.targets)
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("task", "model"), CASES)
 def test_float32_is_the_rounded_float64_and_whole_numbers_stay_whole(task: Task, model: ModelSpec) -> None:
     wide, narrow = tasks.batch(task, model, 0, 0, torch.float64), tasks.batch(task, model, 0, 0, torch.float32)
     for before, after in ((wide.x, narrow.x), (wide.targets, narrow.targets), (wide.lengths, narrow.lengths)):
@@ -78,23 +109,54 @@ def test_float32_is_the_rounded_float64_and_whole_numbers_stay_whole(task: Task,
             assert torch.equal(before, after)
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("at", ["last", "every", "mean", "attention"])
-@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "binary_cross_entropy"])
-def test_shapes_and_types(task: Task, at: At, loss: Loss) -> None:
-    of = model(loss, at)
+OWN_CLASSES = {CopyTask: 10, TemporalOrderTask: 4, ReberTask: 7}
+"""Of the others, cross-entropy is asked a yes-or-no question."""
+
+
+@pytest.mark.parametrize(("task", "of"), CASES)
+def test_shapes_and_types(task: Task, of: ModelSpec) -> None:
     batch = tasks.batch(task, of, 0, 0)
-    if isinstance(task, CopyTask):
-        assert batch.x.shape == batch.targets.shape == (24, 5)
-        assert batch.x.dtype == batch.targets.dtype == torch.int64
-        assert class_count(of, task) == (10 if loss == "cross_entropy" else 0)
-        return
-    classes = loss == "cross_entropy"
-    assert batch.x.shape == (9, 5, input_size(of, task))
+    T, every, classes = task.steps, of.readout.at == "every", of.loss == "cross_entropy"
+    assert batch.x.shape == (T, 5, input_size(of, task))
+    assert batch.x.dtype == torch.float64
     # A sequence has one answer, whichever way the read-out comes to it.
-    assert batch.targets.shape == ((9, 5) if at == "every" else (5,)) + (() if classes else (1,))
+    assert batch.targets.shape == ((T, 5) if every else (5,)) + (() if classes else (1,))
     assert batch.targets.dtype == (torch.int64 if classes else torch.float64)
-    assert output_size(of, task) == (2 if classes else 1)
+    expected = OWN_CLASSES.get(type(task), 2)
+    assert class_count(of, task) == (expected if classes else 0)
+    assert output_size(of, task) == (expected if classes else 1)
+    assert bool((batch.targets >= 0).all()) or of.loss == "mse"
+    assert bool((batch.targets < output_size(of, task)).all()) or not classes
+    assert (batch.lengths is not None) == form(task).lengths
+    if batch.judged is not None:
+        assert batch.judged.dtype == torch.bool
+        assert batch.judged.shape == batch.targets.shape[: 2 if every else 1]
+
+
+SYMBOLS = [(task, model) for task, model in FIRST if form(task).symbols]
+
+
+@pytest.mark.parametrize(("task", "model"), SYMBOLS)
+def test_symbols_are_whole_numbers_for_an_embedding_and_vectors_without_one(task: Task, model: ModelSpec) -> None:
+    count = form(task).symbols
+    plain = tasks.batch(task, structs.replace(model, embedding=EmbeddingSpec(symbols=count)), 3, 7)
+    vectors = tasks.batch(task, model, 3, 7)
+    assert plain.x.dtype == torch.int64
+    assert plain.x.shape == (task.steps, 5)
+    for ours, theirs in ((plain.targets, vectors.targets), (plain.lengths, vectors.lengths)):
+        assert ours is theirs is None or torch.equal(ours, theirs)
+    assert (plain.judged is None) == (vectors.judged is None)
+    assert plain.judged is None or torch.equal(plain.judged, vectors.judged)
+    lengths = [task.steps] * 5 if plain.lengths is None else plain.lengths.tolist()
+    for b, length in enumerate(lengths):
+        for t in range(task.steps):
+            one = [float(symbol == plain.x[t, b]) for symbol in range(count)] if t < length else [0.0] * count
+            assert vectors.x[t, b].tolist() == one
+            assert t < length or plain.x[t, b] == 0
+
+
+def copied_symbols(task: CopyTask) -> Batch:
+    return tasks.batch(task, structs.replace(CLASSES_EVERY, embedding=EmbeddingSpec(symbols=10)), 0, 0)
 
 
 def test_adding_marks_one_number_in_each_half_and_asks_for_their_sum() -> None:
@@ -192,7 +254,7 @@ def test_the_longest_that_is_asked_for_may_be_the_only_length() -> None:
 def test_copy_memory_is_ten_symbols_blanks_a_marker_and_the_symbols_again(delay: int) -> None:
     """Tallec & Ollivier 2018, section 3, after Arjovsky et al. 2016: of T + 20 characters the first 10 are drawn, T − 1
     dummies follow, a signal, and 10 dummies; the target is T + 10 dummies and the 10 characters."""
-    batch = tasks.batch(CopyTask(delay=delay, batch_size=200), CLASSES_EVERY, 0, 0)
+    batch = copied_symbols(CopyTask(delay=delay, batch_size=200))
     x, targets = batch.x, batch.targets
     assert len(x) == len(targets) == delay + 20 == CopyTask(delay=delay).steps
     assert set(x[:10].unique().tolist()) == set(range(1, 9))
@@ -201,10 +263,12 @@ def test_copy_memory_is_ten_symbols_blanks_a_marker_and_the_symbols_again(delay:
     assert not bool(x[-10:].any())
     assert not bool(targets[: delay + 10].any())
     assert torch.equal(targets[-10:], x[:10])
+    assert batch.judged is not None
+    assert batch.judged.all(1).tolist() == batch.judged.any(1).tolist() == (delay + 10) * [False] + 10 * [True]
 
 
 def test_the_symbols_of_copy_memory_are_uniform_at_every_place() -> None:
-    symbols = tasks.batch(CopyTask(batch_size=4096), CLASSES_EVERY, 0, 0).x[:10]
+    symbols = copied_symbols(CopyTask(batch_size=4096)).x[:10]
     for row in symbols:
         shares = torch.bincount(row, minlength=9)[1:] / 4096
         # √(1/8·7/8/4096) = .0052; of 80 shares the largest error is seldom above 4 of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,8 @@ from engine.quantities import GATES, keys
 from engine.requests import Computed, Excerpt, Look
 from engine.spec import AddingTask, CellKind, Experiment, LayerSpec, ModelSpec, ReadoutSpec
 from explorer.cell.equations import hidden, sections
-from explorer.cell.quantity import read
+from explorer.cell.quantity import NOTHING, read
+from explorer.cell.wiring import circuit
 
 T, H, UNIT = 12, 6, 4
 CASES: list[tuple[CellKind, Literal["tanh", "relu"]]] = [
@@ -31,6 +33,7 @@ def traced(
     unit: int | None = UNIT,
     loss_at: Literal["last", "every"] = "every",
     steps: int = T,
+    routes: bool = False,
 ) -> Excerpt:
     layer = LayerSpec(cell=cell, hidden_size=H, activation=activation)
     experiment = Experiment(
@@ -41,7 +44,8 @@ def traced(
         seed=2,
     )
     found = operations.run(
-        "excerpt", Look(Computed(experiment), tuple(f"l0.{key}" for key in keys(cell)), sample=1, unit=unit)
+        "excerpt",
+        Look(Computed(experiment), tuple(f"l0.{key}" for key in keys(cell)), sample=1, unit=unit, routes=routes),
     )
     assert isinstance(found, Excerpt)
     return found
@@ -102,3 +106,24 @@ def test_norms_and_means_are_those_of_the_chosen_sample(cell: CellKind, activati
                 gate = part.key.removeprefix("values.") in ("i", "f", "o", "r", "z")
                 expected = np.mean(units) if gate else np.linalg.norm(units)
                 assert read(number, shown, 7).value == pytest.approx(expected, rel=1e-12), token.plain
+
+
+@pytest.mark.parametrize(("dtype", "steps", "least"), [("float32", 260, 1e-38), ("float64", 900, 1e-160)])
+@pytest.mark.parametrize(("cell", "route"), [("lstm", "carousel"), ("gru", "leak"), ("rnn", "a")])
+def test_circuit_and_routes_show_the_same_digits_of_the_same_number_down_to_where_it_underflows(
+    cell: CellKind, route: str, dtype: Literal["float32", "float64"], steps: int, least: float
+) -> None:
+    """Also where digits are going, and where a float64's square would be 0."""
+    shown = traced(cell, "tanh", dtype, unit=None, loss_at="last", steps=steps, routes=True)
+    (wire,) = [wire for wire in circuit(cell).wires if (wire.route == route and wire.entry) or wire.route == "leak"]
+    small = 0
+    for step in range(steps, 0, -1):
+        in_circuit = read(wire.backward, shown, step) if wire.backward is not None else NOTHING
+        assert in_circuit.value is not None
+        log10 = float(shown.cell_series[f"route_log10.{route}"][step - 1])
+        small += 0 < in_circuit.value < least
+        if in_circuit.value == 0:
+            assert log10 == -math.inf, f"t = {step}"
+        else:
+            assert math.log10(in_circuit.value) == pytest.approx(log10, abs=1e-5), f"t = {step}"
+    assert small > 5, "there are such numbers"

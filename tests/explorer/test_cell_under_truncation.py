@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cell_reading import evaluated
+from network_stage import at, pixels, point, stage_of, track
 from pytestqt.qtbot import QtBot
 
-from engine import operations
+from engine import operations, sources
 from engine.quantities import keys
 from engine.requests import Computed, Excerpt, Look
 from engine.spec import (
@@ -27,7 +28,11 @@ from explorer.cell.quantity import read
 from explorer.cell.reach import Reached
 from explorer.cell.routes_view import RoutesView
 from explorer.cell.wiring import circuit
-from explorer.stage import borders
+from explorer.stage import borders, palette
+from explorer.stage.layer import Layer
+from explorer.stage.tracks.network_wires import Measures, WireInk
+from explorer.theme import current as theming
+from explorer.widgets.numbers import told_apart
 
 T, H, UNIT = 20, 6, 0
 CELLS: list[CellKind] = ["lstm", "gru", "rnn"]
@@ -145,3 +150,67 @@ def test_a_border_is_said_where_one_looks(qtbot: QtBot) -> None:
         first = next(s for s in equations._with_warning() if s.phase == "backward")
         assert first.note.startswith("Truncated")
         assert ("overlap" in first.note) is (cut == (3, 7))
+
+
+def source(cell: CellKind, cut: tuple[int, int]) -> Computed:
+    return Computed(
+        Experiment(
+            model=ModelSpec(layers=(LayerSpec(cell=cell, hidden_size=H),), readout=ReadoutSpec(at="every")),
+            task=AddingTask(steps=T, batch_size=2),
+            training=TrainingSpec(truncation=TruncationSpec(k1=cut[0], k2=cut[1])),
+            dtype="float64",
+            device="cpu",
+        )
+    )
+
+
+@pytest.mark.parametrize("cut", [(5, 5), (3, 7), (1, 4), (6, 8)])
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_comes_over_from_the_step_after_is_the_sum_over_the_losses_that_truncation_lets_come(
+    cell: CellKind, cut: tuple[int, int]
+) -> None:
+    """From the gradients of the single losses, which know no truncation: loss s reaches the steps E − k2 < t, E being
+    the end of its chunk, and what of it reaches h_t comes from t + 1, but for its own direct part."""
+    made, _ = sources.traced(source(cell, cut))
+    assert made.full is not None
+    direct = made.full["l0"].output_grads
+    expected = direct.new_zeros(direct.shape)
+    for s in range(1, T + 1):
+        first = max(1, cut[0] * -(-s // cut[0]) - cut[1] + 1)
+        reaching = made.full.flow_gradient(s - 1).clone()
+        reaching[s - 1] -= direct[s - 1]
+        expected[first - 1 : s] += reaching[first - 1 : s]
+    layer = traced(cell, cut).of()
+    found = layer.crossing_norms["h"]
+    np.testing.assert_allclose(found, expected.norm(dim=-1).mean(1).numpy(), rtol=1e-9, atol=1e-15)
+    if cell == "lstm":
+        part = made.trace["l0"]
+        rest = part.grads["c"] - part.grads["h"] * part.values["o"] * (1 - part.values["c"].tanh() ** 2)
+        expected_c = rest.norm(dim=-1).mean(1).numpy()
+        np.testing.assert_allclose(layer.crossing_norms["c"], expected_c, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("cut", [(3, 7), (1, 4), (6, 8)])
+def test_where_windows_overlap_a_lane_is_as_wide_as_what_comes_over_the_border(
+    qtbot: QtBot, cut: tuple[int, int]
+) -> None:
+    shown = traced("lstm", cut)
+    stage = stage_of(qtbot, shown, (1400, 700))
+    picture = pixels(at(stage, "backward:1"))
+    row, a = track(stage)._rows[0], track(stage)._anatomy
+    ink = WireInk(a, Layer(), Measures(track(stage)._gradients), T)
+    ground = palette.packed(theming.current().ground)
+    partly = [borders.stop(shown, t + 1) == "some" for t in range(1, T + 1)]
+    assert any(partly)
+    for symbol, (top, bottom) in a.rows[0].lanes.items():
+        for t in range(3, T):  # away from the outline of the cell at the playhead
+            norms = row.layer.crossing_norms if partly[t - 1] else {s: row.layer.norms[f"grads.{s}"] for s in "hc"}
+            assert row.wires[symbol][t - 1] == norms[symbol][t - 1]
+            x = a.right(t) + 1  # beside the cell, before the arrow
+            expected = ink.thickness(*ink.measures.of(norms[symbol][t - 1 : t]), bottom - top)[0]
+            assert int((picture[top:bottom, x] != ground).sum()) == expected, (symbol, t)
+    t = partly.index(True) + 1
+    top, bottom = a.rows[0].lanes["h"]
+    said = stage.canvas.hover_at(point(stage, (top + bottom) / 2, t))
+    assert said is not None
+    assert told_apart(float(row.layer.crossing_norms["h"][t - 1]), "float64") in said.note

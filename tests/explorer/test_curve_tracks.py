@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -258,6 +259,31 @@ def test_the_bound_has_its_name_in_the_header_however_narrow_the_plot_is() -> No
         assert [(one.name, one.words) for one in track._line_entries(track.plot, now)] == there
 
 
+@pytest.mark.parametrize(
+    ("start", "line", "said"),
+    [
+        (math.nan, np.full(20, np.nan), "undefined: starts at NaN"),
+        (math.inf, np.full(20, np.inf), "undefined: starts at ∞"),
+        (1.0, np.full(20, np.nan), "undefined: W_hh not finite"),
+        (1.0, np.where(np.arange(20) < 19, -np.inf, np.nan), "× exactly 0 a step"),
+        (1.0, 305.0 * (19 - np.arange(20.0)), "× 1e305 a step"),
+    ],
+)
+def test_the_legend_says_of_a_bound_what_is_true_where_it_is_no_plain_number(
+    start: float, line: np.ndarray, said: str
+) -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    norms = {**e.norms, "grads.h": np.where(np.arange(20) == 19, start, e.norms["grads.h"])}
+    e = synthetic.with_norms(dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line}), norms)
+    assert e.verdict.loss_step == 20
+    track = shown("norms", e)
+    assert track.plot is not None
+    tape = Tape(20)
+    (entry,) = track._line_entries(track.plot, Now.at(tape, tape.position(tape.parse("backward:20"))))
+    assert (entry.name, entry.words[0]) == ("Pascanu's bound", said)
+    painted(track, e, end(e))
+
+
 @pytest.mark.parametrize("width", range(240, 700, 46))
 def test_no_threshold_runs_through_the_words_of_a_region(width: int) -> None:
     """A bound that goes up steeply, through the region of what explodes."""
@@ -280,6 +306,28 @@ def test_no_threshold_runs_through_the_words_of_a_region(width: int) -> None:
                 across = np.arange(label.left, label.right)
                 there = np.interp(across, x, y)
                 assert not ((there > label.place.top()) & (there < label.place.bottom())).any()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("slope", [-0.4, 0.02, 0.4])
+def test_words_of_thresholds_stand_still_while_the_tape_plays(slope: float, reverse: bool) -> None:
+    """Decades a step on the way back: vanishing, healthy, exploding."""
+    T = 50
+    back = np.arange(T) if reverse else T - 1 - np.arange(T)
+    e = _reversed(synthetic.excerpt("rnn", T=T, H=3), reverse)
+    e = synthetic.with_norms(e, {"grads.h": 10.0 ** (slope * back)})
+    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": np.asarray((slope + 0.1) * back)})
+    track = shown("norms", e)
+    track.prepare(TimeView(T, 1, T, 500), HEIGHT)
+    seen: dict[str, set[QRect]] = {}
+    for position in range(T + 1, 2 * T + 3):
+        labels = track._words(Now.at(Tape(T), position))
+        for one in labels:
+            seen.setdefault(one.text, set()).add(one.place)
+        for one, other in itertools.combinations(labels, 2):
+            assert not one.place.intersects(other.place)
+    assert any("vanishing" in text or "exploding" in text for text in seen)
+    assert {text: len(places) for text, places in seen.items()} == dict.fromkeys(seen, 1)
 
 
 @pytest.mark.parametrize("width", [118, 128])

@@ -224,20 +224,23 @@ def test_a_number_out_of_range_is_refused_at_its_field(dock: ModelDock, qtbot: Q
     assert units.error.isVisible()
     assert units.error.text() == "0: a whole number from 1 to 4,096 is accepted."
     assert field.is_invalid()
+    assert field.accessibleDescription() == units.error.text(), "also said to those who do not see it"
     show(dock, LSTM, unit=2)  # another change elsewhere leaves it standing
     assert (field.text(), units.error.isVisible()) == ("0", True)
     typed(qtbot, field, "8")
     assert [one.layer.hidden_size for one in asked.experiments] == [8]
     assert not units.error.isVisible()
     assert not field.is_invalid()
+    assert field.accessibleDescription() == ""
 
 
 def test_text_is_refused_at_its_field_and_escape_takes_it_back(dock: ModelDock, qtbot: QtBot) -> None:
     asked = Asked(dock)
     field, rate = number(dock, "learning_rate"), row(dock, "learning_rate")
     typed(qtbot, field, "fast")
-    assert rate.error.text() == "'fast' is not a number."
+    assert rate.error.text() == field.accessibleDescription() == "'fast' is not a number."
     qtbot.keyClick(field, Qt.Key.Key_Escape)
+    assert field.accessibleDescription() == ""
     assert not rate.error.isVisible()
     assert field.text() == "0.1"
     assert asked.nothing()
@@ -297,7 +300,26 @@ def test_a_what_if_out_of_range_is_refused_at_its_field(dock: ModelDock, qtbot: 
     asked = Asked(dock)
     typed(qtbot, dock.what_if.scale.field, "5")
     assert asked.nothing()
-    assert dock.what_if.scale.error.text() == "5: a number from 0 to 3 is accepted."
+    field = dock.what_if.scale.field
+    assert dock.what_if.scale.error.text() == field.accessibleDescription() == "5: a number from 0 to 3 is accepted."
+    typed(qtbot, field, "2")
+    assert field.accessibleDescription() == ""
+
+
+def test_a_cards_problem_is_said_of_the_card_and_of_its_field_and_goes_with_it(dock: ModelDock) -> None:
+    sentence = "Batch normalisation is on, but batch size is 1; a batch of 2 or more is needed."
+    layer = replace(LSTM.layer, batch_norm=True)
+    show(dock, replace(LSTM, model=ModelSpec(layers=(layer,)), task=AddingTask(steps=40, batch_size=1)))
+    card = dock.stack.layers[0]
+    essentials = card.accessibleDescription().removeprefix(f"{sentence} ")
+    assert card.accessibleDescription() == f"{sentence} {essentials}" != essentials
+    dock.stack.open_card(card)
+    field = card.rows["batch_norm"].field
+    assert (field.accessibleDescription(), card.accessibleDescription()) == (sentence, essentials)
+    show(dock, LSTM)
+    assert field.accessibleDescription() == ""
+    dock.stack.open_card(None)
+    assert sentence not in card.accessibleDescription()
 
 
 def test_a_bias_can_be_shifted_for_each_gate_that_the_stack_has(dock: ModelDock, qtbot: QtBot) -> None:
@@ -336,6 +358,16 @@ def test_scale_and_spectral_radius_are_one_or_the_other(dock: ModelDock, qtbot: 
     assert panel.scale.isVisible(), "what is in force is what is shown"
 
 
+def test_a_gate_that_is_held_instead_of_another_is_held_at_a_value_that_it_can_have(dock: ModelDock) -> None:
+    asked = Asked(dock)
+    show(dock, LSTM, WhatIf(clamps=(Clamp(gate="g", value=-0.5),)))
+    item = dock.what_if.clamps.items[0]
+    item.gate.edited.emit("f")
+    assert asked.what_ifs[-1].clamps == (Clamp(gate="f", value=0.0),)
+    item.gate.edited.emit("i")
+    assert asked.what_ifs[-1].clamps == (Clamp(gate="i", value=0.0),)
+
+
 def test_gates_are_held_and_routes_cut_by_small_lists(dock: ModelDock, qtbot: QtBot) -> None:
     asked = Asked(dock)
     panel = dock.what_if
@@ -352,13 +384,16 @@ def test_gates_are_held_and_routes_cut_by_small_lists(dock: ModelDock, qtbot: Qt
     assert asked.what_ifs[-1].clamps == (Clamp(gate="f", value=1.0, layer="l1", last=12, units=(0, 3, 4, 5)),)
     typed(qtbot, item.units, "12")
     assert item.error.text() == "12: a whole number from 0 to 11 is accepted."
+    assert item.units.accessibleDescription() == item.error.text()
     typed(qtbot, item.last, "41")
-    assert item.error.text() == "Last is 41; the sequence has 40 steps."
+    assert item.error.text() == item.last.accessibleDescription() == "Last is 41; the sequence has 40 steps."
+    assert item.units.accessibleDescription() == "12: a whole number from 0 to 11 is accepted.", "refused still"
     show(dock, stack, replace(asked.what_ifs[-1], recurrent_scale=2.0))
     assert (item.last.text(), item.error.isHidden()) == ("41", False), "what was refused stays to be mended"
     qtbot.keyClick(item.last, Qt.Key.Key_Escape)
     qtbot.keyClick(item.units, Qt.Key.Key_Escape)
     assert (item.last.text(), item.units.text(), item.error.isHidden()) == ("12", "0, 3-5", True)
+    assert (item.last.accessibleDescription(), item.units.accessibleDescription()) == ("", "")
     qtbot.mouseClick(panel.cuts.add_button, Qt.MouseButton.LeftButton)
     show(dock, stack, asked.what_ifs[-1])
     assert asked.what_ifs[-1].cuts == (Cut(route="carousel", layer="l1"),)

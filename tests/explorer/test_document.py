@@ -135,12 +135,16 @@ def test_trained_weights_outlive_a_change_of_dtype(document: Document) -> None:
     assert (kept.astype(np.float32) == weights(0.3)["weight_hh_l0"]).all()
 
 
-def test_another_cell_brings_its_own_tracks_and_undo_the_old_ones(document: Document) -> None:
-    document.edit_tracks(("norms",), "removal of a track")
+def test_another_cell_brings_its_own_tracks_where_nobody_has_chosen_any_and_undo_the_old_ones(
+    document: Document,
+) -> None:
     document.edit_experiment(experiment("lstm"))
     assert document.state.tracks == DEFAULTS["lstm"]
     document.undo_stack.undo()
-    assert document.state.tracks == ("norms",)
+    assert document.state.tracks == DEFAULTS["rnn"]
+    document.edit_tracks(("norms",), "removal of tracks")
+    document.edit_experiment(experiment("lstm"))
+    assert document.state.tracks == ("norms",), "chosen"
 
 
 def test_a_layer_more_keeps_the_tracks_that_are_there_and_they_show_what_they_showed(qtbot: QtBot) -> None:
@@ -191,14 +195,6 @@ def test_when_the_last_layer_is_deleted_its_tracks_are_of_the_one_below(qtbot: Q
     document.edit_tracks(("values.f",), "tracks")
     document.edit_experiment(after.experiment, after.words, after.places)
     assert document.state.tracks == DEFAULTS["gru"], "a stage without anything to see is no use"
-
-
-def test_another_cell_in_the_last_place_leaves_the_other_layers_tracks_alone(qtbot: QtBot) -> None:
-    layers = (LayerSpec(cell="gru", hidden_size=4), LayerSpec(cell="lstm", hidden_size=4))
-    start = experiment(model=ModelSpec(layers=layers))
-    document = Document(State(tracks=("values.f", "l0.values.z"), experiment=start), View())
-    document.edit_experiment(experiment(model=ModelSpec(layers=(layers[0], LayerSpec(cell="rnn", hidden_size=4)))))
-    assert document.state.tracks == (*DEFAULTS["rnn"], "l0.values.z")
 
 
 def test_the_forget_bias_leaves_with_the_lstm(qtbot: QtBot) -> None:

@@ -123,6 +123,37 @@ def test_to_the_end_and_back_gate_by_gate_is_the_same_way_and_asks_the_engine_fo
     assert back[:-1] == there[:0:-1]
 
 
+@pytest.mark.parametrize(("granularity", "first"), [("step", None), ("layer", Within(0)), ("gate", Within(0))])
+def test_home_is_the_leftmost_moment_and_to_the_end_and_back_is_the_same_way(
+    qtbot: QtBot, explorer: Explorer, granularity: str, first: Within | None
+) -> None:
+    explorer.document.look(granularity=granularity, position=T)
+    press(qtbot, explorer, Qt.Key.Key_Home)
+    assert place(explorer) == (0, first)
+    there = [place(explorer)]
+    while there[-1][0] < 2 * T + 2:
+        explorer.bindings.tape.step(1)
+        there.append(place(explorer))
+    press(qtbot, explorer, Qt.Key.Key_End)
+    assert place(explorer) == there[-1], "End is the rightmost"
+    for expected in there[-2::-1]:
+        explorer.bindings.tape.step(-1)
+        assert place(explorer) == expected
+    explorer.bindings.tape.step(-1)
+    assert place(explorer) == there[0], "nothing is left of it"
+
+
+def test_home_by_gate_is_the_first_operation_of_the_first_step(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.look(granularity="gate", layer="l0", position=T)
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    press(qtbot, explorer, Qt.Key.Key_Home)
+    assert place(explorer) == (0, Within(0, 0))
+    explorer.bindings.tape.to_end()
+    explorer.bindings.tape.pick_at_end("repeat")
+    explorer.bindings.tape.steps_due(1)
+    assert place(explorer) == (0, Within(0, 0)), "playing begins there again"
+
+
 def test_playing_goes_by_the_choice_too(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.document.look(granularity="gate")
     explorer.bindings.tape.steps_due(5)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 import synthetic
-from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtCore import QEvent, QPoint, QRect, Qt
+from PySide6.QtGui import QFocusEvent
 from pytestqt.qtbot import QtBot
 
 from engine.quantities import ROUTES
 from engine.requests import Excerpt
 from engine.tape import Tape
 from explorer.cell.routes_view import RoutesView
-from explorer.stage import readout
+from explorer.stage import handling, readout, strip
 from explorer.stage.classes import ABOVE, BELOW
 from explorer.stage.margins import _beyond
 from explorer.stage.now import Now
 from explorer.stage.scales import magnitude, signed
 from explorer.stage.stage import Stage
-from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks.base import Readout, Track
 from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.network import Unrolled
 from explorer.theme import current as theming
@@ -65,6 +66,33 @@ def test_what_is_beyond_the_scale_is_said_with_its_end() -> None:
     assert _beyond(ABOVE, signed(1.0)) == ("above 1", "> 1")
 
 
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a screen reader."""
+    monkeypatch.setattr(handling.QAccessible, "isActive", lambda: True)
+
+
+def test_where_nobody_listens_stepping_makes_no_words_and_the_focus_brings_them(
+    stage: Stage, excerpt: Excerpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not handling.QAccessible.isActive()
+    stage.handling.select("norms")
+    asked: list[int] = []
+    words_of = strip.words_of
+
+    def counted(track: Track, now: Now) -> str:
+        asked.append(now.step)
+        return words_of(track, now)
+
+    monkeypatch.setattr(strip, "words_of", counted)
+    for t in (12, 9):
+        stage.set_position(Tape(T).position(Tape(T).parse(f"backward:{t}")))
+    assert asked == []
+    stage.focusInEvent(QFocusEvent(QEvent.Type.FocusIn, Qt.FocusReason.TabFocusReason))
+    assert "At t = 9: " in stage.accessibleDescription()
+
+
+@pytest.mark.usefixtures("listening")
 def test_the_selected_tracks_values_at_the_playhead_are_said_and_follow_it(stage: Stage, excerpt: Excerpt) -> None:
     stage.handling.select("norms")
     for t in (12, 9):

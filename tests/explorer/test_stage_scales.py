@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 import synthetic
-from PySide6.QtGui import QFont
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QFont, QImage, QPainter
 from pytestqt.qtbot import QtBot
 
-from explorer.stage import classes, margins, scales
+from explorer.stage import classes, margins, marked, scales
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks import words
@@ -114,3 +115,28 @@ def test_what_a_scale_says_changes_with_its_counts_only(qtbot: QtBot, key: str) 
         said.append(track.scale_says(now))
     assert said[0] == said[1]
     assert (said[1] != said[2]) == (key == "grads.h")
+
+
+@pytest.mark.parametrize("width", [120, 104, 78])
+@pytest.mark.parametrize("count", [7, 9_338, 80_653, 640_000])
+def test_counts_beside_a_scale_are_said_in_fewer_words_or_not_at_all_but_never_cut(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, width: int, count: int
+) -> None:
+    theming.apply("dark")
+    said: list[str] = []
+    draw = marked.draw
+
+    def drawn(painter: QPainter, box: QRectF, text: str, font: QFont, *align: Qt.AlignmentFlag) -> float:
+        assert marked.width(text, font) <= box.width() + 0.5, f"'{text}' is cut"
+        said.append(text)
+        return draw(painter, box, text, font, *align)
+
+    monkeypatch.setattr(marked, "draw", drawn)
+    image = QImage(width, 120, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    counts = {classes.ZERO: count, classes.BELOW: count}
+    margins.paint_scale(painter, image.rect(), scales.magnitude(), counts, count, whose=("of sample 1", "sample 1"))
+    painter.end()
+    if width == 120:
+        told = {7: "7", 9_338: "9,338", 80_653: "81k", 640_000: "640k"}[count]
+        assert f"{told} subnormal" in said

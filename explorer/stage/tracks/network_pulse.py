@@ -77,7 +77,10 @@ def paint(
         start, end = (a.view.centre(t) / a.ratio for t in way)
         for symbol in row.kind.states:
             top, bottom = row.lanes[symbol]
-            radius = _radius(ink, data.norms[symbol], way[0]) if backward else 2.6
+            if backward and data.partly is not None and data.partly[way[1] - 1]:
+                radius = _radius(ink, data.wires[symbol], way[1])  # what does come over the border
+            else:
+                radius = _radius(ink, data.norms[symbol], way[0]) if backward else 2.6
             radius = min(radius, (bottom - top) / a.ratio / 2)
             if radius > 0:
                 painter.drawEllipse(

@@ -9,7 +9,7 @@ import numpy as np
 from engine.quantities import STATES
 from engine.requests import Array, Excerpt, ShownLayer
 from engine.tracks import TrackSpec
-from explorer.stage import classes
+from explorer.stage import borders, classes
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 from explorer.stage.tracks.anatomy import RowKind, Wire
@@ -25,6 +25,8 @@ class LayerRow:
         self.length = excerpt.length
         self.kind = RowKind(layer.name, STATES[layer.cell], layer.reverse)
         self.norms = {symbol: layer.norms[f"grads.{symbol}"] for symbol in self.kind.states}
+        self.partly = borders.partly(excerpt) if layer.crossing_norms else None
+        """(T,): the steps to which windows that overlap let only some come from the step after."""
 
     @cached_property
     def codes(self) -> classes.Codes | None:
@@ -36,6 +38,15 @@ class LayerRow:
             undefined = np.zeros(self.data.shape, bool)
             undefined[self.length :] = True
         return classes.classify(self.data, self.scale, undefined)
+
+    @cached_property
+    def wires(self) -> dict[str, Array]:
+        """By state, (T,): the gradient on the wire to the step after. It is ∂L/∂h of the step that it leaves; where
+        truncation lets only some of it come over the wire, that."""
+        if self.partly is None:
+            return self.norms
+        crossing = self.layer.crossing_norms
+        return {s: np.where(self.partly, crossing[s], norms) for s, norms in self.norms.items()}
 
     def way(self, wire: Wire) -> Array:
         return self.layer.input_norms if wire.way == "input" else self.layer.direct_norms

@@ -27,12 +27,13 @@ from explorer.stage.tracks.plot import (
     LogAxis,
     Plot,
     Region,
+    Variants,
     ghost_style,
     logs_of,
     style,
 )
 from explorer.stage.tracks.slope import Slopes
-from explorer.widgets.numbers import short, told_apart
+from explorer.widgets.numbers import power, short, told_apart
 
 _MARKED = 4
 """Gradients whose smallest norms have room for a mark."""
@@ -262,12 +263,13 @@ def _bound(axis: LogAxis, e: Excerpt, quantities: list[TrackSpec]) -> list[Line]
     line = e.arrays.get(f"{read}.{BOUND}")
     if line is None or TrackSpec("grads.h", read) not in quantities or e.steps < 2:
         return []
-    if not np.isfinite(line[:2]).all():  # of weights that have run away there is none
-        return []
-    slope = float(line[0] - line[1])
+    # W_hh = 0 lets nothing back: the line falls to −∞ at once, and has no slope.
+    slope = -math.inf if line[0] == -math.inf else float(line[0]) - float(line[1])
+    if math.isnan(slope):
+        return [Line(axis.place(line), "muted", (), always=False, legend=("Pascanu's bound", *_undefined(e)))]
     losses = int(np.count_nonzero(~np.isnan(e.losses)))
     of = " for the last loss alone" if losses > 1 else ""
-    each = f"× {short(10.0**slope)} a step" if slope < 300 else ""
+    each = f"× {power(slope, 3)} a step"
     texts = (
         f"Pascanu's bound{of}: at most {each} back",
         f"Pascanu's bound{of}, {each}",
@@ -275,5 +277,12 @@ def _bound(axis: LogAxis, e: Excerpt, quantities: list[TrackSpec]) -> list[Line]
         "Pascanu's bound",
         "bound",
     )
-    legend = ("Pascanu's bound", each or "at most")
-    return [Line(axis.place(line), "muted", texts, always=False, legend=legend)]
+    return [Line(axis.place(line), "muted", texts, always=False, legend=("Pascanu's bound", each))]
+
+
+def _undefined(e: Excerpt) -> Variants:
+    """Why there is no bound: it is a power of what the weights are, times the norm that it starts from."""
+    start = float(e.of().norms["grads.h"][e.verdict.loss_step - 1])
+    if not math.isfinite(start):
+        return f"undefined: starts at {short(start)}", f"starts at {short(start)}", "undefined"
+    return "undefined: W_hh not finite", "W_hh not finite", "undefined"

@@ -197,8 +197,9 @@ class Line:
     """From the longest wording to the shortest."""
     always: bool = True
     """False: it hangs on the trace's numbers, and is there once the first of them is known."""
-    legend: tuple[str, str] | None = None
-    """Its name and what it says, in the header where there is room: along the line there may be none."""
+    legend: tuple[str, ...] | None = None
+    """Its name and what it says, from the longest wording to the shortest, in the header where there is room: along
+    the line there may be none."""
 
 
 @dataclass(frozen=True, slots=True)
