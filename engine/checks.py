@@ -282,6 +282,14 @@ def _check_size(experiment: Experiment) -> None:
             f"{steps} × task.batch_size × {sizes} is {recorded:,}, too large to record; "
             f"at most {MAX_RECORDED_VALUES:,} is accepted."
         )
+    read = input_size(experiment.model, task)
+    given = task.steps * task.batch_size * read
+    if given > MAX_RECORDED_VALUES:
+        advice = "" if experiment.model.embedding or not form(task).symbols else ", or an embedding of the symbols"
+        raise SpecError(
+            f"task.steps × task.batch_size × the {read:,} numbers that are read a step is {given:,}, too large to "
+            f"record; at most {MAX_RECORDED_VALUES:,} is accepted{advice}."
+        )
     weights = sum(math.prod(shape) for shape in parameter_shapes(experiment).values())
     if weights > MAX_PARAMETERS:
         raise SpecError(f"The model has {weights:,} parameters; at most {MAX_PARAMETERS:,} are accepted.")

@@ -286,9 +286,10 @@ def _labels(flat: Sequence[str], name: str) -> tuple[str, ...]:
     """In the order of numbers where all are, else of letters."""
     found = set(flat)
     if not 2 <= len(found) <= MAX_CLASSES:
+        answers = "answer" if len(found) == 1 else "answers"
         raise DataError(
-            f"'{name}' has {len(found):,} different answers; 2 to {MAX_CLASSES:,} are accepted as classes (numbers are "
-            "answers 'value')."
+            f"'{name}' has {len(found):,} different {answers}; 2 to {MAX_CLASSES:,} are accepted as classes (numbers "
+            "are answers 'value')."
         )
     if all(label.lstrip("-").isascii() and label.lstrip("-").isdigit() for label in found):
         return tuple(sorted(found, key=lambda label: (int(label), label)))

@@ -125,11 +125,12 @@ def check_part(task: SeriesTask, data: SeriesData, part: Part) -> None:
     _, whole = _filled(_used(task, data), data, task.split)
     run, need = longest_run(whole, data.breaks, first, behind), task.steps + task.ahead
     if run < need:
+        rows = "1 row" if behind - first == 1 else f"{behind - first:,} rows"
         unbroken = "" if run == behind - first else f", at most {run:,} of them in a row without a gap"
         raise DataError(
-            f"The {PART_NAMES[part]} part of '{task.name}' has {behind - first:,} rows{unbroken}, and a window of "
+            f"The {PART_NAMES[part]} part of '{task.name}' has {rows}{unbroken}, and a window of "
             f"{task.steps:,} steps with its target {task.ahead:,} ahead takes {need:,}; take fewer steps, or make this "
-            f"part {'larger' if part == 'train' else 'larger or 0'}."
+            f"part larger{', with more data' if part == 'train' else ' or 0'}."
         )
 
 

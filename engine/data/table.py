@@ -167,7 +167,9 @@ def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[st
             if width > MAX_COLUMNS:
                 raise DataError(f"{name}, line {at:,}: there are {width:,} columns; at most {MAX_COLUMNS:,} are read.")
         elif len(fields) != width:
-            raise _ragged(fields, width, lines[0], at, delimiter, name)
+            heads = islice(records(text, delimiter, name, line), 200)
+            usual = Counter(len(one) for _, one in heads).most_common(1)[0][0]
+            raise _ragged(fields, width, usual, lines[0], at, delimiter, name)
         cells += width
         if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
             most = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
@@ -177,10 +179,17 @@ def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[st
     return rows, lines
 
 
-def _ragged(fields: Sequence[str], width: int, first: int, at: int, delimiter: str, name: str) -> DataError:
+def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, delimiter: str, name: str) -> DataError:
+    """`usual`: how many columns most rows at the beginning have; `width` of them the first one has."""
     has = f"{len(fields)} column{'s' if len(fields) > 1 else ''} where line {first:,} has {width}"
     if len(fields) > width and not any(field.strip() for field in fields[width:]):
         advice = f"take the {DELIMITER_NAMES[delimiter]} at the end of the line out, or put one after the heading too"
+    elif usual != width and usual == len(fields):
+        there = "is 1 column" if width == 1 else f"are {width} columns"
+        return DataError(
+            f"{name}, line {first:,}: there {there} where most lines have {usual}; take what stands above the table "
+            "away, or put a # before it."
+        )
     elif len(fields) > width:
         extra = one_line(fields[width], 30)
         advice = (

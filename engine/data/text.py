@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import store
@@ -49,7 +48,7 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
     most = choices.most_symbols or (MAX_SYMBOLS if choices.level == "character" else 2000)
     symbols = Symbols(data.text, choices.level)
     first, behind = stretch(len(symbols.numbers), choices.split, "train")
-    different = len(most_frequent(symbols.numbers[first:behind], MAX_SYMBOLS)) + 1
+    different = len(most_frequent(symbols.numbers[first:behind], len(symbols.names), MAX_SYMBOLS)) + 1
     task = TextTask(
         data="0" * 64,
         name=preview.name,
@@ -62,7 +61,8 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
     )
     if different < 3:
         raise DataError(
-            f"The training part of '{preview.name}' holds {different - 1} different {choices.level}s; a text with two "
+            f"The training part of '{preview.name}' holds {different - 1} different {choices.level}"
+            f"{'' if different == 2 else 's'}; a text with two "
             "or more is needed to predict one from another."
         )
     try:
@@ -78,7 +78,7 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
 class Prepared:
     """A text as its task sees it."""
 
-    numbers: NDArray[np.int32]
+    numbers: NDArray[Any]
     """(length,): 1 … for the most frequent symbols of the training part, 0 for every other one."""
     labels: tuple[str, ...]
     """(symbols,): what each number stands for."""
@@ -90,7 +90,7 @@ def prepared(task: TextTask, data: TextData) -> Prepared:
     symbols = Symbols(data.text, task.level)
     parts = {part: stretch(len(symbols.numbers), task.split, part) for part in PART_NAMES}
     # What is held back has no say in which symbols have a number.
-    kept = most_frequent(symbols.numbers[slice(*parts["train"])], task.symbols - 1)
+    kept = most_frequent(symbols.numbers[slice(*parts["train"])], len(symbols.names), task.symbols - 1)
     labels = [REST, *(symbols.names[at] for at in kept.tolist())]
     labels += [""] * (task.symbols - len(labels))
     return Prepared(renumbered(symbols, kept), tuple(labels), parts)
