@@ -71,7 +71,7 @@ class Disclosure(QAbstractButton):
 
     def __init__(self, name: str, closed: str = "more", opened: str = "less", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._name, self._words = name, (closed, opened)
+        self._name, self._words, self._note = name, (closed, opened), ""
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -83,9 +83,17 @@ class Disclosure(QAbstractButton):
         self._name = name
         self._say(self.isChecked())
 
+    def set_note(self, note: str) -> None:
+        """What below it is not as usual: said beside the word while it is closed."""
+        if note != self._note:
+            self._note = note
+            self._say(self.isChecked())
+
     def _say(self, on: bool) -> None:
         self.setText(self._words[on])
         self.setAccessibleName(f"{self._words[on].capitalize()}: {self._name}")
+        self.setAccessibleDescription(self._note)
+        self.setToolTip(self._note)
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -103,6 +111,13 @@ class Disclosure(QAbstractButton):
         painter.setPen(QColor(colour))
         painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignVCenter, self.text())
         x = QFontMetricsF(small(bold=True)).horizontalAdvance(self.text()) + 10
+        if self._note and not self.isChecked():
+            used = small()
+            room = QRectF(x + 10, 0, self.width() - x - 10, self.height())
+            said = QFontMetricsF(used).elidedText(self._note, Qt.TextElideMode.ElideRight, room.width())
+            painter.setFont(used)
+            painter.setPen(QColor(theme.muted))
+            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, said)
         painter.translate(x, self.height() / 2 + 0.5)
         if self.isChecked():
             painter.rotate(180)

@@ -40,6 +40,8 @@ class ModelDock(QWidget):
     """From 0."""
     unitPicked = Signal(object)
     """From 0; None: all."""
+    ownDataRequested = Signal()
+    """Somebody wants to bring data of his own."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,6 +79,7 @@ class ModelDock(QWidget):
         self.stack.assembled.connect(self.assembled)
         self.stack.edited.connect(self._card_edited)
         self.stack.opened.connect(self._show_problem)
+        self.stack.input.ownDataRequested.connect(self.ownDataRequested)
         self.run_rows.edited.connect(self._edit)
         self.training_rows.edited.connect(self._edit)
         self.what_if.dragged.connect(self.whatIfDragged)
@@ -220,6 +223,8 @@ class ModelDock(QWidget):
         card = next((key for key, one in place.items() if name in one.rows), "training")
         card = "run" if name in self.run_rows.rows else card
         wanted = EDITS[name](self._experiment, value)
+        if name == "task":
+            self.stack.input.announce(self._experiment, wanted)
         self._ask(self.rows[name], wanted, card, name, values(self._experiment)[name])
 
     def _ask(self, row: FieldRow, wanted: Experiment, card: str, name: str, was: object) -> None:

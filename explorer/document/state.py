@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
+from engine.parameters import input_size, output_size
 from engine.requests import Computed, Recorded, Source, Weights
-from engine.spec import CellKind, Experiment, WhatIf
+from engine.spec import CellKind, Experiment, OwnTask, SeriesTask, WhatIf
 from engine.tracks import LayerKind, layer_kinds
 from engine.within import Granularity, Within
 from explorer.document.pins import Pin
@@ -119,9 +120,21 @@ def _same_weights(old: Experiment, new: Experiment) -> bool:
     return (
         old.model == new.model
         and type(old.task) is type(new.task)
+        and _same_answers(old, new)
         and old.seed == new.seed
         and old.training.iterations == new.training.iterations
     )
+
+
+def _same_answers(old: Experiment, new: Experiment) -> bool:
+    """The same numbers a step go in and come out, and of somebody's own data they mean the same."""
+    sizes = [(input_size(one.model, one.task), output_size(one.model, one.task)) for one in (old, new)]
+    whose = [(one.task.data, _columns(one.task)) if isinstance(one.task, OwnTask) else None for one in (old, new)]
+    return sizes[0] == sizes[1] and whose[0] == whose[1]
+
+
+def _columns(task: OwnTask) -> tuple[str, ...]:
+    return (*task.columns, task.target) if isinstance(task, SeriesTask) else ()
 
 
 def _same(a: Weights, b: Weights) -> bool:
