@@ -176,11 +176,8 @@ class InputCard(StackCard):
         """The columns that are kept of a series."""
         field = self.rows["target"].field
         assert isinstance(field, ChoiceField)
-        names = tuple(dict.fromkeys((*task.columns, task.target))) if isinstance(task, SeriesTask) else ()
-        if tuple(field.itemData(at) for at in range(field.count())) != names:
-            field.clear()
-            for name in names:
-                field.addItem(name, name)
+        names = dict.fromkeys((*task.columns, task.target)) if isinstance(task, SeriesTask) else {}
+        field.set_choices([(name, name) for name in names])
 
     def _say_task(self, task: Task, kind: str) -> None:
         """What it tests and its source, in the tips; of somebody's own data, which they are."""

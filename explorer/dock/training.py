@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
+from explorer.dock.block import Rows
 from explorer.dock.fields import ChoiceField, NumberField, Segments, by, times
-from explorer.dock.flag import Disclosure, Flag
-from explorer.dock.problems import Problem
-from explorer.dock.rows import Field, FieldRow, RowPair, Sentence
+from explorer.dock.flag import Flag
+from explorer.dock.rows import RowPair, Sentence
 from explorer.dock.training_edits import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
 
 _CLIPS = [
@@ -72,61 +71,6 @@ _RARE: tuple[tuple[str, str, object], ...] = (
 """Below "more": the field, a word for it, and what is usual."""
 
 
-class Rows(QWidget):
-    """A block of rows outside of the cards."""
-
-    edited = Signal(str, object)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.rows: dict[str, FieldRow] = {}
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(2)
-        self._pairs: list[RowPair] = []
-        self.disclosure = Disclosure("training", parent=self)
-        self.disclosure.hide()
-        self.more = QWidget(self)
-        self._more = QVBoxLayout(self.more)
-        self._more.setContentsMargins(0, 0, 0, 0)
-        self._more.setSpacing(2)
-        self.more.hide()
-        self.disclosure.toggled.connect(self.more.setVisible)
-
-    def row(self, name: str, label: str, field: Field, tip: str = "") -> FieldRow:
-        made = FieldRow(name, label, field, tip)
-        made.edited.connect(self._wanted)
-        self.rows[name] = made
-        return made
-
-    def add(self, *rows: QWidget) -> None:
-        for row in rows:
-            self._column.addWidget(row)
-
-    def add_more(self, *rows: QWidget) -> None:
-        """Rarely used: below "more", which stands where it is first asked for."""
-        if self._more.count() == 0:
-            self._column.addWidget(self.disclosure)
-            self.disclosure.show()
-            self._column.addWidget(self.more)
-        for row in rows:
-            self._more.addWidget(row)
-
-    def _wanted(self, name: str, value: object) -> None:
-        self.edited.emit(name, value)
-
-    def fill(self, values: dict[str, Any]) -> None:
-        for name, row in self.rows.items():
-            row.set_value(values.get(name))
-
-    def show_problem(self, found: Problem | None) -> None:
-        for name, row in self.rows.items():
-            here = found is not None and found.field == name
-            row.show_problem(found.sentence if found is not None and here else "")
-            if here and self.more.isAncestorOf(row):
-                self.disclosure.setChecked(True)
-
-
 class RunRows(Rows):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -162,7 +106,7 @@ class TrainingRows(Rows):
             ),
             self.row("momentum", "momentum", NumberField("Momentum", step=share), "From 0 to below 1"),
             self.row("schedule", "schedule", ChoiceField("Schedule of the learning rate", _SCHEDULES)),
-            self._pair(
+            self.pair(
                 self.row("factor", "×", NumberField("Factor of the schedule", step=share), "What the rate falls by"),
                 self.row(
                     "schedule_every",
@@ -171,7 +115,7 @@ class TrainingRows(Rows):
                     "After so many iterations",
                 ),
             ),
-            self._pair(
+            self.pair(
                 self.row(
                     "schedule_floor",
                     "to ×",
@@ -191,7 +135,7 @@ class TrainingRows(Rows):
                 NumberField("L2, weight decay", step=times),
                 "λ·w is added to the gradient (torch's weight_decay); with AdamW the weights shrink by rate·λ instead",
             ),
-            self._pair(
+            self.pair(
                 self.row(
                     "truncation",
                     "truncation",
@@ -224,7 +168,7 @@ class TrainingRows(Rows):
         self.add_more(
             self.row("nesterov", "", Flag("Nesterov's momentum", "Nesterov's momentum")),
             self.row("alpha", "α", NumberField("Alpha of RMSprop", step=by(0.01, 0.0)), _ALPHA),
-            self._pair(
+            self.pair(
                 self.row("beta1", "β₁", NumberField("Beta 1", step=by(0.01, 0.0)), "Decay of the mean of gradients"),
                 self.row("beta2", "β₂", NumberField("Beta 2", step=by(0.001, 0.0)), "Decay of the mean of squares"),
             ),
@@ -238,7 +182,7 @@ class TrainingRows(Rows):
             self.row("l1", "L1", NumberField("L1", step=times), "λ·sign(w) is added to the gradient"),
             self.row("carry", "", Flag("Carry the states on", "carry the states on"), _CARRY),
             self.row("sampling", "reads", ChoiceField("What is read at the next step", _SAMPLINGS), _SAMPLING),
-            self._pair(
+            self.pair(
                 self.row("sampling_k", "k", NumberField("k of scheduled sampling", step=share), _K),
                 self.row("sampling_c", "c", NumberField("c of scheduled sampling", step=times), "What ε falls by"),
             ),
@@ -249,7 +193,7 @@ class TrainingRows(Rows):
                 NumberField("Judged every so many iterations", whole=True, step=tens),
                 "Iterations from one evaluation on the validation part to the next",
             ),
-            self._pair(
+            self.pair(
                 self.row(
                     "patience",
                     "early stop",
@@ -266,11 +210,6 @@ class TrainingRows(Rows):
                 "Training iterations that are done before the experiment is shown",
             ),
         )
-
-    def _pair(self, left: FieldRow, right: FieldRow, shares: tuple[int, int] = (1, 1)) -> RowPair:
-        pair = RowPair(left, right, shares)
-        self._pairs.append(pair)
-        return pair
 
     def fill(self, values: dict[str, Any]) -> None:
         super().fill(values)
@@ -296,8 +235,7 @@ class TrainingRows(Rows):
             there[name] = spec in SCHEDULE_FIELDS[schedule]
         for name, shown in there.items():
             self.rows[name].setVisible(shown)
-        for pair in self._pairs:
-            pair.show_halves()
+        self.show_pairs()
         self.rows["sampling"].field.set_value(sampling or _TRUTH)
         self.rows["l2"].setToolTip(_DECAY if optimizer == "adamw" else _L2)
         self.note.set_text(truncation_words(values["truncation_every"], back) if back is not None else "")
