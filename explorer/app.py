@@ -20,6 +20,7 @@ from explorer.commands import Commands
 from explorer.compute.courier import Courier
 from explorer.compute.executor import EngineProcess
 from explorer.controller import Controller
+from explorer.data_dialog.reader import Reader
 from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.opening import Opening
@@ -53,7 +54,8 @@ class Explorer(QObject):
             self.window.transport.set_speed(self.player.speed)
             self.desk = Desk(self.courier, self)
             self.window.analysis.set_open(settings.analyses)
-            parts = Parts(self.window, self.document, self.controller, self.player, self.desk)
+            self.reader = Reader(self.courier, self)
+            parts = Parts(self.window, self.document, self.controller, self.player, self.desk, self.reader)
             self.bindings = Bindings(parts)
             self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
             self.commands = Commands(parts, self.bindings, self.files, self.themes)

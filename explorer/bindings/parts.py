@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from explorer.analysis.desk import Desk
 from explorer.controller import Controller
+from explorer.data_dialog.reader import Reader
 from explorer.document.document import Document
 from explorer.player import Player
 from explorer.window import MainWindow
@@ -18,6 +19,7 @@ class Parts:
     controller: Controller
     player: Player
     desk: Desk
+    reader: Reader
 
     def say(self, words: str, milliseconds: int) -> None:
         """For a moment, in the status bar."""

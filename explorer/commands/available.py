@@ -80,6 +80,7 @@ class Available(QObject):
         for name in ("save", "save_as"):
             self._actions[name].setEnabled(not recorded)
         of_experiments = ("next_iteration", "previous_iteration", *(a.id for a in ACTIONS if a.menu == "Model"))
+        self._actions["open_data"].setEnabled(not recorded)
         for name in of_experiments:
             self._actions[name].setEnabled(on_bench and not recorded)
         self._actions["export_picture"].setEnabled(on_bench)

@@ -10,9 +10,7 @@ def arrays_of(preview: ArraysPreview) -> Arrays:
     """As engine.data takes them, over arrays of the same shapes that take no memory."""
     import numpy as np
 
-    found = {
-        fact.name: np.broadcast_to(np.ones((), dtype=np.dtype(fact.dtype)), fact.shape) for fact in preview.arrays
-    }
+    found = {fact.name: np.broadcast_to(np.ones((), dtype=np.dtype(fact.dtype)), fact.shape) for fact in preview.arrays}
     return taken_for(found, f"'{preview.name}'")
 
 

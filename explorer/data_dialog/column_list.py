@@ -71,9 +71,7 @@ class ColumnList(QListWidget):
         self.blockSignals(True)
         for at, one in enumerate(self._offered):
             if one.usable:
-                self.item(at).setCheckState(
-                    Qt.CheckState.Checked if one.name in wanted else Qt.CheckState.Unchecked
-                )
+                self.item(at).setCheckState(Qt.CheckState.Checked if one.name in wanted else Qt.CheckState.Unchecked)
         self.blockSignals(False)
         self.viewport().update()
 

@@ -14,7 +14,7 @@ from engine.task_checks import check_task
 from explorer.dock.block import Rows
 from explorer.dock.fields import NumberField, by
 from explorer.dock.problems import INPUT, Problem, problem
-from explorer.dock.rows import RowPair
+from explorer.dock.rows import FieldRow, RowPair
 
 NOWHERE = ""
 """The field of a problem that has no field of its own."""
@@ -77,8 +77,9 @@ class Form(Rows):
             ),
         )
 
-    def batch_row(self) -> Any:
-        return self.row("batch_size", "batch", NumberField("Batch size", whole=True, step=by(1, 1)), "Sequences at a time")
+    def batch_row(self) -> FieldRow:
+        batch = NumberField("Batch size", whole=True, step=by(1, 1))
+        return self.row("batch_size", "batch", batch, "Sequences at a time")
 
 
 def task_problem(task: OwnTask) -> Problem | None:

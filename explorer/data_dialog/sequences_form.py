@@ -89,7 +89,7 @@ class SequencesForm(Form):
         else:
             of = arrays_of(preview)
             self._columns, self._count, self._symbolic = {}, len(of.x), of.x.ndim == 2
-            self._fixed = ("tags",) if of.answers == "tags" else ("value",) if of.answers == "value" else ("class", "value")
+            self._fixed = ("class", "value") if of.answers == "class" else (of.answers,)
             if self.values["answers"] not in self._fixed:
                 self.values["answers"] = self._fixed[0]
         self.refresh()

@@ -145,16 +145,17 @@ class SeriesForm(Form):
         )
         if (found := task_problem(task)) is not None:
             return found
-        if absent := self._absent():
-            if v["missing"] == "refuse":
-                return wrong("missing", f"{missing_words(absent[0])}; choose what is done there.")
+        if (absent := self._absent()) and v["missing"] == "refuse":
+            return wrong("missing", f"{missing_words(absent[0])}; choose what is done there.")
         return wrong("steps", windows_words(self._rows, self.split, v["steps"] + v["ahead"], v["stride"])[1])
 
     def summary(self) -> str:
         v = self.values
         columns = len(self.list.ticked())
         ahead = "the next row" if v["ahead"] == 1 else f"{v['ahead']:,} rows ahead"
-        reads = f"Reads {columns:,} {'column' if columns == 1 else 'columns'}, forecasts {short(v['target'] or '')} {ahead}"
+        reads = (
+            f"Reads {columns:,} {'column' if columns == 1 else 'columns'}, forecasts {short(v['target'] or '')} {ahead}"
+        )
         return f"{reads}. {windows_words(self._rows, self.split, v['steps'] + v['ahead'], v['stride'])[0]}"
 
     def _absent(self) -> list[Column]:
@@ -170,5 +171,3 @@ class SeriesForm(Form):
         super().show_problem(found)
         wrong_here = found is not None and found.field == NOWHERE
         self.list.setAccessibleDescription(found.sentence if found is not None and wrong_here else "")
-
-

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QWidget
 
 from engine.data.preview import TextPreview
 from engine.data.text import TextChoices
+from engine.data.windows import stretch
 from engine.spec import TextTask
 from engine.task_checks import MAX_SYMBOLS
 from explorer.data_dialog.form import NO_DATA, Form, task_problem, wrong
@@ -13,7 +14,6 @@ from explorer.data_dialog.words import PARTS, parts_words
 from explorer.dock.fields import NumberField, Segments, by
 from explorer.dock.problems import Problem
 from explorer.dock.words import ORDERS
-from engine.data.windows import stretch
 
 USUAL_WORDS = 2000
 

@@ -87,7 +87,7 @@ def missing_words(column: Column) -> str:
 
 def parts_words(count: int, split: Split, what: str) -> str:
     """How many rows, symbols or sequences each part has: "training 700 rows · validation 150 · test 150"."""
-    said = []
+    said: list[str] = []
     for part, word in PARTS:
         first, behind = stretch(count, split, part)
         said.append(f"{word} {behind - first:,}" + (f" {what}" if not said else ""))
@@ -96,7 +96,8 @@ def parts_words(count: int, split: Split, what: str) -> str:
 
 def windows_words(count: int, split: Split, need: int, stride: int) -> tuple[str, str]:
     """(windows of each part, what is wrong): of rows without a gap."""
-    said, wrong = [], ""
+    said: list[str] = []
+    wrong = ""
     for part, word in PARTS:
         first, behind = stretch(count, split, part)
         rows = behind - first

@@ -236,7 +236,7 @@ class TrainingRows(Rows):
         for name, shown in there.items():
             self.rows[name].setVisible(shown)
         self.show_pairs()
-        self.rows["sampling"].field.set_value(sampling or _TRUTH)
+        self.rows["sampling"].set_value(sampling or _TRUTH)
         self.rows["l2"].setToolTip(_DECAY if optimizer == "adamw" else _L2)
         self.note.set_text(truncation_words(values["truncation_every"], back) if back is not None else "")
         self.disclosure.set_note(_unusual(values, there))
