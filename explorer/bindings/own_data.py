@@ -8,10 +8,13 @@ from PySide6.QtCore import QObject, Slot
 
 from engine.spec import OwnTask
 from explorer.bindings.parts import Parts
-from explorer.dock.task_edits import with_task
+from explorer.dock.task_edits import DERIVED_STEPS, kind_of, with_task
 
 if TYPE_CHECKING:
     from explorer.data_dialog.dialog import DataDialog
+
+USUAL_STEPS = 50
+"""Where the T of the task so far follows from something else."""
 
 
 class OwnDataBinding(QObject):
@@ -33,7 +36,8 @@ class OwnDataBinding(QObject):
         from explorer.data_dialog.dialog import DataDialog
 
         task = experiment.task
-        self.dialog = DataDialog(self._parts.reader, path, task.steps, task.batch_size, self._window)
+        steps = USUAL_STEPS if kind_of(task) in DERIVED_STEPS else task.steps
+        self.dialog = DataDialog(self._parts.reader, path, steps, task.batch_size, self._window)
         self.dialog.chosen.connect(self._use)
         self.dialog.finished.connect(self._closed)
         self.dialog.open()

@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from engine.data.preview import ArraysPreview, As, Preview, TablePreview
 from engine.data.table import DETECTED, TableOptions
 from explorer.dock.fields import ChoiceField
 from explorer.dock.rows import FieldRow
-from explorer.theme.tokens import PAD, TIGHT
-from explorer.widgets.flow import FlowGrid
+from explorer.theme.tokens import ROOM, TIGHT
 
 DETECT = "as detected"
 _AS = [("table", "a table"), ("text", "a text")]
-_DELIMITERS = [(",", "commas"), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")]
-_HEADER = [("yes", "the first row"), ("no", "none")]
-_DECIMALS = [(".", "a point: 1.5"), (",", "a comma: 1,5")]
-_THOUSANDS = [("", "nothing"), (",", "a comma"), (".", "a point"), (" ", "a space"), ("'", "an apostrophe")]
+_DELIMITERS = [(",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar")]
+_HEADER = [("yes", "first row"), ("no", "none")]
+_DECIMALS = [(".", "1.5"), (",", "1,5")]
+_THOUSANDS = [("", "1000"), (",", "1,000"), (".", "1.000"), (" ", "1 000"), ("'", "1'000")]
 _DATES = [("day", "day first"), ("month", "month first")]
 
 
@@ -33,21 +32,23 @@ class AsRead(QWidget):
         self.options: TableOptions = DETECTED
         self.as_: As | None = None
         self.rows: dict[str, FieldRow] = {}
-        self._grid = FlowGrid(180, 260, PAD, 3)
-        self._grid.setContentsMargins(0, TIGHT, 0, TIGHT)
-        self.setLayout(self._grid)
-        for name, label, says, choices in (
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, TIGHT, 0, TIGHT)
+        grid.setHorizontalSpacing(ROOM)
+        grid.setVerticalSpacing(2)
+        fields = (
             ("as_", "read as", "What the file is read as", _AS),
-            ("delimiter", "between columns", "Between the columns", _DELIMITERS),
+            ("delimiter", "columns by", "Sign between the columns", _DELIMITERS),
             ("header", "heading", "Heading", _HEADER),
-            ("decimal", "decimals after", "Before the decimals", _DECIMALS),
-            ("thousands", "thousands by", "Between the thousands", _THOUSANDS),
+            ("decimal", "decimals", "Sign before the decimals", _DECIMALS),
+            ("thousands", "thousands", "Sign between the thousands", _THOUSANDS),
             ("dates", "dates", "Order of dates", _DATES),
-        ):
+        )
+        for at, (name, label, says, choices) in enumerate(fields):
             row = FieldRow(name, label, ChoiceField(says, choices))
             row.edited.connect(self._take)
             self.rows[name] = row
-            self._grid.addWidget(row)
+            grid.addWidget(row, at // 3, at % 3)
 
     def forget(self) -> None:
         """Another file: everything is detected."""
@@ -71,10 +72,10 @@ class AsRead(QWidget):
 
     def show_failure(self) -> None:
         """Nothing was detected; what somebody has chosen stays, and can be chosen otherwise."""
-        for name in ("as_", "delimiter", "header", "decimal", "thousands"):
-            self.rows[name].show()
-        self.rows["dates"].setVisible(self.options.day_first is not None)
         o = self.options
+        given = {"decimal": o.decimal, "thousands": o.thousands, "dates": o.day_first}
+        for name, row in self.rows.items():
+            row.setVisible(given.get(name, row) is not None)
         self.rows["as_"].set_value(self.as_)
         self.rows["delimiter"].set_value(o.delimiter)
         self.rows["header"].set_value(None if o.header is None else "yes" if o.header else "no")

@@ -68,7 +68,7 @@ class DataDialog(QDialog):
         self.found = _wrapped("What was detected")
         self.as_read = AsRead()
         self.preview = PreviewView()
-        self.failure = Sentence("warning", "exploding")
+        self.failure = _Failure()
         self.notes = _wrapped("What to look at")
         self.becomes = Segments("What it becomes", _BECOMES)
         self.series, self.text = SeriesForm(steps, batch_size), TextForm(steps, batch_size)
@@ -124,7 +124,8 @@ class DataDialog(QDialog):
         right.addWidget(self.becomes)
         right.addWidget(self.forms, 1)
         right.addWidget(self.problem)
-        right.addWidget(self.summary)
+        self.card = self._summary_card()
+        right.addWidget(self.card)
         self.side = QWidget()
         self.side.setFixedWidth(FORM_WIDTH)
         self.side.setLayout(right)
@@ -146,6 +147,14 @@ class DataDialog(QDialog):
         column.addLayout(middle, 1)
         column.addWidget(_rule())
         column.addLayout(foot)
+
+    def _summary_card(self) -> QFrame:
+        card = QFrame()
+        card.setProperty("role", "card")
+        column = QVBoxLayout(card)
+        column.setContentsMargins(PAD, GAP, PAD, GAP)
+        column.addWidget(self.summary)
+        return card
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -171,6 +180,9 @@ class DataDialog(QDialog):
         self.preview.show_preview(preview)
         self._offer(preview)
         self._show_choices()
+        if self.focusWidget() in (None, self.other, self.cancel):
+            self.side.setFocus()
+            self.side.focusNextChild()
 
     @Slot(str)
     def _failed(self, sentence: str) -> None:
@@ -189,7 +201,8 @@ class DataDialog(QDialog):
     def _say(self, found: str, failure: str, notes: list[str] | None = None) -> None:
         self.found.setText(found)
         self.found.setVisible(bool(found))
-        self.failure.set_text(failure)
+        self.failure.say(failure)
+        self.other.setAccessibleDescription(failure)
         self.notes.setText("\n".join(f"• {note}" for note in (notes or [])[:5]))
         self.notes.setVisible(bool(notes))
 
@@ -233,6 +246,7 @@ class DataDialog(QDialog):
         found = self.form.problem()
         self.problem.set_text(found.sentence if found is not None and found.field == NOWHERE else "")
         self.summary.setText(self.form.summary() if found is None else "")
+        self.card.setVisible(found is None)
         if self.form is self.series:
             self.preview.mark(self.series.list.ticked(), self.series.values["target"])
         elif self.form is self.sequences:
@@ -309,10 +323,33 @@ class DataDialog(QDialog):
             super().keyPressEvent(event)
 
 
+class _Failure(QFrame):
+    """Why there is nothing to be seen, and what can be done."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.text, self.advice = _wrapped("What is wrong", role=""), _wrapped("What can be done")
+        self.advice.setText("Choose above how it is to be read, or another file.")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PAD, PAD, PAD, PAD)
+        column.setSpacing(GAP)
+        column.addWidget(self.text)
+        column.addWidget(self.advice)
+        self.hide()
+
+    def say(self, sentence: str) -> None:
+        """ "" takes it away."""
+        self.text.setText(sentence)
+        self.setVisible(bool(sentence))
+
+
 def _usual(preview: TablePreview) -> str:
-    """A series where there are numbers to forecast, and the last column is no word for what they are."""
+    """A series where there are numbers to forecast, unless the last column is a word for what they are."""
     numbers = [column for column in preview.columns if column.kind == "number" and not column.problem]
-    return "series" if numbers and preview.columns[-1].kind != "text" else "sequences"
+    in_time, last = any(column.rising and column.kind == "date" for column in preview.columns), preview.columns[-1]
+    words = last.kind == "text" and last.missing < preview.rows / 2
+    return "series" if numbers and (in_time or not words) else "sequences"
 
 
 def _wrapped(name: str, role: str = "muted") -> QLabel:

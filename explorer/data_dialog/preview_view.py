@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QHeaderView, QPlainTextEdit, QStackedWidget, QTableView, QWidget
 
 from engine.data.preview import ArraysPreview, Preview, TablePreview, TextPreview
@@ -64,6 +64,12 @@ class PreviewView(QStackedWidget):
         model = self.table.model()
         if isinstance(model, _Table):
             model.mark(set(read), target)
+            if target in model.heads:
+                at = model.heads.index(target)
+                self.table.setColumnWidth(at, max(self.table.columnWidth(at), self._head_width(at)))
+
+    def _head_width(self, at: int) -> int:
+        return min(_WIDEST, self.table.horizontalHeader().sectionSizeHint(at) + 8)
 
 
 class _Table(QAbstractTableModel):
@@ -77,7 +83,8 @@ class _Table(QAbstractTableModel):
         missing: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
-        self._heads, self._kinds, self._tips, self._rows = heads, kinds, tips, rows
+        self.heads = list(heads)
+        self._kinds, self._tips, self._rows = kinds, tips, rows
         self._numbers, self._missing = numbers, missing
         self._read: set[str] | None = None
         self._target: str | None = None
@@ -85,14 +92,14 @@ class _Table(QAbstractTableModel):
     def mark(self, read: set[str], target: str | None) -> None:
         if (read, target) != (self._read, self._target):
             self._read, self._target = read, target
-            self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(self._heads) - 1)
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self._rows) - 1, len(self._heads) - 1))
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(self.heads) - 1)
+            self.dataChanged.emit(self.index(0, 0), self.index(len(self._rows) - 1, len(self.heads) - 1))
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  (Qt's signature)
         return 0 if parent.isValid() else len(self._rows)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self._heads)
+        return 0 if parent.isValid() else len(self.heads)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         at = index.column()
@@ -106,7 +113,7 @@ class _Table(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole and (absent or not cell or not self._used(at)):
             return QColor(theming.current().muted)
         if role == Qt.ItemDataRole.FontRole and (absent or not cell):
-            used = theming.font()
+            used = QFont(theming.font())
             used.setItalic(True)
             return used
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -117,7 +124,8 @@ class _Table(QAbstractTableModel):
         if orientation == Qt.Orientation.Vertical:
             return str(section + 1) if role == Qt.ItemDataRole.DisplayRole else None
         if role == Qt.ItemDataRole.DisplayRole:
-            return f"{self._heads[section]}\n{self._kinds[section]}{self._mark(section)}"
+            below = f"{self._kinds[section]}{self._mark(section)}"
+            return f"{self.heads[section]}\n{below}" if below else self.heads[section]
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tips[section]
         if role == Qt.ItemDataRole.ForegroundRole and not self._used(section):
@@ -127,10 +135,10 @@ class _Table(QAbstractTableModel):
         return None
 
     def _used(self, at: int) -> bool:
-        return self._read is None or self._heads[at] in self._read or self._heads[at] == self._target
+        return self._read is None or self.heads[at] in self._read or self.heads[at] == self._target
 
     def _mark(self, at: int) -> str:
-        return " · target" if self._heads[at] == self._target else ""
+        return " · target" if self.heads[at] == self._target else ""
 
 
 def _table_model(preview: TablePreview) -> _Table:

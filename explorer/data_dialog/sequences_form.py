@@ -11,7 +11,7 @@ from engine.task_specs import MAX_STEPS
 from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.column_list import ColumnList, Offered
 from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
-from explorer.data_dialog.words import column_tip, kind_words, parts_words, short
+from explorer.data_dialog.words import column_tip, kind_words, missing_words, parts_words, short
 from explorer.dock.fields import ChoiceField, NumberField, Segments, by
 from explorer.dock.problems import Problem
 from explorer.dock.words import SCALINGS
@@ -185,6 +185,9 @@ class SequencesForm(Form):
                 return wrong(NOWHERE, "No column is read; tick one of text, or one or more of numbers.")
             if texts and len(ticked) > 1:
                 return wrong(NOWHERE, "One column of text, or columns of numbers, can be read; untick the others.")
+            answer = self._columns[v["answer"]]
+            if v["answers"] != "value" and answer.missing and answer.kind == "text":
+                return wrong("answer", f"{missing_words(answer)}; every row needs one.")
             if v["answers"] == "value" and self._columns[v["answer"]].kind != "number":
                 return wrong("answer", f"{short(v['answer'])} holds no numbers; choose another column, or a class.")
         if v["cut"] is not None and not 1 <= v["cut"] <= MAX_STEPS:
@@ -206,7 +209,7 @@ class SequencesForm(Form):
         v = self.values
         reads = f"Sequences of {'symbols' if self._symbolic else 'numbers'}, {_WORDS[v['answers']]}"
         known = self._count is not None and not (self._columns and (v["sequence"] or v["answers"] == "tags"))
-        return f"{reads}. {parts_words(self._count or 0, self.split, 'sequences')}" if known else f"{reads}."
+        return f"{reads}\n{parts_words(self._count or 0, self.split, 'sequences')}" if known else reads
 
     def _ticked(self) -> None:
         self.refresh()

@@ -152,7 +152,7 @@ class SeriesForm(Form):
     def summary(self) -> str:
         v = self.values
         columns = len(self.list.ticked())
-        ahead = "the next row" if v["ahead"] == 1 else f"{v['ahead']:,} rows ahead"
+        ahead = "one row ahead" if v["ahead"] == 1 else f"{v['ahead']:,} rows ahead"
         reads = (
             f"Reads {columns:,} {'column' if columns == 1 else 'columns'}, forecasts {short(v['target'] or '')} {ahead}"
         )

@@ -87,7 +87,7 @@ class TextForm(Form):
     def summary(self) -> str:
         level = self.values["level"]
         head = f"Predicts the next {level} out of {self._symbols():,}"
-        return f"{head}. {parts_words(self._length(), self.split, f'{level}s')}"
+        return f"{head}\n{parts_words(self._length(), self.split, f'{level}s')}"
 
     def _length(self) -> int:
         assert self._preview is not None

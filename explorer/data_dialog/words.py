@@ -86,12 +86,12 @@ def missing_words(column: Column) -> str:
 
 
 def parts_words(count: int, split: Split, what: str) -> str:
-    """How many rows, symbols or sequences each part has: "training 700 rows · validation 150 · test 150"."""
+    """How many rows, symbols or sequences each part has, a line each: "training: 700 rows"."""
     said: list[str] = []
     for part, word in PARTS:
         first, behind = stretch(count, split, part)
-        said.append(f"{word} {behind - first:,}" + (f" {what}" if not said else ""))
-    return " · ".join(said)
+        said.append(f"{word}: {behind - first:,} {what}")
+    return "\n".join(said)
 
 
 def windows_words(count: int, split: Split, need: int, stride: int) -> tuple[str, str]:
@@ -102,13 +102,13 @@ def windows_words(count: int, split: Split, need: int, stride: int) -> tuple[str
         first, behind = stretch(count, split, part)
         rows = behind - first
         windows = max(0, (rows - need) // stride + 1) if rows >= need else 0
-        said.append(f"{word} {rows:,} rows, {windows:,} {'window' if windows == 1 else 'windows'}")
+        said.append(f"{word}: {rows:,} rows, {windows:,} {'window' if windows == 1 else 'windows'}")
         if not windows and not wrong and (part == "train" or rows):
             wrong = (
                 f"The {word} part has {rows:,} rows, and a window with its target takes {need:,}; take fewer steps, or "
                 f"make this part larger{'' if part == 'train' else ' or 0'}."
             )
-    return " · ".join(said), wrong
+    return "\n".join(said), wrong
 
 
 def short(name: str) -> str:

@@ -56,7 +56,8 @@ class TaskField(ChoiceField):
         self._add_heading(_OWN)
         for key, task in self._own.items():
             what = _WHAT[kind_of(task)]
-            self._add(f"{task.name} ({what})" if task.name else what, key, FACTS[type(task)].tests)
+            said = f"{task.name} ({what})" if task.name else what
+            self._add(said, key, f"{said}\n{FACTS[type(task)].tests}")
         self._add(OTHER_DATA, OTHER_DATA, "A table, a text or arrays from a file, looked at before they are used")
         widest = max(self.fontMetrics().horizontalAdvance(self.itemText(at)) for at in range(self.count()))
         self.view().setMinimumWidth(widest + 48)
