@@ -139,7 +139,7 @@ _WORDS = {
     "batch_norm is true": "batch normalisation is on",
     "layer_norm is true": "layer normalisation is on",
     "residual is true": "the residual connection is on",
-    "carry is true": "carrying states is on",
+    "carry is true": "carry is on",
     "nesterov is true with kind": "Nesterov's momentum is on with",
     "sampling is set": "scheduled sampling is on",
     "hidden_size": "units",
