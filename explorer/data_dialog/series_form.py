@@ -83,16 +83,16 @@ class SeriesForm(Form):
         time.set_choices([(_NO_TIME, "rows are one step apart"), *((name, short(name)) for name in times)])
         self.rows["time"].setVisible(bool(times))
         if new:
-            self.values |= {"time": self._usual_time(times), "target": usable[-1] if usable else None}
+            self.values |= {"time": self._usual_time(times, usable), "target": usable[-1] if usable else None}
             self.values["missing"] = "refuse"
             self.list.set_ticked([name for name in usable if name != self.values["time"]])
         self.refresh()
 
-    def _usual_time(self, times: list[str]) -> str:
-        """A date that rises from row to row, or what counts the rows in the first column."""
+    def _usual_time(self, times: list[str], usable: list[str]) -> str:
+        """A date that rises from row to row, or what counts the rows in the first of several columns."""
         rising = [name for name in times if self._columns[name].rising]
         dates = [name for name in rising if self._columns[name].kind == "date"]
-        first = [name for name in rising if name == next(iter(self._columns))]
+        first = [name for name in rising if name == next(iter(self._columns)) and len(usable) > 1]
         return (dates or first or [_NO_TIME])[0]
 
     def _offered(self, preview: TablePreview | ArraysPreview) -> tuple[list[Offered], list[str], list[str]]:
