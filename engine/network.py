@@ -24,6 +24,7 @@ from engine.parameters import Place, parameter_shapes, places
 from engine.precision import arithmetic
 from engine.quantities import CELL_TITLES
 from engine.spec import NO_WHAT_IF, Experiment, ModelSpec, WhatIf
+from engine.spec_reading import kind_of
 from engine.stack import Layer, Level, OwnHead
 from engine.tasks import Batch
 from engine.what_if import ARITHMETIC, cut_routes, effective_weights, held_gates
@@ -50,6 +51,9 @@ class Network:
         self.what_if = checked_what_if(what_if)
         check_fit(experiment.model.layers, experiment.task.steps, what_if)
         self.places = tuple(places(experiment))
+        self._shapes = parameter_shapes(experiment)
+        self._around = [name for name in self._shapes if "." in name]
+        """The parameters of everything but the recurrent layers."""
         widest = max(layer.hidden_size for layer in experiment.model.layers)
         work = experiment.task.batch_size * widest**2
         self.device, self.device_note = device.resolve(experiment.device, experiment.dtype, work)
@@ -59,6 +63,8 @@ class Network:
         """What everything is computed in."""
         self.weights: dict[str, Tensor] = {}
         """The base weights, without the what-if, in the experiment's own type."""
+        self.with_what_if: dict[str, Tensor] = {}
+        """The same with the what-if on top: those that it does not change are the base's own."""
         self._effective: dict[str, Tensor] = {}
         with torch.inference_mode(False):
             self.load(initial_weights(experiment) if weights is None else weights)
@@ -68,9 +74,13 @@ class Network:
         DataError, and then the network keeps those it has."""
         with torch.inference_mode(False), torch.no_grad():
             given = checked_weights(self.experiment, weights)
-            base = {name: weight.to(self.device) for name, weight in given.items()}
+            self.take({name: weight.to(self.device) for name, weight in given.items()})
+
+    def take(self, base: dict[str, Tensor]) -> None:
+        """As `load`, of weights that are known to fit and to lie on the device, and that nobody writes to."""
+        with torch.inference_mode(False), torch.no_grad():
             effective = effective_weights(self.experiment, base, self.what_if)
-            self.weights = base
+            self.weights, self.with_what_if = base, effective
             self._effective = {name: weight.detach().to(self.dtype, copy=True) for name, weight in effective.items()}
         for name in self._around:
             self._effective[name].requires_grad_()
@@ -79,11 +89,6 @@ class Network:
     def effective(self) -> dict[str, Tensor]:
         """The parameters that compute: the base weights with the what-if on top."""
         return {name: parameter.detach() for name, parameter in self._effective.items()}
-
-    @property
-    def _around(self) -> list[str]:
-        """The parameters of everything but the recurrent layers."""
-        return [name for name in parameter_shapes(self.experiment) if "." in name]
 
     def batch(self, iteration: int = 0) -> Batch:
         """The data of one iteration, on the network's device. Raises DataError."""
@@ -327,7 +332,7 @@ def checked_weights(experiment: Experiment, weights: Mapping[str, Any]) -> dict[
     if len(layers) > 1 or layers[0].bidirectional:
         whose = f"this network of {len(tuple(places(experiment)))} layers"
     if not isinstance(weights, Mapping):
-        raise DataError(f"Weights: a {type(weights).__name__} is given; tensors by parameter name are accepted.")
+        raise DataError(f"Weights: {kind_of(weights)} is given; tensors by parameter name are accepted.")
     for name in weights:
         if name not in expected:
             raise DataError(f"Weights: '{name}' is no parameter of {whose}; it has {', '.join(expected)}.")
@@ -355,4 +360,4 @@ def _checked_weight(name: str, given: Any, shape: tuple[int, ...], experiment: E
 
 
 def _kind(given: Any) -> str:
-    return f"an array of {given.dtype}" if isinstance(given, np.ndarray) else f"a {type(given).__name__}"
+    return f"an array of {given.dtype}" if isinstance(given, np.ndarray) else kind_of(given)

@@ -87,7 +87,7 @@ def read_table(path: str | Path, options: TableOptions = DETECTED) -> Table:
         rows, lines = rows[1:], lines[1:]
     if not rows:
         raise DataError(f"{name}, line {line:,}: there are no rows below the heading; one row or more is needed.")
-    cells = tuple([cell.strip() for cell in column] for column in zip(*rows, strict=True))
+    cells = tuple(list(map(str.strip, column)) for column in zip(*rows, strict=True))
     notation = _notation(cells, options, delimiter, notes)
     missing = MISSING if options.missing is None else ("", *(one.strip().lower() for one in options.missing))
     day_first = _day_first(cells) if options.day_first is None else options.day_first
@@ -158,6 +158,8 @@ def _delimiter(text: str, name: str, line: int) -> Delimiter:
 
 
 def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[str]], list[int]]:
+    if (plain := _even_rows(text, delimiter)) is not None:
+        return plain, list(range(line, line + len(plain)))
     rows: list[list[str]] = []
     lines: list[int] = []
     width = cells = 0
@@ -177,6 +179,20 @@ def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[st
         rows.append(fields)
         lines.append(at)
     return rows, lines
+
+
+def _even_rows(text: str, delimiter: str) -> list[list[str]] | None:
+    """The rows of a text without quotes and blank lines whose rows are all of one length, which is what most are: the
+    quick way. None: it is no such text, or too large."""
+    if '"' in text:
+        return None
+    plain = text.removesuffix("\n").split("\n")
+    width = plain[0].count(delimiter) + 1
+    even = text.count(delimiter) == (width - 1) * len(plain)
+    if not even or not 1 < width <= MAX_COLUMNS or len(plain) > MAX_ROWS or width * len(plain) > MAX_CELLS:
+        return None
+    rows = [row.split(delimiter) for row in plain]
+    return rows if all(len(row) == width for row in rows) else None
 
 
 def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, delimiter: str, name: str) -> DataError:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from engine.data import store
 from engine.data.datasets import TextData
+from engine.data.files import source_of
 from engine.data.preview import Preview, TextPreview, read_text, unchanged
 from engine.data.series import PART_NAMES
 from engine.data.symbols import REST, Level, Symbols, most_frequent, renumbered
-from engine.data.windows import DEFAULT_SPLIT, stretch
+from engine.data.windows import DEFAULT_SPLIT, check_split, stretch
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.task_checks import MAX_SYMBOLS, check_task
@@ -42,6 +43,7 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
     """
     if not isinstance(preview, TextPreview):
         raise DataError(f"'{preview.name}' is looked at as a table or arrays; open it as a text to predict symbols.")
+    check_split(choices.split)
     read, found = read_text(preview.path)
     unchanged(preview, hashlib.sha256(read).hexdigest())
     data = TextData(found.text)
@@ -98,6 +100,7 @@ def prepared(task: TextTask, data: TextData) -> Prepared:
 
 def check_part(task: TextTask, length: int, part: Part) -> None:
     """Raises DataError where a part of the text that is to be there holds no sequence and the symbol behind it."""
+    source = source_of(task.name)
     first, behind = stretch(length, task.split, part)
     need = task.steps + 1
     if part == "train" and task.order == "stream":
@@ -109,6 +112,6 @@ def check_part(task: TextTask, length: int, part: Part) -> None:
         if need > task.steps + 1:
             what = f"a stream of {task.batch_size:,} sequences of {task.steps:,} steps side by side"
         raise DataError(
-            f"The {PART_NAMES[part]} part of '{task.name}' has {behind - first:,} {task.level}s, and {what} with the "
+            f"The {PART_NAMES[part]} part of {source} has {behind - first:,} {task.level}s, and {what} with the "
             f"next symbol takes {need:,}; take fewer steps, or make this part larger{or_none}."
         )

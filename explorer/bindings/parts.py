@@ -9,6 +9,8 @@ from explorer.controller import Controller
 from explorer.data_dialog.reader import Reader
 from explorer.document.document import Document
 from explorer.player import Player
+from explorer.training.book import Book
+from explorer.training.runner import Runner
 from explorer.window import MainWindow
 
 
@@ -19,6 +21,8 @@ class Parts:
     controller: Controller
     player: Player
     desk: Desk
+    book: Book
+    runner: Runner
     reader: Reader
 
     def say(self, words: str, milliseconds: int) -> None:

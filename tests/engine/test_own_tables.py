@@ -21,6 +21,7 @@ from engine.data import (
 )
 from engine.data.datasets import SeriesData
 from engine.errors import DataError
+from engine.spec import Split
 
 GERMAN = (
     "\ufeffDatum;Umsatz;Ort;Menge\r\n"
@@ -339,6 +340,34 @@ def test_a_broken_file_gives_one_sentence_with_what_is_wrong_where_and_what_to_c
     for word in words:
         assert word in sentence, sentence
     assert not list(tmp_path.rglob("*.gfdata")), "nothing of it is kept"
+
+
+WRONG_CHOICES = [
+    SeriesChoices(split=Split(train=float("nan"))),
+    SequencesChoices(split=Split(train=0.5, validation=-1.0)),
+    TextChoices(split=Split(train=1.5)),
+    SeriesChoices(split=Split(train=0.9, validation=0.9)),
+    SeriesChoices(steps=0, split=ALL),
+    SeriesChoices(ahead=0, split=ALL),
+    SeriesChoices(batch_size=0, split=ALL),
+    SeriesChoices(columns=("time", "time"), split=ALL),
+    SeriesChoices(columns=(), split=ALL),
+    SequencesChoices(answer="time", inputs=("town",), most_symbols=1, split=ALL),
+    SequencesChoices(answer="town", cut=0, split=ALL),
+    SequencesChoices(answer="town", inputs=("time", "town"), split=ALL),
+    SequencesChoices(answer="time", inputs=("price", "town"), split=ALL),
+    TextChoices(steps=0, split=ALL),
+    TextChoices(most_symbols=1, steps=2, split=ALL),
+]
+
+
+@pytest.mark.parametrize("choices", WRONG_CHOICES, ids=repr)
+def test_a_choice_out_of_range_is_one_sentence(tmp_path: Path, choices: Any) -> None:
+    path = file(tmp_path, GOOD, "a.txt" if isinstance(choices, TextChoices) else "a.csv")
+    with pytest.raises(DataError) as caught:
+        opened(path, choices)
+    assert is_one_sentence(str(caught.value)), caught.value
+    assert not list(tmp_path.rglob("*.gfdata"))
 
 
 def test_there_are_thirty_broken_tables_and_more() -> None:
