@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QStandardItem, QStandardItemModel, QWheelEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPainter, QStandardItem, QStandardItemModel, QWheelEvent
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from engine.spec import OwnTask, Task
 from engine.task_facts import FACTS, TaskFacts
-from explorer.dock.fields import ChoiceField
+from explorer.dock.fields import ChoiceField, field_height
 from explorer.dock.task_edits import GROUPS, KINDS, key_of, kind_of, title_of
 from explorer.theme import current as theming
+from explorer.theme.tokens import GAP, PAD
 
 OTHER_DATA = "own data…"
 _OWN = "own data"
@@ -28,6 +29,7 @@ class TaskField(ChoiceField):
         super().__init__("Task", (), parent)
         self._own: dict[str, OwnTask] = {}
         self._stepping = False
+        self.setItemDelegate(_Entries(self))
         self._fill()
         self.setMaxVisibleItems(24)
         theming.notifier().changed.connect(self._fill)
@@ -72,8 +74,6 @@ class TaskField(ChoiceField):
         """It cannot be chosen, and keys pass it by."""
         item = QStandardItem(text.upper())
         item.setFlags(Qt.ItemFlag.NoItemFlags)
-        item.setFont(theming.small(bold=True))
-        item.setForeground(QColor(theming.current().muted))
         item.setData(text, Qt.ItemDataRole.AccessibleTextRole)
         model = self.model()
         assert isinstance(model, QStandardItemModel)
@@ -107,6 +107,29 @@ class TaskField(ChoiceField):
         if event.type() == QEvent.Type.ToolTip:
             self.setToolTip(self.currentData(Qt.ItemDataRole.ToolTipRole) or "")
         return super().event(event)
+
+
+class _Entries(QStyledItemDelegate):
+    """Headings small and muted, what can be chosen below them a little to the right."""
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        theme, heading = theming.current(), not index.flags() & Qt.ItemFlag.ItemIsEnabled
+        chosen = bool(option.state & QStyle.StateFlag.State_Selected) and not heading
+        painter.save()
+        if chosen:
+            painter.fillRect(option.rect, QColor(theme.accent))
+        used = theming.small(bold=True) if heading else theming.font()
+        painter.setFont(used)
+        painter.setPen(QColor(theme.muted if heading else theme.on_accent if chosen else theme.text))
+        room = QRectF(option.rect).adjusted(GAP if heading else PAD, 0, -GAP, 0)
+        said = QFontMetricsF(used).elidedText(str(index.data() or ""), Qt.TextElideMode.ElideRight, room.width())
+        painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, said)
+        painter.restore()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return QSize(super().sizeHint(option, index).width(), field_height())
 
 
 def tip_of(facts: TaskFacts) -> str:
