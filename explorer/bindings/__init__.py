@@ -11,6 +11,7 @@ from engine.within import way_of
 from explorer.bindings.analysis import AnalysisBinding
 from explorer.bindings.cell import CellBinding
 from explorer.bindings.model import ModelBinding
+from explorer.bindings.own_data import OwnDataBinding
 from explorer.bindings.parts import Parts
 from explorer.bindings.pins import PinsBinding
 from explorer.bindings.stage import ADD_A_LAYER as ADD_A_LAYER
@@ -38,6 +39,7 @@ class Bindings(QObject):
         self.window = WindowBinding(parts, self)
         self.analysis = AnalysisBinding(parts, self)
         self.training = TrainingBinding(parts, self)
+        self.own_data = OwnDataBinding(parts, self)
         parts.document.viewChanged.connect(self._show_view)
         parts.controller.excerptChanged.connect(self._show_excerpt)
 

@@ -29,5 +29,6 @@ GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Double click a slider", "Back to its usual value"),
         ("Drag a layer’s card", "Move the layer in the stack"),
         ("Drop a .gflow file", "Open it"),
+        ("Drop a table, a text or arrays", "Look at them, and use them as the task’s data"),
     ),
 }
