@@ -43,6 +43,7 @@ pictures: setup
 bench: setup
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.long
+	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.explorer
 
 clean:

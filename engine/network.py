@@ -50,6 +50,9 @@ class Network:
         self.what_if = checked_what_if(what_if)
         check_fit(experiment.model.layers, experiment.task.steps, what_if)
         self.places = tuple(places(experiment))
+        self._shapes = parameter_shapes(experiment)
+        self._around = [name for name in self._shapes if "." in name]
+        """The parameters of everything but the recurrent layers."""
         widest = max(layer.hidden_size for layer in experiment.model.layers)
         work = experiment.task.batch_size * widest**2
         self.device, self.device_note = device.resolve(experiment.device, experiment.dtype, work)
@@ -59,6 +62,8 @@ class Network:
         """What everything is computed in."""
         self.weights: dict[str, Tensor] = {}
         """The base weights, without the what-if, in the experiment's own type."""
+        self.with_what_if: dict[str, Tensor] = {}
+        """The same with the what-if on top: those that it does not change are the base's own."""
         self._effective: dict[str, Tensor] = {}
         with torch.inference_mode(False):
             self.load(initial_weights(experiment) if weights is None else weights)
@@ -68,9 +73,13 @@ class Network:
         DataError, and then the network keeps those it has."""
         with torch.inference_mode(False), torch.no_grad():
             given = checked_weights(self.experiment, weights)
-            base = {name: weight.to(self.device) for name, weight in given.items()}
+            self.take({name: weight.to(self.device) for name, weight in given.items()})
+
+    def take(self, base: dict[str, Tensor]) -> None:
+        """As `load`, of weights that are known to fit and to lie on the device, and that nobody writes to."""
+        with torch.inference_mode(False), torch.no_grad():
             effective = effective_weights(self.experiment, base, self.what_if)
-            self.weights = base
+            self.weights, self.with_what_if = base, effective
             self._effective = {name: weight.detach().to(self.dtype, copy=True) for name, weight in effective.items()}
         for name in self._around:
             self._effective[name].requires_grad_()
@@ -79,11 +88,6 @@ class Network:
     def effective(self) -> dict[str, Tensor]:
         """The parameters that compute: the base weights with the what-if on top."""
         return {name: parameter.detach() for name, parameter in self._effective.items()}
-
-    @property
-    def _around(self) -> list[str]:
-        """The parameters of everything but the recurrent layers."""
-        return [name for name in parameter_shapes(self.experiment) if "." in name]
 
     def batch(self, iteration: int = 0) -> Batch:
         """The data of one iteration, on the network's device. Raises DataError."""

@@ -41,21 +41,27 @@ class Piece:
         inputs: Sequence[Tensor],
         parameters: Mapping[str, Tensor],
         own: bool = False,
+        once: bool = False,
     ) -> tuple[Piece, Any]:
         """The piece, and whatever the function returned; its graph is that of the last tensor in it.
 
         The function is given copies of its inputs, so that it may write to them. `own`: it is the engine's, writes to
-        nothing, and nobody writes to what it reads; then there are no copies. Raises DataError.
+        nothing, and nobody writes to what it reads; then there are no copies. `once`: it is asked for numbers alone,
+        not for what depends on what, so that nobody looks on. Raises DataError.
         """
         if own:
             leaves = given = tuple(one.detach().requires_grad_(one.is_floating_point()) for one in inputs)
         else:
             leaves, given = zip(*map(_entry, inputs), strict=True)
         saved, watch = Saved(copies=not own), Watch()
-        hooks = torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give)
-        with torch.enable_grad(), _of_inference(), hooks, watch:
-            made = function(*given)
-        saved.told(watch)
+        if own and once:
+            with torch.enable_grad(), _of_inference():
+                made = function(*given)
+        else:
+            hooks = torch.autograd.graph.saved_tensors_hooks(saved.take, saved.give)
+            with torch.enable_grad(), _of_inference(), hooks, watch:
+                made = function(*given)
+            saved.told(watch)
         return cls(leaves, parameters, made[-1] if isinstance(made, tuple) else made, saved), made
 
     def back(self, cotangent: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
@@ -150,7 +156,7 @@ class Head:
         for name, parameter in parameters.items():
             if not parameter.requires_grad:
                 raise DataError(f"The parameter {name} of what stands after the layer does not require a gradient.")
-        made = _made(head, inputs, parameters, own=again is not None)
+        made = _made(head, inputs, parameters, own=again is not None, once=again is not None)
         piece, outputs = made
         losses, answer = piece.graph.detach().clone(), (inputs[0] if outputs is None else outputs).clone()
         grads, of_parameters = piece.back(torch.ones_like(piece.graph))
@@ -195,7 +201,9 @@ Made: TypeAlias = tuple[Piece, "Tensor | None"]
 """A head's piece, and its outputs in h's own type; None: they are h."""
 
 
-def _made(head: HeadFunction, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], own: bool) -> Made:
+def _made(
+    head: HeadFunction, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], own: bool, once: bool = False
+) -> Made:
     h = inputs[0]
     steps, dtype, device = len(h), h.dtype, h.device
 
@@ -204,7 +212,7 @@ def _made(head: HeadFunction, inputs: Sequence[Tensor], parameters: Mapping[str,
         _check(losses, steps)
         return outputs, losses.reshape(-1).to(device, dtype)
 
-    piece, (outputs, _) = Piece.run(function, inputs, parameters, own)
+    piece, (outputs, _) = Piece.run(function, inputs, parameters, own, once)
     return piece, None if outputs is None else outputs.detach().to(device, dtype)
 
 

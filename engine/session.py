@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import container, tracks
+from engine import container, tensorfile, tracks
 from engine.checks import checked, checked_what_if
 from engine.errors import SessionError, SpecError
 from engine.history import Evaluation, Log, evaluation_arrays, evaluations_from
@@ -42,6 +42,8 @@ MAX_PINS = 6
 MAX_EVALUATIONS = 10_000
 LOG_BYTES = 6 * 2**20
 """Of the records in a file; of longer trainings they are thinned (engine.history)."""
+_MOST_TENSORS = tensorfile.MAX_TENSORS - 5000
+"""Of the history; the rest is for what else there is."""
 _ROOM_FOR_WEIGHTS = container.MAX_FILE_BYTES["session"] - 8 * 2**20
 
 
@@ -179,10 +181,10 @@ def fitting(session: Session) -> Session:
     """The session with as much of its history as a file has room for: the current, the last and the first iteration,
     in this order, and of the others as many as fit, evenly spread."""
     size = sum(array.nbytes for weights in session.history.values() for array in weights.values())
-    count = len(session.history)
-    if size <= _ROOM_FOR_WEIGHTS or count <= 1:
+    count, tensors = len(session.history), sum(len(state) for state in session.history.values())
+    if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
         return session
-    room = max(1, _ROOM_FOR_WEIGHTS * count // size)
+    room = max(1, min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
     known = sorted(session.history)
     spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
     wanted = dict.fromkeys([session.iteration, known[-1], known[0], *spread])

@@ -86,7 +86,7 @@ def back(
     of_parameters: dict[str, Tensor] = {}
     read = _needed(function, read)
     for steps in read.few():
-        piece, _ = Piece.run(_on(function, steps), read.part(steps)(), parameters, own=True)
+        piece, _ = Piece.run(_on(function, steps), read.part(steps)(), parameters, own=True, once=True)
         some, of_some = piece.back(cotangent[steps])
         if not grads:
             grads = [empty((len(cotangent), *grad.shape[1:]), grad) for grad in some]

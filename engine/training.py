@@ -69,7 +69,6 @@ class Learner:
         self._kept = on_device(optimizer_of(kept), self.network.device)
         self._carried = on_device(carried_of(kept), self.network.device)
         self._clip = clip_of(self.network.experiment, what_if)
-        self._effective = self._with_what_if()
         self.recorder = Recorder(iteration)
 
     @property
@@ -86,28 +85,22 @@ class Learner:
         """One iteration. `halt`: nothing is done, and what is not finite is returned, where it would write a number
         that is not. Raises DataError."""
         began = time.perf_counter()
-        network, experiment = self.network, self.network.experiment
-        done = one_pass(network, self.iteration, self._carried)
-        clipping = clipped_of(done.trace, self._clip, self._effective)
-        after, kept = stepped(
-            experiment, network.weights, self._kept, clipping.grads, self.iteration, network.what_if, self._effective
-        )
+        network, experiment, i = self.network, self.network.experiment, self.iteration
+        done = one_pass(network, i, self._carried)
+        effective = network.with_what_if
+        clipping = clipped_of(done.trace, self._clip, effective)
+        after, kept = stepped(experiment, network.weights, self._kept, clipping.grads, i, network.what_if, effective)
         carried = carried_on(network, done.trace)
-        row = self.recorder.row(done.trace, clipping, learning_rate(experiment.training, self.iteration))
+        row = self.recorder.row(done.trace, clipping, learning_rate(experiment.training, i))
         if halt:
-            bad = first_bad(self.iteration, done.trace, clipping, {**after, **kept, **carried})
+            bad = first_bad(i, done.trace, clipping, {**after, **kept, **carried})
             if bad is not None:
                 return bad
-        network.load(after)
+        network.take(after)
         self._kept, self._carried = kept, carried
-        self._effective = self._with_what_if()
         self.recorder.add(row, time.perf_counter() - began)
         self.iteration += 1
         return None
-
-    def _with_what_if(self) -> dict[str, Tensor]:
-        """The effective weights, in the type of the base."""
-        return effective_weights(self.network.experiment, self.network.weights, self.network.what_if)
 
 
 def clipped_of(trace: Trace, clip: ClipSpec, weights: Mapping[str, Tensor]) -> Clipped:

@@ -22,7 +22,7 @@ from engine.errors import DataError, SpecError
 from engine.figures import figure
 from engine.history import STATE_BYTES, Evaluation, Log, kept_before, stops, thinned
 from engine.requests import Weights
-from engine.session import Session
+from engine.session import Session, fitting
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
 from engine.spec_reading import shown
 from engine.task_facts import metric
@@ -82,8 +82,9 @@ class Progress:
     diverged: Diverged | None = None
 
     def session(self, start: Session | None = None) -> Session:
-        """To be saved, and gone on from: a new one, or `start` with this training in it."""
-        return replace(
+        """To be saved, and gone on from: a new one, or `start` with this training in it; with as many of the states as
+        a file has room for."""
+        whole = replace(
             Session(self.experiment) if start is None else start,
             experiment=self.experiment,
             what_if=self.what_if,
@@ -93,6 +94,7 @@ class Progress:
             evaluations=self.evaluations,
             fingerprint={},  # what was saved is of another iteration
         )
+        return fitting(whole)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from training_cases import CLIP, OPTIMIZERS, experiment, same_bits
 
+from engine.diverging import first_bad
 from engine.errors import SessionError
 from engine.network import Network
 from engine.operations import run
@@ -28,7 +30,9 @@ from engine.spec import (
     ReadoutSpec,
     TrainingSpec,
     TruncationSpec,
+    WhatIf,
 )
+from engine.training import clipped_of
 from engine.training_requests import Train, Trained
 from engine.training_state import parameters_of
 
@@ -139,6 +143,30 @@ def test_what_is_kept_by_the_optimiser_counts_too() -> None:
     assert done.diverged is not None
     assert done.diverged.tensor.startswith("square_avg of ")
     assert done.iteration == 0
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["weight_ih_l0", "optimizer.exp_avg.readout.bias", "carried.l0.h"])
+def test_a_single_number_that_is_not_finite_is_found_and_named(bad: float, name: str) -> None:
+    trace = Network(experiment()).trace()
+    clipping = clipped_of(trace, CLIP, {})
+    after = {"readout.bias": torch.zeros(3), name: torch.zeros(2, 3)}
+    assert first_bad(7, trace, clipping, after) is None
+    after[name][1, 1] = bad
+    found = first_bad(7, trace, clipping, after)
+    assert found is not None
+    names = {"optimizer.exp_avg.readout.bias": "exp_avg of readout.bias", "carried.l0.h": "carried h of l0"}
+    assert (found.iteration, found.tensor) == (7, names.get(name, name))
+    assert "1 of the 6 numbers" in found.sentence
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_narrow_type_can_halt_too(dtype: Any) -> None:
+    given = wild(learning_rate=1.0)
+    what_if = WhatIf(dtype=dtype)
+    done: Trained = run("train", Train(given, None, 0, 30, what_if, halt=True))
+    assert done.diverged is not None
+    assert all(np.isfinite(array).all() for array in done.weights.values())
 
 
 def test_a_training_that_does_not_diverge_is_the_same_with_and_without_halting() -> None:
