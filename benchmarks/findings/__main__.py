@@ -29,7 +29,9 @@ WIDTH = 62
 
 def main(argv: Sequence[str] | None = None) -> int:
     """1 where something that was run is not as it was published."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.findings", description="Trains what was published again.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.findings", description="Trains what was published again."
+    )
     parser.add_argument("names", nargs="*", metavar="FINDING", help="of --list; none: all")
     parser.add_argument("--list", action="store_true", help="what there is, and about how long it takes")
     parser.add_argument("--quick", action="store_true", help="only what takes seconds")

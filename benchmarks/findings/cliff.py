@@ -184,7 +184,6 @@ FINDING = Finding(
         Run("clipped", _clipped, 0.4, quick=True),
     ),
     "Before the wall the descent leaps to and fro over the edge of the valley, and that is chaotic: 1e-12 on the first "
-    "w (or another order of rounding) moves where it meets the wall, and how high: gradients of 3e2 to 2e5, jumps of 17 "
-    "to 9,000, E of .49 or .09. The published 8.2e3 belongs to one such path; started where that path met the wall, it "
-    "follows exactly.",
+    "w, or sums in another order, move where it meets the wall and how high that is: jumps of 3 to 9,000, to E of .49 or "
+    ".09. The published 8.2e3 belongs to one such path; from where that path met the wall, ours follows it exactly.",
 )

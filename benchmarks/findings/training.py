@@ -44,5 +44,6 @@ def course(experiment: Experiment, iterations: int, until: str | None, tell: Tel
             solved = progress.iteration
         newest = f"loss {progress.records.losses[-1]:.4g}" if progress.records is not None else ""
         tell(progress.iteration / iterations, f"iteration {progress.iteration:,}, {newest}")
-    assert log is not None and log.records is not None
+    assert log is not None
+    assert log.records is not None
     return Course(solved, log.records.losses, value)
