@@ -1,5 +1,5 @@
-"""`gradflow train` and `gradflow history`: what they write, that a pause changes no bit, and one sentence for everything
-that is wrong."""
+"""`gradflow train` and `gradflow history`: what they write, that a pause changes no bit, and one sentence for
+everything that is wrong."""
 
 from __future__ import annotations
 
