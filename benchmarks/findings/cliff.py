@@ -35,8 +35,8 @@ START = (6.0, -2.85)
 AT_THE_WALL = (5.517156039682734, -2.9342036329287065)
 """Where the descent from START stands before its 232nd step, computed in Python's floats: from there on the published
 numbers follow in any arithmetic."""
-NEAR_THE_END = (4.68752429335714, -2.3982840297074515)
-"""Where the clipped descent from START stands before its 601st step; it ends some 35 to 125 steps later."""
+NEAR_THE_END = (4.599431690654131, -2.332477417341462)
+"""Where the clipped descent from START stands before its 651st step; 68 steps later E is below 1e-4."""
 RATE = 0.05
 K = 1e6
 PEAK, JUMP, AWAY, REACHED = 8.2e3, 411.0, 0.49, 1e-4

@@ -63,9 +63,10 @@ def test_with_a_rope_of_1_the_same_step_stays_in_the_valley() -> None:
 
 
 def test_the_clipped_descent_ends_below_1e_4() -> None:
-    """From near its end, some 35 to 125 steps before; the whole way is a run of benchmarks.findings."""
-    points = itertools.islice(cliff.descent(cliff.NEAR_THE_END, clip=1.0), 300)
-    assert any(point.error < 1e-4 for point in points)
+    """From 68 steps before its end, so that a factor of 2 is 136; the whole way is a run of benchmarks.findings."""
+    errors = [point.error for point in itertools.islice(cliff.descent(cliff.NEAR_THE_END, clip=1.0), 137)]
+    assert min(errors[:34]) > 1e-4
+    assert min(errors) < 1e-4
 
 
 # -- the other quick ones ---------------------------------------------------------------------------------------------
