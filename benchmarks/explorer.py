@@ -44,6 +44,8 @@ FIRST_DRAW_MS = 150.0
 """Of the largest case; the others have a frame."""
 CASES = ((50, 16), (200, 64), (1000, 512), (10_000, 64))
 """Steps and units of an LSTM."""
+TRAINED = ((100, 32), (1000, 64))
+"""Likewise, while training runs."""
 SIZE = (1600, 1000)
 TRACKS = ("network", "values.f", "values.i", "values.c", "values.h", "grads.c", "grads.h", "norms")
 
@@ -87,13 +89,16 @@ def opening(steps: int, units: int) -> Opening:
 
 
 def wait_for_picture(explorer: Explorer, *, audit: bool = True) -> None:
+    wait_until(lambda: explorer.controller.settled if audit else explorer.controller.excerpt is not None)
+
+
+def wait_until(there: Callable[[], bool]) -> None:
     loop = QEventLoop()
     timer = QTimer()
     timer.setInterval(2)
 
     def look() -> None:
-        there = explorer.controller.settled if audit else explorer.controller.excerpt is not None
-        if there:
+        if there():
             loop.quit()
 
     timer.timeout.connect(look)
@@ -236,12 +241,44 @@ def flat_memory(app: QApplication, explorer: Explorer, name: str, steps: int) ->
 
 def busy_frames(app: QApplication, explorer: Explorer, name: str, seconds: float) -> list[Row]:
     """Gaps between frames of the playing tape."""
-    gaps: list[float] = []
-    last = time.perf_counter()
-    end = last + seconds
     explorer.document.look(position=0)
     explorer.player.set_speed(60.0)
     explorer.player.play()
+    gaps = _frames(seconds)
+    explorer.player.pause()
+    return times(f"gap between frames while playing, {name}", gaps)
+
+
+def training_frames(app: QApplication, explorer: Explorer, name: str, seconds: float) -> list[Row]:
+    """Gaps between frames while training runs, the drawer open and the stage following, and how soon a pause is one:
+    from asking for it until nothing more comes."""
+    gaps: list[float] = []
+    pauses: list[float] = []
+    explorer.window.drawer.show_tab("training")
+    painted(app)
+    begun = explorer.book.next
+    for _ in range(5):
+        explorer.runner.start()
+        gaps += _frames(seconds / 5)
+        asked = time.perf_counter()
+        explorer.runner.pause()
+        wait_until(lambda: not explorer.runner.under_way)
+        pauses.append((time.perf_counter() - asked) * 1e3)
+        wait_for_picture(explorer)
+    done = explorer.book.next - begun
+    explorer.window.drawer.shut()
+    return [
+        *times(f"gap between frames while training, {name}", gaps),
+        *times(f"from pause to the last answer, {name}", pauses, 100.0),
+        Row(f"iterations a second meanwhile, {name}", done / seconds, "1/s"),
+    ]
+
+
+def _frames(seconds: float) -> list[float]:
+    """Times between the ticks of a timer that wants to paint."""
+    gaps: list[float] = []
+    last = time.perf_counter()
+    end = last + seconds
     timer = QTimer()
     loop = QEventLoop()
 
@@ -258,8 +295,7 @@ def busy_frames(app: QApplication, explorer: Explorer, name: str, seconds: float
     timer.start()
     loop.exec()
     timer.stop()
-    explorer.player.pause()
-    return times(f"gap between frames while playing, {name}", gaps)
+    return gaps
 
 
 def slider(app: QApplication, explorer: Explorer, name: str, moves: int) -> list[Row]:
@@ -305,6 +341,10 @@ def main() -> None:
             rows += busy_frames(app, explorer, name, 1.0 if few else 4.0)
         if steps == 1000:
             rows += flat_memory(app, explorer, name, 500 if few else 10_000)
+    for steps, units in TRAINED:
+        explorer.show(opening(steps, units))
+        wait_for_picture(explorer)
+        rows += training_frames(app, explorer, f"T={steps} H={units}", 2.5 if few else 10.0)
     explorer.show(opening(100, 32))
     wait_for_picture(explorer)
     rows += slider(app, explorer, "T=100 H=32 B=1", 30 if few else 200)

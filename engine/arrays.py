@@ -40,7 +40,7 @@ def arrays_of(trace: Trace) -> dict[str, NDArray[np.floating]]:
         if layer.cell_grads is not None:
             found[f"{name}.cell_grads"] = layer.cell_grads
     found |= {f"head_grads.{key}": array for key, array in trace.head_grads.items()}
-    found |= {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
+    found |= {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss, "input_grad": trace.input_grad}
     return {name: read_only(tensor) for name, tensor in found.items()}
 
 

@@ -5,18 +5,19 @@ What a layer is compared with is engine.unrolled's, how it is compared engine.me
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from engine.measure import NARROW, TOLERANCE, worst_step
-from engine.precision import arithmetic
+from engine.precision import arithmetic, without_anomaly_mode
 from engine.quantities import GATES, STATES
 from engine.requests import Audit, AuditRow
 from engine.rounding import shares, summed, terms_of_gradients, terms_of_values
+from engine.stack import sum_of
 from engine.unrolled import Unrolled
 
 if TYPE_CHECKING:
@@ -28,22 +29,42 @@ Tensors = Mapping[str, Tensor]
 
 def audit_trace(trace: Trace) -> Audit:
     """Every quantity of every layer, by the names that `Trace.numpy()` has: "l0.grads.h"."""
-    audits = {name: layer.audit() for name, layer in trace.layers.items()}
+    audits: dict[str, Audit] = {}
+    lowest: list[_Audited] = []
+    for name, layer in trace.layers.items():
+        one = _audited(layer)
+        audits[name] = one.audit
+        if name in ("l0", "l0_reverse"):  # of the others nothing more is kept
+            lowest.append(one)
     rows = [replace(row, quantity=f"{name}.{row.quantity}") for name, audit in audits.items() for row in audit.rows]
     gradients, finite = (sum(counts) for counts in zip(*(_counts(one) for one in audits.values()), strict=True))
-    return Audit((*rows, *_head_rows(trace)), next(iter(audits.values())).tolerance, gradients, finite)
+    around, past = _around(trace)
+    total = _total_row(trace, lowest, past)
+    return Audit((*rows, *around, *total), next(iter(audits.values())).tolerance, gradients, finite)
 
 
 def _counts(audit: Audit) -> tuple[int, int]:
     return audit.gradients, audit.finite
 
 
-def _head_rows(trace: Trace) -> list[AuditRow]:
-    """Of what stands around the layers, its graphs asked again; none for a trace from a file, which has no graph."""
+def _total_row(trace: Trace, lowest: Sequence[_Audited], past: Tensor | None) -> list[AuditRow]:
+    """The gradient of what the first level reads, through its directions and past it. Where that is not known any more
+    (in a trace from a file) there is nothing to compare with."""
+    if (past is None) != (trace.past_grad is None):
+        return []
+    expected, size = sum_of([one.input_grad for one in lowest]), sum_of([one.input_terms for one in lowest])
+    if past is not None:
+        expected, size = expected + past, size + past.double().abs()
+    return [AuditRow("input_grad", *worst_step(_by_step(trace.input_grad), _by_step(expected), _by_step(size)))]
+
+
+def _around(trace: Trace) -> tuple[list[AuditRow], Tensor | None]:
+    """Of what stands around the layers, its graphs asked again: its rows, and what it sends past the first level (see
+    Trace.past_grad). None of both for a trace from a file, which has no graph."""
     flows = trace.loss_grads
     again = flows.again() if flows is not None else {}
     if flows is None or not again:
-        return []
+        return [], None
     T, first = trace.steps, trace.first_step - 1
     rows = []
     for quantity, array in {"outputs": trace.outputs, "losses": trace.losses}.items():
@@ -62,25 +83,39 @@ def _head_rows(trace: Trace) -> list[AuditRow]:
         return flows.layers[name]
 
     with arithmetic(trace.loss):
-        _, between = flows.down([again[name] for name in again if name.startswith("leaf ")], recorded)
+        gone = flows.down([again[name] for name in again if name.startswith("leaf ")], recorded)
     for name, direct in directs.items():
         ours = trace.layers[name].output_grads
         direct = direct if len(direct) == T else direct[first : first + T]
         rows.append(AuditRow(f"{name}.output_grads", *worst_step(_by_step(ours), _by_step(direct))))
     expected_grads = {name.removeprefix("head_grads."): grad for name, grad in again.items() if "head_grads." in name}
     for name, grad in trace.head_grads.items() if flows.of_all_steps else ():
-        expected = (expected_grads | between)[name]
+        expected = (expected_grads | gone.parameter_grads)[name]
         rows.append(AuditRow(f"head_grads.{name}", worst_step(grad.reshape(1, -1), expected.reshape(1, -1))[0], 0))
-    return rows
+    past = gone.past if gone.past is None or len(gone.past) == T else gone.past[first : first + T]
+    return rows, past
 
 
 def _by_step(array: Tensor) -> Tensor:
     return array.reshape(len(array), -1) if array.dim() > 0 else array.reshape(1, 1)
 
 
+@dataclass(frozen=True, eq=False)
+class _Audited:
+    audit: Audit
+    input_grad: Tensor
+    """(T, B, D): the reference's, …"""
+    input_terms: Tensor
+    """… and the sizes of its terms."""
+
+
 def audit_layer(layer: LayerTrace) -> Audit:
     """Every quantity of one layer: "values.f", "grads.a_f", "initial_grads.h", "weight_grads.weight_hh", …"""
-    with arithmetic(layer.x, grad=True):
+    return _audited(layer).audit
+
+
+def _audited(layer: LayerTrace) -> _Audited:
+    with arithmetic(layer.x, grad=True), without_anomaly_mode():
         reference = Unrolled(layer).differentiate()
     symbols = list(layer.values)
     with arithmetic(layer.x):
@@ -100,7 +135,8 @@ def audit_layer(layer: LayerTrace) -> Audit:
         rows += [_share_row(layer, name, reference, terms) for name in layer.weights]
     grads = [layer.grads[symbol] for symbol in symbols]
     finite = sum(int(torch.isfinite(grad).sum()) for grad in grads)
-    return Audit(tuple(rows), TOLERANCE[layer.x.dtype], sum(grad.numel() for grad in grads), finite)
+    audit = Audit(tuple(rows), TOLERANCE[layer.x.dtype], sum(grad.numel() for grad in grads), finite)
+    return _Audited(audit, reference["input_grad"], terms["input_grad"])
 
 
 def _share_row(layer: LayerTrace, name: str, reference: Tensors, terms: Tensors) -> AuditRow:

@@ -23,6 +23,7 @@ from engine.step_jacobians import chosen_steps, in_float64
 
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
+    from engine.long import LongLayer
 
 STEEPEST = {"tanh": 1.0, "relu": 1.0, "leaky_relu": 1.0, "identity": 1.0, "sigmoid": 0.25}
 """γ = sup|φ′| by activation."""
@@ -84,7 +85,7 @@ class PascanuBound:
         return math.log10(self.factor) if self.factor > 0 else -math.inf if self.factor == 0 else math.nan
 
 
-def recurrent_blocks(layer: LayerTrace) -> dict[str, RecurrentBlock]:
+def recurrent_blocks(layer: LayerTrace | LongLayer) -> dict[str, RecurrentBlock]:
     """Eigenvalues and norms of W_hh by gate: "a" for the RNN, "i" "f" "g" "o", "r" "z" "n"."""
     names = [name.removeprefix("a_") for name in layer.rules.gate_names]
     blocks = in_float64(layer.weights["weight_hh"]).chunk(len(names))
@@ -108,7 +109,9 @@ def _block(W: Tensor) -> RecurrentBlock:
     return RecurrentBlock(eigenvalues[order], float(sizes.max()), float(torch.linalg.svdvals(W)[0]))
 
 
-def pascanu_bound(layer: LayerTrace, norms: Tensor | None = None, steps: Iterable[int] | None = None) -> PascanuBound:
+def pascanu_bound(
+    layer: LayerTrace | LongLayer, norms: Tensor | None = None, steps: Iterable[int] | None = None
+) -> PascanuBound:
     """γ·σ_max(W_hh) of a vanilla RNN beside the measured decay of ‖∂L/∂h_t‖.
 
     `norms` (T,) are those to measure, as a row of a flow matrix; where they are missing, those of layer.grads["h"],

@@ -17,7 +17,7 @@ from engine import spec_reading
 from engine.errors import SpecError
 from engine.figures import figure
 from engine.parameters import input_size, parameter_shapes
-from engine.quantities import CELL_TITLES, CLAMPABLE, GATES, ROUTES
+from engine.quantities import CELL_TITLES, CLAMPABLE, GATES, HELD_WITHIN, ROUTES
 from engine.ranges import real, whole
 from engine.spec import (
     FORGET_BIAS_RANGE,
@@ -102,7 +102,7 @@ def checked_what_if(what_if: WhatIf) -> WhatIf:
     for place, clamp in enumerate(what_if.clamps):
         where = f"what_if.clamps[{place}]."
         _one_of(where + "gate", clamp.gate, CLAMPABLE)
-        real(where + "value", clamp.value, -1e6, 1e6)
+        real(where + "value", clamp.value, *HELD_WITHIN[clamp.gate])
         whole(where + "first", clamp.first, 1, MAX_STEPS)
         if clamp.last is not None:
             whole(where + "last", clamp.last, clamp.first, MAX_STEPS)
@@ -281,6 +281,14 @@ def _check_size(experiment: Experiment) -> None:
         raise SpecError(
             f"{steps} × task.batch_size × {sizes} is {recorded:,}, too large to record; "
             f"at most {MAX_RECORDED_VALUES:,} is accepted."
+        )
+    read = input_size(experiment.model, task)
+    given = task.steps * task.batch_size * read
+    if given > MAX_RECORDED_VALUES:
+        advice = "" if experiment.model.embedding or not form(task).symbols else ", or an embedding of the symbols"
+        raise SpecError(
+            f"task.steps × task.batch_size × the {read:,} numbers that are read a step is {given:,}, too large to "
+            f"record; at most {MAX_RECORDED_VALUES:,} is accepted{advice}."
         )
     weights = sum(math.prod(shape) for shape in parameter_shapes(experiment).values())
     if weights > MAX_PARAMETERS:

@@ -40,7 +40,7 @@ from engine.parameters import layer_of as layer_of
 from engine.precision import arithmetic
 from engine.requests import ClipReport
 from engine.spec import ClipSpec
-from engine.spec_reading import shown
+from engine.spec_reading import kind_of, shown
 
 EPSILON = 1e-6
 """Torch adds it to the norm."""
@@ -58,6 +58,8 @@ class Clipped:
 
     clip: ClipSpec
     before: Tensors
+    """The tensors that were given, not copies: where they are written to afterwards they are no longer those before.
+    `report` stays what it was."""
     grads: dict[str, Tensor]
     """After clipping, by parameter name."""
     factors: Tensors
@@ -66,7 +68,9 @@ class Clipped:
 
     @cached_property
     def report(self) -> ClipReport:
-        """What happened; made when it is asked for, since training asks for the gradients alone."""
+        """What happened. It is made together with the gradients, so that it stays when those are written to. Only where
+        that was put off (`report=False`), for training asks for the gradients alone, it is made when it is asked for.
+        """
         from engine.clip_report import report
 
         return report(self)
@@ -74,15 +78,24 @@ class Clipped:
 
 def clip_grads(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> dict[str, Tensor]:
     """The gradients after clipping, by parameter name. As `clipped`."""
-    return clipped(grads, clip, weights).grads
+    return clipped(grads, clip, weights, report=False).grads
 
 
-def clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> Clipped:
+def clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None, *, report: bool = True) -> Clipped:
     """Gradients of any shapes after clipping, with the report on it. Every kind but "step".
 
     `weights`, the parameters by the same names and of the same shapes, are needed by "agc" and by nothing else. Without
-    clipping the gradients are the ones given. Raises SpecError for a clipping that is none, and DataError.
+    clipping the gradients are the ones given. `report=False`: the report is made when it is asked for, if ever; until
+    then nobody may write to the gradients, before or after. Raises SpecError for a clipping that is none, and
+    DataError.
     """
+    made = _clipped(grads, clip, weights)
+    if report:
+        made.report  # noqa: B018 (it keeps itself)
+    return made
+
+
+def _clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None) -> Clipped:
     clip, grads = checked_clip(clip), _tensors("grads", grads)
     if not grads:
         raise DataError("There are no gradients to clip; tensors by parameter name are accepted.")
@@ -99,12 +112,12 @@ def clipped(grads: Tensors, clip: ClipSpec, weights: Tensors | None = None) -> C
 def _tensors(what: str, of: Any) -> Tensors:
     """The mapping itself, if it is one of names to tensors with real numbers."""
     if not isinstance(of, Mapping):
-        raise DataError(f"{what} is a {type(of).__name__}; tensors by parameter name are accepted.")
+        raise DataError(f"{what} is {kind_of(of)}; tensors by parameter name are accepted.")
     for name, tensor in of.items():
         if not isinstance(name, str):
             raise DataError(f"{what} has the name {shown(name)}; the name of a parameter is accepted.")
         if not isinstance(tensor, Tensor):
-            kind = "None, which is no gradient" if tensor is None else f"a {type(tensor).__name__}"
+            kind = "None, which is no gradient" if tensor is None else kind_of(tensor)
             raise DataError(f"{what}['{name}'] is {kind}; a tensor is accepted, and what has none is left out.")
         if not tensor.is_floating_point():
             raise DataError(f"{what}['{name}'] is of {tensor.dtype}; a floating-point tensor is accepted.")

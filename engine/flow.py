@@ -20,7 +20,7 @@ from engine.errors import DataError
 from engine.layer_trace import LayerTrace
 from engine.pieces import Head, Part, Piece
 from engine.precision import arithmetic
-from engine.stack import Back, Ran, down
+from engine.stack import Back, Down, Ran, down
 from engine.step_pieces import joined
 
 
@@ -213,12 +213,12 @@ class LossGradients:
             return _only(self.layers[one], direct, reached[one])
 
         with arithmetic(self.head.losses):
-            found, _ = self.down(self.head.of_loss(loss), back, until=name)
+            found = self.down(self.head.of_loss(loss), back, until=name).layers
         return found[name].grads["h"]
 
     def down(
         self, cotangents: Sequence[Tensor], back: Callable[[str, Tensor], Back], until: str | None = None
-    ) -> tuple[dict[str, Back], dict[str, Tensor]]:
+    ) -> Down[Back]:
         """From the head's leaves down through all levels; see engine.stack.down."""
         widths = {name: layer.hidden_size for name, layer in self.layers.items()}
         return down(self.levels, cotangents, widths, back, self._course, until)

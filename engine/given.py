@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.errors import DataError
 from engine.plaintext import one_line
-from engine.spec_reading import shown
+from engine.spec_reading import kind_of, shown, with_article
 
 
 def whole(name: str, value: Any) -> int:
@@ -38,7 +38,7 @@ def sequence(x: Any) -> Tensor:
     if x is None:
         raise DataError("x is missing; a tensor (time, batch, feature) is accepted.")
     if not isinstance(x, Tensor):
-        raise DataError(f"x is a {type(x).__name__}; a tensor (time, batch, feature) is accepted.")
+        raise DataError(f"x is {kind_of(x)}; a tensor (time, batch, feature) is accepted.")
     return with_numbers("x", x)
 
 
@@ -77,8 +77,9 @@ def _named(value: Any) -> str:
     if isinstance(value, (str, int, float)):
         return shown(value)
     if isinstance(value, (tuple, list)):
-        return f"a {type(value).__name__} of {len(value)}"
-    return f"a {type(value).__module__}.{type(value).__name__}".replace("a builtins.", "a ")
+        return f"{kind_of(value)} of {len(value)}"
+    kind = type(value)
+    return kind_of(value) if kind.__module__ == "builtins" else with_article(f"{kind.__module__}.{kind.__name__}")
 
 
 def _or(names: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from engine.layout import Layout
 from engine.parametrised import weights_now
 from engine.precision import arithmetic
 from engine.spec import CellKind
-from engine.spec_reading import shown
+from engine.spec_reading import shown, with_article
 from engine.stack import Layer, Level
 
 _KINDS: dict[str, tuple[CellKind, Activation]] = {
@@ -95,8 +95,11 @@ def _no_layer(module: Any) -> str:
     kind = type(module)
     # One of torch's own relatives is called LSTM, too.
     name = f"{kind.__module__}.{kind.__name__}" if kind.__name__ in TORCHS else kind.__name__
-    article = "An" if name[0] in "AEIOUaeiou" else "A"
-    return f"{article} {name} cannot be traced; {accepted}, and engine.record for a model that has some of them inside."
+    called = with_article(name)
+    return (
+        f"{called[0].upper()}{called[1:]} cannot be traced; {accepted}, and engine.record for a model that has some of "
+        "them inside."
+    )
 
 
 def _does_nothing(hook: Any) -> bool:
@@ -135,6 +138,7 @@ def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
     draws = dropping is not None or parametrize.is_parametrized(module)
     with _random_state_kept(x.device) if draws else nullcontext():
         weights = weights_now(module, weight_names(module))
+        _check_weights(module, weights)
         layers = layers_of(module, {name: weight.detach().clone() for name, weight in weights.items()})
         like = layers[0].weights["weight_hh"]
         check_sequence(x, module.input_size, like)  # type: ignore[arg-type]
@@ -147,6 +151,31 @@ def take(module: nn.Module, x: Any, initial: Any = None) -> Taken:
         for depth, level in enumerate(by_level(layers))
     )
     return Taken(x.detach().clone(memory_format=torch.contiguous_format), layout.lengths, levels)
+
+
+def _check_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Raises DataError where somebody has put a weight in that does not go with the others."""
+    cell, activation = _KINDS[mode_of(module)]
+    H: int = module.hidden_size  # type: ignore[assignment]
+    D: int = module.input_size  # type: ignore[assignment]
+    rows, whose = len(cell_of(cell, activation).gate_names) * H, f"this {type(module).__name__}"
+    first, like = next(iter(weights.items()))
+    for name, weight in weights.items():
+        given.with_numbers(name, weight)
+        if weight.dtype != like.dtype:
+            raise DataError(f"{name} of {whose} is {weight.dtype}, and {first} is {like.dtype}; one type is accepted.")
+        if weight.device != like.device:
+            raise DataError(
+                f"{name} of {whose} is on {weight.device}, and {first} is on {like.device}; one device is accepted."
+            )
+        shape: tuple[int, ...] = (rows,)
+        if name.startswith("weight_hh"):
+            shape = (rows, H)
+        elif name.startswith("weight_ih"):
+            lowest = not isinstance(module, nn.RNNBase) or "_l0" in name
+            shape = (rows, D if lowest else H * (2 if module.bidirectional else 1))
+        if tuple(weight.shape) != shape:
+            raise DataError(f"{name} of {whose} has shape {tuple(weight.shape)}; {shape} is accepted.")
 
 
 def _random_state_kept(device: torch.device) -> AbstractContextManager[None]:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from engine import bptt
+from engine import bptt, layer_parts
 from engine.cells import Activation, Cell, Norm, cell_of
 from engine.course import Course
 from engine.errors import DataError
 from engine.given import one_of, whole
 from engine.norms import norm
 from engine.precision import arithmetic
-from engine.quantities import GATES, quantities
+from engine.quantities import GATES
 from engine.recurrence import Held, Recurrence
 from engine.shares import share_norms
 from engine.spec import CellKind
@@ -118,25 +118,22 @@ class LayerTrace:
         always follow from the rest. `kind`: reverse, lengths, norm_eps, drop, held, cuts, rounded, cell_grads, as in
         the fields. Raises DataError where a part is missing or has the wrong shape or type.
         """
-        rules = cell_of(cell, activation)
-        symbols = [q.symbol for q in quantities(cell, "norm_weight" in weights)]
-        _check_layer(rules, x, weights)
+        rules = layer_parts.checked_rules(cell, activation)
+        symbols, names = layer_parts.symbols_of(cell, weights), rules.state_names
+        layer_parts.check_layer(rules, x, weights)
         T, B, H = len(x), x.shape[1], weights["weight_hh"].shape[1]
-        _check_all("initial", initial, rules.state_names, (B, H), x)
-        _check_all("values", values, symbols, (T, B, H), x)
-        _check_all("output_grads", {"h": output_grads}, ["h"], (T, B, H), x)
+        layer_parts.check_all("initial", initial, names, (B, H), x)
+        layer_parts.check_all("values", values, symbols, (T, B, H), x)
+        layer_parts.check_all("output_grads", {"h": output_grads}, ["h"], (T, B, H), x)
         if final_grads is None:
-            final_grads = {s: torch.zeros_like(initial[s]) for s in rules.state_names}
-        _check_all("final_grads", final_grads, rules.state_names, (B, H), x)
-        _check_kind(kind, T, B, H)
-        if (cell_grads := kind.get("cell_grads")) is not None:
-            if "c" not in rules.state_names:
-                raise DataError(f"cell_grads is given, and the {cell.upper()} has no c; an LSTM has.")
-            _check_all("cell_grads", {"c": cell_grads}, ["c"], (T, B, H), x)
+            final_grads = {s: torch.zeros_like(initial[s]) for s in names}
+        layer_parts.check_all("final_grads", final_grads, names, (B, H), x)
+        layer_parts.check_kind(cell, kind, (T, B, H), x)
+        cell_grads = kind.get("cell_grads")
         layer = cls(cell, activation, x, weights, initial, values, output_grads, final_grads, {}, {}, **kind)
         if grads is not None and initial_grads is not None:
-            _check_all("grads", grads, symbols, (T, B, H), x)
-            _check_all("initial_grads", initial_grads, rules.state_names, (B, H), x)
+            layer_parts.check_all("grads", grads, symbols, (T, B, H), x)
+            layer_parts.check_all("initial_grads", initial_grads, names, (B, H), x)
         else:
             with arithmetic(x):
                 back = bptt.backward(layer.recurrence, values, initial, output_grads, final_grads, cell_grads)
@@ -208,7 +205,8 @@ class LayerTrace:
 
     @cached_property
     def input_grad(self) -> Tensor:
-        """(T, B, D): ∂L/∂x."""
+        """(T, B, D): ∂L/∂x as far as it comes through this layer and this direction alone; `Trace.input_grad` is all
+        of it."""
         return self.to_input()
 
     def to_input(self) -> Tensor:
@@ -366,42 +364,3 @@ def rules_of(cell: CellKind, activation: Activation, weights: Tensors, norm_eps:
         return cell_of(cell, activation)
     gamma, beta = (weights[name].view(len(GATES[cell]), -1) for name in ("norm_weight", "norm_bias"))
     return cell_of(cell, activation, Norm(gamma, beta, norm_eps))
-
-
-def _check_layer(rules: Cell, x: Tensor, weights: Tensors) -> None:
-    if x.dim() != 3 or 0 in x.shape:
-        raise DataError(f"x has shape {tuple(x.shape)}; (time, batch, feature) is accepted, none of them 0.")
-    if "weight_hh" not in weights or weights["weight_hh"].dim() != 2:
-        raise DataError("The weights have no matrix weight_hh; (gates · hidden, hidden) is needed.")
-    H = weights["weight_hh"].shape[1]
-    rows = len(rules.gate_names) * H
-    biases = [name for name in ("bias_ih", "bias_hh") if "bias_ih" in weights or "bias_hh" in weights]
-    _check_all("weights", weights, ["weight_ih"], (rows, x.shape[2]), x)
-    _check_all("weights", weights, ["weight_hh"], (rows, H), x)
-    normed = [name for name in ("norm_weight", "norm_bias") if "norm_weight" in weights or "norm_bias" in weights]
-    _check_all("weights", weights, biases + normed, (rows,), x)
-
-
-def _check_kind(kind: Mapping[str, Any], T: int, B: int, H: int) -> None:
-    lengths, drop = kind.get("lengths"), kind.get("drop")
-    if lengths is not None and (tuple(lengths.shape) != (B,) or lengths.dtype != torch.int64):
-        raise DataError(f"lengths is {tuple(lengths.shape)} of {lengths.dtype}; {(B,)} of torch.int64 is needed.")
-    if lengths is not None and not bool(((lengths >= 0) & (lengths <= T)).all()):
-        raise DataError(f"lengths has {int(lengths.min())} to {int(lengths.max())}; 0 to {T} are accepted.")
-    if drop is not None and tuple(drop.shape) not in ((T, B, H), (1, B, H)):
-        raise DataError(f"drop has shape {tuple(drop.shape)}; {(T, B, H)} or {(1, B, H)} is needed.")
-    for gate, held in kind.get("held", {}).items():
-        for array in (held.where, held.value):
-            if array.dim() != 3 or len(array) != T or array.shape[1] not in (1, B) or array.shape[2] != H:
-                raise DataError(f"held.{gate} has shape {tuple(array.shape)}; {(T, B, H)} or {(T, 1, H)} is needed.")
-
-
-def _check_all(
-    part: str, found: Tensors, names: list[str] | tuple[str, ...], shape: tuple[int, ...], x: Tensor
-) -> None:
-    for name in names:
-        if name not in found:
-            raise DataError(f"The trace has no {part}.{name}; shape {shape} is needed.")
-        array = found[name]
-        if tuple(array.shape) != shape or array.dtype != x.dtype:
-            raise DataError(f"{part}.{name} is {tuple(array.shape)} of {array.dtype}; {shape} of {x.dtype} is needed.")

@@ -19,9 +19,11 @@ from engine.layout import Layout
 from engine.listening import (
     Call,
     Copies,
+    Place,
     Run,
     copy_of,
     given_to,
+    in_order,
     is_wrapped,
     leads_back,
     listen,
@@ -29,7 +31,8 @@ from engine.listening import (
     random_state,
 )
 
-Place = tuple[tuple[int, ...], ...]
+Ends = tuple[tuple[int, ...], ...]
+"""Where all states that a cell has answered stand in the graph."""
 
 
 class Hook:
@@ -71,7 +74,7 @@ class Listener:
         self._copies: Copies | None = None
         self._random_state: tuple[Tensor, ...] = ()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
-        self._ends: dict[Place, weakref.ref[Run]] = {}
+        self._ends: dict[Ends, weakref.ref[Run]] = {}
         """The runs of a cell that may go on, by the place of their last states in the graph."""
         self._made: dict[tuple[int, int], weakref.ref[Run]] = {}
         """All states that a cell has answered, by their node and its output."""
@@ -127,7 +130,8 @@ class Listener:
                 self._copies = Copies.of(module, self._copies, thoroughly=True)
             initial = {name: copy_of(state) for name, state in states.items()} if states and not refusal else None
             layout = Layout(unbatched=data.dim() == 1) if self._is_cell else Layout.of(module, x)
-            run = Run(self.calls, self._copies, initial, layout, Dropping.of(module), self._random_state, low)
+            place, dropping = Place.of(next(iter(outputs.values()))), Dropping.of(module)
+            run = Run(self.calls, place, self._copies, initial, layout, dropping, self._random_state, low)
             run.refusal = refusal
             run.torn = self._is_cell and any(leads_back(state, self._made) for state in states.values())
             self._runs.add(run)
@@ -160,7 +164,7 @@ class Listener:
     def _reach(self, run: Run) -> None:
         self.reached.append(run)
         if self._last is not None and len(self.reached) > self._last:
-            earliest = min(self.reached, key=lambda one: one.number)
+            earliest = in_order(self.reached)[0]
             self.reached.remove(earliest)
             earliest.stop()
 
@@ -195,7 +199,7 @@ def _states(given: Any) -> dict[str, Tensor]:
     return {"h": given} if isinstance(given, Tensor) else dict(zip(("h", "c"), given, strict=True))
 
 
-def _place(states: Mapping[str, Tensor]) -> Place | None:
+def _place(states: Mapping[str, Tensor]) -> Ends | None:
     places = [place_in_graph(state) for state in states.values()]
     return tuple(place for place in places if place is not None) if places and None not in places else None
 

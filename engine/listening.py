@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,12 +105,30 @@ class Call:
         return found
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where in the sequence a run began."""
+
+    node: int
+    """The number of its node, counted as the graph was made; of what is run again within a backward pass, that of the
+    node for which it is (a checkpoint's)."""
+    again: bool
+    """It was run again within a backward pass, which comes to the last stretch of a sequence first."""
+
+    @classmethod
+    def of(cls, output: Tensor) -> Place:
+        within: Any = torch._C._current_autograd_node()
+        made_by: Any = output.grad_fn if within is None else within
+        return cls(0 if made_by is None else made_by._sequence_nr(), within is not None)
+
+
 @dataclass(eq=False)
 class Run:
     """One way through a sequence: a single call of a layer, or consecutive calls of a cell."""
 
     number: int
     """Of its first call, from 1."""
+    place: Place
     copies: Copies | None
     """None: it was refused."""
     initial: Mapping[str, Tensor] | None
@@ -139,6 +157,14 @@ class Run:
             for handle in call.handles:
                 handle.remove()
             call.handles.clear()
+
+
+def in_order(runs: Iterable[Run]) -> list[Run]:
+    """As they come in the sequence: in the order of the calls, unless some of them were run again on the way back."""
+    runs = list(runs)
+    if any(run.place.again for run in runs):
+        return sorted(runs, key=lambda run: (run.place.node, run.number))
+    return sorted(runs, key=lambda run: run.number)
 
 
 def listen(tensor: Tensor, arrival: Arrival) -> RemovableHandle | None:

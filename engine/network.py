@@ -24,6 +24,7 @@ from engine.parameters import Place, parameter_shapes, places
 from engine.precision import arithmetic
 from engine.quantities import CELL_TITLES
 from engine.spec import NO_WHAT_IF, Experiment, ModelSpec, WhatIf
+from engine.spec_reading import kind_of
 from engine.stack import Layer, Level, OwnHead
 from engine.tasks import Batch
 from engine.what_if import ARITHMETIC, cut_routes, effective_weights, held_gates
@@ -331,7 +332,7 @@ def checked_weights(experiment: Experiment, weights: Mapping[str, Any]) -> dict[
     if len(layers) > 1 or layers[0].bidirectional:
         whose = f"this network of {len(tuple(places(experiment)))} layers"
     if not isinstance(weights, Mapping):
-        raise DataError(f"Weights: a {type(weights).__name__} is given; tensors by parameter name are accepted.")
+        raise DataError(f"Weights: {kind_of(weights)} is given; tensors by parameter name are accepted.")
     for name in weights:
         if name not in expected:
             raise DataError(f"Weights: '{name}' is no parameter of {whose}; it has {', '.join(expected)}.")
@@ -359,4 +360,4 @@ def _checked_weight(name: str, given: Any, shape: tuple[int, ...], experiment: E
 
 
 def _kind(given: Any) -> str:
-    return f"an array of {given.dtype}" if isinstance(given, np.ndarray) else f"a {type(given).__name__}"
+    return f"an array of {given.dtype}" if isinstance(given, np.ndarray) else kind_of(given)

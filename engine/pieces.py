@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import DataError
-from engine.precision import arithmetic
+from engine.precision import arithmetic, without_anomaly_mode
+from engine.spec_reading import kind_of
 from engine.ways import Saved, Watch, Ways
 
 HeadFunction: TypeAlias = Callable[..., tuple[Tensor | None, Tensor]]
@@ -99,7 +100,7 @@ class Piece:
         """
         cotangent = self.graph.new_zeros(*rows.shape[:-1], *self.graph.shape)
         cotangent[rows.to(cotangent.device)] = torch.nan
-        with Ways(self.saved):
+        with Ways(self.saved), without_anomaly_mode():
             grads = self._of_leaves(cotangent) if rows.dim() == 1 else self.back_many(cotangent)
         found = [grad.flatten(rows.dim(), -2).sum(rows.dim()).isnan().cpu() for grad in grads]
         return [found[leaf][..., columns].any(-1) for leaf, columns in parts]
@@ -238,7 +239,7 @@ def _entry(read: Tensor) -> tuple[Tensor, Tensor]:
 def _check(losses: Any, steps: int) -> None:
     accepted = f"a scalar () or one loss a step ({steps},) is accepted"
     if not isinstance(losses, Tensor):
-        raise DataError(f"The loss returns a {type(losses).__name__}; a tensor, {accepted}.")
+        raise DataError(f"The loss returns {kind_of(losses)}; a tensor, {accepted}.")
     if losses.dim() > 1 or (losses.dim() == 1 and len(losses) != steps):
         raise DataError(f"The loss has shape {tuple(losses.shape)}; {accepted}.")
     if losses.is_complex():

@@ -48,6 +48,18 @@ class arithmetic:  # noqa: N801 (used as a function)
 
 
 @contextmanager
+def without_anomaly_mode() -> Iterator[None]:
+    """Inside, a NaN on the way back is a number like any other, even where the caller looks for some
+    (torch.autograd.set_detect_anomaly). For passes of our own: what they meet or send is no fault of the caller's."""
+    before = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+    torch.set_anomaly_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_anomaly_enabled(*before)
+
+
+@contextmanager
 def full_precision() -> Iterator[None]:
     """Inside, products are exact to rounding. The caller's switches come back afterwards."""
     before = _raised([switch for switches in _SWITCHES.values() for switch in switches])

@@ -69,6 +69,13 @@ GATES: dict[CellKind, tuple[str, ...]] = {"rnn": ("",), "lstm": ("i", "f", "g", 
 
 CLAMPABLE: dict[CellKind, tuple[str, ...]] = {"rnn": (), "lstm": GATES["lstm"], "gru": GATES["gru"]}
 """What a what-if can hold at a value."""
+HELD_WITHIN: dict[str, tuple[float, float]] = {
+    q.symbol: (q.low, q.high)
+    for cell, found in QUANTITIES.items()
+    for q in found
+    if q.symbol in CLAMPABLE[cell] and q.low is not None and q.high is not None
+}
+"""At values that the gate's own function has: σ of a gate, tanh of a candidate, ends included."""
 ROUTES: dict[CellKind, tuple[str, ...]] = {
     "rnn": ("a",),
     "lstm": ("carousel", "i", "f", "g", "o"),

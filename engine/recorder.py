@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from torch import nn
@@ -24,9 +24,9 @@ from engine.errors import DataError
 from engine.given import whole
 from engine.intake import TORCHS, refuse_other_equations
 from engine.listener import Listener
-from engine.listening import Run
+from engine.listening import Run, in_order
 from engine.replay import trace_of_call
-from engine.spec_reading import shown
+from engine.spec_reading import kind_of, shown
 from engine.tracing import Trace
 
 _NEAR = 3
@@ -61,6 +61,9 @@ def record(model: nn.Module, only: Sequence[str] | None = None, last: int | None
       before, like everything that reaches a last state: the loop has no trace as a whole, `rec[name]` says so, and
       `calls` gives the parts. It begins anew, too, where they were detached; there `rec[name]` is the last stretch. See
       engine.cell_loop for how exact e_t is.
+    - Where a part of the sequence is checkpointed (torch.utils.checkpoint, reentrant), a new one begins with it, for
+      there the states are detached. `calls` gives them in the order of the sequence, but for checkpoints inside
+      reentrant checkpoints, whose parts may come in another one.
     - Under torch.autocast a trace is in the type that the module's states were in, its weights and input rounded as
       autocast rounded them: bfloat16 or float16, but float32 where autocast keeps the states in it (nn.GRU, nn.GRUCell
       and nn.LSTMCell on the CPU). There the values are those that autocast came to, its roundings in them, and the
@@ -103,6 +106,13 @@ class Recording:
         for listener in self._listeners.values():
             listener.stop()
 
+    def __reduce__(self) -> NoReturn:
+        """Raises DataError: it listens to a model."""
+        raise DataError(
+            "A recording cannot be pickled or copied, for it listens to its model; its traces can, rec[name] and each "
+            "of rec.calls(name)."
+        )
+
     @property
     def names(self) -> tuple[str, ...]:
         """Of the layers that are listened to, in the model's order."""
@@ -112,7 +122,7 @@ class Recording:
         """The trace of the layer's only call, or of the last one that a gradient has reached. Raises DataError; of a
         cell, too, where that one goes on from states that were changed after the call before."""
         runs = self._listener(name).reached
-        last = max(runs, key=lambda run: run.number)
+        last = in_order(runs)[-1]
         if last.torn:
             raise DataError(
                 f"Between calls of {_called(name)} its states were changed on their way, so the loop is {len(runs)} "
@@ -121,10 +131,9 @@ class Recording:
         return self._trace(last, name)
 
     def calls(self, name: str) -> list[Trace]:
-        """A trace for each call of the layer that a gradient has reached, in the order of the calls. Raises
-        DataError."""
-        runs = sorted(self._listener(name).reached, key=lambda run: run.number)
-        return [self._trace(run, name) for run in runs]
+        """A trace for each call of the layer that a gradient has reached, in the order of the calls; of what
+        checkpointing calls again on the way back, in the order in which it was called first. Raises DataError."""
+        return [self._trace(run, name) for run in in_order(self._listener(name).reached)]
 
     @property
     def trace(self) -> Trace:
@@ -175,7 +184,7 @@ class Recording:
 def _recurrent(model: Any, only: Sequence[str] | None) -> dict[str, nn.Module]:
     """The layers to listen to, by name. Raises DataError."""
     if not isinstance(model, nn.Module):
-        raise DataError(f"model is a {type(model).__name__}; a torch.nn.Module is accepted.")
+        raise DataError(f"model is {kind_of(model)}; a torch.nn.Module is accepted.")
     modules = {_without_compile(name): module for name, module in model.named_modules(remove_duplicate=False)}
     kinds = tuple(TORCHS.values())
     found: dict[str, nn.Module] = {name: module for name, module in modules.items() if isinstance(module, kinds)}

@@ -113,6 +113,8 @@ def save(trace: Trace, path: str | Path, title: str = "") -> str:
     dtype = trace.layer.x.dtype
     tensors: dict[str, Tensor] = {"outputs": trace.outputs, "losses": trace.losses, "loss": trace.loss}
     tensors |= {f"head_grads/{name}": grad for name, grad in trace.head_grads.items()}
+    if trace.past_grad is not None:
+        tensors["past_grad"] = trace.past_grad
     kept, judged = kept_of(trace), None
     if kept is not None and kept.count > 1:  # a single loss's gradient is the layer's
         judged = kept.judged()
@@ -212,6 +214,7 @@ def _trace_of(contents: container.Contents) -> Trace:
     last = layers[last_name]
     outputs, losses, loss = found.take("outputs"), found.take("losses"), found.take("loss")
     flow = found.take("last_flow") if "last_flow" in found.left else None
+    past = found.take("past_grad") if "past_grad" in found.left else None
     head_grads = found.group("head_grads/")
     if found.left:
         raise SessionError(f"It has a tensor '{one_line(min(found.left), 80)}' that belongs to nothing.")
@@ -232,8 +235,11 @@ def _trace_of(contents: container.Contents) -> Trace:
         if not 0 <= judged < len(losses):
             raise SessionError(f"It keeps the gradient of loss {judged}, but has {len(losses)} losses.")
         loss_grads = RecordedLossGradients(len(losses), judged, flow, last_name, last.mask)
+    x = next(iter(layers.values())).x
+    if past is not None and (past.shape != x.shape or past.dtype != x.dtype):
+        raise SessionError(f"Its past_grad is {tuple(past.shape)} of {past.dtype}; {tuple(x.shape)} is accepted.")
     _check_summary(contents.probe, last)
-    return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step)
+    return Trace(layers, outputs, losses, head_grads, loss, loss_grads, read.first_step, past)
 
 
 def _narrowed(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

@@ -140,6 +140,7 @@ class ClipReport:
 
     @property
     def fired(self) -> bool:
+        """Whether anything was clipped."""
         return self.clipped > 0 or (self.kind == "norm" and self.factor != 1.0)
 
 
@@ -325,6 +326,8 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class Audit:
+    """A trace held to autograd, quantity by quantity."""
+
     rows: tuple[AuditRow, ...]
     tolerance: float
     """1e-10 in float64, 1e-4 in float32, eight roundings in float16 (8e-3) and bfloat16 (6e-2)."""
@@ -335,8 +338,10 @@ class Audit:
 
     @property
     def worst(self) -> AuditRow:
+        """The row with the largest error."""
         return max(self.rows, key=lambda row: row.error)
 
     @property
     def passed(self) -> bool:
+        """Whether no error is above the tolerance."""
         return all(row.error <= self.tolerance for row in self.rows)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.frozen import freeze
 from engine.norms import norm
 from engine.precision import arithmetic
 from engine.quantities import ROUTES
@@ -36,6 +37,9 @@ class Parts:
     log10_norms: Mapping[str, Tensor]
     """By route: log₁₀‖v_r‖; "total": log₁₀‖v‖. −∞ for 0."""
 
+    def __post_init__(self) -> None:
+        freeze(self, "shares", "log10_norms")
+
 
 @dataclass(frozen=True, eq=False)
 class RouteShares(Parts):
@@ -45,6 +49,10 @@ class RouteShares(Parts):
     """What reaches h₋ alone, and c₋ alone; of each, the routes that reach it."""
     ratio: Tensor
     """(T, B) float64: ‖v‖/‖δ_t‖, δ_t being the total gradients of all states at step t. NaN where δ_t is 0."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        freeze(self, "by_state")
 
 
 def route_shares(layer: LayerTrace, sample: int | None = None, *, as_traced: bool = False) -> RouteShares:

@@ -32,6 +32,9 @@ from engine.spec_reading import shown
 
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
+    from engine.long import LongLayer
+
+    AnyLayer: TypeAlias = LayerTrace | LongLayer
 
 Tensors: TypeAlias = Mapping[str, Tensor]
 Steps: TypeAlias = int | tuple[int, int] | Iterable[int] | None
@@ -94,10 +97,8 @@ def jacobians(layer: LayerTrace, steps: Steps = None, sample: int | None = None)
     are not. Raises DataError, also where all that was asked for is more than LIMIT bytes.
     """
     chosen, samples = steps_of(layer, steps), samples_of(layer, sample)
-    rules, dtype = layer.rules, layer.x.dtype
-    size = len(rules.state_names) * layer.hidden_size
-    shape = (len(chosen), samples.stop - samples.start, size, size)
-    _refuse_too_much(math.prod(shape) * dtype.itemsize, shape, len(ROUTES[layer.cell]))
+    rules = layer.rules
+    shape = check_room(layer, len(chosen), samples.stop - samples.start)
     with arithmetic(layer.x):
         index = torch.tensor(chosen, device=layer.x.device) - 1
 
@@ -186,7 +187,7 @@ def _like(tensor: Tensor, cotangents: Tensor) -> Tensor:
     return tensor.to(cotangents.device) if tensor.dtype == torch.bool else tensor.to(cotangents)
 
 
-def steps_of(layer: LayerTrace, steps: Steps) -> list[int]:
+def steps_of(layer: AnyLayer, steps: Steps) -> list[int]:
     """The steps that were asked for, t from 1. Raises DataError."""
     accepted = "one step, a tuple (t0, t1) with both included, or a list of steps is accepted"
     if steps is None:
@@ -205,14 +206,14 @@ def steps_of(layer: LayerTrace, steps: Steps) -> list[int]:
     return chosen
 
 
-def _step(layer: LayerTrace, t: object) -> int:
+def _step(layer: AnyLayer, t: object) -> int:
     step = whole("A step", t)
     if not 1 <= step <= layer.steps:
         raise DataError(f"Step {step} is outside the trace; steps 1 to {layer.steps} are recorded.")
     return step
 
 
-def samples_of(layer: LayerTrace, sample: int | None) -> slice:
+def samples_of(layer: AnyLayer, sample: int | None) -> slice:
     """One sample, from 0, or all of them, as a slice of the batch. Raises DataError."""
     if sample is None:
         return slice(0, layer.batch_size)
@@ -244,14 +245,17 @@ def order_of(layer: LayerTrace) -> range:
     return range(layer.steps, 0, -1) if layer.reverse else range(1, layer.steps + 1)
 
 
-def _refuse_too_much(each: int, shape: tuple[int, int, int, int], routes: int) -> None:
-    needed = each * (routes + 1)
+def check_room(layer: AnyLayer, steps: int, samples: int) -> tuple[int, int, int, int]:
+    """The shape of a route's Jacobians. Raises DataError where all routes' are more than LIMIT bytes."""
+    S, routes = len(layer.rules.state_names) * layer.hidden_size, len(ROUTES[layer.cell])
+    shape = (steps, samples, S, S)
+    needed = math.prod(shape) * layer.weights["weight_hh"].element_size() * (routes + 1)
     if needed > LIMIT:
-        T, B, S, _ = shape
         raise DataError(
-            f"steps and sample ask for {T:,} × {B:,} Jacobians of {S:,} × {S:,} in {routes + 1} parts, "
+            f"steps and sample ask for {steps:,} × {samples:,} Jacobians of {S:,} × {S:,} in {routes + 1} parts, "
             f"{needed / 2**30:,.1f} GiB; up to {LIMIT / 2**30:g} GiB is accepted, so choose fewer steps or one sample."
         )
+    return shape
 
 
 def formed(rules: Cell, weight_hh: Tensor, v: Tensors, before: Tensors, routes: tuple[str, ...]) -> dict[str, Tensor]:

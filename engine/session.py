@@ -40,6 +40,7 @@ MAX_ITERATION = 10**9
 MAX_NOTES = 20_000
 MAX_PINS = 6
 MAX_EVALUATIONS = 10_000
+MAX_RECIPES = 64
 LOG_BYTES = 6 * 2**20
 """Of the records in a file; of longer trainings they are thinned (engine.history)."""
 _MOST_TENSORS = tensorfile.MAX_TENSORS - 5000
@@ -85,6 +86,14 @@ class PinnedNorms:
     """(T,) float64 by layer and quantity: "l0.grads.h"."""
 
 
+class Recipe(Spec, frozen=True, kw_only=True):
+    """What iterations were trained with: those after the recipe before it, up to `until`."""
+
+    until: int
+    experiment: Experiment
+    what_if: WhatIf = NO_WHAT_IF
+
+
 @dataclass(frozen=True, eq=False)
 class Session:
     experiment: Experiment
@@ -108,8 +117,16 @@ class Session:
     """Records of the iterations that were trained, as far as they were kept."""
     evaluations: tuple[Evaluation, ...] = ()
     """Of the validation part, in the order of the iterations; early stopping goes by them."""
+    recipes: tuple[Recipe, ...] = ()
+    """What its iterations were trained with, where that is not all the same; what comes after the last of them was
+    trained with the session's own experiment and what-if."""
     written_with: Mapping[str, str] = field(default_factory=dict)
     """Versions of "gradient-flow-explorer", "torch" and "numpy" that wrote the file; filled in by `load`."""
+
+    def trained(self, iteration: int) -> Recipe:
+        """What an iteration was trained with."""
+        own = Recipe(until=iteration, experiment=self.experiment, what_if=self.what_if)
+        return next((recipe for recipe in self.recipes if iteration <= recipe.until), own)
 
     def differences(self, norms: Mapping[str, Array]) -> tuple[str, ...]:
         """The keys whose norms, computed again, are not those that were saved, to the bit (NaN equals NaN)."""
@@ -125,7 +142,10 @@ def save(session: Session, path: Path | str) -> str:
     was. A history that is too large for a file is refused: see `fitting`."""
     try:
         # What an optimiser of another kind has kept is no part of what is saved: training would start it anew.
-        states = {iteration: fitted(session.experiment, state) for iteration, state in session.history.items()}
+        states = {
+            iteration: fitted(session.trained(iteration).experiment, state)
+            for iteration, state in session.history.items()
+        }
         log, evaluations = session.log.within(LOG_BYTES), session.evaluations[-MAX_EVALUATIONS:]
         session = check(replace(session, history=states, log=log, evaluations=evaluations))
     except (SpecError, SessionError) as error:
@@ -151,6 +171,7 @@ def save(session: Session, path: Path | str) -> str:
         notes=several_lines(session.notes, MAX_NOTES),
         device=one_line(session.device, 40),
         fingerprint=tuple(session.fingerprint),
+        recipes=session.recipes,
         pins=tuple(_Pin(pin.experiment, pin.what_if, pin.iteration, tuple(pin.norms)) for pin in session.pins),
     )
     return container.write(
@@ -179,7 +200,7 @@ def load(path: Path | str, sha256: str | None = None) -> Session:
 
 def fitting(session: Session) -> Session:
     """The session with as much of its history as a file has room for: the current, the last and the first iteration,
-    in this order, and of the others as many as fit, evenly spread."""
+    those up to which a recipe leads, in this order, and of the others as many as fit, evenly spread."""
     size = sum(array.nbytes for weights in session.history.values() for array in weights.values())
     count, tensors = len(session.history), sum(len(state) for state in session.history.values())
     if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
@@ -187,7 +208,8 @@ def fitting(session: Session) -> Session:
     room = max(1, min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
     known = sorted(session.history)
     spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
-    wanted = dict.fromkeys([session.iteration, known[-1], known[0], *spread])
+    turns = [recipe.until for recipe in session.recipes]
+    wanted = dict.fromkeys([session.iteration, known[-1], known[0], *turns, *spread])
     kept = [k for k in wanted if k in session.history][:room]
     return replace(session, history={k: session.history[k] for k in sorted(kept)})
 
@@ -201,8 +223,9 @@ def check(session: Session) -> Session:
             raise SessionError(f"iteration is {iteration}; 0 to {MAX_ITERATION:,} is accepted.")
     if session.iteration not in session.history and session.iteration != 0:
         raise SessionError(f"The weights of iteration {session.iteration}, which it shows, are missing.")
+    _check_recipes(session.recipes, experiment)
     for iteration, weights in session.history.items():
-        _check_weights(iteration, weights, experiment)
+        _check_weights(iteration, weights, session.trained(iteration).experiment)
     _check_view(view, experiment)
     layers = tracks.layer_kinds(experiment.model.layers)
     for key, array in session.fingerprint.items():
@@ -214,6 +237,20 @@ def check(session: Session) -> Session:
     for pin in session.pins:
         _check_pin(pin)
     return session
+
+
+def _check_recipes(recipes: tuple[Recipe, ...], of: Experiment) -> None:
+    if len(recipes) > MAX_RECIPES:
+        raise SessionError(f"It was trained with {len(recipes)} recipes; up to {MAX_RECIPES} are accepted.")
+    last = -1
+    for recipe in recipes:
+        checked(recipe.experiment)
+        checked_what_if(recipe.what_if)
+        if not last < recipe.until <= MAX_ITERATION:
+            raise SessionError(f"A recipe leads up to iteration {recipe.until}; {last + 1} or more is needed.")
+        last = recipe.until
+        if recipe.experiment.dtype != of.dtype or parameter_shapes(recipe.experiment) != parameter_shapes(of):
+            raise SessionError(f"The recipe up to iteration {recipe.until} is another network's.")
 
 
 def _check_pin(pin: PinnedNorms) -> None:
@@ -255,6 +292,7 @@ class _SessionFile(Spec, frozen=True, kw_only=True):
     device: str
     fingerprint: tuple[str, ...]
     pins: tuple[_Pin, ...] = ()
+    recipes: tuple[Recipe, ...] = ()
 
 
 def _summary(experiment: Experiment) -> container.Summary:
@@ -316,6 +354,7 @@ def _session_of(contents: container.Contents) -> Session:
             fingerprint=fingerprint,
             log=log,
             evaluations=evaluations,
+            recipes=read.recipes,
             written_with=contents.probe.written_with,
         )
     )
@@ -326,8 +365,11 @@ def _of_training(
 ) -> tuple[Log, tuple[Evaluation, ...]]:
     """Raises SpecError or SessionError."""
     layers = dict.fromkeys(layer_of(name) for name in parameter_shapes(checked(experiment)))
+    flow = records.get("flow")
+    # T may have been changed since: the flow is of the sequences that were trained on.
+    steps = flow.shape[1] if flow is not None and flow.ndim == 2 else experiment.task.steps
     try:
-        log = Log.from_arrays(records, experiment.task.steps, layers)
+        log = Log.from_arrays(records, steps, layers)
     except ValueError as error:
         raise SessionError(f"The records of its training do not fit together: {one_line(str(error), 160)}.") from None
     try:

@@ -129,6 +129,8 @@ class ReadoutSpec(Spec, frozen=True, kw_only=True):
 
 
 class ModelSpec(Spec, frozen=True, kw_only=True):
+    """What is built: an embedding, recurrent layers, a read-out and its loss."""
+
     layers: tuple[LayerSpec, ...]
     """From the input to the read-out."""
     embedding: EmbeddingSpec | None = None
@@ -219,6 +221,8 @@ class EarlyStopSpec(Spec, frozen=True, kw_only=True):
 
 
 class TrainingSpec(Spec, frozen=True, kw_only=True):
+    """How it is trained: by plain SGD, its gradients clipped and truncated as asked for."""
+
     learning_rate: float = 0.1
     optimizer: OptimizerSpec = OptimizerSpec()
     schedule: ScheduleSpec = ScheduleSpec()
@@ -269,7 +273,9 @@ class Clamp(Spec, frozen=True, kw_only=True):
     """A gate (or candidate) held at a value, forward; no gradient passes through it there."""
 
     gate: str
+    """The LSTM's "i", "f", "g", "o"; the GRU's "r", "z", "n"."""
     value: float
+    """What the gate's own function can come to: 0 to 1, of the candidates "g" and "n" −1 to 1, ends included."""
     layer: str = "l0"
     """Torch's suffix: "l0", "l1_reverse"."""
     first: int = 1

@@ -75,9 +75,20 @@ def shown(value: Any) -> str:
         return "nothing (null)"
     if isinstance(value, int):
         return str(value) if abs(value) < 10**18 else "a number of more than 18 digits"
-    text = repr(value) if isinstance(value, (str, float)) else f"a {type(value).__name__}"
+    text = repr(value) if isinstance(value, (str, float)) else kind_of(value)
     text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+
+
+def kind_of(value: Any) -> str:
+    """ "a GRU", "an LSTM": what it is, in a sentence."""
+    return with_article(type(value).__name__)
+
+
+def with_article(name: str) -> str:
+    """By how its first letter sounds, which in an abbreviation is the letter's own name."""
+    spelled = name[:2].isupper() and len(name) > 1
+    return f"{'an' if name[:1] in ('AEFHILMNORSX' if spelled else 'AEIOUaeiou') else 'a'} {name}"
 
 
 def _problem(value: Any, kind: types.Type, field: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -174,6 +174,8 @@ class StackRun:
     head: Head
     parameter_grads: dict[str, Tensor]
     """Of everything but the recurrent layers, by name."""
+    past: Tensor | None
+    """See Down."""
 
 
 def run(
@@ -207,8 +209,9 @@ def run(
         one = runs.pop(name)  # what it had to hand only for this is let go of
         return one.layer.run_back(one.stream, lengths, one.values, direct)
 
-    traced, parameter_grads = down(done, cotangents, widths, back, Course(steps, False, lengths))
-    return StackRun({name: traced[name] for name in widths}, done, after, after.parameter_grads | parameter_grads)
+    gone = down(done, cotangents, widths, back, Course(steps, False, lengths))
+    layers = {name: gone.layers[name] for name in widths}
+    return StackRun(layers, done, after, after.parameter_grads | gone.parameter_grads, gone.past)
 
 
 def _run_own(own: OwnHead, head: HeadFunction, read: Read, parameters: Tensors) -> tuple[Head, tuple[Tensor, ...]]:
@@ -250,6 +253,18 @@ class GoneBack(Protocol):
 Back = TypeVar("Back", bound=GoneBack)
 
 
+@dataclass(frozen=True, eq=False)
+class Down(Generic[Back]):
+    """What comes of going down a stack."""
+
+    layers: dict[str, Back]
+    """From the last level to the first."""
+    parameter_grads: dict[str, Tensor]
+    """Of the pieces between the levels, by name."""
+    past: Tensor | None
+    """(T, B, D): ∂L/∂(what the first level reads) as far as it comes past that level. None: nothing goes round it."""
+
+
 def down(
     levels: Sequence[Ran],
     cotangents: Sequence[Tensor],
@@ -257,12 +272,14 @@ def down(
     back: Callable[[str, Tensor], Back],
     course: Course,
     until: str | None = None,
-) -> tuple[dict[str, Back], dict[str, Tensor]]:
+) -> Down[Back]:
     """From the head to the first level: what `back` made of each layer's direct ∂L/∂h (T, B, H), and ∂L/∂(parameters of
     the pieces between). `cotangents`: what the head hands back to its leaves. `until`: the layer after which it is
-    enough. The padding is no step: what a loss reads there (a mean over all, say) flows nowhere."""
+    enough; above the first level `past` is then not known. The padding is no step: what a loss reads there (a mean over
+    all, say) flows nowhere."""
     found: dict[str, Back] = {}
     parameter_grads: dict[str, Tensor] = {}
+    past: Tensor | None = None
     cotangent, beside = course.zeroed(cotangents[0]), [course.zeroed(one) for one in cotangents[1:]]
     for number in range(len(levels) - 1, -1, -1):
         level = levels[number]
@@ -270,6 +287,8 @@ def down(
         here = {name: back(name, part) for name, part in zip(level.names, parts, strict=True)}
         found |= here
         del cotangent, parts
+        if number == 0 and beside:
+            past = sum_of(beside)
         if until in here or (number == 0 and level.enter is None):
             break
         cotangent, beside = joined_input_grad(list(here.values()), *beside), []
@@ -278,7 +297,12 @@ def down(
             parameter_grads |= of_parameters
             if number > 0:
                 cotangent, beside = course.zeroed(grads[0]), [course.zeroed(one) for one in grads[1:]]
-    return found, parameter_grads
+    return Down(found, parameter_grads, past)
+
+
+def sum_of(arrays: Sequence[Tensor]) -> Tensor:
+    """Of one it is that one itself."""
+    return arrays[0] if len(arrays) == 1 else torch.stack(tuple(arrays)).sum(0)
 
 
 def split(cotangent: Tensor, widths: list[int]) -> list[Tensor]:

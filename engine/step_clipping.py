@@ -77,6 +77,7 @@ class ClippedBackward:
 
     @property
     def sentence(self) -> str:
+        """What was clipped, at how many steps, and how far from the gradient that leads."""
         return of_steps(self.max_norm, [self.factors], self.whole)
 
 
@@ -133,11 +134,11 @@ class _Clip:
         return done, {"norms": norms, "factors": factors}
 
 
-def clipped_trace(trace: Trace, max_norm: float) -> Clipped:
+def clipped_trace(trace: Trace, max_norm: float, *, report: bool = True) -> Clipped:
     """The parameter gradients of a trace whose backward pass is clipped at every step of every layer, by torch's full
     names, and the report on it against the true ones. In a stack the lower layers get less because the upper ones were
-    clipped. What stands after the last layer keeps its gradients. Raises DataError for a trace from a file, which has
-    lost what stands between its layers, if there are several."""
+    clipped. What stands after the last layer keeps its gradients. `report` as in `engine.clipped`. Raises DataError for
+    a trace from a file, which has lost what stands between its layers, if there are several."""
     if not hasattr(trace, "loss_grads") or not hasattr(trace, "layers"):
         raise DataError(f"trace is {shown(trace)}; a trace is accepted, as engine.trace makes it.")
     _limit(max_norm)
@@ -152,16 +153,18 @@ def clipped_trace(trace: Trace, max_norm: float) -> Clipped:
         )
     else:
         with arithmetic(trace.layer.x):
-            made, between = trace.loss_grads.down(
+            gone = trace.loss_grads.down(
                 trace.loss_grads.head.grads, lambda name, direct: clipped_backward(trace[name], max_norm, direct)
             )
-        around = dict(trace.head_grads) | between
+        made, around = gone.layers, dict(trace.head_grads) | gone.parameter_grads
     grads = {f"{key}_{name}": grad for name, one in made.items() for key, grad in one.weight_grads.items()} | around
     before = trace.weight_grads
     clip = ClipSpec(kind="step", max_norm=_limit(max_norm))
-    return Clipped(
-        clip, before, {key: grads[key] for key in before}, {name: made[name].factors for name in trace.layers}
-    )
+    factors = {name: made[name].factors for name in trace.layers}
+    found = Clipped(clip, before, {key: grads[key] for key in before}, factors)
+    if report:
+        found.report  # noqa: B018 (it keeps itself)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +199,7 @@ class ClippedContributions:
 
     @property
     def sentence(self) -> str:
+        """What was clipped, at how many steps, and how far from the gradient that leads."""
         limit = figure(self.max_norm)
         if self.is_gradient:
             return f"Nothing was clipped: no step contributes more than {limit} to ∂L/∂{self.name}."

@@ -18,7 +18,7 @@ from engine.given import whole
 from engine.layer_trace import rules_of
 from engine.precision import arithmetic
 from engine.quantities import ROUTES
-from engine.routes import formed, values_of
+from engine.routes import formed, samples_of, values_of
 from engine.spec_reading import shown
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ class LayerJacobians:
     @classmethod
     def of(cls, layer: LayerTrace, sample: int = 0) -> LayerJacobians:
         """Raises DataError for a sample that there is not."""
-        sample, B = whole("sample", sample), layer.batch_size
-        if not -B <= sample < B:
-            raise DataError(f"There is no sample {sample}; this trace has {B}, counted from 0.")
+        sample = samples_of(layer, whole("sample", sample)).start
         values = {name: in_float64(value[:, sample]) for name, value in values_of(layer).items()}
         before = {name: in_float64(value[:, sample]) for name, value in layer.before.items()}
         weights = {name: in_float64(weight) for name, weight in layer.weights.items()}

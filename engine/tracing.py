@@ -64,6 +64,9 @@ class Trace:
     """Each single loss's ∂L_s/∂h_t; None for a window from a file. Somebody's own (engine.record) is a single one."""
     first_step: int = 1
     """t of the first recorded step; above 1 in a window."""
+    past_grad: Tensor | None = None
+    """(T, B, D): the part of `input_grad` that comes past the first recurrent layer, by a residual connection around
+    it; None: nothing does."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A pickle is what a file is (`save`, engine.load_trace): everything but the graphs of the single losses. Of
@@ -105,10 +108,12 @@ class Trace:
 
     @property
     def input_grad(self) -> Tensor:
-        """(T, B, D): ∂L/∂x; behind an embedding, ∂L/∂(the vectors that the first layer reads)."""
+        """(T, B, D): the total ∂L/∂x, through both directions of the first layer and past it; behind an embedding,
+        ∂L/∂(the vectors that the first layer reads). Of a recorded trace (engine.record): as far as it comes through
+        the layers of this trace."""
         lowest = [layer for name, layer in self.layers.items() if name in ("l0", "l0_reverse")]
         with arithmetic(lowest[0].x):
-            return joined_input_grad(lowest)
+            return joined_input_grad(lowest, *(() if self.past_grad is None else (self.past_grad,)))
 
     @property
     def weight_grads(self) -> dict[str, Tensor]:
@@ -198,6 +203,7 @@ class Trace:
             outputs=self.outputs[t0 - 1 : t1] if one_a_step else self.outputs,
             losses=self.losses[t0 - 1 : t1] if len(self.losses) == T else self.losses,
             first_step=self.first_step + t0 - 1,
+            past_grad=None if self.past_grad is None else self.past_grad[t0 - 1 : t1],
         )
 
     def audit(self) -> Audit:
@@ -248,7 +254,9 @@ def trace_stack(
         done = run(levels, x, head, head_parameters or {}, lengths, head_reads_stream, own)
         loss = done.head.losses.sum()
     flows = LossGradients(done.layers, done.levels, done.head)
-    return Trace(done.layers, done.head.outputs, done.head.losses, done.parameter_grads, loss, flows)
+    return Trace(
+        done.layers, done.head.outputs, done.head.losses, done.parameter_grads, loss, flows, past_grad=done.past
+    )
 
 
 def trace_layer(

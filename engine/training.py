@@ -109,8 +109,8 @@ def clipped_of(trace: Trace, clip: ClipSpec, weights: Mapping[str, Tensor]) -> C
     Clipping at every step is the one kind that needs the whole trace, since it happens within the backward pass.
     """
     if clip.kind == "step":
-        return clipped_trace(trace, clip.max_norm)
-    return clipped(trace.weight_grads, clip, weights)
+        return clipped_trace(trace, clip.max_norm, report=False)
+    return clipped(trace.weight_grads, clip, weights, report=False)
 
 
 def updated(

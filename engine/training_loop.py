@@ -12,9 +12,8 @@ from its session. Neither the size of the chunks nor a pause changes a bit of an
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from engine.checks import checked, checked_what_if
@@ -23,7 +22,7 @@ from engine.figures import figure
 from engine.history import STATE_BYTES, Evaluation, Log, kept_before, stops, thinned
 from engine.requests import Weights
 from engine.session import Session, fitting
-from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, WhatIf
 from engine.spec_reading import shown
 from engine.task_facts import metric
 from engine.training_checks import MAX_ITERATIONS
@@ -53,6 +52,18 @@ class Until:
         """Whether it is; of another metric than the task's it never is."""
         found = evaluation.loss if self.what == "loss" else evaluation.value
         return found < self.value if self.sign == "<" else found > self.value
+
+    def sentence(self, evaluation: Evaluation) -> str:
+        """That an evaluation has reached it."""
+        found = figure(evaluation.loss if self.what == "loss" else evaluation.value)
+        return f"{self} is reached: the {self.what} is {found} after iteration {evaluation.iteration:,}."
+
+
+def early_stop_sentence(stop: EarlyStopSpec, evaluations: Sequence[Evaluation]) -> str:
+    best = min((e for e in evaluations if e.loss == e.loss), key=lambda e: e.loss, default=None)
+    least = "" if best is None else f"; the least was {figure(best.loss)} after iteration {best.iteration:,}"
+    times = "the last evaluation" if stop.patience == 1 else f"the last {stop.patience} evaluations"
+    return f"Stopped early: the validation loss has not fallen at {times}{least}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +119,6 @@ class _Course:
     halt: bool
     budget: int
     run: Run
-    chunk_seconds: float = field(default=CHUNK_SECONDS)
 
 
 def fit(
@@ -134,7 +144,7 @@ def fit(
     of = checked(experiment.experiment if isinstance(experiment, Session) else experiment)
     if what_if is None:
         what_if = NO_WHAT_IF if start is None else start.what_if
-    bound = _until(until, of)
+    bound = until_of(until, of)
     if iterations is None and bound is None and of.training.early_stop is None:
         raise SpecError("iterations is missing; a whole number, or until or training.early_stop, is needed to end.")
     goal = MAX_ITERATIONS if iterations is None else iterations
@@ -190,11 +200,10 @@ def _chunks(course: _Course, at: Progress) -> Iterator[Progress]:
     every = course.experiment.training.evaluate_every
     while not at.ended:
         ahead = min(every - at.iteration % every, course.goal - at.iteration)
-        began = time.perf_counter()
-        done = _after(course, at, min(count, ahead))
-        seconds = max(1e-4, time.perf_counter() - began)
-        count = max(1, min(MOST_IN_A_CHUNK, int(min(count, ahead) * min(4.0, course.chunk_seconds / seconds))))
-        at = _ended(course, done)
+        at = _ended(course, _after(course, at, min(count, ahead)))
+        if at.records is not None and len(at.records):
+            possible = CHUNK_SECONDS / max(1e-6, float(at.records.seconds.mean()))
+            count = max(1, min(MOST_IN_A_CHUNK, int(possible), 4 * count))
         yield at
 
 
@@ -238,24 +247,16 @@ def _ended(course: _Course, at: Progress) -> Progress:
     if at.diverged is not None:
         return replace(at, ended="diverged", sentence=at.diverged.sentence)
     if course.until is not None and newest is not None and course.until.reached(newest):
-        found = figure(newest.loss if course.until.what == "loss" else newest.value)
-        sentence = (
-            f"{course.until} is reached: the {course.until.what} is {found} after iteration {newest.iteration:,}."
-        )
-        return replace(at, ended="until", sentence=sentence)
+        return replace(at, ended="until", sentence=course.until.sentence(newest))
     if stop is not None and stops(at.evaluations, stop):
-        best = min((e for e in at.evaluations if e.loss == e.loss), key=lambda e: e.loss, default=None)
-        least = "" if best is None else f"; the least was {figure(best.loss)} after iteration {best.iteration:,}"
-        times = "the last evaluation" if stop.patience == 1 else f"the last {stop.patience} evaluations"
-        sentence = f"Stopped early: the validation loss has not fallen at {times}{least}."
-        return replace(at, ended="early stop", sentence=sentence)
+        return replace(at, ended="early stop", sentence=early_stop_sentence(stop, at.evaluations))
     if at.iteration >= course.goal:
         return replace(at, ended="iterations", sentence=f"{at.iteration:,} iterations are done.")
     return at
 
 
-def _until(asked: str | Until | None, experiment: Experiment) -> Until | None:
-    """Raises SpecError."""
+def until_of(asked: str | Until | None, experiment: Experiment) -> Until | None:
+    """From what somebody has written: "loss<0.02". Raises SpecError."""
     if asked is None or isinstance(asked, Until):
         found = asked
     else:

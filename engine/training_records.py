@@ -16,7 +16,7 @@ from engine.clipping import Clipped
 from engine.norms import mean_over_samples, norm, total
 from engine.parameters import layer_of
 from engine.tracing import Trace
-from engine.training_requests import Records
+from engine.training_requests import Records, no_records
 
 Kind = TypeVar("Kind", bound=np.generic)
 
@@ -68,8 +68,10 @@ class Recorder:
     def records(self, steps: int) -> Records:
         """Of everything so far, read-only. `steps`: T."""
         rows = self._rows
+        if not rows:
+            return no_records(self._first, steps)
         groups: dict[str, list[str]] = {}
-        for name in rows[0].norms if rows else ():
+        for name in rows[0].norms:
             groups.setdefault(layer_of(name), []).append(name)
         return Records(
             first=self._first,
@@ -81,7 +83,7 @@ class Recorder:
                 layer: _float64([total(row.norms[name] for name in names) for row in rows])
                 for layer, names in groups.items()
             },
-            flow=_fixed(np.stack([row.flow for row in rows]) if rows else np.zeros((0, steps), np.float32)),
+            flow=_fixed(np.stack([row.flow for row in rows])),
             flow_bad=_fixed(np.array([row.flow_bad for row in rows], dtype=np.bool_)),
             learning_rates=_float64([row.learning_rate for row in rows]),
             seconds=_float64(self._seconds),
@@ -96,7 +98,8 @@ def norms_of(tensors: Sequence[Tensor]) -> list[float]:
 def fired(clipping: Clipped) -> bool:
     """Whether clipping changed anything."""
     if clipping.factors:
-        return any(bool((factor != 1).any()) for factor in clipping.factors.values())
+        each = {id(factor): factor for factor in clipping.factors.values()}  # parameters may share one
+        return any(bool((factor != 1).any()) for factor in each.values())
     pairs = ((grad, clipping.before[name]) for name, grad in clipping.grads.items())
     return any(not torch.equal(grad, before) and not _same(grad, before) for grad, before in pairs)
 

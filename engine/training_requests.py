@@ -64,6 +64,23 @@ class Records:
         return len(self.losses)
 
 
+def no_records(first: int = 0, steps: int = 0) -> Records:
+    """Of no iteration. `first`: the one that the first row would be of; `steps`: T."""
+    none = np.zeros(0)
+    return Records(
+        first=first,
+        losses=none,
+        grad_norms=none,
+        clipped_norms=none,
+        clipped=none.astype(np.bool_),
+        layer_norms={},
+        flow=np.zeros((0, steps), np.float32),
+        flow_bad=none.astype(np.bool_),
+        learning_rates=none,
+        seconds=none,
+    )
+
+
 @dataclass(frozen=True)
 class Diverged:
     """Where training met the first number that is not finite."""
@@ -76,13 +93,15 @@ class Diverged:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
+    """What came of a `Train`."""
+
     weights: Weights
     """The state after it."""
     iteration: int
     """The next one."""
     losses: tuple[float, ...]
     """Of each iteration, before its update."""
-    records: Records
+    records: Records = field(default_factory=no_records)
     diverged: Diverged | None = None
     """Only where it was to halt: then `iteration` is the one that would have written the number, and `weights` are
     those before it."""

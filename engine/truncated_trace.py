@@ -26,7 +26,7 @@ def truncated_trace(trace: Trace, asked: TruncationSpec) -> Trace:
     losses, which nothing cuts. Raises DataError."""
     cut = truncated(trace, asked.k1, asked.k2, parts=True)
     layers = {name: _cut(layer, name, cut) for name, layer in trace.layers.items()}
-    return replace(trace, layers=layers, head_grads=cut.head_grads)
+    return replace(trace, layers=layers, head_grads=cut.head_grads, past_grad=cut.past_grad)
 
 
 def _cut(layer: LayerTrace, name: str, cut: Truncated) -> LayerTrace:

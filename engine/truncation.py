@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -26,6 +25,7 @@ from engine.compared import Pair, compare, together
 from engine.course import Course
 from engine.errors import DataError
 from engine.flow import LossGradients
+from engine.frozen import freeze
 from engine.given import whole
 from engine.layer_trace import LayerTrace
 from engine.precision import arithmetic
@@ -72,10 +72,11 @@ class Truncated:
     _one_loss: bool = field(default=False, repr=False)
     parts: Mapping[str, Part] = field(default_factory=dict, repr=False)
     """By layer, where they were asked for: every total gradient of the layer, cut the same way."""
+    past_grad: Tensor | None = field(default=None, repr=False)
+    """`Trace.past_grad`, where the parts were asked for, cut the same way."""
 
     def __post_init__(self) -> None:
-        for part in ("layer_grads", "head_grads", "grads", "parameters", "layers"):
-            object.__setattr__(self, part, MappingProxyType(dict(getattr(self, part))))
+        freeze(self, "layer_grads", "head_grads", "grads", "parameters", "layers", "parts")
 
     @property
     def weight_grads(self) -> dict[str, Tensor]:
@@ -198,6 +199,7 @@ def truncated(trace: Trace, k1: int, k2: int, parts: bool = False) -> Truncated:
         together(parameters),
         one_loss,
         back.parts,
+        back.past,
     )
 
 
@@ -270,6 +272,7 @@ class _Back:
         }
         self.grads = {name: torch.zeros_like(layer.values["h"]) for name, layer in layers.items()}
         self.of_pieces: dict[str, Tensor] = {}
+        self.past: Tensor | None = None
         widest = max(layer.values["h"][0].numel() * layer.x.element_size() for layer in layers.values())
         self.at_once = max(1, WORKSPACE // (ARRAYS * length * widest))
 
@@ -281,6 +284,8 @@ class _Back:
             level = flows.levels[number]
             (name,) = level.names
             stream = self._layer(name, fold, joined)
+            if number == 0 and self.parts:
+                self._past(fold, beside)
             if number == 0 and level.enter is None:
                 return
             for direct in beside:
@@ -306,6 +311,13 @@ class _Back:
         if self.parts:
             self.parts[name].take(fold, direct, back, kept)
         return recurrence.rules.x_side(back.grads).flatten(-2) @ layer.weights["weight_ih"]
+
+    def _past(self, fold: _Fold, beside: Sequence[Tensor]) -> None:
+        """Adds what comes to the vectors that the first layer reads past that layer."""
+        for direct in beside:
+            if self.past is None:
+                self.past = torch.zeros_like(next(iter(self.flows.layers.values())).x)
+            fold.add(self.past, Course(self.length, False, fold.lengths).zeroed(direct))
 
     def _add(self, sums: dict[str, Tensor], new: Tensors) -> None:
         for name, grad in new.items():

@@ -24,7 +24,7 @@ from engine.network import checked_weights
 from engine.parameters import parameter_shapes
 from engine.plaintext import one_line
 from engine.spec import Experiment
-from engine.spec_reading import shown
+from engine.spec_reading import shown, with_article
 from engine.strictjson import parse
 
 State = Mapping[str, Tensor]
@@ -36,6 +36,8 @@ MAX_LAYERS = 1000
 """That `module_of` builds."""
 _RECURRENT = re.compile(r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l([0-9]+)(_reverse)?)?")
 _MADE = re.compile(r"parametrizations\.((?:weight_ih|weight_hh|bias_ih|bias_hh)(?:_l[0-9]+)?(?:_reverse)?)\.")
+_FOREIGN = re.compile(r"GLOBAL ([\w.]+)")
+"""How torch names what it refuses to make of a file."""
 _MODULES: dict[int, type[nn.RNN | nn.GRU | nn.LSTM]] = {1: nn.RNN, 3: nn.GRU, 4: nn.LSTM}
 """By row blocks of their matrices."""
 
@@ -251,8 +253,13 @@ def _from_torch(path: Path, where: str) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle's, zip's and torch's own, whose texts are pages long
-        reason = one_line(str(error).split("\n")[0], 120).rstrip(". ")
-        raise DataError(f"The weights {where} are no state dict that can be read safely ({reason}).") from None
+        accepted = "a state dict is accepted, as torch.save(model.state_dict(), path) writes it"
+        if found := _FOREIGN.search(str(error)):
+            kind = f"{with_article(one_line(found[1], 80))}, which a file's own code would have to make"
+            raise DataError(f"The weights {where} cannot be read safely: they hold {kind}; {accepted}.") from None
+        raise DataError(
+            f"The weights {where} cannot be read safely: they are damaged, or none of torch.save's; {accepted}."
+        ) from None
     if isinstance(found, Mapping):
         nested = [found[name] for name in _NESTS if isinstance(found.get(name), Mapping)]
         found = nested[0] if nested and not any(isinstance(value, Tensor) for value in found.values()) else found

@@ -12,9 +12,9 @@ from typing import Literal
 
 from PySide6.QtGui import QKeySequence
 
-Menu = Literal["File", "Edit", "Model", "Tape", "Track", "View", "Help"]
-MENUS: tuple[Menu, ...] = ("File", "Edit", "Model", "Tape", "Track", "View", "Help")
-MNEMONICS: dict[Menu, str] = {"Track": "Tr&ack"}
+Menu = Literal["File", "Edit", "Model", "Tape", "Training", "Track", "View", "Help"]
+MENUS: tuple[Menu, ...] = ("File", "Edit", "Model", "Tape", "Training", "Track", "View", "Help")
+MNEMONICS: dict[Menu, str] = {"Training": "Tra&ining", "Track": "Tr&ack"}
 """Where it is not the first letter: Alt+T is the tape's, and Alt+R and Alt+K are taken."""
 
 
@@ -84,6 +84,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("stop", "Edit", "&Stop, or Back", ("Esc",), tip="Stops what is computed; leaves the start page."),
     Action("undo", "Edit", "&Undo", (_K.Undo,), starts_section=True),
     Action("redo", "Edit", "&Redo", (_K.Redo,)),
+    Action(
+        "copy",
+        "Edit",
+        "&Copy the Value",
+        (),
+        ("Ctrl+C",),
+        starts_section=True,
+        tip="Under the pointer, else of the selected track at the playhead.",
+        find="clipboard number reading",
+    ),
     Action("palette", "Edit", "&Find a Command…", ("Ctrl+Shift+P",), starts_section=True),
     Action("add_rnn", "Model", "Add an &RNN Layer", ("Ctrl+Shift+R",), tip="On top of the stack."),
     Action("add_lstm", "Model", "Add an &LSTM Layer", ("Ctrl+Shift+L",), tip="On top of the stack."),
@@ -167,6 +177,28 @@ ACTIONS: tuple[Action, ...] = (
     Action("events", "Tape", "E&vents…", ("Ctrl+Shift+E",), ("E",), tip="All of them, to be searched and gone to."),
     Action("next_iteration", "Tape", "Next &Iteration", ("Alt+PgDown",), starts_section=True, repeats=True),
     Action("previous_iteration", "Tape", "Previous Iterati&on", ("Alt+PgUp",), repeats=True),
+    Action(
+        "train",
+        "Training",
+        "&Train or Pause",
+        ("Ctrl+Return", "Ctrl+Enter"),
+        tip="Iteration by iteration, until it is paused.",
+        find="learn run start stop",
+    ),
+    Action("train_one", "Training", "&One Iteration", ("Ctrl+Alt+1",), repeats=True),
+    Action("train_ten", "Training", "Te&n Iterations", ("Ctrl+Alt+0",)),
+    Action("train_until", "Training", "&Until…", ("Ctrl+Alt+U",), tip="An iteration, or a bound on an evaluation."),
+    Action(
+        "newest_iteration",
+        "Training",
+        "To the N&ewest Iteration",
+        ("Ctrl+Alt+End",),
+        starts_section=True,
+        tip="The stage follows it while training runs.",
+        find="follow live last end",
+    ),
+    Action("first_iteration", "Training", "To the &First Iteration", ("Ctrl+Alt+Home",), find="begin start initial"),
+    Action("focus_curves", "Training", "Go to the &Curves", ("Ctrl+Shift+C",), find="plot loss gradient travel"),
     Action("add_track", "Track", "&Add or Remove…", ("Ctrl+T",), ("A",), tip="Everything there is to see, searched."),
     Action("select_above", "Track", "Select the One Above", (), ("Up",), starts_section=True, repeats=True),
     Action("select_below", "Track", "Select the One Below", (), ("Down",), repeats=True),
@@ -206,6 +238,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("show_model", "View", "&Model", ("Ctrl+1",), checkable=True, starts_section=True),
     Action("show_cell", "View", "&Cell", ("Ctrl+2",), checkable=True),
     Action("show_analysis", "View", "&Analysis", ("Ctrl+3",), checkable=True),
+    Action(
+        "show_drawer",
+        "View",
+        "Training and E&valuation",
+        ("Ctrl+Shift+T",),
+        checkable=True,
+        tip="The drawer below the stage.",
+        find="drawer curves loss learn judge",
+    ),
     Action("focus_stage", "View", "Go to the Sta&ge", ("F6",)),
     Action("focus_model", "View", "Go to the Mod&el", ("Ctrl+Shift+M",)),
     Action(

@@ -29,6 +29,8 @@ from explorer.player import Player
 from explorer.settings import Settings, ThemeChoice
 from explorer.theme import current as theming
 from explorer.theme.choice import ThemeKeeper
+from explorer.training.book import Book
+from explorer.training.runner import Runner
 from explorer.transport.ending import AtEnd
 from explorer.window import MainWindow
 
@@ -53,7 +55,9 @@ class Explorer(QObject):
             self.window.transport.set_speed(self.player.speed)
             self.desk = Desk(self.courier, self)
             self.window.analysis.set_open(settings.analyses)
-            parts = Parts(self.window, self.document, self.controller, self.player, self.desk)
+            self.book = Book(self.document, self)
+            self.runner = Runner(self.document, self.controller, self.courier, self)
+            parts = Parts(self.window, self.document, self.controller, self.player, self.desk, self.book, self.runner)
             self.bindings = Bindings(parts)
             self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
             self.commands = Commands(parts, self.bindings, self.files, self.themes)
@@ -62,6 +66,11 @@ class Explorer(QObject):
         self.bindings.tape.atEndChanged.connect(self._at_end_changed)
         self.window.transport.speedChanged.connect(self._speed_changed)
         self.window.analysis.openChanged.connect(self._analyses_opened)
+        self.window.set_drawer_height(settings.drawer_height)
+        if settings.drawer:
+            self.window.drawer.show_tab(settings.drawer)
+        self.window.drawer.openChanged.connect(self._drawer_opened)
+        self.window.drawerHeightChanged.connect(self._drawer_dragged)
         if settings.geometry:
             self.window.restoreGeometry(QByteArray.fromBase64(settings.geometry.encode()))
 
@@ -72,6 +81,7 @@ class Explorer(QObject):
     def close(self) -> None:
         """Stop playing, drop what is under way, end the engine's process."""
         self.player.pause()
+        self.runner.pause()
         self.bindings.tracks.tables.close()
         # The parts are destroyed one by one from here on: none may speak to another any more.
         for part in (self.window.dock, self.window.stage, self.document, self.document.undo_stack):
@@ -94,6 +104,14 @@ class Explorer(QObject):
     @Slot(tuple)
     def _analyses_opened(self, names: tuple[str, ...]) -> None:
         self._set(analyses=names)
+
+    @Slot(str)
+    def _drawer_opened(self, tab: str) -> None:
+        self._set(drawer=tab)
+
+    @Slot(int)
+    def _drawer_dragged(self, height: int) -> None:
+        self._set(drawer_height=height)
 
     def remember_geometry(self) -> None:
         self._set(geometry=bytes(self.window.saveGeometry().toBase64().data()).decode())

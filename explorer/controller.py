@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.requests import Audit, Excerpt, Look, Source, Weights
+from engine.requests import Audit, Excerpt, Look, Source
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
+from engine.training_requests import Trained
 from engine.within import Granularity, Inside, Within, stepped, way_of
 from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
@@ -60,7 +61,7 @@ class Controller(QObject):
         self._trainer = Trainer(courier, self)
         self._audited: Want | None = None
         self._audit_asked: tuple[int, Want] | None = None
-        self._failing = False
+        self._failing = self._training = False
         self._audit_timer = QTimer(self)
         self._audit_timer.setSingleShot(True)
         self._audit_timer.setInterval(_AUDIT_DELAY_MS)
@@ -78,6 +79,7 @@ class Controller(QObject):
         document.stateChanged.connect(self.refresh)
         document.viewChanged.connect(self.refresh)
         self._trainer.progressChanged.connect(self.progressChanged)
+        self._trainer.advanced.connect(self._advanced)
         self._trainer.reached.connect(self._trained)
         self._trainer.failed.connect(self._give_up)
         courier.answered.connect(self._answered)
@@ -241,7 +243,7 @@ class Controller(QObject):
         needs_training = state.recorded is None and iteration > 0 and start != iteration
         if needs_training:
             if not (self._trainer.running and want.same_trace(before)):
-                self._trainer.begin(goal_of(state, iteration, start))
+                self._trainer.begin(goal_of(state, iteration, start, anew=retrain))
             return
         self._trainer.stop()
         source: Source = state.source(iteration)
@@ -291,10 +293,16 @@ class Controller(QObject):
             self._give_up(sentence)
 
     @Slot(object, object)
-    def _trained(self, goal: Goal, weights: Weights) -> None:
+    def _advanced(self, goal: Goal, trained: Trained) -> None:
+        """On the way to an iteration: what is trained for the first time is kept, what is replayed has been."""
+        if trained.iteration > self._document.state.furthest:
+            self._document.learn(trained, goal.recipe)
+
+    @Slot(object, object)
+    def _trained(self, goal: Goal, trained: Trained) -> None:
         want = self._wanted
         assert want is not None
-        self._document.remember(goal.iteration, weights, goal.recipe)
+        self._document.learn(trained, goal.recipe)
         self._wanted = None
         self._want(want.iteration, want.position if want.position is not None else self._document.view.position)
 
@@ -318,6 +326,14 @@ class Controller(QObject):
         self._trainer.stop()
         self._courier.cancel()
         self._give_up("It was stopped; the picture is the one before. Undo takes the change back.")
+
+    def set_training(self, *, training: bool) -> None:
+        """While training runs, pictures of it come and go: none is audited until it rests."""
+        self._training = training
+        if training:
+            self._audit_timer.stop()
+        elif self._shown is not None and (self._audited is None or not self._audited.same_trace(self._shown)):
+            self._audit_timer.start()
 
     def _tell_waiting(self) -> None:
         if self.waiting != self._waiting:
@@ -356,7 +372,7 @@ class Controller(QObject):
         document.viewChanged.emit()
         if fresh:
             self.auditChanged.emit(None)
-        if self._audited is None or not self._audited.same_trace(want):
+        if not self._training and (self._audited is None or not self._audited.same_trace(want)):
             self._audit_timer.start()
 
     def _place(self, position: int) -> tuple[int, Within | None]:

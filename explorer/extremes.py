@@ -19,6 +19,8 @@ class Extreme:
     norm: float
     alike: int
     """Steps with exactly this norm."""
+    finite_only: bool = False
+    """Other steps have NaN or ∞, which is no size to be compared."""
 
 
 def extreme(norms: Array, first: int, last: int, *, largest: bool, reverse: bool) -> tuple[int, int] | None:
@@ -42,7 +44,8 @@ def extremes(excerpt: Excerpt, layer: ShownLayer, known: tuple[int, int], *, lar
         norms = layer.norms[f"grads.{state}"]
         at = extreme(norms, first, last, largest=largest, reverse=layer.reverse)
         if at is not None:
-            found.append(Extreme(state, at[0], float(norms[at[0] - 1]), at[1]))
+            norm, all_finite = float(norms[at[0] - 1]), bool(np.isfinite(norms[first - 1 : last]).all())
+            found.append(Extreme(state, at[0], norm, at[1], bool(np.isfinite(norm)) and not all_finite))
     return found
 
 
@@ -56,4 +59,5 @@ def said(found: list[Extreme], layer: str, *, largest: bool, all_known: bool) ->
         value = "exactly 0" if one.norm == 0.0 else short(one.norm, 3)
         more = f" and {one.alike - 1} more step{'s' if one.alike > 2 else ''}" if one.alike > 1 else ""
         parts.append(f"‖∂L/∂{one.state}‖ {value} at t = {one.step}{more}")
-    return f"{'Largest' if largest else 'Smallest'} gradient of {layer}{far}: {' · '.join(parts)}"
+    finite = " finite" if any(one.finite_only for one in found) else ""
+    return f"{'Largest' if largest else 'Smallest'}{finite} gradient of {layer}{far}: {' · '.join(parts)}"

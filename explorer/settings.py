@@ -15,6 +15,8 @@ from explorer.transport.ending import AtEnd
 
 ThemeChoice = Literal["system", "light", "dark"]
 MOST_RECENT = 8
+USUAL_HEIGHT = 292
+"""Of the open drawer, in pixels."""
 
 
 class Recent(msgspec.Struct, frozen=True):
@@ -35,6 +37,9 @@ class Settings(msgspec.Struct, frozen=True):
     """The size of everything, in percent."""
     analyses: tuple[str, ...] = ("flow", "weights")
     """The sections of the analysis panel that are open."""
+    drawer: Literal["", "training", "evaluation"] = ""
+    """The tab of the drawer that is open; "": it is closed."""
+    drawer_height: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = USUAL_HEIGHT
     geometry: str = ""
     """Of the window, Qt's own form in base64."""
 

@@ -19,7 +19,7 @@ from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.widgets.elided import ElidedLabel
 from explorer.widgets.numbers import power, short
 
-AuditState = Literal["none", "checking", "done"]
+AuditState = Literal["none", "checking", "resting", "done"]
 
 _VERDICTS: dict[str, tuple[str, str]] = {
     "vanishing": ("▼", "vanishing"),
@@ -33,8 +33,9 @@ KEPT = 200
 """Short texts stay whole; the long ones elide first."""
 _VERDICT_KEPT, _ROOMY = 260, 800
 """From this width on the verdict gives way after the audit's sentence."""
-WIDE = 1180
-"""From this width on the verdict says its rule too."""
+_SLACK = 30
+"""A longer wording of the verdict is taken where it has so much more room than it needs: its number may get longer."""
+_DIGITS = str.maketrans("123456789", "000000000")
 _RULES = {"vanishing": " (below 1e-6)", "healthy": " (1e-6 … 1e6)", "exploding": " (above 1e6)"}
 NOT_REACHED = "○ verdict: not reached yet"
 SO_FAR = "so far "
@@ -50,6 +51,9 @@ def audit_words(
     """
     if state == "checking":
         return "… checking against autograd", "muted", "Comparing every quantity of this trace with autograd."
+    if state == "resting":
+        words = "While training runs one trace comes after the other: they are compared with autograd when it rests."
+        return "… checked when training rests", "muted", words
     if audit is None or not audit.rows:
         return "○ not checked against autograd", "muted", "This trace has not been compared with autograd."
     worst = audit.worst
@@ -92,13 +96,15 @@ def verdict_words(
     truncated: bool = False,
     carried: Verdict | None = None,
     layer: str = "",
+    rate: bool = False,
 ) -> tuple[str, str, str]:
     """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9".
 
     `several_losses`: the verdict is that of one loss of many, which the symbols then name. `overflow`: the step at
     which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
     `truncated`: an exact 0 may be truncation's. `carried`: the same of an LSTM's cell state, whose gradient has a way
-    of its own and may fare otherwise. `layer`: which one it is about, where there are several.
+    of its own and may fare otherwise. `layer`: which one it is about, where there are several. `rate`: with what it
+    comes to a step: "healthy" within the thresholds may still grow by half at each.
     """
     glyph, tone = _VERDICTS[verdict.kind]
     whose = f"{layer} " if layer else ""
@@ -113,15 +119,32 @@ def verdict_words(
         f"its norm there over its norm at t = {verdict.last_step}, mean over the batch.\n"
         "Vanishing below 1e-6, exploding above 1e6."
     )
+    each = rate_words(verdict)
+    if each:
+        tip += f"\nOn average it {each} on the way back."
+    if carried is not None and (of_c := rate_words(carried)):
+        tip += f"\nThat of the cell state c {of_c}."
     if verdict.kind == "exploding" and overflow and math.isinf(verdict.log10_ratio):
         return f"{glyph} {whose}exploding: overflows at t = {overflow}", tone, tip
     if truncated and verdict.log10_ratio == -math.inf:
         return f"{glyph} {whose}cut off: truncation lets nothing of {loss} reach h{first}", tone, tip
     ratio = power(verdict.log10_ratio)
     equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
-    said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "")
+    said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "") + (f" · {each}" if rate and each else "")
     also = "" if carried is None else f" · {_carried_words(verdict, carried)}"
     return f"{glyph} {whose}{said}: ‖∂{loss}/∂h{first}‖ / ‖∂{loss}/∂h{last}‖ {equals}{also}", tone, tip
+
+
+def rate_words(verdict: Verdict) -> str:
+    """ "grows ×1.7 a step", "shrinks ×0.83 a step", "keeps its size"; "" where there is no such number."""
+    steps = verdict.last_step - verdict.first_step
+    if steps < 1 or not math.isfinite(verdict.log10_ratio):
+        return ""
+    each = verdict.log10_ratio / steps
+    factor = power(each, 3 if 0.9 < 10.0 ** min(each, 9.0) < 1.1 else 2)
+    if float(factor) == 1.0:
+        return "keeps its size from step to step"
+    return f"{'grows' if each > 0 else 'shrinks'} ×{factor} a step"
 
 
 def _carried_words(verdict: Verdict, carried: Verdict) -> str:
@@ -243,6 +266,7 @@ class StatusLine(QWidget):
         """Nothing is traced yet."""
         for label in (self.audit, self.device, self.seconds):
             label.set_text("", tip="")
+        self.audit.set_text("○ nothing is traced yet", tone="muted")
         self.note.hide()
         self.set_verdict(None)
 
@@ -252,7 +276,7 @@ class StatusLine(QWidget):
         not_finite, loss = self._not_finite if self._tells_not_finite else "", self._loss if self._at_loss else 0.0
         text, tone, tip = audit_words(audit, self._audit_state, not_finite, self._truncated, loss)
         self.audit.set_text(text, tone=tone, tip=tip)
-        self._row.activate()
+        self._say_verdict()  # it has another room
 
     @property
     def _tells_not_finite(self) -> bool:
@@ -272,13 +296,13 @@ class StatusLine(QWidget):
         self.device.set_text(f"{name} · {dtype}", tip="Where the trace was computed, and in which arithmetic.")
         self.note.set_text(f"⚠ {note}" if note else "", tip="")
         self.note.setVisible(bool(note))
-        self._row.activate()
+        self._say_verdict()
 
     def set_seconds(self, seconds: float) -> None:
         """0: it was not traced here."""
         words = f"trace {duration(seconds)}" if seconds > 0 else ""
         self.seconds.set_text(words, tip="How long this trace took to compute." if words else "")
-        self._row.activate()
+        self._say_verdict()
 
     def set_verdict(self, verdict: Verdict | None) -> None:
         self._verdict = verdict
@@ -305,23 +329,39 @@ class StatusLine(QWidget):
                 # The curves and their bands are those of all losses together.
                 text = f"○ verdict on L{str(self._verdict.loss_step).translate(_SUBSCRIPTS)} alone: at t = {first}"
             if (now := self._so_far(self._verdict)) is not None:
-                text, tone, _ = verdict_words(
-                    now, overflow=self._overflow, truncated=self._truncated, layer=self._layer
-                )
-                glyph, rest = text[:1], text[2:]
-                text, tip = f"{glyph} {SO_FAR}{rest}", f"The verdict itself is about t = {first}. {tip}"
+                said = [
+                    verdict_words(now, overflow=self._overflow, truncated=self._truncated, layer=self._layer, rate=rate)
+                    for rate in (True, False)
+                ]
+                text = self._with_room([f"{text[:1]} {SO_FAR}{text[2:]}" for text, _, _ in said])
+                tone, tip = said[0][1], f"The verdict itself is about t = {first}. {tip}\nSo far: {said[0][2]}"
         elif self._verdict is not None:
-            text, tone, tip = verdict_words(
-                self._verdict,
-                several_losses=self._several,
-                overflow=self._overflow,
-                rule=self.width() >= WIDE and self._carried is None,
-                truncated=self._truncated,
-                carried=self._carried,
-                layer=self._layer,
-            )
+            wordings = ((True, True), (False, True), (False, False))[self._carried is not None :]
+            said = [
+                verdict_words(
+                    self._verdict,
+                    several_losses=self._several,
+                    overflow=self._overflow,
+                    rule=rule,
+                    truncated=self._truncated,
+                    carried=self._carried,
+                    layer=self._layer,
+                    rate=rate,
+                )
+                for rule, rate in wordings
+            ]
+            text, tone, tip = self._with_room([text for text, _, _ in said]), said[0][1], said[0][2]
         self.verdict.set_text(text, tone=tone, tip=tip)
         self._row.activate()
+
+    def _with_room(self, texts: list[str]) -> str:
+        """The first of the wordings that fits beside the others; the last where none does."""
+        row = self._row
+        margins, others = row.contentsMargins(), (self.audit, self.device, self.note, self.seconds, self.saved)
+        taken = sum(label.sizeHint().width() + row.spacing() for label in others if not label.isHidden())
+        room = self.width() - margins.left() - margins.right() - taken - row.spacing() - _SLACK
+        # Figures are tabular: as the tape plays, another step's number makes no other wording.
+        return next((text for text in texts if self.verdict.width_of(text.translate(_DIGITS)) <= room), texts[-1])
 
     def _so_far(self, whole: Verdict) -> Verdict | None:
         """By the same rule, of the step that the tape has come back to; None where there is nothing to say yet."""
@@ -335,14 +375,14 @@ class StatusLine(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.verdict.set_least(_VERDICT_KEPT if self.width() >= _ROOMY else 90)
-        if (event.oldSize().width() >= WIDE) != (event.size().width() >= WIDE):
+        if event.oldSize().width() != event.size().width():
             self._say_verdict()
 
     def set_saved(self, text: str) -> None:
         """ "saved 14:02", "not saved", "edited", or ""."""
         self.saved.set_text(text)
         self.saved.setVisible(bool(text))
-        self._row.activate()
+        self._say_verdict()
 
     def sizeHint(self) -> QSize:
         return QSize(900, HEIGHT)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.requests import Weights
-from engine.spec import NO_WHAT_IF, Experiment, WhatIf
+from engine.spec import Experiment, WhatIf
 from engine.training_requests import Train, Trained
 from explorer.compute.courier import Courier
 from explorer.document.state import Recipe, State
@@ -36,12 +36,11 @@ class Goal:
         return self.experiment, self.what_if
 
 
-def goal_of(state: State, iteration: int, start: int | None) -> Goal:
-    """An iteration of an experiment, from one whose weights are kept; None: from the beginning."""
-    experiment = state.experiment
+def goal_of(state: State, iteration: int, start: int | None, *, anew: bool = False) -> Goal:
+    """An iteration of an experiment, from one whose weights are kept; None: from the beginning. `anew`: as it would be
+    trained now, whatever it was trained with."""
+    experiment, what_if = state.recipe if anew else state.recipe_into(iteration)
     assert experiment is not None
-    # What is trained before an experiment opens is the experiment's own; a what-if belongs to what is done later.
-    what_if = NO_WHAT_IF if iteration <= experiment.training.iterations else state.what_if
     if start is None:
         return Goal(experiment, what_if, 0, None, iteration)
     return Goal(experiment, what_if, start, state.history[start], iteration)
@@ -52,8 +51,10 @@ class Trainer(QObject):
 
     progressChanged = Signal(int, int)
     """Iterations done and to do, where it is more than one; (0, 0) when it is over."""
+    advanced = Signal(object, object)
+    """A Goal, and what was trained on the way to it (Trained)."""
     reached = Signal(object, object)
-    """A Goal, and its weights."""
+    """A Goal, and the last of it."""
     failed = Signal(str)
     """One sentence; the goal has been given up."""
 
@@ -100,10 +101,12 @@ class Trainer(QObject):
         self._count = max(1, min(_MOST, int(self._count * min(4.0, _CHUNK_SECONDS / seconds))))
         self._weights, self._iteration = answer.weights, answer.iteration
         if self._iteration < goal.iteration:
-            self._ask(goal)
+            self.advanced.emit(goal, answer)
+            if goal is self._goal:
+                self._ask(goal)
             return
         self.stop()
-        self.reached.emit(goal, answer.weights)
+        self.reached.emit(goal, answer)
 
     @Slot(str, int, str)
     def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:

@@ -12,8 +12,10 @@ from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStac
 from explorer.analysis.panel import AnalysisPanel
 from explorer.cell.panel import CellPanel
 from explorer.dock.model import ModelDock
+from explorer.settings import USUAL_HEIGHT
 from explorer.stage.stage import Stage
 from explorer.status import StatusLine
+from explorer.training.drawer import BAR_HEIGHT, LEAST_HEIGHT, Drawer
 from explorer.transport.bar import TransportBar
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ _CELL_NEEDS, _DOCK_NEEDS = 900, 720
 """Narrower than this, the cell panel and then the dock make room for the stage."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
 _DOCK, _CELL = (0.185, 224, 260), (0.26, 290, 400)
-_CELL_SHARE = 0.62
-"""Of the right side's height; the rest is the analysis panel's."""
+_CELL_SHARE, _LOW_SHARE, _LOW = 0.62, 0.76, 640
+"""Of the right side's height, and in a window lower than so many pixels, where the circuit would be cut; the rest is
+the analysis panel's."""
 
 
 class MainWindow(QMainWindow):
@@ -35,6 +38,8 @@ class MainWindow(QMainWindow):
     """Emitted before the window closes; a listener may ignore the event."""
     fileDropped = Signal(str)
     fullScreenChanged = Signal(bool)
+    drawerHeightChanged = Signal(int)
+    """Somebody has dragged it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +48,7 @@ class MainWindow(QMainWindow):
         self.transport = TransportBar()
         self.dock = ModelDock()
         self.stage = Stage()
+        self.drawer = Drawer()
         self.cell = CellPanel()
         self.analysis = AnalysisPanel()
         self.status = StatusLine()
@@ -58,7 +64,15 @@ class MainWindow(QMainWindow):
         self.side.addWidget(self.analysis)
         self.side.setStretchFactor(0, 3)
         self.side.setStretchFactor(1, 2)
-        for part, stretch in ((self.dock_area, 0), (self.stage, 1), (self.side, 0)):
+        self.middle = QSplitter(Qt.Orientation.Vertical)
+        self.middle.setHandleWidth(1)
+        self.middle.setChildrenCollapsible(False)
+        self.middle.addWidget(self.stage)
+        self.middle.addWidget(self.drawer)
+        self.middle.setStretchFactor(0, 1)
+        self.middle.setStretchFactor(1, 0)
+        self._drawer_height = USUAL_HEIGHT
+        for part, stretch in ((self.dock_area, 0), (self.middle, 1), (self.side, 0)):
             self.splitter.addWidget(part)
             self.splitter.setStretchFactor(self.splitter.indexOf(part), stretch)
         self.dock_area.setMinimumWidth(_DOCK[1])
@@ -66,6 +80,8 @@ class MainWindow(QMainWindow):
         self._widths_chosen = False
         self.splitter.splitterMoved.connect(self._splitter_moved)
         self.side.splitterMoved.connect(self._splitter_moved)
+        self.middle.splitterMoved.connect(self._drawer_dragged)
+        self.drawer.openChanged.connect(self._drawer_opened)
 
         workbench = QWidget()
         column = QVBoxLayout(workbench)
@@ -117,6 +133,24 @@ class MainWindow(QMainWindow):
     def _splitter_moved(self) -> None:
         self._widths_chosen = True
 
+    def set_drawer_height(self, height: int) -> None:
+        """Of the open drawer, as far as there is room."""
+        self._drawer_height = max(LEAST_HEIGHT, height)
+        self._drawer_opened()
+
+    @Slot()
+    def _drawer_opened(self) -> None:
+        """The stage gives the drawer its place, and gets it back."""
+        height = self._drawer_height if self.drawer.is_open else BAR_HEIGHT
+        self.middle.handle(1).setEnabled(self.drawer.is_open)
+        self.middle.setSizes([max(1, self.middle.height() - height), height])
+
+    @Slot()
+    def _drawer_dragged(self) -> None:
+        if self.drawer.is_open and self.drawer.height() != self._drawer_height:
+            self._drawer_height = self.drawer.height()
+            self.drawerHeightChanged.emit(self._drawer_height)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The panels give way in a small window, until somebody has chosen their widths."""
         super().resizeEvent(event)
@@ -130,7 +164,8 @@ class MainWindow(QMainWindow):
         if not self._widths_chosen:
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
-            self.side.setSizes([round(_CELL_SHARE * self.height()), round((1 - _CELL_SHARE) * self.height())])
+            share = _LOW_SHARE if self.height() < _LOW else _CELL_SHARE
+            self.side.setSizes([round(share * self.height()), round((1 - share) * self.height())])
 
     def bring_back(self, panel: QWidget) -> bool:
         """Show a panel that has given way in a small window; False: it has not."""

@@ -21,3 +21,4 @@ from engine.data.series import import_series as import_series
 from engine.data.table import TableOptions as TableOptions
 from engine.data.text import TextChoices as TextChoices
 from engine.data.text import import_text as import_text
+from engine.task_specs import Split as Split

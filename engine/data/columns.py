@@ -37,16 +37,19 @@ class Content:
 
 def classify(cells: Sequence[str], notation: Notation, missing: frozenset[str], day_first: bool) -> Content:
     """`cells` without white space around them."""
-    absent = np.array([not cell or cell.lower() in missing for cell in cells], dtype=bool)
+    different = set(cells)
+    without = {cell for cell in different if not cell or cell.lower() in missing}
+    absent = np.array([cell in without for cell in cells] if without else np.zeros(len(cells)), dtype=bool)
     rows = np.flatnonzero(~absent).tolist()
     values = np.full(len(cells), np.nan)
-    quick = _all_plain([cells[row] for row in rows], notation)
+    quick = _all_plain([cells[row] for row in rows] if without else cells, notation)
     if quick is not None:
-        values[rows] = quick
+        values[~absent] = quick
         return Content("number", values, absent)
+    read = {cell: notation.number(cell) for cell in different}
     others: list[int] = []
     for row in rows:
-        value = notation.number(cells[row])
+        value = read[cells[row]]
         if value is None or not abs(value) <= LARGEST:
             others.append(row)
         else:
@@ -105,7 +108,8 @@ def _between(notation: Notation) -> str:
 
 def _dates_or_text(cells: Sequence[str], absent: NDArray[np.bool_], fit: int, day_first: bool) -> Content:
     rows = [row for row, cell in enumerate(cells) if not absent[row]]
-    found = [dates.moment(cells[row], day_first) for row in rows]
+    said = {cell: dates.moment(cell, day_first) for cell in set(cells)}
+    found = [said[cells[row]] for row in rows]
     orders = [one.order for one in found if one is not None]
     if fit or len(orders) * 2 < len(rows):
         # Of text only the empty cell is missing: "-" and "?" are words like any other.

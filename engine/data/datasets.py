@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.data.numbers import LARGEST
 from engine.errors import DataError
+from engine.plaintext import one_line
 
 Missing: TypeAlias = Literal["refuse", "interpolate", "last", "leave_out"]
 """What is done where a number is missing: nothing (there may be none); a straight line between its neighbours within
@@ -132,5 +133,7 @@ def _whole(what: str, values: NDArray[Any], count: int, below: int) -> None:
 
 
 def _names(what: str, names: tuple[str, ...]) -> None:
+    if what == "columns" and any(one_line(name, MAX_NAME) != name for name in names):
+        raise DataError("The columns have a name that is no plain text on one line.")
     if len(names) > MAX_NAMES or any(len(name) > MAX_NAME for name in names):
         raise DataError(f"The {what} have {len(names):,} names; {MAX_NAMES:,} of {MAX_NAME} characters are accepted.")

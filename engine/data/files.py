@@ -44,6 +44,11 @@ def name_of(path: str | Path) -> str:
     return f"'{one_line(name, 80)}'"
 
 
+def source_of(name: str) -> str:
+    """The file that data came from, in a sentence. The name may be a stranger's."""
+    return name_of(name) if name else "a file without a name"
+
+
 def read(path: str | Path, limit: int = MAX_BYTES) -> bytes:
     """All of it. Raises DataError."""
     name = name_of(path)

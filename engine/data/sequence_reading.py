@@ -19,7 +19,7 @@ from engine.data.series import index, numbers_in
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.symbols import Level, vocabulary, words
 from engine.data.table import Table, read_table
-from engine.data.windows import DEFAULT_SPLIT
+from engine.data.windows import DEFAULT_SPLIT, stretch
 from engine.errors import DataError
 from engine.spec_reading import shown
 from engine.task_checks import MAX_SYMBOLS
@@ -268,7 +268,8 @@ def numbered(raw: Raw, choices: SequencesChoices, name: str) -> SequencesData:
         if isinstance(most, bool) or not 2 <= most <= MAX_SYMBOLS:
             raise DataError(f"most_symbols is {shown(most)}; a whole number from 2 to {MAX_SYMBOLS:,} is accepted.")
         texts: list[Sequence[str]] = raw.inputs
-        known = vocabulary(texts, most)
+        # What is held back has no say in which symbols have a number.
+        known = vocabulary(texts[: stretch(len(texts), choices.split, "train")[1]], most)
         place_of = {symbol: at for at, symbol in enumerate(known) if at}
         symbols = np.array([place_of.get(one, 0) for text in texts for one in text], dtype=np.int64)
     if choices.answers == "value":
@@ -286,9 +287,10 @@ def _labels(flat: Sequence[str], name: str) -> tuple[str, ...]:
     """In the order of numbers where all are, else of letters."""
     found = set(flat)
     if not 2 <= len(found) <= MAX_CLASSES:
+        answers = "answer" if len(found) == 1 else "answers"
         raise DataError(
-            f"'{name}' has {len(found):,} different answers; 2 to {MAX_CLASSES:,} are accepted as classes (numbers are "
-            "answers 'value')."
+            f"'{name}' has {len(found):,} different {answers}; 2 to {MAX_CLASSES:,} are accepted as classes (numbers "
+            "are answers 'value')."
         )
     if all(label.lstrip("-").isascii() and label.lstrip("-").isdigit() for label in found):
         return tuple(sorted(found, key=lambda label: (int(label), label)))

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from engine.data import scaling, store
 from engine.data.datasets import SequencesData
+from engine.data.files import source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview
 from engine.data.sequence_reading import Raw, SequencesChoices, cut, numbered, of_arrays, of_table
 from engine.data.series import PART_NAMES
-from engine.data.windows import stretch
+from engine.data.windows import check_split, stretch
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.plaintext import one_line
@@ -32,6 +33,7 @@ DEFAULT = SequencesChoices()
 
 def import_sequences(preview: Preview, choices: SequencesChoices = DEFAULT) -> SequencesTask:
     """Keep the sequences in the store, and the task over them. The file is read again. Raises DataError."""
+    check_split(choices.split)
     if isinstance(preview, TablePreview):
         raw = of_table(preview, choices)
     elif isinstance(preview, ArraysPreview):
@@ -84,6 +86,7 @@ class Prepared:
 
 def prepared(task: SequencesTask, data: SequencesData) -> Prepared:
     """Raises DataError where the data are of another kind than the task says."""
+    source = source_of(task.name)
     inputs = 0 if data.numbers is None else data.numbers.shape[1]
     symbols = len(data.vocabulary) if data.numbers is None else 0
     classes = 0 if data.answers == "value" else len(data.labels)
@@ -91,10 +94,10 @@ def prepared(task: SequencesTask, data: SequencesData) -> Prepared:
     is_, are = (task.answers, task.inputs, task.symbols, task.classes), (data.answers, inputs, symbols, classes)
     for field, given, right in zip(("answers", "inputs", "symbols", "classes"), is_, are, strict=True):
         if given != right:
-            raise DataError(f"task.{field} is {shown(given)}, but the data of '{task.name}' have {shown(right)}.")
+            raise DataError(f"task.{field} is {shown(given)}, but the data of {source} have {shown(right)}.")
     if task.steps < longest:
         raise DataError(
-            f"task.steps is {task.steps:,}, but the longest sequence of '{task.name}' has {longest:,} steps; import "
+            f"task.steps is {task.steps:,}, but the longest sequence of {source} has {longest:,} steps; import "
             "the file again to cut them."
         )
     begins = np.concatenate(([0], np.cumsum(data.lengths)[:-1]))
@@ -119,12 +122,13 @@ def prepared(task: SequencesTask, data: SequencesData) -> Prepared:
 
 def check_part(task: SequencesTask, data: SequencesData, part: Part) -> None:
     """Raises DataError where a part that is to be there holds no sequence."""
+    source = source_of(task.name)
     first, behind = stretch(len(data.lengths), task.split, part)
     share = {"train": 1.0, "validation": task.split.validation, "test": 1 - task.split.train - task.split.validation}
     if first == behind and share[part] > 1e-9:
         or_none = "" if part == "train" else " or 0"
         raise DataError(
-            f"The {PART_NAMES[part]} part of '{task.name}' has none of its {len(data.lengths):,} sequences; make this "
+            f"The {PART_NAMES[part]} part of {source} has none of its {len(data.lengths):,} sequences; make this "
             f"part larger{or_none}, or bring more sequences."
         )
 
@@ -140,5 +144,5 @@ def _all_classes_are_learned(task: SequencesTask, data: SequencesData) -> None:
         what = "tag" if data.answers == "tags" else "class"
         raise DataError(
             f"'{label}' never comes as a {what} in the training part, the first {task.split.train:.0%} of "
-            f"'{task.name}'; choose the order 'shuffled' if the file is sorted, or a larger training part."
+            f"{source_of(task.name)}; choose the order 'shuffled' if the file is sorted, or a larger training part."
         )

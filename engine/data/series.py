@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from engine.data import scaling, store
 from engine.data.datasets import MAX_VALUES, Missing, SeriesData
-from engine.data.files import name_of
+from engine.data.files import name_of, source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview, jump_rows, read_array_file, unchanged
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.table import Table, read_table
-from engine.data.windows import DEFAULT_SPLIT, longest_run, starts, stretch
+from engine.data.windows import DEFAULT_SPLIT, check_split, longest_run, starts, stretch
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.spec_reading import shown
@@ -53,6 +53,7 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
 
     Raises DataError: one sentence with line and column, also where a part holds no window.
     """
+    check_split(choices.split)
     if isinstance(preview, TablePreview):
         data, read, target = _of_table(preview, choices)
     elif isinstance(preview, ArraysPreview):
@@ -125,21 +126,23 @@ def check_part(task: SeriesTask, data: SeriesData, part: Part) -> None:
     _, whole = _filled(_used(task, data), data, task.split)
     run, need = longest_run(whole, data.breaks, first, behind), task.steps + task.ahead
     if run < need:
+        rows = "1 row" if behind - first == 1 else f"{behind - first:,} rows"
         unbroken = "" if run == behind - first else f", at most {run:,} of them in a row without a gap"
         raise DataError(
-            f"The {PART_NAMES[part]} part of '{task.name}' has {behind - first:,} rows{unbroken}, and a window of "
+            f"The {PART_NAMES[part]} part of {source_of(task.name)} has {rows}{unbroken}, and a window of "
             f"{task.steps:,} steps with its target {task.ahead:,} ahead takes {need:,}; take fewer steps, or make this "
-            f"part {'larger' if part == 'train' else 'larger or 0'}."
+            f"part larger{', with more data' if part == 'train' else ' or 0'}."
         )
 
 
 def _used(task: SeriesTask, data: SeriesData) -> NDArray[np.float64]:
     """(rows, columns + 1): what is read, and the target last."""
+    source = source_of(task.name)
     places = {name: at for at, name in enumerate(data.columns)}
     for name in (*task.columns, task.target):
         if name not in places:
             raise DataError(
-                f"The data of '{task.name}' have no column {shown(name)}; they have {', '.join(data.columns[:20])}."
+                f"The data of {source} have no column {shown(name)}; they have {', '.join(data.columns[:20])}."
             )
     return data.values[:, [places[name] for name in (*task.columns, task.target)]]
 

@@ -98,7 +98,7 @@ def read_bytes(digest: str, name: str = "") -> bytes:
     if not _HASH.fullmatch(digest):
         raise DataError("The data are named by what is no SHA-256; 64 digits 0-9 and a-f are accepted.")
     path = _path(digest)
-    whose = f"The data of {files.name_of(name)}" if name else f"The data {digest[:12]}…"
+    whose = f"The data of {files.source_of(name)}"
     if not path.is_file():
         raise DataError(
             f"{whose} are not on this computer (no {digest[:12]}… in {folder()}); import the file again to use them."

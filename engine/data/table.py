@@ -87,7 +87,7 @@ def read_table(path: str | Path, options: TableOptions = DETECTED) -> Table:
         rows, lines = rows[1:], lines[1:]
     if not rows:
         raise DataError(f"{name}, line {line:,}: there are no rows below the heading; one row or more is needed.")
-    cells = tuple([cell.strip() for cell in column] for column in zip(*rows, strict=True))
+    cells = tuple(list(map(str.strip, column)) for column in zip(*rows, strict=True))
     notation = _notation(cells, options, delimiter, notes)
     missing = MISSING if options.missing is None else ("", *(one.strip().lower() for one in options.missing))
     day_first = _day_first(cells) if options.day_first is None else options.day_first
@@ -158,6 +158,8 @@ def _delimiter(text: str, name: str, line: int) -> Delimiter:
 
 
 def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[str]], list[int]]:
+    if (plain := _even_rows(text, delimiter)) is not None:
+        return plain, list(range(line, line + len(plain)))
     rows: list[list[str]] = []
     lines: list[int] = []
     width = cells = 0
@@ -167,7 +169,9 @@ def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[st
             if width > MAX_COLUMNS:
                 raise DataError(f"{name}, line {at:,}: there are {width:,} columns; at most {MAX_COLUMNS:,} are read.")
         elif len(fields) != width:
-            raise _ragged(fields, width, lines[0], at, delimiter, name)
+            heads = islice(records(text, delimiter, name, line), 200)
+            usual = Counter(len(one) for _, one in heads).most_common(1)[0][0]
+            raise _ragged(fields, width, usual, lines[0], at, delimiter, name)
         cells += width
         if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
             most = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
@@ -177,10 +181,31 @@ def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[st
     return rows, lines
 
 
-def _ragged(fields: Sequence[str], width: int, first: int, at: int, delimiter: str, name: str) -> DataError:
+def _even_rows(text: str, delimiter: str) -> list[list[str]] | None:
+    """The rows of a text without quotes and blank lines whose rows are all of one length, which is what most are: the
+    quick way. None: it is no such text, or too large."""
+    if '"' in text:
+        return None
+    plain = text.removesuffix("\n").split("\n")
+    width = plain[0].count(delimiter) + 1
+    even = text.count(delimiter) == (width - 1) * len(plain)
+    if not even or not 1 < width <= MAX_COLUMNS or len(plain) > MAX_ROWS or width * len(plain) > MAX_CELLS:
+        return None
+    rows = [row.split(delimiter) for row in plain]
+    return rows if all(len(row) == width for row in rows) else None
+
+
+def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, delimiter: str, name: str) -> DataError:
+    """`usual`: how many columns most rows at the beginning have; `width` of them the first one has."""
     has = f"{len(fields)} column{'s' if len(fields) > 1 else ''} where line {first:,} has {width}"
     if len(fields) > width and not any(field.strip() for field in fields[width:]):
         advice = f"take the {DELIMITER_NAMES[delimiter]} at the end of the line out, or put one after the heading too"
+    elif usual != width and usual == len(fields):
+        there = "is 1 column" if width == 1 else f"are {width} columns"
+        return DataError(
+            f"{name}, line {first:,}: there {there} where most lines have {usual}; take what stands above the table "
+            "away, or put a # before it."
+        )
     elif len(fields) > width:
         extra = one_line(fields[width], 30)
         advice = (

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import store
 from engine.data.datasets import TextData
+from engine.data.files import source_of
 from engine.data.preview import Preview, TextPreview, read_text, unchanged
 from engine.data.series import PART_NAMES
 from engine.data.symbols import REST, Level, Symbols, most_frequent, renumbered
-from engine.data.windows import DEFAULT_SPLIT, stretch
+from engine.data.windows import DEFAULT_SPLIT, check_split, stretch
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.task_checks import MAX_SYMBOLS, check_task
@@ -43,13 +43,14 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
     """
     if not isinstance(preview, TextPreview):
         raise DataError(f"'{preview.name}' is looked at as a table or arrays; open it as a text to predict symbols.")
+    check_split(choices.split)
     read, found = read_text(preview.path)
     unchanged(preview, hashlib.sha256(read).hexdigest())
     data = TextData(found.text)
     most = choices.most_symbols or (MAX_SYMBOLS if choices.level == "character" else 2000)
     symbols = Symbols(data.text, choices.level)
     first, behind = stretch(len(symbols.numbers), choices.split, "train")
-    different = len(most_frequent(symbols.numbers[first:behind], MAX_SYMBOLS)) + 1
+    different = len(most_frequent(symbols.numbers[first:behind], len(symbols.names), MAX_SYMBOLS)) + 1
     task = TextTask(
         data="0" * 64,
         name=preview.name,
@@ -62,7 +63,8 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
     )
     if different < 3:
         raise DataError(
-            f"The training part of '{preview.name}' holds {different - 1} different {choices.level}s; a text with two "
+            f"The training part of '{preview.name}' holds {different - 1} different {choices.level}"
+            f"{'' if different == 2 else 's'}; a text with two "
             "or more is needed to predict one from another."
         )
     try:
@@ -78,7 +80,7 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
 class Prepared:
     """A text as its task sees it."""
 
-    numbers: NDArray[np.int32]
+    numbers: NDArray[Any]
     """(length,): 1 … for the most frequent symbols of the training part, 0 for every other one."""
     labels: tuple[str, ...]
     """(symbols,): what each number stands for."""
@@ -90,7 +92,7 @@ def prepared(task: TextTask, data: TextData) -> Prepared:
     symbols = Symbols(data.text, task.level)
     parts = {part: stretch(len(symbols.numbers), task.split, part) for part in PART_NAMES}
     # What is held back has no say in which symbols have a number.
-    kept = most_frequent(symbols.numbers[slice(*parts["train"])], task.symbols - 1)
+    kept = most_frequent(symbols.numbers[slice(*parts["train"])], len(symbols.names), task.symbols - 1)
     labels = [REST, *(symbols.names[at] for at in kept.tolist())]
     labels += [""] * (task.symbols - len(labels))
     return Prepared(renumbered(symbols, kept), tuple(labels), parts)
@@ -98,6 +100,7 @@ def prepared(task: TextTask, data: TextData) -> Prepared:
 
 def check_part(task: TextTask, length: int, part: Part) -> None:
     """Raises DataError where a part of the text that is to be there holds no sequence and the symbol behind it."""
+    source = source_of(task.name)
     first, behind = stretch(length, task.split, part)
     need = task.steps + 1
     if part == "train" and task.order == "stream":
@@ -109,6 +112,6 @@ def check_part(task: TextTask, length: int, part: Part) -> None:
         if need > task.steps + 1:
             what = f"a stream of {task.batch_size:,} sequences of {task.steps:,} steps side by side"
         raise DataError(
-            f"The {PART_NAMES[part]} part of '{task.name}' has {behind - first:,} {task.level}s, and {what} with the "
+            f"The {PART_NAMES[part]} part of {source} has {behind - first:,} {task.level}s, and {what} with the "
             f"next symbol takes {need:,}; take fewer steps, or make this part larger{or_none}."
         )

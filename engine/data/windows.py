@@ -7,10 +7,18 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import DataError
 from engine.parts import Part
 from engine.task_specs import Split
 
 DEFAULT_SPLIT = Split()
+
+
+def check_split(split: Split) -> None:
+    """Raises DataError."""
+    for name, share in (("train", split.train), ("validation", split.validation)):
+        if not 0.0 <= share <= 1.0:
+            raise DataError(f"split.{name} is {share:g}; a share from 0 to 1 is accepted.")
 
 
 def stretch(count: int, split: Split, part: Part) -> tuple[int, int]:

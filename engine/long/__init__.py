@@ -10,8 +10,9 @@ their total gradients (after Chen et al. 2016, "Training deep nets with sublinea
 the way back kept as well). From them any stretch can be computed again by itself, to the bit.
 """
 
+from engine.long.layer import LongLayer
 from engine.long.run import LongRun
 from engine.long.take import long_run, trace_long
-from engine.long.trace import LongLayer, LongTrace
+from engine.long.trace import LongTrace
 
 __all__ = ["LongLayer", "LongRun", "LongTrace", "long_run", "trace_long"]

@@ -156,7 +156,7 @@ class SingleLoss:
         def back(run: LayerRun, direct: Tensor) -> _GoneBack:
             return self._layer_back(run, stretch, direct, grads, growth)
 
-        return model.down(stretch, ran, cotangents, back, known, depth)[0]
+        return model.down(stretch, ran, cotangents, back, known, depth).layers
 
     def _layer_back(self, run: LayerRun, stretch: int, direct: Tensor, grads: Borders, growth: Growth) -> _GoneBack:
         """Steps that the loss does not reach are left out of the chain: a NaN there is nobody's gradient. They lie at

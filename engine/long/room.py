@@ -10,6 +10,7 @@ from engine.errors import DataError
 from engine.figures import figure
 from engine.quantities import STATES, quantities
 from engine.stack import Level
+from engine.step_pieces import StepByStep
 
 BUDGET = 2**30
 """Bytes, where nothing else is asked for."""
@@ -61,10 +62,12 @@ class Room:
         return min(self.steps, max(1, self.for_windows // self.record))
 
 
-def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size: int | None = None) -> Room:
+def room_for(
+    levels: Sequence[Level], steps: int, inputs: int, budget: int, size: int | None = None, reads_stream: bool = False
+) -> Room:
     """The division of a budget for T steps. `inputs`: bytes of x that is held; `size`: steps of a stretch, None: as
-    many as seem best. Raises DataError where the budget is too small."""
-    record, border, series = recorded_a_step(levels), 0, 0
+    many as seem best; `reads_stream`: see `recorded_a_step`. Raises DataError where the budget is too small."""
+    record, border, series = recorded_a_step(levels, reads_stream), 0, 0
     for level in levels:
         for layer in level.layers:
             weight = layer.weights["weight_ih"]
@@ -96,9 +99,13 @@ def room_for(levels: Sequence[Level], steps: int, inputs: int, budget: int, size
     return Room(budget, kept, record, work, size, steps)
 
 
-def recorded_a_step(levels: Sequence[Level]) -> int:
-    """Bytes that a trace holds of one step."""
+def recorded_a_step(levels: Sequence[Level], reads_stream: bool = False) -> int:
+    """Bytes that a trace holds of one step. `reads_stream`: what stands after the last level reads what that read."""
     record = _outputs(levels)
+    above = levels[1].enter if len(levels) > 1 else None
+    if reads_stream if len(levels) == 1 else isinstance(above, StepByStep) and above.reads_stream:
+        first = levels[0].layers[0]  # Trace.past_grad
+        record += first.weights["weight_ih"][0].nbytes * len(first.initial["h"])
     for layer in (layer for level in levels for layer in level.layers):
         weight = layer.weights["weight_ih"]
         B, H = layer.initial["h"].shape

@@ -99,13 +99,13 @@ class LongRun:
             if stretch in (0, model.stretches.count - 1) or _mixes_steps(head, stretch):
                 _check_own_steps(Reader.of(head.piece, [run.width for run in ran[-1].runs]), steps)
             add(self._sums.head_grads, head.parameter_grads)
-        layers, of_parameters = model.back(stretch, ran, head, known, one.depth, judge=True)
+        gone = model.back(stretch, ran, head, known, one.depth, judge=True)
         for name in one.layers:
-            model.grads.put_before(name, stretch, layers[name].initial_grads)
-            self._sums.add_layer(name, steps, layers[name])
+            model.grads.put_before(name, stretch, gone.layers[name].initial_grads)
+            self._sums.add_layer(name, steps, gone.layers[name])
         # A level is complete with the last of its layers; those that were before have handed this down already.
         new = {name for level in model.levels if _any_of(level, one.layers) for name in level.parameters}
-        add(self._sums.head_grads, {name: grad for name, grad in of_parameters.items() if name in new})
+        add(self._sums.head_grads, {name: grad for name, grad in gone.parameter_grads.items() if name in new})
 
 
 def _any_of(level: Level, names: frozenset[str]) -> bool:

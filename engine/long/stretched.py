@@ -19,7 +19,8 @@ from engine.long.stretches import Borders, Stretches
 from engine.measure import TOLERANCE
 from engine.pieces import Head
 from engine.precision import arithmetic
-from engine.stack import Ahead, Back, Layer, LayerRun, Level, ahead, down
+from engine.spec_reading import kind_of
+from engine.stack import Ahead, Back, Down, Layer, LayerRun, Level, ahead, down
 from engine.step_pieces import Read
 
 Tensors: TypeAlias = Mapping[str, Tensor]
@@ -51,6 +52,17 @@ class NotYet:
 
     def to_input(self) -> Tensor:
         raise AssertionError("nothing is handed down from a level that is not complete")
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """One stretch, computed again."""
+
+    head: Head
+    """What stands after the layers."""
+    layers: dict[str, LayerTrace]
+    past: Tensor | None
+    """See Down."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +174,7 @@ class Stretched:
         back: Callable[[LayerRun, Tensor], Back],
         known: Collection[str],
         depth: int,
-    ) -> tuple[dict[str, Back], dict[str, Tensor]]:
+    ) -> Down[Back]:
         """Down the last `depth` levels; see engine.stack.down. `back` is asked for the layers that are `known`, and the
         last of those levels may have others beside them."""
         runs = {run.layer.name: run for one in ran for run in one.runs}
@@ -173,7 +185,7 @@ class Stretched:
         def of_layer(name: str, direct: Tensor) -> Back | NotYet:
             return back(runs[name], direct) if name in known else NotYet()
 
-        found, of_parameters = down(
+        gone = down(
             [one.ran for one in ran],
             cotangents,
             {name: run.width for name, run in runs.items()},
@@ -181,14 +193,14 @@ class Stretched:
             course,
             until=None if whole else ran[-depth].runs[0].layer.name,
         )
-        return {name: one for name, one in found.items() if not isinstance(one, NotYet)}, of_parameters
+        there = {name: one for name, one in gone.layers.items() if not isinstance(one, NotYet)}
+        return Down(there, gone.parameter_grads, gone.past)
 
     def back(
         self, stretch: int, ran: list[Ahead], head: Head, known: Collection[str], depth: int, judge: bool = False
-    ) -> tuple[dict[str, LayerTrace], dict[str, Tensor]]:
+    ) -> Down[LayerTrace]:
         """The last `depth` levels back, from the losses of the stretch and the gradients that have come to each layer,
-        as far as they are `known`: the traces, and the gradients of what stands between the levels. `judge`: this is
-        the first time; see Growth."""
+        as far as they are `known`. `judge`: this is the first time; see Growth."""
         lengths = self.lengths_of(self.stretches.cut(stretch))
 
         def back(run: LayerRun, direct: Tensor) -> LayerTrace:
@@ -206,20 +218,20 @@ class Stretched:
 
         return self.down(stretch, ran, head.grads, back, known, depth)
 
-    def again(self, stretch: int) -> tuple[Head, dict[str, LayerTrace]]:
-        """One stretch, everything: what stands after the layers, and every layer's trace, to the bit as it was."""
+    def again(self, stretch: int) -> Again:
+        """One stretch, everything, to the bit as it was."""
         with arithmetic(self.like):
             ran = self.ahead(stretch)
             head = self.head_of(stretch, ran[-1])
-            layers, _ = self.back(stretch, ran, head, self.layers, len(ran))
-            return head, {name: layers[name] for name in self.layers}
+            gone = self.back(stretch, ran, head, self.layers, len(ran))
+            return Again(head, {name: gone.layers[name] for name in self.layers}, gone.past)
 
 
 def _check_losses(losses: Any, steps: slice) -> None:
     n = steps.stop - steps.start
     accepted = f"for steps {steps.start + 1} to {steps.stop} a tensor ({n},), one loss a step, is needed"
     if not isinstance(losses, Tensor):
-        raise DataError(f"The loss returns a {type(losses).__name__}; {accepted}.")
+        raise DataError(f"The loss returns {kind_of(losses)}; {accepted}.")
     if tuple(losses.shape) != (n,):
         raise DataError(f"The loss has shape {tuple(losses.shape)}; {accepted}.")
 

@@ -122,7 +122,7 @@ def long_run(
         raise DataError(f"stretch is {stretch}; 1 step or more is accepted.")
     if whole("budget", budget) < 1:
         raise DataError(f"budget is {budget}; a number of bytes is accepted.")
-    room = room_for(parts.levels, parts.steps, parts.inputs.bytes, whole("budget", budget), stretch)
+    room = room_for(parts.levels, parts.steps, parts.inputs.bytes, whole("budget", budget), stretch, parts.reads_stream)
     stretches = Stretches(parts.steps, room.size)
     layers = [layer for level in parts.levels for layer in level.layers]
     with torch.inference_mode(False):

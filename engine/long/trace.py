@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from engine.errors import DataError
 from engine.given import whole
 from engine.layer_trace import LayerTrace
 from engine.long.flow import Progress, SingleLoss
+from engine.long.layer import LongLayer
 from engine.long.room import bytes_shown
 from engine.long.stretched import Stretched
 from engine.long.sums import Sums
@@ -25,135 +27,12 @@ from engine.long.window import Window, audit_of
 from engine.norms import mean_over_samples
 from engine.precision import arithmetic
 from engine.requests import Audit, Verdict
-from engine.stack import Layer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from engine.cells import Activation
-    from engine.spec import CellKind
-
 Tensors: TypeAlias = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class LongLayer:
-    """One layer, one direction, as `LayerTrace` has it. What is (T, B, H) is given as far as the budget reaches, and
-    refused with its size beyond; `window` gives it for any stretch."""
-
-    trace: LongTrace
-    name: str
-
-    @property
-    def _layer(self) -> Layer:
-        return self.trace.model.layers[self.name]
-
-    @property
-    def cell(self) -> CellKind:
-        return self._layer.cell
-
-    @property
-    def activation(self) -> Activation:
-        return self._layer.activation
-
-    @property
-    def weights(self) -> Tensors:
-        """Snapshots, as in LayerTrace."""
-        return MappingProxyType(self._layer.weights)
-
-    @property
-    def initial(self) -> Tensors:
-        """{"h": (B, H)} and, for the LSTM, "c"."""
-        return MappingProxyType(self._layer.initial)
-
-    @property
-    def initial_grads(self) -> Tensors:
-        """(B, H) each: ∂L/∂(initial)."""
-        model = self.trace.model
-        return MappingProxyType(model.grads.before(self.name, model.stretches.count - 1 if self.reverse else 0))
-
-    @property
-    def weight_grads(self) -> Tensors:
-        """What loss.backward() would leave in .grad. Summed over the stretches in float64."""
-        return MappingProxyType(self.trace.sums.weight_grads[self.name])
-
-    @property
-    def norms(self) -> Tensors:
-        """(T,) float64 each, by "values.f", "grads.a_f": Euclidean norm over the units, per sample, then the mean over
-        the batch; NaN at a step that no sample has."""
-        return MappingProxyType(self.trace.sums.norms[self.name])
-
-    @property
-    def reverse(self) -> bool:
-        return self._layer.reverse
-
-    @property
-    def lengths(self) -> Tensor | None:
-        return self.trace.model.lengths
-
-    @property
-    def steps(self) -> int:
-        """T, of the whole sequence."""
-        return self.trace.steps
-
-    @property
-    def batch_size(self) -> int:
-        """B."""
-        return self.initial["h"].shape[0]
-
-    @property
-    def hidden_size(self) -> int:
-        """H, of this direction alone."""
-        return self.initial["h"].shape[1]
-
-    @property
-    def whole(self) -> LayerTrace:
-        """All steps as a LayerTrace. Raises DataError where that is more than the budget; so do the five below."""
-        return self.trace.whole[self.name]
-
-    @property
-    def values(self) -> Tensors:
-        return self.whole.values
-
-    @property
-    def grads(self) -> Tensors:
-        return self.whole.grads
-
-    @property
-    def x(self) -> Tensor:
-        return self.whole.x
-
-    @property
-    def output_grads(self) -> Tensor:
-        return self.whole.output_grads
-
-    @property
-    def input_grad(self) -> Tensor:
-        return self.whole.input_grad
-
-    def __getattr__(self, name: str) -> Any:
-        """What else a LayerTrace has (`jacobians`, `route_shares`, …), of all steps. Raises DataError where they are
-        more than the budget."""
-        if name.startswith("_") or not (hasattr(LayerTrace, name) or name in LayerTrace.__dataclass_fields__):
-            raise AttributeError(f"A long trace's layer has no {name!r}.")
-        return getattr(self.whole, name)
-
-    def weight_grad_share(self, name: str) -> Tensor:
-        """(T,) float64: Frobenius norm of what each step contributes to `weight_grads[name]`. The first time that any
-        is asked for, all stretches are computed again. Raises DataError."""
-        given.one_of("name", name, self.weights, "parameter of this layer")
-        return self.trace.shares()[self.name][name]
-
-    def window(self, t0: int, t1: int) -> LayerTrace:
-        """Steps t0 … t1, from 1, both included, as an ordinary LayerTrace. Raises DataError."""
-        return self.trace.window(t0, t1)[self.name]
-
-    def audit(self, progress: Progress | None = None) -> Audit:
-        """This layer's rows of `LongTrace.audit`. Raises DataError."""
-        audit, own = self.trace.audit(progress), f"{self.name}."
-        rows = (row for row in audit.rows if row.quantity.startswith(own))
-        return Audit(tuple(replace(row, quantity=row.quantity.removeprefix(own)) for row in rows), audit.tolerance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,8 +146,14 @@ class LongTrace:
 
     @property
     def input_grad(self) -> Tensor:
-        """(T, B, D). Raises DataError where all steps are more than the budget."""
+        """(T, B, D): the total ∂L/∂x; see `Trace.input_grad`. Raises DataError where all steps are more than the
+        budget."""
         return self.whole.input_grad
+
+    @property
+    def past_grad(self) -> Tensor | None:
+        """(T, B, D): see `Trace.past_grad`. Raises DataError where all steps are more than the budget."""
+        return self.whole.past_grad
 
     def numpy(self) -> dict[str, NDArray[np.floating]]:
         """Everything as read-only arrays. Raises DataError where that is more than the budget."""
@@ -384,7 +269,7 @@ class LongTrace:
     def _all(self, progress: Progress | None) -> Iterator[tuple[slice, dict[str, LayerTrace]]]:
         """Every stretch once more."""
         for number in range(self.model.stretches.count):
-            yield self.model.stretches.cut(number), self.model.again(number)[1]
+            yield self.model.stretches.cut(number), self.model.again(number).layers
             if progress is not None:
                 progress(number + 1, self.model.stretches.count)
 
@@ -392,6 +277,16 @@ class LongTrace:
         """Error against autograd, per quantity, of every stretch, and of the sums over all of them. It takes some ten
         times as long as the trace; `trace.window(t0, t1).audit()` looks at one place. Raises DataError."""
         return audit_of(self, progress)
+
+    def __reduce__(self) -> NoReturn:
+        """Raises DataError: what a stretch is computed from is not all data."""
+        raise DataError(
+            "A long trace cannot be pickled, for it computes its stretches again with the loss, a function; its "
+            f"windows can, trace.window(t0, t1), of up to {self.longest_window:,} steps."
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LongTrace:
+        return LongTrace(copy.deepcopy(self.model, memo), copy.deepcopy(self.sums, memo))
 
     def save(self, path: str | Path) -> NoReturn:
         """Raises DataError: a long trace is never there as a whole."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -38,9 +38,11 @@ class Window(Trace):
     def of(cls, origin: LongTrace, t0: int, t1: int) -> Window:
         """Steps t0 … t1, from 1."""
         steps = slice(t0 - 1, t1)
-        layers, outputs = _assembled(origin.model, steps)
+        layers, outputs, past = _assembled(origin.model, steps)
         losses = origin.losses[steps].clone()
-        return cls(layers, outputs, losses, origin.head_grads, origin.loss, first_step=t0, origin=origin)
+        return cls(
+            layers, outputs, losses, origin.head_grads, origin.loss, first_step=t0, past_grad=past, origin=origin
+        )
 
     @property
     def _long(self) -> LongTrace:
@@ -78,8 +80,8 @@ class Window(Trace):
             stop = min(first + model.room.audit_steps, self.steps)
             part = self.window(first + 1, stop)
             losses = WindowLosses(part, model)
-            plain = Trace(part.layers, part.outputs, part.losses, part.head_grads, part.loss, losses, part.first_step)
-            audits.append((first, audit_trace(plain)))
+            plain = {one.name: getattr(part, one.name) for one in fields(Trace)} | {"loss_grads": losses}
+            audits.append((first, audit_trace(Trace(**plain))))
         return joined(audits)
 
 
@@ -155,18 +157,22 @@ def _sum_row(quantity: str, ours: Tensor, found: Tensor, blocks: int) -> AuditRo
     return AuditRow(quantity, worst_step(ours.reshape(blocks, -1), expected)[0], 0)
 
 
-def _assembled(model: Stretched, steps: slice) -> tuple[dict[str, LayerTrace], Tensor]:
-    """Every layer's trace of these steps, and the outputs, in arrays that hold nothing else."""
+def _assembled(model: Stretched, steps: slice) -> tuple[dict[str, LayerTrace], Tensor, Tensor | None]:
+    """Every layer's trace of these steps, the outputs, and what comes past the first level, in arrays that hold nothing
+    else."""
     layers = {name: _Parts(model, layer, steps) for name, layer in model.layers.items()}
-    outputs = _Rows(steps.stop - steps.start)
+    around = _Rows(steps.stop - steps.start)
     for number in range(model.stretches.of(steps.start), model.stretches.of(steps.stop - 1) + 1):
         own = model.stretches.cut(number)
         first, stop = max(steps.start, own.start) - own.start, min(steps.stop, own.stop) - own.start
-        head, traces = model.again(number)
-        outputs.add("y", head.outputs[first:stop])
-        for name, trace in traces.items():
+        again = model.again(number)
+        around.add("outputs", again.head.outputs[first:stop])
+        if again.past is not None:
+            around.add("past", again.past[first:stop])
+        for name, trace in again.layers.items():
             layers[name].add(trace if stop - first == trace.steps else trace.window(first + 1, stop))
-    return {name: parts.finish() for name, parts in layers.items()}, outputs.arrays["y"]
+    made = {name: parts.finish() for name, parts in layers.items()}
+    return made, around.arrays["outputs"], around.arrays.get("past")
 
 
 class _Rows:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.data.scaling import Scale
+from engine.data.symbols import counted
 from engine.spec import ModelSpec, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
 from engine.tasks import sequences, series, sunspots, text
 from engine.tasks.order import held_back
@@ -83,7 +84,7 @@ def constant(task: Task, model: ModelSpec) -> Tensor | None:
     if isinstance(task, TextTask):
         of = text.prepared(task)
         first, behind = of.parts["train"]
-        return _logits(np.bincount(of.numbers[first:behind], minlength=task.symbols))
+        return _logits(counted(of.numbers[first:behind], task.symbols))
     if isinstance(task, SequencesTask):
         return _of_sequences(task)
     if isinstance(task, SeriesTask):

@@ -9,6 +9,7 @@ import torch
 
 from engine.data import sequences, store
 from engine.data.datasets import SequencesData
+from engine.data.files import source_of
 from engine.data.sequences import Prepared
 from engine.errors import DataError
 from engine.spec import ModelSpec, SequencesTask
@@ -23,7 +24,7 @@ def batch(task: SequencesTask, model: ModelSpec, draw: Draw) -> Batch:
     data = prepared(task)
     first, behind = data.parts[draw.part]
     if first == behind:
-        raise DataError(f"The {draw.part} part of '{task.name}' holds no sequence; one or more is needed.")
+        raise DataError(f"The {draw.part} part of {source_of(task.name)} holds no sequence; one or more is needed.")
     chosen = first + batch_of(behind - first, task.batch_size, draw, "sequences")
     lengths = data.lengths[chosen]
     steps = np.arange(task.steps)[:, None]
@@ -55,5 +56,5 @@ def labelled(task: SequencesTask) -> SequencesData:
     """With the names of symbols and classes. Raises DataError."""
     data = store.get(task.data, task.name)
     if not isinstance(data, SequencesData):
-        raise DataError(f"The data of '{task.name}' are no sequences, and task.kind 'sequences' needs them.")
+        raise DataError(f"The data of {source_of(task.name)} are no sequences, and task.kind 'sequences' needs them.")
     return data

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.data import series, store
 from engine.data.datasets import SeriesData
+from engine.data.files import source_of
 from engine.data.series import Prepared
 from engine.errors import DataError
 from engine.spec import ModelSpec, SeriesTask
@@ -43,7 +44,7 @@ def windows(task: SeriesTask, part: Part) -> NDArray[np.int64]:
     starts = prepared(task).starts[part]
     if not len(starts):
         series.check_part(task, _data(task), part)
-        raise DataError(f"The {part} part of '{task.name}' is empty; a window of it is needed.")
+        raise DataError(f"The {part} part of {source_of(task.name)} is empty; a window of it is needed.")
     return starts
 
 
@@ -60,5 +61,5 @@ def _prepared(folder: str, task: SeriesTask) -> Prepared:
 def _data(task: SeriesTask) -> SeriesData:
     data = store.get(task.data, task.name)
     if not isinstance(data, SeriesData):
-        raise DataError(f"The data of '{task.name}' are no series, and task.kind 'series' needs one.")
+        raise DataError(f"The data of {source_of(task.name)} are no series, and task.kind 'series' needs one.")
     return data

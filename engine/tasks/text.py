@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.data import store, text
 from engine.data.datasets import TextData
+from engine.data.files import source_of
 from engine.data.text import Prepared
 from engine.draws import whole
 from engine.errors import DataError
@@ -35,7 +36,9 @@ def starts(task: TextTask, data: Prepared, draw: Draw) -> NDArray[np.int64]:
     text.check_part(task, len(data.numbers), draw.part)
     count = pieces(task, draw.part)
     if count < 1:
-        raise DataError(f"The {draw.part} part of '{task.name}' is empty; a sequence of {T:,} steps is needed.")
+        raise DataError(
+            f"The {draw.part} part of {source_of(task.name)} is empty; a sequence of {T:,} steps is needed."
+        )
     if draw.part != "train":
         return first + T * batch_of(count, B, draw, "text")
     if task.order == "stream":
@@ -56,7 +59,7 @@ def prepared(task: TextTask) -> Prepared:
 def _prepared(folder: str, task: TextTask) -> Prepared:
     data = store.get(task.data, task.name)
     if not isinstance(data, TextData):
-        raise DataError(f"The data of '{task.name}' are no text, and task.kind 'text' needs one.")
+        raise DataError(f"The data of {source_of(task.name)} are no text, and task.kind 'text' needs one.")
     return text.prepared(task, data)
 
 

@@ -28,7 +28,7 @@ too, so it is worth it only for what cannot be split."""
 _HOLD = 0.4
 """Seconds for which an old picture stays rather than to show the new one in parts."""
 
-Kind = Literal["closed", "waiting", "computing", "there", "stopped", "failed", "heavy"]
+Kind = Literal["closed", "waiting", "resting", "computing", "there", "stopped", "failed", "heavy"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Desk(QObject):
         self._work: dict[str, _Work] = {}
         self._closed: dict[str, _Work] = {}
         """What sections had when they were closed."""
-        self._renewing = False
+        self._renewing = self._resting = False
         self._left: set[str] = set()
         self._told: dict[str, Standing] = {}
         self._quiet = QTimer(self)
@@ -107,8 +107,22 @@ class Desk(QObject):
                 if not self._current(work):
                     self._drop(work)
                     work.wanted = False
-            self._quiet.start()
+            self._start_soon()
         self._tell()
+
+    def set_resting(self, resting: bool) -> None:
+        """While training runs the trace on screen is another one every moment: none is analysed until it rests."""
+        if resting != self._resting:
+            self._resting = resting
+            if resting:
+                self._leave()
+            elif self._subject is not None and not self._renewing:
+                self._quiet.start()
+            self._tell()
+
+    def _start_soon(self) -> None:
+        if not self._resting:
+            self._quiet.start()
 
     def renew(self) -> None:
         """Another trace is wanted: nothing of this one is computed any more."""
@@ -121,7 +135,7 @@ class Desk(QObject):
         """There is no other trace after all."""
         if self._renewing and self._subject is not None:
             self._renewing = False
-            self._quiet.start()
+            self._start_soon()
             self._tell()
 
     def set_questions(self, questions: Mapping[str, Choice]) -> None:
@@ -174,7 +188,7 @@ class Desk(QObject):
 
     @Slot()
     def _begin(self) -> None:
-        if self._subject is None or self._renewing:
+        if self._subject is None or self._renewing or self._resting:
             self._tell()
             return
         for work in self._work.values():
@@ -287,6 +301,8 @@ class Desk(QObject):
         progress = work.chain.progress if work.chain is not None else None
         stale = work.shown is not None and (self._renewing or not self._shows(work))
         sentence = work.sentence if work.kind in ("failed", "heavy") else ""
+        if self._resting and work.kind == "waiting":
+            return Standing("resting", stale=stale)
         return Standing(work.kind, progress if work.kind in ("computing", "stopped") else None, sentence, stale)
 
     def _shows(self, work: _Work) -> bool:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -45,6 +46,10 @@ from explorer.theme.tokens import GAP, PAD, TIGHT
 from explorer.widgets.elided import section_label
 
 SECTIONS = ("flow", "weights", "spectrum", "histogram")
+NOTHING = (
+    "What a trace is as a whole will be here: which loss reaches which step, eigenvalues and singular values, and how "
+    "large the gradients are."
+)
 _MARKS = "A click or Enter marks both steps on the stage."
 _DOTS = "● inside, ▲ outside, ◆ on the unit circle. Point at one, or use the arrow keys, for its exact value."
 _SIGMAS = "Of each step's Jacobian, and of the product back from the last step. −∞: a dead direction."
@@ -77,7 +82,7 @@ class AnalysisPanel(QWidget):
         self.histogram = HistogramView()
         self.sections = {
             "flow": Section("Flow matrix", self.flow, _MARKS),
-            "weights": Section("Eigenvalues of W_hh", self.eigen, _DOTS),
+            "weights": Section("Eigenvalues of Wₕₕ", self.eigen, _DOTS),
             "spectrum": Section("Singular values", self.spectrum, _SIGMAS),
             "histogram": Section("Gradient magnitudes", self.histogram, _BARS),
         }
@@ -126,7 +131,7 @@ class AnalysisPanel(QWidget):
         self.whole.toggled.connect(self._show_whole)
         self._choices.addWidget(self.whole, 0, 2)
         self._placed = 0, True
-        self.weights_words = Words("Eigenvalues of W_hh")
+        self.weights_words = Words("Eigenvalues of Wₕₕ")
         beside = QVBoxLayout()
         beside.setSpacing(GAP)
         beside.addWidget(self.block)
@@ -164,8 +169,16 @@ class AnalysisPanel(QWidget):
         outer.setSpacing(0)
         outer.addLayout(head)
         outer.addWidget(self.area, 1)
+        self.nothing = QLabel(NOTHING)
+        self.nothing.setWordWrap(True)
+        self.nothing.setProperty("role", "muted")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.nothing.setContentsMargins(PAD, 0, PAD, PAD)
+        self.nothing.hide()
+        outer.addWidget(self.nothing, 1)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.layer.hide()
+        self.which.hide()
 
     # -- told ---------------------------------------------------------------------------------------------------------
 
@@ -199,6 +212,12 @@ class AnalysisPanel(QWidget):
         self._place_choices()
         self._fill_keys()
         self._ask()
+
+    def set_empty(self, empty: bool) -> None:
+        """There is nothing to analyse yet: what will be here."""
+        if empty == self.nothing.isHidden():
+            self.nothing.setVisible(empty)
+            self.area.setVisible(not empty)
 
     def set_decades(self, low: int, high: int) -> None:
         """The stage's gradient scale."""

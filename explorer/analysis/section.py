@@ -275,6 +275,8 @@ class Section(QWidget):
                 words, progress, button = "being renewed…" if standing.stale else "", None, ""
             elif standing.stale:
                 words = words.replace("computing", "renewing")
+        elif standing.kind == "resting":
+            words = "old, until training rests" if standing.stale else "when training rests"
         elif standing.kind == "stopped":
             words = "stopped" if standing.progress is None else f"stopped at {100 * standing.progress:.0f} %"
             words = f"{words}, of the trace before" if standing.stale else words

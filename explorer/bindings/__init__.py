@@ -17,6 +17,7 @@ from explorer.bindings.stage import ADD_A_LAYER as ADD_A_LAYER
 from explorer.bindings.stage import StageBinding
 from explorer.bindings.tape import TapeBinding
 from explorer.bindings.tracks import TracksBinding
+from explorer.bindings.training import TrainingBinding
 from explorer.bindings.window import WindowBinding
 
 
@@ -36,6 +37,7 @@ class Bindings(QObject):
         self.cell = CellBinding(parts, self.model, self)
         self.window = WindowBinding(parts, self)
         self.analysis = AnalysisBinding(parts, self)
+        self.training = TrainingBinding(parts, self)
         parts.document.viewChanged.connect(self._show_view)
         parts.controller.excerptChanged.connect(self._show_excerpt)
 
@@ -52,6 +54,7 @@ class Bindings(QObject):
         self.pins.show_pins()
         self._show_view()
         self.window.show_opened()
+        self.training.show_opened()
         self.stage.show_time_range()
         self._parts.window.scroll_to_top()
 
@@ -65,6 +68,7 @@ class Bindings(QObject):
         self.tracks.show_view()
         self.window.show_view()
         self.analysis.show_view()
+        self.training.show_view()
         self.cell.show_view(within)
 
     @Slot(object)
@@ -72,6 +76,7 @@ class Bindings(QObject):
         self.stage.show_excerpt(excerpt)
         self.cell.show_excerpt(excerpt)  # over the scale that the stage has chosen, as the analyses
         self.analysis.show_excerpt(excerpt)
+        self.training.show_excerpt(excerpt)
         if excerpt is None:
             return
         self.pins.show_pins()

@@ -36,12 +36,15 @@ class AnalysisBinding(QObject):
         if decades is not None:
             self._panel.set_decades(*decades)
         self._panel.set_subject(subject)
+        if excerpt is not None:
+            self._panel.set_empty(False)
         marks = self._stage.marks.steps
         if excerpt is None or (marks is not None and max(marks) > excerpt.steps):
             self._unmark()
 
     def show_view(self) -> None:
         """What is about the way back is drawn as far as the tape has come, as on the stage."""
+        self._panel.set_empty(bool(self._parts.document.state.unfinished) and self._controller.excerpt is None)
         now = self._stage.canvas.now
         if now is not None:
             self._panel.set_reached(now.backward)

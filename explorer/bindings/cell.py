@@ -23,11 +23,14 @@ class CellBinding(QObject):
 
     def show_excerpt(self, excerpt: Excerpt | None) -> None:
         self._cell.set_excerpt(excerpt)
+        if excerpt is not None:
+            self._cell.set_empty(False)
         decades = self._parts.window.stage.gradient_decades()
         if self._document.view.scales and decades is not None:
             self._cell.set_gradient_decades(*decades)
 
     def show_view(self, within: Within | None) -> None:
+        self._cell.set_empty(bool(self._document.state.unfinished) and self._controller.excerpt is None)
         self._cell.set_position(self._document.view.position, within)
 
     # -- intent up ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from explorer.analysis.desk import Desk
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.player import Player
+from explorer.training.book import Book
+from explorer.training.runner import Runner
 from explorer.window import MainWindow
 
 
@@ -18,6 +20,8 @@ class Parts:
     controller: Controller
     player: Player
     desk: Desk
+    book: Book
+    runner: Runner
 
     def say(self, words: str, milliseconds: int) -> None:
         """For a moment, in the status bar."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
+from PySide6.QtGui import QGuiApplication
 
 from engine.requests import Excerpt
 from explorer.bindings.model import ModelBinding
@@ -11,12 +12,15 @@ from explorer.bindings.tape import TapeBinding
 from explorer.cell.reach import own_step
 
 ADD_A_LAYER = "Add a layer: + RNN, + LSTM or + GRU"
+WHAT_COMES = (
+    "The unrolled network, its states, gates and gradients will stand here below each other, over one axis of time."
+)
 
 
 class StageBinding(QObject):
     def __init__(self, parts: Parts, tape: TapeBinding, model: ModelBinding, parent: QObject) -> None:
         super().__init__(parent)
-        self._stage, self._tape = parts.window.stage, tape
+        self._stage, self._tape, self._say = parts.window.stage, tape, parts.say
         self._document, self._controller = parts.document, parts.controller
         self._unfinished = False
         self._followed = self._prompted_at = -1
@@ -51,7 +55,8 @@ class StageBinding(QObject):
         if state.unfinished:
             empty = state.cell is None
             said = ADD_A_LAYER if empty else "This model cannot be traced yet: the model's card says why."
-            self._stage.set_message(f"{said} The picture is the one before." if there else said)
+            more = f"\n{WHAT_COMES}" if empty else ""
+            self._stage.set_message(f"{said} The picture is the one before." if there else f"{said}{more}")
         elif self._unfinished:
             self._stage.set_message("" if there else "Computing the trace…")
         self._unfinished = bool(state.unfinished)
@@ -90,6 +95,13 @@ class StageBinding(QObject):
         if excerpt is not None and layer in excerpt.layers:
             self._document.look(layer=layer)
             self._tape.pick_step(own_step(t, excerpt.steps, reverse=excerpt.layers[layer].reverse))
+
+    def copy(self) -> None:
+        """The value that is pointed at or selected, to the clipboard."""
+        text, words = self._stage.to_copy()
+        if text:
+            QGuiApplication.clipboard().setText(text)
+        self._say(words, 6000)
 
     @Slot(int, int)
     def _time_range_changed(self, first: int, last: int) -> None:

@@ -12,9 +12,11 @@ class WindowBinding(QObject):
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._window, self._status, self._player = parts.window, parts.window.status, parts.player
-        self._document, self._controller = parts.document, parts.controller
+        self._audited = False
+        self._document, self._controller, self._runner = parts.document, parts.controller, parts.runner
         parts.document.dirtyChanged.connect(self.show_saved)
         parts.controller.auditChanged.connect(self._show_audit)
+        parts.runner.runningChanged.connect(self._show_checking)
         parts.controller.waitingChanged.connect(self._show_waiting)
         parts.controller.failed.connect(self._show_failure)
         parts.controller.recovered.connect(self._clear_failure)
@@ -48,12 +50,21 @@ class WindowBinding(QObject):
 
     @Slot(object)
     def _show_audit(self, audit: Audit | None) -> None:
-        self._status.set_audit(audit)
+        self._audited = audit is not None
+        self._status.set_audit(audit, "resting" if audit is None and self._runner.running else None)
+
+    @Slot()
+    def _show_checking(self) -> None:
+        """What waits for training to rest says so."""
+        if not self._audited and self._controller.excerpt is not None:
+            self._show_audit(None)
 
     @Slot(bool)
     def _show_waiting(self, waiting: bool) -> None:
         """In place of the old picture's verdict and audit, which would be read as the new one's."""
         bar = self._window.statusBar()
+        if waiting and self._runner.running:
+            return  # pictures of it come and go
         if waiting and self._controller.excerpt is not None:
             bar.showMessage("Computing… the picture is still the one before. Esc stops it.")
         elif not waiting:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from engine.requests import Excerpt
 from explorer.cell import typeset
 from explorer.cell.equations import sections
-from explorer.cell.exact import digits, exact_text
+from explorer.cell.exact import digits, exact_text, marked_symbol, over_units, value_text
 from explorer.cell.figures import Figures
 from explorer.cell.ink import colour_of, draw_fitted, text_scale
 from explorer.cell.interventions import Interventions
@@ -34,6 +34,7 @@ NORMS_NOTE = (
     "Under each symbol stands its norm over the units; a bar marks the mean, for gates and slopes. "
     "Neither needs to add or multiply up."
 )
+_NORMS_COPIED = "Equations hold for each unit; the numbers are norms ‖·‖ or means over the units, and need not add up."
 _FORWARD_ROOM = "−0.888"
 _BACKWARD_ROOM = "−8.8e-88"
 _GLOW = 70
@@ -333,7 +334,8 @@ class EquationsView(NumbersView):
             reading = self._reading(self._sections[placed.section], placed.token)
             if reading is not None:
                 exact = digits(reading, excerpt)
-                found.append(Pick(str(number), self._box(placed, figures), placed.token.plain, exact))
+                name = marked_symbol(placed.token.plain, reading, excerpt)
+                found.append(Pick(str(number), self._box(placed, figures), name, exact))
         return found
 
     def exact_at(self, x: float, y: float) -> str:
@@ -356,7 +358,7 @@ class EquationsView(NumbersView):
         """Every equation that is reached with its exact numbers, a line each."""
         if self._excerpt is None:
             return ""
-        lines: list[str] = []
+        lines = [_NORMS_COPIED] if self._norms and any(self._reached.phase(s.phase) for s in self._sections) else []
         for shown in self.shown():
             if not any(reading is not None for reading in shown.readings):
                 continue
@@ -368,8 +370,15 @@ class EquationsView(NumbersView):
             for token, reading in zip(shown.equation.tokens, shown.readings, strict=True):
                 if reading is not None and token.plain not in seen:
                     seen.add(token.plain)
-                    lines.append(f"\t{token.plain}\t{exact_text(reading, self._excerpt)}")
+                    lines.append("\t".join(self._copied(token, reading, self._excerpt)))
         return "\n".join(lines)
+
+    @staticmethod
+    def _copied(token: Token, reading: Reading, e: Excerpt) -> list[str]:
+        """A symbol and its number; over all units marked as what it is, since equations hold for neither."""
+        what, count = over_units(reading, e), e.focus.hidden_size
+        how = [f"{what} over {count:,} unit{'s' if count != 1 else ''}"] if what else []
+        return ["", marked_symbol(token.plain, reading, e), value_text(reading, e), *how]
 
 
 def is_gradient(token: Token) -> bool:

@@ -18,6 +18,25 @@ def digits(reading: Reading, excerpt: Excerpt) -> str:
 
 
 def exact_text(reading: Reading, excerpt: Excerpt) -> str:
+    """With how it came about: "0.52 (mean over the units)"."""
+    what = over_units(reading, excerpt)
+    return f"{value_text(reading, excerpt)} ({what} over the units)" if what else value_text(reading, excerpt)
+
+
+def over_units(reading: Reading, excerpt: Excerpt) -> str:
+    """What a number makes of all units' numbers: "mean" or "norm"; "" where it is one unit's own, or none."""
+    if excerpt.unit is not None or reading.value is None:
+        return ""
+    return "mean" if reading.mean else "norm"
+
+
+def marked_symbol(symbol: str, reading: Reading, excerpt: Excerpt) -> str:
+    """A symbol as the name of such a number: "‖hₜ‖", "mean fₜ"; bare where it is one unit's own."""
+    what = over_units(reading, excerpt)
+    return f"‖{symbol}‖" if what == "norm" else f"mean {symbol}" if what else symbol
+
+
+def value_text(reading: Reading, excerpt: Excerpt) -> str:
     if reading.bound:
         return f"less than {numbers.exact(reading.bound)} (lost in rounding)"
     if reading.value is None:
@@ -25,4 +44,4 @@ def exact_text(reading: Reading, excerpt: Excerpt) -> str:
             return "none: there is no step after the last"
         first = excerpt.length if excerpt.focus.reverse else 1
         return f"not kept: the gradient of the state before step {first}" if reading.before else "unknown"
-    return f"{digits(reading, excerpt)} (mean over the units)" if reading.mean else digits(reading, excerpt)
+    return digits(reading, excerpt)

@@ -24,6 +24,10 @@ from explorer.theme import current as theme
 from explorer.theme.tokens import GAP, PAD, TIGHT
 
 _NBSP = "\u00a0"
+NOTHING = (
+    "The cell at the playhead will be here: a circuit, its equations with the numbers filled in, and where the "
+    "gradient goes.\n\nAdd a layer to the model: its cell is computed at once."
+)
 
 
 class CellPanel(QWidget):
@@ -61,6 +65,10 @@ class CellPanel(QWidget):
         self._unit = UnitPicker(self)
         self._unit.picked.connect(self.unitPicked)
 
+        self._nothing = QLabel(NOTHING, self)
+        self._nothing.setWordWrap(True)
+        self._nothing.setProperty("role", "muted")
+        self._nothing.hide()
         self._circuit = CircuitView(self)
         self._scale = Line("muted", self)
         self._what_if = Line("muted", self)
@@ -97,7 +105,7 @@ class CellPanel(QWidget):
         column = QVBoxLayout(self._inside)
         column.setContentsMargins(PAD, 0, GAP, PAD)
         column.setSpacing(TIGHT)
-        above: list[QWidget] = [self._padding, self._circuit, self._scale, self._what_if, self._clip]
+        above: list[QWidget] = [self._nothing, self._padding, self._circuit, self._scale, self._what_if, self._clip]
         below: list[QWidget] = [
             self._cell_heading,
             self._cell_sample,
@@ -156,6 +164,12 @@ class CellPanel(QWidget):
         self._equations.set_excerpt(excerpt, self._readings)
         self._clip.set_excerpt(excerpt)
         self._show()
+
+    def set_empty(self, empty: bool) -> None:
+        """The model has no layer yet: what will be here, and how to get it."""
+        if empty == self._nothing.isHidden():
+            self._nothing.setVisible(empty)
+            self._unit.setVisible(not empty)
 
     def set_position(self, position: int, within: Within | None = None) -> None:
         """The tape stands here, and so far inside the step. Looks things up, computes nothing."""

@@ -39,7 +39,7 @@ _NAMES = {
     "z": "update gate z",
     "r": "reset gate r",
     "n": "candidate n",
-    "a": "W_hh, the only way",
+    "a": "Wₕₕ, the only way",
 }
 _CANCELS = 1.5
 """From this ratio of Σ‖v_r‖ to ‖v‖ on, it is said that the routes cancel."""
@@ -152,7 +152,7 @@ class RoutesView(NumbersView):
         ratio = sum(10 ** (log10 - total) for log10 in sizes)
         said = f"‖v‖ = {numbers.power(total, 3)}"
         if ratio >= _CANCELS or any(row.share < 0 for row in rows):
-            said += f"; routes cancel: Σ‖v_r‖ = {numbers.short(ratio)} ‖v‖"
+            said += f"; routes cancel: Σ‖vᵣ‖ = {numbers.short(ratio)} ‖v‖"
         if stop == "some":
             said = f"Without a window that begins here: {said}"
         return said
@@ -166,7 +166,7 @@ class RoutesView(NumbersView):
         cut = "" if self._excerpt.truncation is None else " Where a truncation’s window begins, its gradient stops."
         return (
             f"Shares of v, the {states} that this step hands to the one before, over all units: "
-            f"⟨v_r, v⟩/‖v‖², 1 in sum. Hatched, negative: works against the sum.{cut}"
+            f"⟨vᵣ, v⟩/‖v‖², 1 in sum. Hatched, negative: works against the sum.{cut}"
         )
 
     def _read(self) -> None:

@@ -32,7 +32,8 @@ def history(target: Target, output: Path, flow: Path | None) -> int:
     _write(output, header, rows)
     if flow is not None:
         numbers = [] if records is None else records.flow.tolist()
-        steps = range(1, found.experiment.task.steps + 1)
+        last = found.experiment.task.steps if records is None else records.flow.shape[1]
+        steps = range(1, last + 1)
         lines = ((i, *map(_figure, row)) for i, row in zip(found.log.iterations.tolist(), numbers, strict=True))
         _write(flow, ("iteration", *map(str, steps)), lines)
     return 0

@@ -16,6 +16,7 @@ from explorer.commands.help import HelpCommands
 from explorer.commands.model import ModelCommands
 from explorer.commands.tape import TapeCommands
 from explorer.commands.track import TrackCommands
+from explorer.commands.training import TrainingCommands
 from explorer.commands.view import ViewCommands
 from explorer.files import Files
 from explorer.lists import Lists
@@ -32,9 +33,10 @@ class Commands(QObject):
         tape, track = TapeCommands(parts, bindings, lists, self), TrackCommands(parts, lists, self)
         self.slots: dict[Menu, QObject] = {
             "File": FileCommands(parts, files, self),
-            "Edit": EditCommands(parts, self.actions, self),
+            "Edit": EditCommands(parts, bindings, self.actions, self),
             "Model": ModelCommands(parts, bindings, self),
             "Tape": tape,
+            "Training": TrainingCommands(parts, bindings, self),
             "Track": track,
             "View": ViewCommands(parts, bindings, files, themes, self.actions, self),
             "Help": HelpCommands(parts, self),

@@ -42,6 +42,7 @@ class Available(QObject):
         document.opened.connect(self._show_granularity)
         window.pages.currentChanged.connect(self._show_enabled)
         window.fullScreenChanged.connect(actions["full_screen"].setChecked)
+        window.drawer.openChanged.connect(self._show_drawer)
         tape.atEndChanged.connect(self._show_at_end)
         self._show_at_end(tape.at_end)
         self._show_granularity()
@@ -63,6 +64,10 @@ class Available(QObject):
         self._actions[f"by_{self._document.view.granularity}"].setChecked(True)
 
     @Slot(str)
+    def _show_drawer(self, tab: str) -> None:
+        self._actions["show_drawer"].setChecked(bool(tab))
+
+    @Slot(str)
     def _show_at_end(self, at_end: str) -> None:
         self._actions[f"at_end_{at_end}"].setChecked(True)
 
@@ -70,7 +75,7 @@ class Available(QObject):
     def _show_enabled(self) -> None:
         on_bench = not self._window.on_start_page
         for action in ACTIONS:
-            of_bench = action.menu in ("Tape", "Track", "Edit", "Model", "View") and action.id not in (
+            of_bench = action.menu in ("Tape", "Training", "Track", "Edit", "Model", "View") and action.id not in (
                 "palette",
                 "stop",
             )
@@ -79,7 +84,11 @@ class Available(QObject):
         recorded = self._document.state.recorded is not None
         for name in ("save", "save_as"):
             self._actions[name].setEnabled(not recorded)
-        of_experiments = ("next_iteration", "previous_iteration", *(a.id for a in ACTIONS if a.menu == "Model"))
+        of_experiments = (
+            "next_iteration",
+            "previous_iteration",
+            *(a.id for a in ACTIONS if a.menu in ("Model", "Training")),
+        )
         for name in of_experiments:
             self._actions[name].setEnabled(on_bench and not recorded)
         self._actions["export_picture"].setEnabled(on_bench)

@@ -6,19 +6,22 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
 from explorer import menus
+from explorer.bindings import Bindings
 from explorer.bindings.parts import Parts
 
 
 class EditCommands(QObject):
-    def __init__(self, parts: Parts, actions: dict[str, QAction], parent: QObject) -> None:
+    def __init__(self, parts: Parts, bindings: Bindings, actions: dict[str, QAction], parent: QObject) -> None:
         super().__init__(parent)
-        self._parts, self._actions = parts, actions
+        self._parts, self._bindings, self._actions = parts, bindings, actions
 
     @Slot()
     def do_stop(self) -> None:
         """Esc: stop what is computed, or leave the start page for the document behind it."""
         if self._parts.window.on_start_page:
             self._parts.window.show_workbench()
+        elif self._parts.runner.running:
+            self._parts.runner.pause()
         else:
             self._parts.controller.cancel()
 
@@ -31,6 +34,10 @@ class EditCommands(QObject):
     def do_redo(self) -> None:
         self._parts.window.dock.restore()
         self._parts.document.undo_stack.redo()
+
+    @Slot()
+    def do_copy(self) -> None:
+        self._bindings.stage.copy()
 
     @Slot()
     def do_palette(self) -> None:

@@ -88,6 +88,12 @@ class ViewCommands(QObject):
     def do_show_analysis(self, shown: bool) -> None:
         self._show_panel("show_analysis", self._window.side, self._window.analysis, shown)
 
+    @Slot(bool)
+    def do_show_drawer(self, shown: bool) -> None:
+        drawer = self._window.drawer
+        if shown != drawer.is_open:
+            drawer.toggle()
+
     def _show_panel(self, name: str, side: QWidget, part: QWidget, shown: bool) -> None:
         """Where its side has given way in a small window (or at a large size), asking for it brings it back."""
         back = self._window.bring_back(side)

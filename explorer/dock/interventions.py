@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.quantities import CLAMPABLE, ROUTES, layer_title
+from engine.quantities import CLAMPABLE, HELD_WITHIN, ROUTES, layer_title
 from engine.spec import Clamp, Cut, LayerSpec
 from explorer.dock.fields import ChoiceField, NumberField, by
 from explorer.dock.rows import Sentence
@@ -107,7 +107,6 @@ class _ClampItem(_Item):
         self.line(("t", 0), (self.first, 2), ("–", 0), (self.last, 2), ("units", 0), (self.units, 3))
         self.finish()
         for field, name in (
-            (self.gate, "gate"),
             (self.level, "value"),
             (self.first, "first"),
             (self.last, "last"),
@@ -117,6 +116,7 @@ class _ClampItem(_Item):
             field.edited.connect(change.take)
             if isinstance(field, (NumberField, UnitsField)):
                 field.refused.connect(change.refuse)
+        self.gate.edited.connect(self._other_gate)
         self.layer.edited.connect(self._other_layer)
         self.show_value(clamp)
 
@@ -135,7 +135,17 @@ class _ClampItem(_Item):
         self.changed = self.layer
         gates = CLAMPABLE[self._cells[name]]
         gate = self.value.gate if self.value.gate in gates else _GATES_OPEN[self._cells[name]]
-        self.edited.emit(replace(self.value, layer=name, gate=gate, units=None))
+        self.edited.emit(replace(_with_gate(self.value, gate), layer=name, units=None))
+
+    def _other_gate(self, gate: str) -> None:
+        self.changed = self.gate
+        self.edited.emit(_with_gate(self.value, gate))
+
+
+def _with_gate(clamp: Clamp, gate: str) -> Clamp:
+    """Held at the value that is nearest, of those that this gate can have."""
+    low, high = HELD_WITHIN[gate]
+    return replace(clamp, gate=gate, value=min(max(clamp.value, low), high))
 
 
 class _CutItem(_Item):

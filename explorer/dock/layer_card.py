@@ -98,7 +98,7 @@ class LayerCard(StackCard):
             RowPair(
                 self.row(
                     "recurrent",
-                    "W_hh",
+                    "Wₕₕ",
                     ChoiceField("Initial recurrent weights", _WEIGHTS),
                     "Initial recurrent weights, each gate's block by itself",
                 ),

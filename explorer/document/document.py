@@ -9,10 +9,12 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
+from engine.history import Evaluation
 from engine.requests import Weights
 from engine.spec import Experiment, WhatIf
 from engine.tape import Tape
 from engine.tracks import read_layer
+from engine.training_requests import Trained
 from explorer.document.edit_words import difference, what_if_words
 from explorer.document.state import Recipe, State, View
 from explorer.document.tracks import with_attention
@@ -48,6 +50,8 @@ class Document(QObject):
     """Position, iteration, sample, unit, heights, zoom."""
     opened = Signal()
     """Another document stands here now: nothing of the old one is worth keeping."""
+    learned = Signal()
+    """Training has gone on, or its past is another: records, evaluations, kept iterations."""
     dirtyChanged = Signal(bool)
 
     def __init__(self, state: State, view: View, title: str = "", parent: QObject | None = None) -> None:
@@ -85,6 +89,11 @@ class Document(QObject):
     @property
     def experiment(self) -> Experiment | None:
         return self._state.experiment
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the next iteration would be trained with: without a what-if that is only being dragged."""
+        return self._state.recipe
 
     @property
     def dirty(self) -> bool:
@@ -183,6 +192,7 @@ class Document(QObject):
         """`view`: where somebody looked when it was last like this; its iteration, layer and unit come back with it."""
         self._dragging = None
         moved = state.history is not self._state.history or state.first != self._state.first
+        relearned = moved or state.log is not self._state.log
         self._state = state
         if view is not None:
             self._wish = view.iteration
@@ -191,13 +201,38 @@ class Document(QObject):
             self._wish = state.first
         self._view = self._fitted(self._view)
         self.stateChanged.emit()
+        if relearned:
+            self.learned.emit()
 
     # -- what training adds (kept, not undone) ------------------------------------------------------------------------
 
     def remember(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> None:
         """Keep the weights of an iteration. A few can be computed again at any time; many are worth a question."""
-        self._state = self._state.remembering(iteration, weights, recipe)
-        if not self._learned and recipe is not None and iteration - self._state.first >= WORTH_SAVING:
+        self._state = self._state.remembering(iteration, weights, recipe, self._looked_at)
+        if recipe is not None:
+            self._worth_saving(iteration)
+        self.learned.emit()
+
+    def learn(self, trained: Trained, recipe: Recipe) -> None:
+        """A chunk of training is done, with this recipe."""
+        self._state = self._state.learning(trained, recipe, self._looked_at)
+        self._worth_saving(trained.iteration)
+        self.learned.emit()
+
+    def judge(self, evaluation: Evaluation) -> None:
+        self._state = self._state.judging(evaluation)
+        self.learned.emit()
+
+    def train_anew_from(self, iteration: int) -> None:
+        """What was trained after an iteration is let go, undoably: another future begins there."""
+        self._push(f"training anew from iteration {iteration:,}", self._state.until(iteration))
+
+    @property
+    def _looked_at(self) -> set[int]:
+        return {self._view.iteration, self.wished_iteration}
+
+    def _worth_saving(self, iteration: int) -> None:
+        if not self._learned and iteration - self._state.first >= WORTH_SAVING:
             self._learned = True
             self.dirtyChanged.emit(True)
 

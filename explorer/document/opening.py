@@ -16,7 +16,7 @@ from engine.tape import Moment, Phase, Tape
 from engine.within import Within
 from explorer.document import pins
 from explorer.document.document import Document
-from explorer.document.state import State, View
+from explorer.document.state import Recipe, State, View
 from explorer.document.tracks import DEFAULTS
 
 
@@ -89,6 +89,9 @@ def of_path(path: Path) -> Opening:
             experiment=saved.experiment,
             what_if=saved.what_if,
             history=MappingProxyType(dict(saved.history)),
+            recipes=MappingProxyType(_recipes(saved)),
+            log=saved.log,
+            evaluations=saved.evaluations,
         ),
         View(
             position=saved.view.position,
@@ -109,6 +112,12 @@ def of_path(path: Path) -> Opening:
         preset=saved.preset,
         saved=saved,
     )
+
+
+def _recipes(saved: Session) -> dict[int, Recipe]:
+    """Of files that say so: in others everything is of the session's own."""
+    found = ((k, saved.trained(k)) for k in saved.history)
+    return {k: (recipe.experiment, recipe.what_if) for k, recipe in found} if saved.recipes else {}
 
 
 def _of_trace(path: Path, found: container.Probe) -> Opening:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
+
 from engine.errors import SessionError
 from engine.requests import Excerpt
-from engine.session import Session, SessionView, fitting
+from engine.session import MAX_RECIPES, Recipe, Session, SessionView, fitting
 from engine.tracks import has, parse
 from explorer.document import pins
 from explorer.document.document import Document
+from explorer.document.state import State
 
 
 def session_of(document: Document, excerpt: Excerpt | None) -> Session:
     """Raises SessionError where there is nothing to save (a recorded trace, or no trace yet)."""
     state, view = document.state, document.view
-    if state.experiment is None:
+    experiment = state.experiment
+    if experiment is None:
         raise SessionError("A recorded trace is a file already; only experiments are saved as sessions.")
     if state.unfinished:
         raise SessionError(f"What cannot be traced yet cannot be saved. {state.unfinished}")
+    state = _within_recipes(state)
     if view.iteration not in state.history or excerpt is None:
         raise SessionError("The trace is still being computed; save when it is on screen.")
     session = Session(
-        experiment=state.experiment,
+        experiment=experiment,
         what_if=state.what_if,
         iteration=view.iteration,
         history=state.history,
+        log=state.log,
+        evaluations=state.evaluations,
+        recipes=_recipes(state),
         view=SessionView(
             tracks=state.tracks,
             position=view.position,
@@ -44,3 +53,27 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         fingerprint=excerpt.fingerprint,
     )
     return fitting(session)
+
+
+def _recipes(state: State) -> tuple[Recipe, ...]:
+    """What the kept iterations were trained with, where that is not what would be done now."""
+    found: list[Recipe] = []
+    for k in sorted(state.history):
+        experiment, what_if = state.recipe_into(k)
+        assert experiment is not None
+        if found and (found[-1].experiment, found[-1].what_if) == (experiment, what_if):
+            found[-1] = Recipe(until=k, experiment=experiment, what_if=what_if)
+        else:
+            found.append(Recipe(until=k, experiment=experiment, what_if=what_if))
+    same = len(found) == 1 and (found[0].experiment, found[0].what_if) == state.recipe
+    return () if same else tuple(found)
+
+
+def _within_recipes(state: State) -> State:
+    """Without the oldest iterations, where there are more recipes than a file takes: none could be trained again."""
+    recipes = _recipes(state)
+    if len(recipes) <= MAX_RECIPES:
+        return state
+    first = recipes[-MAX_RECIPES - 1].until
+    history = {k: w for k, w in state.history.items() if k > first}
+    return replace(state, history=MappingProxyType(history))

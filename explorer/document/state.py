@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TypeAlias
 
+import msgspec
+
+from engine.history import MOST_STATES, STATE_BYTES, Evaluation, Log, thinned
 from engine.requests import Computed, Recorded, Source, Weights
-from engine.spec import CellKind, Experiment, WhatIf
+from engine.spec import NO_WHAT_IF, CellKind, Experiment, TrainingSpec, WhatIf
 from engine.tracks import LayerKind, layer_kinds
+from engine.training_requests import Trained
 from engine.within import Granularity, Within
 from explorer.document.pins import Pin
 from explorer.document.unfinished import problem_of
@@ -17,7 +22,8 @@ from explorer.document.what_ifs import Places, fitted
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
 Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
-HISTORY_BYTES = 128 * 2**20
+_ROOMIER = 0.9
+"""Of the budget: where it is full it is thinned to this, so that it need not be thinned again at every chunk."""
 
 
 def _no_history() -> Mapping[int, Weights]:
@@ -35,7 +41,11 @@ class State:
     history: Mapping[int, Weights] = field(default_factory=_no_history)
     """Weights by iteration, as far as they were kept; what is missing is trained again from the nearest one before."""
     recipes: Mapping[int, Recipe] = field(default_factory=dict)
-    """What each of them was trained with, as far as it is known (not for those that came from a file)."""
+    """What each of them was trained with, as far as it is known."""
+    log: Log = field(default_factory=Log)
+    """What was recorded of the iterations that were trained."""
+    evaluations: tuple[Evaluation, ...] = ()
+    """Of what is held back, in the order of the iterations."""
 
     def source(self, iteration: int) -> Source:
         """What to ask the engine for. For iteration 0 of an untouched experiment the engine draws the weights."""
@@ -77,42 +87,115 @@ class State:
 
     @property
     def recipe(self) -> Recipe:
-        """What the next iteration would be trained with."""
-        return self.experiment, self.what_if
+        """What the next iteration would be trained with. When it is judged, and when it stops, changes no iteration."""
+        return _as_trained(self.experiment), self.what_if
 
     def next_is_current(self, iteration: int) -> bool:
         """Whether the iteration after this one was trained as it would be now."""
         return iteration + 1 in self.history and self.recipes.get(iteration + 1) == self.recipe
 
-    def remembering(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> State:
+    def goes_on(self, iteration: int) -> bool:
+        """Whether everything that comes after an iteration was trained as it would be now."""
+        return all(self.recipe_into(k) == self.recipe for k in self.history if k > iteration)
+
+    def recipe_into(self, iteration: int) -> Recipe:
+        """What an iteration was trained with, or would be: that of the next one that is kept, for where it changed an
+        iteration is kept."""
+        assert self.experiment is not None
+        later = min((k for k in self.history if k >= iteration), default=None)
+        known = None if later is None else self.recipes.get(later)
+        if known is not None:
+            return known
+        # What is trained before an experiment opens is the experiment's own; a what-if belongs to what is done later.
+        own = iteration <= self.experiment.training.iterations
+        return _as_trained(self.experiment), NO_WHAT_IF if own else self.what_if
+
+    def remembering(
+        self, iteration: int, weights: Weights, recipe: Recipe | None = None, shown: Collection[int] = ()
+    ) -> State:
         """With one more iteration kept. Other weights than those that were there begin another future: what came after
-        the old ones is let go. Where memory runs out, the middle of the past is thinned."""
-        known = self.history.get(iteration)
-        if known is not None and not _same(known, weights):
-            history = {k: w for k, w in self.history.items() if k < iteration}
-        else:
-            history = dict(self.history)
-        history[iteration] = weights
-        size = sum(array.nbytes for array in weights.values())
-        while size * len(history) > HISTORY_BYTES and len(history) > 4:
-            kept = sorted(history)
-            history = {k: history[k] for n, k in enumerate(kept) if n % 2 == 0 or k >= kept[-2]}
-        recipes = {k: r for k, r in self.recipes.items() if k in history}
+        the old ones is let go. Where memory runs out, the past is thinned, but for the iterations that are shown."""
+        if self._is_another(iteration, weights):
+            return self.until(iteration - 1).remembering(iteration, weights, recipe, shown)
+        history = {**self.history, iteration: weights}
+        recipes = dict(self.recipes)
         if recipe is not None:
             recipes[iteration] = recipe
+        size = sum(array.nbytes for array in weights.values())
+        if len(history) > MOST_STATES or size * len(history) > STATE_BYTES:
+            budget, most = int(_ROOMIER * STATE_BYTES), int(_ROOMIER * MOST_STATES)
+            history = thinned(history, {*shown, *_turns(history, recipes), *sorted(history)[-2:]}, budget, most)
+        recipes = {k: r for k, r in recipes.items() if k in history}
         return replace(self, history=MappingProxyType(history), recipes=MappingProxyType(recipes))
+
+    def learning(self, trained: Trained, recipe: Recipe, shown: Collection[int] = ()) -> State:
+        """With the iterations of a chunk: where it has come to, and their records."""
+        another = self._is_another(trained.iteration, trained.weights)
+        state = self.remembering(trained.iteration, trained.weights, recipe, shown)
+        if another or trained.iteration > (self.log.next or 0):
+            state = replace(state, log=state.log.appended(trained.records))
+        return state
+
+    def judging(self, evaluation: Evaluation) -> State:
+        kept = tuple(one for one in self.evaluations if one.iteration < evaluation.iteration)
+        return replace(self, evaluations=(*kept, evaluation))
+
+    def until(self, iteration: int) -> State:
+        """Without everything that came after an iteration."""
+        history = {k: w for k, w in self.history.items() if k <= iteration}
+        return replace(
+            self,
+            history=MappingProxyType(history),
+            recipes=MappingProxyType({k: r for k, r in self.recipes.items() if k in history}),
+            log=self.log.until(max(0, iteration)),
+            evaluations=tuple(one for one in self.evaluations if one.iteration <= iteration),
+        )
+
+    def _is_another(self, iteration: int, weights: Weights) -> bool:
+        known = self.history.get(iteration)
+        return known is not None and known is not weights and not _same(known, weights)
 
     def with_experiment(self, experiment: Experiment, places: Places | None = None) -> State:
         """After an edit. The weights stay unless the edit makes them another network's; of the what-if stays what the
         stack still has. `places`: where each layer has gone, for an edit that moved some."""
         old = self.experiment
         assert old is not None, "a recorded trace cannot be edited"
-        history = self.history if _same_weights(old, experiment) else _NO_HISTORY
         what_if = fitted(self.what_if, experiment, places)
-        if history and old.dtype != experiment.dtype:
-            trained = set(history) != {0}
-            history = _cast(history, experiment.dtype) if trained else _NO_HISTORY
-        return replace(self, experiment=experiment, what_if=what_if, history=history)
+        state = replace(self, experiment=experiment, what_if=what_if)
+        if not _same_weights(old, experiment):
+            return state.without_training()
+        if self.history and old.dtype != experiment.dtype:
+            if set(self.history) == {0}:
+                return state.without_training()
+            return replace(state, history=_cast(self.history, experiment.dtype), recipes=MappingProxyType({}))
+        return state
+
+    def could_be_of(self, experiment: Experiment | None) -> bool:
+        """Whether weights of an experiment are weights of this one: an answer may come after an edit."""
+        own = self.experiment
+        if own is None or experiment is None:
+            return False
+        return _same_weights(own, experiment) and own.dtype == experiment.dtype
+
+    def without_training(self) -> State:
+        return replace(self, history=_NO_HISTORY, recipes=MappingProxyType({}), log=Log(), evaluations=())
+
+
+def _as_trained(experiment: Experiment | None) -> Experiment | None:
+    if experiment is None:
+        return None
+    usual, training = TrainingSpec(), experiment.training
+    watched = (training.evaluate_every, training.early_stop) != (usual.evaluate_every, usual.early_stop)
+    if not watched:
+        return experiment
+    training = msgspec.structs.replace(training, evaluate_every=usual.evaluate_every, early_stop=usual.early_stop)
+    return msgspec.structs.replace(experiment, training=training)
+
+
+def _turns(history: Mapping[int, Weights], recipes: Mapping[int, Recipe]) -> set[int]:
+    """The iterations after which another recipe led on: from the one before it none could be trained again."""
+    kept = sorted(history)
+    return {k for k, after in pairwise(kept) if recipes.get(k) != recipes.get(after)}
 
 
 def _same_weights(old: Experiment, new: Experiment) -> bool:

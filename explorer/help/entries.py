@@ -38,8 +38,9 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "Vanishing, healthy, exploding",
             "The verdict on the gradient of the last loss: its norm at the first step over its norm at the last step "
             "that the loss reads. Vanishing (▼) is below 1e-6, exploding (▲) above 1e6, healthy (●) between them. "
-            "Growth beyond these limits anywhere on the way back counts too, even where it is made up for later.",
-            "ratio = ‖∂L/∂h₁‖ / ‖∂L/∂h_T‖",
+            "Growth beyond these limits anywhere on the way back counts too, even where it is made up for later. "
+            "What the ratio comes to a step stands beside it: over 20 steps ×1.7 a step is within the limits still.",
+            "ratio = ‖∂L/∂h₁‖ / ‖∂L/∂h_T‖, a step: ratio^(1/(T − 1))",
             "verdict status line ratio threshold",
         ),
         Entry(
@@ -95,14 +96,14 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "Route",
             "One of the ways by which the gradient gets from step t to step t − 1: through one gate, or along the cell "
             "state. What arrives is the sum of all routes.",
-            "v = Σ_r v_r",
+            "v = Σᵣ vᵣ",
             "way path",
         ),
         Entry(
             "Of what goes on",
             "A route's share in the gradient that goes on to the step before, measured along that gradient. The shares "
             "of all routes add up to 100 %.",
-            "share_r = ⟨v_r, v⟩ / ‖v‖²",
+            "shareᵣ = ⟨vᵣ, v⟩ / ‖v‖²",
             "of what goes on to t-1 share percent",
         ),
         Entry(
@@ -113,10 +114,10 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "negative share cancel",
         ),
         Entry(
-            "Routes cancel: Σ‖v_r‖ = 1.56 ‖v‖",
+            "Routes cancel: Σ‖vᵣ‖ = 1.56 ‖v‖",
             "The sizes of the single routes together against the size of what arrives. 1 means that all pull the same "
             "way; 1.56 means that the routes carry half as much again as arrives, and the rest cancels.",
-            "Σ_r ‖v_r‖ / ‖v‖ ≥ 1",
+            "Σᵣ ‖vᵣ‖ / ‖v‖ ≥ 1",
             "sum ratio cancel",
         ),
         Entry(

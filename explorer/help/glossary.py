@@ -76,6 +76,7 @@ class Glossary(QDialog):
         self.list.currentItemChanged.connect(self._show)
         theming.notifier().changed.connect(self._show)
         self._fill("")
+        self.resize(self.sizeHint())  # by itself it would take no more than two thirds of a small screen
 
     def sizeHint(self) -> QSize:
         screen = self.screen().availableSize()
@@ -139,7 +140,7 @@ class Glossary(QDialog):
             self._show()
 
     def _add(self, words: str, entry: Entry | None) -> None:
-        item = QListWidgetItem(words)
+        item = QListWidgetItem(words.replace("_r", "ᵣ"))
         item.setData(_ENTRY, entry)
         item.setToolTip(words)
         if entry is None:
@@ -154,7 +155,7 @@ class Glossary(QDialog):
             self.text.setText("")
             return
         muted = theming.current().muted
-        parts = [f"<h3>{escape(entry.word)}</h3><p style='line-height: 135%'>{_typeset(entry.text)}</p>"]
+        parts = [f"<h3>{_typeset(entry.word)}</h3><p style='line-height: 135%'>{_typeset(entry.text)}</p>"]
         if entry.formula:
             parts.append(f"<p style='color: {muted}'>Formula</p><p><b>{_typeset(entry.formula)}</b></p>")
         self.text.setText("".join(parts))

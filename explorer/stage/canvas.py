@@ -32,6 +32,8 @@ class Canvas(QAbstractScrollArea):
     """The tracks with their headers and scales. `viewChanged` says that the data's pixels or steps are others now."""
 
     viewChanged = Signal()
+    seenChanged = Signal(tuple)
+    """The keys of the tracks that are painted: not scrolled away, and not collapsed to their words."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,6 +53,7 @@ class Canvas(QAbstractScrollArea):
         self._zoomed = False
         """Whether the time on screen is another than the one painted last, and nothing else."""
         self.message = ""
+        self._seen: tuple[str, ...] = ()
         self._said: dict[str, object] = {}
         """By track: what its painted scale says."""
         self.pulse = Pulse(self)
@@ -242,8 +245,15 @@ class Canvas(QAbstractScrollArea):
         bar.setPageStep(room)
         bar.setSingleStep(40)
         self._forget_column()  # a bar that comes or goes takes room
+        self._tell_seen()
         self._place_button()
         self._review()
+
+    def _tell_seen(self) -> None:
+        seen = tuple(slot.track.key for slot in self._visible(self.viewport().rect()) if self.is_painted(slot))
+        if seen != self._seen:
+            self._seen = seen
+            self.seenChanged.emit(seen)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -259,6 +269,7 @@ class Canvas(QAbstractScrollArea):
             self.viewport().update()  # what stands over the tracks does not go along
         else:
             self.viewport().scroll(dx, dy)
+        self._tell_seen()
         self._place_button()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -382,7 +393,11 @@ class Canvas(QAbstractScrollArea):
         self._paint_cursor(painter, self._now)
         for slot in visible:
             place = self.place(slot)
-            if event.region().intersects(place) and self.is_painted(slot):
+            if event.region().intersects(place) and not self.is_painted(slot):
+                painter.setClipRegion(event.region().intersected(place))
+                self._worded[slot.track.key] = self._words(slot, self._now)
+                strip.paint_summary(painter, place, self._words(slot, self._now))
+            elif event.region().intersects(place):
                 painter.setClipRegion(event.region().intersected(place))
                 slot.track.paint_over(painter, place.topLeft(), self._now)
                 share = self.pulse.share
@@ -408,6 +423,9 @@ class Canvas(QAbstractScrollArea):
         theme = theming.current()
         ratio = self.view.ratio if self.view else 1.0
         foot = self.foot
+        if not ratio.is_integer():
+            # Between the pixels of two tracks may lie one that belongs to neither: nothing old is left in it.
+            painter.fillRect(box, QColor(theme.line))
         if box.bottom() >= foot:
             painter.fillRect(
                 box.intersected(QRect(0, foot, self.viewport().width(), box.bottom() - foot + 1)), QColor(theme.window)
@@ -417,10 +435,7 @@ class Canvas(QAbstractScrollArea):
             self._paint_margins(painter, box, slot, now)
             seen = box.intersected(data)
             if not self.is_painted(slot):
-                painter.setClipRect(seen)
                 painter.fillRect(seen, QColor(theme.ground))
-                self._paint_words(painter, data, slot, now)
-                painter.setClipRect(box)
             elif not seen.isEmpty():
                 painter.setClipRect(seen)
                 local = seen.translated(-data.topLeft())

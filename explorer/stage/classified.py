@@ -80,13 +80,15 @@ def _order(track: TrackSpec, data: Array, scale: Scale, dtype: str) -> Ordered:
 class Ahead:
     """Classifies what an answer brings while the picture before it still stands.
 
-    `expect` and `keep` are told in the window's thread what is shown, and on which scale; `arrived` may be called in
-    any other. A dictionary is replaced as a whole and never changed, so that no thread sees half of one.
+    `expect`, `keep` and `see` are told in the window's thread what is shown, on which scale, and what of it is on
+    screen; `arrived` may be called in any other. A dictionary is replaced as a whole and never changed, so that no
+    thread sees half of one.
     """
 
     def __init__(self) -> None:
         self._expected: dict[TrackSpec, Scale] = {}
         self._found: dict[TrackSpec, Classified] = {}
+        self._seen: frozenset[TrackSpec] | None = None
 
     def expect(self, track: TrackSpec, scale: Scale | None) -> None:
         if scale is not None and self._expected.get(track) != scale:
@@ -97,11 +99,18 @@ class Ahead:
         self._found = {track: found for track, found in self._found.items() if track in tracks}
         self._expected = {track: scale for track, scale in self._expected.items() if track in tracks}
 
+    def see(self, tracks: Collection[TrackSpec]) -> None:
+        """These are on screen. Of the others, which are scrolled away, nothing is classified before they are looked at;
+        until this is told, every track is taken for one that is seen."""
+        self._seen = frozenset(tracks)
+
     def arrived(self, answer: object) -> None:
         if not isinstance(answer, Excerpt):
             return
-        found = {}
+        found, seen = {}, self._seen
         for track, scale in self._expected.items():
+            if seen is not None and track not in seen:
+                continue
             data = answer.shown(track)
             if data is not None and data.size >= LEAST and (track.unit is None or track.unit < data.shape[1]):
                 found[track] = classified(track, data, scale, masked_of(track, answer), answer.dtype)

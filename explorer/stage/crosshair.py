@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QRegion
 
 from explorer.stage import readout
 from explorer.stage.geometry import Slot
-from explorer.stage.tracks.base import Readout, Worded
+from explorer.stage.tracks.base import Readout, Taken, Worded
 from explorer.theme import current as theming
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ class Crosshair:
     @property
     def said(self) -> Readout | None:
         return self._at[1] if self._at else None
+
+    @property
+    def taken(self) -> tuple[str, tuple[Taken, ...]] | None:
+        """The track under the pointer and its values there; None where there are none."""
+        if self._at is None or self._at[1] is None or not self._at[1].taken:
+            return None
+        return self._at[2].track.key, self._at[1].taken
 
     def forget(self) -> None:
         """Everything is painted anew anyway."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint, Qt, Slot
 from PySide6.QtGui import QAccessible, QAction
-from PySide6.QtWidgets import QInputDialog, QMenu
+from PySide6.QtWidgets import QMenu
 
 from engine.tracks import has, parse
 from explorer.stage import strip
@@ -28,7 +28,6 @@ class Handling(QObject):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self._stage = stage
-        self._unit_of = ""
 
     # -- the selection ------------------------------------------------------------------------------------------------
 
@@ -192,21 +191,22 @@ class Handling(QObject):
         excerpt = self._stage.excerpt
         if excerpt is None:
             return
-        self._unit_of = key
+        from explorer.stage.unit_dialog import UnitDialog
+
         last = excerpt.of(parse(key).layer).hidden_size - 1
-        dialog = QInputDialog(self._stage)
+        dialog = UnitDialog(key, self._stage.title_of(key), excerpt.unit or 0, last, self._stage)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle("One unit")
-        dialog.setInputMode(QInputDialog.InputMode.IntInput)
-        dialog.setLabelText(f"{self._stage.title_of(key)} of unit (0 to {last}):")
-        dialog.setIntRange(0, last)
-        dialog.setIntValue(excerpt.unit if excerpt.unit is not None and excerpt.unit <= last else 0)
-        dialog.intValueSelected.connect(self._unit_chosen)
+        dialog.accepted.connect(self._unit_chosen)
         dialog.open()
 
-    @Slot(int)
-    def _unit_chosen(self, unit: int) -> None:
-        self._stage.duplicateRequested.emit(self._unit_of, str(parse(self._unit_of).having(unit=str(unit))))
+    @Slot()
+    def _unit_chosen(self) -> None:
+        from explorer.stage.unit_dialog import UnitDialog
+
+        dialog = self.sender()
+        if isinstance(dialog, UnitDialog):
+            wanted = str(parse(dialog.track).having(unit=str(dialog.unit)))
+            self._stage.duplicateRequested.emit(dialog.track, wanted)
 
     def has_table(self, key: str) -> bool:
         return as_tabular(self._stage.track(key)) is not None

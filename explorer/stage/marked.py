@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QStaticText, QTransform
 
+_LEFT, _RIGHT, _MIDDLE = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight, Qt.AlignmentFlag.AlignHCenter
 _SUBSCRIPT = re.compile(r"_(?:\{([^}]*)\}|(hh|ih|\w))")
 
 
@@ -38,6 +39,9 @@ class _Measures:
     normal: QFontMetricsF
     tiny: QFontMetricsF
     small: QFont
+    ascent: float
+    rise: float
+    """From the middle of a line down to its baseline."""
     widths: dict[str, float] = field(default_factory=dict)
     lines: dict[str, QStaticText] = field(default_factory=dict)
 
@@ -54,7 +58,9 @@ def _measured(font: QFont) -> _Measures:
             _measures.clear()
         small = QFont(font)
         small.setPixelSize(max(7, round(font.pixelSize() * 0.76)))
-        found = _Measures(font, QFontMetricsF(font), QFontMetricsF(small), small)
+        metrics = QFontMetricsF(font)
+        rise = (metrics.ascent() - metrics.descent()) / 2
+        found = _Measures(font, metrics, QFontMetricsF(small), small, metrics.ascent(), rise)
         _measures[id(font)] = found
     return found
 
@@ -73,7 +79,10 @@ def width(text: str, font: QFont) -> float:
 def plain_line(painter: QPainter, at: QPointF, text: str, font: QFont) -> None:
     """A line without subscripts, its baseline starting at the point: the pixels of `QPainter.drawText` in a third of
     its time, since the text's layout is kept."""
-    of = _measured(font)
+    _line(painter, at.x(), at.y(), text, _measured(font))
+
+
+def _line(painter: QPainter, x: float, baseline: float, text: str, of: _Measures) -> None:
     line = of.lines.get(text)
     if line is None:
         if len(of.lines) >= _MOST_TEXTS:
@@ -81,9 +90,9 @@ def plain_line(painter: QPainter, at: QPointF, text: str, font: QFont) -> None:
         line = of.lines[text] = QStaticText(text)
         line.setTextFormat(Qt.TextFormat.PlainText)
         line.setPerformanceHint(QStaticText.PerformanceHint.AggressiveCaching)
-        line.prepare(QTransform(), font)
-    painter.setFont(font)
-    painter.drawStaticText(QPointF(at.x(), at.y() - of.normal.ascent()), line)
+        line.prepare(QTransform(), of.font)
+    painter.setFont(of.font)
+    painter.drawStaticText(QPointF(x, baseline - of.ascent), line)
 
 
 def draw(
@@ -91,28 +100,33 @@ def draw(
     box: QRectF,
     text: str,
     font: QFont,
-    align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
+    align: Qt.AlignmentFlag = _LEFT,
 ) -> float:
     """Draw one line, vertically centred in the box, elided where it is too long. Returns its width."""
     of = _measured(font)
-    metrics, tiny, small = of.normal, of.tiny, of.small
-    needed = width(text, font)
-    baseline = box.center().y() + (metrics.ascent() - metrics.descent()) / 2
-    if needed > box.width() + 0.5:
-        shown = metrics.elidedText(plain(text), Qt.TextElideMode.ElideRight, box.width())
-        plain_line(painter, QPointF(box.left(), baseline), shown, font)
-        return box.width()
-    if align & Qt.AlignmentFlag.AlignRight:
+    needed = of.widths.get(text)
+    if needed is None:
+        needed = width(text, font)
+    left, room = box.left(), box.width()
+    baseline = box.center().y() + of.rise
+    if needed > room + 0.5:
+        _line(painter, left, baseline, of.normal.elidedText(plain(text), Qt.TextElideMode.ElideRight, room), of)
+        return room
+    # A hundred times a picture: Python masks a flag more slowly than Qt draws the line.
+    if align is _LEFT:
+        x = left
+    elif align is _RIGHT or (align is not _MIDDLE and align & _RIGHT):
         x = box.right() - needed
-    elif align & Qt.AlignmentFlag.AlignHCenter:
+    elif align is _MIDDLE or align & _MIDDLE:
         x = box.center().x() - needed / 2
     else:
-        x = box.left()
+        x = left
     if "_" not in text:
-        plain_line(painter, QPointF(x, baseline), text, font)
+        _line(painter, x, baseline, text, of)
         return needed
+    metrics, tiny, small = of.normal, of.tiny, of.small
     for piece, sub in runs(text):
-        lowered = baseline + (metrics.ascent() * 0.2 if sub else 0.0)
+        lowered = baseline + (of.ascent * 0.2 if sub else 0.0)
         plain_line(painter, QPointF(x, lowered), piece, small if sub else font)
         x += (tiny if sub else metrics).horizontalAdvance(piece)
     painter.setFont(font)

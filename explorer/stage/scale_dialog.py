@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QFormLayout, QLabel, QLineEdit, QWidget
 
 from explorer.stage.scales import MOST_BANDS, Scale, magnitude, number
-from explorer.theme.tokens import GAP, ROOM
+from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import parse
+from explorer.widgets.question import Question
 
 FIRST, LAST = -320, 308
 """The decades that there are."""
+_BEYOND = "What lies beyond is marked as above or below the scale, and counted beside it."
 
 
 def fields(scale: Scale) -> tuple[tuple[str, str], ...]:
@@ -74,59 +76,38 @@ def _decade(name: str, value: float, text: str) -> int:
     return exponent
 
 
-class ScaleDialog(QDialog):
+class ScaleDialog(Question):
     """Accepted, `chosen` is the scale; `track` is the text of the track it was asked for."""
 
     def __init__(self, track: str, title: str, note: str, scale: Scale, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(title, parent, lines=2)
         self.track = track
         self.chosen: Scale | None = None
         self._scale = scale
-        self.setWindowTitle(title)
         form = QFormLayout()
         form.setVerticalSpacing(GAP)
-        self._fields: list[QLineEdit] = []
+        self._texts: list[QLineEdit] = []
         for name, text in fields(scale):
             field = QLineEdit(text)
             field.setAccessibleName(name)
             field.textEdited.connect(self._look)
             form.addRow(name, field)
-            self._fields.append(field)
-        said = QLabel(note)
-        said.setProperty("role", "muted")
-        said.setWordWrap(True)
-        said.setVisible(bool(note))
-        self.message = QLabel()
-        self.message.setAccessibleName("What becomes of it, or what is wrong")
-        self.message.setWordWrap(True)
-        self.message.setMinimumHeight(2 * self.message.fontMetrics().lineSpacing())
-        self.message.setAlignment(Qt.AlignmentFlag.AlignTop)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-        self.ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(ROOM, ROOM, ROOM, ROOM)
-        column.setSpacing(GAP)
-        column.addLayout(form)
-        column.addWidget(said)
-        column.addWidget(self.message)
-        column.addWidget(buttons)
-        self.setMinimumWidth(340)
-        self._fields[0].selectAll()
+            self._texts.append(field)
+        self.add(form)
+        if note:
+            said = QLabel(note)
+            said.setProperty("role", "muted")
+            said.setWordWrap(True)
+            self.add(said)
+        self._texts[0].selectAll()
         self._look()
 
     @Slot()
     def _look(self) -> None:
+        texts = [field.text() for field in self._texts]
         try:
-            texts = [field.text() for field in self._fields]
             self.chosen = read(self._scale, texts)
-            self.message.setText(bands_words(self.chosen, texts[0]))
+            self.say(bands_words(self.chosen, texts[0]) or _BEYOND)
         except ValueError as error:
             self.chosen = None
-            self.message.setText(str(error))
-        self.ok.setEnabled(self.chosen is not None)
-
-    def accept(self) -> None:
-        if self.chosen is not None:
-            super().accept()
+            self.say(str(error), good=False)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 from engine.requests import Excerpt
 from engine.tape import Tape
 from engine.tracks import NORMS, parse
-from explorer.stage import timespan
+from explorer.stage import copying, timespan
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
 from explorer.stage.cells import cells
@@ -27,7 +27,7 @@ from explorer.stage.scale_menu import ScaleMenu
 from explorer.stage.scalebook import Chosen, ScaleBook
 from explorer.stage.track_menu import add_options
 from explorer.stage.tracks import words
-from explorer.stage.tracks.base import TableData, Track, table_of
+from explorer.stage.tracks.base import TableData, Track, table_of, taken_of
 from explorer.stage.tracks.ghost import Ghost
 from explorer.theme import current as theming
 
@@ -101,6 +101,7 @@ class Stage(QWidget):
         self._gestures = Gestures(self.canvas, self, self)
         self.marks = Marks(self.canvas)
         self.canvas.viewChanged.connect(self._view_changed)
+        self.canvas.seenChanged.connect(self._seen_changed)
         self._scales.changed.connect(self._scale_changed)
         self.axis.stepPicked.connect(self.pick_on_axis)
         self.axis.rangePicked.connect(self.show_steps)
@@ -218,6 +219,22 @@ class Stage(QWidget):
         now, track = self.canvas.now, self._made.get(key)
         return None if now is None or track is None else table_of(track, now)
 
+    def to_copy(self) -> tuple[str, str]:
+        """(text, what it is in words): the value under the crosshair, else what the selected track says at the
+        playhead; ("", why) where there is neither."""
+        excerpt, now, pointed = self._excerpt, self.canvas.now, self.canvas.crosshair.taken
+        if excerpt is None or now is None:
+            return "", "There is nothing to copy yet."
+        if pointed is not None:
+            key, found = pointed
+        else:
+            key, found = self.handling.selected, taken_of(self._made.get(self.handling.selected), now)
+        if found:
+            return copying.text(found, parse(key), excerpt), copying.said(found)
+        if key:
+            return "", f"{self.title_of(key)} has no value at t = {now.step} to copy (yet)."
+        return "", "Nothing to copy: point at a value, or select a track with ↑ and ↓."
+
     def set_collapsed(self, keys: Collection[str]) -> None:
         self.canvas.set_collapsed(keys)
         self.handling.describe()
@@ -327,6 +344,10 @@ class Stage(QWidget):
     @Slot()
     def _view_changed(self) -> None:
         self.axis.set_view(self.canvas.view, self.canvas.columns.header, self.canvas.data_width)
+
+    @Slot(tuple)
+    def _seen_changed(self, keys: tuple[str, ...]) -> None:
+        self._book.ahead.see({parse(key) for key in keys})
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from explorer.stage.tracks.base import Track, as_thin
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TEXT_PX
 
+WAITING = "not reached yet"
 _BAR = 3
 _CHEVRON = 3.5
 _LINE = 3
@@ -86,6 +87,16 @@ def is_thin(track: Track) -> bool:
 def paint_words(painter: QPainter, box: QRect, text: str) -> None:
     painter.setPen(QColor(theming.current().text))
     marked.draw(painter, QRectF(box.adjusted(GAP, 0, -GAP // 2, 0)), text, theming.small())
+
+
+def paint_summary(painter: QPainter, box: QRect, text: str) -> None:
+    """In place of the data, over the cursor, which would cut the words; "" where it is not reached yet."""
+    theme, font = theming.current(), theming.small()
+    inside = QRectF(box.adjusted(GAP, 0, -GAP // 2, 0))
+    wide = min(inside.width(), marked.width(text or WAITING, font))
+    painter.fillRect(QRectF(inside.left() - 2, box.top(), wide + 4, box.height()), QColor(theme.ground))
+    painter.setPen(QColor(theme.text if text else theme.muted))
+    marked.draw(painter, inside, text or WAITING, font)
 
 
 def paint_drop(painter: QPainter, box: QRect) -> None:

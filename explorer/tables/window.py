@@ -26,7 +26,7 @@ from explorer.tables.model import TableModel
 from explorer.tables.saving import Saving
 from explorer.tables.text import longest, tsv
 from explorer.theme import current as theming
-from explorer.theme.tokens import GAP, PAD
+from explorer.theme.tokens import GAP, PAD, ROOM
 
 _WIDEST_NAME = 220
 """Pixels of a column's name; what is longer is in its tool tip."""
@@ -95,7 +95,8 @@ class TableWindow(QDialog):
         self.model.rowsChanged.connect(self._rows_changed)
         self.model.modelReset.connect(self._say_current)
         self.model.modelReset.connect(self._fit_columns)
-        self.resize(720, 560)
+        screen = self.screen().availableSize()
+        self.resize(min(720, screen.width() - 2 * ROOM), min(560, screen.height() - 3 * ROOM))
         self._describe()
         self.view.setFocus()
 

@@ -33,6 +33,15 @@ QPushButton[role="primary"], QToolButton[role="primary"] {{
     background: {t.accent}; color: {t.on_accent}; border-color: {t.accent}; font-weight: 600;
 }}
 QPushButton[role="primary"]:focus, QToolButton[role="primary"]:focus {{ border-color: {t.text}; }}
+QPushButton[role="small-primary"] {{
+    background: {t.accent}; color: {t.on_accent}; border-color: {t.accent}; font-weight: 600;
+    padding: 0 {PAD}px; min-height: 20px;
+}}
+QPushButton[role="small-primary"]:focus {{ border-color: {t.text}; }}
+QPushButton[role="primary"]:disabled, QToolButton[role="primary"]:disabled,
+QPushButton[role="small-primary"]:disabled {{
+    background: {t.raised}; color: {t.border}; border-color: {t.line};
+}}
 QToolButton::menu-indicator {{ image: none; width: 0; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
     background: {t.raised}; border: 1px solid {t.line}; border-radius: {RADIUS}px;

@@ -95,7 +95,8 @@ class Where(QWidget):
         painter.drawText(0, middle - 22, self.width(), 22, Qt.AlignmentFlag.AlignVCenter, self.first_line())
         painter.setFont(small())
         painter.setPen(QColor(theme.muted))
-        painter.drawText(0, middle, self.width(), 18, Qt.AlignmentFlag.AlignVCenter, self.second_line())
+        top = middle - 9 if self.empty else middle
+        painter.drawText(0, top, self.width(), 18, Qt.AlignmentFlag.AlignVCenter, self.second_line())
 
 
 class TransportBar(QWidget):

@@ -19,6 +19,8 @@ STEP = EVENT_SIZE + 2
 """Between the middles of two glyphs."""
 MOST_SIDE_BY_SIDE = 3
 """More events than this that would lie on each other share one glyph, with their number beside it."""
+_HOLLOW = 3.4
+"""Radius of the ring of what is to come: two beside each other stay apart."""
 _COUNT_WIDTH = 14
 _MOST_SENTENCES = 8
 NOT_REACHED = "An event, not reached yet"
@@ -98,13 +100,18 @@ def _room(tick: Tick) -> int:
 
 
 def paint_tick(painter: QPainter, tick: Tick, position: int, foot: int) -> None:
-    """What is not reached yet is a neutral tick: its glyph would give away what is going to happen."""
+    """What is not reached yet is a hollow mark: its glyph would give away what is going to happen."""
     theme, x = current(), tick.x
     reached = tick.reached(position)
     if not reached:
-        painter.setPen(QPen(QColor(theme.border), 1.5))
-        painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE - 2), QPointF(x, EVENTS_TOP + EVENT_SIZE + 3))
-        painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE + 3), QPointF(tick.at[0], foot))
+        middle = QPointF(x, EVENTS_TOP + EVENT_SIZE / 2)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(QColor(theme.border), 1))
+        painter.drawLine(QPointF(x, middle.y() + _HOLLOW + 1), QPointF(tick.at[0], foot))
+        painter.setPen(QPen(QColor(theme.muted), 1.4))
+        painter.drawEllipse(middle, _HOLLOW, _HOLLOW)
+        if len(tick.events) > 1:
+            _paint_count(painter, x, len(tick.events))
         return
     kind = worst(reached).kind
     tint = QColor(getattr(theme, EVENT_TONES[kind]))
@@ -112,7 +119,12 @@ def paint_tick(painter: QPainter, tick: Tick, position: int, foot: int) -> None:
     painter.drawLine(QPointF(x, EVENTS_TOP + EVENT_SIZE + 1), QPointF(tick.at[0], foot))
     renderer(kind, tint.name()).render(painter, QRectF(x - EVENT_SIZE / 2, EVENTS_TOP, EVENT_SIZE, EVENT_SIZE))
     if len(reached) > 1:
-        painter.setPen(QColor(theme.muted))
-        painter.setFont(small(bold=True))
-        box = QRectF(x + EVENT_SIZE / 2 + 2, EVENTS_TOP - 1, _COUNT_WIDTH, EVENT_SIZE + 2)
-        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, f"{len(reached)}")
+        _paint_count(painter, x, len(reached))
+
+
+def _paint_count(painter: QPainter, x: float, count: int) -> None:
+    """Beside the one glyph of several events."""
+    painter.setPen(QColor(current().muted))
+    painter.setFont(small(bold=True))
+    box = QRectF(x + EVENT_SIZE / 2 + 2, EVENTS_TOP - 1, _COUNT_WIDTH, EVENT_SIZE + 2)
+    painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, f"{count}")

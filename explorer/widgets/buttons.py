@@ -51,6 +51,11 @@ class FlatButton(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
 
+    def set_icon(self, name: str) -> None:
+        if name != self._name:
+            self._name = name
+            self.update()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = current()
         painter = QPainter(self)

@@ -115,13 +115,17 @@ def terms_of_parts(layer: LayerReference, weight: str) -> Tensor:
     """(T, …): Σ|δ||z| of the samples, where a step contributes Σδz to a weight's gradient.
 
     Batch normalisation takes out a shift of all samples, so that the contributions to a bias cancel wholly, and nothing
-    but rounding is left: that of this sum, and what δ brings with it out of the normalisation."""
+    but rounding is left: that of this sum, and what δ brings with it out of the normalisation. So does layer
+    normalisation one of all units (`LayerReference.normed`)."""
     cell = "lstm" if "f" in layer.grads else "gru" if "z" in layer.grads else "rnn"
     head = "s" if "norm_weight" in layer.weight_parts and not weight.startswith("norm") else "a"
     names = [f"{head}_{gate}" if gate else head for gate in BLOCKS[cell]]
     if weight.endswith("_hh"):
         names = ["q" if name.endswith("_n") else name for name in names]
     side = torch.cat([layer.grads[name] for name in names], 2).double().abs() * 8
+    if head == "s":
+        lost = {**layer.normed, "q": layer.normed["s_n"] * layer.values["r"].abs()} if cell == "gru" else layer.normed
+        side = side + torch.cat([lost[name] for name in names], 2).double()
     if weight.startswith(("bias", "norm")):  # γ's part is δa⊙ŝ, and ŝ is at most √H
         return side.sum(1) * (layer.grads["h"].shape[2] ** 0.5 if weight == "norm_weight" else 1.0)
     return side.mT @ (layer.x if weight == "weight_ih" else layer.met).double().abs()

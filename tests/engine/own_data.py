@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,8 @@ def npy(array: Any) -> bytes:
 
 def is_one_sentence(text: str) -> bool:
     """One line with one full stop at its end; those inside of numbers, names and signs do not count."""
-    inside = text[:-1].replace("'.'", "").replace(". ", "\0")
-    return text.endswith(".") and "\n" not in text and "\0" not in inside and text[0].isprintable() and len(text) < 500
+    inside = re.sub(r"'[^']*'|\([^)]*\)", "", text[:-1])
+    return text.endswith(".") and "\n" not in text and ". " not in inside and text[0].isprintable() and len(text) < 500
 
 
 def only_sentences(act: Callable[[], object]) -> None:

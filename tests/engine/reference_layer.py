@@ -171,6 +171,9 @@ class LayerReference:
     """What each step sends to the states that it starts from."""
     mask: Tensor
     """(T, B) bool."""
+    normed: dict[str, Tensor] = field(default_factory=dict)
+    """By sum s: Σ|x| of what layer normalisation makes ∂L/∂s of, a sum Σx of which next to nothing is left where the
+    units lie far apart: a shift and a factor of all of them change no a."""
     flows: Tensor = field(default_factory=lambda: torch.empty(0))
     """(losses, T, B, H): ∂L_s/∂h_t of each single loss."""
     reach: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -202,7 +205,22 @@ def recorded(layer: UnrolledLayer) -> LayerReference:
             s: layer.whole(lambda t, s=s: grad_or_none(layer.started[t].get(s)), H, like) for s in layer.initial
         },
         mask=mask,
+        normed={s: layer.whole(lambda t, s=s: normed(layer, t, s), H, like) for s in symbols if s.startswith("s")},
     )
+
+
+def normed(layer: UnrolledLayer, t: int, symbol: str) -> Tensor | None:
+    """(|γδa| + mean|γδa| + |ŝ| mean|γδa ŝ|)/√(σ² + ε): the terms of math.md's formula for ∂L/∂s."""
+    s, a = layer.nodes[t].get(symbol), layer.nodes[t].get("a" + symbol[1:])
+    if s is None or a is None:
+        return None
+    setup, H = layer.setup, layer.setup.hidden_size
+    place = BLOCKS[setup.cell].index(symbol[2:])
+    centred = s.detach() - s.detach().mean(1, keepdim=True)
+    spread = (centred.pow(2).mean(1, keepdim=True) + setup.norm_eps).sqrt()
+    sent = (setup.weights["norm_weight"].detach()[place * H : (place + 1) * H] * grad_of(a)).abs()
+    size = (centred / spread).abs()
+    return (sent + sent.mean(1, keepdim=True) + size * (sent * size).mean(1, keepdim=True)) / spread
 
 
 def leaf_of(tensor: Tensor) -> Tensor:

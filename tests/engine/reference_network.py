@@ -54,11 +54,8 @@ class Reference:
     head_terms: dict[str, Tensor]
     """Σ|x| of attention's gradients, which are sums Σx: a shift of all scores changes no α, and so next to nothing is
     left of them where the steps are much alike."""
-
-    @property
-    def input_grad(self) -> Tensor:
-        """Of what the first layer reads, both directions together."""
-        return sum((layer.input_grad for name, layer in self.layers.items() if name in ("l0", "l0_reverse")), 0.0)
+    input_grad: Tensor
+    """(T, B, D): of what the first level reads, on all ways through the network."""
 
 
 def reference(
@@ -77,9 +74,10 @@ def reference(
     rows = rows_of(T, B, batch.lengths)
     effective = {n: w.to(dtype) for n, w in with_what_if(experiment, weights, what_if).items()}
     around = {n: leaf_of(w) for n, w in effective.items() if "." in n}
-    stream = [batch.x[t, at] for t, at in enumerate(rows)]
+    stream = [batch.x[t, at].clone() for t, at in enumerate(rows)]
     if model.embedding is not None:
         stream = [around["embedding.weight"][symbols] for symbols in stream]
+    stream = first = [kept(vectors) for vectors in stream]
     layers: dict[str, UnrolledLayer] = {}
     found = list(places(experiment))
     for depth, spec in enumerate(model.layers):
@@ -91,7 +89,7 @@ def reference(
         stream = _after_layer(experiment, depth, spec, outputs, stream, rows, around, iteration)
     attended: list[Attended] = []
     outputs, losses = _head(experiment, stream, rows, around, attended, batch, loss)
-    return differentiated(layers, outputs, losses, around, attended)
+    return differentiated(layers, outputs, losses, around, first, attended)
 
 
 def differentiated(
@@ -99,12 +97,16 @@ def differentiated(
     outputs: Tensor,
     losses: Sequence[Tensor],
     around: Mapping[str, Tensor],
+    first: Steps,
     attended: Sequence[Attended] = (),
 ) -> Reference:
-    """The total of all losses sent back, and each of them by itself."""
+    """The total of all losses sent back, and each of them by itself. `first`: what the first level reads, as nodes that
+    keep their gradients."""
     total = torch.stack([*losses]).sum()
     total.backward(retain_graph=True)
     found = {name: recorded(layer) for name, layer in layers.items()}
+    lowest = layers["l0"]
+    input_grad = lowest.whole(lambda t: grad_of(first[t]).clone(), first[0].shape[1], first[0])
     head_grads, head_terms = {name: grad_of(leaf).clone() for name, leaf in around.items()}, _terms(attended, around)
     for name, (flows, reach) in _single(layers, losses).items():
         found[name].flows, found[name].reach = flows, reach
@@ -115,6 +117,7 @@ def differentiated(
         loss=total.detach(),
         head_grads=head_grads,
         head_terms=head_terms,
+        input_grad=input_grad,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import engine
 from engine.clipping import clip_grads, clipped
 from engine.spec import ClipSpec
 
@@ -127,3 +128,33 @@ def test_without_clipping_the_gradients_are_the_ones_given() -> None:
     assert not made.report.fired
     assert made.report.cosine == 1.0
     assert clip_grads(found, ClipSpec()) == found
+
+
+def written(tensors: dict[str, Tensor]) -> None:
+    for tensor in tensors.values():
+        tensor.data.fill_(7.0)  # past the version counter too
+
+
+@pytest.mark.parametrize("kind", ["none", "norm", "layer", "parameter", "value", "agc"])
+def test_a_report_stays_what_it_is_when_the_gradients_are_written_to_afterwards(kind: str) -> None:
+    """As a training loop does: p.grad.copy_(made.grads[name]), then zero_grad(set_to_none=False)."""
+    clip = ClipSpec(kind=kind, max_norm=0.5, max_value=0.1)
+    weights = {name: grad * 2 for name, grad in grads(1.0).items()}
+    expected = clipped(grads(3.0), clip, weights).report
+    found = grads(3.0)
+    made = clipped(found, clip, weights)
+    for tensors in (found, made.grads, weights):
+        written(tensors)
+    assert made.report == expected
+    assert made.report.norm == pytest.approx(
+        math.sqrt(sum(float(g.double().square().sum()) for g in grads(3.0).values()))
+    )
+
+
+def test_so_does_that_of_a_trace_that_was_clipped_at_every_step() -> None:
+    trace = engine.trace(torch.nn.LSTM(2, 3), torch.ones(5, 1, 2), loss=lambda y: y.pow(2).sum((1, 2)))
+    expected = engine.clipped_trace(trace, 1e-3).report
+    made = engine.clipped_trace(trace, 1e-3)
+    written(made.grads)
+    assert made.report == expected
+    assert made.report.clipped > 0

@@ -15,6 +15,7 @@ from training_cases import OPTIMIZERS, PlainTorch, experiment
 from engine import tasks
 from engine.data import TextChoices, import_text, look_at
 from engine.errors import DataError, SpecError
+from engine.judging import answers
 from engine.network import Network
 from engine.operations import run
 from engine.requests import Weights
@@ -240,3 +241,20 @@ def test_a_whole_state_is_judged_by_its_parameters() -> None:
     state = trained(given)
     bare = {name: array for name, array in state.items() if not name.startswith("optimizer")}
     assert judged(given, state).loss == judged(given, bare).loss
+
+
+@pytest.mark.parametrize("at", ["last", "every", "mean", "attention"])
+def test_a_forward_pass_alone_answers_as_the_trace_does(at: Any) -> None:
+    layers = (
+        LayerSpec(cell="lstm", hidden_size=3, bidirectional=True, batch_norm=True),
+        LayerSpec(cell="gru", hidden_size=6, residual=True, layer_norm=True),
+        LayerSpec(cell="rnn", hidden_size=3, bidirectional=True, residual=True),
+    )
+    model = ModelSpec(layers=layers, readout=ReadoutSpec(at=at))
+    network = Network(experiment(model=model, task=AddingTask(steps=6, batch_size=40, shortest=4), dtype="float64"))
+    batch = network.batch(2)
+    trace = network.trace(batch=batch)
+    outputs, losses = answers(network, batch)
+    torch.testing.assert_close(outputs, trace.outputs, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(losses.sum(), trace.loss, rtol=1e-12, atol=1e-14)
+    assert not outputs.requires_grad

@@ -10,7 +10,7 @@ import torch
 from agreement import assert_agrees, largest_error, nudged
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from reference_layer import STATES, LayerSetup, UnrolledLayer
+from reference_layer import STATES, LayerSetup, UnrolledLayer, kept
 from reference_network import Reference, differentiated, rows_of
 from spec_data import one_sentence
 from torch import Tensor, nn
@@ -68,7 +68,7 @@ def by_loop(
     """x (T, B, D), unrolled; `masks` (T, B, W) between the layers."""
     T, B = x.shape[:2]
     rows = rows_of(T, B, lengths)
-    stream = [x[t, at] for t, at in enumerate(rows)]
+    stream = first = [kept(x[t, at].clone()) for t, at in enumerate(rows)]
     layers: dict[str, UnrolledLayer] = {}
     depths = sorted({name.removesuffix("_reverse") for name in names})
     for depth, below in enumerate(depths):
@@ -83,7 +83,7 @@ def by_loop(
         if masks and depth < len(masks):
             stream = [y * masks[depth][t, at] for t, (y, at) in enumerate(zip(stream, rows, strict=True))]
     padded = [x.new_zeros(B, y.shape[1]).index_put((torch.tensor(at),), y) for y, at in zip(stream, rows, strict=True)]
-    return differentiated(layers, torch.stack(padded), losses(padded), {})
+    return differentiated(layers, torch.stack(padded), losses(padded), {}, first)
 
 
 def by_module(

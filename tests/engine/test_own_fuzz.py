@@ -19,7 +19,7 @@ from engine.data.arrays import read_arrays
 from engine.data.decoding import decoded
 from engine.data.numbers import NOTATIONS, Notation
 from engine.data.records import DELIMITER_NAMES, records
-from engine.data.table import read_table
+from engine.data.table import _even_rows, read_table
 from engine.errors import DataError
 
 
@@ -48,6 +48,18 @@ def test_records_are_those_that_the_csv_module_wrote(rows: list[list[str]], deli
 @given(st.text(st.sampled_from('ab1.,;"\n '), max_size=60), st.sampled_from(list(DELIMITER_NAMES)))
 def test_any_text_is_records_or_one_sentence(text: str, delimiter: str) -> None:
     only_sentences(lambda: list(records(text, delimiter, "'a'")))
+
+
+@settings(max_examples=200)
+@given(st.lists(st.text(st.sampled_from("ab1.,; \t"), max_size=8), min_size=1, max_size=6), st.booleans())
+def test_the_quick_way_to_rows_is_the_careful_one(lines: list[str], ends: bool) -> None:
+    text = "\n".join(lines) + "\n" * ends
+    for delimiter in DELIMITER_NAMES:
+        quick = _even_rows(text, delimiter)
+        if quick is not None:
+            careful = list(records(text, delimiter, "'a'", 3))
+            assert quick == [fields for _, fields in careful]
+            assert [line for line, _ in careful] == list(range(3, 3 + len(quick)))
 
 
 @settings(max_examples=200)

@@ -52,6 +52,14 @@ def test_sentences_with_a_class(tmp_path: Path) -> None:
     assert bool((batch.x[batch.lengths[0] :, 0] == 0).all()), "0 past the end"
 
 
+def test_words_that_are_only_in_what_is_held_back_have_no_number(tmp_path: Path) -> None:
+    rows = "one two,x\ntwo one,y\nthree three,x\nthree one,y\n"
+    task = imported(tmp_path, "text,class\n" + rows, split=Split(train=0.5, validation=0.5))
+    assert own.symbol_labels(task) == (REST, "one", "two")
+    held = tasks.batch(task, embedded(CLASS), 0, 0, part="validation")
+    assert held.x.T.tolist() == [[0, 0], [0, 1]]
+
+
 def test_texts_by_character(tmp_path: Path) -> None:
     task = imported(tmp_path, "text;class\nab;1\nba c;0\n", level="character")
     assert task.steps == 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +21,13 @@ from engine.errors import DataError
 from engine.spec import SequencesTask, SeriesTask, TextTask
 
 FINITE = st.floats(-1e150, 1e150)
+PLAIN = st.text("aB1 é雪.'", max_size=12).map(lambda text: " ".join(text.split()))
 CLEAN = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 @st.composite
 def some_series(draw: st.DrawFn) -> SeriesData:
-    columns = draw(st.lists(CLEAN, min_size=1, max_size=3, unique=True).map(tuple))
+    columns = draw(st.lists(PLAIN, min_size=1, max_size=3, unique=True).map(tuple))
     rows = draw(st.integers(1, 8))
     missing = draw(st.sampled_from(["refuse", "interpolate", "last", "leave_out"]))
     numbers = FINITE if missing == "refuse" else FINITE | st.just(float("nan"))
@@ -37,7 +40,7 @@ def some_series(draw: st.DrawFn) -> SeriesData:
 def some_sequences(draw: st.DrawFn) -> SequencesData:
     lengths = np.array(draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)), dtype=np.int64)
     steps = int(lengths.sum())
-    names = draw(st.lists(CLEAN, min_size=1, max_size=3, unique=True).map(tuple))
+    names = draw(st.lists(PLAIN, min_size=1, max_size=3, unique=True).map(tuple))
     whole = arrays.arrays(np.int64, steps, elements=st.integers(0, len(names) - 1))
     numbers = symbols = None
     if draw(st.booleans()):
@@ -114,6 +117,10 @@ FORGED = {
         b'{"kind":"series","columns":["a"],"missing":"last"}',
         tensorfile.to_bytes({"values": np.zeros((2, 1)), "breaks": np.zeros(0, dtype=np.int64), "z": np.zeros(1)}),
     ),
+    "a column that dresses up": described(
+        '{"kind":"series","columns":["a\u202eb"],"missing":"last"}'.encode(),
+        TENSORS,
+    ),
     "breaks beyond": described(
         b'{"kind":"series","columns":["a"],"missing":"last"}',
         tensorfile.to_bytes({"values": np.zeros((2, 1)), "breaks": np.array([5])}),
@@ -171,6 +178,14 @@ def test_missing_data_are_said_with_the_file_that_they_came_from() -> None:
         assert is_one_sentence(str(caught.value))
 
 
+def test_a_strangers_name_of_a_file_stays_on_its_line() -> None:
+    task = SeriesTask(data="ab" * 32, name="/a/\u202ex\n" + "y" * 500, columns=("a",), target="a", steps=2)
+    with pytest.raises(DataError) as caught:
+        tasks.batch(task, model(), 0, 0)
+    assert is_one_sentence(str(caught.value))
+    assert "\u202e" not in str(caught.value)
+
+
 def test_data_of_another_kind_are_said() -> None:
     digest = store.put(TextData("to be"))
     for task in tasks_over(digest):
@@ -198,6 +213,19 @@ def test_a_name_that_is_no_hash_reaches_no_file(tmp_path: Path) -> None:
         assert not store.has(name)
         with pytest.raises(DataError, match="no SHA-256"):
             store.read_bytes(name)
+
+
+def test_the_process_with_the_window_can_look_and_import_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("a,b\n" + "1,2\n" * 9)
+    says = (
+        "import sys, engine.data as data\n"
+        f"task = data.import_series(data.look_at({str(tmp_path / 'own.csv')!r}), data.SeriesChoices(steps=2, "
+        "split=data.Split(train=1.0, validation=0.0)))\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(task.data)"
+    )
+    done = subprocess.run([sys.executable, "-c", says], capture_output=True, text=True, check=True)
+    assert store.has(done.stdout.strip())
 
 
 def test_the_same_data_are_kept_once() -> None:

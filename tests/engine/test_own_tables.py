@@ -21,6 +21,7 @@ from engine.data import (
 )
 from engine.data.datasets import SeriesData
 from engine.errors import DataError
+from engine.spec import Split
 
 GERMAN = (
     "\ufeffDatum;Umsatz;Ort;Menge\r\n"
@@ -212,6 +213,12 @@ BROKEN: dict[str, tuple[str, bytes | str, Any, tuple[str, ...]]] = {
     "a row too short": ("a.csv", "a,b,c\n1,2,3\n4,5\n", None, ("line 3", "2 columns where line 1 has 3", "column 3")),
     "a row too long": ("a.csv", "a,b\n1,2\n1,2,3\n", None, ("line 3", "3 columns", "column 3 ('3')", "quotes")),
     "a decimal comma among commas": ("a.csv", "a,b\n1,5\n1,5,2\n", None, ("line 3", "column 3", "quotes")),
+    "a title above": (
+        "a.csv",
+        "Sales 2024\na;b\n1;2\n3;4\n",
+        None,
+        ("line 1", "1 column where most lines have 2", "#"),
+    ),
     "delimiters at the end": ("a.csv", "a;b\n1;2;\n3;4;\n", None, ("line 2", "semicolon at the end", "heading")),
     "an open quote": ("a.csv", 'a,b\n1,"2\n3,4\n', None, ("line 2, column 2", "never closed")),
     "text behind a quote": ("a.csv", 'a,b\n"1"x,2\n', None, ("line 2, column 1", "closing quote", "doubled")),
@@ -237,7 +244,7 @@ BROKEN: dict[str, tuple[str, bytes | str, Any, tuple[str, ...]]] = {
     "a text as the target": ("a.csv", GOOD, SeriesChoices(target="town"), ("line 2, column 3 (town)", "text", "'x1'")),
     "an unknown column": ("a.csv", GOOD, SeriesChoices(target="cost"), ("no column 'cost'", "price")),
     "too few rows": ("a.csv", GOOD, SeriesChoices(steps=50, split=ALL), ("8 rows", "50 steps", "takes 51", "fewer")),
-    "too few rows held back": ("a.csv", GOOD, SeriesChoices(steps=2), ("validation part", "1 rows", "takes 3", "or 0")),
+    "too few rows held back": ("a.csv", GOOD, SeriesChoices(steps=2), ("validation part", "1 row,", "takes 3", "or 0")),
     "time that goes back": (
         "a.csv",
         "t,v\n2024-01-02,1\n2024-01-01,2\n2024-01-03,3\n",
@@ -269,7 +276,7 @@ BROKEN: dict[str, tuple[str, bytes | str, Any, tuple[str, ...]]] = {
     ),
     "two answers to a sequence": ("a.csv", STEP + "4,1,a\n", SEQ, ("line 8, column 3 (class)", "'a'", "'b'", "line 7")),
     "an answer missing": ("a.csv", STEP + "5,1,\n", SEQ, ("line 8, column 3 (class)", "class is missing")),
-    "one class alone": ("a.csv", "id,v,class\n1,1,a\n2,2,a\n", SEQ, ("1 different answers", "2 to 1,000")),
+    "one class alone": ("a.csv", "id,v,class\n1,1,a\n2,2,a\n", SEQ, ("1 different answer;", "2 to 1,000")),
     "a class that is held back": (
         "a.csv",
         "".join(f"{n},{n},{'ab'[n > 7]}\n" for n in range(10)),
@@ -290,7 +297,7 @@ BROKEN: dict[str, tuple[str, bytes | str, Any, tuple[str, ...]]] = {
         ("line 3, column 2 (b)", "missing in the middle"),
     ),
     "text too short": ("a.txt", "abab", TextChoices(split=ALL), ("4 characters", "50 steps", "takes 51", "fewer")),
-    "text of one character": ("a.txt", "aaaa\n"[:4], None, ("1 different characters", "two or more")),
+    "text of one character": ("a.txt", "aaaa\n"[:4], None, ("1 different character;", "two or more")),
     "a table as a series of text": ("a.txt", "to be or not to be", SeriesChoices(), ("'a.txt' is a text", "table")),
     "objects": ("a.npy", npy(np.array([{}, 1], dtype=object)), None, ("Python objects", "pickle", "numbers")),
     "text in an array": ("a.npy", npy(np.array(["a", "b"])), None, ("<U1", "float16 to float64")),
@@ -333,6 +340,34 @@ def test_a_broken_file_gives_one_sentence_with_what_is_wrong_where_and_what_to_c
     for word in words:
         assert word in sentence, sentence
     assert not list(tmp_path.rglob("*.gfdata")), "nothing of it is kept"
+
+
+WRONG_CHOICES = [
+    SeriesChoices(split=Split(train=float("nan"))),
+    SequencesChoices(split=Split(train=0.5, validation=-1.0)),
+    TextChoices(split=Split(train=1.5)),
+    SeriesChoices(split=Split(train=0.9, validation=0.9)),
+    SeriesChoices(steps=0, split=ALL),
+    SeriesChoices(ahead=0, split=ALL),
+    SeriesChoices(batch_size=0, split=ALL),
+    SeriesChoices(columns=("time", "time"), split=ALL),
+    SeriesChoices(columns=(), split=ALL),
+    SequencesChoices(answer="time", inputs=("town",), most_symbols=1, split=ALL),
+    SequencesChoices(answer="town", cut=0, split=ALL),
+    SequencesChoices(answer="town", inputs=("time", "town"), split=ALL),
+    SequencesChoices(answer="time", inputs=("price", "town"), split=ALL),
+    TextChoices(steps=0, split=ALL),
+    TextChoices(most_symbols=1, steps=2, split=ALL),
+]
+
+
+@pytest.mark.parametrize("choices", WRONG_CHOICES, ids=repr)
+def test_a_choice_out_of_range_is_one_sentence(tmp_path: Path, choices: Any) -> None:
+    path = file(tmp_path, GOOD, "a.txt" if isinstance(choices, TextChoices) else "a.csv")
+    with pytest.raises(DataError) as caught:
+        opened(path, choices)
+    assert is_one_sentence(str(caught.value)), caught.value
+    assert not list(tmp_path.rglob("*.gfdata"))
 
 
 def test_there_are_thirty_broken_tables_and_more() -> None:

@@ -16,7 +16,7 @@ from engine.checks import checked
 from engine.data import TextChoices, TextPreview, import_text, look_at, store
 from engine.data.datasets import TextData
 from engine.data.symbols import REST, Symbols, words
-from engine.errors import DataError
+from engine.errors import DataError, SpecError
 from engine.network import Network
 from engine.spec import EmbeddingSpec, Experiment, LayerSpec, ModelSpec, ReadoutSpec, Split, TextTask
 from engine.tasks import own
@@ -183,3 +183,12 @@ def test_a_network_reads_it_with_and_without_an_embedding() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert bool(torch.isfinite(Network(experiment).trace().loss))
+
+
+def test_symbols_that_would_not_fit_one_hot_ask_for_an_embedding() -> None:
+    spec = ModelSpec(
+        layers=(LayerSpec(cell="rnn", hidden_size=1),), readout=ReadoutSpec(at="every"), loss="cross_entropy"
+    )
+    task = TextTask(data="0" * 64, symbols=50_000, steps=1000, batch_size=16)
+    with pytest.raises(SpecError, match="embedding"):
+        checked(Experiment(model=spec, task=task))

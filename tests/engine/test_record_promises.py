@@ -205,6 +205,36 @@ def test_checkpointed_layers_are_recorded_where_their_gradient_comes(reentrant: 
         assert_close(rec.trace.weight_grads[name][None], weight.grad[None], name)
 
 
+@pytest.mark.parametrize("is_cell", [False, True])
+def test_checkpointed_stretches_come_in_the_order_of_the_sequence(is_cell: bool) -> None:
+    """On the way back the last one is run again first. What is not checkpointed stands where it stood."""
+    model, x = cell("gru") if is_cell else layer("gru"), noise(8, 2, 3)
+    stretches = [slice(0, 3), slice(3, 5), slice(5, 8)]
+
+    def run(given: Tensor, h: Tensor) -> Tensor:
+        if not is_cell:
+            return model(given, h)[1]
+        for x_t in given:
+            h = model(x_t, h)
+        return h
+
+    def whole(recording: engine.Recording) -> engine.Recording:
+        with recording as rec:
+            h = torch.zeros_like(model(x[0], None) if is_cell else model(x)[1]).requires_grad_()
+            for number, steps in enumerate(stretches):
+                h = run(x[steps], h + 0) if number == 1 else checkpoint(run, x[steps], h, use_reentrant=True)
+            h.sin().sum().backward()
+        return rec
+
+    rec = whole(engine.record(model))
+    assert [trace["l0"].x.shape[0] for trace in rec.calls("")] == [3, 2, 3]
+    for trace, steps in zip(rec.calls(""), stretches, strict=True):
+        assert torch.equal(trace["l0"].x, x[steps])
+    assert torch.equal(rec[""]["l0"].x, x[5:8])
+    (latest,) = whole(engine.record(model, last=1)).calls("")
+    assert torch.equal(latest["l0"].x, x[5:8])
+
+
 def test_hooks_of_others_that_change_what_goes_in_and_out_are_followed() -> None:
     model, x = layer("lstm"), noise(5, 2, 3)
     model.register_forward_pre_hook(lambda module, args: (2 * args[0], *args[1:]))

@@ -6,12 +6,14 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 from spec_data import GOOD, one_sentence, with_field
 
 from engine.checks import checked, experiment_from
 from engine.errors import SpecError
 from engine.parameters import input_size, parameter_shapes
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.spec_reading import shown
 
 LSTM: dict[str, Any] = {"model": {"layers": [{"cell": "lstm"}]}, "task": {"kind": "adding"}}
 GRU: dict[str, Any] = {"model": {"layers": [{"cell": "gru"}]}, "task": {"kind": "adding"}}
@@ -268,7 +270,7 @@ WRONG_ELSEWHERE = [
     (VALUES, "task.classes", 2, "task.classes is 2; ", ("from 0 to 0",)),
     (VALUES, "model.loss", "cross_entropy", "model.loss is 'cross_entropy'; ", ("these sequences", "only 'mse'")),
     (GOOD, "training.optimizer.kind", "lion", "training.optimizer.kind is 'lion'; ", ("'sgd'", "'adamw'")),
-    (GOOD, "training.optimizer.beta2", 1, "training.optimizer.beta2 is 1; ", ("from 0 to 1 ",)),
+    (GOOD, "training.optimizer.beta2", 1, "training.optimizer.beta2 is 1; ", ("from 0 to below 1 ",)),
     (
         GOOD,
         "training.optimizer",
@@ -431,3 +433,20 @@ def test_a_spec_that_was_built_in_code_is_held_to_the_same_rules(change: dict[st
 def test_only_an_experiment_is_an_experiment(given: Any) -> None:
     with pytest.raises(SpecError, match=r"^The experiment is .*; an engine\.Experiment is accepted\.$"):
         checked(given)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (torch.nn.LSTM(1, 1), "an LSTM"),
+        (torch.nn.RNNCell(1, 1), "an RNNCell"),
+        (torch.nn.GRU(1, 1), "a GRU"),
+        (torch.nn.MSELoss(), "an MSELoss"),
+        (torch.nn.Identity(), "an Identity"),
+        (torch.nn.Linear(1, 1), "a Linear"),
+        (b"", "a bytes"),
+        (object(), "an object"),
+    ],
+)
+def test_a_thing_in_a_sentence_has_the_article_that_is_heard(value: object, said: str) -> None:
+    assert shown(value) == said

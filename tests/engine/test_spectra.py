@@ -348,7 +348,9 @@ def test_a_float32_layer_is_taken_at_its_recorded_values_in_float64() -> None:
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda layer: spectrum(layer, sample=2), "There is no sample 2; this trace has 2, counted from 0."),
+        (lambda layer: spectrum(layer, sample=2), "sample is 2; this trace has 2, counted from 0."),
+        (lambda layer: spectrum(layer, sample=-1), "sample is -1; this trace has 2, counted from 0."),
+        (lambda layer: lyapunov(layer, sample=-2), "sample is -2; this trace has 2, counted from 0."),
         (lambda layer: spectrum(layer, steps=[4]), "Step 4 is outside the trace; steps 1 to 3 are recorded."),
         (lambda layer: spectrum(layer, steps=[]), "steps is empty; some of the steps 1 to 3 are needed."),
         (lambda layer: spectrum(layer, steps=2), "steps is 2; some of the steps 1 to 3 are accepted, as [1, 3]."),

@@ -302,18 +302,20 @@ def assert_window_agrees(name: str, ours: LayerTrace, whole: LayerReference, ste
     assert_close(f"{name}.input_grad", ours.input_grad, whole.input_grad[steps])
     own = whole.mask[steps]
     assert torch.equal(torch.ones_like(own) if ours.mask is None else ours.mask, own)
-    for b in own.any(0).nonzero().flatten().tolist():
-        there = own[:, b].nonzero().flatten() + steps.start
-        ends = [int(there[0]), int(there[-1])]
-        first, last = reversed(ends) if ours.reverse else ends
-        for state in ours.initial:
-            enters, leaves = whole.before[state][first, b], whole.handed_back[state][first, b]
-            assert_close(f"{name}.initial.{state}", ours.initial[state][b][None], enters[None])
-            assert_close(f"{name}.initial_grads.{state}", ours.initial_grads[state][b][None], leaves[None])
+    samples = own.any(0).nonzero().flatten().tolist()
+    for state in ours.initial:
+        enters, leaves, arrives = [], [], []
+        for b in samples:
+            there = own[:, b].nonzero().flatten() + steps.start
+            ends = [int(there[0]), int(there[-1])]
+            first, last = reversed(ends) if ours.reverse else ends
+            enters.append(whole.before[state][first, b])
+            leaves.append(whole.handed_back[state][first, b])
             after = last - 1 if ours.reverse else last + 1
             goes_on = 0 <= after < len(whole.mask) and bool(whole.mask[after, b])
-            arrives = whole.handed_back[state][after, b] if goes_on else torch.zeros_like(enters)
-            assert_close(f"{name}.final_grads.{state}", ours.final_grads[state][b][None], arrives[None])
+            arrives.append(whole.handed_back[state][after, b] if goes_on else torch.zeros_like(enters[-1]))
+        for what, theirs in (("initial", enters), ("initial_grads", leaves), ("final_grads", arrives)):
+            assert_close(f"{name}.{what}.{state}", getattr(ours, what)[state][samples][None], torch.stack(theirs)[None])
 
 
 def assert_close(name: str, ours: Tensor, theirs: Tensor) -> None:

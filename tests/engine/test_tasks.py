@@ -143,7 +143,10 @@ def test_symbols_are_whole_numbers_for_an_embedding_and_vectors_without_one(task
     vectors = tasks.batch(task, model, 3, 7)
     assert plain.x.dtype == torch.int64
     assert plain.x.shape == (task.steps, 5)
-    assert torch.equal(plain.targets, vectors.targets)
+    for ours, theirs in ((plain.targets, vectors.targets), (plain.lengths, vectors.lengths)):
+        assert ours is theirs is None or torch.equal(ours, theirs)
+    assert (plain.judged is None) == (vectors.judged is None)
+    assert plain.judged is None or torch.equal(plain.judged, vectors.judged)
     lengths = [task.steps] * 5 if plain.lengths is None else plain.lengths.tolist()
     for b, length in enumerate(lengths):
         for t in range(task.steps):

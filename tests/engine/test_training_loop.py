@@ -92,14 +92,14 @@ def test_until_a_bound_of_an_evaluation() -> None:
 def test_it_halts_where_training_diverges() -> None:
     model = ModelSpec(layers=(LayerSpec(cell="rnn", activation="identity", hidden_size=4),))
     given = experiment(model=model, learning_rate=50.0)
-    end = last(given, 200)
+    end = last(given, 40)
     assert end.ended == "diverged"
     assert end.diverged is not None
     assert end.sentence == end.diverged.sentence
-    assert end.iteration == end.diverged.iteration < 200
+    assert end.iteration == end.diverged.iteration < 40
     assert end.state is not None
     assert all(np.isfinite(array).all() for array in end.state.values())
-    assert last(given, 200, halt=False).iteration == 200
+    assert last(given, 40, halt=False).iteration == 40
 
 
 def test_states_stay_within_their_budget() -> None:

@@ -151,7 +151,7 @@ def test_every_wrong_state_gets_a_sentence(tmp_path: Path) -> None:
         (lambda: read_weights(None), "The path is nothing"),
         (lambda: write_weights(None, {}), "The path is nothing"),
         (lambda: write_weights(tmp_path / "x.safetensors", None), "The weights are nothing"),
-        (lambda: write_weights(tmp_path / "x.safetensors", lstm), "The weights are a LSTM"),
+        (lambda: write_weights(tmp_path / "x.safetensors", lstm), "The weights are an LSTM"),
         (lambda: write_weights(tmp_path / "x.safetensors", {1: torch.zeros(1)}), "the name 1"),
         (lambda: write_weights(tmp_path / "x.safetensors", {"a": torch.eye(2).to_sparse()}), "'a' is a sparse"),
         (

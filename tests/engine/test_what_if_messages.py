@@ -48,7 +48,11 @@ def test_only_a_what_if_is_a_what_if(given: Any) -> None:
             "what_if.clamps[0].gate is ''; ",
             "one of 'f', 'g', 'i', 'n', 'o', 'r', 'z' is accepted.",
         ),
-        ({"clamps": (Clamp(gate="f", value=NAN),)}, "what_if.clamps[0].value is nan; ", "-1e6 to 1e6"),
+        ({"clamps": (Clamp(gate="f", value=NAN),)}, "what_if.clamps[0].value is nan; ", "from 0 to 1 is accepted."),
+        ({"clamps": (Clamp(gate="f", value=2.0),)}, "what_if.clamps[0].value is 2; ", "from 0 to 1 is accepted."),
+        ({"clamps": (Clamp(gate="z", value=-0.5),)}, "what_if.clamps[0].value is -0.5; ", "from 0 to 1 is accepted."),
+        ({"clamps": (Clamp(gate="g", value=-1.5),)}, "what_if.clamps[0].value is -1.5; ", "from -1 to 1 is accepted."),
+        ({"clamps": (Clamp(gate="n", value=1.01),)}, "what_if.clamps[0].value is 1.01; ", "from -1 to 1 is accepted."),
         ({"clamps": (Clamp(gate="f", value=0.5, first=0),)}, "what_if.clamps[0].first is 0; ", "from 1 to 100,000"),
         (
             {"clamps": (Clamp(gate="f", value=0.5), Clamp(gate="f", value=0.5, first=5, last=4))},
@@ -104,7 +108,7 @@ STACK = Experiment(
     [
         WhatIf(),
         WhatIf(clamps=(Clamp(gate="o", value=1.0, layer="l0_reverse", first=10, last=10, units=(3,)),)),
-        WhatIf(clamps=(Clamp(gate="z", value=1.0, layer="l2", units=(4, 0)), Clamp(gate="g", value=0.0))),
+        WhatIf(clamps=(Clamp(gate="z", value=1.0, layer="l2", units=(4, 0)), Clamp(gate="g", value=-1.0))),
         WhatIf(cuts=(Cut(route="carousel"), Cut(route="a", layer="l1"), Cut(route="leak", layer="l2"))),
         WhatIf(gate_biases=(GateBias(gate="f", shift=1.0), GateBias(gate="", shift=1.0))),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
@@ -17,10 +18,12 @@ from engine.requests import Excerpt
 from engine.spec import AddingTask, Clamp, Cut, Experiment, LayerSpec, ModelSpec, ReadoutSpec, WhatIf
 from explorer.app import Explorer
 from explorer.bindings import ADD_A_LAYER
+from explorer.bindings.stage import WHAT_COMES
 from explorer.dock.card import StackCard
 from explorer.dock.fields import ChoiceField, Segments
 from explorer.dock.layer_card import LayerCard
 from explorer.document import opening
+from explorer.theme import current as theming
 
 CTRL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 LEFT = Qt.MouseButton.LeftButton
@@ -177,20 +180,31 @@ def typed(field: QLineEdit, text: str) -> None:
 def test_an_empty_document_says_what_to_do_and_asks_the_engine_nothing(qtbot: QtBot, explorer: Explorer) -> None:
     assert explorer.controller.settled
     assert explorer.controller.excerpt is None
-    assert explorer.window.stage.canvas.message == ADD_A_LAYER
+    assert explorer.window.stage.canvas.message == f"{ADD_A_LAYER}\n{WHAT_COMES}"
+    cell, analysis = explorer.window.cell, explorer.window.analysis
+    assert cell._nothing.isVisible()
+    assert analysis.nothing.isVisible()
+    assert not cell.units.isVisible()
     assert explorer.window.dock.stack.empty.isVisible()
     assert not explorer.document.dirty
     transport = explorer.window.transport
     assert transport.where.full_words() == ""
     assert transport.where.second_line() == "no trace yet"
     assert not transport.play_button.isEnabled()
+    accent = QColor(theming.current().accent)
+    picture = transport.play_button.grab().toImage()
+    assert picture.pixelColor(4, picture.height() // 2) != accent  # it does not look as if it could be pressed
     assert not transport.scrubber.isEnabled()
     explorer.window.dock.stack.add("gru")
     assert settle(qtbot, explorer).cell == "gru"
     assert transport.play_button.isEnabled()
+    assert transport.play_button.grab().toImage().pixelColor(4, picture.height() // 2) == accent
     assert transport.scrubber.isEnabled()
     assert transport.where.full_words() == "Loss"
     assert explorer.window.stage.canvas.message == ""
+    assert not cell._nothing.isVisible()
+    assert not analysis.nothing.isVisible()
+    assert cell.units.isVisible()
     assert explorer.document.state.tracks
 
 

@@ -285,7 +285,7 @@ def test_the_routes_are_shown_once_the_gradient_has_left_the_step(qtbot: QtBot) 
     made.set_position(position, Within(0, every - 1))
     assert [row.percent for row in made.routes.rows] == ["80.0 %", "0 %", "30.0 %", "0 %", "−10.0 %"]
     assert made.routes.title == "WHERE THE GRADIENT GOES (t = 4 → 3)"
-    assert "routes cancel: Σ‖v_r‖" in made.routes.note
+    assert "routes cancel: Σ‖vᵣ‖" in made.routes.note
     assert "1 in sum" in made.routes.note
     made.set_position(Tape(T).position(Tape(T).parse("backward:1")))
     assert made.routes.title.endswith("(t = 1 → initial state)")

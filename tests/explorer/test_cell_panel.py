@@ -250,6 +250,22 @@ def test_copied_numbers_are_exact_and_only_those_that_are_there(qtbot: QtBot) ->
     assert "δcₜ" in made.as_text()
 
 
+def test_copied_numbers_of_all_units_are_marked_as_norms_and_means(qtbot: QtBot) -> None:
+    """Gates as means, states and gradients as norms: nobody should take ‖f⊙c‖ for ‖f‖·‖c‖."""
+    shown = excerpt("lstm", T=9, unit=None)
+    made = panel(qtbot, shown, "backward:4")
+    rows = [line.split("\t")[1:] for line in made.equations.as_text().splitlines() if line.startswith("\t")]
+    named = {row[0]: row[1:] for row in rows}
+    units = shown.focus.hidden_size
+    for symbol, key in (("‖cₜ‖", "values.c"), ("‖δcₜ‖", "grads.c")):
+        assert float(named[symbol][0]) == float(shown.cell_series[key][3])
+        assert named[symbol][1] == f"norm over {units} units"
+    gate = shown.arrays["l0.values.f"][3].astype(np.float64)
+    assert float(named["mean fₜ"][0]) == pytest.approx(float(gate.mean()))
+    assert named["mean fₜ"][1] == f"mean over {units} units"
+    assert not {"cₜ", "fₜ", "δcₜ"} & set(named)
+
+
 def test_a_place_on_the_panel_tells_the_exact_number(qtbot: QtBot) -> None:
     shown = excerpt("lstm", T=9, unit=3, dtype="float64")
     made = panel(qtbot, shown, "forward:4")

@@ -14,6 +14,7 @@ from explorer.stage import scales
 from explorer.stage.cells import TimeView
 from explorer.stage.classified import Ahead, masked_of
 from explorer.stage.scalebook import ScaleBook
+from explorer.stage.stage import Stage
 from explorer.stage.tracks.heatmap import Heatmap
 
 TRACKS = ("values.f", "grads.h", "values.c?order=cluster", "grads.c?order=mean&show=signed", "values.h?unit=3")
@@ -83,3 +84,24 @@ def test_small_tracks_and_what_is_no_picture_are_left_to_the_window(monkeypatch:
     ahead.arrived("not a picture")
     ahead.arrived(late)
     assert ahead.take(track, data, scales.magnitude(-20, 2), 24) is None
+
+
+def test_what_is_scrolled_away_is_classified_when_it_is_looked_at(qtbot: QtBot) -> None:
+    stage = Stage()
+    qtbot.addWidget(stage)
+    stage.set_tracks(("values.f", "values.i", "grads.h"))
+    stage.set_heights(dict.fromkeys(stage.tracks(), 300))
+    stage.resize(900, 420)
+    stage.show()
+    stage.set_excerpt(answer(0))
+    for scrolled, seen in ((0, {"values.f", "values.i"}), (10_000, {"values.i", "grads.h"})):
+        stage.canvas.verticalScrollBar().setValue(scrolled)
+        late = answer(1)
+        stage.ahead.arrived(late)
+        scales_of = {key: stage.track(key).scale for key in stage.tracks()}  # type: ignore[union-attr]
+        found = {
+            key
+            for key, scale in scales_of.items()
+            if stage.ahead.take(parse(key), late.shown(parse(key)), scale, 24) is not None
+        }
+        assert found == seen

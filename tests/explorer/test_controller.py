@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from lessons import trained
 from pytestqt.qtbot import QtBot
 from slow_courier import SlowCourier
 from synthetic import excerpt as synthetic
 
 from engine.requests import Audit, AuditRow, Event, Look
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
-from engine.training_requests import Train, Trained
+from engine.training_requests import Train
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import State, View
@@ -49,8 +50,8 @@ class PictureCourier(SlowCourier):
         _, train = self.last("train")
         assert isinstance(train, Train)
         reached = train.iteration + train.count
-        trained = Trained({"weight_hh_l0": np.full((4, 4), reached, np.float32)}, reached, (0.5,) * train.count)
-        self.reply("train", trained)
+        weights = {"weight_hh_l0": np.full((4, 4), reached, np.float32)}
+        self.reply("train", trained(train.iteration, train.count, weights))
 
 
 def experiment(steps: int = 10, iterations: int = 0) -> Experiment:
@@ -165,13 +166,13 @@ def test_an_edit_of_the_training_begins_another_future(rig: Rig) -> None:
     rig.courier.answer_excerpt()
     rig.document.edit_experiment(msgspec.structs.replace(experiment(), training=TrainingSpec(learning_rate=0.0)))
     rig.courier.answer_excerpt()
-    trained = rig.courier.count("train")
+    before = rig.courier.count("train")
     rig.controller.step(1)
-    assert rig.courier.count("train") == trained + 1, "the kept iteration 1 was trained with another learning rate"
+    assert rig.courier.count("train") == before + 1, "the kept iteration 1 was trained with another learning rate"
     generation, train = rig.courier.last("train")
     assert (train.iteration, train.count, train.experiment.training.learning_rate) == (0, 1, 0.0)
     other = {"weight_hh_l0": np.full((4, 4), -7.0, np.float32)}
-    rig.courier.answered.emit("train", generation, Trained(other, 1, (0.5,)))
+    rig.courier.answered.emit("train", generation, trained(0, 1, other))
     rig.courier.answer_excerpt()
     assert rig.document.view.iteration == 1
     assert rig.document.state.furthest == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -305,6 +306,28 @@ def test_no_threshold_runs_through_the_words_of_a_region(width: int) -> None:
                 across = np.arange(label.left, label.right)
                 there = np.interp(across, x, y)
                 assert not ((there > label.place.top()) & (there < label.place.bottom())).any()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("slope", [-0.4, 0.02, 0.4])
+def test_words_of_thresholds_stand_still_while_the_tape_plays(slope: float, reverse: bool) -> None:
+    """Decades a step on the way back: vanishing, healthy, exploding."""
+    T = 50
+    back = np.arange(T) if reverse else T - 1 - np.arange(T)
+    e = _reversed(synthetic.excerpt("rnn", T=T, H=3), reverse)
+    e = synthetic.with_norms(e, {"grads.h": 10.0 ** (slope * back)})
+    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": np.asarray((slope + 0.1) * back)})
+    track = shown("norms", e)
+    track.prepare(TimeView(T, 1, T, 500), HEIGHT)
+    seen: dict[str, set[QRect]] = {}
+    for position in range(T + 1, 2 * T + 3):
+        labels = track._words(Now.at(Tape(T), position))
+        for one in labels:
+            seen.setdefault(one.text, set()).add(one.place)
+        for one, other in itertools.combinations(labels, 2):
+            assert not one.place.intersects(other.place)
+    assert any("vanishing" in text or "exploding" in text for text in seen)
+    assert {text: len(places) for text, places in seen.items()} == dict.fromkeys(seen, 1)
 
 
 @pytest.mark.parametrize("width", [118, 128])

@@ -17,6 +17,7 @@ from engine.requests import Excerpt
 from engine.tape import Tape
 from explorer.stage import classes, palette
 from explorer.stage.cells import TimeView
+from explorer.stage.geometry import STRIP
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, Scale
@@ -450,3 +451,63 @@ def test_the_table_of_attention_has_its_weights_once_they_are_known() -> None:
         assert [columns.text(t, 0) for t in range(T)] == (said if known else [""] * T)
     track.set_excerpt(numbers(), ScaleBook())
     assert table_of(track, at(e, "loss")) is None
+
+
+# -- collapsed to a strip ---------------------------------------------------------------------------------------------
+
+
+@kinds
+def test_a_strip_of_the_data_says_what_is_known_at_the_playhead_and_no_more(kind: str) -> None:
+    e = KINDS[kind]
+    track = Data("data")
+    track.set_excerpt(e, ScaleBook())
+    last = min(e.length, 4)
+    told = track.at_playhead(at(e, f"forward:{last}"))
+    assert told.startswith("input symbol = " if e.symbols else "x")
+    assert "target" not in told
+    if not e.symbols:
+        first = float(told.partition(" = ")[2].partition(" · ")[0])
+        assert first == pytest.approx(float(e.inputs[last - 1, 0]), rel=5e-3, abs=5e-3)
+    if e.length < e.steps:
+        assert track.at_playhead(at(e, f"backward:{e.length + 1}")) == "padding"
+
+
+def test_a_strip_of_the_data_says_target_and_output_where_the_answer_is() -> None:
+    e = numbers(every=False)
+    track = Data("data")
+    track.set_excerpt(e, ScaleBook())
+    told = track.at_playhead(at(e, "loss"))
+    assert "target = " in told
+    assert "output = " in told
+
+
+def test_a_strip_of_attention_is_its_curve_with_the_weight_at_the_playhead(qtbot: QtBot) -> None:
+    e = with_attention(numbers(every=False), np.array([0.5, 0.0, 0.25, 0.25] + [0.0] * 6))
+    track = Attention("attention")
+    track.set_excerpt(e, ScaleBook())
+    assert track.thin
+    assert track.at_playhead(at(e, "forward:3")) == ""
+    assert track.at_playhead(at(e, "backward:3")) == "α = 0.250"
+    low = painted(track, e, at(e, "backward:3"), 20, STRIP - 1)
+    assert len({low.pixel(10, y) for y in range(low.height())}) > 2
+
+
+def test_the_cursor_does_not_cut_the_words_of_a_strip(qtbot: QtBot) -> None:
+    """Whatever step it stands at, the words look alike."""
+    theming.apply("dark")
+    e = numbers(every=False)
+    stage = Stage()
+    qtbot.addWidget(stage)
+    stage.resize(700, 300)
+    stage.set_tracks(("norms",))
+    stage.set_excerpt(e)
+    stage.set_collapsed(("norms",))
+    stage.show()
+    place = stage.canvas.place(stage.canvas.slots[0])
+    seen = set()
+    for t in (1, 2, 3):
+        stage.set_position(t - 1)
+        QApplication.processEvents()
+        image = stage.canvas.viewport().grab().toImage().copy(place.adjusted(8, 4, -place.width() + 70, -4))
+        seen.add(bytes(image.constBits()))
+    assert len(seen) == 1  # "not reached yet"

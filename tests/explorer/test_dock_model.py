@@ -358,6 +358,16 @@ def test_scale_and_spectral_radius_are_one_or_the_other(dock: ModelDock, qtbot: 
     assert panel.scale.isVisible(), "what is in force is what is shown"
 
 
+def test_a_gate_that_is_held_instead_of_another_is_held_at_a_value_that_it_can_have(dock: ModelDock) -> None:
+    asked = Asked(dock)
+    show(dock, LSTM, WhatIf(clamps=(Clamp(gate="g", value=-0.5),)))
+    item = dock.what_if.clamps.items[0]
+    item.gate.edited.emit("f")
+    assert asked.what_ifs[-1].clamps == (Clamp(gate="f", value=0.0),)
+    item.gate.edited.emit("i")
+    assert asked.what_ifs[-1].clamps == (Clamp(gate="i", value=0.0),)
+
+
 def test_gates_are_held_and_routes_cut_by_small_lists(dock: ModelDock, qtbot: QtBot) -> None:
     asked = Asked(dock)
     panel = dock.what_if

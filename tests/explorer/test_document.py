@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from engine.history import STATE_BYTES
 from engine.network import Network
 from engine.quantities import keys
 from engine.requests import Weights
@@ -14,7 +15,7 @@ from engine.spec import AddingTask, Cut, Experiment, GateBias, LayerSpec, ModelS
 from engine.tracks import OF_LAYER, LayerKind, check, parse
 from explorer.dock import assembly
 from explorer.document.document import Document
-from explorer.document.state import HISTORY_BYTES, State, View
+from explorer.document.state import State, View
 from explorer.document.tracks import DEFAULTS, offers
 
 
@@ -272,11 +273,11 @@ def test_a_shorter_trace_keeps_the_moment(document: Document) -> None:
 
 def test_history_is_thinned_when_memory_runs_out() -> None:
     state = State(tracks=())
-    big = {"weight_hh_l0": np.zeros(HISTORY_BYTES // 40, np.float32)}
+    big = {"weight_hh_l0": np.zeros(STATE_BYTES // 40, np.float32)}
     for k in range(30):
         state = state.remembering(k, big)
     kept = sorted(state.history)
-    assert sum(w["weight_hh_l0"].nbytes for w in state.history.values()) <= HISTORY_BYTES
+    assert sum(w["weight_hh_l0"].nbytes for w in state.history.values()) <= STATE_BYTES
     assert kept[0] == 0
     assert kept[-2:] == [28, 29]
 

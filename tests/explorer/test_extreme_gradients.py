@@ -15,7 +15,7 @@ from engine.tape import Tape
 from explorer import menus
 from explorer.app import Explorer
 from explorer.document import opening
-from explorer.extremes import extreme, extremes
+from explorer.extremes import extreme, extremes, said
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
@@ -67,12 +67,29 @@ def test_the_smallest_is_marked_with_its_value_when_all_are_known_and_not_before
     assert [curve.lowest for curve in track.plot.curves] == [8]
     labels, tape = Labels(track.plot, TimeView(T, 1, T, 800), 200), Tape(T)
 
-    def said(text: str) -> list[str]:
+    def words(text: str) -> list[str]:
         return [label.text for label in labels.of(Now.at(tape, tape.position(tape.parse(text))))]
 
-    assert "smallest 3.0e-5 at t = 8" in said("backward:1")
+    assert "smallest 3.0e-5 at t = 8" in words("backward:1")
     # Before, it would tell of the steps that are not known.
-    assert not [text for text in (*said("backward:2"), *said("backward:8"), *said("loss")) if "smallest" in text]
+    assert not [text for text in (*words("backward:2"), *words("backward:8"), *words("loss")) if "smallest" in text]
+
+
+def test_beside_numbers_that_are_not_finite_the_smallest_is_called_the_smallest_finite() -> None:
+    e = synthetic.excerpt("rnn", T=T, H=3)
+    norms = np.full(T, 1e-2)
+    norms[7], norms[0], norms[1] = 3e-5, np.nan, np.inf
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": norms})
+    track = make("norms")
+    assert isinstance(track, CurveTrack)
+    track.set_excerpt(e, ScaleBook())
+    assert track.plot is not None
+    labels = Labels(track.plot, TimeView(T, 1, T, 800), 200).of(Now.at(Tape(T), 2 * T))
+    assert "smallest finite 3.0e-5 at t = 8" in [label.text for label in labels]
+    found = extremes(e, e.of(), (1, T), largest=False)
+    assert said(found, "layer 1", largest=False, all_known=True).startswith("Smallest finite gradient of layer 1: ")
+    known = extremes(e, e.of(), (3, T), largest=False)  # nothing else is known yet
+    assert said(known, "layer 1", largest=False, all_known=False).startswith("Smallest gradient of layer 1 so far: ")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ ON_SCREEN = {
     "of what goes on": "Of what goes on",
     "below 0: against it": "Below 0: against it",
     "overlined": "Bar over a number",
-    "Σ‖v_r‖": "Routes cancel: Σ‖v_r‖ = 1.56 ‖v‖",
+    "Σ‖vᵣ‖": "Routes cancel: Σ‖vᵣ‖ = 1.56 ‖v‖",
     "3 subnormal": "Subnormal (3 subnormal)",
     "0*": "0*",
     "iterations before": "Iteration, iterations before",

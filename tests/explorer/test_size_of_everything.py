@@ -219,3 +219,52 @@ def test_in_a_narrow_window_nothing_of_the_transport_lies_over_the_tape(
     boxes = [part.geometry() for part in parts if part.isVisible()]
     assert all(bar.rect().contains(box) for box in boxes)
     assert not [(a, b) for n, a in enumerate(boxes) for b in boxes[n + 1 :] if a.intersects(b)]
+
+
+_OLD_PIXELS = """
+import synthetic
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QColor, QImage
+from PySide6.QtWidgets import QApplication, QWidget
+from explorer.app import application
+from explorer.stage.stage import Stage
+from explorer.theme import current as theming
+
+app = application(150)
+theming.apply("light")
+stage = Stage()
+stage.resize(701, 643)
+stage.set_tracks(("network", "data", "values.f", "grads.c", "norms", "values.c"))
+stage.set_excerpt(synthetic.excerpt("lstm", T=40, H=5))
+stage.set_position(60)
+stage.show()
+view = stage.canvas.viewport()
+
+
+def picture(old):
+    ratio = view.devicePixelRatioF()
+    image = QImage(round(view.width() * ratio), round(view.height() * ratio), QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(ratio)
+    image.fill(QColor(old))
+    view.render(image, QPoint(0, 0), view.rect(), QWidget.RenderFlag(0))
+    return image
+
+
+for height in range(70, 74):
+    stage.set_heights({"values.f": height})
+    QApplication.processEvents()
+    assert view.devicePixelRatioF() == 1.5
+    assert picture("red") == picture("lime"), height
+print("clean")
+"""
+
+
+def test_at_a_size_that_is_no_whole_number_nothing_old_is_left_between_the_tracks() -> None:
+    """Their rows begin and end between two pixels of the screen."""
+    here = str(Path(__file__).parent)
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    environment["PYTHONPATH"] = os.pathsep.join(part for part in (here, os.environ.get("PYTHONPATH", "")) if part)
+    done = subprocess.run(
+        [sys.executable, "-c", _OLD_PIXELS], capture_output=True, text=True, env=environment, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "clean", done.stderr

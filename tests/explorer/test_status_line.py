@@ -95,6 +95,45 @@ def test_the_rule_of_the_verdict_can_stand_beside_it() -> None:
     assert ["(below 1e-6)" in texts[0], "(1e-6 … 1e6)" in texts[1], "(above 1e6)" in texts[2]] == [True] * 3
 
 
+@pytest.mark.parametrize(
+    ("ratio", "first", "last", "said"),
+    [
+        (4e4, 1, 21, "grows ×1.7 a step"),  # 4e4 ** (1 / 20)
+        (1e-9, 1, 10, "shrinks ×0.10 a step"),
+        (0.5, 11, 21, "shrinks ×0.933 a step"),  # 0.5 ** (1 / 10)
+        (1.0, 1, 50, "keeps its size from step to step"),
+    ],
+)
+def test_a_verdict_says_what_its_ratio_comes_to_a_step(ratio: float, first: int, last: int, said: str) -> None:
+    verdict = Verdict("healthy", math.log10(ratio), first, last, last)
+    assert verdict_words(verdict, rate=True)[0].startswith(f"● healthy · {said}: ‖")
+    assert said in verdict_words(verdict)[2]
+    assert "a step" not in verdict_words(verdict)[0]
+
+
+@pytest.mark.parametrize("log10", [math.inf, -math.inf, math.nan])
+def test_what_is_no_ratio_has_no_rate(log10: float) -> None:
+    text, _, tip = verdict_words(Verdict("undefined", log10, 1, 50, 50), rate=True)
+    assert "a step" not in text + tip
+
+
+def test_the_rate_stands_there_where_there_is_room_and_always_in_the_tooltip(line: StatusLine) -> None:
+    line.set_verdict(Verdict("healthy", math.log10(4e4), 1, 21, 21))
+    line.set_audit(GOOD)
+    line.resize(1600, line.height())
+    assert "healthy (1e-6 … 1e6) · grows ×1.7 a step" in line.verdict.text()
+    assert not line.verdict.is_elided()
+    line.resize(600, line.height())
+    assert "×1.7" not in line.verdict.text()
+    assert "grows ×1.7 a step" in line.verdict.toolTip()
+    line.resize(1600, line.height())
+    line.set_audit(BAD)
+    line.set_device("cpu", "float32", "No CUDA device is there; the CPU computes instead, as fast as it can.")
+    line.set_seconds(12.3)
+    assert not line.audit.is_elided()
+    assert not line.verdict.is_elided()
+
+
 def test_agreement_on_nan_and_infinity_is_said() -> None:
     assert audit_words(GOOD, "done", truncated=True)[0].startswith("● full gradients match autograd")
     assert audit_words(GOOD, "done", "NaN and ∞")[0].endswith("2.1e-7; NaN and ∞ in the same places)")
@@ -221,6 +260,8 @@ def test_the_verdict_of_an_lstm_says_what_becomes_of_the_cell_states_gradient_to
     shown = dataclasses.replace(with_norms(shown, norms), verdict=Verdict("healthy", math.log10(0.016), 1, 9, 9))
     line.set_excerpt(shown)
     line.set_reached(True)
+    line.set_audit(GOOD)
+    line.resize(1000, line.height())
     assert line.verdict.text() == "● healthy: ‖∂L/∂h₁‖ / ‖∂L/∂h₉‖ = 0.016 · of c: ▼ vanishing, 1e-9"
     rnn = excerpt("rnn", T=9)
     line.set_excerpt(rnn)

@@ -9,13 +9,14 @@ import synthetic
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QImage, QMouseEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QInputDialog, QMenu
+from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from engine.requests import Excerpt
 from explorer.stage.geometry import STRIP, Slot, place_of_drop
 from explorer.stage.margins import GRIP_WIDTH, HEADER_WIDTH
 from explorer.stage.stage import Stage
+from explorer.stage.unit_dialog import UnitDialog
 from explorer.theme import current as theming
 
 KEYS = ("network", "values.h", "grads.h", "norms")
@@ -337,10 +338,10 @@ def test_a_track_is_duplicated_for_another_layer_that_has_it(qtbot: QtBot, stage
 def test_a_track_is_duplicated_for_one_unit(qtbot: QtBot, stage: Stage) -> None:
     menu = stage.handling.duplicate_menu("grads.h", stage)
     next(a for a in menu.actions() if "unit" in a.text()).trigger()
-    dialog = stage.findChild(QInputDialog)
+    dialog = stage.findChild(UnitDialog)
     assert dialog is not None
-    assert (dialog.intMinimum(), dialog.intMaximum()) == (0, 4)
-    dialog.setIntValue(3)
+    assert (dialog.field.minimum(), dialog.field.maximum()) == (0, 4)
+    dialog.field.setValue(3)
     with qtbot.waitSignal(stage.duplicateRequested) as said:
         dialog.accept()
     assert said.args == ["grads.h", "grads.h?unit=3"]

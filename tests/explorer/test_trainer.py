@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lessons import trained
 from slow_courier import SlowCourier
 
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
-from engine.training_requests import Train, Trained
+from engine.training_requests import Train
 from explorer import trainer as training
 from explorer.document.state import State
 from explorer.trainer import TRAINING, Trainer, goal_of
@@ -35,7 +36,9 @@ class Rig:
         self.reached: list[tuple[int, float]] = []
         self.failed: list[str] = []
         self.trainer.progressChanged.connect(lambda done, total: self.progress.append((done, total)))
-        self.trainer.reached.connect(lambda goal, w: self.reached.append((goal.iteration, w["weight_hh_l0"][0, 0])))
+        self.trainer.reached.connect(
+            lambda goal, last: self.reached.append((goal.iteration, last.weights["weight_hh_l0"][0, 0]))
+        )
         self.trainer.failed.connect(self.failed.append)
 
     @property
@@ -44,8 +47,7 @@ class Rig:
 
     def answer(self) -> None:
         asked = self.asked
-        there = asked.iteration + asked.count
-        self.courier.reply(TRAINING, Trained(weights_of(there), there, (0.5,) * asked.count))
+        self.courier.reply(TRAINING, trained(asked.iteration, asked.count, weights_of(asked.iteration + asked.count)))
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_another_goal_takes_the_place_of_the_one_under_way(rig: Rig) -> None:
     rig.trainer.begin(goal_of(state(), 30, None))
     old = rig.courier.last(TRAINING)[0]
     rig.trainer.begin(goal_of(state(), 2, None))
-    rig.courier.answered.emit(TRAINING, old, Trained(weights_of(1), 1, (0.5,)))
+    rig.courier.answered.emit(TRAINING, old, trained(0, 1, weights_of(1)))
     assert rig.courier.count(TRAINING) == 2, "an answer on the way to the old goal is nobody's"
     rig.answer()
     assert (rig.asked.iteration, rig.asked.count) == (1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import get_args
 
 import pytest
@@ -223,6 +224,20 @@ def test_an_event_that_is_not_reached_is_a_neutral_tick_that_says_no_more(scrubb
     stepped = on_screen(scrubber)
     scrubber.repaint()
     assert on_screen(scrubber) == stepped
+
+
+def test_two_events_to_come_are_two_rings_with_room_between_them(scrubber: Watched, qtbot: QtBot) -> None:
+    scrubber.set_events(tuple(Event(kind, "backward", 13, kind) for kind in ("underflow", "overflow")))
+    scrubber.set_position(0)
+    qtbot.wait(5)
+    image = scrubber.grab().toImage()
+    y = EVENTS_TOP + EVENT_SIZE // 2
+    ground = image.pixelColor(0, y)
+    there = event_position(Tape(50), Event("nan", "backward", 13, ""))
+    left = round(scrubber.x_of(there)) - EVENT_SIZE
+    inked = [image.pixelColor(x, y) != ground for x in range(left, left + 3 * EVENT_SIZE + 4)]
+    edges = sum(a != b for a, b in itertools.pairwise(inked))
+    assert edges == 8  # two rings, each crossed on its left and on its right: hollow, and apart
 
 
 def test_many_events_at_the_end_stay_inside(scrubber: Watched) -> None:

@@ -16,10 +16,10 @@ from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, Scale
-from explorer.stage.tracks import strip
-from explorer.stage.tracks.base import Block, Readout, TableData
+from explorer.stage.tracks import strip, words
+from explorer.stage.tracks.base import Block, Readout, TableData, Taken
 from explorer.theme import current as theming
-from explorer.widgets.numbers import told_apart
+from explorer.widgets.numbers import short, told_apart
 
 _RULE = "α_t = softmax over t of vᵀ tanh(W y_t + b)"
 """Bahdanau et al. 2015, without a query; y is the last layer's output."""
@@ -27,6 +27,8 @@ _RULE = "α_t = softmax over t of vᵀ tanh(W y_t + b)"
 
 class Attention:
     """Layers: the blank, and the weights."""
+
+    thin = True
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -144,9 +146,20 @@ class Attention:
         shared = f"the largest of {len(block):,} in this pixel" if len(block) > 1 else ""
         said = "exactly 0" if self._codes[t - 1] == classes.ZERO else ""
         note = " · ".join(part for part in (said, even, shared) if part)
-        return Readout(
-            f"t = {t}", (f"α_{{{t}}} = {told_apart(float(self._weights[t - 1]), self._excerpt.dtype)}",), note
-        )
+        taken = Taken("α", t, told_apart(float(self._weights[t - 1]), self._excerpt.dtype))
+        return Readout(f"t = {t}", (f"α_{{{t}}} = {taken.value}",), note, taken=(taken,))
+
+    def at_playhead(self, now: Now) -> str:
+        t = now.step
+        if self._weights is None or self._excerpt is None or not self._is_known(now):
+            return ""
+        return words.PADDING if t > self._excerpt.length else f"α = {short(float(self._weights[t - 1]))}"
+
+    def taken(self, now: Now) -> tuple[Taken, ...]:
+        t = now.step
+        if self._weights is None or self._excerpt is None or not self._is_known(now) or t > self._excerpt.length:
+            return ()
+        return (Taken("α", t, told_apart(float(self._weights[t - 1]), self._excerpt.dtype)),)
 
     def hover_scale(self, now: Now) -> Readout | None:
         return Readout(f"Scale {' … '.join(self._scale.ends)}, fixed", (_RULE,), "y: the last layer’s output")

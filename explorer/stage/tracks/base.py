@@ -20,6 +20,23 @@ MIN_HEIGHT, MAX_HEIGHT = 40, 600
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A value as it is copied."""
+
+    symbol: str
+    step: int
+    """t, from 1."""
+    value: str
+    """Exact, as it reads back."""
+    layer: str = ""
+    """ "l1"; "": that of the track, where it has one."""
+    unit: str = ""
+    """ "unit 4", "norm over 16 units"."""
+    sample: str = ""
+    """ "mean of 16 samples"; "": it is the sample's that is shown."""
+
+
+@dataclass(frozen=True, slots=True)
 class Readout:
     """What stands under the pointer. `value` with subscripts marked ("∂L/∂a_f = 3e-9")."""
 
@@ -29,6 +46,8 @@ class Readout:
     unit: int | None = None
     cell: str = ""
     """The layer whose cell this is, by name: a click chooses it."""
+    taken: tuple[Taken, ...] = ()
+    """The same values, to be copied; () where there is none."""
 
     @property
     def text(self) -> str:
@@ -120,6 +139,13 @@ class Thin(Protocol):
         """What the track says of the step under the playhead, short: "3.2e-9"; "" before it is reached."""
 
 
+class Copied(Protocol):
+    """A track whose values at the playhead can be copied."""
+
+    def taken(self, now: Now) -> tuple[Taken, ...]:
+        """() before they are reached."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Block:
     """Columns of a table that the tape makes known together."""
@@ -167,6 +193,11 @@ def as_tabular(track: object) -> Tabular | None:
 
 def as_thin(track: object) -> Thin | None:
     return cast(Thin, track) if hasattr(track, "at_playhead") else None
+
+
+def taken_of(track: object, now: Now) -> tuple[Taken, ...]:
+    """What a track says at the playhead, to be copied; () where it says nothing (yet)."""
+    return cast(Copied, track).taken(now) if hasattr(track, "taken") else ()
 
 
 def table_of(track: object, now: Now) -> TableData | None:

@@ -18,7 +18,7 @@ from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks import bands, curve_legend, words
-from explorer.stage.tracks.base import Block, Readout, TableData
+from explorer.stage.tracks.base import Block, Readout, TableData, Taken
 from explorer.stage.tracks.curve_ink import colour_of, draw_curve, edge_marks, edge_of
 from explorer.stage.tracks.curve_labels import Label, Labels, begun, region_boxes
 from explorer.stage.tracks.ghost import Ghost
@@ -36,8 +36,11 @@ _NEAREST = 8
 
 _WITH_SLOPES = 4
 """Curves whose slopes have room in the header; of more, they are under the pointer."""
+_NO_DIGITS = ("NaN", "∞")
 _IN_STRIP = 3
 """Curves whose values have room in a strip."""
+_GROUND = 232
+"""Opacity of the ground behind words, of 255."""
 _LOW = 72
 """Logical pixels of a header that has room for little."""
 
@@ -264,15 +267,18 @@ class CurveTrack:
             piece = QRect(start, 0, end - start, self._height).intersected(part)
             if not piece.isEmpty():
                 self._sheet((regions, groups)).blit(painter, origin, piece, view.ratio)
-        font = theming.small()
+
+    def _paint_words(self, painter: QPainter, origin: QPoint, now: Now) -> None:
+        """Over the cursor: they stand where they are, whatever comes through."""
+        theme, font = theming.current(), theming.small()
+        ground = QColor(theme.ground)
+        ground.setAlpha(_GROUND)
         for label in self._words(now):
-            painter.setPen(QColor(tone_of(label.tone, theming.current())))
             line = QRectF(label.place.translated(origin))
-            if label.chip:
-                ground = QColor(theming.current().ground)
-                ground.setAlpha(190)
+            if not painter.hasClipping() or painter.clipBoundingRect().intersects(line):
                 painter.fillRect(line, ground)
-            marked.draw(painter, line, label.text, font, Qt.AlignmentFlag.AlignHCenter)
+                painter.setPen(QColor(tone_of(label.tone, theme)))
+                marked.draw(painter, line, label.text, font, Qt.AlignmentFlag.AlignHCenter)
 
     def _words(self, now: Now) -> list[Label]:
         return self._labels.of(now) if self._labels is not None else []
@@ -281,7 +287,8 @@ class CurveTrack:
         return [label.place for label in self._words(now)]
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
-        """The newest point of each curve."""
+        """The words, and the newest point of each curve."""
+        self._paint_words(painter, origin, now)
         if self._plot is None or self._plot.stack is not None:
             return
         theme = theming.current()
@@ -443,10 +450,9 @@ class CurveTrack:
         said = []
         for curve in self._plot.curves:
             value = self._value(curve, now)
-            if value == words.PADDING:
-                said.append(f"{curve.name}: {value}")
-            elif value:
-                said.append(f"{curve.name} = {value}")
+            if value:
+                is_number = any(sign.isdigit() for sign in value) or value in _NO_DIGITS
+                said.append(f"{curve.name} = {value}" if is_number else f"{curve.name}: {value}")
         return " · ".join(said[:_IN_STRIP])
 
     def table(self, now: Now) -> TableData | None:
@@ -499,7 +505,24 @@ class CurveTrack:
             slopes = [self._slope_words(curve, now)[0] for curve in shown]
             values = [f"{v}   {s} dec." if s else v for v, s in zip(values, slopes, strict=True)]
         values += [c.whole(t - 1) for c in shown if c.whole is not None and c.group.known(now) == (1, self._view.steps)]
-        return Readout(f"t = {t}", tuple(value for value in values if value), " · ".join(notes))
+        taken = tuple(self._taken(plot, curve, t) for curve in shown)
+        return Readout(f"t = {t}", tuple(value for value in values if value), " · ".join(notes), taken=taken)
+
+    @staticmethod
+    def _taken(plot: Plot, curve: Curve, t: int) -> Taken:
+        return Taken(curve.name, t, curve.said(t - 1), sample=plot.readout_note)
+
+    def taken(self, now: Now) -> tuple[Taken, ...]:
+        """Of every curve of this trace that is known at the playhead."""
+        plot, t = self._plot, now.step
+        if plot is None:
+            return ()
+        there = [(curve, curve.group.known(now)) for curve in plot.curves if not curve.style.ghost]
+        return tuple(
+            self._taken(plot, curve, t)
+            for curve, (first, last) in there
+            if first <= t <= min(last, len(curve.places)) and not 0 < curve.longest < t
+        )
 
     def _nearest(self, curves: list[Curve], t: int, y: int) -> list[Curve]:
         if len(curves) <= _NEAREST:

@@ -1,5 +1,9 @@
-"""Where the words of regions and thresholds stand: clear of the cursor, of each other, and of what is known of the
-curves. Places are found once for a view; which of them is free is looked up at every step."""
+"""Where the words of regions and thresholds stand: clear of each other and of the curves that are known when they come.
+
+Their places are found once for a view, and there they stay: words that change sides while the tape plays draw the eye
+away from what it shows. What the way back has yet to find cannot be minded, since that would tell of it; where a curve
+or the cursor comes through, the words stand on a piece of ground.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from explorer.stage import margins, marked
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.tracks.curve_ink import edge_of, points
-from explorer.stage.tracks.plot import Curve, Group, Line, Plot, Region
+from explorer.stage.tracks.plot import ALWAYS, Curve, Group, Line, Plot, Region
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import short
@@ -26,7 +30,7 @@ class Label:
     place: QRect
     always: bool
     chip: bool = False
-    """The ground shows behind it."""
+    """It names a line, and stands beside it."""
     known: Group | None = None
     """It is there once these curves are known whole."""
 
@@ -50,31 +54,26 @@ class Labels:
         self._choices += [self._at_lowest(curve) for curve in plot.curves if curve.lowest is not None]
         self._choices += [self._at_curve(curve) for curve in plot.curves if curve.tag]
         self._choices += [self._along(line) for line in plot.lines]
-        self._answers: dict[int, list[Label]] = {}
         self._struck: dict[QRect, bool] = {}
-        self._crossings: dict[QRect, list[tuple[Group, int, int]]] = {}
+        self._standing: list[Label] | None = None
 
     def of(self, now: Now) -> list[Label]:
-        """Asked for several times a step: the answers for the last two moments are kept."""
-        found = self._answers.get(now.position)
-        if found is None:
-            if len(self._answers) > 1:
-                self._answers.pop(next(iter(self._answers)))
-            found = self._answers[now.position] = self._found(now)
-        return found
+        """Those that are there by now."""
+        if self._standing is None:
+            self._standing = self._placed()
+        there = begun(self._plot, now)
+        return [
+            label
+            for label in self._standing
+            if (label.always or there) and (label.known is None or label.known.whole(now))
+        ]
 
-    def _found(self, now: Now) -> list[Label]:
-        cursor = self._view.centre(now.step) / self._view.ratio
+    def _placed(self) -> list[Label]:
         found: list[Label] = []
         for choices in self._choices:
             for label in choices:
-                if not label.always and not begun(self._plot, now):
-                    break
-                if label.known is not None and not label.known.whole(now):
-                    break
-                at_cursor = label.left - 3 < cursor < label.right + 3
                 taken = any(label.place.intersects(other.place) for other in found)
-                if not at_cursor and not taken and not self._crossed(label.place, now) and not self._on_line(label):
+                if not taken and not self._crossed(label) and not self._on_line(label):
                     found.append(label)
                     break
         return found
@@ -98,11 +97,12 @@ class Labels:
         for text in texts:
             width = marked.width(text, theming.small()) + 2 * GAP
             if width <= area.width():
-                boxes = (
-                    QRectF(left, y, width, margins.LINE).toAlignedRect()
-                    for y in (area.bottom() - margins.LINE, area.top())
-                    for left in (area.right() - width, area.left(), area.center().x() - width / 2)
-                )
+                right, left, middle = area.right() - width, area.left(), area.center().x() - width / 2
+                low, high = area.bottom() - margins.LINE, area.top()
+                # Where the way back begins, farthest from where it does: the curves come there last.
+                sides = (left, right, middle) if self._from_left else (right, left, middle)
+                heights = (high, low) if tone == "exploding" else (low, high)
+                boxes = (QRectF(x, y, width, margins.LINE).toAlignedRect() for y in heights for x in sides)
                 found += [Label(tone, text, box, always=False) for box in boxes]
         return found
 
@@ -114,7 +114,9 @@ class Labels:
             width = marked.width(text, theming.small()) + GAP
             if width > self._width:
                 continue
-            for share in (1.0, 0.0, 0.5, 0.25, 0.75):
+            # What hangs on the trace has its curve beside it, last where the way back ends.
+            shares = (1.0, 0.0, 0.5, 0.25, 0.75) if line.always or self._from_left else (0.0, 0.25, 0.5, 0.75, 1.0)
+            for share in shares:
                 left = (self._width - width) * share
                 here = y[(x >= left) & (x <= left + width)] if line.places.ndim else y
                 here = here[~np.isnan(here)]
@@ -132,7 +134,8 @@ class Labels:
         if t is None or not self._view.shows(t) or not curve.on[t - 1] or curve.values is None:
             return []
         value = short(float(curve.values[t - 1]), 2)
-        texts = (f"smallest {value} at t = {t}", f"min {value}, t = {t}", f"min {value}")
+        kind = "" if np.isfinite(curve.values[: curve.longest or None]).all() else "finite "
+        texts = (f"smallest {kind}{value} at t = {t}", f"min. {kind}{value}, t = {t}", f"min. {kind}{value}")
         return self._beside(curve, t, texts, Label(curve.style.tone, "", QRect(), False, True, curve.group))
 
     def _at_curve(self, curve: Curve) -> list[Label]:
@@ -182,27 +185,23 @@ class Labels:
             self._struck[place] = any(bool(((y > place.top()) & (y < place.bottom() + 1)).any()) for y in ys)
         return self._struck[place]
 
-    def _crossed(self, place: QRect, now: Now) -> bool:
-        for group, low, high in self._crossing(place):
-            first, last = group.known(now)
-            if first <= last and (low <= last if group.from_left else high >= first):
-                return True
-        return False
+    @property
+    def _from_left(self) -> bool:
+        """Whether the gradients that there are become known from the first step on: of reverse layers alone."""
+        return all(group.from_left for group in self._plot.groups if group.kind == "grads")
 
-    def _crossing(self, place: QRect) -> list[tuple[Group, int, int]]:
-        """By group: the first and the last step on screen whose points run through the place. Found when asked for."""
-        if place not in self._crossings:
-            if not self._curves:
-                self._curves = [(curve, *self._points(curve)) for curve in self._plot.curves]
-            found = []
-            for curve, x, y in self._curves:
+    def _crossed(self, label: Label) -> bool:
+        """Whether a curve runs through the words that is known when they come."""
+        if not self._curves:
+            self._curves = [(curve, *self._points(curve)) for curve in self._plot.curves]
+        place = label.place
+        for curve, x, y in self._curves:
+            before = curve.group == ALWAYS or (not label.always and curve.group.kind in ("values", "loss"))
+            if before or label.known is not None:
                 beside = (x > place.left() - 6) & (x < place.right() + 7)
-                hit = x[beside & (y > place.top() - 4) & (y < place.bottom() + 5)]
-                if hit.size:
-                    low, high = (self._view.step_at(float(at) * self._view.ratio) for at in (hit.min(), hit.max()))
-                    found.append((curve.group, low, high))
-            self._crossings[place] = found
-        return self._crossings[place]
+                if bool((beside & (y > place.top() - 4) & (y < place.bottom() + 5)).any()):
+                    return True
+        return False
 
     def _points(self, curve: Curve) -> tuple[Array, Array]:
         x, places = points(curve, self._view)

@@ -107,7 +107,8 @@ def _paint_columns(painter: QPainter, box: QRect, top: float, entries: Sequence[
     left, width = box.left() + GAP + 1, float(box.width() - GAP - 1 - _EDGE)
     shown = entries if len(entries) <= 2 * room else entries[: 2 * room - 1]
     needs = [
-        max((_SAMPLE + _GAP + marked.width(e.short, font) + GAP for e in shown[n::2]), default=0.0) for n in (0, 1)
+        max((_SAMPLE + _GAP + marked.width(e.short, font) + after for e in shown[n::2]), default=0.0)
+        for n, after in ((0, GAP), (1, 2))
     ]
     first = min(max(width / 2, needs[0]), max(width / 2, width - needs[1]))
     for place, entry in enumerate(shown):

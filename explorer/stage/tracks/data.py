@@ -4,7 +4,9 @@ at every step. Targets, and an answer that is given once, appear with the loss."
 from __future__ import annotations
 
 import dataclasses
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
@@ -18,21 +20,26 @@ from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, number
-from explorer.stage.tracks import data_columns, lane_ink
-from explorer.stage.tracks.base import Block, Readout, TableData, between
+from explorer.stage.tracks import data_columns, lane_ink, words
+from explorer.stage.tracks.base import Block, Readout, TableData, Taken, between
 from explorer.stage.tracks.data_columns import Columns
 from explorer.stage.tracks.lanes import Lane, lanes, place
+from explorer.stage.tracks.network_hover import inputs_of
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT, Theme
 from explorer.widgets.numbers import exact, short
 
 _PAD, _BETWEEN = 6, 7
 """Logical pixels above and below all lanes, and between two."""
+_IN_STRIP = 4
+"""Numbers that have room in a strip."""
 _READS = {"last": "read at the last step", "mean": "read from the mean", "attention": "read by attention"}
 
 
 class Data:
     """Layers: the blank; what is known before the loss; and all of it."""
+
+    thin = False
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -113,8 +120,6 @@ class Data:
                 lane_ink.draw_texts(painter, lane, box, view, theme)
             if everything and lane.targets is not None and not lane_ink.dots_crowd(lane, view):
                 lane_ink.draw_targets(painter, lane, box, view, theme)
-            if everything and lane.part == "output" and np.count_nonzero(lane.there) == 1:
-                self._say_answer(painter, lane, box, theme)
         painter.end()
 
     def _is_early(self, lane: Lane) -> bool:
@@ -137,7 +142,7 @@ class Data:
             palette.textured(part, codes, GATE, theme.name, self._view.ratio)
 
     def _say_answer(self, painter: QPainter, lane: Lane, box: QRectF, theme: Theme) -> None:
-        """One answer for a whole sequence, in words beside it, where there is room."""
+        """One answer for a whole sequence, in words beside it, where there is room. The cursor goes by behind them."""
         assert self._excerpt is not None
         e, t, font = self._excerpt, place(self._excerpt), theming.small()
         if not self._view.shows(t):
@@ -146,9 +151,13 @@ class Data:
         said = [text for text in (self._answer(lane, t, brief=True), reads) if text]
         room = self._view.left(t) / self._view.ratio - 2 * GAP
         text = margins.fitting((", ".join(said), said[0]), font, room)
+        if not text:
+            return
+        wide = marked.width(text, font)
+        line = QRectF(box.left() + GAP + room - wide, box.center().y() - margins.LINE / 2, wide, margins.LINE)
+        painter.fillRect(line.adjusted(-TIGHT, 0, TIGHT, 0).toAlignedRect(), QColor(theme.ground))
         painter.setPen(QColor(theme.muted))
-        line = QRectF(GAP, box.center().y() - margins.LINE / 2, room, margins.LINE)
-        marked.draw(painter, line, text, font, Qt.AlignmentFlag.AlignRight)
+        marked.draw(painter, line, text, font)
 
     def _answer(self, lane: Lane, t: int, *, brief: bool) -> str:
         return " · ".join(self._said_of_output(lane, t, brief=brief))
@@ -177,8 +186,10 @@ class Data:
             layer.blit(painter, origin, QRect(start, 0, end - start, self._height).intersected(part), ratio)
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
-        """The target at the playhead, which the cursor would hide."""
+        """The target at the playhead, and the words of an answer, which the cursor would hide."""
         for lane, box in zip(self._lanes, self._boxes(), strict=True):
+            if now.loss and lane.part == "output" and np.count_nonzero(lane.there) == 1:
+                self._say_answer(painter, lane, box.translated(origin), theming.current())
             if now.loss and self._has_dots(lane) and self._view.shows(now.step):
                 lane_ink.draw_dot(painter, lane, box.translated(origin), self._view, theming.current(), now.step)
 
@@ -294,14 +305,40 @@ class Data:
             return Readout(where, (), f"there is one answer, at t = {place(e)}")
         if lane.part == "input":
             return self._hover_input(where, t, e)
-        return Readout(where, self._said_of_output(lane, t, known=now.loss))
+        found = (number for number in self._numbers_at(t, now) if number[0] != "input")
+        taken = tuple(Taken(name, t, _exactly(value)) for _, name, value in found)
+        return Readout(where, self._said_of_output(lane, t, known=now.loss), taken=taken)
 
     def _hover_input(self, where: str, t: int, e: Excerpt) -> Readout:
         if e.symbols:
-            return Readout(where, (f"symbol {e.inputs[t - 1, 0]:.0f}",), f"of 0 … {e.symbols - 1}")
+            said = (f"symbol {e.inputs[t - 1, 0]:.0f}",)
+            return Readout(where, said, f"of 0 … {e.symbols - 1}", taken=inputs_of(e, t))
         row = e.inputs[t - 1]
         values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(row[:6], 1))
-        return Readout(where, values, f"and {len(row) - 6} more" if len(row) > 6 else "")
+        return Readout(where, values, f"and {len(row) - 6} more" if len(row) > 6 else "", taken=inputs_of(e, t))
+
+    # -- as words -----------------------------------------------------------------------------------------------------
+
+    def at_playhead(self, now: Now) -> str:
+        """As many numbers as fit a line: "x_1 = 0.203 · x_2 = 0 · target = 0.889"."""
+        if self._excerpt is not None and now.step > self._excerpt.length:
+            return words.PADDING
+        found = islice(self._numbers_at(now.step, now), _IN_STRIP)
+        return " · ".join(f"{name} = {_brief(value)}" for _, name, value in found)
+
+    def taken(self, now: Now) -> tuple[Taken, ...]:
+        return tuple(Taken(name, now.step, _exactly(value)) for _, name, value in self._numbers_at(now.step, now))
+
+    def _numbers_at(self, t: int, now: Now) -> Iterator[tuple[str, str, Any]]:
+        """Everything that the table has of a step, as far as the tape has come: its part, its name, and the number."""
+        made = self.table(now)
+        if made is None or self._columns is None:
+            return
+        for block, column in zip(made.blocks, self._columns, strict=True):
+            known = block.known[0] <= t <= block.known[1] or block.also[0] <= t <= block.also[1]
+            if known and not 0 < block.length < t and block.only in (0, t):
+                for name, value in zip(block.names, block.values[t - 1], strict=True):
+                    yield column.part, name, value
 
     def _said_of_output(self, lane: Lane, t: int, *, brief: bool = False, known: bool = True) -> tuple[str, ...]:
         """Target, output, and what lies between; `known`: the target is."""
@@ -333,3 +370,12 @@ class Data:
             return None
         values = tuple(f"{lane.name.replace('output p', 'p')}: {' … '.join(self._ends(lane))}" for lane in self._lanes)
         return Readout("Scales, fixed", values[:8])
+
+
+def _exactly(value: Any) -> str:
+    """A symbol's or a class's number is a whole one."""
+    return exact(float(value), value.dtype.name) if isinstance(value, np.floating) else str(value)
+
+
+def _brief(value: Any) -> str:
+    return short(float(value)) if isinstance(value, np.floating) else str(value)

@@ -22,10 +22,10 @@ from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 from explorer.stage.tracks import strip, tabled, words
-from explorer.stage.tracks.base import Readout, TableData, between
+from explorer.stage.tracks.base import Readout, TableData, Taken, between
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
-from explorer.widgets.numbers import short
+from explorer.widgets.numbers import exact, short, told_apart
 
 _WAITING = "not reached yet"
 
@@ -311,15 +311,32 @@ class Heatmap:
     # -- as words -----------------------------------------------------------------------------------------------------
 
     def at_playhead(self, now: Now) -> str:
-        """Of a gate the mean over units, of everything else the norm."""
+        what, value = self._over_units(now)
+        return f"{what} {short(value)}" if what else ""
+
+    def _over_units(self, now: Now) -> tuple[str, float]:
+        """At the playhead: of a gate ("mean", it) over units, of everything else ("norm", it); ("", 0) before."""
         first, last = self._steps_known(now)
         if self._data is None or not first <= now.step <= last or now.step > self._masked:
-            return ""
+            return "", 0.0
         column = self._data[now.step - 1].astype(np.float64)
         if self._quantity is not None and self._quantity.kind == "gate" and not self.is_gradient:
-            return f"mean {short(float(column.mean()))}"
+            return "mean", float(column.mean())
         with np.errstate(over="ignore"):
-            return f"norm {short(float(np.linalg.norm(column)))}"
+            return "norm", float(np.linalg.norm(column))
+
+    def taken(self, now: Now) -> tuple[Taken, ...]:
+        """One unit's own number, or what the strip says of all."""
+        what, value = self._over_units(now)
+        if not what or self._data is None or self._excerpt is None:
+            return ()
+        symbol, unit, count = words.symbol(self.track), self.track.unit, self._data.shape[1]
+        if unit is not None and unit < count:
+            own = self._data[now.step - 1, unit]
+            return (Taken(symbol, now.step, exact(float(own), str(own.dtype)), unit=f"unit {unit}"),)
+        named = f"‖{symbol}‖" if what == "norm" else f"mean {symbol}"
+        said = told_apart(value, self._excerpt.dtype)
+        return (Taken(named, now.step, said, unit=f"{what} over {count:,} unit{'s' if count != 1 else ''}"),)
 
     def table(self, now: Now) -> TableData | None:
         known = self._steps_known(now)

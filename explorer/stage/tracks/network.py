@@ -24,7 +24,7 @@ from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale, magnitude
 from explorer.stage.tracks import network_margins, network_pulse, words
 from explorer.stage.tracks.anatomy import Anatomy, Gap, RowKind, Wire
-from explorer.stage.tracks.base import Block, Readout, TableData, between
+from explorer.stage.tracks.base import Block, Readout, TableData, Taken, between
 from explorer.stage.tracks.network_hover import Hover
 from explorer.stage.tracks.network_ink import Ink
 from explorer.stage.tracks.network_loss import LossInk, draw_chip
@@ -325,6 +325,17 @@ class Unrolled:
         if t >= now.backward:
             said.append(f"‖∂L/∂h_t‖ = {short(float(e.norms['grads.h'][t - 1]))}")
         return " · ".join(said)
+
+    def taken(self, now: Now) -> tuple[Taken, ...]:
+        """The norms of the cell that the cell panel shows, and of their gradients."""
+        if self._excerpt is None or self._reading is None:
+            return ()
+        hover = Hover(self._excerpt, self._rows, self._reading, self._gradients)
+        row = next((row for row in self._rows if row.layer.name == self._excerpt.layer), self._rows[-1])
+        t = self._at(row.kind, now)
+        if t > self._excerpt.length:
+            return ()
+        return tuple(one for symbol in row.kind.states for one in hover.norms(row, symbol, t, now))
 
     def table(self, now: Now) -> TableData | None:
         """The norms of every layer's states and of their gradients, the read-out's layer last."""

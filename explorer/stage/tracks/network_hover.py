@@ -12,7 +12,7 @@ from explorer.stage.now import Now
 from explorer.stage.scales import Scale
 from explorer.stage.tracks import words
 from explorer.stage.tracks.anatomy import Anatomy, Part, Wire
-from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks.base import Readout, Taken
 from explorer.stage.tracks.network_rows import LayerRow, Reading
 from explorer.widgets.numbers import exact, told_apart
 
@@ -61,17 +61,18 @@ class Hover:
         if not self._values_known(row, t, now) or row.codes is None or row.data is None or row.scale is None:
             return Readout(where, (), "not reached yet", cell=row.layer.name)
         said = words.readout(row.track, t, unit, row.data[t - 1, unit], int(row.codes[t - 1, unit]), row.scale)
-        return replace(said, where=f"{where} · unit {unit}", cell=row.layer.name)
+        taken = tuple(replace(one, layer=row.layer.name) for one in said.taken)
+        return replace(said, where=f"{where} · unit {unit}", cell=row.layer.name, taken=taken)
 
     def _level(self, row: LayerRow, symbol: str, t: int, now: Now) -> Readout:
         where = self._where(t, row)
         if not self._values_known(row, t, now):
             return Readout(where, (), "not reached yet", cell=row.layer.name)
-        values = [f"‖{symbol}‖ = {self._told(row.layer.norms[f'values.{symbol}'][t - 1])}"]
+        taken = self.norms(row, symbol, t, now)
+        values = tuple(f"{one.symbol} = {one.value}" for one in taken)
         note = ""
         if self._grads_known(row, t, now):
             norm = row.norms[symbol][t - 1]
-            values.append(f"‖∂L/∂{symbol}‖ = {self._told(norm)}")
             note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
             if stop := borders.stop(self.excerpt, t + 1):
                 what = "nothing comes from there" if stop == "all" else "its gradient stops there"
@@ -79,7 +80,19 @@ class Hover:
                     what += f"; {self._told(row.wires[symbol][t - 1])} of the others comes here"
                 border = f"a window of the truncation begins at t = {t + 1}: {what}"
                 note = f"{note} · {border}" if note else border
-        return Readout(where, tuple(values), self._mean(note), cell=row.layer.name)
+        return Readout(where, values, self._mean(note), cell=row.layer.name, taken=taken)
+
+    def norms(self, row: LayerRow, symbol: str, t: int, now: Now) -> tuple[Taken, ...]:
+        """Of a state and of its gradient, as far as they are known."""
+        found = []
+        if self._values_known(row, t, now):
+            found.append(self._norm(row, f"‖{symbol}‖", t, row.layer.norms[f"values.{symbol}"][t - 1]))
+        if self._grads_known(row, t, now):
+            found.append(self._norm(row, f"‖∂L/∂{symbol}‖", t, row.norms[symbol][t - 1]))
+        return tuple(found)
+
+    def _norm(self, row: LayerRow, symbol: str, t: int, value: float) -> Taken:
+        return Taken(symbol, t, self._told(value), row.layer.name, sample=self._mean(""))
 
     def _upright(self, wire: Wire, t: int, now: Now) -> Readout:
         """Between two rows: what comes up, and the gradient that goes down."""
@@ -97,7 +110,8 @@ class Hover:
         norm = row.way(wire)[t - 1]
         note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
         note = " · ".join(part for part in (way, self._mean(note)) if part)
-        return Readout(where, (f"{what} = {self._told(norm)}",), note)
+        taken = self._norm(row, what, t, norm)
+        return Readout(where, (f"{what} = {taken.value}",), note, taken=(taken,))
 
     def _told(self, value: float) -> str:
         return told_apart(float(value), self.excerpt.dtype)
@@ -130,22 +144,38 @@ class Hover:
         else:
             values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(x[:_MOST_FEATURES], 1))
         more = len(x) - _MOST_FEATURES
-        return Readout(f"t = {t} · input", values, f"and {more} more" if more > 0 else "")
+        note = f"and {more} more" if more > 0 else ""
+        return Readout(f"t = {t} · input", values, note, taken=inputs_of(e, t))
 
     def _loss(self, t: int, now: Now) -> Readout:
         e, reading = self.excerpt, self.reading
         if not now.loss:
             return Readout("Loss", (), "not reached yet")
         total = f"L = {self._told(e.loss)}"
+        taken = (Taken("L", t, self._told(e.loss), sample=self._batch()),)
         if reading.at_every:
             here = float(e.losses[t - 1])
             if math.isnan(here) or not reading.steps[t - 1]:
-                return Readout(f"t = {t}", (total,), "no loss at this step")
-            return Readout(f"t = {t}", (f"this step’s part = {self._told(here)}", total))
+                return Readout(f"t = {t}", (total,), "no loss at this step", taken=taken)
+            part = Taken("this step’s part of L", t, self._told(here), sample=self._batch())
+            return Readout(f"t = {t}", (f"this step’s part = {part.value}", total), taken=(part, *taken))
         if not reading.steps[t - 1]:
-            return Readout(f"t = {t}", (total,), "not read by the read-out")
+            return Readout(f"t = {t}", (total,), "not read by the read-out", taken=taken)
         if reading.weights is not None:
-            weight = f"α = {self._told(reading.weights[t - 1])}"
-            return Readout(f"t = {t}", (weight, total), "attention’s weight of this step")
+            alpha = Taken("α", t, self._told(reading.weights[t - 1]))
+            note = "attention’s weight of this step"
+            return Readout(f"t = {t}", (f"α = {alpha.value}", total), note, taken=(alpha, *taken))
         notes = {"mean": "read together with every other step", "attention": "read together, by attention"}
-        return Readout(f"t = {t}", (total,), notes.get(reading.kind, ""))
+        return Readout(f"t = {t}", (total,), notes.get(reading.kind, ""), taken=taken)
+
+    def _batch(self) -> str:
+        """The loss is that of all samples."""
+        return f"all {self.excerpt.batch_size:,} samples" if self.excerpt.batch_size > 1 else ""
+
+
+def inputs_of(e: Excerpt, t: int) -> tuple[Taken, ...]:
+    """Every feature of a step, also those for which the readout has no room."""
+    x = e.inputs[t - 1]
+    if e.symbols:
+        return (Taken("input symbol", t, f"{x[0]:.0f}"),)
+    return tuple(Taken(f"x_{k}", t, exact(float(v), str(v.dtype))) for k, v in enumerate(x, 1))

@@ -23,6 +23,8 @@ from explorer.theme.tokens import GAP
 
 _LEAST_RAMP = 36
 """Logical pixels that the scale of h keeps of its height."""
+_ROOMY_RAMP = 62
+"""With it, three numbers stand beside the scale of h at ease."""
 _TITLE_FOOT = 24
 """Logical pixels below which the title ends."""
 
@@ -127,17 +129,20 @@ def paint_scale(
     bottom += box.top()
     foot = _paint_wedge(painter, box, bottom - _LEAST_RAMP, e, rows, gradients)
     scales = {row.scale for row in rows}
+    lines = input_words(e, inputs_bound, a.view)
+    inputs = box.top() + a.inputs_centre - len(lines) * margins.LINE / 2
     if len(scales) == 1:
         (scale,) = scales
-        start = max(box.top() + round(top) - 6, round(foot) - 4)
+        start = max(box.top() + round(top) - 6, round(foot) - 1)
+        # Down to the words of the inputs, where the words above leave little room.
+        end = max(round(bottom) + 7, min(start + _ROOMY_RAMP, round(inputs) - 2))
         if scale is not None and bottom - start >= 20 and (len(rows) > 1 or bottom - box.top() - top >= 20):
-            height = min(round(bottom) + 7 - start, 110)
-            margins.paint_scale(painter, QRect(box.left(), round(bottom) + 7 - height, box.width(), height), scale)
+            height = min(end - start, 110)
+            margins.paint_scale(painter, QRect(box.left(), end - height, box.width(), height), scale)
     else:
         _paint_ends(painter, box, foot, rows, a, font)
     painter.setPen(QColor(theme.muted))
-    lines = input_words(e, inputs_bound, a.view)
-    y = min(box.top() + a.inputs_centre - len(lines) * margins.LINE / 2, box.bottom() - len(lines) * margins.LINE)
+    y = min(inputs, box.bottom() - len(lines) * margins.LINE)
     for text in lines:
         marked.draw(painter, QRectF(box.left() + GAP, y, box.width() - GAP - 1, margins.LINE), text, font)
         y += margins.LINE

@@ -6,10 +6,12 @@ that norm's colour on the gradients' scale; what is not a number on the scale ha
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QPainter, QPolygonF
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPainterPath
 
 from engine.requests import Array
 from explorer.stage import classes, palette
@@ -188,15 +190,13 @@ class WireInk:
         lane = (bottom - top) / ratio
         if room < 4 or lane < 6:
             return
-        painter = self.layer.painter(ratio)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(self.theme.forward))
         pairs = slice(a.view.first - 1, a.view.last - 1)
         if row.kind.reverse:
             pairs = slice(a.view.first, a.view.last)
         reached = np.arange(a.view.steps)[a.view.first : a.view.last] < self.length
         middles = ((a.body_right[:-1] + a.body_left[1:]) / 2 / ratio)[reached].tolist()
-        sizes, colours = np.full(len(middles), min(3.0, lane / 2)), None
+        sizes = np.full(len(middles), min(3.0, lane / 2))
+        colours = [palette.packed(self.theme.forward)] * len(middles)
         if norms is not None:
             codes, shares = self.measures.of(norms)
             codes, shares = codes[pairs][reached], shares[pairs][reached]
@@ -207,12 +207,9 @@ class WireInk:
             colours = palette.wires(self.scale, self.theme.name)[codes].tolist()
         way = (1 if norms is None else -1) * (-1 if row.kind.reverse else 1)
         y = a.lane_centre(a.rows.index(row), symbol)
-        for place, (x, half) in enumerate(zip(middles, sizes.tolist(), strict=True)):
-            if half:
-                if colours is not None:
-                    painter.setBrush(QColor.fromRgb(colours[place]))
-                _arrow(painter, QPointF(x, y), way * min(10.0, 0.8 * room) / 2, half, upright=False)
-        painter.end()
+        heads = zip(middles, sizes.tolist(), colours, strict=True)
+        long = way * min(10.0, 0.8 * room) / 2
+        self._draw_heads(((x, y, half, tone) for x, half, tone in heads), long, upright=False)
 
     def draw_upright_arrows(self, gap: Gap, k: int, norms: Array | None, shown: np.ndarray, colour: str) -> None:
         """In high gaps between wide cells: up, or (with norms) down."""
@@ -221,12 +218,9 @@ class WireInk:
         head = self._head(gap, k)
         if not head:
             return
-        painter = self.layer.painter(ratio)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(colour))
         seen = np.flatnonzero(shown[a.view.slice])
         middles = ((left + right) / 2 / ratio)[seen].tolist()
-        sizes, colours = np.full(len(seen), 2.5), None
+        sizes, colours = np.full(len(seen), 2.5), [palette.packed(colour)] * len(seen)
         if norms is not None:
             codes, shares = self.measures.of(norms)
             codes, shares = codes[a.view.slice][seen], shares[a.view.slice][seen]
@@ -235,11 +229,34 @@ class WireInk:
             sizes[codes >= classes.BELOW] = 0
             colours = palette.wires(self.scale, self.theme.name)[codes].tolist()
         y = (gap.top / ratio + head / 2) if norms is None else (gap.bottom / ratio - head / 2)
-        for place, (x, half) in enumerate(zip(middles, sizes.tolist(), strict=True)):
-            if half:
-                if colours is not None:
-                    painter.setBrush(QColor.fromRgb(colours[place]))
-                _arrow(painter, QPointF(x, y), (-1 if norms is None else 1) * head / 2, half, upright=True)
+        long = (-1 if norms is None else 1) * head / 2
+        heads = zip(middles, sizes.tolist(), colours, strict=True)
+        self._draw_heads(((x, y, half, tone) for x, half, tone in heads), long, upright=True)
+
+    def _draw_heads(self, heads: Iterable[tuple[float, float, float, int]], long: float, *, upright: bool) -> None:
+        """Triangles (x, y, half their width, colour), their tips `long` from their middles, to the right or (upright)
+        down. They stand apart from each other, so those of one colour are filled in one go."""
+        paths: dict[int, QPainterPath] = {}
+        for x, y, half, colour in heads:
+            if not half:
+                continue
+            path = paths.get(colour)
+            if path is None:
+                path = paths[colour] = QPainterPath()
+            if upright:
+                path.moveTo(x, y + long)
+                path.lineTo(x - half, y - long)
+                path.lineTo(x + half, y - long)
+            else:
+                path.moveTo(x + long, y)
+                path.lineTo(x - long, y - half)
+                path.lineTo(x - long, y + half)
+            path.closeSubpath()
+        painter = self.layer.painter(self.ratio)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for colour, path in paths.items():
+            painter.setBrush(QColor.fromRgb(colour))
+            painter.drawPath(path)
         painter.end()
 
     def _head(self, gap: Gap, k: int) -> float:
@@ -281,13 +298,3 @@ class WireInk:
                 found[a.body_left + x] = True
                 found[a.body_right - 1 - x] = True
         return found
-
-
-def _arrow(painter: QPainter, at: QPointF, long: float, half: float, *, upright: bool) -> None:
-    """A triangle whose tip is `long` from its middle, to the right or (upright) down."""
-    x, y = at.x(), at.y()
-    if upright:
-        points = [QPointF(x, y + long), QPointF(x - half, y - long), QPointF(x + half, y - long)]
-    else:
-        points = [QPointF(x + long, y), QPointF(x - long, y - half), QPointF(x - long, y + half)]
-    painter.drawPolygon(QPolygonF(points))

@@ -51,7 +51,7 @@ def route_plot(track: TrackSpec) -> Maker:
             for place, name in enumerate(names)
         )
         against = (shares < 0).any(axis=1)
-        note = ("⟨v_r, v⟩/‖v‖²: the shares of a step add up to 100 %", "below 0: against the others")
+        note = ("⟨vᵣ, v⟩/‖v‖²: the shares of a step add up to 100 %", "below 0: against the others")
         lines: tuple[Variants, ...] = (("of what goes on to t−1", "of what goes on"),)
         lines += (("below 0: against it",),) if against.any() else ()
         return Plot(axis, curves, (*layer_line(e, layer), *lines), scale_note=note, stack=stack)

@@ -12,7 +12,7 @@ from engine.tracks import TrackSpec
 from explorer.stage import classes, scales
 from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, UNDEFINED, ZERO
 from explorer.stage.scales import Scale
-from explorer.stage.tracks.base import Readout
+from explorer.stage.tracks.base import Readout, Taken
 from explorer.widgets.numbers import exact, short
 
 
@@ -121,7 +121,9 @@ def readout(
     note = class_words(value, code, scale, normal)
     if shared > 1:
         note = " · ".join(part for part in (note, f"the one shown of {shared:,} in this pixel") if part)
-    return Readout(where, (f"{symbol(track)} = {exact(float(value), str(value.dtype))}",), note, unit)
+    number, name = exact(float(value), str(value.dtype)), symbol(track)
+    taken = Taken(name, t, number, track.layer, f"unit {unit}")
+    return Readout(where, (f"{name} = {number}",), note, unit, taken=(taken,))
 
 
 def class_words(value: np.floating, code: int, scale: Scale, normal: float | None = None) -> str:

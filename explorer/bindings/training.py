@@ -1,0 +1,307 @@
+"""The drawer: how training stands, its curves, and travelling along them."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
+
+from engine import task_facts
+from engine.errors import SpecError
+from engine.requests import Excerpt
+from engine.training_checks import MAX_ITERATIONS
+from engine.training_loop import until_of
+from explorer.bindings.parts import Parts
+from explorer.training.axes import AxisKind
+from explorer.training.curves import Curves
+from explorer.training.runner import Ending
+from explorer.training.words import figures, stands, summary
+
+_PACE_MS = 80
+"""Curves that grow are drawn a dozen times a second."""
+_REST = 4
+"""Times as long as they took to draw: the window has other things to do."""
+_PATIENCE_MS = 250
+"""A picture that takes longer gives way to the newer wish of somebody who drags."""
+
+
+class TrainingBinding(QObject):
+    def __init__(self, parts: Parts, parent: QObject) -> None:
+        super().__init__(parent)
+        self._parts, self._document, self._controller = parts, parts.document, parts.controller
+        self._book, self._runner, self._drawer = parts.book, parts.runner, parts.window.drawer
+        self._tab, self._controls = self._drawer.training, self._drawer.training.controls
+        self._layers: tuple[str, ...] = ()
+        self._wish: int | None = None
+        self._problem = ""
+        self._anew, self._due, self._banner = True, False, False
+        self._pace = _timer(self, _PACE_MS, self._paced)
+        self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
+        self._book.changed.connect(self._book_changed)
+        runner = self._runner
+        runner.runningChanged.connect(self._running_changed)
+        runner.ended.connect(self._ended)
+        parts.document.stateChanged.connect(self._show_available)
+        parts.player.playingChanged.connect(self._playing_changed)
+        parts.controller.failed.connect(self._forget_wish)
+        self._drawer.openChanged.connect(self._show)
+        self._drawer.summary.trainToggled.connect(self.toggle)
+        controls, curves = self._controls, self._tab.curves
+        controls.trainToggled.connect(self.toggle)
+        controls.advanceWanted.connect(self.advance)
+        controls.untilWanted.connect(self._until_wanted)
+        curves.travelWanted.connect(self.travel)
+        self._tab.layersWanted.connect(self._show_layers)
+        self._tab.lossAxisPicked.connect(self._pick_loss_axis)
+        self._show_available()
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def show_opened(self) -> None:
+        """Another document: other axes, no wish of the old one."""
+        self._wish = None
+        self._patience.stop()
+        self._problem, self._anew = "", True
+        if self._banner:
+            self._clear_banner()
+        experiment = self._document.experiment
+        if experiment is not None:
+            self._controls.set_metric(task_facts.metric(experiment.task, experiment.model))
+        self._show_available()
+        self._show()
+
+    def show_excerpt(self, _excerpt: Excerpt | None) -> None:
+        self._show_available()
+        if self._wish is not None:
+            if self._wish == self._document.view.iteration:
+                self._forget_wish()
+            elif not self._controller.waiting:
+                self._go_to_wish()
+
+    def show_view(self) -> None:
+        shown = self._document.view.iteration
+        self._tab.curves.set_iteration(shown, shown if self._wish is None else self._wish)
+
+    @Slot()
+    def _show_available(self) -> None:
+        available = self._runner.available
+        self._drawer.summary.set_available(available)
+        self._controls.set_available(available)
+
+    @Slot()
+    def _book_changed(self) -> None:
+        self._due = True
+        if not self._pace.isActive():
+            self._paced()
+
+    @Slot()
+    def _paced(self) -> None:
+        if self._due:
+            began = time.perf_counter()
+            self._show()
+            took = time.perf_counter() - began + self._tab.curves.cost
+            self._pace.start(max(_PACE_MS, round(_REST * 1000 * took)))
+
+    @Slot()
+    def _show(self) -> None:
+        self._due = False
+        drawer, runner = self._drawer, self._runner
+        open_here = drawer.is_open and drawer.tab == "training"
+        curves = self._curves(whole=open_here)
+        drawer.summary.set_words(summary(curves, running=runner.running, sentence=runner.ending.sentence))
+        if open_here:
+            self._controls.set_figures(figures(curves, runner.seconds))
+            self._tab.set_layers(self._book.layers, self._layers)
+            anew = self._anew or curves.count < self._tab.curves.count
+            self._tab.curves.set_curves(curves, anew=anew)
+            self._anew = False
+            self.show_view()
+        self._show_sentence()
+
+    def _curves(self, *, whole: bool) -> Curves:
+        """`whole`: with all that is drawn; else what one line says."""
+        book, chunks = self._book, self._book.log.chunks
+        if not whole:
+            last = chunks[-1] if chunks else None
+            if last is None:
+                return Curves(count=book.next)
+            return Curves(
+                iterations=book.iterations()[-1:],
+                losses=last.losses[-1:],
+                grad_norms=last.grad_norms[-1:],
+                clipped_norms=last.clipped_norms[-1:],
+                clipped=last.clipped[-1:],
+                evaluations=book.evaluations,
+                count=book.next,
+            )
+        names = [name for name in self._layers if name in book.layers]
+        return Curves(
+            iterations=book.iterations(),
+            losses=book.column("losses"),
+            grad_norms=book.column("grad_norms"),
+            clipped_norms=book.column("clipped_norms"),
+            clipped=book.column("clipped").astype(bool),
+            layer_norms={name: book.column(f"layer_norms.{name}") for name in names},
+            evaluations=book.evaluations,
+            baseline=book.baseline,
+            kept=book.kept(),
+            count=book.next,
+            goal=self._runner.goal,
+            seconds=float(chunks[-1].seconds[-1]) if chunks else 0.0,
+        )
+
+    def _show_sentence(self) -> None:
+        if self._problem:
+            self._controls.set_sentence(self._problem, tone="exploding")
+            return
+        runner = self._runner
+        words, tone = stands(
+            running=runner.running,
+            goal=runner.goal,
+            until=None if runner.until is None else str(runner.until),
+            ending=runner.ending.kind,
+            sentence=runner.ending.sentence,
+            follows=runner.follows,
+        )
+        self._controls.set_sentence(words, tone=tone)
+
+    @Slot(bool)
+    def _running_changed(self, running: bool) -> None:
+        self._drawer.summary.set_running(running=running)
+        self._controls.set_running(running=running)
+        self._parts.desk.set_resting(running)
+        if running:
+            self._parts.player.pause()
+            self._problem = ""
+            self._clear_banner()
+        self._show()
+
+    @Slot(object)
+    def _ended(self, ending: Ending) -> None:
+        if ending.kind in ("diverged", "failed"):
+            self._banner = True
+            self._parts.window.stage.set_banner(ending.sentence)
+        elif ending.sentence:
+            self._parts.say(ending.sentence, 10_000)
+        self._show()
+
+    def _clear_banner(self) -> None:
+        self._banner = False
+        self._parts.window.stage.set_banner("")
+
+    # -- intent up: training ------------------------------------------------------------------------------------------
+
+    @Slot()
+    def toggle(self) -> None:
+        if self._runner.running:
+            self._runner.pause()
+        else:
+            self._begin()
+            self._runner.start()
+
+    @Slot(int)
+    def advance(self, count: int) -> None:
+        self._begin()
+        self._runner.advance(count)
+
+    def _begin(self) -> None:
+        """What is typed in a field counts, and the stage follows."""
+        self._forget_wish()
+        self._problem = ""
+        self._parts.player.pause()
+
+    def ask_until(self) -> None:
+        self._drawer.show_tab("training")
+        self._controls.until_field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._controls.until_field.selectAll()
+
+    @Slot(str)
+    def _until_wanted(self, text: str) -> None:
+        experiment = self._document.experiment
+        if experiment is None:
+            return
+        self._begin()
+        typed = text.strip().replace("\u202f", "").replace(" ", "")
+        if number := re.fullmatch(r"\d[\d,]*", typed):
+            goal = int(number[0].replace(",", ""))
+            if goal > MAX_ITERATIONS:
+                self._show_problem(f"{goal:,} iterations are too many; up to {MAX_ITERATIONS:,} are accepted.")
+            elif goal <= self._document.view.iteration:
+                self._show_problem(f"Iteration {goal:,} has been reached; a larger one is accepted.")
+            else:
+                self._runner.start(goal=goal)
+            return
+        try:
+            until = until_of(typed, experiment)
+        except SpecError as error:
+            self._show_problem(str(error).replace("is accepted", "or an iteration is accepted"))
+            return
+        self._runner.start(until=until)
+
+    def _show_problem(self, sentence: str) -> None:
+        self._problem = sentence
+        self._show_sentence()
+
+    # -- intent up: travelling ----------------------------------------------------------------------------------------
+
+    @Slot(int)
+    def travel(self, iteration: int) -> None:
+        """Show another iteration, the tape where it is. While somebody drags, a picture comes to its end before the
+        next is asked for, unless it takes long: the latest wish wins, and none but it waits."""
+        if not self._controller.can_go_on:
+            return
+        self._runner.set_follows(iteration >= self._book.next)
+        self._parts.player.pause()
+        self._wish = iteration
+        self.show_view()
+        if self._controller.waiting:
+            if not self._patience.isActive():
+                self._patience.start()
+        else:
+            self._go_to_wish()
+
+    @Slot()
+    def _go_to_wish(self) -> None:
+        self._patience.stop()
+        if self._wish is not None:
+            self._controller.go_to_iteration(self._wish, self._document.view.position)
+            if self._wish == self._document.view.iteration and not self._controller.waiting:
+                self._forget_wish()
+
+    @Slot()
+    def _forget_wish(self) -> None:
+        self._patience.stop()
+        if self._wish is not None:
+            self._wish = None
+            self.show_view()
+
+    @Slot(bool)
+    def _playing_changed(self, playing: bool) -> None:
+        """Somebody who plays the tape of an iteration is not taken away from it."""
+        if playing and self._runner.running:
+            self._runner.set_follows(False)
+            self._show_sentence()
+
+    def take_focus(self) -> None:
+        self._drawer.show_tab("training")
+        self._tab.curves.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    # -- intent up: what the curves show ------------------------------------------------------------------------------
+
+    @Slot(tuple)
+    def _show_layers(self, layers: tuple[str, ...]) -> None:
+        self._layers = layers
+        self._show()
+
+    @Slot(str)
+    def _pick_loss_axis(self, kind: AxisKind) -> None:
+        self._tab.curves.set_loss_axis(kind)
+
+
+def _timer(parent: QObject, milliseconds: int, slot: object) -> QTimer:
+    made = QTimer(parent)
+    made.setSingleShot(True)
+    made.setInterval(milliseconds)
+    made.timeout.connect(slot)
+    return made

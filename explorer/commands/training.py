@@ -1,0 +1,42 @@
+"""The Training menu."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Slot
+
+from explorer.bindings import Bindings
+from explorer.bindings.parts import Parts
+
+
+class TrainingCommands(QObject):
+    def __init__(self, parts: Parts, bindings: Bindings, parent: QObject) -> None:
+        super().__init__(parent)
+        self._parts, self._training = parts, bindings.training
+
+    @Slot()
+    def do_train(self) -> None:
+        self._training.toggle()
+
+    @Slot()
+    def do_train_one(self) -> None:
+        self._training.advance(1)
+
+    @Slot()
+    def do_train_ten(self) -> None:
+        self._training.advance(10)
+
+    @Slot()
+    def do_train_until(self) -> None:
+        self._training.ask_until()
+
+    @Slot()
+    def do_newest_iteration(self) -> None:
+        self._training.travel(self._parts.book.next)
+
+    @Slot()
+    def do_first_iteration(self) -> None:
+        self._training.travel(0)
+
+    @Slot()
+    def do_focus_curves(self) -> None:
+        self._training.take_focus()

@@ -1,0 +1,1 @@
+"""The drawer below the stage: training, and what has been learned."""

@@ -1,0 +1,108 @@
+"""The axes of the training's curves: which numbers they hold, how they grow, and what is written at them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.widgets.numbers import decade, short
+
+Floats = NDArray[np.float64]
+AxisKind = Literal["linear", "log"]
+
+_ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+LEAST_DECADE, MOST_DECADE = -20, 20
+_USUAL = 98.0
+"""Percentile: what few iterations alone have stands at the edge, marked, instead of pressing the rest together."""
+LEAST_ITERATIONS = 10
+_ENOUGH = 4000
+"""Values, to know what is usual."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From low to high; of a logarithmic one both are powers of ten."""
+
+    kind: AxisKind
+    low: float
+    high: float
+
+    def places(self, values: Floats) -> Floats:
+        """0 at the low end, 1 at the high one; beyond them below 0 and above 1. NaN stays, 0 on a logarithmic axis is
+        −inf."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.kind == "linear":
+                return (values - self.low) / (self.high - self.low)
+            low, high = math.log10(self.low), math.log10(self.high)
+            return (np.log10(values) - low) / (high - low)
+
+    def marks(self, most: int) -> list[tuple[float, str]]:
+        """(place, text) of about `most` numbers, the ends among them."""
+        if self.kind == "log":
+            low, high = round(math.log10(self.low)), round(math.log10(self.high))
+            every = next((n for n in (1, 2, 3, 4, 5, 10, 20) if (high - low) / n <= most), 40)
+            return [((k - low) / (high - low), decade(k)) for k in range(low, high + 1, every)]
+        step = next(step for step in _steps(self.high) if self.high / step <= most)
+        return [(n * step / self.high, short(n * step) if n else "0") for n in range(int(self.high / step + 1.001))]
+
+
+def _steps(high: float) -> Iterator[float]:
+    """Round ones, rising, from a twentieth of it on."""
+    exponent = math.floor(math.log10(high / 20))
+    for more in range(4):
+        for factor in (1, 2, 5):
+            yield float(f"{factor}e{exponent + more}")
+
+
+def linear_axis(now: Axis | None, *values: Floats) -> Axis:
+    """From 0 to a round number that holds what is usual among the values; it grows and never shrinks."""
+    needed = max(_percentiles(values, _USUAL), default=0.0)
+    if now is not None and now.kind == "linear" and needed <= now.high:
+        return now
+    return Axis("linear", 0.0, ceiling(1.02 * needed) if needed > 0 else 1.0)
+
+
+def log_axis(now: Axis | None, *values: Floats) -> Axis:
+    """Decades that hold what is usual among the values, at least two; they grow and never shrink."""
+    few = (one[:: max(1, len(one) // _ENOUGH)] for one in values)
+    found = [one[one > 0] for one in few]
+    low = min(_percentiles(found, 100 - _USUAL), default=0.1)
+    high = max(_percentiles(found, _USUAL), default=1.0)
+    first = max(LEAST_DECADE, math.floor(math.log10(low)))
+    last = min(MOST_DECADE, math.ceil(math.log10(high) - 1e-9))
+    if now is not None and now.kind == "log":
+        first = min(first, round(math.log10(now.low)))
+        last = max(last, round(math.log10(now.high)))
+    last = max(last, first + 1)
+    if last - first < 2:
+        first -= 1
+    if now is not None and (now.low, now.high) == (float(f"1e{first}"), float(f"1e{last}")):
+        return now
+    return Axis("log", float(f"1e{first}"), float(f"1e{last}"))
+
+
+def last_iteration(count: int, goal: int | None = None) -> int:
+    """Where the axis of iterations ends: a round number, so that it moves on in steps."""
+    return max(LEAST_ITERATIONS, goal or 0, round(ceiling(float(max(1, count)))))
+
+
+def ceiling(value: float) -> float:
+    """The next round number at or above one that is positive."""
+    exponent = math.floor(math.log10(value))
+    for factor in _ROUND:
+        rounded = float(f"{factor:g}e{exponent}")
+        if rounded >= value * (1 - 1e-12):
+            return rounded
+    return float(f"1e{exponent + 1}")
+
+
+def _percentiles(values: Iterable[Floats], q: float) -> list[float]:
+    """Of very many values, of every so many."""
+    few = (one[:: max(1, len(one) // _ENOUGH)] for one in values)
+    found = (one[np.isfinite(one)] for one in few)
+    return [float(np.percentile(one, q)) for one in found if len(one)]

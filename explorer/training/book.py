@@ -1,0 +1,90 @@
+"""What a training has left behind: records of its iterations, evaluations, and which iterations are kept. It belongs to
+the document (explorer.document.state), and is read here by whoever shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal, Slot
+
+from engine import task_facts
+from engine.history import Evaluation, Log
+from engine.training_requests import Records
+from explorer.document.document import Document
+
+
+class Book(QObject):
+    """Looks things up in the document and says when they are others."""
+
+    changed = Signal()
+    """Records, evaluations or kept iterations are others: while training runs, some twenty times a second."""
+
+    def __init__(self, document: Document, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._document = document
+        self._told: tuple[object, ...] = ()
+        document.learned.connect(self._look)
+        document.stateChanged.connect(self._look)
+        document.opened.connect(self._look)
+
+    @property
+    def log(self) -> Log:
+        return self._document.state.log
+
+    def records(self) -> Records | None:
+        """One row for each of `iterations`; None where there is none yet. All columns are put together for it, the
+        flow too: whoever needs one column asks for that, and whoever draws while training runs looks at `log.chunks`.
+        """
+        return self.log.records
+
+    def iterations(self) -> NDArray[np.int64]:
+        """(n,): of every row; rows are thinned where a training is very long."""
+        return self.log.iterations
+
+    def column(self, name: str) -> NDArray[Any]:
+        """(n,): one column of the records, without the others: "losses", "grad_norms", "layer_norms.l0"."""
+        name, _, layer = name.partition(".")
+        found = [getattr(chunk, name) for chunk in self.log.chunks]
+        parts = [each[layer] for each in found] if layer else found
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Whose gradient norms are recorded."""
+        chunks = self.log.chunks
+        return tuple(chunks[0].layer_norms) if chunks else ()
+
+    @property
+    def next(self) -> int:
+        """The iteration that training goes on with: so many are done."""
+        return self._document.state.furthest
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        return self._document.state.evaluations
+
+    def kept(self) -> NDArray[np.int64]:
+        """(n,): the iterations whose state is kept, in order."""
+        return np.array(sorted(self._document.state.history), np.int64)
+
+    @property
+    def baseline(self) -> float | None:
+        """The loss of answers that have learned nothing; None where nobody knows."""
+        if self.evaluations and self.evaluations[-1].baseline is not None:
+            return self.evaluations[-1].baseline
+        experiment = self._document.experiment
+        return None if experiment is None else task_facts.baseline(experiment.task, experiment.model)
+
+    @Slot()
+    def _look(self) -> None:
+        state = self._document.state
+        found = (state.log, state.evaluations, state.history, self.baseline)
+        if (
+            len(found) != len(self._told)
+            or any(a is not b for a, b in zip(found[:3], self._told, strict=False))
+            or found[3] != self._told[3]
+        ):
+            self._told = found
+            self.changed.emit()

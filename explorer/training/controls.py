@@ -1,0 +1,140 @@
+"""The left column of the training tab: start and pause, so many iterations on, until a bound; and how it stands."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QFontMetrics
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
+from explorer.training.summary import TrainButton
+from explorer.training.words import Figures
+from explorer.widgets.elided import ElidedLabel
+from explorer.widgets.wrapped import WrappedLabel, height_of
+
+WIDTH = 248
+_ROWS = ("iteration", "took", "loss", "baseline", "validation", "clipped")
+_NAMES = {
+    "iteration": "iteration",
+    "took": "one takes",
+    "loss": "loss",
+    "baseline": "baseline",
+    "validation": "validation",
+    "clipped": "clipped",
+}
+_TIPS = {
+    "iteration": "Iterations that are done",
+    "took": "Time that an iteration takes, lately",
+    "loss": "Of the last iteration, before its update",
+    "baseline": "The loss of answers that have learned nothing",
+    "validation": "Of the part that is held back, at the last evaluation",
+    "clipped": "Share of the last 100 iterations whose gradient was clipped",
+}
+
+
+class Controls(QWidget):
+    trainToggled = Signal()
+    advanceWanted = Signal(int)
+    untilWanted = Signal(str)
+    """As it was typed: an iteration, or a bound on an evaluation."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFixedWidth(WIDTH)
+        self.train_button = TrainButton()
+        self.one_button = _small("one", "One iteration", "The next iteration (Ctrl+Alt+1)")
+        self.ten_button = _small("ten", "Ten iterations", "The next ten iterations (Ctrl+Alt+0)")
+        self.until_field = QLineEdit()
+        self.until_field.setAccessibleName("Train until")
+        self.until_field.setClearButtonEnabled(False)
+        self.until_button = _small("until", "Train until", "Train until the iteration or the bound beside it")
+        self.values = {name: ElidedLabel(least=40) for name in _ROWS}
+        self.sentence = WrappedLabel(tone="muted", most=3)
+        self.sentence.setMinimumHeight(height_of(1))
+        self.sentence.setMaximumHeight(height_of(3))
+
+        first = QHBoxLayout()
+        first.setSpacing(TIGHT)
+        first.addWidget(self.train_button, 1)
+        first.addWidget(self.one_button)
+        first.addWidget(self.ten_button)
+        second = QHBoxLayout()
+        second.setSpacing(TIGHT)
+        second.addWidget(self.until_button)
+        second.addWidget(self.until_field, 1)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(GAP)
+        grid.setVerticalSpacing(1)
+        grid.setColumnStretch(1, 1)
+        for row, name in enumerate(_ROWS):
+            label = ElidedLabel(_NAMES[name], tone="muted", least=74)
+            label.setToolTip(_TIPS[name])
+            grid.addWidget(label, row, 0)
+            grid.addWidget(self.values[name], row, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(PAD, GAP, PAD, GAP)
+        column.setSpacing(GAP)
+        column.addLayout(first)
+        column.addLayout(second)
+        column.addLayout(grid)
+        column.addWidget(self.sentence, 1)
+        column.addStretch(0)
+
+        self.train_button.clicked.connect(self.trainToggled)
+        self.one_button.clicked.connect(self._one)
+        self.ten_button.clicked.connect(self._ten)
+        self.until_button.clicked.connect(self._until)
+        self.until_field.returnPressed.connect(self._until)
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_running(self, *, running: bool) -> None:
+        self.train_button.set_running(running=running)
+
+    def set_available(self, available: bool) -> None:
+        for part in (self.train_button, self.one_button, self.ten_button, self.until_button, self.until_field):
+            part.setEnabled(available)
+
+    def set_metric(self, metric: str) -> None:
+        """What a bound can be on, beside the loss."""
+        sign, example = (">", "0.99") if metric == "accuracy" else ("<", "0.1")
+        self.until_field.setPlaceholderText("500, or loss < 0.02")
+        self.until_field.setToolTip(
+            f"An iteration (500), or a bound on the validation part: loss < 0.02, {metric} {sign} {example}"
+        )
+
+    def set_figures(self, figures: Figures) -> None:
+        for name, label in self.values.items():
+            label.set_text(getattr(figures, name))
+
+    def set_sentence(self, sentence: str, *, tone: str = "muted") -> None:
+        """What becomes of it, or why it stopped."""
+        self.sentence.set_text(sentence, tone=tone, tip=sentence)
+
+    # -- intent up ----------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _one(self) -> None:
+        self.advanceWanted.emit(1)
+
+    @Slot()
+    def _ten(self) -> None:
+        self.advanceWanted.emit(10)
+
+    @Slot()
+    def _until(self) -> None:
+        if self.until_field.text().strip():
+            self.untilWanted.emit(self.until_field.text())
+        else:
+            self.until_field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+
+def _small(text: str, name: str, tip: str) -> QPushButton:
+    made = QPushButton(text)
+    made.setAccessibleName(name)
+    made.setToolTip(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+    made.setFixedWidth(QFontMetrics(theming.font()).horizontalAdvance(text) + 2 * PAD + SMALL_PX // 2)
+    return made

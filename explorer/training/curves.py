@@ -1,0 +1,122 @@
+"""What the training's curves show, as frozen data, and how many iterations become a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.history import Evaluation
+
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+_SMOOTH_OVER = 40
+"""The bold curve is a mean over about that part of what there is."""
+
+
+def _none() -> Floats:
+    return np.zeros(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Of a training: one number for each of `iterations`, rising."""
+
+    iterations: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
+    losses: Floats = field(default_factory=_none)
+    grad_norms: Floats = field(default_factory=_none)
+    """Before clipping."""
+    clipped_norms: Floats = field(default_factory=_none)
+    """After it."""
+    clipped: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    layer_norms: Mapping[str, Floats] = field(default_factory=dict)
+    """Before clipping, of the layers that are wanted."""
+    evaluations: tuple[Evaluation, ...] = ()
+    baseline: float | None = None
+    kept: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
+    count: int = 0
+    """Iterations that are done."""
+    goal: int | None = None
+    """Where training stops by itself, if it does."""
+    seconds: float = 0.0
+    """That the last iteration took."""
+
+    def __len__(self) -> int:
+        return len(self.iterations)
+
+    def row(self, iteration: int) -> int | None:
+        """The nearest row to an iteration; None where there is none."""
+        if not len(self):
+            return None
+        after = int(np.searchsorted(self.iterations, iteration))
+        around = [i for i in (after - 1, after) if 0 <= i < len(self)]
+        return min(around, key=lambda i: abs(int(self.iterations[i]) - iteration))
+
+
+def window(count: int) -> int:
+    """Over how many rows the bold curve is a mean: a power of two, so that it seldom changes."""
+    return 1 << max(0, (count // _SMOOTH_OVER).bit_length() - 1) if count >= _SMOOTH_OVER else 1
+
+
+def smoothed(values: Floats, over: int, rows: Whole | None = None) -> Floats:
+    """(n,): the mean of each value and those before it, `over` in all; NaN where one of them is not finite. Of these
+    `rows` alone, if they are given."""
+    ends = np.arange(1, len(values) + 1) if rows is None else rows + 1
+    finite = np.isfinite(values)
+    if over <= 1:
+        return np.where(finite, values, np.nan)[ends - 1]
+    starts = np.maximum(0, ends - over)
+    whole = bool(finite.all())
+    sums = np.zeros(len(values) + 1)
+    np.cumsum(values if whole else np.where(finite, values, 0.0), out=sums[1:])
+    means = (sums[ends] - sums[starts]) / (ends - starts)
+    if whole:
+        return means
+    bad = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(~finite, out=bad[1:])
+    return np.where(bad[ends] > bad[starts], np.nan, means)
+
+
+def crowd(x: Floats) -> Whole | None:
+    """Where several rows share a pixel (`x`, rising): the row at which each pixel begins. None: they have room."""
+    if not len(x):
+        return None
+    pixel = np.floor(x).astype(np.int64)
+    starts = np.flatnonzero(np.diff(pixel, prepend=pixel[0] - 1))
+    return starts if len(starts) < len(x) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """A curve in columns of pixels: of those iterations that share one, the least and the most."""
+
+    x: Floats
+    low: Floats
+    """Places on the axis; NaN: nothing that is on it."""
+    high: Floats
+    above: NDArray[np.bool_]
+    """Something in it is beyond the high end, or infinite."""
+    below: NDArray[np.bool_]
+    bad: NDArray[np.bool_]
+    """Something in it is not a number."""
+
+
+def columns(places: Floats, x: Floats, starts: Whole | None) -> Columns:
+    """`places` on an axis (0 … 1; NaN: no number) at pixels `x`; `starts` as `crowd` says. Nothing is left out: the
+    extremes of a pixel are drawn, and what is off the axis is marked."""
+    above, below, bad = places > 1, places < 0, np.isnan(places)
+    off = above | below | bad
+    some = bool(off.any())
+    low, high = (np.where(off, np.inf, places), np.where(off, -np.inf, places)) if some else (places, places)
+    if starts is not None:
+        low, high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+        if some:
+            above, below, bad = (np.logical_or.reduceat(one, starts) for one in (above, below, bad))
+        else:
+            above = below = bad = np.zeros(len(starts), bool)
+        x = np.floor(x[starts]) + 0.5
+    empty = np.isinf(low)
+    return Columns(x, np.where(empty, np.nan, low), np.where(empty, np.nan, high), above, below, bad)

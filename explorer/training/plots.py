@@ -1,0 +1,331 @@
+"""The live curves: loss above, gradient norm below, over one axis of iterations. Dragging along them travels."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QFocusEvent,
+    QFontMetricsF,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from explorer.theme import current as theming
+from explorer.theme.tokens import GAP, TIGHT
+from explorer.training import ink
+from explorer.training.axes import Axis, AxisKind, last_iteration, linear_axis, log_axis
+from explorer.training.curves import Curves, Floats, Whole, window
+from explorer.training.words import at_iteration
+from explorer.widgets.buttons import BY_KEY
+
+LEFT, RIGHT, FOOT, LEGEND = 46, 14, 20, 18
+"""Logical pixels: numbers of the axes, the end, numbers of the iterations, and above each plot its legend."""
+_BETWEEN = 6
+_PAGE = 10
+"""Parts of what there is that a page is one of."""
+_ROOM_PER_NUMBER = 56
+
+Which = Literal["loss", "norm"]
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    loss: QRectF
+    norm: QRectF
+
+    @property
+    def both(self) -> QRectF:
+        return self.loss.united(self.norm)
+
+
+class CurvesView(QWidget):
+    """Told the curves often, and where the stage is; asks to travel."""
+
+    travelWanted = Signal(int)
+    """To an iteration: dragged, clicked, or gone to by keys."""
+    menuWanted = Signal(object)
+    """A global position."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._curves = Curves()
+        self._loss_kind: AxisKind = "linear"
+        self._axes = (linear_axis(None), log_axis(None))
+        """Of the loss and of the norms."""
+        self._end = last_iteration(0)
+        self._layer_norms: tuple[str, ...] = ()
+        self._shown, self._wished = 0, 0
+        """The iteration on the stage, and the one that is asked for."""
+        self._hover: int | None = None
+        self._dragging = False
+        self._ring = False
+        self._picture: QPixmap | None = None
+        self.cost = 0.0
+        """Seconds that the last picture took."""
+        self.setAccessibleName("Curves of the training")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        theming.notifier().changed.connect(self._forget)
+
+    def sizeHint(self) -> QSize:
+        return QSize(480, 220)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(240, 120)
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_curves(self, curves: Curves, *, anew: bool = False) -> None:
+        """`anew`: of another training: axes begin anew."""
+        self._curves = curves
+        if anew:
+            self._begin_axes()
+        self._fit_axes()
+        self._forget()
+
+    def set_iteration(self, shown: int, wished: int) -> None:
+        """The one on the stage, and the one that is on its way there."""
+        if (shown, wished) != (self._shown, self._wished):
+            self._shown, self._wished = shown, wished
+            self._describe()
+            self.update()
+
+    def set_loss_axis(self, kind: AxisKind) -> None:
+        if kind != self._loss_kind:
+            self._loss_kind = kind
+            self._begin_axes()
+            self._fit_axes()
+            self._forget()
+
+    @property
+    def loss_axis_kind(self) -> AxisKind:
+        return self._loss_kind
+
+    @property
+    def count(self) -> int:
+        """Iterations that are done."""
+        return self._curves.count
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        """Of the loss and of the norms."""
+        return self._axes
+
+    @property
+    def last(self) -> int:
+        """The iteration at the right end."""
+        return self._end
+
+    def _begin_axes(self) -> None:
+        self._axes = ((linear_axis if self._loss_kind == "linear" else log_axis)(None), log_axis(None))
+
+    def _fit_axes(self) -> None:
+        c = self._curves
+        self._end = last_iteration(c.count, c.goal)
+        loss, norm = self._axes
+        fitted = linear_axis if self._loss_kind == "linear" else log_axis
+        self._axes = (
+            fitted(loss, c.losses, ink.evaluation_losses(c), ink.of_baseline(c)),
+            log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values()),
+        )
+
+    # -- places -------------------------------------------------------------------------------------------------------
+
+    def _boxes(self) -> _Boxes:
+        width = max(1.0, self.width() - LEFT - RIGHT)
+        room = self.height() - FOOT - 2 * LEGEND - _BETWEEN
+        upper = max(1, round(room / 2))
+        loss = QRectF(LEFT, LEGEND, width, upper)
+        return _Boxes(loss, QRectF(LEFT, loss.bottom() + _BETWEEN + LEGEND, width, max(1, room - upper)))
+
+    def x_of(self, iteration: float) -> float:
+        box = self._boxes().loss
+        return box.left() + iteration / self._end * box.width()
+
+    def _xs(self, iterations: Whole) -> Floats:
+        box = self._boxes().loss
+        return np.asarray(box.left() + iterations * (box.width() / self._end))
+
+    def iteration_at(self, x: float) -> int:
+        """The one under a point, as far as it has been reached."""
+        box = self._boxes().loss
+        at = round((x - box.left()) / box.width() * self._end)
+        return min(max(0, at), self._curves.count)
+
+    # -- painting -----------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _forget(self) -> None:
+        self._picture = None
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        ratio = self.devicePixelRatioF()
+        if self._picture is None or self._picture.devicePixelRatio() != ratio:
+            began = time.perf_counter()
+            self._picture = self._drawn(ratio)
+            self.cost = time.perf_counter() - began
+        painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._picture)
+        self._draw_marker(painter)
+        if self._hover is not None and not self._dragging:
+            self._draw_hover(painter)
+        if self._ring and self.hasFocus():
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(theming.current().accent), 1.5))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), TIGHT, TIGHT)
+
+    def _drawn(self, ratio: float) -> QPixmap:
+        made = QPixmap(QSize(max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))))
+        made.setDevicePixelRatio(ratio)
+        made.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(made)
+        boxes, curves = self._boxes(), self._curves
+        loss_axis, norm_axis = self.axes
+        over = window(len(curves))
+        rows = ink.Rows.at(self._xs(curves.iterations), over)
+        for box, axis in ((boxes.loss, loss_axis), (boxes.norm, norm_axis)):
+            ink.draw_frame(painter, box, axis, self._upright())
+        ink.draw_loss(painter, boxes.loss, loss_axis, curves, rows, self.x_of)
+        ink.draw_norms(painter, boxes.norm, norm_axis, curves, rows)
+        ink.draw_legend(painter, QRectF(LEFT + GAP, 0, boxes.loss.width() - GAP, LEGEND), ink.loss_legend(curves, over))
+        top = boxes.norm.top() - LEGEND
+        ink.draw_legend(painter, QRectF(LEFT + GAP, top, boxes.norm.width() - GAP, LEGEND), ink.norm_legend(curves))
+        self._draw_iterations(painter, boxes.norm.bottom())
+        if not len(curves):
+            ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
+        painter.end()
+        return made
+
+    def _upright(self) -> list[float]:
+        return [self.x_of(k) for k in self._numbers()]
+
+    def _numbers(self) -> list[int]:
+        """The iterations that are written at the axis."""
+        pitch = self._boxes().loss.width() / self._end
+        rounds = (factor * 10**k for k in range(7) for factor in (1, 2, 5))
+        every = next(every for every in rounds if every * pitch >= _ROOM_PER_NUMBER or every >= self._end)
+        return list(range(0, self._end + 1, every))
+
+    def _draw_iterations(self, painter: QPainter, top: float) -> None:
+        theme = theming.current()
+        painter.setFont(theming.small())
+        metrics = QFontMetricsF(theming.small())
+        ink.draw_kept(painter, self._xs(self._curves.kept), top)
+        painter.setPen(QColor(theme.muted))
+        for k in self._numbers():
+            text = f"{k:,}"
+            width = metrics.horizontalAdvance(text) + TIGHT
+            x = min(max(LEFT - 6.0, self.x_of(k) - width / 2), self.width() - width)
+            painter.drawText(QRectF(x, top + 5, width, FOOT - 5), Qt.AlignmentFlag.AlignCenter, text)
+
+    def _draw_marker(self, painter: QPainter) -> None:
+        """The iteration on the stage; beside it the one that is asked for, as long as it is not there."""
+        if not len(self._curves) and not self._curves.count:
+            return
+        theme, both = theming.current(), self._boxes().both
+        if self._wished != self._shown:
+            x = round(self.x_of(self._wished)) + 0.5
+            painter.setPen(QPen(QColor(theme.muted), 1, Qt.PenStyle.DashLine))
+            painter.drawLine(QPointF(x, both.top()), QPointF(x, both.bottom()))
+        ink.draw_marker(painter, self.x_of(self._shown), both, focus=self.hasFocus())
+
+    def _draw_hover(self, painter: QPainter) -> None:
+        assert self._hover is not None
+        x, both = self.x_of(self._hover), self._boxes().both
+        painter.setPen(QPen(QColor(theming.current().muted), 1))
+        painter.drawLine(QPointF(round(x) + 0.5, both.top()), QPointF(round(x) + 0.5, both.bottom()))
+        ink.draw_readout(painter, x, both, self.rect(), at_iteration(self._curves, self._hover))
+
+    # -- pointer and keys ---------------------------------------------------------------------------------------------
+
+    def _travel(self, iteration: int) -> None:
+        iteration = min(max(0, iteration), self._curves.count)
+        if iteration != self._wished:
+            self._wished = iteration
+            self.update()
+            self.travelWanted.emit(iteration)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() is Qt.MouseButton.LeftButton and self._curves.count:
+            self._dragging = True
+            self._travel(self.iteration_at(event.position().x()))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        at = self.iteration_at(event.position().x())
+        if self._dragging:
+            self._travel(at)
+        inside = self._boxes().both.adjusted(-GAP, 0, GAP, FOOT).contains(event.position())
+        hover = at if inside and self._curves.count else None
+        if hover != self._hover:
+            self._hover = hover
+            self.update()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() is Qt.MouseButton.LeftButton:
+            self._dragging = False
+            self.update()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._hover = None
+        self.update()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        self.menuWanted.emit(event.globalPos())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key
+        if event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            super().keyPressEvent(event)
+            return
+        page = max(1, self._curves.count // _PAGE)
+        where = {
+            key.Key_Left: self._wished - 1,
+            key.Key_Right: self._wished + 1,
+            key.Key_PageUp: self._wished - page,
+            key.Key_PageDown: self._wished + page,
+            key.Key_Home: 0,
+            key.Key_End: self._curves.count,
+        }.get(key(event.key()))
+        if where is None:
+            super().keyPressEvent(event)
+        else:
+            self._travel(where)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._ring = event.reason() in BY_KEY
+        self._describe()
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.update()
+
+    def _describe(self) -> None:
+        if self.hasFocus():
+            self.setAccessibleDescription(". ".join(at_iteration(self._curves, self._wished)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._forget()
+
+    def data_rect(self) -> QRect:
+        """Of both plots together."""
+        return self._boxes().both.toRect()

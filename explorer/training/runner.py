@@ -1,0 +1,333 @@
+"""Continuous training: a chain of short requests through the courier, each from where the one before has come to, until
+somebody pauses it or there is a reason to stop. Between two of them nothing is under way, so that a pause acts at once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from engine.history import Evaluation, stops
+from engine.requests import Weights
+from engine.spec import Experiment
+from engine.training_loop import (
+    CHUNK_SECONDS,
+    EVALUATION_BATCHES,
+    MOST_IN_A_CHUNK,
+    Until,
+    early_stop_sentence,
+)
+from engine.training_requests import Judge, Judged, Train, Trained
+from explorer.compute.courier import Courier
+from explorer.controller import Controller
+from explorer.document.document import Document
+from explorer.document.state import Recipe
+
+RUN, JUDGE = "run", "run.judge"
+"""The courier's channels."""
+_SHOWS_EVERY = 0.3
+"""Seconds from one picture of the newest iteration to the next, at least."""
+_SHOWS_SHARE = 4
+"""Of the time, training gets that many times what pictures get."""
+
+Kind = Literal["", "paused", "there", "until", "early stop", "diverged", "failed", "changed"]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why training does not run; kind "": it never has."""
+
+    kind: Kind = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """What has been asked for."""
+
+    generation: int
+    iteration: int
+    weights: Weights | None
+    recipe: Recipe
+
+
+class Runner(QObject):
+    """Asks, hands the answers to the document, and now and then has the newest iteration shown."""
+
+    runningChanged = Signal(bool)
+    advanced = Signal()
+    """A chunk is done; the document has it."""
+    ended = Signal(object)
+    """An Ending."""
+    judged = Signal(object)
+    """What was held back has been judged, at `Runner.iteration` (Judged)."""
+
+    def __init__(
+        self, document: Document, controller: Controller, courier: Courier, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._document, self._controller, self._courier = document, controller, courier
+        self._running = False
+        self._goal: int | None = None
+        self._until: Until | None = None
+        self._count = 1
+        self._chunk: _Chunk | None = None
+        self._judging: tuple[int, int] | None = None
+        """Generation and iteration of the evaluation under way."""
+        self._follows = True
+        self._shown_at = self._asked_at = 0.0
+        self._rest = _SHOWS_EVERY
+        self.ending = Ending()
+        self.seconds = 0.0
+        """That an iteration takes, lately; 0: nobody knows."""
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.setInterval(0)
+        self._again.timeout.connect(self._go_on)
+        courier.answered.connect(self._answered)
+        courier.failed.connect(self._failed)
+        courier.cancelled.connect(self._cancelled)
+        document.opened.connect(self._opened)
+        controller.excerptChanged.connect(self._shown)
+
+    # -- told ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        return self._running
+
+    @property
+    def under_way(self) -> bool:
+        """Whether an answer is still to come; after a pause it is taken, and nothing more is asked."""
+        return self._running or self._chunk is not None or self._judging is not None
+
+    @property
+    def iteration(self) -> int:
+        """The one that training goes on with."""
+        return self._document.state.furthest
+
+    @property
+    def goal(self) -> int | None:
+        """Where it stops; None: nowhere by itself."""
+        return self._goal
+
+    @property
+    def until(self) -> Until | None:
+        return self._until
+
+    @property
+    def available(self) -> bool:
+        """Whether there is something to train, and where to begin is known."""
+        return self._controller.can_go_on and self._controller.excerpt is not None
+
+    @property
+    def follows(self) -> bool:
+        """Whether the stage shows the newest iteration now and then."""
+        return self._follows
+
+    def set_follows(self, follows: bool) -> None:
+        self._follows = follows
+
+    def start(self, goal: int | None = None, until: Until | None = None) -> None:
+        """Train on from the iteration on screen. Where what comes after it was trained as it would be now, it goes on
+        from its end; else that is let go (undoably). `goal`: an iteration to stop at; one that is known is shown."""
+        if not self.available:
+            return
+        if not self._running:
+            here, state = self._document.view.iteration, self._document.state
+            goes_on = here >= state.furthest or state.goes_on(here)
+            if goal is not None and goal <= (state.furthest if goes_on else here):
+                self._controller.go_to_iteration(goal, self._document.view.position)
+                return
+            if not goes_on:
+                self._document.train_anew_from(here)
+        self._goal, self._until = goal, until
+        self._follows = True
+        if not self._running:
+            self._running = True
+            self.ending = Ending()
+            self._count = 1
+            self._rest = _SHOWS_EVERY
+            self._shown_at = time.perf_counter()
+            self._controller.set_training(training=True)
+            self.runningChanged.emit(True)
+        self._go_on()
+
+    def advance(self, count: int) -> None:
+        """So many iterations on from the one on screen, or from the newest while training runs."""
+        self.start(goal=(self.iteration if self._running else self._document.view.iteration) + count)
+
+    @Slot()
+    def pause(self) -> None:
+        """Nothing more is asked; what is under way is taken when it comes."""
+        if self._running:
+            self._stop(Ending("paused"))
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _go_on(self) -> None:
+        if not self._running or self._chunk is not None or self._judging is not None:
+            return
+        recipe = self._document.recipe
+        experiment = self._document.experiment
+        if experiment is None or self._document.state.unfinished:
+            self._stop(Ending("changed", "The experiment cannot be traced as it is now: its card says why."))
+            return
+        (of, what_if), iteration = recipe, self.iteration
+        assert of is not None
+        every = experiment.training.evaluate_every
+        most = every - iteration % every
+        if self._goal is not None:
+            most = min(most, self._goal - iteration)
+        weights = self._document.state.history.get(iteration)
+        request = Train(of, weights, iteration, max(1, min(self._count, most)), what_if, halt=True)
+        self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, weights, recipe)
+
+    def _judge(self, experiment: Experiment, trained: Trained) -> None:
+        what_if = self._document.recipe[1]
+        request = Judge(experiment, trained.weights, batches=EVALUATION_BATCHES, what_if=what_if)
+        self._judging = (self._courier.ask(JUDGE, "judge", request), trained.iteration)
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    @Slot(str, int, object)
+    def _answered(self, channel: str, generation: int, answer: object) -> None:
+        chunk, judging = self._chunk, self._judging
+        if channel == RUN and chunk is not None and generation == chunk.generation and isinstance(answer, Trained):
+            self._chunk = None
+            self._take(chunk, answer)
+        if channel == JUDGE and judging is not None and generation == judging[0] and isinstance(answer, Judged):
+            self._judging = None
+            self._take_judged(judging[1], answer)
+
+    def _take(self, chunk: _Chunk, trained: Trained) -> None:
+        document = self._document
+        if not self._still(chunk):
+            # Another network stands there now, or another past.
+            self._stop(Ending("changed", "The experiment has been changed; training waits for you."))
+            return
+        done = len(trained.records)
+        if done:
+            took = float(trained.records.seconds.mean())
+            self.seconds = took if not self.seconds else 0.7 * self.seconds + 0.3 * took
+            wanted = CHUNK_SECONDS / max(took, 1e-6)
+            self._count = max(1, min(MOST_IN_A_CHUNK, int(min(wanted, 4.0 * max(done, self._count)))))
+            document.learn(trained, chunk.recipe)
+        self.advanced.emit()
+        if trained.diverged is not None:
+            self._stop(Ending("diverged", trained.diverged.sentence))
+            return
+        experiment = document.experiment
+        assert experiment is not None
+        if done and trained.iteration % experiment.training.evaluate_every == 0:
+            self._judge(experiment, trained)
+            return
+        self._next()
+
+    def _still(self, chunk: _Chunk) -> bool:
+        state = self._document.state
+        known = state.history.get(chunk.iteration)
+        at_the_end = state.furthest == chunk.iteration and (chunk.iteration == 0 or known is chunk.weights)
+        return at_the_end and state.could_be_of(chunk.recipe[0])
+
+    def _take_judged(self, iteration: int, judged: Judged) -> None:
+        if iteration in self._document.state.history:
+            self._document.judge(Evaluation.of(iteration, judged))
+            self.judged.emit(judged)
+        self._next()
+
+    def _next(self) -> None:
+        """After a chunk, and its evaluation if there was one: go on, unless there is a reason not to."""
+        experiment, evaluations = self._document.experiment, self._document.state.evaluations
+        if not self._running or experiment is None:
+            if self._follows and not self._running:
+                self._show_newest()
+            return
+        fresh = bool(evaluations) and evaluations[-1].iteration == self.iteration
+        stop = experiment.training.early_stop
+        if self._goal is not None and self.iteration >= self._goal:
+            self._stop(Ending("there"))
+        elif fresh and self._until is not None and self._until.reached(evaluations[-1]):
+            self._stop(Ending("until", self._until.sentence(evaluations[-1])))
+        elif fresh and stop is not None and stops(evaluations, stop):
+            self._stop(Ending("early stop", early_stop_sentence(stop, evaluations)))
+        else:
+            self._show_now_and_then()
+            self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        """Asked from the event loop: where answers come at once, painting has its turn too."""
+        if self._running:
+            self._again.start()
+
+    @Slot(str, int, str)
+    def _failed(self, channel: str, generation: int, sentence: str) -> None:
+        if channel == RUN and self._chunk is not None and generation == self._chunk.generation:
+            self._chunk = None
+            self._stop(Ending("failed", sentence))
+        elif channel == JUDGE and self._judging is not None and generation == self._judging[0]:
+            self._judging = None
+            experiment = self._document.experiment
+            needed = self._until is not None or (experiment is not None and experiment.training.early_stop is not None)
+            if needed:
+                self._stop(Ending("failed", sentence))
+            else:  # nothing is held back: training can do without
+                self._next()
+
+    @Slot(str, int)
+    def _cancelled(self, channel: str, generation: int) -> None:
+        if channel == RUN and self._chunk is not None and generation == self._chunk.generation:
+            self._chunk = None
+            self._stop(Ending("paused"))
+        elif channel == JUDGE and self._judging is not None and generation == self._judging[0]:
+            self._judging = None
+            self._stop(Ending("paused"))
+
+    @Slot()
+    def _opened(self) -> None:
+        """Another document: what is under way is nobody's."""
+        self._chunk = self._judging = None
+        self.seconds = 0.0
+        self._follows = True
+        if self._running:
+            self._stop(Ending())
+        else:
+            self.ending = Ending()
+
+    def _stop(self, ending: Ending) -> None:
+        was, self._running = self._running, False
+        self._again.stop()
+        self.ending = ending
+        self._goal = self._until = None
+        if was:
+            self._controller.set_training(training=False)
+            self.runningChanged.emit(False)
+        if ending.kind:
+            self.ended.emit(ending)
+        if was and ending.kind and self._follows and self._chunk is None:
+            self._show_newest()
+
+    # -- the picture --------------------------------------------------------------------------------------------------
+
+    def _show_now_and_then(self) -> None:
+        if not self._follows or self._controller.waiting or time.perf_counter() - self._shown_at < self._rest:
+            return
+        self._asked_at = time.perf_counter()
+        self._show_newest()
+
+    def _show_newest(self) -> None:
+        document = self._document
+        if document.view.iteration != self.iteration and document.experiment is not None:
+            self._controller.go_to_iteration(self.iteration, document.view.position)
+
+    @Slot(object)
+    def _shown(self, _excerpt: object) -> None:
+        now = time.perf_counter()
+        self._shown_at = now
+        if self._asked_at:
+            self._rest = max(_SHOWS_EVERY, _SHOWS_SHARE * (now - self._asked_at))
+            self._asked_at = 0.0

@@ -1,0 +1,314 @@
+"""The runner: one short request after the other, pauses at once, stops for a reason, forgets nothing by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from lessons import trained
+from pytestqt.qtbot import QtBot
+from slow_courier import SlowCourier
+from synthetic import excerpt as synthetic
+
+from engine.requests import Look
+from engine.spec import AddingTask, EarlyStopSpec, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
+from engine.training_loop import Until
+from engine.training_requests import Diverged, Judge, Judged, Train
+from explorer.controller import Controller
+from explorer.document.document import Document
+from explorer.document.state import State, View
+from explorer.training import runner as running
+from explorer.training.runner import JUDGE, RUN, Ending, Runner
+
+STEPS = 10
+
+
+def experiment(units: int = 4, **training: Any) -> Experiment:
+    return Experiment(
+        model=ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=units),)),
+        task=AddingTask(steps=STEPS, batch_size=3),
+        training=TrainingSpec(**{"evaluate_every": 1000, **training}),
+    )
+
+
+def weights(iteration: int) -> dict[str, Any]:
+    return {"weight_hh_l0": np.full((4, 4), iteration, np.float32)}
+
+
+class Rig:
+    """A document whose picture is there; answers come when a test gives them."""
+
+    def __init__(self, of: Experiment) -> None:
+        self.courier = SlowCourier()
+        self.courier.set_scope = lambda _scope: None  # type: ignore[attr-defined]
+        self.courier.cancel = lambda *_: None  # type: ignore[attr-defined]
+        self.courier.idle = lambda: True  # type: ignore[attr-defined]
+        self.document = Document(State(tracks=("norms",), experiment=of), View())
+        self.controller = Controller(self.document, self.courier)  # type: ignore[arg-type]
+        self.runner = Runner(self.document, self.controller, self.courier)  # type: ignore[arg-type]
+        self.endings: list[Ending] = []
+        self.runner.ended.connect(self.endings.append)
+        self.controller.refresh()
+        self.show()
+
+    def show(self) -> None:
+        """The picture that was asked for last."""
+        generation, look = self.courier.last("excerpt")
+        assert isinstance(look, Look)
+        made = synthetic("rnn", T=STEPS, H=4)
+        from dataclasses import replace
+
+        drawn = weights(0) if look.source.weights is None else None
+        self.courier.answered.emit("excerpt", generation, replace(made, weights=drawn))
+
+    @property
+    def asked(self) -> Train:
+        return self.courier.last(RUN)[1]
+
+    def answer(self, done: int | None = None, diverged: Diverged | None = None) -> None:
+        asked = self.asked
+        count = asked.count if done is None else done
+        self.courier.reply(RUN, trained(asked.iteration, count, weights(asked.iteration + count), STEPS, diverged))
+        self.soon()
+
+    def judge(self, loss: float) -> None:
+        self.courier.reply(JUDGE, judged(loss))
+        self.soon()
+
+    def soon(self) -> None:
+        """What is due in the event loop."""
+        if self.runner._again.isActive():
+            self.runner._again.stop()
+            self.runner._go_on()
+
+
+def judged(loss: float) -> Judged:
+    few = np.zeros((1, 1))
+    return Judged(
+        part="validation",
+        loss=loss,
+        metric="rmse",
+        value=loss**0.5,
+        baseline=1 / 6,
+        shape="value",
+        inputs=few,
+        predictions=few,
+        probabilities=None,
+        targets=few,
+        lengths=np.ones(1, np.int64),
+        confusion=None,
+        labels=(),
+    )
+
+
+@pytest.fixture
+def rig(qtbot: QtBot) -> Rig:
+    return Rig(experiment())
+
+
+def test_each_request_goes_on_where_the_one_before_has_come_to_and_takes_about_50_ms(rig: Rig) -> None:
+    rig.runner.start()
+    asked = []
+    for _ in range(4):
+        asked.append((rig.asked.iteration, rig.asked.count, rig.asked.halt))
+        rig.answer()
+    # The made-up iterations take 10 ms each.
+    assert asked == [(0, 1, True), (1, 4, True), (5, 5, True), (10, 5, True)]
+    assert rig.document.state.log.iterations.tolist() == list(range(15))
+    assert rig.asked.weights is rig.document.state.history[15]
+
+
+def test_a_pause_asks_nothing_more_and_takes_what_is_under_way(rig: Rig) -> None:
+    rig.runner.start()
+    rig.answer()
+    rig.runner.pause()
+    assert not rig.runner.running
+    assert rig.endings == [Ending("paused")]
+    count = rig.courier.count(RUN)
+    rig.answer()
+    assert rig.courier.count(RUN) == count
+    assert rig.document.state.furthest == 5
+    assert not rig.runner.under_way
+
+
+def test_one_and_ten_are_counted_from_the_iteration_on_screen(rig: Rig) -> None:
+    rig.runner.advance(1)
+    assert rig.asked.count == 1
+    rig.answer()
+    assert [one.kind for one in rig.endings] == ["there"]
+    rig.show()
+    rig.runner.advance(10)
+    while rig.runner.running:
+        rig.answer()
+    assert rig.document.state.furthest == 11
+
+
+def test_what_has_been_trained_already_is_only_shown(rig: Rig) -> None:
+    rig.runner.start(goal=9)
+    while rig.runner.running:
+        rig.answer()
+    rig.show()
+    rig.controller.go_to_iteration(1)
+    rig.show()
+    assert rig.document.view.iteration == 1
+    count = rig.courier.count(RUN)
+    rig.runner.advance(4)
+    assert rig.courier.count(RUN) == count
+    assert not rig.runner.running
+    rig.show()
+    assert rig.document.view.iteration == 5
+
+
+def test_evaluations_come_at_every_multiple_and_training_waits_for_them(qtbot: QtBot) -> None:
+    rig = Rig(experiment(evaluate_every=7))
+    rig.runner.start()
+    while rig.document.state.furthest < 7:
+        rig.answer()
+    count = rig.courier.count(RUN)
+    asked = rig.courier.last(JUDGE)[1]
+    assert isinstance(asked, Judge)
+    assert asked.part == "validation"
+    assert asked.weights is rig.document.state.history[7]
+    rig.soon()
+    assert rig.courier.count(RUN) == count
+    rig.judge(0.25)
+    assert rig.courier.count(RUN) == count + 1
+    assert [(one.iteration, one.loss, one.value) for one in rig.document.state.evaluations] == [(7, 0.25, 0.5)]
+
+
+def test_where_nothing_is_held_back_training_does_without_unless_a_bound_needs_it(qtbot: QtBot) -> None:
+    for until, goes_on in ((None, True), (Until("loss", "<", 0.1), False)):
+        rig = Rig(experiment(evaluate_every=1))
+        rig.runner.start(until=until)
+        rig.answer()
+        rig.courier.failed.emit(JUDGE, rig.courier.last(JUDGE)[0], "Nothing is held back.")
+        rig.soon()
+        assert rig.runner.running is goes_on
+        assert [one.sentence for one in rig.endings] == ([] if goes_on else ["Nothing is held back."])
+
+
+def test_it_stops_where_an_evaluation_reaches_the_bound(qtbot: QtBot) -> None:
+    rig = Rig(experiment(evaluate_every=1))
+    rig.runner.start(until=Until("rmse", "<", 0.4))
+    rig.answer()
+    rig.judge(0.2)
+    assert rig.runner.running
+    rig.answer()
+    rig.judge(0.09)
+    assert rig.endings == [Ending("until", "rmse<0.4 is reached: the rmse is 0.3 after iteration 2.")]
+
+
+def test_it_stops_early_as_the_experiment_says(qtbot: QtBot) -> None:
+    rig = Rig(experiment(evaluate_every=1, early_stop=EarlyStopSpec(patience=2)))
+    rig.runner.start()
+    for loss in (0.5, 0.4, 0.6, 0.45):
+        assert rig.runner.running
+        rig.answer()
+        rig.judge(loss)
+    assert [one.kind for one in rig.endings] == ["early stop"]
+    assert "0.4 after iteration 2" in rig.endings[0].sentence
+
+
+def test_divergence_pauses_with_its_sentence_and_keeps_what_was_finite(rig: Rig) -> None:
+    rig.runner.start()
+    rig.answer()
+    bad = Diverged(3, "gradient of weight_hh_l0", "Training stopped before iteration 3: …")
+    rig.answer(done=2, diverged=bad)
+    assert rig.endings == [Ending("diverged", bad.sentence)]
+    assert rig.document.state.furthest == 3
+    assert len(rig.document.state.log) == 3
+    assert not rig.runner.under_way
+    assert rig.courier.last("excerpt")[1].source.iteration == 3, "the stage shows where it happened"
+
+
+def test_a_failure_is_said_and_ends_it(rig: Rig) -> None:
+    rig.runner.start()
+    rig.courier.failed.emit(RUN, rig.courier.last(RUN)[0], "The engine has gone.")
+    assert rig.endings == [Ending("failed", "The engine has gone.")]
+    assert not rig.runner.running
+
+
+def test_another_document_ends_it_without_a_word_and_its_answer_is_nobodys(rig: Rig) -> None:
+    rig.runner.start()
+    generation = rig.courier.last(RUN)[0]
+    rig.document.open(State(tracks=("norms",), experiment=experiment()), View(), title="other")
+    assert not rig.runner.running
+    assert rig.endings == []
+    rig.courier.answered.emit(RUN, generation, trained(0, 1, weights(1), STEPS))
+    assert rig.document.state.furthest == 0
+    assert len(rig.document.state.log) == 0
+
+
+def test_an_answer_for_another_network_is_not_taken(rig: Rig) -> None:
+    rig.runner.start()
+    rig.document.edit_experiment(experiment(units=3))
+    rig.answer()
+    assert [one.kind for one in rig.endings] == ["changed"]
+    assert len(rig.document.state.log) == 0
+
+
+def test_a_change_of_the_training_counts_from_the_next_request_on(rig: Rig) -> None:
+    rig.runner.start()
+    rig.answer()
+    rig.document.edit_experiment(experiment(learning_rate=0.5))
+    rig.answer()
+    assert rig.asked.experiment.training.learning_rate == 0.5
+    assert rig.asked.iteration == 5
+    assert rig.document.state.recipe_into(5)[0].training.learning_rate == 0.1  # type: ignore[union-attr]
+    rig.answer()
+    assert rig.document.state.recipe_into(6)[0].training.learning_rate == 0.5  # type: ignore[union-attr]
+
+
+def test_a_what_if_that_is_only_dragged_is_not_trained_with(rig: Rig) -> None:
+    rig.runner.start()
+    rig.document.drag_what_if(WhatIf(recurrent_scale=2.0))
+    rig.answer()
+    assert rig.asked.what_if == WhatIf()
+
+
+def test_the_stage_follows_now_and_then_and_stays_where_somebody_has_travelled(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(running.time, "perf_counter", lambda: now[0])
+    rig.runner.start()
+    pictures = rig.courier.count("excerpt")
+    rig.answer()
+    assert rig.courier.count("excerpt") == pictures, "not at every chunk"
+    now[0] += 0.4
+    rig.answer()
+    assert rig.courier.count("excerpt") == pictures + 1
+    now[0] += 0.4
+    rig.answer()
+    assert rig.courier.count("excerpt") == pictures + 1, "the picture before is not there yet"
+    rig.show()
+    assert rig.document.view.iteration == 5
+    rig.runner.set_follows(False)
+    now[0] += 5.0
+    rig.answer()
+    rig.runner.pause()
+    rig.answer()
+    assert rig.courier.count("excerpt") == pictures + 1
+    assert rig.document.view.iteration == 5
+
+
+def test_going_on_after_a_change_forgets_what_came_after_undoably(rig: Rig) -> None:
+    rig.runner.start(goal=9)
+    while rig.runner.running:
+        rig.answer()
+    rig.show()
+    rig.controller.go_to_iteration(1)
+    rig.show()
+    rig.document.edit_experiment(experiment(learning_rate=0.5))
+    rig.show()
+    rig.runner.start()
+    assert rig.asked.iteration == 1
+    assert rig.document.state.furthest == 1
+    assert len(rig.document.state.log) == 1
+    rig.runner.pause()
+    rig.document.undo_stack.undo()
+    assert rig.document.state.furthest == 9
+    assert len(rig.document.state.log) == 9
+    rig.answer()
+    assert rig.document.state.furthest == 9, "the answer under way was the other future's"
