@@ -3,11 +3,12 @@ descent with .05 from w = 6, b = −2.85.
 
 The map as an experiment that the engine trains, exactly but for rounding:
 
-- One unit σ(w·h + b): an LSTM whose input gate is held at 1, its forget gate at 0 and its candidate so high that
-  tanh(c) = 1, so that h = σ(a_o); at the first step o is held at σ(x_0).
-- w and b move at the same rate, though b is the sum of two biases of torch's: two units that are alike share w (W_oj =
-  w/2), so that both sums move by .05·∂E/∂w and .05·∂E/∂b, and the norm of all parameters' gradients is √(∂w² + ∂b²).
-- The read-out stands still: h is read K times as large, K²·E is the loss and .05/K² the rate, so that the read-out
+- A unit σ(w·h + b): an LSTM whose input gate is held at 1, its forget gate at 0 and its candidate where tanh(c) is s =
+  1/√2, so that h = s·σ(a_o); at the first step o is held at σ(x_0).
+- w and b move at the same rate, though b is the sum of two biases of torch's: four units that are alike share w (W_oj =
+  w/4s), so that with a rate of .05/s² both sums move by .05·∂E/∂w and .05·∂E/∂b, and the norm of all parameters'
+  gradients is s·√(∂w² + ∂b²).
+- The read-out stands still: h is read K times as large, K²·E is the loss and .05/s²K² the rate, so that the read-out
   moves by some 1/K² of itself.
 """
 
@@ -38,7 +39,8 @@ numbers follow in any arithmetic."""
 NEAR_THE_END = (4.599431690654131, -2.332477417341462)
 """Where the clipped descent from START stands before its 651st step; 68 steps later E is below 1e-4."""
 RATE = 0.05
-K = 1e6
+K, UNITS, S = 1e6, 4, math.sqrt(0.5)
+"""See above."""
 PEAK, JUMP, AWAY, REACHED = 8.2e3, 411.0, 0.49, 1e-4
 BY_PATH = (462, 752)
 """Steps that the clipped descent takes, of 60 starts that differ by some 1e-9 in w."""
@@ -56,7 +58,7 @@ HELD = WhatIf(
     clamps=(
         Clamp(gate="i", value=1.0),
         Clamp(gate="f", value=0.0),
-        Clamp(gate="g", value=100.0),
+        Clamp(gate="g", value=math.atanh(S)),
         Clamp(gate="o", value=sigmoid(0.5), first=1, last=1),
     )
 )
@@ -107,9 +109,9 @@ def experiment(clip: ClipSpec) -> Experiment:
         batch_size=1,
     )
     return Experiment(
-        model=ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=2),)),
+        model=ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=UNITS),)),
         task=task,
-        training=TrainingSpec(learning_rate=RATE / K**2, clip=clip),
+        training=TrainingSpec(learning_rate=RATE / (S * K) ** 2, clip=clip),
         dtype="float64",
         device="cpu",
     )
@@ -117,18 +119,19 @@ def experiment(clip: ClipSpec) -> Experiment:
 
 def descent(start: tuple[float, float], clip: float | None = None) -> Iterator[Point]:
     """Step by step, without end."""
-    of = experiment(ClipSpec() if clip is None else ClipSpec(kind="norm", max_norm=clip * K**2))
+    of = experiment(ClipSpec() if clip is None else ClipSpec(kind="norm", max_norm=clip * S * K**2))
     state = {name: np.zeros(shape) for name, shape in parameter_shapes(of).items()}
     w, b = start
-    state["weight_hh_l0"][6:] = w / 2
-    state["bias_ih_l0"][6:] = state["bias_hh_l0"][6:] = b / 2
-    state["readout.weight"][:] = K / 2
+    output = slice(3 * UNITS, None)  # the rows of o, the last of torch's gates
+    state["weight_hh_l0"][output] = w / (UNITS * S)
+    state["bias_ih_l0"][output] = state["bias_hh_l0"][output] = b / 2
+    state["readout.weight"][:] = K / (UNITS * S)
     iteration, count = 0, 1
     while True:
         trained: Trained = operation("train", Train(of, state, iteration, count, HELD))
         assert trained.records is not None
         for loss, norm in zip(trained.records.losses, trained.records.layer_norms["l0"], strict=True):
-            yield Point(float(loss) / K**2, float(norm) / K**2)
+            yield Point(float(loss) / K**2, float(norm) / (S * K**2))
         state, iteration, count = dict(trained.weights), trained.iteration, min(AT_ONCE, 2 * count)
 
 

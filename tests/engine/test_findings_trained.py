@@ -33,7 +33,7 @@ def by_hand(w: float, b: float) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("clip", [None, 0.03])
 def test_what_the_engine_trains_is_the_map_of_pascanu(clip: float | None) -> None:
-    """Two units that share w, gates held, a read-out that stands still: step by step the descent on (w, b)."""
+    """Four units that share w, gates held, a read-out that stands still: step by step the descent on (w, b)."""
     w, b = cliff.START
     for point in itertools.islice(cliff.descent(cliff.START, clip), 6):
         error, dw, db = by_hand(w, b)
