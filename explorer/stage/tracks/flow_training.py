@@ -105,6 +105,9 @@ class FlowTraining:
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
         self._picture.blit(painter, origin, part)
+
+    def _paint_notes(self, painter: QPainter, origin: QPoint) -> None:
+        """What the blank is."""
         if not self._found.count:
             box = self._box(origin, 0, self._picture.rows.size)
             if box.height() >= margins.LINE:
@@ -122,6 +125,7 @@ class FlowTraining:
         return QRect(origin.x(), origin.y() + start, round(self._picture.view.width / ratio), end - start)
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
+        self._paint_notes(painter, origin)
         if not self._found.count:
             return
         theme = theming.current()
@@ -196,8 +200,7 @@ class FlowTraining:
             painter.setPen(QColor(theme.text if own else theme.muted))
             painter.fillRect(QRectF(box.right() + 1 - _TICK, round(y - 0.5), _TICK, 1), QColor(theme.muted))
             line = QRectF(box.left() + GAP, y - margins.LINE / 2, box.width() - GAP - _TICK - TIGHT, margins.LINE)
-            if line.bottom() > box.bottom() + 2:
-                line.moveBottom(box.bottom() + 2)
+            line.moveBottom(min(line.bottom(), box.bottom() + 1.0))
             if line.top() < bottom or any(abs(y - other) < margins.LINE for other in taken):
                 continue
             if own or abs(y - box.top() - shown) >= margins.LINE or box.top() + shown - margins.LINE / 2 < bottom:
