@@ -41,8 +41,7 @@ class Lists(QObject):
         from explorer.widgets.picker import Entry, Picker
 
         entries = [
-            Entry(offer.key, offer.words, offer.group, offer.detail, offer.find)
-            for offer in self._offers(excerpt)
+            Entry(offer.key, offer.words, offer.group, offer.detail, offer.find) for offer in self._offers(excerpt)
         ]
         picker = Picker(
             entries,
