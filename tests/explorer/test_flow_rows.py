@@ -1,4 +1,4 @@
-"""The rows of the flow over training: each is classified once, by its number, however the log grows, is cut or thinned."""
+"""The rows of the flow over training: each is classified once, by its number, however the log grows or is cut."""
 
 from __future__ import annotations
 

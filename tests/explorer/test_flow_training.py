@@ -299,9 +299,9 @@ def test_a_table_that_gets_more_columns_keeps_its_place(qtbot: QtBot) -> None:
 def test_the_strip_and_the_screen_reader_say_the_iteration_on_screen(qtbot: QtBot) -> None:
     track = track_of(rising(0, 20), last=30, shown=3)
     now = Now.at(Tape(T), T - 1)
-    assert track.at_playhead(now) == "it. 3: 0.000758578"  # 10^−3.12
+    assert track.at_playhead(now) == "0.000759 · iteration 3"  # 10^−3.12
     track.set_past(Past(rising(0, 20), 20, 30))
-    assert track.at_playhead(now) == "it. 20: not trained yet"
+    assert track.at_playhead(now) == "not trained yet · iteration 20"
 
 
 # -- on the stage -----------------------------------------------------------------------------------------------------
@@ -382,9 +382,9 @@ def test_rows_are_chosen_by_keys_and_enter_travels(qtbot: QtBot, stage: Stage) -
     for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_PageDown):
         QTest.keyClick(stage, key)
     assert track.chosen == 7 + 1 + 4
-    assert "it. 12" in said[-1]
+    assert "iteration 12" in said[-1]
     assert "Enter goes there" in said[-1]
-    assert "it. 12" in stage.accessibleDescription()
+    assert "iteration 12" in stage.accessibleDescription()
     with qtbot.waitSignal(stage.iterationPicked) as picked:
         QTest.keyClick(stage, Qt.Key.Key_Enter)
     assert picked.args == [12]

@@ -157,7 +157,7 @@ def test_a_session_brings_it_back(qtbot: QtBot, trained: Explorer, tmp_path: Pat
     before = track_of(trained)._classified().codes[:30].copy()
     path = tmp_path / "trained.gflow"
     session.save(session_of(document, trained.controller.excerpt), path)
-    trained.show(opening.of_file(path))
+    trained.show(opening.of_path(path))
     settle(qtbot, trained)
     assert document.state.tracks == ("network", FLOW_TRAINING, "grads.h")
     after = track_of(trained)._classified()
