@@ -89,6 +89,7 @@ class Available(QObject):
             "previous_iteration",
             *(a.id for a in ACTIONS if a.menu in ("Model", "Training")),
         )
+        self._actions["open_data"].setEnabled(not recorded)
         for name in of_experiments:
             self._actions[name].setEnabled(on_bench and not recorded)
         self._actions["export_picture"].setEnabled(on_bench)

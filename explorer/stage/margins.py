@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -114,10 +115,12 @@ def paint_scale(
     *,
     hatched: bool = True,
     whose: tuple[str, ...] = (),
+    named: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
 ) -> None:
     """The scale's colours upright at the left of the box, its numbers beside them, and between its ends a line for each
     class that is there, the worst first. `hatched`: the cells are too small for glyphs, so the swatches have none.
-    `whose`: what is counted, above the counts, from its longest wording to its shortest."""
+    `whose`: what is counted, above the counts, from its longest wording to its shortest. `named`: other words for a
+    class."""
     theme, font = theming.current(), theming.small()
     bar = ramp_box(box)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
@@ -145,7 +148,7 @@ def paint_scale(
         painter.setPen(QColor(theme.text))
         start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
         painter.setPen(QColor(theme.muted))
-        words = _beyond(code, scale) + _WORDS[code]
+        words = _beyond(code, scale) + named.get(code, _WORDS[code])
         marked.draw(painter, QRectF(start, y, right - start, LINE), fitting(words, font, right - start), font)
 
 

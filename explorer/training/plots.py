@@ -85,7 +85,7 @@ class CurvesView(QWidget):
         return QSize(480, 220)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(240, 120)
+        return QSize(120, 40)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
