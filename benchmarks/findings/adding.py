@@ -46,7 +46,7 @@ def _gated(cell: Literal["gru", "lstm"], seed: int, tell: Tell) -> tuple[Measure
 def _tanh(seed: int, tell: Tell) -> tuple[Measured, ...]:
     went = course(experiment(LayerSpec(cell="rnn", hidden_size=32), 0.01, seed), TANH_ITERATIONS, SOLVED, tell)
     what = f"tanh: loss after {TANH_ITERATIONS:,}"
-    return (Measured(what, went.loss, f"{TANH[seed]:.3f}", BASELINE / 2, BASELINE * 1.1),)
+    return (Measured(what, went.loss, f"{TANH[seed]:.3f}", BASELINE / 2, BASELINE * 2),)
 
 
 def _identity(seed: int, tell: Tell) -> tuple[Measured, ...]:
@@ -61,7 +61,7 @@ def _identity(seed: int, tell: Tell) -> tuple[Measured, ...]:
 def _identity_tanh(seed: int, tell: Tell) -> tuple[Measured, ...]:
     went = course(experiment(LayerSpec(cell="rnn", hidden_size=100), 1e-3, seed), IDENTITY_ITERATIONS, None, tell)
     what = f"tanh: loss after {IDENTITY_ITERATIONS:,}"
-    return (Measured(what, went.loss, f"{IDENTITY_TANH[seed]:.3f}", min(IDENTITY_TANH) / 2, BASELINE * 1.1),)
+    return (Measured(what, went.loss, f"{IDENTITY_TANH[seed]:.3f}", min(IDENTITY_TANH) / 2, BASELINE * 2),)
 
 
 FINDING = Finding(
@@ -74,6 +74,7 @@ FINDING = Finding(
         *(Run(f"lstm, seed {seed}", functools.partial(_gated, "lstm", seed), 0.2) for seed in (0, 1)),
         *(Run(f"tanh, seed {seed}", functools.partial(_tanh, seed), 0.3) for seed in (0, 1)),
     ),
+    "Losses are the mean of the last 100 batches. With Adam at .01 tanh leaps above the baseline now and then.",
 )
 IDENTITY_FINDING = Finding(
     "identity",
@@ -84,4 +85,5 @@ IDENTITY_FINDING = Finding(
         *(Run(f"identity, seed {seed}", functools.partial(_identity, seed), 1.0) for seed in (0, 1, 2)),
         *(Run(f"tanh, seed {seed}", functools.partial(_identity_tanh, seed), 1.0) for seed in (0, 1, 2)),
     ),
+    "The published numbers do not say which H they are of; 100 is what the paper's networks have.",
 )

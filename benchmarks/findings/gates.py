@@ -67,7 +67,7 @@ FORGET_BIAS = Finding(
     "Jozefowicz, Zaremba & Sutskever 2015; numbers: design/math.md",
     f"LSTM, H = {H}, T = 50, adding problem, before training; mean of 3 seeds",
     (Run("order", _order, 0.1, quick=True),),
-    "The order is the finding; how steep each slope is depends on H, T and the task.",
+    "The order is the finding; how steep each slope is depends on H, T and the task, which are not published.",
 )
 CHRONO_FINDING = Finding(
     "chrono",

@@ -59,4 +59,5 @@ FINDING = Finding(
         *(Run(f"with clipping, seed {seed}", functools.partial(_clipped, seed), 0.3) for seed in SEEDS),
         *(Run(f"without, seed {seed}", functools.partial(_unclipped, seed), 1.5) for seed in SEEDS),
     ),
+    "From seed to seed the plateau ends after 500 to 1,600 updates, so a factor of 3 counts as the same here.",
 )

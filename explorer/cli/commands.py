@@ -89,7 +89,7 @@ def _run(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="a preset's name or a .gflow file")
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="a preset's name, a .gflow file or a .toml file")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("--scale", metavar="PERCENT", help="the size of everything in this window, 80 to 250")
     parser.add_argument("--resume", type=Path, help=argparse.SUPPRESS)  # what an earlier window has handed over

@@ -26,20 +26,22 @@ class TrainingBar:
         self._terminal = sys.stderr.isatty()
         self._last, self._tenth = 0.0, 0
         self._on = False
+        self._since: tuple[float, int] | None = None
+        """When the first chunk was over, which took longer than others will, and the iteration then."""
 
     def show(self, at: Progress) -> None:
         if at.records is None or not len(at.records):
             return
         now = time.monotonic()
+        self._since = self._since or (now, at.iteration)
         if self._terminal:
             if now - self._last >= AGAIN or at.ended:
                 self._last, self._on = now, True
-                width = shutil.get_terminal_size().columns - 1
-                line = f"{self._bar(at)}{self._words(at)}"
-                print(f"\r\033[K{line[:width]}", end="", file=sys.stderr, flush=True)
+                line = f"{self._bar(at)}{_within(self._words(at, now), self._width(at))}"
+                print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
         elif self._due(at, now):
             self._last = now
-            print(self._words(at), file=sys.stderr, flush=True)
+            print(", ".join(self._words(at, now)), file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Takes the changing line away."""
@@ -59,22 +61,35 @@ class TrainingBar:
         done = min(20, 20 * at.iteration // self._goal)
         return f"[{'#' * done}{'.' * (20 - done)}] "
 
-    def _words(self, at: Progress) -> str:
+    def _width(self, at: Progress) -> int:
+        """What the bar leaves of the terminal's line."""
+        return max(20, shutil.get_terminal_size().columns - 1 - len(self._bar(at)))
+
+    def _words(self, at: Progress, now: float) -> list[str]:
+        """The most important ones first."""
         records = at.records
         assert records is not None
         of = "" if self._goal is None else f"/{self._goal:,}"
         loss = f"loss {figure(float(records.losses[-1]))}"
         if self._baseline is not None:
             loss += f" (baseline {figure(self._baseline)})"
-        words = [f"iteration {at.iteration:,}{of}", loss]
+        words = [f"iteration {at.iteration:,}{of}"]
+        began, first = self._since or (now, at.iteration)
+        if self._goal is not None and first < at.iteration < self._goal and not at.ended:
+            words.append(f"{_time((self._goal - at.iteration) * (now - began) / (at.iteration - first))} left")
+        words.append(loss)
         if at.evaluations:
             newest = at.evaluations[-1]
-            words.append(f"validation loss {figure(newest.loss)}, {newest.metric} {figure(newest.value)}")
-        each = float(records.seconds.mean())
-        words.append(f"{each * 1e3:.3g} ms each")
-        if self._goal is not None and at.iteration < self._goal and not at.ended:
-            words.append(f"{_time((self._goal - at.iteration) * each)} left")
-        return ", ".join(words)
+            words += [f"validation {figure(newest.loss)}", f"{newest.metric} {figure(newest.value)}"]
+        words.append(f"{float(records.seconds.mean()) * 1e3:.3g} ms each")
+        return words
+
+
+def _within(words: list[str], width: int) -> str:
+    """As many of them as fit."""
+    while len(words) > 1 and len(", ".join(words)) > width:
+        words = words[:-1]
+    return ", ".join(words)[:width]
 
 
 def _time(seconds: float) -> str:

@@ -192,6 +192,20 @@ def test_on_a_terminal_there_is_a_bar_that_goes_away_again(run: Run, monkeypatch
     assert "\n" not in err
 
 
+@pytest.mark.parametrize("columns", [30, 60, 200])
+def test_the_bar_keeps_to_one_line_and_leaves_whole_words_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    _, _, err = run("train", "mine.toml", "--iterations", "8", "-o", "out.gflow")
+    lines = [line for line in err.split("\r\033[K") if line]
+    for line in lines:
+        assert len(line) < max(columns, 44)
+        assert "iteration" in line
+    assert lines[-1].endswith("each") is (columns == 200)
+
+
 # -- history ----------------------------------------------------------------------------------------------------------
 
 
