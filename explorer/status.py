@@ -255,7 +255,7 @@ class StatusLine(QWidget):
         told = not self._several and not read.reverse
         self._norms = read.norms["grads.h"] if told else np.zeros(0)
         cells = read.norms["grads.c"] if told and "grads.c" in read.norms else None
-        self._carried = None if cells is None else verdict_of(cells.astype(np.float64))
+        self._carried = None if cells is None else verdict_of(cells.astype(np.float64), read.longest or None)
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
