@@ -524,3 +524,17 @@ def test_the_menu_of_curves_has_a_tick_for_each_that_is_shown_and_makes_the_text
     assert taken == ["norms?of=l0.grads.h,l0.grads.c,l0.grads.a_f", "norms?of=l0.grads.h"]
     back = curve_choice.having(parse("norms?of=l0.grads.h"), ["l0.grads.c", "l0.grads.h"], e)
     assert str(back) == "norms"
+
+
+@pytest.mark.parametrize(("size", "said"), [(4.6e-45, True), (1.2e-37, False)])
+def test_the_hover_of_a_norm_says_that_it_is_subnormal(size: float, said: bool) -> None:
+    """float32 is normal down to 1.2e-38, far below the scale."""
+    e = synthetic.excerpt("rnn", T=20)
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": np.full(20, size)})
+    track = shown("norms", e)
+    view = TimeView(20, 1, 20, WIDTH)
+    track.prepare(view, HEIGHT)
+    found = track.hover(int(view.centre(5)), HEIGHT - 5, Now.at(Tape(20), 10**6))
+    assert found is not None
+    assert "below the scale" in found.note
+    assert ("subnormal: its digits are going" in found.note) is said

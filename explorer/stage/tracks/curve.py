@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QPainter, QPen
 
 from engine.requests import Excerpt
 from engine.tracks import parse
-from explorer.stage import margins, marked, palette
+from explorer.stage import classes, margins, marked, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
@@ -494,6 +494,8 @@ class CurveTrack:
         notes += [f"{c.short}: {c.note}" for c in shown if c.note]
         for curve in shown:
             said = words.code_words(int(curve.codes[t - 1]), plot.axis.ends)
+            if curve.values is not None and 0 < abs(float(curve.values[t - 1])) < curve.normal:
+                said = f"{said}, {classes.SUBNORMAL}" if said else classes.SUBNORMAL
             if said:
                 notes.append(f"{curve.short}: {said}")
         if len(known) > len(shown):
