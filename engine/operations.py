@@ -31,6 +31,7 @@ the window and on the command line), and another count may round the last bit of
 def run(operation: Operation, request: Any) -> Any:
     """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
     arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
+    look_at: LookAt → Preview.  bring: Bring → OwnTask (engine.data_requests).
 
     Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person. What a device
     falls back to is said in the answer, which is shown, and not as a warning besides.
@@ -68,7 +69,16 @@ def _run(operation: Operation, request: Any) -> Any:
 
             with _threads(_experiment(request.source)):
                 return answer(request)
-    raise SpecError(f"'{operation}' is no operation; accepted are excerpt, train, judge, audit, arrays and analysis.")
+        case "look_at":
+            from engine.data_requests import look
+
+            return look(request)
+        case "bring":
+            from engine.data_requests import bring
+
+            return bring(request)
+    accepted = "excerpt, train, judge, audit, arrays, analysis, look_at and bring"
+    raise SpecError(f"'{operation}' is no operation; accepted are {accepted}.")
 
 
 def warm_up() -> None:

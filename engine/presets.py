@@ -84,6 +84,17 @@ class PresetFile(Spec, frozen=True, kw_only=True):
     claims: tuple[Claim, ...] = ()
 
 
+class _ExperimentFile(PresetFile, frozen=True, kw_only=True):
+    """An experiment as somebody's TOML file spells it."""
+
+    order: int = 0
+    title: str = ""
+    tag: Tag = "LSTM"
+    text: str = ""
+    prompt: str = ""
+    verdict: Literal["vanishing", "healthy", "exploding", "undefined"] = "undefined"
+
+
 class Preset(PresetFile, frozen=True, kw_only=True):
     """A preset, ready to be shown."""
 
@@ -123,7 +134,16 @@ def default() -> Preset:
 
 def read(path: Path, curve: tuple[float, ...] = ()) -> Preset:
     """One preset from its TOML file, checked. Raises PresetError with one sentence that names the file."""
-    where = f"Preset {path.name}: "
+    return _read(path, PresetFile, path.stem, f"Preset {path.name}: ", curve)
+
+
+def read_experiment(path: Path) -> Preset:
+    """Somebody's own experiment from a TOML file of any name: as a preset's, of which [experiment] alone is needed. It
+    has no slug. Raises PresetError with one sentence that names the file."""
+    return _read(path, _ExperimentFile, "", f"{one_line(path.name, 120)}: ", ())
+
+
+def _read(path: Path, kind: type[PresetFile], slug: str, where: str, curve: tuple[float, ...]) -> Preset:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -132,8 +152,10 @@ def read(path: Path, curve: tuple[float, ...] = ()) -> Preset:
     if len(data) > MAX_FILE_BYTES:
         raise PresetError(f"{where}it is larger than {MAX_FILE_BYTES:,} bytes.")
     try:
-        raw = msgspec.toml.decode(data, type=PresetFile)
-        return _checked(raw, path.stem, curve)
+        raw = msgspec.toml.decode(data, type=kind)
+        if not slug and not raw.title:
+            raw = msgspec.structs.replace(raw, title=path.stem)
+        return _checked(raw, slug, curve)
     except SpecError as error:
         raise PresetError(f"{where}{error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -142,12 +164,12 @@ def read(path: Path, curve: tuple[float, ...] = ()) -> Preset:
 
 def _checked(raw: PresetFile, slug: str, curve: tuple[float, ...]) -> Preset:
     """Raises SpecError."""
-    if not _SLUG.fullmatch(slug):
+    if slug and not _SLUG.fullmatch(slug):
         raise SpecError("its name may have small letters, digits and single hyphens only.")
     fields: dict[str, Any] = {name: getattr(raw, name) for name in PresetFile.__struct_fields__}
     for name, limit in (("title", MAX_TITLE), ("prompt", MAX_PROMPT), ("text", MAX_TEXT)):
         fields[name] = one_line(fields[name], limit)
-        if not fields[name]:
+        if slug and not fields[name]:
             raise SpecError(f"{name} is empty; a text of 1 to {limit} characters is accepted.")
     checked(raw.experiment)
     checked_what_if(raw.what_if)

@@ -5,6 +5,7 @@
     norms?of=l0.grads.h,l1.grads.h        of these
     l1_reverse.grads.a_f                  a heatmap; without a layer: the one that the read-out reads, forward
     values.h?sample=mean&order=cluster    options, each once, in any order
+    flow_training                         ‖∂L/∂h_t‖ over the iterations of the training
 
 Documents, presets and sessions hold tracks as such texts: so they can be written by hand, compared, and checked.
 """
@@ -23,9 +24,10 @@ from engine.plaintext import one_line
 from engine.quantities import quantities
 from engine.spec import CellKind, LayerSpec
 
-NETWORK, NORMS = "network", "norms"
-WHOLE = (NETWORK, NORMS, "losses", "data", "attention")
-"""Of the whole network. "data": input, target and output."""
+NETWORK, NORMS, FLOW_TRAINING = "network", "norms", "flow_training"
+WHOLE = (NETWORK, NORMS, "losses", "data", "attention", FLOW_TRAINING)
+"""Of the whole network. "data": input, target and output. "flow_training" shows no array of a trace, but what a
+training has left behind."""
 OF_LAYER = ("share", "growth", "saturation", "singular", "routes")
 """Of one layer: each step's share in a weight's gradient; that gradient filling up on the way back; shares of saturated
 and dead units; singular values of the step Jacobian; the share of each route in what goes on to the step before."""
@@ -66,6 +68,11 @@ class TrackSpec:
     @property
     def is_gradient(self) -> bool:
         return self.what.startswith("grads.")
+
+    @property
+    def on_gradients(self) -> bool:
+        """Whether it shares the one scale of all gradients."""
+        return self.is_gradient or self.what in (NORMS, FLOW_TRAINING)
 
     @property
     def is_mean(self) -> bool:

@@ -20,6 +20,7 @@ from explorer.commands import Commands
 from explorer.compute.courier import Courier
 from explorer.compute.executor import EngineProcess
 from explorer.controller import Controller
+from explorer.data_dialog.reader import Reader
 from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.opening import Opening
@@ -57,7 +58,17 @@ class Explorer(QObject):
             self.window.analysis.set_open(settings.analyses)
             self.book = Book(self.document, self)
             self.runner = Runner(self.document, self.controller, self.courier, self)
-            parts = Parts(self.window, self.document, self.controller, self.player, self.desk, self.book, self.runner)
+            self.reader = Reader(self.courier, self)
+            parts = Parts(
+                self.window,
+                self.document,
+                self.controller,
+                self.player,
+                self.desk,
+                self.book,
+                self.runner,
+                self.reader,
+            )
             self.bindings = Bindings(parts)
             self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
             self.commands = Commands(parts, self.bindings, self.files, self.themes)

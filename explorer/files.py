@@ -34,12 +34,16 @@ if TYPE_CHECKING:
     from explorer.start.page import StartPage
 
 _FILTER = "Gradient Flow Explorer (*.gflow)"
+DATA_ENDINGS = (".csv", ".tsv", ".tab", ".psv", ".txt", ".npy", ".npz")
+_DATA_FILTER = f"Data ({' '.join(f'*{ending}' for ending in DATA_ENDINGS)})"
 
 
 class Files(QObject):
     """The File menu's work."""
 
     settingsChanged = Signal(object)
+    dataChosen = Signal(str)
+    """A file with somebody's own data, which is looked at before it is used."""
 
     def __init__(
         self, window: MainWindow, document: Document, controller: Controller, settings: Settings, *, remember: bool
@@ -49,6 +53,7 @@ class Files(QObject):
         self._settings, self._remember = settings, remember
         self._unproven: Session | None = None
         self._scale = sizes.in_force()
+        self._data_folder = str(Path.home())
         controller.excerptChanged.connect(self._compare)
         self._page: StartPage | None = None
         window.fileDropped.connect(self.open_path)
@@ -103,6 +108,9 @@ class Files(QObject):
 
     @Slot(str)
     def open_path(self, path: str) -> None:
+        if path.lower().endswith(DATA_ENDINGS):
+            self.dataChosen.emit(path)
+            return
         self._after_saving(partial(self._read, partial(opening.of_path, Path(path))))
 
     @Slot()
@@ -112,6 +120,19 @@ class Files(QObject):
         dialog.fileSelected.connect(self.open_path)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    @Slot()
+    def open_data_dialog(self) -> None:
+        dialog = QFileDialog(self._window, "Open data", self._data_folder, f"{_DATA_FILTER};;All files (*)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self._data_selected)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str)
+    def _data_selected(self, path: str) -> None:
+        self._data_folder = os.path.dirname(path)
+        self.dataChosen.emit(path)
 
     @Slot()
     def reset(self) -> None:

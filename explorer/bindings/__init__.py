@@ -10,7 +10,9 @@ from engine.requests import Excerpt
 from engine.within import way_of
 from explorer.bindings.analysis import AnalysisBinding
 from explorer.bindings.cell import CellBinding
+from explorer.bindings.flow_training import FlowTrainingBinding
 from explorer.bindings.model import ModelBinding
+from explorer.bindings.own_data import OwnDataBinding
 from explorer.bindings.parts import Parts
 from explorer.bindings.pins import PinsBinding
 from explorer.bindings.stage import ADD_A_LAYER as ADD_A_LAYER
@@ -38,6 +40,8 @@ class Bindings(QObject):
         self.window = WindowBinding(parts, self)
         self.analysis = AnalysisBinding(parts, self)
         self.training = TrainingBinding(parts, self)
+        self.own_data = OwnDataBinding(parts, self)
+        self.flow_training = FlowTrainingBinding(parts, self.tracks, self.training, self)
         parts.document.viewChanged.connect(self._show_view)
         parts.controller.excerptChanged.connect(self._show_excerpt)
 
@@ -55,6 +59,7 @@ class Bindings(QObject):
         self._show_view()
         self.window.show_opened()
         self.training.show_opened()
+        self.flow_training.show_opened()
         self.stage.show_time_range()
         self._parts.window.scroll_to_top()
 
@@ -69,6 +74,7 @@ class Bindings(QObject):
         self.window.show_view()
         self.analysis.show_view()
         self.training.show_view()
+        self.flow_training.show_view()
         self.cell.show_view(within)
 
     @Slot(object)

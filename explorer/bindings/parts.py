@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from explorer.analysis.desk import Desk
 from explorer.controller import Controller
+from explorer.data_dialog.reader import Reader
 from explorer.document.document import Document
 from explorer.player import Player
 from explorer.training.book import Book
@@ -22,6 +23,7 @@ class Parts:
     desk: Desk
     book: Book
     runner: Runner
+    reader: Reader
 
     def say(self, words: str, milliseconds: int) -> None:
         """For a moment, in the status bar."""

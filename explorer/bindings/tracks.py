@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Slot
 
 from engine.session import MAX_TRACKS
-from engine.tracks import NETWORK, NORMS, parse
+from engine.tracks import NETWORK, parse
 from explorer.bindings.parts import Parts
 from explorer.stage.scale_menu import SHARED
 from explorer.tables.shelf import Shelf
@@ -128,6 +128,6 @@ class TracksBinding(QObject):
             window.cell.set_gradient_decades(*decades)
             window.analysis.set_decades(*decades)
         symbol = "h" if track.what == NETWORK else track.what.removeprefix("values.")
-        shared = track.is_gradient or track.what == NORMS
+        shared = track.on_gradients
         name = f"all gradients ({SHARED})" if shared else symbol
         self._parts.say(f"The scale of {name} is now {words}.", 8000)

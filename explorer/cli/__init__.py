@@ -8,8 +8,8 @@ from collections.abc import Sequence
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line (None: the program's own) and return the exit status.
 
-    0: done. 1: `check` found an error beyond its tolerance. 2: something was wrong with what was asked for, and one
-    sentence on stderr says what.
+    0: done. 1: `check` found an error beyond its tolerance, or `train` diverged. 2: something was wrong with what was
+    asked for, and one sentence on stderr says what. 130: it was interrupted.
     """
     import sys
 

@@ -17,14 +17,16 @@ from engine.plaintext import one_line
 from explorer import sizes
 from explorer.cli.target import UsageError, resolve
 
-_COMMANDS = ("presets", "render", "trace", "check")
+_COMMANDS = ("presets", "render", "trace", "check", "train", "history")
 
 _USAGE = """gradflow [TARGET] [--scale PERCENT]
        gradflow presets
        gradflow render TARGET -o FILE.png [--at MOMENT] [--size 1600x1000] [--theme light|dark]
                 [--scale PERCENT]
        gradflow trace TARGET -o FILE.npz
-       gradflow check TARGET"""
+       gradflow check TARGET
+       gradflow train TARGET --iterations N [--until METRIC<VALUE] [-o FILE.gflow]
+       gradflow history FILE.gflow -o FILE.csv [--flow FILE.csv]"""
 
 _DESCRIPTION = "See where the gradient goes in a recurrent network."
 
@@ -34,13 +36,18 @@ _EPILOG = """commands:
   render    draw the window to a PNG, without a display
   trace     compute a trace and write every array of it to an .npz
   check     compare a trace with autograd; exit status 1 where it is off by more than the tolerance
+  train     train a preset, a saved session or an experiment; Ctrl+C pauses, and the file goes on to the bit;
+            exit status 1 where it diverges, 130 where it was paused
+  history   write the records of a session's training to a .csv: loss, norms, learning rate, evaluations
 
-TARGET is the name of a preset (gradflow presets) or a .gflow file, a saved session or a recorded trace.
+TARGET is the name of a preset (gradflow presets), a .gflow file (a saved session or a recorded trace), or a .toml file
+with an [experiment] as in presets/.
 MOMENT is forward:t, loss, backward:t, clip or update, with t from 1; T and T/2 stand for the last and the middle step.
 
   gradflow sunspots
   gradflow render vanilla-rnn-forgets -o forgets.png --at backward:T/2 --theme dark
-  gradflow check cell-state-carousel"""
+  gradflow check cell-state-carousel
+  gradflow train sunspots --iterations 500 --until "rmse<15" -o out.gflow"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,7 +89,7 @@ def _run(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="a preset's name or a .gflow file")
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="a preset's name, a .gflow file or a .toml file")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("--scale", metavar="PERCENT", help="the size of everything in this window, 80 to 250")
     parser.add_argument("--resume", type=Path, help=argparse.SUPPRESS)  # what an earlier window has handed over
@@ -111,18 +118,33 @@ def parsed_scale(text: str) -> int:
     return percent
 
 
+def _iterations(text: str) -> int:
+    """ "2000" → 2000. Raises UsageError."""
+    bare = text.strip().replace(",", "").replace("_", "")
+    if not (bare.isascii() and bare.isdigit() and len(bare) < 10):
+        raise UsageError(f"The number of iterations '{one_line(text, 20)}' is not understood; 500, say, is accepted.")
+    return int(bare)
+
+
 def _command(name: str, argv: list[str]) -> int:
     parser = _Parser(prog=f"gradflow {name}", allow_abbrev=False)
-    if name != "presets":
-        parser.add_argument("target", metavar="TARGET", help="a preset's name or a .gflow file")
-    if name in ("render", "trace"):
-        suffix = "png" if name == "render" else "npz"
-        parser.add_argument("-o", "--output", metavar=f"FILE.{suffix}", type=Path, required=True)
+    if name == "history":
+        parser.add_argument("target", metavar="FILE.gflow", help="a saved session")
+    elif name != "presets":
+        parser.add_argument("target", metavar="TARGET", help="a preset's name, a .gflow file or a .toml file")
+    suffix = {"render": "png", "trace": "npz", "train": "gflow", "history": "csv"}.get(name)
+    if suffix is not None:
+        parser.add_argument("-o", "--output", metavar=f"FILE.{suffix}", type=Path, required=name != "train")
     if name == "render":
         parser.add_argument("--at", metavar="MOMENT", help="forward:t, loss, backward:t, clip or update; t from 1")
         parser.add_argument("--size", metavar="WIDTHxHEIGHT", default="1600x1000", help="in pixels (1600x1000)")
         parser.add_argument("--theme", choices=("light", "dark"), default="dark", help="(dark)")
         parser.add_argument("--scale", metavar="PERCENT", default="100", help="the size of everything, 80 to 250 (100)")
+    if name == "train":
+        parser.add_argument("--iterations", metavar="N", type=_iterations, help="in all, those done before too")
+        parser.add_argument("--until", metavar="METRIC<VALUE", help="stop when the validation part says so: loss<0.02")
+    if name == "history":
+        parser.add_argument("--flow", metavar="FILE.csv", type=Path, help="log₁₀ ‖∂L/∂h_t‖, a column for each step")
     args = parser.parse_args(argv)
     if name == "presets":
         from explorer.cli.presets import list_presets
@@ -140,6 +162,14 @@ def _command(name: str, argv: list[str]) -> int:
         from explorer.cli.trace import trace
 
         return trace(target, args.output)
+    if name == "train":
+        from explorer.cli.train import train
+
+        return train(target, args.iterations, args.until, args.output)
+    if name == "history":
+        from explorer.cli.history import history
+
+        return history(target, args.output, args.flow)
     from explorer.cli.check import check
 
     return check(target)

@@ -1,4 +1,5 @@
-"""What TARGET on the command line names: a preset, a saved session or a recorded trace. Plain data, no Qt, no torch."""
+"""What TARGET on the command line names: a preset, a saved session, a recorded trace or an experiment in a TOML file.
+Plain data, no Qt, no torch."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ class Target:
     """Exactly one of preset, session and probe is there; a file's `path` too."""
 
     preset: Preset | None = None
+    """Or an experiment in a TOML file, which has no slug."""
     session: Session | None = None
     probe: Probe | None = None
     """Of a recorded trace."""
@@ -67,6 +69,8 @@ def resolve(text: str) -> Target:
 
 
 def _file(path: Path) -> Target:
+    if path.suffix.lower() == ".toml":
+        return Target(preset=presets.read_experiment(path), path=path)
     probe = container.probe(path)
     if probe.content == "trace":
         return Target(probe=probe, path=path)

@@ -32,7 +32,7 @@ class Commands(QObject):
         lists = Lists(parts, bindings)
         tape, track = TapeCommands(parts, bindings, lists, self), TrackCommands(parts, lists, self)
         self.slots: dict[Menu, QObject] = {
-            "File": FileCommands(parts, files, self),
+            "File": FileCommands(parts, bindings, files, self),
             "Edit": EditCommands(parts, bindings, self.actions, self),
             "Model": ModelCommands(parts, bindings, self),
             "Tape": tape,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
+from explorer.bindings import Bindings
 from explorer.bindings.parts import Parts
 from explorer.files import Files
 
 
 class FileCommands(QObject):
-    def __init__(self, parts: Parts, files: Files, parent: QObject) -> None:
+    def __init__(self, parts: Parts, bindings: Bindings, files: Files, parent: QObject) -> None:
         super().__init__(parent)
         self._parts, self._files = parts, files
+        files.dataChosen.connect(bindings.own_data.open)
+        parts.window.dock.ownDataRequested.connect(self.do_open_data)
 
     @Slot()
     def do_start_page(self) -> None:
@@ -25,6 +28,10 @@ class FileCommands(QObject):
     @Slot()
     def do_open(self) -> None:
         self._files.open_dialog()
+
+    @Slot()
+    def do_open_data(self) -> None:
+        self._files.open_data_dialog()
 
     @Slot()
     def do_save(self) -> None:

@@ -11,26 +11,13 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from engine.spec import (
-    AddingTask,
-    CellKind,
-    CopyTask,
-    EmbeddingSpec,
-    Experiment,
-    InitSpec,
-    LayerSpec,
-    RecurrentDropoutSpec,
-    SunspotsTask,
-    TruncationSpec,
-)
+from engine.spec import CellKind, Experiment, InitSpec, LayerSpec, RecurrentDropoutSpec
+from explorer.dock.task_edits import TASK_EDITS, task_values
+from explorer.dock.training_edits import TRAINING_EDITS, training_values
 
 Edit: TypeAlias = Callable[[Experiment, Any], Experiment]
 LayerEdit: TypeAlias = Callable[[LayerSpec, Any], LayerSpec]
 
-MOST_YEARS = 308
-"""The longest window of the sunspot series: 309 years, and one of them is the target."""
-SYMBOLS = 10
-"""Of the copy task."""
 STD = 0.1
 """Of normal weights, to begin with."""
 
@@ -124,58 +111,6 @@ def with_layer(experiment: Experiment, number: int, field: str, value: Any) -> E
 # -- the rest ---------------------------------------------------------------------------------------------------------
 
 
-def with_task(experiment: Experiment, kind: str) -> Experiment:
-    """Another task with the same number of sequences, and of steps as far as it has them. Symbols come with a table of
-    vectors, which numbers do without."""
-    steps, batch_size = experiment.task.steps, experiment.task.batch_size
-    task: AddingTask | SunspotsTask | CopyTask
-    if kind == "sunspots":
-        task = SunspotsTask(steps=min(steps, MOST_YEARS), batch_size=batch_size)
-    elif kind == "copy":
-        task = CopyTask(delay=max(1, steps - 20), batch_size=batch_size)
-    else:
-        task = AddingTask(steps=max(steps, 2), batch_size=batch_size)
-    embedding = (experiment.model.embedding or EmbeddingSpec(symbols=SYMBOLS)) if kind == "copy" else None
-    return replace(experiment, task=task, model=replace(experiment.model, embedding=embedding))
-
-
-def _embedding(experiment: Experiment, value: Any) -> Experiment:
-    """Its size; None: no table."""
-    old = experiment.model.embedding or EmbeddingSpec(symbols=SYMBOLS)
-    embedding = None if value is None else replace(old, size=value)
-    return replace(experiment, model=replace(experiment.model, embedding=embedding))
-
-
-def _truncation(experiment: Experiment, value: Any) -> Experiment:
-    """k2; None: full BPTT."""
-    old = experiment.training.truncation
-    if value is None:
-        return _training(experiment, truncation=None)
-    k1 = min(value, old.k1 if old is not None else value)
-    return _training(experiment, truncation=TruncationSpec(k1=k1, k2=value))
-
-
-def _truncation_every(experiment: Experiment, value: Any) -> Experiment:
-    old = experiment.training.truncation
-    return experiment if old is None else _training(experiment, truncation=replace(old, k1=value))
-
-
-def _training(experiment: Experiment, **changes: Any) -> Experiment:
-    return replace(experiment, training=replace(experiment.training, **changes))
-
-
-def _of_task(field: str) -> Edit:
-    return lambda experiment, value: replace(experiment, task=replace(experiment.task, **{field: value}))
-
-
-def _of_training(field: str) -> Edit:
-    return lambda experiment, value: _training(experiment, **{field: value})
-
-
-def _of_clip(field: str) -> Edit:
-    return lambda experiment, value: _training(experiment, clip=replace(experiment.training.clip, **{field: value}))
-
-
 def _of_experiment(field: str) -> Edit:
     return lambda experiment, value: replace(experiment, **{field: value})
 
@@ -196,57 +131,23 @@ EDITS: dict[str, Edit] = {
     "loss": _loss,
     "at": _of_readout("at"),
     "attention_size": _of_readout("attention_size"),
-    "task": with_task,
-    "steps": _of_task("steps"),
-    "shortest": _of_task("shortest"),
-    "delay": _of_task("delay"),
-    "batch_size": _of_task("batch_size"),
-    "embedding": _embedding,
     "seed": _of_experiment("seed"),
     "dtype": _of_experiment("dtype"),
     "device": _of_experiment("device"),
-    "learning_rate": _of_training("learning_rate"),
-    "clip": _of_clip("kind"),
-    "max_norm": _of_clip("max_norm"),
-    "max_value": _of_clip("max_value"),
-    "ratio": _of_clip("ratio"),
-    "clip_readout": _of_clip("readout"),
-    "truncation": _truncation,
-    "truncation_every": _truncation_every,
-    "iterations": _of_training("iterations"),
+    **TASK_EDITS,
+    **TRAINING_EDITS,
 }
-
-
-def task_kind(experiment: Experiment) -> str:
-    if isinstance(experiment.task, SunspotsTask):
-        return "sunspots"
-    return "copy" if isinstance(experiment.task, CopyTask) else "adding"
 
 
 def values(experiment: Experiment) -> dict[str, Any]:
     """What each field outside of the layers shows."""
-    task, training, model = experiment.task, experiment.training, experiment.model
-    truncation = training.truncation
-    return {
+    model = experiment.model
+    own = {
         "loss": model.loss,
         "at": model.readout.at,
         "attention_size": model.readout.attention_size,
-        "task": task_kind(experiment),
-        "steps": task.steps,
-        "shortest": task.shortest if isinstance(task, AddingTask) else None,
-        "delay": task.delay if isinstance(task, CopyTask) else None,
-        "batch_size": task.batch_size,
-        "embedding": None if model.embedding is None else model.embedding.size,
         "seed": experiment.seed,
         "dtype": experiment.dtype,
         "device": experiment.device,
-        "learning_rate": training.learning_rate,
-        "clip": training.clip.kind,
-        "max_norm": training.clip.max_norm,
-        "max_value": training.clip.max_value,
-        "ratio": training.clip.ratio,
-        "clip_readout": training.clip.readout,
-        "truncation": None if truncation is None else truncation.k2,
-        "truncation_every": None if truncation is None else truncation.k1,
-        "iterations": training.iterations,
     }
+    return own | task_values(experiment) | training_values(experiment)

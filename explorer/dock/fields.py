@@ -227,6 +227,15 @@ class ChoiceField(QComboBox):
     def value(self) -> Any:
         return self.currentData()
 
+    def set_choices(self, choices: Sequence[tuple[Any, str]]) -> None:
+        """Others to choose from; what was chosen stays where it is among them. Emits nothing."""
+        if choices != [(self.itemData(at), self.itemText(at)) for at in range(self.count())]:
+            value = self.value()
+            self.clear()
+            for one, text in choices:
+                self.addItem(text, one)
+            self.set_value(value)
+
     def minimumSizeHint(self) -> QSize:
         return QSize(52, field_height())
 

@@ -11,7 +11,21 @@ from explorer.theme.current import current, font, small
 from explorer.theme.tokens import TIGHT
 from explorer.widgets.icons import renderer
 
-_BOX = 14
+BOX = 14
+
+
+def paint_box(painter: QPainter, at: QPointF, on: bool, live: bool, focused: bool) -> None:
+    """A box to tick, with its corner there."""
+    theme = current()
+    box = QRectF(at.x(), at.y(), BOX, BOX)
+    painter.setBrush(QColor((theme.accent if live else theme.border) if on else theme.raised))
+    edge = theme.text if focused and on else theme.accent if focused else theme.border
+    painter.setPen(QPen(QColor(edge), 2 if focused else 1))
+    painter.drawRoundedRect(box, 3, 3)
+    if on:
+        painter.setPen(QPen(QColor(theme.on_accent if live else theme.surface), 1.8))
+        x, y = box.left(), box.top()
+        painter.drawPolyline([QPointF(x + 3.2, y + 7.2), QPointF(x + 6, y + 10), QPointF(x + 10.8, y + 4.4)])
 
 
 class Flag(QAbstractButton):
@@ -39,29 +53,22 @@ class Flag(QAbstractButton):
         self.setChecked(bool(value))
 
     def sizeHint(self) -> QSize:
-        return QSize(_BOX + 8 + int(QFontMetricsF(font()).horizontalAdvance(self.text())) + 4, field_height())
+        return QSize(BOX + 8 + int(QFontMetricsF(font()).horizontalAdvance(self.text())) + 4, field_height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(_BOX + 40, field_height())
+        return QSize(BOX + 40, field_height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = current()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        box = QRectF(1, (self.height() - _BOX) / 2, _BOX, _BOX)
-        on, live = self.isChecked(), self.isEnabled()
-        painter.setBrush(QColor((theme.accent if live else theme.border) if on else theme.raised))
-        edge = theme.text if self.hasFocus() and on else theme.accent if self.hasFocus() else theme.border
-        painter.setPen(QPen(QColor(edge), 2 if self.hasFocus() else 1))
-        painter.drawRoundedRect(box, 3, 3)
-        if on:
-            painter.setPen(QPen(QColor(theme.on_accent if live else theme.surface), 1.8))
-            x, y = box.left(), box.top()
-            painter.drawPolyline([QPointF(x + 3.2, y + 7.2), QPointF(x + 6, y + 10), QPointF(x + 10.8, y + 4.4)])
+        live = self.isEnabled()
+        on = self.isChecked()
+        paint_box(painter, QPointF(1, (self.height() - BOX) / 2), on, live, self.hasFocus())
         used = font()
         painter.setFont(used)
         painter.setPen(QColor(theme.text if live and (on or self.underMouse()) else theme.muted))
-        room = QRectF(_BOX + 8, 0, self.width() - _BOX - 8, self.height())
+        room = QRectF(BOX + 8, 0, self.width() - BOX - 8, self.height())
         said = QFontMetricsF(used).elidedText(self.text(), Qt.TextElideMode.ElideRight, room.width())
         painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, said)
 
@@ -71,7 +78,7 @@ class Disclosure(QAbstractButton):
 
     def __init__(self, name: str, closed: str = "more", opened: str = "less", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._name, self._words = name, (closed, opened)
+        self._name, self._words, self._note = name, (closed, opened), ""
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -83,9 +90,17 @@ class Disclosure(QAbstractButton):
         self._name = name
         self._say(self.isChecked())
 
+    def set_note(self, note: str) -> None:
+        """What below it is not as usual: said beside the word while it is closed."""
+        if note != self._note:
+            self._note = note
+            self._say(self.isChecked())
+
     def _say(self, on: bool) -> None:
         self.setText(self._words[on])
         self.setAccessibleName(f"{self._words[on].capitalize()}: {self._name}")
+        self.setAccessibleDescription(self._note)
+        self.setToolTip(self._note)
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -103,6 +118,13 @@ class Disclosure(QAbstractButton):
         painter.setPen(QColor(colour))
         painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignVCenter, self.text())
         x = QFontMetricsF(small(bold=True)).horizontalAdvance(self.text()) + 10
+        if self._note and not self.isChecked():
+            used = small()
+            room = QRectF(x + 10, 0, self.width() - x - 10, self.height())
+            said = QFontMetricsF(used).elidedText(self._note, Qt.TextElideMode.ElideRight, room.width())
+            painter.setFont(used)
+            painter.setPen(QColor(theme.muted))
+            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, said)
         painter.translate(x, self.height() / 2 + 0.5)
         if self.isChecked():
             painter.rotate(180)

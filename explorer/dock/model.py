@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from engine.checks import checked
 from engine.errors import SpecError
 from engine.requests import Excerpt
-from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.spec import NO_WHAT_IF, ClipSpec, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
 from explorer.dock.card import StackCard, count
 from explorer.dock.edits import EDITS, layer_values, values, with_layer
 from explorer.dock.fields import NumberField
@@ -22,6 +22,7 @@ from explorer.dock.training import RunRows, TrainingRows
 from explorer.dock.what_if import WhatIfPanel
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, TIGHT
+from explorer.widgets.buttons import FlatButton
 from explorer.widgets.elided import ElidedLabel, section_label, small_label
 from explorer.widgets.stepper import Stepper
 
@@ -40,6 +41,8 @@ class ModelDock(QWidget):
     """From 0."""
     unitPicked = Signal(object)
     """From 0; None: all."""
+    ownDataRequested = Signal()
+    """Somebody wants to bring data of his own."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,15 +73,21 @@ class ModelDock(QWidget):
         self._column.addWidget(section_label("What if…"))
         self._column.addWidget(self.what_if)
         self._column.addSpacing(TIGHT)
-        self._column.addWidget(section_label("Training"))
+        self.reset_training = FlatButton("reset", "Training: all fields back to their defaults")
+        training = QHBoxLayout()
+        training.addWidget(section_label("Training"), 1)
+        training.addWidget(self.reset_training)
+        self._column.addLayout(training)
         self._column.addWidget(self.training_rows)
         self._column.addStretch(1)
 
         self.stack.assembled.connect(self.assembled)
         self.stack.edited.connect(self._card_edited)
         self.stack.opened.connect(self._show_problem)
+        self.stack.input.ownDataRequested.connect(self.ownDataRequested)
         self.run_rows.edited.connect(self._edit)
         self.training_rows.edited.connect(self._edit)
+        self.reset_training.clicked.connect(self._reset_training)
         self.what_if.dragged.connect(self.whatIfDragged)
         self.what_if.edited.connect(self.whatIfEdited)
         self.sample.picked.connect(self._sample_picked)
@@ -140,6 +149,7 @@ class ModelDock(QWidget):
         shown = values(experiment)
         self.run_rows.fill(shown)
         self.training_rows.fill(shown)
+        self.reset_training.setEnabled(experiment.training != _usual_training(experiment))
         self.total.set_text(count(self.stack.parameters, "parameter") if experiment.model.layers else "")
         self._problem = _problem_of(experiment)
         self._show_problem()
@@ -192,6 +202,8 @@ class ModelDock(QWidget):
         self.stack.set_locked(bool(reason))
         for part in (self.run_rows, self.what_if, self.training_rows):
             part.setEnabled(not reason)
+        unusual = self._experiment is not None and self._experiment.training != _usual_training(self._experiment)
+        self.reset_training.setEnabled(unusual and not reason)
 
     def _show_view(self, sample: int, batch_size: int, unit: int | None, hidden_size: int) -> None:
         self.sample.set_words("", f" of {batch_size}")
@@ -220,7 +232,15 @@ class ModelDock(QWidget):
         card = next((key for key, one in place.items() if name in one.rows), "training")
         card = "run" if name in self.run_rows.rows else card
         wanted = EDITS[name](self._experiment, value)
+        if name == "task":
+            self.stack.input.announce(self._experiment, wanted)
         self._ask(self.rows[name], wanted, card, name, values(self._experiment)[name])
+
+    def _reset_training(self) -> None:
+        """In one step. What was trained beforehand stays, or the weights would be others."""
+        if self._experiment is not None:
+            self.restore()
+            self.experimentEdited.emit(replace(self._experiment, training=_usual_training(self._experiment)))
 
     def _ask(self, row: FieldRow, wanted: Experiment, card: str, name: str, was: object) -> None:
         """A number out of its range is refused at its field. What cannot stand together is taken, and said where it
@@ -239,6 +259,10 @@ class ModelDock(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         QPainter(self).fillRect(self.rect(), QColor(current().surface))
+
+
+def _usual_training(experiment: Experiment) -> TrainingSpec:
+    return TrainingSpec(iterations=experiment.training.iterations)
 
 
 def _problem_of(experiment: Experiment) -> Problem | None:

@@ -147,6 +147,7 @@ class RowPair(QWidget):
         self, left: FieldRow, right: FieldRow, shares: tuple[int, int] = (1, 1), parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
+        self.halves = (left, right)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -158,6 +159,10 @@ class RowPair(QWidget):
         column.addLayout(row)
         for half in (left, right):
             column.addWidget(half.error)
+
+    def show_halves(self) -> None:
+        """A pair of which neither half is there takes no room."""
+        self.setVisible(any(not half.isHidden() for half in self.halves))
 
 
 class Chip(ElidedLabel):

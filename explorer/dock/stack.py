@@ -14,9 +14,10 @@ from explorer.dock import assembly
 from explorer.dock.assembly import Assembly
 from explorer.dock.card import StackCard
 from explorer.dock.edits import values
-from explorer.dock.end_cards import InputCard, ReadoutCard
+from explorer.dock.input_card import InputCard
 from explorer.dock.layer_card import LayerCard
 from explorer.dock.parameter_counts import parameter_counts
+from explorer.dock.readout_card import ReadoutCard
 from explorer.dock.rows import Sentence
 from explorer.dock.stack_parts import AddButton, DropLine, Empty
 from explorer.dock.tab_order import set_tab_order

@@ -11,8 +11,29 @@ from engine.spec import Experiment, WhatIf
 
 _WORDS = {
     "task.kind": "task",
+    "task.data": "data",
     "task.steps": "T",
     "task.shortest": "shortest sequence",
+    "task.ahead": "steps ahead",
+    "task.by": "reading of the digits",
+    "task.split": "split",
+    "task.symbols": "number of symbols",
+    "task.order": "order of the windows",
+    "task.target": "target column",
+    "training.optimizer.kind": "optimizer",
+    "training.optimizer.nesterov": "Nesterov's momentum",
+    "training.optimizer.alpha": "α of RMSprop",
+    "training.optimizer.beta1": "β₁",
+    "training.optimizer.beta2": "β₂",
+    "training.optimizer.epsilon": "ε of the optimizer",
+    "training.schedule.warmup": "warm-up",
+    "training.schedule": "schedule",
+    "training.l1": "L1",
+    "training.l2": "L2",
+    "training.carry": "carried states",
+    "training.sampling": "scheduled sampling",
+    "training.evaluate_every": "evaluation",
+    "training.early_stop": "early stopping",
     "training.clip.kind": "clipping",
     "training.clip.max_norm": "clip threshold",
     "training.clip.max_value": "clip threshold",
@@ -48,7 +69,7 @@ def difference(old: Experiment, new: Experiment) -> str:
     changed = [name.lstrip(".") for name in {**a, **b} if a.get(name) != b.get(name)]
     if not changed:
         return "the experiment"
-    first = "task.kind" if "task.kind" in changed else changed[0]
+    first = "task.kind" if "task.kind" in changed else "task.data" if "task.data" in changed else changed[0]
     bare = _LAYER.sub("", first)
     known = [words for name, words in _WORDS.items() if bare == name or bare.startswith(f"{name}.")]
     return known[0] if known else bare.rpartition(".")[2].replace("_", " ")

@@ -11,8 +11,9 @@ from typing import TypeAlias
 import msgspec
 
 from engine.history import MOST_STATES, STATE_BYTES, Evaluation, Log, thinned
+from engine.parameters import input_size, output_size
 from engine.requests import Computed, Recorded, Source, Weights
-from engine.spec import NO_WHAT_IF, CellKind, Experiment, TrainingSpec, WhatIf
+from engine.spec import NO_WHAT_IF, CellKind, Experiment, OwnTask, SeriesTask, TextTask, TrainingSpec, WhatIf
 from engine.tracks import LayerKind, layer_kinds
 from engine.training_requests import Trained
 from engine.within import Granularity, Within
@@ -202,9 +203,24 @@ def _same_weights(old: Experiment, new: Experiment) -> bool:
     return (
         old.model == new.model
         and type(old.task) is type(new.task)
+        and _same_answers(old, new)
         and old.seed == new.seed
         and old.training.iterations == new.training.iterations
     )
+
+
+def _same_answers(old: Experiment, new: Experiment) -> bool:
+    """The same numbers a step go in and come out, and of somebody's own data they mean the same."""
+    sizes = [(input_size(one.model, one.task), output_size(one.model, one.task)) for one in (old, new)]
+    whose = [(one.task.data, _reading(one.task)) if isinstance(one.task, OwnTask) else None for one in (old, new)]
+    return sizes[0] == sizes[1] and whose[0] == whose[1]
+
+
+def _reading(task: OwnTask) -> tuple[str, ...]:
+    """What of the data a network has learned to read and to answer."""
+    if isinstance(task, SeriesTask):
+        return (*task.columns, task.target)
+    return (task.level,) if isinstance(task, TextTask) else ()
 
 
 def _same(a: Weights, b: Weights) -> bool:

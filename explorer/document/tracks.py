@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from engine.quantities import CELL_TITLES, Kind, layer_title, layer_words, quantities
 from engine.session import MAX_TRACKS
 from engine.spec import CellKind
-from engine.tracks import NETWORK, NORMS, WHOLE, LayerKind, TrackSpec, parse, read_layer
+from engine.tracks import FLOW_TRAINING, NETWORK, NORMS, WHOLE, LayerKind, TrackSpec, parse, read_layer
 
 DEFAULTS: dict[CellKind, tuple[str, ...]] = {
     "rnn": (NETWORK, "values.h", "grads.h", NORMS),
@@ -40,6 +40,7 @@ WHOLE_NETWORK: dict[str, str] = {
     ATTENTION: "Attention weights",
     NORMS: "Gradient norms",
     "losses": "Loss per step",
+    FLOW_TRAINING: "Flow over training: ‖∂L/∂h_t‖ by iteration",
 }
 """What there is once, by its text (engine.tracks), with its words."""
 EACH_LAYER: dict[str, str] = {
@@ -59,13 +60,16 @@ _GROUP: dict[Kind, str] = {
     "preactivation": "Pre-activations",
 }
 _GRADIENTS, _LAYERS_OWN = "Gradients", "Over the steps"
+_FIND = {FLOW_TRAINING: "history learning iterations heatmap gradient norm"}
 _ORDER = ("States and gates", "Pre-activations", _GRADIENTS, _LAYERS_OWN)
 
 
-def offers(layers: Mapping[str, LayerKind], readout: str = "") -> tuple[Offer, ...]:
-    """Everything there is to see of a network and of what reads it, by group. A single layer is not named."""
-    whole = {key: words for key, words in WHOLE_NETWORK.items() if key != ATTENTION or readout == ATTENTION}
-    found = [Offer(key, words, "") for key, words in whole.items()]
+def offers(layers: Mapping[str, LayerKind], readout: str = "", *, trains: bool = True) -> tuple[Offer, ...]:
+    """Everything there is to see of a network and of what reads it, by group. A single layer is not named. `trains`:
+    not where the trace has been recorded."""
+    left_out = {ATTENTION} - {readout} | (set() if trains else {FLOW_TRAINING})
+    whole = {key: words for key, words in WHOLE_NETWORK.items() if key not in left_out}
+    found = [Offer(key, words, "", find=_FIND.get(key, "")) for key, words in whole.items()]
     for name, kind in layers.items():
         single = len(layers) == 1
         found += _of_layer("" if single else name, kind, f"{name}_reverse" in layers)

@@ -286,6 +286,14 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "loss learning plot drawer travel history",
         ),
         Entry(
+            "Flow over training",
+            "The gradient's norm at every step (across) of every iteration (down), on the scale of all gradients. It is "
+            "of the layer that the read-out reads, forward; the iteration on screen is marked, a click goes to another. "
+            "Where rows share a pixel, the worst class shows, else the largest number. Blank is not trained yet.",
+            "log₁₀ ‖∂L/∂h_t‖, for each sample, then the mean over the batch",
+            "heatmap iterations history track learning row",
+        ),
+        Entry(
             "Baseline",
             "What the loss is for answers that have learned nothing: the best constant, or the frequencies of the "
             "answers. A training curve that stays there has found nothing yet.",

@@ -6,6 +6,7 @@ GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
     "Stage, over the data": (
         ("Move", "Exact value under the pointer"),
         ("Click", "Go to that step"),
+        ("Click in the flow over training", "Go to that iteration too"),
         ("Shift+Click", "Choose that unit too"),
         ("Double click", "Show all steps"),
         ("Wheel", "Zoom time at the pointer"),
@@ -29,5 +30,6 @@ GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Double click a slider", "Back to its usual value"),
         ("Drag a layer’s card", "Move the layer in the stack"),
         ("Drop a .gflow file", "Open it"),
+        ("Drop a table, a text or arrays", "Look at them, and use them as the task’s data"),
     ),
 }

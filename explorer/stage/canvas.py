@@ -146,6 +146,18 @@ class Canvas(QAbstractScrollArea):
                 region += self._scale_box(place)
         self.viewport().update(region)
 
+    def refresh_track(self, key: str) -> None:
+        """What one track shows beside the trace is another: repaint its header and its data, and its scale where that
+        says something else."""
+        self._asked.pop(key, None)
+        for slot in self._visible(self.viewport().rect()):
+            if slot.track.key == key and self._now is not None:
+                place = self.place(slot)
+                self.viewport().update(0, place.top(), self.columns.header + place.width(), place.height())
+                if slot.collapsed or self._said.get(key) != slot.track.scale_says(self._now):
+                    self.viewport().update(self._scale_box(place))
+                self.crosshair.again()
+
     def _scale_box(self, place: QRect) -> QRect:
         return QRect(place.right() + 1, place.top(), self.viewport().width() - place.right() - 1, place.height())
 

@@ -3,15 +3,17 @@ that is announced."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QMenu, QWidget
 
-from engine.requests import Excerpt
-from engine.tracks import NETWORK, NORMS, TrackSpec, parse
+from engine.requests import Array, Excerpt
+from engine.tracks import NETWORK, TrackSpec, parse
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 
-SHARED = "heatmaps, norms, the wires of the network and the cell, flow matrix and histogram"
+SHARED = "heatmaps, flow over training, norms, the wires of the network and the cell, flow matrix and histogram"
 """What the scale of all gradients is used by."""
 
 
@@ -33,9 +35,13 @@ class ScaleMenu(QObject):
         self._book, self._over = book, parent
         self._key, self._title = "", ""
         self._excerpt: Excerpt | None = None
+        self._shown: Callable[[], Array] | None = None
 
-    def add_to(self, menu: QMenu, key: str, title: str, excerpt: Excerpt | None) -> None:
-        self._key, self._title, self._excerpt = key, title, excerpt
+    def add_to(
+        self, menu: QMenu, key: str, title: str, excerpt: Excerpt | None, shown: Callable[[], Array] | None = None
+    ) -> None:
+        """`shown`: the numbers of a track that are not the excerpt's."""
+        self._key, self._title, self._excerpt, self._shown = key, title, excerpt, shown
         track = parse(key)
         menu.addAction("&Fit the scale to what is shown", self._fit).setEnabled(excerpt is not None)
         menu.addAction("S&et the scale…", self._ask).setEnabled(self._present(track) is not None)
@@ -46,7 +52,7 @@ class ScaleMenu(QObject):
         """What can be chosen by its ends. All gradients have that of their sizes in common."""
         if self._excerpt is None or not self._book.name(track, self._excerpt):
             return None
-        if track.is_gradient or track.what == NORMS:
+        if track.on_gradients:
             return self._book.gradients(self._excerpt)
         return self._book.of_attention() if track.what == "attention" else self._book.of(track, self._excerpt)
 
@@ -57,7 +63,8 @@ class ScaleMenu(QObject):
         shown = parse(self._key)
         of_network = tuple(TrackSpec("values.h", name) for name in self._excerpt.layers)
         every = of_network if shown.what == NETWORK else (shown,)
-        scale = [self._book.fit(track, self._excerpt) for track in every][-1]
+        own = self._shown() if self._shown is not None else None
+        scale = [self._book.fit(track, self._excerpt, own) for track in every][-1]
         self.changed.emit(self._key, in_words(scale))
 
     @Slot()

@@ -8,8 +8,8 @@ from typing import TypeVar, cast
 import numpy as np
 
 from engine.quantities import split_key
-from engine.requests import Excerpt
-from engine.tracks import NORMS, TrackSpec, has
+from engine.requests import Array, Excerpt
+from engine.tracks import TrackSpec, has
 from explorer.stage import scales
 from explorer.stage.classified import Ahead
 from explorer.stage.scales import Scale, ScaleKind
@@ -54,7 +54,7 @@ class ScaleBook:
 
     def name(self, track: TrackSpec, excerpt: Excerpt) -> str:
         """The text that stands for all tracks that share this one's scale; "" where it cannot be chosen by its ends."""
-        if track.is_gradient or track.what == NORMS:
+        if track.on_gradients:
             return GRADIENTS
         if track.what == "attention":
             return track.what
@@ -143,8 +143,9 @@ class ScaleBook:
         """0 … 1 unless somebody asks for less."""
         return self._of_choice("attention", "gate") or scales.GATE
 
-    def fit(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
-        """Choose a track's scale from what it shows now, and keep it. Gradients share theirs: that of their sizes."""
+    def fit(self, track: TrackSpec, excerpt: Excerpt, shown: Array | None = None) -> Scale | None:
+        """Choose a track's scale from what it shows now, and keep it. Gradients share theirs: that of their sizes.
+        `shown`: its numbers, where they are not the excerpt's."""
         self.forget(track, excerpt)
         if track.what == "data":
             return self.of_outputs(excerpt) if excerpt.outputs.size else self.of_inputs(excerpt)
@@ -153,13 +154,13 @@ class ScaleBook:
             if weights is not None:
                 self.choose(track, excerpt, Scale("gate", 0.0, min(1.0, scales.round_bound(weights))))
             return self.of_attention()
-        if not track.is_quantity and track.what != NORMS:  # a track that says its own scale
+        if not (track.is_quantity or track.on_gradients):  # a track that says its own scale
             return None
-        of_gradients = track.is_gradient or track.what == NORMS
+        of_gradients = track.on_gradients
         usual = self.gradients(excerpt) if of_gradients else self.values(track, excerpt)
         from explorer.stage.fitting import shown_by
 
-        data = shown_by(track, excerpt)
+        data = shown_by(track, excerpt) if shown is None else shown
         found = scales.fitted(usual.kind, data) if usual is not None and data is not None else None
         if found is not None and of_gradients:  # all that share it stay on it upwards
             found = scales.reaching(found, excerpt)
@@ -173,7 +174,7 @@ class ScaleBook:
             self._inputs = self._outputs = None
         elif track.is_quantity and not track.is_gradient:
             self._values.pop(self._name(track, excerpt), None)
-        elif track.is_gradient or track.what == NORMS:
+        elif track.on_gradients:
             self._gradients = None
         elif track.what != "attention":
             old = f"{track.layer}.{track.what}."

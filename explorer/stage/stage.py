@@ -23,11 +23,13 @@ from explorer.stage.marked import plain
 from explorer.stage.marks import Marks
 from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
+from explorer.stage.past import Past
+from explorer.stage.row_choice import RowChoice
 from explorer.stage.scale_menu import ScaleMenu
 from explorer.stage.scalebook import Chosen, ScaleBook
 from explorer.stage.track_menu import add_options
 from explorer.stage.tracks import words
-from explorer.stage.tracks.base import TableData, Track, table_of, taken_of
+from explorer.stage.tracks.base import TableData, Track, as_over_training, table_of, taken_of
 from explorer.stage.tracks.ghost import Ghost
 from explorer.theme import current as theming
 
@@ -47,6 +49,8 @@ class Stage(QWidget):
     """A click with Shift on a unit (from 0)."""
     cellPicked = Signal(str, int)
     """A click on the cell of a layer (by name) at step t."""
+    iterationPicked = Signal(int)
+    """An iteration of the training that somebody wants on the stage."""
     hovered = Signal(str)
     """What is under the pointer, in one line; "" when it has left."""
     heightsChanged = Signal(dict)
@@ -82,6 +86,8 @@ class Stage(QWidget):
         self._made: dict[str, Track] = {}
         self._keys: tuple[str, ...] = ()
         self._ghosts: tuple[Ghost, ...] = ()
+        self._past = Past()
+        self._travelled_from: int | None = None
         self._menu_key = ""
         self._ring = False
         self.setAccessibleName("Stage: tracks over time")
@@ -98,6 +104,7 @@ class Stage(QWidget):
             column.addWidget(part)
         column.addWidget(self.canvas, 1)
         self.handling = Handling(self)
+        self._rows = RowChoice(self)
         self._gestures = Gestures(self.canvas, self, self)
         self.marks = Marks(self.canvas)
         self.canvas.viewChanged.connect(self._view_changed)
@@ -174,6 +181,9 @@ class Stage(QWidget):
             if key not in self._made and self._excerpt is not None:
                 track.set_excerpt(self._excerpt, self._book)
         new = [track for key, track in made.items() if key not in self._made]
+        for track in new:
+            if (over_training := as_over_training(track)) is not None:
+                over_training.set_past(self._past)
         self._made = made
         self._book.ahead.keep({parse(key) for key in keys})
         if self._ghosts:
@@ -195,6 +205,30 @@ class Stage(QWidget):
         for track in tracks:
             if isinstance(track, CurveTrack):
                 track.set_ghosts(self._ghosts)
+
+    @property
+    def past(self) -> Past:
+        return self._past
+
+    @property
+    def shows_past(self) -> bool:
+        """Whether a track is there that shows it."""
+        return any(as_over_training(track) is not None for track in self._made.values())
+
+    @property
+    def past_cost(self) -> float:
+        """Seconds that its last change took to draw."""
+        found = map(as_over_training, self._made.values())
+        return max((track.cost for track in found if track is not None), default=0.0)
+
+    def set_past(self, past: Past) -> None:
+        """What the training has left behind by now."""
+        self._past = past
+        for key, track in self._made.items():
+            if (over_training := as_over_training(track)) is not None:
+                over_training.set_past(past)
+                self.canvas.refresh_track(key)
+                self.handling.moved()
 
     def tracks(self) -> tuple[str, ...]:
         return self._keys
@@ -352,13 +386,16 @@ class Stage(QWidget):
     # -- intent up ----------------------------------------------------------------------------------------------------
 
     def pick(self, t: int) -> None:
-        self._picked_from = self._position
+        self._picked_from, self._travelled_from = self._position, None
         self.stepPicked.emit(t)
 
     def take_pick_back(self) -> None:
         position, self._picked_from = self._picked_from, None
         if position is not None and self._excerpt is not None:
             self.pickTakenBack.emit(min(position, len(Tape(self._excerpt.steps)) - 1))
+        iteration, self._travelled_from = self._travelled_from, None
+        if iteration is not None:
+            self.iterationPicked.emit(iteration)
 
     @Slot(int)
     def pick_on_axis(self, t: int) -> None:
@@ -368,6 +405,10 @@ class Stage(QWidget):
     def pick_cell(self, layer: str, t: int) -> None:
         self._picked_from = self._position
         self.cellPicked.emit(layer, t)
+
+    def pick_iteration(self, iteration: int) -> None:
+        self._travelled_from = self._past.shown
+        self.iterationPicked.emit(iteration)
 
     def pick_unit(self, unit: int) -> None:
         self.unitPicked.emit(unit)
@@ -387,7 +428,8 @@ class Stage(QWidget):
         self.moveTrackRequested.emit(key, place)
 
     def said(self, text: str) -> None:
-        self.hovered.emit(text)
+        """As it can be read aloud: without the signs that subscripts are set by."""
+        self.hovered.emit(plain(text))
 
     def take_focus(self) -> None:
         self.setFocus(Qt.FocusReason.MouseFocusReason)
@@ -412,7 +454,9 @@ class Stage(QWidget):
             from explorer.stage import curve_choice
 
             curve_choice.add_to(menu, track, self._excerpt, self._change)
-        self._scales.add_to(menu, key, self._made[key].title(), self._excerpt)
+        past = as_over_training(self._made[key])
+        shown = past.numbers if past is not None and len(past.past.log) else None
+        self._scales.add_to(menu, key, self._made[key].title(), self._excerpt, shown)
         menu.addAction("Default &height", self._reset_height).setEnabled(key in self.canvas.heights)
         menu.addSeparator()
         for group in add_options(menu, track, self._excerpt):
@@ -496,11 +540,14 @@ class Stage(QWidget):
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
+        self._rows.leave()
         self._ring = False
         self.update()
 
     def event(self, event: QEvent) -> bool:
-        """Esc belongs to a track that is dragged, before it stops a computation."""
+        """Esc belongs to a track that is dragged, before it stops a computation; some keys to a row that is chosen."""
+        if isinstance(event, QKeyEvent) and self._rows.takes(event):
+            return True
         if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape and self._gestures.dragging:
             if event.type() == QEvent.Type.KeyPress:
                 self._gestures.cancel()

@@ -69,6 +69,12 @@ class TableModel(QAbstractTableModel):
     def set_table(self, table: TableData) -> None:
         """Of another moment, or of another trace."""
         old, columns = self._table, Columns(table)
+        if _has_more(old, table):  # what is selected and scrolled to stays
+            self.beginInsertColumns(_NOBODY, self.columns.count, columns.count - 1)
+            self._table, self.columns = table, columns
+            self.endInsertColumns()
+            self.rowsChanged.emit(0, table.steps - 1)
+            return
         same = columns.count == self.columns.count and table.steps == old.steps
         if not same or any(a.names != b.names for a, b in zip(table.blocks, old.blocks, strict=False)):
             self.beginResetModel()
@@ -132,6 +138,15 @@ class TableModel(QAbstractTableModel):
             step = self.step_at(section)
             return f"▸ {step + 1}" if step == self._row else str(step + 1)
         return None
+
+
+def _has_more(old: TableData, new: TableData) -> bool:
+    """Whether the last block has more columns, and all that were there are called as they were."""
+    if len(old.blocks) != len(new.blocks) or not old.blocks or old.steps != new.steps:
+        return False
+    a, b, n = old.blocks[-1], new.blocks[-1], len(old.blocks[-1].names)
+    names = len(b.names) > n > 0 and (b.names[0], b.names[n - 1]) == (a.names[0], a.names[-1])
+    return names and all(one.names == other.names for one, other in zip(old.blocks[:-1], new.blocks[:-1], strict=True))
 
 
 def _same_array(a: Any, b: Any) -> bool:

@@ -15,6 +15,7 @@ from PySide6.QtCore import Qt
 from explorer.stage import classes
 from explorer.stage.tracks import words
 from explorer.stage.tracks.base import Block, TableData
+from explorer.stage.tracks.flow_rows import classify, size_words
 from explorer.widgets.numbers import exact
 
 NOT_REACHED, PADDING = "not reached yet", words.PADDING
@@ -63,7 +64,10 @@ class Columns:
             if len(self._classified) >= _KEPT_ROWS:
                 self._classified.clear()
             assert block.scale is not None
-            self._classified[name] = classes.classify(block.values[row], block.scale)
+            bad = block.logarithms_bad
+            row_of = block.values[row]
+            found = classes.classify(row_of, block.scale) if bad is None else classify(row_of, bad, block.scale)
+            self._classified[name] = found
         return self._classified[name]
 
     def note(self, row: int, column: int) -> str:
@@ -72,6 +76,8 @@ class Columns:
         if why := state(block, row):
             return why
         value = block.values[row, inside]
+        if block.logarithms_bad is not None:
+            return _note_of_logarithm(block, row, inside, self.code(row, column))
         if block.words or not isinstance(value, np.floating):
             return ""
         if block.scale is not None:
@@ -121,7 +127,18 @@ def state(block: Block, row: int) -> str:
 
 def number(block: Block, row: int, column: int) -> str:
     value = block.values[row, column]
+    if block.logarithms_bad is not None:
+        return "" if np.isnan(value) and not block.logarithms_bad[column] else size_words(value)
     return exact(float(value), value.dtype.name) if isinstance(value, np.floating) else str(value)
+
+
+def _note_of_logarithm(block: Block, row: int, column: int, code: int) -> str:
+    assert block.logarithms_bad is not None
+    if np.isnan(block.values[row, column]):
+        return "not finite" if block.logarithms_bad[column] else PADDING
+    if block.scale is None:
+        return "exactly 0" if np.isneginf(block.values[row, column]) else ""
+    return words.code_words(code, block.scale.ends)
 
 
 def _plain_class(value: np.floating) -> str:
@@ -132,7 +149,7 @@ def _plain_class(value: np.floating) -> str:
     if value == 0:
         return "exactly 0"
     tiny = np.finfo(value.dtype).tiny
-    return "subnormal: its digits are going" if abs(value) < tiny else ""
+    return classes.SUBNORMAL if abs(value) < tiny else ""
 
 
 def tsv(columns: Columns, rows: Sequence[int], wanted: Sequence[int]) -> str:

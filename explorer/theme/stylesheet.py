@@ -52,6 +52,14 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
 QComboBox::drop-down {{ border: none; width: 18px; }}
 QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.border}; }}
+QListView[role="ticks"], QPlainTextEdit {{
+    background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS}px; padding: 2px;
+}}
+QListView[role="ticks"]:focus, QPlainTextEdit:focus {{ border-color: {t.accent}; }}
+QListView[role="ticks"]::item {{ min-height: 20px; padding: 0 {TIGHT}px; border: none; }}
+QListView[role="ticks"]::item:selected {{ background: transparent; color: {t.text}; }}
+QListView[role="ticks"]::item:selected:active:focus {{ background: {t.raised}; }}
+QListView[role="ticks"]::item:disabled {{ color: {t.muted}; }}
 QTableView {{
     background: {t.surface}; gridline-color: {t.line}; border: 1px solid {t.line};
     selection-background-color: {t.accent}; selection-color: {t.on_accent};

@@ -384,24 +384,29 @@ def test_what_cannot_stand_together_is_said_at_its_card_and_the_picture_stays(qt
     assert explorer.window.stage.canvas.message == ""
 
 
-def test_a_task_is_assembled_piece_by_piece(qtbot: QtBot, explorer: Explorer) -> None:
-    """The copy task needs a loss at every step, of cross-entropy; each is said at the read-out, one after the other."""
+def test_a_task_brings_along_what_it_needs_and_what_is_taken_from_it_is_said(qtbot: QtBot, explorer: Explorer) -> None:
+    """The copy task needs a loss at every step, of cross-entropy; both come with it, and are missed one by one."""
     stack_of(explorer, qtbot, "gru")
     dock = explorer.window.dock
     rows = dock.rows
     rows["task"].field.edited.emit("copy")
+    assert dock.stack.readout.problem.text() == ""
+    assert settle(qtbot, explorer).steps == 50
+    rows["loss"].field.edited.emit("mse")
+    rows["at"].field.edited.emit("last")
     assert dock.stack.readout.problem.text() == ("The loss is taken at 'last'; the copy task accepts only 'every'.")
     rows["at"].field.edited.emit("every")
     assert dock.stack.readout.problem.text() == "Loss is 'mse'; the copy task accepts only 'cross-entropy'."
     rows["loss"].field.edited.emit("cross_entropy")
     assert dock.stack.readout.problem.text() == ""
-    assert settle(qtbot, explorer).steps == 50
-    assert explorer.document.undo_stack.count() == 4
+    assert explorer.document.state.unfinished == ""
+    assert explorer.document.undo_stack.count() == 6
 
 
 def test_looking_goes_on_while_a_model_is_unfinished(qtbot: QtBot, explorer: Explorer) -> None:
     stack_of(explorer, qtbot, "gru")
-    explorer.window.dock.rows["task"].field.edited.emit("copy")
+    for name, value in (("task", "copy"), ("loss", "mse")):
+        explorer.window.dock.rows[name].field.edited.emit(value)
     explorer.document.look(sample=3, position=7)
     assert settle(qtbot, explorer).sample == 3
     explorer.document.look(position=len(explorer.document.tape) - 1)

@@ -32,6 +32,7 @@ from explorer.dock.fields import NumberField, Segments
 from explorer.dock.model import ModelDock
 from explorer.dock.rows import FieldRow
 from explorer.dock.slider_row import clip_last, clip_norm, clip_position, scale_text, shift_text
+from explorer.dock.task_edits import with_task
 from explorer.dock.units_field import parsed_units, units_text
 from explorer.theme import current as theming
 from tests.explorer.synthetic import excerpt
@@ -208,12 +209,13 @@ def test_truncation_is_set_by_how_far_back_and_taken_away_by_nothing() -> None:
 
 def test_changing_the_task_keeps_what_fits() -> None:
     long = replace(LSTM, task=AddingTask(steps=1000, batch_size=8))
-    assert checked(edits.with_task(long, "sunspots")).task == SunspotsTask(steps=308, batch_size=8)
+    assert checked(with_task(long, "sunspots")).task == SunspotsTask(steps=308, batch_size=8)
     short = replace(LSTM, task=SunspotsTask(steps=1, batch_size=8))
-    assert checked(edits.with_task(short, "adding")).task == AddingTask(steps=2, batch_size=8)
-    copy = edits.with_task(LSTM, "copy")
+    assert checked(with_task(short, "adding")).task == AddingTask(steps=2, batch_size=8)
+    copy = checked(with_task(LSTM, "copy"))
     assert (copy.task, copy.model.embedding) == (CopyTask(delay=20, batch_size=16), EmbeddingSpec(symbols=10))
-    assert checked(edits.with_task(copy, "adding")) == LSTM
+    back = checked(with_task(copy, "adding"))
+    assert (back.task, back.model.embedding, back.model.layers) == (LSTM.task, None, LSTM.model.layers)
 
 
 def test_a_number_out_of_range_is_refused_at_its_field(dock: ModelDock, qtbot: QtBot) -> None:

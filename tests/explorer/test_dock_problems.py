@@ -50,11 +50,6 @@ CASES = [
         "Chrono is 9 beside forget_bias 1, which is the same gate's; one of them is accepted.",
     ),
     (
-        replace(stack(RNN), task=CopyTask()),
-        ("input", "embedding"),
-        "Embedding is missing; the copy task's input is symbols, and a table of 10 is needed.",
-    ),
-    (
         stack(RNN, embedding=SYMBOLS),
         ("input", "embedding"),
         "Embedding is a table, but this task's input is numbers; only symbols are embedded.",

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QPainter
 
-from engine.requests import Excerpt
+from engine.requests import Array, Excerpt
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
+from explorer.stage.past import Past
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 
@@ -46,6 +48,8 @@ class Readout:
     unit: int | None = None
     cell: str = ""
     """The layer whose cell this is, by name: a click chooses it."""
+    iteration: int | None = None
+    """Of the training, whose row this is: a click goes there."""
     taken: tuple[Taken, ...] = ()
     """The same values, to be copied; () where there is none."""
 
@@ -165,6 +169,9 @@ class Block:
     """The one step that has it, of an answer that is given once; 0: every step has it."""
     words: Sequence[str] = ()
     """By step what stands there instead of the number: symbols. Then there is one column."""
+    logarithms_bad: NDArray[np.bool_] | None = None
+    """The values are log₁₀ of sizes, which stand in the table. By column: whether its NaN are not finite; in others
+    they are padding."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -184,6 +191,31 @@ class Tabular(Protocol):
 
     def table(self, now: Now) -> TableData | None:
         """None while its array is not there. explorer.stage.tracks.tabled makes it of arrays."""
+
+
+class OverTraining(Protocol):
+    """A track that shows what a training has left behind, a row an iteration."""
+
+    chosen: int | None
+    """The iteration whose row is being chosen by keys; None: none is."""
+    cost: float
+    """Seconds that the last change of its pixels took."""
+
+    @property
+    def past(self) -> Past: ...
+
+    @property
+    def page(self) -> int: ...
+
+    def set_past(self, past: Past) -> None: ...
+
+    def numbers(self) -> Array: ...
+
+    def choose(self, rows: int | None) -> bool: ...
+
+
+def as_over_training(track: object) -> OverTraining | None:
+    return cast(OverTraining, track) if hasattr(track, "set_past") else None
 
 
 def as_tabular(track: object) -> Tabular | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from engine.tracks import NETWORK, NORMS, parse
+from engine.tracks import FLOW_TRAINING, NETWORK, NORMS, parse
 from explorer.stage.tracks import norm_plot, part_plots
 from explorer.stage.tracks.attention import Attention
 from explorer.stage.tracks.base import Track
 from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.data import Data
+from explorer.stage.tracks.flow_training import FlowTraining
 from explorer.stage.tracks.heatmap import Heatmap
 from explorer.stage.tracks.network import Unrolled
 from explorer.stage.tracks.route_plot import route_plot
@@ -22,6 +23,8 @@ def make(key: str) -> Track:
         return Data(key)
     if track.what == "attention":
         return Attention(key)
+    if track.what == FLOW_TRAINING:
+        return FlowTraining(key)
     if track.what == NORMS:
         return CurveTrack(key, norm_plot.title(track), 148, norm_plot.norm_plot(track))
     if track.what == "losses":

@@ -1,0 +1,70 @@
+"""`gradflow history`: the past of a training as a table, and the flow over it."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import atomic
+from engine.session import Session
+from explorer.cli.output import checked_output
+from explorer.cli.target import Target, UsageError
+
+
+def history(target: Target, output: Path, flow: Path | None) -> int:
+    """One row an iteration that is kept: its loss, norms and learning rate, all before its update, and beside them what
+    the validation part said after so many iterations; of what was not recorded, nothing. `flow`: log₁₀ ‖∂L/∂h_t‖, one
+    column a step."""
+    if target.session is None:
+        raise UsageError(f"'{target.title}' is no saved session; a .gflow file that was trained is needed.")
+    found, paths = target.session, [checked_output(path, ".csv") for path in (output, flow) if path is not None]
+    if len(paths) == 2 and paths[0].absolute() == paths[1].absolute():
+        raise UsageError(f"Both tables would go to '{output}'; another file is needed for --flow.")
+    records = found.log.records
+    if records is None and not found.evaluations:
+        raise UsageError(
+            f"'{target.path}' holds no records of a training; gradflow train '{target.path}' --iterations N makes some."
+        )
+    header, rows = _table(found)
+    _write(output, header, rows)
+    if flow is not None:
+        numbers = [] if records is None else records.flow.tolist()
+        last = found.experiment.task.steps if records is None else records.flow.shape[1]
+        steps = range(1, last + 1)
+        lines = ((i, *map(_figure, row)) for i, row in zip(found.log.iterations.tolist(), numbers, strict=True))
+        _write(flow, ("iteration", *map(str, steps)), lines)
+    return 0
+
+
+def _table(found: Session) -> tuple[list[str], Iterable[Sequence[Any]]]:
+    columns = {name: column.tolist() for name, column in found.log.columns().items()}
+    iterations = columns.pop("iteration", [])
+    recorded = dict(zip(iterations, zip(*columns.values(), strict=True), strict=True))
+    judged = {evaluation.iteration: evaluation for evaluation in found.evaluations}
+    header = ["iteration", *columns]
+    if judged:
+        header += ["validation loss", f"validation {found.evaluations[0].metric}"]
+    rows = []
+    for iteration in sorted({*recorded, *judged}):
+        row = [iteration, *map(_figure, recorded.get(iteration, [""] * len(columns)))]
+        if judged:
+            evaluation = judged.get(iteration)
+            row += ["", ""] if evaluation is None else [_figure(evaluation.loss), _figure(evaluation.value)]
+        rows.append(row)
+    return header, rows
+
+
+def _figure(value: Any) -> Any:
+    """Read again it is the same number, to the bit; of one that is not finite "inf", "-inf" or "nan"."""
+    return repr(value) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Raises SessionError where it cannot be written."""
+    with atomic.replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)

@@ -1,0 +1,95 @@
+"""How a file is read: what was detected, each of it to be chosen otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from engine.data.preview import ArraysPreview, As, Preview, TablePreview
+from engine.data.table import DETECTED, TableOptions
+from explorer.dock.fields import ChoiceField
+from explorer.dock.rows import FieldRow
+from explorer.theme.tokens import PAD, TIGHT
+
+DETECT = "as detected"
+_AS = [("table", "table"), ("text", "text")]
+_DELIMITERS = [(",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar")]
+_HEADER = [("yes", "first row"), ("no", "none")]
+_DECIMALS = [(".", "1.5"), (",", "1,5")]
+_THOUSANDS = [("", "1000"), (",", "1,000"), (".", "1.000"), (" ", "1 000"), ("'", "1'000")]
+_DATES = [("day", "day first"), ("month", "month first")]
+
+
+class AsRead(QWidget):
+    """`changed`: somebody has chosen otherwise, and the file is to be read anew with `options` and `as_`."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.options: TableOptions = DETECTED
+        self.as_: As | None = None
+        self.rows: dict[str, FieldRow] = {}
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, TIGHT, 0, TIGHT)
+        grid.setHorizontalSpacing(PAD)
+        grid.setVerticalSpacing(2)
+        fields = (
+            ("as_", "read as", "What the file is read as", _AS),
+            ("delimiter", "columns by", "Sign between the columns", _DELIMITERS),
+            ("header", "heading", "Heading", _HEADER),
+            ("decimal", "decimals", "Sign before the decimals", _DECIMALS),
+            ("thousands", "thousands", "Sign between the thousands", _THOUSANDS),
+            ("dates", "dates", "Order of dates", _DATES),
+        )
+        for at, (name, label, says, choices) in enumerate(fields):
+            row = FieldRow(name, label, ChoiceField(says, choices))
+            row.edited.connect(self._take)
+            self.rows[name] = row
+            grid.addWidget(row, at // 3, at % 3)
+
+    def forget(self) -> None:
+        """Another file: everything is detected."""
+        self.options, self.as_ = DETECTED, None
+
+    def show_preview(self, preview: Preview) -> None:
+        self.rows["as_"].setVisible(not isinstance(preview, ArraysPreview))
+        self.rows["as_"].set_value(preview.kind)
+        of_table = isinstance(preview, TablePreview)
+        dates = isinstance(preview, TablePreview) and any(column.kind == "date" for column in preview.columns)
+        for name in ("delimiter", "header", "decimal", "thousands"):
+            self.rows[name].setVisible(of_table)
+        self.rows["dates"].setVisible(dates)
+        if isinstance(preview, TablePreview):
+            o = preview.options
+            self.rows["delimiter"].set_value(o.delimiter)
+            self.rows["header"].set_value("yes" if o.header else "no")
+            self.rows["decimal"].set_value(o.decimal)
+            self.rows["thousands"].set_value(o.thousands)
+            self.rows["dates"].set_value("day" if o.day_first else "month")
+
+    def show_failure(self) -> None:
+        """Nothing was detected; what somebody has chosen stays, and can be chosen otherwise."""
+        o = self.options
+        given = {"decimal": o.decimal, "thousands": o.thousands, "dates": o.day_first}
+        for name, row in self.rows.items():
+            row.setVisible(given.get(name, row) is not None)
+        self.rows["as_"].set_value(self.as_)
+        self.rows["delimiter"].set_value(o.delimiter)
+        self.rows["header"].set_value(None if o.header is None else "yes" if o.header else "no")
+        self.rows["decimal"].set_value(o.decimal)
+        self.rows["thousands"].set_value(o.thousands)
+
+    def _take(self, name: str, value: Any) -> None:
+        if name == "as_":
+            self.as_ = value
+        else:
+            given = {key: getattr(self.options, key) for key in self.options.__dataclass_fields__}
+            key, wanted = {
+                "header": ("header", value == "yes"),
+                "dates": ("day_first", value == "day"),
+            }.get(name, (name, value))
+            self.options = TableOptions(**{**given, key: wanted})
+        self.changed.emit()

@@ -1,0 +1,178 @@
+"""A series: which columns are read, which one is forecast, and in windows of which length."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QWidget
+
+from engine.data.preview import ArraysPreview, Column, TablePreview
+from engine.data.series import SeriesChoices
+from engine.spec import SeriesTask
+from explorer.data_dialog.arrays import series_columns
+from explorer.data_dialog.column_list import ColumnList, Offered
+from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
+from explorer.data_dialog.words import column_tip, kind_words, missing_words, short, windows_words
+from explorer.dock.fields import ChoiceField, NumberField, by
+from explorer.dock.flag import Flag
+from explorer.dock.problems import Problem
+from explorer.dock.words import SCALINGS
+from explorer.widgets.elided import ElidedLabel
+
+_MISSING = [
+    ("refuse", "choose…"),
+    ("interpolate", "a straight line"),
+    ("last", "the last value"),
+    ("leave_out", "leave the rows out"),
+]
+_NO_TIME = ""
+
+
+class SeriesForm(Form):
+    def __init__(self, steps: int, batch_size: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._columns: dict[str, Column] = {}
+        self._rows = 0
+        self.values = {
+            "time": _NO_TIME, "break_at_jumps": True, "missing": "refuse", "target": None, "steps": steps, "ahead": 1,
+            "stride": 1, "train_share": 0.7, "validation_share": 0.15, "scaling": "standard", "batch_size": batch_size,
+        }  # fmt: skip
+        self.list = ColumnList("Columns that are read")
+        self.list.tickedChanged.connect(self._ticked)
+        whole = by(1, 1)
+        self.add(
+            ElidedLabel("columns that are read", tone="muted"),
+            self.list,
+            self.row("target", "forecast", ChoiceField("Column that is forecast", ()), "The target"),
+            self.row("time", "time", ChoiceField("Column of the time", ()), "It has to rise from row to row"),
+            self.row("break_at_jumps", "", Flag("No window over a jump in time", "no window over a jump")),
+            self.row(
+                "missing",
+                "where one is missing",
+                ChoiceField("Where a number is missing", _MISSING),
+                "A straight line between its neighbours, the last value that was known, or no window over such a row",
+            ),
+            self.pair(
+                self.row("steps", "T", NumberField("Time steps T", whole=True, step=whole), "Rows in a window"),
+                self.row("ahead", "ahead", NumberField("Steps ahead", whole=True, step=whole), "Of the target"),
+            ),
+            self.pair(
+                self.row(
+                    "stride",
+                    "stride",
+                    NumberField("Stride", whole=True, step=whole),
+                    "Rows from the start of one window to that of the next",
+                ),
+                self.batch_row(),
+            ),
+            self.split_rows(),
+            self.row(
+                "scaling", "scaling", ChoiceField("Scaling", SCALINGS), "Of each column, fitted on the training part"
+            ),
+        )
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_preview(self, preview: TablePreview | ArraysPreview) -> None:
+        """What was chosen stays where the columns are the same."""
+        offered, usable, times = self._offered(preview)
+        new = tuple(offered) != self.list.offered()
+        self.list.set_offered(offered)
+        target, time = self.rows["target"].field, self.rows["time"].field
+        assert isinstance(target, ChoiceField)
+        assert isinstance(time, ChoiceField)
+        target.set_choices([(name, short(name)) for name in usable])
+        time.set_choices([(_NO_TIME, "rows are one step apart"), *((name, short(name)) for name in times)])
+        self.rows["time"].setVisible(bool(times))
+        if new:
+            self.values |= {"time": self._usual_time(times, usable), "target": usable[-1] if usable else None}
+            self.values["missing"] = "refuse"
+            self.list.set_ticked([name for name in usable if name != self.values["time"]])
+        self.refresh()
+
+    def _usual_time(self, times: list[str], usable: list[str]) -> str:
+        """A date that rises from row to row, or what counts the rows in the first of several columns."""
+        rising = [name for name in times if self._columns[name].rising]
+        dates = [name for name in rising if self._columns[name].kind == "date"]
+        first = [name for name in rising if name == next(iter(self._columns)) and len(usable) > 1]
+        return (dates or first or [_NO_TIME])[0]
+
+    def _offered(self, preview: TablePreview | ArraysPreview) -> tuple[list[Offered], list[str], list[str]]:
+        """All columns, those of numbers, and those that may be the time."""
+        if isinstance(preview, ArraysPreview):
+            self._columns = {}
+            self._rows, names = series_columns(preview)
+            return [Offered(name, "") for name in names], list(names), []
+        self._columns, self._rows = {column.name: column for column in preview.columns}, preview.rows
+        fit = [column for column in preview.columns if not column.problem]
+        usable = [column.name for column in fit if column.kind == "number"]
+        times = [c.name for c in fit if not c.missing and (c.kind == "date" or (c.kind == "number" and c.rising))]
+        offered = [Offered(c.name, kind_words(c), column_tip(c), c.name in usable) for c in preview.columns]
+        return offered, usable, times
+
+    def refresh(self) -> None:
+        time = self._columns.get(self.values["time"])
+        self.rows["break_at_jumps"].setVisible(time is not None and bool(time.jumps))
+        self.rows["missing"].setVisible(bool(self._absent()))
+        super().refresh()
+
+    # -- for the dialog -----------------------------------------------------------------------------------------------
+
+    def choices(self) -> SeriesChoices:
+        v = self.values
+        return SeriesChoices(
+            columns=self.list.ticked(),
+            target=v["target"],
+            time=v["time"] or None,
+            break_at_jumps=v["break_at_jumps"],
+            missing=v["missing"],
+            steps=v["steps"],
+            ahead=v["ahead"],
+            stride=v["stride"],
+            split=self.split,
+            scaling=v["scaling"],
+            batch_size=v["batch_size"],
+        )
+
+    def problem(self) -> Problem | None:
+        v, ticked = self.values, self.list.ticked()
+        if v["target"] is None:
+            return wrong(NOWHERE, "There is no column of numbers; look at the delimiter and the decimal sign.")
+        if not ticked:
+            return wrong(NOWHERE, "No column is read; tick one or more.")
+        task = SeriesTask(
+            data=NO_DATA,
+            columns=ticked,
+            target=v["target"],
+            steps=v["steps"],
+            ahead=v["ahead"],
+            stride=v["stride"],
+            split=self.split,
+            batch_size=v["batch_size"],
+        )
+        if (found := task_problem(task)) is not None:
+            return found
+        if (absent := self._absent()) and v["missing"] == "refuse":
+            return wrong("missing", f"{missing_words(absent[0])}; choose what is done there.")
+        return wrong("steps", windows_words(self._rows, self.split, v["steps"] + v["ahead"], v["stride"])[1])
+
+    def summary(self) -> str:
+        v = self.values
+        columns = len(self.list.ticked())
+        ahead = "one row ahead" if v["ahead"] == 1 else f"{v['ahead']:,} rows ahead"
+        reads = (
+            f"Reads {columns:,} {'column' if columns == 1 else 'columns'}, forecasts {short(v['target'] or '')} {ahead}"
+        )
+        return f"{reads}. {windows_words(self._rows, self.split, v['steps'] + v['ahead'], v['stride'])[0]}"
+
+    def _absent(self) -> list[Column]:
+        """Columns that are used, and have gaps."""
+        used = dict.fromkeys((*self.list.ticked(), self.values["target"]))
+        return [self._columns[name] for name in used if name in self._columns and self._columns[name].missing]
+
+    def _ticked(self) -> None:
+        self.refresh()
+        self.changed.emit()
+
+    def show_problem(self, found: Problem | None) -> None:
+        super().show_problem(found)
+        wrong_here = found is not None and found.field == NOWHERE
+        self.list.setAccessibleDescription(found.sentence if found is not None and wrong_here else "")

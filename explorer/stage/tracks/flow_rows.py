@@ -1,0 +1,197 @@
+"""The rows of the flow over training as classes: one for every recorded iteration, log₁₀ ‖∂L/∂h_t‖ over t. No Qt.
+
+Rows are classified once, when they come; a longer log of the same training costs its new rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.history import Log
+from engine.requests import Array
+from engine.training_requests import Records
+from explorer.stage import classes
+from explorer.stage.classes import BELOW, FIRST, NAN, UNDEFINED, ZERO
+from explorer.stage.scales import Scale
+from explorer.widgets.numbers import exact, power
+
+_BLOCK = 256
+"""Rows that are classified together."""
+_MOST_FITTED = 500_000
+_CERTAIN = ((8, 6), (64, 5))
+"""Up to such a size of the logarithm, its single precision is good for so many digits of the number."""
+
+
+def classify(logs: Array, bad: NDArray[np.bool_], scale: Scale) -> classes.Codes:
+    """(n, …) logarithms of sizes (`Records.flow`), and which rows have some that are not finite (`Records.flow_bad`).
+
+    The bands are those of `classes.classify`: their edges are halves, and exact as logarithms.
+    """
+    low, high = scale.decades
+    with np.errstate(invalid="ignore"):
+        place = (logs.astype(np.float64) - low) / scale.band_decades
+        codes: classes.Codes = (np.clip(np.nan_to_num(place, neginf=0.0), 0, scale.bands - 1)).astype(np.uint8)
+        codes += FIRST
+        np.putmask(codes, logs < low, BELOW)
+        np.putmask(codes, logs > high, classes.ABOVE)
+    np.putmask(codes, np.isneginf(logs), ZERO)
+    missing = np.isnan(logs)
+    if missing.any():
+        broken = bad.reshape(-1, *[1] * (logs.ndim - 1))
+        np.putmask(codes, missing & broken, NAN)
+        np.putmask(codes, missing & ~broken, UNDEFINED)
+    return codes
+
+
+def size_words(log: float) -> str:
+    """The number that a logarithm of single precision stands for, with the digits that it is good for: "3.2e-9"."""
+    if not np.isfinite(log):
+        return "0" if log < 0 else exact(float(log))
+    digits = next((digits for bound, digits in _CERTAIN if abs(log) < bound), 4)
+    if abs(log) > 300:
+        return power(float(log), digits)
+    return exact(float(f"{10.0 ** float(log):.{digits}g}"))
+
+
+class FlowRows:
+    """What has been classified. `codes`: (room, T), not reached from row `count` on."""
+
+    def __init__(self) -> None:
+        self.log = Log()
+        self.scale: Scale | None = None
+        self.count = 0
+        self.codes: classes.Codes = np.zeros((0, 0), np.uint8)
+        self._counted = np.zeros((0, len(classes.COUNTED)), np.int64)
+        """By row, how many of each class."""
+        self._total = np.zeros(len(classes.COUNTED), np.int64)
+
+    @property
+    def steps(self) -> int:
+        """T of the iterations."""
+        return int(self.codes.shape[1])
+
+    @property
+    def first(self) -> int:
+        """The iteration of row 0."""
+        return self.log.chunks[0].first if self.log.chunks else 0
+
+    @property
+    def stride(self) -> int:
+        """Iterations from one row to the next."""
+        return self.log.stride
+
+    def row_of(self, iteration: int) -> int:
+        """The row that an iteration is in, or would be."""
+        return max(0, iteration - self.first) // self.stride
+
+    def iteration_of(self, row: int) -> int:
+        return self.first + row * self.stride
+
+    def room_for(self, last: int) -> int:
+        """Rows down to an iteration."""
+        return max(self.count, self.row_of(last) + 1)
+
+    def counts(self) -> dict[int, int]:
+        """Of each class."""
+        return dict(zip(classes.COUNTED, self._total.tolist(), strict=True))
+
+    def at(self, row: int) -> tuple[Array, bool]:
+        """(T,) logarithms of a row, and whether some of them are not finite."""
+        for chunk in self.log.chunks:
+            if row < len(chunk):
+                return chunk.flow[row], bool(chunk.flow_bad[row])
+            row -= len(chunk)
+        raise IndexError(row)
+
+    def sizes(self) -> Array:
+        """(T, rows): the numbers themselves, of at most so many rows as it takes to fit a scale to them."""
+        records = self.log.records
+        if records is None:
+            return np.zeros((0, 0))
+        every = -(-records.flow.size // _MOST_FITTED)
+        found: Array = 10.0 ** records.flow[::every].T.astype(np.float64)
+        return found
+
+    def take(self, log: Log, scale: Scale) -> tuple[int, int]:
+        """The rows (from, to) that look different from before; as many are there as the larger of both had."""
+        before = self.count
+        if log is self.log and scale == self.scale:
+            return before, before
+        kept = 0
+        if scale == self.scale and _alike(log, self.log):
+            kept = min(_common(self.log.chunks, log.chunks), before, len(log))
+        self._total -= self._counted[kept:before].sum(axis=0)
+        self.log, self.scale, self.count = log, scale, len(log)
+        self._make_room(self.count, log.chunks[0].flow.shape[1] if log.chunks else 0)
+        row = 0
+        for chunk in log.chunks:
+            for start in range(max(0, kept - row), len(chunk), _BLOCK):
+                part = slice(start, min(start + _BLOCK, len(chunk)))
+                here = slice(row + part.start, row + part.stop)
+                self.codes[here] = classify(chunk.flow[part], chunk.flow_bad[part], scale)
+                self._counted[here] = np.diff(classes.counts(self.codes[here]), axis=0)
+            row += len(chunk)
+        self._total += self._counted[kept : self.count].sum(axis=0)
+        self.codes[self.count : before] = classes.NOT_REACHED
+        return kept, max(before, self.count)
+
+    def reserve(self, rows: int) -> classes.Codes:
+        """(rows, T), those that are not there yet not reached."""
+        self._make_room(rows, self.steps)
+        return self.codes[:rows]
+
+    def _make_room(self, rows: int, steps: int) -> None:
+        if steps == self.steps and rows <= len(self.codes):
+            return
+        room = max(rows, 2 * len(self.codes) if steps == self.steps else 0)
+        codes, counted = np.zeros((room, steps), np.uint8), np.zeros((room, len(classes.COUNTED)), np.int64)
+        if steps == self.steps:
+            codes[: len(self.codes)], counted[: len(self.codes)] = self.codes, self._counted
+        self.codes, self._counted = codes, counted
+
+
+def _alike(one: Log, other: Log) -> bool:
+    """Whether row n of both is of the same iteration, with as many steps."""
+    if not (one.chunks and other.chunks) or one.stride != other.stride:
+        return False
+    a, b = one.chunks[0], other.chunks[0]
+    return a.first == b.first and a.flow.shape[1] == b.flow.shape[1]
+
+
+def _common(old: Sequence[Records], new: Sequence[Records]) -> int:
+    """How many rows from the first on are the same, to the bit. A log that grows keeps its chunks or joins them, so
+    that few rows have to be looked at."""
+    same = 0
+    for a, b in zip(old, new, strict=False):
+        if a is not b:
+            break
+        same += 1
+    rows = sum(len(chunk) for chunk in old[:same])
+    for (flow, bad), (other, other_bad) in _side_by_side(old[same:], new[same:]):
+        alike = (flow.view(np.uint32) == other.view(np.uint32)).all(axis=1) & (bad == other_bad)
+        if not alike.all():
+            return rows + int(np.argmin(alike))
+        rows += len(flow)
+    return rows
+
+
+_Rows = tuple[NDArray[np.float32], NDArray[np.bool_]]
+
+
+def _side_by_side(old: Sequence[Records], new: Sequence[Records]) -> Iterator[tuple[_Rows, _Rows]]:
+    """Stretches of rows that lie in one chunk of both."""
+    a = b = i = j = 0
+    while a < len(old) and b < len(new):
+        n = min(len(old[a]) - i, len(new[b]) - j)
+        yield (
+            (old[a].flow[i : i + n], old[a].flow_bad[i : i + n]),
+            (new[b].flow[j : j + n], new[b].flow_bad[j : j + n]),
+        )
+        i, j = i + n, j + n
+        if i == len(old[a]):
+            a, i = a + 1, 0
+        if j == len(new[b]):
+            b, j = b + 1, 0

@@ -1,0 +1,314 @@
+"""`gradflow train` and `gradflow history`: what they write, that a pause changes no bit, and one sentence for
+everything that is wrong."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import engine
+from engine import presets, session
+from engine.session import Session
+from engine.training_loop import Progress
+from explorer.cli import main
+from explorer.cli.target import resolve
+from explorer.cli.training_bar import TrainingBar
+
+Run = Callable[..., tuple[int, str, str]]
+
+EXPERIMENT = """
+title = "Mine"
+[experiment]
+seed = 3
+[experiment.model]
+layers = [{ cell = "gru", hidden_size = 3 }]
+[experiment.task]
+kind = "adding"
+steps = 6
+batch_size = 4
+[experiment.training]
+learning_rate = 0.05
+optimizer = { kind = "adam" }
+clip = { kind = "norm", max_norm = 0.5 }
+evaluate_every = 4
+"""
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """The command line in this process and a folder of its own: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(EXPERIMENT, encoding="utf-8")
+
+    def call(*argv: object) -> tuple[int, str, str]:
+        status = main([str(word) for word in argv])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def trained(iterations: int) -> Progress:
+    """The same experiment by the engine's loop, in one go."""
+    *_, last = engine.fit(presets.read_experiment(Path("mine.toml")).experiment, iterations)
+    return last
+
+
+def assert_same_training(found: Session, iterations: int) -> None:
+    """The state, the records (but for the clock) and the evaluations of a training without a pause, to the bit."""
+    expected = trained(iterations)
+    assert expected.state is not None
+    assert found.iteration == expected.iteration == iterations
+    for name, array in expected.state.items():
+        assert np.array_equal(found.history[iterations][name], array), name
+    columns, wanted = found.log.columns(), expected.log.columns()
+    assert list(columns) == list(wanted)
+    for name in set(wanted) - {"seconds"}:
+        assert np.array_equal(columns[name], wanted[name]), name
+    assert found.log.records is not None
+    assert expected.log.records is not None
+    assert np.array_equal(found.log.records.flow, expected.log.records.flow)
+    assert found.evaluations == expected.evaluations
+
+
+# -- train ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_training_is_saved_with_its_records_and_what_was_judged(run: Run) -> None:
+    status, out, err = run("train", "mine.toml", "--iterations", "10", "-o", "out.gflow")
+    assert status == 0
+    found = session.load("out.gflow")
+    assert_same_training(found, 10)
+    assert [evaluation.iteration for evaluation in found.evaluations] == [4, 8]
+    assert (found.title, found.preset) == ("Mine", "")
+    assert "10 iterations are done." in out
+    for part in ("validation", "test"):
+        line = next(line for line in out.splitlines() if line.startswith(part))
+        assert "loss" in line
+        assert "(baseline 0.167), rmse" in line, "1/6: the variance of a sum of two uniform numbers"
+    assert err.splitlines()[-1].startswith("iteration 10/10, loss")
+
+
+def test_a_saved_training_goes_on_to_the_bit_with_its_records(run: Run) -> None:
+    assert run("train", "mine.toml", "--iterations", "5", "-o", "out.gflow")[0] == 0
+    assert run("train", "out.gflow", "--iterations", "12")[0] == 0, "in the same file"
+    assert_same_training(session.load("out.gflow"), 12)
+    assert run("train", "out.gflow", "--iterations", "13", "-o", "more.gflow")[0] == 0
+    assert session.load("out.gflow").iteration == 12
+    assert_same_training(session.load("more.gflow"), 13)
+
+
+@pytest.mark.parametrize("how", ["ctrl+c", "terminated"])
+def test_an_interrupted_training_is_paused_and_goes_on_to_the_bit(
+    run: Run, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def interrupted(self: TrainingBar, at: Progress) -> None:
+        if at.iteration >= 5:
+            if how == "ctrl+c":
+                raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingBar, "show", interrupted)
+        status, out, _ = run("train", "mine.toml", "--iterations", "5000", "-o", "out.gflow")
+    paused = session.load("out.gflow")
+    assert status == 130
+    assert 5 <= paused.iteration < 5000
+    assert f"Paused after iteration {paused.iteration:,}." in out
+    assert "gradflow train out.gflow --iterations N goes on" in out
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert run("train", "out.gflow", "--iterations", paused.iteration + 7)[0] == 0
+    assert_same_training(session.load("out.gflow"), paused.iteration + 7)
+
+
+def test_interrupted_before_anything_is_done_it_writes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.operations.run", interrupted)
+    assert run("train", "mine.toml", "--iterations", "5", "-o", "out.gflow") == (130, "", "")
+    assert not Path("out.gflow").exists()
+
+
+def test_training_saves_now_and_then(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+
+    def save(saved: Session, path: Path) -> str:
+        kept.append(saved.iteration)
+        return ""
+
+    monkeypatch.setattr("explorer.cli.train.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("explorer.cli.train.session.save", save)
+    assert run("train", "mine.toml", "--iterations", "9", "-o", "out.gflow")[0] == 0
+    assert kept == sorted(kept)
+    assert len(kept) > 2
+    assert kept[-1] == 9
+
+
+def test_a_training_that_diverges_ends_with_1_a_sentence_and_the_last_good_state(run: Run) -> None:
+    text = EXPERIMENT.replace("0.05", "1e6").replace('{ kind = "adam" }', '{ kind = "sgd" }')
+    Path("mine.toml").write_text(text.replace('"norm", max_norm = 0.5', '"none"'), encoding="utf-8")
+    status, out, err = run("train", "mine.toml", "--iterations", "500", "-o", "out.gflow")
+    assert status == 1
+    sentence = err.splitlines()[-1]
+    assert sentence.startswith("gradflow: Training stopped before iteration ")
+    assert "the last one that could be done" in out
+    found = session.load("out.gflow")
+    assert f"before iteration {found.iteration:,}" in sentence
+    assert all(np.isfinite(array).all() for array in found.history[found.iteration].values())
+
+
+def test_until_ends_at_the_first_evaluation_that_fulfils_it(run: Run) -> None:
+    status, out, _ = run("train", "mine.toml", "--until", "rmse<1e9", "-o", "out.gflow")
+    assert status == 0
+    assert session.load("out.gflow").iteration == 4
+    assert "rmse<1e9 is reached" in out
+    assert run("train", "out.gflow", "--iterations", "3")[0] == 0, "there is nothing to do"
+    assert session.load("out.gflow").iteration == 4
+
+
+def test_a_preset_is_trained_with_its_view_and_its_name(run: Run) -> None:
+    assert run("train", "sunspots", "--iterations", "1", "-o", "out.gflow")[0] == 0
+    found, preset = session.load("out.gflow"), presets.load("sunspots")
+    assert (found.preset, found.title) == ("sunspots", preset.title)
+    assert (found.view.tracks, found.experiment) == (preset.view.tracks, preset.experiment)
+
+
+def test_on_a_terminal_there_is_a_bar_that_goes_away_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    _, _, err = run("train", "mine.toml", "--iterations", "8", "-o", "out.gflow")
+    assert "[####################] iteration 8/8" in err
+    assert err.endswith("\r\033[K")
+    assert "\n" not in err
+
+
+@pytest.mark.parametrize("columns", [30, 60, 200])
+def test_the_bar_keeps_to_one_line_and_leaves_whole_words_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    _, _, err = run("train", "mine.toml", "--iterations", "8", "-o", "out.gflow")
+    lines = [line for line in err.split("\r\033[K") if line]
+    for line in lines:
+        assert len(line) < max(columns, 44)
+        assert "iteration" in line
+    assert lines[-1].endswith("each") is (columns == 200)
+
+
+# -- history ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_history_is_what_was_recorded_to_the_bit(run: Run) -> None:
+    run("train", "mine.toml", "--iterations", "10", "-o", "out.gflow")
+    assert run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv") == (0, "", "")
+    found = session.load("out.gflow")
+    with Path("history.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10
+    for name, column in found.log.columns().items():
+        assert [float(row[name]) for row in rows] == column.tolist(), name
+    assert [row["iteration"] for row in rows if row["validation loss"]] == ["4", "8"]
+    assert [float(row["validation rmse"]) for row in rows if row["validation rmse"]] == [
+        evaluation.value for evaluation in found.evaluations
+    ]
+    assert {"gradient norm l0", "gradient norm readout", "clipped", "learning rate"} <= set(rows[0])
+    with Path("flow.csv").open(encoding="utf-8", newline="") as file:
+        header, *flow = list(csv.reader(file))
+    assert header == ["iteration", "1", "2", "3", "4", "5", "6"]
+    assert found.log.records is not None
+    expected = np.column_stack([found.log.iterations, found.log.records.flow.astype(np.float64)])
+    assert np.array_equal(np.array(flow, np.float64), expected)
+
+
+def test_an_evaluation_after_the_last_iteration_has_a_row_of_its_own(run: Run) -> None:
+    run("train", "mine.toml", "--iterations", "4", "-o", "out.gflow")
+    run("history", "out.gflow", "-o", "history.csv")
+    with Path("history.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["iteration"] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert rows[-1]["loss"] == ""
+    assert float(rows[-1]["validation loss"]) == session.load("out.gflow").evaluations[-1].loss
+
+
+def test_numbers_that_are_not_finite_are_written_as_such(run: Run) -> None:
+    run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
+    found = session.load("out.gflow")
+    assert found.log.records is not None
+    flow = np.array([[-np.inf, np.nan, 0, 1, 2, 3]] * 2, np.float32)
+    log = replace(found.log, chunks=(replace(found.log.records, flow=flow),))
+    session.save(replace(found, log=log), "out.gflow")
+    run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
+    assert Path("flow.csv").read_text(encoding="utf-8").splitlines()[1] == "0,-inf,nan,0.0,1.0,2.0,3.0"
+
+
+# -- an experiment in a TOML file -------------------------------------------------------------------------------------
+
+
+def test_every_command_takes_an_experiment_in_a_toml_file(run: Run) -> None:
+    target = resolve("mine.toml")
+    assert (target.title, target.steps) == ("Mine", 6)
+    assert run("check", "mine.toml")[0] == 0
+    assert run("trace", "mine.toml", "-o", "x.npz") == (0, "", "")
+    Path("Name of its own.toml").write_text(EXPERIMENT.replace('title = "Mine"', ""), encoding="utf-8")
+    assert resolve("Name of its own.toml").title == "Name of its own"
+
+
+# -- what is wrong ----------------------------------------------------------------------------------------------------
+
+WRONG: list[tuple[list[str], str]] = [
+    (["train"], "TARGET"),
+    (["train", "sunspots", "--iterations", "5"], "-o/--output is missing"),
+    (["train", "mine.toml", "--iterations", "5"], "-o/--output is missing"),
+    (["train", "sunspots", "--iterations", "5", "-o", "x.npz"], ".gflow"),
+    (["train", "sunspots", "--iterations", "5", "-o", "nowhere/x.gflow"], "folder is not there"),
+    (["train", "sunspots", "-o", "x.gflow"], "iterations is missing"),
+    (["train", "sunspots", "--iterations", "many", "-o", "x.gflow"], "'many' is not understood"),
+    (["train", "sunspots", "--iterations", "-1", "-o", "x.gflow"], "not understood"),
+    (["train", "sunspots", "--iterations", "2000000", "-o", "x.gflow"], "0 to 1,000,000"),
+    (["train", "sunspots", "--until", "accuracy>0.9", "-o", "x.gflow"], "'loss' or 'rmse'"),
+    (["train", "sunspots", "--until", "loss", "-o", "x.gflow"], "as 'loss<0.02'"),
+    (["train", "recorded.gflow", "--iterations", "5", "-o", "x.gflow"], "cannot be trained"),
+    (["train", "broken.toml", "--iterations", "5", "-o", "x.gflow"], "broken.toml"),
+    (["train", "odd.toml", "--iterations", "5", "-o", "x.gflow"], "odd.toml: "),
+    (["train", "nowhere.toml", "--iterations", "5", "-o", "x.gflow"], "no file 'nowhere.toml'"),
+    (["history", "untrained.gflow", "-o", "x.csv"], "no records of a training"),
+    (["history", "recorded.gflow", "-o", "x.csv"], "no saved session"),
+    (["history", "sunspots", "-o", "x.csv"], "no saved session"),
+    (["history", "untrained.gflow"], "-o/--output"),
+    (["history", "untrained.gflow", "-o", "x.txt"], ".csv"),
+    (["history", "untrained.gflow", "-o", "x.csv", "--flow", "./x.csv"], "another file is needed"),
+]
+
+
+@pytest.mark.parametrize(("argv", "words"), WRONG, ids=[" ".join(argv) for argv, _ in WRONG])
+def test_what_is_wrong_is_said_in_one_sentence_before_anything_is_trained(
+    run: Run, monkeypatch: pytest.MonkeyPatch, argv: list[str], words: str
+) -> None:
+    torch.manual_seed(0)
+    engine.trace(torch.nn.GRU(2, 3), torch.randn(4, 1, 2), loss=lambda y: y[-1].sum()).save("recorded.gflow")
+    session.save(Session(presets.load("sunspots").experiment), "untrained.gflow")
+    Path("broken.toml").write_text("[experiment\n", encoding="utf-8")
+    Path("odd.toml").write_text(EXPERIMENT.replace("steps = 6", "steps = 0"), encoding="utf-8")
+    there = sorted(Path().iterdir())
+
+    def never(*_args: Any) -> None:
+        raise AssertionError("something was computed")
+
+    monkeypatch.setattr("engine.operations.run", never)
+    status, out, err = run(*argv)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("gradflow: ")
+    assert words in err
+    assert sorted(Path().iterdir()) == there, "nothing was written"
