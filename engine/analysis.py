@@ -96,7 +96,7 @@ def _flow(ask: AskFlow) -> FlowPart:
         reached = there[None, torch.from_numpy(steps - 1)]
     else:
         raise DataError("This recorded trace has several losses, but not what each of them sends back.")
-    loss_steps = losses + 1 if count > 1 else np.full(1, T, np.int64)
+    loss_steps = losses + 1 if count > 1 else np.full(1, layer.longest, np.int64)
     return FlowPart(
         of=of,
         total_steps=T,
@@ -131,10 +131,10 @@ def _slope(ask: AskSlope) -> SlopePart:
         loss = trace.loss_grads.judged()
         norms = trace.flow_row(loss, of.layer).cpu()
         reached = trace.loss_grads.reach(of.layer, [loss])[0]
-        loss_step = loss + 1 if trace.loss_grads.many else T
+        loss_step = loss + 1 if trace.loss_grads.many else layer.longest
     else:
         norms = mean_over_samples(norm(layer.grads["h"], dim=2), layer.mask).cpu()
-        reached, loss_step = torch.ones(T, dtype=torch.bool, device="cpu"), T
+        reached, loss_step = torch.ones(T, dtype=torch.bool, device="cpu"), layer.longest
     # A loss sends nothing to steps behind the last one that it reads: an exact 0 that is no part of the fall.
     reached = reached.cpu() & _from_first(norms != 0, layer.reverse)
     steps = (reached.nonzero().flatten() + 1).tolist()

@@ -60,7 +60,8 @@ class FlowPart:
     total_steps: int
     """T."""
     total_losses: int
-    """1: the trace has a single loss, which is taken to stand at step T."""
+    """1: the trace has a single loss, which is taken to stand at the last step of the longest sample: behind that there
+    is padding alone."""
     loss_steps: Integers
     """(n,): t of all chosen losses, ascending."""
     steps: Integers

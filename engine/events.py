@@ -31,17 +31,19 @@ def events(
     grads: Mapping[str, Tensor],
     valid: Tensor | None = None,
     *,
+    passing: Mapping[str, Tensor] | None = None,
     reverse: bool = False,
 ) -> tuple[Event, ...]:
     """The events of a layer in the order of the tape, without clipping.
 
     `values` and `grads` hold (T, B, H) for the states and, where overflow and NaN are to be looked for in them too,
-    for the other quantities; `valid` (T, B) is False in the padding. Everything in the order in which the layer runs:
-    with `reverse` the first of them is step T.
+    for the other quantities; `valid` (T, B) is False in the padding. `passing`: the states' gradients as far as they
+    go on to the step before, where truncation stops some (`LayerTrace.passing`). Everything in the order in which the
+    layer runs: with `reverse` the first of them is step T.
     """
     steps = len(values["h"])
     found = [*_not_finite("forward", values), *_not_finite("backward", grads)]
-    under = _underflow(grads, STATES[cell], valid)
+    under = _underflow(grads, grads if passing is None else passing, STATES[cell], valid)
     if under is not None:
         found.append(under)
     return tuple(_said(event, steps, reverse) for event in sorted(found, key=lambda event: event.position(steps)))
@@ -57,13 +59,13 @@ def of_layers(layers: Mapping[str, LayerTrace]) -> tuple[Event, ...]:
     """Those of every layer, in the order of the tape. Where there are several, each says whose it is."""
     found = []
     for name, layer in layers.items():
-        values, grads = (
+        values, grads, passing = (
             {symbol: array.flip(0) if layer.reverse else array for symbol, array in part.items()}
-            for part in (layer.values, layer.grads)
+            for part in (layer.values, layer.grads, {} if layer.passing is layer.grads else layer.passing)
         )
         mask = layer.recurrence.course.mask
         valid = None if mask is None else (mask.flip(0) if layer.reverse else mask).squeeze(-1)
-        own = events(layer.cell, values, grads, valid, reverse=layer.reverse)
+        own = events(layer.cell, values, grads, valid, passing=passing or None, reverse=layer.reverse)
         for event in (*own, *flat_events(layer)):
             whose = f"L{layer_title(name)[1:]}: {event.sentence}" if len(layers) > 1 else event.sentence
             found.append(replace(event, sentence=whose, layer=name))
@@ -111,24 +113,26 @@ def _bad_event(
     return Event(kind, direction, step, sentence)
 
 
-def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...], valid: Tensor | None) -> Event | None:
-    """Going backward, the first step at which a state's gradient becomes subnormal or exactly zero where it was a
-    normal number at the step after."""
+def _underflow(
+    grads: Mapping[str, Tensor], passing: Mapping[str, Tensor], states: tuple[str, ...], valid: Tensor | None
+) -> Event | None:
+    """Going backward, the first step at which a state's gradient becomes subnormal or exactly zero where what went on
+    to it from the step after was a normal number. What truncation stops has not become small: it does not go on."""
     first: tuple[int, str] | None = None
     for symbol in states:
         grad = grads[symbol]
         if len(grad) < 2:
             continue
         tiny = torch.finfo(grad.dtype).tiny
-        steps = torch.nonzero(_fallen(grad, tiny, valid).flatten(1).any(1)).flatten()
+        steps = torch.nonzero(_fallen(grad, passing[symbol], tiny, valid).flatten(1).any(1)).flatten()
         if len(steps) and (first is None or int(steps[-1]) + 1 > first[0]):
             first = int(steps[-1]) + 1, symbol
     if first is None:
         return None
     step, symbol = first
-    now, after = grads[symbol][step - 1], grads[symbol][step]
+    now, after = grads[symbol][step - 1], passing[symbol][step]
     tiny = torch.finfo(now.dtype).tiny
-    fallen = _fallen(grads[symbol], tiny, valid)[step - 1]
+    fallen = _fallen(grads[symbol], passing[symbol], tiny, valid)[step - 1]
     if bool((now[fallen] == 0).all()) and float(after[fallen].abs().min()) > tiny**0.5:
         # A step cannot shrink a number that much: it was multiplied by an exact zero.
         sentence = (
@@ -143,8 +147,8 @@ def _underflow(grads: Mapping[str, Tensor], states: tuple[str, ...], valid: Tens
     return Event("underflow", "backward", step, sentence)
 
 
-def _fallen(grad: Tensor, tiny: float, valid: Tensor | None) -> Tensor:
-    """(T − 1, …) bool: below the normal numbers at step t, and among them at t + 1.
+def _fallen(grad: Tensor, passing: Tensor, tiny: float, valid: Tensor | None) -> Tensor:
+    """(T − 1, …) bool: below the normal numbers at step t, and among them what goes on to it from t + 1.
 
     Not where terms cancelled to exactly 0, as they do in every 256th sum of a bfloat16: nothing has died there, and one
     step on (at the first step, in the sample's other units) the gradient is as large as before.
@@ -153,7 +157,8 @@ def _fallen(grad: Tensor, tiny: float, valid: Tensor | None) -> Tensor:
     alive = ~small
     goes_on = torch.cat([alive[:1].any(-1, keepdim=True).expand_as(alive[:1]), alive[:-1]])
     cancelled = (grad == 0) & goes_on
-    fallen = small[:-1] & alive[1:] & ~cancelled[:-1]
+    came = alive[1:] if passing is grad else passing[1:].abs() >= tiny
+    fallen = small[:-1] & came & ~cancelled[:-1]
     return fallen if valid is None else fallen & valid[:-1].unsqueeze(-1)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engine import shown
 from engine.arrays import on_device, read_only
+from engine.dtypes import smallest_normal
 from engine.errors import SpecError
 from engine.events import clip_events
 from engine.layer_trace import LayerTrace
@@ -41,13 +42,14 @@ def excerpt(look: Look) -> Excerpt:
     clip, update_rows = _clip_and_update(made, look.source) if isinstance(look.source, Computed) else (None, ())
     open_weights = isinstance(look.source, Computed) and look.source.weights is None
     model = look.source.experiment.model if isinstance(look.source, Computed) else None
+    dtype = str(layer.x.dtype).removeprefix("torch.")
     found = {key: shown.array(made, key, sample) for key in look.keys}
     return Excerpt(
         layers={name: _layer(made, name, sample) for name in trace.layers},
         layer=focus,
         steps=layer.steps,
         batch_size=layer.batch_size,
-        dtype=str(layer.x.dtype).removeprefix("torch."),
+        dtype=dtype,
         device=str(layer.x.device),
         device_note=made.network.device_note if made.network is not None else "",
         sample=sample,
@@ -63,7 +65,7 @@ def excerpt(look: Look) -> Excerpt:
         losses=_losses(trace.losses, layer.steps),
         clip=clip,
         update_rows=update_rows,
-        verdict=verdict(made.judged_row, made.layer.longest),
+        verdict=verdict(made.judged_row, made.layer.longest, smallest_normal(dtype)),
         events=made.own_events + clip_events(clip, layer.steps),
         seconds=made.seconds,
         weights=weights_of(made.network) if open_weights and made.network is not None else None,

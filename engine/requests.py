@@ -80,7 +80,8 @@ class Verdict:
     over the batch. Vanishing below 1e-6, exploding above 1e6. "undefined": k_last = 1, or a norm of 0/0, inf or NaN
     (but inf/finite is exploding, 0/finite is vanishing). Where going back the norm first overflows to inf and only then
     turns NaN, it is exploding, with +inf. What leaves these bounds on its way and comes back is not healthy: then
-    `first_step` is the step at which it is farthest out.
+    `first_step` is the step at which it is farthest out. And where it ends in subnormal numbers, which stand still or
+    jump where the gradient goes on, `first_step` is the last step, going back, whose norm is a normal number.
     """
 
     kind: Literal["vanishing", "healthy", "exploding", "undefined"]
@@ -89,6 +90,11 @@ class Verdict:
     first_step: int
     last_step: int
     loss_step: int
+    subnormal_from: int = 0
+    """Of a norm that ends in subnormal numbers or goes through them to 0: the first step, going back, at which it is
+    subnormal. 0: none is."""
+    log10_normal: float = 0.0
+    """Then log₁₀ of the ratio just before that, at step `subnormal_from` + 1."""
 
 
 @dataclass(frozen=True)

@@ -156,10 +156,12 @@ class Trace:
     def verdict(self, layer: str | None = None) -> Verdict:
         """Vanishing, healthy or exploding: how the gradient of the last loss that reads anything fares from the last
         step that it reaches back to step 1, in one layer (None: the last one). See engine.verdict. Raises DataError."""
+        from engine.dtypes import smallest_normal
         from engine.verdict import verdict
 
         gradient, of = self.flow_gradient(self._judged(), layer), self.layers[self._name(layer)]
-        return verdict(mean_over_samples(norm(gradient, dim=2), of.mask).cpu().numpy(), of.longest)
+        row = mean_over_samples(norm(gradient, dim=2), of.mask).cpu().numpy()
+        return verdict(row, of.longest, smallest_normal(str(gradient.dtype).removeprefix("torch.")))
 
     def _judged(self) -> int:
         return self._single_losses(0).judged()

@@ -16,7 +16,7 @@ EXPLODING_ABOVE = 1e6
 """Of the ratio between the first and the last step that the loss reaches."""
 
 
-def verdict(row: NDArray[np.float64], longest: int | None = None) -> Verdict:
+def verdict(row: NDArray[np.float64], longest: int | None = None, normal: float = 0.0) -> Verdict:
     """How the gradient of one loss fares on its way to step 1 from the last step that the loss reads.
 
     `row` is N[s, k] = ‖∂L_s/∂h_k‖, k = 1 …, per sample and then the mean over the samples that have step k; it is
@@ -27,6 +27,9 @@ def verdict(row: NDArray[np.float64], longest: int | None = None) -> Verdict:
 
     Healthy is only what stays within the thresholds all the way: where the norm leaves them and comes back, the verdict
     is about the step at which it is farthest out, and `first_step` is that step.
+
+    `normal` is the smallest normal number of the type (engine.dtypes). A norm that ends below it stands on a floor where
+    digits are lost: the ratio is then measured at the last step before that, unless another verdict would come of it.
     """
     row = row if longest is None else row[: max(1, longest)]
     reached = np.flatnonzero(row != 0)  # NaN is not 0 either
@@ -37,6 +40,13 @@ def verdict(row: NDArray[np.float64], longest: int | None = None) -> Verdict:
         far = math.inf
     log10_ratio = _log10_ratio(far, near) if last > 1 else math.nan
     found = Verdict(kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=1, last_step=last, loss_step=last)
+    subnormal = np.flatnonzero((row[:last] > 0) & (row[:last] < normal))
+    if subnormal.size and far < normal:
+        step = int(subnormal[-1]) + 1
+        before = _log10_ratio(float(row[step]), near) if step < last else 0.0
+        found = replace(found, subnormal_from=step, log10_normal=before)
+        if far > 0 and step < last and _kind(before) == found.kind:
+            found = replace(found, log10_ratio=before, first_step=step + 1)
     if found.kind != "healthy":
         return found
     ratios = [_log10_ratio(float(norm), near) for norm in row[:last]]
@@ -50,7 +60,8 @@ def so_far(whole: Verdict, step: int, far: float, near: float) -> Verdict:
     """What the same rule says when the way back has come to a step before the first: `far` is the norm there, `near`
     that at the verdict's last step."""
     log10_ratio = _log10_ratio(far, near)
-    return replace(whole, kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=step)
+    found = replace(whole, kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=step)
+    return found if step <= whole.subnormal_from else replace(found, subnormal_from=0, log10_normal=0.0)
 
 
 def _kind(log10_ratio: float) -> Literal["vanishing", "healthy", "exploding", "undefined"]:

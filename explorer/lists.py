@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QPoint, QRect, Slot
 from shiboken6 import isValid
 
-from engine.requests import Event
+from engine.requests import Event, Excerpt
 from explorer.bindings import Bindings
 from explorer.bindings.parts import Parts
-from explorer.document.tracks import offers, shown_as
+from explorer.document.tracks import Offer, offers, shown_as
 from explorer.transport.event_ticks import NOT_REACHED
 from explorer.transport.words import EVENT_TITLES, EVENT_TONES, describe
 
@@ -41,8 +41,7 @@ class Lists(QObject):
         from explorer.widgets.picker import Entry, Picker
 
         entries = [
-            Entry(offer.key, offer.words, offer.group, offer.detail, offer.find)
-            for offer in offers(excerpt.kinds(), excerpt.readout)
+            Entry(offer.key, offer.words, offer.group, offer.detail, offer.find) for offer in self._offers(excerpt)
         ]
         picker = Picker(
             entries,
@@ -62,7 +61,10 @@ class Lists(QObject):
         if excerpt is None:
             return frozenset()
         kinds = excerpt.kinds()
-        return frozenset(offer.key for offer in offers(kinds, excerpt.readout) if shown_as(offer.key, tracks, kinds))
+        return frozenset(offer.key for offer in self._offers(excerpt) if shown_as(offer.key, tracks, kinds))
+
+    def _offers(self, excerpt: Excerpt) -> tuple[Offer, ...]:
+        return offers(excerpt.kinds(), excerpt.readout, trains=self._document.state.recorded is None)
 
     @Slot(str)
     def _toggle(self, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLayout, QSizePolicy, QWidget
 
+from engine.dtypes import smallest_normal
 from engine.quantities import layer_title
 from engine.requests import Array, Audit, AuditRow, Excerpt, Verdict
 from engine.verdict import so_far
@@ -97,6 +99,7 @@ def verdict_words(
     carried: Verdict | None = None,
     layer: str = "",
     rate: bool = False,
+    dtype: str = "",
 ) -> tuple[str, str, str]:
     """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9".
 
@@ -104,7 +107,8 @@ def verdict_words(
     which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
     `truncated`: an exact 0 may be truncation's. `carried`: the same of an LSTM's cell state, whose gradient has a way
     of its own and may fare otherwise. `layer`: which one it is about, where there are several. `rate`: with what it
-    comes to a step: "healthy" within the thresholds may still grow by half at each.
+    comes to a step: "healthy" within the thresholds may still grow by half at each. `dtype`: whose end subnormal numbers
+    are.
     """
     glyph, tone = _VERDICTS[verdict.kind]
     whose = f"{layer} " if layer else ""
@@ -121,7 +125,14 @@ def verdict_words(
     )
     each = rate_words(verdict)
     if each:
-        tip += f"\nOn average it {each} on the way back."
+        way = f"down to t = {verdict.subnormal_from + 1}" if verdict.subnormal_from else "on the way back"
+        tip += f"\nOn average it {each} {way}."
+    if verdict.subnormal_from:
+        least = f" (below {short(smallest_normal(dtype), 2)})" if dtype else ""
+        tip += (
+            f"\nThen subnormal: {dtype or 'the type'}'s end. From t = {verdict.subnormal_from} back the norm is no normal "
+            f"number{least}: its digits are going, and what stands there does not say how the gradient fares."
+        )
     if carried is not None and (of_c := rate_words(carried)):
         tip += f"\nThat of the cell state c {of_c}."
     if verdict.kind == "exploding" and overflow and math.isinf(verdict.log10_ratio):
@@ -131,16 +142,21 @@ def verdict_words(
     ratio = power(verdict.log10_ratio)
     equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
     said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "") + (f" · {each}" if rate and each else "")
+    if verdict.first_step == verdict.subnormal_from + 1 > 1:
+        equals += f", then subnormal: {dtype}'s end" if rule and dtype else ", then subnormal"
     also = "" if carried is None else f" · {_carried_words(verdict, carried)}"
     return f"{glyph} {whose}{said}: ‖∂{loss}/∂h{first}‖ / ‖∂{loss}/∂h{last}‖ {equals}{also}", tone, tip
 
 
 def rate_words(verdict: Verdict) -> str:
     """ "grows ×1.7 a step", "shrinks ×0.83 a step", "keeps its size"; "" where there is no such number."""
-    steps = verdict.last_step - verdict.first_step
-    if steps < 1 or not math.isfinite(verdict.log10_ratio):
+    first, log10 = verdict.first_step, verdict.log10_ratio
+    if verdict.subnormal_from:  # on the floor it would be that of nothing
+        first, log10 = verdict.subnormal_from + 1, verdict.log10_normal
+    steps = verdict.last_step - first
+    if steps < 1 or not math.isfinite(log10):
         return ""
-    each = verdict.log10_ratio / steps
+    each = log10 / steps
     factor = power(each, 3 if 0.9 < 10.0 ** min(each, 9.0) < 1.1 else 2)
     if float(factor) == 1.0:
         return "keeps its size from step to step"
@@ -151,7 +167,8 @@ def _carried_words(verdict: Verdict, carried: Verdict) -> str:
     """ "of c 0.55", "of c vanishing: 3e-9"; with its steps where they are others."""
     ratio = power(carried.log10_ratio)
     alike = (carried.first_step, carried.last_step) == (verdict.first_step, verdict.last_step)
-    steps = "" if alike else f" (t = {carried.first_step})"
+    floor = ", then subnormal" if carried.first_step == carried.subnormal_from + 1 > 1 else ""
+    steps = "" if alike else f" (t = {carried.first_step}{floor})"
     if carried.kind == "undefined":
         return "of c undefined"
     differs = f"{_VERDICTS[carried.kind][0]} {carried.kind}, " if carried.kind != verdict.kind else ""
@@ -238,6 +255,7 @@ class StatusLine(QWidget):
         self._back_to, self._bad_step = 0, 0
         self._layer = ""
         self._norms: Array = np.zeros(0)
+        self._dtype = ""
         self._carried: Verdict | None = None
         self._audit: Audit | None = None
         self._audit_state: AuditState = "checking"
@@ -252,13 +270,18 @@ class StatusLine(QWidget):
         self._loss = excerpt.loss if excerpt.loss_kind else 0.0  # of a recorded model it is not known
         backward = (event for event in excerpt.events if event.phase == "backward" and not event.reverse)
         self._bad_step = max((event.step for event in backward if event.kind in ("overflow", "nan")), default=0)
+        self._dtype = excerpt.dtype
         read = excerpt.of()
         self._layer = layer_title(read.name) if len(excerpt.layers) > 1 else ""
         # Of several losses the verdict is about the last alone, whose norms are not those on the stage.
         told = not self._several and not read.reverse
         self._norms = read.norms["grads.h"] if told else np.zeros(0)
         cells = read.norms["grads.c"] if told and "grads.c" in read.norms else None
-        self._carried = None if cells is None else verdict_of(cells.astype(np.float64))
+        self._carried = (
+            None
+            if cells is None
+            else verdict_of(cells.astype(np.float64), read.longest or None, smallest_normal(excerpt.dtype))
+        )
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
@@ -330,7 +353,14 @@ class StatusLine(QWidget):
                 text = f"○ verdict on L{str(self._verdict.loss_step).translate(_SUBSCRIPTS)} alone: at t = {first}"
             if (now := self._so_far(self._verdict)) is not None:
                 said = [
-                    verdict_words(now, overflow=self._overflow, truncated=self._truncated, layer=self._layer, rate=rate)
+                    verdict_words(
+                        now,
+                        overflow=self._overflow,
+                        truncated=self._truncated,
+                        layer=self._layer,
+                        rate=rate,
+                        dtype=self._dtype,
+                    )
                     for rate in (True, False)
                 ]
                 text = self._with_room([f"{text[:1]} {SO_FAR}{text[2:]}" for text, _, _ in said])
@@ -347,6 +377,7 @@ class StatusLine(QWidget):
                     carried=self._carried,
                     layer=self._layer,
                     rate=rate,
+                    dtype=self._dtype,
                 )
                 for rule, rate in wordings
             ]
@@ -368,9 +399,17 @@ class StatusLine(QWidget):
         t = self._back_to
         if not 0 < t < whole.last_step <= len(self._norms):
             return None
+        if t <= whole.subnormal_from < whole.last_step - 1:
+            # What is subnormal says no more than the last normal number before it.
+            found = so_far(whole, whole.subnormal_from, float(self._norms[whole.subnormal_from]), self._near(whole))
+            return replace(found, first_step=whole.subnormal_from + 1)
         far = math.inf if 0 < t <= self._overflow else float(self._norms[t - 1])
-        found = so_far(whole, t, far, float(self._norms[whole.last_step - 1]))
+        found = so_far(whole, t, far, self._near(whole))
         return None if found.kind == "undefined" else found
+
+    def _near(self, whole: Verdict) -> float:
+        """The norm that the way back begins with."""
+        return float(self._norms[whole.last_step - 1])
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

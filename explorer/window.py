@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QMainWindow, QScrollArea, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from explorer.analysis.panel import AnalysisPanel
 from explorer.cell.panel import CellPanel
@@ -17,6 +26,7 @@ from explorer.stage.stage import Stage
 from explorer.status import StatusLine
 from explorer.training.drawer import BAR_HEIGHT, LEAST_HEIGHT, Drawer
 from explorer.transport.bar import TransportBar
+from explorer.widgets.edge import EdgeButton
 
 if TYPE_CHECKING:
     from explorer.start.page import StartPage
@@ -40,6 +50,8 @@ class MainWindow(QMainWindow):
     fullScreenChanged = Signal(bool)
     drawerHeightChanged = Signal(int)
     """Somebody has dragged it."""
+    panelsChanged = Signal()
+    """A panel has come or gone: by command, or since it gives way in a small window."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +101,7 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         column.addWidget(self.transport)
         column.addWidget(_rule())
-        column.addWidget(self.splitter, 1)
+        column.addLayout(self._between_edges(), 1)
         self.workbench = workbench
 
         self.pages = QStackedWidget()
@@ -98,8 +110,29 @@ class MainWindow(QMainWindow):
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(self.status, 1)
         self._put_away: set[QWidget] = set()
+        self._kept: set[QWidget] = set()
+        """Called back in a small window: they do not give way again before it has been large."""
         self.setMinimumSize(*SMALLEST_SIZE)  # smaller than the panels together: they are put away first
         self.resize(*DEFAULT_SIZE)
+
+    def _between_edges(self) -> QHBoxLayout:
+        """The parts, and at the sides what calls back those that have given way."""
+        gone = "gave way to the stage in this small window; it comes back here, or by View ▸"
+        self.model_edge = EdgeButton("Model", f"Model {gone} Model (Ctrl+1).")
+        self.side_edge = EdgeButton(
+            "Cell and Analysis",
+            "Cell and Analysis gave way to the stage in this small window; they come back here, or by View ▸ Cell (Ctrl+2) "
+            "and Analysis (Ctrl+3).",
+        )
+        self.model_edge.clicked.connect(self._bring_back_dock)
+        self.side_edge.clicked.connect(self._bring_back_side)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.model_edge)
+        row.addWidget(self.splitter, 1)
+        row.addWidget(self.side_edge)
+        return row
 
     @cached_property
     def start_page(self) -> StartPage:
@@ -155,25 +188,62 @@ class MainWindow(QMainWindow):
         """The panels give way in a small window, until somebody has chosen their widths."""
         super().resizeEvent(event)
         for panel, needed in ((self.side, _CELL_NEEDS), (self.dock_area, _DOCK_NEEDS)):
-            if self.width() < needed and not panel.isHidden():
+            if self.width() >= needed:
+                self._kept.discard(panel)
+                self._bring_back(panel)
+            elif panel not in self._kept and not panel.isHidden():
                 self._put_away.add(panel)
                 panel.hide()
-            elif self.width() >= needed and panel in self._put_away:
-                self._put_away.discard(panel)
-                panel.show()
+                self._panels_changed()
         if not self._widths_chosen:
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
             share = _LOW_SHARE if self.height() < _LOW else _CELL_SHARE
             self.side.setSizes([round(share * self.height()), round((1 - share) * self.height())])
 
-    def bring_back(self, panel: QWidget) -> bool:
-        """Show a panel that has given way in a small window; False: it has not."""
-        if panel not in self._put_away:
+    def _bring_back(self, side: QWidget) -> bool:
+        """Show what has given way in a small window; False: it has not."""
+        if side not in self._put_away:
             return False
-        self._put_away.discard(panel)
-        panel.show()
+        self._put_away.discard(side)
+        side.show()
+        self._panels_changed()
         return True
+
+    @Slot()
+    def _bring_back_dock(self) -> None:
+        self._kept.add(self.dock_area)
+        self._bring_back(self.dock_area)
+
+    @Slot()
+    def _bring_back_side(self) -> None:
+        self._kept.add(self.side)
+        self._bring_back(self.side)
+
+    def show_panel(self, panel: QWidget, shown: bool) -> None:
+        """The model dock, the cell panel or the analysis panel. Where its side has given way it comes back, and it
+        alone."""
+        parts = [self.cell, self.analysis] if panel in (self.cell, self.analysis) else [panel]
+        side = self.dock_area if panel is self.dock_area else self.side
+        if shown and self.width() < (_CELL_NEEDS if side is self.side else _DOCK_NEEDS):
+            self._kept.add(side)
+        if shown and side in self._put_away:
+            for part in parts:
+                part.setVisible(part is panel)
+            self._bring_back(side)
+        panel.setVisible(shown)
+        if side not in self._put_away:  # no empty column
+            side.setVisible(any(not part.isHidden() for part in parts))
+        self._panels_changed()
+
+    def is_shown(self, panel: QWidget) -> bool:
+        """Whether it stands on the workbench, whichever page is open."""
+        return panel.isVisibleTo(self.workbench)
+
+    def _panels_changed(self) -> None:
+        for edge, side in ((self.model_edge, self.dock_area), (self.side_edge, self.side)):
+            edge.setVisible(side in self._put_away)
+        self.panelsChanged.emit()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -207,6 +207,7 @@ class LongTrace:
 
     def verdict(self, layer: str | None = None, progress: Progress | None = None) -> Verdict:
         """Vanishing, healthy or exploding; see `Trace.verdict`. It costs what `flow_row` does. Raises DataError."""
+        from engine.dtypes import smallest_normal
         from engine.verdict import verdict
 
         steps = slice(0, self.steps)
@@ -214,7 +215,8 @@ class LongTrace:
         lengths = self.model.lengths_of(steps)
         mask = Course(self.steps, False, lengths).mask
         row = mean_over_samples(norms, None if mask is None else mask.squeeze(2))
-        return verdict(row.cpu().numpy(), None if lengths is None else int(lengths.max()))
+        normal = smallest_normal(str(self.model.like.dtype).removeprefix("torch."))
+        return verdict(row.cpu().numpy(), None if lengths is None else int(lengths.max()), normal)
 
     @cached_property
     def judged(self) -> int:

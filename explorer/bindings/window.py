@@ -36,7 +36,9 @@ class WindowBinding(QObject):
         """The verdict is about the way back: it is said when the tape has come to the first step."""
         excerpt, now = self._controller.excerpt, self._window.stage.canvas.now
         if excerpt is not None and now is not None:
-            self._status.set_reached(now.backward <= excerpt.verdict.first_step, now.loss, now.backward)
+            verdict = excerpt.verdict
+            told = min(verdict.first_step, verdict.subnormal_from or verdict.first_step)
+            self._status.set_reached(now.backward <= told, now.loss, now.backward)
 
     @Slot()
     def show_saved(self) -> None:

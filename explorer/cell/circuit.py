@@ -227,15 +227,21 @@ class CircuitView(NumbersView):
         found: list[Pick] = []
         for number, label in enumerate(drawing.circuit.labels):
             if self.shows(label) and not drawing.left_out(label):
-                exact = "" if drawing.moment.cut(label.route) else digits(self.reading(label.number), excerpt)
+                reading, cut = self.reading(label.number), drawing.moment.cut(label.route)
+                exact = "" if cut else digits(reading, excerpt)
                 on = ", as far as it goes on" if drawing.moment.stopped(label.number) else ""
-                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(label.latex) + on, exact))
+                found.append(
+                    Pick(
+                        f"label {number}", drawing.label_box(label), _plain(label.latex) + on, exact, reading.subnormal
+                    )
+                )
         for node in drawing.circuit.nodes:
             beside = drawing.moment.beside(node)
             if drawing.moment.has(beside):
                 name = node.name if beside is node.value else f"gradient of {node.name}"
-                exact = digits(self.reading(beside), excerpt)
-                found.append(Pick(f"node {node.name}", drawing.value_box(node), name, exact))
+                reading = self.reading(beside)
+                exact = digits(reading, excerpt)
+                found.append(Pick(f"node {node.name}", drawing.value_box(node), name, exact, reading.subnormal))
         return sorted(found, key=lambda pick: (round(pick.box.center().y() / 12), pick.box.left()))
 
     def exact_at(self, x: float, y: float) -> str:

@@ -23,6 +23,7 @@ from explorer.cell.reach import NOTHING_REACHED, Reached
 from explorer.cell.readings import Readings
 from explorer.cell.tokens import Equation, Section, Token
 from explorer.stage import borders
+from explorer.stage.classes import SUBNORMAL
 from explorer.theme import current as theme
 from explorer.theme.tokens import SMALL_PX, TIGHT
 from explorer.widgets import numbers
@@ -335,7 +336,7 @@ class EquationsView(NumbersView):
             if reading is not None:
                 exact = digits(reading, excerpt)
                 name = marked_symbol(placed.token.plain, reading, excerpt)
-                found.append(Pick(str(number), self._box(placed, figures), name, exact))
+                found.append(Pick(str(number), self._box(placed, figures), name, exact, reading.subnormal))
         return found
 
     def exact_at(self, x: float, y: float) -> str:
@@ -378,6 +379,8 @@ class EquationsView(NumbersView):
         """A symbol and its number; over all units marked as what it is, since equations hold for neither."""
         what, count = over_units(reading, e), e.focus.hidden_size
         how = [f"{what} over {count:,} unit{'s' if count != 1 else ''}"] if what else []
+        if reading.subnormal:
+            how.append(SUBNORMAL)
         return ["", marked_symbol(token.plain, reading, e), value_text(reading, e), *how]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.dtypes import array_type
 from engine.requests import Excerpt
 from explorer.cell.quantity import Reading
+from explorer.stage.classes import SUBNORMAL
 from explorer.widgets import numbers
 
 
@@ -20,7 +21,8 @@ def digits(reading: Reading, excerpt: Excerpt) -> str:
 def exact_text(reading: Reading, excerpt: Excerpt) -> str:
     """With how it came about: "0.52 (mean over the units)"."""
     what = over_units(reading, excerpt)
-    return f"{value_text(reading, excerpt)} ({what} over the units)" if what else value_text(reading, excerpt)
+    said = value_text(reading, excerpt) + (f" ({what} over the units)" if what else "")
+    return f"{said}, {SUBNORMAL}" if reading.subnormal else said
 
 
 def over_units(reading: Reading, excerpt: Excerpt) -> str:

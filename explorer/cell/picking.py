@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QPainter, QPen
 
+from explorer.stage.classes import SUBNORMAL
 from explorer.theme import current as theme
 from explorer.theme.tokens import TIGHT
 
@@ -23,10 +24,13 @@ class Pick:
     """ "cₜ", "gradient of cₜ"."""
     exact: str
     """What is copied; "" where there is no number."""
+    subnormal: bool = False
 
     @property
     def words(self) -> str:
-        return f"{self.name} = {self.exact}" if self.exact else f"{self.name}: no number"
+        if not self.exact:
+            return f"{self.name}: no number"
+        return f"{self.name} = {self.exact}" + (f", {SUBNORMAL}" if self.subnormal else "")
 
 
 class Picker:

@@ -22,6 +22,10 @@ from explorer.widgets import numbers
 Array = NDArray[np.floating]
 
 
+UNSURE = "≈"
+"""Before a subnormal number, which may be off by half of itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A series of `Excerpt.cell_series`, so many steps on along the layer's own way: of a reverse layer +1 is t − 1."""
@@ -78,15 +82,17 @@ class Reading:
     """There is no such thing, since there is no step after the last."""
     before: bool = False
     """It belongs to the state before the first step, whose gradient the excerpt does not have."""
+    subnormal: bool = False
+    """Below the smallest normal number of the trace's type: its digits are going, and its text says so by a sign."""
 
     @property
     def text(self) -> str:
-        """As it stands under a symbol: "0.941", "−1.2e-9", "< 3e-8", "none"; "–" if it is unknown."""
+        """As it stands under a symbol: "0.941", "−1.2e-9", "≈2.8e-45" (subnormal), "< 3e-8", "none"; "–": unknown."""
         if self.bound:
             return f"< {numbers.short(self.bound, 1)}"
         if self.value is None:
             return "none" if self.beyond else "–"
-        return short(self.value)
+        return f"{UNSURE if self.subnormal else ''}{short(self.value)}"
 
     @property
     def finite(self) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from engine.dtypes import smallest_normal
 from engine.requests import Excerpt
 from explorer.cell.interventions import Interventions, interventions
 from explorer.cell.quantity import NOTHING, Array, Number, Reading, plain_series, read
@@ -12,6 +15,7 @@ class Readings:
 
     def __init__(self, excerpt: Excerpt | None) -> None:
         self._excerpt = excerpt
+        self._normal = 0.0 if excerpt is None else smallest_normal(excerpt.dtype)
         self._step = 0
         self._found: dict[int, Reading] = {}
         self._plain: dict[int, Array] = {}
@@ -42,6 +46,8 @@ class Readings:
                 found = read(number, self._excerpt, step)
                 if (series := plain_series(number, self._excerpt)) is not None:
                     self._plain[key] = series
+            if found.value and abs(found.value) < self._normal:
+                found = replace(found, subnormal=True)
             self._found[key] = found
         return found
 

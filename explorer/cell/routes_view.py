@@ -14,14 +14,16 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPaintEvent, QPen, QStaticText
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from engine.dtypes import smallest_normal
 from engine.quantities import ROUTES
 from engine.requests import Excerpt
 from explorer.cell.figures import Figures
 from explorer.cell.ink import text_scale
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
-from explorer.cell.quantity import place
+from explorer.cell.quantity import UNSURE, place
 from explorer.stage import borders
+from explorer.stage.classes import SUBNORMAL
 from explorer.theme import current as theme
 from explorer.theme.routes import route_colour
 from explorer.theme.tokens import GAP, TIGHT
@@ -54,10 +56,14 @@ class Route:
     log10: float
     """log₁₀ of its norm; −∞: exactly zero."""
     cut: bool
+    subnormal: bool = False
+    """Its norm is below the smallest normal number of the trace's type."""
+    unsure: bool = False
+    """The norm of what it is a share of is."""
 
     @property
     def size(self) -> str:
-        return numbers.power(self.log10, 3)
+        return f"{UNSURE if self.subnormal else ''}{numbers.power(self.log10, 3)}"
 
     @property
     def percent(self) -> str:
@@ -65,7 +71,12 @@ class Route:
             return "cut"
         if math.isnan(self.share):
             return "–"
-        return "0 %" if self.share == 0 else f"{numbers.short(100 * self.share)} %"
+        return "0 %" if self.share == 0 else f"{UNSURE if self.unsure else ''}{numbers.short(100 * self.share)} %"
+
+
+def _least(excerpt: Excerpt) -> float:
+    """log₁₀ of the smallest normal number."""
+    return math.log10(smallest_normal(excerpt.dtype))
 
 
 class RoutesView(NumbersView):
@@ -151,6 +162,8 @@ class RoutesView(NumbersView):
         sizes = [row.log10 for row in rows if math.isfinite(row.log10)]
         ratio = sum(10 ** (log10 - total) for log10 in sizes)
         said = f"‖v‖ = {numbers.power(total, 3)}"
+        if total < _least(excerpt):
+            said += f", {SUBNORMAL}"
         if ratio >= _CANCELS or any(row.share < 0 for row in rows):
             said += f"; routes cancel: Σ‖vᵣ‖ = {numbers.short(ratio)} ‖v‖"
         if stop == "some":
@@ -173,11 +186,13 @@ class RoutesView(NumbersView):
         excerpt = self._excerpt
         found: list[Route] = []
         if excerpt is not None and self._reached and 1 <= self._step <= excerpt.steps:
-            series = excerpt.cell_series
+            series, least = excerpt.cell_series, _least(excerpt)
+            unsure = "route_log10.total" in series and -math.inf < series["route_log10.total"][self._step - 1] < least
             for route in ROUTES[excerpt.focus.cell]:
                 if f"route.{route}" in series:
                     share, log10 = (float(series[f"{key}.{route}"][self._step - 1]) for key in ("route", "route_log10"))
-                    found.append(Route(route, _NAMES[route], share, log10, route in excerpt.focus.cuts))
+                    cut, tiny = route in excerpt.focus.cuts, -math.inf < log10 < least
+                    found.append(Route(route, _NAMES[route], share, log10, cut, tiny, unsure))
         rows = tuple(found)
         # Before there are shares, one step looks like the next. A NaN differs from itself, and is painted again.
         if (rows, self._said(rows)) != (self._rows, self._words):
@@ -239,7 +254,8 @@ class RoutesView(NumbersView):
                     continue
                 wide = metrics.horizontalAdvance(text)
                 box = QRectF(right - wide, y, wide, metrics.height())
-                found.append(Pick(f"{row.route} {what}", box, f"{what} of {row.name}", exact))
+                tiny = row.subnormal if what == "norm" else row.unsure
+                found.append(Pick(f"{row.route} {what}", box, f"{what} of {row.name}", exact, tiny))
         return found
 
     def exact_at(self, x: float, y: float) -> str:
@@ -247,13 +263,14 @@ class RoutesView(NumbersView):
         if pick is None:
             return self.note if y > self._rows_top + len(self._rows) * self._line else ""
         row = next(row for row in self._rows if pick.key.startswith(f"{row.route} "))
-        return f"{pick.words}\nnorm {_size(row.log10)}"
+        return f"{pick.words}\nnorm {_size(row.log10)}" + (f", {SUBNORMAL}" if row.subnormal else "")
 
     def as_text(self) -> str:
         lines = [self.title]
         for row in self._rows:
             share = "cut" if row.cut else "undefined" if math.isnan(row.share) else numbers.exact(row.share)
-            lines.append(f"\t{row.name}\t{share}\t{_size(row.log10)}")
+            tiny = f"\t{SUBNORMAL}" if row.subnormal else ""
+            lines.append(f"\t{row.name}\t{share}\t{_size(row.log10)}{tiny}")
         return "\n".join([*lines, self.note])
 
     # -- painting

@@ -29,8 +29,7 @@ class Available(QObject):
     ) -> None:
         super().__init__(parent)
         self._window, self._document, self._actions = window, document, actions = parts.window, parts.document, actions
-        for name in ("show_model", "show_cell", "show_analysis", f"theme_{theme}"):
-            actions[name].setChecked(True)
+        actions[f"theme_{theme}"].setChecked(True)
         for changed in (
             document.undo_stack.canUndoChanged,
             document.undo_stack.canRedoChanged,
@@ -41,12 +40,22 @@ class Available(QObject):
         document.opened.connect(self._show_enabled)
         document.opened.connect(self._show_granularity)
         window.pages.currentChanged.connect(self._show_enabled)
+        window.panelsChanged.connect(self._show_panels)
         window.fullScreenChanged.connect(actions["full_screen"].setChecked)
         window.drawer.openChanged.connect(self._show_drawer)
         tape.atEndChanged.connect(self._show_at_end)
         self._show_at_end(tape.at_end)
         self._show_granularity()
         self._show_enabled()
+        self._show_panels()
+
+    @Slot()
+    def _show_panels(self) -> None:
+        """What is ticked is on screen."""
+        window = self._window
+        panels = {"show_model": window.dock_area, "show_cell": window.cell, "show_analysis": window.analysis}
+        for name, panel in panels.items():
+            self._actions[name].setChecked(window.is_shown(panel))
 
     @Slot()
     def _show_undo(self) -> None:

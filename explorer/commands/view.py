@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import QObject, Qt, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QWidget
 
 from explorer import sizes
 from explorer.bindings import Bindings
@@ -78,15 +77,15 @@ class ViewCommands(QObject):
 
     @Slot(bool)
     def do_show_model(self, shown: bool) -> None:
-        self._show_panel("show_model", self._window.dock_area, self._window.dock_area, shown)
+        self._window.show_panel(self._window.dock_area, shown)
 
     @Slot(bool)
     def do_show_cell(self, shown: bool) -> None:
-        self._show_panel("show_cell", self._window.side, self._window.cell, shown)
+        self._window.show_panel(self._window.cell, shown)
 
     @Slot(bool)
     def do_show_analysis(self, shown: bool) -> None:
-        self._show_panel("show_analysis", self._window.side, self._window.analysis, shown)
+        self._window.show_panel(self._window.analysis, shown)
 
     @Slot(bool)
     def do_show_drawer(self, shown: bool) -> None:
@@ -94,19 +93,13 @@ class ViewCommands(QObject):
         if shown != drawer.is_open:
             drawer.toggle()
 
-    def _show_panel(self, name: str, side: QWidget, part: QWidget, shown: bool) -> None:
-        """Where its side has given way in a small window (or at a large size), asking for it brings it back."""
-        back = self._window.bring_back(side)
-        part.setVisible(shown or back)
-        self._actions[name].setChecked(shown or back)
-
     @Slot()
     def do_focus_stage(self) -> None:
         self._stage.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     @Slot()
     def do_focus_model(self) -> None:
-        self._window.dock_area.show()
+        self._window.show_panel(self._window.dock_area, True)
         self._window.dock.stack.take_focus()
 
     @Slot()

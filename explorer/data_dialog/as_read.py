@@ -11,10 +11,10 @@ from engine.data.preview import ArraysPreview, As, Preview, TablePreview
 from engine.data.table import DETECTED, TableOptions
 from explorer.dock.fields import ChoiceField
 from explorer.dock.rows import FieldRow
-from explorer.theme.tokens import ROOM, TIGHT
+from explorer.theme.tokens import PAD, TIGHT
 
 DETECT = "as detected"
-_AS = [("table", "a table"), ("text", "a text")]
+_AS = [("table", "table"), ("text", "text")]
 _DELIMITERS = [(",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar")]
 _HEADER = [("yes", "first row"), ("no", "none")]
 _DECIMALS = [(".", "1.5"), (",", "1,5")]
@@ -34,7 +34,7 @@ class AsRead(QWidget):
         self.rows: dict[str, FieldRow] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, TIGHT, 0, TIGHT)
-        grid.setHorizontalSpacing(ROOM)
+        grid.setHorizontalSpacing(PAD)
         grid.setVerticalSpacing(2)
         fields = (
             ("as_", "read as", "What the file is read as", _AS),

@@ -43,7 +43,7 @@ from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 from explorer.widgets.elided import ElidedLabel, section_label
 
 SIZE, LEAST = (980, 660), (640, 420)
-FORM_WIDTH = 316
+FORM_WIDTH = 304
 _TICK_MS = 200
 FILTER = "Data (*.csv *.tsv *.tab *.psv *.txt *.npy *.npz)"
 _BECOMES = [("series", "a series"), ("sequences", "sequences")]
@@ -181,8 +181,11 @@ class DataDialog(QDialog):
         self._offer(preview)
         self._show_choices()
         if self.focusWidget() in (None, self.other, self.cancel):
-            self.side.setFocus()
-            self.side.focusNextChild()
+            if isinstance(preview, TablePreview):
+                self.becomes.button(self.becomes.value()).setFocus()
+            else:
+                self.side.setFocus()
+                self.side.focusNextChild()
 
     @Slot(str)
     def _failed(self, sentence: str) -> None:

@@ -64,9 +64,11 @@ _FIND = {FLOW_TRAINING: "history learning iterations heatmap gradient norm"}
 _ORDER = ("States and gates", "Pre-activations", _GRADIENTS, _LAYERS_OWN)
 
 
-def offers(layers: Mapping[str, LayerKind], readout: str = "") -> tuple[Offer, ...]:
-    """Everything there is to see of a network and of what reads it, by group. A single layer is not named."""
-    whole = {key: words for key, words in WHOLE_NETWORK.items() if key != ATTENTION or readout == ATTENTION}
+def offers(layers: Mapping[str, LayerKind], readout: str = "", *, trains: bool = True) -> tuple[Offer, ...]:
+    """Everything there is to see of a network and of what reads it, by group. A single layer is not named. `trains`:
+    not where the trace has been recorded."""
+    left_out = {ATTENTION} - {readout} | (set() if trains else {FLOW_TRAINING})
+    whole = {key: words for key, words in WHOLE_NETWORK.items() if key not in left_out}
     found = [Offer(key, words, "", find=_FIND.get(key, "")) for key, words in whole.items()]
     for name, kind in layers.items():
         single = len(layers) == 1

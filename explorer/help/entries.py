@@ -279,11 +279,19 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         ),
         Entry(
             "Training curves",
-            "The loss of each iteration with its mean over the last few, and the norm of the whole gradient, before and "
-            "after clipping. ▲ and ▽ stand at the edge for what is off the axis, × for what is not a number; ticks below "
-            "mark iterations whose weights are kept, from which any other is trained again, to the bit.",
+            "The loss of each iteration with its mean over the last few, and the norm of the whole gradient, before "
+            "and after clipping. ▲ and ▽ stand at the edge for what is off the axis, × for what is not a number; ticks "
+            "below mark iterations whose weights are kept, from which any other is trained again, to the bit.",
             "",
             "loss learning plot drawer travel history",
+        ),
+        Entry(
+            "Flow over training",
+            "The gradient's norm at every step (across) of every iteration (down), on the scale of all gradients. It is "
+            "of the layer that the read-out reads, forward; the iteration on screen is marked, a click goes to another. "
+            "Where rows share a pixel, the worst class shows, else the largest number. Blank is not trained yet.",
+            "log₁₀ ‖∂L/∂h_t‖, for each sample, then the mean over the batch",
+            "heatmap iterations history track learning row",
         ),
         Entry(
             "Baseline",

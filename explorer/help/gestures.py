@@ -6,6 +6,7 @@ GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
     "Stage, over the data": (
         ("Move", "Exact value under the pointer"),
         ("Click", "Go to that step"),
+        ("Click in the flow over training", "Go to that iteration too"),
         ("Shift+Click", "Choose that unit too"),
         ("Double click", "Show all steps"),
         ("Wheel", "Zoom time at the pointer"),

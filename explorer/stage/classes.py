@@ -54,6 +54,9 @@ def classify(data: Array, scale: Scale, undefined: NDArray[np.bool_] | None = No
     return codes
 
 
+SUBNORMAL = "subnormal: its digits are going"
+
+
 def behind(steps: int, longest: int) -> NDArray[np.bool_] | None:
     """(steps,): what is padding in every sample, whose longest has `longest` steps; 0: nothing is."""
     return np.arange(steps) >= longest if longest else None

@@ -144,11 +144,11 @@ def paint_scale(
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
         start = x + _SWATCH[0] + TIGHT
-        said = fitting((f"{count:,}", _thousands(count)), font, right - start)
+        words = _beyond(code, scale) + named.get(code, _WORDS[code])
+        said = _count_beside(count, words, font, right - start)
         painter.setPen(QColor(theme.text))
         start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
         painter.setPen(QColor(theme.muted))
-        words = _beyond(code, scale) + named.get(code, _WORDS[code])
         marked.draw(painter, QRectF(start, y, right - start, LINE), fitting(words, font, right - start), font)
 
 
@@ -170,6 +170,15 @@ def _rows(scale: Scale, counts: dict[int, int], room: int) -> list[tuple[int | N
         hidden = len(rows) - max(0, room - 1)
         return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
     return rows
+
+
+def _count_beside(count: int, words: tuple[str, ...], font: QFont, room: float) -> str:
+    """A count that leaves room for one of the words, where it can; "" where nothing has room."""
+    both = (f"{count:,}", _thousands(count)) if count >= 10_000 else (f"{count:,}",)
+    for said in both:
+        if fitting(words, font, room - round(marked.width(said, font)) - TIGHT):
+            return said
+    return fitting((f"{count:,}", _thousands(count)), font, room)
 
 
 def _thousands(count: int) -> str:

@@ -428,7 +428,8 @@ class Stage(QWidget):
         self.moveTrackRequested.emit(key, place)
 
     def said(self, text: str) -> None:
-        self.hovered.emit(text)
+        """As it can be read aloud: without the signs that subscripts are set by."""
+        self.hovered.emit(plain(text))
 
     def take_focus(self) -> None:
         self.setFocus(Qt.FocusReason.MouseFocusReason)

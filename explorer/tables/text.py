@@ -149,7 +149,7 @@ def _plain_class(value: np.floating) -> str:
     if value == 0:
         return "exactly 0"
     tiny = np.finfo(value.dtype).tiny
-    return "subnormal: its digits are going" if abs(value) < tiny else ""
+    return classes.SUBNORMAL if abs(value) < tiny else ""
 
 
 def tsv(columns: Columns, rows: Sequence[int], wanted: Sequence[int]) -> str:

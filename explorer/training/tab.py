@@ -32,7 +32,7 @@ class TrainingTab(QWidget):
         self._layers: tuple[str, ...] = ()
         self._wanted: tuple[str, ...] = ()
         self._column = _scrolled(self.controls)
-        line = QFrame()
+        self._line = line = QFrame()
         line.setProperty("role", "rule")
         line.setFixedWidth(1)
         side = QVBoxLayout()
@@ -62,8 +62,8 @@ class TrainingTab(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         room = self.width() >= self._column.width() + _LEAST_CURVES
-        self.curves.setVisible(room)
-        self.menu_button.setVisible(room)
+        for part in (self._line, self.curves, self.menu_button):
+            part.setVisible(room)
 
     # -- the small menu -----------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from engine.analysis_requests import (
     SpectrumPart,
 )
 from engine.errors import DataError
+from engine.network import Network
 from engine.requests import Computed
 from engine.spec import AddingTask, Experiment, InitSpec, LayerSpec, ModelSpec, ReadoutSpec
 
@@ -112,6 +113,21 @@ def test_a_single_loss_is_one_row_that_stands_at_the_last_step() -> None:
     assert (part.total_losses, part.loss_steps.tolist(), part.norms.shape) == (1, [5], (1, 5))
     grads = arrays_of(source)["l0.grads.h"]
     np.testing.assert_allclose(part.norms[0], np.linalg.norm(grads, axis=2).mean(1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("at", ["last", "attention"])
+def test_with_padding_a_single_loss_stands_at_the_last_step_of_the_longest_sample(at: Any) -> None:
+    """Behind that there is no step, and so no loss: lags are counted from where it is."""
+    source = computed(rnn(), T=20, B=4, at=at, shortest=3)
+    lengths = Network(source.experiment).batch(0).lengths
+    assert lengths is not None
+    longest = int(lengths.max())
+    assert longest < 20
+    part: FlowPart = ask(AskFlow(source))
+    assert part.loss_steps.tolist() == [longest]
+    assert (part.steps[part.reached[0]] == np.arange(1, longest + 1)).all()
+    slope = ask(AskSlope(source))
+    assert slope.loss_step == longest
 
 
 def test_a_reverse_layer_is_reached_from_its_loss_to_the_end() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.checks import checked
 from engine.clipping import clipped
 from engine.errors import SpecError
+from engine.events import of_layers
 from engine.network import Network
 from engine.operations import run
 from engine.requests import Computed, Look
@@ -22,6 +23,7 @@ from engine.spec import (
     CopyTask,
     EmbeddingSpec,
     Experiment,
+    InitSpec,
     LayerSpec,
     ModelSpec,
     ReadoutSpec,
@@ -96,6 +98,32 @@ def test_what_is_shown_is_what_is_trained(cells: tuple[str, ...]) -> None:
     trained = run("train", Train(made, None, 0, 1))
     for name, weight in network.weights.items():
         np.testing.assert_allclose(trained.weights[name], (weight - 0.1 * grads[name]).numpy(), rtol=1e-12, atol=1e-15)
+
+
+def _underflows(trace: Trace) -> list[tuple[str, int]]:
+    return [(event.layer, event.step) for event in of_layers(trace.layers) if event.kind == "underflow"]
+
+
+@pytest.mark.parametrize("at", ["last", "every"])
+@pytest.mark.parametrize("cells", [("rnn",), ("lstm",), ("gru", "lstm")])
+@pytest.mark.parametrize(("k1", "k2"), [(4, 4), (3, 5), (1, 2)])
+def test_where_truncation_stops_the_gradient_nothing_underflows(
+    cells: tuple[str, ...], at: str, k1: int, k2: int
+) -> None:
+    """Behind the first window of a single loss every gradient is exactly 0, and no derivative on the way is."""
+    trace = Network(experiment(*cells, at=at)).trace()
+    assert _underflows(trace) == []
+    assert _underflows(truncated_trace(trace, TruncationSpec(k1=k1, k2=k2))) == []
+
+
+@pytest.mark.parametrize(("k1", "k2"), [(8, 8), (2, 9)])
+def test_an_underflow_inside_of_a_window_is_found_where_the_whole_gradient_has_it(k1: int, k2: int) -> None:
+    """With a spectral radius of 1e-9 each step back costs nine decades: float32 has 38, and four or five steps."""
+    made = experiment("rnn", at="last", init=InitSpec(spectral_radius=1e-9))
+    trace = Network(msgspec.structs.replace(made, dtype="float32")).trace()
+    ((layer, step),) = _underflows(trace)
+    assert T - 5 <= step <= T - 3
+    assert _underflows(truncated_trace(trace, TruncationSpec(k1=k1, k2=k2))) == [(layer, step)]
 
 
 def test_a_window_as_long_as_the_sequence_cuts_nothing() -> None:

@@ -92,6 +92,15 @@ def test_an_exact_zero_from_one_step_to_the_next_is_no_rounding() -> None:
     assert "dead or saturated" in event.sentence
 
 
+def test_what_truncation_stops_does_not_underflow_and_what_goes_on_does() -> None:
+    """At step 3 a window begins: nothing of it goes on. From 2 to 1 something does, and is lost."""
+    grads = [1e-40, 1e-30, 1.0, 1.0]
+    stopped = events("rnn", states([1] * 4), states([1e-40, 0, 1, 1]), passing=states([1e-40, 0, 0, 1]))
+    assert stopped == ()
+    (event,) = events("rnn", states([1] * 4), states(grads), passing=states([1e-40, 1e-30, 0, 1]))
+    assert (event.kind, event.step) == ("underflow", 1)
+
+
 def test_overflow_and_nan_are_found_in_each_direction_in_the_order_of_the_tape() -> None:
     made = found([1, INF, NAN, NAN], [NAN, NAN, INF, 1])
     assert [(e.kind, e.phase, e.step) for e in made] == [

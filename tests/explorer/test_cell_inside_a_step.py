@@ -273,6 +273,29 @@ def test_the_ring_stays_at_its_number_while_the_tape_goes_on(qtbot: QtBot) -> No
 # -- where the gradient goes
 
 
+@pytest.mark.parametrize(("size", "marked"), [(2.8e-45, True), (2.8e-37, False)])
+def test_subnormal_numbers_are_marked_and_said_in_circuit_equations_and_routes(
+    qtbot: QtBot, size: float, marked: bool
+) -> None:
+    shown = with_routes(excerpt("lstm", T=T), {"carousel": 1.0}, math.log10(size))
+    tiny = dict.fromkeys((key for key in shown.cell_series if key.startswith("grads.")), np.full(T, size))
+    made = panel(qtbot, replace(shown, cell_series={**shown.cell_series, **tiny}), "backward:4")
+    words = "subnormal: its digits are going"
+    texts = [reading.text for reading in made.circuit._readings.values()]
+    assert ("≈2.8e-45" in texts) is marked
+    read = [one.text for equation in made.shown() for one in equation.readings if one is not None]
+    assert ("≈2.8e-45" in read) is marked
+    (carousel,) = [row for row in made.routes.rows if row.route == "carousel"]
+    assert (carousel.percent, carousel.size[0]) == (("≈100 %", "≈") if marked else ("100 %", "2"))
+    for view in views(made):
+        assert any(words in pick.words for pick in view.picks()) is marked
+        assert not any("≈" in pick.exact for pick in view.picks())
+        hovered = {view.exact_at(pick.box.center().x(), pick.box.center().y()) for pick in view.picks()}
+        assert any(words in text for text in hovered) is marked or view is made.circuit
+    assert (words in made.equations.as_text()) is (words in made.routes.as_text()) is marked
+    assert (words in made.routes.said) is marked
+
+
 def test_the_routes_are_shown_once_the_gradient_has_left_the_step(qtbot: QtBot) -> None:
     shown = with_routes(excerpt("lstm", T=T), {"carousel": 0.8, "f": 0.3, "o": -0.1})
     made = panel(qtbot, shown, "forward:4")

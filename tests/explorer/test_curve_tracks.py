@@ -524,3 +524,39 @@ def test_the_menu_of_curves_has_a_tick_for_each_that_is_shown_and_makes_the_text
     assert taken == ["norms?of=l0.grads.h,l0.grads.c,l0.grads.a_f", "norms?of=l0.grads.h"]
     back = curve_choice.having(parse("norms?of=l0.grads.h"), ["l0.grads.c", "l0.grads.h"], e)
     assert str(back) == "norms"
+
+
+@pytest.mark.parametrize(("size", "said"), [(4.6e-45, True), (1.2e-37, False)])
+def test_the_hover_of_a_norm_says_that_it_is_subnormal(size: float, said: bool) -> None:
+    """float32 is normal down to 1.2e-38, far below the scale."""
+    e = synthetic.excerpt("rnn", T=20)
+    e = synthetic.with_norms(e, {**e.norms, "grads.h": np.full(20, size)})
+    track = shown("norms", e)
+    view = TimeView(20, 1, 20, WIDTH)
+    track.prepare(view, HEIGHT)
+    found = track.hover(int(view.centre(5)), HEIGHT - 5, Now.at(Tape(20), 10**6))
+    assert found is not None
+    assert "below the scale" in found.note
+    assert ("subnormal: its digits are going" in found.note) is said
+
+
+@pytest.mark.parametrize("key", ["norms", "routes"])
+def test_before_the_way_back_a_curve_track_is_the_blank_and_says_so(key: str) -> None:
+    """Its dots stand 8 pixels apart, each at its own place: rows of pixels that are not of one colour."""
+    e = with_series(synthetic.excerpt("lstm", T=20))
+    tape, track = Tape(20), shown(key, e)
+
+    def rows_with_dots(moment: str, columns: slice) -> int:
+        pixels = painted(track, e, tape.position(tape.parse(moment)))[:, columns]
+        return int((pixels != pixels[:, 3:4]).any(axis=(1, 2)).sum())
+
+    def said(moment: str) -> int:
+        now = Now.at(tape, tape.position(tape.parse(moment)))
+        return [label.text for label in track._words(now)].count("not reached yet")
+
+    left = slice(0, WIDTH // 5)
+    for moment in ("forward:7", "loss"):
+        assert rows_with_dots(moment, left) >= HEIGHT // 8 - 3, moment
+        assert said(moment) == 1, moment
+    assert rows_with_dots("backward:12", left) >= HEIGHT // 8 - 3, "left of the way back it is still the blank"
+    assert said("backward:12") == 0

@@ -47,6 +47,7 @@ from explorer.dock.problems import problem
 from explorer.dock.task_edits import FIELDS, GROUPS, KINDS, changed_with, kind_of, with_task
 from explorer.dock.task_field import OTHER_DATA, TaskField
 from explorer.document import opening
+from explorer.document.edit_words import difference
 from explorer.document.state import State
 
 DATA = "a" * 64
@@ -416,3 +417,20 @@ def test_weights_stay_only_where_their_shapes_and_what_they_read_stay(old: Any, 
 def test_reber_strings_are_at_least_as_long_as_the_grammar_has_them() -> None:
     short = replace(experiment(), task=AddingTask(steps=2))
     assert isinstance(checked(with_task(short, "reber")).task, ReberTask)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("task", "copy", "task"),
+        ("optimizer", "adam", "optimizer"),
+        ("schedule", "cosine", "schedule"),
+        ("warmup", 5, "warm-up"),
+        ("sampling", "linear", "scheduled sampling"),
+        ("patience", 4, "early stopping"),
+        ("carry", True, "carried states"),
+        ("learning_rate", 0.5, "learning rate"),
+    ],
+)
+def test_the_undo_menu_says_which_field_it_was(field: str, value: Any, words: str) -> None:
+    assert difference(experiment(), edits.EDITS[field](experiment(), value)) == words

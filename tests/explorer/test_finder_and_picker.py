@@ -77,10 +77,10 @@ def test_what_is_not_found_is_said(made: tuple[Picker, set[str]]) -> None:
 def test_arrows_go_from_entry_to_entry_over_the_headings(made: tuple[Picker, set[str]]) -> None:
     picker, _ = made
     way = []
-    for key in (Qt.Key.Key_Down,) * 4 + (Qt.Key.Key_Up,) * 5:
+    for key in (Qt.Key.Key_Down,) * 5 + (Qt.Key.Key_Up,) * 6:
         QTest.keyClick(picker.field, key)
         way.append(picker.current)
-    whole = ["data", "norms", "losses"]
+    whole = ["data", "norms", "losses", "flow_training"]
     assert way == [*whole, "l0.values.f", *whole[::-1], "network", "network"]
 
 

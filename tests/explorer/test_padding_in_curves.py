@@ -15,7 +15,7 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QImage, QPainter
 from pytestqt.qtbot import QtBot
 
-from engine.requests import Excerpt
+from engine.requests import Excerpt, Verdict
 from engine.session import PinnedNorms
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
 from engine.tape import Tape
@@ -209,6 +209,20 @@ def test_padding_is_no_nan_for_the_status_line() -> None:
     assert status.not_finite(padded(synthetic.excerpt("rnn", T=T))) == ""
     broken = padded(synthetic.excerpt("rnn", T=T), math.nan)
     assert status.not_finite(broken) == "NaN"
+
+
+@pytest.mark.parametrize(("per_step", "said"), [(-0.2, "· of c: 0.0025"), (0.1, "· of c: 20")])
+def test_of_c_is_about_the_steps_there_are(qtbot: QtBot, per_step: float, said: str) -> None:
+    """Norms of 10^(per_step (LONGEST − t)), and NaN behind: 13 steps between the first and the last of them."""
+    e = padded(synthetic.excerpt("lstm", T=T))
+    t = np.arange(1, T + 1)
+    norms = {**e.of().norms, "grads.c": np.where(t <= LONGEST, 10.0 ** (per_step * (LONGEST - t)), math.nan)}
+    line = status.StatusLine()
+    qtbot.addWidget(line)
+    shown = synthetic_stack.with_layer(e, e.of().name, norms=norms)
+    line.set_excerpt(dataclasses.replace(shown, verdict=Verdict("healthy", -1.0, 1, LONGEST, LONGEST)))
+    line.set_reached(True)
+    assert line.verdict.text().endswith(said)
 
 
 def test_a_pinned_trace_ends_where_it_ended(qtbot: QtBot) -> None:

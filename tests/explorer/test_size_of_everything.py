@@ -189,7 +189,45 @@ def test_full_screen_and_back_and_the_menu_follows(qtbot: QtBot, explorer: Explo
     qtbot.waitUntil(lambda: not entry.isChecked())
 
 
-def test_a_panel_that_gave_way_at_a_large_size_comes_back_when_it_is_asked_for(
+PANELS = ("show_model", "show_cell", "show_analysis")
+
+
+def ticks(explorer: Explorer) -> tuple[bool, ...]:
+    return tuple(explorer.commands.actions[name].isChecked() for name in PANELS)
+
+
+def shown(explorer: Explorer) -> tuple[bool, ...]:
+    window = explorer.window
+    return tuple(panel.isVisible() for panel in (window.dock_area, window.cell, window.analysis))
+
+
+def test_each_action_brings_back_its_own_panel_and_ticks_tell_what_is_on_screen(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    explorer.window.resize(853, 533)  # 1280 x 800 at 150 %
+    explorer.show(opening.of_preset(presets.load("cell-state-carousel")))
+    qtbot.waitExposed(explorer.window)
+    actions = explorer.commands.actions
+    assert shown(explorer) == ticks(explorer) == (True, False, False)
+    for name, there in (
+        ("show_cell", (True, True, False)),
+        ("show_analysis", (True, True, True)),
+        ("show_cell", (True, False, True)),
+        ("show_model", (False, False, True)),
+        ("show_analysis", (False, False, False)),
+        ("show_cell", (False, True, False)),
+    ):
+        actions[name].trigger()
+        assert explorer.window.side.isVisible() is any(there[1:]), "no empty column stays"
+        assert shown(explorer) == ticks(explorer) == there, name
+    explorer.window.resize(840, 533)
+    assert shown(explorer) == ticks(explorer) == (False, True, False), "what was asked for stays"
+    actions["show_model"].trigger()
+    explorer.window.resize(1300, 800)
+    assert shown(explorer) == ticks(explorer) == (True, True, False)
+
+
+def test_where_panels_have_given_way_a_button_at_the_edge_says_so_and_brings_them_back(
     qtbot: QtBot, explorer: Explorer
 ) -> None:
     explorer.window.resize(640, 400)  # 1280 x 800 at 200 %
@@ -197,13 +235,19 @@ def test_a_panel_that_gave_way_at_a_large_size_comes_back_when_it_is_asked_for(
     qtbot.waitExposed(explorer.window)
     window = explorer.window
     assert (window.width(), window.height()) == (640, 400)
-    assert window.side.isHidden()
-    entry = explorer.commands.actions["show_cell"]
-    entry.trigger()
-    assert window.cell.isVisible()
-    assert entry.isChecked()
-    entry.trigger()
-    assert not window.cell.isVisible()
+    assert shown(explorer) == ticks(explorer) == (False, False, False)
+    for edge, text, there in (
+        (window.side_edge, "Show Cell and Analysis", (False, True, True)),
+        (window.model_edge, "Show Model", (True, True, True)),
+    ):
+        assert edge.isVisible()
+        assert edge.accessibleName() == text
+        assert edge.height() > edge.sizeHint().height(), "its words are whole"
+        qtbot.mouseClick(edge, Qt.MouseButton.LeftButton)
+        assert not edge.isVisible()
+        assert shown(explorer) == ticks(explorer) == there
+    explorer.commands.actions["show_model"].trigger()
+    assert not window.model_edge.isVisible(), "it did not give way: it was put away by hand"
 
 
 @pytest.mark.parametrize("width", [512, 559, 560, 640, 679, 680, 760])

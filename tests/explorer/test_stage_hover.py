@@ -140,6 +140,15 @@ def test_leaving_says_nothing(qtbot: QtBot, stage: Stage) -> None:
     assert stage.canvas.hover_at(None) is None
 
 
+def test_what_is_said_of_the_pointer_can_be_read_aloud(qtbot: QtBot, stage: Stage) -> None:
+    """The braces around a subscript are for those who typeset it."""
+    heard: list[str] = []
+    stage.hovered.connect(heard.append)
+    stage.canvas.hover_at(None)
+    stage.said("t = 3 · ‖∂L/∂W_{hh}‖ = 2")
+    assert heard == ["t = 3 · ‖∂L/∂W_hh‖ = 2"]
+
+
 def test_a_loss_is_told_only_when_the_tape_has_it(stage: Stage, excerpt: Excerpt) -> None:
     at = QPoint(HEADER_WIDTH + 200, stage.canvas.slots[0].top + 8)
     assert float(_said(stage, at).split("L = ")[1].split(" ")[0]) == pytest.approx(excerpt.loss, rel=1e-7)

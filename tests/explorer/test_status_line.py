@@ -111,6 +111,37 @@ def test_a_verdict_says_what_its_ratio_comes_to_a_step(ratio: float, first: int,
     assert "a step" not in verdict_words(verdict)[0]
 
 
+FLOORED = Verdict("vanishing", -37.9, 501, 1000, 1000, subnormal_from=500, log10_normal=-37.9)
+
+
+def test_a_floor_of_subnormal_numbers_is_named_and_the_rate_is_that_of_the_way_to_it() -> None:
+    """10^(−37.9/499) = 0.84 a step; down to the floor's own 1e-45 over all 999 steps it would be 0.90."""
+    text, _, tip = verdict_words(FLOORED, rate=True, rule=True, dtype="float32")
+    assert "shrinks ×0.84 a step" in text
+    assert text.endswith("‖∂L/∂h₅₀₁‖ / ‖∂L/∂h₁₀₀₀‖ = 1.3e-38, then subnormal: float32's end")
+    assert verdict_words(FLOORED, dtype="float32")[0].endswith(", then subnormal")
+    assert "down to t = 501" in tip
+    assert "float32's end. From t = 500 back the norm is no normal number (below 1.2e-38)" in tip
+    zero = dataclasses.replace(FLOORED, log10_ratio=-math.inf, first_step=1)
+    text, _, tip = verdict_words(zero, rate=True, dtype="float32")
+    assert "shrinks ×0.84 a step" in text
+    assert "is exactly 0" in text
+    assert "From t = 500 back" in tip
+
+
+def test_before_the_verdict_the_floor_is_measured_above_it_too(line: StatusLine) -> None:
+    T = 50
+    norms = np.maximum(10.0 ** -(T - np.arange(1.0, T + 1)), 3e-45)
+    whole = Verdict("vanishing", -math.inf, 1, T, T, subnormal_from=12, log10_normal=-37.0)
+    line.set_excerpt(dataclasses.replace(with_norms(excerpt("rnn", T=T), {"grads.h": norms}), verdict=whole))
+    line.set_reached(False, back_to=14)
+    assert "‖∂L/∂h₁₄‖" in line.verdict.text()
+    assert "subnormal" not in line.verdict.toolTip()
+    line.set_reached(False, back_to=5)
+    assert "= 1e-37, then subnormal" in line.verdict.text()
+    assert "‖∂L/∂h₁₃‖" in line.verdict.text()
+
+
 @pytest.mark.parametrize("log10", [math.inf, -math.inf, math.nan])
 def test_what_is_no_ratio_has_no_rate(log10: float) -> None:
     text, _, tip = verdict_words(Verdict("undefined", log10, 1, 50, 50), rate=True)

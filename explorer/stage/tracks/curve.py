@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +12,9 @@ from PySide6.QtGui import QColor, QPainter, QPen
 
 from engine.requests import Excerpt
 from engine.tracks import parse
-from explorer.stage import margins, marked, palette
-from explorer.stage.cells import TimeView
+from explorer.stage import classes, margins, marked, palette
+from explorer.stage.blank import draw_blank
+from explorer.stage.cells import TimeView, cells
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
@@ -60,6 +61,11 @@ def _joined(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             found.append((start, end))
     return found
+
+
+def _own(groups: Iterable[Group]) -> list[Group]:
+    """Those of this trace, which the tape comes to."""
+    return [group for group in groups if group != ALWAYS]
 
 
 class _Said(Sequence[str]):
@@ -163,6 +169,8 @@ class CurveTrack:
         pixels[:] = palette.packed(theme.ground)
         if plot is None:
             return
+        if not _own(groups) and _own(plot.groups):
+            draw_blank(layer, view.cells, cells(self._height, self._height), view.ratio)
         if regions:
             self._draw_regions(pixels, plot, theme)
         self._draw_grid(pixels, plot, theme)
@@ -201,7 +209,8 @@ class CurveTrack:
         for area, region in region_boxes(plot, self._view.width / ratio, self._tall):
             colour = getattr(theme, region.tone)
             top, bottom = round(area.top() * ratio), round(area.bottom() * ratio)
-            pixels[top:bottom] = palette.packed(palette.mix(theme.ground, colour, 0.11))
+            block = pixels[max(0, top) : bottom]  # under the dots of a blank
+            block[block == palette.packed(theme.ground)] = palette.packed(palette.mix(theme.ground, colour, 0.11))
             edge = slice(top, top + thick) if region.tone == "vanishing" else slice(max(0, bottom - thick), bottom)
             pixels[edge] = palette.packed(palette.mix(theme.ground, colour, 0.5))
 
@@ -281,7 +290,12 @@ class CurveTrack:
                 marked.draw(painter, line, label.text, font, Qt.AlignmentFlag.AlignHCenter)
 
     def _words(self, now: Now) -> list[Label]:
-        return self._labels.of(now) if self._labels is not None else []
+        if self._labels is None or self._plot is None:
+            return []
+        found, own = self._labels.of(now), _own(self._plot.groups)
+        if own and all(first > last for first, last in (group.known(now) for group in own)):
+            found += self._labels.waiting(found)
+        return found
 
     def words_at(self, now: Now) -> list[QRect]:
         return [label.place for label in self._words(now)]
@@ -494,6 +508,8 @@ class CurveTrack:
         notes += [f"{c.short}: {c.note}" for c in shown if c.note]
         for curve in shown:
             said = words.code_words(int(curve.codes[t - 1]), plot.axis.ends)
+            if curve.values is not None and 0 < abs(float(curve.values[t - 1])) < curve.normal:
+                said = f"{said}, {classes.SUBNORMAL}" if said else classes.SUBNORMAL
             if said:
                 notes.append(f"{curve.short}: {said}")
         if len(known) > len(shown):

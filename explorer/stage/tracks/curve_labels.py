@@ -22,6 +22,8 @@ from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import short
 
+WAITING = "not reached yet"
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -67,6 +69,18 @@ class Labels:
             for label in self._standing
             if (label.always or there) and (label.known is None or label.known.whole(now))
         ]
+
+    def waiting(self, others: list[Label]) -> list[Label]:
+        """What a blank says that has no curve yet: in its middle, or where the others leave room."""
+        wide = marked.width(WAITING, theming.small()) + 2 * GAP
+        if wide > self._width:
+            return []
+        for share in (0.5, 0.25, 0.75):
+            top = self._height * share - margins.LINE / 2
+            box = QRectF((self._width - wide) / 2, top, wide, margins.LINE).toAlignedRect()
+            if not any(box.intersects(other.place) for other in others):
+                return [Label("muted", WAITING, box, always=True)]
+        return []
 
     def _placed(self) -> list[Label]:
         found: list[Label] = []

@@ -65,6 +65,8 @@ class FlowRows:
         self.count = 0
         self.codes: classes.Codes = np.zeros((0, 0), np.uint8)
         self._counted = np.zeros((0, len(classes.COUNTED)), np.int64)
+        """By row, how many of each class."""
+        self._total = np.zeros(len(classes.COUNTED), np.int64)
 
     @property
     def steps(self) -> int:
@@ -94,7 +96,7 @@ class FlowRows:
 
     def counts(self) -> dict[int, int]:
         """Of each class."""
-        return dict(zip(classes.COUNTED, self._counted[: self.count].sum(axis=0).tolist(), strict=True))
+        return dict(zip(classes.COUNTED, self._total.tolist(), strict=True))
 
     def at(self, row: int) -> tuple[Array, bool]:
         """(T,) logarithms of a row, and whether some of them are not finite."""
@@ -121,6 +123,7 @@ class FlowRows:
         kept = 0
         if scale == self.scale and _alike(log, self.log):
             kept = min(_common(self.log.chunks, log.chunks), before, len(log))
+        self._total -= self._counted[kept:before].sum(axis=0)
         self.log, self.scale, self.count = log, scale, len(log)
         self._make_room(self.count, log.chunks[0].flow.shape[1] if log.chunks else 0)
         row = 0
@@ -131,6 +134,7 @@ class FlowRows:
                 self.codes[here] = classify(chunk.flow[part], chunk.flow_bad[part], scale)
                 self._counted[here] = np.diff(classes.counts(self.codes[here]), axis=0)
             row += len(chunk)
+        self._total += self._counted[kept : self.count].sum(axis=0)
         self.codes[self.count : before] = classes.NOT_REACHED
         return kept, max(before, self.count)
 

@@ -26,6 +26,7 @@ from explorer.stage.tracks.flow_picture import FlowPicture
 from explorer.stage.tracks.flow_rows import FlowRows, size_words
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
+from explorer.widgets.numbers import short
 
 TITLE = "Flow over training"
 SYMBOL = "‖∂L/∂h_t‖"
@@ -35,6 +36,8 @@ WAITING = "not trained yet"
 _NOT_FINITE = {classes.NAN: ("not finite", "not fin.")}
 _TICK = 4
 _ARROW = 5
+_LOW = 40
+"""A picture that is not higher gets thinner markers."""
 _BOX = 7
 """Logical pixels of a row, from which on a marker goes around it instead of through it."""
 
@@ -105,6 +108,9 @@ class FlowTraining:
 
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
         self._picture.blit(painter, origin, part)
+
+    def _paint_notes(self, painter: QPainter, origin: QPoint) -> None:
+        """What the blank is."""
         if not self._found.count:
             box = self._box(origin, 0, self._picture.rows.size)
             if box.height() >= margins.LINE:
@@ -122,6 +128,7 @@ class FlowTraining:
         return QRect(origin.x(), origin.y() + start, round(self._picture.view.width / ratio), end - start)
 
     def paint_over(self, painter: QPainter, origin: QPoint, now: Now) -> None:
+        self._paint_notes(painter, origin)
         if not self._found.count:
             return
         theme = theming.current()
@@ -139,7 +146,8 @@ class FlowTraining:
         painter.save()
         painter.setBrush(Qt.BrushStyle.NoBrush)
         middle = (y0 + y1) / 2
-        for pen in (QPen(halo, 4), QPen(QColor(tone), 2, line)):
+        wide = 1 if self._picture.rows.size < _LOW * self._picture.view.ratio else 2
+        for pen in (QPen(halo, 2 * wide), QPen(QColor(tone), wide, line)):
             painter.setPen(pen)
             if bottom - top >= _BOX:
                 painter.drawRect(QRectF(left + 1, y0 + 0.5, right - left - 2, y1 - y0 - 1))
@@ -188,21 +196,20 @@ class FlowTraining:
         theme, font, found = theming.current(), theming.small(), self._found
         first, last = found.first, found.iteration_of(self._picture.rows.count - 1)
         pitch = self._picture.rows.pitch / self._picture.view.ratio / found.stride
-        shown = self._middle_of(self._past.shown)
+        marked_ones = [(self._past.shown, "▸", theme.text)]
+        if self.chosen is not None:
+            marked_ones.insert(0, (self.chosen, "▹", theme.accent))
+        usual = [(iteration, "", theme.muted) for iteration in ticks(first, last, pitch, 2 * margins.LINE)]
         taken: list[float] = []
-        for iteration in (self._past.shown, *ticks(first, last, pitch, 2 * margins.LINE)):
-            own = iteration == self._past.shown
+        for iteration, sign, tone in (*marked_ones, *usual):
             y = box.top() + self._middle_of(iteration)
-            painter.setPen(QColor(theme.text if own else theme.muted))
             painter.fillRect(QRectF(box.right() + 1 - _TICK, round(y - 0.5), _TICK, 1), QColor(theme.muted))
             line = QRectF(box.left() + GAP, y - margins.LINE / 2, box.width() - GAP - _TICK - TIGHT, margins.LINE)
-            if line.bottom() > box.bottom() + 2:
-                line.moveBottom(box.bottom() + 2)
-            if line.top() < bottom or any(abs(y - other) < margins.LINE for other in taken):
-                continue
-            if own or abs(y - box.top() - shown) >= margins.LINE or box.top() + shown - margins.LINE / 2 < bottom:
-                taken.append(y)
-                said = f"▸ {iteration:,}" if own else f"{iteration:,}"
+            line.moveBottom(min(line.bottom(), box.bottom() + 1.0))
+            if line.top() >= bottom and all(abs(line.top() - other) >= margins.LINE for other in taken):
+                taken.append(line.top())
+                painter.setPen(QColor(tone))
+                said = f"{sign} {iteration:,}" if sign else f"{iteration:,}"
                 marked.draw(painter, line, said, font, Qt.AlignmentFlag.AlignRight)
 
     def _middle_of(self, iteration: int) -> float:
@@ -231,9 +238,10 @@ class FlowTraining:
             return "not trained yet" if self._past.trains else ""
         row = found.row_of(iteration)
         if row >= found.count:
-            return f"it. {iteration:,}: {WAITING}"
+            return f"{WAITING} · iteration {iteration:,}"
         value, note = self._value(row, now.step)
-        return f"it. {found.iteration_of(row):,}: {note if note and value in ('', 'NaN', '0') else value}"
+        said = note if note and value in ("", "NaN", "0") else short(float(value))
+        return f"{said} · iteration {found.iteration_of(row):,}"
 
     def _value(self, row: int, t: int) -> tuple[str, str]:
         """(number, its class) in words at a row and a step; number "": there is none."""

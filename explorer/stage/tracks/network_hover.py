@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
+from engine.dtypes import smallest_normal
 from engine.requests import Excerpt
 from explorer.stage import borders, classes
 from explorer.stage.margins import mean_of
@@ -73,7 +76,7 @@ class Hover:
         note = ""
         if self._grads_known(row, t, now):
             norm = row.norms[symbol][t - 1]
-            note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
+            note = self._class_words(norm)
             if stop := borders.stop(self.excerpt, t + 1):
                 what = "nothing comes from there" if stop == "all" else "its gradient stops there"
                 if stop == "some" and row.partly is not None:
@@ -108,13 +111,17 @@ class Hover:
             up = f"x of this layer, from {self._below(row)}" if wire.way == "input" else f"h, to {self._above(row)}"
             return Readout(where, (), f"{up}; its gradient is not reached yet")
         norm = row.way(wire)[t - 1]
-        note = words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients)
+        note = self._class_words(norm)
         note = " · ".join(part for part in (way, self._mean(note)) if part)
         taken = self._norm(row, what, t, norm)
         return Readout(where, (f"{what} = {taken.value}",), note, taken=(taken,))
 
     def _told(self, value: float) -> str:
         return told_apart(float(value), self.excerpt.dtype)
+
+    def _class_words(self, norm: np.floating) -> str:
+        normal = smallest_normal(self.excerpt.dtype)
+        return words.class_words(norm, classes.code_of(norm, self.gradients), self.gradients, normal)
 
     def _mean(self, note: str) -> str:
         """Norms are means over the batch."""

@@ -128,6 +128,7 @@ def _curve(
         codes=codes,
         said=_exactly(norms, dtype, layer.longest),
         values=norms,
+        normal=dtypes.smallest_normal(dtype),
         slopes=slopes,
         longest=layer.longest,
     )

@@ -177,6 +177,8 @@ class Curve:
     """In the header: another name; "": it is not there."""
     tag: tuple[str, ...] = ()
     """Words beside the curve itself, from the longest to the shortest."""
+    normal: float = 0.0
+    """The smallest normal number of the type of `values`: what is smaller is said to be subnormal under the pointer."""
     lowest: int | None = None
     """The step with the smallest of all: it has a mark of its own once all are known, and not before, since it would
     tell of those that are not."""

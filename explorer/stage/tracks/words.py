@@ -10,7 +10,7 @@ from engine.requests import Excerpt, ShownLayer
 from engine.spec import CellKind
 from engine.tracks import TrackSpec
 from explorer.stage import classes, scales
-from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, UNDEFINED, ZERO
+from explorer.stage.classes import ABOVE, BELOW, MINUS_INF, NAN, PLUS_INF, SUBNORMAL, UNDEFINED, ZERO
 from explorer.stage.scales import Scale
 from explorer.stage.tracks.base import Readout, Taken
 from explorer.widgets.numbers import exact, short
@@ -133,7 +133,7 @@ def class_words(value: np.floating, code: int, scale: Scale, normal: float | Non
     if code == BELOW and scale.kind == "magnitude" and abs(float(value)) >= least:
         words += f", no underflow: that begins at {short(float(least))}"
     if code != ZERO and bool(classes.subnormal(np.asarray([value]), normal)[0]):
-        words = f"{words}, subnormal: its digits are going" if words else "subnormal: its digits are going"
+        words = f"{words}, {SUBNORMAL}" if words else SUBNORMAL
     return words
 
 
