@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.json.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     differ = [row for row in rows if row["agrees"] is False]
     left = sorted({f"{row['finding']} ({row['run']})" for row in rows if row["value"] is None and not row["what"]})
-    print(f"\n{sum(row['agrees'] is True for row in rows)} rows as published, {len(differ)} not.")
+    print(f"\n{sum(row['agrees'] is True for row in rows)} rows agree with what was published, {len(differ)} differ.")
     if left:
         print(f"Not run: {', '.join(left)}.")
     return 1 if differ else 0
@@ -85,7 +86,7 @@ def _finding(finding: Finding, quick: bool, only: str) -> list[dict[str, object]
             rows.append({**of, **_plain(row), "agrees": row.agrees, "seconds": round(seconds, 1)})
         print(f"  {'':<{WIDTH}} {f'({run.name}, {seconds:,.0f} s)':>16}")
     if finding.remark:
-        print(f"  {finding.remark}")
+        print(textwrap.fill(finding.remark, 110, initial_indent="  ", subsequent_indent="  "))
     return rows
 
 

@@ -64,7 +64,7 @@ def _trained(seed: int, tell: Tell) -> tuple[Measured, ...]:
 FORGET_BIAS = Finding(
     "forget-bias",
     "Each larger forget bias keeps more of the gradient",
-    "Jozefowicz, Zaremba & Sutskever 2015; numbers: design/math.md",
+    "Jozefowicz, Zaremba & Sutskever 2015; numbers: reference runs",
     f"LSTM, H = {H}, T = 50, adding problem, before training; mean of 3 seeds",
     (Run("order", _order, 0.1, quick=True),),
     "The order is the finding; how steep each slope is depends on H, T and the task, which are not published.",
@@ -72,7 +72,7 @@ FORGET_BIAS = Finding(
 CHRONO_FINDING = Finding(
     "chrono",
     "Chrono initialisation",
-    "Tallec & Ollivier 2018; numbers: design/math.md",
+    "Tallec & Ollivier 2018; numbers: reference runs",
     f"LSTM, H = {H}, T = 200, adding problem; ratios before training, mean of 3 seeds; trained with Adam .01, clipped "
     "at norm 1, B = 50",
     (

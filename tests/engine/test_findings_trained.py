@@ -133,7 +133,7 @@ def test_one_command_lists_runs_and_writes_them(
     monkeypatch.setattr(findings, "FINDINGS", (Finding("one", "One", "A paper", "so", (good, bad, long)),))
     assert findings.main(["one", "--quick", "--json", str(tmp_path / "rows.json")]) == 1
     out = capsys.readouterr().out
-    assert "1 rows as published, 1 not." in out
+    assert "1 rows agree with what was published, 1 differ." in out
     assert "Not run: one (long)." in out
     assert out.count("DIFFERS") == 1
     rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
