@@ -279,9 +279,9 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         ),
         Entry(
             "Training curves",
-            "The loss of each iteration with its mean over the last few, and the norm of the whole gradient, before and "
-            "after clipping. ▲ and ▽ stand at the edge for what is off the axis, × for what is not a number; ticks below "
-            "mark iterations whose weights are kept, from which any other is trained again, to the bit.",
+            "The loss of each iteration with its mean over the last few, and the norm of the whole gradient, before "
+            "and after clipping. ▲ and ▽ stand at the edge for what is off the axis, × for what is not a number; ticks "
+            "below mark iterations whose weights are kept, from which any other is trained again, to the bit.",
             "",
             "loss learning plot drawer travel history",
         ),
