@@ -287,9 +287,10 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         ),
         Entry(
             "Flow over training",
-            "The gradient's norm at every step (across) of every iteration (down), on the scale of all gradients. It is "
-            "of the layer that the read-out reads, forward; the iteration on screen is marked, a click goes to another. "
-            "Where rows share a pixel, the worst class shows, else the largest number. Blank is not trained yet.",
+            "The gradient's norm at every step (across) of every iteration (down), on the scale of all gradients: of "
+            "the layer that the read-out reads, forward. The iteration on screen is marked. A click goes to another; "
+            "by keys, select the track, Enter, ↑ ↓, Enter. Where rows share a pixel, the worst class shows, else the "
+            "largest number. Blank is not trained yet.",
             "log₁₀ ‖∂L/∂h_t‖, for each sample, then the mean over the batch",
             "heatmap iterations history track learning row",
         ),

@@ -25,6 +25,7 @@ STACK = ModelSpec(
 TEXTS = (
     "network",
     "losses",
+    "flow_training",
     "norms",
     "norms?of=l0.grads.h,l1_reverse.grads.a",
     "values.h",
@@ -136,3 +137,15 @@ def test_the_keys_that_tracks_want_name_their_layer() -> None:
     network = tuple(f"{name}.values.h" for name in kinds)
     assert tracks.wanted(asked, kinds) == (*network, "attention", "l0.grads.h@mean")
     assert TrackSpec("share", "l1").key_of(tuple(kinds)) == "l1.share.weight_hh"
+
+
+def test_the_flow_over_training_wants_no_array_of_a_trace_and_is_on_the_scale_of_gradients() -> None:
+    layers = layer_kinds((LayerSpec(cell="rnn", hidden_size=2),))
+    track = parse("flow_training")
+    assert tracks.wanted((track,), layers) == ()
+    assert (track.on_gradients, track.is_quantity, track.key_of(tuple(layers))) == (True, False, "flow_training")
+    assert [parse(text).on_gradients for text in ("norms", "l0.grads.h", "values.h", "losses")] == [True] * 2 + [
+        False
+    ] * 2
+    with pytest.raises(SpecError, match="flow_training is of the whole network"):
+        parse("l0.flow_training")

@@ -291,6 +291,7 @@ def test_every_track_that_is_offered_exists() -> None:
         assert {parse(key).what for key in offered} >= set(OF_LAYER)
         assert len(offered) == len(set(offered))
         assert {offer.key for offer in offers(layers, "attention")} - set(offered) == {"attention"}
+        assert set(offered) - {offer.key for offer in offers(layers, trains=False)} == {"flow_training"}
         for key in offered:
             check(parse(key), layers)
 

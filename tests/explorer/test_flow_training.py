@@ -299,7 +299,7 @@ def test_a_table_that_gets_more_columns_keeps_its_place(qtbot: QtBot) -> None:
 def test_the_strip_and_the_screen_reader_say_the_iteration_on_screen(qtbot: QtBot) -> None:
     track = track_of(rising(0, 20), last=30, shown=3)
     now = Now.at(Tape(T), T - 1)
-    assert track.at_playhead(now) == "0.000759 · iteration 3"  # 10^−3.12
+    assert track.at_playhead(now) == "7.59e-4 · iteration 3"  # 10^−3.12
     track.set_past(Past(rising(0, 20), 20, 30))
     assert track.at_playhead(now) == "not trained yet · iteration 20"
 

@@ -138,11 +138,6 @@ class FlowRows:
         self.codes[self.count : before] = classes.NOT_REACHED
         return kept, max(before, self.count)
 
-    def reserve(self, rows: int) -> classes.Codes:
-        """(rows, T), those that are not there yet not reached."""
-        self._make_room(rows, self.steps)
-        return self.codes[:rows]
-
     def _make_room(self, rows: int, steps: int) -> None:
         if steps == self.steps and rows <= len(self.codes):
             return
