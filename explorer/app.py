@@ -23,6 +23,7 @@ from explorer.controller import Controller
 from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.opening import Opening
+from explorer.evaluation.evaluator import Evaluator
 from explorer.files import Files
 from explorer.motion import reduced_motion
 from explorer.player import Player
@@ -57,7 +58,17 @@ class Explorer(QObject):
             self.window.analysis.set_open(settings.analyses)
             self.book = Book(self.document, self)
             self.runner = Runner(self.document, self.controller, self.courier, self)
-            parts = Parts(self.window, self.document, self.controller, self.player, self.desk, self.book, self.runner)
+            self.evaluator = Evaluator(self.courier, self)
+            parts = Parts(
+                self.window,
+                self.document,
+                self.controller,
+                self.player,
+                self.desk,
+                self.book,
+                self.runner,
+                self.evaluator,
+            )
             self.bindings = Bindings(parts)
             self.files = Files(self.window, self.document, self.controller, settings, remember=remember)
             self.commands = Commands(parts, self.bindings, self.files, self.themes)

@@ -10,6 +10,7 @@ from engine.requests import Excerpt
 from engine.within import way_of
 from explorer.bindings.analysis import AnalysisBinding
 from explorer.bindings.cell import CellBinding
+from explorer.bindings.evaluation import EvaluationBinding
 from explorer.bindings.model import ModelBinding
 from explorer.bindings.parts import Parts
 from explorer.bindings.pins import PinsBinding
@@ -38,6 +39,7 @@ class Bindings(QObject):
         self.window = WindowBinding(parts, self)
         self.analysis = AnalysisBinding(parts, self)
         self.training = TrainingBinding(parts, self)
+        self.evaluation = EvaluationBinding(parts, self)
         parts.document.viewChanged.connect(self._show_view)
         parts.controller.excerptChanged.connect(self._show_excerpt)
 
@@ -55,6 +57,7 @@ class Bindings(QObject):
         self._show_view()
         self.window.show_opened()
         self.training.show_opened()
+        self.evaluation.show_opened()
         self.stage.show_time_range()
         self._parts.window.scroll_to_top()
 
@@ -77,6 +80,7 @@ class Bindings(QObject):
         self.cell.show_excerpt(excerpt)  # over the scale that the stage has chosen, as the analyses
         self.analysis.show_excerpt(excerpt)
         self.training.show_excerpt(excerpt)
+        self.evaluation.show_excerpt(excerpt)
         if excerpt is None:
             return
         self.pins.show_pins()

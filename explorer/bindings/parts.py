@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from explorer.analysis.desk import Desk
 from explorer.controller import Controller
 from explorer.document.document import Document
+from explorer.evaluation.evaluator import Evaluator
 from explorer.player import Player
 from explorer.training.book import Book
 from explorer.training.runner import Runner
@@ -22,6 +23,7 @@ class Parts:
     desk: Desk
     book: Book
     runner: Runner
+    evaluator: Evaluator
 
     def say(self, words: str, milliseconds: int) -> None:
         """For a moment, in the status bar."""
