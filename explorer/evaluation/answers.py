@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import task_facts
-from engine.spec import Experiment, SeriesTask
+from engine.spec import CopyTask, EchoTask, Experiment, ReberTask, SeriesTask
 from engine.training_requests import Judged
 
 Kind = Literal["series", "numbers", "symbols", "tags", "class"]
 """Curves; one number a sequence; the next symbol; a tag a step; one class a sequence."""
 Floats = NDArray[np.float64]
+_COUNTED: dict[type[Any], str] = {
+    CopyTask: "of the last ten",
+    ReberTask: "of the last but one",
+    EchoTask: "where there is an echo",
+}
 MOST_TOLD = 5
 """Classes whose probabilities are said."""
 
@@ -32,6 +37,8 @@ class Answers:
     """Of the inputs: the one that is forecast."""
     ahead: int = 0
     """Steps from the one at which a number is said to the one that it is about."""
+    counted: str = ""
+    """Which steps alone count for metric and confusion, where not all do: "of the last ten"."""
 
     @property
     def count(self) -> int:
@@ -82,7 +89,8 @@ def answers_of(judged: Judged, iteration: int, experiment: Experiment) -> Answer
     column, ahead = 0, 1 if forecast else 0
     if isinstance(task, SeriesTask):
         column, ahead = task.columns.index(task.target) if task.target in task.columns else 0, task.ahead
-    return Answers(judged, iteration, kind, every, task_facts.facts(task).noun, column, ahead)
+    noun, counted = task_facts.facts(task).noun, _COUNTED.get(type(task), "")
+    return Answers(judged, iteration, kind, every, noun, column, ahead, counted)
 
 
 def top(probabilities: Floats, most: int = MOST_TOLD) -> list[tuple[int, float]]:

@@ -15,7 +15,8 @@ from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 
 ROW = 20
-_NUMBER, _BAR, _PERCENT, _MARK = 26, 48, 50, 20
+_NUMBER, _BAR, _PERCENT, _MARK = 20, 30, 46, 16
+_APART = 5
 
 
 class AnswersView(Plot[int]):
@@ -83,12 +84,12 @@ class AnswersView(Plot[int]):
             chances.draw(painter, beside, room, f"sequence {self.place + 1:,}", rows)
 
     def _columns(self) -> list[tuple[str, float, float]]:
-        names = (self.width() - _NUMBER - _BAR - _PERCENT - _MARK - 32) / 2
+        names = (self.width() - _NUMBER - _BAR - _PERCENT - _MARK - 4 * _APART - 8) / 2
         at, found = 4.0, []
         widths = {"#": _NUMBER, "truth": names, "answer": names, "": _MARK, "given": _BAR + _PERCENT}
         for name, wide in widths.items():
             found.append((name, at, float(wide)))
-            at += wide + 6
+            at += wide + _APART
         return found
 
     def _paint_row(self, painter: QPainter, n: int, columns: list[tuple[str, float, float]]) -> None:

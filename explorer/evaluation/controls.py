@@ -67,10 +67,9 @@ class EvaluationControls(QScrollArea):
         self.automatic.setAccessibleName("Judge by itself when the stage rests")
         self.names = {name: ElidedLabel(name, tone="muted", least=70) for name in _ROWS}
         self.values = {name: ElidedLabel("–", least=40) for name in _ROWS}
-        self.against = WrappedLabel(tone="text", most=3)
-        self.sentence = WrappedLabel(tone="muted", most=4)
-        for label, lines in ((self.against, 2), (self.sentence, 1)):
-            label.setMinimumHeight(height_of(lines))
+        self._against = ""
+        self.sentence = WrappedLabel(tone="muted", most=5)
+        self.sentence.setMinimumHeight(height_of(2))
 
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
@@ -91,12 +90,11 @@ class EvaluationControls(QScrollArea):
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(PAD, GAP, PAD, GAP)
-        column.setSpacing(GAP)
+        column.setSpacing(TIGHT + 2)
         column.addLayout(first)
         column.addLayout(second)
         column.addWidget(self.sequence)
         column.addLayout(grid)
-        column.addWidget(self.against)
         column.addWidget(self.sentence, 1)
         self.setWidget(inside)
         inside.setAutoFillBackground(False)
@@ -120,17 +118,18 @@ class EvaluationControls(QScrollArea):
             for label in self.values.values():
                 label.set_text("–")
             self.names["metric"].set_text("metric")
-            self.against.set_text("", tone="text")
+            self._against = ""
+            self._show_standing()
             self.set_sequence(0, 0)
             return
         judged = answers.judged
         self.names["metric"].set_text(words.metric_name(judged))
         self.values["iteration"].set_text(f"{answers.iteration:,} · {dict(words.PARTS)[judged.part]}")
-        self.values["metric"].set_text(words.metric_value(judged))
+        self.values["metric"].set_text(f"{words.metric_value(judged)} {answers.counted}".strip())
         self.values["loss"].set_text(short(judged.loss, 4))
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
-        said = words.against_baseline(judged)
-        self.against.set_text(said, tone="text", tip=said)
+        self._against = words.against_baseline(judged)
+        self._show_standing()
 
     def set_sequence(self, n: int, count: int) -> None:
         """From 0; of so many."""
@@ -168,13 +167,15 @@ class EvaluationControls(QScrollArea):
             "waiting": "" if self.automatic.isChecked() else "The iteration on the stage has not been judged.",
             "nothing": self._nothing,
         }.get(standing.kind, "")
-        if standing.stale and standing.kind in ("failed", "stopped", "computing") and self.values["loss"].text() != "–":
+        if standing.stale and self._against and standing.kind in ("failed", "stopped", "waiting") and said:
             said = f"{said} The numbers are of what was judged before."
-        self.sentence.set_text(said, tone="exploding" if standing.kind == "failed" else "muted", tip=said)
         tone = "muted" if standing.stale else "text"
         for label in self.values.values():
             label.set_text(label.text(), tone=tone)
-        self.against.set_text(self.against.text(), tone=tone, tip=self.against.text())
+        if standing.kind == "failed":
+            tone = "exploding"
+        said = said or self._against
+        self.sentence.set_text(said, tone=tone, tip=said)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,6 @@ def broken(widths: Floats, room: float, after: NDArray[np.bool_] | None = None, 
         here = min(fits, count)
         starts.append(here)
     left = ends - widths - gap
-    for first, behind in zip(starts, starts[1:], strict=False):
+    for first, behind in pairwise(starts):
         left[first:behind] -= left[first]
     return Lines(np.array(starts, np.int64), left, widths)

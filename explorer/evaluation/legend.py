@@ -57,7 +57,7 @@ class Legend(QWidget):
             width = QFontMetricsF(font).horizontalAdvance(entry.words)
             sample = self._sample_width(entry, metrics)
             more = number + 1 < len(self._entries)
-            if x + sample + width > self.width() - (14 if more else 0):
+            if x + sample + width > self.width() + 1 - (14 if more else 0):
                 painter.setPen(QColor(theme.muted))
                 painter.setFont(theming.small())
                 painter.drawText(QRectF(x, 0, 20, HEIGHT), Qt.AlignmentFlag.AlignVCenter, "…")
@@ -72,7 +72,7 @@ class Legend(QWidget):
     def _sample_width(entry: Entry, metrics: QFontMetricsF) -> float:
         if entry.kind == "swatch":
             return max(14.0, metrics.horizontalAdvance(entry.letter) + 6) + (4 if entry.words else 0)
-        return {"title": 0.0, "ramp": _RAMP + 46.0, "point": 14.0}.get(entry.kind, 22.0)
+        return {"title": 0.0, "ramp": _RAMP + 26.0, "point": 14.0}.get(entry.kind, 22.0)
 
 
 def draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:

@@ -19,7 +19,7 @@ from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import short
 
 LEFT, RIGHT, FOOT = 52, 12, 18
-_STRIP, _BETWEEN, _LOW = 0.26, 14, 150
+_STRIP, _BETWEEN, _LOW = 0.26, LINE + 4, 150
 """Share of the height that the errors get; they go where the picture is lower than that."""
 _MOST_DOTS = 60
 """Steps up to which each has a dot."""
@@ -64,8 +64,6 @@ class SeriesView(Plot[int]):
         found += [Entry("target", kind, "text"), Entry("prediction", kind, "forward")]
         if a.judged.free is not None:
             found.append(Entry("running free", "dash", "backward"))
-        if self._has_strip():
-            found.append(Entry("squared error: anomaly score", "area", "clip"))
         return tuple(found)
 
     # -- what there is ------------------------------------------------------------------------------------------------
@@ -116,7 +114,7 @@ class SeriesView(Plot[int]):
         a = self._answers
         assert a is not None
         first = self.steps()[0] if a.every else 1.0
-        return first - 0.5, max(self.steps()[-1], *self.free_steps()[-1:]) + 0.5
+        return first - 0.5, float(np.append(self.steps(), self.free_steps()).max()) + 0.5
 
     def x_of(self, steps: Floats) -> Floats:
         low, high = self._ends()
@@ -253,6 +251,8 @@ class SeriesView(Plot[int]):
         assert errors is not None
         painter.fillRect(box, QColor(theme.plot))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        title = QRectF(box.left(), box.top() - LINE, box.width(), LINE)
+        self.text(painter, title, "squared error: the anomaly score", "clip")
         finite = errors[np.isfinite(errors)]
         most = float(finite.max(initial=0.0)) or 1.0
         self.text(painter, QRectF(0, box.top() - 4, LEFT - 6, LINE), short(most, 2), "muted", "right")

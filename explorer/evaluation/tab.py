@@ -117,7 +117,7 @@ class EvaluationTab(QWidget):
         for part in (self.show_choice, self.table_button, self.copy_button):
             head.addWidget(part)
         self.show_choice.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.show_choice.setFixedWidth(104)
+        self.show_choice.setFixedWidth(98)
         column = QVBoxLayout()
         column.setContentsMargins(GAP, TIGHT, GAP, TIGHT)
         column.setSpacing(TIGHT)
@@ -201,7 +201,14 @@ class EvaluationTab(QWidget):
             self._hint = "Ctrl+C copies the selected rows, or all of them."
         else:
             self._show_picture(a, name)
-        self.readout.setText(self._hint)
+        self.readout.setText(self._words_here() or self._hint)
+
+    def _words_here(self) -> str:
+        """Of the place that the pointer or the keys are at."""
+        for plot in (self.text, self.series, self.scatter, self.answers, self.confusion):
+            if plot.place is not None and plot.isVisibleTo(self):
+                return str(plot.words_at(plot.place))  # type: ignore[arg-type]
+        return ""
 
     def _show_picture(self, a: Answers, name: str) -> None:
         self._hint = _HINTS[a.kind]

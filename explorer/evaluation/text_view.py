@@ -128,8 +128,7 @@ class TextView(Plot[int]):
         if a is None:
             return ()
         if a.kind == "symbols":
-            parts = [Entry("probability given to the symbol", "ramp"), Entry("another was likelier", "wave")]
-            return tuple(parts)
+            return Entry("probability", "ramp"), Entry("wrong", "wave")
         labels = a.judged.labels
         letters = lettered(labels)
         swatches = [

@@ -40,15 +40,15 @@ def against_baseline(judged: Judged) -> str:
     if not math.isfinite(judged.loss):
         return "The loss is not a finite number: the network’s answers have run away."
     if judged.baseline is None:
-        return "No baseline is known for this task."
+        return "Nobody knows what answers would lose here that have learned nothing."
     if not judged.baseline > 0:
         return "Answers that have learned nothing lose nothing here."
     share = judged.loss / judged.baseline
     if share >= 1 / _NO_BETTER:
-        return f"Worse than answers that have learned nothing: {short(share, 3)} times their loss."
+        return f"Worse than having learned nothing: {short(share, 3)} times that loss."
     if share > _NO_BETTER:
-        return "No better than answers that have learned nothing."
-    return f"{percent(share)} of the loss of answers that have learned nothing."
+        return "No better than having learned nothing."
+    return f"Its loss is {percent(share)} of that of having learned nothing."
 
 
 def at_class(answers: Answers, n: int, t: int) -> str:
