@@ -6,10 +6,10 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from explorer.analysis.plot import Plot
+from explorer.analysis.plot import Plot, width
 from explorer.evaluation import chances
 from explorer.evaluation.answers import Answers
-from explorer.evaluation.labels import label_of, written
+from explorer.evaluation.labels import label_of, lettered, written
 from explorer.evaluation.words import at_class, percent
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
@@ -72,11 +72,14 @@ class AnswersView(Plot[int]):
         if a is None:
             return
         columns = self._columns()
+        labels = [written(one) for one in a.judged.labels]
+        if max(map(width, labels), default=0) > columns[1][2]:
+            labels = list(lettered(a.judged.labels))
         for name, x, wide in columns:
             self.text(painter, QRectF(x, 0, wide, ROW), name, "muted", "right" if name == "#" else "left")
         dirty = self.dirty.boundingRect()
         for n in range(max(0, dirty.top() // ROW - 1), min(a.count, dirty.bottom() // ROW + 1)):
-            self._paint_row(painter, n, columns)
+            self._paint_row(painter, n, columns, labels)
         if self.place is not None:
             rows = chances.chances_of(a.judged.labels, a.probabilities(self.place)[0], a.truth(self.place)[0])
             room = QRectF(self.visibleRegion().boundingRect()) if self.isVisible() else QRectF(self.rect())
@@ -92,7 +95,7 @@ class AnswersView(Plot[int]):
             at += wide + _APART
         return found
 
-    def _paint_row(self, painter: QPainter, n: int, columns: list[tuple[str, float, float]]) -> None:
+    def _paint_row(self, painter: QPainter, n: int, columns: list[tuple[str, float, float]], labels: list[str]) -> None:
         theme, a, box = theming.current(), self._answers, self.row_box(n)
         assert a is not None
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
@@ -105,8 +108,7 @@ class AnswersView(Plot[int]):
             painter.drawRect(box.adjusted(0.5, 0.5, -1.5, -0.5))
         truth, said = float(a.truth(n)[0]), float(a.answer(n)[0])
         share = float(a.probabilities(n)[0][int(said)])
-        labels = a.judged.labels
-        texts = (f"{n + 1:,}", written(label_of(labels, truth)), written(label_of(labels, said)))
+        texts = (f"{n + 1:,}", label_of(labels, truth), label_of(labels, said))
         for text, (name, x, wide) in zip(texts, columns[:3], strict=True):
             tone = "muted" if name == "#" else "text"
             painter.save()

@@ -59,8 +59,10 @@ class ConfusionView(Plot[tuple[int, int]]):
 
     def plot_box(self) -> QRectF:
         n = 1 if self._counts is None else len(self._counts)
-        names = [written(one) for one in self._labels]
-        left = min(_MOST_LEFT, max((width(name) for name in names), default=20) + 8) + LINE
+        widest = max((width(written(one)) for one in self._labels), default=20.0)
+        if widest + 8 > _MOST_LEFT:  # they stand there as letters
+            widest = max(width(one) for one in lettered(self._labels))
+        left = widest + 8 + LINE
         room = min(self.width() - left - 6, self.height() - _TOP - LINE - 4)
         side = max(1.0, min(float(room), n * _LARGEST))
         if side >= 3 * n:

@@ -23,7 +23,7 @@ def written(label: str) -> str:
         return _SIGNS[label]
     if len(label) == 1:
         return _written_character(label)
-    if label.isspace() and len(set(label)) == 1:
+    if _repeated(label):
         return written(label[0])
     line = "".join(one if one == " " else _written_character(one) for one in label)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
@@ -33,9 +33,14 @@ def spoken(label: str) -> str:
     """In a sentence: ‘e’, space, line break, U+200B."""
     if label in _NAMES:
         return _NAMES[label]
-    if label.isspace() and len(set(label)) == 1:
+    if _repeated(label):
         return spoken(label[0])
     return f"‘{written(label)}’"
+
+
+def _repeated(label: str) -> bool:
+    """One kind of space, several times: one line end or more is one word."""
+    return len(label) > 1 and label.isspace() and len(set(label)) == 1
 
 
 def _written_character(one: str) -> str:

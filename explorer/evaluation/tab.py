@@ -79,8 +79,8 @@ class EvaluationTab(QWidget):
         beside = QHBoxLayout(self.classes)
         beside.setContentsMargins(0, 0, 0, 0)
         beside.setSpacing(GAP)
-        beside.addWidget(self.confusion, 1)
-        beside.addWidget(self.answers_area, 1)
+        beside.addWidget(self.confusion, 9)
+        beside.addWidget(self.answers_area, 11)
         self.pages = QStackedWidget()
         for page in (self.nothing, self.text_area, self.series, self.scatter, self.classes, self.table):
             self.pages.addWidget(page)

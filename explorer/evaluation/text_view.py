@@ -38,6 +38,8 @@ class Lane:
     """(cells,)"""
     by_class: bool = False
     """Coloured by class."""
+    whole: tuple[str, ...] = ()
+    """By symbol, in cells that have room for it; (): the same."""
     shares: NDArray[np.float64] | None = None
     """(cells,): coloured by them; NaN: not coloured."""
 
@@ -104,8 +106,9 @@ class TextView(Plot[int]):
         if answers.reads_symbols:
             texts = tuple(written(one) for one in answers.judged.read_labels)
             lanes.append(Lane("input", texts, answers.read(n).astype(np.int64)))
-        lanes.append(Lane("truth", letters, truth.astype(np.int64), by_class=True))
-        lanes.append(Lane("answer", letters, said.astype(np.int64), by_class=True))
+        whole = tuple(written(one) for one in answers.judged.labels)
+        lanes.append(Lane("truth", letters, truth.astype(np.int64), by_class=True, whole=whole))
+        lanes.append(Lane("answer", letters, said.astype(np.int64), by_class=True, whole=whole))
         self._lanes, self._wrong = tuple(lanes), truth != said
         self._free_from = len(truth)
         self._ends = None
@@ -279,6 +282,8 @@ class TextView(Plot[int]):
             if lane.name:
                 self.text(painter, QRectF(_MARGIN, y, _NAMES - 2 * _MARGIN, CELL), lane.name)
             painter.setFont(theming.font())
+            metrics = QFontMetricsF(theming.font())
+            wholes = [metrics.horizontalAdvance(one) for one in lane.whole]
             for cell in cells:
                 box = QRectF(self._left + self._lines.left[cell], y, self._widths[cell], CELL)
                 symbol = int(lane.symbols[cell])
@@ -290,7 +295,9 @@ class TextView(Plot[int]):
                     painter.setBrush(Qt.BrushStyle.NoBrush)
                     painter.drawRect(box.adjusted(0.5, 0.5, -1.5, -1.5))
                 painter.setPen(ink)
-                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, _text(lane, symbol))
+                whole = symbol < len(wholes) and wholes[symbol] + _AROUND <= box.width()
+                said = lane.whole[symbol] if whole else _text(lane, symbol)
+                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, said)
         foot = top + len(self._lanes) * (CELL + 1) + 2
         for first, behind in _runs(self._wrong, cells):
             left = self._left + self._lines.left[first]

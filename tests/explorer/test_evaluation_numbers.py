@@ -166,7 +166,8 @@ def test_symbols_that_cannot_be_seen_are_written_and_spoken_by_a_sign_or_a_name(
     assert [written(one) for one in ("e", "中", "\u0301", "", "\n\n")] == ["e", "中", "◌\u0301", "∅", "↵"]
     assert len(written("w" * 500)) == 24
     assert all(written(chr(one)).strip() for one in range(0x3000))
-    assert [spoken(one) for one in (" ", "\n", "e", "…")] == ["space", "line break", "‘e’", "any other symbol"]
+    assert [spoken(one) for one in (" ", "\n\n", "e", "…")] == ["space", "line break", "‘e’", "any other symbol"]
+    assert spoken("\u00a0") == "‘U+00A0’"
 
 
 def test_letters_of_tags_tell_them_apart() -> None:
