@@ -335,7 +335,7 @@ def _session_of(contents: container.Contents) -> Session:
         raise SessionError("The norms that its fingerprint names are missing.")
     if any(set(pin.norms) != set(found) for pin, found in zip(read.pins, pinned, strict=True)):
         raise SessionError("The norms that a pin names are missing.")
-    log, evaluations = _of_training(read.experiment, **of_training)
+    log, evaluations = _of_training(read.experiment, read.recipes, **of_training)
     return check(
         Session(
             experiment=read.experiment,
@@ -361,13 +361,17 @@ def _session_of(contents: container.Contents) -> Session:
 
 
 def _of_training(
-    experiment: Experiment, records: Mapping[str, Any], evaluations: Mapping[str, Any]
+    experiment: Experiment,
+    recipes: tuple[Recipe, ...],
+    records: Mapping[str, Any],
+    evaluations: Mapping[str, Any],
 ) -> tuple[Log, tuple[Evaluation, ...]]:
     """Raises SpecError or SessionError."""
     layers = dict.fromkeys(layer_of(name) for name in parameter_shapes(checked(experiment)))
-    flow = records.get("flow")
     # T may have been changed since: the flow is of the sequences that were trained on.
-    steps = flow.shape[1] if flow is not None and flow.ndim == 2 else experiment.task.steps
+    flow, known = records.get("flow"), {of.task.steps for of in (experiment, *(one.experiment for one in recipes))}
+    own = flow is not None and flow.ndim == 2 and flow.shape[1] in known
+    steps = flow.shape[1] if flow is not None and own else experiment.task.steps
     try:
         log = Log.from_arrays(records, steps, layers)
     except ValueError as error:

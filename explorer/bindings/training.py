@@ -223,7 +223,7 @@ class TrainingBinding(QObject):
             return
         self._begin()
         typed = text.strip().replace("\u202f", "").replace(" ", "")
-        if number := re.fullmatch(r"\d[\d,]*", typed):
+        if number := re.fullmatch(r"\d+|\d{1,3}(,\d{3})+", typed):
             goal = int(number[0].replace(",", ""))
             if goal > MAX_ITERATIONS:
                 self._show_problem(f"{goal:,} iterations are too many; up to {MAX_ITERATIONS:,} are accepted.")

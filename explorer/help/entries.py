@@ -278,6 +278,21 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "training epoch update",
         ),
         Entry(
+            "Training curves",
+            "The loss of each iteration with its mean over the last few, and the norm of the whole gradient, before "
+            "and after clipping. ▲ and ▽ stand at the edge for what is off the axis, × for what is not a number; ticks "
+            "below mark iterations whose weights are kept, from which any other is trained again, to the bit.",
+            "",
+            "loss learning plot drawer travel history",
+        ),
+        Entry(
+            "Baseline",
+            "What the loss is for answers that have learned nothing: the best constant, or the frequencies of the "
+            "answers. A training curve that stays there has found nothing yet.",
+            "",
+            "learned nothing dashed plateau",
+        ),
+        Entry(
             "Clipping",
             "Makes a too large gradient smaller before the update. By norm the direction stays; by value it changes.",
             "by norm: g ← g · min(1, max / (‖g‖ + 1e-6))",

@@ -23,6 +23,8 @@ GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "Elsewhere": (
         ("Drag on the tape", "Scrub through the phases"),
+        ("Drag along a training curve", "Travel to that iteration"),
+        ("Right click on a training curve", "What the curves show"),
         ("Click in the flow matrix", "Mark its loss and its step on the stage"),
         ("Double click a slider", "Back to its usual value"),
         ("Drag a layer’s card", "Move the layer in the stack"),

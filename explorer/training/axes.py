@@ -48,7 +48,13 @@ class Axis:
             every = next((n for n in (1, 2, 3, 4, 5, 10, 20) if (high - low) / n <= most), 40)
             return [((k - low) / (high - low), decade(k)) for k in range(low, high + 1, every)]
         step = next(step for step in _steps(self.high) if self.high / step <= most)
-        return [(n * step / self.high, short(n * step) if n else "0") for n in range(int(self.high / step + 1.001))]
+        return [(n * step / self.high, _number(n * step) if n else "0") for n in range(int(self.high / step + 1.001))]
+
+
+def _number(value: float) -> str:
+    """Short enough for the margin, and exact: they are round."""
+    text = short(value, 3)
+    return text if len(text) <= 5 else short(value, 2)
 
 
 def _steps(high: float) -> Iterator[float]:

@@ -13,7 +13,7 @@ from explorer.training.words import Figures
 from explorer.widgets.elided import ElidedLabel
 from explorer.widgets.wrapped import WrappedLabel, height_of
 
-WIDTH = 248
+WIDTH = 240
 _ROWS = ("iteration", "took", "loss", "baseline", "validation", "clipped")
 _NAMES = {
     "iteration": "iteration",
@@ -73,7 +73,7 @@ class Controls(QWidget):
             grid.addWidget(label, row, 0)
             grid.addWidget(self.values[name], row, 1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(PAD, GAP, PAD, GAP)
+        column.setContentsMargins(PAD, GAP, GAP, GAP)
         column.setSpacing(GAP)
         column.addLayout(first)
         column.addLayout(second)

@@ -19,7 +19,7 @@ Tab = Literal["training", "evaluation"]
 TABS: tuple[Tab, ...] = get_args(Tab)
 _TITLES: dict[Tab, str] = {"training": "Training", "evaluation": "Evaluation"}
 BAR_HEIGHT = 34
-LEAST_HEIGHT = 176
+LEAST_HEIGHT = 94
 """Of the open drawer, its bar included."""
 
 

@@ -34,6 +34,8 @@ from explorer.widgets.buttons import BY_KEY
 LEFT, RIGHT, FOOT, LEGEND = 46, 14, 20, 18
 """Logical pixels: numbers of the axes, the end, numbers of the iterations, and above each plot its legend."""
 _BETWEEN = 6
+_LEAST_ROOM = 64
+"""For both plots; with less there is the loss alone."""
 _PAGE = 10
 """Parts of what there is that a page is one of."""
 _ROOM_PER_NUMBER = 56
@@ -44,11 +46,11 @@ Which = Literal["loss", "norm"]
 @dataclass(frozen=True)
 class _Boxes:
     loss: QRectF
-    norm: QRectF
+    norm: QRectF | None
 
     @property
     def both(self) -> QRectF:
-        return self.loss.united(self.norm)
+        return self.loss if self.norm is None else self.loss.united(self.norm)
 
 
 class CurvesView(QWidget):
@@ -85,7 +87,7 @@ class CurvesView(QWidget):
         return QSize(480, 220)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(240, 120)
+        return QSize(120, 40)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -148,6 +150,9 @@ class CurvesView(QWidget):
     def _boxes(self) -> _Boxes:
         width = max(1.0, self.width() - LEFT - RIGHT)
         room = self.height() - FOOT - 2 * LEGEND - _BETWEEN
+        if room < _LEAST_ROOM:  # then the loss has all of it
+            loss = QRectF(LEFT, LEGEND, width, max(1, self.height() - FOOT - LEGEND))
+            return _Boxes(loss, None)
         upper = max(1, round(room / 2))
         loss = QRectF(LEFT, LEGEND, width, upper)
         return _Boxes(loss, QRectF(LEFT, loss.bottom() + _BETWEEN + LEGEND, width, max(1, room - upper)))
@@ -199,14 +204,16 @@ class CurvesView(QWidget):
         loss_axis, norm_axis = self.axes
         over = window(len(curves))
         rows = ink.Rows.at(self._xs(curves.iterations), over)
-        for box, axis in ((boxes.loss, loss_axis), (boxes.norm, norm_axis)):
-            ink.draw_frame(painter, box, axis, self._upright())
+        ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
         ink.draw_loss(painter, boxes.loss, loss_axis, curves, rows, self.x_of)
-        ink.draw_norms(painter, boxes.norm, norm_axis, curves, rows)
-        ink.draw_legend(painter, QRectF(LEFT + GAP, 0, boxes.loss.width() - GAP, LEGEND), ink.loss_legend(curves, over))
-        top = boxes.norm.top() - LEGEND
-        ink.draw_legend(painter, QRectF(LEFT + GAP, top, boxes.norm.width() - GAP, LEGEND), ink.norm_legend(curves))
-        self._draw_iterations(painter, boxes.norm.bottom())
+        legend = QRectF(LEFT + GAP, 0, boxes.loss.width() - GAP, LEGEND)
+        ink.draw_legend(painter, legend, ink.loss_legend(curves, over))
+        if boxes.norm is not None:
+            ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
+            ink.draw_norms(painter, boxes.norm, norm_axis, curves, rows)
+            legend.moveTop(boxes.norm.top() - LEGEND)
+            ink.draw_legend(painter, legend, ink.norm_legend(curves))
+        self._draw_iterations(painter, boxes.both.bottom())
         if not len(curves):
             ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
         painter.end()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, Signal, Slot
-from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QActionGroup, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from explorer.theme.tokens import GAP, TIGHT
 from explorer.training.axes import AxisKind
-from explorer.training.controls import Controls
+from explorer.training.controls import WIDTH, Controls
 from explorer.training.plots import CurvesView
 from explorer.training.words import layer_words
 from explorer.widgets.buttons import FlatButton
 
+_LEAST_CURVES = 180
+"""Pixels; with less room there are none."""
 _AXES: dict[AxisKind, str] = {"linear": "Loss on a &linear axis", "log": "Loss on a lo&garithmic axis"}
 
 
@@ -29,7 +31,8 @@ class TrainingTab(QWidget):
         self.menu_button = FlatButton("more", "What the curves show", size=20)
         self._layers: tuple[str, ...] = ()
         self._wanted: tuple[str, ...] = ()
-        line = QFrame()
+        self._column = _scrolled(self.controls)
+        self._line = line = QFrame()
         line.setProperty("role", "rule")
         line.setFixedWidth(1)
         side = QVBoxLayout()
@@ -39,17 +42,28 @@ class TrainingTab(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(self.controls)
+        row.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)  # the curves give way before anything is cut
+        row.addWidget(self._column)
         row.addWidget(line)
         row.addSpacing(GAP)
         row.addWidget(self.curves, 1)
         row.addLayout(side)
+        row.addStretch(0)
         self.menu_button.clicked.connect(self._menu_below)
         self.curves.menuWanted.connect(self._menu_at)
 
     def set_layers(self, layers: tuple[str, ...], wanted: tuple[str, ...]) -> None:
         """Those that there are, and those that are shown."""
         self._layers, self._wanted = layers, wanted
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(WIDTH, 40)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        room = self.width() >= self._column.width() + _LEAST_CURVES
+        for part in (self._line, self.curves, self.menu_button):
+            part.setVisible(room)
 
     # -- the small menu -----------------------------------------------------------------------------------------------
 
@@ -91,6 +105,20 @@ class TrainingTab(QWidget):
         if isinstance(entry, QAction):
             chosen = {*self._wanted} ^ {entry.data()}
             self.layersWanted.emit(tuple(layer for layer in self._layers if layer in chosen))
+
+
+def _scrolled(controls: Controls) -> QScrollArea:
+    """In a low drawer the controls are scrolled."""
+    area = QScrollArea()
+    area.setWidget(controls)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    for part in (controls, area.viewport()):
+        part.setAutoFillBackground(False)  # the drawer's own shows through
+    area.setFixedWidth(WIDTH + area.verticalScrollBar().sizeHint().width())
+    return area
 
 
 def _entry(menu: QMenu, words: str, data: str, *, checked: bool) -> QAction:

@@ -181,6 +181,24 @@ def test_training_anew_from_an_earlier_iteration_forgets_what_came_after_and_und
     assert explorer.book.next == 12
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_training_is_saved_whatever_has_been_edited_since(
+    qtbot: QtBot, explorer: Explorer, tmp_path: Path, dtype: str
+) -> None:
+    opened(qtbot, explorer, experiment())
+    train_to(qtbot, explorer, 12)
+    longer = msgspec.structs.replace(experiment(), task=AddingTask(steps=11, batch_size=3), dtype=dtype)
+    explorer.document.edit_experiment(longer)
+    settle(qtbot, explorer)
+    session.save(session_of(explorer.document, explorer.controller.excerpt), tmp_path / "a.gflow")
+    explorer.show(opening.of_path(tmp_path / "a.gflow"))
+    settle(qtbot, explorer)
+    assert explorer.book.next == 12
+    assert len(explorer.book.log) == (12 if dtype == "float32" else 0)
+    train_to(qtbot, explorer, 14)
+    assert explorer.book.log.iterations.tolist()[-2:] == [12, 13]
+
+
 def test_an_old_file_without_records_opens_and_trains_on(qtbot: QtBot, explorer: Explorer) -> None:
     golden = Path(__file__).parent.parent / "golden" / "session-1.0.gflow"
     explorer.show(opening.of_path(golden))

@@ -1,0 +1,126 @@
+"""A file says what its iterations were trained with, and nothing in it that does not fit together is opened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from saved_sessions import assert_same, small_session
+
+from engine import session
+from engine.errors import SessionError, SpecError
+from engine.history import Log
+from engine.session import MAX_RECIPES, Recipe, Session, fitting
+from engine.spec import AddingTask, LayerSpec, ModelSpec, OptimizerSpec, TrainingSpec, WhatIf
+from engine.training_requests import Records
+from engine.training_state import optimizer_shapes
+
+
+def faster(of: Session) -> Any:
+    return msgspec.structs.replace(of.experiment, training=TrainingSpec(learning_rate=0.5))
+
+
+def with_recipes() -> Session:
+    made = small_session()
+    first = Recipe(until=0, experiment=faster(made), what_if=WhatIf(recurrent_scale=0.5))
+    return replace(made, recipes=(first, Recipe(until=12, experiment=made.experiment)))
+
+
+def test_recipes_come_back_and_every_iteration_has_its_own(tmp_path: Path) -> None:
+    made = with_recipes()
+    session.save(made, tmp_path / "a.gflow")
+    found = session.load(tmp_path / "a.gflow")
+    assert_same(found, made)
+    assert found.recipes == made.recipes
+    assert found.trained(0) == made.recipes[0]
+    assert found.trained(1) == found.trained(12) == made.recipes[1]
+    assert found.trained(13).what_if == made.what_if, "what comes after is the session's own"
+
+
+def test_a_file_without_recipes_was_trained_with_what_it_shows(tmp_path: Path) -> None:
+    made = small_session()
+    session.save(made, tmp_path / "a.gflow")
+    found = session.load(tmp_path / "a.gflow")
+    assert found.recipes == ()
+    assert (found.trained(5).experiment, found.trained(5).what_if) == (made.experiment, made.what_if)
+
+
+def test_a_state_is_saved_with_what_its_own_optimiser_keeps(tmp_path: Path) -> None:
+    made = small_session()
+    adam = msgspec.structs.replace(made.experiment, training=TrainingSpec(optimizer=OptimizerSpec(kind="adam")))
+    kept = {name: np.ones(shape, np.float32) for name, shape in optimizer_shapes(adam).items()}
+    history = {0: {**made.history[0], **kept}, 12: made.history[12]}
+    recipes = (Recipe(until=0, experiment=adam), Recipe(until=12, experiment=made.experiment))
+    session.save(replace(made, history=history, recipes=recipes), tmp_path / "a.gflow")
+    found = session.load(tmp_path / "a.gflow")
+    assert set(found.history[0]) == set(history[0])
+    assert set(found.history[12]) == set(made.history[12])
+
+
+@pytest.mark.parametrize("what", ["order", "network", "dtype", "range", "many"])
+def test_recipes_that_do_not_fit_are_refused(tmp_path: Path, what: str) -> None:
+    made = with_recipes()
+    first, last = made.recipes
+    wider = ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=5),))
+    other = {
+        "order": (last, first),
+        "network": (replace_experiment(first, model=wider), last),
+        "dtype": (replace_experiment(first, dtype="float64"), last),
+        "range": (replace_experiment(first, training=TrainingSpec(learning_rate=-1.0)), last),
+        "many": tuple(Recipe(until=n, experiment=made.experiment) for n in range(MAX_RECIPES + 1)),
+    }[what]
+    with pytest.raises((SessionError, SpecError)):
+        session.save(replace(made, recipes=other), tmp_path / "a.gflow")
+    assert not (tmp_path / "a.gflow").exists()
+
+
+def replace_experiment(recipe: Recipe, **changes: Any) -> Recipe:
+    return msgspec.structs.replace(recipe, experiment=msgspec.structs.replace(recipe.experiment, **changes))
+
+
+@pytest.mark.parametrize(("steps", "opens"), [(6, True), (9, True), (7, False)])
+def test_records_are_of_sequences_that_were_trained_on(tmp_path: Path, steps: int, opens: bool) -> None:
+    made = small_session()
+    before = msgspec.structs.replace(made.experiment, task=AddingTask(steps=9, batch_size=2))
+    log = Log().appended(_records(12, steps))
+    asked = replace(made, log=log, recipes=(Recipe(until=12, experiment=before),))
+    session.save(asked, tmp_path / "a.gflow")
+    if opens:
+        found = session.load(tmp_path / "a.gflow").log.records
+        assert found is not None
+        assert found.flow.shape == (12, steps)
+    else:
+        with pytest.raises(SessionError, match="flow"):
+            session.load(tmp_path / "a.gflow")
+
+
+def test_where_a_file_is_too_small_the_iterations_up_to_which_a_recipe_leads_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = small_session()
+    history = dict.fromkeys(range(40), made.history[0])
+    size = sum(array.nbytes for array in made.history[0].values())
+    monkeypatch.setattr(session, "_ROOM_FOR_WEIGHTS", 8 * size)
+    recipes = (Recipe(until=7, experiment=faster(made)), Recipe(until=39, experiment=made.experiment))
+    kept = fitting(replace(made, history=history, recipes=recipes)).history
+    assert len(kept) == 8
+    assert {0, 7, 12, 39} <= set(kept)
+
+
+def _records(count: int, steps: int) -> Records:
+    return Records(
+        first=0,
+        losses=np.ones(count),
+        grad_norms=np.ones(count),
+        clipped_norms=np.ones(count),
+        clipped=np.zeros(count, bool),
+        layer_norms={"l0": np.ones(count), "readout": np.ones(count)},
+        flow=np.zeros((count, steps), np.float32),
+        flow_bad=np.zeros(count, bool),
+        learning_rates=np.ones(count),
+        seconds=np.ones(count),
+    )

@@ -1,0 +1,263 @@
+"""The live curves: nothing is left out of a pixel, axes only grow, and people travel by hand and by key."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from engine.history import Evaluation
+from explorer.theme import current as theming
+from explorer.training.axes import Axis, ceiling, last_iteration, linear_axis, log_axis
+from explorer.training.curves import Curves, columns, crowd, smoothed, window
+from explorer.training.plots import CurvesView
+from explorer.training.words import at_iteration, figures, summary
+
+
+def curves(count: int, **more: object) -> Curves:
+    i = np.arange(count)
+    given = {
+        "iterations": i,
+        "losses": 1 / (1.0 + i),
+        "grad_norms": np.full(count, 10.0),
+        "clipped_norms": np.where(i % 2 == 1, 1.0, 10.0),
+        "clipped": i % 2 == 1,
+        "count": count,
+        **more,
+    }
+    return Curves(**given)  # type: ignore[arg-type]
+
+
+# -- axes -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "round_one"), [(0.843, 1.0), (1.0, 1.0), (1.01, 1.5), (2.3, 3.0), (0.07, 0.08)])
+def test_an_axis_ends_at_a_round_number(value: float, round_one: float) -> None:
+    assert ceiling(value) == pytest.approx(round_one, rel=1e-12)
+
+
+def test_a_linear_axis_grows_and_never_shrinks() -> None:
+    first = linear_axis(None, np.full(50, 0.9))
+    assert (first.low, first.high) == (0.0, 1.0)
+    grown = linear_axis(first, np.full(50, 3.5))
+    assert grown.high == 4.0
+    assert linear_axis(grown, np.full(50, 0.01)) is grown
+
+
+def test_one_spike_among_many_is_off_the_axis_instead_of_pressing_the_rest_together() -> None:
+    values = np.full(200, 0.5)
+    values[7] = 1e6
+    axis = linear_axis(None, values)
+    assert axis.high <= 1.0
+    assert float(axis.places(values)[7]) > 1
+
+
+def test_a_logarithmic_axis_has_whole_decades_and_at_least_two() -> None:
+    axis = log_axis(None, np.array([0.02, 0.3, 5.0]))
+    assert (axis.low, axis.high) == (0.01, 10.0)
+    flat = log_axis(None, np.full(9, 3.0))
+    assert math.log10(flat.high / flat.low) >= 2
+    assert flat.low <= 3.0 <= flat.high
+    assert log_axis(axis, np.array([1e-4])).low == pytest.approx(1e-4)
+    assert log_axis(axis, np.array([1.0])) is axis
+
+
+def test_zero_and_what_is_not_finite_take_no_part_in_choosing_an_axis() -> None:
+    odd = np.array([0.0, math.inf, math.nan, 0.5, 2.0])
+    assert log_axis(None, odd).high == 10.0
+    assert linear_axis(None, odd).high <= 3.0
+    assert log_axis(None, np.array([math.nan])).low > 0
+
+
+def test_marks_stand_at_round_numbers_where_they_belong() -> None:
+    for place, text in Axis("linear", 0.0, 1.5).marks(5):
+        assert place * 1.5 == pytest.approx(float(text), abs=1e-9)
+    assert Axis("linear", 0.0, 1.5).marks(5)[1][1] == "0.500"
+    assert Axis("log", 1e-2, 1e1).marks(4) == [(0.0, "1e-2"), (1 / 3, "1e-1"), (2 / 3, "1e0"), (1.0, "1e1")]
+
+
+def test_the_axis_of_iterations_moves_on_in_steps() -> None:
+    ends = [last_iteration(n) for n in range(1, 1000)]
+    assert all(end >= n for n, end in enumerate(ends, 1))
+    assert len(set(ends)) < 25
+    assert last_iteration(3, goal=500) == 500
+
+
+# -- from iterations to pixels ----------------------------------------------------------------------------------------
+
+
+def test_a_pixel_shows_the_least_and_the_most_of_its_iterations() -> None:
+    rng = np.random.default_rng(3)
+    places = rng.random(1000)
+    x = np.linspace(50.0, 149.999, 1000)
+    starts = crowd(x)
+    assert starts is not None
+    found = columns(places, x, starts)
+    for pixel in range(50, 150):
+        mine = places[(x >= pixel) & (x < pixel + 1)]
+        at = found.x.tolist().index(pixel + 0.5)
+        assert (found.low[at], found.high[at]) == (mine.min(), mine.max())
+
+
+def test_what_is_off_the_axis_is_marked_and_never_drawn_as_if_it_were_on_it() -> None:
+    places = np.array([0.5, 1.5, -0.2, math.nan, math.inf, -math.inf])
+    found = columns(places, np.arange(6.0) * 10, crowd(np.arange(6.0) * 10))
+    assert found.above.tolist() == [False, True, False, False, True, False]
+    assert found.below.tolist() == [False, False, True, False, False, True]
+    assert found.bad.tolist() == [False, False, False, True, False, False]
+    assert np.isnan(found.low).tolist() == [False, True, True, True, True, True]
+
+
+def test_iterations_that_have_room_stand_where_they_are() -> None:
+    x = np.array([1.25, 7.5, 9.0])
+    assert crowd(x) is None
+    assert columns(np.zeros(3), x, None).x is x
+
+
+def test_the_bold_curve_is_the_mean_of_so_many_iterations() -> None:
+    rng = np.random.default_rng(5)
+    values = rng.random(300)
+    over = window(300)
+    mean = smoothed(values, over)
+    assert over == 4
+    for n in (0, 2, 3, 150, 299):
+        assert mean[n] == pytest.approx(values[max(0, n - over + 1) : n + 1].mean(), rel=1e-12)
+    rows = np.array([5, 17, 299])
+    assert smoothed(values, over, rows) == pytest.approx(mean[rows], rel=1e-12)
+
+
+def test_a_mean_over_something_that_is_not_finite_is_none() -> None:
+    values = np.array([1.0, math.inf, 1.0, 1.0, 1.0])
+    assert np.isnan(smoothed(values, 2)).tolist() == [False, True, True, False, False]
+
+
+# -- the picture ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> CurvesView:
+    theming.apply("dark")
+    made = CurvesView()
+    qtbot.addWidget(made)
+    made.resize(700, 260)
+    made.set_curves(curves(100))
+    made.show()
+    return made
+
+
+def travelled(view: CurvesView) -> list[int]:
+    found: list[int] = []
+    view.travelWanted.connect(found.append)
+    return found
+
+
+def test_it_is_painted_before_there_is_anything(qtbot: QtBot) -> None:
+    made = CurvesView()
+    qtbot.addWidget(made)
+    made.resize(300, 150)
+    assert not made.grab().isNull()
+
+
+def test_a_click_travels_to_the_iteration_under_it_and_a_drag_follows(view: CurvesView) -> None:
+    found = travelled(view)
+    at = QPoint(round(view.x_of(40)), 60)
+    QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=at)
+    QTest.mouseMove(view, QPoint(round(view.x_of(70)), 60))
+    QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=QPoint(round(view.x_of(70)), 60))
+    assert found == [40, 70]
+    QTest.mouseMove(view, QPoint(round(view.x_of(20)), 60))
+    assert found == [40, 70]
+
+
+def test_nobody_travels_beyond_what_has_been_trained(view: CurvesView) -> None:
+    found = travelled(view)
+    view.set_curves(curves(30))
+    assert view.last >= 30
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(view.width() - 2, 60))
+    assert found == [30]
+
+
+@pytest.mark.parametrize(
+    ("key", "iteration"),
+    [
+        (Qt.Key.Key_Left, 49),
+        (Qt.Key.Key_Right, 51),
+        (Qt.Key.Key_PageUp, 40),
+        (Qt.Key.Key_PageDown, 60),
+        (Qt.Key.Key_Home, 0),
+        (Qt.Key.Key_End, 100),
+    ],
+)
+def test_keys_travel(view: CurvesView, key: Qt.Key, iteration: int) -> None:
+    found = travelled(view)
+    view.set_iteration(50, 50)
+    QTest.keyClick(view, key)
+    assert found == [iteration]
+
+
+def test_held_keys_count_on_from_what_is_asked_for(view: CurvesView) -> None:
+    found = travelled(view)
+    view.set_iteration(50, 50)
+    for _ in range(3):
+        QTest.keyClick(view, Qt.Key.Key_Right)
+    assert found == [51, 52, 53]
+
+
+def test_the_marker_moves_and_a_longer_training_is_drawn_anew(view: CurvesView) -> None:
+    before = view.grab().toImage()
+    view.set_iteration(60, 60)
+    moved = view.grab().toImage()
+    assert moved != before
+    view.set_curves(curves(140))
+    assert view.grab().toImage() != moved
+    assert view.last == 150
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_numbers_that_are_none_are_drawn_without_a_warning(qtbot: QtBot, view: CurvesView, theme: str) -> None:
+    theming.apply(theme)  # type: ignore[arg-type]
+    odd = np.array([0.5, math.nan, math.inf, 0.0, 0.2] * 4)
+    view.set_curves(curves(20, losses=odd, grad_norms=odd, layer_norms={"l0": odd}), anew=True)
+    view.set_loss_axis("log")
+    assert not view.grab().isNull()
+    view.set_curves(curves(1), anew=True)
+    assert not view.grab().isNull()
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+def test_hovering_says_the_exact_numbers_of_an_iteration() -> None:
+    judged = Evaluation(iteration=3, loss=0.125, metric="accuracy", value=0.75)
+    c = curves(10, evaluations=(judged,), kept=np.array([0, 3]), layer_norms={"l1_reverse": np.full(10, 2.5)})
+    assert at_iteration(c, 3) == (
+        "iteration 3",
+        "loss 0.25",
+        "gradient norm 10 → 1 clipped",
+        "layer 2, reverse 2.5",
+        "validation 0.125 · accuracy 75.0 %",
+        "kept: nothing is replayed",
+    )
+    assert at_iteration(c, 10) == ("iteration 10", "not trained on yet")
+
+
+def test_a_thinned_row_says_which_iteration_it_is_of() -> None:
+    c = replace(curves(4), iterations=np.array([0, 4, 8, 12]), count=14)
+    assert at_iteration(c, 9)[:2] == ("iteration 9", "recorded: 8")
+
+
+def test_the_column_of_numbers_and_the_bar_say_the_same() -> None:
+    c = curves(150, baseline=1 / 6)
+    found = figures(c, 0.0123)
+    assert found.iteration == "150"
+    assert found.took == "12 ms"
+    assert found.loss == "0.00667"
+    assert found.baseline == "0.167"
+    assert found.clipped == "50 % of the last 100"
+    assert summary(c, running=True) == "iteration 150   ·   loss 0.00667   ·   grad norm 10.0"
+    assert summary(Curves(), running=False) == "not trained yet"
