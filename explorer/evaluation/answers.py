@@ -16,9 +16,9 @@ Kind = Literal["series", "numbers", "symbols", "tags", "class"]
 """Curves; one number a sequence; the next symbol; a tag a step; one class a sequence."""
 Floats = NDArray[np.float64]
 _COUNTED: dict[type[Any], str] = {
-    CopyTask: "of the last ten",
-    ReberTask: "of the last but one",
-    EchoTask: "where there is an echo",
+    CopyTask: "last ten",
+    ReberTask: "last but one",
+    EchoTask: "echoes only",
 }
 MOST_TOLD = 5
 """Classes whose probabilities are said."""
@@ -38,7 +38,7 @@ class Answers:
     ahead: int = 0
     """Steps from the one at which a number is said to the one that it is about."""
     counted: str = ""
-    """Which steps alone count for metric and confusion, where not all do: "of the last ten"."""
+    """Which steps alone count for metric and confusion, where not all do: "last ten"."""
 
     @property
     def count(self) -> int:

@@ -18,7 +18,7 @@ from explorer.theme import current as theming
 
 _MOST_LEFT = 76
 _TOP = LINE + 4
-_ROOMY = 22.0
+_ROOMY = 15.0
 """Pixels of a cell that has room for its count."""
 _LARGEST = 64.0
 

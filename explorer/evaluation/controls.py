@@ -70,6 +70,7 @@ class EvaluationControls(QScrollArea):
         self._against = ""
         self.sentence = WrappedLabel(tone="muted", most=5)
         self.sentence.setMinimumHeight(height_of(2))
+        self.sentence.setMaximumHeight(height_of(5))
 
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
@@ -95,7 +96,8 @@ class EvaluationControls(QScrollArea):
         column.addLayout(second)
         column.addWidget(self.sequence)
         column.addLayout(grid)
-        column.addWidget(self.sentence, 1)
+        column.addWidget(self.sentence)
+        column.addStretch(1)
         self.setWidget(inside)
         inside.setAutoFillBackground(False)
         self.viewport().setAutoFillBackground(False)
@@ -125,7 +127,9 @@ class EvaluationControls(QScrollArea):
         judged = answers.judged
         self.names["metric"].set_text(words.metric_name(judged))
         self.values["iteration"].set_text(f"{answers.iteration:,} · {dict(words.PARTS)[judged.part]}")
-        self.values["metric"].set_text(f"{words.metric_value(judged)} {answers.counted}".strip())
+        self.values["metric"].set_text(
+            ", ".join(part for part in (words.metric_value(judged), answers.counted) if part)
+        )
         self.values["loss"].set_text(short(judged.loss, 4))
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
         self._against = words.against_baseline(judged)

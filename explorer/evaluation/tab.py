@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt, Signal, Slot
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -33,6 +33,8 @@ from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 
+_MARGINS, _MOST = 64, 16_777_215
+"""Of the confusion matrix beyond a square: labels."""
 NOTHING = "Nothing has been judged yet."
 _HINTS = {
     "series": "Point at a step, or use the arrow keys, for its exact numbers.",
@@ -69,7 +71,7 @@ class EvaluationTab(QWidget):
         self.confusion, self.answers = ConfusionView(), AnswersView()
         self.table = TableView("Evaluation")
         self.table.setMinimumHeight(60)
-        self.table.setMaximumHeight(16_777_215)
+        self.table.setMaximumHeight(_MOST)
         self.nothing = QLabel(NOTHING)
         self.nothing.setProperty("role", "muted")
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -216,6 +218,7 @@ class EvaluationTab(QWidget):
         if a.kind == "class" or name == CONFUSION:
             self.pages.setCurrentWidget(self.classes)
             self.confusion.setVisible(confused)
+            self._place_confusion()
             self.answers_area.setVisible(a.kind == "class")
             self.legend.set_entries(self.confusion.legend() if confused else ())
             if a.kind != "class":
@@ -230,6 +233,15 @@ class EvaluationTab(QWidget):
         else:
             self.pages.setCurrentWidget(self.text_area)
             self.legend.set_entries(self.text.legend())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_confusion()
+
+    def _place_confusion(self) -> None:
+        """Beside the sequences it takes no more room than it fills."""
+        beside = self._answers is not None and self._answers.kind == "class"
+        self.confusion.setMaximumWidth(self.pages.height() + _MARGINS if beside else _MOST)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ def test_a_network_that_always_says_the_same_is_judged_as_by_hand() -> None:
     assert found.value == pytest.approx(np.mean([one == 1 for one in counted]), abs=1e-12)
     assert found.loss == pytest.approx(-np.mean(np.log(CHANCES[targets])), rel=1e-5)
     assert words.metric_value(found) == words.percent(counted.count(1) / len(counted))
-    assert answers.counted == "of the last but one"
+    assert answers.counted == "last but one"
     assert (answers.kind, answers.every, answers.count) == ("symbols", True, 12)
     for n in range(answers.count):
         truth = answers.truth(n)
