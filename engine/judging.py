@@ -29,7 +29,7 @@ from engine.spec_reading import shown
 from engine.stack import Ahead, ahead
 from engine.step_pieces import Read
 from engine.task_facts import Shape, baseline, facts, form, metric
-from engine.task_labels import labels_of
+from engine.task_labels import labels_of, read_labels_of
 from engine.tasks import Batch, own
 from engine.training_checks import feeds_itself
 from engine.training_requests import Judge, Judged
@@ -67,6 +67,7 @@ def judge(request: Judge) -> Judged:
         confusion=sums.confusion,
         labels=labels_of(experiment.task, experiment.model),
         free=free,
+        read_labels=read_labels_of(experiment.task),
         **kept.arrays(),
     )
 

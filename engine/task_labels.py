@@ -18,13 +18,28 @@ def labels_of(task: Task, model: ModelSpec) -> tuple[str, ...]:
     if isinstance(task, OwnTask):
         return own.labels(task)
     match task:
-        case ReberTask():
-            return tuple(SYMBOLS)
+        case ReberTask() | CopyTask():
+            return read_labels_of(task)
         case TemporalOrderTask():
             return ("AA", "AB", "BA", "BB")
-        case CopyTask():
-            return ("blank", *(str(symbol) for symbol in range(1, 9)), "marker")
         case DigitsTask():
             return tuple(str(digit) for digit in range(10))
     assert form(task).shape in ("value", "class", "tag")
     return ("no", "yes") if class_count(model, task) in (0, 2) else tuple(map(str, range(class_count(model, task))))
+
+
+def read_labels_of(task: Task) -> tuple[str, ...]:
+    """Of the symbols that are read; () for numbers, and where they have no names. Raises DataError where somebody's
+    own data are not there."""
+    from engine.tasks import own
+
+    if isinstance(task, OwnTask):
+        return own.symbol_labels(task)
+    match task:
+        case ReberTask():
+            return tuple(SYMBOLS)
+        case TemporalOrderTask():
+            return ("a", "b", "c", "d", "A", "B")
+        case CopyTask():
+            return ("blank", *(str(symbol) for symbol in range(1, 9)), "marker")
+    return ()

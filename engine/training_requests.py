@@ -153,3 +153,5 @@ class Judged:
     """(n, T): squared forecast error of each step, the anomaly score; of series alone."""
     free: Array | None = None
     """(n, free_running): what it said when it ran by itself."""
+    read_labels: tuple[str, ...] = ()
+    """What the symbols are called that are read; () for numbers, and where they have no names."""

@@ -24,6 +24,7 @@ from explorer.data_dialog.reader import Reader
 from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.opening import Opening
+from explorer.evaluation.evaluator import Evaluator
 from explorer.files import Files
 from explorer.motion import reduced_motion
 from explorer.player import Player
@@ -59,6 +60,7 @@ class Explorer(QObject):
             self.book = Book(self.document, self)
             self.runner = Runner(self.document, self.controller, self.courier, self)
             self.reader = Reader(self.courier, self)
+            self.evaluator = Evaluator(self.courier, self)
             parts = Parts(
                 self.window,
                 self.document,
@@ -68,6 +70,7 @@ class Explorer(QObject):
                 self.book,
                 self.runner,
                 self.reader,
+                self.evaluator,
             )
             self.bindings = Bindings(parts)
             self.files = Files(self.window, self.document, self.controller, settings, remember=remember)

@@ -10,6 +10,7 @@ from engine.requests import Excerpt
 from engine.within import way_of
 from explorer.bindings.analysis import AnalysisBinding
 from explorer.bindings.cell import CellBinding
+from explorer.bindings.evaluation import EvaluationBinding
 from explorer.bindings.flow_training import FlowTrainingBinding
 from explorer.bindings.model import ModelBinding
 from explorer.bindings.own_data import OwnDataBinding
@@ -42,6 +43,7 @@ class Bindings(QObject):
         self.training = TrainingBinding(parts, self)
         self.own_data = OwnDataBinding(parts, self)
         self.flow_training = FlowTrainingBinding(parts, self.tracks, self.training, self)
+        self.evaluation = EvaluationBinding(parts, self)
         parts.document.viewChanged.connect(self._show_view)
         parts.controller.excerptChanged.connect(self._show_excerpt)
 
@@ -60,6 +62,7 @@ class Bindings(QObject):
         self.window.show_opened()
         self.training.show_opened()
         self.flow_training.show_opened()
+        self.evaluation.show_opened()
         self.stage.show_time_range()
         self._parts.window.scroll_to_top()
 
@@ -83,6 +86,7 @@ class Bindings(QObject):
         self.cell.show_excerpt(excerpt)  # over the scale that the stage has chosen, as the analyses
         self.analysis.show_excerpt(excerpt)
         self.training.show_excerpt(excerpt)
+        self.evaluation.show_excerpt(excerpt)
         if excerpt is None:
             return
         self.pins.show_pins()

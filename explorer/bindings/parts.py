@@ -8,6 +8,7 @@ from explorer.analysis.desk import Desk
 from explorer.controller import Controller
 from explorer.data_dialog.reader import Reader
 from explorer.document.document import Document
+from explorer.evaluation.evaluator import Evaluator
 from explorer.player import Player
 from explorer.training.book import Book
 from explorer.training.runner import Runner
@@ -24,6 +25,7 @@ class Parts:
     book: Book
     runner: Runner
     reader: Reader
+    evaluator: Evaluator
 
     def say(self, words: str, milliseconds: int) -> None:
         """For a moment, in the status bar."""

@@ -11,7 +11,7 @@ from explorer.bindings.parts import Parts
 class TrainingCommands(QObject):
     def __init__(self, parts: Parts, bindings: Bindings, parent: QObject) -> None:
         super().__init__(parent)
-        self._parts, self._training = parts, bindings.training
+        self._parts, self._training, self._evaluation = parts, bindings.training, bindings.evaluation
 
     @Slot()
     def do_train(self) -> None:
@@ -40,3 +40,11 @@ class TrainingCommands(QObject):
     @Slot()
     def do_focus_curves(self) -> None:
         self._training.take_focus()
+
+    @Slot()
+    def do_judge(self) -> None:
+        self._evaluation.judge()
+
+    @Slot()
+    def do_focus_answers(self) -> None:
+        self._evaluation.take_focus()

@@ -8,9 +8,9 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
+from explorer.evaluation.tab import EvaluationTab
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, TIGHT
-from explorer.training.evaluation import EvaluationTab
 from explorer.training.summary import Summary
 from explorer.training.tab import TrainingTab
 from explorer.widgets.buttons import FlatButton

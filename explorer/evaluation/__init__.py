@@ -1,0 +1,1 @@
+"""What has been learned, against what was to be learned."""

@@ -1,0 +1,103 @@
+"""One judgement as the views take it: what came back, of which iteration, and how a sequence of it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import task_facts
+from engine.spec import CopyTask, EchoTask, Experiment, ReberTask, SeriesTask
+from engine.training_requests import Judged
+
+Kind = Literal["series", "numbers", "symbols", "tags", "class"]
+"""Curves; one number a sequence; the next symbol; a tag a step; one class a sequence."""
+Floats = NDArray[np.float64]
+_COUNTED: dict[type[Any], str] = {
+    CopyTask: "last ten",
+    ReberTask: "last but one",
+    EchoTask: "echoes only",
+}
+MOST_TOLD = 5
+"""Classes whose probabilities are said."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    judged: Judged
+    iteration: int
+    kind: Kind
+    every: bool
+    """One answer a step."""
+    noun: str
+    """Of the task."""
+    column: int = 0
+    """Of the inputs: the one that is forecast."""
+    ahead: int = 0
+    """Steps from the one at which a number is said to the one that it is about."""
+    counted: str = ""
+    """Which steps alone count for metric and confusion, where not all do: "last ten"."""
+
+    @property
+    def count(self) -> int:
+        """Sequences that can be shown."""
+        return len(self.judged.predictions)
+
+    def length(self, n: int) -> int:
+        return int(self.judged.lengths[n])
+
+    def truth(self, n: int) -> Floats:
+        """(L,), or (1,)."""
+        return self._of(self.judged.targets, n)
+
+    def answer(self, n: int) -> Floats:
+        return self._of(self.judged.predictions, n)
+
+    def errors(self, n: int) -> Floats | None:
+        """(L,) or (1,): squared."""
+        return None if self.judged.errors is None else self._of(self.judged.errors, n)
+
+    def probabilities(self, n: int) -> Floats:
+        """(L, classes), or (1, classes)."""
+        assert self.judged.probabilities is not None
+        return self._of(self.judged.probabilities, n)
+
+    def read(self, n: int) -> Floats:
+        """(L,): the symbols that are read, or the number that is forecast."""
+        inputs = np.asarray(self.judged.inputs[n][: self.length(n)], np.float64)
+        return inputs if inputs.ndim == 1 else inputs[:, min(self.column, inputs.shape[1] - 1)]
+
+    @property
+    def reads_symbols(self) -> bool:
+        return self.judged.inputs.ndim == 2 and bool(self.judged.read_labels)
+
+    def free(self, n: int) -> Floats | None:
+        return None if self.judged.free is None else np.asarray(self.judged.free[n], np.float64)
+
+    def _of(self, array: NDArray[np.generic], n: int) -> Floats:
+        return np.asarray(array[n][: self.length(n) if self.every else 1], np.float64)
+
+
+def answers_of(judged: Judged, iteration: int, experiment: Experiment) -> Answers:
+    """Of what was asked about an experiment."""
+    task, every = experiment.task, experiment.model.readout.at == "every"
+    forecast = judged.errors is not None
+    kinds: dict[str, Kind] = {"symbol": "symbols", "tag": "tags", "class": "class"}
+    kind: Kind = kinds.get(judged.shape, "series" if every or forecast else "numbers")
+    column, ahead = 0, 1 if forecast else 0
+    if isinstance(task, SeriesTask):
+        column, ahead = task.columns.index(task.target) if task.target in task.columns else 0, task.ahead
+    noun, counted = task_facts.facts(task).noun, _COUNTED.get(type(task), "")
+    return Answers(judged, iteration, kind, every, noun, column, ahead, counted)
+
+
+def top(probabilities: Floats, most: int = MOST_TOLD) -> list[tuple[int, float]]:
+    """The likeliest classes, (class, probability), the likeliest first; of equal ones the first."""
+    order = np.argsort(-probabilities, kind="stable")[:most]
+    return [(int(one), float(probabilities[one])) for one in order]
+
+
+def wrong(truth: Floats, answer: Floats) -> NDArray[np.bool_]:
+    return np.asarray(truth != answer)

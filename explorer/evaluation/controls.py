@@ -1,0 +1,199 @@
+"""The left column of the evaluation tab: judge, which part, which sequence; and what came of it, in words."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.training_loop import EVALUATION_BATCHES
+from explorer.analysis.section import Choice
+from explorer.evaluation import words
+from explorer.evaluation.answers import Answers
+from explorer.evaluation.evaluator import Extent, Standing
+from explorer.theme.tokens import GAP, PAD, TIGHT
+from explorer.widgets.elided import ElidedLabel
+from explorer.widgets.numbers import short
+from explorer.widgets.stepper import Stepper
+from explorer.widgets.wrapped import WrappedLabel, height_of
+
+WIDTH = 248
+JUDGE, STOP = "Judge", "Stop"
+_BLINK_MS = 150
+"""What is answered sooner does not flicker."""
+_ROWS = ("iteration", "metric", "loss", "baseline")
+_TIPS = {
+    "iteration": "The iteration that has been judged",
+    "metric": "Over everything that was judged",
+    "loss": "The mean over all answers",
+    "baseline": "The loss of answers that have learned nothing",
+}
+_BATCHES = (EVALUATION_BATCHES, 32, 256)
+
+
+class EvaluationControls(QScrollArea):
+    judgeWanted = Signal()
+    stopWanted = Signal()
+    extentPicked = Signal(object)
+    """Extent"""
+    sequencePicked = Signal(int)
+    """From 0."""
+    automaticPicked = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._standing = Standing("nothing")
+        self._nothing = ""
+        self.setFixedWidth(WIDTH)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.judge_button = QPushButton(JUDGE)
+        self.judge_button.setProperty("role", "primary")
+        self.part = Choice("Part of the data that is judged", words.PARTS)
+        self.batches = Choice("How much of it is judged", [(n, f"{n} batches") for n in _BATCHES])
+        self.batches.setToolTip("At most so many batches; of data held back, each is judged once")
+        self.sequence = Stepper("Sequence that is shown")
+        self.automatic = QCheckBox("by itself")
+        self.automatic.setChecked(True)
+        self.automatic.setToolTip("Judge whenever the stage has come to rest at another iteration")
+        self.automatic.setAccessibleName("Judge by itself when the stage rests")
+        self.names = {name: ElidedLabel(name, tone="muted", least=70) for name in _ROWS}
+        self.values = {name: ElidedLabel("–", least=40) for name in _ROWS}
+        self._against = ""
+        self.sentence = WrappedLabel(tone="muted", most=5)
+        self.sentence.setMinimumHeight(height_of(2))
+        self.sentence.setMaximumHeight(height_of(5))
+
+        first = QHBoxLayout()
+        first.setSpacing(TIGHT)
+        first.addWidget(self.judge_button, 1)
+        first.addWidget(self.part, 1)
+        second = QHBoxLayout()
+        second.setSpacing(TIGHT)
+        second.addWidget(self.automatic, 1)
+        second.addWidget(self.batches, 1)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(GAP)
+        grid.setVerticalSpacing(1)
+        grid.setColumnStretch(1, 1)
+        for row, name in enumerate(_ROWS):
+            self.names[name].setToolTip(_TIPS[name])
+            grid.addWidget(self.names[name], row, 0)
+            grid.addWidget(self.values[name], row, 1)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(PAD, GAP, PAD, GAP)
+        column.setSpacing(TIGHT + 2)
+        column.addLayout(first)
+        column.addLayout(second)
+        column.addWidget(self.sequence)
+        column.addLayout(grid)
+        column.addWidget(self.sentence)
+        column.addStretch(1)
+        self.setWidget(inside)
+        inside.setAutoFillBackground(False)
+        self.viewport().setAutoFillBackground(False)
+
+        self._blink = QTimer(self)
+        self._blink.setSingleShot(True)
+        self._blink.setInterval(_BLINK_MS)
+        self._blink.timeout.connect(self._show_standing)
+        self.judge_button.clicked.connect(self._judge)
+        self.part.chosen.connect(self._extent)
+        self.batches.chosen.connect(self._extent)
+        self.sequence.picked.connect(self._sequence)
+        self.automatic.toggled.connect(self.automaticPicked)
+        self.set_answers(None)
+
+    # -- data down ----------------------------------------------------------------------------------------------------
+
+    def set_answers(self, answers: Answers | None) -> None:
+        if answers is None:
+            for label in self.values.values():
+                label.set_text("–")
+            self.names["metric"].set_text("metric")
+            self._against = ""
+            self._show_standing()
+            self.set_sequence(0, 0)
+            return
+        judged = answers.judged
+        self.names["metric"].set_text(words.metric_name(judged))
+        self.values["iteration"].set_text(f"{answers.iteration:,} · {dict(words.PARTS)[judged.part]}")
+        self.values["metric"].set_text(
+            ", ".join(part for part in (words.metric_value(judged), answers.counted) if part)
+        )
+        self.values["loss"].set_text(short(judged.loss, 4))
+        self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
+        self._against = words.against_baseline(judged)
+        self._show_standing()
+
+    def set_sequence(self, n: int, count: int) -> None:
+        """From 0; of so many."""
+        self.sequence.setEnabled(count > 1)
+        self.sequence.set_words("sequence ", f" of {max(1, count):,}")
+        self.sequence.set_value(n + 1, 1, max(1, count))
+
+    def set_nothing(self, sentence: str) -> None:
+        """Why nothing can be judged."""
+        self._nothing = sentence
+        self._show_standing()
+
+    def set_standing(self, standing: Standing) -> None:
+        began = standing.kind == "computing" and self._standing.kind != "computing"
+        self._standing = standing
+        if began:
+            self._blink.start()
+        elif not (standing.kind == "computing" and self._blink.isActive()):
+            self._blink.stop()
+            self._show_standing()
+
+    @Slot()
+    def _show_standing(self) -> None:
+        standing = self._standing
+        computing = standing.kind == "computing"
+        self.judge_button.setText(STOP if computing else JUDGE)
+        self.judge_button.setAccessibleName("Stop judging" if computing else "Judge")
+        self.judge_button.setToolTip("Stop judging" if computing else "Judge the iteration on the stage (Ctrl+Shift+J)")
+        self.judge_button.setEnabled(standing.kind != "nothing")
+        said = {
+            "computing": "Being judged…",
+            "failed": standing.sentence,
+            "stopped": "Stopped. Judge begins anew.",
+            "resting": "While training runs it judges only now and then. Judge does it now.",
+            "waiting": "" if self.automatic.isChecked() else "The iteration on the stage has not been judged.",
+            "nothing": self._nothing,
+        }.get(standing.kind, "")
+        if standing.stale and self._against and standing.kind in ("failed", "stopped", "waiting") and said:
+            said = f"{said} The numbers are of what was judged before."
+        tone = "muted" if standing.stale else "text"
+        for label in self.values.values():
+            label.set_text(label.text(), tone=tone)
+        if standing.kind == "failed":
+            tone = "exploding"
+        said = said or self._against
+        self.sentence.set_text(said, tone=tone, tip=said)
+
+    # -- intent up ----------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _judge(self) -> None:
+        if self.judge_button.text() == STOP:
+            self.stopWanted.emit()
+        else:
+            self.judgeWanted.emit()
+
+    @Slot()
+    def _extent(self) -> None:
+        self.extentPicked.emit(Extent(self.part.currentData(), self.batches.currentData()))
+
+    @Slot(int)
+    def _sequence(self, number: int) -> None:
+        self.sequencePicked.emit(number - 1)

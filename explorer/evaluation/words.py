@@ -1,0 +1,87 @@
+"""What is said of a judgement."""
+
+from __future__ import annotations
+
+import math
+
+from engine.parts import Part
+from engine.training_requests import Judged
+from explorer.evaluation.answers import Answers, Floats, top
+from explorer.evaluation.labels import label_of, spoken
+from explorer.widgets.numbers import exact, short
+
+PARTS: tuple[tuple[Part, str], ...] = (("validation", "validation"), ("test", "test"), ("train", "training"))
+_NO_BETTER = 0.98
+"""Of the baseline: from there on it is no better for practical purposes."""
+
+
+def percent(share: float) -> str:
+    """ "93.1 %"; only what is exactly nothing or all is "0 %" or "100 %"."""
+    if math.isnan(share):
+        return "NaN"
+    if share in (0.0, 1.0):
+        return f"{100 * share:.0f} %"
+    value = 100 * share
+    if value >= 99.95:
+        return "> 99.9 %"
+    return f"{value:.1f} %" if value >= 0.05 else "< 0.1 %"
+
+
+def metric_name(judged: Judged) -> str:
+    return "accuracy" if judged.metric == "accuracy" else "RMSE"
+
+
+def metric_value(judged: Judged) -> str:
+    return percent(judged.value) if judged.metric == "accuracy" else short(judged.value, 4)
+
+
+def against_baseline(judged: Judged) -> str:
+    """One sentence."""
+    if not math.isfinite(judged.loss):
+        return "The loss is not a finite number: the network’s answers have run away."
+    if judged.baseline is None:
+        return "Nobody knows what answers would lose here that have learned nothing."
+    if not judged.baseline > 0:
+        return "Answers that have learned nothing lose nothing here."
+    share = judged.loss / judged.baseline
+    if share >= 1 / _NO_BETTER:
+        return f"Worse than having learned nothing: {short(share, 3)} times that loss."
+    if share > _NO_BETTER:
+        return "No better than having learned nothing."
+    return f"Its loss is {percent(share)} of that of having learned nothing."
+
+
+def at_class(answers: Answers, n: int, t: int) -> str:
+    """What was to be said at a place of a sequence, and the likeliest answers. `t` from 0."""
+    truth, labels = answers.truth(n)[t], answers.judged.labels
+    chances = answers.probabilities(n)[t]
+    given = float(chances[int(truth)])
+    where = f"t = {t + 1:,}" if answers.every else f"Sequence {n + 1:,}"
+    right = "right" if answers.answer(n)[t] == truth else "wrong"
+    first = f"{where}: {spoken(label_of(labels, truth))} was due and was given {percent(given)}: {right}."
+    return f"{first} Likeliest: {likeliest(labels, chances)}."
+
+
+def likeliest(labels: tuple[str, ...], chances: Floats) -> str:
+    return ", ".join(f"{spoken(label_of(labels, one))} {percent(chance)}" for one, chance in top(chances))
+
+
+def at_number(answers: Answers, n: int, t: int) -> str:
+    """Of a series at the place `t` of its answers, from 0; past their end, of what it says running free."""
+    truth, said = answers.truth(n), answers.answer(n)
+    start = answers.length(n) if answers.every else 1
+    about = (answers.length(n) if not answers.every else t + 1) + answers.ahead
+    if t >= start:
+        free = answers.free(n)
+        assert free is not None
+        step = answers.length(n) + 1 + t - start
+        return f"t = {step:,}: {number(free[t - start])}, running free on its own answers."
+    parts = [f"t = {about:,}: target {number(truth[t])}, prediction {number(said[t])}"]
+    errors = answers.errors(n)
+    if errors is not None:
+        parts.append(f"squared error {number(errors[t])}")
+    return ", ".join(parts) + "."
+
+
+def number(value: float) -> str:
+    return exact(float(f"{value:.7g}")) if math.isfinite(value) else short(value)
