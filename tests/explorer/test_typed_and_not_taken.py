@@ -166,10 +166,10 @@ def test_the_list_of_a_gate_that_has_gone_asks_for_nothing(qtbot: QtBot, explore
         explorer.commands.actions["undo"].trigger()
 
 
-def test_saving_takes_what_is_being_typed(qtbot: QtBot, explorer: Explorer) -> None:
+def test_an_action_takes_what_is_being_typed_first(qtbot: QtBot, explorer: Explorer) -> None:
     dock = opened(qtbot, explorer, LSTM)
     begin(qtbot, units_of(dock, qtbot), "7")
-    explorer.commands.actions["show_model"].trigger()
+    explorer.commands.actions["by_gate"].trigger()
     assert sizes(explorer) == [7], "as every action but those that begin with the document as it is"
 
 
