@@ -64,9 +64,14 @@ class Inside:
         return tuple(found)
 
     def fitted(self, within: Within | None, way: Way | None) -> Within | None:
-        """As it can be here: in another phase, stack or cell there may be no such place."""
-        if within is None or way is None or not 0 <= within.level < self.levels:
+        """As it can be here: in another phase, stack or cell there may be no such place.
+
+        Where its level has gone from the top of the stack, what is below it is done forward, and about to be backward.
+        """
+        if within is None or way is None or within.level < 0:
             return None
+        if within.level >= self.levels:
+            return self.moments(way, "gate")[-1 if way == "forward" else 0]
         if within.operation is None:
             return within
         if within.level != self.focus or not 0 <= within.operation < len(self.operations(way)):

@@ -38,6 +38,8 @@ class Action:
     """More words that the palette finds it by."""
     repeats: bool = field(default=False)
     """Whether a held key repeats it."""
+    takes_typed: bool = field(default=True)
+    """Whether what is being typed in a field is taken first, as by Enter: these begin with the document as it is."""
 
     @property
     def words(self) -> str:
@@ -87,11 +89,19 @@ ACTIONS: tuple[Action, ...] = (
         ("Alt+R",),
         starts_section=True,
         tip="The preset or file, read anew.",
+        takes_typed=False,
     ),
     Action("quit", "File", "&Quit", ("Ctrl+Q",), starts_section=True),
-    Action("stop", "Edit", "&Stop, or Back", ("Esc",), tip="Stops what is computed; leaves the start page."),
-    Action("undo", "Edit", "&Undo", (_K.Undo,), starts_section=True),
-    Action("redo", "Edit", "&Redo", (_K.Redo,)),
+    Action(
+        "stop",
+        "Edit",
+        "&Stop, or Back",
+        ("Esc",),
+        tip="Stops what is computed; leaves the start page.",
+        takes_typed=False,
+    ),
+    Action("undo", "Edit", "&Undo", (_K.Undo,), starts_section=True, takes_typed=False),
+    Action("redo", "Edit", "&Redo", (_K.Redo,), takes_typed=False),
     Action(
         "copy",
         "Edit",

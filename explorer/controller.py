@@ -365,6 +365,7 @@ class Controller(QObject):
                 document.look(iteration=want.iteration, position=position, within=within)
             elif newest:
                 document.look(iteration=want.iteration)
+            self._fit_within()
         finally:
             document.blockSignals(False)
         self._tell_waiting()
@@ -374,6 +375,13 @@ class Controller(QObject):
             self.auditChanged.emit(None)
         if not self._training and (self._audited is None or not self._audited.same_trace(want)):
             self._audit_timer.start()
+
+    def _fit_within(self) -> None:
+        """The place inside a step, in the stack that is on screen from now on."""
+        view = self._document.view
+        within = self.inside.fitted(view.within, way_of(self._document.tape.moment(view.position).phase))
+        if within != view.within:
+            self._document.look(position=view.position, within=within)
 
     def _place(self, position: int) -> tuple[int, Within | None]:
         """Negative: counted from the end. At the start the step is not whole where steps lead into it."""

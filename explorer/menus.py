@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QColor, QKeyEvent, QKeySequence, QPainter, QShortcut
@@ -28,8 +28,11 @@ from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 
 
-def build(window: QMainWindow, slots: Mapping[Menu, QObject], stage: QWidget, stack: QWidget) -> dict[str, QAction]:
+def build(
+    window: QMainWindow, slots: Mapping[Menu, QObject], stage: QWidget, stack: QWidget, finish: Callable[[], None]
+) -> dict[str, QAction]:
     """Fill the menu bar and bind every shortcut. `slots`: by menu, what has a method `do_<id>` for each of its actions.
+    `finish` is called before every action that `takes_typed`.
 
     On the stage, keys are `QShortcut`s of the stage with a context of their own, so a slider keeps its arrow keys; so
     are those of the model's stack.
@@ -50,6 +53,8 @@ def build(window: QMainWindow, slots: Mapping[Menu, QObject], stage: QWidget, st
         entry.setToolTip(tip(action))
         if action.group:
             groups.setdefault(action.group, QActionGroup(window)).addAction(entry)
+        if action.takes_typed:
+            entry.triggered.connect(finish)
         entry.triggered.connect(getattr(slots[action.menu], f"do_{action.id}"))
         menu.addAction(entry)
         made[action.id] = entry

@@ -348,8 +348,9 @@ class CellPanel(QWidget):
             self._operation.set_text("")
             return
         inside = inside_of(excerpt)
-        done, every = inside.operations_done(self._within, reached.way), len(inside.operations(reached.way))
-        current = inside.current(self._within, reached.way)
+        within = inside.fitted(self._within, reached.way)  # the picture may be of another stack than the place was
+        done, every = inside.operations_done(within, reached.way), len(inside.operations(reached.way))
+        current = inside.current(within, reached.way)
         if current is not None:
             words = f"{done} of {every}: {current.words(reached.way)}"
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 
 from explorer import menus
@@ -21,6 +21,7 @@ from explorer.commands.view import ViewCommands
 from explorer.files import Files
 from explorer.lists import Lists
 from explorer.theme.choice import ThemeKeeper
+from explorer.widgets.typed import finish_typing
 
 
 class Commands(QObject):
@@ -28,6 +29,7 @@ class Commands(QObject):
 
     def __init__(self, parts: Parts, bindings: Bindings, files: Files, themes: ThemeKeeper) -> None:
         super().__init__(parts.window)
+        self._window = parts.window
         self.actions: dict[str, QAction] = {}  # filled below, before any of those that are given it looks into it
         lists = Lists(parts, bindings)
         tape, track = TapeCommands(parts, bindings, lists, self), TrackCommands(parts, lists, self)
@@ -42,8 +44,12 @@ class Commands(QObject):
             "Help": HelpCommands(parts, self),
         }
         stage = parts.window.stage
-        self.actions |= menus.build(parts.window, self.slots, stage, parts.window.dock.stack)
+        self.actions |= menus.build(parts.window, self.slots, stage, parts.window.dock.stack, self._finish_typing)
         stage.addTrackRequested.connect(track.do_add_track)
         stage.events.stepRequested.connect(tape.step_event)
         stage.events.listRequested.connect(tape.do_events)
         self._available = Available(parts, bindings.tape, themes.choice, self.actions, self)
+
+    @Slot()
+    def _finish_typing(self) -> None:
+        finish_typing(self._window)

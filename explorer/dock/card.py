@@ -6,7 +6,6 @@ from PySide6.QtCore import QEvent, QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from explorer.dock.fields import NumberField
 from explorer.dock.flag import Disclosure
 from explorer.dock.problems import Problem
 from explorer.dock.rows import Chip, Essentials, Field, FieldRow, Sentence
@@ -153,10 +152,6 @@ class StackCard(QFrame):
                 self.disclosure.setChecked(True)
             row.show_problem(found.sentence)
         self.update()
-
-    def restore(self) -> None:
-        for field in self.findChildren(NumberField):
-            field.restore()
 
     def _show_lines(self) -> None:
         opened = self.is_open()

@@ -17,6 +17,7 @@ from explorer.theme.current import current, font, small
 from explorer.theme.tokens import GAP, RADIUS, TIGHT
 from explorer.widgets.icons import renderer
 from explorer.widgets.numbers import MINUS, exact, parse
+from explorer.widgets.typed import undone_here
 
 UNKNOWN = "—"
 FIELD_HEIGHT = 24
@@ -37,7 +38,7 @@ def plain(value: float) -> str:
 
 
 class NumberField(QLineEdit):
-    """A number, typed in any usual way ("1e-3", "0,5"). Enter or leaving commits, Escape takes back, ↑ ↓ step.
+    """A number, typed in any usual way ("1e-3", "0,5"). Enter or leaving commits, Escape and undo take back, ↑ ↓ step.
 
     `empty`: what an empty field shows; it then means None. Without it a number is needed.
     """
@@ -78,24 +79,31 @@ class NumberField(QLineEdit):
 
     def set_value(self, value: float | None) -> None:
         """What is being typed, or was refused, stays as long as the value does not change."""
-        if value == self._value and (self.isModified() or self._invalid):
+        if value == self._value and self.is_typed():
             return
         self._value = value
         self._write()
 
+    def is_typed(self) -> bool:
+        return self.isModified() or self._invalid
+
+    def finish(self) -> None:
+        self._commit()
+
     def restore(self) -> None:
-        """Let go of what was typed or refused."""
-        if self.isModified() or self._invalid:
+        if self.is_typed():
             self._write()
             self.refused.emit("")
 
     def event(self, event: QEvent) -> bool:
+        if (undone := undone_here(self, event)) is not None:
+            return undone
         # Esc lets go of what was typed, before it means anything to the window.
         if (
             event.type() == QEvent.Type.ShortcutOverride
             and isinstance(event, QKeyEvent)
             and event.key() == Qt.Key.Key_Escape
-            and (self.isModified() or self._invalid)
+            and self.is_typed()
         ):
             event.accept()
             return True
@@ -153,7 +161,7 @@ class NumberField(QLineEdit):
             self._write()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and (self.isModified() or self._invalid):
+        if event.key() == Qt.Key.Key_Escape and self.is_typed():
             self.restore()
         elif (
             event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and not event.modifiers() & Qt.KeyboardModifier.AltModifier

@@ -17,6 +17,7 @@ from explorer.dock.units_field import UnitsField
 from explorer.theme.tokens import TIGHT
 from explorer.widgets.buttons import FlatButton
 from explorer.widgets.elided import ElidedLabel
+from explorer.widgets.typed import finish_typing
 
 _GATES_OPEN = {"lstm": "f", "gru": "z"}
 _NOTHING = {"rnn": "The RNN has no gates; add an LSTM or a GRU layer to hold one."}
@@ -64,7 +65,7 @@ class _Item(QWidget):
 
     def set_value(self, value: Any) -> None:
         """What was typed and refused stays to be mended, until the value itself is another."""
-        typed: list[NumberField | UnitsField] = [*self.findChildren(NumberField), *self.findChildren(UnitsField)]
+        typed = self._typed()
         refused = any(field.is_invalid() for field in typed)
         if value != self.value or not refused:
             self.error.set_text("")
@@ -72,6 +73,13 @@ class _Item(QWidget):
         for field in (*typed, *self.findChildren(ChoiceField)):
             if isinstance(field, ChoiceField) or not field.is_invalid():
                 field.setAccessibleDescription("")
+
+    def _typed(self) -> list[NumberField | UnitsField]:
+        return [*self.findChildren(NumberField), *self.findChildren(UnitsField)]
+
+    def let_go(self) -> None:
+        for field in self._typed():
+            field.restore()
 
     def say(self, sentence: str) -> None:
         """Of the field that asked last, which carries it too."""
@@ -232,6 +240,9 @@ class _ItemList(QWidget):
 
     def _rebuild(self, values: tuple[Any, ...]) -> None:
         for item in self.items:
+            # Hiding takes the focus away, and leaving a field takes what was typed: it would be asked for in the middle
+            # of another edit, and its place in the list is gone.
+            item.blockSignals(True)
             self._column.removeWidget(item)
             item.hide()
             item.deleteLater()
@@ -255,6 +266,7 @@ class _ItemList(QWidget):
         self.items[place].refuse(sentence)
 
     def _add(self) -> None:
+        finish_typing(self)  # a click on the button leaves the focus where it is
         self.edited.emit((*self.values(), self.fresh()), len(self.items))
         if self.items:
             self.items[-1].findChildren(ChoiceField)[0].setFocus(Qt.FocusReason.OtherFocusReason)
@@ -266,8 +278,10 @@ class _ItemList(QWidget):
         values[place] = value
         self.edited.emit(tuple(values), place)
 
-    def _item_removed(self, removed: object) -> None:
+    def _item_removed(self, removed: _Item) -> None:
         place = next(number for number, item in enumerate(self.items) if item is removed)
+        removed.let_go()  # what was typed into it goes with it
+        finish_typing(self)
         values = self.values()
         self.add_button.setFocus(Qt.FocusReason.OtherFocusReason)
         self.edited.emit(values[:place] + values[place + 1 :], place)

@@ -25,6 +25,7 @@ from explorer.theme.tokens import GAP, PAD, TIGHT
 from explorer.widgets.buttons import FlatButton
 from explorer.widgets.elided import ElidedLabel, section_label, small_label
 from explorer.widgets.stepper import Stepper
+from explorer.widgets.typed import Typed
 
 ALL_UNITS = -1
 
@@ -167,8 +168,9 @@ class ModelDock(QWidget):
 
     def restore(self) -> None:
         """Every field shows its value again; what was typed or refused is let go."""
-        for field in self.findChildren(NumberField):
-            field.restore()
+        for field in self.findChildren(QWidget):
+            if isinstance(field, Typed):
+                field.restore()
         self._show_problem()
 
     def show_recorded(self, excerpt: Excerpt, reason: str) -> None:

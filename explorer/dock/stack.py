@@ -22,6 +22,7 @@ from explorer.dock.rows import Sentence
 from explorer.dock.stack_parts import AddButton, DropLine, Empty
 from explorer.dock.tab_order import set_tab_order
 from explorer.theme.tokens import GAP, TIGHT
+from explorer.widgets.typed import finish_typing
 
 CELLS: tuple[CellKind, ...] = ("rnn", "lstm", "gru")
 
@@ -157,6 +158,7 @@ class StackView(QWidget):
         return card
 
     def _drop(self, card: LayerCard) -> None:
+        card.blockSignals(True)  # hiding takes the focus away: nothing is asked of a layer that has gone
         if self._chosen is card:
             self._chosen = None
         card.hide()
@@ -226,11 +228,13 @@ class StackView(QWidget):
         return None if self._chosen is None else self._chosen.number
 
     def add(self, cell: CellKind) -> None:
+        finish_typing(self)
         if self._experiment is not None and not self._locked and not assembly.is_full(self._experiment):
             self._ask(assembly.added(self._experiment, cell))
 
     def shift(self, by: int) -> bool:
         """The chosen layer up (1) or down (−1). False where there is none, or no room."""
+        finish_typing(self)
         number = self.chosen
         if self._experiment is None or self._locked or number is None:
             return False
@@ -246,6 +250,7 @@ class StackView(QWidget):
         return self._on_chosen(assembly.deleted)
 
     def _on_chosen(self, edit: Callable[[Experiment, int], Assembly], grows: bool = False) -> bool:
+        finish_typing(self)
         number = self.chosen
         if self._experiment is None or self._locked or number is None or (grows and assembly.is_full(self._experiment)):
             return False
@@ -304,6 +309,7 @@ class StackView(QWidget):
     def _dropped(self, card: StackCard) -> None:
         gap = self._line.gap if not self._line.isHidden() else None
         self._line.hide()
+        finish_typing(self)
         if gap is None or self._experiment is None or not isinstance(card, LayerCard):
             return
         place = gap - (gap > card.number)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QLineEdit, QSizePolicy, QWidget
 
 from explorer.dock.fields import QUIET, field_height, paint_refused
+from explorer.widgets.typed import undone_here
 
 _PART = re.compile(r"(\d{1,6})(?:[-–](\d{1,6}))?")
 MOST = 4096
@@ -38,9 +39,20 @@ class UnitsField(QLineEdit):
 
     def set_value(self, units: tuple[int, ...] | None) -> None:
         """What is being typed, or was refused, stays as long as the value does not change."""
-        if units == self._value and (self.isModified() or self._invalid):
+        if units == self._value and self.is_typed():
             return
         self._write(units)
+
+    def is_typed(self) -> bool:
+        return self.isModified() or self._invalid
+
+    def finish(self) -> None:
+        self._commit()
+
+    def restore(self) -> None:
+        if self.is_typed():
+            self._write(self._value)
+            self.refused.emit("")
 
     def set_invalid(self, invalid: bool) -> None:
         self._invalid = invalid
@@ -72,16 +84,17 @@ class UnitsField(QLineEdit):
             self.edited.emit(units)
 
     def event(self, event: QEvent) -> bool:
+        if (undone := undone_here(self, event)) is not None:
+            return undone
         # Esc lets go of what was typed, before it means anything to the window.
         if (
             event.type() in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress)
             and isinstance(event, QKeyEvent)
             and event.key() == Qt.Key.Key_Escape
-            and (self.isModified() or self._invalid)
+            and self.is_typed()
         ):
             if event.type() is QEvent.Type.KeyPress:
-                self._write(self._value)
-                self.refused.emit("")
+                self.restore()
             event.accept()
             return True
         return super().event(event)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QPoint, Qt, Slot
 from PySide6.QtGui import QAccessible, QAction
 from PySide6.QtWidgets import QMenu
 
-from engine.tracks import has, parse
+from engine.tracks import WHOLE, has, parse
 from explorer.stage import strip
 from explorer.stage.geometry import bounded
 from explorer.stage.marked import plain
@@ -156,26 +156,31 @@ class Handling(QObject):
         menu = QMenu("Du&plicate for", parent)
         menu.setAccessibleName(f"Duplicate {self._stage.title_of(key)} for")
         track, excerpt = parse(key), self._stage.excerpt
-        if excerpt is not None and (track.is_quantity or track.layer):
-            kinds = excerpt.kinds()
+        why_none = "It is of the whole network" if track.what in WHOLE else "No other layer has this"
+        if excerpt is not None and track.what not in WHOLE:
+            kinds, own = excerpt.kinds(), track.layer or excerpt.of().name
             shown = {self._resolved(one) for one in self._stage.tracks()}
             for name, layer in excerpt.layers.items():
                 other = track.on(name)
-                if has(other, kinds) and self._resolved(str(other)) not in shown:
+                if name == own or not has(other, kinds):
+                    continue
+                if self._resolved(str(other)) in shown:
+                    why_none = "Every layer that has this is shown"
+                else:
                     entry = menu.addAction(words.layer(layer)[:1].upper() + words.layer(layer)[1:])
                     entry.setData((key, str(other)))
             if track.is_quantity and track.unit is None and has(track, kinds):
                 menu.addSeparator()
                 menu.addAction("&One unit…").setData((key, ""))
         if menu.isEmpty():
-            menu.addAction("No other layer has this").setEnabled(False)
+            menu.addAction(why_none).setEnabled(False)
         menu.triggered.connect(self._duplicate_chosen)
         return menu
 
     def _resolved(self, key: str) -> str:
         """The track with its layer's name, to be compared."""
         track, excerpt = parse(key), self._stage.excerpt
-        if track.layer or excerpt is None or not track.is_quantity:
+        if track.layer or excerpt is None or track.what in WHOLE:
             return str(track)
         return str(track.on(excerpt.of().name))
 

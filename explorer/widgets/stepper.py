@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QSpinBox, QWidget
 from explorer.theme.current import current
 from explorer.theme.tokens import RADIUS
 from explorer.widgets.buttons import FlatButton
+from explorer.widgets.typed import undone_here
 
 HEIGHT = 28
 # Arrows of no width, since a styled spin box with NoButtons leaves its text one pixel of room (Qt 6.11).
@@ -26,6 +27,24 @@ class _Field(QSpinBox):
             super().wheelEvent(event)
         else:
             event.ignore()
+
+    def is_typed(self) -> bool:
+        special = self.specialValueText()
+        lowest = bool(special) and self.value() == self.minimum()
+        shown = special if lowest else f"{self.prefix()}{self.textFromValue(self.value())}{self.suffix()}"
+        return self.text() != shown
+
+    def finish(self) -> None:
+        self.interpretText()
+
+    def restore(self) -> None:
+        blocked = self.blockSignals(True)
+        self.setValue(self.value())  # writes its text anew
+        self.blockSignals(blocked)
+
+    def event(self, event: QEvent) -> bool:
+        undone = undone_here(self, event)
+        return super().event(event) if undone is None else undone
 
 
 class Stepper(QWidget):

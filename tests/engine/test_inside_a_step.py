@@ -151,7 +151,9 @@ def test_a_place_that_is_not_there_becomes_one_that_is() -> None:
     assert inside.fitted(Within(1, 2), "forward") == Within(1, 2)
     assert inside.fitted(Within(0, 2), "forward") == Within(0)
     assert inside.fitted(Within(1, 99), "forward") == Within(1)
-    assert inside.fitted(Within(5), "forward") is None
+    assert inside.whole(inside.fitted(Within(5), "forward"), "forward"), "all that is left of the stack is done"
+    assert inside.fitted(Within(5), "backward") == inside.moments("backward", "gate")[0] == Within(1, 0)
+    assert inside.fitted(Within(-1), "forward") is None
     assert inside.fitted(Within(1), None) is None
 
 

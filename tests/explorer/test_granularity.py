@@ -248,3 +248,38 @@ def test_where_stays_as_wide_while_the_tape_goes_through_a_step(qtbot: QtBot, ex
     for _ in range(2 * (FORWARD + 1)):
         explorer.bindings.tape.step(1)
         assert explorer.window.transport.where.width() == width
+
+
+def test_a_place_inside_a_layer_that_goes_is_one_of_the_stack_that_stays(qtbot: QtBot, explorer: Explorer) -> None:
+    """Backward the layers below have not begun; what was shown as done there would be done once more."""
+    layers = (LayerSpec(cell="lstm", hidden_size=4),)
+    experiment = Experiment(model=ModelSpec(layers=layers), task=AddingTask(steps=T, batch_size=2), device="cpu")
+    explorer.show(Opening(State(tracks=("grads.h",), experiment=experiment), View(), title="one"))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    explorer.commands.actions["add_gru"].trigger()
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    explorer.commands.actions["by_gate"].trigger()
+    position = Tape(T).position(Tape(T).parse("backward:5"))
+    explorer.document.look(position=position)
+    press(qtbot, explorer, Qt.Key.Key_Right, times=4)
+    assert place(explorer) == (position, Within(1, 3))
+    explorer.commands.actions["undo"].trigger()
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    seen = [place(explorer)]
+    for _ in range(BACKWARD):
+        press(qtbot, explorer, Qt.Key.Key_Right)
+        seen.append(place(explorer))
+    assert seen == [(position, Within(0, number)) for number in range(BACKWARD)] + [(position + 1, Within(0, 0))]
+    assert explorer.window.cell.operation_words.startswith(f"1 of {BACKWARD}: ")
+
+
+def test_forward_a_step_whose_top_layer_goes_is_done(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.look(position=2, within=Within(1, 1), granularity="gate")
+    model = ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=4),), readout=ReadoutSpec(at="every"))
+    one = Experiment(model=model, task=AddingTask(steps=T, batch_size=2), device="cpu")
+    explorer.document.edit_experiment(one)
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    assert place(explorer) == (2, Within(0, FORWARD - 1))
+    assert where(explorer) == "Forward · t = 3 · hidden state h"
+    press(qtbot, explorer, Qt.Key.Key_Right)
+    assert place(explorer) == (3, Within(0, 0))

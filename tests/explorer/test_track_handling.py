@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
 from engine.requests import Excerpt
+from engine.tracks import OF_LAYER
 from explorer.stage.geometry import STRIP, Slot, place_of_drop
 from explorer.stage.margins import GRIP_WIDTH, HEADER_WIDTH
 from explorer.stage.stage import Stage
@@ -350,8 +351,31 @@ def test_a_track_is_duplicated_for_one_unit(qtbot: QtBot, stage: Stage) -> None:
 
 def test_what_belongs_to_the_whole_network_has_no_other_layer(stage: Stage) -> None:
     menu = stage.handling.duplicate_menu("norms", stage)
-    assert entries(menu) == ["No other layer has this"]
+    assert entries(menu) == ["It is of the whole network"]
     assert not menu.actions()[0].isEnabled()
+    menu.deleteLater()
+
+
+@pytest.mark.parametrize("what", OF_LAYER)
+def test_what_each_layer_has_is_duplicated_for_the_others(qtbot: QtBot, stage: Stage, what: str) -> None:
+    """Written without a layer it is of the one that the read-out reads, as a quantity is."""
+    stage.set_tracks((what, f"l0.{what}"))
+    stage.set_excerpt(stacked(synthetic.excerpt("rnn", T=20, H=5)))
+    menu = stage.handling.duplicate_menu(what, stage)
+    assert entries(menu) == ["Layer 1 · RNN ←"]
+    with qtbot.waitSignal(stage.duplicateRequested) as said:
+        menu.actions()[0].trigger()
+    assert said.args == [what, f"l0_reverse.{what}"]
+    menu.deleteLater()
+    stage.set_tracks((what, f"l0.{what}", f"l0_reverse.{what}"))
+    menu = stage.handling.duplicate_menu(what, stage)
+    assert entries(menu) == ["Every layer that has this is shown"]
+    menu.deleteLater()
+
+
+def test_the_only_layer_says_that_no_other_has_it(stage: Stage) -> None:
+    menu = stage.handling.duplicate_menu("routes", stage)
+    assert entries(menu) == ["No other layer has this"]
     menu.deleteLater()
 
 
