@@ -124,7 +124,13 @@ def paint_scale(
     painter.drawImage(bar, _column(scale, theme.name))
     x, right = bar.right() + 7, box.right() - 1
     room = max(0, (bar.height() - 2 * LINE) // LINE)
-    rows = _rows(scale, counts or {}, room)
+    if not room and bar.height() + 6 >= 2 * LINE + SMALL_PX + 1:  # the letters have it, if not their lines
+        room = 1
+    rows, beside = _rows(scale, counts or {}, max(1, room)), 0
+    if rows and not room:  # a low track: the worst class stands right of the scale's numbers
+        beside = round(max(marked.width(end, font) for end in scale.ends)) + GAP
+        if x + beside + _SWATCH[0] > right:
+            rows, beside = [], 0
     if subnormal and len(rows) < room:  # they are in other classes too; the readout has them always
         told = fitting((f"{subnormal:,} subnormal", f"{_thousands(subnormal)} subnormal"), font, right - x)
         rows += [(None, 0, told)] if told else []
@@ -132,7 +138,9 @@ def paint_scale(
     if rows and said and len(rows) < room:
         rows.insert(0, (None, 0, said))
     top = bar.center().y() - len(rows) * LINE // 2
-    _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, len(rows) * LINE + 4 if rows else 0))
+    taken = len(rows) * LINE + 4 if rows and not beside else 0
+    _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, taken))
+    x += beside
     for place, (code, count, text) in enumerate(rows):
         y = top + place * LINE
         if code is None:
@@ -141,12 +149,21 @@ def paint_scale(
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
         start = x + _SWATCH[0] + TIGHT
-        said = fitting((f"{count:,}", _thousands(count)), font, right - start)
+        said, words = _counted(code, count, scale, font, right - start)
         painter.setPen(QColor(theme.text))
         start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
         painter.setPen(QColor(theme.muted))
-        words = _beyond(code, scale) + _WORDS[code]
-        marked.draw(painter, QRectF(start, y, right - start, LINE), fitting(words, font, right - start), font)
+        marked.draw(painter, QRectF(start, y, right - start, LINE), words, font)
+
+
+def _counted(code: int, count: int, scale: Scale, font: QFont, room: float) -> tuple[str, str]:
+    """How many of a class, and its name: a rounded number with a name goes before an exact one without."""
+    numbers = tuple(dict.fromkeys((f"{count:,}", _thousands(count)) if count >= 1000 else (f"{count:,}",)))
+    for said in numbers:
+        words = fitting(_beyond(code, scale) + _WORDS[code], font, room - round(marked.width(said, font)) - TIGHT)
+        if words:
+            return said, words
+    return fitting(numbers, font, room), ""
 
 
 def _beyond(code: int, scale: Scale) -> tuple[str, ...]:
@@ -163,6 +180,8 @@ def _rows(scale: Scale, counts: dict[int, int], room: int) -> list[tuple[int | N
     if scale.kind == "magnitude":  # a size has no sign
         counts[PLUS_INF] = counts.get(PLUS_INF, 0) + counts.pop(MINUS_INF, 0)
     rows: list[tuple[int | None, int, str]] = [(code, counts[code], "") for code in COUNTED if counts.get(code)]
+    if len(rows) > room == 1:
+        return rows[:1]  # the worst; the readout has them all
     if len(rows) > room:
         hidden = len(rows) - max(0, room - 1)
         return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
