@@ -127,7 +127,13 @@ def paint_scale(
     painter.drawImage(bar, _column(scale, theme.name))
     x, right = bar.right() + 7, box.right() - 1
     room = max(0, (bar.height() - 2 * LINE) // LINE)
-    rows = _rows(scale, counts or {}, room)
+    if not room and bar.height() + 6 >= 2 * LINE + SMALL_PX + 1:  # the letters have it, if not their lines
+        room = 1
+    rows, beside = _rows(scale, counts or {}, max(1, room)), 0
+    if rows and not room:  # a low track: the worst class stands right of the scale's numbers
+        beside = round(max(marked.width(end, font) for end in scale.ends)) + GAP
+        if x + beside + _SWATCH[0] > right:
+            rows, beside = [], 0
     if subnormal and len(rows) < room:  # they are in other classes too; the readout has them always
         told = fitting((f"{subnormal:,} subnormal", f"{_thousands(subnormal)} subnormal"), font, right - x)
         rows += [(None, 0, told)] if told else []
@@ -135,7 +141,9 @@ def paint_scale(
     if rows and said and len(rows) < room:
         rows.insert(0, (None, 0, said))
     top = bar.center().y() - len(rows) * LINE // 2
-    _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, len(rows) * LINE + 4 if rows else 0))
+    taken = len(rows) * LINE + 4 if rows and not beside else 0
+    _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, taken))
+    x += beside
     for place, (code, count, text) in enumerate(rows):
         y = top + place * LINE
         if code is None:
@@ -144,12 +152,21 @@ def paint_scale(
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
         start = x + _SWATCH[0] + TIGHT
-        words = _beyond(code, scale) + named.get(code, _WORDS[code])
-        said = _count_beside(count, words, font, right - start)
+        said, words = _counted(count, _beyond(code, scale) + named.get(code, _WORDS[code]), font, right - start)
         painter.setPen(QColor(theme.text))
         start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
         painter.setPen(QColor(theme.muted))
-        marked.draw(painter, QRectF(start, y, right - start, LINE), fitting(words, font, right - start), font)
+        marked.draw(painter, QRectF(start, y, right - start, LINE), words, font)
+
+
+def _counted(count: int, names: tuple[str, ...], font: QFont, room: float) -> tuple[str, str]:
+    """How many of a class, and its name: a rounded number with a name goes before an exact one without."""
+    numbers = tuple(dict.fromkeys((f"{count:,}", _thousands(count)) if count >= 1000 else (f"{count:,}",)))
+    for said in numbers:
+        words = fitting(names, font, room - round(marked.width(said, font)) - TIGHT)
+        if words:
+            return said, words
+    return fitting(numbers, font, room), ""
 
 
 def _beyond(code: int, scale: Scale) -> tuple[str, ...]:
@@ -166,19 +183,12 @@ def _rows(scale: Scale, counts: dict[int, int], room: int) -> list[tuple[int | N
     if scale.kind == "magnitude":  # a size has no sign
         counts[PLUS_INF] = counts.get(PLUS_INF, 0) + counts.pop(MINUS_INF, 0)
     rows: list[tuple[int | None, int, str]] = [(code, counts[code], "") for code in COUNTED if counts.get(code)]
+    if len(rows) > room == 1:
+        return rows[:1]  # the worst; the readout has them all
     if len(rows) > room:
         hidden = len(rows) - max(0, room - 1)
         return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
     return rows
-
-
-def _count_beside(count: int, words: tuple[str, ...], font: QFont, room: float) -> str:
-    """A count that leaves room for one of the words, where it can; "" where nothing has room."""
-    both = (f"{count:,}", _thousands(count)) if count >= 10_000 else (f"{count:,}",)
-    for said in both:
-        if fitting(words, font, room - round(marked.width(said, font)) - TIGHT):
-            return said
-    return fitting((f"{count:,}", _thousands(count)), font, room)
 
 
 def _thousands(count: int) -> str:

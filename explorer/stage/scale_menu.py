@@ -54,7 +54,9 @@ class ScaleMenu(QObject):
             return None
         if track.on_gradients:
             return self._book.gradients(self._excerpt)
-        return self._book.of_attention() if track.what == "attention" else self._book.of(track, self._excerpt)
+        if track.what == "attention":
+            return self._book.of_attention(self._excerpt.shown(track))
+        return self._book.of(track, self._excerpt)
 
     @Slot()
     def _fit(self) -> None:

@@ -139,9 +139,13 @@ class ScaleBook:
             self._outputs = Scale("gate", low, high)
         return self._outputs
 
-    def of_attention(self) -> Scale:
-        """0 … 1 unless somebody asks for less."""
-        return self._of_choice("attention", "gate") or scales.GATE
+    def of_attention(self, weights: Array | None) -> Scale:
+        """0 … 1; where none of the weights is a half when they are first seen, up to the largest, for they sum to 1: of
+        fifty that are alike each is a line at the foot of 0 … 1. It is kept like any other."""
+        chosen = self._of_choice("attention", "gate")
+        if chosen is not None or weights is None:
+            return chosen or scales.GATE
+        return self.once("attention", lambda: _of_weights(weights))
 
     def fit(self, track: TrackSpec, excerpt: Excerpt, shown: Array | None = None) -> Scale | None:
         """Choose a track's scale from what it shows now, and keep it. Gradients share theirs: that of their sizes.
@@ -153,7 +157,7 @@ class ScaleBook:
             weights = excerpt.shown(track)
             if weights is not None:
                 self.choose(track, excerpt, Scale("gate", 0.0, min(1.0, scales.round_bound(weights))))
-            return self.of_attention()
+            return self.of_attention(weights)
         if not (track.is_quantity or track.on_gradients):  # a track that says its own scale
             return None
         of_gradients = track.on_gradients
@@ -176,10 +180,17 @@ class ScaleBook:
             self._values.pop(self._name(track, excerpt), None)
         elif track.on_gradients:
             self._gradients = None
-        elif track.what != "attention":
+        elif track.what == "attention":
+            self._others.pop("attention", None)
+        else:
             old = f"{track.layer}.{track.what}."
             self._others = {what: scale for what, scale in self._others.items() if not what.startswith(old)}
 
     def _name(self, track: TrackSpec, excerpt: Excerpt) -> tuple[str, str, str, str]:
         layer = excerpt.of(track.layer)
         return layer.name, layer.cell, layer.activation, track.what if track.is_signed else f"|{track.what}|"
+
+
+def _of_weights(weights: Array) -> Scale:
+    top = scales.largest(weights)
+    return Scale("gate", 0.0, scales.round_bound(weights)) if 0 < top < 0.5 else scales.GATE

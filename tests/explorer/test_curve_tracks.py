@@ -323,11 +323,33 @@ def test_words_of_thresholds_stand_still_while_the_tape_plays(slope: float, reve
     for position in range(T + 1, 2 * T + 3):
         labels = track._words(Now.at(Tape(T), position))
         for one in labels:
-            seen.setdefault(one.text, set()).add(one.place)
+            if position < 2 * T:  # until all of the curve is known
+                seen.setdefault(one.text, set()).add(one.place)
         for one, other in itertools.combinations(labels, 2):
             assert not one.place.intersects(other.place)
     assert any("vanishing" in text or "exploding" in text for text in seen)
     assert {text: len(places) for text, places in seen.items()} == dict.fromkeys(seen, 1)
+
+
+@pytest.mark.parametrize(("slope", "bound"), [(-0.3, -0.1), (0.21, 0.78)])
+def test_when_all_is_known_words_stand_where_no_line_is(slope: float, bound: float) -> None:
+    """Decades a step on the way back. A rising curve comes to the head of its region, where the words stood before."""
+    T = 50
+    back = np.arange(T - 1.0, -1.0, -1.0)
+    e = synthetic.with_norms(synthetic.excerpt("rnn", T=T, H=3), {"grads.h": 10.0 ** (slope * back - 1)})
+    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": np.asarray(bound * back - 1)})
+    track = shown("norms", e, ScaleBook())
+    track.prepare(TimeView(T, 1, T, 700), HEIGHT)
+    assert track.plot is not None
+    edge = edge_of(HEIGHT)
+    x, (curve,) = (np.arange(T) + 0.5) * 700 / T, track.plot.curves
+    labels = track._words(Now.at(Tape(T), 2 * T))
+    assert any("vanishing" in one.text or "exploding" in one.text for one in labels)
+    for places in (curve.places, *(np.broadcast_to(line.places, T) for line in track.plot.lines)):
+        y = HEIGHT - edge - places * (HEIGHT - 2 * edge)
+        for one in labels:
+            there = np.interp(np.arange(one.left, one.right), x, y)
+            assert not ((there > one.place.top()) & (there < one.place.bottom())).any(), one.text
 
 
 @pytest.mark.parametrize("width", [118, 128])

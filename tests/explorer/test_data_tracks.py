@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from engine.requests import Excerpt
 from engine.tape import Tape
+from engine.tracks import parse
 from explorer.stage import classes, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.geometry import STRIP
@@ -384,12 +385,27 @@ def test_without_attention_the_track_says_so(qtbot: QtBot) -> None:
 
 
 def test_a_fitted_attention_scale_reaches_up_to_the_largest_weight() -> None:
-    from engine.tracks import parse
-
     e, book = with_attention(numbers(every=False), np.array([0.02, 0.031] + [0.0] * 8)), ScaleBook()
-    assert book.of_attention() == GATE
+    assert book.of_attention(np.array([0.5, 0.5])) == GATE
+    assert book.of_attention(np.array([0.02, 0.031])) == GATE, "a scale is kept"
     assert book.fit(parse("attention"), e) == Scale("gate", 0.0, 0.04)
     assert book.chosen == {"attention": (0.0, 0.04, 0.0)}
+
+
+def test_weights_that_are_alike_fill_the_track_and_its_scale_is_said(qtbot: QtBot) -> None:
+    """1/50 each: a fiftieth of 0 … 1, all of 0 … 0.02."""
+    book, track = ScaleBook(), Attention("attention")
+    e = with_attention(numbers(every=False), np.full(T, 1 / 50))
+    track.set_excerpt(e, book)
+    assert track._scale == Scale("gate", 0.0, 0.02)
+    said = track.hover_scale(at(e, "loss"))
+    assert said is not None
+    assert "0 … 0.02" in said.where
+    track.set_excerpt(with_attention(e, np.full(T, 1 / 100)), book)
+    assert track._scale == Scale("gate", 0.0, 0.02), "it does not change behind anybody's back"
+    book.forget(parse("attention"), e)
+    track.set_excerpt(with_attention(e, np.full(T, 1 / 100)), book)
+    assert track._scale == Scale("gate", 0.0, 0.01)
 
 
 @kinds

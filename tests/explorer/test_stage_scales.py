@@ -117,6 +117,51 @@ def test_what_a_scale_says_changes_with_its_counts_only(qtbot: QtBot, key: str) 
     assert (said[1] != said[2]) == (key == "grads.h")
 
 
+@pytest.mark.parametrize(("count", "told"), [(640, "640"), (219_024, "219k"), (2_190_240, "2M")])
+def test_a_large_count_is_rounded_before_its_name_is_dropped(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, count: int, told: str
+) -> None:
+    theming.apply("dark")
+    said: list[str] = []
+    monkeypatch.setattr(marked, "draw", lambda painter, box, text, *rest: said.append(text) or 0.0)
+    image = QImage(104, 160, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    margins.paint_scale(painter, image.rect(), scales.magnitude(), {classes.ZERO: count})
+    painter.end()
+    at = said.index(told)
+    assert said[at + 1] in ("exactly 0", "zero")
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(120, 40), (104, 40), (120, 55), (104, 55), (78, 55), (120, 62), (78, 62)]
+)
+def test_a_low_track_counts_the_worst_class_beside_the_numbers_of_its_scale(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    theming.apply("dark")
+    drawn: list[tuple[str, QRectF]] = []
+    draw = marked.draw
+
+    def noted(painter: QPainter, box: QRectF, text: str, font: QFont, *align: Qt.AlignmentFlag) -> float:
+        wide = draw(painter, box, text, font, *align)
+        if text:
+            drawn.append((text, QRectF(box.left(), box.top(), wide, box.height())))
+        return wide
+
+    monkeypatch.setattr(marked, "draw", noted)
+    image = QImage(width, height, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    counts = {classes.NAN: 12, classes.ZERO: 300, classes.BELOW: 4}
+    margins.paint_scale(painter, image.rect(), scales.magnitude(), counts)
+    painter.end()
+    texts = [text for text, _ in drawn]
+    assert "12" in texts
+    assert "300" not in texts
+    assert {"1e2", "1e-20"} <= set(texts)
+    (count,) = [box for text, box in drawn if text == "12"]
+    assert not [text for text, box in drawn if text != "12" and box.intersects(count.adjusted(-12, 3, 0, -3))]
+
+
 @pytest.mark.parametrize("width", [120, 104, 78])
 @pytest.mark.parametrize("count", [7, 9_338, 80_653, 640_000])
 def test_counts_beside_a_scale_are_said_in_fewer_words_or_not_at_all_but_never_cut(

@@ -45,7 +45,7 @@ class Attention:
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
         self._excerpt, self._weights, self._key = excerpt, excerpt.shown(self._track), None
-        self._scale = book.of_attention()
+        self._scale = book.of_attention(self._weights)
         if self._weights is not None:
             masked = np.arange(excerpt.steps) >= excerpt.length
             self._codes = classes.classify(self._weights, self._scale, masked)
@@ -104,7 +104,8 @@ class Attention:
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        lines = tuple((text, "muted") for text in ("read-out: Σ α_t h_t", "sums to 1 over t"))
+        ends = f"height: {' … '.join(self._scale.ends)}"
+        lines = tuple((text, "muted") for text in ("read-out: Σ α_t h_t", "sums to 1 over t", ends))
         margins.paint_title(painter, box, self.title(), "text", lines)
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
@@ -162,4 +163,5 @@ class Attention:
         return (Taken("α", t, told_apart(float(self._weights[t - 1]), self._excerpt.dtype)),)
 
     def hover_scale(self, now: Now) -> Readout | None:
-        return Readout(f"Scale {' … '.join(self._scale.ends)}, fixed", (_RULE,), "y: the last layer’s output")
+        kept = "it stays until another is chosen in the track's menu"
+        return Readout(f"Scale {' … '.join(self._scale.ends)}: {kept}", (_RULE,), "y: the last layer’s output")

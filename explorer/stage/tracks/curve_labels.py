@@ -2,11 +2,13 @@
 
 Their places are found once for a view, and there they stay: words that change sides while the tape plays draw the eye
 away from what it shows. What the way back has yet to find cannot be minded, since that would tell of it; where a curve
-or the cursor comes through, the words stand on a piece of ground.
+or the cursor comes through, the words stand on a piece of ground. When all curves are known, words that a line runs
+through step aside, once, if there is a place where none does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,17 +59,24 @@ class Labels:
         self._choices += [self._at_curve(curve) for curve in plot.curves if curve.tag]
         self._choices += [self._along(line) for line in plot.lines]
         self._struck: dict[QRect, bool] = {}
-        self._standing: list[Label] | None = None
+        self._standing: list[Label | None] | None = None
+        self._settled: list[Label | None] | None = None
 
     def of(self, now: Now) -> list[Label]:
         """Those that are there by now."""
         if self._standing is None:
             self._standing = self._placed()
+        places = self._standing
+        if all(group.whole(now) for group in self._plot.groups):
+            if self._settled is None:
+                self._settled = self._stepped_aside(self._standing)
+            places = self._settled
         there = begun(self._plot, now)
         return [
             label
-            for label in self._standing
-            if (label.always or there) and (label.known is None or label.known.whole(now))
+            for label in places
+            if label is not None
+            and (label.always or there) and (label.known is None or label.known.whole(now))
         ]
 
     def waiting(self, others: list[Label]) -> list[Label]:
@@ -82,15 +91,26 @@ class Labels:
                 return [Label("muted", WAITING, box, always=True)]
         return []
 
-    def _placed(self) -> list[Label]:
-        found: list[Label] = []
+    def _placed(self) -> list[Label | None]:
+        """For each words its place; None: there is none."""
+        found: list[Label | None] = []
         for choices in self._choices:
-            for label in choices:
-                taken = any(label.place.intersects(other.place) for other in found)
-                if not taken and not self._crossed(label) and not self._on_line(label):
-                    found.append(label)
-                    break
+            free = (one for one in choices if not _taken(one, found))
+            found.append(next((one for one in free if not self._crossed(one) and not self._on_line(one)), None))
         return found
+
+    def _stepped_aside(self, standing: list[Label | None]) -> list[Label | None]:
+        found: list[Label | None] = []
+        for n, (choices, stood) in enumerate(zip(self._choices, standing, strict=True)):
+            taken = [*found, *standing[n + 1 :]]
+            free = stood is not None and not self._clear(stood)
+            clear = (one for one in choices if not _taken(one, taken) and self._clear(one)) if free else iter(())
+            found.append(next(clear, stood))
+        return found
+
+    def _clear(self, label: Label) -> bool:
+        """Whether no line at all runs through the words."""
+        return not self._on_line(label, every=True) and not self._met(label)
 
     def _y(self, places: Array) -> Array:
         edge = edge_of(self._height)
@@ -115,6 +135,7 @@ class Labels:
                 low, high = area.bottom() - margins.LINE, area.top()
                 # Where the way back begins, farthest from where it does: the curves come there last.
                 sides = (left, right, middle) if self._from_left else (right, left, middle)
+                sides = (*sides, (left + middle) / 2, (middle + right) / 2)
                 heights = (high, low) if tone == "exploding" else (low, high)
                 boxes = (QRectF(x, y, width, margins.LINE).toAlignedRect() for y in heights for x in sides)
                 found += [Label(tone, text, box, always=False) for box in boxes]
@@ -124,6 +145,7 @@ class Labels:
         """Above the line or under it, where all of its stretch is on the axis."""
         found = []
         x, y = self._course(line)
+        pitch = self._view.pitch / self._view.ratio  # a steep line comes to a corner between two steps
         for text in line.texts:
             width = marked.width(text, theming.small()) + GAP
             if width > self._width:
@@ -132,7 +154,7 @@ class Labels:
             shares = (1.0, 0.0, 0.5, 0.25, 0.75) if line.always or self._from_left else (0.0, 0.25, 0.5, 0.75, 1.0)
             for share in shares:
                 left = (self._width - width) * share
-                here = y[(x >= left) & (x <= left + width)] if line.places.ndim else y
+                here = y[(x >= left - pitch) & (x <= left + width + pitch)] if line.places.ndim else y
                 here = here[~np.isnan(here)]
                 if not here.size or here.min() < 2 or here.max() > self._height - 2:
                     continue
@@ -188,10 +210,10 @@ class Labels:
             return (view.cells.left + view.cells.right) / (2 * view.ratio), self._y(line.places[view.slice])
         return np.array([0.0, self._width]), self._y(np.repeat(line.places, 2))
 
-    def _on_line(self, label: Label) -> bool:
-        """Whether a threshold runs through the words of a region. Found once for a place."""
+    def _on_line(self, label: Label, *, every: bool = False) -> bool:
+        """Whether a threshold runs through the words of a region, or (`every`) through any. Found once for a place."""
         place = label.place
-        if label.chip:  # a line's own words stand beside it
+        if label.chip and not every:  # a line's own words stand beside it
             return False
         if place not in self._struck:
             across = np.arange(place.left() - 2.0, place.right() + 3.0)
@@ -206,12 +228,22 @@ class Labels:
 
     def _crossed(self, label: Label) -> bool:
         """Whether a curve runs through the words that is known when they come."""
+        return self._met(
+            label,
+            lambda group: (
+                label.known is not None
+                or group == ALWAYS
+                or (not label.always and group.kind in ("values", "loss"))
+            ),
+        )
+
+    def _met(self, label: Label, of: Callable[[Group], bool] = lambda _: True) -> bool:
+        """Whether a curve of such a group ever runs through the words."""
         if not self._curves:
             self._curves = [(curve, *self._points(curve)) for curve in self._plot.curves]
         place = label.place
         for curve, x, y in self._curves:
-            before = curve.group == ALWAYS or (not label.always and curve.group.kind in ("values", "loss"))
-            if before or label.known is not None:
+            if of(curve.group):
                 beside = (x > place.left() - 6) & (x < place.right() + 7)
                 if bool((beside & (y > place.top() - 4) & (y < place.bottom() + 5)).any()):
                     return True
@@ -225,6 +257,10 @@ class Labels:
             dense = np.interp(np.arange(0, len(x) - 0.9, 0.25), np.arange(len(x)), x)
             return dense, np.interp(dense, x, y)
         return x, y
+
+
+def _taken(label: Label, others: list[Label | None]) -> bool:
+    return any(other is not None and label.place.intersects(other.place) for other in others)
 
 
 def begun(plot: Plot, now: Now) -> bool:
