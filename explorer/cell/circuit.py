@@ -230,7 +230,11 @@ class CircuitView(NumbersView):
                 reading, cut = self.reading(label.number), drawing.moment.cut(label.route)
                 exact = "" if cut else digits(reading, excerpt)
                 on = ", as far as it goes on" if drawing.moment.stopped(label.number) else ""
-                found.append(Pick(f"label {number}", drawing.label_box(label), _plain(label.latex) + on, exact, reading.subnormal))
+                found.append(
+                    Pick(
+                        f"label {number}", drawing.label_box(label), _plain(label.latex) + on, exact, reading.subnormal
+                    )
+                )
         for node in drawing.circuit.nodes:
             beside = drawing.moment.beside(node)
             if drawing.moment.has(beside):
