@@ -28,8 +28,8 @@ def verdict(row: NDArray[np.float64], longest: int | None = None, normal: float 
     Healthy is only what stays within the thresholds all the way: where the norm leaves them and comes back, the verdict
     is about the step at which it is farthest out, and `first_step` is that step.
 
-    `normal` is the smallest normal number of the type (engine.dtypes). A norm that ends below it stands on a floor where
-    digits are lost: the ratio is then measured at the last step before that, unless another verdict would come of it.
+    `normal` is the smallest normal number of the type (engine.dtypes). A norm that ends below it stands on a floor
+    where digits are lost: the ratio is then measured at the last step before that, unless that made another verdict.
     """
     row = row if longest is None else row[: max(1, longest)]
     reached = np.flatnonzero(row != 0)  # NaN is not 0 either

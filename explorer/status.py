@@ -107,8 +107,8 @@ def verdict_words(
     which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
     `truncated`: an exact 0 may be truncation's. `carried`: the same of an LSTM's cell state, whose gradient has a way
     of its own and may fare otherwise. `layer`: which one it is about, where there are several. `rate`: with what it
-    comes to a step: "healthy" within the thresholds may still grow by half at each. `dtype`: whose end subnormal numbers
-    are.
+    comes to a step: "healthy" within the thresholds may still grow by half at each. `dtype`: whose end subnormal
+    numbers are.
     """
     glyph, tone = _VERDICTS[verdict.kind]
     whose = f"{layer} " if layer else ""
@@ -130,8 +130,8 @@ def verdict_words(
     if verdict.subnormal_from:
         least = f" (below {short(smallest_normal(dtype), 2)})" if dtype else ""
         tip += (
-            f"\nThen subnormal: {dtype or 'the type'}'s end. From t = {verdict.subnormal_from} back the norm is no normal "
-            f"number{least}: its digits are going, and what stands there does not say how the gradient fares."
+            f"\nThen subnormal: {dtype or 'the type'}'s end. From t = {verdict.subnormal_from} back the norm is no "
+            f"normal number{least}: its digits are going, and what stands there does not say how the gradient fares."
         )
     if carried is not None and (of_c := rate_words(carried)):
         tip += f"\nThat of the cell state c {of_c}."

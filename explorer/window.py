@@ -117,12 +117,11 @@ class MainWindow(QMainWindow):
 
     def _between_edges(self) -> QHBoxLayout:
         """The parts, and at the sides what calls back those that have given way."""
-        gone = "gave way to the stage in this small window; it comes back here, or by View ▸"
-        self.model_edge = EdgeButton("Model", f"Model {gone} Model (Ctrl+1).")
+        gone = "gave way to the stage in this small window"
+        self.model_edge = EdgeButton("Model", f"Model {gone}; it comes back here, or by View ▸ Model (Ctrl+1).")
         self.side_edge = EdgeButton(
             "Cell and Analysis",
-            "Cell and Analysis gave way to the stage in this small window; they come back here, or by View ▸ Cell (Ctrl+2) "
-            "and Analysis (Ctrl+3).",
+            f"Cell and Analysis {gone}; they come back here, or by View ▸ Cell (Ctrl+2) and Analysis (Ctrl+3).",
         )
         self.model_edge.clicked.connect(self._bring_back_dock)
         self.side_edge.clicked.connect(self._bring_back_side)

@@ -75,8 +75,7 @@ class Labels:
         return [
             label
             for label in places
-            if label is not None
-            and (label.always or there) and (label.known is None or label.known.whole(now))
+            if label is not None and (label.always or there) and (label.known is None or label.known.whole(now))
         ]
 
     def waiting(self, others: list[Label]) -> list[Label]:
@@ -135,9 +134,9 @@ class Labels:
                 low, high = area.bottom() - margins.LINE, area.top()
                 # Where the way back begins, farthest from where it does: the curves come there last.
                 sides = (left, right, middle) if self._from_left else (right, left, middle)
-                sides = (*sides, (left + middle) / 2, (middle + right) / 2)
+                between = (left + middle) / 2, (middle + right) / 2
                 heights = (high, low) if tone == "exploding" else (low, high)
-                boxes = (QRectF(x, y, width, margins.LINE).toAlignedRect() for y in heights for x in sides)
+                boxes = (QRectF(x, y, width, margins.LINE).toAlignedRect() for y in heights for x in (*sides, *between))
                 found += [Label(tone, text, box, always=False) for box in boxes]
         return found
 
@@ -231,9 +230,7 @@ class Labels:
         return self._met(
             label,
             lambda group: (
-                label.known is not None
-                or group == ALWAYS
-                or (not label.always and group.kind in ("values", "loss"))
+                label.known is not None or group == ALWAYS or (not label.always and group.kind in ("values", "loss"))
             ),
         )
 
