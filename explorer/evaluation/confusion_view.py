@@ -160,7 +160,7 @@ class ConfusionView(Plot[tuple[int, int]]):
         for row, column in zip(*np.nonzero(self._counts), strict=True):
             cell = self.cell_box(int(row), int(column))
             count = f"{int(self._counts[row, column]):,}"
-            if width(count) > pitch - 2:
+            if width(count) > pitch:
                 continue
             painter.setPen(shades.of_share(float(shares[row, column]), theme.name)[1])
             two = pitch >= 2 * LINE + 8 and pitch >= 46

@@ -29,6 +29,7 @@ GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Click in the flow matrix", "Mark its loss and its step on the stage"),
         ("Double click a slider", "Back to its usual value"),
         ("Drag a layer’s card", "Move the layer in the stack"),
+        ("Point at a symbol of the evaluation", "The likeliest five, and what was due"),
         ("Drop a .gflow file", "Open it"),
         ("Drop a table, a text or arrays", "Look at them, and use them as the task’s data"),
     ),
