@@ -201,7 +201,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "underflow event tiny",
         ),
         Entry(
-            "Subnormal (3 subnormal)",
+            "Subnormal (3 subnormal, ≈2.8e-45)",
             "So many of the numbers are so close to 0 that the type holds them with fewer digits than usual. The next "
             "step towards 0 is exact 0.",
             "float32: 0 < |x| < 1.2e-38; float64: 0 < |x| < 2.2e-308",

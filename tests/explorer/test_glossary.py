@@ -20,7 +20,7 @@ ON_SCREEN = {
     "below 0: against it": "Below 0: against it",
     "overlined": "Bar over a number",
     "Σ‖vᵣ‖": "Routes cancel: Σ‖vᵣ‖ = 1.56 ‖v‖",
-    "3 subnormal": "Subnormal (3 subnormal)",
+    "3 subnormal": "Subnormal (3 subnormal, ≈2.8e-45)",
     "0*": "0*",
     "iterations before": "Iteration, iterations before",
     "carousel": "Cell-state carousel",
