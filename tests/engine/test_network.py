@@ -162,9 +162,9 @@ def test_weights_that_a_what_if_cannot_stand_on_leave_the_network_as_it_was() ->
     assert all(network.weights[name] is kept[name] for name in kept)
 
 
-@pytest.mark.parametrize("given", [[torch.zeros(5)], None, 3])
-def test_only_tensors_by_name_are_loaded(given: Any) -> None:
-    with pytest.raises(DataError, match=rf"^Weights: a {type(given).__name__} is given; tensors by parameter name are"):
+@pytest.mark.parametrize(("given", "what"), [([torch.zeros(5)], "a list"), (None, "a NoneType"), (3, "an int")])
+def test_only_tensors_by_name_are_loaded(given: Any, what: str) -> None:
+    with pytest.raises(DataError, match=rf"^Weights: {what} is given; tensors by parameter name are"):
         Network(experiment("rnn")).load(given)
 
 

@@ -239,7 +239,7 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("WhatIf", "forget_bias"): (-8.0, 8.0),
     ("WhatIf", "clip_norm"): (1e-12, 1e12),
     ("GateBias", "shift"): (-100.0, 100.0),
-    ("Clamp", "value"): (-1e6, 1e6),
+    ("Clamp", "value"): (0.0, 1.0),  # what a forget gate can be
     ("Clamp", "first"): (1, 3),  # not past `last`
     ("Clamp", "last"): (2, 100_000),  # not before `first`
 }
