@@ -50,7 +50,7 @@ def _counts(audit: Audit) -> tuple[int, int]:
 def _total_row(trace: Trace, lowest: Sequence[_Audited], past: Tensor | None) -> list[AuditRow]:
     """The gradient of what the first level reads, through its directions and past it. Where that is not known any more
     (in a trace from a file) there is nothing to compare with."""
-    if (past is None) != (trace.past_grad is None):
+    if past is None and trace.past_grad is not None:
         return []
     expected, size = sum_of([one.input_grad for one in lowest]), sum_of([one.input_terms for one in lowest])
     if past is not None:

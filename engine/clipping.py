@@ -185,10 +185,11 @@ def _adaptive(grads: Tensors, clip: ClipSpec, weights: Tensors) -> tuple[dict[st
     factors: dict[str, Tensor] = {}
     for name, grad in grads.items():
         if layer_of(name) == READOUT and not clip.readout:
-            after[name] = grad
+            after[name] = grad.clone()
             continue
         limit = clip.ratio * unit_norms(weights[name]).clamp_min(SMALLEST_NORM)
-        after[name], factors[name] = _within(grad, unit_norms(grad), limit)
+        within, factors[name] = _within(grad, unit_norms(grad), limit)
+        after[name] = grad.clone() if within is grad else within
     return after, factors
 
 

@@ -62,7 +62,7 @@ def excerpt(look: Look) -> Excerpt:
         outputs=_outputs(trace.outputs, made.layer, sample),
         targets=_targets(made, sample),
         loss=float(trace.loss),
-        losses=_losses(trace.losses, layer.steps),
+        losses=_losses(trace.losses, layer),
         clip=clip,
         update_rows=update_rows,
         verdict=verdict(made.judged_row, made.layer.longest, smallest_normal(dtype)),
@@ -146,9 +146,15 @@ def _targets(made: Traced, sample: int) -> Array:
     return read_only(targets[:, sample] if targets.dim() == 3 else targets[sample][None])
 
 
-def _losses(losses: Tensor, steps: int) -> Array:
-    """(T,) float64: NaN at the steps without a loss. A single loss stands at the last step."""
-    found = np.full(steps, np.nan)
-    found[steps - len(losses) :] = losses.double().cpu().numpy()
+def _losses(losses: Tensor, layer: LayerTrace) -> Array:
+    """(T,) float64: NaN at the steps without a loss, and where all samples have ended. A single loss stands at the last
+    step of the longest sample."""
+    longest = layer.steps if layer.lengths is None else layer.longest
+    found = np.full(layer.steps, np.nan)
+    each = losses.double().cpu().numpy()
+    if len(each) == layer.steps:
+        found[:longest] = each[:longest]
+    else:
+        found[longest - len(each) : longest] = each
     found.flags.writeable = False
     return found

@@ -128,7 +128,12 @@ class LossGradients:
 
     def direct(self, loss: int) -> Tensor:
         """(T, B, W): ∂L_s/∂(output of the last level), without recurrence."""
-        return self.zeroed(self.head.grads[0] if self.count == 1 else self.head.of_loss(loss)[0])
+        if self.count == 1:
+            return self.zeroed(self.head.grads[0])
+        level, spans = next(self.spans([loss]))
+        widths = [self.layers[name].hidden_size for name in level.names]
+        parts: Sequence[Tensor] = torch.split(self.head.of_loss(loss)[0], widths, dim=2)
+        return self.zeroed(torch.cat([_read(part, span) for part, span in zip(parts, spans, strict=True)], 2))
 
     def zeroed(self, cotangent: Tensor) -> Tensor:
         """0 in the padding, which is no step."""
@@ -204,13 +209,15 @@ class LossGradients:
             raise self._no_layer(name)
         if self.count == 1:
             return self.layers[name].grads["h"]
+        reads: dict[str, Span] = {}
         reached: dict[str, Span] = {}
         for level, spans in self.spans([loss]):
             for one, span in zip(level.names, spans, strict=True):
+                reads[one] = span
                 reached[one] = span.behind(self.layers[one].reverse, self.longest)
 
         def back(one: str, direct: Tensor) -> LayerTrace:
-            return _only(self.layers[one], direct, reached[one])
+            return _only(self.layers[one], _read(direct, reads[one]), reached[one])
 
         with arithmetic(self.head.losses):
             found = self.down(self.head.of_loss(loss), back, until=name).layers
@@ -222,6 +229,13 @@ class LossGradients:
         """From the head's leaves down through all levels; see engine.stack.down."""
         widths = {name: layer.hidden_size for name, layer in self.layers.items()}
         return down(self.levels, cotangents, widths, back, self._course, until)
+
+
+def _read(direct: Tensor, span: Span) -> Tensor:
+    """0 at the steps of (T, B, H) that the loss does not read: autograd sends it 0 times the other losses' factors
+    there, and 0 · ∞ is NaN."""
+    read = span.steps(len(direct))[0].to(direct.device)
+    return torch.where(read[:, None, None], direct, 0.0)
 
 
 def _only(layer: LayerTrace, direct: Tensor, reached: Span) -> LayerTrace:

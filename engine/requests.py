@@ -250,7 +250,8 @@ class Excerpt:
     """Like outputs; class numbers for cross-entropy, as (n, 1)."""
     loss: float
     losses: Array
-    """(T,) float64: each step's part of the loss; NaN at steps without one."""
+    """(T,) float64: each step's part of the loss; NaN at steps without one, and where all samples have ended. A single
+    loss stands at the last step of the longest sample."""
     clip: ClipReport | None
     """None for a recorded trace."""
     update_rows: tuple[ClipRow, ...]

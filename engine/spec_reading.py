@@ -57,10 +57,33 @@ def plain(spec: Any) -> Any:
     """A spec as plain data, whatever stands in its fields. Raises ValueError where that is no data at all."""
     try:
         return msgspec.to_builtins(spec)
-    except (TypeError, msgspec.MsgspecError, OverflowError) as error:
-        raise ValueError(f"The spec holds something that is no plain data ({str(error).rstrip('.')}).") from None
+    except (TypeError, msgspec.MsgspecError, OverflowError):
+        field, value = _unplain(spec)
+        raise ValueError(
+            f"{field or 'The spec'} is {shown(value)}, which is no plain data; texts, numbers, true, false, lists and "
+            "specs are accepted."
+        ) from None
     except RecursionError:
         raise ValueError("The spec is nested too deeply; an experiment has a handful of levels.") from None
+
+
+def _unplain(value: Any, field: str = "") -> tuple[str, Any]:
+    """The first thing in it that is no data, and its field."""
+    if isinstance(value, msgspec.Struct):
+        inner = [(_join(field, name), getattr(value, name)) for name in value.__struct_fields__]
+    elif isinstance(value, (list, tuple)):
+        inner = [(f"{field}[{place}]", item) for place, item in enumerate(value)]
+    else:
+        return field, value
+    return next((_unplain(one, name) for name, one in inner if not _is_plain(one)), (field, value))
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        msgspec.to_builtins(value)
+    except (TypeError, msgspec.MsgspecError, OverflowError):
+        return False
+    return True
 
 
 def shown(value: Any) -> str:

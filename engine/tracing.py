@@ -7,7 +7,7 @@ between layers) goes through autograd, which hands each layer e_t = ∂L/∂h_t.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -75,6 +75,9 @@ class Trace:
 
         return _restored, (self._parts(), kept_of(self))
 
+    def __copy__(self) -> Trace:
+        return _restored(self._parts(), self.loss_grads, self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Trace:
         """With tensors of its own. The graphs of the single losses, which nobody writes to, are shared."""
         return _restored(copy.deepcopy(self._parts(), memo), self.loss_grads, self)
@@ -89,6 +92,14 @@ class Trace:
 
     def __getitem__(self, name: str) -> LayerTrace:
         return self.layers[self._name(name)]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether it has a layer of that name."""
+        return name in self.layers
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of its layers."""
+        return iter(self.layers)
 
     @property
     def layer(self) -> LayerTrace:

@@ -25,6 +25,8 @@ from explorer.trainer import Goal, Trainer, goal_of
 from explorer.want import Want
 
 _AUDIT_DELAY_MS = 120
+_AUDIT_SECONDS = 0.2
+"""For so long a new trace waits behind the audit of the one before."""
 _PATIENCE_MS = 400
 _BLINK_MS = 100
 _CHEAP = 2**18
@@ -236,6 +238,7 @@ class Controller(QObject):
             return
         before, self._wanted = self._wanted, want
         if not want.same_trace(self._shown):
+            self._courier.end_long("audit", _AUDIT_SECONDS)  # of a trace that nobody will see any more
             self.traceWanted.emit()
         if not self._blink.isActive() and not self._waiting:
             self._blink.start()

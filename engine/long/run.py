@@ -143,6 +143,11 @@ def _check_own_steps(reader: Reader, steps: slice) -> None:
         only[loss] = True
         for part in reader.piece.reached(only, reader.parts):
             elsewhere = (part & ~only).nonzero().flatten().tolist()
+            if elsewhere and any(bool(some.any()) for some in reader.piece.reached(only & False, reader.parts)):
+                raise DataError(
+                    "A factor in the loss is not finite (a division by 0, or a NaN), so that it cannot be told which "
+                    "steps a loss reads; in a long trace factors that are finite are accepted."
+                )
             if elsewhere:
                 raise DataError(
                     f"The loss of step {steps.start + loss + 1} reads the output of step "

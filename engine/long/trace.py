@@ -71,6 +71,14 @@ class LongTrace:
     def __getitem__(self, name: str) -> LongLayer:
         return LongLayer(self, self._name(name))
 
+    def __contains__(self, name: object) -> bool:
+        """Whether it has a layer of that name."""
+        return name in self.model.layers
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of its layers."""
+        return iter(self.model.layers)
+
     @property
     def layer(self) -> LongLayer:
         """The last recurrent layer, the one that the loss reads."""
@@ -286,6 +294,9 @@ class LongTrace:
             "A long trace cannot be pickled, for it computes its stretches again with the loss, a function; its "
             f"windows can, trace.window(t0, t1), of up to {self.longest_window:,} steps."
         )
+
+    def __copy__(self) -> LongTrace:
+        return LongTrace(self.model, self.sums)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LongTrace:
         return LongTrace(copy.deepcopy(self.model, memo), copy.deepcopy(self.sums, memo))

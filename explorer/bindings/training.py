@@ -46,6 +46,7 @@ class TrainingBinding(QObject):
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
         self._drawer.openChanged.connect(self._show)
+        self._drawer.leaving.connect(parts.window.stage.setFocus)
         self._drawer.summary.trainToggled.connect(self.toggle)
         controls, curves = self._controls, self._tab.curves
         controls.trainToggled.connect(self.toggle)

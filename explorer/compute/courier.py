@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
@@ -40,6 +41,7 @@ class _Question:
     scope: object
     unwanted: bool = False
     cancelled: bool = False
+    begun: float = 0.0
 
 
 class Courier(QObject):
@@ -123,6 +125,15 @@ class Courier(QObject):
         if not self._mail.closed:
             self._tell_busy()
 
+    def end_long(self, channel: str, seconds: float) -> None:
+        """What waits in a channel is not wanted any more. What is under way there is ended where it has been for so
+        long: what comes next would wait behind it. Else its answer is let go."""
+        running = self._under_way
+        if running is not None and running.channel == channel and time.monotonic() - running.begun > seconds:
+            self.cancel(channel)
+        else:
+            self.drop(channel)
+
     def idle(self) -> bool:
         """Nothing is under way, waits, or has yet to be delivered."""
         return self._under_way is None and not self._waiting
@@ -148,6 +159,7 @@ class Courier(QObject):
         question = min(self._waiting.values(), key=_urgency)  # the longest waiting among equals
         del self._waiting[question.channel]
         self._under_way = question
+        question.begun = time.monotonic()
         try:
             future = self._executor.submit(self._function(), question.operation, question.request)
         except Exception as error:

@@ -61,6 +61,8 @@ class Drawer(QWidget):
 
     openChanged = Signal(str)
     """The tab that is open now; "": it has been closed."""
+    leaving = Signal()
+    """It closes, and the focus is in it: whoever listens takes it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -117,6 +119,8 @@ class Drawer(QWidget):
 
     def shut(self) -> None:
         if self._open:
+            if (inside := self.window().focusWidget()) is not None and self.isAncestorOf(inside):
+                self.leaving.emit()  # first: hidden, Qt would hand the focus to whatever stands beside it
             self._open = False
             self._show()
             self.openChanged.emit("")

@@ -194,3 +194,13 @@ def test_claims_are_about_steps_not_about_padding() -> None:
     assert (claimed("nan_steps"), claimed("zero_steps"), claimed("first_bad_step")) == (0.0, 0.0, 0.0)
     with pytest.raises(engine.SpecError, match=f"from 1 to {max(lengths)}"):
         claimed("norm_log10", T)
+
+
+@pytest.mark.parametrize("at", ["last", "mean", "attention", "every"])
+def test_losses_stand_where_a_sample_is(at: str) -> None:
+    """A single loss at the last step of the longest; of every step, none where all have ended."""
+    found, expected, lengths = both(experiment("gru", at))
+    longest = max(lengths)
+    there = np.flatnonzero(~np.isnan(found.losses)).tolist()
+    assert there == (list(range(longest)) if at == "every" else [longest - 1])
+    assert float(np.nansum(found.losses)) == pytest.approx(float(expected.loss), rel=1e-12)

@@ -24,6 +24,9 @@ class SlowCourier(QObject):
     def drop(self, channel: str) -> None:
         self.dropped.append(channel)
 
+    def end_long(self, channel: str, _seconds: float) -> None:
+        self.dropped.append(channel)
+
     def last(self, channel: str) -> tuple[int, Any]:
         return next((g, r) for c, g, r in reversed(self.asked) if c == channel)
 

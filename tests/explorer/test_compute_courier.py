@@ -232,6 +232,20 @@ def test_a_dropped_channel_says_nothing_and_can_be_asked_again(courier: Courier,
     assert diary.lines == [("train", again, "wanted")]
 
 
+def test_what_has_been_under_way_for_long_is_ended_and_what_is_short_is_let_go(
+    courier: Courier, hand: ByHand, diary: Diary
+) -> None:
+    courier.ask("audit", "audit", 1)
+    courier.end_long("audit", 60.0)
+    courier.end_long("excerpt", -1.0)
+    assert hand.ended == [], "it is short, and the other channel has nothing"
+    finish(hand, "let go")
+    assert diary.lines == []
+    courier.ask("audit", "audit", 2)
+    courier.end_long("audit", -1.0)
+    assert len(hand.ended) == 1
+
+
 def test_after_close_nothing_is_asked_and_nothing_arrives(courier: Courier, hand: ByHand, diary: Diary) -> None:
     courier.ask("excerpt", "look", 1)
     courier.ask("excerpt", "look", 2)

@@ -285,3 +285,8 @@ def test_phases_are_stepped_through_in_both_directions(rig: Rig) -> None:
         rig.controller.step_phase(direction)
         places.append(str(rig.document.tape.moment(rig.document.view.position)))
     assert places == ["loss", "backward:10", "clip", "update", "clip", "backward:10"]
+
+
+def test_a_new_trace_ends_the_audit_of_the_one_before(rig: Rig) -> None:
+    rig.document.edit_experiment(experiment(steps=7))
+    assert rig.courier.dropped[-1] == "audit"

@@ -297,3 +297,11 @@ def test_closing_in_the_middle_of_training_leaves_no_timer(qtbot: QtBot, explore
     timers = [*explorer.runner.findChildren(QTimer), *binding.findChildren(QTimer)]
     assert timers
     qtbot.waitUntil(lambda: not any(timer.isActive() for timer in timers))
+
+
+def test_a_drawer_that_closes_leaves_the_focus_to_the_stage(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    tab(explorer).curves.setFocus()
+    assert explorer.window.focusWidget() is tab(explorer).curves
+    act(explorer, "show_drawer")
+    assert explorer.window.focusWidget() is explorer.window.stage

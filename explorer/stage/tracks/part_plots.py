@@ -38,7 +38,7 @@ _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 
 def losses(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
-        there = ~np.isnan(e.losses) | (np.isnan(e.loss) & (np.arange(e.steps) == e.steps - 1))
+        there = ~np.isnan(e.losses) | (np.isnan(e.loss) & (np.arange(e.steps) == (e.longest or e.steps) - 1))
         axis = LogAxis(book.once(f"{track.layer}.{track.what}.", lambda: _scale_of(e.losses[there], 6)))
         codes = classes.classify(e.losses, axis.scale, ~there)
         count = int(np.count_nonzero(there))
