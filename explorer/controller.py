@@ -25,6 +25,8 @@ from explorer.trainer import Goal, Trainer, goal_of
 from explorer.want import Want
 
 _AUDIT_DELAY_MS = 120
+_LONG_TRACE_SECONDS, _LONGEST_DELAY_MS = 0.2, 3000
+"""An audit takes some ten times as long as its trace: of a long one it waits until nothing has changed for a while."""
 _AUDIT_SECONDS = 0.2
 """For so long a new trace waits behind the audit of the one before."""
 _PATIENCE_MS = 400
@@ -377,7 +379,8 @@ class Controller(QObject):
         if fresh:
             self.auditChanged.emit(None)
         if not self._training and (self._audited is None or not self._audited.same_trace(want)):
-            self._audit_timer.start()
+            long = excerpt.seconds > _LONG_TRACE_SECONDS
+            self._audit_timer.start(min(_LONGEST_DELAY_MS, round(4000 * excerpt.seconds)) if long else _AUDIT_DELAY_MS)
 
     def _fit_within(self) -> None:
         """The place inside a step, in the stack that is on screen from now on."""

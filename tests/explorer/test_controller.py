@@ -290,3 +290,12 @@ def test_phases_are_stepped_through_in_both_directions(rig: Rig) -> None:
 def test_a_new_trace_ends_the_audit_of_the_one_before(rig: Rig) -> None:
     rig.document.edit_experiment(experiment(steps=7))
     assert rig.courier.dropped[-1] == "audit"
+
+
+def test_the_audit_of_a_long_trace_waits_until_nothing_has_changed_for_a_while(rig: Rig) -> None:
+    delays = []
+    for steps, seconds in ((7, 0.01), (8, 0.5), (9, 60.0), (10, 0.01)):
+        rig.document.edit_experiment(experiment(steps=steps))
+        rig.courier.answer_excerpt(seconds=seconds)
+        delays.append(rig.controller._audit_timer.interval())
+    assert delays == [120, 2000, 3000, 120]
