@@ -34,7 +34,6 @@ ANY: tuple[ReadAt, ...] = ("last", "every", "mean", "attention")
 WHOLE: tuple[ReadAt, ...] = ("last", "mean", "attention")
 """Read-outs that give one answer a sequence."""
 EVERY: tuple[ReadAt, ...] = ("every",)
-FORECAST: tuple[ReadAt, ...] = ANY
 NUMBER_OR_QUESTION: tuple[Loss, ...] = ("mse", "cross_entropy", "binary_cross_entropy")
 """A number, or the answer to a yes-or-no question about it."""
 CLASSES: tuple[Loss, ...] = ("cross_entropy",)
@@ -119,6 +118,10 @@ def _sines(task: SinesTask, model: ModelSpec) -> float:
     return 1.0 if model.loss == "mse" else math.log(2)
 
 
+_SHAPES: dict[str, Shape] = {"class": "class", "tags": "tag", "value": "value"}
+"""Of somebody's own sequences, by what their answers are."""
+
+
 def _sequences(task: SequencesTask) -> Form:
     classes, losses = (0, ("mse",)) if task.answers == "value" else (task.classes, CLASSES)
     return Form(
@@ -127,7 +130,7 @@ def _sequences(task: SequencesTask) -> Form:
         classes=classes,
         losses=losses,
         readouts=EVERY if task.answers == "tags" else WHOLE,
-        shape={"class": "class", "tags": "tag", "value": "value"}[task.answers],  # type: ignore[arg-type]
+        shape=_SHAPES[task.answers],
         lengths=True,
     )
 
@@ -187,7 +190,7 @@ FACTS: dict[type[Any], TaskFacts] = {
         "the mixture of sines",
         "Several periods must be followed at once to forecast the next value.",
         "A synthetic series of our own",
-        lambda task: Form(numbers=1, classes=2, readouts=FORECAST),
+        lambda task: Form(numbers=1, classes=2, readouts=ANY),
         _sines,
     ),
     SunspotsTask: TaskFacts(
@@ -195,7 +198,7 @@ FACTS: dict[type[Any], TaskFacts] = {
         "the sunspot series",
         "A real series of about eleven years' period, with peaks of very different heights.",
         "NOAA National Geophysical Data Center, yearly numbers 1700-2008",
-        lambda task: Form(numbers=1, classes=2, readouts=FORECAST),
+        lambda task: Form(numbers=1, classes=2, readouts=ANY),
     ),
     DigitsTask: TaskFacts(
         "Handwritten digits",
@@ -212,7 +215,7 @@ FACTS: dict[type[Any], TaskFacts] = {
         "this series",
         "Somebody's own numbers: how far back does a forecast look?",
         "",
-        lambda task: Form(numbers=len(task.columns), losses=("mse",), readouts=FORECAST),
+        lambda task: Form(numbers=len(task.columns), losses=("mse",), readouts=ANY),
     ),
     TextTask: TaskFacts(
         "Own text",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QMainWindow,
     QScrollArea,
@@ -27,6 +26,7 @@ from explorer.status import StatusLine
 from explorer.training.drawer import BAR_HEIGHT, LEAST_HEIGHT, Drawer
 from explorer.transport.bar import TransportBar
 from explorer.widgets.edge import EdgeButton
+from explorer.widgets.frames import rule, scrolled
 
 if TYPE_CHECKING:
     from explorer.start.page import StartPage
@@ -65,7 +65,7 @@ class MainWindow(QMainWindow):
         self.analysis = AnalysisPanel()
         self.status = StatusLine()
 
-        self.dock_area = _panel(self.dock, "Model")
+        self.dock_area = scrolled(self.dock, "Model")
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.setHandleWidth(1)
@@ -100,7 +100,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.transport)
-        column.addWidget(_rule())
+        column.addWidget(rule())
         column.addLayout(self._between_edges(), 1)
         self.workbench = workbench
 
@@ -264,21 +264,3 @@ class MainWindow(QMainWindow):
                 event.acceptProposedAction()
                 self.fileDropped.emit(url.toLocalFile())
                 return
-
-
-def _panel(content: QWidget, name: str) -> QScrollArea:
-    area = QScrollArea()
-    area.setAccessibleName(name)
-    area.setWidget(content)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return area
-
-
-def _rule() -> QFrame:
-    line = QFrame()
-    line.setProperty("role", "rule")
-    line.setFixedHeight(1)
-    return line

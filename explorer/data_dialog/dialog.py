@@ -41,6 +41,7 @@ from explorer.dock.fields import Segments
 from explorer.dock.rows import Sentence
 from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 from explorer.widgets.elided import ElidedLabel, section_label
+from explorer.widgets.frames import rule, scrolled
 
 SIZE, LEAST = (980, 660), (640, 420)
 FORM_WIDTH = 304
@@ -145,7 +146,7 @@ class DataDialog(QDialog):
         column.setSpacing(GAP)
         column.addLayout(head)
         column.addLayout(middle, 1)
-        column.addWidget(_rule())
+        column.addWidget(rule())
         column.addLayout(foot)
 
     def _summary_card(self) -> QFrame:
@@ -370,17 +371,4 @@ def _in_scroll_area(form: Form) -> QScrollArea:
     column.setContentsMargins(0, TIGHT, GAP, TIGHT)
     column.addWidget(form)
     column.addStretch(1)
-    area = QScrollArea()
-    area.setWidget(holder)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return area
-
-
-def _rule() -> QFrame:
-    line = QFrame()
-    line.setProperty("role", "rule")
-    line.setFixedHeight(1)
-    return line
+    return scrolled(holder)
