@@ -130,9 +130,7 @@ def test_what_is_asked_lies_in_its_part_and_what_is_read_may_be_older(part: Part
     assert own.asked(task, EVERY, Draw(0, 0, part)) is None
     count = own.batches(task, EVERY, part)
     assert count == 3
-    assert rows_of(task, part, count) == {
-        (*range(s, s + 5), *range(s + 1, s + 6)) for s in range(begin - 1, end - 5)
-    }
+    assert rows_of(task, part, count) == {(*range(s, s + 5), *range(s + 1, s + 6)) for s in range(begin - 1, end - 5)}
 
 
 def test_a_window_that_reads_older_rows_still_goes_over_no_gap_and_no_jump() -> None:
@@ -303,7 +301,10 @@ def test_the_best_constant_is_the_mean_of_the_targets_of_training(at: str) -> No
     task = made(SeriesData(("a",), np.random.default_rng(0).normal(size=(50, 1)) ** 2), steps=4, ahead=2, batch_size=3)
     of = model(at=at)
     count = len(series.windows(task, "train", at == "every"))
-    batches = [series.at(task, of, series.prepared(task), series.windows(task, "train", at == "every")[[n]]) for n in range(count)]
+    batches = [
+        series.at(task, of, series.prepared(task), series.windows(task, "train", at == "every")[[n]])
+        for n in range(count)
+    ]
     expected = torch.stack([batch.targets for batch in batches]).mean()
     found = own.constant(task, of)
     assert found is not None
