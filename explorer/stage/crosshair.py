@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QColor, QPainter, QRegion
 
-from explorer.stage import readout
+from explorer.stage import readout, strip
 from explorer.stage.geometry import Slot
 from explorer.stage.tracks.base import Readout, Taken, Worded
 from explorer.theme import current as theming
@@ -62,7 +62,7 @@ class Crosshair:
             return
         said: Readout | None = None
         place, ratio = canvas.place(slot), view.ratio
-        if canvas.is_painted(slot):
+        if strip.is_painted(slot):
             slot.track.prepare(view, round((slot.height - 1) * ratio))
             if place.contains(at):
                 x, y = int((at.x() - place.left()) * ratio), int((at.y() - place.top()) * ratio)
@@ -72,7 +72,7 @@ class Crosshair:
         self._at = (at, said, slot)
         if said is not None:
             corner, track = place.topLeft(), slot.track
-            words = track.words_at(now) if isinstance(track, Worded) and canvas.is_painted(slot) else []
+            words = track.words_at(now) if isinstance(track, Worded) and strip.is_painted(slot) else []
             avoid = [one.translated(corner) for one in words]
             self._box = readout.box_of(said, at, canvas.viewport().rect(), avoid)
 

@@ -69,7 +69,7 @@ def test_a_picked_pair_is_marked_on_the_stage_and_stays_while_the_tape_moves(qtb
     assert [label.text for label in stage.marks._labels] == ["loss t = 10", "source k = 4"]
     explorer.bindings.tape.to_end()
     assert stage.marks.steps == (10, 4)
-    stage.set_time_range(6, 52)
+    stage.time_range.set(6, 52)
     assert [line.isVisible() for line in stage.marks._lines] == [True, False]
     explorer.show(opening.of_preset(presets.load("one-gate")))
     settle(qtbot, explorer)

@@ -52,7 +52,7 @@ def point_at(stage: Stage, key: str, t: int, down: float) -> None:
 
 
 def fields(stage: Stage) -> list[list[str]]:
-    return [line.split("\t") for line in stage.to_copy()[0].splitlines()]
+    return [line.split("\t") for line in stage.handling.to_copy()[0].splitlines()]
 
 
 def test_the_value_under_the_pointer_goes_with_all_that_says_what_it_is(stage: Stage, excerpt: Excerpt) -> None:
@@ -61,7 +61,7 @@ def test_the_value_under_the_pointer_goes_with_all_that_says_what_it_is(stage: S
     ((symbol, layer, t, unit, sample, value),) = fields(stage)
     assert (symbol, layer, t, unit, sample) == ("∂L/∂c", "layer 1 · LSTM", "t = 7", "unit 1", "sample 3 of 16")
     assert np.float32(value) == excerpt.arrays["l0.grads.c"][6, 1]
-    assert stage.to_copy()[1] == f"Copied: ∂L/∂c = {value} at t = 7, unit 1."
+    assert stage.handling.to_copy()[1] == f"Copied: ∂L/∂c = {value} at t = 7, unit 1."
 
 
 def test_norms_under_the_pointer_say_that_they_are_means_over_the_batch(stage: Stage, excerpt: Excerpt) -> None:
@@ -104,9 +104,9 @@ def test_every_kind_of_track_has_something_to_copy_at_the_end(stage: Stage, key:
 def test_what_the_tape_has_not_reached_is_not_copied_and_the_answer_says_why(stage: Stage) -> None:
     stage.set_position(TAPE.position(TAPE.parse("forward:5")))
     point_at(stage, "grads.c", 7, 0.5)
-    assert stage.to_copy() == ("", "Nothing to copy: point at a value, or select a track with ↑ and ↓.")
+    assert stage.handling.to_copy() == ("", "Nothing to copy: point at a value, or select a track with ↑ and ↓.")
     stage.handling.select("grads.c")
-    text, words = stage.to_copy()
+    text, words = stage.handling.to_copy()
     assert not text
     assert words == "Gradient ∂L/∂c has no value at t = 5 to copy (yet)."
 

@@ -17,7 +17,6 @@ from explorer.extremes import extreme
 from explorer.stage import classes, margins
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks import words
-from explorer.stage.tracks.curve import Maker
 from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.plot import (
     ALWAYS,
@@ -25,6 +24,7 @@ from explorer.stage.tracks.plot import (
     Group,
     Line,
     LogAxis,
+    Maker,
     Plot,
     Region,
     Variants,

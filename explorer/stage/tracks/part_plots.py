@@ -16,13 +16,13 @@ from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 from explorer.stage.tracks import words
-from explorer.stage.tracks.curve import Maker
 from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.plot import (
     Curve,
     Group,
     Line,
     LogAxis,
+    Maker,
     PlainAxis,
     Plot,
     Style,

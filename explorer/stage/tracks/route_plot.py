@@ -12,10 +12,9 @@ from engine.tracks import TrackSpec
 from explorer.stage import classes
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks import bands
-from explorer.stage.tracks.curve import Maker
 from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.part_plots import found, layer_line, percent, why
-from explorer.stage.tracks.plot import Curve, Group, PlainAxis, Plot, Style, Variants
+from explorer.stage.tracks.plot import Curve, Group, Maker, PlainAxis, Plot, Style, Variants
 from explorer.theme.routes import ROUTE_TONES
 from explorer.widgets.numbers import power
 
