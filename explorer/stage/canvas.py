@@ -26,6 +26,7 @@ class Canvas(QAbstractScrollArea):
     """The tracks with their headers and scales. `viewChanged` says that the data's pixels or steps are others now."""
 
     viewChanged = Signal()
+    scrolled = Signal()
     seenChanged = Signal(tuple)
     """The keys of the tracks that are painted: not scrolled away, and not collapsed to their words."""
 
@@ -119,6 +120,7 @@ class Canvas(QAbstractScrollArea):
         """The excerpt is another: repaint everything, or the data and what says something else beside it."""
         self.arrange()
         self.viewport().update(self._ink.with_another_trace(None if headers else self._now))
+        self.crosshair.again()
 
     def refresh_track(self, key: str) -> None:
         """What one track shows beside the trace is another: repaint its header and its data, and its scale where that
@@ -142,6 +144,7 @@ class Canvas(QAbstractScrollArea):
         old, self._now = self._now, now
         if now is None or old is None or self.view is None:
             self.viewport().update()
+            self.crosshair.again()
             return
         if now == old:
             return
@@ -165,7 +168,8 @@ class Canvas(QAbstractScrollArea):
         self._forget_column()
         room = self.viewport().height()
         slots = arrange(self.tracks, self.heights, room, self.collapsed)
-        if slots != self.slots:
+        other = slots != self.slots
+        if other:
             self.slots = slots
             self.viewport().update()
         total = self.contents + FOOT
@@ -177,6 +181,8 @@ class Canvas(QAbstractScrollArea):
         self._tell_seen()
         self._place_button()
         self._review()
+        if other:
+            self.crosshair.again()
 
     def _tell_seen(self) -> None:
         seen = tuple(slot.track.key for slot in self.on_screen if strip.is_painted(slot))
@@ -200,6 +206,7 @@ class Canvas(QAbstractScrollArea):
             self.viewport().scroll(dx, dy)
         self._tell_seen()
         self._place_button()
+        self.scrolled.emit()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Whoever comes to the button with a key sees it: below the tracks it may be out of sight."""

@@ -21,6 +21,8 @@ class Crosshair:
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
+        self._pointer: QPoint | None = None
+        """Where the pointer rests, also while nothing is there to be said."""
         self._at: tuple[QPoint, Readout | None, Slot] | None = None
         self._box = QRect()
         """Where the readout is."""
@@ -38,22 +40,22 @@ class Crosshair:
 
     def forget(self) -> None:
         """Everything is painted anew anyway."""
-        self._at = None
+        self._at = self._pointer = None
 
     def move(self, at: QPoint | None) -> Readout | None:
         """Show it at a point of the viewport; None takes it away."""
         viewport = self._canvas.viewport()
         viewport.update(self.region())
-        self._at = None
+        self._at, self._pointer = None, at
         if at is not None:
             self._look(at)
             viewport.update(self.region())
         return self.said
 
     def again(self) -> None:
-        """The moment is another, the pointer stays."""
-        if self._at is not None:
-            self.move(self._at[0])
+        """The moment, the trace or the track under it is another, the pointer stays."""
+        if self._pointer is not None:
+            self.move(self._pointer)
 
     def _look(self, at: QPoint) -> None:
         canvas = self._canvas

@@ -179,3 +179,38 @@ def test_means_over_the_batch_are_called_means(qtbot: QtBot, excerpt: Excerpt, s
     assert view is not None
     at = QPoint(HEADER_WIDTH + int(view.centre(9)), slot.top + 30)
     assert "mean of 16 samples" in _said(stage, at)
+
+
+def _copied(stage: Stage) -> str:
+    said = stage.canvas.crosshair.said
+    return said.text if said else ""
+
+
+def test_another_trace_under_a_resting_pointer_is_told_at_once(stage: Stage, excerpt: Excerpt) -> None:
+    """Also where the moment stays: whoever copies it would take the number of a trace that is gone."""
+    _said(stage, _cell(stage, "grads.c", 7, 2))
+    other = synthetic.replaced(excerpt, {"grads.c": np.array(excerpt.arrays["l0.grads.c"]) * 2})
+    stage.set_excerpt(other)
+    said = stage.canvas.crosshair.said
+    assert said is not None
+    digits = said.values[0].partition(" = ")[2]
+    assert np.float32(float(digits)) == other.arrays["l0.grads.c"][6, 2]
+
+
+def test_tracks_that_move_under_a_resting_pointer_are_told_at_once(stage: Stage) -> None:
+    at = _cell(stage, "grads.c", 7, 2)
+    assert "∂L/∂c" in _said(stage, at)
+    stage.set_tracks(("network", "grads.c", "values.f", "norms"))
+    assert _copied(stage) == _said(stage, at)
+    assert "f = " in _copied(stage)
+    stage.set_tracks(("network", "grads.c", "norms"))
+    assert _copied(stage) == _said(stage, at)
+    stage.canvas.set_collapsed(["network"])
+    assert _copied(stage) == _said(stage, at)
+
+
+def test_a_pointer_that_has_left_says_nothing_of_another_trace(stage: Stage, excerpt: Excerpt) -> None:
+    _said(stage, _cell(stage, "grads.c", 7, 2))
+    stage.canvas.hover_at(None)
+    stage.set_excerpt(synthetic.replaced(excerpt, {}))
+    assert stage.canvas.crosshair.said is None
