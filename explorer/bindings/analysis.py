@@ -60,6 +60,7 @@ class AnalysisBinding(QObject):
     def _mark_pair(self, loss_step: int, source_step: int) -> None:
         self._stage.set_marks(loss_step, source_step)
         self._parts.say(
-            f"Marked: the loss at t = {loss_step:,}, and step k = {source_step:,}, to which it sends its gradient. Esc takes the marks away.",
+            f"Marked: the loss at t = {loss_step:,}, and step k = {source_step:,}, to which it sends its gradient. "
+            "Esc takes the marks away.",
             6000,
         )
