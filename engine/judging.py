@@ -314,9 +314,11 @@ def classes_of(experiment: Experiment) -> int:
 
 
 def shape_of(experiment: Experiment) -> Shape:
-    """Of the task, or where a yes-or-no question is asked about its numbers, that of the answers."""
+    """Of the answers: a task's bits may be told as numbers, and a yes-or-no question may be asked about its numbers."""
     shape = form(experiment.task).shape
-    if shape != "value" or experiment.model.loss == "mse":
+    if not classes_of(experiment):
+        return "value"
+    if shape == "symbol":
         return shape
     return "tag" if experiment.model.readout.at == "every" else "class"
 
