@@ -62,6 +62,8 @@ def judge(request: Judge) -> Judged:
         free = _fixed(said if form(experiment.task).symbols else _in_units(said, own.units(experiment.task)))
     return Judged(
         part=request.part,
+        sequences=sums.sequences,
+        there=own.pieces(experiment.task, experiment.model, request.part),
         loss=sums.loss,
         metric=metric(experiment.task, experiment.model),
         value=sums.value,
@@ -113,10 +115,12 @@ def _without_dropout(experiment: Experiment) -> Experiment:
 
 
 def _draws(of: Experiment, part: Part, most: int) -> Iterator[Draw]:
-    """Of data held back each batch once, at most `most`. Raises DataError where the data are not there."""
+    """Of data held back each batch once; where there are more than `most`, so many of them, evenly over the part: its
+    first windows would be one stretch of time. Raises DataError where the data are not there."""
     there = own.batches(of.task, of.model, part)
-    for number in range(most if there is None else max(1, min(most, there))):
-        yield Draw(of.seed, number, part)
+    count = most if there is None else max(1, min(most, there))
+    for number in range(count):
+        yield Draw(of.seed, number if there is None else number * max(1, there) // count, part)
 
 
 def _drawn(network: Network, draw: Draw) -> Batch:
@@ -160,6 +164,7 @@ class _Sums:
     """Over everything that is judged."""
 
     def __init__(self, experiment: Experiment) -> None:
+        self.sequences = 0
         self._experiment = experiment
         self._classes = classes_of(experiment)
         self._losses: list[tuple[float, int]] = []
@@ -171,6 +176,7 @@ class _Sums:
     def add(self, batch: Batch, outputs: Tensor, losses: Tensor) -> None:
         model = self._experiment.model
         real = real_answers(batch, model.readout.at == "every")
+        self.sequences += batch.x.shape[1]
         self._losses.append((float(losses.double().sum()), int(real.sum())))
         if self._constant is not None:
             constant = self._constant.to(outputs).expand_as(outputs)

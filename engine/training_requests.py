@@ -115,7 +115,7 @@ class Judge:
     weights: Weights | None
     part: Part = "validation"
     batches: int = 4
-    """How many are drawn, or of data: at most so many."""
+    """How many are drawn, or of data: at most so many, evenly over the part."""
     shown: int = 8
     """Sequences whose answers come along."""
     free_running: int = 0
@@ -166,6 +166,10 @@ class Judged:
     """(n, T): squared forecast error of each step, the anomaly score; of series alone."""
     free: Array | None = None
     """(n, free_running): what it said when it ran by itself."""
+    sequences: int = 0
+    """That were judged."""
+    there: int | None = None
+    """That the part has; None: there is no end of them."""
     forecasts: Forecasts | None = None
     """Of a series of data with one forecast a window; None of everything else."""
     read_labels: tuple[str, ...] = ()

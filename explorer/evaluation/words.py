@@ -51,6 +51,13 @@ def against_baseline(judged: Judged) -> str:
     return f"Its loss is {percent(share)} of that of having learned nothing."
 
 
+def how_much(judged: Judged) -> str:
+    """One sentence where not all is judged that is there."""
+    if judged.there is None or judged.sequences >= judged.there:
+        return ""
+    return f"Judged by {judged.sequences:,} of {judged.there:,} sequences, evenly over the part."
+
+
 def at_class(answers: Answers, n: int, t: int) -> str:
     """What was to be said at a place of a sequence, and the likeliest answers. `t` from 0."""
     truth, labels = answers.truth(n)[t], answers.judged.labels

@@ -168,6 +168,19 @@ def test_every_year_held_back_is_forecast_once(part: Part, first: int, last: int
     assert found.forecasts.predictions[0] == pytest.approx(out(gru(read)[0][-1]).item() * size + shift, rel=1e-10)
 
 
+def test_where_a_part_has_more_than_is_judged_it_is_judged_evenly_and_says_so() -> None:
+    """46 years, one a batch: 4 of them are 1916 and those a quarter, a half and three quarters on."""
+    given = of("gru", SunspotsTask(steps=9, batch_size=1), "last")
+    found = judged(given, None, batches=4, shown=0)
+    assert found.forecasts is not None
+    assert found.forecasts.places.tolist() == [1916, 1916 + 11, 1916 + 23, 1916 + 34]
+    assert (found.sequences, found.there) == (4, 46)
+    whole = judged(given, None, batches=100, shown=0)
+    assert (whole.sequences, whole.there) == (46, 46)
+    drawn = judged(of("gru", AddingTask(steps=5, batch_size=3), "last"), None, batches=4, shown=0)
+    assert (drawn.sequences, drawn.there) == (12, None)
+
+
 def test_windows_of_training_that_come_twice_are_one_forecast() -> None:
     given = of("gru", SunspotsTask(steps=200, batch_size=40), "last")
     found = judged(given, None, batches=4, shown=2, part="train")
