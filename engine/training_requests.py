@@ -124,6 +124,19 @@ class Judge:
 
 
 @dataclass(frozen=True, eq=False)
+class Forecasts:
+    """What was said about places of a series, and what came, of everything judged; each place once, in order."""
+
+    noun: str
+    """What a place is called: "year", "row"."""
+    places: NDArray[np.int64]
+    """(m,): years, or rows of somebody's own series, from 1."""
+    predictions: Array
+    """(m,), in the units of the data."""
+    targets: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Judged:
     part: Part
     loss: float
@@ -153,5 +166,7 @@ class Judged:
     """(n, T): squared forecast error of each step, the anomaly score; of series alone."""
     free: Array | None = None
     """(n, free_running): what it said when it ran by itself."""
+    forecasts: Forecasts | None = None
+    """Of a series of data with one forecast a window; None of everything else."""
     read_labels: tuple[str, ...] = ()
     """What the symbols are called that are read; () for numbers, and where they have no names."""

@@ -13,18 +13,19 @@ from engine.data.symbols import counted
 from engine.spec import ModelSpec, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
 from engine.tasks import sequences, series, sunspots, text
 from engine.tasks.order import held_back
-from engine.tasks.part import Part
+from engine.tasks.part import Draw, Part
 
 
-def batches(task: Task, part: Part) -> int | None:
+def batches(task: Task, model: ModelSpec, part: Part) -> int | None:
     """Batches in which a part held back is seen once, 0 where it is empty; None: there is no end of them. Raises
     DataError where somebody's own data are not there."""
+    every = model.readout.at == "every"
     if part == "train":
         return None
     if isinstance(task, SunspotsTask):
-        count = sunspots.windows_of(task, part)[1]
+        count = sunspots.windows_of(task, part, every)[1]
     elif isinstance(task, SeriesTask):
-        count = len(series.prepared(task).starts[part])
+        count = series.count(task, part, every)
     elif isinstance(task, TextTask):
         count = text.pieces(task, part)
     elif isinstance(task, SequencesTask):
@@ -33,6 +34,16 @@ def batches(task: Task, part: Part) -> int | None:
     else:
         return None
     return held_back(count, task.batch_size)
+
+
+def asked(task: Task, model: ModelSpec, draw: Draw) -> tuple[str, NDArray[np.int64]] | None:
+    """What the answers of a batch are about, (B,), and what such a place is called; None where the task is no series of
+    data, or is asked at every step. Years of the sunspots; rows of somebody's own series, from 1. Raises DataError."""
+    if model.readout.at == "every":
+        return None
+    if isinstance(task, SunspotsTask):
+        return "year", sunspots.asked(task, model, draw).numpy()
+    return ("row", series.asked(task, model, draw) + 1) if isinstance(task, SeriesTask) else None
 
 
 def units(task: Task) -> tuple[float, float]:
@@ -102,8 +113,9 @@ def _of_sequences(task: SequencesTask) -> Tensor:
 
 
 def _of_series(task: SeriesTask, model: ModelSpec) -> Tensor:
-    of, starts = series.prepared(task), series.windows(task, "train")
-    first = starts + task.ahead + (0 if model.readout.at == "every" else task.steps - 1)
+    every = model.readout.at == "every"
+    of, starts = series.prepared(task), series.windows(task, "train", every)
+    first = starts + task.ahead + (0 if every else task.steps - 1)
     asked = np.zeros(len(of.target) + 1)  # how often each row is asked for
     np.add.at(asked, first, 1.0)
     np.add.at(asked, starts + task.ahead + task.steps, -1.0)
@@ -113,7 +125,7 @@ def _of_series(task: SeriesTask, model: ModelSpec) -> Tensor:
 
 
 def _of_sunspots(task: SunspotsTask, model: ModelSpec) -> Tensor:
-    first, count = sunspots.windows_of(task, "train")
+    first, count = sunspots.windows_of(task, "train", model.readout.at == "every")
     asked = sunspots.windows(task, model, first + torch.arange(count, device="cpu")).targets.double()
     if model.loss == "mse":
         return asked.mean().reshape(1)

@@ -70,13 +70,15 @@ def at_number(answers: Answers, n: int, t: int) -> str:
     """Of a series at the place `t` of its answers, from 0; past their end, of what it says running free."""
     truth, said = answers.truth(n), answers.answer(n)
     start = answers.length(n) if answers.every else 1
-    about = (answers.length(n) if not answers.every else t + 1) + answers.ahead
     if t >= start:
         free = answers.free(n)
         assert free is not None
         step = answers.length(n) + 1 + t - start
         return f"t = {step:,}: {number(free[t - start])}, running free on its own answers."
-    parts = [f"t = {about:,}: target {number(truth[t])}, prediction {number(said[t])}"]
+    where = answers.place(int(answers.about(n)[t]))
+    if answers.places is not None:
+        where = where.capitalize()
+    parts = [f"{where}: target {number(truth[t])}, prediction {number(said[t])}"]
     errors = answers.errors(n)
     if errors is not None:
         parts.append(f"squared error {number(errors[t])}")
