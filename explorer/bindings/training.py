@@ -11,7 +11,7 @@ from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
 from engine.training_checks import MAX_ITERATIONS
-from engine.training_loop import until_of
+from engine.training_loop import check_held_back, until_of
 from explorer.bindings.parts import Parts
 from explorer.training.axes import AxisKind
 from explorer.training.curves import Curves
@@ -235,6 +235,8 @@ class TrainingBinding(QObject):
             return
         try:
             until = until_of(typed, experiment)
+            assert until is not None
+            check_held_back(experiment, until)
         except SpecError as error:
             self._show_problem(str(error).replace("is accepted", "or an iteration is accepted"))
             return
