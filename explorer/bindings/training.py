@@ -45,6 +45,7 @@ class TrainingBinding(QObject):
         parts.document.stateChanged.connect(self._show_available)
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
+        parts.controller.crossing.connect(self._crossing)
         self._drawer.openChanged.connect(self._show)
         self._drawer.leaving.connect(parts.window.stage.setFocus)
         self._drawer.summary.trainToggled.connect(self.toggle)
@@ -284,6 +285,13 @@ class TrainingBinding(QObject):
         """Somebody who plays the tape of an iteration is not taken away from it."""
         if playing and self._runner.running:
             self._runner.set_follows(False)
+            self._show_sentence()
+
+    @Slot(int)
+    def _crossing(self, iteration: int) -> None:
+        """Somebody steps over the end of the tape while training runs: he is not taken away from where he goes."""
+        if self._runner.running:
+            self._runner.set_follows(iteration >= self._book.next)
             self._show_sentence()
 
     def take_focus(self) -> None:

@@ -53,6 +53,7 @@ class _Chunk:
 
     generation: int
     iteration: int
+    count: int
     weights: Weights | None
     recipe: Recipe
 
@@ -149,7 +150,8 @@ class Runner(QObject):
             self._stop(Ending("failed", str(error)))
             return
         if not self._running:
-            here, state = self._document.view.iteration, self._document.state
+            here, state = self._controller.going_to, self._document.state
+            self._controller.let_go()  # what it trains towards is trained here
             goes_on = here >= state.furthest or state.goes_on(here)
             if goal is not None and goal <= (state.furthest if goes_on else here):
                 self._controller.go_to_iteration(goal, self._document.view.position)
@@ -172,8 +174,15 @@ class Runner(QObject):
         self._go_on()
 
     def advance(self, count: int) -> None:
-        """So many iterations on from the one on screen, or from the newest while training runs."""
-        self.start(goal=(self.iteration if self._running else self._document.view.iteration) + count)
+        """So many iterations on: from the one on screen, or that is on its way there; while training runs, from where
+        it is going to stop, or else from the end of what is under way. So presses add up, however quick they are."""
+        if not self._running:
+            start = self._controller.going_to
+        elif self._goal is not None:
+            start = self._goal
+        else:
+            start = self.iteration if self._chunk is None else self._chunk.iteration + self._chunk.count
+        self.start(goal=start + count)
 
     @Slot()
     def pause(self) -> None:
@@ -200,7 +209,7 @@ class Runner(QObject):
             most = min(most, self._goal - iteration)
         weights = self._document.state.history.get(iteration)
         request = Train(of, weights, iteration, max(1, min(self._count, most)), what_if, halt=True)
-        self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, weights, recipe)
+        self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, request.count, weights, recipe)
 
     def _judge(self, experiment: Experiment, trained: Trained) -> None:
         what_if = self._document.recipe[1]
@@ -233,6 +242,7 @@ class Runner(QObject):
             self._count = max(1, min(MOST_IN_A_CHUNK, int(min(wanted, 4.0 * max(done, self._count)))))
             document.learn(trained, chunk.recipe)
         self.advanced.emit()
+        self._controller.take_presses()
         if trained.diverged is not None:
             self._stop(Ending("diverged", trained.diverged.sentence))
             return
@@ -328,6 +338,7 @@ class Runner(QObject):
             self.ended.emit(ending)
         if was and ending.kind and self._follows and self._chunk is None:
             self._show_newest()
+        self._controller.take_presses()
 
     # -- the picture --------------------------------------------------------------------------------------------------
 

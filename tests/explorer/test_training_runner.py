@@ -155,6 +155,54 @@ def test_one_and_ten_are_counted_from_the_iteration_on_screen(rig: Rig) -> None:
     assert rig.document.state.furthest == 11
 
 
+def test_quick_presses_of_one_and_ten_add_up(rig: Rig) -> None:
+    rig.runner.advance(1)
+    rig.runner.advance(1)
+    assert rig.runner.goal == 2, "before the first one is done"
+    while rig.runner.running:
+        rig.answer()
+    assert rig.document.view.iteration == 0, "its picture is on its way"
+    rig.runner.advance(10)
+    assert rig.runner.goal == 12
+    while rig.runner.running:
+        rig.answer()
+    assert rig.document.state.furthest == 12
+    rig.show()
+    rig.runner.start()
+    rig.answer()
+    asked = rig.asked
+    rig.runner.advance(1)
+    assert rig.runner.goal == asked.iteration + asked.count + 1, "what is under way comes anyway"
+
+
+def test_one_more_while_the_tape_goes_into_the_next_iteration_is_counted_from_there(rig: Rig) -> None:
+    rig.document.look(position=len(rig.document.tape) - 1)
+    rig.controller.step(1, waits=True)
+    assert rig.courier.count("train") == 1
+    rig.runner.advance(1)
+    assert "train" in rig.courier.dropped
+    while rig.runner.running:
+        rig.answer()
+    assert [one.kind for one in rig.endings] == ["there"]
+    assert rig.document.state.furthest == 2
+
+
+def test_a_step_over_the_end_while_training_runs_goes_to_the_next_iteration_of_this_one(rig: Rig) -> None:
+    rig.runner.start()
+    crossed: list[int] = []
+    rig.controller.crossing.connect(crossed.append)
+    rig.document.look(position=len(rig.document.tape) - 1)
+    rig.controller.step(1, waits=True)
+    assert crossed == [], "iteration 1 is being trained already"
+    rig.answer()
+    assert crossed == [1]
+    assert rig.courier.count("train") == 0
+    rig.show()
+    assert (rig.document.view.iteration, rig.document.view.position) == (1, 0)
+    rig.answer()
+    assert rig.runner.running, "nothing of its past has changed"
+
+
 def test_what_has_been_trained_already_is_only_shown(rig: Rig) -> None:
     rig.runner.start(goal=9)
     while rig.runner.running:
