@@ -32,12 +32,12 @@ def history(target: Target, output: Path, flow: Path | None) -> int:
     header, rows = _table(found)
     _write(output, header, rows)
     if flow is not None:
-        rows: Iterable[tuple[list[float], bool]] = ()
+        numbers: Iterable[tuple[list[float], bool]] = ()
         if records is not None:
-            rows = zip(records.flow.tolist(), records.flow_bad.tolist(), strict=True)
+            numbers = zip(records.flow.tolist(), records.flow_bad.tolist(), strict=True)
         last = found.experiment.task.steps if records is None else records.flow.shape[1]
         steps = range(1, last + 1)
-        lines = ((i, *_flow(*row)) for i, row in zip(found.log.iterations.tolist(), rows, strict=True))
+        lines = ((i, *_flow(*row)) for i, row in zip(found.log.iterations.tolist(), numbers, strict=True))
         _write(flow, ("iteration", *map(str, steps)), lines)
     return 0
 
