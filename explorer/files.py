@@ -157,8 +157,11 @@ class Files(QObject):
         if excerpt is None or self._unproven is None:
             return
         saved, self._unproven = self._unproven, None
+        said = [saved.newer] if saved.newer else []
         if different := saved.differences(excerpt.fingerprint):
-            self._window.stage.set_banner(_difference(saved, excerpt, different))
+            said.append(_difference(saved, excerpt, different))
+        if said:
+            self._window.stage.set_banner(" ".join(said))
 
     def _preset(self, slug: str) -> Opening:
         return opening.of_preset(presets.load(slug))
