@@ -20,6 +20,8 @@ from engine.training_requests import Judged, Records
 STATE_BYTES = 128 * 2**20
 MOST_STATES = 1000
 LOG_BYTES = 64 * 2**20
+CHUNK_BYTES = 2**20
+"""Chunks of records are not joined to larger ones than this: however long a training is, a row more costs the same."""
 
 
 class Evaluation(Spec, frozen=True, kw_only=True):
@@ -275,9 +277,9 @@ def _joined(chunks: tuple[Records, ...]) -> Records:
 
 def _merged(chunks: tuple[Records, ...]) -> tuple[Records, ...]:
     """With few chunks, however many came: a chunk is joined with the one before that is not larger, so that every row
-    is copied a few times at most."""
+    is copied a few times at most, and none with many others."""
     left = [chunk for chunk in chunks if len(chunk)]
-    while len(left) > 1 and len(left[-1]) >= len(left[-2]):
+    while len(left) > 1 and len(left[-1]) >= len(left[-2]) and _size(left[-1]) + _size(left[-2]) <= CHUNK_BYTES:
         left[-2:] = [_joined((left[-2], left[-1]))]
     return tuple(left)
 

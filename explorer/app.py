@@ -96,6 +96,7 @@ class Explorer(QObject):
         """Stop playing, drop what is under way, end the engine's process."""
         self.player.pause()
         self.runner.pause()
+        self.files.finish_saving()
         self.bindings.tracks.tables.close()
         # The parts are destroyed one by one from here on: none may speak to another any more.
         for part in (self.window.dock, self.window.stage, self.document, self.document.undo_stack):

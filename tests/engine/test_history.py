@@ -11,7 +11,7 @@ from training_cases import OPTIMIZERS, experiment, same_bits
 import engine
 from engine.container import read
 from engine.errors import SessionError
-from engine.history import Evaluation, Log, kept_before, stops, thinned
+from engine.history import CHUNK_BYTES, Evaluation, Log, kept_before, stops, thinned
 from engine.operations import run
 from engine.session import Session, load, save
 from engine.spec import EarlyStopSpec
@@ -115,6 +115,19 @@ def test_rows_come_in_chunks_of_any_size(chunk: int) -> None:
     assert_rows(log, list(range(5, 105)))
     assert len(log.chunks) <= 8, "few, however many came"
     assert log.next == 105
+
+
+def test_a_row_more_never_copies_a_long_past() -> None:
+    """What an append makes anew is what is not in the log before: it stays within the largest chunk."""
+    log, made = Log(budget=2**62), 0
+    for first in range(0, 3000, 10):
+        before = {id(chunk) for chunk in log.chunks}
+        log = log.appended(rows(first, 10, steps=1000))
+        made = max(made, sum(chunk.flow.nbytes for chunk in log.chunks if id(chunk) not in before))
+    assert log.nbytes > 8 * CHUNK_BYTES
+    assert made <= CHUNK_BYTES
+    assert len(log.chunks) < 2 * log.nbytes / CHUNK_BYTES + 20
+    assert log.iterations.tolist() == list(range(3000))
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64])
