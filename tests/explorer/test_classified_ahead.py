@@ -7,11 +7,12 @@ import pytest
 import synthetic
 from pytestqt.qtbot import QtBot
 
-from engine.requests import Excerpt
+from engine.requests import Array, Excerpt
 from engine.tracks import parse
 from explorer.stage import classified as module
 from explorer.stage import scales
 from explorer.stage.cells import TimeView
+from explorer.stage.classes import Codes
 from explorer.stage.classified import Ahead, masked_of
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.stage import Stage
@@ -114,7 +115,12 @@ def test_the_rows_of_the_network_are_classified_ahead_too(qtbot: QtBot, monkeypa
     book.ahead.arrived(late)
     asked: list[object] = []
     really = module.codes_of
-    monkeypatch.setattr(module, "codes_of", lambda *given: asked.append(given) or really(*given))
+
+    def counted(data: Array, scale: scales.Scale, masked: int) -> Codes:
+        asked.append(data)
+        return really(data, scale, masked)
+
+    monkeypatch.setattr(module, "codes_of", counted)
     (row,) = rows_of(late, book)
     codes = row.codes
     assert codes is not None
