@@ -13,7 +13,8 @@ from explorer.stage.geometry import Slot
 from explorer.stage.reorder import Reorder
 from explorer.stage.tracks.base import MAX_HEIGHT, MIN_HEIGHT
 
-_NOTCH = 1.25
+NOTCH = 1.25
+"""What a notch of the wheel zooms by."""
 
 
 class Hands(Protocol):
@@ -183,7 +184,7 @@ class Gestures(QObject):
             view = self._canvas.view
             self._hands.pan_to(view.first - round(sideways / 120 * max(1, (view.last - view.first + 1) // 10)))
             return True
-        self._hands.zoom_at(self._data_x(at), _NOTCH ** (upright / 120))
+        self._hands.zoom_at(self._data_x(at), NOTCH ** (upright / 120))
         return True
 
     def _menu(self, event: QContextMenuEvent) -> bool:
