@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import scaling, store
+from engine.data.checking import check
 from engine.data.datasets import MAX_VALUES, Missing, SeriesData
 from engine.data.files import name_of, source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview, jump_rows, read_array_file, unchanged
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.table import Table, read_table
 from engine.data.windows import DEFAULT_SPLIT, check_split, longest_run, starts, stretch
-from engine.errors import DataError, SpecError
+from engine.errors import DataError
 from engine.parts import Part
 from engine.spec_reading import shown
-from engine.task_checks import check_task
 from engine.task_specs import SeriesTask, Split
 
 PART_NAMES: dict[Part, str] = {"train": "training", "validation": "validation", "test": "test"}
@@ -72,12 +72,7 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
         scaling=choices.scaling,
         batch_size=choices.batch_size,
     )
-    try:
-        check_task(task)
-    except SpecError as error:
-        raise DataError(str(error)) from None
-    for part in ("train", "validation", "test"):
-        check_part(task, data, part)
+    check(task, lambda part: check_part(task, data, part))
     return msgspec.structs.replace(task, data=store.put(data))
 
 

@@ -6,19 +6,18 @@ targets cross the end of a part, a missing number or a jump in time.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.data import series, store
+from engine.data import series
 from engine.data.datasets import SeriesData
 from engine.data.files import source_of
 from engine.data.series import Prepared
 from engine.errors import DataError
 from engine.spec import ModelSpec, SeriesTask
 from engine.tasks.batch import Batch, targets
+from engine.tasks.kept_data import data_of, remembered
 from engine.tasks.order import batch_of
 from engine.tasks.part import Draw, Part
 
@@ -48,18 +47,11 @@ def windows(task: SeriesTask, part: Part) -> NDArray[np.int64]:
     return starts
 
 
+def _data(task: SeriesTask) -> SeriesData:
+    return data_of(task, SeriesData, "no series", "task.kind 'series' needs one")
+
+
+@remembered
 def prepared(task: SeriesTask) -> Prepared:
     """Raises DataError."""
-    return _prepared(str(store.folder()), task)
-
-
-@lru_cache(maxsize=4)
-def _prepared(folder: str, task: SeriesTask) -> Prepared:
     return series.prepared(task, _data(task))
-
-
-def _data(task: SeriesTask) -> SeriesData:
-    data = store.get(task.data, task.name)
-    if not isinstance(data, SeriesData):
-        raise DataError(f"The data of {source_of(task.name)} are no series, and task.kind 'series' needs one.")
-    return data

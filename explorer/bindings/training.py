@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
@@ -13,15 +12,12 @@ from engine.requests import Excerpt
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_loop import check_held_back, until_of
 from explorer.bindings.parts import Parts
+from explorer.pace import Pace
 from explorer.training.axes import AxisKind
 from explorer.training.curves import Curves
 from explorer.training.runner import Ending
 from explorer.training.words import figures, stands, summary
 
-_PACE_MS = 80
-"""Curves that grow are drawn a dozen times a second."""
-_REST = 4
-"""Times as long as they took to draw: the window has other things to do."""
 _PATIENCE_MS = 250
 """A picture that takes longer gives way to the newer wish of somebody who drags."""
 
@@ -35,10 +31,10 @@ class TrainingBinding(QObject):
         self._layers: tuple[str, ...] = ()
         self._wish: int | None = None
         self._problem = ""
-        self._anew, self._due, self._banner = True, False, False
-        self._pace = _timer(self, _PACE_MS, self._paced)
+        self._anew, self._banner = True, False
+        self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
-        self._book.changed.connect(self._book_changed)
+        self._book.changed.connect(self._pace.ask)
         runner = self._runner
         runner.runningChanged.connect(self._running_changed)
         runner.ended.connect(self._ended)
@@ -92,22 +88,8 @@ class TrainingBinding(QObject):
         self._controls.set_available(available)
 
     @Slot()
-    def _book_changed(self) -> None:
-        self._due = True
-        if not self._pace.isActive():
-            self._paced()
-
-    @Slot()
-    def _paced(self) -> None:
-        if self._due:
-            began = time.perf_counter()
-            self._show()
-            took = time.perf_counter() - began + self._tab.curves.cost
-            self._pace.start(max(_PACE_MS, round(_REST * 1000 * took)))
-
-    @Slot()
     def _show(self) -> None:
-        self._due = False
+        self._pace.shown()
         drawer, runner = self._drawer, self._runner
         open_here = drawer.is_open and drawer.tab == "training"
         curves = self._curves(whole=open_here)
