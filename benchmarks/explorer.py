@@ -211,8 +211,8 @@ def zooming(app: QApplication, explorer: Explorer, name: str, rounds: int) -> li
     turns = Turns(app, explorer)
     for n in range(rounds):
         factor = 1.25 if n % 8 < 4 else 0.8
-        turns.take(partial(stage.zoom_at, rng.uniform(0, stage.canvas.data_width), factor))
-    stage.fit()
+        turns.take(partial(stage.time_range.zoom_at, rng.uniform(0, stage.canvas.data_width), factor))
+    stage.time_range.fit()
     painted(app)
     return turns.rows(f"zoom, {name}")
 

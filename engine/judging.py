@@ -32,9 +32,10 @@ from engine.step_pieces import Read
 from engine.task_facts import Shape, baseline, facts, form, metric
 from engine.task_labels import labels_of, read_labels_of
 from engine.tasks import Batch, own
+from engine.tasks.part import Draw
 from engine.tracing import Initial
 from engine.training_checks import feeds_itself
-from engine.training_requests import Judge, Judged
+from engine.training_requests import Forecasts, Judge, Judged
 from engine.training_state import CARRIED, carried_shapes, parameters_of
 
 MOST = 10_000
@@ -52,13 +53,15 @@ def judge(request: Judge) -> Judged:
     """
     experiment = _without_dropout(_checked(request))
     network = Network(experiment, None if request.weights is None else parameters_of(request.weights), request.what_if)
-    sums, kept = _Sums(experiment), _Shown(experiment, request.shown)
+    sums, kept, series = _Sums(experiment), _Shown(experiment, request.shown), _Forecasts(experiment)
     carried: dict[str, Tensor] = {}
-    for batch in _batches(network, request.part, request.batches):
+    for draw in _draws(experiment, request.part, request.batches):
+        batch = _drawn(network, draw)
         carried = {name: state[: batch.x.shape[1]] for name, state in carried.items()}
         outputs, losses, after = pass_through(network, batch, initial_of(network, carried))
         sums.add(batch, outputs, losses)
         kept.add(batch, outputs, carried)
+        series.add(draw, batch, outputs)
         carried = {name: after[name] for name in carried_shapes(experiment)}
     free = None
     if request.free_running and kept.count:
@@ -67,6 +70,8 @@ def judge(request: Judge) -> Judged:
         free = _fixed(said if form(experiment.task).symbols else _in_units(said, own.units(experiment.task)))
     return Judged(
         part=request.part,
+        sequences=sums.sequences,
+        there=own.pieces(experiment.task, experiment.model, request.part),
         loss=sums.loss,
         metric=metric(experiment.task, experiment.model),
         value=sums.value,
@@ -76,6 +81,7 @@ def judge(request: Judge) -> Judged:
         labels=labels_of(experiment.task, experiment.model),
         free=free,
         read_labels=read_labels_of(experiment.task),
+        forecasts=series.found(),
         **kept.arrays(),
     )
 
@@ -127,18 +133,59 @@ def _without_dropout(experiment: Experiment) -> Experiment:
     return replace(experiment, model=replace(experiment.model, layers=layers))
 
 
-def _batches(network: Network, part: Part, most: int) -> Iterator[Batch]:
-    """Of data held back each once, at most `most`. Raises DataError where the part is empty."""
+def _draws(of: Experiment, part: Part, most: int) -> Iterator[Draw]:
+    """Of data held back each batch once; where there are more than `most`, so many of them, evenly over the part: its
+    first windows would be one stretch of time. Where states are carried on, the first ones: they follow one another.
+    Raises DataError where the data are not there."""
+    there = own.batches(of.task, of.model, part)
+    count = most if there is None else max(1, min(most, there))
+    follow = there is None or bool(carried_shapes(of))
+    for number in range(count):
+        yield Draw(of.seed, number if follow else number * max(1, there or 1) // count, part)
+
+
+def _drawn(network: Network, draw: Draw) -> Batch:
+    """Raises DataError where the part is empty."""
     of = network.experiment
-    there = own.batches(of.task, part)
-    for number in range(most if there is None else max(1, min(most, there))):
-        yield tasks.batch(of.task, of.model, of.seed, number, network.dtype, network.device, part)
+    return tasks.batch(of.task, of.model, draw.seed, draw.number, network.dtype, network.device, draw.part)
+
+
+class _Forecasts:
+    """What is said about each place of a series."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._task, self._model = experiment.task, experiment.model
+        self._numbers = not classes_of(experiment)
+        self._noun = ""
+        self._found: dict[int, tuple[float, float]] = {}
+        """By place; training windows come twice at times."""
+
+    def add(self, draw: Draw, batch: Batch, outputs: Tensor) -> None:
+        asked = own.asked(self._task, self._model, draw) if self._numbers else None
+        if asked is None:
+            return
+        self._noun, places = asked
+        pairs = zip(outputs.double().flatten().tolist(), batch.targets.double().flatten().tolist(), strict=True)
+        self._found.update(zip(places.tolist(), pairs, strict=True))
+
+    def found(self) -> Forecasts | None:
+        if not self._found:
+            return None
+        units = own.units(self._task)
+        said, due = np.array([self._found[place] for place in sorted(self._found)]).T
+        return Forecasts(
+            self._noun,
+            _fixed(np.array(sorted(self._found), dtype=np.int64)),
+            _fixed(_in_units(said, units)),
+            _fixed(_in_units(due, units)),
+        )
 
 
 class _Sums:
     """Over everything that is judged."""
 
     def __init__(self, experiment: Experiment) -> None:
+        self.sequences = 0
         self._experiment = experiment
         self._classes = classes_of(experiment)
         self._losses: list[tuple[float, int]] = []
@@ -150,6 +197,7 @@ class _Sums:
     def add(self, batch: Batch, outputs: Tensor, losses: Tensor) -> None:
         model = self._experiment.model
         real = real_answers(batch, model.readout.at == "every")
+        self.sequences += batch.x.shape[1]
         self._losses.append((float(losses.double().sum()), int(real.sum())))
         if self._constant is not None:
             constant = self._constant.to(outputs).expand_as(outputs)
@@ -307,9 +355,11 @@ def classes_of(experiment: Experiment) -> int:
 
 
 def shape_of(experiment: Experiment) -> Shape:
-    """Of the task, or where a yes-or-no question is asked about its numbers, that of the answers."""
+    """Of the answers: a task's bits may be told as numbers, and a yes-or-no question may be asked about its numbers."""
     shape = form(experiment.task).shape
-    if shape != "value" or experiment.model.loss == "mse":
+    if not classes_of(experiment):
+        return "value"
+    if shape == "symbol":
         return shape
     return "tag" if experiment.model.readout.at == "every" else "class"
 

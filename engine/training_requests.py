@@ -115,12 +115,25 @@ class Judge:
     weights: Weights | None
     part: Part = "validation"
     batches: int = 4
-    """How many are drawn, or of data: at most so many."""
+    """How many are drawn, or of data: at most so many, evenly over the part."""
     shown: int = 8
     """Sequences whose answers come along."""
     free_running: int = 0
     """Steps that the network goes on by itself, reading its own answers, from the end of what it was given; 0: none."""
     what_if: WhatIf = field(default_factory=WhatIf)
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """What was said about places of a series, and what came, of everything judged; each place once, in order."""
+
+    noun: str
+    """What a place is called: "year", "row"."""
+    places: NDArray[np.int64]
+    """(m,): years, or rows of somebody's own series, from 1."""
+    predictions: Array
+    """(m,), in the units of the data."""
+    targets: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,5 +166,11 @@ class Judged:
     """(n, T): squared forecast error of each step, the anomaly score; of series alone."""
     free: Array | None = None
     """(n, free_running): what it said when it ran by itself."""
+    sequences: int = 0
+    """That were judged."""
+    there: int | None = None
+    """That the part has; None: there is no end of them."""
+    forecasts: Forecasts | None = None
+    """Of a series of data with one forecast a window; None of everything else."""
     read_labels: tuple[str, ...] = ()
     """What the symbols are called that are read; () for numbers, and where they have no names."""

@@ -208,7 +208,7 @@ class _Start(QObject):
     def _play(self) -> None:
         self._leave()
         document = self._explorer.document
-        self._explorer.bindings.tape.play_to(document.tape.span(Phase.BACKWARD)[-1])
+        self._explorer.bindings.tape.show_off(document.tape.span(Phase.BACKWARD)[-1])
 
     def _leave(self) -> None:
         self._wait.stop()

@@ -17,7 +17,7 @@ from engine.data.files import name_of, source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview, jump_rows, read_array_file, unchanged
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.table import Table, read_table
-from engine.data.windows import DEFAULT_SPLIT, check_split, longest_run, starts, stretch
+from engine.data.windows import DEFAULT_SPLIT, check_split, lead, longest_run, reaching_back, starts, stretch
 from engine.errors import DataError
 from engine.parts import Part
 from engine.spec_reading import shown
@@ -88,8 +88,16 @@ class Prepared:
     """Of the columns that are read."""
     target_scale: scaling.Scale
     """Of one column, the target."""
-    starts: dict[Part, NDArray[np.int64]]
-    """Where windows of steps + ahead rows begin, each within its part."""
+    whole: NDArray[np.bool_]
+    """(rows,): whether nothing is missing."""
+    breaks: NDArray[np.int64]
+    """Rows that do not follow the one before."""
+
+    def starts(self, task: SeriesTask, part: Part, every: bool) -> NDArray[np.int64]:
+        """Where the windows of a part begin, of steps + ahead rows each: those whose answers all lie in it."""
+        first, behind = stretch(len(self.x), task.split, part)
+        read = reaching_back(first, lead(task.steps, task.ahead, every))
+        return starts(self.whole, self.breaks, read, behind, task.steps + task.ahead, task.stride)
 
 
 def prepared(task: SeriesTask, data: SeriesData) -> Prepared:
@@ -100,16 +108,12 @@ def prepared(task: SeriesTask, data: SeriesData) -> Prepared:
     scaled = scale.scaled(filled)
     target_scale = scaling.Scale(scale.shift[-1:], scale.size[-1:])
     read = scaling.Scale(scale.shift[:-1], scale.size[:-1])
-    need = task.steps + task.ahead
-    found = {
-        part: starts(whole, data.breaks, *stretch(len(values), task.split, part), need, task.stride)
-        for part in PART_NAMES
-    }
-    return Prepared(np.ascontiguousarray(scaled[:, :-1]), scaled[:, -1].copy(), read, target_scale, found)
+    return Prepared(np.ascontiguousarray(scaled[:, :-1]), scaled[:, -1].copy(), read, target_scale, whole, data.breaks)
 
 
-def check_part(task: SeriesTask, data: SeriesData, part: Part) -> None:
-    """Raises DataError where a part of the data that is to be there holds no window."""
+def check_part(task: SeriesTask, data: SeriesData, part: Part, every: bool = False) -> None:
+    """Raises DataError where a part of the data that is to be there holds no answer of a window, or with `every` no
+    window's answers at every step."""
     first, behind = stretch(len(data.values), task.split, part)
     share = {
         "train": task.split.train,
@@ -119,12 +123,14 @@ def check_part(task: SeriesTask, data: SeriesData, part: Part) -> None:
     if part != "train" and share < 1e-9:
         return
     _, whole = _filled(_used(task, data), data, task.split)
-    run, need = longest_run(whole, data.breaks, first, behind), task.steps + task.ahead
-    if run < need:
+    before = first - reaching_back(first, lead(task.steps, task.ahead, every))
+    run, need = longest_run(whole, data.breaks, first - before, behind), task.steps + task.ahead
+    if first == behind or run < need:
         rows = "1 row" if behind - first == 1 else f"{behind - first:,} rows"
-        unbroken = "" if run == behind - first else f", at most {run:,} of them in a row without a gap"
+        back = f" and reads {before:,} before it" if before else ""
+        unbroken = "" if run == behind - first + before else f", at most {run:,} of them in a row without a gap"
         raise DataError(
-            f"The {PART_NAMES[part]} part of {source_of(task.name)} has {rows}{unbroken}, and a window of "
+            f"The {PART_NAMES[part]} part of {source_of(task.name)} has {rows}{back}{unbroken}, and a window of "
             f"{task.steps:,} steps with its target {task.ahead:,} ahead takes {need:,}; take fewer steps, or make this "
             f"part larger{', with more data' if part == 'train' else ' or 0'}."
         )

@@ -42,6 +42,18 @@ def starts(
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
+def reaching_back(first: int, lead: int) -> int:
+    """The first row that windows of a part may read, where `lead` rows of each come before the first answer asked of
+    it. A part is made of answers: what a forecast reads may be older, since whoever forecasts knows the past."""
+    return max(0, first - lead)
+
+
+def lead(steps: int, ahead: int, every: bool) -> int:
+    """Rows of a window before its first answer: with an answer at every step it is `ahead` steps after the first row,
+    with one at the end it is the last."""
+    return ahead + (0 if every else steps - 1)
+
+
 def runs(
     whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

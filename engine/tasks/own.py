@@ -3,6 +3,9 @@ called, and what answers of one who knows nothing but the training part would be
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,29 +13,48 @@ from torch import Tensor
 
 from engine.data.scaling import Scale
 from engine.data.symbols import counted
-from engine.spec import ModelSpec, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
-from engine.tasks import sequences, series, sunspots, text
+from engine.spec import DigitsTask, ModelSpec, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
+from engine.tasks import digits, sequences, series, sunspots, text
 from engine.tasks.order import held_back
-from engine.tasks.part import Part
+from engine.tasks.part import Draw, Part
 
 
-def batches(task: Task, part: Part) -> int | None:
+def batches(task: Task, model: ModelSpec, part: Part) -> int | None:
     """Batches in which a part held back is seen once, 0 where it is empty; None: there is no end of them. Raises
     DataError where somebody's own data are not there."""
-    if part == "train":
+    count = pieces(task, model, part)
+    return None if count is None else held_back(count, task.batch_size)
+
+
+def pieces(task: Task, model: ModelSpec, part: Part) -> int | None:
+    """Sequences that a part held back has; None: there is no end of them. Raises DataError where somebody's own data
+    are not there."""
+    count = None if part == "train" else _PIECES.get(type(task))
+    return None if count is None else count(task, model.readout.at == "every", part)
+
+
+def _of_sequences_held_back(task: SequencesTask, every: bool, part: Part) -> int:
+    first, behind = sequences.prepared(task).parts[part]
+    return behind - first
+
+
+_PIECES: dict[type[Any], Callable[[Any, bool, Part], int]] = {
+    SunspotsTask: lambda task, every, part: sunspots.windows_of(task, part, every)[1],
+    SeriesTask: lambda task, every, part: series.count(task, part, every),
+    TextTask: lambda task, every, part: text.pieces(task, part),
+    DigitsTask: lambda task, every, part: len(digits.PARTS[part]),
+    SequencesTask: _of_sequences_held_back,
+}
+
+
+def asked(task: Task, model: ModelSpec, draw: Draw) -> tuple[str, NDArray[np.int64]] | None:
+    """What the answers of a batch are about, (B,), and what such a place is called; None where the task is no series of
+    data, or is asked at every step. Years of the sunspots; rows of somebody's own series, from 1. Raises DataError."""
+    if model.readout.at == "every":
         return None
     if isinstance(task, SunspotsTask):
-        count = sunspots.windows_of(task, part)[1]
-    elif isinstance(task, SeriesTask):
-        count = len(series.prepared(task).starts[part])
-    elif isinstance(task, TextTask):
-        count = text.pieces(task, part)
-    elif isinstance(task, SequencesTask):
-        first, behind = sequences.prepared(task).parts[part]
-        count = behind - first
-    else:
-        return None
-    return held_back(count, task.batch_size)
+        return "year", sunspots.asked(task, model, draw).numpy()
+    return ("row", series.asked(task, model, draw) + 1) if isinstance(task, SeriesTask) else None
 
 
 def units(task: Task) -> tuple[float, float]:
@@ -102,8 +124,9 @@ def _of_sequences(task: SequencesTask) -> Tensor:
 
 
 def _of_series(task: SeriesTask, model: ModelSpec) -> Tensor:
-    of, starts = series.prepared(task), series.windows(task, "train")
-    first = starts + task.ahead + (0 if model.readout.at == "every" else task.steps - 1)
+    every = model.readout.at == "every"
+    of, starts = series.prepared(task), series.windows(task, "train", every)
+    first = starts + task.ahead + (0 if every else task.steps - 1)
     asked = np.zeros(len(of.target) + 1)  # how often each row is asked for
     np.add.at(asked, first, 1.0)
     np.add.at(asked, starts + task.ahead + task.steps, -1.0)
@@ -113,7 +136,7 @@ def _of_series(task: SeriesTask, model: ModelSpec) -> Tensor:
 
 
 def _of_sunspots(task: SunspotsTask, model: ModelSpec) -> Tensor:
-    first, count = sunspots.windows_of(task, "train")
+    first, count = sunspots.windows_of(task, "train", model.readout.at == "every")
     asked = sunspots.windows(task, model, first + torch.arange(count, device="cpu")).targets.double()
     if model.loss == "mse":
         return asked.mean().reshape(1)

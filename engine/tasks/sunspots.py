@@ -5,8 +5,9 @@ http://www.ngdc.noaa.gov/stp/solar/solarda3.html, in the form in which statsmode
 .sunspots). It is presets/data/sunspots.csv: year and number, 309 lines below a heading.
 
 It is split as somebody's own series is: the first 70 % are learned from (1700-1915), the next 15 % are for validation
-(1916-1961), the rest for the test, and no window reaches from one part into another. A window too long for the 216
-years that are learned from is drawn from the whole series, and then nothing is held back.
+(1916-1961), the rest for the test. The years that are asked about lie in one part; what is read may be older, since
+whoever forecasts knows the past. A window too long for the 216 years that are learned from is drawn from the whole
+series, and then nothing is held back.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.data.scaling import Scale, fitted
-from engine.data.windows import DEFAULT_SPLIT, stretch
+from engine.data.windows import DEFAULT_SPLIT, lead, reaching_back, stretch
 from engine.errors import DataError
 from engine.folders import presets
 from engine.spec import ModelSpec, SunspotsTask
@@ -63,28 +64,22 @@ def scaled() -> Tensor:
 def batch(task: SunspotsTask, model: ModelSpec, draw: Draw) -> Batch:
     """x (T, B, 1), float64, CPU. Of training B windows of T years, none of them twice while there are enough; of the
     parts held back all windows in the order of time, B or nearly B at once. Raises DataError where a part has none."""
-    T, B = task.steps, task.batch_size
-    first, count = windows_of(task, draw.part)
-    if draw.part == "train":
-        return windows(task, model, first + _starts(count, B, draw.generator("sunspots")))
-    if count < 1:
-        years = stretch(YEARS, DEFAULT_SPLIT, draw.part)
-        raise DataError(
-            f"The {draw.part} part of the sunspot series has {years[1] - years[0]} years, and a window of {T} years "
-            f"with the next one takes {T + 1}; at most {years[1] - years[0] - 1} steps are accepted to judge by it."
-        )
-    batches = held_back(count, B)
-    number = draw.number % batches
-    places = torch.arange(number * count // batches, (number + 1) * count // batches, device="cpu")
-    return windows(task, model, first + places)
+    return windows(task, model, _chosen(task, model, draw))
 
 
-def windows_of(task: SunspotsTask, part: Part) -> tuple[int, int]:
-    """The first window of a part, and how many it has: each begins a year after the one before."""
+def asked(task: SunspotsTask, model: ModelSpec, draw: Draw) -> Tensor:
+    """Which year each window of a batch is asked about, (B,); of one answer a window."""
+    return _chosen(task, model, draw) + task.steps + FIRST_YEAR
+
+
+def windows_of(task: SunspotsTask, part: Part, every: bool) -> tuple[int, int]:
+    """The first window of a part, and how many it has: each begins a year after the one before. `every`: with an
+    answer at every step."""
     if task.steps >= LEARNED:
         return 0, YEARS - task.steps if part == "train" else 0
     first, behind = stretch(YEARS, DEFAULT_SPLIT, part)
-    return first, max(0, behind - first - task.steps)
+    read = reaching_back(first, lead(task.steps, 1, every))
+    return read, max(0, behind - read - task.steps)
 
 
 def windows(task: SunspotsTask, model: ModelSpec, starts: Tensor) -> Batch:
@@ -97,6 +92,32 @@ def windows(task: SunspotsTask, model: ModelSpec, starts: Tensor) -> Batch:
     return Batch(values[:-1, :, None].contiguous(), targets(model, following, following > now))
 
 
+def _chosen(task: SunspotsTask, model: ModelSpec, draw: Draw) -> Tensor:
+    """Where the windows of a batch begin. Raises DataError where a part has none."""
+    T, B = task.steps, task.batch_size
+    first, count = windows_of(task, draw.part, model.readout.at == "every")
+    if draw.part == "train":
+        return first + _starts(count, B, draw.generator("sunspots"))
+    if count < 1:
+        raise DataError(_nothing_held_back(T, draw.part))
+    batches = held_back(count, B)
+    number = draw.number % batches
+    return first + torch.arange(number * count // batches, (number + 1) * count // batches, device="cpu")
+
+
 def _starts(count: int, batch_size: int, source: torch.Generator) -> Tensor:
     shuffles = [torch.randperm(count, generator=source, device="cpu") for _ in range(-(-batch_size // count))]
     return torch.cat(shuffles)[:batch_size]
+
+
+def _nothing_held_back(steps: int, part: Part) -> str:
+    if steps >= LEARNED:
+        return (
+            f"Windows of {steps} steps are drawn from all {YEARS} years of the sunspot series, and none are held back; "
+            f"at most {LEARNED - 1} steps are accepted to judge by the {part} part."
+        )
+    first, behind = stretch(YEARS, DEFAULT_SPLIT, part)
+    return (
+        f"The {part} part of the sunspot series has {behind - first} years, and {steps} steps with an answer at each "
+        f"ask about {steps}; at most {behind - first} steps are accepted to judge by it."
+    )

@@ -37,6 +37,8 @@ Cell = tuple[int, int]
 
 class FlowView(Plot[Cell]):
     pairPicked = Signal(int, int)
+    pairDropped = Signal()
+    """What was picked is picked again."""
     """Loss step t and source step k, from 1."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -433,5 +435,8 @@ class FlowView(Plot[Cell]):
         r = self._result
         if r is not None:
             pair = int(r.loss_steps[place[0]]), int(r.steps[place[1]])
+            if pair == self._picked:
+                self.pairDropped.emit()
+                return
             self.set_picked(pair)
             self.pairPicked.emit(*pair)

@@ -67,6 +67,7 @@ class AnalysisPanel(QWidget):
     """The names of the sections that are open now."""
     pairPicked = Signal(int, int)
     """Loss step t and source step k, from 1."""
+    pairDropped = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -104,6 +105,7 @@ class AnalysisPanel(QWidget):
         self.curve.chosen.connect(self.flow.set_curve)
         self.block.chosen.connect(self._show_weights)
         self.flow.pairPicked.connect(self.pairPicked)
+        self.flow.pairDropped.connect(self.pairDropped)
         theming.notifier().changed.connect(self._restyle)
         self._restyle()
 

@@ -21,6 +21,7 @@ class AnalysisBinding(QObject):
         panel.cancelRequested.connect(desk.cancel)
         panel.againRequested.connect(desk.again)
         panel.pairPicked.connect(self._mark_pair)
+        panel.pairDropped.connect(self.unmark)
         desk.resultChanged.connect(panel.show_result)
         desk.standingChanged.connect(panel.show_standing)
 
@@ -40,7 +41,7 @@ class AnalysisBinding(QObject):
             self._panel.set_empty(False)
         marks = self._stage.marks.steps
         if excerpt is None or (marks is not None and max(marks) > excerpt.steps):
-            self._unmark()
+            self.unmark()
 
     def show_view(self) -> None:
         """What is about the way back is drawn as far as the tape has come, as on the stage."""
@@ -49,7 +50,9 @@ class AnalysisBinding(QObject):
         if now is not None:
             self._panel.set_reached(now.backward)
 
-    def _unmark(self) -> None:
+    @Slot()
+    def unmark(self) -> None:
+        """No pair of steps is marked."""
         self._stage.set_marks(None, None)
         self._panel.set_pair(None)
 
@@ -57,6 +60,7 @@ class AnalysisBinding(QObject):
     def _mark_pair(self, loss_step: int, source_step: int) -> None:
         self._stage.set_marks(loss_step, source_step)
         self._parts.say(
-            f"Marked: the loss at t = {loss_step:,}, and step k = {source_step:,}, to which it sends its gradient.",
+            f"Marked: the loss at t = {loss_step:,}, and step k = {source_step:,}, to which it sends its gradient. "
+            "Esc takes the marks away.",
             6000,
         )

@@ -30,7 +30,7 @@ class StageBinding(QObject):
         self._stage.pickTakenBack.connect(tape.scrub)
         self._stage.cellPicked.connect(self._pick_cell)
         self._stage.unitPicked.connect(model.pick_unit)
-        self._stage.timeRangeChanged.connect(self._time_range_changed)
+        self._stage.time_range.changed.connect(self._time_range_changed)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ class StageBinding(QObject):
 
     def show_time_range(self) -> None:
         if self._document.view.time_range is not None:
-            self._stage.set_time_range(*self._document.view.time_range)
+            self._stage.time_range.set(*self._document.view.time_range)
 
     def show_excerpt(self, excerpt: Excerpt | None) -> None:
         self._stage.set_excerpt(excerpt)
@@ -75,9 +75,9 @@ class StageBinding(QObject):
             return
         self._followed = self._document.view.position
         stage, t = self._stage, self._document.tape.moment(self._document.view.position).step
-        first, last = stage.time_range()
+        first, last = stage.time_range.shown
         if self._controller.excerpt is not None and not first <= t <= last:
-            stage.pan_to(t if t > last else max(1, t - (last - first)))
+            stage.time_range.pan_to(t if t > last else max(1, t - (last - first)))
 
     @Slot(int, int)
     def _show_progress(self, done: int, total: int) -> None:
@@ -98,7 +98,7 @@ class StageBinding(QObject):
 
     def copy(self) -> None:
         """The value that is pointed at or selected, to the clipboard."""
-        text, words = self._stage.to_copy()
+        text, words = self._stage.handling.to_copy()
         if text:
             QGuiApplication.clipboard().setText(text)
         self._say(words, 6000)

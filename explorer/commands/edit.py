@@ -17,13 +17,15 @@ class EditCommands(QObject):
 
     @Slot()
     def do_stop(self) -> None:
-        """Esc: stop what is computed, or leave the start page for the document behind it."""
+        """Esc: stop what is computed, or leave the start page for the document behind it, or take marks away."""
         if self._parts.window.on_start_page:
             self._parts.window.show_workbench()
         elif self._parts.runner.running:
             self._parts.runner.pause()
-        else:
+        elif self._parts.controller.waiting:
             self._parts.controller.cancel()
+        else:
+            self._bindings.analysis.unmark()
 
     @Slot()
     def do_undo(self) -> None:

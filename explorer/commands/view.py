@@ -30,15 +30,15 @@ class ViewCommands(QObject):
 
     @Slot()
     def do_zoom_in(self) -> None:
-        self._stage.zoom(2.0)
+        self._stage.time_range.zoom(2.0)
 
     @Slot()
     def do_zoom_out(self) -> None:
-        self._stage.zoom(0.5)
+        self._stage.time_range.zoom(0.5)
 
     @Slot()
     def do_fit(self) -> None:
-        self._stage.fit()
+        self._stage.time_range.fit()
 
     @Slot()
     def do_show_steps(self) -> None:
@@ -46,7 +46,7 @@ class ViewCommands(QObject):
             return
         from explorer.stage.steps_dialog import StepsDialog
 
-        dialog = StepsDialog(self._stage.time_range(), self._stage.excerpt.steps, self._window)
+        dialog = StepsDialog(self._stage.time_range.shown, self._stage.excerpt.steps, self._window)
         dialog.accepted.connect(self._show_chosen_steps)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -57,7 +57,7 @@ class ViewCommands(QObject):
 
         dialog = self.sender()
         if isinstance(dialog, StepsDialog):
-            self._stage.show_steps(*dialog.span)
+            self._stage.time_range.show(*dialog.span)
 
     @Slot()
     def do_pin(self) -> None:
@@ -69,11 +69,11 @@ class ViewCommands(QObject):
 
     @Slot()
     def do_pan_earlier(self) -> None:
-        self._stage.pan(-0.25)
+        self._stage.time_range.pan(-0.25)
 
     @Slot()
     def do_pan_later(self) -> None:
-        self._stage.pan(0.25)
+        self._stage.time_range.pan(0.25)
 
     @Slot(bool)
     def do_show_model(self, shown: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +39,9 @@ class Answers:
     """Steps from the one at which a number is said to the one that it is about."""
     counted: str = ""
     """Which steps alone count for metric and confusion, where not all do: "last ten"."""
+    places: NDArray[np.int64] | None = None
+    """Of the one sequence of all forecasts: the years or rows that they are about."""
+    place_noun: str = "t"
 
     @property
     def count(self) -> int:
@@ -69,6 +72,21 @@ class Answers:
         inputs = np.asarray(self.judged.inputs[n][: self.length(n)], np.float64)
         return inputs if inputs.ndim == 1 else inputs[:, min(self.column, inputs.shape[1] - 1)]
 
+    def about(self, n: int) -> NDArray[np.int64]:
+        """(L,) or (1,): the steps, years or rows that the answers are about."""
+        if self.places is not None:
+            return self.places
+        first = (1 if self.every else self.length(n)) + self.ahead
+        return np.arange(first, first + (self.length(n) if self.every else 1))
+
+    def place(self, about: int) -> str:
+        """ "t = 1,200", "year 1916"."""
+        return f"t = {about:,}" if self.places is None else f"{self.place_noun} {self.written(about)}"
+
+    def written(self, about: int) -> str:
+        """A year is no quantity: it has no thousands to set apart."""
+        return str(about) if self.place_noun == "year" else f"{about:,}"
+
     @property
     def reads_symbols(self) -> bool:
         return self.judged.inputs.ndim == 2 and bool(self.judged.read_labels)
@@ -91,6 +109,25 @@ def answers_of(judged: Judged, iteration: int, experiment: Experiment) -> Answer
         column, ahead = task.columns.index(task.target) if task.target in task.columns else 0, task.ahead
     noun, counted = task_facts.facts(task).noun, _COUNTED.get(type(task), "")
     return Answers(judged, iteration, kind, every, noun, column, ahead, counted)
+
+
+def all_forecasts(answers: Answers) -> Answers | None:
+    """What was said about each year or row of a series, as one sequence; None where that is not what is judged."""
+    found = answers.judged.forecasts
+    if found is None:
+        return None
+    said, due = found.predictions[None], found.targets[None]
+    flat = replace(
+        answers.judged,
+        inputs=due[..., None],
+        predictions=said,
+        targets=due,
+        errors=(said - due) ** 2,
+        lengths=np.array([len(found.places)]),
+        free=None,
+        forecasts=None,
+    )
+    return replace(answers, judged=flat, every=True, ahead=0, places=found.places, place_noun=found.noun)
 
 
 def top(probabilities: Floats, most: int = MOST_TOLD) -> list[tuple[int, float]]:

@@ -4,6 +4,7 @@ them the squared forecast error of each step, the anomaly score."""
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -78,11 +79,8 @@ class SeriesView(Plot[int]):
 
     def steps(self) -> Floats:
         """The steps that the answers are about."""
-        a = self._answers
-        assert a is not None
-        if a.every:
-            return np.arange(1.0, a.length(self._n) + 1) + a.ahead
-        return np.array([float(a.length(self._n) + a.ahead)])
+        assert self._answers is not None
+        return self._answers.about(self._n).astype(np.float64)
 
     def free_steps(self) -> Floats:
         a = self._answers
@@ -189,16 +187,18 @@ class SeriesView(Plot[int]):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(colour, 1.6, style))
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], here.astype(np.int8), [0]))))
-        for start, end in edges.reshape(-1, 2).tolist():
+        alone = []
+        for start, end in unbroken(steps, here):
+            if end - start == 1:
+                alone.append(start)
             x, y = thinned(xs[start:end], clipped[start:end])
             painter.drawPolyline(QPolygonF([QPointF(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True)]))
-        if dots:
-            painter.setPen(QPen(QColor(theme.plot), 1))
-            painter.setBrush(colour)
-            size = 4.0 if len(steps) == 1 else 2.5
-            for x, y in zip(xs[here].tolist(), clipped[here].tolist(), strict=True):
-                painter.drawEllipse(QPointF(x, y), size, size)
+        dotted = np.flatnonzero(here) if dots else np.array(alone, np.int64)
+        painter.setPen(QPen(QColor(theme.plot), 1))
+        painter.setBrush(colour)
+        size = 4.0 if len(steps) == 1 else 2.5
+        for x, y in zip(xs[dotted].tolist(), clipped[dotted].tolist(), strict=True):
+            painter.drawEllipse(QPointF(x, y), size, size)
         self._edge_marks(painter, xs, ys, colour)
 
     def _edge_marks(self, painter: QPainter, xs: Floats, ys: Floats, colour: QColor) -> None:
@@ -235,14 +235,17 @@ class SeriesView(Plot[int]):
         low, high = self._ends()
         foot = self.strip_box().bottom() if self._has_strip() else box.bottom()
         size = high - low
-        every = next(k for k in (f * 10**e for e in range(7) for f in (1, 2, 5)) if k / size * box.width() >= 46)
+        every = next(k for k in (f * 10**e for e in range(12) for f in (1, 2, 5)) if k / size * box.width() >= 46)
+        a = self._answers
+        assert a is not None
         first = max(1, -(-int(np.ceil(low)) // every) * every)
         for k in range(first, int(high) + 1, every):
             x = float(self.x_of(np.array([float(k)]))[0])
             painter.fillRect(QRectF(round(x), foot, 1, 3), QColor(theme.border))
-            left = min(max(x - 24, LEFT - 20.0), self.width() - 48.0)
-            words = f"t = {k:,}" if k == first else f"{k:,}"
-            self.text(painter, QRectF(left, foot + 3, 48, LINE), words, "muted", "centre")
+            words = a.place(k) if k == first else a.written(k)
+            wide = 78.0 if k == first else 48.0
+            left = min(max(x - wide / 2, LEFT - wide / 2 + 4), self.width() - wide)
+            self.text(painter, QRectF(left, foot + 3, wide, LINE), words, "muted", "centre")
 
     def _paint_errors(self, painter: QPainter) -> None:
         theme, box, a = theming.current(), self.strip_box(), self._answers
@@ -288,6 +291,17 @@ class SeriesView(Plot[int]):
             if box.top() - 1 <= y <= box.bottom() + 1:
                 painter.setBrush(QColor(getattr(theme, tone)))
                 painter.drawEllipse(QPointF(x, y), 4.5, 4.5)
+
+
+def unbroken(steps: Floats, here: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where a line goes on: over numbers that are there, and no gap in what they are about."""
+    if not len(steps):
+        return []
+    apart = np.diff(steps)
+    gap = apart > 1.5 * np.median(apart) if len(apart) else np.zeros(0, np.bool_)
+    begins = here & np.concatenate(([True], gap | ~here[:-1]))
+    ends = here & np.concatenate((gap | ~here[1:], [True]))
+    return list(zip(np.flatnonzero(begins).tolist(), (np.flatnonzero(ends) + 1).tolist(), strict=True))
 
 
 def thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:

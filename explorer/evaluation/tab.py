@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from explorer.analysis.section import Choice
 from explorer.analysis.table_view import TableView
 from explorer.analysis.tables import Table
-from explorer.evaluation.answers import Answers
+from explorer.evaluation.answers import Answers, all_forecasts
 from explorer.evaluation.answers_view import AnswersView
 from explorer.evaluation.confusion_view import ConfusionView
 from explorer.evaluation.controls import EvaluationControls
@@ -27,7 +27,7 @@ from explorer.evaluation.evaluator import Standing
 from explorer.evaluation.legend import Legend
 from explorer.evaluation.scatter_view import ScatterView
 from explorer.evaluation.series_view import SeriesView
-from explorer.evaluation.tables import CONFUSION, tables_of
+from explorer.evaluation.tables import CONFUSION, SEQUENCE, tables_of
 from explorer.evaluation.text_view import TextView
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
@@ -56,6 +56,8 @@ class EvaluationTab(QWidget):
         self.setAccessibleName("Evaluation")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._answers: Answers | None = None
+        self._whole: Answers | None = None
+        """All forecasts of a series as one sequence."""
         self._tables: dict[str, Table] = {}
         self._wanted = 0
         """The sequence that somebody has chosen; where fewer have come, the last of them is shown."""
@@ -140,6 +142,7 @@ class EvaluationTab(QWidget):
         if answers is None:
             self._wanted = 0
         self._answers = answers
+        self._whole = None if answers is None else all_forecasts(answers)
         self.controls.set_answers(answers)
         self._show_sequence()
 
@@ -169,7 +172,8 @@ class EvaluationTab(QWidget):
         kind = None if a is None else a.kind
         of_class = kind in ("symbols", "tags", "class")
         self.text.set_answers(a if kind in ("symbols", "tags") else None, n)
-        self.series.set_answers(a if kind == "series" else None, n)
+        if kind != "series":
+            self.series.set_answers(None, n)
         self.scatter.set_answers(a if kind == "numbers" else None, n)
         self.answers.set_answers(a if kind == "class" else None, n)
         confusion = a.judged.confusion if a is not None and of_class else None
@@ -225,6 +229,8 @@ class EvaluationTab(QWidget):
                 self._hint = _HINTS[CONFUSION]
             return
         if a.kind == "series":
+            whole = self._whole is not None and name != SEQUENCE
+            self.series.set_answers(self._whole if whole else a, 0 if whole else self.shown)
             self.pages.setCurrentWidget(self.series)
             self.legend.set_entries(self.series.legend())
         elif a.kind == "numbers":
@@ -249,6 +255,8 @@ class EvaluationTab(QWidget):
     def _pick(self, n: int) -> None:
         self._wanted = n
         if self._answers is not None:
+            if self._answers.kind == "series":
+                self.show_choice.set_value(SEQUENCE)
             self._show_sequence()
             self.sequencePicked.emit(n)
 

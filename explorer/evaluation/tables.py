@@ -5,17 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from explorer.analysis.tables import Table
-from explorer.evaluation.answers import Answers
+from explorer.evaluation.answers import Answers, all_forecasts
 from explorer.widgets.labels import label_of
 from explorer.widgets.numbers import exact
 
 CONFUSION, SEQUENCE, SEQUENCES = "Confusion", "Sequence", "Sequences"
 
 
+def whole_name(noun: str) -> str:
+    """What all forecasts of a series are called, each year or row once."""
+    return f"All {noun}s"
+
+
 def tables_of(answers: Answers, n: int) -> dict[str, Table]:
     """By name; `n`: the sequence that is shown."""
     found: dict[str, Table] = {}
     if answers.kind == "series":
+        whole = all_forecasts(answers)
+        if whole is not None:
+            found[whole_name(whole.place_noun)] = _series(whole, 0)
         found[SEQUENCE] = _series(answers, n)
     elif answers.kind in ("symbols", "tags"):
         found[SEQUENCE] = _symbols(answers, n)
@@ -28,11 +36,10 @@ def tables_of(answers: Answers, n: int) -> dict[str, Table]:
 
 def _series(a: Answers, n: int) -> Table:
     truth, said, errors, free = a.truth(n), a.answer(n), a.errors(n), a.free(n)
-    first = (1 if a.every else a.length(n)) + a.ahead
-    steps = [*range(first, first + len(truth))]
+    steps = a.about(n).tolist()
     after = [] if free is None else [*range(a.length(n) + 1, a.length(n) + 1 + len(free))]
     rows = sorted({*steps, *after})
-    names = ["t", "target", "prediction"]
+    names = [a.place_noun, "target", "prediction"]
     columns = [dict(zip(steps, truth, strict=True)), dict(zip(steps, said, strict=True))]
     if errors is not None:
         names.append("squared error")

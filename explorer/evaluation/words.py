@@ -51,6 +51,13 @@ def against_baseline(judged: Judged) -> str:
     return f"Its loss is {percent(share)} of that of having learned nothing."
 
 
+def how_much(judged: Judged) -> str:
+    """One sentence where not all is judged that is there."""
+    if judged.there is None or judged.sequences >= judged.there:
+        return ""
+    return f"Judged by {judged.sequences:,} of {judged.there:,} sequences, evenly over the part."
+
+
 def at_class(answers: Answers, n: int, t: int) -> str:
     """What was to be said at a place of a sequence, and the likeliest answers. `t` from 0."""
     truth, labels = answers.truth(n)[t], answers.judged.labels
@@ -70,13 +77,15 @@ def at_number(answers: Answers, n: int, t: int) -> str:
     """Of a series at the place `t` of its answers, from 0; past their end, of what it says running free."""
     truth, said = answers.truth(n), answers.answer(n)
     start = answers.length(n) if answers.every else 1
-    about = (answers.length(n) if not answers.every else t + 1) + answers.ahead
     if t >= start:
         free = answers.free(n)
         assert free is not None
         step = answers.length(n) + 1 + t - start
         return f"t = {step:,}: {number(free[t - start])}, running free on its own answers."
-    parts = [f"t = {about:,}: target {number(truth[t])}, prediction {number(said[t])}"]
+    where = answers.place(int(answers.about(n)[t]))
+    if answers.places is not None:
+        where = where.capitalize()
+    parts = [f"{where}: target {number(truth[t])}, prediction {number(said[t])}"]
     errors = answers.errors(n)
     if errors is not None:
         parts.append(f"squared error {number(errors[t])}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QColor, QPainter, QRegion
 
-from explorer.stage import readout
+from explorer.stage import readout, strip
 from explorer.stage.geometry import Slot
 from explorer.stage.tracks.base import Readout, Taken, Worded
 from explorer.theme import current as theming
@@ -21,6 +21,8 @@ class Crosshair:
 
     def __init__(self, canvas: Canvas) -> None:
         self._canvas = canvas
+        self._pointer: QPoint | None = None
+        """Where the pointer rests, also while nothing is there to be said."""
         self._at: tuple[QPoint, Readout | None, Slot] | None = None
         self._box = QRect()
         """Where the readout is."""
@@ -38,22 +40,22 @@ class Crosshair:
 
     def forget(self) -> None:
         """Everything is painted anew anyway."""
-        self._at = None
+        self._at = self._pointer = None
 
     def move(self, at: QPoint | None) -> Readout | None:
         """Show it at a point of the viewport; None takes it away."""
         viewport = self._canvas.viewport()
         viewport.update(self.region())
-        self._at = None
+        self._at, self._pointer = None, at
         if at is not None:
             self._look(at)
             viewport.update(self.region())
         return self.said
 
     def again(self) -> None:
-        """The moment is another, the pointer stays."""
-        if self._at is not None:
-            self.move(self._at[0])
+        """The moment, the trace or the track under it is another, the pointer stays."""
+        if self._pointer is not None:
+            self.move(self._pointer)
 
     def _look(self, at: QPoint) -> None:
         canvas = self._canvas
@@ -62,7 +64,7 @@ class Crosshair:
             return
         said: Readout | None = None
         place, ratio = canvas.place(slot), view.ratio
-        if canvas.is_painted(slot):
+        if strip.is_painted(slot):
             slot.track.prepare(view, round((slot.height - 1) * ratio))
             if place.contains(at):
                 x, y = int((at.x() - place.left()) * ratio), int((at.y() - place.top()) * ratio)
@@ -72,7 +74,7 @@ class Crosshair:
         self._at = (at, said, slot)
         if said is not None:
             corner, track = place.topLeft(), slot.track
-            words = track.words_at(now) if isinstance(track, Worded) and canvas.is_painted(slot) else []
+            words = track.words_at(now) if isinstance(track, Worded) and strip.is_painted(slot) else []
             avoid = [one.translated(corner) for one in words]
             self._box = readout.box_of(said, at, canvas.viewport().rect(), avoid)
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 from explorer.stage.canvas import Canvas
 from explorer.stage.geometry import Slot
 from explorer.stage.reorder import Reorder
+from explorer.stage.time_range import TimeRange
 from explorer.stage.tracks.base import MAX_HEIGHT, MIN_HEIGHT
 
 NOTCH = 1.25
@@ -25,9 +26,6 @@ class Hands(Protocol):
     def pick_cell(self, layer: str, t: int) -> None: ...
     def pick_iteration(self, iteration: int) -> None: ...
     def pick_unit(self, unit: int) -> None: ...
-    def zoom_at(self, pixel: float, factor: float) -> None: ...
-    def pan_to(self, first: int) -> None: ...
-    def fit(self) -> None: ...
     def heights_done(self) -> None: ...
     def select(self, key: str) -> None: ...
     def toggle_collapsed(self, key: str) -> None: ...
@@ -40,9 +38,9 @@ class Hands(Protocol):
 class Gestures(QObject):
     """An event filter on the canvas's viewport."""
 
-    def __init__(self, canvas: Canvas, hands: Hands, parent: QObject) -> None:
+    def __init__(self, canvas: Canvas, hands: Hands, time_range: TimeRange, parent: QObject) -> None:
         super().__init__(parent)
-        self._canvas, self._hands = canvas, hands
+        self._canvas, self._hands, self._time_range = canvas, hands, time_range
         self._resized: tuple[Slot, int] | None = None
         self._pressed: QPoint | None = None
         self._pan_from = 0
@@ -121,7 +119,7 @@ class Gestures(QObject):
             if self._panning:
                 canvas.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
                 canvas.hover_at(None)
-                self._hands.pan_to(self._pan_from - round(moved / view.pitch))
+                self._time_range.pan_to(self._pan_from - round(moved / view.pitch))
                 return True
         canvas.viewport().setCursor(self._cursor_at(at))
         said = canvas.hover_at(at)
@@ -165,7 +163,7 @@ class Gestures(QObject):
         header = self._canvas.header_at(at)
         if self._canvas.data_box.contains(at):
             self._hands.take_pick_back()
-            self._hands.fit()
+            self._time_range.fit()
         elif header is not None:
             self._hands.toggle_collapsed(header.track.key)
         return True
@@ -182,9 +180,9 @@ class Gestures(QObject):
             sideways, upright = sideways or upright, 0
         if sideways and abs(sideways) > abs(upright):
             view = self._canvas.view
-            self._hands.pan_to(view.first - round(sideways / 120 * max(1, (view.last - view.first + 1) // 10)))
+            self._time_range.pan_to(view.first - round(sideways / 120 * max(1, (view.last - view.first + 1) // 10)))
             return True
-        self._hands.zoom_at(self._data_x(at), NOTCH ** (upright / 120))
+        self._time_range.zoom_at(self._data_x(at), NOTCH ** (upright / 120))
         return True
 
     def _menu(self, event: QContextMenuEvent) -> bool:

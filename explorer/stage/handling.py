@@ -9,11 +9,11 @@ from PySide6.QtGui import QAccessible, QAction
 from PySide6.QtWidgets import QMenu
 
 from engine.tracks import WHOLE, has, parse
-from explorer.stage import strip
+from explorer.stage import copying, strip
 from explorer.stage.geometry import bounded
 from explorer.stage.marked import plain
 from explorer.stage.tracks import words
-from explorer.stage.tracks.base import as_tabular
+from explorer.stage.tracks.base import as_tabular, taken_of
 
 if TYPE_CHECKING:
     from explorer.stage.stage import Stage
@@ -82,6 +82,23 @@ class Handling(QObject):
         said = strip.words_of(track, now) if now is not None and track is not None else ""
         here = f". At t = {now.step}: {plain(said)}" if now is not None and said else ""
         stage.setAccessibleDescription(f"Selected: {stage.title_of(key)}, track {place} of {count}{collapsed}{here}")
+
+    def to_copy(self) -> tuple[str, str]:
+        """(text, what it is in words): the value under the crosshair, else what the selected track says at the
+        playhead; ("", why) where there is neither."""
+        stage = self._stage
+        excerpt, now, pointed = stage.excerpt, stage.canvas.now, stage.canvas.crosshair.taken
+        if excerpt is None or now is None:
+            return "", "There is nothing to copy yet."
+        if pointed is not None:
+            key, found = pointed
+        else:
+            key, found = self.selected, taken_of(stage.track(self.selected), now)
+        if found:
+            return copying.text(found, parse(key), excerpt), copying.said(found)
+        if key:
+            return "", f"{stage.title_of(key)} has no value at t = {now.step} to copy (yet)."
+        return "", "Nothing to copy: point at a value, or select a track with ↑ and ↓."
 
     # -- what keys do -------------------------------------------------------------------------------------------------
 

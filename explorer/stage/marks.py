@@ -65,6 +65,7 @@ class Marks(QObject):
         canvas.viewport().installEventFilter(self)
         canvas.viewChanged.connect(self.place)
         canvas.verticalScrollBar().rangeChanged.connect(self.place)
+        canvas.scrolled.connect(self.place)  # what is moved on screen takes its children along
         theming.notifier().changed.connect(self.place)
 
     def set_steps(self, loss_step: int | None, source_step: int | None) -> None:

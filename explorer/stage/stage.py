@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.requests import Excerpt
 from engine.tape import Tape
-from engine.tracks import NORMS, parse
-from explorer.stage import copying, timespan
+from engine.tracks import parse
 from explorer.stage.axis import Axis
 from explorer.stage.canvas import Canvas
-from explorer.stage.cells import cells
 from explorer.stage.classified import Ahead
 from explorer.stage.event_line import EventLine
 from explorer.stage.gestures import Gestures
@@ -25,11 +23,11 @@ from explorer.stage.notices import Notice, Progress
 from explorer.stage.now import Now
 from explorer.stage.past import Past
 from explorer.stage.row_choice import RowChoice
-from explorer.stage.scale_menu import ScaleMenu
 from explorer.stage.scalebook import Chosen, ScaleBook
-from explorer.stage.track_menu import add_options
+from explorer.stage.time_range import TimeRange
+from explorer.stage.track_menu import TrackMenu
 from explorer.stage.tracks import words
-from explorer.stage.tracks.base import TableData, Track, as_over_training, table_of, taken_of
+from explorer.stage.tracks.base import TableData, Track, as_over_training, table_of
 from explorer.stage.tracks.ghost import Ghost
 from explorer.theme import current as theming
 
@@ -55,7 +53,6 @@ class Stage(QWidget):
     """What is under the pointer, in one line; "" when it has left."""
     heightsChanged = Signal(dict)
     """Heights by track, of those that somebody has set."""
-    timeRangeChanged = Signal(int, int)
     removeTrackRequested = Signal(str)
     moveTrackRequested = Signal(str, int)
     """A track's key, and its new place from 0."""
@@ -80,15 +77,12 @@ class Stage(QWidget):
         self._excerpt: Excerpt | None = None
         self._position, self._whole = 0, True
         self._picked_from: int | None = None
-        self._span: tuple[int, int] | None = None
         self._book = ScaleBook()
-        self._scales = ScaleMenu(self._book, self)
         self._made: dict[str, Track] = {}
         self._keys: tuple[str, ...] = ()
         self._ghosts: tuple[Ghost, ...] = ()
         self._past = Past()
         self._travelled_from: int | None = None
-        self._menu_key = ""
         self._ring = False
         self.setAccessibleName("Stage: tracks over time")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -103,17 +97,19 @@ class Stage(QWidget):
         for part in (self.banner, self.progress, self.events, self.axis):
             column.addWidget(part)
         column.addWidget(self.canvas, 1)
+        self.time_range = TimeRange(self.canvas, self)
         self.handling = Handling(self)
+        self.track_menu = TrackMenu(self, self._book)
         self._rows = RowChoice(self)
-        self._gestures = Gestures(self.canvas, self, self)
+        self._gestures = Gestures(self.canvas, self, self.time_range, self)
         self.marks = Marks(self.canvas)
         self.canvas.viewChanged.connect(self._view_changed)
         self.canvas.seenChanged.connect(self._seen_changed)
-        self._scales.changed.connect(self._scale_changed)
+        self.track_menu.scales.changed.connect(self._scale_changed)
         self.axis.stepPicked.connect(self.pick_on_axis)
-        self.axis.rangePicked.connect(self.show_steps)
-        self.axis.playheadWanted.connect(self.reveal_playhead)
-        self.axis.fitWanted.connect(self.fit)
+        self.axis.rangePicked.connect(self.time_range.show)
+        self.axis.playheadWanted.connect(self.time_range.reveal_playhead)
+        self.axis.fitWanted.connect(self.time_range.fit)
         self.canvas.add_button.clicked.connect(self.addTrackRequested)
         theming.notifier().changed.connect(self._theme_changed)
 
@@ -129,10 +125,9 @@ class Stage(QWidget):
         old, self._excerpt = self._excerpt, excerpt
         if excerpt is None:
             self._book.reset()
-            self._span = None
             self.events.clear()
             self.handling.select("")
-            self.canvas.set_time(0, 1, 1)
+            self.time_range.set_steps(0)
             self.canvas.set_now(None)
             self.axis.set_now(None)
             return
@@ -143,7 +138,7 @@ class Stage(QWidget):
             self.axis.set_now(None)
         for track in self.canvas.tracks:
             track.set_excerpt(excerpt, self._book)
-        self.canvas.set_time(excerpt.steps, *self.time_range())
+        self.time_range.set_steps(excerpt.steps)
         self.events.set_events(excerpt.events, excerpt.steps)
         alike = old is not None and _named(old) == _named(excerpt)
         self.canvas.refresh(headers=not alike)
@@ -253,22 +248,6 @@ class Stage(QWidget):
         now, track = self.canvas.now, self._made.get(key)
         return None if now is None or track is None else table_of(track, now)
 
-    def to_copy(self) -> tuple[str, str]:
-        """(text, what it is in words): the value under the crosshair, else what the selected track says at the
-        playhead; ("", why) where there is neither."""
-        excerpt, now, pointed = self._excerpt, self.canvas.now, self.canvas.crosshair.taken
-        if excerpt is None or now is None:
-            return "", "There is nothing to copy yet."
-        if pointed is not None:
-            key, found = pointed
-        else:
-            key, found = self.handling.selected, taken_of(self._made.get(self.handling.selected), now)
-        if found:
-            return copying.text(found, parse(key), excerpt), copying.said(found)
-        if key:
-            return "", f"{self.title_of(key)} has no value at t = {now.step} to copy (yet)."
-        return "", "Nothing to copy: point at a value, or select a track with ↑ and ↓."
-
     def set_collapsed(self, keys: Collection[str]) -> None:
         self.canvas.set_collapsed(keys)
         self.handling.describe()
@@ -284,17 +263,6 @@ class Stage(QWidget):
     def gradient_decades(self) -> tuple[int, int] | None:
         """The range of the gradient scales, in powers of ten; None before there is a trace."""
         return None if self._excerpt is None else self._book.gradients(self._excerpt).decades
-
-    def set_time_range(self, first: int, last: int) -> None:
-        """Steps on screen, from 1; kept until it can be fitted to a trace."""
-        self._span = (first, last)
-        if self._excerpt is not None:
-            self.canvas.set_time(self._excerpt.steps, *self.time_range())
-
-    def time_range(self) -> tuple[int, int]:
-        """First and last step on screen; (1, 1) while there is nothing."""
-        steps = self._excerpt.steps if self._excerpt else 1
-        return timespan.clamped(self._span, steps) if self._span else (1, steps)
 
     def set_marks(self, loss_step: int | None, source_step: int | None) -> None:
         """Two labelled marks over the tracks, of steps from 1; None takes them away."""
@@ -316,64 +284,7 @@ class Stage(QWidget):
         """Of a computation on its way; (0, 0): there is none."""
         self.progress.set_progress(done, total)
 
-    # -- zoom ---------------------------------------------------------------------------------------------------------
-
-    def zoom(self, factor: float) -> None:
-        """Zoom time at the playhead, or at the middle where it is not on screen."""
-        view, now = self.canvas.view, self.canvas.now
-        if view is None or now is None:
-            return
-        shown = view.shows(now.step)
-        self.zoom_at(view.centre(now.step) if shown else view.width / 2, factor)
-
-    def zoom_at(self, pixel: float, factor: float) -> None:
-        """Zoom so that the step under this device pixel of the data stays there."""
-        view = self.canvas.view
-        if view is None:
-            return
-        count = timespan.zoomed((view.first, view.last), view.steps, factor)
-        inside = min(max(0.0, pixel), view.width - 1.0)
-        first = view.step_at(inside) - cells(count, view.width).at(inside)
-        self._look(timespan.clamped((first, first + count - 1), view.steps))
-
-    def pan(self, pages: float) -> None:
-        """By a share of what is on screen: −0.5 half a screen earlier."""
-        view = self.canvas.view
-        if view is not None:
-            count = view.last - view.first + 1
-            self.pan_to(view.first + (1 if pages > 0 else -1) * max(1, round(abs(pages) * count)))
-
-    def pan_to(self, first: int) -> None:
-        view = self.canvas.view
-        if view is not None:
-            self._look(timespan.panned((view.first, view.last), view.steps, first))
-
-    @Slot(int, int)
-    def show_steps(self, first: int, last: int) -> None:
-        """These and no others, as far as there are such steps."""
-        if self._excerpt is not None:
-            self._look(timespan.clamped((first, last), self._excerpt.steps))
-
-    @Slot()
-    def reveal_playhead(self) -> None:
-        """In the middle, where it is not on screen."""
-        view, now = self.canvas.view, self.canvas.now
-        if view is not None and now is not None and not view.shows(now.step):
-            self.pan_to(now.step - (view.last - view.first) // 2)
-
-    @Slot()
-    def fit(self) -> None:
-        """Show all steps."""
-        if self._excerpt is not None:
-            self._look((1, self._excerpt.steps))
-
-    def _look(self, span: tuple[int, int]) -> None:
-        assert self._excerpt is not None
-        if span == self.time_range():
-            return
-        self._span = None if span == (1, self._excerpt.steps) else span
-        self.canvas.set_time(self._excerpt.steps, *span)
-        self.timeRangeChanged.emit(*span)
+    # -- what the canvas says -----------------------------------------------------------------------------------------
 
     @Slot()
     def _view_changed(self) -> None:
@@ -435,66 +346,7 @@ class Stage(QWidget):
         self.setFocus(Qt.FocusReason.MouseFocusReason)
 
     def menu_for(self, key: str, at: QPoint) -> None:
-        self.track_menu(key).popup(at)
-
-    def track_menu(self, key: str) -> QMenu:
-        """What can be done with a track. The menu belongs to the stage and goes when it has closed."""
-        self._menu_key = key
-        place, last = self._keys.index(key), len(self._keys) - 1
-        menu = QMenu(self._made[key].title(), self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Show as a &table", self._show_table).setEnabled(self.handling.has_table(key))
-        menu.addMenu(self.handling.duplicate_menu(key, menu))
-        menu.addAction("&Expand" if key in self.canvas.collapsed else "&Collapse", self._toggle)
-        menu.addSeparator()
-        menu.addAction("Move &up", self._move_up).setEnabled(place > 0)
-        menu.addAction("Move &down", self._move_down).setEnabled(place < last)
-        track = parse(key)
-        if track.what == NORMS and self._excerpt is not None:
-            from explorer.stage import curve_choice
-
-            curve_choice.add_to(menu, track, self._excerpt, self._change)
-        past = as_over_training(self._made[key])
-        shown = past.numbers if past is not None and len(past.past.log) else None
-        self._scales.add_to(menu, key, self._made[key].title(), self._excerpt, shown)
-        menu.addAction("Default &height", self._reset_height).setEnabled(key in self.canvas.heights)
-        menu.addSeparator()
-        for group in add_options(menu, track, self._excerpt):
-            group.triggered.connect(self._change)
-        menu.addSeparator()
-        menu.addAction("&Remove", self._remove)
-        return menu
-
-    @Slot()
-    def _move_up(self) -> None:
-        self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) - 1)
-
-    @Slot()
-    def _move_down(self) -> None:
-        self.moveTrackRequested.emit(self._menu_key, self._keys.index(self._menu_key) + 1)
-
-    @Slot(QAction)
-    def _change(self, entry: QAction) -> None:
-        """The entry's data is the track's new text."""
-        if entry.data() != self._menu_key:
-            self.trackChanged.emit(self._menu_key, entry.data())
-
-    @Slot()
-    def _show_table(self) -> None:
-        self.tableRequested.emit(self._menu_key)
-
-    @Slot()
-    def _toggle(self) -> None:
-        self.toggle_collapsed(self._menu_key)
-
-    @Slot()
-    def _remove(self) -> None:
-        self.removeTrackRequested.emit(self._menu_key)
-
-    @Slot()
-    def _reset_height(self) -> None:
-        self.canvas.set_heights({k: h for k, h in self.canvas.heights.items() if k != self._menu_key})
-        self.heights_done()
+        self.track_menu.of(key).popup(at)
 
     @Slot(str, str)
     def _scale_changed(self, key: str, words: str) -> None:

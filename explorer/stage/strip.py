@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from engine.tracks import parse
 from explorer.stage import margins, marked
-from explorer.stage.geometry import STRIP
+from explorer.stage.geometry import STRIP, Slot
 from explorer.stage.margins import GRIP_WIDTH
 from explorer.stage.now import Now
 from explorer.stage.tracks.base import Track, as_thin
@@ -82,6 +82,11 @@ def words_of(track: Track, now: Now) -> str:
 def is_thin(track: Track) -> bool:
     thin = as_thin(track)
     return thin is not None and thin.thin
+
+
+def is_painted(slot: Slot) -> bool:
+    """Whether its data is drawn: of a collapsed track only where it can be drawn so low."""
+    return not slot.collapsed or is_thin(slot.track)
 
 
 def paint_words(painter: QPainter, box: QRect, text: str) -> None:

@@ -18,6 +18,7 @@ from engine.errors import DataError, SpecError
 from engine.judging import answers
 from engine.network import Network
 from engine.operations import run
+from engine.parts import Part
 from engine.requests import Weights
 from engine.spec import (
     AddingTask,
@@ -147,18 +148,59 @@ def test_a_temporal_order_has_four_classes_with_names() -> None:
     assert found.baseline == pytest.approx(np.log(4))
 
 
+@pytest.mark.parametrize(("part", "first", "last"), [("validation", 1916, 1961), ("test", 1962, 2008)])
+def test_every_year_held_back_is_forecast_once(part: Part, first: int, last: int) -> None:
+    given = of("gru", SunspotsTask(steps=9, batch_size=10), "last", learning_rate=0.1)
+    weights = trained(given, 30)
+    found = judged(given, weights, batches=9, shown=3, part=part)
+    assert found.forecasts is not None
+    assert found.forecasts.noun == "year"
+    assert found.forecasts.places.tolist() == list(range(first, last + 1))
+    due = sunspots.series()[first - 1700 : last - 1699].numpy()
+    np.testing.assert_allclose(found.forecasts.targets, due, rtol=1e-12, atol=1e-12)
+    misses = found.forecasts.predictions - due
+    assert found.value == pytest.approx(float(np.sqrt((misses**2).mean())), rel=1e-12)
+    gru, out = nn.GRU(1, 4, dtype=torch.float64), nn.Linear(4, 1, dtype=torch.float64)
+    network = Network(given, weights)
+    gru.load_state_dict({n: w for n, w in network.weights.items() if not n.startswith("readout")})
+    out.load_state_dict({n.removeprefix("readout."): w for n, w in network.weights.items() if n.startswith("readout")})
+    size, shift = sunspots.series()[:216].std(correction=0).item(), sunspots.series()[:216].mean().item()
+    read = (sunspots.series()[first - 1700 - 9 : first - 1700, None, None] - shift) / size
+    assert found.forecasts.predictions[0] == pytest.approx(out(gru(read)[0][-1]).item() * size + shift, rel=1e-10)
+
+
+def test_where_a_part_has_more_than_is_judged_it_is_judged_evenly_and_says_so() -> None:
+    """46 years, one a batch: 4 of them are 1916 and those a quarter, a half and three quarters on."""
+    given = of("gru", SunspotsTask(steps=9, batch_size=1), "last")
+    found = judged(given, None, batches=4, shown=0)
+    assert found.forecasts is not None
+    assert found.forecasts.places.tolist() == [1916, 1916 + 11, 1916 + 23, 1916 + 34]
+    assert (found.sequences, found.there) == (4, 46)
+    whole = judged(given, None, batches=100, shown=0)
+    assert (whole.sequences, whole.there) == (46, 46)
+    drawn = judged(of("gru", AddingTask(steps=5, batch_size=3), "last"), None, batches=4, shown=0)
+    assert (drawn.sequences, drawn.there) == (12, None)
+
+
+def test_windows_of_training_that_come_twice_are_one_forecast() -> None:
+    given = of("gru", SunspotsTask(steps=200, batch_size=40), "last")
+    found = judged(given, None, batches=4, shown=2, part="train")
+    assert found.forecasts is not None
+    assert found.forecasts.places.tolist() == list(range(1900, 1916)), "16 windows, each in each of 4 batches twice"
+
+
 def test_a_series_is_judged_in_its_own_units() -> None:
     given = of("gru", SunspotsTask(steps=9, batch_size=50), "every", learning_rate=0.1)
     weights = trained(given, 30)
     found = judged(given, weights, batches=9, shown=3, free_running=5)
     network = Network(given, weights)
     batch = tasks.batch(given.task, given.model, 0, 0, part="validation")
-    assert batch.x.shape[1] == 46 - 9, "all windows of 1916-1961, once"
+    assert batch.x.shape[1] == 46 - 9 + 1, "all windows with their answers in 1916-1961, once"
     outputs = network.trace(batch=batch).outputs
     size, shift = sunspots.series()[:216].std(correction=0).item(), sunspots.series()[:216].mean().item()
     assert found.loss == pytest.approx((outputs - batch.targets).square().mean().item(), rel=1e-12)
     assert found.value == pytest.approx(found.loss**0.5 * size, rel=1e-12)
-    years = sunspots.series()[216 : 216 + 10].numpy()
+    years = sunspots.series()[215 : 215 + 10].numpy()
     np.testing.assert_allclose(found.inputs[0, :, 0], years[:-1], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.targets[0], years[1:], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.predictions[0], (outputs[:, 0, 0] * size + shift).numpy(), rtol=1e-10)
@@ -232,7 +274,7 @@ def test_what_cannot_be_judged_is_refused_with_a_sentence(change: dict[str, Any]
 
 
 def test_a_part_without_data_is_a_sentence() -> None:
-    given = of("gru", SunspotsTask(steps=100, batch_size=4))
+    given = of("gru", SunspotsTask(steps=100, batch_size=4), "every")
     with pytest.raises(DataError, match="validation part"):
         judged(given)
 

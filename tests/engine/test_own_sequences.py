@@ -169,7 +169,7 @@ def test_parts_are_apart_and_scaling_is_fitted_on_what_is_learned_from(tmp_path:
     mean, deviation = x[:14].reshape(-1, 2).mean(0), x[:14].reshape(-1, 2).std(0)
     found: dict[str, set[float]] = {}
     for part, rows in (("train", range(14)), ("validation", range(14, 17)), ("test", range(17, 20))):
-        batches = own.batches(task, part) or 12  # type: ignore[arg-type]
+        batches = own.batches(task, CLASS, part) or 12  # type: ignore[arg-type]
         for number in range(batches):
             batch = tasks.batch(task, VALUE, 0, number, part=part)  # type: ignore[arg-type]
             back = batch.x.numpy() * deviation + mean

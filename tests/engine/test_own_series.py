@@ -24,6 +24,7 @@ from engine.network import Network
 from engine.parts import Part
 from engine.spec import Experiment, LayerSpec, ModelSpec, ReadoutSpec, SeriesTask, Split
 from engine.tasks import own, series
+from engine.tasks.part import Draw
 
 EVERY, LAST = model(at="every"), model()
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -113,12 +114,34 @@ def test_training_sees_every_window_of_its_part_once_an_epoch_and_nothing_of_the
     assert first == {(*range(s, s + 5), *range(s + 1, s + 6)) for s in range(65)}
     later = {row for number in range(13, 26) for row in [tuple(tasks.batch(task, LAST, 0, number).x[0, :, 0].tolist())]}
     assert later != {tuple(tasks.batch(task, LAST, 0, number).x[0, :, 0].tolist()) for number in range(13)}
-    for part, begin, end in (("validation", 70, 85), ("test", 85, 100)):
-        count = own.batches(task, part)  # type: ignore[arg-type]
-        assert count == 2
-        assert rows_of(task, part, count) == {  # type: ignore[arg-type]
-            (*range(s, s + 5), *range(s + 1, s + 6)) for s in range(begin, end - 5)
-        }
+
+
+@pytest.mark.parametrize(("part", "begin", "end"), [("validation", 70, 85), ("test", 85, 100)])
+def test_what_is_asked_lies_in_its_part_and_what_is_read_may_be_older(part: Part, begin: int, end: int) -> None:
+    """15 rows held back, windows of 5 + 1: with one answer each all 15 are asked about, once and in order; with an
+    answer at every step 11 windows have all five of them there."""
+    task = made(numbered(100), steps=5, scaling="none", batch_size=5)
+    drawn = [tasks.batch(task, LAST, 0, number, part=part) for number in range(own.batches(task, LAST, part) or 0)]
+    assert torch.cat([batch.targets[:, 0] for batch in drawn]).tolist() == list(range(begin, end))
+    read = torch.cat([batch.x[..., 0] for batch in drawn], 1)
+    assert torch.equal(read[-1], torch.arange(begin - 1, end - 1).double())
+    told = [own.asked(task, LAST, Draw(0, number, part)) for number in range(len(drawn))]
+    assert [row for one in told if one is not None for row in one[1]] == list(range(begin + 1, end + 1)), "from 1"
+    assert own.asked(task, EVERY, Draw(0, 0, part)) is None
+    count = own.batches(task, EVERY, part)
+    assert count == 3
+    assert rows_of(task, part, count) == {(*range(s, s + 5), *range(s + 1, s + 6)) for s in range(begin - 1, end - 5)}
+
+
+def test_a_window_that_reads_older_rows_still_goes_over_no_gap_and_no_jump() -> None:
+    """A row is missing four before the part: the first window that reads nothing over it is asked about the third."""
+    data = numbered(100)
+    values = data.values.copy()
+    values[66] = np.nan
+    task = made(SeriesData(data.columns, values, "leave_out"), steps=5, scaling="none", batch_size=50)
+    assert tasks.batch(task, LAST, 0, 0, part="validation").targets[:, 0].tolist() == list(range(72, 85))
+    cut = made(SeriesData(data.columns, data.values, "refuse", np.array([68])), steps=5, scaling="none", batch_size=50)
+    assert tasks.batch(cut, LAST, 0, 0, part="validation").targets[:, 0].tolist() == list(range(73, 85))
 
 
 def test_a_batch_is_a_pure_function_of_seed_and_iteration_across_the_end_of_an_epoch() -> None:
@@ -227,7 +250,7 @@ def test_jumps_in_time_stop_windows_where_that_is_chosen(tmp_path: Path) -> None
     preview = look_at(path)
     for stop, expected in ((True, 14), (False, 17)):  # windows of 3 + 1 rows: 2·(10 − 3), or 20 − 3
         task = import_series(preview, SeriesChoices(time="day", break_at_jumps=stop, steps=3, split=ALL))
-        assert len(series.windows(task, "train")) == expected
+        assert len(series.windows(task, "train", True)) == expected
 
 
 def test_arrays_become_series(tmp_path: Path) -> None:
@@ -256,12 +279,15 @@ def test_numbers_of_every_type_and_layout_come_as_they_are(tmp_path: Path, dtype
 
 def test_a_part_without_a_window_says_what_to_change() -> None:
     task = made(numbered(40), steps=5)
-    with pytest.raises(DataError, match=r"validation part of 'own.csv' has 6 rows, and a window of 6 steps.*takes 7"):
-        tasks.batch(msgspec.structs.replace(task, steps=6), LAST, 0, 0, part="validation")
+    says = r"validation part of 'own.csv' has 6 rows and reads 1 before it, and a window of 7 steps.*takes 8"
+    with pytest.raises(DataError, match=says):
+        tasks.batch(msgspec.structs.replace(task, steps=7), EVERY, 0, 0, part="validation")
+    assert tasks.batch(msgspec.structs.replace(task, steps=6), EVERY, 0, 0, part="validation").x.shape[1] == 1
+    assert tasks.batch(msgspec.structs.replace(task, steps=7), LAST, 0, 0, part="validation").x.shape[1] == 6
     everything = msgspec.structs.replace(task, split=ALL)
     with pytest.raises(DataError, match="empty"):
         tasks.batch(everything, LAST, 0, 0, part="test")
-    assert own.batches(everything, "test") == 0
+    assert own.batches(everything, LAST, "test") == 0
 
 
 def test_columns_that_the_data_do_not_have_are_said() -> None:
@@ -274,8 +300,11 @@ def test_columns_that_the_data_do_not_have_are_said() -> None:
 def test_the_best_constant_is_the_mean_of_the_targets_of_training(at: str) -> None:
     task = made(SeriesData(("a",), np.random.default_rng(0).normal(size=(50, 1)) ** 2), steps=4, ahead=2, batch_size=3)
     of = model(at=at)
-    count = len(series.windows(task, "train"))
-    batches = [series.at(task, of, series.prepared(task), series.windows(task, "train")[[n]]) for n in range(count)]
+    count = len(series.windows(task, "train", at == "every"))
+    batches = [
+        series.at(task, of, series.prepared(task), series.windows(task, "train", at == "every")[[n]])
+        for n in range(count)
+    ]
     expected = torch.stack([batch.targets for batch in batches]).mean()
     found = own.constant(task, of)
     assert found is not None

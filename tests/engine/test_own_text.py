@@ -146,7 +146,7 @@ def test_shuffled_windows_stand_everywhere_in_the_training_part_and_nowhere_else
     assert places == set(range(20 - 3)), "the first 20, and each window with the symbol behind it"
     assert text_task.starts(task, of, draw(0, "validation")).tolist() == [20, 23, 26]
     assert text_task.starts(task, of, draw(0, "test")).tolist() == [30, 33, 36]
-    assert own.batches(task, "test") == 1
+    assert own.batches(task, OF, "test") == 1
 
 
 def test_batches_repeat_to_the_bit() -> None:

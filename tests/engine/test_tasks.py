@@ -348,7 +348,7 @@ def test_sunspots_ask_for_the_next_years_number_or_whether_it_is_higher() -> Non
     )
 
 
-def test_no_window_of_the_sunspots_reaches_from_one_part_into_another() -> None:
+def test_no_answer_about_the_sunspots_lies_in_another_part() -> None:
     task, series = SunspotsTask(steps=20, batch_size=16), sunspots.scaled()
     windows = {tuple(series[at : at + 21].tolist()): at + 1700 for at in range(289)}
     bounds = {"train": (1700, 1915), "validation": (1916, 1961), "test": (1962, 2008)}
@@ -358,24 +358,35 @@ def test_no_window_of_the_sunspots_reaches_from_one_part_into_another() -> None:
             batch = tasks.batch(task, EVERY, 0, number, part=part)  # type: ignore[arg-type]
             rows = torch.cat([batch.x[..., 0], batch.targets[-1:, :, 0]]).T.tolist()
             seen[part] |= {windows[tuple(row)] for row in rows}
-        assert min(seen[part]) == first
+        assert min(seen[part]) + 1 == max(first, 1701), "the first answer is of the first year that has one before it"
         assert max(seen[part]) + 20 == last
-    assert len(seen["validation"]) == 46 - 20
-    assert len(seen["test"]) == 47 - 20
+    assert len(seen["validation"]) == 46 - 20 + 1
+    assert len(seen["test"]) == 47 - 20 + 1
+    for part in ("validation", "test"):
+        count = own.batches(task, LAST, part) or 0
+        drawn = [tasks.batch(task, LAST, 0, number, part=part) for number in range(count)]
+        first, last = bounds[part]
+        assert torch.equal(torch.cat([one.targets[:, 0] for one in drawn]), series[first - 1700 : last - 1699])
+        assert torch.equal(torch.cat([one.x[-1, :, 0] for one in drawn]), series[first - 1701 : last - 1700])
 
 
 def sunspots_batches(task: SunspotsTask, part: str) -> int:
-    found = own.batches(task, part)  # type: ignore[arg-type]
+    found = own.batches(task, EVERY, part)  # type: ignore[arg-type]
     assert found is not None
     return found
 
 
 def test_a_part_of_the_sunspots_too_short_for_a_window_says_so() -> None:
-    with pytest.raises(DataError, match=r"46 years.*takes 51.*at most 45 steps"):
-        tasks.batch(SunspotsTask(steps=50), LAST, 0, 0, part="validation")
-    with pytest.raises(DataError, match=r"47 years.*takes 51.*at most 46 steps"):
-        tasks.batch(SunspotsTask(steps=50), LAST, 0, 0, part="test")
-    assert own.batches(SunspotsTask(steps=50), "validation") == 0
+    with pytest.raises(DataError, match=r"46 years.*50 steps.*at most 46 steps"):
+        tasks.batch(SunspotsTask(steps=50), EVERY, 0, 0, part="validation")
+    with pytest.raises(DataError, match=r"47 years.*50 steps.*at most 47 steps"):
+        tasks.batch(SunspotsTask(steps=50), EVERY, 0, 0, part="test")
+    for part, years in (("validation", 46), ("test", 47)):
+        assert tasks.batch(SunspotsTask(steps=years, batch_size=9), EVERY, 0, 0, part=part).x.shape == (years, 1, 1)  # type: ignore[arg-type]
+        with pytest.raises(DataError, match=r"Windows of 216 steps.*none are held back; at most 215 steps"):
+            tasks.batch(SunspotsTask(steps=216), LAST, 0, 0, part=part)  # type: ignore[arg-type]
+        assert tasks.batch(SunspotsTask(steps=215, batch_size=60), LAST, 0, 0, part=part).x.shape[1] == years  # type: ignore[arg-type]
+    assert own.batches(SunspotsTask(steps=50), EVERY, "validation") == 0
 
 
 def test_windows_of_a_batch_differ_while_there_are_enough() -> None:

@@ -121,7 +121,7 @@ def test_the_what_if_of_a_session_goes_on() -> None:
 
 
 def test_without_anything_held_back_there_are_no_evaluations_unless_they_are_needed() -> None:
-    task = SunspotsTask(steps=100, batch_size=2)
+    task = SunspotsTask(steps=216, batch_size=2)
     assert last(of(task=task, evaluate_every=1), 2).evaluations == ()
 
 

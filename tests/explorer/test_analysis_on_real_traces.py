@@ -69,12 +69,49 @@ def test_a_picked_pair_is_marked_on_the_stage_and_stays_while_the_tape_moves(qtb
     assert [label.text for label in stage.marks._labels] == ["loss t = 10", "source k = 4"]
     explorer.bindings.tape.to_end()
     assert stage.marks.steps == (10, 4)
-    stage.set_time_range(6, 52)
+    stage.time_range.set(6, 52)
     assert [line.isVisible() for line in stage.marks._lines] == [True, False]
     explorer.show(opening.of_preset(presets.load("one-gate")))
     settle(qtbot, explorer)
     assert stage.marks.steps is None
     assert not any(line.isVisible() for line in stage.marks._lines)
+
+
+def test_a_picked_pair_goes_by_the_same_click_and_by_escape(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer)
+    flow, stage = explorer.window.analysis.flow, explorer.window.stage
+    at = flow._box_of(9, 3).center().toPoint()
+
+    def pick() -> None:
+        qtbot.mouseClick(flow, Qt.MouseButton.LeftButton, pos=at)
+
+    pick()
+    pick()
+    assert stage.marks.steps is None
+    for widget in (flow, stage):
+        pick()
+        assert stage.marks.steps == (10, 4)
+        widget.setFocus()
+        qtbot.keyClick(widget, Qt.Key.Key_Escape)
+        assert stage.marks.steps is None
+        assert not any(line.isVisible() for line in stage.marks._lines)
+
+
+def test_marks_stay_where_they_are_while_tracks_are_scrolled(qtbot: QtBot, explorer: Explorer) -> None:
+    opened(qtbot, explorer)
+    stage = explorer.window.stage
+    explorer.document.edit_tracks(
+        (*explorer.document.state.tracks, "values.h", "grads.h", "saturation", "growth"), "Add tracks"
+    )
+    settle(qtbot, explorer)
+    stage.set_marks(10, 4)
+    bar = stage.canvas.verticalScrollBar()
+    bar.setValue(0)
+    marks = [*stage.marks._lines, *stage.marks._labels]
+    before = [mark.geometry() for mark in marks]
+    bar.setValue(bar.maximum())
+    assert bar.maximum() >= 50
+    assert [mark.geometry() for mark in marks] == before
 
 
 def test_a_step_of_the_tape_asks_for_no_analysis_and_repaints_no_mark(qtbot: QtBot, explorer: Explorer) -> None:

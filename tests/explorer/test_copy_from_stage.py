@@ -7,11 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 import synthetic
+from curves import with_series
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from engine import presets
+from engine.columns import SATURATION, squashed
 from engine.requests import Excerpt
 from engine.tape import Tape
 from explorer.app import Explorer
@@ -52,7 +54,7 @@ def point_at(stage: Stage, key: str, t: int, down: float) -> None:
 
 
 def fields(stage: Stage) -> list[list[str]]:
-    return [line.split("\t") for line in stage.to_copy()[0].splitlines()]
+    return [line.split("\t") for line in stage.handling.to_copy()[0].splitlines()]
 
 
 def test_the_value_under_the_pointer_goes_with_all_that_says_what_it_is(stage: Stage, excerpt: Excerpt) -> None:
@@ -61,7 +63,7 @@ def test_the_value_under_the_pointer_goes_with_all_that_says_what_it_is(stage: S
     ((symbol, layer, t, unit, sample, value),) = fields(stage)
     assert (symbol, layer, t, unit, sample) == ("∂L/∂c", "layer 1 · LSTM", "t = 7", "unit 1", "sample 3 of 16")
     assert np.float32(value) == excerpt.arrays["l0.grads.c"][6, 1]
-    assert stage.to_copy()[1] == f"Copied: ∂L/∂c = {value} at t = 7, unit 1."
+    assert stage.handling.to_copy()[1] == f"Copied: ∂L/∂c = {value} at t = 7, unit 1."
 
 
 def test_norms_under_the_pointer_say_that_they_are_means_over_the_batch(stage: Stage, excerpt: Excerpt) -> None:
@@ -91,6 +93,32 @@ def test_away_from_the_data_it_is_the_selected_tracks_reading_at_the_playhead(st
     assert float(value) == pytest.approx(float(gates.mean()), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("key", "whose"),
+    [
+        ("share", "summed over 16 samples"),
+        ("growth", "summed over 16 samples"),
+        ("saturation", "all 16 samples"),
+        ("losses", "all 16 samples"),
+        ("singular", "sample 3 of 16"),
+        ("routes", "sample 3 of 16"),
+    ],
+)
+def test_a_line_says_whether_its_number_is_of_the_batch_or_of_the_sample(
+    stage: Stage, excerpt: Excerpt, key: str, whose: str
+) -> None:
+    """What engine.series sums over the batch and what it takes of the chosen sample."""
+    stage.set_tracks((key,))
+    made = with_series(excerpt)
+    flat = np.zeros((T, len(SATURATION) * len(squashed("lstm", "tanh"))))
+    stage.set_excerpt(dataclasses.replace(made, arrays={**made.arrays, "l0.saturation": flat}))
+    stage.set_position(END)
+    point_at(stage, key, T, 0.5)
+    lines = fields(stage)
+    assert lines
+    assert {line[4] for line in lines} == {whose}
+
+
 @pytest.mark.parametrize("key", ["network", "norms", "data"])
 def test_every_kind_of_track_has_something_to_copy_at_the_end(stage: Stage, key: str) -> None:
     stage.handling.select(key)
@@ -104,9 +132,9 @@ def test_every_kind_of_track_has_something_to_copy_at_the_end(stage: Stage, key:
 def test_what_the_tape_has_not_reached_is_not_copied_and_the_answer_says_why(stage: Stage) -> None:
     stage.set_position(TAPE.position(TAPE.parse("forward:5")))
     point_at(stage, "grads.c", 7, 0.5)
-    assert stage.to_copy() == ("", "Nothing to copy: point at a value, or select a track with ↑ and ↓.")
+    assert stage.handling.to_copy() == ("", "Nothing to copy: point at a value, or select a track with ↑ and ↓.")
     stage.handling.select("grads.c")
-    text, words = stage.to_copy()
+    text, words = stage.handling.to_copy()
     assert not text
     assert words == "Gradient ∂L/∂c has no value at t = 5 to copy (yet)."
 

@@ -1,80 +1,34 @@
-"""Curve tracks: a pixel stands where the scale puts the number, thresholds where they belong, nothing unreached."""
+"""Curve tracks: a pixel stands where the scale puts the number, nothing unreached leaves a trace."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 
 import numpy as np
 import pytest
 import synthetic
-from PySide6.QtCore import QPoint, QRect
-from PySide6.QtGui import QColor, QImage, QPainter
+from curves import HEIGHT, WIDTH, end, near, painted, reversed_, row_of, shown, with_series
 from pytestqt.qtbot import QtBot
 
-from engine import columns, dtypes
 from engine.quantities import ROUTES
 from engine.requests import Excerpt
 from engine.tape import Tape
 from engine.tracks import parse
-from explorer.stage import classes, curve_choice
+from explorer.stage import curve_choice
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
-from explorer.stage.tracks import bands
-from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.curve_ink import colour_of, edge_of
+from explorer.stage.tracks.curve_words import slope_of
 from explorer.stage.tracks.ghost import Ghost
-from explorer.stage.tracks.make import make
 from explorer.stage.tracks.plot import ghost_style, style
 from explorer.theme import current as theming
-
-WIDTH, HEIGHT = 640, 160
 
 
 @pytest.fixture(autouse=True)
 def dark(qapp: object) -> None:
     theming.apply("dark")
-
-
-def shown(key: str, e: Excerpt, book: ScaleBook | None = None) -> CurveTrack:
-    track = make(key)
-    assert isinstance(track, CurveTrack)
-    track.set_excerpt(e, book or ScaleBook())
-    return track
-
-
-def painted(track: CurveTrack, e: Excerpt, position: int, span: tuple[int, int] | None = None) -> np.ndarray:
-    """(HEIGHT, WIDTH, 3): the data's pixels."""
-    view = TimeView(e.steps, *(span or (1, e.steps)), WIDTH)
-    track.prepare(view, HEIGHT)
-    image = QImage(WIDTH, HEIGHT, QImage.Format.Format_RGB32)
-    painter = QPainter(image)
-    now = Now.at(Tape(e.steps), position)
-    track.paint(painter, QPoint(0, 0), QRect(0, 0, WIDTH, HEIGHT), now)
-    track.paint_over(painter, QPoint(0, 0), now)
-    painter.end()
-    flat = np.frombuffer(image.constBits(), np.uint8).reshape(HEIGHT, WIDTH, 4)
-    return flat[:, :, 2::-1].astype(int)
-
-
-def near(pixels: np.ndarray, colour: str, far: int = 40) -> np.ndarray:
-    want = QColor(colour)
-    return np.abs(pixels - [want.red(), want.green(), want.blue()]).sum(axis=2) < far
-
-
-def row_of(value: float, track: CurveTrack) -> float:
-    """Where the scale puts a number: a second time, from its ends alone."""
-    assert track.plot is not None
-    low, high = (float(end) for end in track.plot.axis.ends)
-    share = math.log10(value / low) / math.log10(high / low)
-    edge = edge_of(HEIGHT)
-    return HEIGHT - edge - share * (HEIGHT - 2 * edge)
-
-
-def end(e: Excerpt) -> int:
-    return len(Tape(e.steps)) - 1
 
 
 @pytest.mark.parametrize("T", [5, 50, 600])
@@ -110,7 +64,7 @@ def test_of_many_steps_in_a_pixel_the_largest_and_the_smallest_are_both_seen() -
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("key", ["norms", "share", "growth", "routes", "norms?of=grads.h,values.h,grads.a"])
 def test_what_the_way_back_has_not_reached_leaves_no_trace(T: int, reverse: bool, key: str) -> None:
-    e = with_series(_reversed(synthetic.excerpt("rnn", T=T, H=3), reverse))
+    e = with_series(reversed_(synthetic.excerpt("rnn", T=T, H=3), reverse))
     tape = Tape(T)
     t = T // 2
     step = T + 1 - t if reverse else t
@@ -127,7 +81,7 @@ def test_what_the_way_back_has_not_reached_leaves_no_trace(T: int, reverse: bool
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("key", ["saturation", "singular", "norms?of=values.h"])
 def test_what_the_forward_pass_has_not_reached_leaves_no_trace(T: int, reverse: bool, key: str) -> None:
-    e = with_series(_reversed(synthetic.excerpt("rnn", T=T, H=3), reverse))
+    e = with_series(reversed_(synthetic.excerpt("rnn", T=T, H=3), reverse))
     t = T // 2
     hidden = slice(0, T - t) if reverse else slice(t, None)
     book = ScaleBook()
@@ -141,25 +95,6 @@ def test_nothing_of_the_losses_is_drawn_before_the_loss() -> None:
     before, after = painted(track, e, 19), painted(track, e, 20)
     assert not near(before, theming.current().loss).any()
     assert near(after, theming.current().loss).sum() > 300
-
-
-def _reversed(e: Excerpt, reverse: bool) -> Excerpt:
-    return dataclasses.replace(e, layers={"l0": dataclasses.replace(e.of(), reverse=reverse)})
-
-
-def with_series(e: Excerpt) -> Excerpt:
-    """Series of the shapes that engine.columns tells, made up."""
-    rng = np.random.default_rng(0)
-    T, R = e.steps, len(ROUTES[e.cell])
-    shares = rng.dirichlet(np.ones(R), T)
-    found = {
-        "share.weight_hh": np.stack([np.logspace(-6, 0, T), np.full(T, 1 / T)], 1),
-        "growth.weight_hh": np.stack([np.linspace(1, 2, T), np.logspace(-6, 0, T), np.ones(T)], 1),
-        "routes": np.concatenate([shares, np.full((T, R + 1), -2.0)], 1),
-        "saturation": rng.random((T, 3)),
-        "singular": np.concatenate([np.sort(rng.normal(-1, 1, (T, 4)))[:, ::-1], np.ones((T, 1))], 1),
-    }
-    return dataclasses.replace(e, arrays={**e.arrays, **{f"l0.{name}": array for name, array in found.items()}})
 
 
 def _changed(e: Excerpt, hidden: slice, kind: str) -> Excerpt:
@@ -178,7 +113,7 @@ def _changed(e: Excerpt, hidden: slice, kind: str) -> Excerpt:
 
 
 def test_a_reverse_layers_curves_become_known_from_the_last_step_of_its_own_way_on() -> None:
-    e = _reversed(synthetic.excerpt("rnn", T=40, H=3), True)
+    e = reversed_(synthetic.excerpt("rnn", T=40, H=3), True)
     tape = Tape(40)
     lit = near(painted(shown("norms", e), e, tape.position(tape.parse("backward:30"))), theming.current().backward)
     seen = np.flatnonzero(lit.any(axis=0))
@@ -186,184 +121,10 @@ def test_a_reverse_layers_curves_become_known_from_the_last_step_of_its_own_way_
     assert seen.max() <= TimeView(40, 1, 40, WIDTH).centre(11) + 2
 
 
-def test_vanishing_begins_where_the_norm_is_a_millionth_of_the_last_steps() -> None:
-    e = synthetic.excerpt("rnn", T=40, H=3)
-    e = synthetic.with_norms(e, {**e.norms, "grads.h": np.full(40, 1e-2)})
-    track = shown("norms", e)
-    pixels = painted(track, e, end(e))
-    blue = pixels[:, :, 2] - pixels[:, :, 0]
-    below = int(row_of(1e-8, track))
-    assert (blue[below + 3 : below + 12, 3] > blue[below - 12 : below - 3, 3]).all()
-
-
-def test_thresholds_of_the_type_are_drawn_where_they_are_on_the_scale_and_said_where_not() -> None:
-    e = synthetic.excerpt("rnn", T=40, H=3)
-    half = dataclasses.replace(e, dtype="float16")
-    track = shown("norms", half)
-    assert track.plot is not None
-    line = next(one for one in track.plot.lines if "smallest normal" in one.texts[0])
-    edge = edge_of(HEIGHT)
-    row = HEIGHT - edge - float(line.places) * (HEIGHT - 2 * edge)
-    assert row == pytest.approx(row_of(2.0**-14, track))
-    grey = near(painted(track, half, 0), theming.current().muted, 60)
-    assert grey[int(row) - 1 : int(row) + 2].sum() > WIDTH / 3
-    single = shown("norms", e)
-    assert single.plot is not None
-    assert not [one for one in single.plot.lines if "number" in one.texts[0]]
-    assert any("1.2e-38" in text for text in single.plot.scale_note)
-    assert dtypes.smallest_normal("float32") == np.finfo(np.float32).tiny
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
 def test_every_type_of_a_trace_has_its_curves(dtype: str) -> None:
     e = dataclasses.replace(synthetic.excerpt("lstm", T=12, H=3), dtype=dtype)
     assert painted(shown("norms", e), e, end(e)).any()
-
-
-def test_a_clip_threshold_is_a_line_only_where_such_norms_are_clipped() -> None:
-    e = with_series(synthetic.excerpt("rnn", T=20, H=3))
-    assert e.clip is not None
-    for kind, where in (("norm", "growth"), ("parameter", "growth"), ("step", "norms"), ("value", ""), ("none", "")):
-        clipped = dataclasses.replace(e, clip=dataclasses.replace(e.clip, kind=kind, max_norm=0.1))
-        for key in ("norms", "growth", "share"):
-            track = shown(key, clipped)
-            assert track.plot is not None
-            lines = [one for one in track.plot.lines if one.tone == "clip"]
-            assert len(lines) == (key == where), (kind, key)
-            if lines:
-                assert float(lines[0].places) == pytest.approx(float(track.plot.axis.place(np.asarray(-1.0))))
-
-
-def test_the_bound_is_a_line_from_the_last_loss_and_hidden_until_then() -> None:
-    e = synthetic.excerpt("rnn", T=20, H=3)
-    line = np.log10(e.norms["grads.h"][-1]) + (19 - np.arange(20.0)) * math.log10(0.9)
-    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line})
-    track = shown("norms", e)
-    assert track.plot is not None
-    bound = next(one for one in track.plot.lines if one.texts[0].startswith("Pascanu"))
-    assert "× 0.900 a step" in bound.texts[0]
-    assert not bound.always
-    assert bound.places == pytest.approx(track.plot.axis.place(line))
-
-
-def test_the_bound_has_its_name_in_the_header_however_narrow_the_plot_is() -> None:
-    """Along the line there may be no room for a word; the header names it from the first gradient on, not before."""
-    e = synthetic.excerpt("rnn", T=20, H=3)
-    line = np.log10(e.norms["grads.h"][-1]) + (19 - np.arange(20.0)) * math.log10(0.9)
-    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line})
-    track = shown("norms", e)
-    assert track.plot is not None
-    tape = Tape(20)
-    for moment, there in (("loss", []), ("backward:20", [("Pascanu's bound", ("× 0.900 a step",))])):
-        now = Now.at(tape, tape.position(tape.parse(moment)))
-        assert [(one.name, one.words) for one in track._line_entries(track.plot, now)] == there
-
-
-@pytest.mark.parametrize(
-    ("start", "line", "said"),
-    [
-        (math.nan, np.full(20, np.nan), "undefined: starts at NaN"),
-        (math.inf, np.full(20, np.inf), "undefined: starts at ∞"),
-        (1.0, np.full(20, np.nan), "undefined: W_hh not finite"),
-        (1.0, np.where(np.arange(20) < 19, -np.inf, np.nan), "× exactly 0 a step"),
-        (1.0, 305.0 * (19 - np.arange(20.0)), "× 1e305 a step"),
-    ],
-)
-def test_the_legend_says_of_a_bound_what_is_true_where_it_is_no_plain_number(
-    start: float, line: np.ndarray, said: str
-) -> None:
-    e = synthetic.excerpt("rnn", T=20, H=3)
-    norms = {**e.norms, "grads.h": np.where(np.arange(20) == 19, start, e.norms["grads.h"])}
-    e = synthetic.with_norms(dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line}), norms)
-    assert e.verdict.loss_step == 20
-    track = shown("norms", e)
-    assert track.plot is not None
-    tape = Tape(20)
-    (entry,) = track._line_entries(track.plot, Now.at(tape, tape.position(tape.parse("backward:20"))))
-    assert (entry.name, entry.words[0]) == ("Pascanu's bound", said)
-    painted(track, e, end(e))
-
-
-@pytest.mark.parametrize("width", range(240, 700, 46))
-def test_no_threshold_runs_through_the_words_of_a_region(width: int) -> None:
-    """A bound that goes up steeply, through the region of what explodes."""
-    T = 50
-    e = synthetic.with_norms(
-        synthetic.excerpt("rnn", T=T, H=3), {"grads.h": 10.0 ** ((T - np.arange(1.0, T + 1)) / 7 - 12)}
-    )
-    line = -12 + 0.4 * (T - np.arange(1.0, T + 1))
-    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line})
-    track = shown("norms", e)
-    track.prepare(TimeView(T, 1, T, width), HEIGHT)
-    assert track.plot is not None
-    bound = next(one for one in track.plot.lines if one.legend is not None)
-    edge = edge_of(HEIGHT)
-    y = HEIGHT - edge - bound.places * (HEIGHT - 2 * edge)
-    x = (np.arange(T) + 0.5) * width / T
-    for position in range(T + 1, 2 * T + 1):
-        for label in track._words(Now.at(Tape(T), position)):
-            if label.tone == "exploding":
-                across = np.arange(label.left, label.right)
-                there = np.interp(across, x, y)
-                assert not ((there > label.place.top()) & (there < label.place.bottom())).any()
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("slope", [-0.4, 0.02, 0.4])
-def test_words_of_thresholds_stand_still_while_the_tape_plays(slope: float, reverse: bool) -> None:
-    """Decades a step on the way back: vanishing, healthy, exploding."""
-    T = 50
-    back = np.arange(T) if reverse else T - 1 - np.arange(T)
-    e = _reversed(synthetic.excerpt("rnn", T=T, H=3), reverse)
-    e = synthetic.with_norms(e, {"grads.h": 10.0 ** (slope * back)})
-    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": np.asarray((slope + 0.1) * back)})
-    track = shown("norms", e)
-    track.prepare(TimeView(T, 1, T, 500), HEIGHT)
-    seen: dict[str, set[QRect]] = {}
-    for position in range(T + 1, 2 * T + 3):
-        labels = track._words(Now.at(Tape(T), position))
-        for one in labels:
-            if position < 2 * T:  # until all of the curve is known
-                seen.setdefault(one.text, set()).add(one.place)
-        for one, other in itertools.combinations(labels, 2):
-            assert not one.place.intersects(other.place)
-    assert any("vanishing" in text or "exploding" in text for text in seen)
-    assert {text: len(places) for text, places in seen.items()} == dict.fromkeys(seen, 1)
-
-
-@pytest.mark.parametrize(("slope", "bound"), [(-0.3, -0.1), (0.21, 0.78)])
-def test_when_all_is_known_words_stand_where_no_line_is(slope: float, bound: float) -> None:
-    """Decades a step on the way back. A rising curve comes to the head of its region, where the words stood before."""
-    T = 50
-    back = np.arange(T - 1.0, -1.0, -1.0)
-    e = synthetic.with_norms(synthetic.excerpt("rnn", T=T, H=3), {"grads.h": 10.0 ** (slope * back - 1)})
-    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": np.asarray(bound * back - 1)})
-    track = shown("norms", e, ScaleBook())
-    track.prepare(TimeView(T, 1, T, 700), HEIGHT)
-    assert track.plot is not None
-    edge = edge_of(HEIGHT)
-    x, (curve,) = (np.arange(T) + 0.5) * 700 / T, track.plot.curves
-    labels = track._words(Now.at(Tape(T), 2 * T))
-    assert any("vanishing" in one.text or "exploding" in one.text for one in labels)
-    for places in (curve.places, *(np.broadcast_to(line.places, T) for line in track.plot.lines)):
-        y = HEIGHT - edge - places * (HEIGHT - 2 * edge)
-        for one in labels:
-            there = np.interp(np.arange(one.left, one.right), x, y)
-            assert not ((there > one.place.top()) & (there < one.place.bottom())).any(), one.text
-
-
-@pytest.mark.parametrize("width", [118, 128])
-def test_words_in_the_header_keep_off_the_plot(width: int) -> None:
-    e = synthetic.excerpt("rnn", T=20, H=3)
-    line = np.log10(e.norms["grads.h"][-1]) + (19 - np.arange(20.0)) * math.log10(0.9)
-    track = shown("norms", dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": line}))
-    image = QImage(width, 160, QImage.Format.Format_RGB32)
-    image.fill(0)
-    painter = QPainter(image)
-    track.paint_header(painter, QRect(0, 0, width, 160), Now.at(Tape(20), 40))
-    painter.end()
-    ink = np.frombuffer(image.constBits(), np.uint8).reshape(160, width, 4)[:, :, :3].any(axis=(0, 2))
-    assert np.flatnonzero(ink).max() < width - 5
 
 
 def ghost_of(e: Excerpt, factor: float, steps: int | None = None) -> Ghost:
@@ -453,56 +214,12 @@ def test_the_slope_is_said_for_each_curve_in_its_own_way() -> None:
     back = rate ** (T - 1 - np.arange(T))
     e = synthetic.excerpt("rnn", T=T, H=3)
     for reverse, norms in ((False, back), (True, back[::-1])):
-        one = synthetic.with_norms(_reversed(e, reverse), {**e.norms, "grads.h": norms.copy()})
-        one = _reversed(one, reverse)
+        one = synthetic.with_norms(reversed_(e, reverse), {**e.norms, "grads.h": norms.copy()})
+        one = reversed_(one, reverse)
         track = shown("norms", one)
         assert track.plot is not None
-        said, _ = track._slope_words(track.plot.curves[0], Now.at(Tape(T), 2 * T))
+        said, _ = slope_of(track.plot.curves[0], Now.at(Tape(T), 2 * T))
         assert said == f"−{-math.log10(rate):.2f}"
-
-
-def test_bands_add_up_to_one_and_what_works_against_the_rest_lies_below_zero() -> None:
-    shares = np.array([[0.5, 0.3, 0.2], [1.4, -0.5, 0.1], [-0.2, -0.1, 1.3]])
-    low, high = bands.stacked(shares)
-    assert high - low == pytest.approx(np.abs(shares))
-    assert high.max(axis=1) - -low.min(axis=1) == pytest.approx(shares.clip(0).sum(1) + shares.clip(max=0).sum(1))
-    assert (high.max(axis=1) + low.min(axis=1)) == pytest.approx(shares.sum(1))
-    assert (high[shares < 0] <= 0).all()
-    assert (low[shares >= 0] >= 0).all()
-
-
-@pytest.mark.parametrize("T", [20, 3000])
-def test_a_bands_pixels_are_as_many_as_its_share(T: int) -> None:
-    e = with_series(synthetic.excerpt("lstm", T=T, H=3))
-    shares = np.tile([0.4, 0.1, 0.0, 0.2, 0.3], (T, 1))
-    data = np.concatenate([shares, np.full((T, 6), -2.0)], 1)
-    e = dataclasses.replace(e, arrays={**e.arrays, "l0.routes": data})
-    pixels = painted(shown("routes", e), e, end(e))
-    ground = near(pixels, theming.current().ground, 6)
-    inside = HEIGHT - 2 * edge_of(HEIGHT)
-    column = pixels[:, WIDTH // 2 + 3]
-    assert abs((~ground[:, WIDTH // 2 + 3]).sum() - inside) <= 6
-    top = colour_of(style(0, 1), theming.current())
-    orange = [tuple(value) for value in column[-edge_of(HEIGHT) - 4 : -edge_of(HEIGHT) - 1]]
-    assert len(set(orange)) == 1
-    count = (column == column[-edge_of(HEIGHT) - 3]).all(axis=1).sum()
-    assert abs(count - 0.4 * inside) <= 2
-    assert top.isValid()
-
-
-def test_a_step_that_hands_nothing_on_has_no_shares_and_shows_that() -> None:
-    e = with_series(synthetic.excerpt("lstm", T=20, H=3))
-    data = e.arrays["l0.routes"].copy()
-    data[4] = np.nan
-    e = dataclasses.replace(e, arrays={**e.arrays, "l0.routes": data})
-    track = shown("routes", e)
-    assert track.plot is not None
-    assert track.plot.curves[0].codes[4] == classes.UNDEFINED
-    view = TimeView(20, 1, 20, WIDTH)
-    painted(track, e, end(e))
-    said = track.hover(int(view.centre(5)), 50, Now.at(Tape(20), end(e)))
-    assert said is not None
-    assert "nothing passes" in said.values[0]
 
 
 def test_scales_of_curves_stay_when_numbers_change_and_are_new_in_another_document() -> None:

@@ -1,4 +1,4 @@
-"""Input, target, output and attention: when each becomes known, what stands where, what the pointer says."""
+"""Input, target and output: when each becomes known, what stands where, what the pointer says."""
 
 from __future__ import annotations
 
@@ -7,73 +7,26 @@ import math
 
 import numpy as np
 import pytest
-import synthetic
-from PySide6.QtCore import QPoint, QRect
-from PySide6.QtGui import QColor, QImage, QPainter
+from data_kinds import KINDS, T, at, binary, numbers, painted, said, symbols, with_attention
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.requests import Excerpt
 from engine.tape import Tape
-from engine.tracks import parse
 from explorer.stage import classes, palette
 from explorer.stage.cells import TimeView
-from explorer.stage.geometry import STRIP
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, Scale
 from explorer.stage.stage import Stage
 from explorer.stage.tracks import lane_ink
-from explorer.stage.tracks.attention import Attention
 from explorer.stage.tracks.base import table_of
 from explorer.stage.tracks.data import Data
 from explorer.stage.tracks.lanes import lanes, probabilities
 from explorer.tables.text import ELSEWHERE, Columns
 from explorer.theme import current as theming
 
-T = 10
-RNG = np.random.default_rng(0)
-
-
-def numbers(*, every: bool = True, D: int = 2, T: int = T) -> Excerpt:
-    return synthetic.excerpt("rnn", T=T, H=3, D=D, loss_at="every" if every else "last")
-
-
-def symbols(classes_: int = 4, *, every: bool = True) -> Excerpt:
-    n = T if every else 1
-    scores = RNG.normal(size=(n, classes_)).astype(np.float32)
-    said = RNG.integers(0, classes_, (n, 1)).astype(np.float32)
-    read = RNG.integers(0, classes_, (T, 1)).astype(np.float32)
-    return dataclasses.replace(
-        numbers(), inputs=read, symbols=classes_, outputs=scores, targets=said, loss_kind="cross_entropy",
-        readout="every" if every else "attention",
-    )  # fmt: skip
-
-
-def binary() -> Excerpt:
-    e = numbers()
-    return dataclasses.replace(e, targets=(e.targets > 0.5).astype(np.float32), loss_kind="binary_cross_entropy")
-
-
-def both_ways(e: Excerpt) -> Excerpt:
-    back = dataclasses.replace(e.of(), name="l0_reverse", reverse=True)
-    return dataclasses.replace(e, layers={**e.layers, "l0_reverse": back})
-
-
-KINDS = {
-    "every step": numbers(),
-    "once": numbers(every=False),
-    "one feature": numbers(D=1),
-    "many features": numbers(D=9),
-    "symbols": symbols(),
-    "symbols once": symbols(every=False),
-    "binary": binary(),
-    "both ways": both_ways(numbers()),
-    "shorter": dataclasses.replace(numbers(every=False), length=6),
-    "shorter, every step": dataclasses.replace(numbers(), length=6),
-    "no answer": dataclasses.replace(numbers(), outputs=np.zeros((0, 0)), targets=np.zeros((0, 0))),
-    "one step": numbers(T=1),
-}
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -85,22 +38,6 @@ def drawn(e: Excerpt, now: Now, *, width: int = 20, height: int = 150, scaled_by
         track.set_excerpt(scaled_by, book)
     track.set_excerpt(e, book)
     return painted(track, e, now, width, height)
-
-
-def painted(track: Data | Attention, e: Excerpt, now: Now, width: int, height: int) -> QImage:
-    view = TimeView(e.steps, 1, e.steps, e.steps * width)
-    track.prepare(view, height)
-    image = QImage(view.width, height, QImage.Format.Format_RGB32)
-    painter = QPainter(image)
-    track.paint(painter, QPoint(0, 0), QRect(0, 0, view.width, height), now)
-    track.paint_over(painter, QPoint(0, 0), now)
-    painter.end()
-    return image
-
-
-def at(e: Excerpt, text: str) -> Now:
-    tape = Tape(e.steps)
-    return Now.at(tape, tape.position(tape.parse(text)))
 
 
 def spoiled(e: Excerpt, part: str, steps: slice) -> Excerpt:
@@ -286,12 +223,6 @@ def assert_masked(e: Excerpt) -> None:
 # -- what is said -----------------------------------------------------------------------------------------------------
 
 
-def said(track: Data | Attention, t: int, y: int, now: Now) -> tuple[str, ...]:
-    found = track.hover(20 * t - 10, y, now)
-    assert found is not None
-    return (*found.values, found.note)
-
-
 def test_under_the_pointer_stand_the_exact_numbers(qtbot: QtBot) -> None:
     e = numbers()
     track = Data("data")
@@ -332,80 +263,6 @@ def test_where_there_is_no_answer_it_says_where_it_is(qtbot: QtBot) -> None:
     painted(track, e, at(e, "loss"), 20, 150)
     assert said(track, 2, 130, at(e, "loss")) == ("there is one answer, at t = 6",)
     assert said(track, 8, 130, at(e, "loss")) == ("padding: this sample ends at t = 6",)
-
-
-# -- attention --------------------------------------------------------------------------------------------------------
-
-
-def with_attention(e: Excerpt, weights: np.ndarray | None = None) -> Excerpt:
-    if weights is None:
-        weights = np.where(np.arange(e.steps) < e.length, np.exp(np.sin(np.arange(e.steps))), 0.0)
-        weights /= weights.sum()
-    return dataclasses.replace(e, arrays={**e.arrays, "attention": weights}, readout="attention")
-
-
-def test_attention_is_known_when_the_forward_pass_is_done(qtbot: QtBot) -> None:
-    e = with_attention(numbers(every=False))
-    other = with_attention(numbers(every=False), np.full(T, 1 / T))
-    track = Attention("attention")
-    pictures = {}
-    for name, one in (("one", e), ("other", other)):
-        track.set_excerpt(one, ScaleBook())
-        for moment in (f"forward:{T}", "loss", "backward:3"):
-            pictures[name, moment] = painted(track, one, at(one, moment), 20, 75)
-    assert pictures["one", f"forward:{T}"] == pictures["other", f"forward:{T}"]
-    assert pictures["one", "loss"] != pictures["other", "loss"]
-    assert pictures["one", "loss"] == pictures["one", "backward:3"]
-
-
-def test_a_weight_stands_as_high_as_it_is_and_is_said_exactly(qtbot: QtBot) -> None:
-    theming.apply("dark")
-    weights = np.array([0.5, 0.0, 0.25, 0.25] + [0.0] * 6)
-    e = dataclasses.replace(with_attention(numbers(every=False), weights), length=8)
-    track = Attention("attention")
-    track.set_excerpt(e, ScaleBook())
-    image = painted(track, e, at(e, "loss"), 20, 75)  # 60 pixels for 0 … 1, between 7 and 67
-    edge = QColor(theming.current().text)
-    for t, row in ((0, 37), (2, 52)):
-        assert [y for y in range(75) if image.pixelColor(20 * t + 10, y) == edge] == [row - 1, row]
-    assert said(track, 1, 30, at(e, "loss")) == ("α_{1} = 0.5", "0.125 if all counted alike")
-    assert said(track, 2, 30, at(e, "loss")) == ("α_{2} = 0", "exactly 0 · 0.125 if all counted alike")
-    assert said(track, 9, 30, at(e, "loss")) == ("α", "padding: this sample ends at t = 8")
-    assert track._counts(at(e, "loss"))[classes.UNDEFINED] == 2
-
-
-def test_without_attention_the_track_says_so(qtbot: QtBot) -> None:
-    track = Attention("attention")
-    for readout, words in (("last", "has no attention"), ("", "recorded"), ("attention", "On its way")):
-        e = dataclasses.replace(numbers(), readout=readout)
-        track.set_excerpt(e, ScaleBook())
-        assert words in track._why_empty(e)
-        painted(track, e, at(e, "loss"), 20, 75)
-        assert track.hover(10, 10, at(e, "loss")) is None
-
-
-def test_a_fitted_attention_scale_reaches_up_to_the_largest_weight() -> None:
-    e, book = with_attention(numbers(every=False), np.array([0.02, 0.031] + [0.0] * 8)), ScaleBook()
-    assert book.of_attention(np.array([0.5, 0.5])) == GATE
-    assert book.of_attention(np.array([0.02, 0.031])) == GATE, "a scale is kept"
-    assert book.fit(parse("attention"), e) == Scale("gate", 0.0, 0.04)
-    assert book.chosen == {"attention": (0.0, 0.04, 0.0)}
-
-
-def test_weights_that_are_alike_fill_the_track_and_its_scale_is_said(qtbot: QtBot) -> None:
-    """1/50 each: a fiftieth of 0 … 1, all of 0 … 0.02."""
-    book, track = ScaleBook(), Attention("attention")
-    e = with_attention(numbers(every=False), np.full(T, 1 / 50))
-    track.set_excerpt(e, book)
-    assert track._scale == Scale("gate", 0.0, 0.02)
-    said = track.hover_scale(at(e, "loss"))
-    assert said is not None
-    assert "0 … 0.02" in said.where
-    track.set_excerpt(with_attention(e, np.full(T, 1 / 100)), book)
-    assert track._scale == Scale("gate", 0.0, 0.02), "it does not change behind anybody's back"
-    book.forget(parse("attention"), e)
-    track.set_excerpt(with_attention(e, np.full(T, 1 / 100)), book)
-    assert track._scale == Scale("gate", 0.0, 0.01)
 
 
 @kinds
@@ -454,21 +311,6 @@ def test_a_step_without_an_answer_says_where_to_look() -> None:
     assert [columns.note(t, last) == ELSEWHERE for t in range(T)] == [True] * (T - 1) + [False]
 
 
-def test_the_table_of_attention_has_its_weights_once_they_are_known() -> None:
-    weights = np.array([0.5, 0.0, 0.25, 0.25] + [0.0] * 6)
-    e = dataclasses.replace(with_attention(numbers(every=False), weights), length=8)
-    track = Attention("attention")
-    track.set_excerpt(e, ScaleBook())
-    for moment, known in ((f"forward:{T}", False), ("loss", True), ("backward:3", True)):
-        table = table_of(track, at(e, moment))
-        assert table is not None
-        columns = Columns(table)
-        said = ["0.5", "0", "0.25", "0.25", "0", "0", "0", "0", "", ""]
-        assert [columns.text(t, 0) for t in range(T)] == (said if known else [""] * T)
-    track.set_excerpt(numbers(), ScaleBook())
-    assert table_of(track, at(e, "loss")) is None
-
-
 # -- collapsed to a strip ---------------------------------------------------------------------------------------------
 
 
@@ -495,17 +337,6 @@ def test_a_strip_of_the_data_says_target_and_output_where_the_answer_is() -> Non
     told = track.at_playhead(at(e, "loss"))
     assert "target = " in told
     assert "output = " in told
-
-
-def test_a_strip_of_attention_is_its_curve_with_the_weight_at_the_playhead(qtbot: QtBot) -> None:
-    e = with_attention(numbers(every=False), np.array([0.5, 0.0, 0.25, 0.25] + [0.0] * 6))
-    track = Attention("attention")
-    track.set_excerpt(e, ScaleBook())
-    assert track.thin
-    assert track.at_playhead(at(e, "forward:3")) == ""
-    assert track.at_playhead(at(e, "backward:3")) == "α = 0.250"
-    low = painted(track, e, at(e, "backward:3"), 20, STRIP - 1)
-    assert len({low.pixel(10, y) for y in range(low.height())}) > 2
 
 
 def test_the_cursor_does_not_cut_the_words_of_a_strip(qtbot: QtBot) -> None:

@@ -106,6 +106,13 @@ def test_the_loss_is_set_against_the_baseline_in_words(loss: float, baseline: fl
     assert words.against_baseline(judged("tag", loss=loss, baseline=baseline)) == said
 
 
+def test_where_not_all_is_judged_it_says_how_much() -> None:
+    assert words.how_much(judged("value")) == ""
+    assert words.how_much(judged("value", sequences=46, there=46)) == ""
+    said = "Judged by 64 of 1,780 sequences, evenly over the part."
+    assert words.how_much(judged("value", sequences=64, there=1780)) == said
+
+
 def test_only_nothing_and_all_are_written_as_such() -> None:
     shares = (0.0, 1e-5, 0.125, 0.9999, 1.0, math.nan)
     assert [words.percent(one) for one in shares] == ["0 %", "< 0.1 %", "12.5 %", "> 99.9 %", "100 %", "NaN"]

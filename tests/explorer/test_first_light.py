@@ -282,10 +282,10 @@ def test_what_is_typed_counts_when_saving(qtbot: QtBot, explorer: Explorer, tmp_
 
 def test_a_zoomed_stage_follows_the_playhead(qtbot: QtBot, explorer: Explorer) -> None:
     opened(qtbot, explorer, "vanilla-rnn-forgets")
-    explorer.window.stage.set_time_range(20, 30)
+    explorer.window.stage.time_range.set(20, 30)
     for text in ("forward:2", "forward:45", "backward:50", "backward:3"):
         explorer.document.look(position=explorer.document.tape.position(explorer.document.tape.parse(text)))
-        first, last = explorer.window.stage.time_range()
+        first, last = explorer.window.stage.time_range.shown
         assert first <= int(text.partition(":")[2]) <= last
         assert last - first == 10
 

@@ -346,11 +346,11 @@ def test_a_click_goes_to_the_iteration_and_the_step(qtbot: QtBot, stage: Stage) 
 def test_a_double_click_shows_all_steps_and_goes_nowhere(qtbot: QtBot, stage: Stage) -> None:
     picked: list[int] = []
     stage.iterationPicked.connect(picked.append)
-    stage.show_steps(3, 6)
+    stage.time_range.show(3, 6)
     at = box(stage).center()
     QTest.mouseClick(stage.canvas.viewport(), LEFT, PLAIN, at)
     QTest.mouseDClick(stage.canvas.viewport(), LEFT, PLAIN, at)
-    assert stage.time_range() == (1, T)
+    assert stage.time_range.shown == (1, T)
     assert picked[1:] == [7], "back to where it was"
 
 
@@ -432,7 +432,7 @@ def test_all_gradients_share_its_scale_and_it_can_be_fitted(stage: Stage) -> Non
     assert isinstance(track, FlowTraining)
     heat = stage.track("grads.h")
     assert track.scale_says(stage.canvas.now)[0] == heat.scale  # type: ignore[index, arg-type, union-attr]
-    menu = stage.track_menu(FLOW_TRAINING)
+    menu = stage.track_menu.of(FLOW_TRAINING)
     fit = next(entry for entry in menu.actions() if "Fit the scale" in entry.text())
     assert fit.isEnabled()
     fit.trigger()

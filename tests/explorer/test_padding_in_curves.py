@@ -27,6 +27,7 @@ from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import magnitude
 from explorer.stage.tracks.curve import CurveTrack
+from explorer.stage.tracks.curve_words import slope_of
 from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.make import make
 from explorer.tables.text import PADDING, Columns
@@ -95,7 +96,7 @@ def test_the_slope_is_that_of_the_steps_there_are(qtbot: QtBot, reverse: bool) -
     track = curves_of(e, "norms?of=l0.grads.h")
     assert track.plot is not None
     (curve,) = track.plot.curves
-    said, span = track._slope_words(curve, END)
+    said, span = slope_of(curve, END)
     assert said == "−0.25"
     assert span[0] == f"t = 1…{LONGEST}"
 

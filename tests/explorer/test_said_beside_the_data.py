@@ -20,6 +20,7 @@ from explorer.stage.scales import magnitude, signed
 from explorer.stage.stage import Stage
 from explorer.stage.tracks.base import Readout, Track
 from explorer.stage.tracks.curve import CurveTrack
+from explorer.stage.tracks.curve_words import entry_of
 from explorer.stage.tracks.network import Unrolled
 from explorer.theme import current as theming
 from explorer.theme.routes import ROUTE_TONES, colour_of, route_colour
@@ -111,7 +112,7 @@ def test_a_curves_header_says_its_value_at_the_playhead(stage: Stage, excerpt: E
     old, tape = stage.canvas.now, Tape(T)
     assert old is not None
     curve = track.plot.curves[0]
-    assert track._entry(curve, track.plot, old).value[0] == short(float(excerpt.norms["grads.h"][11]))
+    assert entry_of(curve, track.plot, old).value[0] == short(float(excerpt.norms["grads.h"][11]))
     new = Now.at(tape, tape.position(tape.parse("backward:11")))
     assert track.margins_change(old, new)[0], "it is painted again"
 
@@ -151,7 +152,7 @@ def test_the_pointer_over_curves_does_not_cover_their_words(stage: Stage) -> Non
 def test_a_loss_that_is_not_on_screen_says_where_it_is(
     stage: Stage, excerpt: Excerpt, span: tuple[int, int], words: str
 ) -> None:
-    stage.show_steps(*span)
+    stage.time_range.show(*span)
     stage.canvas.viewport().grab()
     network = stage.track("network")
     assert isinstance(network, Unrolled)

@@ -122,7 +122,7 @@ def stage(qtbot: QtBot) -> Stage:
 
 
 def test_a_scale_is_set_announced_and_taken_back(qtbot: QtBot, stage: Stage) -> None:
-    _entry(stage.track_menu("grads.h"), "Set the scale")
+    _entry(stage.track_menu.of("grads.h"), "Set the scale")
     dialog = _dialog(stage)
     low, high = dialog.findChildren(QLineEdit)
     assert (low.text(), high.text()) == ("1e-20", "1e2")
@@ -135,7 +135,7 @@ def test_a_scale_is_set_announced_and_taken_back(qtbot: QtBot, stage: Stage) -> 
     with qtbot.waitSignals([stage.scaleChanged, stage.scalesChosen]):
         dialog.ok.click()
     assert stage.gradient_decades() == (-10, 2)
-    menu = stage.track_menu("grads.h")
+    menu = stage.track_menu.of("grads.h")
     with qtbot.waitSignal(stage.scaleChanged) as said:
         _entry(menu, "back to its default")
     assert said.args == ["grads.h", "1e-20 … 1e2, 2 decades a band"]
@@ -144,7 +144,7 @@ def test_a_scale_is_set_announced_and_taken_back(qtbot: QtBot, stage: Stage) -> 
 def test_cancelling_changes_nothing(qtbot: QtBot, stage: Stage) -> None:
     said: list[object] = []
     stage.scaleChanged.connect(said.append)
-    _entry(stage.track_menu("values.h"), "Set the scale")
+    _entry(stage.track_menu.of("values.h"), "Set the scale")
     dialog = _dialog(stage)
     (bound,) = dialog.findChildren(QLineEdit)
     bound.setText("7")
@@ -154,7 +154,7 @@ def test_cancelling_changes_nothing(qtbot: QtBot, stage: Stage) -> None:
 
 
 def test_every_field_of_the_dialog_has_a_name(stage: Stage) -> None:
-    _entry(stage.track_menu("norms"), "Set the scale")
+    _entry(stage.track_menu.of("norms"), "Set the scale")
     dialog = _dialog(stage)
     assert dialog.windowTitle() == "Scale of all gradients"
     assert all(field.accessibleName() for field in dialog.findChildren(QLineEdit))

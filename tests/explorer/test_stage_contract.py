@@ -85,7 +85,7 @@ def test_a_scale_changes_on_command_and_is_announced(qtbot: QtBot, stage: Stage)
     stage.set_tracks(("values.q",))
     stage.set_excerpt(e)
     stage.set_excerpt(synthetic.replaced(e, {"values.q": np.full((30, 4), 700.0, np.float32)}))
-    menu = stage.track_menu("values.q")
+    menu = stage.track_menu.of("values.q")
     fit = next(a for a in menu.actions() if "scale" in a.text())
     with qtbot.waitSignal(stage.scaleChanged) as said:
         fit.trigger()
@@ -148,7 +148,7 @@ def test_tracks_are_moved_and_removed_by_signal_only(qtbot: QtBot, stage: Stage)
         ("Move &down", stage.moveTrackRequested, ["grads.h", 3]),
         ("&Remove", stage.removeTrackRequested, ["grads.h"]),
     ):
-        menu = stage.track_menu("grads.h")
+        menu = stage.track_menu.of("grads.h")
         with qtbot.waitSignal(signal) as said:
             next(a for a in menu.actions() if a.text() == words).trigger()
         assert said.args == expected

@@ -241,8 +241,8 @@ def test_every_shape_can_be_shown(qtbot: QtBot, cell: CellKind, T: int, H: int) 
     for position in (0, T - 1, T, T + 1, 2 * T, 2 * T + 1, 2 * T + 2):
         stage.set_position(position)
         QApplication.processEvents()
-    stage.zoom(2.0)
-    stage.fit()
+    stage.time_range.zoom(2.0)
+    stage.time_range.fit()
     assert not picture(stage).isNull()
 
 

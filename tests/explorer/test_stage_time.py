@@ -59,14 +59,14 @@ def _under(stage: Stage, at: QPoint) -> int:
 def test_the_wheel_zooms_at_the_pointer(stage: Stage, x: int) -> None:
     at = QPoint(x, 300)
     step = _under(stage, at)
-    first, last = stage.time_range()
+    first, last = stage.time_range.shown
     for _ in range(12):
         _wheel(stage, at, 1)
         assert _under(stage, at) == step
-    assert stage.time_range()[1] - stage.time_range()[0] < (last - first) / 8
+    assert stage.time_range.shown[1] - stage.time_range.shown[0] < (last - first) / 8
     for _ in range(30):
         _wheel(stage, at, -1)
-    assert stage.time_range() == (1, 400)
+    assert stage.time_range.shown == (1, 400)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([0.5, 0.8, 1.25, 4.0]))
@@ -86,11 +86,11 @@ def test_a_range_is_moved_into_the_tape_and_cut_only_where_it_must_be(first: int
 
 def test_the_wheel_over_the_headers_does_not_zoom(stage: Stage) -> None:
     _wheel(stage, QPoint(40, 300), 3)
-    assert stage.time_range() == (1, 400)
+    assert stage.time_range.shown == (1, 400)
 
 
 def test_a_drag_pans_a_zoomed_view_and_picks_nothing(qtbot: QtBot, stage: Stage) -> None:
-    stage.set_time_range(101, 200)
+    stage.time_range.set(101, 200)
     picked: list[int] = []
     stage.stepPicked.connect(picked.append)
     viewport = stage.canvas.viewport()
@@ -99,21 +99,21 @@ def test_a_drag_pans_a_zoomed_view_and_picks_nothing(qtbot: QtBot, stage: Stage)
     QTest.mouseMove(viewport, QPoint(400, 300))
     QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=QPoint(400, 300))
     assert stage.canvas.view is not None
-    assert stage.time_range()[0] == 101 + round(100 / stage.canvas.view.pitch)
-    assert stage.time_range()[1] - stage.time_range()[0] == 99
+    assert stage.time_range.shown[0] == 101 + round(100 / stage.canvas.view.pitch)
+    assert stage.time_range.shown[1] - stage.time_range.shown[0] == 99
     assert not picked
 
 
 def test_a_double_click_shows_all_steps(qtbot: QtBot, stage: Stage) -> None:
-    stage.set_time_range(101, 200)
-    with qtbot.waitSignal(stage.timeRangeChanged) as said:
+    stage.time_range.set(101, 200)
+    with qtbot.waitSignal(stage.time_range.changed) as said:
         QTest.mouseDClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(500, 300))
     assert said.args == [1, 400]
 
 
 def test_a_click_picks_the_step_under_the_pointer(qtbot: QtBot, stage: Stage) -> None:
     assert stage.canvas.view is not None
-    stage.set_time_range(1, 40)
+    stage.time_range.set(1, 40)
     at = QPoint(HEADER_WIDTH + int(stage.canvas.view.centre(13)), 300)
     with qtbot.waitSignal(stage.stepPicked) as said:
         QTest.mouseClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -145,15 +145,15 @@ def test_a_time_range_that_was_set_before_the_trace_is_kept(qtbot: QtBot) -> Non
     stage.resize(700, 400)
     stage.set_tracks(("values.h",))
     said: list[tuple[int, int]] = []
-    stage.timeRangeChanged.connect(lambda first, last: said.append((first, last)))
-    stage.set_time_range(11, 30)
+    stage.time_range.changed.connect(lambda first, last: said.append((first, last)))
+    stage.time_range.set(11, 30)
     stage.set_excerpt(synthetic.excerpt("rnn", T=50))
-    assert stage.time_range() == (11, 30)
+    assert stage.time_range.shown == (11, 30)
     stage.set_excerpt(synthetic.excerpt("rnn", T=20))
-    assert stage.time_range() == (1, 20)
+    assert stage.time_range.shown == (1, 20)
     stage.set_excerpt(None)
     stage.set_excerpt(synthetic.excerpt("rnn", T=50))
-    assert stage.time_range() == (1, 50)
+    assert stage.time_range.shown == (1, 50)
     assert not said, "only people change the range"
 
 

@@ -78,20 +78,20 @@ def test_a_drag_beyond_the_axis_stays_on_its_steps(qtbot: QtBot, stage: Stage) -
 def test_dragged_with_shift_it_shows_these_steps_in_either_direction(qtbot: QtBot, stage: Stage) -> None:
     picked: list[int] = []
     stage.stepPicked.connect(picked.append)
-    with qtbot.waitSignal(stage.timeRangeChanged) as said:
+    with qtbot.waitSignal(stage.time_range.changed) as said:
         _drag(stage, 10, 14, 20, modifier=SHIFT)
     assert said.args == [10, 20]
-    assert stage.time_range() == (10, 20)
+    assert stage.time_range.shown == (10, 20)
     _drag(stage, 18, 12, modifier=SHIFT)
-    assert stage.time_range() == (12, 18)
+    assert stage.time_range.shown == (12, 18)
     QTest.mouseDClick(stage.axis, LEFT, NONE, _at(stage, 15))
-    assert stage.time_range() == (1, T)
+    assert stage.time_range.shown == (1, T)
     assert picked == []
 
 
 def test_a_click_with_shift_chooses_nothing(qtbot: QtBot, stage: Stage) -> None:
     _drag(stage, 10, modifier=SHIFT)
-    assert stage.time_range() == (1, T)
+    assert stage.time_range.shown == (1, T)
 
 
 def test_a_playhead_that_is_not_on_screen_says_where_it_is_and_a_click_brings_it_back(
@@ -102,11 +102,11 @@ def test_a_playhead_that_is_not_on_screen_says_where_it_is_and_a_click_brings_it
     now = stage.canvas.now
     assert now is not None
     for span, text in (((5, 14), "30 ▸"), ((40, 49), "◂ 30")):
-        stage.show_steps(*span)
+        stage.time_range.show(*span)
         assert stage.axis._flag_text(now) == text
         sign = stage.axis._chip(now)
         QTest.mouseClick(stage.axis, LEFT, NONE, sign.center().toPoint())
-        first, last = stage.time_range()
+        first, last = stage.time_range.shown
         assert (last - first, first <= 30 <= last) == (9, True)
     assert picked == []
 
@@ -134,7 +134,7 @@ def test_a_command_asks_for_the_steps_and_shows_them(explorer: Explorer, qtbot: 
     dialog.first.setValue(10)
     dialog.last.setValue(20)
     dialog.findChildren(QDialogButtonBox)[0].accepted.emit()
-    assert window.stage.time_range() == (10, 20)
+    assert window.stage.time_range.shown == (10, 20)
     assert explorer.document.view.time_range == (10, 20)
     _drag(window.stage, 12)
     assert explorer.document.tape.moment(explorer.document.view.position).step == 12

@@ -380,7 +380,7 @@ def test_the_only_layer_says_that_no_other_has_it(stage: Stage) -> None:
 
 
 def test_the_context_menu_selects_and_has_everything(stage: Stage) -> None:
-    menu = stage.track_menu("grads.h")
+    menu = stage.track_menu.of("grads.h")
     said = entries(menu)
     assert {"Show as a &table", "&Collapse", "Move &up", "&Remove", "Default &height"} <= set(said)
     mnemonics = [t[t.index("&") + 1].lower() for t in said if "&" in t]
@@ -392,10 +392,10 @@ def test_the_context_menu_selects_and_has_everything(stage: Stage) -> None:
 
 
 def test_panning_moves_by_a_share_of_what_is_on_screen(stage: Stage) -> None:
-    stage.set_time_range(11, 20)
-    stage.pan(0.25)
-    assert stage.time_range() == (13, 22)
-    stage.pan(-0.5)
-    assert stage.time_range() == (8, 17)
-    stage.pan(-9)
-    assert stage.time_range() == (1, 10)
+    stage.time_range.set(11, 20)
+    stage.time_range.pan(0.25)
+    assert stage.time_range.shown == (13, 22)
+    stage.time_range.pan(-0.5)
+    assert stage.time_range.shown == (8, 17)
+    stage.time_range.pan(-9)
+    assert stage.time_range.shown == (1, 10)

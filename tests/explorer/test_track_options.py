@@ -66,7 +66,7 @@ def test_an_option_is_said_as_the_text_of_the_track_that_it_makes(
 ) -> None:
     stage.set_tracks(("network", old))
     stage.set_excerpt(many(synthetic.excerpt("rnn")))
-    menu = stage.track_menu(old)
+    menu = stage.track_menu.of(old)
     with qtbot.waitSignal(stage.trackChanged) as said:
         entries(menu)[entry].trigger()
     assert said.args == [old, new]
@@ -78,7 +78,7 @@ def test_what_is_chosen_has_the_mark_and_choosing_it_again_says_nothing(qtbot: Q
     stage.set_excerpt(many(synthetic.excerpt("rnn")))
     said: list[str] = []
     stage.trackChanged.connect(said.append)
-    menu = stage.track_menu("grads.h?order=mean")
+    menu = stage.track_menu.of("grads.h?order=mean")
     marked = {words for words, action in entries(menu).items() if action.isChecked()}
     assert marked == {"The chosen one", "Their size, |·|, on a logarithm", "By mean"}
     entries(menu)["By mean"].trigger()
@@ -89,12 +89,12 @@ def test_what_is_chosen_has_the_mark_and_choosing_it_again_says_nothing(qtbot: Q
 def test_a_group_that_means_nothing_is_out_of_reach(stage: Stage) -> None:
     stage.set_tracks(("grads.h?sample=mean", "network", "values.h?unit=2"))
     stage.set_excerpt(synthetic.excerpt("rnn"))
-    groups = {a.text(): a.isEnabled() for a in stage.track_menu("grads.h?sample=mean").actions() if a.menu()}
+    groups = {a.text(): a.isEnabled() for a in stage.track_menu.of("grads.h?sample=mean").actions() if a.menu()}
     assert groups == {"Du&plicate for": True, "&Samples": True, "&Numbers": False, "&Order of units": True}
-    groups = {a.text(): a.isEnabled() for a in stage.track_menu("values.h?unit=2").actions() if a.menu()}
+    groups = {a.text(): a.isEnabled() for a in stage.track_menu.of("values.h?unit=2").actions() if a.menu()}
     # One sample is its own mean; one unit has no order.
     assert groups == {"Du&plicate for": True, "&Samples": False, "&Numbers": True}
-    assert [a.text() for a in stage.track_menu("network").actions() if a.menu()] == ["Du&plicate for"]
+    assert [a.text() for a in stage.track_menu.of("network").actions() if a.menu()] == ["Du&plicate for"]
 
 
 # -- in the window ----------------------------------------------------------------------------------------------------

@@ -198,14 +198,14 @@ def test_time_is_zoomed_moved_and_fitted_by_key(explorer: Explorer) -> None:
     stage = explorer.window.stage
     both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     press(explorer, Qt.Key.Key_Plus)
-    first, last = stage.time_range()
+    first, last = stage.time_range.shown
     assert last - first + 1 == 6
     press(explorer, (Qt.Key.Key_Left, both))
-    assert stage.time_range() == (first - 2, last - 2)
+    assert stage.time_range.shown == (first - 2, last - 2)
     press(explorer, (Qt.Key.Key_Right, both))
-    assert stage.time_range() == (first, last)
+    assert stage.time_range.shown == (first, last)
     press(explorer, Qt.Key.Key_F)
-    assert stage.time_range() == (1, 12)
+    assert stage.time_range.shown == (1, 12)
 
 
 # -- events -----------------------------------------------------------------------------------------------------------
@@ -342,12 +342,12 @@ def test_a_sequence_of_another_length_is_shown_whole(
 def test_a_double_click_fits_and_moves_no_playhead(explorer: Explorer, track: str, position: int) -> None:
     stage = explorer.window.stage
     explorer.document.look(position=position, time_range=(3, 9))
-    stage.set_time_range(3, 9)
+    stage.time_range.set(3, 9)
     QApplication.processEvents()
     place = stage.canvas.place(next(slot for slot in stage.canvas.slots if slot.track.key == track))
     at = QPoint(place.center().x(), place.center().y())  # step 6
     QTest.mouseClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert explorer.document.view.position != position, "the first click moves it"
     QTest.mouseDClick(stage.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    assert stage.time_range() == (1, 12)
+    assert stage.time_range.shown == (1, 12)
     assert explorer.document.view.position == position

@@ -2,54 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from engine.requests import Excerpt
 from engine.tracks import parse
-from explorer.stage import classes, margins, marked, palette
-from explorer.stage.blank import draw_blank
-from explorer.stage.cells import TimeView, cells
-from explorer.stage.layer import Layer
+from explorer.stage import margins, marked
+from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
-from explorer.stage.tracks import bands, curve_legend, words
-from explorer.stage.tracks.base import Block, Readout, TableData, Taken
-from explorer.stage.tracks.curve_ink import colour_of, draw_curve, edge_marks, edge_of
-from explorer.stage.tracks.curve_labels import Label, Labels, begun, region_boxes
+from explorer.stage.tracks import curve_hover, curve_legend, curve_words
+from explorer.stage.tracks.base import Readout, TableData, Taken
+from explorer.stage.tracks.curve_ink import colour_of, grid_of, y_of
+from explorer.stage.tracks.curve_labels import Label, Labels, begun
+from explorer.stage.tracks.curve_sheets import Sheets
+from explorer.stage.tracks.curve_words import entry_of, header_says, line_entries
 from explorer.stage.tracks.ghost import Ghost
-from explorer.stage.tracks.plot import ALWAYS, Curve, Group, PlainAxis, Plot, Style
+from explorer.stage.tracks.plot import Group, Maker, PlainAxis, Plot, Style, own
 from explorer.theme import current as theming
 from explorer.theme.routes import colour_of as tone_of
 from explorer.theme.tokens import Theme
-from explorer.widgets.numbers import short
 
 _DOT = 6
 _NARROW = 9
 """Logical pixels a step: below, pens and markers lean towards what is not known, and the cut stands aside."""
-_NEAREST = 8
-"""Curves under the pointer that are read out; of more, those nearest to it."""
-
-_WITH_SLOPES = 4
-"""Curves whose slopes have room in the header; of more, they are under the pointer."""
-_NO_DIGITS = ("NaN", "∞")
-_IN_STRIP = 3
-"""Curves whose values have room in a strip."""
-_GROUND = 232
-"""Opacity of the ground behind words, of 255."""
+_GROUND, _THIN_GROUND = 232, 132
+"""Opacity of the ground behind words, of 255; and where a curve comes through, which is to be seen as well as they."""
 _LOW = 72
 """Logical pixels of a header that has room for little."""
-
-Maker = Callable[[Excerpt, ScaleBook, tuple[Ghost, ...]], Plot | str]
-"""A plot, or the sentence why there is none."""
-
-_Sheet = tuple[bool, frozenset[Group]]
-"""Whether the trace's regions are there, and which curves."""
 
 
 def _joined(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -63,27 +45,8 @@ def _joined(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def _own(groups: Iterable[Group]) -> list[Group]:
-    """Those of this trace, which the tape comes to."""
-    return [group for group in groups if group != ALWAYS]
-
-
-class _Said(Sequence[str]):
-    """A curve's exact values in words, each made when it is looked at."""
-
-    def __init__(self, curve: Curve) -> None:
-        self._curve = curve
-
-    def __len__(self) -> int:
-        return len(self._curve.places)
-
-    def __getitem__(self, step: Any) -> Any:
-        return self._curve.said(step)
-
-
 class CurveTrack:
-    """Layers: for each set of curves that are known beside each other, the axes with the regions and those curves. They
-    are drawn when the tape first comes to them, and then looked up."""
+    """Its curves are drawn once (curve_sheets); what is painted of them follows the tape."""
 
     thin = False
 
@@ -97,8 +60,7 @@ class CurveTrack:
         self._ghosts: tuple[Ghost, ...] = ()
         self._plot: Plot | None = None
         self._why = ""
-        self._sheets: dict[_Sheet, Layer] = {}
-        self._drawn: set[_Sheet] = set()
+        self._sheets = Sheets()
         self._key: object = None
         self._view = TimeView(1, 1, 1, 1)
         self._height = 1
@@ -145,7 +107,7 @@ class CurveTrack:
         if key == self._key:
             return
         self._key, self._view, self._height = key, view, height
-        self._drawn.clear()
+        self._sheets.show(self._plot, view, height)
         self._labels = Labels(self._plot, view, height / view.ratio) if self._plot is not None else None
 
     @property
@@ -154,80 +116,7 @@ class CurveTrack:
         return self._height / self._view.ratio
 
     def _y(self, place: float) -> float:
-        edge = edge_of(self._tall)
-        return self._tall - edge - place * (self._tall - 2 * edge)
-
-    def _sheet(self, wanted: _Sheet) -> Layer:
-        if wanted not in self._drawn:
-            self._drawn.add(wanted)
-            self._draw(self._sheets.setdefault(wanted, Layer()), *wanted)
-        return self._sheets[wanted]
-
-    def _draw(self, layer: Layer, regions: bool, groups: frozenset[Group]) -> None:
-        plot, theme, view = self._plot, theming.current(), self._view
-        pixels = layer.sized(view.width, self._height).pixels()
-        pixels[:] = palette.packed(theme.ground)
-        if plot is None:
-            return
-        if not _own(groups) and _own(plot.groups):
-            draw_blank(layer, view.cells, cells(self._height, self._height), view.ratio)
-        if regions:
-            self._draw_regions(pixels, plot, theme)
-        self._draw_grid(pixels, plot, theme)
-        if plot.stack is not None and groups:
-            rows = self._y(0.0) * view.ratio, self._y(1.0) * view.ratio
-            bands.draw(pixels, plot.stack, view, rows, view.ratio, theme)
-        del pixels
-        painter = layer.painter(view.ratio)
-        for line in plot.lines:
-            if line.always or regions:
-                self._draw_line(painter, line.places, QColor(getattr(theme, line.tone)))
-        painter.end()
-        shown = [(n, curve) for n, curve in enumerate(plot.curves) if curve.group in groups]
-        lines = [] if plot.stack is not None else shown
-        for n, curve in sorted(lines, key=lambda one: one[1].style.ghost):  # the earlier ones: dotted, on top
-            draw_curve(layer, curve, view, self._tall, n)
-        painter = layer.painter(view.ratio)
-        for _, curve in shown[:1] if plot.stack is not None else shown:
-            if not curve.style.ghost:
-                edge_marks(painter, curve.codes[view.slice], view, self._tall, plot.axis.scale)
-        painter.end()
-
-    def _draw_grid(self, pixels: palette.Pixels, plot: Plot, theme: Theme) -> None:
-        """Lines one device pixel thin."""
-        for place, _ in self._grid(plot):
-            row = round(self._y(place) * self._view.ratio)
-            if 0 <= row < self._height:
-                pixels[row] = palette.packed(theme.line)
-
-    def _grid(self, plot: Plot) -> list[tuple[float, str]]:
-        return plot.axis.grid(self._tall - 2 * edge_of(self._tall))
-
-    def _draw_regions(self, pixels: palette.Pixels, plot: Plot, theme: Theme) -> None:
-        ratio = self._view.ratio
-        thick = max(1, round(ratio))
-        for area, region in region_boxes(plot, self._view.width / ratio, self._tall):
-            colour = getattr(theme, region.tone)
-            top, bottom = round(area.top() * ratio), round(area.bottom() * ratio)
-            block = pixels[max(0, top) : bottom]  # under the dots of a blank
-            block[block == palette.packed(theme.ground)] = palette.packed(palette.mix(theme.ground, colour, 0.11))
-            edge = slice(top, top + thick) if region.tone == "vanishing" else slice(max(0, bottom - thick), bottom)
-            pixels[edge] = palette.packed(palette.mix(theme.ground, colour, 0.5))
-
-    def _draw_line(self, painter: QPainter, places: np.ndarray, colour: QColor) -> None:
-        pen = QPen(colour, 1.2, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap)
-        pen.setDashPattern([6, 3])
-        painter.setPen(pen)
-        view = self._view
-        if not places.ndim:
-            y = round(self._y(float(places))) + 0.5
-            painter.drawLine(QPointF(0, y), QPointF(view.width / view.ratio, y))
-            return
-        steps = np.unique(np.linspace(view.first, view.last, min(64, view.last - view.first + 1)).round().astype(int))
-        shown = [t for t in steps.tolist() if not np.isnan(places[t - 1])]
-        at = [QPointF(view.centre(t) / view.ratio, self._y(float(np.clip(places[t - 1], -9, 9)))) for t in shown]
-        if len(at) > 1:
-            painter.drawPolyline(at)
+        return y_of(place, self._tall)
 
     # -- painting -----------------------------------------------------------------------------------------------------
 
@@ -266,7 +155,7 @@ class CurveTrack:
     def paint(self, painter: QPainter, origin: QPoint, part: QRect, now: Now) -> None:
         view = self._view
         if self._plot is None:
-            self._sheet((False, frozenset())).blit(painter, origin, part, view.ratio)
+            self._sheets.of(False, frozenset()).blit(painter, origin, part, view.ratio)
             if self._why:
                 box = QRect(origin.x(), origin.y(), round(view.width / view.ratio), round(self._tall))
                 margins.paint_note(painter, box, self._why)
@@ -275,16 +164,16 @@ class CurveTrack:
         for start, end, groups in self._pieces(now):
             piece = QRect(start, 0, end - start, self._height).intersected(part)
             if not piece.isEmpty():
-                self._sheet((regions, groups)).blit(painter, origin, piece, view.ratio)
+                self._sheets.of(regions, groups).blit(painter, origin, piece, view.ratio)
 
     def _paint_words(self, painter: QPainter, origin: QPoint, now: Now) -> None:
         """Over the cursor: they stand where they are, whatever comes through."""
         theme, font = theming.current(), theming.small()
         ground = QColor(theme.ground)
-        ground.setAlpha(_GROUND)
         for label in self._words(now):
             line = QRectF(label.place.translated(origin))
             if not painter.hasClipping() or painter.clipBoundingRect().intersects(line):
+                ground.setAlpha(_THIN_GROUND if label.crossed else _GROUND)
                 painter.fillRect(line, ground)
                 painter.setPen(QColor(tone_of(label.tone, theme)))
                 marked.draw(painter, line, label.text, font, Qt.AlignmentFlag.AlignHCenter)
@@ -292,8 +181,8 @@ class CurveTrack:
     def _words(self, now: Now) -> list[Label]:
         if self._labels is None or self._plot is None:
             return []
-        found, own = self._labels.of(now), _own(self._plot.groups)
-        if own and all(first > last for first, last in (group.known(now) for group in own)):
+        found, mine = self._labels.of(now), own(self._plot.groups)
+        if mine and all(first > last for first, last in (group.known(now) for group in mine)):
             found += self._labels.waiting(found)
         return found
 
@@ -375,58 +264,8 @@ class CurveTrack:
         said = tuple((text, "muted") for texts in lines if (text := margins.fitting(texts, font, room)))
         y = margins.paint_title(painter, box, self._title, "text", said)
         if plot is not None:
-            entries = [self._entry(c, plot, now) for c in plot.curves if c.legend != ""]
-            curve_legend.paint(painter, box, y, entries, self._line_entries(plot, now))
-
-    def _value(self, curve: Curve, now: Now) -> str:
-        """At the playhead, short; "" where it is not known."""
-        first, last = curve.group.known(now)
-        if not first <= now.step <= min(last, len(curve.places)) or curve.legend is not None:
-            return ""
-        at = now.step - 1
-        if 0 < curve.longest <= at:
-            return words.PADDING
-        return curve.said(at) if curve.values is None else short(float(curve.values[at]))
-
-    def _line_entries(self, plot: Plot, now: Now) -> list[curve_legend.Entry]:
-        """The lines that have a name there, once they are drawn."""
-        there = (line for line in plot.lines if line.legend is not None and (line.always or begun(plot, now)))
-        named = ((line.tone, *line.legend) for line in there if line.legend is not None)
-        return [
-            curve_legend.Entry(Style(tone, 1, ghost=True), name, name.split()[-1], tuple(said))
-            for tone, name, *said in named
-        ]
-
-    def _entry(self, curve: Curve, plot: Plot, now: Now) -> curve_legend.Entry:
-        if curve.legend:  # a pinned trace: what differs, the first of it above the rest
-            first, _, rest = curve.legend.partition(", ")
-            return curve_legend.Entry(curve.style, first, first, (rest,) if rest else ())
-        said, span = self._slope_words(curve, now)
-        unit = plot.slope_unit
-        texts = (f"{said} decades {unit}", f"{said} dec. {unit}", f"{said} dec.") if said else ()
-        value = self._value(curve, now).partition(",")[0]
-        values: tuple[str, ...] = (value,) if value else ()
-        if value and curve.values is not None:
-            values = (value, short(float(curve.values[now.step - 1]), 2))
-        return curve_legend.Entry(curve.style, curve.name, curve.short, texts, said, span, values)
-
-    def _slope_words(self, curve: Curve, now: Now) -> tuple[str, tuple[str, ...]]:
-        """The slope, and of which steps it is where not of all that are known."""
-        if curve.slopes is None:
-            return "", ()
-        first, last = curve.group.known(now)
-        if first > last:
-            return "", ()
-        steps = len(curve.places)
-        start = steps + 1 - last if curve.group.from_left else first
-        measured = curve.slopes.since(start)
-        if measured is None:
-            return "", ()
-        span = curve.slopes.span(start)
-        if span is None:
-            return words.slope(measured), ()
-        a, b = (steps + 1 - span[1], steps + 1 - span[0]) if curve.group.from_left else span
-        return words.slope(measured), (f"t = {a}…{b}", f"{a}…{b}")
+            entries = [entry_of(c, plot, now) for c in plot.curves if c.legend != ""]
+            curve_legend.paint(painter, box, y, entries, line_entries(plot, now))
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         if self._plot is None:
@@ -434,7 +273,7 @@ class CurveTrack:
         painter.setPen(QColor(theming.current().muted))
         font = theming.small()
         last_y = float("inf")
-        for place, text in self._grid(self._plot):
+        for place, text in grid_of(self._plot, self._tall):
             y = box.top() + self._y(place)
             if last_y - y >= margins.LINE - 2:
                 line = QRectF(box.left() + 7, y - margins.LINE / 2, box.width() - 8, margins.LINE)
@@ -442,15 +281,8 @@ class CurveTrack:
                 last_y = y
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
-        return self._header_says(old) != self._header_says(new), False
-
-    def _header_says(self, now: Now) -> object:
-        if self._plot is None:
-            return None
-        lines = self._plot.header(now) if self._plot.header else ()
-        slopes = [self._slope_words(curve, now) for curve in self._plot.curves if curve.slopes is not None]
-        values = [self._value(curve, now) for curve in self._plot.curves]
-        return lines, slopes, values, begun(self._plot, now)
+        plot = self._plot
+        return plot is not None and header_says(plot, old) != header_says(plot, new), False
 
     def scale_says(self, now: Now) -> object:
         return self._plot.axis if self._plot is not None else None
@@ -458,95 +290,16 @@ class CurveTrack:
     # -- as words -----------------------------------------------------------------------------------------------------
 
     def at_playhead(self, now: Now) -> str:
-        """Of the curves that are known there, as many as fit a line."""
-        if self._plot is None:
-            return ""
-        said = []
-        for curve in self._plot.curves:
-            value = self._value(curve, now)
-            if value:
-                is_number = any(sign.isdigit() for sign in value) or value in _NO_DIGITS
-                said.append(f"{curve.name} = {value}" if is_number else f"{curve.name}: {value}")
-        return " · ".join(said[:_IN_STRIP])
+        return curve_words.at_playhead(self._plot, now) if self._plot is not None else ""
 
     def table(self, now: Now) -> TableData | None:
-        if self._plot is None:
-            return None
-        blocks = (
-            Block(
-                (curve.name,),
-                (curve.places if curve.values is None else curve.values)[:, None],
-                curve.group.known(now),
-                length=curve.longest,
-                words=_Said(curve) if curve.values is None else (),
-            )
-            for curve in self._plot.curves
-            if len(curve.places) == now.steps and not curve.style.ghost
-        )
-        return TableData(self.title(), tuple(blocks))
-
-    # -- under the pointer --------------------------------------------------------------------------------------------
-
-    def hover(self, x: int, y: int, now: Now) -> Readout | None:
-        plot = self._plot
-        if plot is None or self._excerpt is None:
-            return None
-        first, last = self._view.steps_at(x)
-        t = self._view.step_at(x)
-        known: list[Curve] = []
-        waiting: list[Curve] = []
-        for curve in plot.curves:
-            start, end = curve.group.known(now)
-            there = start <= first and last <= end if curve.group is not ALWAYS else True
-            (known if there else waiting).append(curve)
-        known = [curve for curve in known if t <= len(curve.places)]
-        if not known:
-            names = tuple(curve.name for curve in waiting if curve.legend is None)
-            return Readout(f"t = {t}", names[:_NEAREST], "not reached yet") if names else None
-        shown = self._nearest(known, t, y)
-        notes = [plot.readout_note] if plot.readout_note else []
-        notes += [f"{c.short}: {c.note}" for c in shown if c.note]
-        for curve in shown:
-            said = words.code_words(int(curve.codes[t - 1]), plot.axis.ends)
-            if curve.values is not None and 0 < abs(float(curve.values[t - 1])) < curve.normal:
-                said = f"{said}, {classes.SUBNORMAL}" if said else classes.SUBNORMAL
-            if said:
-                notes.append(f"{curve.short}: {said}")
-        if len(known) > len(shown):
-            notes.append(f"{len(known) - len(shown)} more here")
-        elif waiting:
-            notes.append(f"{len(waiting)} not reached yet")
-        values = [f"{c.name}{': ' if 0 < c.longest < t else ' = '}{c.said(t - 1)}" for c in shown]
-        if len(plot.curves) > _WITH_SLOPES:  # then the header has no room for them
-            slopes = [self._slope_words(curve, now)[0] for curve in shown]
-            values = [f"{v}   {s} dec." if s else v for v, s in zip(values, slopes, strict=True)]
-        values += [c.whole(t - 1) for c in shown if c.whole is not None and c.group.known(now) == (1, self._view.steps)]
-        taken = tuple(self._taken(plot, curve, t) for curve in shown)
-        return Readout(f"t = {t}", tuple(value for value in values if value), " · ".join(notes), taken=taken)
-
-    @staticmethod
-    def _taken(plot: Plot, curve: Curve, t: int) -> Taken:
-        return Taken(curve.name, t, curve.said(t - 1), sample=plot.readout_note)
+        return curve_words.table(self._plot, self.title(), now) if self._plot is not None else None
 
     def taken(self, now: Now) -> tuple[Taken, ...]:
-        """Of every curve of this trace that is known at the playhead."""
-        plot, t = self._plot, now.step
-        if plot is None:
-            return ()
-        there = [(curve, curve.group.known(now)) for curve in plot.curves if not curve.style.ghost]
-        return tuple(
-            self._taken(plot, curve, t)
-            for curve, (first, last) in there
-            if first <= t <= min(last, len(curve.places)) and not 0 < curve.longest < t
-        )
+        return curve_hover.taken(self._plot, now) if self._plot is not None else ()
 
-    def _nearest(self, curves: list[Curve], t: int, y: int) -> list[Curve]:
-        if len(curves) <= _NEAREST:
-            return curves
-        at = y / self._view.ratio
-        far = [abs(self._y(float(c.places[t - 1])) - at) if c.on[t - 1] else 1e9 for c in curves]
-        kept = set(np.argsort(far, kind="stable")[:_NEAREST].tolist())
-        return [curve for n, curve in enumerate(curves) if n in kept]
+    def hover(self, x: int, y: int, now: Now) -> Readout | None:
+        return curve_hover.hover(self._plot, self._view, self._tall, (x, y), now) if self._plot is not None else None
 
     def hover_scale(self, now: Now) -> Readout | None:
         if self._plot is None:

@@ -14,7 +14,7 @@ from explorer.stage.cells import TimeView
 from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
 from explorer.stage.tracks import bands, crowded
-from explorer.stage.tracks.plot import Curve, Style
+from explorer.stage.tracks.plot import Curve, Plot, Style
 from explorer.theme import current as theming
 from explorer.theme.routes import colour_of as tone_colour
 from explorer.theme.tokens import THEMES, Theme, ThemeName
@@ -33,6 +33,17 @@ _DOTS_FROM = 7
 def edge_of(height: float) -> int:
     """Logical pixels above and below the axis, for what is not on it."""
     return _EDGE if height >= _LOW_TRACK else _SMALL_EDGE
+
+
+def y_of(place: float, height: float) -> float:
+    """Logical pixels from the top of a track of this height: where a place on its axis is."""
+    edge = edge_of(height)
+    return height - edge - place * (height - 2 * edge)
+
+
+def grid_of(plot: Plot, height: float) -> list[tuple[float, str]]:
+    """(place, text) of the axis's lines, as many as have room."""
+    return plot.axis.grid(height - 2 * edge_of(height))
 
 
 def colour_of(style: Style, theme: Theme) -> QColor:

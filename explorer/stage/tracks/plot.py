@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from engine.requests import Array
+from engine.requests import Array, Excerpt
 from explorer.stage import classes
 from explorer.stage.now import Now
+from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 from explorer.stage.tracks.bands import Stack
+from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.slope import Slopes
 
 Kind = Literal["values", "grads", "loss", "always"]
@@ -56,6 +58,11 @@ class Group:
 
 
 ALWAYS = Group("always")
+
+
+def own(groups: Iterable[Group]) -> list[Group]:
+    """Those of this trace, which the tape comes to."""
+    return [group for group in groups if group != ALWAYS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +237,18 @@ class Plot:
     """Under the pointer at the scale."""
     readout_note: str = ""
     """What is to be said of every number under the pointer."""
+    samples: str = ""
+    """Whose numbers these are, for what is copied: "mean of 16 samples"; "": those of the sample that is shown."""
     header: Callable[[Now], tuple[Variants, ...]] | None = None
     """Lines that hang on the moment."""
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         return tuple(dict.fromkeys(curve.group for curve in self.curves))
+
+
+Maker = Callable[[Excerpt, ScaleBook, tuple[Ghost, ...]], Plot | str]
+"""A plot, or the sentence why there is none."""
 
 
 def logs_of(values: Array) -> Array:
