@@ -17,7 +17,16 @@ from engine.errors import DataError, SpecError
 from engine.history import stops
 from engine.operations import run
 from engine.session import load, save
-from engine.spec import EarlyStopSpec, Experiment, LayerSpec, ModelSpec, Split, SunspotsTask, WhatIf
+from engine.spec import (
+    EarlyStopSpec,
+    Experiment,
+    LayerSpec,
+    ModelSpec,
+    ReadoutSpec,
+    Split,
+    SunspotsTask,
+    WhatIf,
+)
 from engine.training_loop import Progress, Until, fit
 from engine.training_requests import Judge, Train, Trained
 
@@ -145,12 +154,13 @@ def test_an_end_that_needs_evaluations_is_refused_before_training_where_nothing_
     monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
     (tmp_path / "a.csv").write_text("x\n" + "\n".join(str(n % 7) for n in range(60)))
     whole = import_series(look_at(tmp_path / "a.csv"), SeriesChoices(steps=4, split=ALL))
-    for task in (whole, SunspotsTask(steps=100, batch_size=2)):
+    for task in (whole, SunspotsTask(steps=216, batch_size=2)):
         assert "train" not in asked_of(of(task=task), until="loss<1")
         assert "train" not in asked_of(of(task=task, early_stop=EarlyStopSpec(patience=2)))
     # The share is there, and no window fits into it: only the data can tell.
     task = msgspec.structs.replace(whole, steps=30, split=Split(train=0.7, validation=0.2))
-    assert asked_of(of(task=task), until="rmse<1") == ["judge"]
+    model = msgspec.structs.replace(of().model, readout=ReadoutSpec(at="every"))
+    assert asked_of(of(task=task, model=model), until="rmse<1") == ["judge"]
 
 
 def test_a_bound_on_a_metric_that_the_task_has_not_is_refused_however_it_is_given() -> None:
