@@ -39,8 +39,7 @@ def test_the_loop_does_what_training_does_and_keeps_everything() -> None:
     assert same_bits(end.state, whole.weights)
     assert (end.ended, end.iteration) == ("iterations", 50)
     assert [progress.ended for progress in seen[:-1]] == [""] * (len(seen) - 1)
-    assert end.log.records is not None
-    assert end.log.records.losses.tolist() == list(whole.losses)
+    assert end.log.column("losses").tolist() == list(whole.losses)
     assert end.log.iterations.tolist() == list(range(50))
     assert [evaluation.iteration for evaluation in end.evaluations] == [20, 40]
     state = run("train", Train(given, None, 0, 40)).weights
@@ -62,10 +61,9 @@ def test_a_pause_in_a_file_changes_no_bit(tmp_path: Path) -> None:
     assert whole.state is not None
     assert same_bits(rest.state, whole.state)
     assert rest.evaluations == whole.evaluations
-    assert rest.log.records is not None
-    assert whole.log.records is not None
-    for name in ("losses", "grad_norms", "flow", "learning_rates"):
-        np.testing.assert_array_equal(getattr(rest.log.records, name), getattr(whole.log.records, name))
+    for name in ("losses", "grad_norms", "learning_rates"):
+        np.testing.assert_array_equal(rest.log.column(name), whole.log.column(name))
+    np.testing.assert_array_equal(rest.log.flow_table().flow, whole.log.flow_table().flow)
     assert last(rest.session(), 45).ended == "iterations"
     assert last(rest.session(), 45).sentence == "45 iterations are done."
 

@@ -17,6 +17,7 @@ import torch
 
 import engine
 from engine import presets, session
+from engine.rows import Rows
 from engine.session import Session
 from engine.training_loop import Progress
 from explorer.cli import main
@@ -74,9 +75,8 @@ def assert_same_training(found: Session, iterations: int) -> None:
     assert list(columns) == list(wanted)
     for name in set(wanted) - {"seconds"}:
         assert np.array_equal(columns[name], wanted[name]), name
-    assert found.log.records is not None
-    assert expected.log.records is not None
-    assert np.array_equal(found.log.records.flow, expected.log.records.flow)
+    assert np.array_equal(found.log.flow_table().flow, expected.log.flow_table().flow)
+    assert np.array_equal(found.log.flow.iterations, expected.log.flow.iterations)
     assert found.evaluations == expected.evaluations
 
 
@@ -226,8 +226,7 @@ def test_the_history_is_what_was_recorded_to_the_bit(run: Run) -> None:
     with Path("flow.csv").open(encoding="utf-8", newline="") as file:
         header, *flow = list(csv.reader(file))
     assert header == ["iteration", "1", "2", "3", "4", "5", "6"]
-    assert found.log.records is not None
-    expected = np.column_stack([found.log.iterations, found.log.records.flow.astype(np.float64)])
+    expected = np.column_stack([found.log.iterations, found.log.flow_table().flow.astype(np.float64)])
     assert np.array_equal(np.array(flow, np.float64), expected)
 
 
@@ -244,9 +243,9 @@ def test_an_evaluation_after_the_last_iteration_has_a_row_of_its_own(run: Run) -
 def test_numbers_that_are_not_finite_are_written_as_such(run: Run) -> None:
     run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
     found = session.load("out.gflow")
-    assert found.log.records is not None
     flow = np.array([[-np.inf, np.inf, np.nan, 0, 1, 2]] * 2, np.float32)
-    log = replace(found.log, chunks=(replace(found.log.records, flow=flow, flow_bad=np.array([True, False])),))
+    rows = Rows(0, {"flow": flow, "flow_bad": np.array([True, False])})
+    log = replace(found.log, flow=replace(found.log.flow, chunks=(rows,)))
     session.save(replace(found, log=log), "out.gflow")
     run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
     lines = Path("flow.csv").read_text(encoding="utf-8").splitlines()
