@@ -143,11 +143,11 @@ def test_an_end_that_needs_evaluations_is_refused_before_training_where_nothing_
     monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
     (tmp_path / "a.csv").write_text("x\n" + "\n".join(str(n % 7) for n in range(60)))
     whole = import_series(look_at(tmp_path / "a.csv"), SeriesChoices(steps=4, split=ALL))
-    for task in (whole, SunspotsTask(steps=100, batch_size=2)):
+    for task in (whole, SunspotsTask(steps=216, batch_size=2)):
         assert "train" not in asked_of(of(task=task), until="loss<1")
         assert "train" not in asked_of(of(task=task, early_stop=EarlyStopSpec(patience=2)))
-    # The share is there, and no window fits into it: only the data can tell.
-    task = msgspec.structs.replace(whole, steps=30, split=Split(train=0.7, validation=0.2))
+    # The share is there, and no row falls into it: only the data can tell.
+    task = msgspec.structs.replace(whole, split=Split(train=0.7, validation=0.01))
     assert asked_of(of(task=task), until="rmse<1") == ["judge"]
 
 
