@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from engine.errors import DataError, SpecError
 from engine.history import stops
 from engine.operations import run
 from engine.session import load, save
-from engine.spec import EarlyStopSpec, Experiment, LayerSpec, ModelSpec, Split, SunspotsTask, WhatIf
+from engine.spec import AddingTask, EarlyStopSpec, Experiment, LayerSpec, ModelSpec, Split, SunspotsTask, WhatIf
 from engine.training_loop import Progress, Until, fit
 from engine.training_requests import Judge, Train, Trained
 
@@ -116,6 +117,19 @@ def test_the_what_if_of_a_session_goes_on() -> None:
     rest = last(half.session(), 8)
     assert rest.state is not None
     assert same_bits(rest.state, whole.weights)
+
+
+def test_the_records_go_on_where_t_is_changed(tmp_path: Path) -> None:
+    before = last(of(), 6)
+    longer = msgspec.structs.replace(before.experiment, task=AddingTask(steps=9, batch_size=3))
+    end = last(replace(before.session(), experiment=longer), 10)
+    assert end.log.column("losses").tolist()[:6] == before.log.column("losses").tolist()
+    assert end.log.iterations.tolist() == list(range(10))
+    assert end.log.flow_table().steps.tolist() == [6] * 6 + [9] * 4
+    save(end.session(), tmp_path / "a.gflow")
+    found = load(tmp_path / "a.gflow").log
+    for name, array in end.log.arrays().items():
+        np.testing.assert_array_equal(found.arrays()[name], array)
 
 
 def test_without_anything_held_back_there_are_no_evaluations_unless_they_are_needed() -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ import engine
 from engine import presets, session
 from engine.rows import Rows
 from engine.session import Session
+from engine.spec import AddingTask
 from engine.training_loop import Progress
 from explorer.cli import main
 from explorer.cli.target import resolve
@@ -238,6 +240,36 @@ def test_an_evaluation_after_the_last_iteration_has_a_row_of_its_own(run: Run) -
     assert [row["iteration"] for row in rows] == ["0", "1", "2", "3", "4"]
     assert rows[-1]["loss"] == ""
     assert float(rows[-1]["validation loss"]) == session.load("out.gflow").evaluations[-1].loss
+
+
+def test_of_a_training_too_long_for_its_flow_every_iteration_has_its_numbers(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.history.FLOW_BYTES", 10 * (6 * 4 + 8))
+    monkeypatch.setattr("engine.training_loop.MOST_IN_A_CHUNK", 3)
+    run("train", "mine.toml", "--iterations", "17", "-o", "out.gflow")
+    run("train", "out.gflow", "--iterations", "21")
+    assert_same_training(session.load("out.gflow"), 21)
+    status, out, _ = run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
+    assert status == 0
+    assert out.startswith("flow.csv has one iteration in 4;")
+    assert out.count("\n") == 1
+    rows = [list(csv.reader(Path(name).open(encoding="utf-8"))) for name in ("history.csv", "flow.csv")]
+    assert [row[0] for row in rows[0][1:]] == [str(i) for i in range(21)]
+    assert all(row[1] for row in rows[0][1:])
+    assert [row[0] for row in rows[1][1:]] == ["0", "4", "8", "12", "16", "20"]
+
+
+def test_rows_of_shorter_sequences_end_with_nothing(run: Run) -> None:
+    run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
+    found = session.load("out.gflow")
+    longer = msgspec.structs.replace(found.experiment, task=AddingTask(steps=8, batch_size=4))
+    session.save(replace(found, experiment=longer), "out.gflow")
+    assert run("train", "out.gflow", "--iterations", "4")[0] == 0
+    run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
+    header, *rows = list(csv.reader(Path("flow.csv").open(encoding="utf-8")))
+    assert header == ["iteration", *map(str, range(1, 9))]
+    assert [(row[0], row[7:] == ["", ""]) for row in rows] == [("0", True), ("1", True), ("2", False), ("3", False)]
 
 
 def test_numbers_that_are_not_finite_are_written_as_such(run: Run) -> None:
