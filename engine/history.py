@@ -69,23 +69,27 @@ def kept_before(states: Collection[int], iteration: int) -> int | None:
 
 
 def thinned(
-    states: Mapping[int, Weights], shown: Collection[int] = (), budget: int = STATE_BYTES, most: int = MOST_STATES
+    states: Mapping[int, Weights], needed: Collection[int] = (), budget: int = STATE_BYTES, most: int = MOST_STATES
 ) -> dict[int, Weights]:
-    """As many of the states, by iteration, as the budget (bytes) and `most` allow. The first, the last and those shown
-    are always kept. Of the others the one goes that leaves the smallest gap for its age, and then the next: what is
-    long past is kept at wider intervals, and to replay to an iteration takes a share of its age at most.
+    """As many of the states, by iteration, as the budget (bytes) and `most` allow: the last one, whatever it takes, and
+    those that are `needed`. Of the others the one goes that leaves the smallest gap for its age, and then the next: what
+    is long past is kept at wider intervals, and to replay to an iteration takes a share of its age at most. The first
+    goes when nothing else is left to go: what comes before any state is replayed from the seed.
     """
     left = sorted(states)
     if not left:
         return {}
     sizes = {k: sum(array.nbytes for array in states[k].values()) for k in left}
-    fixed = {left[0], left[-1], *shown}
+    fixed = {left[-1], *needed}
     size, last = sum(sizes.values()), left[-1]
     while size > budget or len(left) > most:
         free = [i for i in range(1, len(left) - 1) if left[i] not in fixed]
-        if not free:
+        if free:
+            gone = left.pop(min(free, key=lambda i: (left[i + 1] - left[i - 1]) / (last - left[i])))
+        elif left[0] not in fixed:
+            gone = left.pop(0)
+        else:
             break
-        gone = left.pop(min(free, key=lambda i: (left[i + 1] - left[i - 1]) / (last - left[i])))
         size -= sizes[gone]
     return {k: states[k] for k in left}
 

@@ -49,9 +49,11 @@ def test_thinning_is_a_function_of_what_is_given() -> None:
     assert thinned({}) == {}
 
 
-def test_the_first_the_last_and_what_is_shown_stay_whatever_the_budget() -> None:
+def test_the_last_and_what_is_needed_stay_whatever_the_budget_and_the_first_as_long_as_anything_can_go() -> None:
     states = {k: state() for k in range(50)}
-    assert set(thinned(states, shown=(17, 31), budget=1)) == {0, 17, 31, 49}
+    assert set(thinned(states, needed=(17, 31), budget=1)) == {17, 31, 49}
+    assert set(thinned(states, budget=1)) == {49}
+    assert set(thinned(states, budget=2 * 40)) == {0, 49}
     sizes = {0: state(1), 1: state(1000), 2: state(1), 3: state(1)}
     assert set(thinned(sizes, budget=100)) == {0, 2, 3}, "bytes are counted"  # type: ignore[arg-type]
 
@@ -258,7 +260,7 @@ def test_records_and_evaluations_come_back_from_a_file(tmp_path: Path) -> None:
         ("records/place", lambda a: a[:2]),
         ("records/flow_place", lambda a: a + 1),
         ("records/flow_steps", lambda a: a - 1),
-        ("records/flow_steps", lambda a: [*a, [1, 0]]),
+        ("records/flow_steps", lambda a: np.add(a, (1, 0))),
         ("records/flow_steps", lambda a: np.repeat(a, 2, 0)),
         ("records/flow_steps", lambda a: a[:0]),
         ("records/layer_norms.l0", lambda a: a.astype(np.float32)),

@@ -49,6 +49,18 @@ def test_the_loop_does_what_training_does_and_keeps_everything() -> None:
     assert all(same_bits(end.states[k], engine.replayed(given, {}, k) or {}) for k in list(end.states)[:3])
 
 
+@pytest.mark.parametrize("room", [0, 1, 2.5])
+def test_states_that_are_larger_than_the_budget_are_not_kept_and_any_iteration_is_replayed(room: float) -> None:
+    given = of()
+    size = sum(array.nbytes for array in run("train", Train(given, None)).weights.values())
+    for progress in fit(given, 12, budget=int(room * size)):
+        kept = sum(array.nbytes for state in progress.states.values() for array in state.values())
+        assert kept <= max(size, room * size)
+    again = engine.replayed(given, progress.states, 7)
+    assert again is not None
+    assert same_bits(again, run("train", Train(given, None, 0, 7)).weights)
+
+
 def test_a_pause_in_a_file_changes_no_bit(tmp_path: Path) -> None:
     given = of(evaluate_every=10, early_stop=EarlyStopSpec(patience=50))
     whole = last(given, 45)

@@ -60,6 +60,11 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
+def table(name: str) -> list[list[str]]:
+    with Path(name).open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
 def trained(iterations: int) -> Progress:
     """The same experiment by the engine's loop, in one go."""
     *_, last = engine.fit(presets.read_experiment(Path("mine.toml")).experiment, iterations)
@@ -254,7 +259,7 @@ def test_of_a_training_too_long_for_its_flow_every_iteration_has_its_numbers(
     assert status == 0
     assert out.startswith("flow.csv has one iteration in 4;")
     assert out.count("\n") == 1
-    rows = [list(csv.reader(Path(name).open(encoding="utf-8"))) for name in ("history.csv", "flow.csv")]
+    rows = [table(name) for name in ("history.csv", "flow.csv")]
     assert [row[0] for row in rows[0][1:]] == [str(i) for i in range(21)]
     assert all(row[1] for row in rows[0][1:])
     assert [row[0] for row in rows[1][1:]] == ["0", "4", "8", "12", "16", "20"]
@@ -267,7 +272,7 @@ def test_rows_of_shorter_sequences_end_with_nothing(run: Run) -> None:
     session.save(replace(found, experiment=longer), "out.gflow")
     assert run("train", "out.gflow", "--iterations", "4")[0] == 0
     run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
-    header, *rows = list(csv.reader(Path("flow.csv").open(encoding="utf-8")))
+    header, *rows = table("flow.csv")
     assert header == ["iteration", *map(str, range(1, 9))]
     assert [(row[0], row[7:] == ["", ""]) for row in rows] == [("0", True), ("1", True), ("2", False), ("3", False)]
 
