@@ -72,9 +72,9 @@ def thinned(
     states: Mapping[int, Weights], needed: Collection[int] = (), budget: int = STATE_BYTES, most: int = MOST_STATES
 ) -> dict[int, Weights]:
     """As many of the states, by iteration, as the budget (bytes) and `most` allow: the last one, whatever it takes, and
-    those that are `needed`. Of the others the one goes that leaves the smallest gap for its age, and then the next: what
-    is long past is kept at wider intervals, and to replay to an iteration takes a share of its age at most. The first
-    goes when nothing else is left to go: what comes before any state is replayed from the seed.
+    those that are `needed`. Of the others the one goes that leaves the smallest gap for its age, and then the next:
+    what is long past is kept at wider intervals, and to replay to an iteration takes a share of its age at most. The
+    first goes when nothing else is left to go: what comes before any state is replayed from the seed.
     """
     left = sorted(states)
     if not left:

@@ -275,6 +275,10 @@ class Excerpt:
     """Steps of the longest sample; 0: all have all of them."""
     truncation: TruncationSpec | None = None
     """Of the gradients that are shown, routes included; what a loss sends by itself (flow matrix) knows none."""
+    read_labels: Mapping[int, str] = field(default_factory=dict)
+    """Of somebody's own data: what the symbols are called that the sample reads."""
+    labels: Mapping[int, str] = field(default_factory=dict)
+    """And what its targets and likeliest answers are called, or where there are few all classes."""
     loss_steps: int | None = None
     """How many steps have a loss, up to the last of the longest sample; None: those whose loss is a number."""
 

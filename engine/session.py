@@ -127,6 +127,8 @@ class Session:
     trained with the session's own experiment and what-if."""
     written_with: Mapping[str, str] = field(default_factory=dict)
     """Versions of "gradient-flow-explorer", "torch" and "numpy" that wrote the file; filled in by `load`."""
+    newer: str = ""
+    """Of a file of a newer minor version: that something may have been left out; filled in by `load`."""
 
     def trained(self, iteration: int) -> Recipe:
         """What an iteration was trained with."""
@@ -311,13 +313,15 @@ _HISTORY = re.compile(r"history/(0|[1-9]\d{0,9})/([a-z_0-9.]+)", re.ASCII)
 
 def _session_of(contents: container.Contents) -> Session:
     """Raises SpecError or SessionError."""
-    raw = contents.description
-    if contents.probe.version > container.VERSION and isinstance(raw, dict):
+    raw, version = contents.description, contents.probe.version
+    newer = container.newer_words(version)
+    if newer and isinstance(raw, dict):
         raw = {name: value for name, value in raw.items() if name in _SessionFile.__struct_fields__}
     try:
         read = msgspec.convert(raw, _SessionFile)
     except msgspec.ValidationError as error:
-        raise SessionError(f"Its session.json: {one_line(str(error), 160)}.") from None
+        by = f" (written by a newer version, format {version[0]}.{version[1]})" if newer else ""
+        raise SessionError(f"Its session.json{by}: {one_line(str(error), 160)}.") from None
     history: dict[int, dict[str, Any]] = {iteration: {} for iteration in read.history}
     fingerprint: dict[str, Any] = {}
     of_training: dict[str, dict[str, Any]] = {"records": {}, "evaluations": {}}
@@ -334,7 +338,7 @@ def _session_of(contents: container.Contents) -> Session:
             of_training[of[0]][of[2]] = array
         elif (pin := _PIN.fullmatch(name)) and int(pin[1]) < len(pinned) and pin[2] in read.pins[int(pin[1])].norms:
             pinned[int(pin[1])][pin[2]] = array
-        else:
+        elif not newer:
             raise SessionError(f"It has a tensor '{one_line(name, 80)}' that belongs to nothing.")
     if set(fingerprint) != set(read.fingerprint):
         raise SessionError("The norms that its fingerprint names are missing.")
@@ -361,6 +365,7 @@ def _session_of(contents: container.Contents) -> Session:
             evaluations=evaluations,
             recipes=read.recipes,
             written_with=contents.probe.written_with,
+            newer=newer,
         )
     )
 

@@ -16,7 +16,7 @@ from engine.draws import whole
 from engine.errors import DataError
 from engine.spec import ModelSpec, TextTask
 from engine.tasks.batch import Batch
-from engine.tasks.order import batch_of
+from engine.tasks.order import batch_of, held_back
 from engine.tasks.part import Draw, Part
 
 
@@ -40,7 +40,8 @@ def starts(task: TextTask, data: Prepared, draw: Draw) -> NDArray[np.int64]:
             f"The {draw.part} part of {source_of(task.name)} is empty; a sequence of {T:,} steps is needed."
         )
     if draw.part != "train":
-        return first + T * batch_of(count, B, draw, "text")
+        pieces_ = _side_by_side(count, B, draw.number) if task.order == "stream" else batch_of(count, B, draw, "text")
+        return first + T * pieces_
     if task.order == "stream":
         # B streams of `each` sequences, one behind the other: where one ends, the next has begun, so that a row goes on
         # from batch to batch through the whole part, and from its end to its beginning.
@@ -48,6 +49,17 @@ def starts(task: TextTask, data: Prepared, draw: Draw) -> NDArray[np.int64]:
         return first + T * ((np.arange(B) * each + draw.number) % (B * each))
     places: NDArray[np.int64] = whole((B,), 0, behind - first - T - 1, draw.generator("text")).numpy()
     return first + places
+
+
+def _side_by_side(count: int, batch_size: int, number: int) -> NDArray[np.int64]:
+    """Which of the pieces of a part held back are in a batch, where it is read as streams: a row goes on in the next
+    batch where it ended, and every piece comes once. The longer streams come first, so that the last batch may have
+    fewer rows: those that go on."""
+    streams = min(batch_size, count)
+    each, longer = divmod(count, streams)
+    n, row = number % held_back(count, batch_size), np.arange(streams)
+    begins = row * each + np.minimum(row, longer)
+    return begins[: longer if n == each else streams] + n
 
 
 def prepared(task: TextTask) -> Prepared:

@@ -141,9 +141,12 @@ class Document(QObject):
         self.opened.emit()
         self.dirtyChanged.emit(self.dirty)
 
-    def saved(self, path: str, title: str) -> None:
-        self.path, self.title, self._learned, self._clean = path, title, False, self._state
-        self.undo_stack.setClean()
+    def saved(self, path: str, title: str, state: State | None = None) -> None:
+        """`state`: that is in the file; None: as it is now. What has been done since is still to be saved."""
+        self.path, self.title = path, title
+        if state is None or state is self._state:
+            self._learned, self._clean = False, self._state
+            self.undo_stack.setClean()
         self.dirtyChanged.emit(self.dirty)
 
     # -- edits (undoable) ---------------------------------------------------------------------------------------------
