@@ -105,17 +105,17 @@ class TrainingBinding(QObject):
 
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""
-        book, chunks = self._book, self._book.log.chunks
+        book, chunks = self._book, self._book.log.scalars.chunks
         if not whole:
             last = chunks[-1] if chunks else None
             if last is None:
                 return Curves(count=book.next)
             return Curves(
                 iterations=book.iterations()[-1:],
-                losses=last.losses[-1:],
-                grad_norms=last.grad_norms[-1:],
-                clipped_norms=last.clipped_norms[-1:],
-                clipped=last.clipped[-1:],
+                losses=last["losses"][-1:],
+                grad_norms=last["grad_norms"][-1:],
+                clipped_norms=last["clipped_norms"][-1:],
+                clipped=last["clipped"][-1:],
                 evaluations=book.evaluations,
                 count=book.next,
             )
@@ -132,7 +132,7 @@ class TrainingBinding(QObject):
             kept=book.kept(),
             count=book.next,
             goal=self._runner.goal,
-            seconds=float(chunks[-1].seconds[-1]) if chunks else 0.0,
+            seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,
         )
 
     def _show_sentence(self) -> None:
