@@ -52,9 +52,9 @@ class Records:
     """(n,) by layer as engine.clipping.layer_of names them: "l0", "l1_reverse", "readout"; before clipping."""
     flow: NDArray[np.float32]
     """(n, T): log₁₀ ‖∂L/∂h_t‖ of the layer that is read, forward: norm per sample, then the mean over the samples that
-    have step t. −inf: exactly 0. NaN: no sample has it, or it is not finite (`flow_bad`)."""
+    have step t. −inf: exactly 0; +inf: infinite. NaN: not a number (`flow_bad`), or no sample has the step."""
     flow_bad: NDArray[np.bool_]
-    """(n,): whether some of its gradients are not finite."""
+    """(n,): whether some of its gradients are not a number. (In files of format 1.0 infinite ones are NaN as well.)"""
     learning_rates: NDArray[np.float64]
     """(n,)"""
     seconds: NDArray[np.float64]
@@ -115,7 +115,7 @@ class Judge:
     weights: Weights | None
     part: Part = "validation"
     batches: int = 4
-    """How many are drawn, or of data: at most so many."""
+    """How many are drawn, or of data: at most so many, evenly over the part."""
     shown: int = 8
     """Sequences whose answers come along."""
     free_running: int = 0
@@ -166,6 +166,10 @@ class Judged:
     """(n, T): squared forecast error of each step, the anomaly score; of series alone."""
     free: Array | None = None
     """(n, free_running): what it said when it ran by itself."""
+    sequences: int = 0
+    """That were judged."""
+    there: int | None = None
+    """That the part has; None: there is no end of them."""
     forecasts: Forecasts | None = None
     """Of a series of data with one forecast a window; None of everything else."""
     read_labels: tuple[str, ...] = ()

@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import scaling, store
+from engine.data.checking import check
 from engine.data.datasets import MAX_VALUES, Missing, SeriesData
 from engine.data.files import name_of, source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview, jump_rows, read_array_file, unchanged
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.table import Table, read_table
 from engine.data.windows import DEFAULT_SPLIT, check_split, lead, longest_run, reaching_back, starts, stretch
-from engine.errors import DataError, SpecError
+from engine.errors import DataError
 from engine.parts import Part
 from engine.spec_reading import shown
-from engine.task_checks import check_task
 from engine.task_specs import SeriesTask, Split
 
 PART_NAMES: dict[Part, str] = {"train": "training", "validation": "validation", "test": "test"}
@@ -72,12 +72,7 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
         scaling=choices.scaling,
         batch_size=choices.batch_size,
     )
-    try:
-        check_task(task)
-    except SpecError as error:
-        raise DataError(str(error)) from None
-    for part in ("train", "validation", "test"):
-        check_part(task, data, part)
+    check(task, lambda part: check_part(task, data, part))
     return msgspec.structs.replace(task, data=store.put(data))
 
 
@@ -208,7 +203,7 @@ def numbers_in(table: Table, preview: TablePreview, name: str, missing: Missing 
     if column.problem:
         raise DataError(column.problem)
     if content.kind != "number" or content.values is None:
-        cell = next((cell for cell in table.cells[at] if cell), "")
+        cell = next((cell for cell in table.column(at) if cell), "")
         what = {"date": "dates", "text": "text", "empty": "nothing but missing values"}.get(content.kind, content.kind)
         raise DataError(f"{table.place(0, at)}: the column holds {what} ({shown(cell)}); numbers are accepted.")
     absent = np.flatnonzero(content.missing)
@@ -239,7 +234,7 @@ def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDAr
     if column.problem:
         raise DataError(column.problem)
     if content.values is None or content.kind not in ("number", "date"):
-        cell = next((cell for cell in table.cells[at] if cell), "")
+        cell = next((cell for cell in table.column(at) if cell), "")
         raise DataError(f"{table.place(0, at)}: {shown(cell)} is no time; dates or numbers are accepted.")
     if content.missing.any():
         row = int(np.flatnonzero(content.missing)[0])
@@ -247,7 +242,7 @@ def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDAr
     backwards = np.flatnonzero(np.diff(content.values) <= 0)
     if len(backwards):
         row = int(backwards[0]) + 1
-        now, before = shown(table.cells[at][row]), shown(table.cells[at][row - 1])
+        now, before = shown(table.row(row)[at]), shown(table.row(row - 1)[at])
         raise DataError(
             f"{table.place(row, at)}: {now} does not come after {before}, the time before it; sort the rows in the "
             "order of time, each time once, or look at which of day and month stands first."

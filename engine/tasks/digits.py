@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +22,7 @@ from engine.errors import DataError
 from engine.parts import Part
 from engine.spec import DigitsTask, ModelSpec
 from engine.tasks.batch import Batch
+from engine.tasks.order import batch_of
 from engine.tasks.part import Draw
 
 COUNT, SIDE, DARKEST = 1797, 8, 16
@@ -34,26 +34,14 @@ def batch(task: DigitsTask, model: ModelSpec, draw: Draw) -> Batch:
     """x (8, B, 8), rows from the top, or (64, B, 1), each row from the left, float64: 0 is white and 1 is black. And
     targets (B,), the digits, int64. CPU.
 
-    A part is gone through in an order that the seed draws, then in another one, and so on; batch n of it has the
-    pictures n·B … n·B + B − 1 of all these. Raises DataError where there are no digits.
+    The training part is gone through in an order that the seed draws, then in another one, and so on; batch n of it has
+    the pictures n·B … n·B + B − 1 of all these. Of a part held back each picture comes once, in the order of the file,
+    B or nearly B at once. Raises DataError where there are no digits.
     """
     pictures, digits = data(_file())
-    chosen = _chosen(task.batch_size, draw)
-    x = pictures[chosen].view(task.batch_size, task.steps, -1)
+    chosen = torch.from_numpy(PARTS[draw.part].start + batch_of(len(PARTS[draw.part]), task.batch_size, draw, "digits"))
+    x = pictures[chosen].view(len(chosen), task.steps, -1)
     return Batch(x.transpose(0, 1).contiguous(), digits[chosen])
-
-
-def _chosen(batch_size: int, draw: Draw) -> Tensor:
-    """Which pictures (B,)."""
-    part = PARTS[draw.part]
-    first = draw.number * batch_size
-    passes = range(first // len(part), (first + batch_size - 1) // len(part) + 1)
-    orders = [
-        torch.randperm(len(part), generator=replace(draw, number=number).generator("digits"), device="cpu")
-        for number in passes
-    ]
-    begin = first - passes[0] * len(part)
-    return part.start + torch.cat(orders)[begin : begin + batch_size]
 
 
 def _file() -> Path:

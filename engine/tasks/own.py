@@ -3,6 +3,9 @@ called, and what answers of one who knows nothing but the training part would be
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,8 +13,8 @@ from torch import Tensor
 
 from engine.data.scaling import Scale
 from engine.data.symbols import counted
-from engine.spec import ModelSpec, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
-from engine.tasks import sequences, series, sunspots, text
+from engine.spec import DigitsTask, ModelSpec, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
+from engine.tasks import digits, sequences, series, sunspots, text
 from engine.tasks.order import held_back
 from engine.tasks.part import Draw, Part
 
@@ -19,21 +22,29 @@ from engine.tasks.part import Draw, Part
 def batches(task: Task, model: ModelSpec, part: Part) -> int | None:
     """Batches in which a part held back is seen once, 0 where it is empty; None: there is no end of them. Raises
     DataError where somebody's own data are not there."""
-    every = model.readout.at == "every"
-    if part == "train":
-        return None
-    if isinstance(task, SunspotsTask):
-        count = sunspots.windows_of(task, part, every)[1]
-    elif isinstance(task, SeriesTask):
-        count = series.count(task, part, every)
-    elif isinstance(task, TextTask):
-        count = text.pieces(task, part)
-    elif isinstance(task, SequencesTask):
-        first, behind = sequences.prepared(task).parts[part]
-        count = behind - first
-    else:
-        return None
-    return held_back(count, task.batch_size)
+    count = pieces(task, model, part)
+    return None if count is None else held_back(count, task.batch_size)
+
+
+def pieces(task: Task, model: ModelSpec, part: Part) -> int | None:
+    """Sequences that a part held back has; None: there is no end of them. Raises DataError where somebody's own data
+    are not there."""
+    count = None if part == "train" else _PIECES.get(type(task))
+    return None if count is None else count(task, model.readout.at == "every", part)
+
+
+def _of_sequences_held_back(task: SequencesTask, every: bool, part: Part) -> int:
+    first, behind = sequences.prepared(task).parts[part]
+    return behind - first
+
+
+_PIECES: dict[type[Any], Callable[[Any, bool, Part], int]] = {
+    SunspotsTask: lambda task, every, part: sunspots.windows_of(task, part, every)[1],
+    SeriesTask: lambda task, every, part: series.count(task, part, every),
+    TextTask: lambda task, every, part: text.pieces(task, part),
+    DigitsTask: lambda task, every, part: len(digits.PARTS[part]),
+    SequencesTask: _of_sequences_held_back,
+}
 
 
 def asked(task: Task, model: ModelSpec, draw: Draw) -> tuple[str, NDArray[np.int64]] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
@@ -11,17 +10,14 @@ from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
 from engine.training_checks import MAX_ITERATIONS
-from engine.training_loop import until_of
+from engine.training_loop import check_held_back, until_of
 from explorer.bindings.parts import Parts
+from explorer.pace import Pace
 from explorer.training.axes import AxisKind
 from explorer.training.curves import Curves
 from explorer.training.runner import Ending
 from explorer.training.words import figures, stands, summary
 
-_PACE_MS = 80
-"""Curves that grow are drawn a dozen times a second."""
-_REST = 4
-"""Times as long as they took to draw: the window has other things to do."""
 _PATIENCE_MS = 250
 """A picture that takes longer gives way to the newer wish of somebody who drags."""
 
@@ -35,16 +31,17 @@ class TrainingBinding(QObject):
         self._layers: tuple[str, ...] = ()
         self._wish: int | None = None
         self._problem = ""
-        self._anew, self._due, self._banner = True, False, False
-        self._pace = _timer(self, _PACE_MS, self._paced)
+        self._anew, self._banner = True, False
+        self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
-        self._book.changed.connect(self._book_changed)
+        self._book.changed.connect(self._pace.ask)
         runner = self._runner
         runner.runningChanged.connect(self._running_changed)
         runner.ended.connect(self._ended)
         parts.document.stateChanged.connect(self._show_available)
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
+        parts.controller.crossing.connect(self._crossing)
         self._drawer.openChanged.connect(self._show)
         self._drawer.leaving.connect(parts.window.stage.setFocus)
         self._drawer.summary.trainToggled.connect(self.toggle)
@@ -91,22 +88,8 @@ class TrainingBinding(QObject):
         self._controls.set_available(available)
 
     @Slot()
-    def _book_changed(self) -> None:
-        self._due = True
-        if not self._pace.isActive():
-            self._paced()
-
-    @Slot()
-    def _paced(self) -> None:
-        if self._due:
-            began = time.perf_counter()
-            self._show()
-            took = time.perf_counter() - began + self._tab.curves.cost
-            self._pace.start(max(_PACE_MS, round(_REST * 1000 * took)))
-
-    @Slot()
     def _show(self) -> None:
-        self._due = False
+        self._pace.shown()
         drawer, runner = self._drawer, self._runner
         open_here = drawer.is_open and drawer.tab == "training"
         curves = self._curves(whole=open_here)
@@ -122,17 +105,17 @@ class TrainingBinding(QObject):
 
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""
-        book, chunks = self._book, self._book.log.chunks
+        book, chunks = self._book, self._book.log.scalars.chunks
         if not whole:
             last = chunks[-1] if chunks else None
             if last is None:
                 return Curves(count=book.next)
             return Curves(
                 iterations=book.iterations()[-1:],
-                losses=last.losses[-1:],
-                grad_norms=last.grad_norms[-1:],
-                clipped_norms=last.clipped_norms[-1:],
-                clipped=last.clipped[-1:],
+                losses=last["losses"][-1:],
+                grad_norms=last["grad_norms"][-1:],
+                clipped_norms=last["clipped_norms"][-1:],
+                clipped=last["clipped"][-1:],
                 evaluations=book.evaluations,
                 count=book.next,
             )
@@ -149,7 +132,7 @@ class TrainingBinding(QObject):
             kept=book.kept(),
             count=book.next,
             goal=self._runner.goal,
-            seconds=float(chunks[-1].seconds[-1]) if chunks else 0.0,
+            seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,
         )
 
     def _show_sentence(self) -> None:
@@ -235,6 +218,8 @@ class TrainingBinding(QObject):
             return
         try:
             until = until_of(typed, experiment)
+            assert until is not None
+            check_held_back(experiment, until)
         except SpecError as error:
             self._show_problem(str(error).replace("is accepted", "or an iteration is accepted"))
             return
@@ -282,6 +267,13 @@ class TrainingBinding(QObject):
         """Somebody who plays the tape of an iteration is not taken away from it."""
         if playing and self._runner.running:
             self._runner.set_follows(False)
+            self._show_sentence()
+
+    @Slot(int)
+    def _crossing(self, iteration: int) -> None:
+        """Somebody steps over the end of the tape while training runs: he is not taken away from where he goes."""
+        if self._runner.running:
+            self._runner.set_follows(iteration >= self._book.next)
             self._show_sentence()
 
     def take_focus(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -55,11 +55,15 @@ class EvaluationControls(QScrollArea):
         self.setFixedWidth(WIDTH)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it has the focus
+        self.setAccessibleName("What is judged")
         self.judge_button = QPushButton(JUDGE)
         self.judge_button.setProperty("role", "primary")
         self.part = Choice("Part of the data that is judged", words.PARTS)
         self.batches = Choice("How much of it is judged", [(n, f"{n} batches") for n in _BATCHES])
-        self.batches.setToolTip("At most so many batches; of data held back, each is judged once")
+        self.batches.setToolTip(
+            "At most so many batches; of data held back each is judged once, or so many evenly over the part"
+        )
         self.sequence = Stepper("Sequence that is shown")
         self.automatic = QCheckBox("by itself")
         self.automatic.setChecked(True)
@@ -132,7 +136,7 @@ class EvaluationControls(QScrollArea):
         )
         self.values["loss"].set_text(short(judged.loss, 4))
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
-        self._against = words.against_baseline(judged)
+        self._against = " ".join(part for part in (words.against_baseline(judged), words.how_much(judged)) if part)
         self._show_standing()
 
     def set_sequence(self, n: int, count: int) -> None:

@@ -7,7 +7,7 @@ import math
 from engine.parts import Part
 from engine.training_requests import Judged
 from explorer.evaluation.answers import Answers, Floats, top
-from explorer.evaluation.labels import label_of, spoken
+from explorer.widgets.labels import label_of, spoken
 from explorer.widgets.numbers import exact, short
 
 PARTS: tuple[tuple[Part, str], ...] = (("validation", "validation"), ("test", "test"), ("train", "training"))
@@ -49,6 +49,13 @@ def against_baseline(judged: Judged) -> str:
     if share > _NO_BETTER:
         return "No better than having learned nothing."
     return f"Its loss is {percent(share)} of that of having learned nothing."
+
+
+def how_much(judged: Judged) -> str:
+    """One sentence where not all is judged that is there."""
+    if judged.there is None or judged.sequences >= judged.there:
+        return ""
+    return f"Judged by {judged.sequences:,} of {judged.there:,} sequences, evenly over the part."
 
 
 def at_class(answers: Answers, n: int, t: int) -> str:

@@ -22,9 +22,9 @@ from explorer.evaluation.answers import answers_of, top, wrong
 from explorer.evaluation.chances import chances_of
 from explorer.evaluation.evaluator import Extent, judge_of
 from explorer.evaluation.flow import broken
-from explorer.evaluation.labels import lettered, spoken, written
 from explorer.evaluation.scale import span_of
 from explorer.evaluation.tables import CONFUSION, SEQUENCE, SEQUENCES, tables_of
+from explorer.widgets.labels import lettered, spoken, written
 
 CHANCES = np.array([0.05, 0.3, 0.25, 0.15, 0.1, 0.08, 0.07])
 """Of the seven symbols of the grammar: T is the likeliest."""
@@ -104,6 +104,13 @@ def test_the_five_likeliest_are_told_with_the_truth_among_them() -> None:
 )
 def test_the_loss_is_set_against_the_baseline_in_words(loss: float, baseline: float | None, said: str) -> None:
     assert words.against_baseline(judged("tag", loss=loss, baseline=baseline)) == said
+
+
+def test_where_not_all_is_judged_it_says_how_much() -> None:
+    assert words.how_much(judged("value")) == ""
+    assert words.how_much(judged("value", sequences=46, there=46)) == ""
+    said = "Judged by 64 of 1,780 sequences, evenly over the part."
+    assert words.how_much(judged("value", sequences=64, there=1780)) == said
 
 
 def test_only_nothing_and_all_are_written_as_such() -> None:

@@ -13,7 +13,7 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from engine.requests import Array, Excerpt
-from explorer.stage import classes, margins, marked
+from explorer.stage import margins, marked
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.past import Past
@@ -33,7 +33,6 @@ SYMBOL = "‖∂L/∂h_t‖"
 WHAT_TO_DO = "No iteration is recorded yet: Train, Ctrl+Enter"
 RECORDED = "A recorded trace has no training."
 WAITING = "not trained yet"
-_NOT_FINITE = {classes.NAN: ("not finite", "not fin.")}
 _TICK = 4
 _ARROW = 5
 _LOW = 40
@@ -185,8 +184,8 @@ class FlowTraining:
             found.append(words.layer(e.of()))
         if len(log):
             found.append(f"iteration {self._past.shown:,}")
-            if log.stride > 1:
-                found.append(f"every {log.stride:,}th is kept")
+            if log.flow.stride > 1:
+                found.append(f"every {log.flow.stride:,}th is kept")
         if e is not None:
             found += margins.mean_of(e.batch_size)[-1:]
         return tuple(found)
@@ -220,7 +219,7 @@ class FlowTraining:
         if self._scale is not None:
             counts = self._classified().counts()
             hatched = self._picture.hatched
-            margins.paint_scale(painter, box, self._scale, counts, hatched=hatched, named=_NOT_FINITE)
+            margins.paint_scale(painter, box, self._scale, counts, hatched=hatched)
 
     def scale_says(self, now: Now) -> object:
         return self._scale, self._classified().counts(), self._picture.hatched
@@ -253,7 +252,7 @@ class FlowTraining:
             if not bad:
                 return "", words.PADDING
             sure = self._excerpt is None or not self._excerpt.longest or not np.isnan(logs[t - 1 :]).all()
-            return "NaN", "not finite" if sure else "not finite, or padding"
+            return "NaN", "not a number" if sure else "not a number, or padding"
         scale = self._scale
         code = int(self._found.codes[row, t - 1])
         return size_words(log), "" if scale is None else words.code_words(code, scale.ends)
@@ -274,14 +273,15 @@ class FlowTraining:
 
     def table(self, now: Now) -> TableData | None:
         """A column an iteration: its numbers, with the digits that the record is good for."""
-        log, found = self._past.log, self._classified()
-        records = log.records
-        if records is None or not found.count:
+        found = self._classified()
+        if not found.count:
             return None
+        rows = self._past.log.flow_table()
         if len(self._names) != found.count or self._names[-1:] != (_name(found.iteration_of(found.count - 1)),):
-            self._names = tuple(_name(iteration) for iteration in log.iterations.tolist())
-        known = (1, records.flow.shape[1])
-        block = Block(self._names, records.flow.T, known, self._scale, logarithms_bad=records.flow_bad)
+            self._names = tuple(_name(iteration) for iteration in rows.iterations.tolist())
+        steps = rows.flow.shape[1]
+        bad = rows.bad & (np.arange(steps)[:, None] < rows.steps)
+        block = Block(self._names, rows.flow.T, (1, steps), self._scale, logarithms_bad=bad)
         return TableData(f"{TITLE}: ‖∂L/∂h‖", (block,))
 
     def numbers(self) -> Array:
@@ -319,9 +319,7 @@ class FlowTraining:
     def hover_scale(self, now: Now) -> Readout | None:
         if self._scale is None or not self._found.count:
             return None
-        said = words.scale_readout(self._scale, self._found.counts(), 0, 0)
-        values = tuple(one.replace("not a number", "not finite") for one in said.values)
-        return Readout(said.where, values, said.note)
+        return words.scale_readout(self._scale, self._found.counts(), 0, 0)
 
     # -- by keys ------------------------------------------------------------------------------------------------------
 

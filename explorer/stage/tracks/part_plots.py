@@ -38,7 +38,7 @@ _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 
 def losses(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
-        there = ~np.isnan(e.losses) | (np.isnan(e.loss) & (np.arange(e.steps) == (e.longest or e.steps) - 1))
+        there = e.has_loss
         axis = LogAxis(book.once(f"{track.layer}.{track.what}.", lambda: _scale_of(e.losses[there], 6)))
         codes = classes.classify(e.losses, axis.scale, ~there)
         count = int(np.count_nonzero(there))
@@ -54,13 +54,14 @@ def losses(track: TrackSpec) -> Maker:
                     Style("loss"),
                     axis.place(logs_of(e.losses)),
                     codes,
-                    _exactly(e.losses, e.dtype),
+                    _exactly(e),
                     dots=True,
                 ),
             ),
             lines,
             header=lambda now: ((f"L = {short(e.loss)}",),) if now.loss else (),
             scale_note=("the loss at each step that has one",),
+            samples=_all(e),
         )
 
     return make
@@ -95,7 +96,8 @@ def share(track: TrackSpec) -> Maker:
             whole=of_whole,
             longest=e.longest,
         )
-        return Plot(axis, (curve,), layer_line(e, layer), header=header, scale_note=(_frobenius(e),))
+        lines, note = layer_line(e, layer), (_frobenius(e),)
+        return Plot(axis, (curve,), lines, header=header, scale_note=note, samples=_summed(e))
 
     return make
 
@@ -142,7 +144,8 @@ def growth(track: TrackSpec) -> Maker:
 
         taken_at = f"at {int(taken.sum()):,} steps"
         lines = layer_line(e, layer) + (() if taken[:last_step].all() else ((f"sum taken {taken_at}", taken_at),))
-        return Plot(axis, curves, lines, tuple(_clip(axis, e)), header=header, scale_note=(_frobenius(e),))
+        note, clip = (_frobenius(e),), tuple(_clip(axis, e))
+        return Plot(axis, curves, lines, clip, header=header, scale_note=note, samples=_summed(e))
 
     return make
 
@@ -187,6 +190,7 @@ def saturation(track: TrackSpec) -> Maker:
             layer_line(e, layer),
             header=header,
             scale_note=("share of all units and samples", "flat: slope exactly 0 at every step so far"),
+            samples=_all(e),
         )
 
     return make
@@ -289,12 +293,20 @@ def layer_line(e: Excerpt, layer: ShownLayer) -> tuple[Variants, ...]:
 
 
 def _frobenius(e: Excerpt) -> str:
-    of = f", summed over {e.batch_size:,} samples" if e.batch_size > 1 else ""
+    of = f", {_summed(e)}" if _summed(e) else ""
     return f"Frobenius norm of each step's outer products{of}"
 
 
-def _exactly(values: Array, dtype: str) -> Callable[[int], str]:
-    return lambda t: "no loss here" if np.isnan(values[t]) else told_apart(float(values[t]), dtype)
+def _summed(e: Excerpt) -> str:
+    return f"summed over {e.batch_size:,} samples" if e.batch_size > 1 else ""
+
+
+def _all(e: Excerpt) -> str:
+    return f"all {e.batch_size:,} samples" if e.batch_size > 1 else ""
+
+
+def _exactly(e: Excerpt) -> Callable[[int], str]:
+    return lambda t: told_apart(float(e.losses[t]), e.dtype) if e.has_loss[t] else "no loss here"
 
 
 def _part_of(values: Array, longest: int, dtype: str) -> Callable[[int], str]:
