@@ -89,7 +89,7 @@ class State:
     @property
     def recipe(self) -> Recipe:
         """What the next iteration would be trained with. When it is judged, and when it stops, changes no iteration."""
-        return _as_trained(self.experiment), self.what_if
+        return as_trained(self.experiment), self.what_if
 
     def next_is_current(self, iteration: int) -> bool:
         """Whether the iteration after this one was trained as it would be now."""
@@ -109,7 +109,7 @@ class State:
             return known
         # What is trained before an experiment opens is the experiment's own; a what-if belongs to what is done later.
         own = iteration <= self.experiment.training.iterations
-        return _as_trained(self.experiment), NO_WHAT_IF if own else self.what_if
+        return as_trained(self.experiment), NO_WHAT_IF if own else self.what_if
 
     def remembering(
         self, iteration: int, weights: Weights, recipe: Recipe | None = None, shown: Collection[int] = ()
@@ -168,7 +168,9 @@ class State:
         if self.history and old.dtype != experiment.dtype:
             if set(self.history) == {0}:
                 return state.without_training()
-            return replace(state, history=_cast(self.history, experiment.dtype), recipes=MappingProxyType({}))
+            recipes = {k: _in_dtype(recipe, experiment.dtype) for k, recipe in self.recipes.items()}
+            cast = _cast(self.history, experiment.dtype)
+            return replace(state, history=cast, recipes=MappingProxyType(recipes))
         return state
 
     def could_be_of(self, experiment: Experiment | None) -> bool:
@@ -182,7 +184,8 @@ class State:
         return replace(self, history=_NO_HISTORY, recipes=MappingProxyType({}), log=Log(), evaluations=())
 
 
-def _as_trained(experiment: Experiment | None) -> Experiment | None:
+def as_trained(experiment: Experiment | None) -> Experiment | None:
+    """As far as it changes an iteration: when it is judged, and when it stops, are as usual."""
     if experiment is None:
         return None
     usual, training = TrainingSpec(), experiment.training
@@ -232,6 +235,12 @@ def _cast(history: Mapping[int, Weights], dtype: str) -> Mapping[int, Weights]:
     return MappingProxyType(
         {k: {name: array.astype(dtype) for name, array in weights.items()} for k, weights in history.items()}
     )
+
+
+def _in_dtype(recipe: Recipe, dtype: str) -> Recipe:
+    """What was trained in another arithmetic is trained again in this one, but else as it was."""
+    experiment, what_if = recipe
+    return None if experiment is None else msgspec.structs.replace(experiment, dtype=dtype), what_if
 
 
 @dataclass(frozen=True)
