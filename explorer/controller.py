@@ -364,8 +364,8 @@ class Controller(QObject):
     def _trained(self, goal: Goal, trained: Trained) -> None:
         want = self._wanted
         assert want is not None
-        self._document.learn(trained, goal.recipe)
         self._wanted = None
+        self._document.learn(trained, goal.recipe)
         here = self._document.view.position
         self._want(want.iteration, want.position if want.position is not None and here == want.left else here)
 

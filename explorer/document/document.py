@@ -26,19 +26,31 @@ WORTH_SAVING = 20
 
 
 class _Change(QUndoCommand):
-    """From one state to another. On undo it takes along what was trained in between, so that redo loses nothing."""
+    """From one state to another, and back. A step that changed what is trained brings the place in training back with
+    it, and takes along what was trained in between, so that redo loses nothing, nor undo. Any other step (tracks, a
+    what-if, when it is judged) leaves training and the place on stage as they are now."""
 
     def __init__(self, document: Document, words: str, before: State, after: State) -> None:
         super().__init__(words)
         self._document, self._before, self._after = document, before, after
+        self._of_training = before.trains_otherwise(after)
         self._view = document.view
+        if not self._of_training:
+            self._before, self._after = before.without_training(), after.without_training()
 
     def redo(self) -> None:
-        self._document._become(self._after)
+        if self._of_training:
+            self._before = self._document._state
+            self._document._become(self._after)
+        else:
+            self._document._become(self._after.with_training_of(self._document._state))
 
     def undo(self) -> None:
-        self._after = self._document.state
-        self._document._become(self._before, self._view)
+        if self._of_training:
+            self._after = self._document._state
+            self._document._become(self._before, self._view)
+        else:
+            self._document._become(self._before.with_training_of(self._document._state))
 
 
 class Document(QObject):
@@ -208,6 +220,7 @@ class Document(QObject):
 
     def remember(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> None:
         """Keep the weights of an iteration. A few can be computed again at any time; many are worth a question."""
+        self._put_away(iteration, weights)
         self._state = self._state.remembering(iteration, weights, recipe, self._looked_at)
         if recipe is not None:
             self._worth_saving(iteration)
@@ -215,6 +228,7 @@ class Document(QObject):
 
     def learn(self, trained: Trained, recipe: Recipe) -> None:
         """A chunk of training is done, with this recipe."""
+        self._put_away(trained.iteration, trained.weights)
         self._state = self._state.learning(trained, recipe, self._looked_at)
         self._worth_saving(trained.iteration)
         self.learned.emit()
@@ -226,6 +240,11 @@ class Document(QObject):
     def train_anew_from(self, iteration: int) -> None:
         """What was trained after an iteration is let go, undoably: another future begins there."""
         self._push(f"training anew from iteration {iteration:,}", self._state.until(iteration))
+
+    def _put_away(self, iteration: int, weights: Weights) -> None:
+        """Another future than the one that was known has been come to, by steps over the end of the tape."""
+        if self._state.is_another(iteration, weights):
+            self.train_anew_from(iteration - 1)
 
     @property
     def _looked_at(self) -> set[int]:

@@ -116,7 +116,7 @@ class State:
     ) -> State:
         """With one more iteration kept. Other weights than those that were there begin another future: what came after
         the old ones is let go. Where memory runs out, the past is thinned, but for the iterations that are shown."""
-        if self._is_another(iteration, weights):
+        if self.is_another(iteration, weights):
             return self.until(iteration - 1).remembering(iteration, weights, recipe, shown)
         history = {**self.history, iteration: weights}
         recipes = dict(self.recipes)
@@ -131,7 +131,7 @@ class State:
 
     def learning(self, trained: Trained, recipe: Recipe, shown: Collection[int] = ()) -> State:
         """With the iterations of a chunk: where it has come to, and their records."""
-        another = self._is_another(trained.iteration, trained.weights)
+        another = self.is_another(trained.iteration, trained.weights)
         state = self.remembering(trained.iteration, trained.weights, recipe, shown)
         if another or trained.iteration > (self.log.next or 0):
             state = replace(state, log=state.log.appended(trained.records))
@@ -152,7 +152,8 @@ class State:
             evaluations=tuple(one for one in self.evaluations if one.iteration <= iteration),
         )
 
-    def _is_another(self, iteration: int, weights: Weights) -> bool:
+    def is_another(self, iteration: int, weights: Weights) -> bool:
+        """Whether an iteration was known with other weights than these."""
         known = self.history.get(iteration)
         return known is not None and known is not weights and not _same(known, weights)
 
@@ -179,6 +180,17 @@ class State:
         if own is None or experiment is None:
             return False
         return _same_weights(own, experiment) and own.dtype == experiment.dtype
+
+    def trains_otherwise(self, other: State) -> bool:
+        """Whether the other state's next iteration, apart from a what-if, or its past is another."""
+        pasts = ((one.history, one.log, one.evaluations) for one in (self, other))
+        same = all(a is b for a, b in zip(*pasts, strict=True))
+        return not same or as_trained(self.experiment) != as_trained(other.experiment)
+
+    def with_training_of(self, other: State) -> State:
+        return replace(
+            self, history=other.history, recipes=other.recipes, log=other.log, evaluations=other.evaluations
+        )
 
     def without_training(self) -> State:
         return replace(self, history=_NO_HISTORY, recipes=MappingProxyType({}), log=Log(), evaluations=())
