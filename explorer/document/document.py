@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
@@ -21,6 +21,7 @@ from explorer.document.tracks import with_attention
 from explorer.document.tracks_of_layers import after_edit
 from explorer.document.what_ifs import Places
 
+Step: TypeAlias = Literal["edit", "undo", "redo"]
 WORTH_SAVING = 20
 """Iterations trained by hand from which on closing asks about them."""
 
@@ -35,10 +36,13 @@ class _Change(QUndoCommand):
         self._document, self._before, self._after = document, before, after
         self._of_training = before.trains_otherwise(after)
         self._view = document.view
+        self._redone: Step = "edit"
         if not self._of_training:
             self._before, self._after = before.without_training(), after.without_training()
 
     def redo(self) -> None:
+        self._document.stepped = self._redone
+        self._redone = "redo"
         if self._of_training:
             self._before = self._document._state
             self._document._become(self._after)
@@ -46,6 +50,7 @@ class _Change(QUndoCommand):
             self._document._become(self._after.with_training_of(self._document._state))
 
     def undo(self) -> None:
+        self._document.stepped = "undo"
         if self._of_training:
             self._after = self._document._state
             self._document._become(self._before, self._view)
@@ -76,6 +81,8 @@ class Document(QObject):
         self._learned = False
         self._wish: int | None = None
         self.title, self.path, self.preset = title, "", ""
+        self.stepped: Step = "edit"
+        """What has brought the last change of the state."""
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -97,13 +97,17 @@ class State:
 
     def goes_on(self, iteration: int) -> bool:
         """Whether everything that comes after an iteration was trained as it would be now."""
-        return all(self.recipe_into(k) == self.recipe for k in self.history if k > iteration)
+        now = self.recipe
+        return all(self._led_to(k, k) == now for k in self.history if k > iteration)
 
     def recipe_into(self, iteration: int) -> Recipe:
         """What an iteration was trained with, or would be: that of the next one that is kept, for where it changed an
         iteration is kept."""
+        return self._led_to(iteration, min((k for k in self.history if k >= iteration), default=None))
+
+    def _led_to(self, iteration: int, later: int | None) -> Recipe:
+        """`later`: the next one that is kept."""
         assert self.experiment is not None
-        later = min((k for k in self.history if k >= iteration), default=None)
         known = None if later is None else self.recipes.get(later)
         if known is not None:
             return known
@@ -188,9 +192,7 @@ class State:
         return not same or as_trained(self.experiment) != as_trained(other.experiment)
 
     def with_training_of(self, other: State) -> State:
-        return replace(
-            self, history=other.history, recipes=other.recipes, log=other.log, evaluations=other.evaluations
-        )
+        return replace(self, history=other.history, recipes=other.recipes, log=other.log, evaluations=other.evaluations)
 
     def without_training(self) -> State:
         return replace(self, history=_NO_HISTORY, recipes=MappingProxyType({}), log=Log(), evaluations=())
