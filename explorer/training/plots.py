@@ -306,7 +306,7 @@ class CurvesView(QWidget):
 
     def _travel(self, iteration: int) -> None:
         iteration = min(max(0, iteration), self._curves.count)
-        if iteration != self._wished:
+        if iteration != self._wished or iteration == self._curves.count:  # the end may have gone on since it was drawn
             self._wished = iteration
             self.update()
             self.travelWanted.emit(iteration)
