@@ -135,7 +135,7 @@ def number(block: Block, row: int, column: int) -> str:
 def _note_of_logarithm(block: Block, row: int, column: int, code: int) -> str:
     assert block.logarithms_bad is not None
     if np.isnan(block.values[row, column]):
-        return "not finite" if block.logarithms_bad[column] else PADDING
+        return "not a number" if block.logarithms_bad[column] else PADDING
     if block.scale is None:
         return "exactly 0" if np.isneginf(block.values[row, column]) else ""
     return words.code_words(code, block.scale.ends)
