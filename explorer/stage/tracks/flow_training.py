@@ -13,7 +13,7 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from engine.requests import Array, Excerpt
-from explorer.stage import classes, margins, marked
+from explorer.stage import margins, marked
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.past import Past
