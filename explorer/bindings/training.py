@@ -13,7 +13,7 @@ from engine.training_checks import MAX_ITERATIONS
 from engine.training_loop import check_held_back, until_of
 from explorer.bindings.parts import Parts
 from explorer.pace import Pace
-from explorer.training.axes import AxisKind
+from explorer.training.axes import AxisChoice
 from explorer.training.curves import Curves
 from explorer.training.standing import Ending, stands
 from explorer.training.words import figures, summary
@@ -104,8 +104,7 @@ class TrainingBinding(QObject):
         if open_here:
             self._controls.set_figures(figures(curves, runner.seconds))
             self._tab.set_layers(self._book.layers, self._layers)
-            anew = self._anew or curves.count < self._tab.curves.count
-            self._tab.curves.set_curves(curves, anew=anew)
+            self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
         self._show_sentence()
@@ -321,8 +320,8 @@ class TrainingBinding(QObject):
         self._show()
 
     @Slot(str)
-    def _pick_loss_axis(self, kind: AxisKind) -> None:
-        self._tab.curves.set_loss_axis(kind)
+    def _pick_loss_axis(self, choice: AxisChoice) -> None:
+        self._tab.curves.set_loss_axis(choice)
 
 
 def _timer(parent: QObject, milliseconds: int, slot: object) -> QTimer:
