@@ -21,7 +21,7 @@ from explorer.cell.figures import Figures
 from explorer.cell.ink import text_scale
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
-from explorer.cell.quantity import UNSURE, place
+from explorer.cell.quantity import place
 from explorer.stage import borders
 from explorer.stage.classes import SUBNORMAL
 from explorer.theme import current as theme
@@ -63,7 +63,7 @@ class Route:
 
     @property
     def size(self) -> str:
-        return f"{UNSURE if self.subnormal else ''}{numbers.power(self.log10, 3)}"
+        return f"{numbers.UNSURE if self.subnormal else ''}{numbers.power(self.log10, 3)}"
 
     @property
     def percent(self) -> str:
@@ -71,7 +71,8 @@ class Route:
             return "cut"
         if math.isnan(self.share):
             return "–"
-        return "0 %" if self.share == 0 else f"{UNSURE if self.unsure else ''}{numbers.short(100 * self.share)} %"
+        sign = numbers.UNSURE if self.unsure and self.share != 0 else ""
+        return f"{sign}{numbers.short(100 * self.share)} %"
 
 
 def _least(excerpt: Excerpt) -> float:

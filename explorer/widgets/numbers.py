@@ -9,6 +9,9 @@ import numpy as np
 MINUS = "−"
 """U+2212, as wide as a plus; a hyphen is too short to be seen on a projector."""
 
+UNSURE = "≈"
+"""Before a subnormal number, which may be off by half of itself, and before what was worked out from one."""
+
 _FIXED = range(-3, 4)
 """Decades that are written without an exponent: 0.00123 … 9990."""
 

@@ -15,6 +15,7 @@ from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.tracks import bands
 from explorer.stage.tracks.curve_ink import colour_of, edge_of
+from explorer.stage.tracks.curve_words import entry_of
 from explorer.stage.tracks.plot import style
 from explorer.theme import current as theming
 
@@ -66,3 +67,17 @@ def test_a_step_that_hands_nothing_on_has_no_shares_and_shows_that() -> None:
     said = track.hover(int(view.centre(5)), 50, Now.at(Tape(20), end(e)))
     assert said is not None
     assert "nothing passes" in said.values[0]
+
+
+@pytest.mark.parametrize(("decades", "sign"), [(-40.0, "≈"), (-30.0, "")])
+def test_shares_of_a_subnormal_gradient_are_said_to_be_about_right(decades: float, sign: str) -> None:
+    """float32 is normal down to 1.2e-38; a share that is exactly 0 is that all the same."""
+    e = with_series(synthetic.excerpt("lstm", T=20, H=3))
+    data = np.concatenate([np.tile([1.0, 0, 0, 0, 0], (20, 1)), np.full((20, 6), decades)], 1)
+    data[:, 6:10] = -np.inf
+    track = shown("routes", dataclasses.replace(e, arrays={**e.arrays, "l0.routes": data}))
+    assert track.plot is not None
+    now, (carousel, other, *_) = Now.at(Tape(20), end(e)), track.plot.curves
+    assert entry_of(carousel, track.plot, now).value == (f"{sign}100 %",)
+    assert carousel.said(4) == f"{sign}100 %, norm {sign}1e{decades:.0f}"
+    assert other.said(4) == "0 %, norm exactly 0"

@@ -68,6 +68,7 @@ def norm_plot(track: TrackSpec) -> Maker:
             slope_unit="a step",
             scale_note=(note, *_beyond(axis, excerpt)),
             readout_note=mean[0] if mean else "",
+            samples=mean[0] if mean else "",
         )
 
     return make

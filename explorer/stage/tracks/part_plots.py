@@ -61,6 +61,7 @@ def losses(track: TrackSpec) -> Maker:
             lines,
             header=lambda now: ((f"L = {short(e.loss)}",),) if now.loss else (),
             scale_note=("the loss at each step that has one",),
+            samples=_all(e),
         )
 
     return make
@@ -95,7 +96,8 @@ def share(track: TrackSpec) -> Maker:
             whole=of_whole,
             longest=e.longest,
         )
-        return Plot(axis, (curve,), layer_line(e, layer), header=header, scale_note=(_frobenius(e),))
+        lines, note = layer_line(e, layer), (_frobenius(e),)
+        return Plot(axis, (curve,), lines, header=header, scale_note=note, samples=_summed(e))
 
     return make
 
@@ -142,7 +144,8 @@ def growth(track: TrackSpec) -> Maker:
 
         taken_at = f"at {int(taken.sum()):,} steps"
         lines = layer_line(e, layer) + (() if taken[:last_step].all() else ((f"sum taken {taken_at}", taken_at),))
-        return Plot(axis, curves, lines, tuple(_clip(axis, e)), header=header, scale_note=(_frobenius(e),))
+        note, clip = (_frobenius(e),), tuple(_clip(axis, e))
+        return Plot(axis, curves, lines, clip, header=header, scale_note=note, samples=_summed(e))
 
     return make
 
@@ -187,6 +190,7 @@ def saturation(track: TrackSpec) -> Maker:
             layer_line(e, layer),
             header=header,
             scale_note=("share of all units and samples", "flat: slope exactly 0 at every step so far"),
+            samples=_all(e),
         )
 
     return make
@@ -289,8 +293,16 @@ def layer_line(e: Excerpt, layer: ShownLayer) -> tuple[Variants, ...]:
 
 
 def _frobenius(e: Excerpt) -> str:
-    of = f", summed over {e.batch_size:,} samples" if e.batch_size > 1 else ""
+    of = f", {_summed(e)}" if _summed(e) else ""
     return f"Frobenius norm of each step's outer products{of}"
+
+
+def _summed(e: Excerpt) -> str:
+    return f"summed over {e.batch_size:,} samples" if e.batch_size > 1 else ""
+
+
+def _all(e: Excerpt) -> str:
+    return f"all {e.batch_size:,} samples" if e.batch_size > 1 else ""
 
 
 def _exactly(values: Array, dtype: str) -> Callable[[int], str]:

@@ -237,6 +237,8 @@ class Plot:
     """Under the pointer at the scale."""
     readout_note: str = ""
     """What is to be said of every number under the pointer."""
+    samples: str = ""
+    """Whose numbers these are, for what is copied: "mean of 16 samples"; "": those of the sample that is shown."""
     header: Callable[[Now], tuple[Variants, ...]] | None = None
     """Lines that hang on the moment."""
 

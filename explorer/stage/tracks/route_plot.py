@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
+from engine import dtypes
 from engine.quantities import ROUTES
 from engine.requests import Array, Excerpt
 from engine.tracks import TrackSpec
@@ -16,7 +18,7 @@ from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.part_plots import found, layer_line, percent, why
 from explorer.stage.tracks.plot import Curve, Group, Maker, PlainAxis, Plot, Style, Variants
 from explorer.theme.routes import ROUTE_TONES
-from explorer.widgets.numbers import power
+from explorer.widgets.numbers import UNSURE, power
 
 _LINES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
 _ALONG = PlainAxis(0.0, 1.0, _LINES)
@@ -37,6 +39,7 @@ def route_plot(track: TrackSpec) -> Maker:
         stack = bands.Stack(axis.place(low), axis.place(high), tuple(ROUTE_TONES[name] for name in names))
         group = Group("grads", layer.reverse)
         codes = _codes(axis, low, high)
+        least = math.log10(dtypes.smallest_normal(e.dtype))
         curves = tuple(
             Curve(
                 name if name != "a" else "W_{hh}",
@@ -45,7 +48,7 @@ def route_plot(track: TrackSpec) -> Maker:
                 Style(stack.tones[place], band=place + 1),
                 axis.place(shares[:, place]),
                 codes,
-                _said(shares[:, place], sizes[:, place]),
+                _said(shares[:, place], sizes[:, place], sizes[:, count], least),
             )
             for place, name in enumerate(names)
         )
@@ -73,10 +76,18 @@ def _codes(axis: PlainAxis, low: Array, high: Array) -> classes.Codes:
     return codes
 
 
-def _said(shares: Array, sizes: Array) -> Callable[[int], str]:
+def _said(shares: Array, sizes: Array, whole: Array, least: float) -> Callable[[int], str]:
+    """`whole`: log₁₀ of the norm of what the shares are of; `least`: of the smallest normal number. Below it digits are
+    going, and a sign says so, as in the cell panel."""
+
     def said(t: int) -> str:
         if np.isnan(shares[t]):
             return "no share: nothing passes here"
-        return f"{percent(float(shares[t]))}, norm {power(float(sizes[t]), 3)}"
+        part = f"{_sign(whole[t], least) if shares[t] else ''}{percent(float(shares[t]))}"
+        return f"{part}, norm {_sign(sizes[t], least)}{power(float(sizes[t]), 3)}"
 
     return said
+
+
+def _sign(log10: float, least: float) -> str:
+    return UNSURE if -math.inf < log10 < least else ""
