@@ -63,6 +63,7 @@ def excerpt(look: Look) -> Excerpt:
         targets=_targets(made, sample),
         loss=float(trace.loss),
         losses=_losses(trace.losses, layer),
+        loss_steps=min(len(trace.losses), layer.steps if layer.lengths is None else layer.longest),
         clip=clip,
         update_rows=update_rows,
         verdict=verdict(made.judged_row, made.layer.longest, smallest_normal(dtype)),

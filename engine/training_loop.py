@@ -22,7 +22,7 @@ from engine.figures import figure
 from engine.history import STATE_BYTES, Evaluation, Log, kept_before, stops, thinned
 from engine.requests import Weights
 from engine.session import Session, fitting
-from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, WhatIf
+from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
 from engine.spec_reading import shown
 from engine.task_facts import metric
 from engine.training_checks import MAX_ITERATIONS
@@ -35,21 +35,29 @@ Ended: TypeAlias = Literal["", "iterations", "until", "early stop", "diverged"]
 CHUNK_SECONDS = 0.05
 MOST_IN_A_CHUNK = 1000
 EVALUATION_BATCHES = 4
+LEAST_SHARE = 1e-9
+"""A part of the data with a smaller one is not there."""
+
+
+What: TypeAlias = Literal["loss", "accuracy", "rmse"]
+Sign: TypeAlias = Literal["<", ">"]
+_WHATS: dict[str, What] = {"loss": "loss", "accuracy": "accuracy", "rmse": "rmse"}
+_SIGNS: dict[str, Sign] = {"<": "<", ">": ">"}
 
 
 @dataclass(frozen=True)
 class Until:
     """A bound on an evaluation."""
 
-    what: Literal["loss", "accuracy", "rmse"]
-    sign: Literal["<", ">"]
+    what: What
+    sign: Sign
     value: float
 
     def __str__(self) -> str:
         return f"{self.what}{self.sign}{figure(self.value)}"
 
     def reached(self, evaluation: Evaluation) -> bool:
-        """Whether it is; of another metric than the task's it never is."""
+        """Whether it is."""
         found = evaluation.loss if self.what == "loss" else evaluation.value
         return found < self.value if self.sign == "<" else found > self.value
 
@@ -151,7 +159,11 @@ def fit(
     if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal <= MAX_ITERATIONS:
         raise SpecError(f"iterations is {shown(iterations)}; a whole number from 0 to {MAX_ITERATIONS:,} is accepted.")
     course = _Course(of, checked_what_if(what_if), goal, bound, halt, budget, here if run is None else run)
-    return _chunks(course, _from(start, course))
+    at = _ended(course, _from(start, course))
+    if not at.ended and (bound is not None or of.training.early_stop is not None):
+        check_held_back(of, bound)
+        course.run("judge", probe(of, at.state, course.what_if))
+    return _chunks(course, at)
 
 
 def replayed(
@@ -194,7 +206,6 @@ def _from(start: Session | None, course: _Course) -> Progress:
 
 def _chunks(course: _Course, at: Progress) -> Iterator[Progress]:
     count = 1
-    at = _ended(course, at)
     if at.ended:
         yield at
     every = course.experiment.training.evaluate_every
@@ -255,19 +266,44 @@ def _ended(course: _Course, at: Progress) -> Progress:
     return at
 
 
+def check_held_back(experiment: Experiment, until: Until | None) -> None:
+    """That something is held back to judge by, as far as the split alone tells; what the data hold shows when they are
+    read (`probe`). Raises SpecError."""
+    from engine.data.files import source_of  # brings all of engine.data along: not while the window starts
+
+    task = experiment.task
+    if isinstance(task, OwnTask) and task.split.validation < LEAST_SHARE:
+        what = "training.early_stop is set" if until is None else f"until is {until}"
+        raise SpecError(
+            f"{what}, but nothing of {source_of(task.name)} is held back to judge by: task.split.validation is 0, and "
+            "a share above it is needed."
+        )
+
+
+def probe(experiment: Experiment, state: Weights | None, what_if: WhatIf) -> Judge:
+    """A small judgement that shows whether there is anything to judge by, before training relies on it."""
+    return Judge(experiment, state, batches=1, shown=0, what_if=what_if)
+
+
 def until_of(asked: str | Until | None, experiment: Experiment) -> Until | None:
-    """From what somebody has written: "loss<0.02". Raises SpecError."""
-    if asked is None or isinstance(asked, Until):
-        found = asked
-    else:
-        own = metric(experiment.task, experiment.model)
+    """From what somebody has written: "loss<0.02". Raises SpecError, also where it is about a metric that the task has
+    not."""
+    if asked is None:
+        return None
+    own = metric(experiment.task, experiment.model)
+    text = str(asked) if isinstance(asked, (str, Until)) else ""
+    match = re.fullmatch(r"\s*(loss|accuracy|rmse)\s*([<>])\s*(\S+)\s*", text)
+    value = _number(match[3]) if match is not None and match[1] in ("loss", own) else None
+    if match is None or value is None:
+        said = shown(asked) if isinstance(asked, str) else text or shown(asked)
         accepted = f"'loss' or '{own}', '<' or '>' and a number, as 'loss<0.02', is accepted"
-        match = re.fullmatch(r"\s*(\w+)\s*([<>])\s*(\S+)\s*", asked) if isinstance(asked, str) else None
-        if match is None or match[1] not in ("loss", own):
-            raise SpecError(f"until is {shown(asked)}; {accepted}.")
-        try:
-            value = float(match[3])
-        except ValueError:
-            raise SpecError(f"until is {shown(asked)}; {accepted}.") from None
-        found = Until(match[1], match[2], value)  # type: ignore[arg-type]
-    return found
+        raise SpecError(f"until is {said}; {accepted}.")
+    return asked if isinstance(asked, Until) else Until(_WHATS[match[1]], _SIGNS[match[2]], value)
+
+
+def _number(text: str) -> float | None:
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if found == found else None

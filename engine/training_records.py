@@ -110,15 +110,14 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def flow_row(trace: Trace) -> tuple[NDArray[np.float32], bool]:
-    """log₁₀ ‖∂L/∂h_t‖ (T,) of the layer that is read, forward, and whether some of its gradients are not finite. See
+    """log₁₀ ‖∂L/∂h_t‖ (T,) of the layer that is read, forward, and whether some of its gradients are not a number. See
     Records.flow."""
     layer = trace.layer
     with torch.no_grad():
         norms = mean_over_samples(norm(layer.grads["h"], dim=-1), layer.mask).cpu().numpy()
     absent = 0 if layer.lengths is None else len(norms) - layer.longest
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         flow = np.log10(norms).astype(np.float32)
-    flow[~np.isfinite(norms)] = np.nan
     return flow, bool(np.isnan(flow[: len(flow) - absent]).any())
 
 

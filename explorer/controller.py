@@ -31,6 +31,8 @@ _AUDIT_SECONDS = 0.2
 """For so long a new trace waits behind the audit of the one before."""
 _PATIENCE_MS = 400
 _BLINK_MS = 100
+_MOST_PRESSES = 20
+"""That wait for a picture: a key that is held down must not run on for long after it."""
 _CHEAP = 2**18
 """T·H² of the layer in the cell panel, up to which its routes are shared out while a slider is dragged."""
 
@@ -52,6 +54,8 @@ class Controller(QObject):
     """One sentence; the picture stays what it was."""
     recovered = Signal()
     """The next good picture after a failure."""
+    crossing = Signal(int)
+    """A step of the tape goes over its end, into this iteration."""
 
     def __init__(self, document: Document, courier: Courier, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +66,8 @@ class Controller(QObject):
         self._wanted: Want | None = None
         """What is asked for, or trained towards."""
         self._asked: dict[int, Want] = {}
+        self._presses: list[tuple[int, Granularity]] = []
+        """Steps over an end of the tape, and what came after them, that wait for the picture they are about."""
         self._trainer = Trainer(courier, self)
         self._audited: Want | None = None
         self._audit_asked: tuple[int, Want] | None = None
@@ -127,7 +133,8 @@ class Controller(QObject):
         """Ask for the picture of the document as it is now, unless it is on screen or under way."""
         moving_to = self._wanted if self._wanted is not None and self._wanted.position is not None else None
         if moving_to is not None:
-            self._want(moving_to.iteration, moving_to.position)
+            here = self._document.view.position
+            self._want(moving_to.iteration, moving_to.position if here == moving_to.left else here)
         else:
             self._want(self._document.wished_iteration, None)
 
@@ -143,23 +150,63 @@ class Controller(QObject):
             return inside_of(self._excerpt)
         return Inside(1, 0, "rnn")  # nothing to step through yet
 
-    def step(self, count: int, granularity: Granularity = "step") -> None:
-        """Move the playhead; over the end of the tape into the next iteration, over its start into the one before."""
-        if self._moving():
-            return  # the next iteration is on its way: the playhead waits for it
+    @property
+    def going_to(self) -> int:
+        """The iteration that is on its way, or else on screen."""
+        wanted = self._wanted
+        return wanted.iteration if wanted is not None and self._moving() else self._document.view.iteration
+
+    def step(self, count: int, granularity: Granularity = "step", *, waits: bool = False) -> None:
+        """Move the playhead; over the end of the tape into the next iteration, over its start into the one before.
+
+        A step that would have to be made on a picture that is on its way is made when that is there, where it `waits`;
+        else it is let go.
+        """
+        if self._presses or self._leaving():
+            self._press(count, granularity, waits)
+            return
         view, tape = self._document.view, self._document.tape
         inside = self.inside
         within = inside.fitted(view.within, way_of(tape.moment(view.position).phase))
         position, within, left = stepped(tape, view.position, within, count, granularity, inside)
         stuck = left == count
-        if stuck and count > 0 and self.can_go_on and view.position == len(tape) - 1:
+        on = stuck and count > 0 and self.can_go_on and view.position == len(tape) - 1
+        back = stuck and count < 0 and view.position == 0 and view.iteration > 0
+        if (on or back) and (self._moving() or (on and self._next_is_being_trained)):
+            self._press(count, granularity, waits)  # over the end of which trace, is not decided yet
+        elif on:
             # What was trained under other settings is not what the update on screen leads to.
-            stale = not self._document.state.next_is_current(view.iteration)
+            stale = not self._training and not self._document.state.next_is_current(view.iteration)
+            self.crossing.emit(view.iteration + 1)
             self._want(view.iteration + 1, 0, retrain=stale)
-        elif stuck and count < 0 and view.position == 0 and view.iteration > 0:
+        elif back:
+            self.crossing.emit(view.iteration - 1)
             self.go_to_iteration(view.iteration - 1, -1)
         else:
             self._document.look(position=position, within=within)
+
+    @property
+    def _next_is_being_trained(self) -> bool:
+        return self._training and self._document.view.iteration >= self._document.state.furthest
+
+    def _press(self, count: int, granularity: Granularity, waits: bool) -> None:
+        if waits and len(self._presses) < _MOST_PRESSES:
+            self._presses.append((count, granularity))
+
+    def take_presses(self) -> None:
+        """Make the steps that have waited, as far as they can be made now."""
+        if self._moving() or not self._presses or self._next_is_being_trained:
+            return
+        presses, self._presses = self._presses, []
+        for count, granularity in presses:
+            self.step(count, granularity, waits=True)
+
+    def let_go(self) -> None:
+        """Somebody else trains from here on: what is only being trained towards is given up, without a word."""
+        if self._trainer.running:
+            self._trainer.stop()
+            self._wanted = None
+            self._tell_waiting()
 
     def go_to_start(self) -> None:
         """To the leftmost moment that steps of the chosen size come to: inside of a step, its first operation."""
@@ -203,6 +250,15 @@ class Controller(QObject):
         """Whether what is under way shows another iteration than the one on screen."""
         return self._wanted is not None and self._wanted.position is not None
 
+    def _leaving(self) -> bool:
+        """Whether it also takes the playhead elsewhere: what is pressed meanwhile is about what comes."""
+        wanted = self._wanted
+        return (
+            wanted is not None
+            and wanted.position is not None
+            and wanted.position != wanted.left == self._document.view.position
+        )
+
     def _want(self, iteration: int, position: int | None, *, retrain: bool = False) -> None:
         state, view = self._document.state, self._document.view
         layer, unit = view.layer, view.unit
@@ -227,7 +283,7 @@ class Controller(QObject):
             of_cell = cell_panel_keys(layers[focus].cell)
             keys = tuple(dict.fromkeys(keys + tuple(f"{focus}.{key}" for key in of_cell)))
         routes = not self._document.dragging or self._routes_are_cheap()
-        want = Want(state, iteration, view.sample, layer, unit, keys, routes, position)
+        want = Want(state, iteration, view.sample, layer, unit, keys, routes, position, view.position)
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
@@ -270,6 +326,7 @@ class Controller(QObject):
             self._patience.start()
         self._trainer.stop()
         self._asked.clear()
+        self._presses.clear()
         self._excerpt = self._shown = self._wanted = self._audited = self._audit_asked = None
         self._failing = False
         self._audit_timer.stop()
@@ -311,10 +368,12 @@ class Controller(QObject):
         assert want is not None
         self._document.learn(trained, goal.recipe)
         self._wanted = None
-        self._want(want.iteration, want.position if want.position is not None else self._document.view.position)
+        here = self._document.view.position
+        self._want(want.iteration, want.position if want.position is not None and here == want.left else here)
 
     @Slot(str)
     def _give_up(self, sentence: str) -> None:
+        self._presses.clear()
         self._trainer.stop()
         self._wanted = None
         self._failing = True
@@ -361,6 +420,7 @@ class Controller(QObject):
             # The same trace, now known by its weights: without this it would be asked for a second time.
             want = replace(want, state=replace(want.state, history=document.state.history))
         fresh = not want.same_trace(self._shown)
+        stays = want.position == want.left or document.view.position != want.left
         self._trace += fresh
         self._excerpt, self._shown = excerpt, want
         if self._failing:
@@ -369,10 +429,10 @@ class Controller(QObject):
         document.blockSignals(True)  # the views hear of the new place together with the new picture
         try:
             document.show_steps(excerpt.steps)
-            if want.position is not None:
+            if want.position is not None and not stays:
                 position, within = self._place(want.position)
                 document.look(iteration=want.iteration, position=position, within=within)
-            elif newest:
+            elif newest or want.position is not None:
                 document.look(iteration=want.iteration)
             self._fit_within()
         finally:
@@ -384,6 +444,7 @@ class Controller(QObject):
             self.auditChanged.emit(None)
         self._audit_timer.stop()  # the delay begins anew
         self._audit_later()
+        self.take_presses()
 
     def _fit_within(self) -> None:
         """The place inside a step, in the stack that is on screen from now on."""

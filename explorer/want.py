@@ -21,6 +21,8 @@ class Want:
     """With the shares of the routes."""
     position: int | None = None
     """Where the playhead goes once it is there; None leaves it."""
+    left: int | None = None
+    """Where the playhead was when it was asked for: whoever has moved it since is not taken back."""
 
     def same_picture(self, other: Want | None) -> bool:
         return (

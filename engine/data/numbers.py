@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal, TypeAlias
 
+Decimal: TypeAlias = Literal[".", ","]
+Thousands: TypeAlias = Literal["", ",", ".", " ", "'"]
 LARGEST = 1e150
 """So that squares are finite."""
 LONGEST = 400
@@ -18,16 +21,16 @@ _PERHAPS = re.compile(r"[-+0-9.,' eE]{1,400}")
 
 @dataclass(frozen=True)
 class Notation:
-    decimal: str = "."
-    """ "." or ","."""
-    thousands: str = ""
+    decimal: Decimal = "."
+    thousands: Thousands = ""
     """Between groups of three digits: "", ",", ".", " " or "'"."""
 
     def number(self, cell: str) -> float | None:
         """What a cell without white space around it says; None where it is no number. May be infinite (1e999)."""
         if len(cell) > LONGEST or cell[:1] not in _BEGINS:
             return None
-        cell = cell.translate(_SPACES)
+        if not cell.isascii():
+            cell = cell.translate(_SPACES)
         if not _pattern(self).fullmatch(cell):
             return None
         if self.thousands:

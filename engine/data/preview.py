@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import arrays, files
+from engine.data.cells import Reading, finished
 from engine.data.columns import Kind
 from engine.data.decoding import Decoded, decoded
 from engine.data.records import DELIMITER_NAMES
 from engine.data.symbols import words
-from engine.data.table import DETECTED, Table, TableOptions, read_table
+from engine.data.table import DETECTED, Table, TableOptions, reading
 from engine.errors import DataError
 from engine.plaintext import one_line
 from engine.spec_reading import shown
@@ -142,9 +143,15 @@ def look_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None =
 
     Raises DataError: one sentence with line and column.
     """
+    return finished(looking_at(path, options, as_))
+
+
+def looking_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None = None) -> Reading[Preview]:
+    """The same piece by piece."""
     kind = as_ or _kind(path)
+    yield 0.0
     if kind == "table":
-        return _of_table(path, read_table(path, options))
+        return _of_table(path, (yield from reading(path, options)))
     if kind == "arrays":
         return _of_arrays(path)
     return _of_text(path, *read_text(path))
@@ -186,7 +193,7 @@ def _kind(path: str | Path) -> As:
 
 def _of_table(path: str | Path, table: Table) -> TablePreview:
     rows = len(table.lines)
-    head = tuple(tuple(one_line(column[row], 60) for column in table.cells) for row in range(min(rows, HEAD_ROWS)))
+    head = tuple(tuple(one_line(cell, 60) for cell in table.row(row)) for row in range(min(rows, HEAD_ROWS)))
     made = tuple(_column(table, at) for at in range(len(table.names)))
     return TablePreview(
         path=str(path),
@@ -213,7 +220,7 @@ def _column(table: Table, at: int) -> Column:
     if content.kind == "number" and values is not None and not np.isnan(values).all():
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if content.kind == "text":
-        different = len({cell for cell in table.cells[at] if cell})
+        different = len({cell for cell in table.column(at) if cell})
     if values is not None and len(values) > 1 and not problem and not len(absent):
         steps = np.diff(values)
         rising = bool((steps > 0).all())

@@ -75,7 +75,7 @@ def of_table(preview: TablePreview, choices: SequencesChoices) -> Raw:
     inputs = _inputs(preview, choices, answer)
     answers = _answers(table, preview, answer, choices)
     if preview.column(inputs[0]).kind == "text":
-        cells = table.cells[index(preview, inputs[0])]
+        cells = table.column(index(preview, inputs[0]))
         texts: list[Sequence[str]] = []
         for row, cell in enumerate(cells):
             text = list(words(cell)) if choices.level == "word" else cell
@@ -116,11 +116,12 @@ def _answers(table: Table, preview: TablePreview, name: str, choices: SequencesC
     if choices.answers == "value":
         return list(numbers_in(table, preview, name).tolist())
     at = index(preview, name)
-    for row, cell in enumerate(table.cells[at]):
+    cells = table.column(at)
+    for row, cell in enumerate(cells):
         if not cell:
             what = "tag" if choices.answers == "tags" else "class"
             raise DataError(f"{table.place(row, at)}: the {what} is missing; every row needs one.")
-    return [cell[:MAX_NAME] for cell in table.cells[at]]
+    return [cell[:MAX_NAME] for cell in cells]
 
 
 def _columns_as_steps(table: Table, preview: TablePreview, inputs: tuple[str, ...]) -> list[NDArray[np.float64]]:
@@ -160,7 +161,7 @@ def _row_a_step(table: Table, preview: TablePreview, choices: SequencesChoices, 
     given: Any
     if symbols:
         at = index(preview, inputs[0])
-        given = table.cells[at]
+        given = table.column(at)
         for row, cell in enumerate(given):
             if not cell:
                 raise DataError(f"{table.place(row, at)}: the symbol is missing; every row needs one.")
@@ -189,7 +190,7 @@ def _bounds(table: Table, preview: TablePreview, sequence: str | None) -> list[t
         return [(0, len(table.lines))]
     preview.column(sequence)
     at = index(preview, sequence)
-    cells = table.cells[at]
+    cells = table.column(at)
     starts = [row for row in range(len(cells)) if row == 0 or cells[row] != cells[row - 1]]
     seen: dict[str, int] = {}
     for row in starts:

@@ -208,7 +208,7 @@ def numbers_in(table: Table, preview: TablePreview, name: str, missing: Missing 
     if column.problem:
         raise DataError(column.problem)
     if content.kind != "number" or content.values is None:
-        cell = next((cell for cell in table.cells[at] if cell), "")
+        cell = next((cell for cell in table.column(at) if cell), "")
         what = {"date": "dates", "text": "text", "empty": "nothing but missing values"}.get(content.kind, content.kind)
         raise DataError(f"{table.place(0, at)}: the column holds {what} ({shown(cell)}); numbers are accepted.")
     absent = np.flatnonzero(content.missing)
@@ -239,7 +239,7 @@ def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDAr
     if column.problem:
         raise DataError(column.problem)
     if content.values is None or content.kind not in ("number", "date"):
-        cell = next((cell for cell in table.cells[at] if cell), "")
+        cell = next((cell for cell in table.column(at) if cell), "")
         raise DataError(f"{table.place(0, at)}: {shown(cell)} is no time; dates or numbers are accepted.")
     if content.missing.any():
         row = int(np.flatnonzero(content.missing)[0])
@@ -247,7 +247,7 @@ def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDAr
     backwards = np.flatnonzero(np.diff(content.values) <= 0)
     if len(backwards):
         row = int(backwards[0]) + 1
-        now, before = shown(table.cells[at][row]), shown(table.cells[at][row - 1])
+        now, before = shown(table.row(row)[at]), shown(table.row(row - 1)[at])
         raise DataError(
             f"{table.place(row, at)}: {now} does not come after {before}, the time before it; sort the rows in the "
             "order of time, each time once, or look at which of day and month stands first."

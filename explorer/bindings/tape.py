@@ -175,7 +175,7 @@ class TapeBinding(QObject):
 
     def _step(self, count: int, granularity: Granularity) -> None:
         self._player.pause()
-        self._controller.step(count, granularity)
+        self._controller.step(count, granularity, waits=True)
 
     @Slot(str)
     def pick_granularity(self, granularity: Granularity) -> None:

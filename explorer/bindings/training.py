@@ -11,7 +11,7 @@ from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
 from engine.training_checks import MAX_ITERATIONS
-from engine.training_loop import until_of
+from engine.training_loop import check_held_back, until_of
 from explorer.bindings.parts import Parts
 from explorer.training.axes import AxisKind
 from explorer.training.curves import Curves
@@ -45,6 +45,7 @@ class TrainingBinding(QObject):
         parts.document.stateChanged.connect(self._show_available)
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
+        parts.controller.crossing.connect(self._crossing)
         self._drawer.openChanged.connect(self._show)
         self._drawer.leaving.connect(parts.window.stage.setFocus)
         self._drawer.summary.trainToggled.connect(self.toggle)
@@ -235,6 +236,8 @@ class TrainingBinding(QObject):
             return
         try:
             until = until_of(typed, experiment)
+            assert until is not None
+            check_held_back(experiment, until)
         except SpecError as error:
             self._show_problem(str(error).replace("is accepted", "or an iteration is accepted"))
             return
@@ -282,6 +285,13 @@ class TrainingBinding(QObject):
         """Somebody who plays the tape of an iteration is not taken away from it."""
         if playing and self._runner.running:
             self._runner.set_follows(False)
+            self._show_sentence()
+
+    @Slot(int)
+    def _crossing(self, iteration: int) -> None:
+        """Somebody steps over the end of the tape while training runs: he is not taken away from where he goes."""
+        if self._runner.running:
+            self._runner.set_follows(iteration >= self._book.next)
             self._show_sentence()
 
     def take_focus(self) -> None:

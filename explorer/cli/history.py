@@ -17,7 +17,8 @@ from explorer.cli.target import Target, UsageError
 def history(target: Target, output: Path, flow: Path | None) -> int:
     """One row an iteration that is kept: its loss, norms and learning rate, all before its update, and beside them what
     the validation part said after so many iterations; of what was not recorded, nothing. `flow`: log₁₀ ‖∂L/∂h_t‖, one
-    column a step."""
+    column a step: "-inf" where it is exactly 0, "inf" where it is infinite, "nan" where it is not a number, and nothing
+    at steps that no sample has."""
     if target.session is None:
         raise UsageError(f"'{target.title}' is no saved session; a .gflow file that was trained is needed.")
     found, paths = target.session, [checked_output(path, ".csv") for path in (output, flow) if path is not None]
@@ -31,10 +32,12 @@ def history(target: Target, output: Path, flow: Path | None) -> int:
     header, rows = _table(found)
     _write(output, header, rows)
     if flow is not None:
-        numbers = [] if records is None else records.flow.tolist()
+        numbers: Iterable[tuple[list[float], bool]] = ()
+        if records is not None:
+            numbers = zip(records.flow.tolist(), records.flow_bad.tolist(), strict=True)
         last = found.experiment.task.steps if records is None else records.flow.shape[1]
         steps = range(1, last + 1)
-        lines = ((i, *map(_figure, row)) for i, row in zip(found.log.iterations.tolist(), numbers, strict=True))
+        lines = ((i, *_flow(*row)) for i, row in zip(found.log.iterations.tolist(), numbers, strict=True))
         _write(flow, ("iteration", *map(str, steps)), lines)
     return 0
 
@@ -55,6 +58,11 @@ def _table(found: Session) -> tuple[list[str], Iterable[Sequence[Any]]]:
             row += ["", ""] if evaluation is None else [_figure(evaluation.loss), _figure(evaluation.value)]
         rows.append(row)
     return header, rows
+
+
+def _flow(row: list[float], bad: bool) -> list[Any]:
+    """`bad`: whether its NaNs are numbers that are none, instead of steps that no sample has."""
+    return ["" if math.isnan(value) and not bad else _figure(value) for value in row]
 
 
 def _figure(value: Any) -> Any:

@@ -102,6 +102,7 @@ class DataDialog(QDialog):
         reader.looked.connect(self._show_preview)
         reader.brought.connect(self._brought)
         reader.failed.connect(self._failed)
+        reader.progressed.connect(self._progressed)
         room = self.screen().availableSize()
         self.setMinimumSize(*LEAST)
         self.resize(min(SIZE[0], room.width() - ROOM), min(SIZE[1], room.height() - 2 * ROOM))
@@ -290,7 +291,7 @@ class DataDialog(QDialog):
 
     def done(self, result: int) -> None:
         self._tick.stop()
-        self._reader.stop()
+        self._reader.let_go()
         super().done(result)
 
     # -- while it takes a while ---------------------------------------------------------------------------------------
@@ -298,6 +299,7 @@ class DataDialog(QDialog):
     def _begin(self, doing: str) -> None:
         self._doing, self._began = doing, time.monotonic()
         self._tick.start()
+        self.progress.setRange(0, 0)  # until it is known how far it is
         self.progress.show()
         self.doing.set_text(f"{doing}…")
         self.side.setEnabled(False)
@@ -309,6 +311,11 @@ class DataDialog(QDialog):
         self.progress.hide()
         self.doing.set_text("")
         self._show_enabled()
+
+    @Slot(float)
+    def _progressed(self, share: float) -> None:
+        self.progress.setRange(0, 100)
+        self.progress.setValue(round(100 * share))
 
     @Slot()
     def _say_doing(self) -> None:

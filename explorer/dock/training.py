@@ -11,7 +11,12 @@ from explorer.dock.block import Rows
 from explorer.dock.fields import ChoiceField, NumberField, Segments, by, times
 from explorer.dock.flag import Flag
 from explorer.dock.rows import RowPair, Sentence
-from explorer.dock.training_edits import OPTIMIZER_FIELDS, SCHEDULE_FIELDS
+from explorer.dock.training_edits import (
+    OPTIMIZER_FIELDS,
+    OPTIMIZER_NAMES,
+    SCHEDULE_FIELDS,
+    rate_words,
+)
 
 _CLIPS = [
     ("none", "none"),
@@ -28,7 +33,7 @@ _NORM_TIPS = {
     "parameter": "Of each tensor's gradient by itself",
     "step": "Of what goes back through each time step, one sample's ∂L/∂(states)",
 }
-_OPTIMIZERS = [("sgd", "SGD"), ("rmsprop", "RMSprop"), ("adam", "Adam"), ("adamw", "AdamW")]
+_OPTIMIZERS = list(OPTIMIZER_NAMES.items())
 _SCHEDULES = [
     ("constant", "constant"),
     ("step", "in steps"),
@@ -90,7 +95,9 @@ class TrainingRows(Rows):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.note = Sentence("clip", "clip")
+        self.rate_note = Sentence("warning", "text")
         self._add_usual()
+        self.rate_note.set_about(self.rows["learning_rate"].field)
         self._add_rare()
         self.fill({})
 
@@ -104,6 +111,7 @@ class TrainingRows(Rows):
                 NumberField("Learning rate", step=times),
                 "Usual: 0.1 or less with SGD, 1e-3 with the others",
             ),
+            self.rate_note,
             self.row("momentum", "momentum", NumberField("Momentum", step=share), "From 0 to below 1"),
             self.row("schedule", "schedule", ChoiceField("Schedule of the learning rate", _SCHEDULES)),
             self.pair(
@@ -239,6 +247,7 @@ class TrainingRows(Rows):
         self.rows["sampling"].set_value(sampling or _TRUTH)
         self.rows["l2"].setToolTip(_DECAY if optimizer == "adamw" else _L2)
         self.note.set_text(truncation_words(values["truncation_every"], back) if back is not None else "")
+        self.rate_note.set_text(rate_words(optimizer, values.get("learning_rate") or 0.0))
         self.disclosure.set_note(_unusual(values, there))
 
     def _wanted(self, name: str, value: object) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
+from engine.figures import figure
 from engine.spec import (
     EarlyStopSpec,
     Experiment,
@@ -35,6 +36,11 @@ SCHEDULE_FIELDS: dict[str, tuple[str, ...]] = {
     "linear": ("length", "floor"),
     "cosine": ("length", "floor"),
 }
+USUAL_RATES: dict[str, float] = {"sgd": 0.1, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3}
+"""The learning rate that each begins with."""
+OPTIMIZER_NAMES: dict[str, str] = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
+_FAR_BELOW, _FAR_ABOVE = 1 / 1000, 20
+"""Times the usual rate: what lies beyond is seldom meant."""
 SAMPLING_K = {"linear": 1.0, "exponential": 0.999, "inverse_sigmoid": 100.0}
 """To begin with."""
 
@@ -57,9 +63,21 @@ def _of_part(part: str, field: str) -> Edit:
 
 
 def _optimizer(experiment: Experiment, kind: Any) -> Experiment:
-    old = experiment.training.optimizer
+    """With its own usual learning rate, unless somebody has chosen another than the usual one of the old optimizer."""
+    old, rate = experiment.training.optimizer, experiment.training.learning_rate
     kept = {name: getattr(old, name) for name in OPTIMIZER_FIELDS[kind]}
-    return _training(experiment, optimizer=OptimizerSpec(kind=kind, **kept))
+    rate = USUAL_RATES[kind] if rate == USUAL_RATES[old.kind] else rate
+    return _training(experiment, optimizer=OptimizerSpec(kind=kind, **kept), learning_rate=rate)
+
+
+def rate_words(kind: str, rate: float) -> str:
+    """What is odd about a learning rate, in a sentence; "" where nothing is. A rate of 0 is meant."""
+    usual, name = USUAL_RATES[kind], OPTIMIZER_NAMES[kind]
+    if rate > _FAR_ABOVE * usual:
+        return f"This is {rate / usual:,.0f} times the usual rate of {name}, {figure(usual)}: it may diverge."
+    if 0 < rate < _FAR_BELOW * usual:
+        return f"The usual rate of {name} is {usual / rate:,.0f} times this, {figure(usual)}: it learns slowly."
+    return ""
 
 
 def _momentum(experiment: Experiment, value: Any) -> Experiment:

@@ -60,16 +60,18 @@ _WORDS = {
     "dropout_mask": "dropout mask",
     "residual": "residual connection",
 }
+_LEADING = ("task.kind", "task.data", "training.optimizer.kind")
 _LAYER = re.compile(r"model\.layers\.\d+\.")
 
 
 def difference(old: Experiment, new: Experiment) -> str:
-    """The name of the first field that differs ("units"). A task brings its own fields along, and is named first."""
+    """The name of the first field that differs ("units"). A task brings its own fields along, and an optimizer its
+    rate: they are named first."""
     a, b = _flat(msgspec.to_builtins(old)), _flat(msgspec.to_builtins(new))
     changed = [name.lstrip(".") for name in {**a, **b} if a.get(name) != b.get(name)]
     if not changed:
         return "the experiment"
-    first = "task.kind" if "task.kind" in changed else "task.data" if "task.data" in changed else changed[0]
+    first = next((name for name in _LEADING if name in changed), changed[0])
     bare = _LAYER.sub("", first)
     known = [words for name, words in _WORDS.items() if bare == name or bare.startswith(f"{name}.")]
     return known[0] if known else bare.rpartition(".")[2].replace("_", " ")

@@ -92,12 +92,13 @@ class Columns:
 def sorted_steps(columns: Columns, steps: int, column: int, order: Qt.SortOrder) -> list[int]:
     """The steps, from 0, in the order of a column."""
     block, inside = columns.at(column)
+    of_words = block.words and not block.ranked
     there: list[int] = []
     other: list[int] = []
     for step in range(steps):
-        nothing = state(block, step) or (not block.words and bool(np.isnan(block.values[step, inside])))
+        nothing = state(block, step) or (not of_words and bool(np.isnan(block.values[step, inside])))
         (other if nothing else there).append(step)
-    key = block.words.__getitem__ if block.words else block.values[:, inside].__getitem__
+    key = block.words.__getitem__ if of_words else block.values[:, inside].__getitem__
     return sorted(there, key=key, reverse=order == Qt.SortOrder.DescendingOrder) + other
 
 
@@ -135,7 +136,7 @@ def number(block: Block, row: int, column: int) -> str:
 def _note_of_logarithm(block: Block, row: int, column: int, code: int) -> str:
     assert block.logarithms_bad is not None
     if np.isnan(block.values[row, column]):
-        return "not finite" if block.logarithms_bad[column] else PADDING
+        return "not a number" if block.logarithms_bad[column] else PADDING
     if block.scale is None:
         return "exactly 0" if np.isneginf(block.values[row, column]) else ""
     return words.code_words(code, block.scale.ends)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from engine.errors import SpecError
 from engine.history import Evaluation, stops
 from engine.requests import Weights
 from engine.spec import Experiment
@@ -18,7 +19,9 @@ from engine.training_loop import (
     EVALUATION_BATCHES,
     MOST_IN_A_CHUNK,
     Until,
+    check_held_back,
     early_stop_sentence,
+    probe,
 )
 from engine.training_requests import Judge, Judged, Train, Trained
 from explorer.compute.courier import Courier
@@ -50,6 +53,7 @@ class _Chunk:
 
     generation: int
     iteration: int
+    count: int
     weights: Weights | None
     recipe: Recipe
 
@@ -75,8 +79,8 @@ class Runner(QObject):
         self._until: Until | None = None
         self._count = 1
         self._chunk: _Chunk | None = None
-        self._judging: tuple[int, int] | None = None
-        """Generation and iteration of the evaluation under way."""
+        self._judging: tuple[int, int | None] | None = None
+        """Generation and iteration of the evaluation under way; None: it only shows whether there can be any."""
         self._follows = True
         self._shown_at = self._asked_at = 0.0
         self._rest = _SHOWS_EVERY
@@ -133,11 +137,21 @@ class Runner(QObject):
 
     def start(self, goal: int | None = None, until: Until | None = None) -> None:
         """Train on from the iteration on screen. Where what comes after it was trained as it would be now, it goes on
-        from its end; else that is let go (undoably). `goal`: an iteration to stop at; one that is known is shown."""
-        if not self.available:
+        from its end; else that is let go (undoably). `goal`: an iteration to stop at; one that is known is shown. Where
+        an end needs evaluations and nothing is held back for them, nothing is trained."""
+        experiment = self._document.experiment
+        if not self.available or experiment is None:
+            return
+        needed = until is not None or experiment.training.early_stop is not None
+        try:
+            if needed:
+                check_held_back(experiment, until)
+        except SpecError as error:
+            self._stop(Ending("failed", str(error)))
             return
         if not self._running:
-            here, state = self._document.view.iteration, self._document.state
+            here, state = self._controller.going_to, self._document.state
+            self._controller.let_go()  # what it trains towards is trained here
             goes_on = here >= state.furthest or state.goes_on(here)
             if goal is not None and goal <= (state.furthest if goes_on else here):
                 self._controller.go_to_iteration(goal, self._document.view.position)
@@ -154,11 +168,21 @@ class Runner(QObject):
             self._shown_at = time.perf_counter()
             self._controller.set_training(training=True)
             self.runningChanged.emit(True)
+        if needed and self._judging is None:
+            request = probe(experiment, self._document.state.history.get(self.iteration), self._document.recipe[1])
+            self._judging = (self._courier.ask(JUDGE, "judge", request), None)
         self._go_on()
 
     def advance(self, count: int) -> None:
-        """So many iterations on from the one on screen, or from the newest while training runs."""
-        self.start(goal=(self.iteration if self._running else self._document.view.iteration) + count)
+        """So many iterations on: from the one on screen, or that is on its way there; while training runs, from where
+        it is going to stop, or else from the end of what is under way. So presses add up, however quick they are."""
+        if not self._running:
+            start = self._controller.going_to
+        elif self._goal is not None:
+            start = self._goal
+        else:
+            start = self.iteration if self._chunk is None else self._chunk.iteration + self._chunk.count
+        self.start(goal=start + count)
 
     @Slot()
     def pause(self) -> None:
@@ -185,7 +209,7 @@ class Runner(QObject):
             most = min(most, self._goal - iteration)
         weights = self._document.state.history.get(iteration)
         request = Train(of, weights, iteration, max(1, min(self._count, most)), what_if, halt=True)
-        self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, weights, recipe)
+        self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, request.count, weights, recipe)
 
     def _judge(self, experiment: Experiment, trained: Trained) -> None:
         what_if = self._document.recipe[1]
@@ -218,6 +242,7 @@ class Runner(QObject):
             self._count = max(1, min(MOST_IN_A_CHUNK, int(min(wanted, 4.0 * max(done, self._count)))))
             document.learn(trained, chunk.recipe)
         self.advanced.emit()
+        self._controller.take_presses()
         if trained.diverged is not None:
             self._stop(Ending("diverged", trained.diverged.sentence))
             return
@@ -234,7 +259,10 @@ class Runner(QObject):
         at_the_end = state.furthest == chunk.iteration and (chunk.iteration == 0 or known is chunk.weights)
         return at_the_end and state.could_be_of(chunk.recipe[0])
 
-    def _take_judged(self, iteration: int, judged: Judged) -> None:
+    def _take_judged(self, iteration: int | None, judged: Judged) -> None:
+        if iteration is None:
+            self._go_on()
+            return
         if iteration in self._document.state.history:
             self._document.judge(Evaluation.of(iteration, judged))
             self.judged.emit(judged)
@@ -310,6 +338,7 @@ class Runner(QObject):
             self.ended.emit(ending)
         if was and ending.kind and self._follows and self._chunk is None:
             self._show_newest()
+        self._controller.take_presses()
 
     # -- the picture --------------------------------------------------------------------------------------------------
 

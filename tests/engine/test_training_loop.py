@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from own_data import ALL, is_one_sentence
 from training_cases import OPTIMIZERS, experiment, same_bits
 
 import engine
+from engine.data import SeriesChoices, import_series, look_at
 from engine.errors import DataError, SpecError
 from engine.history import stops
 from engine.operations import run
 from engine.session import load, save
-from engine.spec import EarlyStopSpec, Experiment, LayerSpec, ModelSpec, SunspotsTask, WhatIf
-from engine.training_loop import Progress, fit
+from engine.spec import EarlyStopSpec, Experiment, LayerSpec, ModelSpec, Split, SunspotsTask, WhatIf
+from engine.training_loop import Progress, Until, fit
 from engine.training_requests import Judge, Train, Trained
 
 
@@ -120,8 +123,41 @@ def test_the_what_if_of_a_session_goes_on() -> None:
 def test_without_anything_held_back_there_are_no_evaluations_unless_they_are_needed() -> None:
     task = SunspotsTask(steps=216, batch_size=2)
     assert last(of(task=task, evaluate_every=1), 2).evaluations == ()
-    with pytest.raises(DataError, match="validation"):
-        last(of(task=task, evaluate_every=1), 2, until="loss<1")
+
+
+def asked_of(given: Experiment, **of: Any) -> list[str]:
+    """What the engine has been asked, until it was refused."""
+    asked: list[str] = []
+
+    def watched(operation: Any, request: Any) -> Any:
+        asked.append(operation)
+        return run(operation, request)
+
+    with pytest.raises((SpecError, DataError), match=r"held back|validation") as refused:
+        list(fit(given, 3, run=watched, **of))
+    assert is_one_sentence(str(refused.value))
+    return asked
+
+
+def test_an_end_that_needs_evaluations_is_refused_before_training_where_nothing_is_held_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    (tmp_path / "a.csv").write_text("x\n" + "\n".join(str(n % 7) for n in range(60)))
+    whole = import_series(look_at(tmp_path / "a.csv"), SeriesChoices(steps=4, split=ALL))
+    for task in (whole, SunspotsTask(steps=100, batch_size=2)):
+        assert "train" not in asked_of(of(task=task), until="loss<1")
+        assert "train" not in asked_of(of(task=task, early_stop=EarlyStopSpec(patience=2)))
+    # The share is there, and no window fits into it: only the data can tell.
+    task = msgspec.structs.replace(whole, steps=30, split=Split(train=0.7, validation=0.2))
+    assert asked_of(of(task=task), until="rmse<1") == ["judge"]
+
+
+def test_a_bound_on_a_metric_that_the_task_has_not_is_refused_however_it_is_given() -> None:
+    for until in ("accuracy>0.5", Until("accuracy", ">", 0.5), "rmse<nan"):
+        with pytest.raises(SpecError, match="'loss' or 'rmse'") as refused:
+            fit(of(), 3, until=until)
+        assert is_one_sentence(str(refused.value))
 
 
 @pytest.mark.parametrize(

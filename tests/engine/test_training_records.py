@@ -253,4 +253,9 @@ def test_records_see_what_the_gradients_are_on_any_dtype() -> None:
     records = run("train", Train(given, None)).records
     assert records.flow_bad[0]
     assert np.isnan(records.flow[0]).any()
+    infinite = np.isposinf(records.flow[0])
+    trace = Network(given).trace(iteration=0)
+    norms = trace.layer.grads["h"].double().norm(dim=-1).mean(1).numpy()
+    np.testing.assert_array_equal(infinite, np.isposinf(norms))
+    np.testing.assert_array_equal(np.isnan(records.flow[0]), np.isnan(norms))
     torch.testing.assert_close(records.losses.shape, (1,))

@@ -245,11 +245,12 @@ def test_numbers_that_are_not_finite_are_written_as_such(run: Run) -> None:
     run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
     found = session.load("out.gflow")
     assert found.log.records is not None
-    flow = np.array([[-np.inf, np.nan, 0, 1, 2, 3]] * 2, np.float32)
-    log = replace(found.log, chunks=(replace(found.log.records, flow=flow),))
+    flow = np.array([[-np.inf, np.inf, np.nan, 0, 1, 2]] * 2, np.float32)
+    log = replace(found.log, chunks=(replace(found.log.records, flow=flow, flow_bad=np.array([True, False])),))
     session.save(replace(found, log=log), "out.gflow")
     run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
-    assert Path("flow.csv").read_text(encoding="utf-8").splitlines()[1] == "0,-inf,nan,0.0,1.0,2.0,3.0"
+    lines = Path("flow.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[1:] == ["0,-inf,inf,nan,0.0,1.0,2.0", "1,-inf,inf,,0.0,1.0,2.0"], "steps without a sample are empty"
 
 
 # -- an experiment in a TOML file -------------------------------------------------------------------------------------

@@ -158,6 +158,68 @@ def test_over_the_end_of_the_tape_the_next_iteration_is_trained_and_shown_whole(
     assert not rig.document.dirty, "somebody who only watched is not asked to save"
 
 
+def test_steps_that_are_pressed_while_the_next_picture_is_on_its_way_are_made_on_it(rig: Rig) -> None:
+    rig.document.look(position=len(rig.document.tape) - 1)
+    for _ in range(4):
+        rig.controller.step(1, waits=True)
+    rig.courier.answer_train()
+    assert (rig.document.view.iteration, rig.document.view.position) == (0, 22)
+    rig.courier.answer_excerpt()
+    assert (rig.document.view.iteration, rig.document.view.position) == (1, 3)
+    rig.controller.step(1)
+    assert rig.document.view.position == 4, "once, not again"
+
+
+def test_steps_back_over_two_ends_come_in_order(rig: Rig) -> None:
+    rig.controller.go_to_iteration(1)
+    rig.courier.answer_train()
+    rig.courier.answer_excerpt()
+    rig.controller.go_to_iteration(2)
+    rig.courier.answer_train()
+    rig.courier.answer_excerpt()
+    for _ in range(3):
+        rig.controller.step(-1, waits=True)
+    rig.courier.answer_excerpt()
+    assert (rig.document.view.iteration, rig.document.view.position) == (1, 20)
+
+
+def test_of_a_key_that_is_held_down_a_few_presses_wait_and_a_player_waits_for_nothing(rig: Rig) -> None:
+    rig.document.look(position=22)
+    for _ in range(100):
+        rig.controller.step(1, waits=True)
+        rig.controller.step(1)
+    rig.courier.answer_train()
+    rig.courier.answer_excerpt()
+    assert (rig.document.view.iteration, rig.document.view.position) == (1, 20)
+
+
+def test_a_picture_that_leaves_the_playhead_does_not_take_back_whoever_moves_it_meanwhile(rig: Rig) -> None:
+    rig.document.look(position=5)
+    rig.controller.go_to_iteration(1, 5)
+    rig.controller.step(1, waits=True)
+    assert rig.document.view.position == 6, "at once, on the trace that is on screen"
+    rig.courier.answer_train()
+    rig.document.look(position=9)
+    rig.courier.answer_excerpt()
+    assert (rig.document.view.iteration, rig.document.view.position) == (1, 9)
+    rig.document.look(position=22)
+    rig.controller.go_to_iteration(2)
+    rig.document.look(position=11)
+    rig.courier.answer_train()
+    rig.courier.answer_excerpt()
+    assert (rig.document.view.iteration, rig.document.view.position) == (2, 11)
+
+
+def test_presses_of_a_picture_that_never_comes_are_let_go(rig: Rig) -> None:
+    rig.document.look(position=22)
+    for _ in range(3):
+        rig.controller.step(1, waits=True)
+    rig.courier.failed.emit("train", rig.courier.last("train")[0], "No.")
+    assert rig.document.view.position == 22
+    rig.controller.step(-1, waits=True)
+    assert rig.document.view.position == 21
+
+
 def test_an_edit_of_the_training_begins_another_future(rig: Rig) -> None:
     rig.controller.go_to_iteration(2)
     rig.courier.answer_train()

@@ -16,11 +16,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine.data import store
-from engine.spec import Experiment, SequencesTask, SeriesTask, Split, TextTask
+from engine.data import look_at, store, table
+from engine.data_requests import LookAt
+from engine.requests import Computed, Look
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, SequencesTask, SeriesTask, Split, TextTask
 from explorer.app import Explorer
 from explorer.compute.courier import Courier
 from explorer.compute.inline import InlineExecutor
+from explorer.data_dialog import reader as reading
 from explorer.data_dialog.dialog import DataDialog
 from explorer.data_dialog.reader import Reader
 from explorer.dock.fields import ChoiceField, NumberField, Segments
@@ -370,7 +373,46 @@ def test_a_file_that_changed_meanwhile_is_said_and_the_dialog_stays(
 # -- while it takes a while -------------------------------------------------------------------------------------------
 
 
-def test_the_window_does_not_wait_and_escape_ends_the_reading(qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_big_file_is_read_piece_by_piece_with_pictures_in_between(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_PIECE", 0.0)
+    (tmp_path / "a.csv").write_text("x,y\n" + "\n".join(f"{n},{n % 7}" for n in range(40_000)))
+    courier = Courier(InlineExecutor())
+    reader = reading.Reader(courier)
+    shares: list[float] = []
+    looked: list[object] = []
+    between: list[int] = []
+    reader.progressed.connect(shares.append)
+    reader.looked.connect(looked.append)
+    courier.answered.connect(lambda channel, *_: between.append(len(shares)) if channel == "excerpt" else None)
+    reader.look(LookAt(str(tmp_path / "a.csv")))
+    experiment = Experiment(
+        model=ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=2),)), task=AddingTask(steps=2, batch_size=1)
+    )
+    courier.ask("excerpt", "excerpt", Look(Computed(experiment), ()))
+    qtbot.waitUntil(lambda: bool(looked), timeout=20_000)
+    assert len(shares) > 5
+    assert shares == sorted(shares)
+    assert 0.0 <= shares[0] < 0.2 < 0.8 < shares[-1] <= 1.0
+    assert between == [1], "the picture had to wait for one piece"
+    assert looked == [look_at(tmp_path / "a.csv")], "the same as read at once"
+    courier.close()
+
+
+def test_what_has_been_read_of_a_file_goes_when_the_dialog_closes(
+    over: Callable[[str], Opened], written: Callable[[str, str | bytes], str], qtbot: QtBot
+) -> None:
+    made = over(written("strom.csv", GERMAN))
+    assert table._kept
+    made.dialog.reject()
+    qtbot.waitUntil(lambda: not table._kept)
+
+
+def test_the_window_does_not_wait_and_escape_ends_the_reading(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_PATIENCE", 0.0)
     engine = Never()
     made = Opened(qtbot, str(tmp_path / "big.csv"), engine)
     dialog = made.dialog

@@ -46,6 +46,7 @@ from explorer.dock.flag import Flag
 from explorer.dock.problems import problem
 from explorer.dock.task_edits import FIELDS, GROUPS, KINDS, changed_with, kind_of, with_task
 from explorer.dock.task_field import OTHER_DATA, TaskField
+from explorer.dock.training import TrainingRows
 from explorer.document import opening
 from explorer.document.edit_words import difference
 from explorer.document.state import State
@@ -225,6 +226,47 @@ WRONG: list[tuple[Experiment, str, str]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("old", "rate", "new", "after"),
+    [
+        ("sgd", 0.1, "adam", 1e-3),
+        ("adam", 1e-3, "sgd", 0.1),
+        ("adam", 1e-3, "rmsprop", 1e-3),
+        ("sgd", 0.05, "adamw", 0.05),
+        ("adam", 0.1, "sgd", 0.1),
+    ],
+)
+def test_the_usual_rate_of_one_optimizer_becomes_that_of_the_next_and_a_chosen_one_stays(
+    old: Any, rate: float, new: str, after: float
+) -> None:
+    start = experiment(training=TrainingSpec(optimizer=OptimizerSpec(kind=old), learning_rate=rate))
+    wanted = checked(edits.EDITS["optimizer"](start, new))
+    assert (wanted.training.optimizer.kind, wanted.training.learning_rate) == (new, after)
+    assert difference(start, wanted) == "optimizer"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate", "said"),
+    [
+        ("sgd", 0.1, ""),
+        ("sgd", 2.0, ""),
+        ("sgd", 2.5, "This is 25 times the usual rate of SGD, 0.1: it may diverge."),
+        ("adam", 0.02, ""),
+        ("adam", 0.1, "This is 100 times the usual rate of Adam, 0.001: it may diverge."),
+        ("rmsprop", 5e-7, "The usual rate of RMSprop is 2,000 times this, 0.001: it learns slowly."),
+        ("adamw", 0.0, ""),
+    ],
+)
+def test_a_rate_far_from_the_usual_is_said_at_its_field(qtbot: QtBot, kind: str, rate: float, said: str) -> None:
+    rows = TrainingRows()
+    qtbot.addWidget(rows)
+    start = experiment(training=TrainingSpec(optimizer=OptimizerSpec(kind=kind), learning_rate=rate))  # type: ignore[arg-type]
+    rows.fill(edits.values(start))
+    assert rows.rate_note.text() == said
+    assert rows.rate_note.isHidden() == (not said)
+    assert rows.rows["learning_rate"].field.accessibleDescription() == said
+
+
 @pytest.mark.parametrize(("given", "field", "sentence"), WRONG, ids=[field for _, field, _ in WRONG])
 def test_a_sentence_of_the_engine_finds_its_field(given: Experiment, field: str, sentence: str) -> None:
     with pytest.raises(SpecError) as raised:
@@ -359,6 +401,18 @@ def test_a_momentum_of_one_is_refused_at_its_field(explorer: Explorer, qtbot: Qt
     qtbot.keyClick(field, Qt.Key.Key_Return)
     assert row.error.text() == "1: a number from 0 to below 1 is accepted."
     assert shown(explorer) == before
+
+
+def test_another_optimizer_with_its_rate_is_one_step_of_undo(explorer: Explorer, qtbot: QtBot) -> None:
+    before = explorer.document.experiment
+    assert before is not None
+    assert before.training.learning_rate == 0.1
+    explorer.window.dock.training_rows.edited.emit("optimizer", "adam")
+    after = explorer.document.experiment
+    assert after is not None
+    assert (after.training.optimizer.kind, after.training.learning_rate) == ("adam", 1e-3)
+    explorer.document.undo_stack.undo()
+    assert explorer.document.experiment == before
 
 
 def test_training_goes_back_to_its_defaults_in_one_step(explorer: Explorer, qtbot: QtBot) -> None:

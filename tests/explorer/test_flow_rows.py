@@ -68,10 +68,11 @@ def test_a_logarithm_is_in_the_class_that_its_number_is_in(scale: Scale) -> None
     assert sure.mean() > 0.9
 
 
-def test_nan_is_padding_unless_its_row_has_something_not_finite() -> None:
-    logs = np.array([[np.nan, -3.0], [np.nan, -3.0]], np.float32)
+def test_nan_is_padding_unless_its_row_has_something_that_is_not_a_number_and_infinity_is_neither() -> None:
+    logs = np.array([[np.nan, -3.0, np.inf], [np.nan, -3.0, np.inf]], np.float32)
     found = classify(logs, np.array([False, True]), SCALE)
     assert found[:, 0].tolist() == [classes.UNDEFINED, classes.NAN]
+    assert found[:, 2].tolist() == [classes.PLUS_INF] * 2
     assert (found[:, 1] >= classes.FIRST).all()
     assert (found[:, 1] <= classes.LAST).all()
 

@@ -32,12 +32,13 @@ from explorer.training.axes import last_iteration
 
 T = 12
 LEFT, PLAIN = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-# What a record holds of each class: log₁₀ of the norm, and whether the row has something that is not finite.
+# What a record holds of each class: log₁₀ of the norm, and whether the row has something that is not a number.
 CLASSES = {
     "zero": (-np.inf, False),
     "below": (-25.0, False),
     "above": (9.0, False),
-    "not finite": (np.nan, True),
+    "infinite": (np.inf, False),
+    "not a number": (np.nan, True),
     "padding": (np.nan, False),
 }
 NUMBERS = {"1e-10": (-10.0, False), "1": (0.0, False)}
@@ -260,7 +261,7 @@ def test_the_table_has_a_column_an_iteration_with_the_numbers_as_recorded(qtbot:
     from explorer.tables.text import Columns, sorted_steps, tsv
 
     logs = np.array([[-1.0, -25.0, np.nan], [-3.0, -np.inf, np.nan]])
-    broken = log_of(np.array([[np.nan, 0.0, 9.0]]), bad=True, first=2)
+    broken = log_of(np.array([[np.nan, 0.0, np.inf]]), bad=True, first=2)
     log = log_of(logs).appended(broken.chunks[0])
     track = track_of(log, last=9, steps=3)
     table = track.table(Now.at(Tape(3), 0))
@@ -268,12 +269,12 @@ def test_the_table_has_a_column_an_iteration_with_the_numbers_as_recorded(qtbot:
     columns = Columns(table)
     assert [columns.name(n) for n in range(3)] == ["iteration 0", "iteration 1", "iteration 2"]
     texts = [[columns.text(row, n) for n in range(3)] for row in range(3)]
-    assert texts == [["0.1", "0.001", "NaN"], ["1e-25", "0", "1"], ["", "", "1e9"]]
+    assert texts == [["0.1", "0.001", "NaN"], ["1e-25", "0", "1"], ["", "", "inf"]]
     notes = [[columns.note(row, n) for n in range(3)] for row in range(3)]
     assert notes == [
-        ["", "", "not finite"],
+        ["", "", "not a number"],
         ["below the scale (1e-20)", "exactly 0", ""],
-        ["padding", "padding", "above the scale (1e2)"],
+        ["padding", "padding", "infinite"],
     ]
     assert tsv(columns, (0,), (0, 2)) == "t\titeration 0\titeration 2\n1\t0.1\tNaN"
     assert sorted_steps(columns, 3, 1, Qt.SortOrder.AscendingOrder) == [1, 0, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,7 +12,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec
+from engine.data import SeriesChoices, import_series, look_at
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, Split, TrainingSpec
 from explorer.app import Explorer
 from explorer.document.opening import Opening
 from explorer.document.state import State, View
@@ -170,6 +172,24 @@ def test_a_bound_that_is_none_says_what_would_be_one(explorer: Explorer, typed: 
     QTest.keyClick(field, Qt.Key.Key_Return)
     assert not explorer.runner.running
     assert said in tab(explorer).controls.sentence.text()
+
+
+def test_a_bound_is_refused_in_its_field_where_nothing_is_held_back(
+    qtbot: QtBot, explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    (tmp_path / "a.csv").write_text("x\n" + "\n".join(str(n % 7) for n in range(60)))
+    choices = SeriesChoices(steps=4, split=Split(train=1.0, validation=0.0))
+    task = import_series(look_at(tmp_path / "a.csv"), choices)
+    explorer.document.edit_experiment(msgspec.structs.replace(experiment(), task=task))
+    settle(qtbot, explorer)
+    act(explorer, "train_until")
+    field = tab(explorer).controls.until_field
+    field.setText("loss < 0.1")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert not explorer.runner.running
+    assert explorer.book.next == 0
+    assert "nothing of 'a.csv' is held back" in tab(explorer).controls.sentence.text()
 
 
 def test_divergence_is_a_sentence_and_a_pause(qtbot: QtBot, explorer: Explorer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from lessons import trained
@@ -12,7 +13,17 @@ from slow_courier import SlowCourier
 from synthetic import excerpt as synthetic
 
 from engine.requests import Look
-from engine.spec import AddingTask, EarlyStopSpec, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
+from engine.spec import (
+    AddingTask,
+    EarlyStopSpec,
+    Experiment,
+    LayerSpec,
+    ModelSpec,
+    SeriesTask,
+    Split,
+    TrainingSpec,
+    WhatIf,
+)
 from engine.training_loop import Until
 from engine.training_requests import Diverged, Judge, Judged, Train
 from explorer.controller import Controller
@@ -144,6 +155,54 @@ def test_one_and_ten_are_counted_from_the_iteration_on_screen(rig: Rig) -> None:
     assert rig.document.state.furthest == 11
 
 
+def test_quick_presses_of_one_and_ten_add_up(rig: Rig) -> None:
+    rig.runner.advance(1)
+    rig.runner.advance(1)
+    assert rig.runner.goal == 2, "before the first one is done"
+    while rig.runner.running:
+        rig.answer()
+    assert rig.document.view.iteration == 0, "its picture is on its way"
+    rig.runner.advance(10)
+    assert rig.runner.goal == 12
+    while rig.runner.running:
+        rig.answer()
+    assert rig.document.state.furthest == 12
+    rig.show()
+    rig.runner.start()
+    rig.answer()
+    asked = rig.asked
+    rig.runner.advance(1)
+    assert rig.runner.goal == asked.iteration + asked.count + 1, "what is under way comes anyway"
+
+
+def test_one_more_while_the_tape_goes_into_the_next_iteration_is_counted_from_there(rig: Rig) -> None:
+    rig.document.look(position=len(rig.document.tape) - 1)
+    rig.controller.step(1, waits=True)
+    assert rig.courier.count("train") == 1
+    rig.runner.advance(1)
+    assert "train" in rig.courier.dropped
+    while rig.runner.running:
+        rig.answer()
+    assert [one.kind for one in rig.endings] == ["there"]
+    assert rig.document.state.furthest == 2
+
+
+def test_a_step_over_the_end_while_training_runs_goes_to_the_next_iteration_of_this_one(rig: Rig) -> None:
+    rig.runner.start()
+    crossed: list[int] = []
+    rig.controller.crossing.connect(crossed.append)
+    rig.document.look(position=len(rig.document.tape) - 1)
+    rig.controller.step(1, waits=True)
+    assert crossed == [], "iteration 1 is being trained already"
+    rig.answer()
+    assert crossed == [1]
+    assert rig.courier.count("train") == 0
+    rig.show()
+    assert (rig.document.view.iteration, rig.document.view.position) == (1, 0)
+    rig.answer()
+    assert rig.runner.running, "nothing of its past has changed"
+
+
 def test_what_has_been_trained_already_is_only_shown(rig: Rig) -> None:
     rig.runner.start(goal=9)
     while rig.runner.running:
@@ -177,20 +236,48 @@ def test_evaluations_come_at_every_multiple_and_training_waits_for_them(qtbot: Q
     assert [(one.iteration, one.loss, one.value) for one in rig.document.state.evaluations] == [(7, 0.25, 0.5)]
 
 
-def test_where_nothing_is_held_back_training_does_without_unless_a_bound_needs_it(qtbot: QtBot) -> None:
-    for until, goes_on in ((None, True), (Until("loss", "<", 0.1), False)):
-        rig = Rig(experiment(evaluate_every=1))
-        rig.runner.start(until=until)
-        rig.answer()
-        rig.courier.failed.emit(JUDGE, rig.courier.last(JUDGE)[0], "Nothing is held back.")
-        rig.soon()
-        assert rig.runner.running is goes_on
-        assert [one.sentence for one in rig.endings] == ([] if goes_on else ["Nothing is held back."])
+def test_where_nothing_is_held_back_training_does_without(rig: Rig) -> None:
+    rig.document.edit_experiment(experiment(evaluate_every=1))
+    rig.runner.start()
+    rig.answer()
+    rig.courier.failed.emit(JUDGE, rig.courier.last(JUDGE)[0], "Nothing is held back.")
+    rig.soon()
+    assert rig.runner.running
+    assert rig.endings == []
+
+
+@pytest.mark.parametrize("until", [Until("loss", "<", 0.1), None])
+def test_an_end_that_needs_evaluations_is_refused_before_anything_is_trained(qtbot: QtBot, until: Until | None) -> None:
+    stop = EarlyStopSpec(patience=2) if until is None else None
+    rig = Rig(experiment(evaluate_every=1, early_stop=stop))
+    rig.runner.start(until=until)
+    asked = rig.courier.last(JUDGE)[1]
+    assert (asked.weights, asked.batches) == (rig.document.state.history[0], 1)
+    rig.courier.failed.emit(JUDGE, rig.courier.last(JUDGE)[0], "Nothing is held back.")
+    rig.soon()
+    assert not rig.runner.running
+    assert [one.sentence for one in rig.endings] == ["Nothing is held back."]
+    assert rig.courier.count(RUN) == 0
+
+
+def test_of_data_whose_split_holds_nothing_back_nothing_has_to_be_asked(qtbot: QtBot) -> None:
+    split = Split(train=1.0, validation=0.0)
+    task = SeriesTask(data="0" * 64, name="a.csv", columns=("x",), target="x", steps=STEPS, split=split)
+    rig = Rig(msgspec.structs.replace(experiment(), task=task))
+    rig.runner.start(until=Until("loss", "<", 0.1))
+    assert not rig.runner.running
+    assert [one.sentence for one in rig.endings] == [
+        "until is loss<0.1, but nothing of 'a.csv' is held back to judge by: task.split.validation is 0, and a share "
+        "above it is needed."
+    ]
+    assert rig.courier.count(RUN) == rig.courier.count(JUDGE) == 0
 
 
 def test_it_stops_where_an_evaluation_reaches_the_bound(qtbot: QtBot) -> None:
     rig = Rig(experiment(evaluate_every=1))
     rig.runner.start(until=Until("rmse", "<", 0.4))
+    rig.judge(0.5)  # of what it begins with: there is something to judge by
+    assert rig.document.state.evaluations == ()
     rig.answer()
     rig.judge(0.2)
     assert rig.runner.running
@@ -202,6 +289,7 @@ def test_it_stops_where_an_evaluation_reaches_the_bound(qtbot: QtBot) -> None:
 def test_it_stops_early_as_the_experiment_says(qtbot: QtBot) -> None:
     rig = Rig(experiment(evaluate_every=1, early_stop=EarlyStopSpec(patience=2)))
     rig.runner.start()
+    rig.judge(0.1)  # of what it begins with: it counts for nothing
     for loss in (0.5, 0.4, 0.6, 0.45):
         assert rig.runner.running
         rig.answer()

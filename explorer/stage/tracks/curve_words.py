@@ -100,6 +100,7 @@ def table(plot: Plot, title: str, now: Now) -> TableData:
             curve.group.known(now),
             length=curve.longest,
             words=_Said(curve) if curve.values is None else (),
+            ranked=curve.values is None,
         )
         for curve in plot.curves
         if len(curve.places) == now.steps and not curve.style.ghost

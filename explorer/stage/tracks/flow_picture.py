@@ -14,9 +14,9 @@ from explorer.stage.scales import Scale
 from explorer.stage.tracks.flow_rows import FlowRows
 from explorer.theme import current as theming
 
-WITH_GLYPH = (classes.ABOVE, classes.ZERO, classes.BELOW)
-"""Classes that have a glyph of their own where there is room. A size has no sign, and what is infinite is recorded as
-not finite."""
+WITH_GLYPH = (classes.PLUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)
+"""Classes that have a glyph of their own where there is room, as in the heatmaps; NaN stays a hatch. A size has no
+sign."""
 _PERIOD = 120
 """Logical pixels after which all textures repeat: what is drawn anew begins at a multiple, and fits what is there."""
 

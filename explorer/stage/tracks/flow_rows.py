@@ -14,7 +14,7 @@ from engine.history import Log
 from engine.requests import Array
 from engine.training_requests import Records
 from explorer.stage import classes
-from explorer.stage.classes import BELOW, FIRST, NAN, UNDEFINED, ZERO
+from explorer.stage.classes import BELOW, FIRST, NAN, PLUS_INF, UNDEFINED, ZERO
 from explorer.stage.scales import Scale
 from explorer.widgets.numbers import exact, power
 
@@ -26,7 +26,7 @@ _CERTAIN = ((8, 6), (64, 5))
 
 
 def classify(logs: Array, bad: NDArray[np.bool_], scale: Scale) -> classes.Codes:
-    """(n, …) logarithms of sizes (`Records.flow`), and which rows have some that are not finite (`Records.flow_bad`).
+    """(n, …) logarithms of sizes (`Records.flow`), and which rows have some that are not a number (`Records.flow_bad`).
 
     The bands are those of `classes.classify`: their edges are halves, and exact as logarithms.
     """
@@ -38,6 +38,7 @@ def classify(logs: Array, bad: NDArray[np.bool_], scale: Scale) -> classes.Codes
         np.putmask(codes, logs < low, BELOW)
         np.putmask(codes, logs > high, classes.ABOVE)
     np.putmask(codes, np.isneginf(logs), ZERO)
+    np.putmask(codes, np.isposinf(logs), PLUS_INF)
     missing = np.isnan(logs)
     if missing.any():
         broken = bad.reshape(-1, *[1] * (logs.ndim - 1))
@@ -99,7 +100,7 @@ class FlowRows:
         return dict(zip(classes.COUNTED, self._total.tolist(), strict=True))
 
     def at(self, row: int) -> tuple[Array, bool]:
-        """(T,) logarithms of a row, and whether some of them are not finite."""
+        """(T,) logarithms of a row, and whether some of them are not a number."""
         for chunk in self.log.chunks:
             if row < len(chunk):
                 return chunk.flow[row], bool(chunk.flow_bad[row])
@@ -112,7 +113,7 @@ class FlowRows:
         if records is None:
             return np.zeros((0, 0))
         every = -(-records.flow.size // _MOST_FITTED)
-        found: Array = 10.0 ** records.flow[::every].T.astype(np.float64)
+        found: Array = 10.0 ** records.flow[::every].T.astype(np.float64)  # of infinity infinity again
         return found
 
     def take(self, log: Log, scale: Scale) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from engine.requests import Array, Excerpt
-from explorer.stage import classes, margins, marked
+from explorer.stage import margins, marked
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.past import Past
@@ -33,7 +33,6 @@ SYMBOL = "‖∂L/∂h_t‖"
 WHAT_TO_DO = "No iteration is recorded yet: Train, Ctrl+Enter"
 RECORDED = "A recorded trace has no training."
 WAITING = "not trained yet"
-_NOT_FINITE = {classes.NAN: ("not finite", "not fin.")}
 _TICK = 4
 _ARROW = 5
 _LOW = 40
@@ -220,7 +219,7 @@ class FlowTraining:
         if self._scale is not None:
             counts = self._classified().counts()
             hatched = self._picture.hatched
-            margins.paint_scale(painter, box, self._scale, counts, hatched=hatched, named=_NOT_FINITE)
+            margins.paint_scale(painter, box, self._scale, counts, hatched=hatched)
 
     def scale_says(self, now: Now) -> object:
         return self._scale, self._classified().counts(), self._picture.hatched
@@ -253,7 +252,7 @@ class FlowTraining:
             if not bad:
                 return "", words.PADDING
             sure = self._excerpt is None or not self._excerpt.longest or not np.isnan(logs[t - 1 :]).all()
-            return "NaN", "not finite" if sure else "not finite, or padding"
+            return "NaN", "not a number" if sure else "not a number, or padding"
         scale = self._scale
         code = int(self._found.codes[row, t - 1])
         return size_words(log), "" if scale is None else words.code_words(code, scale.ends)
@@ -319,9 +318,7 @@ class FlowTraining:
     def hover_scale(self, now: Now) -> Readout | None:
         if self._scale is None or not self._found.count:
             return None
-        said = words.scale_readout(self._scale, self._found.counts(), 0, 0)
-        values = tuple(one.replace("not a number", "not finite") for one in said.values)
-        return Readout(said.where, values, said.note)
+        return words.scale_readout(self._scale, self._found.counts(), 0, 0)
 
     # -- by keys ------------------------------------------------------------------------------------------------------
 

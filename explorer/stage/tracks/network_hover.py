@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -162,7 +161,7 @@ class Hover:
         taken = (Taken("L", t, self._told(e.loss), sample=self._batch()),)
         if reading.at_every:
             here = float(e.losses[t - 1])
-            if math.isnan(here) or not reading.steps[t - 1]:
+            if not reading.steps[t - 1]:
                 return Readout(f"t = {t}", (total,), "no loss at this step", taken=taken)
             part = Taken("this step’s part of L", t, self._told(here), sample=self._batch())
             return Readout(f"t = {t}", (f"this step’s part = {part.value}", total), taken=(part, *taken))

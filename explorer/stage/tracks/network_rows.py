@@ -76,7 +76,7 @@ class Reading:
         self.loss = excerpt.loss
         self.losses = excerpt.losses
         self.length = excerpt.length
-        there = np.flatnonzero(~np.isnan(excerpt.losses))
+        there = np.flatnonzero(excerpt.has_loss)
         kind = excerpt.readout or ("every" if len(there) > 1 else "last")
         self.kind = kind
         steps = excerpt.steps

@@ -207,7 +207,7 @@ def _regions(axis: LogAxis, e: Excerpt, against: TrackSpec) -> tuple[Region, ...
     first = float(logs_of(layer.norms[against.what])[0 if layer.reverse else last - 1])
     if not math.isfinite(first):
         return ()
-    losses = int(np.count_nonzero(~np.isnan(e.losses)))
+    losses = int(np.count_nonzero(e.has_loss))
     step = 1 if layer.reverse else last
     name = words.last_norm(losses, step, e.verdict.loss_step, words.symbol(against))
     if len(e.layers) > 1:
@@ -269,7 +269,7 @@ def _bound(axis: LogAxis, e: Excerpt, quantities: list[TrackSpec]) -> list[Line]
     slope = -math.inf if line[0] == -math.inf else float(line[0]) - float(line[1])
     if math.isnan(slope):
         return [Line(axis.place(line), "muted", (), always=False, legend=("Pascanu's bound", *_undefined(e)))]
-    losses = int(np.count_nonzero(~np.isnan(e.losses)))
+    losses = int(np.count_nonzero(e.has_loss))
     of = " for the last loss alone" if losses > 1 else ""
     each = f"× {power(slope, 3)} a step"
     texts = (

@@ -38,7 +38,7 @@ _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 
 def losses(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
-        there = ~np.isnan(e.losses) | (np.isnan(e.loss) & (np.arange(e.steps) == (e.longest or e.steps) - 1))
+        there = e.has_loss
         axis = LogAxis(book.once(f"{track.layer}.{track.what}.", lambda: _scale_of(e.losses[there], 6)))
         codes = classes.classify(e.losses, axis.scale, ~there)
         count = int(np.count_nonzero(there))
@@ -54,7 +54,7 @@ def losses(track: TrackSpec) -> Maker:
                     Style("loss"),
                     axis.place(logs_of(e.losses)),
                     codes,
-                    _exactly(e.losses, e.dtype),
+                    _exactly(e),
                     dots=True,
                 ),
             ),
@@ -305,8 +305,8 @@ def _all(e: Excerpt) -> str:
     return f"all {e.batch_size:,} samples" if e.batch_size > 1 else ""
 
 
-def _exactly(values: Array, dtype: str) -> Callable[[int], str]:
-    return lambda t: "no loss here" if np.isnan(values[t]) else told_apart(float(values[t]), dtype)
+def _exactly(e: Excerpt) -> Callable[[int], str]:
+    return lambda t: told_apart(float(e.losses[t]), e.dtype) if e.has_loss[t] else "no loss here"
 
 
 def _part_of(values: Array, longest: int, dtype: str) -> Callable[[int], str]:
