@@ -46,7 +46,6 @@ class TrainingBinding(QObject):
         parts.controller.failed.connect(self._forget_wish)
         parts.controller.crossing.connect(self._crossing)
         self._drawer.openChanged.connect(self._show)
-        self._drawer.leaving.connect(parts.window.stage.setFocus)
         self._drawer.summary.trainToggled.connect(self.toggle)
         controls, curves = self._controls, self._tab.curves
         controls.trainToggled.connect(self.toggle)
