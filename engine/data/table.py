@@ -14,7 +14,7 @@ from engine.data import columns, dates, files, numbers
 from engine.data.cells import BLOCK, Cells, Reading, finished
 from engine.data.columns import MISSING, Content
 from engine.data.decoding import Decoded, decoded
-from engine.data.numbers import NOTATIONS, Decimal, Notation, Thousands
+from engine.data.numbers import Decimal, Notation, Thousands
 from engine.data.records import DELIMITER_NAMES, MAX_CELLS, MAX_COLUMNS, MAX_ROWS, records
 from engine.errors import DataError
 from engine.plaintext import one_line
@@ -328,7 +328,7 @@ def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
 def _notation(cells: Cells, options: TableOptions, delimiter: str, notes: list[str]) -> Notation:
     among = [
         one
-        for one in NOTATIONS
+        for one in numbers.usual(delimiter)
         if options.decimal in (None, one.decimal) and options.thousands in (None, one.thousands)
     ]
     if not among:  # both were chosen, and differ
@@ -336,13 +336,36 @@ def _notation(cells: Cells, options: TableOptions, delimiter: str, notes: list[s
     # From the whole length, since the first thousand rows may hold no decimals.
     sample = cells.sample(SAMPLED_CELLS // len(cells.block(0, 1)[0]))
     found = numbers.detect((cell for row in sample for cell in row), among)
-    could_be = options.decimal is None and (found.decimal == "," or delimiter == ";")
-    if could_be and numbers.ambiguous((c for row in sample for c in row if found.number(c) is not None), found):
-        notes.append(
+    if (doubt := _in_doubt(sample, found, options, delimiter)) is not None:
+        notes.append(doubt)
+    return found
+
+
+def _in_doubt(
+    sample: Sequence[Sequence[str]], found: Notation, options: TableOptions, delimiter: str
+) -> str | None:
+    """What could be otherwise about the notation, by a factor of a thousand."""
+
+    def could_be(sign: str) -> bool:
+        return numbers.ambiguous((c for row in sample for c in row if found.number(c) is not None), sign)
+
+    if options.decimal is not None:
+        return None
+    # A point between columns that commas or tabs part is a decimal one all over the world.
+    if (found.decimal == "," or delimiter == ";") and not found.thousands and could_be(found.decimal):
+        return (
             f"every '{found.decimal}' stands before three digits and is read as a decimal sign; it could stand between "
             "thousands"
         )
-    return found
+    if found.thousands in (",", ".") and options.thousands is None and could_be(found.thousands):
+        # With a decimal sign somewhere in the table there is no doubt about the other one.
+        if any(found.decimal in c for row in sample for c in row if found.number(c) is not None):
+            return None
+        return (
+            f"every '{found.thousands}' stands before three digits and is read as standing between thousands; it could "
+            "be a decimal sign"
+        )
+    return None
 
 
 def _day_first(cells: Cells) -> bool:
