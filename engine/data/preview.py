@@ -17,9 +17,9 @@ from engine.data.columns import Kind
 from engine.data.decoding import Decoded, decoded
 from engine.data.records import DELIMITER_NAMES
 from engine.data.symbols import words
-from engine.data.table import DETECTED, Table, TableOptions, reading
+from engine.data.table import DETECTED, SAID_NAME, Table, TableOptions, reading
 from engine.errors import DataError
-from engine.plaintext import one_line
+from engine.plaintext import one_line, shortened
 from engine.spec_reading import shown
 
 HEAD_ROWS = 20
@@ -83,7 +83,7 @@ class TablePreview:
         for column in self.columns:
             if column.name == name:
                 return column
-        names = ", ".join(column.name for column in self.columns[:20])
+        names = ", ".join(shortened(column.name, SAID_NAME) for column in self.columns[:20])
         raise DataError(f"'{self.name}' has no column {shown(name)}; it has {names}.")
 
 

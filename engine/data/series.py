@@ -15,10 +15,11 @@ from engine.data.datasets import MAX_VALUES, Missing, SeriesData
 from engine.data.files import name_of, source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview, jump_rows, read_array_file, unchanged
 from engine.data.shapes import numbers_of, taken_for
-from engine.data.table import Table, read_table
+from engine.data.table import SAID_NAME, Table, read_table
 from engine.data.windows import DEFAULT_SPLIT, check_split, lead, longest_run, reaching_back, starts, stretch
 from engine.errors import DataError, SpecError
 from engine.parts import Part
+from engine.plaintext import shortened
 from engine.spec_reading import shown
 from engine.task_checks import check_task
 from engine.task_specs import SeriesTask, Split
@@ -148,7 +149,8 @@ def _used(task: SeriesTask, data: SeriesData) -> NDArray[np.float64]:
     for name in (*task.columns, task.target):
         if name not in places:
             raise DataError(
-                f"The data of {source} have no column {shown(name)}; they have {', '.join(data.columns[:20])}."
+                f"The data of {source} have no column {shown(name)}; they have "
+                f"{', '.join(shortened(one, SAID_NAME) for one in data.columns[:20])}."
             )
     return data.values[:, [places[name] for name in (*task.columns, task.target)]]
 
@@ -198,7 +200,7 @@ def _of_table(preview: TablePreview, choices: SeriesChoices) -> tuple[SeriesData
 
 
 def _kinds(preview: TablePreview) -> str:
-    return ", ".join(f"{column.name} ({column.kind})" for column in preview.columns[:8])
+    return ", ".join(f"{shortened(column.name, SAID_NAME)} ({column.kind})" for column in preview.columns[:8])
 
 
 def numbers_in(table: Table, preview: TablePreview, name: str, missing: Missing = "refuse") -> NDArray[np.float64]:

@@ -13,17 +13,20 @@ from typing import Literal, TypeAlias
 from engine.data import columns, dates, files, numbers
 from engine.data.cells import BLOCK, Cells, Reading, finished
 from engine.data.columns import MISSING, Content
+from engine.data.datasets import MAX_NAME
 from engine.data.decoding import Decoded, decoded
 from engine.data.numbers import Decimal, Notation, Thousands
 from engine.data.records import DELIMITER_NAMES, MAX_CELLS, MAX_COLUMNS, MAX_ROWS, records
 from engine.errors import DataError
-from engine.plaintext import one_line
+from engine.plaintext import one_line, shortened
 from engine.spec_reading import shown
 
 Delimiter: TypeAlias = Literal[",", ";", "\t", "|"]
 _DELIMITERS: dict[str, Delimiter] = {",": ",", ";": ";", "\t": "\t", "|": "|"}
 MAX_NOTES = 8
 """Of one kind."""
+SAID_NAME = 40
+"""Characters of a column's name in a sentence."""
 SAMPLED_ROWS = 1000
 SAMPLED_CELLS = 5_000
 
@@ -78,7 +81,9 @@ class Table:
 
     def place(self, row: int, column: int) -> str:
         """Where a cell stands, in a sentence."""
-        return f"{self.name}, line {self.lines[row]:,}, column {column + 1} ({self.names[column]})"
+        return (
+            f"{self.name}, line {self.lines[row]:,}, column {column + 1} ({shortened(self.names[column], SAID_NAME)})"
+        )
 
 
 DETECTED = TableOptions()
@@ -120,7 +125,11 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     missing = MISSING if options.missing is None else ("", *(one.strip().lower() for one in options.missing))
     day_first = _day_first(cells) if options.day_first is None else options.day_first
     contents, texts = yield from _contents(cells, notation, frozenset(missing), day_first)
-    in_doubt = [f"column {at + 1} ({names[at]}): {one.note}" for at, one in enumerate(contents) if one.note]
+    in_doubt = [
+        f"column {at + 1} ({shortened(names[at], SAID_NAME)}): {one.note}"
+        for at, one in enumerate(contents)
+        if one.note
+    ]
     notes.extend(in_doubt[:MAX_NOTES])
     used = TableOptions(_DELIMITERS[delimiter], header, notation.decimal, notation.thousands, missing, day_first)
     plain = Decoded("", found.encoding, found.line_ends)  # the rows hold all of the text
@@ -310,16 +319,20 @@ def _within(cell: str, below: Sequence[str]) -> bool:
 
 
 def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
+    """Whole, as far as names are kept: shorter ones could be those of others."""
     found: dict[str, int] = {}
     seen: Counter[str] = Counter()
     twice: list[str] = []
     for at, cell in enumerate(first):
-        name = given = one_line(cell, 60) or f"column {at + 1}"
+        name = given = one_line(cell, MAX_NAME) or f"column {at + 1}"
         while name in found:
             seen[given] += 1
-            name = f"{given} ({seen[given] + 1})"
+            end = f" ({seen[given] + 1})"
+            name = f"{given[: MAX_NAME - len(end)]}{end}"
         if name != given:
-            twice.append(f"column {at + 1} has the name of another, '{given}', and is called '{name}'")
+            other, called = shortened(given, SAID_NAME), shortened(name, SAID_NAME)
+            alike = "has the name of another" if len(cell) <= MAX_NAME else "begins as the name of another"
+            twice.append(f"column {at + 1} {alike}, '{other}', and is called '{called}'")
         found[name] = at
     notes.extend(twice[:MAX_NOTES])
     return tuple(found)
@@ -341,9 +354,7 @@ def _notation(cells: Cells, options: TableOptions, delimiter: str, notes: list[s
     return found
 
 
-def _in_doubt(
-    sample: Sequence[Sequence[str]], found: Notation, options: TableOptions, delimiter: str
-) -> str | None:
+def _in_doubt(sample: Sequence[Sequence[str]], found: Notation, options: TableOptions, delimiter: str) -> str | None:
     """What could be otherwise about the notation, by a factor of a thousand."""
 
     def could_be(sign: str) -> bool:

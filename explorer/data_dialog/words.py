@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.data.preview import ArraysPreview, Column, Preview, TablePreview
 from engine.data.windows import stretch
 from engine.parts import Part
-from engine.plaintext import one_line
+from engine.plaintext import shortened
 from engine.task_specs import Split
 from explorer.dock.fields import plain
 
@@ -112,4 +112,4 @@ def windows_words(count: int, split: Split, need: int, stride: int) -> tuple[str
 
 
 def short(name: str) -> str:
-    return one_line(name, 40)
+    return shortened(name, 40)

@@ -9,7 +9,6 @@ import pytest
 
 from engine.data import TableOptions, TablePreview, look_at
 from engine.data.table import read_table
-from engine.errors import DataError
 
 
 def looked(folder: Path, text: str, options: TableOptions | None = None) -> TablePreview:
@@ -73,3 +72,19 @@ def test_a_factor_of_a_thousand_is_right_or_asked_about(
     found = looked(tmp_path, text)
     assert values(found, "x") == expected
     assert bool(found.notes) is in_doubt
+
+
+# -- long names -------------------------------------------------------------------------------------------------------
+
+
+def test_long_names_that_begin_alike_are_different_ones(tmp_path: Path) -> None:
+    names = [f"{'the quantity that was measured at the station in the valley '}{where}" for where in "ABCD"]
+    found = looked(tmp_path, f"{','.join(names)}\n1,2,3,4\n5,6,7,8\n")
+    assert [column.name for column in found.columns] == names
+    assert not found.notes
+    long = "a" * 250
+    found = looked(tmp_path, f"{long}b,{long}c\n1,2\n3,4\n")
+    first, second = (column.name for column in found.columns)
+    assert first != second
+    assert max(len(first), len(second)) <= 200, "as long as the names of data are kept"
+    assert [note[:43] for note in found.notes] == ["column 2 begins as the name of another, 'aa"]
