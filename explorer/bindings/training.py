@@ -17,6 +17,7 @@ from explorer.training.axes import AxisChoice
 from explorer.training.curves import Curves
 from explorer.training.standing import Ending, stands
 from explorer.training.words import figures, summary
+from explorer.widgets.numbers import short
 
 _PATIENCE_MS = 250
 """A picture that takes longer gives way to the newer wish of somebody who drags."""
@@ -52,6 +53,7 @@ class TrainingBinding(QObject):
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
         controls.until_field.textEdited.connect(self._forget_problem)
+        controls.bestWanted.connect(self.travel_to_best)
         curves.travelWanted.connect(self._travel_on_curves)
         self._tab.layersWanted.connect(self._show_layers)
         self._tab.lossAxisPicked.connect(self._pick_loss_axis)
@@ -142,6 +144,8 @@ class TrainingBinding(QObject):
 
     def _show_sentence(self) -> None:
         self._told = self._document.view.iteration, self._document.state
+        best = self._book.best if self._runner.ending.kind == "early stop" else None
+        self._controls.set_best(None if best is None or self._problem else best.iteration)
         if self._problem:
             self._controls.set_sentence(self._problem, tone="exploding")
             return
@@ -277,6 +281,40 @@ class TrainingBinding(QObject):
     def _travel_on_curves(self, iteration: int) -> None:
         """Their right end is the newest iteration, though it may have been drawn a moment ago."""
         self.travel(self._book.next if iteration >= self._tab.curves.count else iteration)
+
+    def ask_iteration(self) -> None:
+        from explorer.training.iteration_dialog import IterationDialog
+
+        dialog = IterationDialog(self._document.view.iteration, self._book.next, self._book.best, self._parts.window)
+        dialog.accepted.connect(self._travel_to_typed)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def _travel_to_typed(self) -> None:
+        from explorer.training.iteration_dialog import IterationDialog
+
+        dialog = self.sender()
+        if isinstance(dialog, IterationDialog):
+            self.travel(dialog.iteration)
+
+    @Slot()
+    def travel_to_best(self) -> None:
+        best = self._book.best
+        if best is None:
+            self._parts.say(f"No iteration has been evaluated yet; {self._evaluated()}.", 6000)
+            return
+        self.travel(best.iteration)
+        self._parts.say(
+            f"Iteration {best.iteration:,}: the least validation loss, {short(best.loss, 3)}, of "
+            f"{len(self._book.evaluations):,} evaluation{'s' if len(self._book.evaluations) != 1 else ''}.",
+            6000,
+        )
+
+    def _evaluated(self) -> str:
+        experiment = self._document.experiment
+        every = 1 if experiment is None else experiment.training.evaluate_every
+        return "training does after each" if every == 1 else f"training does every {every:,}"
 
     @Slot()
     def _go_to_wish(self) -> None:
