@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
@@ -95,6 +95,7 @@ class MainWindow(QMainWindow):
         self.side.splitterMoved.connect(self._splitter_moved)
         self.middle.splitterMoved.connect(self._drawer_dragged)
         self.drawer.openChanged.connect(self._drawer_opened)
+        self.drawer.leaving.connect(self._focus_stage)
 
         workbench = QWidget()
         column = QVBoxLayout(workbench)
@@ -157,7 +158,20 @@ class MainWindow(QMainWindow):
     def show_workbench(self) -> None:
         self.pages.setCurrentWidget(self.workbench)
         self.statusBar().show()
-        self.stage.setFocus()
+        self._focus_stage()
+
+    @Slot()
+    def _focus_stage(self) -> None:
+        """With its ring where keys are used: the focus has come where it is by one, or a shortcut is being pressed."""
+        held = QGuiApplication.keyboardModifiers() != Qt.KeyboardModifier.NoModifier
+        by_key = held or self.testAttribute(Qt.WidgetAttribute.WA_KeyboardFocusChange)
+        self.stage.setFocus(Qt.FocusReason.ShortcutFocusReason if by_key else Qt.FocusReason.OtherFocusReason)
+
+    def _leave(self, part: QWidget) -> None:
+        """Before a part is hidden: Qt would hand the focus to whatever stands beside it."""
+        inside = self.focusWidget()
+        if inside is not None and part.isAncestorOf(inside):
+            self._focus_stage()
 
     @property
     def on_start_page(self) -> bool:
@@ -194,6 +208,7 @@ class MainWindow(QMainWindow):
                 self._bring_back(panel)
             elif panel not in self._kept and not panel.isHidden():
                 self._put_away.add(panel)
+                self._leave(panel)
                 panel.hide()
                 self._panels_changed()
         if not self._widths_chosen:
@@ -234,6 +249,8 @@ class MainWindow(QMainWindow):
             for part in parts:
                 part.setVisible(part is panel)
             self._bring_back(side)
+        if not shown:
+            self._leave(panel)
         panel.setVisible(shown)
         if side not in self._put_away:  # no empty column
             side.setVisible(any(not part.isHidden() for part in parts))

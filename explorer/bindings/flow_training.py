@@ -15,20 +15,17 @@ from explorer.training.axes import last_iteration
 class FlowTrainingBinding(QObject):
     def __init__(self, parts: Parts, tracks: TracksBinding, training: TrainingBinding, parent: QObject) -> None:
         super().__init__(parent)
-        self._document, self._book, self._runner = parts.document, parts.book, parts.runner
+        self._document, self._book = parts.document, parts.book
         self._stage, self._tracks = parts.window.stage, tracks
-        self._last = self._next = 0
         self._pace = Pace(self._show, lambda: self._stage.past_cost, self)
         self._book.changed.connect(self._pace.ask)
-        self._runner.runningChanged.connect(self._show)
+        parts.runner.runningChanged.connect(self._show)
         parts.document.stateChanged.connect(self._tracks_changed)
         self._stage.iterationPicked.connect(training.travel)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def show_opened(self) -> None:
-        """Another document: another axis of iterations."""
-        self._last = self._next = 0
         self._show()
 
     def show_view(self) -> None:
@@ -47,12 +44,7 @@ class FlowTrainingBinding(QObject):
         if not self._stage.shows_past:
             return
         log, shown = self._book.log, self._document.view.iteration
-        done = max(log.next or 0, shown)
-        if done < self._next:
-            self._last = 0  # another past: what came after has been let go
-        self._next = done
-        # It moves on in steps and never back, so that what is there stays where it is.
-        self._last = max(self._last, last_iteration(done, self._runner.goal))
+        done = max(self._book.next, log.next or 0, shown)  # as the curves in the drawer
         trains = self._document.state.recorded is None
-        self._stage.set_past(Past(log, shown, self._last, trains))
+        self._stage.set_past(Past(log, shown, last_iteration(done), trains))
         self._tracks.tables.refresh()

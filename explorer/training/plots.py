@@ -16,6 +16,7 @@ from PySide6.QtGui import (
     QContextMenuEvent,
     QFocusEvent,
     QFontMetricsF,
+    QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -25,13 +26,13 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from explorer.stage.gestures import NOTCH
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
-from explorer.training import ink
-from explorer.training.axes import Axis, AxisKind, last_iteration, linear_axis, log_axis
+from explorer.training import ink, legends
+from explorer.training.axes import Axis, AxisChoice, last_iteration, linear_axis, log_axis, loss_axis
 from explorer.training.curves import Curves, Floats, Whole, window
 from explorer.training.span import Span, within
 from explorer.training.words import at_iteration
@@ -59,6 +60,10 @@ class _Boxes:
     def both(self) -> QRectF:
         return self.loss if self.norm is None else self.loss.united(self.norm)
 
+    @property
+    def each(self) -> tuple[QRectF, ...]:
+        return (self.loss,) if self.norm is None else (self.loss, self.norm)
+
 
 class CurvesView(QWidget):
     """Told the curves often, and where the stage is; asks to travel."""
@@ -71,7 +76,7 @@ class CurvesView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curves = Curves()
-        self._loss_kind: AxisKind = "linear"
+        self._loss_choice: AxisChoice = "auto"
         self._axes = (linear_axis(None), log_axis(None))
         """Of the loss and of the norms."""
         self._span = Span.whole(last_iteration(0))
@@ -103,7 +108,8 @@ class CurvesView(QWidget):
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def set_curves(self, curves: Curves, *, anew: bool = False) -> None:
-        """`anew`: of another training: axes begin anew."""
+        """`anew`: of another training: axes begin anew. They do too where these do not go on from those before."""
+        anew = anew or not curves.goes_on_from(self._curves)
         self._curves = curves
         if anew:
             self._begin_axes()
@@ -118,16 +124,16 @@ class CurvesView(QWidget):
             self._describe()
             self.update()
 
-    def set_loss_axis(self, kind: AxisKind) -> None:
-        if kind != self._loss_kind:
-            self._loss_kind = kind
+    def set_loss_axis(self, choice: AxisChoice) -> None:
+        if choice != self._loss_choice:
+            self._loss_choice = choice
             self._begin_axes()
             self._fit_axes()
             self._forget()
 
     @property
-    def loss_axis_kind(self) -> AxisKind:
-        return self._loss_kind
+    def loss_axis_choice(self) -> AxisChoice:
+        return self._loss_choice
 
     @property
     def count(self) -> int:
@@ -162,15 +168,14 @@ class CurvesView(QWidget):
         self.set_span(Span.whole(self._span.end))
 
     def _begin_axes(self) -> None:
-        self._axes = ((linear_axis if self._loss_kind == "linear" else log_axis)(None), log_axis(None))
+        self._axes = (linear_axis(None), log_axis(None))
 
     def _fit_axes(self) -> None:
         c = self._curves
-        self._span = self._span.until(last_iteration(c.count, c.goal))
+        self._span = self._span.until(last_iteration(c.count))
         loss, norm = self._axes
-        fitted = linear_axis if self._loss_kind == "linear" else log_axis
         self._axes = (
-            fitted(loss, c.losses, ink.evaluation_losses(c), ink.of_baseline(c)),
+            loss_axis(loss, self._loss_choice, c.losses, ink.evaluation_losses(c), ink.of_baseline(c)),
             log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values()),
         )
 
@@ -237,14 +242,13 @@ class CurvesView(QWidget):
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
         with self._clipped(painter, boxes.loss):
             ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
-        legend = QRectF(LEFT + GAP, 0, boxes.loss.width() - GAP, LEGEND)
-        ink.draw_legend(painter, legend, ink.loss_legend(curves, over))
+        loss_words, norm_words = self._legends()
+        legends.draw_legend(painter, self._legend_box(boxes.loss), loss_words)
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
-            legend.moveTop(boxes.norm.top() - LEGEND)
-            ink.draw_legend(painter, legend, ink.norm_legend(curves))
+            legends.draw_legend(painter, self._legend_box(boxes.norm), norm_words)
         self._draw_iterations(painter, boxes.both.bottom(), part.kept)
         if not len(curves):
             ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
@@ -259,6 +263,26 @@ class CurvesView(QWidget):
             painter.setClipRect(box.adjusted(-1, -LEGEND / 2, 1, 1))
         yield
         painter.restore()
+
+    def _legends(self) -> tuple[list[legends.Entry], list[legends.Entry]]:
+        c, (loss, norm) = self._curves, self._axes
+        over = window(len(c))
+        away = self._loss_choice == "auto" and loss.kind == "log"
+        return legends.loss_legend(c, over, loss, ran_away=away), legends.norm_legend(c, over, norm)
+
+    @staticmethod
+    def _legend_box(box: QRectF) -> QRectF:
+        return QRectF(LEFT + GAP, box.top() - LEGEND, box.width() - GAP, LEGEND)
+
+    def event(self, event: QEvent) -> bool:
+        """What a legend has no room for is said on hovering."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            at = QPointF(event.pos())
+            boxes = zip(self._boxes().each, self._legends(), strict=False)
+            words = next((legends.said(entries) for box, entries in boxes if self._legend_box(box).contains(at)), "")
+            QToolTip.showText(event.globalPos(), words, self)
+            return True
+        return super().event(event)
 
     def _upright(self) -> list[float]:
         return [self.x_of(k) for k in self._numbers()]
@@ -277,36 +301,39 @@ class CurvesView(QWidget):
         metrics = QFontMetricsF(theming.small())
         ink.draw_kept(painter, self._xs(kept), top)
         painter.setPen(QColor(theme.muted))
-        for k in self._numbers():
-            text = f"{k:,}"
+        for number, k in enumerate(self._numbers()):
+            text = f"iteration {k:,}" if number == 0 else f"{k:,}"
             width = metrics.horizontalAdvance(text) + TIGHT
-            x = min(max(LEFT - 6.0, self.x_of(k) - width / 2), self.width() - width)
+            x = min(max(2.0 if number == 0 else LEFT - 6.0, self.x_of(k) - width / 2), self.width() - width)
             painter.drawText(QRectF(x, top + 5, width, FOOT - 5), Qt.AlignmentFlag.AlignCenter, text)
 
     def _draw_marker(self, painter: QPainter) -> None:
         """The iteration on the stage; beside it the one that is asked for, as long as it is not there."""
         if not len(self._curves) and not self._curves.count:
             return
-        theme, both, span = theming.current(), self._boxes().both, self._span
+        theme, boxes, span = theming.current(), self._boxes(), self._span
         if self._wished != self._shown and span.first <= self._wished <= span.last:
             x = round(self.x_of(self._wished)) + 0.5
-            painter.setPen(QPen(QColor(theme.muted), 1, Qt.PenStyle.DashLine))
-            painter.drawLine(QPointF(x, both.top()), QPointF(x, both.bottom()))
-        if span.first <= self._shown <= span.last:
-            ink.draw_marker(painter, self.x_of(self._shown), both, focus=self.hasFocus())
+            ink.draw_upright(painter, x, boxes.each, QPen(QColor(theme.muted), 1, Qt.PenStyle.DashLine))
+        if not span.first <= self._shown <= span.last:
+            return
+        x = self.x_of(self._shown)
+        ink.draw_marker(painter, x, boxes.each, focus=self.hasFocus())
+        for one in self._curves.evaluations:
+            if one.iteration == self._shown:  # the marker stands on it
+                ink.draw_evaluations(painter, boxes.loss, np.array([x]), self._axes[0].places(np.array([one.loss])))
 
     def _draw_hover(self, painter: QPainter) -> None:
         assert self._hover is not None
-        x, both = self.x_of(self._hover), self._boxes().both
-        painter.setPen(QPen(QColor(theming.current().muted), 1))
-        painter.drawLine(QPointF(round(x) + 0.5, both.top()), QPointF(round(x) + 0.5, both.bottom()))
-        ink.draw_readout(painter, x, both, self.rect(), at_iteration(self._curves, self._hover))
+        x, boxes = self.x_of(self._hover), self._boxes()
+        ink.draw_upright(painter, round(x) + 0.5, boxes.each, QPen(QColor(theming.current().muted), 1))
+        ink.draw_readout(painter, x, boxes.both, self.rect(), at_iteration(self._curves, self._hover))
 
     # -- pointer and keys ---------------------------------------------------------------------------------------------
 
     def _travel(self, iteration: int) -> None:
         iteration = min(max(0, iteration), self._curves.count)
-        if iteration != self._wished:
+        if iteration != self._wished or iteration == self._curves.count:  # the end may have gone on since it was drawn
             self._wished = iteration
             self.update()
             self.travelWanted.emit(iteration)
