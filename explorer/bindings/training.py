@@ -10,7 +10,8 @@ from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
 from engine.training_checks import MAX_ITERATIONS
-from engine.training_loop import check_held_back, until_of
+from engine.training_loop import check_held_back
+from engine.until import until_of
 from explorer.bindings.parts import Parts
 from explorer.pace import Pace
 from explorer.training.axes import AxisChoice
@@ -236,7 +237,7 @@ class TrainingBinding(QObject):
                 self._runner.start(goal=goal)
             return
         try:
-            until = until_of(typed, experiment)
+            until = until_of(text.strip(), experiment)
             assert until is not None
             check_held_back(experiment, until)
         except SpecError as error:

@@ -26,8 +26,8 @@ from engine.spec import (
     TrainingSpec,
     WhatIf,
 )
-from engine.training_loop import Until
 from engine.training_requests import Diverged, Judge, Judged, Train
+from engine.until import Until
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import State, View
@@ -286,7 +286,7 @@ def test_it_stops_where_an_evaluation_reaches_the_bound(qtbot: QtBot) -> None:
     assert rig.runner.running
     rig.answer()
     rig.judge(0.09)
-    assert rig.endings == [Ending("until", "rmse<0.4 is reached: the rmse is 0.3 after iteration 2.")]
+    assert rig.endings == [Ending("until", "rmse<0.4 is reached: the rmse is 0.3 after 2 iterations.")]
 
 
 def test_it_stops_early_as_the_experiment_says(qtbot: QtBot) -> None:
@@ -298,7 +298,7 @@ def test_it_stops_early_as_the_experiment_says(qtbot: QtBot) -> None:
         rig.answer()
         rig.judge(loss)
     assert [one.kind for one in rig.endings] == ["early stop"]
-    assert "0.4 after iteration 2" in rig.endings[0].sentence
+    assert "0.4 after 2 iterations" in rig.endings[0].sentence
 
 
 def test_divergence_pauses_with_its_sentence_and_keeps_what_was_finite(rig: Rig) -> None:
