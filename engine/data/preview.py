@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,9 +17,10 @@ from engine.data.columns import Kind
 from engine.data.decoding import Decoded, decoded
 from engine.data.records import DELIMITER_NAMES
 from engine.data.symbols import words
-from engine.data.table import DETECTED, Table, TableOptions, reading
+from engine.data.table import DETECTED, SAID_NAME, Table, TableOptions, reading
+from engine.data.windows import packed
 from engine.errors import DataError
-from engine.plaintext import one_line
+from engine.plaintext import one_line, shortened
 from engine.spec_reading import shown
 
 HEAD_ROWS = 20
@@ -27,6 +28,9 @@ HEAD_CHARACTERS = 2000
 COUNTED_CHARACTERS = 8_000_000
 JUMP = 1.5
 """A step in time of more than so many usual ones is a jump."""
+RARE = 0.02
+"""Share of the steps up to which jumps are gaps in a series. More of them belong to its rhythm, as weekends do to
+prices: cut there, it would fall into pieces of fewer than 50 rows on average, and longer windows find no place."""
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".psv")
 As: TypeAlias = Literal["text", "table", "arrays"]
 
@@ -52,6 +56,10 @@ class Column:
     """Of a rising column: steps of more than 1.5 usual ones."""
     first_jump: int | None = None
     """Line behind the first one."""
+    missing_rows: bytes = field(default=b"", repr=False)
+    """Which rows have no value (`windows.unpacked`)."""
+    jumped_rows: bytes = field(default=b"", repr=False)
+    """Which rows stand behind a jump."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class TablePreview:
         for column in self.columns:
             if column.name == name:
                 return column
-        names = ", ".join(column.name for column in self.columns[:20])
+        names = ", ".join(shortened(column.name, SAID_NAME) for column in self.columns[:20])
         raise DataError(f"'{self.name}' has no column {shown(name)}; it has {names}.")
 
 
@@ -216,7 +224,7 @@ def _column(table: Table, at: int) -> Column:
     values = content.values
     problem = f"{table.place(content.problem_row, at)}: {content.problem}." if content.problem else ""
     low = high = different = first_jump = None
-    rising, jumps = False, 0
+    rising, behind_jumps = False, np.zeros(0, dtype=np.int64)
     if content.kind == "number" and values is not None and not np.isnan(values).all():
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if content.kind == "text":
@@ -224,8 +232,8 @@ def _column(table: Table, at: int) -> Column:
     if values is not None and len(values) > 1 and not problem and not len(absent):
         steps = np.diff(values)
         rising = bool((steps > 0).all())
-        if rising and len(found := jump_rows(values)):
-            jumps, first_jump = len(found), table.lines[int(found[0])]
+        if rising and len(behind_jumps := jump_rows(values)):
+            first_jump = table.lines[int(behind_jumps[0])]
     return Column(
         name=table.names[at],
         kind=content.kind,
@@ -236,9 +244,16 @@ def _column(table: Table, at: int) -> Column:
         high=high,
         different=different,
         rising=rising,
-        jumps=jumps,
+        jumps=len(behind_jumps),
         first_jump=first_jump,
+        missing_rows=packed(content.missing),
+        jumped_rows=packed(np.isin(np.arange(len(content.missing)), behind_jumps)),
     )
+
+
+def breaks_usually(jumps: int, rows: int) -> bool:
+    """Whether windows had better not go over the jumps in time of so many rows: where they are rare."""
+    return jumps <= max(1, RARE * (rows - 1))
 
 
 def jump_rows(times: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -51,12 +51,20 @@ _BECOMES = [("series", "a series"), ("sequences", "sequences")]
 
 
 class DataDialog(QDialog):
-    """`steps` and `batch_size`: of the task so far, to begin with."""
+    """`steps` and `batch_size`: of the task so far, to begin with. `every`: its model answers at every step."""
 
     chosen = Signal(object)
     """The task over the data; the dialog is accepted."""
 
-    def __init__(self, reader: Reader, path: str, steps: int, batch_size: int, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        path: str,
+        steps: int,
+        batch_size: int,
+        every: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Open data")
         self._reader, self._path = reader, path
@@ -72,7 +80,7 @@ class DataDialog(QDialog):
         self.failure = _Failure()
         self.notes = _wrapped("What to look at")
         self.becomes = Segments("What it becomes", _BECOMES)
-        self.series, self.text = SeriesForm(steps, batch_size), TextForm(steps, batch_size)
+        self.series, self.text = SeriesForm(steps, batch_size, every), TextForm(steps, batch_size)
         self.sequences = SequencesForm(batch_size)
         self.forms = QStackedWidget()
         for form in (self.series, self.text, self.sequences):
