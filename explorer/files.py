@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtGui import QCloseEvent, QIcon
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QFileDialog, QLineEdit, QMessageBox
 
 from engine import presets
@@ -251,12 +251,16 @@ class Files(QObject):
 
     def _ask_about_changes(self) -> int:
         box = QMessageBox(self._window)
-        box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle("Unsaved changes")
         box.setText(f"Save the changes to “{self._document.title or 'Untitled'}” first?")
+        box.setInformativeText(at_stake(self._document.state, bool(self._document.path)))
         buttons = QMessageBox.StandardButton
         box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
         box.setDefaultButton(buttons.Save)
+        for kind, words in ((buttons.Save, "&Save"), (buttons.Discard, "&Discard"), (buttons.Cancel, "&Cancel")):
+            button = box.button(kind)
+            button.setText(words)
+            button.setIcon(QIcon())  # a style's own are made for another look, and blurred
         answer = box.exec()
         box.deleteLater()
         return answer
@@ -276,7 +280,6 @@ class Files(QObject):
             return
         commit_typing()
         box = QMessageBox(self._window)
-        box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle("Size of everything")
         box.setText(f"Show everything at {scale} %?")
         box.setInformativeText(
@@ -286,7 +289,9 @@ class Files(QObject):
         )
         anew = box.addButton("Open Anew &Now", QMessageBox.ButtonRole.AcceptRole)
         later = box.addButton("At the Next &Start", QMessageBox.ButtonRole.ActionRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
+        cancel = box.addButton(QMessageBox.StandardButton.Cancel)
+        cancel.setText("&Cancel")
+        cancel.setIcon(QIcon())
         box.setDefaultButton(anew)
         box.exec()
         answer = box.clickedButton()
@@ -327,7 +332,9 @@ class Files(QObject):
 
     def _complain(self, title: str, sentence: str) -> None:
         """One sentence in a box that does not stop the program."""
-        box = QMessageBox(QMessageBox.Icon.Warning, title, sentence, QMessageBox.StandardButton.Ok, self._window)
+        none = QMessageBox.Icon.NoIcon
+        box = QMessageBox(none, title, sentence, QMessageBox.StandardButton.Ok, self._window)
+        box.button(QMessageBox.StandardButton.Ok).setIcon(QIcon())
         box.finished.connect(box.deleteLater)
         box.open()
 
@@ -335,6 +342,18 @@ class Files(QObject):
 def _clip_norm(preset: Preset) -> float | None:
     clip = preset.experiment.training.clip
     return clip.max_norm if clip.kind == "norm" else None
+
+
+def at_stake(state: State, saved: bool) -> str:
+    """What would be lost with the document as it is; `saved`: it has a file."""
+    beforehand = 0 if state.experiment is None else state.experiment.training.iterations
+    if saved:
+        since = "What has been done since it was last saved would be lost"
+        return f"{since}; training stands at iteration {state.furthest:,}." if state.furthest else f"{since}."
+    done = state.furthest - beforehand
+    if done <= 0:
+        return "It has no file yet: what has been changed would be lost."
+    return f"It has no file yet: {done:,} trained iteration{'s' if done != 1 else ''} would be lost."
 
 
 def commit_typing() -> None:

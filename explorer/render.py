@@ -71,7 +71,8 @@ def _quieter(kind: QtMsgType, context: QMessageLogContext, message: str) -> None
 
 
 class _Settled(QObject):
-    """Runs the event loop until nothing is under way, analyses and evaluation neither. Raises EngineError where the trace failed."""
+    """Runs the event loop until nothing is under way, analyses and evaluation neither. Raises EngineError where the
+    trace failed."""
 
     def __init__(self, controller: Controller, desk: Desk, evaluator: Evaluator) -> None:
         super().__init__()

@@ -296,9 +296,9 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         ),
         Entry(
             "Evaluation",
-            "The loss, and the accuracy or the RMSE (root mean squared error, in the data's own units), on a part of the "
-            "data: what is learned from, the validation part that is looked at while training runs, or the test part, "
-            "which is for the end. Diamonds on the loss curve are those of the validation part.",
+            "The loss, and the accuracy or the RMSE (root mean squared error, in the data's own units), on a part of "
+            "the data: what is learned from, the validation part that is looked at while training runs, or the test "
+            "part, which is for the end. Diamonds on the loss curve are those of the validation part.",
             "RMSE = √(mean of (answer − target)²)",
             "judge judged validation test accuracy rmse held back metric",
         ),

@@ -1,0 +1,58 @@
+"""The question before work is lost: it says what would be; every button has a key and no borrowed icon."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import msgspec
+import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QMessageBox
+from pytestqt.qtbot import QtBot
+
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec
+from explorer.app import Explorer
+from explorer.document.opening import Opening
+from explorer.document.state import State, View
+from explorer.files import at_stake
+
+EXPERIMENT = Experiment(
+    model=ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=4),)), task=AddingTask(steps=8, batch_size=3)
+)
+
+
+def test_the_question_names_the_iterations_and_every_button_has_a_key(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.show(Opening(State(tracks=("norms",), experiment=EXPERIMENT), View(), title="adding"))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    explorer.runner.start(goal=13)
+    qtbot.waitUntil(lambda: explorer.controller.settled and not explorer.runner.under_way, timeout=60_000)
+    seen: list[tuple[str, list[str], bool]] = []
+
+    def look() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        borrowed = any(not button.icon().isNull() for button in box.buttons())
+        seen.append((box.informativeText(), sorted(button.text() for button in box.buttons()), borrowed))
+        box.reject()
+
+    QTimer.singleShot(0, look)
+    explorer.files._ask_about_changes()
+    assert seen == [
+        ("It has no file yet: 13 trained iterations would be lost.", ["&Cancel", "&Discard", "&Save"], False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("saved", "beforehand", "said"),
+    [
+        (False, 0, "what has been changed would be lost"),
+        (False, 150, "what has been changed would be lost"),
+        (True, 0, "since it was last saved would be lost."),
+    ],
+)
+def test_what_was_not_trained_by_the_user_is_not_counted(saved: bool, beforehand: int, said: str) -> None:
+    training = TrainingSpec(iterations=beforehand)
+    of = msgspec.structs.replace(EXPERIMENT, training=training)
+    state = State(tracks=(), experiment=of, history=MappingProxyType({beforehand: {}}))
+    assert state.furthest == beforehand
+    assert said in at_stake(state, saved)
