@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRect, QSize, Qt
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from explorer.theme import current as theming
-from explorer.theme.tokens import PAD
+from explorer.theme.tokens import GAP, PAD
 
 _ONE, _TWO = 36, 54
 """Heights with one line of text and with two."""
@@ -18,11 +20,23 @@ def _font() -> QFont:
 
 
 class Notice(QWidget):
-    """One sentence with a coloured edge; hidden while it is empty. `tone` names the theme's colour."""
+    """One sentence with a coloured edge, and what can be done about it; hidden while it is empty. `tone` names the
+    theme's colour."""
+
+    chosen = Signal(int)
+    """Which of the actions."""
 
     def __init__(self, name: str, tone: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._name, self._tone, self._text = name, tone, ""
+        self.buttons: tuple[QPushButton, ...] = ()
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(False)
+        self._group.idClicked.connect(self.chosen)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, PAD, 1)
+        self._row.setSpacing(GAP)
+        self._row.addStretch(1)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(_ONE)
         self.set_text("")
@@ -38,6 +52,26 @@ class Notice(QWidget):
         self._fit()
         self.update()
 
+    def set_actions(self, actions: Sequence[tuple[str, str]]) -> None:
+        """In words, with a tooltip each; in place of those that were there."""
+        for button in self.buttons:
+            self._group.removeButton(button)
+            button.hide()
+            button.deleteLater()
+        self.buttons = tuple(self._button(index, *words) for index, words in enumerate(actions))
+        self._fit()
+        self.update()
+
+    def _button(self, index: int, text: str, tip: str) -> QPushButton:
+        made = QPushButton(text, self)
+        made.setProperty("role", "small")
+        made.setAccessibleName(text)
+        made.setToolTip(tip)
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._group.addButton(made, index)
+        self._row.addWidget(made)
+        return made
+
     def sizeHint(self) -> QSize:
         return QSize(200, self.height())
 
@@ -46,7 +80,8 @@ class Notice(QWidget):
         self._fit()
 
     def _room(self) -> QRect:
-        return self.rect().adjusted(PAD + 2, 0, -PAD, -1)
+        taken = sum(button.sizeHint().width() + GAP for button in self.buttons)
+        return self.rect().adjusted(PAD + 2, 0, -PAD - taken, -1)
 
     def _fit(self) -> None:
         """Two lines where one is too short."""
