@@ -13,6 +13,8 @@ from explorer.theme.tokens import GAP, PAD
 
 _ONE, _TWO = 36, 54
 """Heights with one line of text and with two."""
+_ACTIONS = 24
+"""Of a row of actions below them."""
 
 
 def _font() -> QFont:
@@ -30,6 +32,7 @@ class Notice(QWidget):
         super().__init__(parent)
         self._name, self._tone, self._text = name, tone, ""
         self.buttons: tuple[QPushButton, ...] = ()
+        self._below = False
         self._group = QButtonGroup(self)
         self._group.setExclusive(False)
         self._group.idClicked.connect(self.chosen)
@@ -80,13 +83,21 @@ class Notice(QWidget):
         self._fit()
 
     def _room(self) -> QRect:
-        taken = sum(button.sizeHint().width() + GAP for button in self.buttons)
-        return self.rect().adjusted(PAD + 2, 0, -PAD - taken, -1)
+        """Of the text: beside the actions, or above them where it is too long for that."""
+        room = self.rect().adjusted(PAD + 2, 0, -PAD, -1)
+        return room.adjusted(0, 0, 0, -_ACTIONS) if self._below else room.adjusted(0, 0, -self._taken, 0)
+
+    @property
+    def _taken(self) -> int:
+        return sum(button.sizeHint().width() + GAP for button in self.buttons)
 
     def _fit(self) -> None:
         """Two lines where one is too short."""
         needed = QFontMetrics(_font()).horizontalAdvance(self._text)
-        self.setFixedHeight(_ONE if needed <= self._room().width() else _TWO)
+        self._below = bool(self.buttons) and needed > self.width() - 2 * PAD - 2 - self._taken
+        lines = _ONE if needed <= self._room().width() else _TWO
+        self._row.setContentsMargins(0, lines - GAP if self._below else 0, PAD, 1)
+        self.setFixedHeight(lines + (_ACTIONS if self._below else 0))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theming.current()

@@ -453,6 +453,22 @@ def test_another_document_begins_with_empty_curves(qtbot: QtBot, explorer: Explo
     assert len(tab(explorer).curves._curves) == 0
 
 
+def test_while_another_document_is_computed_nothing_is_said_of_the_one_before(qtbot: QtBot, explorer: Explorer) -> None:
+    status = explorer.window.status
+    said = (status.audit.text(), status.device.text(), status.seconds.text(), status.verdict.text())
+    assert "match autograd" in said[0]
+    assert all(said)
+    explorer.show(
+        Opening(State(tracks=("norms",), experiment=experiment(iterations=30)), View(iteration=30), title="next")
+    )
+    assert explorer.controller.excerpt is None
+    assert status.audit.text() == "… computing"
+    assert (status.device.text(), status.seconds.text(), status.verdict.text()) == ("", "", "")
+    settle(qtbot, explorer)
+    assert "match autograd" in status.audit.text()
+    assert "CPU" in status.device.text()
+
+
 def test_every_part_of_the_drawer_has_a_name_and_can_be_reached_by_tab(explorer: Explorer) -> None:
     drawer = explorer.window.drawer
     drawer.show_tab("training")
