@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
@@ -14,16 +13,14 @@ from engine.tape import Phase
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_loop import check_held_back, until_of
 from explorer.bindings.parts import Parts
-from explorer.training.axes import AxisKind
+from explorer.pace import Pace
+from explorer.training.axes import AxisChoice
 from explorer.training.curves import Curves
 from explorer.training.standing import Ending, stands
 from explorer.training.ways_out import WayOut, ways_out
 from explorer.training.words import figures, summary
+from explorer.widgets.numbers import short
 
-_PACE_MS = 80
-"""Curves that grow are drawn a dozen times a second."""
-_REST = 4
-"""Times as long as they took to draw: the window has other things to do."""
 _PATIENCE_MS = 250
 """A picture that takes longer gives way to the newer wish of somebody who drags."""
 
@@ -39,13 +36,13 @@ class TrainingBinding(QObject):
         self._problem = ""
         self._told: tuple[int, object] = (-1, None)
         """The iteration and the state of which it was last said how training stands."""
-        self._anew, self._due, self._banner = True, False, False
+        self._anew, self._banner = True, False
         self._resting = False
         """Whether the playhead is where documents open, at the loss, and nobody has moved it."""
         self._ways: tuple[WayOut, ...] = ()
-        self._pace = _timer(self, _PACE_MS, self._paced)
+        self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
-        self._book.changed.connect(self._book_changed)
+        self._book.changed.connect(self._pace.ask)
         runner = self._runner
         runner.runningChanged.connect(self._running_changed)
         runner.ended.connect(self._ended)
@@ -56,13 +53,13 @@ class TrainingBinding(QObject):
         parts.controller.crossing.connect(self._crossing)
         parts.window.stage.banner.chosen.connect(self._take_way_out)
         self._drawer.openChanged.connect(self._show)
-        self._drawer.leaving.connect(parts.window.stage.setFocus)
         self._drawer.summary.trainToggled.connect(self.toggle)
         controls, curves = self._controls, self._tab.curves
         controls.trainToggled.connect(self.toggle)
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
         controls.until_field.textEdited.connect(self._forget_problem)
+        controls.bestWanted.connect(self.travel_to_best)
         curves.travelWanted.connect(self._travel_on_curves)
         self._tab.layersWanted.connect(self._show_layers)
         self._tab.lossAxisPicked.connect(self._pick_loss_axis)
@@ -107,22 +104,8 @@ class TrainingBinding(QObject):
             self._controls.set_metric(task_facts.metric(experiment.task, experiment.model))
 
     @Slot()
-    def _book_changed(self) -> None:
-        self._due = True
-        if not self._pace.isActive():
-            self._paced()
-
-    @Slot()
-    def _paced(self) -> None:
-        if self._due:
-            began = time.perf_counter()
-            self._show()
-            took = time.perf_counter() - began + self._tab.curves.cost
-            self._pace.start(max(_PACE_MS, round(_REST * 1000 * took)))
-
-    @Slot()
     def _show(self) -> None:
-        self._due = False
+        self._pace.shown()
         drawer, runner = self._drawer, self._runner
         open_here = drawer.is_open and drawer.tab == "training"
         curves = self._curves(whole=open_here)
@@ -130,25 +113,24 @@ class TrainingBinding(QObject):
         if open_here:
             self._controls.set_figures(figures(curves, runner.seconds))
             self._tab.set_layers(self._book.layers, self._layers)
-            anew = self._anew or curves.count < self._tab.curves.count
-            self._tab.curves.set_curves(curves, anew=anew)
+            self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
         self._show_sentence()
 
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""
-        book, chunks = self._book, self._book.log.chunks
+        book, chunks = self._book, self._book.log.scalars.chunks
         if not whole:
             last = chunks[-1] if chunks else None
             if last is None:
                 return Curves(count=book.next)
             return Curves(
                 iterations=book.iterations()[-1:],
-                losses=last.losses[-1:],
-                grad_norms=last.grad_norms[-1:],
-                clipped_norms=last.clipped_norms[-1:],
-                clipped=last.clipped[-1:],
+                losses=last["losses"][-1:],
+                grad_norms=last["grad_norms"][-1:],
+                clipped_norms=last["clipped_norms"][-1:],
+                clipped=last["clipped"][-1:],
                 evaluations=book.evaluations,
                 count=book.next,
             )
@@ -165,11 +147,13 @@ class TrainingBinding(QObject):
             kept=book.kept(),
             count=book.next,
             goal=self._runner.goal,
-            seconds=float(chunks[-1].seconds[-1]) if chunks else 0.0,
+            seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,
         )
 
     def _show_sentence(self) -> None:
         self._told = self._document.view.iteration, self._document.state
+        best = self._book.best if self._runner.ending.kind == "early stop" else None
+        self._controls.set_best(None if best is None or self._problem else best.iteration)
         if self._problem:
             self._controls.set_sentence(self._problem, tone="exploding")
             return
@@ -332,6 +316,40 @@ class TrainingBinding(QObject):
         """Their right end is the newest iteration, though it may have been drawn a moment ago."""
         self.travel(self._book.next if iteration >= self._tab.curves.count else iteration)
 
+    def ask_iteration(self) -> None:
+        from explorer.training.iteration_dialog import IterationDialog
+
+        dialog = IterationDialog(self._document.view.iteration, self._book.next, self._book.best, self._parts.window)
+        dialog.accepted.connect(self._travel_to_typed)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def _travel_to_typed(self) -> None:
+        from explorer.training.iteration_dialog import IterationDialog
+
+        dialog = self.sender()
+        if isinstance(dialog, IterationDialog):
+            self.travel(dialog.iteration)
+
+    @Slot()
+    def travel_to_best(self) -> None:
+        best = self._book.best
+        if best is None:
+            self._parts.say(f"No iteration has been evaluated yet; {self._evaluated()}.", 6000)
+            return
+        self.travel(best.iteration)
+        self._parts.say(
+            f"Iteration {best.iteration:,}: the least validation loss, {short(best.loss, 3)}, of "
+            f"{len(self._book.evaluations):,} evaluation{'s' if len(self._book.evaluations) != 1 else ''}.",
+            6000,
+        )
+
+    def _evaluated(self) -> str:
+        experiment = self._document.experiment
+        every = 1 if experiment is None else experiment.training.evaluate_every
+        return "training does after each" if every == 1 else f"training does every {every:,}"
+
     @Slot()
     def _go_to_wish(self) -> None:
         self._patience.stop()
@@ -373,8 +391,8 @@ class TrainingBinding(QObject):
         self._show()
 
     @Slot(str)
-    def _pick_loss_axis(self, kind: AxisKind) -> None:
-        self._tab.curves.set_loss_axis(kind)
+    def _pick_loss_axis(self, choice: AxisChoice) -> None:
+        self._tab.curves.set_loss_axis(choice)
 
 
 def _timer(parent: QObject, milliseconds: int, slot: object) -> QTimer:

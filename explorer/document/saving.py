@@ -6,7 +6,6 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from engine.errors import SessionError
-from engine.history import Log
 from engine.requests import Excerpt
 from engine.session import MAX_RECIPES, Recipe, Session, SessionView, fitting
 from engine.spec import NO_WHAT_IF
@@ -32,7 +31,7 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         what_if=state.what_if,
         iteration=view.iteration,
         history=state.history,
-        log=_log(state),
+        log=state.log,
         evaluations=state.evaluations,
         recipes=_recipes(state),
         view=SessionView(
@@ -55,13 +54,6 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         fingerprint=excerpt.fingerprint,
     )
     return fitting(session)
-
-
-def _log(state: State) -> Log:
-    """The records, where a file can say which sequences they are of."""
-    assert state.experiment is not None
-    known = {recipe.experiment.task.steps for recipe in _recipes(state)} | {state.experiment.task.steps}
-    return state.log if all(chunk.flow.shape[1] in known for chunk in state.log.chunks) else Log()
 
 
 def _recipes(state: State) -> tuple[Recipe, ...]:

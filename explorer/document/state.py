@@ -129,7 +129,7 @@ class State:
         size = sum(array.nbytes for array in weights.values())
         if len(history) > MOST_STATES or size * len(history) > STATE_BYTES:
             budget, most = int(_ROOMIER * STATE_BYTES), int(_ROOMIER * MOST_STATES)
-            history = thinned(history, {*shown, *_turns(history, recipes), *sorted(history)[-2:]}, budget, most)
+            history = thinned(history, {*shown, *_turns(history, recipes)}, budget, most)
         recipes = {k: r for k, r in recipes.items() if k in history}
         return replace(self, history=MappingProxyType(history), recipes=MappingProxyType(recipes))
 

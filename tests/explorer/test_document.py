@@ -332,6 +332,15 @@ def test_history_is_thinned_when_memory_runs_out() -> None:
     assert kept[-2:] == [28, 29]
 
 
+def test_of_states_larger_than_the_memory_for_them_the_last_one_is_kept_and_what_is_looked_at() -> None:
+    state = State(tracks=())
+    big = {"weight_hh_l0": np.zeros(STATE_BYTES // 5, np.float32)}
+    for k in range(5):
+        state = state.remembering(k, big, shown=(2,))
+        assert len(state.history) <= 2
+    assert sorted(state.history) == [2, 4]
+
+
 def test_every_track_that_is_offered_exists() -> None:
     for cell in ("rnn", "lstm", "gru"):
         layers = {"l0": LayerKind(cell, 4)}

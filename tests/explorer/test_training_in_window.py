@@ -315,7 +315,7 @@ def test_end_follows_again(qtbot: QtBot, explorer: Explorer) -> None:
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 4)
     assert "End follows again" in controls.sentence.text()
     # What was drawn is behind what has been trained: the end of the curves is the newest all the same.
-    explorer.bindings.training._pace.start(60_000)
+    explorer.bindings.training._pace._timer.start(60_000)
     drawn = curves.count
     qtbot.waitUntil(lambda: explorer.book.next > drawn + 5)
     curves.setFocus()
@@ -326,7 +326,7 @@ def test_end_follows_again(qtbot: QtBot, explorer: Explorer) -> None:
     seen = explorer.document.view.iteration
     qtbot.waitUntil(lambda: explorer.document.view.iteration > seen)
     act(explorer, "train")
-    explorer.bindings.training._pace.stop()
+    explorer.bindings.training._pace._timer.stop()
     settle(qtbot, explorer)
 
 
