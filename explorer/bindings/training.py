@@ -35,6 +35,8 @@ class TrainingBinding(QObject):
         self._layers: tuple[str, ...] = ()
         self._wish: int | None = None
         self._problem = ""
+        self._drawn, self._said_of = Curves(), 0
+        """What was drawn last, and the iteration on the stage that words have been said of."""
         self._anew, self._due, self._banner = True, False, False
         self._pace = _timer(self, _PACE_MS, self._paced)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
@@ -84,6 +86,9 @@ class TrainingBinding(QObject):
     def show_view(self) -> None:
         shown = self._document.view.iteration
         self._tab.curves.set_iteration(shown, shown if self._wish is None else self._wish)
+        if shown != self._said_of:
+            self._said_of = shown
+            self._say()
 
     @Slot()
     def _show_available(self) -> None:
@@ -108,17 +113,25 @@ class TrainingBinding(QObject):
     @Slot()
     def _show(self) -> None:
         self._due = False
-        drawer, runner = self._drawer, self._runner
+        drawer = self._drawer
         open_here = drawer.is_open and drawer.tab == "training"
         curves = self._curves(whole=open_here)
-        drawer.summary.set_words(summary(curves, running=runner.running, sentence=runner.ending.sentence))
+        self._drawn = curves
+        self._say()
         if open_here:
-            self._controls.set_figures(figures(curves, runner.seconds))
             self._tab.set_layers(self._book.layers, self._layers)
             self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
         self._show_sentence()
+
+    def _say(self) -> None:
+        """The numbers in words, each with its iteration."""
+        runner, shown = self._runner, self._document.view.iteration
+        ending, sentence = ("", "") if runner.running else (runner.ending.kind, runner.ending.sentence)
+        self._drawer.summary.set_parts(summary(self._drawn, shown=shown, ending=ending, sentence=sentence))
+        if self._drawer.is_open and self._drawer.tab == "training":
+            self._controls.set_figures(figures(self._drawn, runner.seconds, shown))
 
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""

@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 from explorer.stage import palette
 from explorer.theme import current as theming
 from explorer.theme.routes import colour_of
-from explorer.theme.tokens import GAP, PAD, TIGHT, Theme
+from explorer.theme.tokens import GAP, TIGHT, Theme
 from explorer.training.axes import Axis
 from explorer.training.curves import Columns, Curves, Floats, Whole, columns, crowd, smoothed
 
@@ -161,7 +161,7 @@ def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats)
 
 
 def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> None:
-    """Before and after clipping: what the iterations of a pixel fill, their mean over it, and the layers' above both."""
+    """Before and after clipping: what the iterations of a pixel fill, their mean over it, and the layers above both."""
     theme, mean = theming.current(), rows.over > 1
     before = rows.of(axis.places(curves.grad_norms))
     shown = [(curves.grad_norms, before, theme.backward)]
