@@ -136,10 +136,12 @@ class TrainingBinding(QObject):
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""
         book, chunks = self._book, self._book.log.chunks
+        experiment = self._document.experiment
+        scaled = experiment is not None and task_facts.is_scaled(experiment.task, experiment.model)
         if not whole:
             last = chunks[-1] if chunks else None
             if last is None:
-                return Curves(count=book.next)
+                return Curves(count=book.next, scaled=scaled)
             return Curves(
                 iterations=book.iterations()[-1:],
                 losses=last.losses[-1:],
@@ -147,6 +149,7 @@ class TrainingBinding(QObject):
                 clipped_norms=last.clipped_norms[-1:],
                 clipped=last.clipped[-1:],
                 evaluations=book.evaluations,
+                scaled=scaled,
                 count=book.next,
             )
         names = [name for name in self._layers if name in book.layers]
@@ -160,6 +163,7 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            scaled=scaled,
             count=book.next,
             goal=self._runner.goal,
             seconds=float(chunks[-1].seconds[-1]) if chunks else 0.0,

@@ -18,10 +18,10 @@ _ROWS = {
     "newest": ("newest", "The last iteration that training has come to: so many are done"),
     "shown": ("on the stage", "The iteration on the stage, and its loss as it was trained on"),
     "took": ("time", "That an iteration takes, lately"),
-    "loss": ("loss", "Of the last iteration that was trained on, before its update"),
+    "loss": ("loss", "Of the last iteration that was trained on, before its update; scaled: of the scaled numbers"),
     "baseline": ("baseline", "The loss of answers that have learned nothing"),
     "validation": ("validation", "The loss of the part that is held back, at the last evaluation"),
-    "metric": ("metric", "Of the part that is held back, at the last evaluation"),
+    "metric": ("metric", "Of the part that is held back, at the last evaluation; an RMSE in the units of the data"),
     "clipped": ("clipped", "Share of the last 100 iterations whose gradient was clipped"),
 }
 """What they are called, and what they are."""
@@ -103,6 +103,7 @@ class Controls(QWidget):
         for name, label in self.values.items():
             label.set_text(getattr(figures, name))
         self.names["metric"].set_text(figures.metric_name)
+        self.names["loss"].set_text(figures.loss_name)
 
     def set_sentence(self, sentence: str, *, tone: str = "muted") -> None:
         """What becomes of it, or why it stopped."""

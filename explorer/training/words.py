@@ -51,6 +51,11 @@ def duration_words(seconds: float) -> str:
     return f"{short(seconds, 2)} s"
 
 
+def loss_name(curves: Curves) -> str:
+    """A loss of scaled numbers says so: beside an error in the data's units it would not fit."""
+    return "scaled loss" if curves.scaled else "loss"
+
+
 def clipped_share(curves: Curves) -> float | None:
     """Of the last `RECENT` iterations; None where there is none."""
     lately = curves.clipped[-RECENT:]
@@ -70,6 +75,7 @@ class Figures:
     metric: str = "–"
     clipped: str = "–"
     metric_name: str = "metric"
+    loss_name: str = "loss"
 
 
 def figures(curves: Curves, seconds: float, shown: int) -> Figures:
@@ -77,7 +83,8 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     baseline = "not known yet" if curves.baseline is None else short(curves.baseline, 3)
     newest = f"iteration {curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else "")
     if not len(curves):
-        return Figures(newest=newest, shown=_shown_words(curves, shown), baseline=baseline)
+        where = _shown_words(curves, shown)
+        return Figures(newest=newest, shown=where, baseline=baseline, loss_name=loss_name(curves))
     share = clipped_share(curves)
     found = Figures(
         newest=newest,
@@ -86,6 +93,7 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
         loss=f"{short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}",
         baseline=baseline,
         clipped="–" if share is None else f"{100 * share:.0f} % of the last {min(RECENT, len(curves)):,}",
+        loss_name=loss_name(curves),
     )
     if not curves.evaluations:
         return found
@@ -128,7 +136,10 @@ def summary(curves: Curves, *, shown: int, ending: str = "", sentence: str = "")
     where = [] if shown == curves.count else [Part(f"on the stage {shown:,}", 2)]
     if not len(curves):
         return (newest, *where) if curves.count else (Part("not trained yet", 0),)
-    parts = [newest, Part(f"loss {short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}", 3)]
+    parts = [
+        newest,
+        Part(f"{loss_name(curves)} {short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}", 3),
+    ]
     parts.append(Part(f"grad norm {short(float(curves.grad_norms[-1]), 3)}", 5))
     if curves.evaluations:
         judged = curves.evaluations[-1]
