@@ -50,17 +50,13 @@ class ScatterView(Plot[int]):
         if self._answers is None:
             return ()
         found = [Entry(self._answers.quantity, "title")] if self._answers.quantity else []
-        found += [
-            Entry("a sequence", "point", "forward"),
-            Entry("the one chosen", "point", "backward"),
-            Entry("right", "dash", "muted"),
-        ]
+        found.append(Entry("a sequence", "point", "forward"))
         above, below, bad = self.off_the_axis()
         if above.any() or below.any():
             found.append(Entry("beyond the axis", "beyond", "forward"))
         if bad.any():
             found.append(Entry("not a number", "cross", "forward"))
-        return tuple(found)
+        return (*found, Entry("the one chosen", "point", "backward"), Entry("right", "dash", "muted"))
 
     def off_the_axis(self) -> tuple[Mask, Mask, Mask]:
         """(n,) each: predictions above the axis, below it, and those that are no number."""
@@ -128,7 +124,7 @@ class ScatterView(Plot[int]):
             painter.fillRect(QRectF(x, box.top(), 1, box.height()), QColor(theme.line))
             self.text(painter, QRectF(x - 30, box.bottom() + 3, 60, LINE), text, "muted", "centre")
         self.text(painter, QRectF(box.left(), box.bottom() + 3 + LINE, box.width(), LINE), "target", "muted", "centre")
-        self.text(painter, QRectF(box.left() + 6, box.top() + 2, 80, LINE), "prediction", "muted")
+        self.text(painter, QRectF(box.left() + 6, box.top() + 12, 80, LINE), "prediction", "muted")
         painter.save()
         painter.setClipRect(box)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
