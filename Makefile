@@ -22,7 +22,10 @@ run: setup
 	  echo "There is no display here: the default experiment has been rendered to out/first-light.png"; \
 	fi
 
-test: setup lint unit wheel-test
+# The checks of the text and the wheel's keep one core busy each, the tests two.
+test: setup
+	$(MAKE) -j2 lint wheel-test
+	$(MAKE) unit
 
 lint: setup
 	$(BIN)/ruff check .
@@ -30,7 +33,10 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Compiled here once: where the environment forbids Python to keep what it compiles, every process that a test starts
+# would compile the program anew.
 unit: setup
+	$(BIN)/python -m compileall -q engine explorer benchmarks
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Builds the wheel, installs it into an empty environment and opens a preset there, far from this checkout.

@@ -1,12 +1,18 @@
 """Requests about somebody's own data: plain data, no torch. A big file takes a while to read, so that the window has it
-read in the engine's process."""
+read in the engine's process, and there piece by piece: pictures and training have their turn between two of them.
+
+What has been read so far is remembered there, of one file at a time. It is a memory and no state: in another process
+the same request begins anew, and comes to the same.
+"""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from engine.data import SequencesChoices, SeriesChoices, TableOptions, TextChoices
+from engine.data.cells import Reading
 from engine.data.preview import As, Preview
 from engine.data.table import DETECTED
 from engine.spec import OwnTask
@@ -16,11 +22,21 @@ Choices: TypeAlias = SeriesChoices | TextChoices | SequencesChoices
 
 @dataclass(frozen=True)
 class LookAt:
-    """What is in a file: a Preview comes back."""
+    """What is in a file: a Preview comes back, or after `piece` seconds how far it has been read; then it is to be
+    asked again."""
 
     path: str
     options: TableOptions = DETECTED
     as_: As | None = None
+    piece: float | None = None
+    """None: all of it at once."""
+
+
+@dataclass(frozen=True)
+class Partly:
+    """A file has been read so far, 0 … 1."""
+
+    share: float
 
 
 @dataclass(frozen=True)
@@ -31,11 +47,38 @@ class Bring:
     choices: Choices
 
 
-def look(request: LookAt) -> Preview:
-    """Raises DataError."""
-    from engine.data import look_at
+_under_way: list[tuple[LookAt, Reading[Preview]]] = []
+"""The file that is being read, at most one."""
 
-    return look_at(request.path, request.options, request.as_)
+
+def look(request: LookAt) -> Preview | Partly:
+    """Raises DataError."""
+    from engine.data.cells import finished
+    from engine.data.preview import looking_at
+
+    known = [reading for asked, reading in _under_way if asked == request]
+    _under_way.clear()
+    reading = known[0] if known else looking_at(request.path, request.options, request.as_)
+    if request.piece is None:
+        return finished(reading)
+    end = time.perf_counter() + request.piece
+    while True:
+        try:
+            share = next(reading)
+        except StopIteration as over:
+            found: Preview = over.value
+            return found
+        if time.perf_counter() >= end:
+            _under_way.append((request, reading))
+            return Partly(share)
+
+
+def let_go(_request: object = None) -> None:
+    """Nobody waits for what is being read any more, nor needs what has been."""
+    from engine.data import table
+
+    _under_way.clear()
+    table.forget()
 
 
 def bring(request: Bring) -> OwnTask:

@@ -6,13 +6,15 @@ Underflow and overflow are the arithmetic's: they are looked for in the dtype of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+from engine.exact_zeros import FLAT, why_zero
 from engine.figures import figure
 from engine.flat_events import flat_events
 from engine.quantities import STATES, layer_title
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
 
 Direction = Literal["forward", "backward"]
+Why = Callable[[str, int, Tensor], str]
+"""Of a state, a step in the layer's order, and entries (B, H): why their gradient has become exactly 0 there."""
 
 
 def events(
@@ -33,17 +37,19 @@ def events(
     *,
     passing: Mapping[str, Tensor] | None = None,
     reverse: bool = False,
+    why: Why | None = None,
 ) -> tuple[Event, ...]:
     """The events of a layer in the order of the tape, without clipping.
 
     `values` and `grads` hold (T, B, H) for the states and, where overflow and NaN are to be looked for in them too,
     for the other quantities; `valid` (T, B) is False in the padding. `passing`: the states' gradients as far as they
     go on to the step before, where truncation stops some (`LayerTrace.passing`). Everything in the order in which the
-    layer runs: with `reverse` the first of them is step T.
+    layer runs: with `reverse` the first of them is step T. `why`: asked where a gradient becomes exactly 0; without it
+    only a slope can be the reason.
     """
     steps = len(values["h"])
     found = [*_not_finite("forward", values), *_not_finite("backward", grads)]
-    under = _underflow(grads, grads if passing is None else passing, STATES[cell], valid)
+    under = _underflow(grads, grads if passing is None else passing, STATES[cell], valid, why)
     if under is not None:
         found.append(under)
     return tuple(_said(event, steps, reverse) for event in sorted(found, key=lambda event: event.position(steps)))
@@ -65,12 +71,18 @@ def of_layers(layers: Mapping[str, LayerTrace]) -> tuple[Event, ...]:
         )
         mask = layer.recurrence.course.mask
         valid = None if mask is None else (mask.flip(0) if layer.reverse else mask).squeeze(-1)
-        own = events(layer.cell, values, grads, valid, passing=passing or None, reverse=layer.reverse)
+        why = partial(_why, layer)
+        own = events(layer.cell, values, grads, valid, passing=passing or None, reverse=layer.reverse, why=why)
         for event in (*own, *flat_events(layer)):
             whose = f"L{layer_title(name)[1:]}: {event.sentence}" if len(layers) > 1 else event.sentence
             found.append(replace(event, sentence=whose, layer=name))
     steps = next(iter(layers.values())).steps
     return tuple(sorted(found, key=lambda event: event.position(steps)))
+
+
+def _why(layer: LayerTrace, state: str, step: int, fallen: Tensor) -> str:
+    """From a step in the layer's order to the place of the one after it in its arrays."""
+    return why_zero(layer, state, layer.steps - 1 - step if layer.reverse else step, fallen)
 
 
 def clip_events(clip: ClipReport | None, steps: int) -> tuple[Event, ...]:
@@ -114,7 +126,11 @@ def _bad_event(
 
 
 def _underflow(
-    grads: Mapping[str, Tensor], passing: Mapping[str, Tensor], states: tuple[str, ...], valid: Tensor | None
+    grads: Mapping[str, Tensor],
+    passing: Mapping[str, Tensor],
+    states: tuple[str, ...],
+    valid: Tensor | None,
+    why: Why | None,
 ) -> Event | None:
     """Going backward, the first step at which a state's gradient becomes subnormal or exactly zero where what went on
     to it from the step after was a normal number. What truncation stops has not become small: it does not go on."""
@@ -134,10 +150,11 @@ def _underflow(
     tiny = torch.finfo(now.dtype).tiny
     fallen = _fallen(grads[symbol], passing[symbol], tiny, valid)[step - 1]
     if bool((now[fallen] == 0).all()) and float(after[fallen].abs().min()) > tiny**0.5:
-        # A step cannot shrink a number that much: it was multiplied by an exact zero.
+        # A step cannot shrink a number that much: it was multiplied by an exact zero, or stopped.
+        reason = FLAT if why is None else why(symbol, step, fallen)
         sentence = (
             f"∂L/∂{symbol} becomes exactly 0 at t = {{t}} for {int(fallen.sum())} of {now.numel()} entries"
-            f"{_of_samples(now)}: a derivative on their way is exactly 0 (a dead or saturated unit)."
+            f"{_of_samples(now)}: {reason}."
         )
     else:
         sentence = (

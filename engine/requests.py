@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ Weights: TypeAlias = Mapping[str, Array]
 """Parameters by name: the recurrent layer's as in torch.nn ("weight_ih_l0", …), the read-out's as "readout.weight" and
 "readout.bias"."""
 
-Operation: TypeAlias = Literal["excerpt", "train", "judge", "audit", "arrays", "analysis", "look_at", "bring"]
+Operation: TypeAlias = Literal["excerpt", "train", "judge", "audit", "arrays", "analysis", "look_at", "bring", "let_go"]
 """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
 arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
 look_at: LookAt → Preview.  bring: Bring → the task over somebody's own data (engine.data_requests)."""
@@ -250,8 +251,8 @@ class Excerpt:
     """Like outputs; class numbers for cross-entropy, as (n, 1)."""
     loss: float
     losses: Array
-    """(T,) float64: each step's part of the loss; NaN at steps without one, and where all samples have ended. A single
-    loss stands at the last step of the longest sample."""
+    """(T,) float64: each step's part of the loss; NaN at steps without one (see has_loss), and where all samples have
+    ended. A single loss stands at the last step of the longest sample."""
     clip: ClipReport | None
     """None for a recorded trace."""
     update_rows: tuple[ClipRow, ...]
@@ -274,6 +275,20 @@ class Excerpt:
     """Steps of the longest sample; 0: all have all of them."""
     truncation: TruncationSpec | None = None
     """Of the gradients that are shown, routes included; what a loss sends by itself (flow matrix) knows none."""
+    read_labels: Mapping[int, str] = field(default_factory=dict)
+    """Of somebody's own data: what the symbols are called that the sample reads."""
+    labels: Mapping[int, str] = field(default_factory=dict)
+    """And what its targets and likeliest answers are called, or where there are few all classes."""
+    loss_steps: int | None = None
+    """How many steps have a loss, up to the last of the longest sample; None: those whose loss is a number."""
+
+    @cached_property
+    def has_loss(self) -> NDArray[np.bool_]:
+        """(T,): the steps that have a loss, also one that is NaN."""
+        if self.loss_steps is None:
+            return np.logical_not(np.isnan(self.losses))
+        last, at = self.longest or self.steps, np.arange(1, self.steps + 1)
+        return np.logical_and(at > last - self.loss_steps, at <= last)
 
     def of(self, layer: str = "") -> ShownLayer:
         """A layer by name; "" is the one that the read-out reads, forward. Raises KeyError."""

@@ -177,7 +177,7 @@ def _carried_words(verdict: Verdict, carried: Verdict) -> str:
 
 def several_losses(excerpt: Excerpt) -> bool:
     """Whether more than one step has a loss."""
-    return int(np.count_nonzero(~np.isnan(excerpt.losses))) > 1
+    return int(np.count_nonzero(excerpt.has_loss)) > 1
 
 
 def overflow_step(excerpt: Excerpt) -> int:

@@ -9,7 +9,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$build_python" -m build --wheel --no-isolation --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
 "$python" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q --disable-pip-version-check -c "$top/constraints.txt" "$work"/dist/*.whl
+# Not compiled: of what is installed, three commands import a small part, and Python compiles that by itself, once.
+unset PYTHONDONTWRITEBYTECODE
+"$work/venv/bin/python" -m pip install -q --disable-pip-version-check --no-compile -c "$top/constraints.txt" "$work"/dist/*.whl
 cd "$work"
 QT_QPA_PLATFORM=offscreen
 export QT_QPA_PLATFORM

@@ -9,12 +9,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import gc
+import itertools
 import multiprocessing
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -22,12 +22,21 @@ from hypothesis import settings
 settings.register_profile("no deadline", deadline=None)  # an absolute time is no bound on a machine with other work
 settings.load_profile("no deadline")
 
+NUMBERS = itertools.count()
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays until the end. Whoever looks for cycles need not go through it too,
+    which takes most of a second each time."""
+    gc.freeze()
+
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_left_behind(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No thread, process or top-level window outlives its test."""
-    monkeypatch.setenv("GRADFLOW_SETTINGS", str(tmp_path / "settings"))
-    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "data of its own"))
+    own = tmp_path_factory.getbasetemp() / f"of test {next(NUMBERS)}"  # not made: hardly a test writes anything
+    monkeypatch.setenv("GRADFLOW_SETTINGS", str(own / "settings"))
+    monkeypatch.setenv("GRADFLOW_DATA", str(own / "data of its own"))
     threads = set(threading.enumerate())
     processes = set(multiprocessing.active_children())
     yield

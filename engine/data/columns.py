@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import dates, numbers
+from engine.data.cells import Reading, finished
 from engine.data.numbers import LARGEST, Notation
 from engine.plaintext import one_line
 from engine.spec_reading import shown
@@ -18,7 +22,9 @@ Kind: TypeAlias = Literal["number", "date", "text", "empty"]
 
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "–", "—")
 """Cells without a number, in whatever case. Of a text column only the empty cell is missing."""
-_PLAIN = frozenset("0123456789+-.eE\n")
+_PLAIN = re.compile(r"[0-9+\-.eE,;]*")
+_AT_ONCE = 20_000
+"""Cells that are looked at between two pauses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +43,24 @@ class Content:
 
 def classify(cells: Sequence[str], notation: Notation, missing: frozenset[str], day_first: bool) -> Content:
     """`cells` without white space around them."""
+    return finished(classifying(cells, notation, missing, day_first))
+
+
+def classifying(cells: Sequence[str], notation: Notation, missing: frozenset[str], day_first: bool) -> Reading[Content]:
+    """The same piece by piece."""
     different = set(cells)
-    without = {cell for cell in different if not cell or cell.lower() in missing}
+    without = _without(different, missing)
     absent = np.array([cell in without for cell in cells] if without else np.zeros(len(cells)), dtype=bool)
     rows = np.flatnonzero(~absent).tolist()
     values = np.full(len(cells), np.nan)
-    quick = _all_plain([cells[row] for row in rows] if without else cells, notation)
+    quick = plain_numbers([cells[row] for row in rows] if without else cells, notation)
     if quick is not None:
         values[~absent] = quick
         return Content("number", values, absent)
-    read = {cell: notation.number(cell) for cell in different}
+    read: dict[str, float | None] = {}
+    for some in batched(different, _AT_ONCE):
+        read.update((cell, notation.number(cell)) for cell in some)
+        yield 0.3
     others: list[int] = []
     for row in rows:
         value = read[cells[row]]
@@ -54,6 +68,7 @@ def classify(cells: Sequence[str], notation: Notation, missing: frozenset[str], 
             others.append(row)
         else:
             values[row] = value
+    yield 0.5
     fit = len(rows) - len(others)
     if not fit and not others:
         return Content("empty", None, absent)
@@ -62,7 +77,48 @@ def classify(cells: Sequence[str], notation: Notation, missing: frozenset[str], 
     if fit >= len(others) or any(numbers.other_notation(cells[row], notation) for row in others[:1]):
         row = others[0]
         return Content("number", values, absent, _no_number(cells, row, notation, values), row)
-    return _dates_or_text(cells, absent, fit, day_first)
+    return (yield from _dates_or_text(cells, absent, fit, day_first))
+
+
+def _without(different: set[str], missing: frozenset[str]) -> set[str]:
+    """Those of some cells that stand for nothing."""
+    return {cell for cell in different if not cell or cell.lower() in missing}
+
+
+class Numbers:
+    """A column of numbers in a plain notation, block by block: what most columns of most files are."""
+
+    def __init__(self, notation: Notation, missing: frozenset[str]) -> None:
+        self._notation, self._missing = notation, missing
+        self._values: list[NDArray[np.float64]] = []
+        self.is_one = True
+        """So far."""
+
+    def take(self, cells: Sequence[str]) -> None:
+        """The next ones, with or without white space around them."""
+        found = plain_numbers(cells, self._notation)
+        if found is None:
+            found = self._with_gaps([cell.strip() for cell in cells])
+        self.is_one = found is not None
+        if found is not None:
+            self._values.append(found)
+
+    def _with_gaps(self, cells: list[str]) -> NDArray[np.float64] | None:
+        """NaN where a number is missing, which no plain number is."""
+        without = _without(set(cells), self._missing)
+        there = [cell for cell in cells if cell not in without] if without else cells
+        read = plain_numbers(there, self._notation) if there else np.zeros(0)
+        if read is None:
+            return None
+        found = np.full(len(cells), np.nan)
+        found[[cell not in without for cell in cells]] = read
+        return found
+
+    def content(self) -> Content | None:
+        """None where it has turned out to be something else, or nothing."""
+        values = np.concatenate(self._values) if self.is_one and self._values else np.zeros(0)
+        absent = np.isnan(values)
+        return None if absent.all() else Content("number", values, absent)
 
 
 def is_data(cell: str) -> bool:
@@ -70,20 +126,27 @@ def is_data(cell: str) -> bool:
     return any(one.number(cell) is not None for one in numbers.NOTATIONS) or dates.moment(cell) is not None
 
 
-def _all_plain(cells: Sequence[str], notation: Notation) -> NDArray[np.float64] | None:
-    """The numbers of cells that have nothing else in them and nothing between the thousands: what most files are."""
-    joined = "\n".join(cells)
+def plain_numbers(cells: Sequence[str], notation: Notation) -> NDArray[np.float64] | None:
+    """The numbers of cells that have nothing else in them and nothing between the thousands; None: some have.
+
+    Numpy reads them in one go, to the same bits as Python does. It would take "1-2" for two numbers: that as many come
+    as there are signs between the cells, and one more, shows that each cell is one.
+    """
+    between = ";" if notation.decimal == "," else ","
+    joined = between.join(cells)
+    if joined.count(between) != len(cells) - 1 or not _PLAIN.fullmatch(joined):
+        return None
     if notation.decimal == ",":
         if "." in joined:
             return None
         joined = joined.replace(",", ".")
-    if not cells or not set(joined) <= _PLAIN:
-        return None
-    try:
-        values = np.array(list(map(float, joined.split("\n"))))
-    except ValueError:
-        return None
-    return values if bool((np.abs(values) <= LARGEST).all()) else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of numpy, where it stops before the end
+        try:
+            values = np.fromstring(joined, dtype=np.float64, sep=between)
+        except ValueError:
+            return None
+    return values if len(values) == len(cells) and bool((np.abs(values) <= LARGEST).all()) else None
 
 
 def _no_number(cells: Sequence[str], row: int, notation: Notation, values: NDArray[np.float64]) -> str:
@@ -106,9 +169,12 @@ def _between(notation: Notation) -> str:
     return f" and '{notation.thousands}' between the thousands" if notation.thousands else ""
 
 
-def _dates_or_text(cells: Sequence[str], absent: NDArray[np.bool_], fit: int, day_first: bool) -> Content:
-    rows = [row for row, cell in enumerate(cells) if not absent[row]]
-    said = {cell: dates.moment(cell, day_first) for cell in set(cells)}
+def _dates_or_text(cells: Sequence[str], absent: NDArray[np.bool_], fit: int, day_first: bool) -> Reading[Content]:
+    rows = np.flatnonzero(~absent).tolist()
+    said: dict[str, dates.Moment | None] = {}
+    for some in batched(set(cells), _AT_ONCE):
+        said.update((cell, dates.moment(cell, day_first)) for cell in some)
+        yield 0.8
     found = [said[cells[row]] for row in rows]
     orders = [one.order for one in found if one is not None]
     if fit or len(orders) * 2 < len(rows):
@@ -126,6 +192,13 @@ def _dates_or_text(cells: Sequence[str], absent: NDArray[np.bool_], fit: int, da
     if usual in ("day first", "month first") and all(dates.ambiguous(cells[row]) for row in rows):
         note = f"the dates are read with the {usual}, and could be the other way round"
     return Content("date", values, absent, problem, problem_row, note)
+
+
+def batched(cells: Iterable[str], count: int) -> Iterator[list[str]]:
+    """As many at a time (itertools has it from Python 3.12 on)."""
+    left = iter(cells)
+    while some := list(islice(left, count)):
+        yield some
 
 
 def _quoted(cell: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date
 from typing import Literal, TypeAlias
 
 Order: TypeAlias = Literal["year first", "day first", "month first", "time"]
@@ -19,7 +19,7 @@ _YEAR_LAST = re.compile(
     rf"(?P<day>[0-9]{{1,2}})(?P<sep>[./-])(?P<month>[0-9]{{1,2}})(?P=sep)(?P<year>[0-9]{{4}})(?:[T ]{_TIME}{_ZONE})?"
 )
 _TIME_ONLY = re.compile(_TIME)
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = date(1970, 1, 1).toordinal()
 LONGEST = 40
 
 
@@ -57,10 +57,10 @@ def _of(found: re.Match[str], order: Order) -> Moment | None:
     if order == "month first":
         day, month = month, day
     try:
-        date = datetime(int(found["year"]), month, day, tzinfo=timezone.utc)
+        ordinal = date(int(found["year"]), month, day).toordinal()
     except ValueError:
         return None
-    seconds = (date - _EPOCH) / timedelta(seconds=1)
+    seconds = float((ordinal - _EPOCH) * 86_400)
     if found["hour"] is not None:
         if int(found["hour"]) > 24 or int(found["minute"]) > 59 or int(found["second"] or 0) > 60:
             return None

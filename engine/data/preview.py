@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import arrays, files
+from engine.data.cells import Reading, finished
 from engine.data.columns import Kind
 from engine.data.decoding import Decoded, decoded
 from engine.data.records import DELIMITER_NAMES
 from engine.data.symbols import words
-from engine.data.table import DETECTED, Table, TableOptions, read_table
+from engine.data.table import DETECTED, SAID_NAME, Table, TableOptions, reading
+from engine.data.windows import packed
 from engine.errors import DataError
-from engine.plaintext import one_line
+from engine.plaintext import one_line, shortened
 from engine.spec_reading import shown
 
 HEAD_ROWS = 20
@@ -26,6 +28,9 @@ HEAD_CHARACTERS = 2000
 COUNTED_CHARACTERS = 8_000_000
 JUMP = 1.5
 """A step in time of more than so many usual ones is a jump."""
+RARE = 0.02
+"""Share of the steps up to which jumps are gaps in a series. More of them belong to its rhythm, as weekends do to
+prices: cut there, it would fall into pieces of fewer than 50 rows on average, and longer windows find no place."""
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".psv")
 As: TypeAlias = Literal["text", "table", "arrays"]
 
@@ -51,6 +56,10 @@ class Column:
     """Of a rising column: steps of more than 1.5 usual ones."""
     first_jump: int | None = None
     """Line behind the first one."""
+    missing_rows: bytes = field(default=b"", repr=False)
+    """Which rows have no value (`windows.unpacked`)."""
+    jumped_rows: bytes = field(default=b"", repr=False)
+    """Which rows stand behind a jump."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class TablePreview:
         for column in self.columns:
             if column.name == name:
                 return column
-        names = ", ".join(column.name for column in self.columns[:20])
+        names = ", ".join(shortened(column.name, SAID_NAME) for column in self.columns[:20])
         raise DataError(f"'{self.name}' has no column {shown(name)}; it has {names}.")
 
 
@@ -142,9 +151,15 @@ def look_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None =
 
     Raises DataError: one sentence with line and column.
     """
+    return finished(looking_at(path, options, as_))
+
+
+def looking_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None = None) -> Reading[Preview]:
+    """The same piece by piece."""
     kind = as_ or _kind(path)
+    yield 0.0
     if kind == "table":
-        return _of_table(path, read_table(path, options))
+        return _of_table(path, (yield from reading(path, options)))
     if kind == "arrays":
         return _of_arrays(path)
     return _of_text(path, *read_text(path))
@@ -186,7 +201,7 @@ def _kind(path: str | Path) -> As:
 
 def _of_table(path: str | Path, table: Table) -> TablePreview:
     rows = len(table.lines)
-    head = tuple(tuple(one_line(column[row], 60) for column in table.cells) for row in range(min(rows, HEAD_ROWS)))
+    head = tuple(tuple(one_line(cell, 60) for cell in table.row(row)) for row in range(min(rows, HEAD_ROWS)))
     made = tuple(_column(table, at) for at in range(len(table.names)))
     return TablePreview(
         path=str(path),
@@ -209,16 +224,16 @@ def _column(table: Table, at: int) -> Column:
     values = content.values
     problem = f"{table.place(content.problem_row, at)}: {content.problem}." if content.problem else ""
     low = high = different = first_jump = None
-    rising, jumps = False, 0
+    rising, behind_jumps = False, np.zeros(0, dtype=np.int64)
     if content.kind == "number" and values is not None and not np.isnan(values).all():
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if content.kind == "text":
-        different = len({cell for cell in table.cells[at] if cell})
+        different = len({cell for cell in table.column(at) if cell})
     if values is not None and len(values) > 1 and not problem and not len(absent):
         steps = np.diff(values)
         rising = bool((steps > 0).all())
-        if rising and len(found := jump_rows(values)):
-            jumps, first_jump = len(found), table.lines[int(found[0])]
+        if rising and len(behind_jumps := jump_rows(values)):
+            first_jump = table.lines[int(behind_jumps[0])]
     return Column(
         name=table.names[at],
         kind=content.kind,
@@ -229,9 +244,16 @@ def _column(table: Table, at: int) -> Column:
         high=high,
         different=different,
         rising=rising,
-        jumps=jumps,
+        jumps=len(behind_jumps),
         first_jump=first_jump,
+        missing_rows=packed(content.missing),
+        jumped_rows=packed(np.isin(np.arange(len(content.missing)), behind_jumps)),
     )
+
+
+def breaks_usually(jumps: int, rows: int) -> bool:
+    """Whether windows had better not go over the jumps in time of so many rows: where they are rare."""
+    return jumps <= max(1, RARE * (rows - 1))
 
 
 def jump_rows(times: NDArray[np.float64]) -> NDArray[np.int64]:

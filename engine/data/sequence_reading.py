@@ -18,9 +18,10 @@ from engine.data.preview import ArraysPreview, TablePreview, read_array_file, un
 from engine.data.series import index, numbers_in
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.symbols import Level, vocabulary, words
-from engine.data.table import Table, read_table
+from engine.data.table import SAID_NAME, Table, read_table
 from engine.data.windows import DEFAULT_SPLIT, stretch
 from engine.errors import DataError
+from engine.plaintext import shortened
 from engine.spec_reading import shown
 from engine.task_checks import MAX_SYMBOLS
 from engine.task_specs import MAX_STEPS, Split
@@ -75,7 +76,7 @@ def of_table(preview: TablePreview, choices: SequencesChoices) -> Raw:
     inputs = _inputs(preview, choices, answer)
     answers = _answers(table, preview, answer, choices)
     if preview.column(inputs[0]).kind == "text":
-        cells = table.cells[index(preview, inputs[0])]
+        cells = table.column(index(preview, inputs[0]))
         texts: list[Sequence[str]] = []
         for row, cell in enumerate(cells):
             text = list(words(cell)) if choices.level == "word" else cell
@@ -97,7 +98,7 @@ def _inputs(preview: TablePreview, choices: SequencesChoices, answer: str) -> tu
         kinds = {preview.column(name).kind for name in choices.inputs}
         if kinds == {"number"} or (kinds == {"text"} and len(choices.inputs) == 1):
             return choices.inputs
-        told = ", ".join(f"{name} ({preview.column(name).kind})" for name in choices.inputs[:8])
+        told = ", ".join(f"{shortened(name, SAID_NAME)} ({preview.column(name).kind})" for name in choices.inputs[:8])
         raise DataError(f"inputs are {told}; one column of text, or columns of numbers, are accepted.")
     others = [column for column in preview.columns if column.name not in (answer, choices.sequence)]
     numbers = tuple(column.name for column in others if column.kind == "number")
@@ -116,11 +117,12 @@ def _answers(table: Table, preview: TablePreview, name: str, choices: SequencesC
     if choices.answers == "value":
         return list(numbers_in(table, preview, name).tolist())
     at = index(preview, name)
-    for row, cell in enumerate(table.cells[at]):
+    cells = table.column(at)
+    for row, cell in enumerate(cells):
         if not cell:
             what = "tag" if choices.answers == "tags" else "class"
             raise DataError(f"{table.place(row, at)}: the {what} is missing; every row needs one.")
-    return [cell[:MAX_NAME] for cell in table.cells[at]]
+    return [cell[:MAX_NAME] for cell in cells]
 
 
 def _columns_as_steps(table: Table, preview: TablePreview, inputs: tuple[str, ...]) -> list[NDArray[np.float64]]:
@@ -160,7 +162,7 @@ def _row_a_step(table: Table, preview: TablePreview, choices: SequencesChoices, 
     given: Any
     if symbols:
         at = index(preview, inputs[0])
-        given = table.cells[at]
+        given = table.column(at)
         for row, cell in enumerate(given):
             if not cell:
                 raise DataError(f"{table.place(row, at)}: the symbol is missing; every row needs one.")
@@ -189,7 +191,7 @@ def _bounds(table: Table, preview: TablePreview, sequence: str | None) -> list[t
         return [(0, len(table.lines))]
     preview.column(sequence)
     at = index(preview, sequence)
-    cells = table.cells[at]
+    cells = table.column(at)
     starts = [row for row in range(len(cells)) if row == 0 or cells[row] != cells[row - 1]]
     seen: dict[str, int] = {}
     for row in starts:

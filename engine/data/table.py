@@ -8,22 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias
 
-from engine.data import columns, dates, files, numbers
+from engine.data import columns, detecting, files
+from engine.data.cells import BLOCK, Cells, Reading, finished
 from engine.data.columns import MISSING, Content
+from engine.data.datasets import MAX_NAME
 from engine.data.decoding import Decoded, decoded
-from engine.data.numbers import NOTATIONS, Notation
+from engine.data.detecting import Delimiter
+from engine.data.numbers import Decimal, Notation, Thousands
 from engine.data.records import DELIMITER_NAMES, MAX_CELLS, MAX_COLUMNS, MAX_ROWS, records
 from engine.errors import DataError
-from engine.plaintext import one_line
+from engine.plaintext import one_line, shortened
 from engine.spec_reading import shown
 
-Delimiter: TypeAlias = Literal[",", ";", "\t", "|"]
 MAX_NOTES = 8
 """Of one kind."""
-SAMPLED_ROWS = 1000
-SAMPLED_CELLS = 5_000
+SAID_NAME = 40
+"""Characters of a column's name in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class TableOptions:
 
     delimiter: Delimiter | None = None
     header: bool | None = None
-    decimal: Literal[".", ","] | None = None
-    thousands: Literal["", ",", ".", " ", "'"] | None = None
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
     missing: tuple[str, ...] | None = None
     """Cells that stand for a missing number, in whatever case; the empty cell always does."""
     day_first: bool | None = None
@@ -53,17 +54,32 @@ class Table:
     """None of them None: given, or detected."""
     names: tuple[str, ...]
     """Of the columns, each once."""
-    cells: tuple[list[str], ...]
-    """By column, without white space around them."""
-    lines: list[int]
-    """At which each row begins."""
+    cells: Cells
+    """Without the heading."""
+    texts: dict[int, list[str]]
+    """The cells of the columns that do not hold plain numbers."""
     contents: tuple[Content, ...]
     notes: tuple[str, ...] = ()
     """What was decided that could be otherwise."""
 
+    @property
+    def lines(self) -> Sequence[int]:
+        """At which each row begins."""
+        return self.cells.lines
+
+    def column(self, at: int) -> list[str]:
+        """The cells of a column, without white space around them."""
+        return self.texts[at] if at in self.texts else self.cells.column(at)
+
+    def row(self, row: int) -> list[str]:
+        """The cells of a row, without white space around them."""
+        return [cell.strip() for cell in self.cells.block(row, row + 1)[0]]
+
     def place(self, row: int, column: int) -> str:
         """Where a cell stands, in a sentence."""
-        return f"{self.name}, line {self.lines[row]:,}, column {column + 1} ({self.names[column]})"
+        return (
+            f"{self.name}, line {self.lines[row]:,}, column {column + 1} ({shortened(self.names[column], SAID_NAME)})"
+        )
 
 
 DETECTED = TableOptions()
@@ -71,32 +87,91 @@ DETECTED = TableOptions()
 
 def read_table(path: str | Path, options: TableOptions = DETECTED) -> Table:
     """Raises DataError with line and column."""
+    return finished(reading(path, options))
+
+
+def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table]:
+    """The same piece by piece. The table that was read last is remembered (`forget`): between its preview and its use
+    the file's bytes are looked at again, and nothing is parsed twice."""
     name = files.name_of(path)
     data = files.read(path)
     files.refuse_foreign(data, name)
+    digest = hashlib.sha256(data).hexdigest()
+    for asked, kept in _kept:
+        if (kept.sha256, kept.name) == (digest, name) and options in (asked, kept.options):
+            return kept
+    forget()
+    yield 0.02
     found = decoded(data, name)
     _check(options)
-    text, line, hint, notes = _without_preamble(found.text)
+    text, line, hint, notes = detecting.without_preamble(found.text)
     if not text.strip():
         raise DataError(f"{name} has no rows, only {line - 1} lines before them.")
-    delimiter = options.delimiter or hint or _delimiter(text, name, line)
-    rows, lines = _rows(text, delimiter, name, line)
-    header = _has_header(rows) if options.header is None else options.header
-    names = _names(rows[0] if header else [""] * len(rows[0]), notes)
+    delimiter = options.delimiter or hint or detecting.delimiter(text, name, line)
+    yield 0.05
+    cells = yield from _cells(text, delimiter, name, line)
+    head = cells.block(0, detecting.SAMPLED_ROWS)
+    header = detecting.has_header(head, only=len(cells) == 1) if options.header is None else options.header
+    names = _names(head[0] if header else [""] * len(head[0]), notes)
     if header:
-        rows, lines = rows[1:], lines[1:]
-    if not rows:
+        cells = cells.below()
+    if not len(cells):
         raise DataError(f"{name}, line {line:,}: there are no rows below the heading; one row or more is needed.")
-    cells = tuple(list(map(str.strip, column)) for column in zip(*rows, strict=True))
-    notation = _notation(cells, options, delimiter, notes)
+    notation = detecting.notation(cells, options, delimiter, notes)
     missing = MISSING if options.missing is None else ("", *(one.strip().lower() for one in options.missing))
-    day_first = _day_first(cells) if options.day_first is None else options.day_first
-    contents = tuple(columns.classify(column, notation, frozenset(missing), day_first) for column in cells)
-    in_doubt = [f"column {at + 1} ({names[at]}): {one.note}" for at, one in enumerate(contents) if one.note]
+    day_first = detecting.day_first(cells) if options.day_first is None else options.day_first
+    contents, texts = yield from _contents(cells, notation, frozenset(missing), day_first)
+    in_doubt = [
+        f"column {at + 1} ({shortened(names[at], SAID_NAME)}): {one.note}"
+        for at, one in enumerate(contents)
+        if one.note
+    ]
     notes.extend(in_doubt[:MAX_NOTES])
-    used = TableOptions(delimiter, header, notation.decimal, notation.thousands, missing, day_first)  # type: ignore[arg-type]
-    digest = hashlib.sha256(data).hexdigest()
-    return Table(name, digest, len(data), found, used, names, cells, lines, contents, tuple(notes))
+    used = TableOptions(
+        detecting.DELIMITERS[delimiter], header, notation.decimal, notation.thousands, missing, day_first
+    )
+    plain = Decoded("", found.encoding, found.line_ends)  # the rows hold all of the text
+    table = Table(name, digest, len(data), plain, used, names, cells, texts, contents, tuple(notes))
+    _kept.append((options, table))
+    return table
+
+
+_kept: list[tuple[TableOptions, Table]] = []
+"""The one that was read last, and how it was asked for."""
+
+
+def forget() -> None:
+    """Let go of the table that was read last."""
+    _kept.clear()
+
+
+def _contents(
+    cells: Cells, notation: Notation, missing: frozenset[str], day_first: bool
+) -> Reading[tuple[tuple[Content, ...], dict[int, list[str]]]]:
+    """What each column holds, and the cells of those that are not plain numbers."""
+    width = len(cells.block(0, 1)[0])
+    read = [columns.Numbers(notation, missing) for _ in range(width)]
+    texts: dict[int, list[str]] = {}
+    for behind, block in cells.blocks():
+        for at, column in enumerate(zip(*block, strict=True)):
+            if read[at].is_one:
+                read[at].take(column)
+                if not read[at].is_one:
+                    texts[at] = cells.column(at) if behind > len(block) else list(map(str.strip, column))
+                    continue
+            if at in texts and len(texts[at]) < behind:
+                texts[at].extend(map(str.strip, column))
+        yield 0.2 + 0.5 * behind / len(cells)
+    contents: list[Content] = []
+    for at, one in enumerate(read):
+        content = one.content()
+        if content is None:
+            kept = texts.setdefault(at, []) or cells.column(at)
+            texts[at] = kept
+            content = yield from columns.classifying(kept, notation, missing, day_first)
+        contents.append(content)
+        yield 0.7 + 0.3 * (at + 1) / width
+    return tuple(contents), texts
 
 
 def _check(options: TableOptions) -> None:
@@ -110,56 +185,9 @@ def _check(options: TableOptions) -> None:
         raise DataError(f"decimal and thousands are both '{options.decimal}'; two different signs are accepted.")
 
 
-def _without_preamble(text: str) -> tuple[str, int, Delimiter | None, list[str]]:
-    """The text below comments and Excel's "sep=;", the number of its first line, and the delimiter named there."""
-    at, line = 0, 1
-    hint: Delimiter | None = None
-    comments = 0
-    while at < len(text):
-        stop = text.find("\n", at)
-        stop = len(text) if stop < 0 else stop
-        first = text[at : min(stop, at + 16)].strip(" ")
-        if first.lower().startswith("sep=") and stop - at < 8 and first[4:5] in DELIMITER_NAMES:
-            hint = first[4:5]  # type: ignore[assignment]
-        elif first.startswith("#"):
-            comments += 1
-        elif first.strip():
-            break
-        at, line = stop + 1, line + 1
-    notes = [f"{comments} lines that begin with # stand before the table and are left out"] if comments else []
-    return text[at:], line, hint, notes
-
-
-def _delimiter(text: str, name: str, line: int) -> Delimiter:
-    """The one that gives the most rows the same number of columns, more than one, the first row among them."""
-    best: tuple[float, Delimiter] = (0.0, ",")
-    problem: DataError | None = None
-    head = text[: 2**20]
-    whole = len(head) == len(text)
-    for delimiter in ("\t", ";", "|", ","):
-        counts: list[int] = []
-        try:
-            counts.extend(len(fields) for _, fields in islice(records(head, delimiter, name, line), 200))
-        except DataError as error:
-            problem = error
-        if not whole and len(counts) > 1 and len(counts) < 200:
-            counts.pop()  # the sample may end in the middle of it
-        if len(counts) < 1 or max(counts) < 2:
-            continue
-        usual, of_them = Counter(counts).most_common(1)[0]
-        share = of_them / len(counts) * (1.0 if counts[0] == usual else 0.5)
-        if usual > 1 and share > best[0]:
-            best = (share, delimiter)
-        if usual > 1 and share >= 0.9:
-            break
-    if best[0] == 0.0 and problem is not None:
-        raise problem
-    return best[1]
-
-
-def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[str]], list[int]]:
-    if (plain := _even_rows(text, delimiter)) is not None:
-        return plain, list(range(line, line + len(plain)))
+def _cells(text: str, delimiter: str, name: str, line: int) -> Reading[Cells]:
+    if '"' not in text and (plain := (yield from _even(text, delimiter))) is not None:
+        return Cells(plain, range(line, line + len(plain)), delimiter)
     rows: list[list[str]] = []
     lines: list[int] = []
     width = cells = 0
@@ -178,21 +206,25 @@ def _rows(text: str, delimiter: str, name: str, line: int) -> tuple[list[list[st
             raise DataError(f"{name}, line {at:,}: the table is too large; at most {most} are read.")
         rows.append(fields)
         lines.append(at)
-    return rows, lines
+        if len(rows) % BLOCK == 0:
+            yield 0.1
+    return Cells(rows, lines, delimiter)
 
 
-def _even_rows(text: str, delimiter: str) -> list[list[str]] | None:
+def _even(text: str, delimiter: str) -> Reading[list[str] | None]:
     """The rows of a text without quotes and blank lines whose rows are all of one length, which is what most are: the
     quick way. None: it is no such text, or too large."""
-    if '"' in text:
-        return None
     plain = text.removesuffix("\n").split("\n")
+    yield 0.1
     width = plain[0].count(delimiter) + 1
     even = text.count(delimiter) == (width - 1) * len(plain)
     if not even or not 1 < width <= MAX_COLUMNS or len(plain) > MAX_ROWS or width * len(plain) > MAX_CELLS:
         return None
-    rows = [row.split(delimiter) for row in plain]
-    return rows if all(len(row) == width for row in rows) else None
+    for first in range(0, len(plain), 10 * BLOCK):
+        if any(row.count(delimiter) != width - 1 for row in plain[first : first + 10 * BLOCK]):
+            return None
+        yield 0.15
+    return plain
 
 
 def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, delimiter: str, name: str) -> DataError:
@@ -218,67 +250,21 @@ def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, 
     return DataError(f"{name}, line {at:,}: there {'are' if len(fields) > 1 else 'is'} {has}; {advice}.")
 
 
-def _has_header(rows: Sequence[Sequence[str]]) -> bool:
-    first = [cell.strip() for cell in rows[0]]
-    if not any(first) or any(columns.is_data(cell) for cell in first):
-        return False
-    below = [[row[at].strip() for row in rows[1:SAMPLED_ROWS]] for at in range(len(first))]
-    of_data = [at for at, cells in enumerate(below) if any(map(columns.is_data, cells))]
-    if of_data:
-        return not all(first[at].lower() in MISSING for at in of_data)
-    if len(rows) == 1:
-        return True  # of a table without rows
-    # Words alone: a heading is complete, and repeated nowhere.
-    return all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
-
-
-def _within(cell: str, below: Sequence[str]) -> bool:
-    return cell in below
-
-
 def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
+    """Whole, as far as names are kept: shorter ones could be those of others."""
     found: dict[str, int] = {}
     seen: Counter[str] = Counter()
     twice: list[str] = []
     for at, cell in enumerate(first):
-        name = given = one_line(cell, 60) or f"column {at + 1}"
+        name = given = one_line(cell, MAX_NAME) or f"column {at + 1}"
         while name in found:
             seen[given] += 1
-            name = f"{given} ({seen[given] + 1})"
+            end = f" ({seen[given] + 1})"
+            name = f"{given[: MAX_NAME - len(end)]}{end}"
         if name != given:
-            twice.append(f"column {at + 1} has the name of another, '{given}', and is called '{name}'")
+            other, called = shortened(given, SAID_NAME), shortened(name, SAID_NAME)
+            alike = "has the name of another" if len(cell) <= MAX_NAME else "begins as the name of another"
+            twice.append(f"column {at + 1} {alike}, '{other}', and is called '{called}'")
         found[name] = at
     notes.extend(twice[:MAX_NOTES])
     return tuple(found)
-
-
-def _notation(cells: Sequence[Sequence[str]], options: TableOptions, delimiter: str, notes: list[str]) -> Notation:
-    among = [
-        one
-        for one in NOTATIONS
-        if options.decimal in (None, one.decimal) and options.thousands in (None, one.thousands)
-    ]
-    if not among:  # both were chosen, and differ
-        return Notation(options.decimal or ".", options.thousands or "")
-    each = max(1, SAMPLED_CELLS // len(cells))
-    # From the whole length, since the first thousand rows may hold no decimals.
-    sample = [[column[at] for at in range(0, len(column), -(-len(column) // each))] for column in cells]
-    found = numbers.detect((cell for column in sample for cell in column), among)
-    could_be = options.decimal is None and (found.decimal == "," or delimiter == ";")
-    if could_be and numbers.ambiguous((c for column in sample for c in column if found.number(c) is not None), found):
-        notes.append(
-            f"every '{found.decimal}' stands before three digits and is read as a decimal sign; it could stand between "
-            "thousands"
-        )
-    return found
-
-
-def _day_first(cells: Sequence[Sequence[str]]) -> bool:
-    """Day first, unless some date in the table can only be read with the month first."""
-    for column in cells:
-        sample = [cell for cell in column[:SAMPLED_ROWS] if cell]
-        if not sample or (dates.moment(sample[0], True) is None and dates.moment(sample[0], False) is None):
-            continue
-        if any(dates.moment(cell, True) is None and dates.moment(cell, False) is not None for cell in sample):
-            return False
-    return True

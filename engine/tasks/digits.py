@@ -35,8 +35,8 @@ def batch(task: DigitsTask, model: ModelSpec, draw: Draw) -> Batch:
     targets (B,), the digits, int64. CPU.
 
     The training part is gone through in an order that the seed draws, then in another one, and so on; batch n of it has
-    the pictures n·B … n·B + B − 1 of all these. Of a part held back each picture comes once, in the order of the file, B
-    or nearly B at once. Raises DataError where there are no digits.
+    the pictures n·B … n·B + B − 1 of all these. Of a part held back each picture comes once, in the order of the file,
+    B or nearly B at once. Raises DataError where there are no digits.
     """
     pictures, digits = data(_file())
     chosen = torch.from_numpy(PARTS[draw.part].start + batch_of(len(PARTS[draw.part]), task.batch_size, draw, "digits"))

@@ -27,8 +27,8 @@ def batches(task: Task, model: ModelSpec, part: Part) -> int | None:
 
 
 def pieces(task: Task, model: ModelSpec, part: Part) -> int | None:
-    """Sequences that a part held back has; None: there is no end of them. Raises DataError where somebody's own data are
-    not there."""
+    """Sequences that a part held back has; None: there is no end of them. Raises DataError where somebody's own data
+    are not there."""
     count = None if part == "train" else _PIECES.get(type(task))
     return None if count is None else count(task, model.readout.at == "every", part)
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, Slot
 
 from explorer.bindings.parts import Parts
 from explorer.bindings.tracks import TracksBinding
 from explorer.bindings.training import TrainingBinding
+from explorer.pace import Pace
 from explorer.stage.past import Past
 from explorer.training.axes import last_iteration
-
-_PACE_MS = 80
-"""It grows a dozen times a second, like the curves in the drawer."""
-_REST = 4
-"""Times as long as it took to draw: the window has other things to do."""
 
 
 class FlowTrainingBinding(QObject):
@@ -21,11 +17,8 @@ class FlowTrainingBinding(QObject):
         super().__init__(parent)
         self._document, self._book = parts.document, parts.book
         self._stage, self._tracks = parts.window.stage, tracks
-        self._due = False
-        self._pace = QTimer(self)
-        self._pace.setSingleShot(True)
-        self._pace.timeout.connect(self._paced)
-        self._book.changed.connect(self._book_changed)
+        self._pace = Pace(self._show, lambda: self._stage.past_cost, self)
+        self._book.changed.connect(self._pace.ask)
         parts.runner.runningChanged.connect(self._show)
         parts.document.stateChanged.connect(self._tracks_changed)
         self._stage.iterationPicked.connect(training.travel)
@@ -46,20 +39,8 @@ class FlowTrainingBinding(QObject):
             self._show()
 
     @Slot()
-    def _book_changed(self) -> None:
-        self._due = True
-        if not self._pace.isActive():
-            self._paced()
-
-    @Slot()
-    def _paced(self) -> None:
-        if self._due:
-            self._show()
-            self._pace.start(max(_PACE_MS, round(_REST * 1000 * self._stage.past_cost)))
-
-    @Slot()
     def _show(self) -> None:
-        self._due = False
+        self._pace.shown()
         if not self._stage.shows_past:
             return
         log, shown = self._book.log, self._document.view.iteration

@@ -22,10 +22,6 @@ from explorer.widgets import numbers
 Array = NDArray[np.floating]
 
 
-UNSURE = "≈"
-"""Before a subnormal number, which may be off by half of itself."""
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A series of `Excerpt.cell_series`, so many steps on along the layer's own way: of a reverse layer +1 is t − 1."""
@@ -92,7 +88,7 @@ class Reading:
             return f"< {numbers.short(self.bound, 1)}"
         if self.value is None:
             return "none" if self.beyond else "–"
-        return f"{UNSURE if self.subnormal else ''}{short(self.value)}"
+        return f"{numbers.UNSURE if self.subnormal else ''}{short(self.value)}"
 
     @property
     def finite(self) -> bool:

@@ -115,10 +115,9 @@ def _report(at: Progress, output: Path, paused: bool, fresh: bool) -> str:
     if at.ended == "diverged":
         said = f"Iteration {at.iteration:,} was the last one that could be done." if at.iteration else "None was done."
     lines = [said]
-    if (records := at.log.records) is not None:
-        many = min(LAST, len(records))
-        loss = figure(float(records.losses[-many:].mean()))
-        clipped = float(records.clipped.mean())
+    if many := min(LAST, len(at.log)):
+        loss = figure(float(at.log.column("losses")[-many:].mean()))
+        clipped = float(at.log.column("clipped").mean())
         lines.append(f"training    loss {loss} (mean of the last {many}), {clipped:.0%} of the iterations clipped")
     kept = f"Saved in {output}" if fresh else f"{output} is as it was"
     lines.append(f"{kept}; gradflow train {output} --iterations N goes on.")

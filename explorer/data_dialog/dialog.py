@@ -51,12 +51,20 @@ _BECOMES = [("series", "a series"), ("sequences", "sequences")]
 
 
 class DataDialog(QDialog):
-    """`steps` and `batch_size`: of the task so far, to begin with."""
+    """`steps` and `batch_size`: of the task so far, to begin with. `every`: its model answers at every step."""
 
     chosen = Signal(object)
     """The task over the data; the dialog is accepted."""
 
-    def __init__(self, reader: Reader, path: str, steps: int, batch_size: int, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        path: str,
+        steps: int,
+        batch_size: int,
+        every: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Open data")
         self._reader, self._path = reader, path
@@ -72,7 +80,7 @@ class DataDialog(QDialog):
         self.failure = _Failure()
         self.notes = _wrapped("What to look at")
         self.becomes = Segments("What it becomes", _BECOMES)
-        self.series, self.text = SeriesForm(steps, batch_size), TextForm(steps, batch_size)
+        self.series, self.text = SeriesForm(steps, batch_size, every), TextForm(steps, batch_size)
         self.sequences = SequencesForm(batch_size)
         self.forms = QStackedWidget()
         for form in (self.series, self.text, self.sequences):
@@ -102,6 +110,7 @@ class DataDialog(QDialog):
         reader.looked.connect(self._show_preview)
         reader.brought.connect(self._brought)
         reader.failed.connect(self._failed)
+        reader.progressed.connect(self._progressed)
         room = self.screen().availableSize()
         self.setMinimumSize(*LEAST)
         self.resize(min(SIZE[0], room.width() - ROOM), min(SIZE[1], room.height() - 2 * ROOM))
@@ -290,7 +299,7 @@ class DataDialog(QDialog):
 
     def done(self, result: int) -> None:
         self._tick.stop()
-        self._reader.stop()
+        self._reader.let_go()
         super().done(result)
 
     # -- while it takes a while ---------------------------------------------------------------------------------------
@@ -298,6 +307,7 @@ class DataDialog(QDialog):
     def _begin(self, doing: str) -> None:
         self._doing, self._began = doing, time.monotonic()
         self._tick.start()
+        self.progress.setRange(0, 0)  # until it is known how far it is
         self.progress.show()
         self.doing.set_text(f"{doing}…")
         self.side.setEnabled(False)
@@ -309,6 +319,11 @@ class DataDialog(QDialog):
         self.progress.hide()
         self.doing.set_text("")
         self._show_enabled()
+
+    @Slot(float)
+    def _progressed(self, share: float) -> None:
+        self.progress.setRange(0, 100)
+        self.progress.setValue(round(100 * share))
 
     @Slot()
     def _say_doing(self) -> None:

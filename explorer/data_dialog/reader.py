@@ -1,10 +1,12 @@
 """Between the data dialog and the engine's process, which reads: a big file takes seconds, and the window none of them.
 
-One file at a time; what was asked before is not wanted any more.
+One file at a time, and piece by piece, so that pictures and training have their turn in between; what was asked before
+is not wanted any more.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from engine.data_requests import Choices, LookAt
 
 CHANNEL = "data"
+_PIECE = 0.05
+"""Seconds of reading at a time."""
+_PATIENCE = 0.5
+"""Seconds after which what is not wanted any more is ended by force: others wait behind it."""
 
 
 class Reader(QObject):
@@ -26,11 +32,14 @@ class Reader(QObject):
     """The task over the data, which are kept now."""
     failed = Signal(str)
     """One sentence."""
+    progressed = Signal(float)
+    """The share that has been read of the file that is looked at."""
 
     def __init__(self, courier: Courier, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._courier = courier
         self._asked: tuple[Operation, int] | None = None
+        self._look: LookAt | None = None
         courier.answered.connect(self._answered)
         courier.failed.connect(self._answer_failed)
 
@@ -39,7 +48,8 @@ class Reader(QObject):
         return self._asked is not None
 
     def look(self, request: LookAt) -> None:
-        self._ask("look_at", request)
+        self._look = replace(request, piece=_PIECE)
+        self._ask("look_at", self._look)
 
     def bring(self, preview: Preview, choices: Choices) -> None:
         from engine.data_requests import Bring
@@ -47,10 +57,18 @@ class Reader(QObject):
         self._ask("bring", Bring(preview, choices))
 
     def stop(self) -> None:
-        """Ends what is being read, also in the middle of it."""
+        """What is being read is not wanted any more. Between two pieces nothing has to be ended by force; what takes
+        longer than a piece should is."""
         if self._asked is not None:
             self._asked = None
-            self._courier.cancel(CHANNEL)
+            self._courier.end_long(CHANNEL, _PATIENCE)
+
+    def let_go(self) -> None:
+        """Nothing more is asked about the file: what is remembered of it can go."""
+        self.stop()
+        if self._look is not None:
+            self._look = None
+            self._courier.ask(CHANNEL, "let_go", None)
 
     def _ask(self, operation: Operation, request: object) -> None:
         self.stop()
@@ -60,7 +78,13 @@ class Reader(QObject):
     def _answered(self, channel: str, generation: int, answer: object) -> None:
         if channel != CHANNEL or self._asked is None or self._asked[1] != generation:
             return
+        from engine.data_requests import Partly
+
         operation, self._asked = self._asked[0], None
+        if isinstance(answer, Partly):
+            self._asked = operation, self._courier.ask(CHANNEL, operation, self._look)
+            self.progressed.emit(answer.share)
+            return
         (self.looked if operation == "look_at" else self.brought).emit(answer)
 
     @Slot(str, int, str)

@@ -216,6 +216,7 @@ class ChoiceField(QComboBox):
         for value, text in choices:
             self.addItem(text, value)
         self.setAccessibleName(name)
+        self.view().setAccessibleName(name)
         self.setStyleSheet("QComboBox { min-height: 18px; padding: 0; }")
         self.setFixedHeight(field_height())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -16,7 +16,7 @@ import numpy as np
 from engine.quantities import CELL_TITLES, STATES
 from engine.requests import Excerpt, ShownLayer
 from engine.session import MAX_PINS, PinnedNorms
-from engine.spec import Experiment, LayerSpec, WhatIf
+from engine.spec import Experiment, LayerSpec, TrainingSpec, WhatIf
 
 MOST = MAX_PINS
 """Pins at once; with one more the oldest goes."""
@@ -131,8 +131,31 @@ def _of_experiments(own: Experiment, now: Experiment) -> list[str]:
     if mine != its:
         parts.append(mine)
     a, b = _flat(own), _flat(now)
-    parts += [_said(field, value) for field, value in a.items() if field in b and b[field] != value]
+    differ = [field for field, value in a.items() if b.get(field, value) != value or _is_choice(field, a, b)]
+    parts += [_said(field, a[field]) for field in differ if not field.startswith(".training.")]
+    parts += _of_trainings(own.training, now.training)
     return list(dict.fromkeys(part for part in parts if part))
+
+
+def _is_choice(field: str, a: Mapping[str, object], b: Mapping[str, object]) -> bool:
+    """Whether only one of the two has anything there: None in the other, or None here and fields below it there."""
+    if field in b:
+        return False
+    return a[field] is None or any(field.startswith(f"{other}.") for other, value in b.items() if value is None)
+
+
+def _of_trainings(own: TrainingSpec, now: TrainingSpec) -> list[str]:
+    """What of a training bears upon the gradients of one trace."""
+    parts = []
+    if own.truncation != now.truncation:
+        cut = own.truncation
+        parts.append("full BPTT" if cut is None else f"truncated {cut.k1}, {cut.k2}")
+    mine, its = (spec.clip if spec.clip is not None and spec.clip.kind == "step" else None for spec in (own, now))
+    if mine != its:
+        parts.append("steps not clipped" if mine is None else f"steps clipped at {_number(mine.max_norm)}")
+    if own.iterations != now.iterations:
+        parts.append(f"{own.iterations:,} iterations before")
+    return parts
 
 
 def _of_what_ifs(own: WhatIf, now: WhatIf) -> list[str]:
@@ -182,7 +205,15 @@ _NAMES = {
     "dtype": "",
     "kind": "",
 }
-_SILENT = ("cell", "bidirectional", "device", "clip", "training")
+_NONE = {
+    "forget_bias": "default forget bias",
+    "update_bias": "default update bias",
+    "spectral_radius": "W_hh as drawn",
+    "shortest": "all sequences of T steps",
+    "std": "",
+}
+"""What is said where nothing was chosen."""
+_SILENT = ("cell", "bidirectional", "device", "clip")
 """Told by the stack, or without influence on the gradient."""
 
 
@@ -190,9 +221,11 @@ def _said(field: str, value: object) -> str:
     last = field.rpartition(".")[2]
     if last == "recurrent":
         return f"{value} W_hh"
-    if last in _SILENT or ".training." in field:
+    if last in _SILENT:
         return ""
     name = _NAMES.get(last, last.replace("_", " "))
+    if value is None:
+        return _NONE.get(last, f"no {name}" if name else "")
     if isinstance(value, bool):
         return name if value else f"no {name}"
     said = _number(value) if isinstance(value, float) else str(value)

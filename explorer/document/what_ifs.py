@@ -1,8 +1,8 @@
-"""What becomes of a what-if when the stack below it changes. Plain data."""
+"""What becomes of a what-if, and of the layer that is looked at, when the stack changes. Plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias, TypeVar
 
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from engine.checks import check_fit
 from engine.errors import SpecError
 from engine.quantities import GATES
 from engine.spec import NO_WHAT_IF, Clamp, Cut, Experiment, WhatIf
+from engine.tracks import read_layer
 
 Places: TypeAlias = Mapping[int, int]
 """Where each layer has gone, from 0; one that is missing has been deleted."""
@@ -47,6 +48,16 @@ def followed_name(layer: str, places: Places) -> str | None:
     number, _, reverse = layer.removeprefix("l").partition("_")
     place = places.get(int(number))
     return None if place is None else f"l{place}{'_' if reverse else ''}{reverse}"
+
+
+def followed_choice(layer: str, before: Collection[str], after: Collection[str], places: Places) -> str:
+    """The layer of the cell panel after an edit that has moved some: the same one, whatever it is called now; "" where
+    it has been deleted. "" is the layer that the read-out reads, and stays that unless the layer itself has moved."""
+    read, reads_now = (read_layer(tuple(names)) if names else "" for names in (before, after))
+    if not (layer or read):
+        return ""
+    name = followed_name(layer or read, places) or ""
+    return name if layer or name not in (read, reads_now) else ""
 
 
 def _fits(what_if: WhatIf, experiment: Experiment) -> bool:

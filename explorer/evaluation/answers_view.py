@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from explorer.analysis.plot import Plot, width
 from explorer.evaluation import chances
 from explorer.evaluation.answers import Answers
-from explorer.evaluation.labels import label_of, lettered, written
 from explorer.evaluation.words import at_class, percent
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
+from explorer.widgets.labels import label_of, lettered, written
 
 ROW = 20
 _NUMBER, _BAR, _PERCENT, _MARK = 20, 30, 46, 16

@@ -8,10 +8,10 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.evaluation.answers import Answers, Floats
-from explorer.evaluation.labels import label_of
 from explorer.stage import palette
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
+from explorer.widgets.labels import label_of
 
 WIDTH = 90
 

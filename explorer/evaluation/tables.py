@@ -6,7 +6,7 @@ import numpy as np
 
 from explorer.analysis.tables import Table
 from explorer.evaluation.answers import Answers, all_forecasts
-from explorer.evaluation.labels import label_of
+from explorer.widgets.labels import label_of
 from explorer.widgets.numbers import exact
 
 CONFUSION, SEQUENCE, SEQUENCES = "Confusion", "Sequence", "Sequences"

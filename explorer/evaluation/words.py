@@ -7,7 +7,7 @@ import math
 from engine.parts import Part
 from engine.training_requests import Judged
 from explorer.evaluation.answers import Answers, Floats, top
-from explorer.evaluation.labels import label_of, spoken
+from explorer.widgets.labels import label_of, spoken
 from explorer.widgets.numbers import exact, short
 
 PARTS: tuple[tuple[Part, str], ...] = (("validation", "validation"), ("test", "test"), ("train", "training"))

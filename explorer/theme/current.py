@@ -82,15 +82,17 @@ def apply(name: ThemeName) -> None:
 @contextmanager
 def styled_at_the_end() -> Iterator[None]:
     """Whatever is built within gets the style sheet when all of it stands. Put on as each widget finds its parent, it
-    is looked up again and again, and building a window takes twice as long."""
+    is looked up again and again, and building a window takes several times as long; so one that is in force, of a
+    window before, is taken off for as long."""
     global _sheet_waits
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
     _sheet_waits = True
+    app.setStyleSheet("")
     try:
         yield
     finally:
         _sheet_waits = False
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
         app.setStyleSheet(stylesheet(_theme))
 
 

@@ -33,6 +33,7 @@ class Controls(QWidget):
     advanceWanted = Signal(int)
     untilWanted = Signal(str)
     """As it was typed: an iteration, or a bound on an evaluation."""
+    bestWanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,6 +50,11 @@ class Controls(QWidget):
         self.sentence = WrappedLabel(tone="muted", most=_MOST_LINES)
         self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.sentence.setFixedHeight(height_of(_LEAST_LINES))
+
+        self.best_button = QPushButton()
+        self.best_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.best_button.setToolTip("The iteration with the least validation loss (Ctrl+Alt+B)")
+        self.best_button.setVisible(False)
 
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
@@ -73,10 +79,12 @@ class Controls(QWidget):
         column.addLayout(first)
         column.addLayout(second)
         column.addWidget(self.sentence)  # in a low drawer the numbers are scrolled, not why it stopped
+        column.addWidget(self.best_button)
         column.addLayout(grid)
         column.addStretch(1)
 
         self.train_button.clicked.connect(self.trainToggled)
+        self.best_button.clicked.connect(self.bestWanted)
         self.one_button.clicked.connect(self._one)
         self.ten_button.clicked.connect(self._ten)
         self.until_button.clicked.connect(self._until)
@@ -110,6 +118,13 @@ class Controls(QWidget):
         self.sentence.set_text(sentence, tone=tone, tip=sentence)
         lines = lines_needed(sentence, WIDTH - PAD - GAP, _MOST_LINES)
         self.sentence.setFixedHeight(height_of(max(_LEAST_LINES, lines)))
+
+    def set_best(self, iteration: int | None) -> None:
+        """The way to the best iteration is offered; None: it is not."""
+        if iteration is not None:
+            self.best_button.setText(f"Go to iteration {iteration:,}")
+            self.best_button.setAccessibleName(f"Go to the best iteration, {iteration:,}")
+        self.best_button.setVisible(iteration is not None)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats)
 
 
 def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> None:
-    """Before and after clipping: what the iterations of a pixel fill, their mean over it, and the layers above both."""
+    """Before and after clipping: what the iterations of a pixel fill, their mean over it; above both the layers."""
     theme, mean = theming.current(), rows.over > 1
     before = rows.of(axis.places(curves.grad_norms))
     shown = [(curves.grad_norms, before, theme.backward)]

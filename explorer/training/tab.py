@@ -90,6 +90,10 @@ class TrainingTab(QWidget):
             axes.addAction(entry)
             entry.triggered.connect(self._pick_axis)
         menu.addSeparator()
+        fit = menu.addAction("Show &all iterations")
+        fit.setEnabled(not self.curves.span.is_whole)
+        fit.triggered.connect(self.curves.fit)
+        menu.addSeparator()
         for layer in self._layers:
             entry = _entry(menu, f"Gradient norm of {layer_words(layer)}", layer, checked=layer in self._wanted)
             entry.triggered.connect(self._pick_layer)

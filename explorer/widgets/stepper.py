@@ -57,6 +57,7 @@ class Stepper(QWidget):
         self.field.setKeyboardTracking(False)
         self.field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.field.setAccessibleName(name)
+        self.field.lineEdit().setAccessibleName(name)
         self.field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.field.setMinimumWidth(10)
         self.field.installEventFilter(self)

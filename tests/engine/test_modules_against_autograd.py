@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -124,10 +124,10 @@ def assert_all_agree(
     data = time_first(x.data if isinstance(x, PackedSequence) else x)
     names, weights = names_of(module), dict(module.named_parameters())
     reference = by_loop(kind, weights, names, data, initial, lengths, masks)
-    nearby = None
-    if data.dtype == torch.float32:
+
+    def nearby() -> Iterator[Reference]:
         source = torch.Generator().manual_seed(0)
-        nearby = by_loop(
+        yield by_loop(
             kind,
             {name: nudged(weight.detach(), source) for name, weight in weights.items()},
             names,
@@ -136,7 +136,8 @@ def assert_all_agree(
             lengths,
             [mask.double() for mask in masks or []],
         )
-    assert_agrees(trace, reference, nearby)
+
+    assert_agrees(trace, reference, nearby() if data.dtype == torch.float32 else ())
     y, grads, input_grad, initial_grads = by_module(module, x, initial)
 
     def agrees(name: str, ours: Tensor, theirs: Tensor) -> None:

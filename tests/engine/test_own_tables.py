@@ -19,7 +19,10 @@ from engine.data import (
     look_at,
     store,
 )
+from engine.data import table as parsing
+from engine.data.columns import plain_numbers
 from engine.data.datasets import SeriesData
+from engine.data.numbers import Notation
 from engine.errors import DataError
 from engine.spec import Split
 
@@ -244,7 +247,12 @@ BROKEN: dict[str, tuple[str, bytes | str, Any, tuple[str, ...]]] = {
     "a text as the target": ("a.csv", GOOD, SeriesChoices(target="town"), ("line 2, column 3 (town)", "text", "'x1'")),
     "an unknown column": ("a.csv", GOOD, SeriesChoices(target="cost"), ("no column 'cost'", "price")),
     "too few rows": ("a.csv", GOOD, SeriesChoices(steps=50, split=ALL), ("8 rows", "50 steps", "takes 51", "fewer")),
-    "too few rows held back": ("a.csv", GOOD, SeriesChoices(steps=2), ("validation part", "1 row,", "takes 3", "or 0")),
+    "too few rows held back": (
+        "a.csv",
+        GOOD,
+        SeriesChoices(steps=2, split=Split(validation=0.04)),
+        ("validation part", "0 rows", "larger or 0"),
+    ),
     "time that goes back": (
         "a.csv",
         "t,v\n2024-01-02,1\n2024-01-01,2\n2024-01-03,3\n",
@@ -380,6 +388,52 @@ def test_what_is_no_file_is_said(tmp_path: Path, what: str) -> None:
     with pytest.raises(DataError) as caught:
         look_at(path)
     assert is_one_sentence(str(caught.value))
+
+
+def test_a_table_is_parsed_once_between_its_preview_and_its_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    path = tmp_path / "a.csv"
+    path.write_text("x;y\n" + "".join(f"{n},5;{n % 3}\n" for n in range(40)))
+    parsing.forget()
+    parsed: list[str] = []
+    cells = parsing._cells
+    monkeypatch.setattr(parsing, "_cells", lambda *of: parsed.append(of[2]) or cells(*of))
+    preview = look_at(path)
+    task = import_series(preview, SeriesChoices(steps=2))
+    assert import_series(preview, SeriesChoices(steps=2)) == task
+    assert parsed == ["'a.csv'"]
+    look_at(path, TableOptions(header=False))
+    assert len(parsed) == 2, "read otherwise it is another table"
+    path.write_text("x;y\n" + "".join(f"{n},5;{n % 4}\n" for n in range(40)))
+    look_at(path)
+    assert len(parsed) == 3
+
+
+@pytest.mark.parametrize(
+    "odd", ["1-2", "1 2", "1\n2", "1\n", "", "nan", "inf", "1_0", "1,2", "0x1", "1e", "--1", "1;2", "\uff11", "1e999"]
+)
+def test_a_cell_that_is_no_plain_number_is_never_read_as_some(odd: str) -> None:
+    """As many as there are cells, or none: "1-2" beside an empty cell must not shift the numbers of a column."""
+    for notation in (Notation(".", ""), Notation(",", "")):
+        for cells in ([odd, "3"], ["3", odd], [odd, ""], ["", odd, "4"]):
+            found = plain_numbers(cells, notation)
+            if odd == "1,2" and notation.decimal == "," and "" not in cells:
+                assert found is not None
+                assert sorted(found) == [1.2, 3.0]
+            else:
+                assert found is None
+
+
+def test_numbers_are_read_to_the_bit_as_python_reads_them() -> None:
+    rng = np.random.default_rng(2)
+    values = [*np.ldexp(rng.standard_normal(2000), rng.integers(-400, 400, 2000)).tolist(), 0.1, 5e-324, 1e150, -0.0]
+    for form in ("{!r}", "{:.3f}", "{:+.17e}", "{:.0f}."):
+        cells = [form.format(value) for value in values if abs(value) <= 1e150]
+        found = plain_numbers(cells, Notation(".", ""))
+        assert found is not None
+        assert found.tobytes() == np.array([float(cell) for cell in cells]).tobytes()
 
 
 def test_a_file_that_changes_between_the_preview_and_its_use_is_not_used(tmp_path: Path) -> None:

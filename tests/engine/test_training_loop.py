@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,16 @@ from engine.errors import DataError, SpecError
 from engine.history import stops
 from engine.operations import run
 from engine.session import load, save
-from engine.spec import EarlyStopSpec, Experiment, LayerSpec, ModelSpec, Split, SunspotsTask, WhatIf
+from engine.spec import (
+    AddingTask,
+    EarlyStopSpec,
+    Experiment,
+    LayerSpec,
+    ModelSpec,
+    Split,
+    SunspotsTask,
+    WhatIf,
+)
 from engine.training_loop import Progress, Until, fit
 from engine.training_requests import Judge, Train, Trained
 
@@ -39,14 +49,25 @@ def test_the_loop_does_what_training_does_and_keeps_everything() -> None:
     assert same_bits(end.state, whole.weights)
     assert (end.ended, end.iteration) == ("iterations", 50)
     assert [progress.ended for progress in seen[:-1]] == [""] * (len(seen) - 1)
-    assert end.log.records is not None
-    assert end.log.records.losses.tolist() == list(whole.losses)
+    assert end.log.column("losses").tolist() == list(whole.losses)
     assert end.log.iterations.tolist() == list(range(50))
     assert [evaluation.iteration for evaluation in end.evaluations] == [20, 40]
     state = run("train", Train(given, None, 0, 40)).weights
     assert end.evaluations[-1].loss == run("judge", Judge(given, state)).loss
     assert {progress.iteration for progress in seen} == set(end.states)
     assert all(same_bits(end.states[k], engine.replayed(given, {}, k) or {}) for k in list(end.states)[:3])
+
+
+@pytest.mark.parametrize("room", [0, 1, 2.5])
+def test_states_that_are_larger_than_the_budget_are_not_kept_and_any_iteration_is_replayed(room: float) -> None:
+    given = of()
+    size = sum(array.nbytes for array in run("train", Train(given, None)).weights.values())
+    for progress in fit(given, 12, budget=int(room * size)):
+        kept = sum(array.nbytes for state in progress.states.values() for array in state.values())
+        assert kept <= max(size, room * size)
+    again = engine.replayed(given, progress.states, 7)
+    assert again is not None
+    assert same_bits(again, run("train", Train(given, None, 0, 7)).weights)
 
 
 def test_a_pause_in_a_file_changes_no_bit(tmp_path: Path) -> None:
@@ -62,10 +83,9 @@ def test_a_pause_in_a_file_changes_no_bit(tmp_path: Path) -> None:
     assert whole.state is not None
     assert same_bits(rest.state, whole.state)
     assert rest.evaluations == whole.evaluations
-    assert rest.log.records is not None
-    assert whole.log.records is not None
-    for name in ("losses", "grad_norms", "flow", "learning_rates"):
-        np.testing.assert_array_equal(getattr(rest.log.records, name), getattr(whole.log.records, name))
+    for name in ("losses", "grad_norms", "learning_rates"):
+        np.testing.assert_array_equal(rest.log.column(name), whole.log.column(name))
+    np.testing.assert_array_equal(rest.log.flow_table().flow, whole.log.flow_table().flow)
     assert last(rest.session(), 45).ended == "iterations"
     assert last(rest.session(), 45).sentence == "45 iterations are done."
 
@@ -120,6 +140,19 @@ def test_the_what_if_of_a_session_goes_on() -> None:
     assert same_bits(rest.state, whole.weights)
 
 
+def test_the_records_go_on_where_t_is_changed(tmp_path: Path) -> None:
+    before = last(of(), 6)
+    longer = msgspec.structs.replace(before.experiment, task=AddingTask(steps=9, batch_size=3))
+    end = last(replace(before.session(), experiment=longer), 10)
+    assert end.log.column("losses").tolist()[:6] == before.log.column("losses").tolist()
+    assert end.log.iterations.tolist() == list(range(10))
+    assert end.log.flow_table().steps.tolist() == [6] * 6 + [9] * 4
+    save(end.session(), tmp_path / "a.gflow")
+    found = load(tmp_path / "a.gflow").log
+    for name, array in end.log.arrays().items():
+        np.testing.assert_array_equal(found.arrays()[name], array)
+
+
 def test_without_anything_held_back_there_are_no_evaluations_unless_they_are_needed() -> None:
     task = SunspotsTask(steps=216, batch_size=2)
     assert last(of(task=task, evaluate_every=1), 2).evaluations == ()
@@ -145,11 +178,11 @@ def test_an_end_that_needs_evaluations_is_refused_before_training_where_nothing_
     monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
     (tmp_path / "a.csv").write_text("x\n" + "\n".join(str(n % 7) for n in range(60)))
     whole = import_series(look_at(tmp_path / "a.csv"), SeriesChoices(steps=4, split=ALL))
-    for task in (whole, SunspotsTask(steps=100, batch_size=2)):
+    for task in (whole, SunspotsTask(steps=216, batch_size=2)):
         assert "train" not in asked_of(of(task=task), until="loss<1")
         assert "train" not in asked_of(of(task=task, early_stop=EarlyStopSpec(patience=2)))
-    # The share is there, and no window fits into it: only the data can tell.
-    task = msgspec.structs.replace(whole, steps=30, split=Split(train=0.7, validation=0.2))
+    # The share is there, and no row falls into it: only the data can tell.
+    task = msgspec.structs.replace(whole, split=Split(train=0.7, validation=0.01))
     assert asked_of(of(task=task), until="rmse<1") == ["judge"]
 
 

@@ -98,8 +98,8 @@ def check(experiment: Experiment, what_if: WhatIf, started: bool = False, near: 
     trace = network.trace(batch=batch, iteration=1, initial=initial)
     more: dict[str, Any] = {"iteration": 1, "initial": initial}
     seeds = range(5 if near else 0)
-    beside = [expected(experiment, weights, batch, what_if, nearby, seed=seed, **more) for seed in seeds]
-    assert_agrees(trace, expected(experiment, weights, batch, what_if, **more), *beside)
+    beside = (expected(experiment, weights, batch, what_if, nearby, seed=seed, **more) for seed in seeds)
+    assert_agrees(trace, expected(experiment, weights, batch, what_if, **more), beside)
     for name, weight in kept.items():
         assert torch.equal(weights[name], weight), f"{name}: the caller's"
         assert torch.equal(network.weights[name], weight), f"{name}: what is kept and trained"

@@ -11,13 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 
 import engine
 from engine import presets, session
+from engine.rows import Rows
 from engine.session import Session
+from engine.spec import AddingTask
 from engine.training_loop import Progress
 from explorer.cli import main
 from explorer.cli.target import resolve
@@ -57,6 +60,11 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
+def table(name: str) -> list[list[str]]:
+    with Path(name).open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
 def trained(iterations: int) -> Progress:
     """The same experiment by the engine's loop, in one go."""
     *_, last = engine.fit(presets.read_experiment(Path("mine.toml")).experiment, iterations)
@@ -74,9 +82,8 @@ def assert_same_training(found: Session, iterations: int) -> None:
     assert list(columns) == list(wanted)
     for name in set(wanted) - {"seconds"}:
         assert np.array_equal(columns[name], wanted[name]), name
-    assert found.log.records is not None
-    assert expected.log.records is not None
-    assert np.array_equal(found.log.records.flow, expected.log.records.flow)
+    assert np.array_equal(found.log.flow_table().flow, expected.log.flow_table().flow)
+    assert np.array_equal(found.log.flow.iterations, expected.log.flow.iterations)
     assert found.evaluations == expected.evaluations
 
 
@@ -226,8 +233,7 @@ def test_the_history_is_what_was_recorded_to_the_bit(run: Run) -> None:
     with Path("flow.csv").open(encoding="utf-8", newline="") as file:
         header, *flow = list(csv.reader(file))
     assert header == ["iteration", "1", "2", "3", "4", "5", "6"]
-    assert found.log.records is not None
-    expected = np.column_stack([found.log.iterations, found.log.records.flow.astype(np.float64)])
+    expected = np.column_stack([found.log.iterations, found.log.flow_table().flow.astype(np.float64)])
     assert np.array_equal(np.array(flow, np.float64), expected)
 
 
@@ -241,12 +247,42 @@ def test_an_evaluation_after_the_last_iteration_has_a_row_of_its_own(run: Run) -
     assert float(rows[-1]["validation loss"]) == session.load("out.gflow").evaluations[-1].loss
 
 
+def test_of_a_training_too_long_for_its_flow_every_iteration_has_its_numbers(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.history.FLOW_BYTES", 10 * (6 * 4 + 8))
+    monkeypatch.setattr("engine.training_loop.MOST_IN_A_CHUNK", 3)
+    run("train", "mine.toml", "--iterations", "17", "-o", "out.gflow")
+    run("train", "out.gflow", "--iterations", "21")
+    assert_same_training(session.load("out.gflow"), 21)
+    status, out, _ = run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
+    assert status == 0
+    assert out.startswith("flow.csv has one iteration in 4;")
+    assert out.count("\n") == 1
+    rows = [table(name) for name in ("history.csv", "flow.csv")]
+    assert [row[0] for row in rows[0][1:]] == [str(i) for i in range(21)]
+    assert all(row[1] for row in rows[0][1:])
+    assert [row[0] for row in rows[1][1:]] == ["0", "4", "8", "12", "16", "20"]
+
+
+def test_rows_of_shorter_sequences_end_with_nothing(run: Run) -> None:
+    run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
+    found = session.load("out.gflow")
+    longer = msgspec.structs.replace(found.experiment, task=AddingTask(steps=8, batch_size=4))
+    session.save(replace(found, experiment=longer), "out.gflow")
+    assert run("train", "out.gflow", "--iterations", "4")[0] == 0
+    run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
+    header, *rows = table("flow.csv")
+    assert header == ["iteration", *map(str, range(1, 9))]
+    assert [(row[0], row[7:] == ["", ""]) for row in rows] == [("0", True), ("1", True), ("2", False), ("3", False)]
+
+
 def test_numbers_that_are_not_finite_are_written_as_such(run: Run) -> None:
     run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
     found = session.load("out.gflow")
-    assert found.log.records is not None
     flow = np.array([[-np.inf, np.inf, np.nan, 0, 1, 2]] * 2, np.float32)
-    log = replace(found.log, chunks=(replace(found.log.records, flow=flow, flow_bad=np.array([True, False])),))
+    rows = Rows(0, {"flow": flow, "flow_bad": np.array([True, False])})
+    log = replace(found.log, flow=replace(found.log.flow, chunks=(rows,)))
     session.save(replace(found, log=log), "out.gflow")
     run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
     lines = Path("flow.csv").read_text(encoding="utf-8").splitlines()

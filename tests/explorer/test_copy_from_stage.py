@@ -7,11 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 import synthetic
+from curves import with_series
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from engine import presets
+from engine.columns import SATURATION, squashed
 from engine.requests import Excerpt
 from engine.tape import Tape
 from explorer.app import Explorer
@@ -89,6 +91,32 @@ def test_away_from_the_data_it_is_the_selected_tracks_reading_at_the_playhead(st
     ((symbol, _, _, unit, _, value),) = fields(stage)
     assert (symbol, unit) == ("mean f", f"mean over {H} units")
     assert float(value) == pytest.approx(float(gates.mean()), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("key", "whose"),
+    [
+        ("share", "summed over 16 samples"),
+        ("growth", "summed over 16 samples"),
+        ("saturation", "all 16 samples"),
+        ("losses", "all 16 samples"),
+        ("singular", "sample 3 of 16"),
+        ("routes", "sample 3 of 16"),
+    ],
+)
+def test_a_line_says_whether_its_number_is_of_the_batch_or_of_the_sample(
+    stage: Stage, excerpt: Excerpt, key: str, whose: str
+) -> None:
+    """What engine.series sums over the batch and what it takes of the chosen sample."""
+    stage.set_tracks((key,))
+    made = with_series(excerpt)
+    flat = np.zeros((T, len(SATURATION) * len(squashed("lstm", "tanh"))))
+    stage.set_excerpt(dataclasses.replace(made, arrays={**made.arrays, "l0.saturation": flat}))
+    stage.set_position(END)
+    point_at(stage, key, T, 0.5)
+    lines = fields(stage)
+    assert lines
+    assert {line[4] for line in lines} == {whose}
 
 
 @pytest.mark.parametrize("key", ["network", "norms", "data"])

@@ -15,12 +15,14 @@ from PySide6.QtGui import QImage, QPainter
 
 from engine import columns, dtypes
 from engine.tape import Tape
+from explorer.stage import palette
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.tracks.curve_ink import edge_of
 from explorer.stage.tracks.curve_words import line_entries
 from explorer.theme import current as theming
+from explorer.theme.tokens import ThemeName
 
 
 @pytest.fixture(autouse=True)
@@ -200,3 +202,31 @@ def test_words_in_the_header_keep_off_the_plot(width: int) -> None:
     painter.end()
     ink = np.frombuffer(image.constBits(), np.uint8).reshape(160, width, 4)[:, :, :3].any(axis=(0, 2))
     assert np.flatnonzero(ink).max() < width - 5
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_a_curve_that_comes_through_the_words_of_a_threshold_is_seen(theme: ThemeName) -> None:
+    """A curve that is flat just above the line, where its words stand until all of it is known."""
+    theming.apply(theme)
+    T, limit = 40, 2.0**-14
+    e = dataclasses.replace(synthetic.excerpt("rnn", T=T, H=3), dtype="float16")
+    e = synthetic.with_norms(e, {"grads.h": np.full(T, 2.2 * limit)})
+    track = shown("norms", e)
+    tape, view = Tape(T), TimeView(T, 1, T, WIDTH)
+    track.prepare(view, HEIGHT)
+    position = tape.position(tape.parse("backward:3"))
+    now, untouched = Now.at(tape, position), Now.at(tape, tape.position(tape.parse("loss")))
+    (chip,) = [one for one in track._words(now) if "normal" in one.text]
+    assert chip.crossed
+    assert chip.place.top() < row_of(2.2 * limit, track) < chip.place.bottom()
+    (before,) = [one for one in track._words(untouched) if "normal" in one.text]
+    assert not before.crossed
+    assert before.place == chip.place, "it stays where it was"
+    row = round(row_of(2.2 * limit, track) - 0.5)
+    rows = painted(track, e, position)[row - 1 : row + 2, chip.left + 1 : chip.right - 1]
+    seen = [max(contrast_to_ground(pixel) for pixel in column) for column in rows.swapaxes(0, 1)]
+    assert np.mean(np.array(seen) > 1.9) > 0.95, "along all of its words"
+
+
+def contrast_to_ground(pixel: np.ndarray) -> float:
+    return palette.contrast("#" + "".join(f"{int(c):02x}" for c in pixel), theming.current().ground)

@@ -22,9 +22,9 @@ from explorer.evaluation.answers import answers_of, top, wrong
 from explorer.evaluation.chances import chances_of
 from explorer.evaluation.evaluator import Extent, judge_of
 from explorer.evaluation.flow import broken
-from explorer.evaluation.labels import lettered, spoken, written
 from explorer.evaluation.scale import span_of
 from explorer.evaluation.tables import CONFUSION, SEQUENCE, SEQUENCES, tables_of
+from explorer.widgets.labels import lettered, spoken, written
 
 CHANCES = np.array([0.05, 0.3, 0.25, 0.15, 0.1, 0.08, 0.07])
 """Of the seven symbols of the grammar: T is the likeliest."""

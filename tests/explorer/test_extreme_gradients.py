@@ -61,7 +61,7 @@ def _curves() -> CurveTrack:
     return track
 
 
-def test_the_smallest_is_marked_with_its_value_when_all_are_known_and_not_before() -> None:
+def test_the_smallest_is_marked_with_its_value_when_all_are_known_and_not_before(qapp: object) -> None:
     track = _curves()
     assert track.plot is not None
     assert [curve.lowest for curve in track.plot.curves] == [8]
@@ -75,7 +75,7 @@ def test_the_smallest_is_marked_with_its_value_when_all_are_known_and_not_before
     assert not [text for text in (*words("backward:2"), *words("backward:8"), *words("loss")) if "smallest" in text]
 
 
-def test_beside_numbers_that_are_not_finite_the_smallest_is_called_the_smallest_finite() -> None:
+def test_beside_numbers_that_are_not_finite_the_smallest_is_called_the_smallest_finite(qapp: object) -> None:
     e = synthetic.excerpt("rnn", T=T, H=3)
     norms = np.full(T, 1e-2)
     norms[7], norms[0], norms[1] = 3e-5, np.nan, np.inf

@@ -13,7 +13,18 @@ from pytestqt.qtbot import QtBot
 from engine import session
 from engine.errors import SessionError, SpecError
 from engine.requests import Excerpt
-from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
+from engine.spec import (
+    AddingTask,
+    ClipSpec,
+    Experiment,
+    InitSpec,
+    LayerSpec,
+    ModelSpec,
+    RecurrentDropoutSpec,
+    TrainingSpec,
+    TruncationSpec,
+    WhatIf,
+)
 from explorer.app import Explorer
 from explorer.document import opening, pins
 from explorer.document.pins import Pin, name
@@ -101,6 +112,45 @@ def test_pinning_neither_makes_the_document_dirty_nor_is_it_undone(qtbot: QtBot,
     explorer.bindings.pins.pin()
     assert not explorer.document.dirty
     assert explorer.document.undo_stack.count() == count
+
+
+def initialised(**init: object) -> Experiment:
+    return layered(init=InitSpec(**init))  # type: ignore[arg-type]
+
+
+def layered(**of: object) -> Experiment:
+    layer = LayerSpec(cell="lstm", hidden_size=4, **of)  # type: ignore[arg-type]
+    return msgspec.structs.replace(RNN, model=ModelSpec(layers=(layer,)))
+
+
+def training(**of: object) -> Experiment:
+    return msgspec.structs.replace(RNN, training=TrainingSpec(**of))  # type: ignore[arg-type]
+
+
+CUT, CLIPPED = TruncationSpec(k1=5, k2=7), ClipSpec(kind="step", max_norm=1e-3)
+SHORT = msgspec.structs.replace(RNN, task=AddingTask(steps=12, batch_size=2, shortest=5))
+
+
+@pytest.mark.parametrize(
+    ("own", "now", "said"),
+    [
+        (LSTM, initialised(forget_bias=3.0), "default forget bias"),
+        (initialised(forget_bias=3.0), LSTM, "forget bias 3"),
+        (LSTM, initialised(spectral_radius=0.9), "W_hh as drawn"),
+        (LSTM, initialised(chrono=12), "no chrono"),
+        (LSTM, layered(recurrent_dropout=RecurrentDropoutSpec()), "no recurrent dropout"),
+        (RNN, SHORT, "all sequences of T steps"),
+        (RNN, training(truncation=CUT), "full BPTT"),
+        (training(truncation=CUT), RNN, "truncated 5, 7"),
+        (RNN, training(clip=CLIPPED), "steps not clipped"),
+        (training(clip=CLIPPED), RNN, "steps clipped at 0.001"),
+        (training(iterations=50), RNN, "50 iterations before"),
+        (training(learning_rate=0.5), RNN, "as now"),
+        (training(clip=ClipSpec(kind="norm")), RNN, "as now"),
+    ],
+)
+def test_whatever_bears_upon_the_gradient_is_in_the_name_of_a_pin(own: Experiment, now: Experiment, said: str) -> None:
+    assert name(pin_of(own), now, WhatIf(), 0) == said
 
 
 @pytest.mark.parametrize(

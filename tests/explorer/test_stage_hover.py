@@ -10,7 +10,9 @@ import synthetic
 from PySide6.QtCore import QPoint
 from pytestqt.qtbot import QtBot
 
-from engine.requests import Excerpt
+from engine.operations import run
+from engine.requests import Computed, Excerpt, Look
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, ReadoutSpec
 from engine.tape import Tape
 from explorer.stage.geometry import Slot
 from explorer.stage.margins import HEADER_WIDTH
@@ -214,3 +216,36 @@ def test_a_pointer_that_has_left_says_nothing_of_another_trace(stage: Stage, exc
     stage.canvas.hover_at(None)
     stage.set_excerpt(synthetic.replaced(excerpt, {}))
     assert stage.canvas.crosshair.said is None
+
+
+def test_a_loss_that_is_nan_is_one_and_no_step_without_a_loss(qtbot: QtBot) -> None:
+    """Losses from step 3 on, as of forecasts with a run-up: two are none, one is infinite, the others are NaN."""
+    theming.apply("dark")
+    losses = np.array([np.nan, np.nan, 0.5, np.inf, np.nan, np.nan])
+    e = dataclasses.replace(synthetic.excerpt("rnn", T=6, H=3), losses=losses, loss_steps=4, loss=float("nan"))
+    assert e.has_loss.tolist() == [False, False, True, True, True, True]
+    stage = Stage()
+    qtbot.addWidget(stage)
+    stage.resize(900, 700)
+    stage.set_tracks(("losses",))
+    stage.set_excerpt(e)
+    stage.set_position(len(Tape(6)) - 1)
+    stage.show()
+    slot, view = _slot(stage, "losses"), stage.canvas.view
+    assert view is not None
+    said = []
+    for t in range(1, 7):
+        at = QPoint(stage.canvas.columns.header + int(view.centre(t)), slot.top + slot.height // 2)
+        found = stage.canvas.hover_at(at)
+        said.append("" if found is None else found.values[0].partition(" = ")[2])
+    assert said == ["no loss here", "no loss here", "0.5", "inf", "NaN", "NaN"]
+
+
+def test_the_engine_tells_how_many_steps_have_a_loss() -> None:
+    for at, count in (("every", 9), ("last", 1)):
+        model = ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=3),), readout=ReadoutSpec(at=at))  # type: ignore[arg-type]
+        experiment = Experiment(model=model, task=AddingTask(steps=9, batch_size=2))
+        found = run("excerpt", Look(Computed(experiment), ()))
+        assert found.loss_steps == count
+        assert np.count_nonzero(found.has_loss) == count
+        assert bool(found.has_loss[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import time
 from pathlib import Path
 
@@ -14,14 +15,27 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from engine.requests import Excerpt
+from engine.tape import Tape
 from explorer.stage.scales import magnitude
 from explorer.stage.stage import Stage
 from explorer.stage.tracks.base import Block, TableData
 from explorer.tables.model import TableModel
 from explorer.tables.shelf import Shelf
-from explorer.tables.text import NOT_REACHED, PADDING, Columns, csv_parts, tsv
+from explorer.tables.text import NOT_REACHED, PADDING, Columns, csv_parts, sorted_steps, tsv
 from explorer.tables.window import TableWindow
 from explorer.theme import current as theming
+
+
+def stage_of(qtbot: QtBot, excerpt: Excerpt, losses: np.ndarray) -> Stage:
+    theming.apply("dark")
+    stage = Stage()
+    qtbot.addWidget(stage)
+    stage.set_tracks(("losses",))
+    stage.set_excerpt(dataclasses.replace(excerpt, losses=losses, loss_steps=len(losses)))
+    stage.set_position(len(Tape(len(losses))) - 1)
+    return stage
+
 
 ODD = np.array([[0.1, 0.0, -0.0], [1e-45, 3e38, np.inf], [np.nan, -np.inf, 1e-30]], np.float32)
 
@@ -205,6 +219,23 @@ def test_columns_are_as_wide_as_their_numbers(qtbot: QtBot, dtype: type) -> None
         for column in range(2):
             needed = window.view.sizeHintForIndex(window.model.index(row, column)).width()
             assert needed <= window.view.columnWidth(column), (row, column)
+
+
+def test_numbers_in_words_are_sorted_as_numbers_and_symbols_as_words() -> None:
+    values = np.array([[-2.0], [-9.5], [np.nan], [0.5], [-np.inf]])
+    said = ["0.01", "8.6e-5", "not a number", "3.2", "0"]
+    for ranked, expected in ((True, [4, 1, 0, 3, 2]), (False, [4, 0, 3, 1, 2])):
+        columns = Columns(TableData("L", (Block(("L",), values, (1, 5), words=said, ranked=ranked),)))
+        assert sorted_steps(columns, 5, 0, Qt.SortOrder.AscendingOrder) == expected
+        assert [columns.text(row, 0) for row in range(5)] == said
+
+
+def test_the_losses_are_sorted_by_size(qtbot: QtBot) -> None:
+    losses = np.array([0.01, 8.6e-5, 3.2, 7e-4, 0.5])
+    stage = stage_of(qtbot, synthetic.replaced(synthetic.excerpt("rnn", T=5, H=3), {}), losses)
+    columns = Columns(stage.table("losses"))
+    found = sorted_steps(columns, 5, 0, Qt.SortOrder.AscendingOrder)
+    assert losses[found].tolist() == sorted(losses.tolist())
 
 
 def test_rows_are_sorted_by_a_column_and_go_with_their_steps(qtbot: QtBot) -> None:

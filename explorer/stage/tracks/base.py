@@ -169,9 +169,11 @@ class Block:
     """The one step that has it, of an answer that is given once; 0: every step has it."""
     words: Sequence[str] = ()
     """By step what stands there instead of the number: symbols. Then there is one column."""
+    ranked: bool = False
+    """The words are numbers, whose order is that of the values."""
     logarithms_bad: NDArray[np.bool_] | None = None
-    """The values are log₁₀ of sizes, which stand in the table. By column: whether its NaN are not finite; in others
-    they are padding."""
+    """The values are log₁₀ of sizes, which stand in the table. (T, columns): whether NaN there is no number; elsewhere
+    it is padding."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -28,8 +28,8 @@ from explorer.theme.tokens import Theme
 _DOT = 6
 _NARROW = 9
 """Logical pixels a step: below, pens and markers lean towards what is not known, and the cut stands aside."""
-_GROUND = 232
-"""Opacity of the ground behind words, of 255."""
+_GROUND, _THIN_GROUND = 232, 132
+"""Opacity of the ground behind words, of 255; and where a curve comes through, which is to be seen as well as they."""
 _LOW = 72
 """Logical pixels of a header that has room for little."""
 
@@ -170,10 +170,10 @@ class CurveTrack:
         """Over the cursor: they stand where they are, whatever comes through."""
         theme, font = theming.current(), theming.small()
         ground = QColor(theme.ground)
-        ground.setAlpha(_GROUND)
         for label in self._words(now):
             line = QRectF(label.place.translated(origin))
             if not painter.hasClipping() or painter.clipBoundingRect().intersects(line):
+                ground.setAlpha(_THIN_GROUND if label.crossed else _GROUND)
                 painter.fillRect(line, ground)
                 painter.setPen(QColor(tone_of(label.tone, theme)))
                 marked.draw(painter, line, label.text, font, Qt.AlignmentFlag.AlignHCenter)

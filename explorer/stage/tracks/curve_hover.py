@@ -75,4 +75,4 @@ def _nearest(curves: list[Curve], t: int, y: float, height: float) -> list[Curve
 
 
 def _taken(plot: Plot, curve: Curve, t: int) -> Taken:
-    return Taken(curve.name, t, curve.said(t - 1), sample=plot.readout_note)
+    return Taken(curve.name, t, curve.said(t - 1), sample=plot.samples)

@@ -1,15 +1,17 @@
 """Where the words of regions and thresholds stand: clear of each other and of the curves that are known when they come.
 
 Their places are found once for a view, and there they stay: words that change sides while the tape plays draw the eye
-away from what it shows. What the way back has yet to find cannot be minded, since that would tell of it; where a curve
-or the cursor comes through, the words stand on a piece of ground. When all curves are known, words that a line runs
-through step aside, once, if there is a place where none does.
+away from what it shows. What the way back has yet to find cannot be minded, since that would tell of it: words stand on
+a piece of ground, and where a curve comes through, it is seen through that. When all curves are known, words that a
+line runs through step aside, once, if there is a place where none does.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF
@@ -37,6 +39,8 @@ class Label:
     """It names a line, and stands beside it."""
     known: Group | None = None
     """It is there once these curves are known whole."""
+    crossed: bool = False
+    """A curve runs through it, as far as it is known by now: what is behind the words is to be seen."""
 
     @property
     def left(self) -> int:
@@ -53,12 +57,12 @@ class Labels:
     def __init__(self, plot: Plot, view: TimeView, height: float) -> None:
         self._plot, self._view, self._height = plot, view, height
         self._width = view.width / view.ratio
-        self._curves: list[tuple[Curve, Array, Array]] = []
         self._choices = [self._in_region(region) for region in self._boxes()]
         self._choices += [self._at_lowest(curve) for curve in plot.curves if curve.lowest is not None]
         self._choices += [self._at_curve(curve) for curve in plot.curves if curve.tag]
         self._choices += [self._along(line) for line in plot.lines]
         self._struck: dict[QRect, bool] = {}
+        self._inside: dict[QRect, list[tuple[Group, list[int]]]] = {}
         self._standing: list[Label | None] | None = None
         self._settled: list[Label | None] | None = None
 
@@ -73,7 +77,7 @@ class Labels:
             places = self._settled
         there = begun(self._plot, now)
         return [
-            label
+            replace(label, crossed=True) if self._runs_through(label, now) else label
             for label in places
             if label is not None and (label.always or there) and (label.known is None or label.known.whole(now))
         ]
@@ -236,15 +240,49 @@ class Labels:
 
     def _met(self, label: Label, of: Callable[[Group], bool] = lambda _: True) -> bool:
         """Whether a curve of such a group ever runs through the words."""
-        if not self._curves:
-            self._curves = [(curve, *self._points(curve)) for curve in self._plot.curves]
         place = label.place
-        for curve, x, y in self._curves:
+        for curve, x, y in self._of_curves:
             if of(curve.group):
                 beside = (x > place.left() - 6) & (x < place.right() + 7)
                 if bool((beside & (y > place.top() - 4) & (y < place.bottom() + 5)).any()):
                     return True
         return False
+
+    def _runs_through(self, label: Label, now: Now) -> bool:
+        """Whether a curve does by now. Where is found once for a place."""
+        if label.place not in self._inside:
+            self._inside[label.place] = self._steps_inside(label.place)
+        for group, steps in self._inside[label.place]:
+            first, last = group.known(now)
+            if bisect_left(steps, first) < bisect_right(steps, last):
+                return True
+        return False
+
+    def _steps_inside(self, place: QRect) -> list[tuple[Group, list[int]]]:
+        """The steps at which a curve that runs through becomes known there."""
+        found = []
+        for curve, x, y in self._of_curves:
+            here = (x > place.left() - 1) & (x < place.right() + 2) & (y > place.top() - 1) & (y < place.bottom() + 2)
+            if here.any():
+                found.append((curve.group, self._steps_at(x[here], curve.group.from_left)))
+        return found
+
+    def _steps_at(self, x: Array, from_left: bool) -> list[int]:
+        """Of a place between two steps the one that becomes known last, so that nothing is told of it before."""
+        view = self._view
+        starts = view.cells.starts
+        if view.cells.crowded:
+            ends = np.append(starts[1:], view.cells.count) - 1
+            at = (ends if from_left else starts)[(x * view.ratio).astype(int)]
+        else:
+            middle = (view.cells.left + view.cells.right) / (2 * view.ratio)
+            between = np.interp(x, middle, np.arange(len(middle))).round(6)
+            at = np.ceil(between) if from_left else np.floor(between)
+        return [view.first + int(step) for step in np.unique(at)]
+
+    @cached_property
+    def _of_curves(self) -> list[tuple[Curve, Array, Array]]:
+        return [(curve, *self._points(curve)) for curve in self._plot.curves]
 
     def _points(self, curve: Curve) -> tuple[Array, Array]:
         x, places = points(curve, self._view)

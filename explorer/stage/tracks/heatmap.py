@@ -14,7 +14,7 @@ from engine.quantities import Quantity
 from engine.requests import Array, Excerpt, ShownLayer
 from engine.tracks import has, parse
 from explorer.stage import classes, glyphs, margins, marked, palette
-from explorer.stage.blank import draw_blank
+from explorer.stage.blank import draw_blank, look_of_blank
 from explorer.stage.cells import Cells, TimeView, cells
 from explorer.stage.classified import Ahead, Classified, classified, masked_of
 from explorer.stage.layer import Layer
@@ -120,13 +120,14 @@ class Heatmap:
         found = self._classified()
         units = found.codes.shape[1] if found is not None else 1
         self._rows = rows = cells(units, height)
-        blank_key = (view.key, height, units)
+        blank_key = look_of_blank(view.cells, rows, view.ratio)
         if blank_key != self._blank_key:
             draw_blank(self._blank.sized(view.width, height), view.cells, rows, view.ratio)
             self._blank_key = blank_key
-        if found is None or blank_key == self._full_key:
+        key = (view.key, height, units)
+        if found is None or key == self._full_key:
             return
-        self._full_key = blank_key
+        self._full_key = key
         if self.track.unit is None:
             self._draw(found, view, rows)
         else:

@@ -73,7 +73,7 @@ class LossInk:
     def _bars(self, chip: QRectF) -> None:
         """Each step's part of the loss as a bar, and over it as a number where there is room."""
         a, losses, theme = self.a, self.reading.losses, self.theme
-        here = self.reading.steps & ~np.isnan(losses)
+        here = self.reading.steps
         finite = losses[here][np.isfinite(losses[here])]
         largest = float(np.max(finite, initial=0.0))
         seen = np.where(here, np.nan_to_num(losses, nan=0.0, posinf=largest), 0.0)[a.view.slice]
@@ -90,7 +90,7 @@ class LossInk:
         bar = (y >= (self.floor - length)[None, :]) & body[None, :]
         self.layer.pixels()[: self.floor][bar] = palette.packed(palette.mix(theme.ground, theme.loss, 0.75))
         if texts:
-            self._texts(np.flatnonzero(here[a.view.slice]), seen, chip)
+            self._texts(np.flatnonzero(here[a.view.slice]), losses[a.view.slice], chip)
 
     def _texts_fit(self) -> bool:
         return self.a.view.pitch >= marked.width("0.0000", theming.small()) + 6 and self.floor >= 24 * self.ratio

@@ -68,6 +68,7 @@ def norm_plot(track: TrackSpec) -> Maker:
             slope_unit="a step",
             scale_note=(note, *_beyond(axis, excerpt)),
             readout_note=mean[0] if mean else "",
+            samples=mean[0] if mean else "",
         )
 
     return make
@@ -111,7 +112,8 @@ def _curve(
     group = Group("grads" if part.is_gradient else "values", layer.reverse)
     slopes = None
     if part.is_gradient:
-        worth = (codes <= classes.LAST) & (norms >= dtypes.smallest_normal(dtype))
+        # Whatever the scale: looking at other decades does not change what is measured.
+        worth = (norms >= dtypes.smallest_normal(dtype)) & np.isfinite(norms) & (codes != classes.UNDEFINED)
         back = slice(None, None, -1 if layer.reverse else 1)
         slopes = Slopes(logs[back], worth[back])
     symbol = part.what.partition(".")[2]
@@ -206,7 +208,7 @@ def _regions(axis: LogAxis, e: Excerpt, against: TrackSpec) -> tuple[Region, ...
     first = float(logs_of(layer.norms[against.what])[0 if layer.reverse else last - 1])
     if not math.isfinite(first):
         return ()
-    losses = int(np.count_nonzero(~np.isnan(e.losses)))
+    losses = int(np.count_nonzero(e.has_loss))
     step = 1 if layer.reverse else last
     name = words.last_norm(losses, step, e.verdict.loss_step, words.symbol(against))
     if len(e.layers) > 1:
@@ -268,7 +270,7 @@ def _bound(axis: LogAxis, e: Excerpt, quantities: list[TrackSpec]) -> list[Line]
     slope = -math.inf if line[0] == -math.inf else float(line[0]) - float(line[1])
     if math.isnan(slope):
         return [Line(axis.place(line), "muted", (), always=False, legend=("Pascanu's bound", *_undefined(e)))]
-    losses = int(np.count_nonzero(~np.isnan(e.losses)))
+    losses = int(np.count_nonzero(e.has_loss))
     of = " for the last loss alone" if losses > 1 else ""
     each = f"× {power(slope, 3)} a step"
     texts = (

@@ -31,14 +31,14 @@ from explorer.stage.tracks.plot import (
     codes_on,
     logs_of,
 )
-from explorer.widgets.numbers import power, short, told_apart
+from explorer.widgets.numbers import power, power_told_apart, share_told_apart, short, told_apart
 
 _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 
 
 def losses(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
-        there = ~np.isnan(e.losses) | (np.isnan(e.loss) & (np.arange(e.steps) == (e.longest or e.steps) - 1))
+        there = e.has_loss
         axis = LogAxis(book.once(f"{track.layer}.{track.what}.", lambda: _scale_of(e.losses[there], 6)))
         codes = classes.classify(e.losses, axis.scale, ~there)
         count = int(np.count_nonzero(there))
@@ -54,13 +54,14 @@ def losses(track: TrackSpec) -> Maker:
                     Style("loss"),
                     axis.place(logs_of(e.losses)),
                     codes,
-                    _exactly(e.losses, e.dtype),
+                    _exactly(e),
                     dots=True,
                 ),
             ),
             lines,
             header=lambda now: ((f"L = {short(e.loss)}",),) if now.loss else (),
             scale_note=("the loss at each step that has one",),
+            samples=_all(e),
         )
 
     return make
@@ -76,7 +77,7 @@ def share(track: TrackSpec) -> Maker:
         W = weight_symbol(track)
 
         def of_whole(t: int) -> str:
-            return "" if np.isnan(part[t]) else f"{percent(float(part[t]))} of ∂L/∂{W}, along it"
+            return "" if np.isnan(part[t]) else f"{share_told_apart(float(part[t]), e.dtype)} of ∂L/∂{W}, along it"
 
         def header(now: Now) -> tuple[Variants, ...]:
             if now.grads(layer.reverse) != (1, e.steps) or not np.isfinite(part).any():
@@ -95,7 +96,8 @@ def share(track: TrackSpec) -> Maker:
             whole=of_whole,
             longest=e.longest,
         )
-        return Plot(axis, (curve,), layer_line(e, layer), header=header, scale_note=(_frobenius(e),))
+        lines, note = layer_line(e, layer), (_frobenius(e),)
+        return Plot(axis, (curve,), lines, header=header, scale_note=note, samples=_summed(e))
 
     return make
 
@@ -142,7 +144,8 @@ def growth(track: TrackSpec) -> Maker:
 
         taken_at = f"at {int(taken.sum()):,} steps"
         lines = layer_line(e, layer) + (() if taken[:last_step].all() else ((f"sum taken {taken_at}", taken_at),))
-        return Plot(axis, curves, lines, tuple(_clip(axis, e)), header=header, scale_note=(_frobenius(e),))
+        note, clip = (_frobenius(e),), tuple(_clip(axis, e))
+        return Plot(axis, curves, lines, clip, header=header, scale_note=note, samples=_summed(e))
 
     return make
 
@@ -165,10 +168,14 @@ def saturation(track: TrackSpec) -> Maker:
             start = symbols.index(symbol) * width
             for end, (name, brief, dash) in _ends(layer, symbol).items():
                 curves.append(
-                    _share_curve(name, brief, data[:, start + SATURATION.index(end)], group, 2 + n, dash, 1 + n)
+                    _share_curve(
+                        name, brief, data[:, start + SATURATION.index(end)], group, e.dtype, (2 + n, dash, 1 + n)
+                    )
                 )
         if layer.cell == "rnn":
-            curves.append(_share_curve("dead units", "dead", data[:, SATURATION.index("dead")], group, 4, 3, 0))
+            curves.append(
+                _share_curve("dead units", "dead", data[:, SATURATION.index("dead")], group, e.dtype, (4, 3, 0))
+            )
 
         def header(now: Now) -> tuple[Variants, ...]:
             first, last = now.values(layer.reverse)
@@ -187,6 +194,7 @@ def saturation(track: TrackSpec) -> Maker:
             layer_line(e, layer),
             header=header,
             scale_note=("share of all units and samples", "flat: slope exactly 0 at every step so far"),
+            samples=_all(e),
         )
 
     return make
@@ -201,7 +209,13 @@ def _ends(layer: ShownLayer, symbol: str) -> dict[str, tuple[str, str, int]]:
     return {"high": (f"{symbol} > 0.95", f"{symbol} → 1", 0), "low": (f"{symbol} < 0.05", f"{symbol} → 0", 1)}
 
 
-def _share_curve(name: str, short: str, values: Array, group: Group, tone: int, dash: int, marker: int) -> Curve:
+def _share_curve(name: str, short: str, values: Array, group: Group, dtype: str, looks: tuple[int, int, int]) -> Curve:
+    """`looks`: tone of a series, dash and marker."""
+    tone, dash, marker = looks
+
+    def said(written: Callable[[float], str]) -> Callable[[int], str]:
+        return lambda t: "no valid step" if np.isnan(values[t]) else written(float(values[t]))
+
     return Curve(
         name,
         short,
@@ -209,7 +223,8 @@ def _share_curve(name: str, short: str, values: Array, group: Group, tone: int, 
         Style(f"series.{tone}", dash, marker),
         _SHARES.place(values),
         codes_on(_SHARES, values),
-        lambda t: "no valid step" if np.isnan(values[t]) else percent(float(values[t])),
+        said(lambda part: share_told_apart(part, dtype)),
+        said(percent),
     )
 
 
@@ -238,7 +253,8 @@ def singular(track: TrackSpec) -> Maker:
                     Style(tone, dash=n),
                     axis.place(logs),
                     codes_of_logs(logs, axis.scale, ~taken),
-                    _by_power(logs, taken),
+                    _by_power(logs, taken, lambda log10: power_told_apart(log10, e.dtype)),
+                    _by_power(logs, taken, lambda log10: power(log10, 4)),
                     joined=True,
                 )
             )
@@ -258,8 +274,8 @@ def singular(track: TrackSpec) -> Maker:
     return make
 
 
-def _by_power(logs: Array, taken: np.ndarray) -> Callable[[int], str]:
-    return lambda t: power(float(logs[t]), 4) if taken[t] else "not computed at this step"
+def _by_power(logs: Array, taken: np.ndarray, written: Callable[[float], str]) -> Callable[[int], str]:
+    return lambda t: written(float(logs[t])) if taken[t] else "not computed at this step"
 
 
 # -- shared -----------------------------------------------------------------------------------------------------------
@@ -289,12 +305,20 @@ def layer_line(e: Excerpt, layer: ShownLayer) -> tuple[Variants, ...]:
 
 
 def _frobenius(e: Excerpt) -> str:
-    of = f", summed over {e.batch_size:,} samples" if e.batch_size > 1 else ""
+    of = f", {_summed(e)}" if _summed(e) else ""
     return f"Frobenius norm of each step's outer products{of}"
 
 
-def _exactly(values: Array, dtype: str) -> Callable[[int], str]:
-    return lambda t: "no loss here" if np.isnan(values[t]) else told_apart(float(values[t]), dtype)
+def _summed(e: Excerpt) -> str:
+    return f"summed over {e.batch_size:,} samples" if e.batch_size > 1 else ""
+
+
+def _all(e: Excerpt) -> str:
+    return f"all {e.batch_size:,} samples" if e.batch_size > 1 else ""
+
+
+def _exactly(e: Excerpt) -> Callable[[int], str]:
+    return lambda t: told_apart(float(e.losses[t]), e.dtype) if e.has_loss[t] else "no loss here"
 
 
 def _part_of(values: Array, longest: int, dtype: str) -> Callable[[int], str]:

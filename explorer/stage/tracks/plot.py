@@ -166,6 +166,8 @@ class Curve:
     codes: classes.Codes
     said: Callable[[int], str]
     """A step's exact value in words; the step from 0."""
+    brief: Callable[[int], str] | None = None
+    """The same, short, for header and strip."""
     values: Array | None = None
     """(T,): the numbers themselves, where they are numbers of float64."""
     slopes: Slopes | None = None
@@ -237,6 +239,8 @@ class Plot:
     """Under the pointer at the scale."""
     readout_note: str = ""
     """What is to be said of every number under the pointer."""
+    samples: str = ""
+    """Whose numbers these are, for what is copied: "mean of 16 samples"; "": those of the sample that is shown."""
     header: Callable[[Now], tuple[Variants, ...]] | None = None
     """Lines that hang on the moment."""
 
