@@ -35,6 +35,8 @@ class TrainingBinding(QObject):
         self._layers: tuple[str, ...] = ()
         self._wish: int | None = None
         self._problem = ""
+        self._drawn, self._said_of = Curves(), 0
+        """What was drawn last, and the iteration on the stage that its numbers were said beside."""
         self._told: tuple[int, object] = (-1, None)
         """The iteration and the state of which it was last said how training stands."""
         self._anew, self._banner = True, False
@@ -91,6 +93,9 @@ class TrainingBinding(QObject):
         shown = self._document.view.iteration
         self._resting = self._resting and self._at_the_loss
         self._tab.curves.set_iteration(shown, shown if self._wish is None else self._wish)
+        if shown != self._said_of:
+            self._said_of = shown
+            self._say()
         told, state = self._told
         if not self._runner.running and (shown != told or self._document.state is not state):
             self._show_sentence()
@@ -107,25 +112,35 @@ class TrainingBinding(QObject):
     @Slot()
     def _show(self) -> None:
         self._pace.shown()
-        drawer, runner = self._drawer, self._runner
+        drawer = self._drawer
         open_here = drawer.is_open and drawer.tab == "training"
         curves = self._curves(whole=open_here)
-        drawer.summary.set_words(summary(curves, running=runner.running, sentence=runner.ending.sentence))
+        self._drawn = curves
+        self._say()
         if open_here:
-            self._controls.set_figures(figures(curves, runner.seconds))
             self._tab.set_layers(self._book.layers, self._layers)
             self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
         self._show_sentence()
 
+    def _say(self) -> None:
+        """The numbers in words, each with its iteration."""
+        runner, shown = self._runner, self._document.view.iteration
+        ending, sentence = ("", "") if runner.running else (runner.ending.kind, runner.ending.sentence)
+        self._drawer.summary.set_parts(summary(self._drawn, shown=shown, ending=ending, sentence=sentence))
+        if self._drawer.is_open and self._drawer.tab == "training":
+            self._controls.set_figures(figures(self._drawn, runner.seconds, shown))
+
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""
         book, chunks = self._book, self._book.log.scalars.chunks
+        experiment = self._document.experiment
+        scaled = experiment is not None and task_facts.is_scaled(experiment.task, experiment.model)
         if not whole:
             last = chunks[-1] if chunks else None
             if last is None:
-                return Curves(count=book.next)
+                return Curves(count=book.next, scaled=scaled)
             return Curves(
                 iterations=book.iterations()[-1:],
                 losses=last["losses"][-1:],
@@ -133,6 +148,7 @@ class TrainingBinding(QObject):
                 clipped_norms=last["clipped_norms"][-1:],
                 clipped=last["clipped"][-1:],
                 evaluations=book.evaluations,
+                scaled=scaled,
                 count=book.next,
             )
         names = [name for name in self._layers if name in book.layers]
@@ -146,6 +162,7 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            scaled=scaled,
             count=book.next,
             goal=self._runner.goal,
             seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,

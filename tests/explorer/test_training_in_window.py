@@ -22,6 +22,7 @@ from explorer.document.state import State, View
 from explorer.settings import Settings
 from explorer.training.drawer import BAR_HEIGHT
 from explorer.training.tab import TrainingTab
+from explorer.widgets.numbers import short
 
 
 def experiment(**training: object) -> Experiment:
@@ -129,7 +130,7 @@ def test_one_and_ten_and_the_stage_comes_along(qtbot: QtBot, explorer: Explorer)
     settle(qtbot, explorer)
     assert (explorer.book.next, explorer.document.view.iteration) == (11, 11)
     assert controls.sentence.text() == "Done."
-    qtbot.waitUntil(lambda: controls.values["iteration"].text() == "11")
+    qtbot.waitUntil(lambda: controls.values["newest"].text() == "iteration 11")
     assert controls.values["validation"].text() != "–"
     assert controls.values["clipped"].text() == "0 % of the last 11"
 
@@ -501,3 +502,35 @@ def test_a_drawer_that_closes_leaves_the_focus_to_the_stage(qtbot: QtBot, explor
     assert explorer.window.focusWidget() is tab(explorer).curves
     act(explorer, "show_drawer")
     assert explorer.window.focusWidget() is explorer.window.stage
+
+
+def test_column_and_bar_say_which_iteration_is_the_newest_and_which_is_on_the_stage(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    explorer.window.resize(1900, 1000)
+    explorer.window.drawer.show_tab("training")
+    explorer.runner.start(goal=12)
+    settle(qtbot, explorer)
+    values, bar = tab(explorer).controls.values, explorer.window.drawer.summary.words
+    qtbot.waitUntil(lambda: values["shown"].text() == "the newest")
+    explorer.bindings.training.travel(5)
+    qtbot.waitUntil(lambda: explorer.document.view.iteration == 5)
+    settle(qtbot, explorer)
+    losses = explorer.book.column("losses")
+    assert values["newest"].text() == "iteration 12"
+    assert values["loss"].text() == f"{short(float(losses[11]), 3)} at 11"
+    assert values["shown"].text() == f"5, loss {short(float(losses[5]), 3)}"
+    assert "newest iteration 12" in bar.accessibleName()
+    assert "on the stage 5" in bar.accessibleName()
+
+
+def test_a_long_reason_to_stop_is_whole_in_the_column(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    controls = tab(explorer).controls
+    sentence = (
+        "The loss has not fallen by more than 0.001 for 12 evaluations; the least was 1.2345 after iteration 123,450."
+    )
+    controls.set_sentence(sentence)
+    below = controls.names["newest"]
+    qtbot.waitUntil(lambda: controls.sentence.geometry().bottom() < below.geometry().top())
+    assert controls.sentence.is_whole()
