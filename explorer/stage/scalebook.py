@@ -112,7 +112,7 @@ class ScaleBook:
         return self._values.get(name)
 
     def once(self, what: str, make: Callable[[], S]) -> S:
-        """The scale of anything else that a track shows, by the track's key and the cell: made when it is first seen."""
+        """The scale of anything else that a track shows, by the track's key and the cell; made when first seen."""
         if what not in self._others:
             self._others[what] = make()
         return cast("S", self._others[what])

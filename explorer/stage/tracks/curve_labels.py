@@ -119,8 +119,8 @@ class Labels:
         return not self._on_line(label, every=True) and not self._met(label)
 
     def _beside_the_last(self) -> float:
-        """Where words on the right end. The playhead rests at the last step from the loss on, and would touch them; in a
-        cell that is wide enough they are seen to go on beyond it."""
+        """Where words on the right end. The playhead rests at the last step from the loss on, and would touch them; in
+        a cell that is wide enough they are seen to go on beyond it."""
         view = self._view
         rests = view.centre(view.steps) / view.ratio - GAP / 2 if view.shows(view.steps) else self._width
         return rests if self._width - rests < _NARROW else self._width
