@@ -107,11 +107,11 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     text, line, hint, notes = detecting.without_preamble(found.text)
     if not text.strip():
         raise DataError(f"{name} has no rows, only {line - 1} lines before them.")
-    delimiter = options.delimiter or hint or detecting.delimiter(text, name, line)
+    delimiter = options.delimiter or hint or detecting.delimiter(text, name, line, notes)
     yield 0.05
     cells = yield from _cells(text, delimiter, name, line)
     head = cells.block(0, detecting.SAMPLED_ROWS)
-    header = detecting.has_header(head, only=len(cells) == 1) if options.header is None else options.header
+    header = detecting.has_header(head, len(cells) == 1, notes) if options.header is None else options.header
     names = _names(head[0] if header else [""] * len(head[0]), notes)
     if header:
         cells = cells.below()
