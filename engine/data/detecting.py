@@ -129,10 +129,8 @@ def notation(cells: Cells, options: TableOptions, delimiter: str, notes: list[st
     # From the whole length, since the first thousand rows may hold no decimals.
     sample = cells.sample(SAMPLED_CELLS // len(cells.block(0, 1)[0]))
     found = numbers.detect((cell for row in sample for cell in row), among)
-    if len(cells.block(0, 1)[0]) == 1 and (doubt := _spaced([row[0] for row in sample if row[0]], found)):
-        notes.append(doubt)
-    if (doubt := _in_doubt(sample, found, options, delimiter)) is not None:
-        notes.append(doubt)
+    spaced = _spaced([row[0] for row in sample if row[0]], found) if len(cells.block(0, 1)[0]) == 1 else ""
+    notes += [doubt for doubt in (spaced, _in_doubt(sample, found, options, delimiter)) if doubt]
     return found
 
 
@@ -153,14 +151,14 @@ def _spaced(column: Sequence[str], found: Notation) -> str:
     )
 
 
-def _in_doubt(sample: Sequence[Sequence[str]], found: Notation, options: TableOptions, delimiter: str) -> str | None:
+def _in_doubt(sample: Sequence[Sequence[str]], found: Notation, options: TableOptions, delimiter: str) -> str:
     """What could be otherwise about the notation, by a factor of a thousand."""
 
     def could_be(sign: str) -> bool:
         return numbers.ambiguous((c for row in sample for c in row if found.number(c) is not None), sign)
 
     if options.decimal is not None:
-        return None
+        return ""
     # A point between columns that commas or tabs part is a decimal one all over the world.
     if (found.decimal == "," or delimiter == ";") and not found.thousands and could_be(found.decimal):
         return (
@@ -170,12 +168,12 @@ def _in_doubt(sample: Sequence[Sequence[str]], found: Notation, options: TableOp
     if found.thousands in (",", ".") and options.thousands is None and could_be(found.thousands):
         # With a decimal sign somewhere in the table there is no doubt about the other one.
         if any(found.decimal in c for row in sample for c in row if found.number(c) is not None):
-            return None
+            return ""
         return (
             f"every '{found.thousands}' stands before three digits and is read as standing between thousands; it could "
             "be a decimal sign"
         )
-    return None
+    return ""
 
 
 def day_first(cells: Cells) -> bool:

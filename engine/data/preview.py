@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from engine.data import arrays, files
 from engine.data.cells import Reading, finished
 from engine.data.columns import Kind
-from engine.data.decoding import Decoded, decoded
+from engine.data.decoding import Decoded, Encoding, check_encoding, decoded
 from engine.data.records import DELIMITER_NAMES
 from engine.data.symbols import words
 from engine.data.table import DETECTED, SAID_NAME, Table, TableOptions, reading
 from engine.data.windows import packed
 from engine.errors import DataError
-from engine.plaintext import one_line, shortened
+from engine.plaintext import as_it_stands, one_line, shortened
 from engine.spec_reading import shown
 
 HEAD_ROWS = 20
@@ -102,6 +102,9 @@ class TextPreview:
     sha256: str
     size: int
     encoding: str
+    """In words."""
+    codec: Encoding
+    """Given, or detected."""
     line_ends: str
     lines: int
     characters: int
@@ -146,8 +149,9 @@ Preview: TypeAlias = TablePreview | TextPreview | ArraysPreview
 
 
 def look_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None = None) -> Preview:
-    """What is in a file. `options` overrides what is detected of a table; `as_` what the file is taken for, which is
-    otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all others: a text).
+    """What is in a file. `options` overrides what is detected of a table, and the encoding of a text; `as_` what the
+    file is taken for, which is otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all
+    others: a text).
 
     Raises DataError: one sentence with line and column.
     """
@@ -162,17 +166,18 @@ def looking_at(path: str | Path, options: TableOptions = DETECTED, as_: As | Non
         return _of_table(path, (yield from reading(path, options)))
     if kind == "arrays":
         return _of_arrays(path)
-    return _of_text(path, *read_text(path))
+    return _of_text(path, *read_text(path, options.encoding))
 
 
-def read_text(path: str | Path) -> tuple[bytes, Decoded]:
+def read_text(path: str | Path, encoding: Encoding | None = None) -> tuple[bytes, Decoded]:
     """Raises DataError."""
+    check_encoding(encoding)
     name = files.name_of(path)
     data = files.read(path)
     files.refuse_foreign(data, name)
     if data.startswith(arrays.MAGIC_NPY):
         raise DataError(f"{name} is an .npy file (by its first bytes), and no text; it is accepted as arrays.")
-    return data, decoded(data, name)
+    return data, decoded(data, name, encoding)
 
 
 def read_array_file(path: str | Path) -> tuple[bytes, dict[str, NDArray[Any]]]:
@@ -290,13 +295,14 @@ def _of_text(path: str | Path, data: bytes, found: Decoded) -> TextPreview:
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         encoding=found.encoding,
+        codec=found.codec,
         line_ends=found.line_ends,
         lines=found.text.count("\n") + (not found.text.endswith("\n")),
         characters=len(found.text),
         different_characters=len(set(found.text)),
         words=counted,
         different_words=len(different),
-        head="\n".join(one_line(line, 200) for line in islice(found.text[:HEAD_CHARACTERS].split("\n"), HEAD_ROWS)),
+        head="\n".join(as_it_stands(line, 200) for line in islice(found.text[:HEAD_CHARACTERS].split("\n"), HEAD_ROWS)),
     )
 
 
