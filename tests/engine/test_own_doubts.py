@@ -138,3 +138,19 @@ def test_spaces_between_numbers_are_spoken_about(tmp_path: Path, text: str, says
     assert any(note.startswith(says) for note in found.notes) if says else not found.notes
     if says.endswith("columns"):
         assert found.rows == 2, "no row of numbers is a heading"
+
+
+# -- dates ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        ("2020-01-05", "2020-01-06", "dates begin with the year"),
+        ("05.01.2020", "06.01.2020", "dates are read with the day first"),
+        ("01/30/2020", "01/31/2020", "dates are read with the month first"),
+        ("10:30", "10:45", "there are times of day"),
+    ],
+)
+def test_the_order_of_dates_is_said_as_it_is(tmp_path: Path, first: str, second: str, says: str) -> None:
+    assert looked(tmp_path, f"t;v\n{first};1\n{second};2\n").detected[-1] == says

@@ -35,6 +35,31 @@ def test_a_text_by_words_in_one_stream(
     )
 
 
+@pytest.mark.parametrize(("level", "most"), [("character", None), ("character", 5), ("word", None), ("word", 4)])
+def test_one_count_of_symbols_is_promised_explained_and_kept(
+    over: Callable[[str], Opened],
+    written: Callable[[str, str | bytes], str],
+    qtbot: QtBot,
+    level: str,
+    most: int | None,
+) -> None:
+    """The last three tenths have symbols of their own, which are not learned and have no number."""
+    made = over(written("tale.txt", "the cat sat on the mat\n" * 70 + "jumpy foxes\n" * 57))
+    dialog = made.dialog
+    dialog.text.edited.emit("level", level)
+    dialog.text.edited.emit("symbols", most)
+    learned = set("the cat sat on the mat\n") if level == "character" else {*["the", "cat", "sat", "on", "mat"], "\n"}
+    said = dialog.summary.text().splitlines()[0]
+    count = most or len(learned) + 1
+    which = f"the {count - 1} most frequent of the {len(learned)}" if most else f"the {len(learned)}"
+    assert said == (
+        f"Predicts the next {level} out of {count}: {which} different ones of the training part, and one for all others"
+    )
+    qtbot.mouseClick(dialog.use, LEFT)
+    made.wait()
+    assert made.tasks[0].symbols == count
+
+
 def test_sequences_with_a_class_from_a_table_of_texts(
     over: Callable[[str], Opened], written: Callable[[str, str | bytes], str], qtbot: QtBot
 ) -> None:
