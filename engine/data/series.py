@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import scaling, store
+from engine.data.checking import check
 from engine.data.datasets import MAX_VALUES, Missing, SeriesData
 from engine.data.files import name_of, source_of
 from engine.data.preview import (
@@ -25,11 +26,10 @@ from engine.data.preview import (
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.table import SAID_NAME, Table, read_table
 from engine.data.windows import DEFAULT_SPLIT, check_split, lead, longest_run, reaching_back, starts, stretch
-from engine.errors import DataError, SpecError
+from engine.errors import DataError
 from engine.parts import Part
 from engine.plaintext import shortened
 from engine.spec_reading import shown
-from engine.task_checks import check_task
 from engine.task_specs import SeriesTask, Split
 
 PART_NAMES: dict[Part, str] = {"train": "training", "validation": "validation", "test": "test"}
@@ -82,12 +82,7 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
         scaling=choices.scaling,
         batch_size=choices.batch_size,
     )
-    try:
-        check_task(task)
-    except SpecError as error:
-        raise DataError(str(error)) from None
-    for part in ("train", "validation", "test"):
-        check_part(task, data, part)
+    check(task, lambda part: check_part(task, data, part))
     return msgspec.structs.replace(task, data=store.put(data))
 
 

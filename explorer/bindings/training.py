@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
@@ -11,17 +10,16 @@ from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
 from engine.training_checks import MAX_ITERATIONS
-from engine.training_loop import check_held_back, until_of
+from engine.training_loop import check_held_back
+from engine.until import until_of
 from explorer.bindings.parts import Parts
-from explorer.training.axes import AxisKind
+from explorer.pace import Pace
+from explorer.training.axes import AxisChoice
 from explorer.training.curves import Curves
-from explorer.training.runner import Ending
-from explorer.training.words import figures, stands, summary
+from explorer.training.standing import Ending, stands
+from explorer.training.words import figures, summary
+from explorer.widgets.numbers import short
 
-_PACE_MS = 80
-"""Curves that grow are drawn a dozen times a second."""
-_REST = 4
-"""Times as long as they took to draw: the window has other things to do."""
 _PATIENCE_MS = 250
 """A picture that takes longer gives way to the newer wish of somebody who drags."""
 
@@ -35,25 +33,29 @@ class TrainingBinding(QObject):
         self._layers: tuple[str, ...] = ()
         self._wish: int | None = None
         self._problem = ""
-        self._anew, self._due, self._banner = True, False, False
-        self._pace = _timer(self, _PACE_MS, self._paced)
+        self._told: tuple[int, object] = (-1, None)
+        """The iteration and the state of which it was last said how training stands."""
+        self._anew, self._banner = True, False
+        self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
-        self._book.changed.connect(self._book_changed)
+        self._book.changed.connect(self._pace.ask)
         runner = self._runner
         runner.runningChanged.connect(self._running_changed)
         runner.ended.connect(self._ended)
+        runner.noted.connect(self._noted)
         parts.document.stateChanged.connect(self._show_available)
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
         parts.controller.crossing.connect(self._crossing)
         self._drawer.openChanged.connect(self._show)
-        self._drawer.leaving.connect(parts.window.stage.setFocus)
         self._drawer.summary.trainToggled.connect(self.toggle)
         controls, curves = self._controls, self._tab.curves
         controls.trainToggled.connect(self.toggle)
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
-        curves.travelWanted.connect(self.travel)
+        controls.until_field.textEdited.connect(self._forget_problem)
+        controls.bestWanted.connect(self.travel_to_best)
+        curves.travelWanted.connect(self._travel_on_curves)
         self._tab.layersWanted.connect(self._show_layers)
         self._tab.lossAxisPicked.connect(self._pick_loss_axis)
         self._show_available()
@@ -67,9 +69,6 @@ class TrainingBinding(QObject):
         self._problem, self._anew = "", True
         if self._banner:
             self._clear_banner()
-        experiment = self._document.experiment
-        if experiment is not None:
-            self._controls.set_metric(task_facts.metric(experiment.task, experiment.model))
         self._show_available()
         self._show()
 
@@ -84,30 +83,22 @@ class TrainingBinding(QObject):
     def show_view(self) -> None:
         shown = self._document.view.iteration
         self._tab.curves.set_iteration(shown, shown if self._wish is None else self._wish)
+        told, state = self._told
+        if not self._runner.running and (shown != told or self._document.state is not state):
+            self._show_sentence()
 
     @Slot()
     def _show_available(self) -> None:
         available = self._runner.available
         self._drawer.summary.set_available(available)
         self._controls.set_available(available)
-
-    @Slot()
-    def _book_changed(self) -> None:
-        self._due = True
-        if not self._pace.isActive():
-            self._paced()
-
-    @Slot()
-    def _paced(self) -> None:
-        if self._due:
-            began = time.perf_counter()
-            self._show()
-            took = time.perf_counter() - began + self._tab.curves.cost
-            self._pace.start(max(_PACE_MS, round(_REST * 1000 * took)))
+        experiment = self._document.experiment
+        if experiment is not None:
+            self._controls.set_metric(task_facts.metric(experiment.task, experiment.model))
 
     @Slot()
     def _show(self) -> None:
-        self._due = False
+        self._pace.shown()
         drawer, runner = self._drawer, self._runner
         open_here = drawer.is_open and drawer.tab == "training"
         curves = self._curves(whole=open_here)
@@ -115,25 +106,24 @@ class TrainingBinding(QObject):
         if open_here:
             self._controls.set_figures(figures(curves, runner.seconds))
             self._tab.set_layers(self._book.layers, self._layers)
-            anew = self._anew or curves.count < self._tab.curves.count
-            self._tab.curves.set_curves(curves, anew=anew)
+            self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
         self._show_sentence()
 
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""
-        book, chunks = self._book, self._book.log.chunks
+        book, chunks = self._book, self._book.log.scalars.chunks
         if not whole:
             last = chunks[-1] if chunks else None
             if last is None:
                 return Curves(count=book.next)
             return Curves(
                 iterations=book.iterations()[-1:],
-                losses=last.losses[-1:],
-                grad_norms=last.grad_norms[-1:],
-                clipped_norms=last.clipped_norms[-1:],
-                clipped=last.clipped[-1:],
+                losses=last["losses"][-1:],
+                grad_norms=last["grad_norms"][-1:],
+                clipped_norms=last["clipped_norms"][-1:],
+                clipped=last["clipped"][-1:],
                 evaluations=book.evaluations,
                 count=book.next,
             )
@@ -150,10 +140,13 @@ class TrainingBinding(QObject):
             kept=book.kept(),
             count=book.next,
             goal=self._runner.goal,
-            seconds=float(chunks[-1].seconds[-1]) if chunks else 0.0,
+            seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,
         )
 
     def _show_sentence(self) -> None:
+        self._told = self._document.view.iteration, self._document.state
+        best = self._book.best if self._runner.ending.kind == "early stop" else None
+        self._controls.set_best(None if best is None or self._problem else best.iteration)
         if self._problem:
             self._controls.set_sentence(self._problem, tone="exploding")
             return
@@ -162,9 +155,10 @@ class TrainingBinding(QObject):
             running=runner.running,
             goal=runner.goal,
             until=None if runner.until is None else str(runner.until),
-            ending=runner.ending.kind,
-            sentence=runner.ending.sentence,
+            ending=runner.ending,
             follows=runner.follows,
+            note=runner.note,
+            outlook=runner.outlook,
         )
         self._controls.set_sentence(words, tone=tone)
 
@@ -181,12 +175,20 @@ class TrainingBinding(QObject):
 
     @Slot(object)
     def _ended(self, ending: Ending) -> None:
+        if self._banner:
+            self._clear_banner()
         if ending.kind in ("diverged", "failed"):
             self._banner = True
             self._parts.window.stage.set_banner(ending.sentence)
         elif ending.sentence:
             self._parts.say(ending.sentence, 10_000)
         self._show()
+
+    @Slot(str)
+    def _noted(self, note: str) -> None:
+        if note:
+            self._parts.say(note, 10_000)
+        self._show_sentence()
 
     def _clear_banner(self) -> None:
         self._banner = False
@@ -235,7 +237,7 @@ class TrainingBinding(QObject):
                 self._runner.start(goal=goal)
             return
         try:
-            until = until_of(typed, experiment)
+            until = until_of(text.strip(), experiment)
             assert until is not None
             check_held_back(experiment, until)
         except SpecError as error:
@@ -247,6 +249,12 @@ class TrainingBinding(QObject):
         self._problem = sentence
         self._show_sentence()
 
+    @Slot()
+    def _forget_problem(self) -> None:
+        """Another text is being typed: what was wrong with the old one is over."""
+        if self._problem:
+            self._show_problem("")
+
     # -- intent up: travelling ----------------------------------------------------------------------------------------
 
     @Slot(int)
@@ -255,8 +263,13 @@ class TrainingBinding(QObject):
         next is asked for, unless it takes long: the latest wish wins, and none but it waits."""
         if not self._controller.can_go_on:
             return
-        self._runner.set_follows(iteration >= self._book.next)
         self._parts.player.pause()
+        self._runner.set_follows(iteration >= self._book.next)
+        self._show_sentence()
+        if self._runner.running and self._runner.follows:
+            self._forget_wish()
+            self._runner.follow()
+            return
         self._wish = iteration
         self.show_view()
         if self._controller.waiting:
@@ -264,6 +277,45 @@ class TrainingBinding(QObject):
                 self._patience.start()
         else:
             self._go_to_wish()
+
+    @Slot(int)
+    def _travel_on_curves(self, iteration: int) -> None:
+        """Their right end is the newest iteration, though it may have been drawn a moment ago."""
+        self.travel(self._book.next if iteration >= self._tab.curves.count else iteration)
+
+    def ask_iteration(self) -> None:
+        from explorer.training.iteration_dialog import IterationDialog
+
+        dialog = IterationDialog(self._document.view.iteration, self._book.next, self._book.best, self._parts.window)
+        dialog.accepted.connect(self._travel_to_typed)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def _travel_to_typed(self) -> None:
+        from explorer.training.iteration_dialog import IterationDialog
+
+        dialog = self.sender()
+        if isinstance(dialog, IterationDialog):
+            self.travel(dialog.iteration)
+
+    @Slot()
+    def travel_to_best(self) -> None:
+        best = self._book.best
+        if best is None:
+            self._parts.say(f"No iteration has been evaluated yet; {self._evaluated()}.", 6000)
+            return
+        self.travel(best.iteration)
+        self._parts.say(
+            f"Iteration {best.iteration:,}: the least validation loss, {short(best.loss, 3)}, of "
+            f"{len(self._book.evaluations):,} evaluation{'s' if len(self._book.evaluations) != 1 else ''}.",
+            6000,
+        )
+
+    def _evaluated(self) -> str:
+        experiment = self._document.experiment
+        every = 1 if experiment is None else experiment.training.evaluate_every
+        return "training does after each" if every == 1 else f"training does every {every:,}"
 
     @Slot()
     def _go_to_wish(self) -> None:
@@ -306,8 +358,8 @@ class TrainingBinding(QObject):
         self._show()
 
     @Slot(str)
-    def _pick_loss_axis(self, kind: AxisKind) -> None:
-        self._tab.curves.set_loss_axis(kind)
+    def _pick_loss_axis(self, choice: AxisChoice) -> None:
+        self._tab.curves.set_loss_axis(choice)
 
 
 def _timer(parent: QObject, milliseconds: int, slot: object) -> QTimer:

@@ -64,7 +64,7 @@ class Columns:
             if len(self._classified) >= _KEPT_ROWS:
                 self._classified.clear()
             assert block.scale is not None
-            bad = block.logarithms_bad
+            bad = None if block.logarithms_bad is None else block.logarithms_bad[row]
             row_of = block.values[row]
             found = classes.classify(row_of, block.scale) if bad is None else classify(row_of, bad, block.scale)
             self._classified[name] = found
@@ -129,14 +129,14 @@ def state(block: Block, row: int) -> str:
 def number(block: Block, row: int, column: int) -> str:
     value = block.values[row, column]
     if block.logarithms_bad is not None:
-        return "" if np.isnan(value) and not block.logarithms_bad[column] else size_words(value)
+        return "" if np.isnan(value) and not block.logarithms_bad[row, column] else size_words(value)
     return exact(float(value), value.dtype.name) if isinstance(value, np.floating) else str(value)
 
 
 def _note_of_logarithm(block: Block, row: int, column: int, code: int) -> str:
     assert block.logarithms_bad is not None
     if np.isnan(block.values[row, column]):
-        return "not a number" if block.logarithms_bad[column] else PADDING
+        return "not a number" if block.logarithms_bad[row, column] else PADDING
     if block.scale is None:
         return "exactly 0" if np.isneginf(block.values[row, column]) else ""
     return words.code_words(code, block.scale.ends)

@@ -38,6 +38,7 @@ class Controls(QWidget):
     advanceWanted = Signal(int)
     untilWanted = Signal(str)
     """As it was typed: an iteration, or a bound on an evaluation."""
+    bestWanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,6 +54,11 @@ class Controls(QWidget):
         self.sentence = WrappedLabel(tone="muted", most=3)
         self.sentence.setMinimumHeight(height_of(1))
         self.sentence.setMaximumHeight(height_of(3))
+
+        self.best_button = QPushButton()
+        self.best_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.best_button.setToolTip("The iteration with the least validation loss (Ctrl+Alt+B)")
+        self.best_button.setVisible(False)
 
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
@@ -79,9 +85,11 @@ class Controls(QWidget):
         column.addLayout(second)
         column.addLayout(grid)
         column.addWidget(self.sentence, 1)
+        column.addWidget(self.best_button)
         column.addStretch(0)
 
         self.train_button.clicked.connect(self.trainToggled)
+        self.best_button.clicked.connect(self.bestWanted)
         self.one_button.clicked.connect(self._one)
         self.ten_button.clicked.connect(self._ten)
         self.until_button.clicked.connect(self._until)
@@ -111,6 +119,13 @@ class Controls(QWidget):
     def set_sentence(self, sentence: str, *, tone: str = "muted") -> None:
         """What becomes of it, or why it stopped."""
         self.sentence.set_text(sentence, tone=tone, tip=sentence)
+
+    def set_best(self, iteration: int | None) -> None:
+        """The way to the best iteration is offered; None: it is not."""
+        if iteration is not None:
+            self.best_button.setText(f"Go to iteration {iteration:,}")
+            self.best_button.setAccessibleName(f"Go to the best iteration, {iteration:,}")
+        self.best_button.setVisible(iteration is not None)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -115,21 +115,3 @@ def at_iteration(curves: Curves, iteration: int) -> tuple[str, ...]:
     if len(curves.kept) and iteration in curves.kept:
         lines.append("kept: nothing is replayed")
     return tuple(lines)
-
-
-def stands(
-    *, running: bool, goal: int | None, until: str | None, ending: str, sentence: str, follows: bool
-) -> tuple[str, str]:
-    """What training does, or why it does not; and the tone of it."""
-    if running:
-        what = "Training"
-        if goal is not None:
-            what += f" up to iteration {goal:,}"
-        if until is not None:
-            what += f" until {until}"
-        if follows:
-            return f"{what}; the stage follows.", "muted"
-        return f"{what}; the stage stays where you are. End follows again.", "muted"
-    if ending in ("diverged", "failed"):
-        return sentence, "exploding"
-    return sentence or {"paused": "Paused.", "there": "Done."}.get(ending, ""), "muted"

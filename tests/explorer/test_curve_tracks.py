@@ -18,7 +18,7 @@ from engine.tracks import parse
 from explorer.stage import curve_choice
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
-from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scalebook import GRADIENTS, ScaleBook
 from explorer.stage.tracks.curve_ink import colour_of, edge_of
 from explorer.stage.tracks.curve_words import slope_of
 from explorer.stage.tracks.ghost import Ghost
@@ -220,6 +220,24 @@ def test_the_slope_is_said_for_each_curve_in_its_own_way() -> None:
         assert track.plot is not None
         said, _ = slope_of(track.plot.curves[0], Now.at(Tape(T), 2 * T))
         assert said == f"−{-math.log10(rate):.2f}"
+
+
+@pytest.mark.parametrize("ends", [(1e-2, 1e2), (1e-30, 1e-8), (1e6, 1e9)])
+def test_the_slope_is_the_same_on_whatever_scale_it_is_looked_at(ends: tuple[float, float]) -> None:
+    T, rate = 40, 0.5
+    norms = rate ** (T - 1 - np.arange(T)) * np.where(np.arange(T) < T // 2, 3.0, 1.0)  # no line: a part has another
+    norms[3], norms[5], norms[7] = 0.0, np.nan, 1e-42
+    e = synthetic.with_norms(synthetic.excerpt("rnn", T=T, H=3), {"grads.h": norms})
+    book = ScaleBook()
+    book.set_chosen({GRADIENTS: (*ends, 0.0)})
+    track = shown("norms", e, book)
+    assert track.plot is not None
+    assert track.plot.axis.ends == tuple(f"1e{round(math.log10(end))}" for end in ends)
+    said, _ = slope_of(track.plot.curves[0], Now.at(Tape(T), 2 * T))
+    counted = np.flatnonzero(norms >= np.finfo(np.float32).smallest_normal)
+    assert len(counted) == T - 3
+    slope = np.polyfit(-counted.astype(float), np.log10(norms[counted]), 1)[0]
+    assert said.startswith(f"−{-slope:.2f}")
 
 
 def test_scales_of_curves_stay_when_numbers_change_and_are_new_in_another_document() -> None:

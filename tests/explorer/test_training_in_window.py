@@ -143,10 +143,11 @@ def test_until_an_iteration(qtbot: QtBot, explorer: Explorer, typed: str) -> Non
     assert explorer.book.next == 25
 
 
-def test_until_a_bound_on_an_evaluation(qtbot: QtBot, explorer: Explorer) -> None:
+@pytest.mark.parametrize("typed", ["loss < 1e6", "LOSS<1000000,0"])
+def test_until_a_bound_on_an_evaluation(qtbot: QtBot, explorer: Explorer, typed: str) -> None:
     act(explorer, "train_until")
     field = tab(explorer).controls.until_field
-    field.setText("loss < 1e6")
+    field.setText(typed)
     QTest.keyClick(field, Qt.Key.Key_Return)
     settle(qtbot, explorer)
     assert explorer.book.next == 10, "the first evaluation reaches it"
@@ -160,6 +161,8 @@ def test_until_a_bound_on_an_evaluation(qtbot: QtBot, explorer: Explorer) -> Non
         ("accuracy > 0.9", "rmse"),
         ("loss < small", "a number"),
         ("2,5", "until is '2,5'"),
+        ("loss < nan", "until is 'loss < nan'"),
+        ("rmse < -1", "above 0 or an iteration is accepted"),
         ("0", "Iteration 0 has been reached"),
         ("1,000,000,000", "too many"),
     ],

@@ -172,8 +172,8 @@ class Block:
     ranked: bool = False
     """The words are numbers, whose order is that of the values."""
     logarithms_bad: NDArray[np.bool_] | None = None
-    """The values are log₁₀ of sizes, which stand in the table. By column: whether its NaN are not finite; in others
-    they are padding."""
+    """The values are log₁₀ of sizes, which stand in the table. (T, columns): whether NaN there is no number; elsewhere
+    it is padding."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

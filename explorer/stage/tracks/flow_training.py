@@ -184,8 +184,8 @@ class FlowTraining:
             found.append(words.layer(e.of()))
         if len(log):
             found.append(f"iteration {self._past.shown:,}")
-            if log.stride > 1:
-                found.append(f"every {log.stride:,}th is kept")
+            if log.flow.stride > 1:
+                found.append(f"every {log.flow.stride:,}th is kept")
         if e is not None:
             found += margins.mean_of(e.batch_size)[-1:]
         return tuple(found)
@@ -273,14 +273,15 @@ class FlowTraining:
 
     def table(self, now: Now) -> TableData | None:
         """A column an iteration: its numbers, with the digits that the record is good for."""
-        log, found = self._past.log, self._classified()
-        records = log.records
-        if records is None or not found.count:
+        found = self._classified()
+        if not found.count:
             return None
+        rows = self._past.log.flow_table()
         if len(self._names) != found.count or self._names[-1:] != (_name(found.iteration_of(found.count - 1)),):
-            self._names = tuple(_name(iteration) for iteration in log.iterations.tolist())
-        known = (1, records.flow.shape[1])
-        block = Block(self._names, records.flow.T, known, self._scale, logarithms_bad=records.flow_bad)
+            self._names = tuple(_name(iteration) for iteration in rows.iterations.tolist())
+        steps = rows.flow.shape[1]
+        bad = rows.bad & (np.arange(steps)[:, None] < rows.steps)
+        block = Block(self._names, rows.flow.T, (1, steps), self._scale, logarithms_bad=bad)
         return TableData(f"{TITLE}: ‖∂L/∂h‖", (block,))
 
     def numbers(self) -> Array:

@@ -31,7 +31,7 @@ from explorer.stage.tracks.plot import (
     codes_on,
     logs_of,
 )
-from explorer.widgets.numbers import power, short, told_apart
+from explorer.widgets.numbers import power, power_told_apart, share_told_apart, short, told_apart
 
 _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 
@@ -77,7 +77,7 @@ def share(track: TrackSpec) -> Maker:
         W = weight_symbol(track)
 
         def of_whole(t: int) -> str:
-            return "" if np.isnan(part[t]) else f"{percent(float(part[t]))} of ∂L/∂{W}, along it"
+            return "" if np.isnan(part[t]) else f"{share_told_apart(float(part[t]), e.dtype)} of ∂L/∂{W}, along it"
 
         def header(now: Now) -> tuple[Variants, ...]:
             if now.grads(layer.reverse) != (1, e.steps) or not np.isfinite(part).any():
@@ -168,10 +168,14 @@ def saturation(track: TrackSpec) -> Maker:
             start = symbols.index(symbol) * width
             for end, (name, brief, dash) in _ends(layer, symbol).items():
                 curves.append(
-                    _share_curve(name, brief, data[:, start + SATURATION.index(end)], group, 2 + n, dash, 1 + n)
+                    _share_curve(
+                        name, brief, data[:, start + SATURATION.index(end)], group, e.dtype, (2 + n, dash, 1 + n)
+                    )
                 )
         if layer.cell == "rnn":
-            curves.append(_share_curve("dead units", "dead", data[:, SATURATION.index("dead")], group, 4, 3, 0))
+            curves.append(
+                _share_curve("dead units", "dead", data[:, SATURATION.index("dead")], group, e.dtype, (4, 3, 0))
+            )
 
         def header(now: Now) -> tuple[Variants, ...]:
             first, last = now.values(layer.reverse)
@@ -205,7 +209,13 @@ def _ends(layer: ShownLayer, symbol: str) -> dict[str, tuple[str, str, int]]:
     return {"high": (f"{symbol} > 0.95", f"{symbol} → 1", 0), "low": (f"{symbol} < 0.05", f"{symbol} → 0", 1)}
 
 
-def _share_curve(name: str, short: str, values: Array, group: Group, tone: int, dash: int, marker: int) -> Curve:
+def _share_curve(name: str, short: str, values: Array, group: Group, dtype: str, looks: tuple[int, int, int]) -> Curve:
+    """`looks`: tone of a series, dash and marker."""
+    tone, dash, marker = looks
+
+    def said(written: Callable[[float], str]) -> Callable[[int], str]:
+        return lambda t: "no valid step" if np.isnan(values[t]) else written(float(values[t]))
+
     return Curve(
         name,
         short,
@@ -213,7 +223,8 @@ def _share_curve(name: str, short: str, values: Array, group: Group, tone: int, 
         Style(f"series.{tone}", dash, marker),
         _SHARES.place(values),
         codes_on(_SHARES, values),
-        lambda t: "no valid step" if np.isnan(values[t]) else percent(float(values[t])),
+        said(lambda part: share_told_apart(part, dtype)),
+        said(percent),
     )
 
 
@@ -242,7 +253,8 @@ def singular(track: TrackSpec) -> Maker:
                     Style(tone, dash=n),
                     axis.place(logs),
                     codes_of_logs(logs, axis.scale, ~taken),
-                    _by_power(logs, taken),
+                    _by_power(logs, taken, lambda log10: power_told_apart(log10, e.dtype)),
+                    _by_power(logs, taken, lambda log10: power(log10, 4)),
                     joined=True,
                 )
             )
@@ -262,8 +274,8 @@ def singular(track: TrackSpec) -> Maker:
     return make
 
 
-def _by_power(logs: Array, taken: np.ndarray) -> Callable[[int], str]:
-    return lambda t: power(float(logs[t]), 4) if taken[t] else "not computed at this step"
+def _by_power(logs: Array, taken: np.ndarray, written: Callable[[float], str]) -> Callable[[int], str]:
+    return lambda t: written(float(logs[t])) if taken[t] else "not computed at this step"
 
 
 # -- shared -----------------------------------------------------------------------------------------------------------
