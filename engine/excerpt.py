@@ -96,12 +96,14 @@ def _labels(made: Traced, inputs: Array, targets: Array, outputs: Array) -> tupl
     if made.network is None or not isinstance(task := made.network.experiment.task, OwnTask):
         return {}, {}
     read, answers = read_labels_of(task), labels_of(task, made.network.experiment.model)
-    shown = np.arange(len(answers)) if len(answers) <= MOST_LABELS else np.append(targets, outputs.argmax(-1))
-    return _named(read, inputs if read else ()), _named(answers, shown if answers else ())
+    if len(answers) <= MOST_LABELS:
+        return _named(read, inputs), dict(enumerate(answers))
+    return _named(read, inputs), _named(answers, targets) | _named(answers, outputs.argmax(-1))
 
 
-def _named(labels: tuple[str, ...], numbers: NDArray[Any] | tuple[()]) -> dict[int, str]:
-    places = np.unique(np.nan_to_num(np.asarray(numbers, np.float64))).astype(int).tolist()
+def _named(labels: tuple[str, ...], numbers: NDArray[Any]) -> dict[int, str]:
+    """Of these symbols, as far as they have names."""
+    places = np.unique(np.nan_to_num(numbers)).astype(int).tolist() if labels else []
     return {at: labels[at] for at in places if 0 <= at < len(labels)}
 
 

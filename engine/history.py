@@ -63,6 +63,12 @@ def stops(evaluations: Collection[Evaluation], stop: EarlyStopSpec | None) -> bo
     return since >= stop.patience
 
 
+def best_of(evaluations: Collection[Evaluation]) -> Evaluation | None:
+    """The first one with the least loss; None where none has a finite one."""
+    finite = (evaluation for evaluation in evaluations if np.isfinite(evaluation.loss))
+    return min(finite, key=lambda evaluation: evaluation.loss, default=None)
+
+
 # -- states -----------------------------------------------------------------------------------------------------------
 
 

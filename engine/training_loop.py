@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 from engine.checks import checked, checked_what_if
 from engine.errors import DataError, SpecError
 from engine.figures import figure
-from engine.history import STATE_BYTES, Evaluation, Log, kept_before, stops, thinned
+from engine.history import STATE_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
 from engine.requests import Weights
 from engine.session import Session, fitting
 from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
@@ -39,11 +39,14 @@ LEAST_SHARE = 1e-9
 
 
 def early_stop_sentence(stop: EarlyStopSpec, evaluations: Sequence[Evaluation]) -> str:
-    best = min((e for e in evaluations if e.loss == e.loss), key=lambda e: e.loss, default=None)
-    least = "" if best is None else f"; the least was {figure(best.loss)} after {iterations_words(best.iteration)}"
-    by = f" by more than {figure(stop.least)}" if stop.least else ""
+    """Where the least loss was comes first: it is what is wanted next, and no short line cuts it off."""
+    best = best_of(evaluations)
     times = "the last evaluation" if stop.patience == 1 else f"the last {stop.patience} evaluations"
-    return f"Stopped early: the validation loss has not fallen{by} at {times}{least}."
+    if best is None:
+        return f"Stopped early: the validation loss has not fallen at {times}."
+    lower = "no lower" if stop.least == 0 else f"not lower by more than {figure(stop.least)}"
+    least = f"least validation loss {figure(best.loss)} after {iterations_words(best.iteration)}"
+    return f"Stopped early: {least}; {lower} at {times}."
 
 
 def done_sentence(count: int) -> str:

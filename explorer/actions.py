@@ -216,6 +216,22 @@ ACTIONS: tuple[Action, ...] = (
         find="follow live last end",
     ),
     Action("first_iteration", "Training", "To the &First Iteration", ("Ctrl+Alt+Home",), find="begin start initial"),
+    Action(
+        "go_to_iteration",
+        "Training",
+        "&Go to Iteration…",
+        ("Ctrl+G",),
+        tip="Of those that are done; the stage travels there.",
+        find="travel number jump time",
+    ),
+    Action(
+        "best_iteration",
+        "Training",
+        "Go to the &Best Iteration",
+        ("Ctrl+Alt+B",),
+        tip="With the least validation loss.",
+        find="least lowest minimum validation loss early stop checkpoint",
+    ),
     Action("focus_curves", "Training", "Go to the &Curves", ("Ctrl+Shift+C",), find="plot loss gradient travel"),
     Action(
         "judge",

@@ -132,11 +132,18 @@ class Controller(QObject):
     def refresh(self) -> None:
         """Ask for the picture of the document as it is now, unless it is on screen or under way."""
         moving_to = self._wanted if self._wanted is not None and self._wanted.position is not None else None
-        if moving_to is not None:
+        if moving_to is not None and self._still_leads(moving_to):
             here = self._document.view.position
             self._want(moving_to.iteration, moving_to.position if here == moving_to.left else here)
         else:
             self._want(self._document.wished_iteration, None)
+
+    def _still_leads(self, want: Want) -> bool:
+        """Whether an iteration that is on its way is one of what stands there now: it is not trained again for another
+        network, nor where its past has been put away."""
+        state = self._document.state
+        put_away = want.iteration > state.furthest < want.state.furthest
+        return state.could_be_of(want.state.experiment) and not put_away
 
     def go_to_iteration(self, iteration: int, position: int = 0) -> None:
         """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed."""
@@ -287,6 +294,7 @@ class Controller(QObject):
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
+            self._audit_later()  # of what was to come instead of it, it had been let go
             if self._failing:  # what failed has been taken back
                 self._failing = False
                 self.recovered.emit()
@@ -297,6 +305,7 @@ class Controller(QObject):
         before, self._wanted = self._wanted, want
         if not want.same_trace(self._shown):
             self._courier.end_long("audit", _AUDIT_SECONDS)  # of a trace that nobody will see any more
+            self._audit_asked = None
             self.traceWanted.emit()
         if not self._blink.isActive() and not self._waiting:
             self._blink.start()
@@ -364,8 +373,8 @@ class Controller(QObject):
     def _trained(self, goal: Goal, trained: Trained) -> None:
         want = self._wanted
         assert want is not None
-        self._document.learn(trained, goal.recipe)
         self._wanted = None
+        self._document.learn(trained, goal.recipe)
         here = self._document.view.position
         self._want(want.iteration, want.position if want.position is not None and here == want.left else here)
 
@@ -377,6 +386,7 @@ class Controller(QObject):
         self._failing = True
         self._tell_waiting()
         self.failed.emit(sentence)
+        self._audit_later()
 
     @property
     def waiting(self) -> bool:
@@ -389,6 +399,7 @@ class Controller(QObject):
         self._asked.clear()
         self._trainer.stop()
         self._courier.cancel()
+        self._audit_asked = None
         self._give_up("It was stopped; the picture is the one before. Undo takes the change back.")
 
     def set_training(self, *, training: bool) -> None:
@@ -396,8 +407,8 @@ class Controller(QObject):
         self._training = training
         if training:
             self._audit_timer.stop()
-        elif self._shown is not None and (self._audited is None or not self._audited.same_trace(self._shown)):
-            self._audit_timer.start()
+        else:
+            self._audit_later()
 
     def _tell_waiting(self) -> None:
         if self.waiting != self._waiting:
@@ -438,9 +449,8 @@ class Controller(QObject):
         document.viewChanged.emit()
         if fresh:
             self.auditChanged.emit(None)
-        if not self._training and (self._audited is None or not self._audited.same_trace(want)):
-            long = excerpt.seconds > _LONG_TRACE_SECONDS
-            self._audit_timer.start(min(_LONGEST_DELAY_MS, round(4000 * excerpt.seconds)) if long else _AUDIT_DELAY_MS)
+        self._audit_timer.stop()  # the delay begins anew
+        self._audit_later()
         self.take_presses()
 
     def _fit_within(self) -> None:
@@ -456,9 +466,21 @@ class Controller(QObject):
             return position if position >= 0 else len(self._document.tape) + position, None
         return 0, self.inside.moments("forward", self._document.view.granularity)[0]
 
+    def _audit_later(self) -> None:
+        """Compare the trace on screen with autograd once nothing has changed for a while, unless that has been done or
+        is under way."""
+        want, excerpt = self._shown, self._excerpt
+        if want is None or excerpt is None or self._wanted is not None or self._training:
+            return
+        known = self._audited, None if self._audit_asked is None else self._audit_asked[1]
+        if self._audit_timer.isActive() or any(one is not None and one.same_trace(want) for one in known):
+            return
+        long = excerpt.seconds > _LONG_TRACE_SECONDS
+        self._audit_timer.start(min(_LONGEST_DELAY_MS, round(4000 * excerpt.seconds)) if long else _AUDIT_DELAY_MS)
+
     def _ask_audit(self) -> None:
         if self._shown is None or self._wanted is not None:
-            return
+            return  # whatever becomes of what is wanted asks again
         want = self._shown
         self._audit_asked = (self._courier.ask("audit", "audit", want.state.source(want.iteration)), want)
 

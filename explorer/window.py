@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from explorer.analysis.panel import AnalysisPanel
 from explorer.cell.panel import CellPanel
 from explorer.dock.model import ModelDock
+from explorer.resizing import LiveResize
 from explorer.settings import USUAL_HEIGHT
 from explorer.stage.stage import Stage
 from explorer.status import StatusLine
@@ -94,6 +95,7 @@ class MainWindow(QMainWindow):
         self.side.splitterMoved.connect(self._splitter_moved)
         self.middle.splitterMoved.connect(self._drawer_dragged)
         self.drawer.openChanged.connect(self._drawer_opened)
+        self.drawer.leaving.connect(self._focus_stage)
 
         workbench = QWidget()
         column = QVBoxLayout(workbench)
@@ -107,6 +109,7 @@ class MainWindow(QMainWindow):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.workbench)
         self.setCentralWidget(self.pages)
+        self.live = LiveResize(self)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(self.status, 1)
         self._put_away: set[QWidget] = set()
@@ -155,7 +158,20 @@ class MainWindow(QMainWindow):
     def show_workbench(self) -> None:
         self.pages.setCurrentWidget(self.workbench)
         self.statusBar().show()
-        self.stage.setFocus()
+        self._focus_stage()
+
+    @Slot()
+    def _focus_stage(self) -> None:
+        """With its ring where keys are used: the focus has come where it is by one, or a shortcut is being pressed."""
+        held = QGuiApplication.keyboardModifiers() != Qt.KeyboardModifier.NoModifier
+        by_key = held or self.testAttribute(Qt.WidgetAttribute.WA_KeyboardFocusChange)
+        self.stage.setFocus(Qt.FocusReason.ShortcutFocusReason if by_key else Qt.FocusReason.OtherFocusReason)
+
+    def _leave(self, part: QWidget) -> None:
+        """Before a part is hidden: Qt would hand the focus to whatever stands beside it."""
+        inside = self.focusWidget()
+        if inside is not None and part.isAncestorOf(inside):
+            self._focus_stage()
 
     @property
     def on_start_page(self) -> bool:
@@ -192,6 +208,7 @@ class MainWindow(QMainWindow):
                 self._bring_back(panel)
             elif panel not in self._kept and not panel.isHidden():
                 self._put_away.add(panel)
+                self._leave(panel)
                 panel.hide()
                 self._panels_changed()
         if not self._widths_chosen:
@@ -199,6 +216,8 @@ class MainWindow(QMainWindow):
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
             share = _LOW_SHARE if self.height() < _LOW else _CELL_SHARE
             self.side.setSizes([round(share * self.height()), round((1 - share) * self.height())])
+        if self.workbench.isVisible():
+            self.live.resized()
 
     def _bring_back(self, side: QWidget) -> bool:
         """Show what has given way in a small window; False: it has not."""
@@ -230,6 +249,8 @@ class MainWindow(QMainWindow):
             for part in parts:
                 part.setVisible(part is panel)
             self._bring_back(side)
+        if not shown:
+            self._leave(panel)
         panel.setVisible(shown)
         if side not in self._put_away:  # no empty column
             side.setVisible(any(not part.isHidden() for part in parts))

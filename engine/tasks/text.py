@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.data import store, text
+from engine.data import text
 from engine.data.datasets import TextData
 from engine.data.files import source_of
 from engine.data.text import Prepared
@@ -16,6 +14,7 @@ from engine.draws import whole
 from engine.errors import DataError
 from engine.spec import ModelSpec, TextTask
 from engine.tasks.batch import Batch
+from engine.tasks.kept_data import data_of, remembered
 from engine.tasks.order import batch_of, held_back
 from engine.tasks.part import Draw, Part
 
@@ -62,17 +61,12 @@ def _side_by_side(count: int, batch_size: int, number: int) -> NDArray[np.int64]
     return begins[: longer if n == each else streams] + n
 
 
-def prepared(task: TextTask) -> Prepared:
-    """Raises DataError."""
-    return _prepared(str(store.folder()), task)
+def _prepared(task: TextTask) -> Prepared:
+    return text.prepared(task, data_of(task, TextData, "no text", "task.kind 'text' needs one"))
 
 
-@lru_cache(maxsize=2)
-def _prepared(folder: str, task: TextTask) -> Prepared:
-    data = store.get(task.data, task.name)
-    if not isinstance(data, TextData):
-        raise DataError(f"The data of {source_of(task.name)} are no text, and task.kind 'text' needs one.")
-    return text.prepared(task, data)
+prepared = remembered(_prepared, most=2)
+"""Raises DataError."""
 
 
 def pieces(task: TextTask, part: Part) -> int:

@@ -99,7 +99,7 @@ class SectionHeader(QAbstractButton):
 
 
 class Choice(QComboBox):
-    """One of a few. The wheel turns it only with the focus, so that the panel can be scrolled over it."""
+    """One of a few. The wheel never turns it, so that the panel is scrolled over it."""
 
     chosen = Signal(object)
 
@@ -144,10 +144,7 @@ class Choice(QComboBox):
         renderer("chevron-down", theming.current().muted).render(painter, at)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
+        event.ignore()
 
 
 class Words(QLabel):

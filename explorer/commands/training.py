@@ -38,6 +38,14 @@ class TrainingCommands(QObject):
         self._training.travel(0)
 
     @Slot()
+    def do_go_to_iteration(self) -> None:
+        self._training.ask_iteration()
+
+    @Slot()
+    def do_best_iteration(self) -> None:
+        self._training.travel_to_best()
+
+    @Slot()
     def do_focus_curves(self) -> None:
         self._training.take_focus()
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from engine.errors import SessionError
 from engine.requests import Excerpt
 from engine.session import MAX_RECIPES, Recipe, Session, SessionView, fitting
+from engine.spec import NO_WHAT_IF
 from engine.tracks import has, parse
 from explorer.document import pins
 from explorer.document.document import Document
@@ -65,7 +66,7 @@ def _recipes(state: State) -> tuple[Recipe, ...]:
             found[-1] = Recipe(until=k, experiment=experiment, what_if=what_if)
         else:
             found.append(Recipe(until=k, experiment=experiment, what_if=what_if))
-    same = len(found) == 1 and (found[0].experiment, found[0].what_if) == state.recipe
+    same = len(found) == 1 and (found[0].experiment, found[0].what_if) == state.recipe == (state.recipe[0], NO_WHAT_IF)
     return () if same else tuple(found)
 
 

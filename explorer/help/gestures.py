@@ -25,6 +25,9 @@ GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
     "Elsewhere": (
         ("Drag on the tape", "Scrub through the phases"),
         ("Drag along a training curve", "Travel to that iteration"),
+        ("Wheel over the training curves", "Zoom the iterations at the pointer; with Shift, earlier and later ones"),
+        ("Drag their axis, or Shift+Drag", "Earlier and later iterations, where they are zoomed"),
+        ("Double click the training curves", "Show all iterations"),
         ("Right click on a training curve", "What the curves show"),
         ("Click in the flow matrix", "Mark its loss and its step on the stage"),
         ("Double click a slider", "Back to its usual value"),

@@ -14,7 +14,8 @@ from explorer.stage.reorder import Reorder
 from explorer.stage.time_range import TimeRange
 from explorer.stage.tracks.base import MAX_HEIGHT, MIN_HEIGHT
 
-_NOTCH = 1.25
+NOTCH = 1.25
+"""What a notch of the wheel zooms by."""
 
 
 class Hands(Protocol):
@@ -181,7 +182,7 @@ class Gestures(QObject):
             view = self._canvas.view
             self._time_range.pan_to(view.first - round(sideways / 120 * max(1, (view.last - view.first + 1) // 10)))
             return True
-        self._time_range.zoom_at(self._data_x(at), _NOTCH ** (upright / 120))
+        self._time_range.zoom_at(self._data_x(at), NOTCH ** (upright / 120))
         return True
 
     def _menu(self, event: QContextMenuEvent) -> bool:

@@ -77,6 +77,22 @@ def paint_title(painter: QPainter, box: QRect, title: str, tone: str, lines: tup
     return y
 
 
+def title_boxes(box: QRect, title: str, lines: tuple[str, ...]) -> list[QRectF]:
+    """What `paint_title` fills, line by line: beside it there may be room for something else."""
+    left, y = box.left() + GAP + 1, float(box.top() + 6)
+    bold, small = theming.font(_TITLE, bold=True), theming.small()
+    found = []
+    for part in _wrapped(title, bold, text_room(box)):
+        found.append(QRectF(left, y, marked.width(part, bold), _TITLE + 4))
+        y += _TITLE + 4
+    for text in lines:
+        if y + LINE > box.bottom():
+            break
+        found.append(QRectF(left, y, marked.width(text, small), LINE))
+        y += LINE
+    return found
+
+
 def text_room(header: QRect) -> int:
     """How wide a line in a header may be."""
     return header.width() - GAP - TIGHT - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -34,6 +34,8 @@ from explorer.theme import current as theming
 _RING = 2
 _TAB, _BACKTAB = Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason
 _BY_KEY = (_TAB, _BACKTAB, Qt.FocusReason.ShortcutFocusReason)
+_AWAY = (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason)
+"""To a dialog or a menu and back: the ring is there again afterwards."""
 
 
 class Stage(QWidget):
@@ -83,7 +85,7 @@ class Stage(QWidget):
         self._ghosts: tuple[Ghost, ...] = ()
         self._past = Past()
         self._travelled_from: int | None = None
-        self._ring = False
+        self._ring = self._had_ring = False
         self.setAccessibleName("Stage: tracks over time")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.banner = Notice("Message", "exploding", self)
@@ -272,8 +274,10 @@ class Stage(QWidget):
         """What to look for; "" when it has been answered. The tracks stay where they are."""
         self.events.set_prompt(text)
 
-    def set_banner(self, sentence: str) -> None:
-        """What went wrong, above the tracks; "" takes it away."""
+    def set_banner(self, sentence: str, actions: Sequence[tuple[str, str]] = ()) -> None:
+        """What went wrong, above the tracks, and what can be done about it (words and tooltip each; `banner.chosen`
+        says which); "" takes it away."""
+        self.banner.set_actions(actions)
         self.banner.set_text(sentence)
 
     def set_message(self, text: str) -> None:
@@ -384,7 +388,7 @@ class Stage(QWidget):
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        self._ring = event.reason() in _BY_KEY
+        self._ring = event.reason() in _BY_KEY or (event.reason() in _AWAY and self._had_ring)
         self.handling.describe()
         if self._excerpt is not None and not self.handling.selected and event.reason() in (_TAB, _BACKTAB):
             self.handling.select_next(1 if event.reason() == _TAB else -1)
@@ -393,6 +397,7 @@ class Stage(QWidget):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         self._rows.leave()
+        self._had_ring = self._ring and event.reason() in _AWAY
         self._ring = False
         self.update()
 

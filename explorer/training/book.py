@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine import task_facts
-from engine.history import Evaluation, Log
+from engine.history import Evaluation, Log, best_of
 from explorer.document.document import Document
 
 
@@ -54,6 +54,11 @@ class Book(QObject):
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
         return self._document.state.evaluations
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation with the least loss; None where there is none yet."""
+        return best_of(self.evaluations)
 
     def kept(self) -> NDArray[np.int64]:
         """(n,): the iterations whose state is kept, in order."""

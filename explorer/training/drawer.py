@@ -120,7 +120,7 @@ class Drawer(QWidget):
     def shut(self) -> None:
         if self._open:
             if (inside := self.window().focusWidget()) is not None and self.isAncestorOf(inside):
-                self.leaving.emit()  # first: hidden, Qt would hand the focus to whatever stands beside it
+                self.leaving.emit()  # before it is hidden
             self._open = False
             self._show()
             self.openChanged.emit("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import numpy as np
 
@@ -11,6 +12,9 @@ MINUS = "−"
 
 UNSURE = "≈"
 """Before a subnormal number, which may be off by half of itself, and before what was worked out from one."""
+
+_SMALLEST_LOG, _LARGEST_LOG = -307.0, 308.0
+"""Decades of a double with all of its digits."""
 
 _FIXED = range(-3, 4)
 """Decades that are written without an exponent: 0.00123 … 9990."""
@@ -65,6 +69,22 @@ def told_apart(value: float, dtype: str) -> str:
             return exact(float(f"{value:.9g}"))
         return exact(value, "float32")
     return exact(value)
+
+
+def share_told_apart(part: float, dtype: str) -> str:
+    """A share worked out from numbers of `dtype`, in per cent, with the digits of `told_apart`: "91.66667 %"."""
+    if not math.isfinite(part):
+        return f"{short(part)} %"
+    moved = Decimal(told_apart(part, dtype)).scaleb(2).normalize()  # in decimals: times 100 would round again
+    return f"{moved:f} %" if moved == 0 or abs(moved) >= Decimal("1e-4") else f"{moved:e} %"
+
+
+def power_told_apart(log10: float, dtype: str) -> str:
+    """The number whose decimal logarithm this is, with the digits of `told_apart`: but twelve at most, which is what a
+    logarithm tells, and nine of a number that no type holds."""
+    if not _SMALLEST_LOG < log10 < _LARGEST_LOG:
+        return power(log10, 9)
+    return told_apart(float(f"{10.0**log10:.12g}"), dtype)
 
 
 def power(log10: float, digits: int = 2) -> str:

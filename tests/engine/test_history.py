@@ -12,11 +12,12 @@ from training_cases import OPTIMIZERS, experiment, same_bits
 import engine
 from engine.container import read
 from engine.errors import SessionError
-from engine.history import SCALAR_BYTES, Evaluation, Log, kept_before, stops, thinned
+from engine.history import SCALAR_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
 from engine.operations import run
 from engine.rows import BLOCK_BYTES
 from engine.session import Session, load, save
 from engine.spec import EarlyStopSpec
+from engine.training_loop import early_stop_sentence
 from engine.training_requests import Records, Train, Trained
 
 
@@ -305,3 +306,29 @@ def test_training_stops_where_the_loss_has_not_fallen_for_a_while() -> None:
     assert not stops(losses(3, 2.95, 2.5), EarlyStopSpec(patience=2, least=0.1))
     assert stops(losses(3, 2.95, 2.91), EarlyStopSpec(patience=2, least=0.1))
     assert not stops(losses(*[1.0] * 50), None)
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [((3.0, 1.0, 2.0), 1), ((2.0, 1.0, 1.0), 1), ((np.nan, -np.inf, np.inf, 5.0), 3), ((np.nan,), None), ((), None)],
+)
+def test_the_best_is_the_first_with_the_least_finite_loss(losses: tuple[float, ...], best: int | None) -> None:
+    made = [Evaluation(iteration=i, loss=loss, metric="rmse", value=1.0) for i, loss in enumerate(losses)]
+    found = best_of(made)
+    assert (None if found is None else found.iteration) == best
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        (
+            EarlyStopSpec(patience=2),
+            "least validation loss 1 after 1,010 iterations; no lower at the last 2 evaluations",
+        ),
+        (EarlyStopSpec(patience=1, least=0.5), "not lower by more than 0.5 at the last evaluation"),
+    ],
+)
+def test_an_early_stop_names_the_iteration_of_the_least_loss(stop: EarlyStopSpec, said: str) -> None:
+    losses = {1000: 3.0, 1010: 1.0, 1020: 2.0, 1030: 1.5}
+    made = [Evaluation(iteration=i, loss=loss, metric="rmse", value=1.0) for i, loss in losses.items()]
+    assert said in early_stop_sentence(stop, made)

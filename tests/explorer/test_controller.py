@@ -361,3 +361,38 @@ def test_the_audit_of_a_long_trace_waits_until_nothing_has_changed_for_a_while(r
         rig.courier.answer_excerpt(seconds=seconds)
         delays.append(rig.controller._audit_timer.interval())
     assert delays == [120, 2000, 3000, 120]
+
+
+@pytest.mark.parametrize("end", ["stopped", "failed"])
+@pytest.mark.parametrize("audit", ["under way", "still put off"])
+def test_what_was_let_go_for_a_trace_that_never_came_is_compared_after_undo(
+    qtbot: QtBot, rig: Rig, end: str, audit: str
+) -> None:
+    if audit == "under way":
+        qtbot.waitUntil(lambda: rig.courier.count("audit") == 1)
+    before = rig.courier.count("audit")
+    rig.document.edit_experiment(experiment(steps=7))
+    if audit == "still put off":
+        qtbot.waitUntil(lambda: not rig.controller._audit_timer.isActive())  # in vain: another trace is under way
+    if end == "stopped":
+        rig.controller.cancel()
+    else:
+        rig.courier.failed.emit("excerpt", rig.courier.last("excerpt")[0], "Too large.")
+    rig.document.undo_stack.undo()
+    qtbot.waitUntil(lambda: rig.courier.count("audit") == before + 1)
+    rig.courier.reply("audit", Audit((AuditRow("h", 1e-8, 1),), 1e-4))
+    assert rig.controller.settled
+    qtbot.wait(200)
+    assert rig.courier.count("audit") == before + 1, "once is enough"
+
+
+def test_a_new_look_at_a_trace_puts_its_audit_off_and_does_not_repeat_one_that_is_under_way(
+    qtbot: QtBot, rig: Rig
+) -> None:
+    qtbot.waitUntil(lambda: rig.courier.count("audit") == 1)
+    for unit in range(3):
+        rig.document.look(unit=unit)
+        rig.courier.answer_excerpt()
+        rig.controller.step(1)
+    qtbot.wait(200)
+    assert rig.courier.count("audit") == 1

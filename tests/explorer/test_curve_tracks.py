@@ -18,7 +18,7 @@ from engine.tracks import parse
 from explorer.stage import curve_choice
 from explorer.stage.cells import TimeView
 from explorer.stage.now import Now
-from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scalebook import GRADIENTS, ScaleBook
 from explorer.stage.tracks.curve_ink import colour_of, edge_of
 from explorer.stage.tracks.curve_words import slope_of
 from explorer.stage.tracks.ghost import Ghost
@@ -222,6 +222,24 @@ def test_the_slope_is_said_for_each_curve_in_its_own_way() -> None:
         assert said == f"−{-math.log10(rate):.2f}"
 
 
+@pytest.mark.parametrize("ends", [(1e-2, 1e2), (1e-30, 1e-8), (1e6, 1e9)])
+def test_the_slope_is_the_same_on_whatever_scale_it_is_looked_at(ends: tuple[float, float]) -> None:
+    T, rate = 40, 0.5
+    norms = rate ** (T - 1 - np.arange(T)) * np.where(np.arange(T) < T // 2, 3.0, 1.0)  # no line: a part has another
+    norms[3], norms[5], norms[7] = 0.0, np.nan, 1e-42
+    e = synthetic.with_norms(synthetic.excerpt("rnn", T=T, H=3), {"grads.h": norms})
+    book = ScaleBook()
+    book.set_chosen({GRADIENTS: (*ends, 0.0)})
+    track = shown("norms", e, book)
+    assert track.plot is not None
+    assert track.plot.axis.ends == tuple(f"1e{round(math.log10(end))}" for end in ends)
+    said, _ = slope_of(track.plot.curves[0], Now.at(Tape(T), 2 * T))
+    counted = np.flatnonzero(norms >= np.finfo(np.float32).smallest_normal)
+    assert len(counted) == T - 3
+    slope = np.polyfit(-counted.astype(float), np.log10(norms[counted]), 1)[0]
+    assert said.startswith(f"−{-slope:.2f}")
+
+
 def test_scales_of_curves_stay_when_numbers_change_and_are_new_in_another_document() -> None:
     e = with_series(synthetic.excerpt("rnn", T=20, H=3))
     book = ScaleBook()
@@ -234,6 +252,39 @@ def test_scales_of_curves_stay_when_numbers_change_and_are_new_in_another_docume
     assert second is not None
     assert third is not None
     assert first.axis == second.axis != third.axis
+
+
+@pytest.mark.parametrize("what", ["share", "growth"])
+def test_each_weight_has_a_scale_of_its_own_in_whichever_order_they_are_seen(what: str) -> None:
+    e = with_series(synthetic.excerpt("rnn", T=20, H=3))
+    quiet = {f"l0.{what}.weight_ih": e.arrays[f"l0.{what}.weight_hh"] * 1e-9}
+    e = dataclasses.replace(e, arrays={**e.arrays, **quiet})
+    keys = [what, f"{what}?weight=weight_ih"]
+    found = []
+    for order in (keys, keys[::-1]):
+        book = ScaleBook()
+        plots = {key: shown(key, e, book).plot for key in order}
+        found.append([plot.axis for key in keys if (plot := plots[key]) is not None])
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][1]
+
+
+@pytest.mark.parametrize("position", [25, 40])
+def test_a_step_without_a_loss_has_no_value_to_be_copied(position: int) -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    there = np.arange(20) == 19
+    losses = np.where(there, 0.5, np.nan)
+    e = dataclasses.replace(e, losses=losses, loss=0.5)
+    assert list(e.has_loss) == list(there)
+    track = shown("losses", e)
+    painted(track, e, position)
+    now, view = Now.at(Tape(20), position), TimeView(20, 1, 20, WIDTH)
+    none, one = (track.hover(int(view.centre(t)), 50, now) for t in (7, 20))
+    assert none is not None
+    assert one is not None
+    assert (none.values, none.taken) == (("L: no loss here",), ())
+    assert one.values == ("L = 0.5",)
+    assert [taken.value for taken in one.taken] == ["0.5"]
 
 
 def test_a_track_says_why_it_is_empty() -> None:

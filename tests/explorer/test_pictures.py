@@ -13,7 +13,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine import presets
+from engine.operations_of_cell import Way, operations
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, ReadoutSpec
+from engine.within import Granularity, Within
 from explorer.app import Explorer
 from explorer.document import opening
 from explorer.document.opening import Opening
@@ -23,6 +25,7 @@ from explorer.theme.tokens import ThemeName
 from explorer.widgets.rest import come_to_rest
 
 STACK = "stack"
+WAYS: tuple[Way, ...] = ("forward", "backward")
 PICTURES: tuple[tuple[str, str, ThemeName, tuple[int, int]], ...] = (
     ("vanilla-rnn-forgets", "forward:T/2", "dark", (1280, 800)),
     ("vanilla-rnn-forgets", "backward:T/2", "dark", (1280, 800)),
@@ -66,12 +69,12 @@ def test_the_window_looks_as_it_did(
     assert_looks_like(explorer.window.grab().toImage(), f"{slug}-{at.replace(':', '-').replace('/', '-')}-{theme}")
 
 
-def _stack() -> Opening:
+def _stack(steps: int = 30) -> Opening:
     """Two bidirectional layers, read by attention; lengths differ."""
     layers = tuple(LayerSpec(cell="lstm", hidden_size=size, bidirectional=True) for size in (8, 6))
     experiment = Experiment(
         model=ModelSpec(layers=layers, readout=ReadoutSpec(at="attention")),
-        task=AddingTask(steps=30, batch_size=8, shortest=18),
+        task=AddingTask(steps=steps, batch_size=8, shortest=steps * 3 // 5),
         device="cpu",
     )
     norms = "norms?of=l0.grads.h,l0_reverse.grads.h,l1.grads.h,l1_reverse.grads.h"
@@ -93,33 +96,53 @@ def test_a_difference_that_can_be_seen_is_found() -> None:
 
 
 @pytest.mark.parametrize("explorer_settings", ["dark"], indirect=True)
-def test_there_and_back_again_is_exactly_the_same_picture(qtbot: QtBot, explorer: Explorer) -> None:
+@pytest.mark.parametrize(("granularity", "steps"), [("step", 30), ("layer", 6), ("gate", 5)])
+def test_there_and_back_again_is_exactly_the_same_picture(
+    qtbot: QtBot, explorer: Explorer, granularity: Granularity, steps: int
+) -> None:
     """Eight tracks of two bidirectional layers: each step repaints only what changes, and every picture on the way back
     is the very one of the way there, and that of a stage painted from nothing."""
     explorer.window.resize(1500, 1300)
-    found = _stack()
+    found = _stack(steps)
     more = ("l0.values.f", "l0_reverse.grads.h", "losses")
     tracks = (*found.state.tracks[:5], *more)
     assert len(tracks) == 8
     explorer.show(dataclasses.replace(found, state=dataclasses.replace(found.state, tracks=tracks)))
     qtbot.waitUntil(lambda: explorer.controller.settled and explorer.desk.settled, timeout=60_000)
     document, stage = explorer.document, explorer.window.stage
-    ends = len(document.tape) - 1
+    document.look(granularity=granularity)
+    explorer.controller.go_to_start()
+    pictures: dict[tuple[int, Within | None], bytes] = {}
 
-    def seen(position: int) -> bytes:
+    def here() -> tuple[int, Within | None]:
+        return document.view.position, document.view.within
+
+    def seen() -> bytes:
         """The stage as partial repaints have left it on the screen."""
-        document.look(position=position)
         QApplication.processEvents()
         window = explorer.window
         image = window.screen().grabWindow(window.winId()).toImage()
         left = stage.mapTo(window, QPoint())
         return pixels(image.copy(QRect(left, stage.size()))).tobytes()
 
-    there = [seen(position) for position in range(ends + 1)]
-    back = [seen(position) for position in range(ends, -1, -1)][::-1]
-    assert [position for position in range(ends + 1) if there[position] != back[position]] == []
-    assert len(set(there)) > ends // 2
-    for position in (0, 17, 40, ends):
-        seen(position)
+    def anew() -> bytes:
+        seen()
         stage.canvas.viewport().update()
-        assert seen(position) == there[position]
+        return seen()
+
+    wrong: list[object] = []
+    pictures[here()] = seen()
+    while document.view.position < len(document.tape) - 1:
+        explorer.controller.step(1, granularity)
+        pictures[here()] = seen()
+        if len(pictures) % 16 == 0 and anew() != pictures[here()]:
+            wrong.append(("partly painted", *here()))
+    inside = sum(len(operations("lstm", way)) for way in WAYS)  # of the upper layer's cell
+    assert len(pictures) == steps * {"step": 2, "layer": 4, "gate": inside + 2}[granularity] + 3
+    assert len(set(pictures.values())) > steps
+    first = next(iter(pictures))
+    while here() != first:
+        explorer.controller.step(-1, granularity)
+        if seen() != pictures[here()]:
+            wrong.append(("on the way back", *here()))
+    assert wrong == []

@@ -9,6 +9,7 @@ import pytest
 import synthetic
 from curves import HEIGHT, WIDTH, end, near, painted, shown, with_series
 
+from engine.columns import SATURATION
 from engine.tape import Tape
 from explorer.stage import classes
 from explorer.stage.cells import TimeView
@@ -81,3 +82,28 @@ def test_shares_of_a_subnormal_gradient_are_said_to_be_about_right(decades: floa
     assert entry_of(carousel, track.plot, now).value == (f"{sign}100 %",)
     assert carousel.said(4) == f"{sign}100 %, norm {sign}1e{decades:.0f}"
     assert other.said(4) == "0 %, norm exactly 0"
+
+
+@pytest.mark.parametrize("key", ["routes", "saturation", "singular"])
+def test_hover_and_table_are_exact_and_the_header_is_short(key: str) -> None:
+    """Every number reads back as what the series has, to the last digit of a float32."""
+    e = with_series(synthetic.excerpt("lstm" if key == "routes" else "rnn", T=20, H=5))
+    track = shown(key, e)
+    assert track.plot is not None
+    now, view, t = Now.at(Tape(20), end(e)), TimeView(20, 1, 20, WIDTH), 5
+    painted(track, e, end(e))
+    hovered, table = track.hover(int(view.centre(t)), 50, now), track.table(now)
+    assert hovered is not None
+    row = e.arrays[f"l0.{key}"][t - 1]
+    if key == "saturation":
+        row = row[[SATURATION.index(column) for column in ("high", "low", "dead")]]
+    for place, curve in enumerate(track.plot.curves):
+        said = hovered.values[place].partition(" = ")[2]
+        assert table.blocks[place].words[t - 1] == said
+        first = said.partition(",")[0].removesuffix(" %")
+        wanted = 10 ** row[place] if key == "singular" else row[place] * 100
+        assert float(first) == pytest.approx(wanted, rel=1e-7)
+        digits = entry_of(curve, track.plot, dataclasses.replace(now, step=t)).value[0].removesuffix(" %")
+        assert len(digits.replace(".", "").partition("e")[0].lstrip("0")) <= 4
+    if key == "routes":
+        assert "norm 0.01" in hovered.values[0]

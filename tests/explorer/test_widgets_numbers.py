@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from explorer.widgets.numbers import decade, exact, parse, power, short
+from explorer.widgets.numbers import decade, exact, parse, power, power_told_apart, share_told_apart, short
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,27 @@ def test_a_short_number_is_within_half_a_digit(value: float) -> None:
 )
 def test_a_power_of_ten_is_written_even_where_no_float_holds_it(log10: float, text: str) -> None:
     assert power(log10) == text
+
+
+@pytest.mark.parametrize("part", [11 / 12, 1 / 3, 2 / 7, 1e-9 / 3, 0.07, 1.0, 0.0, -0.3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_share_in_per_cent_reads_back(part: float, dtype: str) -> None:
+    text = share_told_apart(part, dtype).removesuffix(" %")
+    kind = np.dtype(dtype).type
+    assert kind(Decimal(text) / 100) == kind(part)
+    assert share_told_apart(0.07, dtype) == "7 %"  # and not 7.000000000000001
+
+
+@pytest.mark.parametrize("value", [1.2345678e-30, 0.00123456789, 7.0, 4.2e20])
+def test_a_norm_known_by_its_logarithm_has_the_digits_of_its_type(value: float) -> None:
+    log10 = float(np.log10(value))
+    assert np.float32(power_told_apart(log10, "float32")) == np.float32(value)
+    assert float(power_told_apart(log10, "float64")) == pytest.approx(value, rel=1e-11)
+
+
+def test_a_norm_that_no_type_holds_is_told_all_the_same() -> None:
+    assert power_told_apart(-365.0, "float64") == "1e-365"
+    assert power_told_apart(-math.inf, "float32") == "exactly 0"
 
 
 def test_ticks_of_a_logarithmic_scale_are_written_alike() -> None:

@@ -25,7 +25,7 @@ def value_of(curve: Curve, now: Now) -> str:
     at = now.step - 1
     if 0 < curve.longest <= at:
         return words.PADDING
-    return curve.said(at) if curve.values is None else short(float(curve.values[at]))
+    return (curve.brief or curve.said)(at) if curve.values is None else short(float(curve.values[at]))
 
 
 def line_entries(plot: Plot, now: Now) -> list[curve_legend.Entry]:

@@ -19,7 +19,8 @@ Stretch: TypeAlias = tuple[int, int, tuple[State, State]]
 class Reached(NamedTuple):
     """A moment, from the left."""
 
-    position: int
+    now: Now
+    """All of it: inside a step the position stays while what is reached is another."""
     rows: list[Stretch]
     gaps: list[Stretch]
     """Only where they are further than the rows: a cell's gradient comes out of it upright as soon as it is known, but
@@ -52,14 +53,14 @@ class Reach:
         return values, max(grads, 0), back_values, back_grads
 
     def at(self, now: Now) -> Reached:
-        if self._made is None or self._made.position != now.position:
+        if self._made is None or self._made.now != now:
             rows, gaps = self._stretches(self.cuts(now)), self._stretches(self.cuts(now, whole=True))
             before: State = VALUES if now.loss else BLANK
             above = [
                 (start, end, (first if first == GRADS else before, second if second == GRADS else before))
                 for start, end, (first, second) in gaps
             ]
-            self._made = Reached(now.position, rows, [one for one in gaps if one not in rows], above)
+            self._made = Reached(now, rows, [one for one in gaps if one not in rows], above)
         return self._made
 
     def _stretches(self, cuts: tuple[int, int, int, int]) -> list[Stretch]:

@@ -112,7 +112,8 @@ def _curve(
     group = Group("grads" if part.is_gradient else "values", layer.reverse)
     slopes = None
     if part.is_gradient:
-        worth = (codes <= classes.LAST) & (norms >= dtypes.smallest_normal(dtype))
+        # Whatever the scale: looking at other decades does not change what is measured.
+        worth = (norms >= dtypes.smallest_normal(dtype)) & np.isfinite(norms) & (codes != classes.UNDEFINED)
         back = slice(None, None, -1 if layer.reverse else 1)
         slopes = Slopes(logs[back], worth[back])
     symbol = part.what.partition(".")[2]

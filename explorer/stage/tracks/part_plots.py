@@ -31,7 +31,7 @@ from explorer.stage.tracks.plot import (
     codes_on,
     logs_of,
 )
-from explorer.widgets.numbers import power, short, told_apart
+from explorer.widgets.numbers import power, power_told_apart, share_told_apart, short, told_apart
 
 _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 
@@ -39,7 +39,7 @@ _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 def losses(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
         there = e.has_loss
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}.", lambda: _scale_of(e.losses[there], 6)))
+        axis = LogAxis(book.once(f"{track.key}.", lambda: _scale_of(e.losses[there], 6)))
         codes = classes.classify(e.losses, axis.scale, ~there)
         count = int(np.count_nonzero(there))
         name = "L_t" if count > 1 else "L"
@@ -72,12 +72,12 @@ def share(track: TrackSpec) -> Maker:
         layer, data = found(track, e)
         if layer is None or data is None:
             return why(track, e)
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(data[:, 0], 6)))
+        axis = LogAxis(book.once(f"{track.key}.{layer.cell}", lambda: _scale_of(data[:, 0], 6)))
         own, part = data[:, SHARE.index("norm")], data[:, SHARE.index("share")]
         W = weight_symbol(track)
 
         def of_whole(t: int) -> str:
-            return "" if np.isnan(part[t]) else f"{percent(float(part[t]))} of ∂L/∂{W}, along it"
+            return "" if np.isnan(part[t]) else f"{share_told_apart(float(part[t]), e.dtype)} of ∂L/∂{W}, along it"
 
         def header(now: Now) -> tuple[Variants, ...]:
             if now.grads(layer.reverse) != (1, e.steps) or not np.isfinite(part).any():
@@ -107,7 +107,7 @@ def growth(track: TrackSpec) -> Maker:
         layer, data = found(track, e)
         if layer is None or data is None:
             return why(track, e)
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(data[:, :2], 6)))
+        axis = LogAxis(book.once(f"{track.key}.{layer.cell}", lambda: _scale_of(data[:, :2], 6)))
         total, own = data[:, GROWTH.index("sum")], data[:, GROWTH.index("step")]
         taken, last_step = data[:, GROWTH.index("computed")] == 1, e.longest or e.steps
         W, group, said = weight_symbol(track), Group("grads", layer.reverse), _part_of(total, e.longest, e.dtype)
@@ -168,10 +168,14 @@ def saturation(track: TrackSpec) -> Maker:
             start = symbols.index(symbol) * width
             for end, (name, brief, dash) in _ends(layer, symbol).items():
                 curves.append(
-                    _share_curve(name, brief, data[:, start + SATURATION.index(end)], group, 2 + n, dash, 1 + n)
+                    _share_curve(
+                        name, brief, data[:, start + SATURATION.index(end)], group, e.dtype, (2 + n, dash, 1 + n)
+                    )
                 )
         if layer.cell == "rnn":
-            curves.append(_share_curve("dead units", "dead", data[:, SATURATION.index("dead")], group, 4, 3, 0))
+            curves.append(
+                _share_curve("dead units", "dead", data[:, SATURATION.index("dead")], group, e.dtype, (4, 3, 0))
+            )
 
         def header(now: Now) -> tuple[Variants, ...]:
             first, last = now.values(layer.reverse)
@@ -205,7 +209,13 @@ def _ends(layer: ShownLayer, symbol: str) -> dict[str, tuple[str, str, int]]:
     return {"high": (f"{symbol} > 0.95", f"{symbol} → 1", 0), "low": (f"{symbol} < 0.05", f"{symbol} → 0", 1)}
 
 
-def _share_curve(name: str, short: str, values: Array, group: Group, tone: int, dash: int, marker: int) -> Curve:
+def _share_curve(name: str, short: str, values: Array, group: Group, dtype: str, looks: tuple[int, int, int]) -> Curve:
+    """`looks`: tone of a series, dash and marker."""
+    tone, dash, marker = looks
+
+    def said(written: Callable[[float], str]) -> Callable[[int], str]:
+        return lambda t: "no valid step" if np.isnan(values[t]) else written(float(values[t]))
+
     return Curve(
         name,
         short,
@@ -213,7 +223,8 @@ def _share_curve(name: str, short: str, values: Array, group: Group, tone: int, 
         Style(f"series.{tone}", dash, marker),
         _SHARES.place(values),
         codes_on(_SHARES, values),
-        lambda t: "no valid step" if np.isnan(values[t]) else percent(float(values[t])),
+        said(lambda part: share_told_apart(part, dtype)),
+        said(percent),
     )
 
 
@@ -227,7 +238,7 @@ def singular(track: TrackSpec) -> Maker:
         if not taken.any():
             return f"The Jacobians are {size:,} × {size:,}: their singular values take too long to be shown here."
         known = data[taken, :4]
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(known, 8, of_logs=True)))
+        axis = LogAxis(book.once(f"{track.key}.{layer.cell}", lambda: _scale_of(known, 8, of_logs=True)))
         names = ["σ_{1}", "σ_{2}", "σ_{3}"][: min(3, size)] + (["σ smallest"] if size > 3 else [])
         group = Group("values", layer.reverse)
         curves = []
@@ -242,7 +253,8 @@ def singular(track: TrackSpec) -> Maker:
                     Style(tone, dash=n),
                     axis.place(logs),
                     codes_of_logs(logs, axis.scale, ~taken),
-                    _by_power(logs, taken),
+                    _by_power(logs, taken, lambda log10: power_told_apart(log10, e.dtype)),
+                    _by_power(logs, taken, lambda log10: power(log10, 4)),
                     joined=True,
                 )
             )
@@ -262,8 +274,8 @@ def singular(track: TrackSpec) -> Maker:
     return make
 
 
-def _by_power(logs: Array, taken: np.ndarray) -> Callable[[int], str]:
-    return lambda t: power(float(logs[t]), 4) if taken[t] else "not computed at this step"
+def _by_power(logs: Array, taken: np.ndarray, written: Callable[[float], str]) -> Callable[[int], str]:
+    return lambda t: written(float(logs[t])) if taken[t] else "not computed at this step"
 
 
 # -- shared -----------------------------------------------------------------------------------------------------------

@@ -166,6 +166,8 @@ class Curve:
     codes: classes.Codes
     said: Callable[[int], str]
     """A step's exact value in words; the step from 0."""
+    brief: Callable[[int], str] | None = None
+    """The same, short, for header and strip."""
     values: Array | None = None
     """(T,): the numbers themselves, where they are numbers of float64."""
     slopes: Slopes | None = None

@@ -18,7 +18,7 @@ from explorer.stage.tracks.ghost import Ghost
 from explorer.stage.tracks.part_plots import found, layer_line, percent, why
 from explorer.stage.tracks.plot import Curve, Group, Maker, PlainAxis, Plot, Style, Variants
 from explorer.theme.routes import ROUTE_TONES
-from explorer.widgets.numbers import UNSURE, power
+from explorer.widgets.numbers import UNSURE, power, power_told_apart, share_told_apart
 
 _LINES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
 _ALONG = PlainAxis(0.0, 1.0, _LINES)
@@ -35,11 +35,16 @@ def route_plot(track: TrackSpec) -> Maker:
         count = len(names)
         shares, sizes = data[:, :count], data[:, count:]
         low, high = bands.stacked(shares)
-        axis = book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _axis(high))
+        axis = book.once(f"{track.key}.{layer.cell}", lambda: _axis(high))
         stack = bands.Stack(axis.place(low), axis.place(high), tuple(ROUTE_TONES[name] for name in names))
         group = Group("grads", layer.reverse)
         codes = _codes(axis, low, high)
         least = math.log10(dtypes.smallest_normal(e.dtype))
+
+        def said(place: int, *, brief: bool = False) -> Callable[[int], str]:
+            columns = shares[:, place], sizes[:, place], sizes[:, count]
+            return _said(*columns, least, _BRIEF if brief else _exact(e.dtype))
+
         curves = tuple(
             Curve(
                 name if name != "a" else "W_{hh}",
@@ -48,7 +53,8 @@ def route_plot(track: TrackSpec) -> Maker:
                 Style(stack.tones[place], band=place + 1),
                 axis.place(shares[:, place]),
                 codes,
-                _said(shares[:, place], sizes[:, place], sizes[:, count], least),
+                said(place),
+                said(place, brief=True),
             )
             for place, name in enumerate(names)
         )
@@ -76,15 +82,25 @@ def _codes(axis: PlainAxis, low: Array, high: Array) -> classes.Codes:
     return codes
 
 
-def _said(shares: Array, sizes: Array, whole: Array, least: float) -> Callable[[int], str]:
+Words = tuple[Callable[[float], str], Callable[[float], str]]
+"""How a share is written, and how a norm by its logarithm."""
+_BRIEF: Words = (percent, lambda log10: power(log10, 3))
+
+
+def _exact(dtype: str) -> Words:
+    return lambda part: share_told_apart(part, dtype), lambda log10: power_told_apart(log10, dtype)
+
+
+def _said(shares: Array, sizes: Array, whole: Array, least: float, written: Words) -> Callable[[int], str]:
     """`whole`: log₁₀ of the norm of what the shares are of; `least`: of the smallest normal number. Below it digits are
     going, and a sign says so, as in the cell panel."""
+    share, norm = written
 
     def said(t: int) -> str:
         if np.isnan(shares[t]):
             return "no share: nothing passes here"
-        part = f"{_sign(whole[t], least) if shares[t] else ''}{percent(float(shares[t]))}"
-        return f"{part}, norm {_sign(sizes[t], least)}{power(float(sizes[t]), 3)}"
+        part = f"{_sign(whole[t], least) if shares[t] else ''}{share(float(shares[t]))}"
+        return f"{part}, norm {_sign(sizes[t], least)}{norm(float(sizes[t]))}"
 
     return said
 
