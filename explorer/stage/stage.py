@@ -352,6 +352,9 @@ class Stage(QWidget):
     def menu_for(self, key: str, at: QPoint) -> None:
         self.track_menu.of(key).popup(at)
 
+    def fit_scale(self, key: str) -> None:
+        self.track_menu.scales.fit(key, self.excerpt)
+
     @Slot(str, str)
     def _scale_changed(self, key: str, words: str) -> None:
         from explorer.stage.tracks.curve import CurveTrack
