@@ -149,6 +149,8 @@ def summary(curves: Curves, *, shown: int, ending: str = "", sentence: str = "")
 
 def fitted(parts: Sequence[Part], fits: Callable[[str], bool]) -> str:
     """As many of the parts as there is room for, in their order: whole words, whole numbers."""
+    if not parts:
+        return ""
     words = {part: part.words for part in parts}
     first, *rest = sorted(parts, key=lambda part: part.rank)
     briefer = [(part, part.brief) for part in rest if part.brief]

@@ -19,6 +19,7 @@ from explorer.training.axes import Axis, ceiling, last_iteration, linear_axis, l
 from explorer.training.curves import Curves, columns, crowd, smoothed, window
 from explorer.training.plots import CurvesView
 from explorer.training.span import Span, within
+from explorer.training.summary import Summary
 from explorer.training.words import SEPARATOR, at_iteration, figures, fitted, summary
 
 
@@ -386,3 +387,12 @@ def test_a_stretch_is_drawn_as_it_is_in_the_whole_and_within_its_plot(view: Curv
     ground = zoomed_.pixelColor(round(2 * ratio), round(2 * ratio))
     right = [zoomed_.pixelColor(round((view.width() - 5) * ratio), round(y * ratio)) for y in range(40, 200)]
     assert {one.name() for one in right} == {ground.name()}, "nothing right of the plots"
+
+
+def test_a_bar_that_has_been_told_nothing_yet_is_empty(qtbot: QtBot) -> None:
+    """The window gives it its width before there is a document."""
+    bar = Summary()
+    qtbot.addWidget(bar)
+    bar.resize(400, 30)
+    bar.show()
+    assert bar.words.text() == ""
