@@ -30,7 +30,7 @@ VERSION = (1, 1)
 and says so (`newer_words`); a newer major one is refused. What each version holds: docs/house.md, "Files"."""
 
 SUFFIX = ".gflow"
-MAX_FILE_BYTES: dict[ContentKind, int] = {"session": 256 * 2**20, "trace": 2**30}
+MAX_FILE_BYTES: dict[ContentKind, int] = {"session": 512 * 2**20, "trace": 2**30}
 MAX_MANIFEST_BYTES, MAX_DESCRIPTION_BYTES = 64 * 2**10, 4 * 2**20
 MAX_TITLE = 120
 _MOST = 2**30

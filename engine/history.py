@@ -48,11 +48,14 @@ class Evaluation(Spec, frozen=True, kw_only=True):
 
 
 def stops(evaluations: Collection[Evaluation], stop: EarlyStopSpec | None) -> bool:
-    """Whether the loss has not fallen to a new least by more than `stop.least` at the last `stop.patience` of them."""
+    """Whether the loss has not fallen to a new least by more than `stop.least` at the last `stop.patience` of them.
+    Where there are more of them after it has stopped so, it went on, and they are counted anew."""
     if stop is None:
         return False
     least, since = np.inf, 0
     for evaluation in evaluations:
+        if since >= stop.patience:
+            least, since = np.inf, 0
         if evaluation.loss < least - stop.least:
             least, since = evaluation.loss, 0
         else:

@@ -31,7 +31,8 @@ the window and on the command line), and another count may round the last bit of
 def run(operation: Operation, request: Any) -> Any:
     """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
     arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
-    look_at: LookAt → Preview or Partly.  bring: Bring → OwnTask.  let_go: None → None (engine.data_requests).
+    look_at: LookAt → Preview or Partly.  peek: Peek → Lines.  bring: Bring → OwnTask.  let_go: None → None
+    (engine.data_requests).
 
     Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person. What a device
     falls back to is said in the answer, which is shown, and not as a warning besides.
@@ -73,6 +74,10 @@ def _run(operation: Operation, request: Any) -> Any:
             from engine.data_requests import look
 
             return look(request)
+        case "peek":
+            from engine.data_requests import peek
+
+            return peek(request)
         case "bring":
             from engine.data_requests import bring
 
@@ -81,7 +86,7 @@ def _run(operation: Operation, request: Any) -> Any:
             from engine.data_requests import let_go
 
             return let_go(request)
-    accepted = "excerpt, train, judge, audit, arrays, analysis, look_at, bring and let_go"
+    accepted = "excerpt, train, judge, audit, arrays, analysis, look_at, peek, bring and let_go"
     raise SpecError(f"'{operation}' is no operation; accepted are {accepted}.")
 
 

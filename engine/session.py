@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import container, tensorfile, tracks
+from engine import container, tensorfile, tracks, zipframe
 from engine.checks import checked, checked_what_if
 from engine.errors import SessionError, SpecError
 from engine.history import (
@@ -29,7 +30,7 @@ from engine.history import (
 from engine.parameters import layer_of, parameter_shapes
 from engine.plaintext import one_line, several_lines
 from engine.requests import Array, Weights
-from engine.spec import MAX_LAYERS, NO_WHAT_IF, Experiment, Spec, WhatIf
+from engine.spec import MAX_LAYERS, NO_WHAT_IF, Experiment, OptimizerSpec, Spec, WhatIf
 from engine.tape import Tape
 from engine.task_facts import metric
 from engine.training_state import (
@@ -39,6 +40,7 @@ from engine.training_state import (
     optimizer_of,
     optimizer_shapes,
     parameters_of,
+    state_shapes,
 )
 from engine.within import Granularity
 
@@ -50,7 +52,10 @@ MAX_EVALUATIONS = 10_000
 MAX_RECIPES = 64
 _MOST_TENSORS = tensorfile.MAX_TENSORS - 5000
 """Of the history; the rest is for what else there is."""
-_ROOM_FOR_WEIGHTS = container.MAX_FILE_BYTES["session"] - SCALAR_BYTES - FLOW_BYTES - 8 * 2**20
+_ROOM_FOR_WEIGHTS = 56 * 2**20
+"""For states that only save replaying."""
+MAX_STATE_BYTES = container.MAX_FILE_BYTES["session"] - SCALAR_BYTES - FLOW_BYTES - 8 * 2**20
+"""For the states that a training cannot do without."""
 
 
 class SessionView(Spec, frozen=True, kw_only=True):
@@ -212,13 +217,38 @@ def fitting(session: Session) -> Session:
     count, tensors = len(session.history), sum(len(state) for state in session.history.values())
     if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
         return session
-    room = max(1, min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
+    needed = len({session.iteration, max(session.history)} & session.history.keys())
+    room = max(needed, min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
     known = sorted(session.history)
     spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
     turns = [recipe.until for recipe in session.recipes]
     wanted = dict.fromkeys([session.iteration, known[-1], known[0], *turns, *spread])
     kept = [k for k in wanted if k in session.history][:room]
     return replace(session, history={k: session.history[k] for k in sorted(kept)})
+
+
+def check_room(experiment: Experiment) -> None:
+    """That a training of it can be saved: before somebody trains for it. Raises SpecError and SessionError."""
+    needed = _state_bytes(checked(experiment))
+    if needed <= MAX_STATE_BYTES:
+        return
+    training = experiment.training
+    plain = msgspec.structs.replace(training, optimizer=OptimizerSpec(kind="sgd"))
+    lighter = msgspec.structs.replace(experiment, training=plain)
+    ways = ["fewer or smaller layers"]
+    if experiment.dtype == "float64" and needed // 2 <= MAX_STATE_BYTES:
+        ways.append("float32")
+    if _state_bytes(lighter) <= MAX_STATE_BYTES:
+        ways.append(f"sgd without momentum ({zipframe.mebibytes(_state_bytes(lighter))})")
+    raise SessionError(
+        f"This training could not be saved: its state takes {zipframe.mebibytes(needed)} with "
+        f"{training.optimizer.kind}, and a session has room for {zipframe.mebibytes(MAX_STATE_BYTES)}; "
+        f"{' or '.join(ways)} is accepted."
+    )
+
+
+def _state_bytes(experiment: Experiment) -> int:
+    return sum(map(prod, state_shapes(experiment).values())) * np.dtype(experiment.dtype).itemsize
 
 
 def check(session: Session) -> Session:

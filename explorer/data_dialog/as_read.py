@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from engine.data.preview import ArraysPreview, As, Preview, TablePreview
+from engine.data.decoding import ENCODINGS
+from engine.data.preview import TABLE_ENDINGS, ArraysPreview, As, Preview, TablePreview, TextPreview
 from engine.data.table import DETECTED, TableOptions
 from explorer.dock.fields import ChoiceField
 from explorer.dock.rows import FieldRow
@@ -46,6 +48,7 @@ class AsRead(QWidget):
         """How many columns there are, and which fields are shown."""
         fields = (
             ("as_", "read as", "What the file is read as", _AS),
+            ("encoding", "encoding", "Encoding of the text", list(ENCODINGS.items())),
             ("delimiter", "columns by", "Sign between the columns", _DELIMITERS),
             ("header", "heading", "Heading", _HEADER),
             ("decimal", "decimals", "Sign before the decimals", _DECIMALS),
@@ -89,11 +92,15 @@ class AsRead(QWidget):
         self.rows["as_"].set_value(preview.kind)
         of_table = isinstance(preview, TablePreview)
         dates = isinstance(preview, TablePreview) and any(column.kind == "date" for column in preview.columns)
+        self.rows["encoding"].setVisible(not isinstance(preview, ArraysPreview))
+        if isinstance(preview, TextPreview):
+            self.rows["encoding"].set_value(preview.codec)
         for name in ("delimiter", "header", "decimal", "thousands"):
             self.rows[name].setVisible(of_table)
         self.rows["dates"].setVisible(dates)
         if isinstance(preview, TablePreview):
             o = preview.options
+            self.rows["encoding"].set_value(o.encoding)
             self.rows["delimiter"].set_value(o.delimiter)
             self.rows["header"].set_value("yes" if o.header else "no")
             self.rows["decimal"].set_value(o.decimal)
@@ -101,14 +108,17 @@ class AsRead(QWidget):
             self.rows["dates"].set_value("day" if o.day_first else "month")
         self._arrange()
 
-    def show_failure(self) -> None:
+    def show_failure(self, path: str) -> None:
         """Nothing was detected; what somebody has chosen stays, and can be chosen otherwise."""
         o = self.options
         given = {"decimal": o.decimal, "thousands": o.thousands, "dates": o.day_first}
+        kind = self.as_ or ("table" if os.path.splitext(path)[1].lower() in TABLE_ENDINGS else "text")
+        always = ("as_", "encoding", "delimiter", "header") if kind == "table" else ("as_", "encoding")
         for name, row in self.rows.items():
-            row.setVisible(given.get(name, row) is not None)
+            row.setVisible(name in always or given.get(name) is not None)
         self._arrange()
-        self.rows["as_"].set_value(self.as_)
+        self.rows["as_"].set_value(kind)
+        self.rows["encoding"].set_value(o.encoding)
         self.rows["delimiter"].set_value(o.delimiter)
         self.rows["header"].set_value(None if o.header is None else "yes" if o.header else "no")
         self.rows["decimal"].set_value(o.decimal)

@@ -17,12 +17,12 @@ from engine.training_loop import (
     CHUNK_SECONDS,
     EVALUATION_BATCHES,
     MOST_IN_A_CHUNK,
-    Until,
     check_held_back,
     early_stop_sentence,
     probe,
 )
 from engine.training_requests import Judge, Judged, Train, Trained
+from engine.until import Until
 from explorer.compute.courier import Courier
 from explorer.controller import Controller
 from explorer.document.document import Document

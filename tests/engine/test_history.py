@@ -323,7 +323,7 @@ def test_the_best_is_the_first_with_the_least_finite_loss(losses: tuple[float, .
     [
         (
             EarlyStopSpec(patience=2),
-            "least validation loss 1 after iteration 1,010; no lower at the last 2 evaluations",
+            "least validation loss 1 after 1,010 iterations; no lower at the last 2 evaluations",
         ),
         (EarlyStopSpec(patience=1, least=0.5), "not lower by more than 0.5 at the last evaluation"),
     ],

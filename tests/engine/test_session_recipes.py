@@ -91,6 +91,15 @@ def test_records_may_be_of_sequences_of_another_length(tmp_path: Path, steps: in
     assert session.load(tmp_path / "a.gflow").log.flow_table().flow.shape == (12, steps)
 
 
+def test_the_last_state_is_saved_beside_the_one_on_screen_however_large_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = small_session()
+    monkeypatch.setattr(session, "_ROOM_FOR_WEIGHTS", 1)
+    history = dict.fromkeys(range(40), made.history[0])
+    assert set(fitting(replace(made, history=history, iteration=3)).history) == {3, 39}
+
+
 def test_where_a_file_is_too_small_the_iterations_up_to_which_a_recipe_leads_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -20,16 +20,19 @@ from engine.operations import run
 from engine.session import load, save
 from engine.spec import (
     AddingTask,
+    CopyTask,
     EarlyStopSpec,
     Experiment,
     LayerSpec,
     ModelSpec,
+    ReadoutSpec,
     Split,
     SunspotsTask,
     WhatIf,
 )
-from engine.training_loop import Progress, Until, fit
+from engine.training_loop import Progress, fit
 from engine.training_requests import Judge, Train, Trained
+from engine.until import Until, until_of
 
 
 def of(**more: Any) -> Experiment:
@@ -96,9 +99,20 @@ def test_it_stops_where_the_validation_loss_no_longer_falls_and_says_so() -> Non
     assert (end.ended, end.iteration) == ("early stop", 9), "the first evaluation is a new least one"
     assert stops(end.evaluations, given.training.early_stop)
     assert "2 evaluations" in end.sentence
-    assert "after iteration 3" in end.sentence
-    again = list(fit(end.session(), 100))
+    assert "after 3 iterations" in end.sentence
+    again = list(fit(end.session()))
     assert [progress.ended for progress in again] == ["early stop"], "it has stopped already"
+
+
+def test_after_an_early_stop_it_goes_on_where_more_iterations_are_asked_for_and_counts_anew() -> None:
+    given = of(learning_rate=0.0, evaluate_every=3, early_stop=EarlyStopSpec(patience=2))
+    end = last(given)
+    assert last(end.session(), 9).ended == "early stop"
+    assert (last(end.session(), 11).ended, last(end.session(), 11).iteration) == ("iterations", 11)
+    again = last(end.session(), 100)
+    assert (again.ended, again.iteration) == ("early stop", 18), "three evaluations as at first"
+    paused = last(last(end.session(), 13).session(), 100)
+    assert (paused.ended, paused.iteration) == ("early stop", 18), "a pause does not count anew"
 
 
 def test_until_a_bound_of_an_evaluation() -> None:
@@ -201,9 +215,57 @@ def test_a_bound_on_a_metric_that_the_task_has_not_is_refused_however_it_is_give
         ({"iterations": True}, "iterations is true"),
         ({"iterations": 5, "until": "accuracy>0.5"}, "'loss' or 'rmse'"),
         ({"iterations": 5, "until": "loss=3"}, "until is 'loss=3'"),
+        ({"until": "loss<nan"}, "until is 'loss<nan'.*a number"),
+        ({"until": "loss<inf"}, "until is 'loss<inf'.*a number"),
+        ({"until": "loss<1e999"}, "until is 'loss<1e999'.*finite"),
+        ({"until": "loss<1_0"}, "until is 'loss<1_0'.*a number"),
+        ({"until": "loss<-1"}, "until is 'loss<-1'.*above 0"),
+        ({"until": "loss < 0"}, "until is 'loss < 0'.*above 0"),
+        ({"until": "rmse>-1"}, "until is 'rmse>-1'.*above 0"),
+        ({"until": "rmse < 1,000"}, "until is 'rmse < 1,000'.*a number"),
+        ({"until": "rmse < 5 %"}, "until is 'rmse < 5 %'.*a number"),
+        ({"until": "loss<١"}, "a number"),
+        ({"until": Until("loss", "<", float("nan"))}, "until is loss<nan.*finite"),
         ({"iterations": 5, "until": "loss<little"}, "until is 'loss<little'"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_before_anything_is(args: dict[str, Any], words: str) -> None:
     with pytest.raises(SpecError, match=words):
         fit(of(), **args)
+
+
+COPYING = Experiment(
+    model=ModelSpec(layers=(LayerSpec(cell="gru"),), readout=ReadoutSpec(at="every"), loss="cross_entropy"),
+    task=CopyTask(),
+)
+
+
+@pytest.mark.parametrize("until", ["accuracy > 1", "accuracy > 90", "accuracy<0", "accuracy < 1.5", "accuracy > 100 %"])
+def test_an_accuracy_that_cannot_be_is_refused(until: str) -> None:
+    with pytest.raises(SpecError, match=r"accuracy is a share, .* \(0\.9, or 90 %\) is accepted") as refused:
+        until_of(until, COPYING)
+    assert is_one_sentence(str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("loss<0.02", Until("loss", "<", 0.02)),
+        ("RMSE < 0.2", Until("rmse", "<", 0.2)),
+        ("Loss < 0,02", Until("loss", "<", 0.02)),
+        (" rmse\u00a0>\u202f1e-3 ", Until("rmse", ">", 1e-3)),
+        ("loss<,5", Until("loss", "<", 0.5)),
+        ("rmse < 0,125", Until("rmse", "<", 0.125)),
+        ("rmse>0", Until("rmse", ">", 0.0)),
+    ],
+)
+def test_a_bound_is_read_in_any_case_with_a_comma_or_a_point(text: str, means: Until) -> None:
+    assert until_of(text, of()) == means
+    assert until_of(means, of()) == means
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("accuracy > 90 %", 0.9), ("Accuracy>0,99", 0.99), ("accuracy>99.5%", 0.995)]
+)
+def test_an_accuracy_is_a_share_or_percent(text: str, share: float) -> None:
+    assert until_of(text, COPYING) == Until("accuracy", ">", share)

@@ -16,6 +16,7 @@ from explorer.stage.classes import Codes
 from explorer.stage.classified import Ahead, masked_of
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.stage import Stage
+from explorer.stage.tracks import heatmap
 from explorer.stage.tracks.heatmap import Heatmap
 from explorer.stage.tracks.network_rows import rows_of
 
@@ -144,3 +145,23 @@ def test_while_there_is_no_network_on_screen_its_rows_wait(qtbot: QtBot) -> None
     assert book.ahead._codes
     book.ahead.keep({parse("values.f")})
     assert not book.ahead._codes
+
+
+@pytest.mark.parametrize("kept", [10**9, 1], ids=["units put together once", "at every zoom"])
+def test_a_zoom_to_and_fro_draws_what_a_fresh_track_draws(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """More units than pixels, and cells of every width: outlined one by one, and under a grid of dots."""
+    monkeypatch.setattr(heatmap, "_MOST_KEPT", kept)
+    found = synthetic.excerpt("lstm", T=60, H=40, seed=3, nan=True, inf=True, subnormal=True, zeros=True)
+    for text, height in (("grads.h", 22), ("values.f", 22), ("values.h?unit=3", 40)):
+        track = Heatmap(text)
+        track.set_excerpt(found, ScaleBook())
+        for first, last, width in ((1, 60, 300), (10, 19, 300), (11, 12, 300), (1, 60, 40), (5, 50, 90), (1, 60, 300)):
+            view = TimeView(60, first, last, width)
+            track.prepare(view, height)
+            fresh = Heatmap(text)
+            fresh.set_excerpt(found, ScaleBook())
+            fresh.prepare(view, height)
+            assert track._full.image == fresh._full.image, (text, first, last, width)
+            assert track._blank.image == fresh._blank.image, (text, first, last, width)

@@ -1,4 +1,4 @@
-"""Going to an iteration by its number, and to the best one: by the menu, and from where training stopped early."""
+"""Going to an iteration by its number, and to the best one: from the menu, and where training has stopped early."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_where_training_stopped_early_the_way_to_the_best_stands_beside_the_sent
     least = min(explorer.book.evaluations, key=lambda one: one.loss).iteration
     qtbot.waitUntil(lambda: not button.isHidden())
     assert button.text() == f"Go to iteration {least}"
-    assert f"after iteration {least}" in explorer.runner.ending.sentence
+    assert f"after {least} iterations" in explorer.runner.ending.sentence
     act(explorer, "first_iteration")
     settle(qtbot, explorer)
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)

@@ -31,6 +31,8 @@ from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import exact, short, told_apart
 
 _WAITING = "not reached yet"
+_MOST_KEPT = 2_000_000
+"""Numbers of a track: of more, only those on screen are put together."""
 
 
 class Heatmap:
@@ -56,6 +58,8 @@ class Heatmap:
         self._before: Classified | None = None
         """The one before it: its order stays when somebody chooses another scale."""
         self._full, self._blank = Layer(), Layer()
+        self._shared: tuple[Classified, int, classes.Codes] | None = None
+        """Of these numbers on so many pixels: what `_sharing` has found."""
         self._hatched = True
         self._words_width = 0
         self._full_key: object = None
@@ -141,7 +145,7 @@ class Heatmap:
         pixels = self._full.sized(view.width, rows.size).pixels()
         self._hatched = min(view.cells.pitch, rows.pitch) < glyphs.SIZE * view.ratio
         # What shares pixels is put together first, what takes several pixels is spread last: fewer numbers on the way.
-        few = rows.spread(codes.T) if rows.crowded else codes.T
+        few = self._sharing(found, view, rows) if rows.crowded else codes.T
         across = np.ascontiguousarray(view.cells.spread(few.T).T)
         np.take(palette.table(scale, theme.name)[across], rows.down, 0, pixels, "clip")
         if not found.special:
@@ -152,6 +156,15 @@ class Heatmap:
         del pixels
         if not self._hatched:
             self._draw_glyphs(codes, view, rows, scale)
+
+    def _sharing(self, found: Classified, view: TimeView, rows: Cells) -> classes.Codes:
+        """(rows, steps on screen): units that share a pixel put together. Of all steps at once, for every zoom to come,
+        where these are not too many."""
+        if found.codes.size > _MOST_KEPT:
+            return rows.spread(found.codes[view.slice].T)
+        if self._shared is None or self._shared[0] is not found or self._shared[1] != rows.size:
+            self._shared = found, rows.size, rows.spread(found.codes.T)
+        return self._shared[2][:, view.slice]
 
     def _draw_strip(self, found: Classified, view: TimeView, height: int) -> None:
         theme, scale, codes = theming.current(), found.scale, found.codes[view.slice, 0]
