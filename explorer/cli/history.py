@@ -8,15 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import atomic
-from engine.session import Session
+from engine import atomic, task_facts
 from explorer.cli.output import checked_output
 from explorer.cli.target import Target, UsageError
+from explorer.tables.history import figure, history_parts
 
 
 def history(target: Target, output: Path, flow: Path | None) -> int:
-    """One row an iteration: its loss, norms and learning rate, all before its update, and beside them what the
-    validation part said after so many iterations; of what was not recorded, nothing. `flow`: log₁₀ ‖∂L/∂h_t‖, one
+    """One row an iteration (explorer.tables.history). `flow`: log₁₀ ‖∂L/∂h_t‖, one
     column a step: "-inf" where it is exactly 0, "inf" where it is infinite, "nan" where it is not a number, and nothing
     at steps that no sample, or no sequence of the iteration, has; of long trainings not of every iteration."""
     if target.session is None:
@@ -28,8 +27,9 @@ def history(target: Target, output: Path, flow: Path | None) -> int:
         raise UsageError(
             f"'{target.path}' holds no records of a training; gradflow train '{target.path}' --iterations N makes some."
         )
-    header, table = _table(found)
-    _write(output, header, table)
+    experiment = found.experiment
+    baseline = task_facts.baseline(experiment.task, experiment.model)
+    atomic.write(output, history_parts(found.log, found.evaluations, baseline))
     _say_thinned(output, found.log.scalars.stride)
     if flow is not None:
         rows = found.log.flow_table()
@@ -48,32 +48,9 @@ def _say_thinned(path: Path, stride: int) -> None:
         print(f"{path} has one iteration in {stride:,}; this training is too long to keep those of every one.")
 
 
-def _table(found: Session) -> tuple[list[str], Iterable[Sequence[Any]]]:
-    columns = {name: column.tolist() for name, column in found.log.columns().items()}
-    iterations = columns.pop("iteration", [])
-    recorded = dict(zip(iterations, zip(*columns.values(), strict=True), strict=True))
-    judged = {evaluation.iteration: evaluation for evaluation in found.evaluations}
-    header = ["iteration", *columns]
-    if judged:
-        header += ["validation loss", f"validation {found.evaluations[0].metric}"]
-    rows = []
-    for iteration in sorted({*recorded, *judged}):
-        row = [iteration, *map(_figure, recorded.get(iteration, [""] * len(columns)))]
-        if judged:
-            evaluation = judged.get(iteration)
-            row += ["", ""] if evaluation is None else [_figure(evaluation.loss), _figure(evaluation.value)]
-        rows.append(row)
-    return header, rows
-
-
 def _flow(row: list[float], bad: bool) -> list[Any]:
     """`bad`: whether its NaNs are numbers that are none, instead of steps that no sample has."""
-    return ["" if math.isnan(value) and not bad else _figure(value) for value in row]
-
-
-def _figure(value: Any) -> Any:
-    """Read again it is the same number, to the bit; of one that is not finite "inf", "-inf" or "nan"."""
-    return repr(value) if isinstance(value, float) and math.isfinite(value) else value
+    return ["" if math.isnan(value) and not bad else figure(value) for value in row]
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

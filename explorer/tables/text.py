@@ -5,8 +5,6 @@ Numbers are written as the shortest decimals that read back as the same number i
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +14,7 @@ from explorer.stage import classes
 from explorer.stage.tracks import words
 from explorer.stage.tracks.base import Block, TableData
 from explorer.stage.tracks.flow_rows import classify, size_words
+from explorer.tables.lines import csv_lines
 from explorer.widgets.numbers import exact
 
 NOT_REACHED, PADDING = "not reached yet", words.PADDING
@@ -164,10 +163,10 @@ def csv_parts(table: TableData) -> Iterator[bytes]:
     """The whole table in UTF-8, a few rows at a time: long tables are written between other things."""
     columns = Columns(table)
     names = [columns.name(column) for column in range(columns.count)]
-    yield _lines([["t", *names]])
+    yield csv_lines([["t", *names]])
     for start in range(0, table.steps, _ROWS_A_PART):
         stop = min(start + _ROWS_A_PART, table.steps)
-        yield _lines([[str(row + 1), *_row(columns, row)] for row in range(start, stop)])
+        yield csv_lines([[str(row + 1), *_row(columns, row)] for row in range(start, stop)])
 
 
 def parts_of(table: TableData) -> int:
@@ -184,9 +183,3 @@ def _row(columns: Columns, row: int) -> Iterator[str]:
             yield block.words[row]
         else:
             yield from (number(block, row, column) for column in range(width))
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode()
