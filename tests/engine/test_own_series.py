@@ -328,6 +328,7 @@ def test_a_network_reads_it(at: str) -> None:
     [
         (SeriesChoices(steps=2.5), r"task\.steps is 2\.5"),  # type: ignore[arg-type]
         (SeriesChoices(scaling="x"), r"task\.scaling is 'x'"),  # type: ignore[arg-type]
+        (SeriesChoices(missing="x"), r"missing is 'x'; one of 'refuse'"),  # type: ignore[arg-type]
         (SeriesChoices(batch_size=True), r"task\.batch_size is true"),
     ],
 )
