@@ -53,6 +53,7 @@ class Controls(QWidget):
 
         self.best_button = QPushButton()
         self.best_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.best_button.setAccessibleName("Go to the best iteration")
         self.best_button.setToolTip("The iteration with the least validation loss (Ctrl+Alt+B)")
         self.best_button.setVisible(False)
 
