@@ -14,9 +14,9 @@ from engine.data.preview import TABLE_ENDINGS, ArraysPreview, As, Preview, Table
 from engine.data.table import DETECTED, TableOptions
 from explorer.dock.fields import ChoiceField
 from explorer.dock.rows import FieldRow
-from explorer.theme.tokens import PAD, TIGHT
+from explorer.theme.tokens import PAD, ROOM, TIGHT
 
-_ROOM = 164
+_FIELD = 164
 """Logical pixels of a field with its word."""
 _MOST_COLUMNS = 3
 DETECT = "as detected"
@@ -26,6 +26,17 @@ _HEADER = [("yes", "first row"), ("no", "none")]
 _DECIMALS = [(".", "1.5"), (",", "1,5")]
 _THOUSANDS = [("", "1000"), (",", "1,000"), (".", "1.000"), (" ", "1 000"), ("'", "1'000")]
 _DATES = [("day", "day first"), ("month", "month first")]
+
+
+class Encodings(ChoiceField):
+    """Says of what region an encoding is in its list alone."""
+
+    def currentText(self) -> str:
+        return super().currentText().partition(" (")[0]
+
+    def showPopup(self) -> None:
+        self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + ROOM)
+        super().showPopup()
 
 
 class AsRead(QWidget):
@@ -56,13 +67,14 @@ class AsRead(QWidget):
             ("dates", "dates", "Order of dates", _DATES),
         )
         for name, label, says, choices in fields:
-            row = FieldRow(name, label, ChoiceField(says, choices), parent=self)
+            field = Encodings(says, choices) if name == "encoding" else ChoiceField(says, choices)
+            row = FieldRow(name, label, field, parent=self)
             row.edited.connect(self._take)
             self.rows[name] = row
         self._arrange()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(_ROOM, super().minimumSizeHint().height())
+        return QSize(_FIELD, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -70,7 +82,7 @@ class AsRead(QWidget):
 
     def _arrange(self) -> None:
         """Row by row, those that are shown."""
-        columns = min(_MOST_COLUMNS, max(1, (self.width() + PAD) // (_ROOM + PAD)))
+        columns = min(_MOST_COLUMNS, max(1, (self.width() + PAD) // (_FIELD + PAD)))
         shown = tuple(name for name, row in self.rows.items() if not row.isHidden())
         if (columns, shown) == self._stands:
             return

@@ -44,7 +44,7 @@ from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 from explorer.widgets.elided import ElidedLabel, section_label
 from explorer.widgets.frames import rule, scrolled
 
-SIZE, LEAST = (980, 660), (640, 420)
+SIZE, LEAST = (980, 660), (640, 500)
 FORM_WIDTH = 304
 _TICK_MS = 200
 FILTER = "Data (*.csv *.tsv *.tab *.psv *.txt *.npy *.npz)"
@@ -114,7 +114,7 @@ class DataDialog(QDialog):
         reader.failed.connect(self._failed)
         reader.progressed.connect(self._progressed)
         room = self.screen().availableSize()
-        self.setMinimumSize(*LEAST)
+        self.setMinimumSize(min(LEAST[0], room.width()), min(LEAST[1], room.height()))
         self.resize(min(SIZE[0], room.width() - ROOM), min(SIZE[1], room.height() - 2 * ROOM))
         self.open_file(path)
 

@@ -42,7 +42,7 @@ class Controls(QWidget):
         self.one_button = _small("one", "One iteration", "The next iteration (Ctrl+Alt+1)")
         self.ten_button = _small("ten", "Ten iterations", "The next ten iterations (Ctrl+Alt+0)")
         self.until_field = QLineEdit()
-        self.until_field.setAccessibleName("Train until")
+        self.until_field.setAccessibleName("Iteration or bound to train until")
         self.until_field.setClearButtonEnabled(False)
         self.until_button = _small("until", "Train until", "Train until the iteration or the bound beside it")
         self.values = {name: ElidedLabel(least=40) for name in _ROWS}
@@ -53,6 +53,7 @@ class Controls(QWidget):
 
         self.best_button = QPushButton()
         self.best_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.best_button.setAccessibleName("Go to the best iteration")
         self.best_button.setToolTip("The iteration with the least validation loss (Ctrl+Alt+B)")
         self.best_button.setVisible(False)
 
