@@ -218,12 +218,17 @@ def zooming(app: QApplication, explorer: Explorer, name: str, rounds: int) -> li
 
 
 def resizing(app: QApplication, explorer: Explorer, name: str, rounds: int) -> list[Row]:
-    turns = Turns(app, explorer)
+    """A window that is being dragged larger and smaller: most of these pictures are made of its last exact one. And
+    single changes of its size, each of which is painted exactly."""
+    turns, alone = Turns(app, explorer), Turns(app, explorer)
     for n in range(rounds):
         turns.take(partial(explorer.window.resize, SIZE[0] - 7 * (n % 9), SIZE[1] - 5 * (n % 7)))
+    for n in range(max(3, rounds // 5)):
+        wait_until(explorer.window.live.rested)
+        alone.take(partial(explorer.window.resize, SIZE[0] - 7 * (n % 9) - 3, SIZE[1] - 5 * (n % 7) - 3))
     explorer.window.resize(*SIZE)
     painted(app)
-    return turns.rows(f"resize, {name}")
+    return [*turns.rows(f"resize, {name}"), *alone.rows(f"resize at once, {name}")]
 
 
 def flat_memory(app: QApplication, explorer: Explorer, name: str, steps: int) -> list[Row]:

@@ -25,12 +25,12 @@ from engine.zipframe import DESCRIPTION, TENSORS, mebibytes
 ContentKind: TypeAlias = Literal["session", "trace"]
 
 FORMAT = "gradient-flow-explorer"
-VERSION = (1, 0)
-"""major.minor. A newer minor version may only add fields at the top of session.json, which this one leaves out; a newer
-major one is refused."""
+VERSION = (1, 1)
+"""major.minor. A newer minor version may only add: fields at the top of session.json, tensors. This one leaves them out
+and says so (`newer_words`); a newer major one is refused. What each version holds: docs/house.md, "Files"."""
 
 SUFFIX = ".gflow"
-MAX_FILE_BYTES: dict[ContentKind, int] = {"session": 64 * 2**20, "trace": 2**30}
+MAX_FILE_BYTES: dict[ContentKind, int] = {"session": 512 * 2**20, "trace": 2**30}
 MAX_MANIFEST_BYTES, MAX_DESCRIPTION_BYTES = 64 * 2**10, 4 * 2**20
 MAX_TITLE = 120
 _MOST = 2**30
@@ -237,6 +237,17 @@ def _version_of(raw: Any) -> tuple[int, int]:
             f"this one reads up to {VERSION[0]}); it was not changed."
         )
     return int(major), int(minor)
+
+
+def newer_words(version: tuple[int, int]) -> str:
+    """Of a file of a newer minor version, what opens of it; "" of any other."""
+    if version <= VERSION:
+        return ""
+    here = "{}.{}".format(*VERSION)
+    return (
+        f"This file was written by a newer Gradient Flow Explorer (format {version[0]}.{version[1]}; this one knows "
+        f"{here}): what {here} does not know has been left out, and is lost when it is saved here."
+    )
 
 
 def _is_number(text: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine import shown
@@ -18,12 +20,16 @@ from engine.optimizing import stepped
 from engine.plaintext import one_line
 from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded, ShownLayer
 from engine.sources import Traced, traced, weights_of
-from engine.spec import clip_of
+from engine.spec import OwnTask, clip_of
 from engine.task_facts import form
+from engine.task_labels import labels_of, read_labels_of
 from engine.training import clipped_of
 from engine.training_state import fitted, optimizer_of
 from engine.verdict import verdict
 from engine.what_if import effective_weights
+
+MOST_LABELS = 512
+"""Of classes: more are named only where they are targets or likeliest answers."""
 
 
 def excerpt(look: Look) -> Excerpt:
@@ -44,6 +50,9 @@ def excerpt(look: Look) -> Excerpt:
     model = look.source.experiment.model if isinstance(look.source, Computed) else None
     dtype = str(layer.x.dtype).removeprefix("torch.")
     found = {key: shown.array(made, key, sample) for key in look.keys}
+    inputs, targets = _inputs(made, sample), _targets(made, sample)
+    outputs = _outputs(trace.outputs, made.layer, sample)
+    read_labels, labels = _labels(made, inputs, targets, outputs)
     return Excerpt(
         layers={name: _layer(made, name, sample) for name in trace.layers},
         layer=focus,
@@ -58,9 +67,9 @@ def excerpt(look: Look) -> Excerpt:
         arrays={key: array for key, array in found.items() if array is not None},
         cell_series=made.cell_series(focus, sample, look.unit) | (made.routes(focus, sample) if look.routes else {}),
         cell_inputs=read_only(layer.x[:, sample]),
-        inputs=_inputs(made, sample),
-        outputs=_outputs(trace.outputs, made.layer, sample),
-        targets=_targets(made, sample),
+        inputs=inputs,
+        outputs=outputs,
+        targets=targets,
         loss=float(trace.loss),
         losses=_losses(trace.losses, layer),
         loss_steps=min(len(trace.losses), layer.steps if layer.lengths is None else layer.longest),
@@ -76,7 +85,26 @@ def excerpt(look: Look) -> Excerpt:
         loss_kind=model.loss if model is not None else "",
         longest=0 if layer.lengths is None else layer.longest,
         truncation=look.source.experiment.training.truncation if isinstance(look.source, Computed) else None,
+        read_labels=read_labels,
+        labels=labels,
     )
+
+
+def _labels(made: Traced, inputs: Array, targets: Array, outputs: Array) -> tuple[dict[int, str], dict[int, str]]:
+    """What symbols and classes are called that stand on the stage, of somebody's own data. Of a vocabulary of fifty
+    thousand few do."""
+    if made.network is None or not isinstance(task := made.network.experiment.task, OwnTask):
+        return {}, {}
+    read, answers = read_labels_of(task), labels_of(task, made.network.experiment.model)
+    if len(answers) <= MOST_LABELS:
+        return _named(read, inputs), dict(enumerate(answers))
+    return _named(read, inputs), _named(answers, targets) | _named(answers, outputs.argmax(-1))
+
+
+def _named(labels: tuple[str, ...], numbers: NDArray[Any]) -> dict[int, str]:
+    """Of these symbols, as far as they have names."""
+    places = np.unique(np.nan_to_num(numbers)).astype(int).tolist() if labels else []
+    return {at: labels[at] for at in places if 0 <= at < len(labels)}
 
 
 def _layer(made: Traced, name: str, sample: int) -> ShownLayer:

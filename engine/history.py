@@ -5,21 +5,25 @@ judged by. Plain numpy, no torch. Everything here is a pure function of what it 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.requests import Weights
+from engine.rows import Kept, Rows
 from engine.spec import EarlyStopSpec, Spec
 from engine.task_facts import Metric
+from engine.task_specs import MAX_STEPS
 from engine.training_requests import Judged, Records
 
 STATE_BYTES = 128 * 2**20
 MOST_STATES = 1000
-LOG_BYTES = 64 * 2**20
+SCALAR_BYTES = 128 * 2**20
+FLOW_BYTES = 32 * 2**20
+"""Of the records, in memory and in a file: what is read again is thinned as it would be without a pause."""
 
 
 class Evaluation(Spec, frozen=True, kw_only=True):
@@ -44,16 +48,25 @@ class Evaluation(Spec, frozen=True, kw_only=True):
 
 
 def stops(evaluations: Collection[Evaluation], stop: EarlyStopSpec | None) -> bool:
-    """Whether the loss has not fallen to a new least by more than `stop.least` at the last `stop.patience` of them."""
+    """Whether the loss has not fallen to a new least by more than `stop.least` at the last `stop.patience` of them.
+    Where there are more of them after it has stopped so, it went on, and they are counted anew."""
     if stop is None:
         return False
     least, since = np.inf, 0
     for evaluation in evaluations:
+        if since >= stop.patience:
+            least, since = np.inf, 0
         if evaluation.loss < least - stop.least:
             least, since = evaluation.loss, 0
         else:
             since += 1
     return since >= stop.patience
+
+
+def best_of(evaluations: Collection[Evaluation]) -> Evaluation | None:
+    """The first one with the least loss; None where none has a finite one."""
+    finite = (evaluation for evaluation in evaluations if np.isfinite(evaluation.loss))
+    return min(finite, key=lambda evaluation: evaluation.loss, default=None)
 
 
 # -- states -----------------------------------------------------------------------------------------------------------
@@ -65,23 +78,27 @@ def kept_before(states: Collection[int], iteration: int) -> int | None:
 
 
 def thinned(
-    states: Mapping[int, Weights], shown: Collection[int] = (), budget: int = STATE_BYTES, most: int = MOST_STATES
+    states: Mapping[int, Weights], needed: Collection[int] = (), budget: int = STATE_BYTES, most: int = MOST_STATES
 ) -> dict[int, Weights]:
-    """As many of the states, by iteration, as the budget (bytes) and `most` allow. The first, the last and those shown
-    are always kept. Of the others the one goes that leaves the smallest gap for its age, and then the next: what is
-    long past is kept at wider intervals, and to replay to an iteration takes a share of its age at most.
+    """As many of the states, by iteration, as the budget (bytes) and `most` allow: the last one, whatever it takes, and
+    those that are `needed`. Of the others the one goes that leaves the smallest gap for its age, and then the next:
+    what is long past is kept at wider intervals, and to replay to an iteration takes a share of its age at most. The
+    first goes when nothing else is left to go: what comes before any state is replayed from the seed.
     """
     left = sorted(states)
     if not left:
         return {}
     sizes = {k: sum(array.nbytes for array in states[k].values()) for k in left}
-    fixed = {left[0], left[-1], *shown}
+    fixed = {left[-1], *needed}
     size, last = sum(sizes.values()), left[-1]
     while size > budget or len(left) > most:
         free = [i for i in range(1, len(left) - 1) if left[i] not in fixed]
-        if not free:
+        if free:
+            gone = left.pop(min(free, key=lambda i: (left[i + 1] - left[i - 1]) / (last - left[i])))
+        elif left[0] not in fixed:
+            gone = left.pop(0)
+        else:
             break
-        gone = left.pop(min(free, key=lambda i: (left[i + 1] - left[i - 1]) / (last - left[i])))
         size -= sizes[gone]
     return {k: states[k] for k in left}
 
@@ -116,172 +133,188 @@ def evaluations_from(arrays: Mapping[str, NDArray[Any]], metric: Metric) -> tupl
 
 # -- records ----------------------------------------------------------------------------------------------------------
 
-_ROWS = tuple(part.name for part in fields(Records) if part.name not in ("first", "layer_norms"))
+FLOW = ("flow", "flow_bad")
+_BY_LAYER = "layer_norms."
+_SCALARS = tuple(part.name for part in fields(Records) if part.name not in ("first", "layer_norms", *FLOW))
+
+
+@dataclass(frozen=True, eq=False)
+class FlowTable:
+    """The rows of the flow side by side, though their sequences may have been of different lengths."""
+
+    iterations: NDArray[np.int64]
+    """(n,)"""
+    flow: NDArray[np.float32]
+    """(n, T): NaN at steps that a row does not have."""
+    bad: NDArray[np.bool_]
+    """(n,): Records.flow_bad."""
+    steps: NDArray[np.int64]
+    """(n,): that each row has."""
 
 
 @dataclass(frozen=True, eq=False)
 class Log:
-    """The records of a training, chunk by chunk as they come. Where they take more than the budget, only every second
-    row is kept, then every fourth, and so on: those of iterations that `stride` divides."""
+    """The records of a training: losses, norms and the like of every iteration, and the flow, whose rows are as long as
+    the sequences, thinned where it takes more than its budget."""
 
-    chunks: tuple[Records, ...] = ()
-    """Some rows each. `Records.first` is the iteration of their first row, as far as rows are kept."""
-    stride: int = 1
+    scalars: Kept = field(default_factory=lambda: Kept(SCALAR_BYTES))
+    """By the names of Records, "layer_norms.l0". There is room for a million iterations of ten layers, and only beyond
+    are they thinned."""
+    flow: Kept = field(default_factory=lambda: Kept(FLOW_BYTES))
+    """"flow" (n, T) and "flow_bad" (n,), where T may change from chunk to chunk."""
     next: int | None = None
     """The iteration that comes after the last one; None: there is none yet."""
-    budget: int = LOG_BYTES
 
     def __len__(self) -> int:
-        """Rows."""
-        return sum(len(chunk) for chunk in self.chunks)
+        """Iterations that are recorded."""
+        return len(self.scalars)
 
     @property
-    def nbytes(self) -> int:
-        return sum(_size(chunk) for chunk in self.chunks)
+    def iterations(self) -> NDArray[np.int64]:
+        """(n,): of each of them."""
+        return self.scalars.iterations
+
+    def column(self, name: str) -> NDArray[Any]:
+        """(n,): one of Records, "losses" or "layer_norms.l0"."""
+        return self.scalars.column(name)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Whose gradient norms are recorded."""
+        names = self.scalars.chunks[0].columns if self.scalars.chunks else ()
+        return tuple(name.removeprefix(_BY_LAYER) for name in names if name.startswith(_BY_LAYER))
 
     def appended(self, records: Records) -> Log:
         """With the rows of more iterations. What was there of those, and after them, is let go: another past has led to
-        them. Rows that do not go on from the last one begin a new log."""
+        them. Rows that do not go on from the last one, or are another network's, begin a new log."""
         if not len(records):
             return self
         if self.next is not None and records.first < self.next:
             return self.until(records.first).appended(records)
-        if (self.next is not None and records.first > self.next) or not self._like(records):
-            return Log(budget=self.budget).appended(records)
-        after = records.first + len(records)
-        chunks = (*self.chunks, _every(records, 1, self.stride)) if self.stride > 1 else (*self.chunks, records)
-        return replace(self, chunks=_merged(chunks), next=after)._fitted()
+        norms = {f"{_BY_LAYER}{name}": norms for name, norms in records.layer_norms.items()}
+        scalars = Rows(records.first, {name: getattr(records, name) for name in _SCALARS} | norms)
+        if self.next is not None and (records.first > self.next or not self.scalars.chunks[0].like(scalars)):
+            return Log(Kept(self.scalars.budget), Kept(self.flow.budget)).appended(records)
+        flow = Rows(records.first, {name: getattr(records, name) for name in FLOW})
+        return Log(self.scalars.appended(scalars), self.flow.appended(flow), records.first + len(records))
 
     def until(self, iteration: int) -> Log:
         """The rows before an iteration alone."""
         if self.next is None or iteration >= self.next:
             return self
-        cut = (_first(chunk, max(0, -(-(iteration - chunk.first) // self.stride))) for chunk in self.chunks)
-        chunks = tuple(chunk for chunk in cut if len(chunk))
-        return replace(self, chunks=chunks, next=iteration if chunks else None, stride=self.stride if chunks else 1)
+        scalars = self.scalars.until(iteration)
+        return Log(scalars, self.flow.until(iteration), iteration if len(scalars) else None)
 
-    def within(self, budget: int) -> Log:
-        """The same within a smaller budget."""
-        return replace(self, budget=budget)._fitted()
+    def within(self, flow: int | None = None, scalars: int | None = None) -> Log:
+        """The same within other budgets (bytes), or the usual ones."""
+        return replace(
+            self,
+            flow=self.flow.within(FLOW_BYTES if flow is None else flow),
+            scalars=self.scalars.within(SCALAR_BYTES if scalars is None else scalars),
+        )
 
-    @cached_property
-    def iterations(self) -> NDArray[np.int64]:
-        """(n,): of each row."""
-        if not self.chunks:
-            return np.zeros(0, np.int64)
-        return self.chunks[0].first + self.stride * np.arange(len(self), dtype=np.int64)
-
-    @cached_property
-    def records(self) -> Records | None:
-        """All rows; those of `iterations`. None where there are none."""
-        return _joined(self.chunks) if self.chunks else None
+    def flow_table(self) -> FlowTable:
+        chunks = self.flow.chunks
+        longest = max((chunk["flow"].shape[1] for chunk in chunks), default=0)
+        flow, row = np.full((len(self.flow), longest), np.nan, np.float32), 0
+        for chunk in chunks:
+            flow[row : row + len(chunk), : chunk["flow"].shape[1]] = chunk["flow"]
+            row += len(chunk)
+        steps = [np.full(len(chunk), chunk["flow"].shape[1], np.int64) for chunk in chunks]
+        bad = [chunk["flow_bad"] for chunk in chunks]
+        return FlowTable(
+            self.flow.iterations,
+            flow,
+            np.concatenate(bad) if bad else np.zeros(0, np.bool_),
+            np.concatenate(steps) if steps else np.zeros(0, np.int64),
+        )
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """One number a row by name, for a table: "iteration", "loss", "gradient norm", …"""
-        records = self.records
-        if records is None:
+        if not len(self):
             return {}
-        layers = {f"gradient norm {name}": norms for name, norms in records.layer_norms.items()}
         return {
             "iteration": self.iterations,
-            "loss": records.losses,
-            "gradient norm": records.grad_norms,
-            "gradient norm after clipping": records.clipped_norms,
-            "clipped": records.clipped.astype(np.int64),
-            **layers,
-            "learning rate": records.learning_rates,
-            "seconds": records.seconds,
+            "loss": self.column("losses"),
+            "gradient norm": self.column("grad_norms"),
+            "gradient norm after clipping": self.column("clipped_norms"),
+            "clipped": self.column("clipped").astype(np.int64),
+            **{f"gradient norm {name}": self.column(f"{_BY_LAYER}{name}") for name in self.layers},
+            "learning rate": self.column("learning_rates"),
+            "seconds": self.column("seconds"),
         }
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """As a file holds them (float64, float32 and int64): `from_arrays` reads them. {} where there are no rows."""
-        records = self.records
-        if records is None or self.next is None:
+        if not len(self) or self.next is None:
             return {}
-        found: dict[str, NDArray[Any]] = {name: getattr(records, name) for name in _ROWS}
+        found = {name: self.column(name) for name in self.scalars.chunks[0].columns}
+        table = self.flow_table()
+        turns = np.flatnonzero(np.diff(table.steps, prepend=0))
+        found |= {"flow": table.flow, "flow_bad": table.bad, "flow_steps": np.stack((turns, table.steps[turns]), 1)}
         found = {name: array.astype(np.int64) if array.dtype == np.bool_ else array for name, array in found.items()}
-        found |= {f"layer_norms.{name}": norms for name, norms in records.layer_norms.items()}
-        return found | {"place": np.array([records.first, self.stride, self.next], np.int64)}
+        first = self.flow.chunks[0].first if self.flow.chunks else 0
+        places = {"place": (int(self.iterations[0]), self.scalars.stride, self.next)}
+        places["flow_place"] = (first, self.flow.stride, self.next)
+        return found | {name: np.array(place, np.int64) for name, place in places.items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], steps: int, layers: Collection[str]) -> Log:
-        """Of T steps and these layers. Raises ValueError where the arrays are not what `arrays` gives."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], layers: Collection[str]) -> Log:
+        """Of these layers. Raises ValueError where the arrays are not what `arrays` gives, or what earlier versions
+        gave, in which all rows are as far apart and of one length."""
         if not arrays:
             return cls()
-        names = {*_ROWS, "place", *(f"layer_norms.{name}" for name in layers)}
+        if "flow_place" not in arrays and {"flow", "flow_bad", "place"} <= set(arrays) and arrays["flow"].ndim == 2:
+            steps = np.array([[0, arrays["flow"].shape[1]]], np.int64)
+            arrays = {**arrays, "flow_place": arrays["place"], "flow_steps": steps}
+        scalars = (*_SCALARS, *(f"{_BY_LAYER}{name}" for name in layers))
+        names = {*scalars, *FLOW, "flow_steps", "place", "flow_place"}
         if set(arrays) != names:
             raise ValueError(f"'{min(set(arrays) ^ names)}' is too much or too little")
-        place, n = arrays["place"], arrays["losses"].size
-        if place.shape != (3,) or place.dtype != np.int64:
-            raise ValueError("their place is not three whole numbers")
-        first, stride, after = place.tolist()
-        if not (0 <= first < after <= 2**40 and 1 <= stride <= 2**30 and first + stride * (n - 1) < after):
-            raise ValueError(f"their place is {first}, {stride}, {after} with {n} rows")
+        n, m, runs = arrays["losses"].size, arrays["flow_bad"].size, arrays["flow_steps"].reshape(-1, 2).tolist()
+        longest = max((steps for _, steps in runs), default=0)
+        shapes = {
+            "flow": (m, longest),
+            "flow_bad": (m,),
+            "flow_steps": (len(runs), 2),
+            "place": (3,),
+            "flow_place": (3,),
+        }
         for name, array in arrays.items():
-            kind = {"flow": np.float32, "clipped": np.int64, "flow_bad": np.int64}.get(name, np.float64)
-            shape = (n, steps) if name == "flow" else (n,)
-            if name != "place" and (array.shape != shape or array.dtype != kind):
+            kind = np.int64 if name in _WHOLE else np.float32 if name == "flow" else np.float64
+            shape = shapes.get(name, (n,))
+            if array.shape != shape or array.dtype != kind:
                 raise ValueError(f"{name} is {array.shape} of {array.dtype}; {shape} of {np.dtype(kind)} is needed")
-        rows = {name: arrays[name].astype(bool) if "int" in str(arrays[name].dtype) else arrays[name] for name in _ROWS}
-        norms = {name: arrays[f"layer_norms.{name}"] for name in layers}
-        return cls((Records(first=first, layer_norms=norms, **rows),), stride, after)
-
-    def _like(self, records: Records) -> bool:
-        """Whether they are rows of the same network."""
-        if not self.chunks:
-            return True
-        there = self.chunks[0]
-        return there.flow.shape[1] == records.flow.shape[1] and there.layer_norms.keys() == records.layer_norms.keys()
-
-    def _fitted(self) -> Log:
-        log = self
-        while log.nbytes > log.budget and len(log) > 1:
-            stride = 2 * log.stride
-            chunks = tuple(_every(chunk, log.stride, stride) for chunk in log.chunks)
-            log = replace(log, chunks=tuple(chunk for chunk in chunks if len(chunk)), stride=stride)
-        return log
-
-
-def _size(records: Records) -> int:
-    arrays: list[NDArray[Any]] = [getattr(records, name) for name in _ROWS]
-    return sum(array.nbytes for array in (*arrays, *records.layer_norms.values()))
+        starts = [*(row for row, _ in runs), m]
+        if m and (starts[0] != 0 or any(a >= b for a, b in pairwise(starts))):
+            raise ValueError(f"flow_steps are not of its {m} rows, in order")
+        if any(not 1 <= steps <= MAX_STEPS for _, steps in runs):
+            raise ValueError(f"flow_steps has more or fewer than the 1 to {MAX_STEPS:,} steps that are accepted")
+        first, stride, after = _place(arrays["place"], n)
+        flow_first, flow_stride, flow_after = _place(arrays["flow_place"], m)
+        if flow_after != after:
+            raise ValueError(f"they end at {after}, and the flow at {flow_after}")
+        own = Rows(first, {name: _read(name, arrays[name]) for name in scalars})
+        chunks = tuple(
+            Rows(
+                flow_first + start * flow_stride,
+                {"flow": arrays["flow"][start:stop, :steps], "flow_bad": arrays["flow_bad"][start:stop].astype(bool)},
+            )
+            for (start, steps), stop in zip(runs, starts[1:], strict=True)
+        )
+        log = cls(Kept(SCALAR_BYTES, (own,), stride), Kept(FLOW_BYTES, chunks, flow_stride), after)
+        return log.within()
 
 
-def _mapped(records: Records, first: int, change: Any) -> Records:
-    rows = {name: change(getattr(records, name)) for name in _ROWS}
-    return Records(first=first, layer_norms={n: change(a) for n, a in records.layer_norms.items()}, **rows)
+_WHOLE = ("clipped", "flow_bad", "flow_steps", "place", "flow_place")
 
 
-def _first(records: Records, count: int) -> Records:
-    return _mapped(records, records.first, lambda array: array[:count])
+def _read(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(bool) if name in _WHOLE else array
 
 
-def _every(records: Records, stride: int, kept: int) -> Records:
-    """Of rows `stride` iterations apart those that `kept`, a multiple, divides. Copies, so that the rest is let go."""
-    first = -(-records.first // kept) * kept
-    start = (first - records.first) // stride
-    return _mapped(records, first, lambda array: _fixed(array[start :: kept // stride].copy()))
-
-
-def _joined(chunks: tuple[Records, ...]) -> Records:
-    if len(chunks) == 1:
-        return chunks[0]
-    rows = {name: _fixed(np.concatenate([getattr(chunk, name) for chunk in chunks])) for name in _ROWS}
-    norms = {
-        name: _fixed(np.concatenate([chunk.layer_norms[name] for chunk in chunks])) for name in chunks[0].layer_norms
-    }
-    return Records(first=chunks[0].first, layer_norms=norms, **rows)
-
-
-def _merged(chunks: tuple[Records, ...]) -> tuple[Records, ...]:
-    """With few chunks, however many came: a chunk is joined with the one before that is not larger, so that every row
-    is copied a few times at most."""
-    left = [chunk for chunk in chunks if len(chunk)]
-    while len(left) > 1 and len(left[-1]) >= len(left[-2]):
-        left[-2:] = [_joined((left[-2], left[-1]))]
-    return tuple(left)
-
-
-def _fixed(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
+def _place(place: NDArray[np.int64], rows: int) -> tuple[int, int, int]:
+    first, stride, after = place.tolist()
+    if not (0 <= first < after <= 2**40 and 1 <= stride <= 2**30 and first + stride * (rows - 1) < after):
+        raise ValueError(f"their place is {first}, {stride}, {after} with {rows} rows")
+    return first, stride, after

@@ -18,6 +18,7 @@ from torch import Tensor
 from engine import step_pieces, tasks
 from engine.checks import checked
 from engine.errors import SpecError
+from engine.iterating import initial_of
 from engine.network import Network, losses_of
 from engine.parameters import class_count
 from engine.parts import Part
@@ -32,9 +33,10 @@ from engine.task_facts import Shape, baseline, facts, form, metric
 from engine.task_labels import labels_of, read_labels_of
 from engine.tasks import Batch, own
 from engine.tasks.part import Draw
+from engine.tracing import Initial
 from engine.training_checks import feeds_itself
 from engine.training_requests import Forecasts, Judge, Judged
-from engine.training_state import parameters_of
+from engine.training_state import CARRIED, carried_shapes, parameters_of
 
 MOST = 10_000
 """Batches, and steps of free running."""
@@ -45,20 +47,26 @@ MOST_CLASSES = 200
 def judge(request: Judge) -> Judged:
     """See Judged. Arrays are float64, NaN past the end of a sequence; what is scaled comes back in the data's units.
 
-    Raises SpecError and DataError.
+    Where training carries its states on (TrainingSpec.carry), so does judging: the part is read as streams in the order
+    of time, each batch begins with the states that the one before ended with, and the first one with zeros. So it comes
+    to the same as one pass over the whole part. Raises SpecError and DataError.
     """
     experiment = _without_dropout(_checked(request))
     network = Network(experiment, None if request.weights is None else parameters_of(request.weights), request.what_if)
     sums, kept, series = _Sums(experiment), _Shown(experiment, request.shown), _Forecasts(experiment)
+    carried: dict[str, Tensor] = {}
     for draw in _draws(experiment, request.part, request.batches):
         batch = _drawn(network, draw)
-        outputs, losses = answers(network, batch)
+        carried = {name: state[: batch.x.shape[1]] for name, state in carried.items()}
+        outputs, losses, after = pass_through(network, batch, initial_of(network, carried))
         sums.add(batch, outputs, losses)
-        kept.add(batch, outputs)
+        kept.add(batch, outputs, carried)
         series.add(draw, batch, outputs)
+        carried = {name: after[name] for name in carried_shapes(experiment)}
     free = None
     if request.free_running and kept.count:
-        said = run_free(network, kept.batch, request.free_running).double().numpy()
+        initial = initial_of(network, kept.carried)
+        said = run_free(network, kept.batch, request.free_running, initial=initial).double().numpy()
         free = _fixed(said if form(experiment.task).symbols else _in_units(said, own.units(experiment.task)))
     return Judged(
         part=request.part,
@@ -80,16 +88,27 @@ def judge(request: Judge) -> Judged:
 
 def answers(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
     """A forward pass alone: the outputs, (T, B, O) or (B, O), and the losses, (T,) or (), as Network.head has them."""
+    outputs, losses, _ = pass_through(network, batch)
+    return outputs, losses
+
+
+def pass_through(network: Network, batch: Batch, initial: Initial = None) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """The same from these states on; and the states of every layer after the last step, by their flat names
+    (engine.training_state)."""
     shape, lengths = (batch.x.shape[0], batch.x.shape[1]), batch.lengths
-    levels, last = network.levels(shape, lengths=lengths)
+    levels, last = network.levels(shape, initial, lengths=lengths)
+    after: dict[str, Tensor] = {}
     with arithmetic(network.weights["readout.weight"]):
         read, ran = Read((batch.x,)), None
         for level in levels:
             ran = ahead(level, read, lengths)
             read = ran.hands_on(stream=True)
+            for run in ran.runs:
+                course = run.layer.recurrence(shape[0], lengths).course
+                after |= {f"{CARRIED}{run.layer.name}.{s}": course.at_last(run.values[s]) for s in run.layer.initial}
         assert isinstance(ran, Ahead)
         y = ran.joined if last is None else step_pieces.forward(last, read)
-        return network.head(y, batch.targets, lengths)
+        return *network.head(y, batch.targets, lengths), after
 
 
 def _checked(request: Judge) -> Experiment:
@@ -116,11 +135,13 @@ def _without_dropout(experiment: Experiment) -> Experiment:
 
 def _draws(of: Experiment, part: Part, most: int) -> Iterator[Draw]:
     """Of data held back each batch once; where there are more than `most`, so many of them, evenly over the part: its
-    first windows would be one stretch of time. Raises DataError where the data are not there."""
+    first windows would be one stretch of time. Where states are carried on, the first ones: they follow one another.
+    Raises DataError where the data are not there."""
     there = own.batches(of.task, of.model, part)
     count = most if there is None else max(1, min(most, there))
+    follow = there is None or bool(carried_shapes(of))
     for number in range(count):
-        yield Draw(of.seed, number if there is None else number * max(1, there) // count, part)
+        yield Draw(of.seed, number if follow else number * max(1, there or 1) // count, part)
 
 
 def _drawn(network: Network, draw: Draw) -> Batch:
@@ -225,10 +246,12 @@ class _Sums:
 
 @dataclass(eq=False)
 class _Part:
-    """The first sequences of a batch, and what came out of them."""
+    """The first sequences of a batch, what came out of them, and the states that they began with."""
 
     batch: Batch
     outputs: Tensor
+    carried: dict[str, Tensor]
+    """{}: zeros."""
 
 
 class _Shown:
@@ -245,7 +268,18 @@ class _Shown:
         """n."""
         return sum(part.batch.x.shape[1] for part in self._parts)
 
-    def add(self, batch: Batch, outputs: Tensor) -> None:
+    @property
+    def carried(self) -> dict[str, Tensor]:
+        """What all of them began with; {}: zeros."""
+        names = {name: state for part in self._parts for name, state in part.carried.items()}
+        zeros = {name: torch.zeros_like(state[:1]) for name, state in names.items()}
+        return {
+            name: torch.cat([part.carried.get(name, zero.expand(part.batch.x.shape[1], -1)) for part in self._parts])
+            for name, zero in zeros.items()
+        }
+
+    def add(self, batch: Batch, outputs: Tensor, carried: dict[str, Tensor]) -> None:
+        """`carried`: the states that its sequences began with."""
         n = min(self._left, batch.x.shape[1])
         if n == 0 and self._parts:
             return
@@ -256,7 +290,8 @@ class _Shown:
             return answers[:, few] if self._every else answers[few]
 
         lengths = torch.full((n,), len(batch.x), device="cpu") if batch.lengths is None else batch.lengths[few]
-        self._parts.append(_Part(Batch(batch.x[:, few], cut(batch.targets), lengths), cut(outputs)))
+        began = {name: state[few] for name, state in carried.items()}
+        self._parts.append(_Part(Batch(batch.x[:, few], cut(batch.targets), lengths), cut(outputs), began))
 
     @property
     def batch(self) -> Batch:

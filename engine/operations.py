@@ -32,7 +32,8 @@ def run(operation: Operation, request: Any) -> Any:
     """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
     audit_on: Source → Audit, or None: a piece of it has been made, ask again.
     arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
-    look_at: LookAt → Preview or Partly.  bring: Bring → OwnTask.  let_go: None → None (engine.data_requests).
+    look_at: LookAt → Preview or Partly.  peek: Peek → Lines.  bring: Bring → OwnTask.  let_go: None → None
+    (engine.data_requests).
 
     Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person. What a device
     falls back to is said in the answer, which is shown, and not as a warning besides.
@@ -77,6 +78,10 @@ def _run(operation: Operation, request: Any) -> Any:
             from engine.data_requests import look
 
             return look(request)
+        case "peek":
+            from engine.data_requests import peek
+
+            return peek(request)
         case "bring":
             from engine.data_requests import bring
 
@@ -85,7 +90,7 @@ def _run(operation: Operation, request: Any) -> Any:
             from engine.data_requests import let_go
 
             return let_go(request)
-    accepted = "excerpt, train, judge, audit, audit_on, arrays, analysis, look_at, bring and let_go"
+    accepted = "excerpt, train, judge, audit, audit_on, arrays, analysis, look_at, peek, bring and let_go"
     raise SpecError(f"'{operation}' is no operation; accepted are {accepted}.")
 
 

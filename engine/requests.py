@@ -25,12 +25,13 @@ Weights: TypeAlias = Mapping[str, Array]
 "readout.bias"."""
 
 Operation: TypeAlias = Literal[
-    "excerpt", "train", "judge", "audit", "audit_on", "arrays", "analysis", "look_at", "bring", "let_go"
+    "excerpt", "train", "judge", "audit", "audit_on", "arrays", "analysis", "look_at", "peek", "bring", "let_go"
 ]
 """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
 audit_on: Source → Audit, or None: a piece of it has been made, ask again.
 arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
-look_at: LookAt → Preview.  bring: Bring → the task over somebody's own data (engine.data_requests)."""
+look_at: LookAt → Preview.  peek: Peek → Lines.  bring: Bring → the task over somebody's own data
+(engine.data_requests)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,6 +279,10 @@ class Excerpt:
     """Steps of the longest sample; 0: all have all of them."""
     truncation: TruncationSpec | None = None
     """Of the gradients that are shown, routes included; what a loss sends by itself (flow matrix) knows none."""
+    read_labels: Mapping[int, str] = field(default_factory=dict)
+    """Of somebody's own data: what the symbols are called that the sample reads."""
+    labels: Mapping[int, str] = field(default_factory=dict)
+    """And what its targets and likeliest answers are called, or where there are few all classes."""
     loss_steps: int | None = None
     """How many steps have a loss, up to the last of the longest sample; None: those whose loss is a number."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,14 +16,21 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import container, tensorfile, tracks
+from engine import container, tensorfile, tracks, zipframe
 from engine.checks import checked, checked_what_if
 from engine.errors import SessionError, SpecError
-from engine.history import Evaluation, Log, evaluation_arrays, evaluations_from
+from engine.history import (
+    FLOW_BYTES,
+    SCALAR_BYTES,
+    Evaluation,
+    Log,
+    evaluation_arrays,
+    evaluations_from,
+)
 from engine.parameters import layer_of, parameter_shapes
 from engine.plaintext import one_line, several_lines
 from engine.requests import Array, Weights
-from engine.spec import MAX_LAYERS, NO_WHAT_IF, Experiment, Spec, WhatIf
+from engine.spec import MAX_LAYERS, NO_WHAT_IF, Experiment, OptimizerSpec, Spec, WhatIf
 from engine.tape import Tape
 from engine.task_facts import metric
 from engine.training_state import (
@@ -32,6 +40,7 @@ from engine.training_state import (
     optimizer_of,
     optimizer_shapes,
     parameters_of,
+    state_shapes,
 )
 from engine.within import Granularity
 
@@ -41,11 +50,12 @@ MAX_NOTES = 20_000
 MAX_PINS = 6
 MAX_EVALUATIONS = 10_000
 MAX_RECIPES = 64
-LOG_BYTES = 6 * 2**20
-"""Of the records in a file; of longer trainings they are thinned (engine.history)."""
 _MOST_TENSORS = tensorfile.MAX_TENSORS - 5000
 """Of the history; the rest is for what else there is."""
-_ROOM_FOR_WEIGHTS = container.MAX_FILE_BYTES["session"] - 8 * 2**20
+_ROOM_FOR_WEIGHTS = 56 * 2**20
+"""For states that only save replaying."""
+MAX_STATE_BYTES = container.MAX_FILE_BYTES["session"] - SCALAR_BYTES - FLOW_BYTES - 8 * 2**20
+"""For the states that a training cannot do without."""
 
 
 class SessionView(Spec, frozen=True, kw_only=True):
@@ -122,6 +132,8 @@ class Session:
     trained with the session's own experiment and what-if."""
     written_with: Mapping[str, str] = field(default_factory=dict)
     """Versions of "gradient-flow-explorer", "torch" and "numpy" that wrote the file; filled in by `load`."""
+    newer: str = ""
+    """Of a file of a newer minor version: that something may have been left out; filled in by `load`."""
 
     def trained(self, iteration: int) -> Recipe:
         """What an iteration was trained with."""
@@ -146,7 +158,7 @@ def save(session: Session, path: Path | str) -> str:
             iteration: fitted(session.trained(iteration).experiment, state)
             for iteration, state in session.history.items()
         }
-        log, evaluations = session.log.within(LOG_BYTES), session.evaluations[-MAX_EVALUATIONS:]
+        log, evaluations = session.log.within(), session.evaluations[-MAX_EVALUATIONS:]
         session = check(replace(session, history=states, log=log, evaluations=evaluations))
     except (SpecError, SessionError) as error:
         raise SessionError(f"The session cannot be saved. {error}") from None
@@ -205,13 +217,38 @@ def fitting(session: Session) -> Session:
     count, tensors = len(session.history), sum(len(state) for state in session.history.values())
     if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
         return session
-    room = max(1, min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
+    needed = len({session.iteration, max(session.history)} & session.history.keys())
+    room = max(needed, min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
     known = sorted(session.history)
     spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
     turns = [recipe.until for recipe in session.recipes]
     wanted = dict.fromkeys([session.iteration, known[-1], known[0], *turns, *spread])
     kept = [k for k in wanted if k in session.history][:room]
     return replace(session, history={k: session.history[k] for k in sorted(kept)})
+
+
+def check_room(experiment: Experiment) -> None:
+    """That a training of it can be saved: before somebody trains for it. Raises SpecError and SessionError."""
+    needed = _state_bytes(checked(experiment))
+    if needed <= MAX_STATE_BYTES:
+        return
+    training = experiment.training
+    plain = msgspec.structs.replace(training, optimizer=OptimizerSpec(kind="sgd"))
+    lighter = msgspec.structs.replace(experiment, training=plain)
+    ways = ["fewer or smaller layers"]
+    if experiment.dtype == "float64" and needed // 2 <= MAX_STATE_BYTES:
+        ways.append("float32")
+    if _state_bytes(lighter) <= MAX_STATE_BYTES:
+        ways.append(f"sgd without momentum ({zipframe.mebibytes(_state_bytes(lighter))})")
+    raise SessionError(
+        f"This training could not be saved: its state takes {zipframe.mebibytes(needed)} with "
+        f"{training.optimizer.kind}, and a session has room for {zipframe.mebibytes(MAX_STATE_BYTES)}; "
+        f"{' or '.join(ways)} is accepted."
+    )
+
+
+def _state_bytes(experiment: Experiment) -> int:
+    return sum(map(prod, state_shapes(experiment).values())) * np.dtype(experiment.dtype).itemsize
 
 
 def check(session: Session) -> Session:
@@ -306,13 +343,15 @@ _HISTORY = re.compile(r"history/(0|[1-9]\d{0,9})/([a-z_0-9.]+)", re.ASCII)
 
 def _session_of(contents: container.Contents) -> Session:
     """Raises SpecError or SessionError."""
-    raw = contents.description
-    if contents.probe.version > container.VERSION and isinstance(raw, dict):
+    raw, version = contents.description, contents.probe.version
+    newer = container.newer_words(version)
+    if newer and isinstance(raw, dict):
         raw = {name: value for name, value in raw.items() if name in _SessionFile.__struct_fields__}
     try:
         read = msgspec.convert(raw, _SessionFile)
     except msgspec.ValidationError as error:
-        raise SessionError(f"Its session.json: {one_line(str(error), 160)}.") from None
+        by = f" (written by a newer version, format {version[0]}.{version[1]})" if newer else ""
+        raise SessionError(f"Its session.json{by}: {one_line(str(error), 160)}.") from None
     history: dict[int, dict[str, Any]] = {iteration: {} for iteration in read.history}
     fingerprint: dict[str, Any] = {}
     of_training: dict[str, dict[str, Any]] = {"records": {}, "evaluations": {}}
@@ -329,13 +368,13 @@ def _session_of(contents: container.Contents) -> Session:
             of_training[of[0]][of[2]] = array
         elif (pin := _PIN.fullmatch(name)) and int(pin[1]) < len(pinned) and pin[2] in read.pins[int(pin[1])].norms:
             pinned[int(pin[1])][pin[2]] = array
-        else:
+        elif not newer:
             raise SessionError(f"It has a tensor '{one_line(name, 80)}' that belongs to nothing.")
     if set(fingerprint) != set(read.fingerprint):
         raise SessionError("The norms that its fingerprint names are missing.")
     if any(set(pin.norms) != set(found) for pin, found in zip(read.pins, pinned, strict=True)):
         raise SessionError("The norms that a pin names are missing.")
-    log, evaluations = _of_training(read.experiment, read.recipes, **of_training)
+    log, evaluations = _of_training(read.experiment, **of_training)
     return check(
         Session(
             experiment=read.experiment,
@@ -356,24 +395,18 @@ def _session_of(contents: container.Contents) -> Session:
             evaluations=evaluations,
             recipes=read.recipes,
             written_with=contents.probe.written_with,
+            newer=newer,
         )
     )
 
 
 def _of_training(
-    experiment: Experiment,
-    recipes: tuple[Recipe, ...],
-    records: Mapping[str, Any],
-    evaluations: Mapping[str, Any],
+    experiment: Experiment, records: Mapping[str, Any], evaluations: Mapping[str, Any]
 ) -> tuple[Log, tuple[Evaluation, ...]]:
     """Raises SpecError or SessionError."""
     layers = dict.fromkeys(layer_of(name) for name in parameter_shapes(checked(experiment)))
-    # T may have been changed since: the flow is of the sequences that were trained on.
-    flow, known = records.get("flow"), {of.task.steps for of in (experiment, *(one.experiment for one in recipes))}
-    own = flow is not None and flow.ndim == 2 and flow.shape[1] in known
-    steps = flow.shape[1] if flow is not None and own else experiment.task.steps
     try:
-        log = Log.from_arrays(records, steps, layers)
+        log = Log.from_arrays(records, layers)
     except ValueError as error:
         raise SessionError(f"The records of its training do not fit together: {one_line(str(error), 160)}.") from None
     try:

@@ -11,7 +11,6 @@ from its session. Neither the size of the chunks nor a pause changes a bit of an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -19,14 +18,14 @@ from typing import Any, Literal, TypeAlias
 from engine.checks import checked, checked_what_if
 from engine.errors import DataError, SpecError
 from engine.figures import figure
-from engine.history import STATE_BYTES, Evaluation, Log, kept_before, stops, thinned
+from engine.history import STATE_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
 from engine.requests import Weights
 from engine.session import Session, fitting
 from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
 from engine.spec_reading import shown
-from engine.task_facts import metric
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_requests import Diverged, Judge, Judged, Records, Train, Trained
+from engine.until import Until, iterations_words, until_of
 
 Run: TypeAlias = Callable[[Any, Any], Any]
 """engine.operations.run, or another process's."""
@@ -39,39 +38,19 @@ LEAST_SHARE = 1e-9
 """A part of the data with a smaller one is not there."""
 
 
-What: TypeAlias = Literal["loss", "accuracy", "rmse"]
-Sign: TypeAlias = Literal["<", ">"]
-_WHATS: dict[str, What] = {"loss": "loss", "accuracy": "accuracy", "rmse": "rmse"}
-_SIGNS: dict[str, Sign] = {"<": "<", ">": ">"}
-
-
-@dataclass(frozen=True)
-class Until:
-    """A bound on an evaluation."""
-
-    what: What
-    sign: Sign
-    value: float
-
-    def __str__(self) -> str:
-        return f"{self.what}{self.sign}{figure(self.value)}"
-
-    def reached(self, evaluation: Evaluation) -> bool:
-        """Whether it is."""
-        found = evaluation.loss if self.what == "loss" else evaluation.value
-        return found < self.value if self.sign == "<" else found > self.value
-
-    def sentence(self, evaluation: Evaluation) -> str:
-        """That an evaluation has reached it."""
-        found = figure(evaluation.loss if self.what == "loss" else evaluation.value)
-        return f"{self} is reached: the {self.what} is {found} after iteration {evaluation.iteration:,}."
-
-
 def early_stop_sentence(stop: EarlyStopSpec, evaluations: Sequence[Evaluation]) -> str:
-    best = min((e for e in evaluations if e.loss == e.loss), key=lambda e: e.loss, default=None)
-    least = "" if best is None else f"; the least was {figure(best.loss)} after iteration {best.iteration:,}"
+    """Where the least loss was comes first: it is what is wanted next, and no short line cuts it off."""
+    best = best_of(evaluations)
     times = "the last evaluation" if stop.patience == 1 else f"the last {stop.patience} evaluations"
-    return f"Stopped early: the validation loss has not fallen at {times}{least}."
+    if best is None:
+        return f"Stopped early: the validation loss has not fallen at {times}."
+    lower = "no lower" if stop.least == 0 else f"not lower by more than {figure(stop.least)}"
+    least = f"least validation loss {figure(best.loss)} after {iterations_words(best.iteration)}"
+    return f"Stopped early: {least}; {lower} at {times}."
+
+
+def done_sentence(count: int) -> str:
+    return f"{iterations_words(count)} {'is' if count == 1 else 'are'} done."
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +106,8 @@ class _Course:
     halt: bool
     budget: int
     run: Run
+    judged_before: int = 0
+    """Evaluations that there were: where more iterations are asked for, it does not stop by them again."""
 
 
 def fit(
@@ -143,7 +124,8 @@ def fit(
 
     It ends at `iterations` (in all; None: without end, if there is another one), where an evaluation on the validation
     part fulfils `until` ("loss<0.02", "accuracy>0.99", "rmse<15"), where TrainingSpec.early_stop says so, or with
-    `halt` before the first number that is not finite. Evaluations are made at every multiple of
+    `halt` before the first number that is not finite. A session that has stopped early goes on where `iterations` asks
+    for more of them, and early stopping counts from there. Evaluations are made at every multiple of
     TrainingSpec.evaluate_every. `budget`: bytes for the states that are kept. Raises SpecError and DataError.
     """
     from engine.operations import run as here
@@ -159,7 +141,10 @@ def fit(
     if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal <= MAX_ITERATIONS:
         raise SpecError(f"iterations is {shown(iterations)}; a whole number from 0 to {MAX_ITERATIONS:,} is accepted.")
     course = _Course(of, checked_what_if(what_if), goal, bound, halt, budget, here if run is None else run)
-    at = _ended(course, _from(start, course))
+    at = _from(start, course)
+    if iterations is not None and at.iteration < goal:
+        course = replace(course, judged_before=len(at.evaluations))
+    at = _ended(course, at)
     if not at.ended and (bound is not None or of.training.early_stop is not None):
         check_held_back(of, bound)
         course.run("judge", probe(of, at.state, course.what_if))
@@ -259,10 +244,10 @@ def _ended(course: _Course, at: Progress) -> Progress:
         return replace(at, ended="diverged", sentence=at.diverged.sentence)
     if course.until is not None and newest is not None and course.until.reached(newest):
         return replace(at, ended="until", sentence=course.until.sentence(newest))
-    if stop is not None and stops(at.evaluations, stop):
+    if stop is not None and len(at.evaluations) > course.judged_before and stops(at.evaluations, stop):
         return replace(at, ended="early stop", sentence=early_stop_sentence(stop, at.evaluations))
     if at.iteration >= course.goal:
-        return replace(at, ended="iterations", sentence=f"{at.iteration:,} iterations are done.")
+        return replace(at, ended="iterations", sentence=done_sentence(at.iteration))
     return at
 
 
@@ -283,27 +268,3 @@ def check_held_back(experiment: Experiment, until: Until | None) -> None:
 def probe(experiment: Experiment, state: Weights | None, what_if: WhatIf) -> Judge:
     """A small judgement that shows whether there is anything to judge by, before training relies on it."""
     return Judge(experiment, state, batches=1, shown=0, what_if=what_if)
-
-
-def until_of(asked: str | Until | None, experiment: Experiment) -> Until | None:
-    """From what somebody has written: "loss<0.02". Raises SpecError, also where it is about a metric that the task has
-    not."""
-    if asked is None:
-        return None
-    own = metric(experiment.task, experiment.model)
-    text = str(asked) if isinstance(asked, (str, Until)) else ""
-    match = re.fullmatch(r"\s*(loss|accuracy|rmse)\s*([<>])\s*(\S+)\s*", text)
-    value = _number(match[3]) if match is not None and match[1] in ("loss", own) else None
-    if match is None or value is None:
-        said = shown(asked) if isinstance(asked, str) else text or shown(asked)
-        accepted = f"'loss' or '{own}', '<' or '>' and a number, as 'loss<0.02', is accepted"
-        raise SpecError(f"until is {said}; {accepted}.")
-    return asked if isinstance(asked, Until) else Until(_WHATS[match[1]], _SIGNS[match[2]], value)
-
-
-def _number(text: str) -> float | None:
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if found == found else None

@@ -96,6 +96,7 @@ class Explorer(QObject):
         """Stop playing, drop what is under way, end the engine's process."""
         self.player.pause()
         self.runner.pause()
+        self.files.finish_saving()
         self.bindings.tracks.tables.close()
         # The parts are destroyed one by one from here on: none may speak to another any more.
         for part in (self.window.dock, self.window.stage, self.document, self.document.undo_stack):
@@ -207,7 +208,7 @@ class _Start(QObject):
     def _play(self) -> None:
         self._leave()
         document = self._explorer.document
-        self._explorer.bindings.tape.play_to(document.tape.span(Phase.BACKWARD)[-1])
+        self._explorer.bindings.tape.show_off(document.tape.span(Phase.BACKWARD)[-1])
 
     def _leave(self) -> None:
         self._wait.stop()

@@ -132,11 +132,18 @@ class Controller(QObject):
     def refresh(self) -> None:
         """Ask for the picture of the document as it is now, unless it is on screen or under way."""
         moving_to = self._wanted if self._wanted is not None and self._wanted.position is not None else None
-        if moving_to is not None:
+        if moving_to is not None and self._still_leads(moving_to):
             here = self._document.view.position
             self._want(moving_to.iteration, moving_to.position if here == moving_to.left else here)
         else:
             self._want(self._document.wished_iteration, None)
+
+    def _still_leads(self, want: Want) -> bool:
+        """Whether an iteration that is on its way is one of what stands there now: it is not trained again for another
+        network, nor where its past has been put away."""
+        state = self._document.state
+        put_away = want.iteration > state.furthest < want.state.furthest
+        return state.could_be_of(want.state.experiment) and not put_away
 
     def go_to_iteration(self, iteration: int, position: int = 0) -> None:
         """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed."""
@@ -366,8 +373,8 @@ class Controller(QObject):
     def _trained(self, goal: Goal, trained: Trained) -> None:
         want = self._wanted
         assert want is not None
-        self._document.learn(trained, goal.recipe)
         self._wanted = None
+        self._document.learn(trained, goal.recipe)
         here = self._document.view.position
         self._want(want.iteration, want.position if want.position is not None and here == want.left else here)
 

@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QFileDialog, QLineEdit, QMessageBox
 
-from engine import presets, session
+from engine import presets
 from engine.errors import EngineError
 from engine.presets import Preset
 from engine.requests import Excerpt
@@ -27,6 +27,8 @@ from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.opening import Opening
 from explorer.document.saving import session_of
+from explorer.document.state import State
+from explorer.saver import Saver, is_large
 from explorer.settings import Settings
 from explorer.window import MainWindow
 
@@ -52,6 +54,8 @@ class Files(QObject):
         self._window, self._document, self._controller = window, document, controller
         self._settings, self._remember = settings, remember
         self._unproven: Session | None = None
+        self._saver = Saver(self)
+        self._went_well = True
         self._scale = sizes.in_force()
         self._data_folder = str(Path.home())
         controller.excerptChanged.connect(self._compare)
@@ -157,8 +161,11 @@ class Files(QObject):
         if excerpt is None or self._unproven is None:
             return
         saved, self._unproven = self._unproven, None
+        said = [saved.newer] if saved.newer else []
         if different := saved.differences(excerpt.fingerprint):
-            self._window.stage.set_banner(_difference(saved, excerpt, different))
+            said.append(_difference(saved, excerpt, different))
+        if said:
+            self._window.stage.set_banner(" ".join(said))
 
     def _preset(self, slug: str) -> Opening:
         return opening.of_preset(presets.load(slug))
@@ -175,12 +182,13 @@ class Files(QObject):
 
     @Slot()
     def save(self) -> bool:
+        """True if the session has been saved, or is being saved: of a large one see `finish_saving`."""
         commit_typing()
         return self._save_to(self._document.path) if self._document.path else self.save_as()
 
     @Slot()
     def save_as(self) -> bool:
-        """Asks for a name. True if the session has been saved."""
+        """Asks for a name. True as `save`."""
         commit_typing()
         name = self._document.path or os.path.join(self._folder(), f"{self._document.title or 'Untitled'}.gflow")
         path, _ = QFileDialog.getSaveFileName(self._window, "Save the session", name, _FILTER)
@@ -189,15 +197,31 @@ class Files(QObject):
         return self._save_to(path if path.endswith(".gflow") else f"{path}.gflow")
 
     def _save_to(self, path: str) -> bool:
+        self.finish_saving()
         try:
-            session.save(session_of(self._document, self._controller.excerpt), Path(path))
+            found = session_of(self._document, self._controller.excerpt)
         except EngineError as error:
             self._complain("It could not be saved", str(error))
             return False
-        self._document.saved(path, Path(path).stem)
+        self._window.status.set_saved("saving…")
+        self._saver.begin(found, Path(path), partial(self._saved, path, self._document.state))
+        return is_large(found) or self.finish_saving()
+
+    def finish_saving(self) -> bool:
+        """Wait for what is being saved; whether that went well."""
+        self._saver.finish()
+        return self._went_well
+
+    def _saved(self, path: str, state: State, problem: str) -> None:
+        """`state`: that was saved. What has been done since is not in the file."""
+        self._went_well = not problem
+        if problem:
+            self._window.status.set_saved("")
+            self._complain("It could not be saved", problem)
+            return
+        self._document.saved(path, Path(path).stem, state)
         self._window.status.set_saved(time.strftime("saved %H:%M"))
         self._add_recent(path, Path(path).stem)
-        return True
 
     @Slot()
     def export_picture(self) -> None:
@@ -216,11 +240,12 @@ class Files(QObject):
     def _may_leave(self) -> bool:
         """Whether nothing would be lost, or somebody has said that it may be."""
         commit_typing()
+        self.finish_saving()
         if not self._document.dirty:
             return True
         answer = self._ask_about_changes()
         buttons = QMessageBox.StandardButton
-        return answer == buttons.Discard or (answer == buttons.Save and self.save())
+        return answer == buttons.Discard or (answer == buttons.Save and self.save() and self.finish_saving())
 
     def _ask_about_changes(self) -> int:
         box = QMessageBox(self._window)

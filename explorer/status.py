@@ -294,11 +294,12 @@ class StatusLine(QWidget):
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
-    def clear(self) -> None:
-        """Nothing is traced yet."""
+    def clear(self, *, computing: bool = False) -> None:
+        """Nothing is traced yet: what was said of another trace is not said of this one."""
         for label in (self.audit, self.device, self.seconds):
             label.set_text("", tip="")
-        self.audit.set_text("○ nothing is traced yet", tone="muted")
+        self._audit, self._audit_state = None, "checking"
+        self.audit.set_text("… computing" if computing else "○ nothing is traced yet", tone="muted")
         self.note.hide()
         self.set_verdict(None)
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from explorer.analysis.panel import AnalysisPanel
 from explorer.cell.panel import CellPanel
 from explorer.dock.model import ModelDock
+from explorer.resizing import LiveResize
 from explorer.settings import USUAL_HEIGHT
 from explorer.stage.stage import Stage
 from explorer.status import StatusLine
@@ -108,6 +109,7 @@ class MainWindow(QMainWindow):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.workbench)
         self.setCentralWidget(self.pages)
+        self.live = LiveResize(self)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(self.status, 1)
         self._put_away: set[QWidget] = set()
@@ -214,6 +216,8 @@ class MainWindow(QMainWindow):
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
             share = _LOW_SHARE if self.height() < _LOW else _CELL_SHARE
             self.side.setSizes([round(share * self.height()), round((1 - share) * self.height())])
+        if self.workbench.isVisible():
+            self.live.resized()
 
     def _bring_back(self, side: QWidget) -> bool:
         """Show what has given way in a small window; False: it has not."""

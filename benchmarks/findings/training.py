@@ -45,5 +45,4 @@ def course(experiment: Experiment, iterations: int, until: str | None, tell: Tel
         newest = f"loss {progress.records.losses[-1]:.4g}" if progress.records is not None else ""
         tell(progress.iteration / iterations, f"iteration {progress.iteration:,}, {newest}")
     assert log is not None
-    assert log.records is not None
-    return Course(solved, log.records.losses, value)
+    return Course(solved, log.column("losses"), value)

@@ -51,10 +51,19 @@ NOTATIONS = (
 """Of two that read as many cells, the one that stands first is taken."""
 
 
+def usual(delimiter: str) -> tuple[Notation, ...]:
+    """NOTATIONS in the order in which they are likely, by what separates the columns: where the comma does, it seldom
+    stands before decimals as well, and a "8,336" in quotes is eight thousand."""
+    if delimiter != ",":
+        return NOTATIONS
+    return tuple(sorted(NOTATIONS, key=lambda one: one.decimal == ","))  # points first, else as they stand
+
+
 @cache
 def _pattern(notation: Notation) -> re.Pattern[str]:
     D, S = re.escape(notation.decimal), re.escape(notation.thousands)
-    whole = rf"(?:[0-9]{{1,3}}(?:{S}[0-9]{{3}})+|[0-9]+)" if notation.thousands else "[0-9]+"
+    # "0,500" has decimals: no thousands begin with 0.
+    whole = rf"(?:[1-9][0-9]{{0,2}}(?:{S}[0-9]{{3}})+|[0-9]+)" if notation.thousands else "[0-9]+"
     return re.compile(rf"[-+]?(?:{whole}(?:{D}[0-9]*)?|{D}[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
@@ -74,13 +83,13 @@ def other_notation(cell: str, than: Notation) -> Notation | None:
     return next((one for one in NOTATIONS if one != than and one.number(cell) is not None), None)
 
 
-def ambiguous(cells: Iterable[str], notation: Notation) -> bool:
-    """Whether every decimal sign in them could as well stand between thousands: "1,234"."""
-    D = re.escape(notation.decimal)
+def ambiguous(cells: Iterable[str], sign: str) -> bool:
+    """Whether a sign could stand before decimals and between thousands in every one of them that has it: "1,234"."""
+    D = re.escape(sign)
     seen = False
     for cell in cells:
-        if notation.decimal in cell:
+        if sign in cell:
             if not re.fullmatch(rf"[-+]?[1-9][0-9]{{0,2}}{D}[0-9]{{3}}", cell):
                 return False
             seen = True
-    return seen and not notation.thousands
+    return seen

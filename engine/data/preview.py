@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -11,15 +11,16 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data import arrays, files
+from engine.data import arrays, dates, files
 from engine.data.cells import Reading, finished
 from engine.data.columns import Kind
-from engine.data.decoding import Decoded, decoded
+from engine.data.decoding import Decoded, Encoding, check_encoding, decoded
 from engine.data.records import DELIMITER_NAMES
-from engine.data.symbols import words
-from engine.data.table import DETECTED, Table, TableOptions, reading
+from engine.data.symbols import first_places, words
+from engine.data.table import DETECTED, SAID_NAME, Table, TableOptions, reading
+from engine.data.windows import packed
 from engine.errors import DataError
-from engine.plaintext import one_line
+from engine.plaintext import as_it_stands, one_line, shortened
 from engine.spec_reading import shown
 
 HEAD_ROWS = 20
@@ -27,6 +28,9 @@ HEAD_CHARACTERS = 2000
 COUNTED_CHARACTERS = 8_000_000
 JUMP = 1.5
 """A step in time of more than so many usual ones is a jump."""
+RARE = 0.02
+"""Share of the steps up to which jumps are gaps in a series. More of them belong to its rhythm, as weekends do to
+prices: cut there, it would fall into pieces of fewer than 50 rows on average, and longer windows find no place."""
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".psv")
 As: TypeAlias = Literal["text", "table", "arrays"]
 
@@ -52,6 +56,10 @@ class Column:
     """Of a rising column: steps of more than 1.5 usual ones."""
     first_jump: int | None = None
     """Line behind the first one."""
+    missing_rows: bytes = field(default=b"", repr=False)
+    """Which rows have no value (`windows.unpacked`)."""
+    jumped_rows: bytes = field(default=b"", repr=False)
+    """Which rows stand behind a jump."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class TablePreview:
         for column in self.columns:
             if column.name == name:
                 return column
-        names = ", ".join(column.name for column in self.columns[:20])
+        names = ", ".join(shortened(column.name, SAID_NAME) for column in self.columns[:20])
         raise DataError(f"'{self.name}' has no column {shown(name)}; it has {names}.")
 
 
@@ -94,14 +102,22 @@ class TextPreview:
     sha256: str
     size: int
     encoding: str
+    """In words."""
+    codec: Encoding
+    """Given, or detected."""
     line_ends: str
     lines: int
     characters: int
     different_characters: int
+    first_characters: tuple[int, ...] = field(repr=False)
+    """Where each different one comes first, in that order: how many of them are in a part that begins the text follows
+    from it."""
     words: int
     """Words, signs and line ends, of the first 8 million characters."""
     different_words: int
     """Of those."""
+    first_words: tuple[int, ...] = field(repr=False)
+    """As of the characters."""
     head: str
     """How it begins."""
 
@@ -138,8 +154,9 @@ Preview: TypeAlias = TablePreview | TextPreview | ArraysPreview
 
 
 def look_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None = None) -> Preview:
-    """What is in a file. `options` overrides what is detected of a table; `as_` what the file is taken for, which is
-    otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all others: a text).
+    """What is in a file. `options` overrides what is detected of a table, and the encoding of a text; `as_` what the
+    file is taken for, which is otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all
+    others: a text).
 
     Raises DataError: one sentence with line and column.
     """
@@ -154,17 +171,18 @@ def looking_at(path: str | Path, options: TableOptions = DETECTED, as_: As | Non
         return _of_table(path, (yield from reading(path, options)))
     if kind == "arrays":
         return _of_arrays(path)
-    return _of_text(path, *read_text(path))
+    return _of_text(path, *read_text(path, options.encoding))
 
 
-def read_text(path: str | Path) -> tuple[bytes, Decoded]:
+def read_text(path: str | Path, encoding: Encoding | None = None) -> tuple[bytes, Decoded]:
     """Raises DataError."""
+    check_encoding(encoding)
     name = files.name_of(path)
     data = files.read(path)
     files.refuse_foreign(data, name)
     if data.startswith(arrays.MAGIC_NPY):
         raise DataError(f"{name} is an .npy file (by its first bytes), and no text; it is accepted as arrays.")
-    return data, decoded(data, name)
+    return data, decoded(data, name, encoding)
 
 
 def read_array_file(path: str | Path) -> tuple[bytes, dict[str, NDArray[Any]]]:
@@ -216,7 +234,7 @@ def _column(table: Table, at: int) -> Column:
     values = content.values
     problem = f"{table.place(content.problem_row, at)}: {content.problem}." if content.problem else ""
     low = high = different = first_jump = None
-    rising, jumps = False, 0
+    rising, behind_jumps = False, np.zeros(0, dtype=np.int64)
     if content.kind == "number" and values is not None and not np.isnan(values).all():
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if content.kind == "text":
@@ -224,8 +242,8 @@ def _column(table: Table, at: int) -> Column:
     if values is not None and len(values) > 1 and not problem and not len(absent):
         steps = np.diff(values)
         rising = bool((steps > 0).all())
-        if rising and len(found := jump_rows(values)):
-            jumps, first_jump = len(found), table.lines[int(found[0])]
+        if rising and len(behind_jumps := jump_rows(values)):
+            first_jump = table.lines[int(behind_jumps[0])]
     return Column(
         name=table.names[at],
         kind=content.kind,
@@ -236,9 +254,16 @@ def _column(table: Table, at: int) -> Column:
         high=high,
         different=different,
         rising=rising,
-        jumps=jumps,
+        jumps=len(behind_jumps),
         first_jump=first_jump,
+        missing_rows=packed(content.missing),
+        jumped_rows=packed(np.isin(np.arange(len(content.missing)), behind_jumps)),
     )
+
+
+def breaks_usually(jumps: int, rows: int) -> bool:
+    """Whether windows had better not go over the jumps in time of so many rows: where they are rare."""
+    return jumps <= max(1, RARE * (rows - 1))
 
 
 def jump_rows(times: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -258,30 +283,51 @@ def _detected(table: Table) -> tuple[str, ...]:
     ]
     if options.thousands:
         said.append(f"{names.get(options.thousands, repr(options.thousands))} stands between the thousands")
-    if any(content.kind == "date" for content in table.contents):
-        said.append(f"dates are read with the {'day' if options.day_first else 'month'} first, unless the year is")
-    return tuple(said)
+    return (*said, *(_ORDERS[order] for order in _orders(table)))
+
+
+_ORDERS: dict[dates.Order, str] = {
+    "year first": "dates begin with the year",
+    "day first": "dates are read with the day first",
+    "month first": "dates are read with the month first",
+    "time": "there are times of day",
+}
+
+
+def _orders(table: Table) -> list[dates.Order]:
+    """Of the columns of dates, each once."""
+    found: dict[dates.Order, None] = {}
+    for at, content in enumerate(table.contents):
+        if content.kind == "date" and content.values is not None:
+            row = int(np.flatnonzero(~np.isnan(content.values))[0])
+            read = dates.moment(table.row(row)[at], table.options.day_first is not False)
+            found.update({read.order: None} if read is not None else {})
+    return list(found)
 
 
 def _of_text(path: str | Path, data: bytes, found: Decoded) -> TextPreview:
     counted = 0
-    different = set()
-    for word in words(found.text[:COUNTED_CHARACTERS]):
-        counted += 1
-        different.add(word)
+    different: dict[str, int] = {}
+    for at, word in enumerate(words(found.text[:COUNTED_CHARACTERS])):
+        counted = at + 1
+        different.setdefault(word, at)
+    characters = tuple(first_places(found.text).values())
     return TextPreview(
         path=str(path),
         name=_plain_name(path),
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         encoding=found.encoding,
+        codec=found.codec,
         line_ends=found.line_ends,
         lines=found.text.count("\n") + (not found.text.endswith("\n")),
         characters=len(found.text),
-        different_characters=len(set(found.text)),
+        different_characters=len(characters),
+        first_characters=characters,
         words=counted,
         different_words=len(different),
-        head="\n".join(one_line(line, 200) for line in islice(found.text[:HEAD_CHARACTERS].split("\n"), HEAD_ROWS)),
+        first_words=tuple(different.values()),
+        head="\n".join(as_it_stands(line, 200) for line in islice(found.text[:HEAD_CHARACTERS].split("\n"), HEAD_ROWS)),
     )
 
 

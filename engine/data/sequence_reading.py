@@ -18,9 +18,10 @@ from engine.data.preview import ArraysPreview, TablePreview, read_array_file, un
 from engine.data.series import index, numbers_in
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.symbols import Level, vocabulary, words
-from engine.data.table import Table, read_table
+from engine.data.table import SAID_NAME, Table, read_table
 from engine.data.windows import DEFAULT_SPLIT, stretch
 from engine.errors import DataError
+from engine.plaintext import shortened
 from engine.spec_reading import shown
 from engine.task_checks import MAX_SYMBOLS
 from engine.task_specs import MAX_STEPS, Split
@@ -97,7 +98,7 @@ def _inputs(preview: TablePreview, choices: SequencesChoices, answer: str) -> tu
         kinds = {preview.column(name).kind for name in choices.inputs}
         if kinds == {"number"} or (kinds == {"text"} and len(choices.inputs) == 1):
             return choices.inputs
-        told = ", ".join(f"{name} ({preview.column(name).kind})" for name in choices.inputs[:8])
+        told = ", ".join(f"{shortened(name, SAID_NAME)} ({preview.column(name).kind})" for name in choices.inputs[:8])
         raise DataError(f"inputs are {told}; one column of text, or columns of numbers, are accepted.")
     others = [column for column in preview.columns if column.name not in (answer, choices.sequence)]
     numbers = tuple(column.name for column in others if column.kind == "number")

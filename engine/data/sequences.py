@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import scaling, store
+from engine.data.checking import check
 from engine.data.datasets import SequencesData
 from engine.data.files import source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview
 from engine.data.sequence_reading import Raw, SequencesChoices, cut, numbered, of_arrays, of_table
 from engine.data.series import PART_NAMES
 from engine.data.windows import check_split, stretch
-from engine.errors import DataError, SpecError
+from engine.errors import DataError
 from engine.parts import Part
 from engine.plaintext import one_line
 from engine.spec_reading import shown
-from engine.task_checks import check_task
 from engine.task_specs import SequencesTask
 
 SEED = 0
@@ -57,12 +57,7 @@ def import_sequences(preview: Preview, choices: SequencesChoices = DEFAULT) -> S
         scaling=choices.scaling,
         batch_size=choices.batch_size,
     )
-    try:
-        check_task(task)
-    except SpecError as error:
-        raise DataError(str(error)) from None
-    for part in ("train", "validation", "test"):
-        check_part(task, data, part)
+    check(task, lambda part: check_part(task, data, part))
     _all_classes_are_learned(task, data)
     return msgspec.structs.replace(task, data=store.put(data))
 

@@ -11,16 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import scaling, store
+from engine.data.checking import check
 from engine.data.datasets import MAX_VALUES, Missing, SeriesData
 from engine.data.files import name_of, source_of
-from engine.data.preview import ArraysPreview, Preview, TablePreview, jump_rows, read_array_file, unchanged
+from engine.data.preview import (
+    ArraysPreview,
+    Preview,
+    TablePreview,
+    breaks_usually,
+    jump_rows,
+    read_array_file,
+    unchanged,
+)
 from engine.data.shapes import numbers_of, taken_for
-from engine.data.table import Table, read_table
+from engine.data.table import SAID_NAME, Table, read_table
 from engine.data.windows import DEFAULT_SPLIT, check_split, lead, longest_run, reaching_back, starts, stretch
-from engine.errors import DataError, SpecError
+from engine.errors import DataError
 from engine.parts import Part
+from engine.plaintext import shortened
 from engine.spec_reading import shown
-from engine.task_checks import check_task
 from engine.task_specs import SeriesTask, Split
 
 PART_NAMES: dict[Part, str] = {"train": "training", "validation": "validation", "test": "test"}
@@ -34,8 +43,9 @@ class SeriesChoices:
     """The one that is forecast; None: the last of them."""
     time: str | None = None
     """A column of dates or numbers that has to rise from row to row; None: rows are one step apart."""
-    break_at_jumps: bool = True
-    """No window goes over a step in time of more than 1.5 usual ones. Only with `time`."""
+    break_at_jumps: bool | None = None
+    """No window goes over a step in time of more than 1.5 usual ones; None: where such jumps are rare, at most 2 % of
+    the steps. Only with `time`."""
     missing: Missing = "refuse"
     steps: int = 50
     ahead: int = 1
@@ -72,12 +82,7 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
         scaling=choices.scaling,
         batch_size=choices.batch_size,
     )
-    try:
-        check_task(task)
-    except SpecError as error:
-        raise DataError(str(error)) from None
-    for part in ("train", "validation", "test"):
-        check_part(task, data, part)
+    check(task, lambda part: check_part(task, data, part))
     return msgspec.structs.replace(task, data=store.put(data))
 
 
@@ -100,16 +105,23 @@ class Prepared:
 
     def starts(self, task: SeriesTask, part: Part, every: bool) -> NDArray[np.int64]:
         """Where the windows of a part begin, of steps + ahead rows each: those whose answers all lie in it."""
-        first, behind = stretch(len(self.x), task.split, part)
-        read = reaching_back(first, lead(task.steps, task.ahead, every))
-        return starts(self.whole, self.breaks, read, behind, task.steps + task.ahead, task.stride)
+        return starts_in(task, self.whole, self.breaks, part, every)
+
+
+def starts_in(
+    task: SeriesTask, whole: NDArray[np.bool_], breaks: NDArray[np.int64], part: Part, every: bool
+) -> NDArray[np.int64]:
+    """The same of rows of which it is known where something is missing, and where they are broken."""
+    first, behind = stretch(len(whole), task.split, part)
+    read = reaching_back(first, lead(task.steps, task.ahead, every))
+    return starts(whole, breaks, read, behind, task.steps + task.ahead, task.stride)
 
 
 def prepared(task: SeriesTask, data: SeriesData) -> Prepared:
     """Raises DataError where the data have no such columns."""
     values = _used(task, data)
     scale = scaling.fitted(values[slice(*stretch(len(values), task.split, "train"))], task.scaling)
-    filled, whole = _filled(values, data, task.split)
+    filled, whole = filled_in(values, data.missing, data.breaks, task.split)
     scaled = scale.scaled(filled)
     target_scale = scaling.Scale(scale.shift[-1:], scale.size[-1:])
     read = scaling.Scale(scale.shift[:-1], scale.size[:-1])
@@ -119,26 +131,40 @@ def prepared(task: SeriesTask, data: SeriesData) -> Prepared:
 def check_part(task: SeriesTask, data: SeriesData, part: Part, every: bool = False) -> None:
     """Raises DataError where a part of the data that is to be there holds no answer of a window, or with `every` no
     window's answers at every step."""
-    first, behind = stretch(len(data.values), task.split, part)
-    share = {
-        "train": task.split.train,
-        "validation": task.split.validation,
-        "test": 1.0 - task.split.train - task.split.validation,
-    }[part]
-    if part != "train" and share < 1e-9:
-        return
-    _, whole = _filled(_used(task, data), data, task.split)
+    _, whole = filled_in(_used(task, data), data.missing, data.breaks, task.split)
+    if sentence := lacking(task, whole, data.breaks, part, every):
+        raise DataError(sentence)
+
+
+def lacking(
+    task: SeriesTask, whole: NDArray[np.bool_], breaks: NDArray[np.int64], part: Part, every: bool = False
+) -> str:
+    """What a part that is to be there lacks to hold a window, and what to change, in a sentence; "" for nothing.
+
+    whole, breaks: as in `starts_in`.
+    """
+    split = task.split
+    share = {"train": 1.0, "validation": split.validation, "test": 1.0 - split.train - split.validation}
+    first, behind = stretch(len(whole), split, part)
     before = first - reaching_back(first, lead(task.steps, task.ahead, every))
-    run, need = longest_run(whole, data.breaks, first - before, behind), task.steps + task.ahead
-    if first == behind or run < need:
-        rows = "1 row" if behind - first == 1 else f"{behind - first:,} rows"
-        back = f" and reads {before:,} before it" if before else ""
-        unbroken = "" if run == behind - first + before else f", at most {run:,} of them in a row without a gap"
-        raise DataError(
-            f"The {PART_NAMES[part]} part of {source_of(task.name)} has {rows}{back}{unbroken}, and a window of "
-            f"{task.steps:,} steps with its target {task.ahead:,} ahead takes {need:,}; take fewer steps, or make this "
-            f"part larger{', with more data' if part == 'train' else ' or 0'}."
-        )
+    rows, need = behind - first, task.steps + task.ahead
+    run = longest_run(whole, breaks, first - before, behind)
+    if share[part] < 1e-9 or (rows and run >= need):
+        return ""
+    has = f"{rows:,} {'row' if rows == 1 else 'rows'}"
+    back = f" and reads {before:,} before it" if before else ""
+    window = f"a window of {task.steps:,} steps with its target {task.ahead:,} ahead takes {need:,}"
+    larger = f"make this part larger{', with more data' if part == 'train' else ' or 0'}"
+    unbroken, advice = "", f"take fewer steps, or {larger}"
+    over_jumps = longest_run(whole, breaks[:0], first - before, behind)
+    if not rows:
+        advice = larger
+    elif over_jumps > run:
+        unbroken = f", at most {run:,} of them in a row without a gap or a jump in time"
+        advice = f"let windows go over jumps, or {advice}" if over_jumps >= need else advice
+    elif run < rows + before:
+        unbroken = f", at most {run:,} of them in a row without a gap"
+    return f"The {PART_NAMES[part]} part of {source_of(task.name)} has {has}{back}{unbroken}, and {window}; {advice}."
 
 
 def _used(task: SeriesTask, data: SeriesData) -> NDArray[np.float64]:
@@ -148,20 +174,21 @@ def _used(task: SeriesTask, data: SeriesData) -> NDArray[np.float64]:
     for name in (*task.columns, task.target):
         if name not in places:
             raise DataError(
-                f"The data of {source} have no column {shown(name)}; they have {', '.join(data.columns[:20])}."
+                f"The data of {source} have no column {shown(name)}; they have "
+                f"{', '.join(shortened(one, SAID_NAME) for one in data.columns[:20])}."
             )
     return data.values[:, [places[name] for name in (*task.columns, task.target)]]
 
 
-def _filled(
-    values: NDArray[np.float64], data: SeriesData, split: Split
+def filled_in(
+    values: NDArray[np.float64], missing: Missing, breaks: NDArray[np.int64], split: Split
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """With what is put where a number is missing, and (rows,) whether nothing is missing any more."""
-    if data.missing not in ("interpolate", "last"):
+    if missing not in ("interpolate", "last"):
         return values, np.logical_not(np.isnan(values).any(axis=1))
     filled = values.copy()
     bounds = {edge for part in PART_NAMES for edge in stretch(len(values), split, part)}
-    edges = sorted({*bounds, *data.breaks.tolist()} if data.missing == "interpolate" else {0, len(values)})
+    edges = sorted({*bounds, *breaks.tolist()} if missing == "interpolate" else {0, len(values)})
     for column in filled.T:
         # A straight line is drawn within a part alone: over its end it would tell what is held back.
         for first, behind in pairwise(edges):
@@ -169,7 +196,7 @@ def _filled(
             known = np.flatnonzero(~np.isnan(piece))
             if len(known) == len(piece) or not len(known):
                 continue
-            if data.missing == "interpolate":
+            if missing == "interpolate":
                 piece[:] = np.interp(np.arange(len(piece)), known, piece[known])
             else:
                 before = np.maximum.accumulate(np.where(np.isnan(piece), 0, np.arange(len(piece))))
@@ -198,7 +225,7 @@ def _of_table(preview: TablePreview, choices: SeriesChoices) -> tuple[SeriesData
 
 
 def _kinds(preview: TablePreview) -> str:
-    return ", ".join(f"{column.name} ({column.kind})" for column in preview.columns[:8])
+    return ", ".join(f"{shortened(column.name, SAID_NAME)} ({column.kind})" for column in preview.columns[:8])
 
 
 def numbers_in(table: Table, preview: TablePreview, name: str, missing: Missing = "refuse") -> NDArray[np.float64]:
@@ -252,7 +279,10 @@ def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDAr
             f"{table.place(row, at)}: {now} does not come after {before}, the time before it; sort the rows in the "
             "order of time, each time once, or look at which of day and month stands first."
         )
-    return jump_rows(content.values) if choices.break_at_jumps else np.zeros(0, dtype=np.int64)
+    found = jump_rows(content.values)
+    wanted = choices.break_at_jumps
+    stops = breaks_usually(len(found), len(content.values)) if wanted is None else wanted
+    return found if stops else found[:0]
 
 
 def _of_arrays(preview: ArraysPreview, choices: SeriesChoices) -> tuple[SeriesData, tuple[str, ...], str]:

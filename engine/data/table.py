@@ -8,29 +8,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias
 
-from engine.data import columns, dates, files, numbers
+from engine.data import columns, detecting, files
 from engine.data.cells import BLOCK, Cells, Reading, finished
 from engine.data.columns import MISSING, Content
-from engine.data.decoding import Decoded, decoded
-from engine.data.numbers import NOTATIONS, Decimal, Notation, Thousands
+from engine.data.datasets import MAX_NAME
+from engine.data.decoding import Decoded, Encoding, check_encoding, decoded
+from engine.data.detecting import Delimiter
+from engine.data.numbers import Decimal, Notation, Thousands
 from engine.data.records import DELIMITER_NAMES, MAX_CELLS, MAX_COLUMNS, MAX_ROWS, records
 from engine.errors import DataError
-from engine.plaintext import one_line
+from engine.plaintext import one_line, shortened
 from engine.spec_reading import shown
 
-Delimiter: TypeAlias = Literal[",", ";", "\t", "|"]
-_DELIMITERS: dict[str, Delimiter] = {",": ",", ";": ";", "\t": "\t", "|": "|"}
 MAX_NOTES = 8
 """Of one kind."""
-SAMPLED_ROWS = 1000
-SAMPLED_CELLS = 5_000
+SAID_NAME = 40
+"""Characters of a column's name in a sentence."""
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What a person says of a table instead of what was detected; None: detect it."""
+    """What a person says of a table, and the encoding of a text, instead of what was detected; None: detect it."""
 
     delimiter: Delimiter | None = None
     header: bool | None = None
@@ -40,6 +39,7 @@ class TableOptions:
     """Cells that stand for a missing number, in whatever case; the empty cell always does."""
     day_first: bool | None = None
     """Of dates such as 03/04/2020."""
+    encoding: Encoding | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,9 @@ class Table:
 
     def place(self, row: int, column: int) -> str:
         """Where a cell stands, in a sentence."""
-        return f"{self.name}, line {self.lines[row]:,}, column {column + 1} ({self.names[column]})"
+        return (
+            f"{self.name}, line {self.lines[row]:,}, column {column + 1} ({shortened(self.names[column], SAID_NAME)})"
+        )
 
 
 DETECTED = TableOptions()
@@ -101,29 +103,35 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
             return kept
     forget()
     yield 0.02
-    found = decoded(data, name)
     _check(options)
-    text, line, hint, notes = _without_preamble(found.text)
+    found = decoded(data, name, options.encoding)
+    text, line, hint, notes = detecting.without_preamble(found.text)
     if not text.strip():
         raise DataError(f"{name} has no rows, only {line - 1} lines before them.")
-    delimiter = options.delimiter or hint or _delimiter(text, name, line)
+    delimiter = options.delimiter or hint or detecting.delimiter(text, name, line, notes)
     yield 0.05
     cells = yield from _cells(text, delimiter, name, line)
-    head = cells.block(0, SAMPLED_ROWS)
-    header = _has_header(head, only=len(cells) == 1) if options.header is None else options.header
+    head = cells.block(0, detecting.SAMPLED_ROWS)
+    header = detecting.has_header(head, len(cells) == 1, notes) if options.header is None else options.header
     names = _names(head[0] if header else [""] * len(head[0]), notes)
     if header:
         cells = cells.below()
     if not len(cells):
         raise DataError(f"{name}, line {line:,}: there are no rows below the heading; one row or more is needed.")
-    notation = _notation(cells, options, delimiter, notes)
+    notation = detecting.notation(cells, options, delimiter, notes)
     missing = MISSING if options.missing is None else ("", *(one.strip().lower() for one in options.missing))
-    day_first = _day_first(cells) if options.day_first is None else options.day_first
+    day_first = detecting.day_first(cells) if options.day_first is None else options.day_first
     contents, texts = yield from _contents(cells, notation, frozenset(missing), day_first)
-    in_doubt = [f"column {at + 1} ({names[at]}): {one.note}" for at, one in enumerate(contents) if one.note]
+    in_doubt = [
+        f"column {at + 1} ({shortened(names[at], SAID_NAME)}): {one.note}"
+        for at, one in enumerate(contents)
+        if one.note
+    ]
     notes.extend(in_doubt[:MAX_NOTES])
-    used = TableOptions(_DELIMITERS[delimiter], header, notation.decimal, notation.thousands, missing, day_first)
-    plain = Decoded("", found.encoding, found.line_ends)  # the rows hold all of the text
+    used = TableOptions(
+        detecting.DELIMITERS[delimiter], header, notation.decimal, notation.thousands, missing, day_first, found.codec
+    )
+    plain = Decoded("", found.encoding, found.line_ends, found.codec)  # the rows hold all of the text
     table = Table(name, digest, len(data), plain, used, names, cells, texts, contents, tuple(notes))
     _kept.append((options, table))
     return table
@@ -168,6 +176,7 @@ def _contents(
 
 
 def _check(options: TableOptions) -> None:
+    check_encoding(options.encoding)
     if options.delimiter is not None and options.delimiter not in DELIMITER_NAMES:
         raise DataError(f"delimiter is {shown(options.delimiter)}; comma, semicolon, tab or bar is accepted.")
     if options.decimal is not None and options.decimal not in (".", ","):
@@ -176,53 +185,6 @@ def _check(options: TableOptions) -> None:
         raise DataError(f"thousands is {shown(options.thousands)}; nothing, ',', '.', a space or ''' is accepted.")
     if options.decimal is not None and options.decimal == options.thousands:
         raise DataError(f"decimal and thousands are both '{options.decimal}'; two different signs are accepted.")
-
-
-def _without_preamble(text: str) -> tuple[str, int, Delimiter | None, list[str]]:
-    """The text below comments and Excel's "sep=;", the number of its first line, and the delimiter named there."""
-    at, line = 0, 1
-    hint: Delimiter | None = None
-    comments = 0
-    while at < len(text):
-        stop = text.find("\n", at)
-        stop = len(text) if stop < 0 else stop
-        first = text[at : min(stop, at + 16)].strip(" ")
-        if first.lower().startswith("sep=") and stop - at < 8 and first[4:5] in DELIMITER_NAMES:
-            hint = _DELIMITERS[first[4:5]]
-        elif first.startswith("#"):
-            comments += 1
-        elif first.strip():
-            break
-        at, line = stop + 1, line + 1
-    notes = [f"{comments} lines that begin with # stand before the table and are left out"] if comments else []
-    return text[at:], line, hint, notes
-
-
-def _delimiter(text: str, name: str, line: int) -> Delimiter:
-    """The one that gives the most rows the same number of columns, more than one, the first row among them."""
-    best: tuple[float, Delimiter] = (0.0, ",")
-    problem: DataError | None = None
-    head = text[: 2**20]
-    whole = len(head) == len(text)
-    for delimiter in ("\t", ";", "|", ","):
-        counts: list[int] = []
-        try:
-            counts.extend(len(fields) for _, fields in islice(records(head, delimiter, name, line), 200))
-        except DataError as error:
-            problem = error
-        if not whole and len(counts) > 1 and len(counts) < 200:
-            counts.pop()  # the sample may end in the middle of it
-        if len(counts) < 1 or max(counts) < 2:
-            continue
-        usual, of_them = Counter(counts).most_common(1)[0]
-        share = of_them / len(counts) * (1.0 if counts[0] == usual else 0.5)
-        if usual > 1 and share > best[0]:
-            best = (share, delimiter)
-        if usual > 1 and share >= 0.9:
-            break
-    if best[0] == 0.0 and problem is not None:
-        raise problem
-    return best[1]
 
 
 def _cells(text: str, delimiter: str, name: str, line: int) -> Reading[Cells]:
@@ -290,67 +252,21 @@ def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, 
     return DataError(f"{name}, line {at:,}: there {'are' if len(fields) > 1 else 'is'} {has}; {advice}.")
 
 
-def _has_header(rows: Sequence[Sequence[str]], only: bool) -> bool:
-    """Of the first rows; `only`: there is but one."""
-    first = [cell.strip() for cell in rows[0]]
-    if not any(first) or any(columns.is_data(cell) for cell in first):
-        return False
-    below = [[row[at].strip() for row in rows[1:SAMPLED_ROWS]] for at in range(len(first))]
-    of_data = [at for at, cells in enumerate(below) if any(map(columns.is_data, cells))]
-    if of_data:
-        return not all(first[at].lower() in MISSING for at in of_data)
-    if only:
-        return True  # of a table without rows
-    # Words alone: a heading is complete, and repeated nowhere.
-    return all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
-
-
-def _within(cell: str, below: Sequence[str]) -> bool:
-    return cell in below
-
-
 def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
+    """Whole, as far as names are kept: shorter ones could be those of others."""
     found: dict[str, int] = {}
     seen: Counter[str] = Counter()
     twice: list[str] = []
     for at, cell in enumerate(first):
-        name = given = one_line(cell, 60) or f"column {at + 1}"
+        name = given = one_line(cell, MAX_NAME) or f"column {at + 1}"
         while name in found:
             seen[given] += 1
-            name = f"{given} ({seen[given] + 1})"
+            end = f" ({seen[given] + 1})"
+            name = f"{given[: MAX_NAME - len(end)]}{end}"
         if name != given:
-            twice.append(f"column {at + 1} has the name of another, '{given}', and is called '{name}'")
+            other, called = shortened(given, SAID_NAME), shortened(name, SAID_NAME)
+            alike = "has the name of another" if len(cell) <= MAX_NAME else "begins as the name of another"
+            twice.append(f"column {at + 1} {alike}, '{other}', and is called '{called}'")
         found[name] = at
     notes.extend(twice[:MAX_NOTES])
     return tuple(found)
-
-
-def _notation(cells: Cells, options: TableOptions, delimiter: str, notes: list[str]) -> Notation:
-    among = [
-        one
-        for one in NOTATIONS
-        if options.decimal in (None, one.decimal) and options.thousands in (None, one.thousands)
-    ]
-    if not among:  # both were chosen, and differ
-        return Notation(options.decimal or ".", options.thousands or "")
-    # From the whole length, since the first thousand rows may hold no decimals.
-    sample = cells.sample(SAMPLED_CELLS // len(cells.block(0, 1)[0]))
-    found = numbers.detect((cell for row in sample for cell in row), among)
-    could_be = options.decimal is None and (found.decimal == "," or delimiter == ";")
-    if could_be and numbers.ambiguous((c for row in sample for c in row if found.number(c) is not None), found):
-        notes.append(
-            f"every '{found.decimal}' stands before three digits and is read as a decimal sign; it could stand between "
-            "thousands"
-        )
-    return found
-
-
-def _day_first(cells: Cells) -> bool:
-    """Day first, unless some date in the first rows can only be read with the month first."""
-    for column in zip(*cells.block(0, SAMPLED_ROWS), strict=True):
-        sample = [cell for cell in map(str.strip, column) if cell]
-        if not sample or (dates.moment(sample[0], True) is None and dates.moment(sample[0], False) is None):
-            continue
-        if any(dates.moment(cell, True) is None and dates.moment(cell, False) is not None for cell in sample):
-            return False
-    return True

@@ -10,15 +10,16 @@ import msgspec
 from numpy.typing import NDArray
 
 from engine.data import store
+from engine.data.checking import check
 from engine.data.datasets import TextData
 from engine.data.files import source_of
 from engine.data.preview import Preview, TextPreview, read_text, unchanged
 from engine.data.series import PART_NAMES
 from engine.data.symbols import REST, Level, Symbols, most_frequent, renumbered
 from engine.data.windows import DEFAULT_SPLIT, check_split, stretch
-from engine.errors import DataError, SpecError
+from engine.errors import DataError
 from engine.parts import Part
-from engine.task_checks import MAX_SYMBOLS, check_task
+from engine.task_checks import MAX_SYMBOLS
 from engine.task_specs import Split, TextTask
 
 
@@ -44,7 +45,7 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
     if not isinstance(preview, TextPreview):
         raise DataError(f"'{preview.name}' is looked at as a table or arrays; open it as a text to predict symbols.")
     check_split(choices.split)
-    read, found = read_text(preview.path)
+    read, found = read_text(preview.path, preview.codec)
     unchanged(preview, hashlib.sha256(read).hexdigest())
     data = TextData(found.text)
     most = choices.most_symbols or (MAX_SYMBOLS if choices.level == "character" else 2000)
@@ -67,12 +68,7 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
             f"{'' if different == 2 else 's'}; a text with two "
             "or more is needed to predict one from another."
         )
-    try:
-        check_task(task)
-    except SpecError as error:
-        raise DataError(str(error)) from None
-    for part in ("train", "validation", "test"):
-        check_part(task, len(symbols.numbers), part)
+    check(task, lambda part: check_part(task, len(symbols.numbers), part))
     return msgspec.structs.replace(task, data=store.put(data))
 
 

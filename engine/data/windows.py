@@ -76,3 +76,15 @@ def runs(
 def longest_run(whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int) -> int:
     begins, ends = runs(whole, breaks, first, behind)
     return int((ends - begins).max()) if len(begins) else 0
+
+
+def packed(rows: NDArray[np.bool_]) -> bytes:
+    """Which of so many rows, in an eighth of their bytes; b"" for none."""
+    return np.packbits(rows).tobytes() if rows.any() else b""
+
+
+def unpacked(rows: bytes, count: int) -> NDArray[np.bool_]:
+    """(count,): what was `packed`."""
+    if not rows:
+        return np.zeros(count, dtype=np.bool_)
+    return np.unpackbits(np.frombuffer(rows, dtype=np.uint8), count=count).view(np.bool_)

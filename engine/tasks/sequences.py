@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 
-from engine.data import sequences, store
+from engine.data import sequences
 from engine.data.datasets import SequencesData
 from engine.data.files import source_of
 from engine.data.sequences import Prepared
 from engine.errors import DataError
 from engine.spec import ModelSpec, SequencesTask
 from engine.tasks.batch import Batch
+from engine.tasks.kept_data import data_of, remembered
 from engine.tasks.order import batch_of
 from engine.tasks.part import Draw
 
@@ -42,19 +41,12 @@ def batch(task: SequencesTask, model: ModelSpec, draw: Draw) -> Batch:
     return Batch(torch.from_numpy(x), torch.from_numpy(answer), torch.from_numpy(lengths))
 
 
+@remembered
 def prepared(task: SequencesTask) -> Prepared:
     """Raises DataError."""
-    return _prepared(str(store.folder()), task)
-
-
-@lru_cache(maxsize=4)
-def _prepared(folder: str, task: SequencesTask) -> Prepared:
     return sequences.prepared(task, labelled(task))
 
 
 def labelled(task: SequencesTask) -> SequencesData:
     """With the names of symbols and classes. Raises DataError."""
-    data = store.get(task.data, task.name)
-    if not isinstance(data, SequencesData):
-        raise DataError(f"The data of {source_of(task.name)} are no sequences, and task.kind 'sequences' needs them.")
-    return data
+    return data_of(task, SequencesData, "no sequences", "task.kind 'sequences' needs them")

@@ -20,6 +20,7 @@ from engine.data.series import Prepared
 from engine.errors import DataError
 from engine.spec import ModelSpec, SeriesTask
 from engine.tasks.batch import Batch, targets
+from engine.tasks.kept_data import data_of, remembered
 from engine.tasks.order import batch_of
 from engine.tasks.part import Draw, Part
 
@@ -62,25 +63,18 @@ def count(task: SeriesTask, part: Part, every: bool) -> int:
     return len(_starts(str(store.folder()), task, part, every))
 
 
+def _data(task: SeriesTask) -> SeriesData:
+    return data_of(task, SeriesData, "no series", "task.kind 'series' needs one")
+
+
+@remembered
 def prepared(task: SeriesTask) -> Prepared:
     """Raises DataError."""
-    return _prepared(str(store.folder()), task)
-
-
-@lru_cache(maxsize=4)
-def _prepared(folder: str, task: SeriesTask) -> Prepared:
     return series.prepared(task, _data(task))
 
 
 @lru_cache(maxsize=8)
-def _starts(folder: str, task: SeriesTask, part: Part, every: bool) -> NDArray[np.int64]:
-    starts = _prepared(folder, task).starts(task, part, every)
+def _starts(_folder: str, task: SeriesTask, part: Part, every: bool) -> NDArray[np.int64]:
+    starts = prepared(task).starts(task, part, every)
     starts.flags.writeable = False
     return starts
-
-
-def _data(task: SeriesTask) -> SeriesData:
-    data = store.get(task.data, task.name)
-    if not isinstance(data, SeriesData):
-        raise DataError(f"The data of {source_of(task.name)} are no series, and task.kind 'series' needs one.")
-    return data

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.data import store, text
+from engine.data import text
 from engine.data.datasets import TextData
 from engine.data.files import source_of
 from engine.data.text import Prepared
@@ -16,7 +14,8 @@ from engine.draws import whole
 from engine.errors import DataError
 from engine.spec import ModelSpec, TextTask
 from engine.tasks.batch import Batch
-from engine.tasks.order import batch_of
+from engine.tasks.kept_data import data_of, remembered
+from engine.tasks.order import batch_of, held_back
 from engine.tasks.part import Draw, Part
 
 
@@ -40,7 +39,8 @@ def starts(task: TextTask, data: Prepared, draw: Draw) -> NDArray[np.int64]:
             f"The {draw.part} part of {source_of(task.name)} is empty; a sequence of {T:,} steps is needed."
         )
     if draw.part != "train":
-        return first + T * batch_of(count, B, draw, "text")
+        pieces_ = _side_by_side(count, B, draw.number) if task.order == "stream" else batch_of(count, B, draw, "text")
+        return first + T * pieces_
     if task.order == "stream":
         # B streams of `each` sequences, one behind the other: where one ends, the next has begun, so that a row goes on
         # from batch to batch through the whole part, and from its end to its beginning.
@@ -50,17 +50,23 @@ def starts(task: TextTask, data: Prepared, draw: Draw) -> NDArray[np.int64]:
     return first + places
 
 
-def prepared(task: TextTask) -> Prepared:
-    """Raises DataError."""
-    return _prepared(str(store.folder()), task)
+def _side_by_side(count: int, batch_size: int, number: int) -> NDArray[np.int64]:
+    """Which of the pieces of a part held back are in a batch, where it is read as streams: a row goes on in the next
+    batch where it ended, and every piece comes once. The longer streams come first, so that the last batch may have
+    fewer rows: those that go on."""
+    streams = min(batch_size, count)
+    each, longer = divmod(count, streams)
+    n, row = number % held_back(count, batch_size), np.arange(streams)
+    begins = row * each + np.minimum(row, longer)
+    return begins[: longer if n == each else streams] + n
 
 
-@lru_cache(maxsize=2)
-def _prepared(folder: str, task: TextTask) -> Prepared:
-    data = store.get(task.data, task.name)
-    if not isinstance(data, TextData):
-        raise DataError(f"The data of {source_of(task.name)} are no text, and task.kind 'text' needs one.")
-    return text.prepared(task, data)
+def _prepared(task: TextTask) -> Prepared:
+    return text.prepared(task, data_of(task, TextData, "no text", "task.kind 'text' needs one"))
+
+
+prepared = remembered(_prepared, most=2)
+"""Raises DataError."""
 
 
 def pieces(task: TextTask, part: Part) -> int:

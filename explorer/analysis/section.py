@@ -99,13 +99,14 @@ class SectionHeader(QAbstractButton):
 
 
 class Choice(QComboBox):
-    """One of a few. The wheel turns it only with the focus, so that the panel can be scrolled over it."""
+    """One of a few. The wheel never turns it, so that the panel is scrolled over it."""
 
     chosen = Signal(object)
 
     def __init__(self, name: str, choices: Sequence[tuple[Any, str]] = (), parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(name)
+        self.view().setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(6)
@@ -143,10 +144,7 @@ class Choice(QComboBox):
         renderer("chevron-down", theming.current().muted).render(painter, at)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
+        event.ignore()
 
 
 class Words(QLabel):

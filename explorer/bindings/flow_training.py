@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, Slot
 
 from explorer.bindings.parts import Parts
 from explorer.bindings.tracks import TracksBinding
 from explorer.bindings.training import TrainingBinding
+from explorer.pace import Pace
 from explorer.stage.past import Past
 from explorer.training.axes import last_iteration
-
-_PACE_MS = 80
-"""It grows a dozen times a second, like the curves in the drawer."""
-_REST = 4
-"""Times as long as it took to draw: the window has other things to do."""
 
 
 class FlowTrainingBinding(QObject):
     def __init__(self, parts: Parts, tracks: TracksBinding, training: TrainingBinding, parent: QObject) -> None:
         super().__init__(parent)
-        self._document, self._book, self._runner = parts.document, parts.book, parts.runner
+        self._document, self._book = parts.document, parts.book
         self._stage, self._tracks = parts.window.stage, tracks
-        self._last = self._next = 0
-        self._due = False
-        self._pace = QTimer(self)
-        self._pace.setSingleShot(True)
-        self._pace.timeout.connect(self._paced)
-        self._book.changed.connect(self._book_changed)
-        self._runner.runningChanged.connect(self._show)
+        self._pace = Pace(self._show, lambda: self._stage.past_cost, self)
+        self._book.changed.connect(self._pace.ask)
+        parts.runner.runningChanged.connect(self._show)
         parts.document.stateChanged.connect(self._tracks_changed)
         self._stage.iterationPicked.connect(training.travel)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def show_opened(self) -> None:
-        """Another document: another axis of iterations."""
-        self._last = self._next = 0
         self._show()
 
     def show_view(self) -> None:
@@ -49,29 +39,12 @@ class FlowTrainingBinding(QObject):
             self._show()
 
     @Slot()
-    def _book_changed(self) -> None:
-        self._due = True
-        if not self._pace.isActive():
-            self._paced()
-
-    @Slot()
-    def _paced(self) -> None:
-        if self._due:
-            self._show()
-            self._pace.start(max(_PACE_MS, round(_REST * 1000 * self._stage.past_cost)))
-
-    @Slot()
     def _show(self) -> None:
-        self._due = False
+        self._pace.shown()
         if not self._stage.shows_past:
             return
         log, shown = self._book.log, self._document.view.iteration
-        done = max(log.next or 0, shown)
-        if done < self._next:
-            self._last = 0  # another past: what came after has been let go
-        self._next = done
-        # It moves on in steps and never back, so that what is there stays where it is.
-        self._last = max(self._last, last_iteration(done, self._runner.goal))
+        done = max(self._book.next, log.next or 0, shown)  # as the curves in the drawer
         trains = self._document.state.recorded is None
-        self._stage.set_past(Past(log, shown, self._last, trains))
+        self._stage.set_past(Past(log, shown, last_iteration(done), trains))
         self._tracks.tables.refresh()

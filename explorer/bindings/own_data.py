@@ -37,7 +37,8 @@ class OwnDataBinding(QObject):
 
         task = experiment.task
         steps = USUAL_STEPS if kind_of(task) in DERIVED_STEPS else task.steps
-        self.dialog = DataDialog(self._parts.reader, path, steps, task.batch_size, self._window)
+        every = experiment.model.readout.at == "every"
+        self.dialog = DataDialog(self._parts.reader, path, steps, task.batch_size, every, self._window)
         self.dialog.chosen.connect(self._use)
         self.dialog.finished.connect(self._closed)
         self.dialog.open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QElapsedTimer, QObject, Signal, Slot
 
 from engine.operations_of_cell import Way
 from engine.quantities import layer_title
@@ -18,6 +18,7 @@ from explorer.transport.words import inside_words, longest_words, own_words
 
 DWELL = {Phase.LOSS: 1.2, Phase.CLIP: 1.8}
 """Seconds for which playing stays where a single moment has something to read, at any speed."""
+_CROSSED_MS = 2000
 _AHEAD = 1000
 """How many iterations beyond the furthest one can be asked for; they are trained on the way."""
 
@@ -32,6 +33,8 @@ class TapeBinding(QObject):
         self._document, self._controller = parts.document, parts.controller
         self._parts = parts
         self._stop_at: int | None = None
+        self._shown_off = QElapsedTimer()
+        """Since the tape began to play by itself; invalid: it did not, or somebody has answered since."""
         self._fresh = -1
         """Where the playhead of a preset stood when it was opened; −1: it has been moved since, or there is none."""
         self.at_end: AtEnd = "stop"
@@ -102,14 +105,19 @@ class TapeBinding(QObject):
 
     @Slot()
     def toggle_play(self) -> None:
+        own, self._shown_off = self._shown_off, QElapsedTimer()
+        if self._player.playing and own.isValid() and own.elapsed() < _CROSSED_MS:
+            return  # whoever presses Play just as it begins by itself wants to see it play
         if self._player.playing:
             self._player.pause()
         else:
             self._play(None)
 
-    def play_to(self, position: int) -> None:
-        """Play, and stop by itself at a position."""
+    def show_off(self, position: int) -> None:
+        """Play without having been asked, and stop at a position."""
         self._play(position)
+        self._shown_off.start()
+        self._parts.say("It plays by itself, since nobody was quicker: Space pauses, ← and → step.", 8000)
 
     def _play(self, stop_at: int | None) -> None:
         self._stop_at = stop_at

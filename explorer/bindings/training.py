@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-import time
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
 from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
+from engine.tape import Phase
 from engine.training_checks import MAX_ITERATIONS
-from engine.training_loop import check_held_back, until_of
+from engine.training_loop import check_held_back
+from engine.until import until_of
 from explorer.bindings.parts import Parts
-from explorer.training.axes import AxisKind
+from explorer.pace import Pace
+from explorer.training.axes import AxisChoice
 from explorer.training.curves import Curves
-from explorer.training.runner import Ending
-from explorer.training.words import figures, stands, summary
+from explorer.training.standing import Ending, stands
+from explorer.training.ways_out import WayOut, ways_out
+from explorer.training.words import figures, summary
+from explorer.widgets.numbers import short
 
-_PACE_MS = 80
-"""Curves that grow are drawn a dozen times a second."""
-_REST = 4
-"""Times as long as they took to draw: the window has other things to do."""
 _PATIENCE_MS = 250
 """A picture that takes longer gives way to the newer wish of somebody who drags."""
 
@@ -35,24 +35,35 @@ class TrainingBinding(QObject):
         self._layers: tuple[str, ...] = ()
         self._wish: int | None = None
         self._problem = ""
-        self._anew, self._due, self._banner = True, False, False
-        self._pace = _timer(self, _PACE_MS, self._paced)
+        self._drawn, self._said_of = Curves(), 0
+        """What was drawn last, and the iteration on the stage that its numbers were said beside."""
+        self._told: tuple[int, object] = (-1, None)
+        """The iteration and the state of which it was last said how training stands."""
+        self._anew, self._banner = True, False
+        self._resting = False
+        """Whether the playhead is where documents open, at the loss, and nobody has moved it."""
+        self._ways: tuple[WayOut, ...] = ()
+        self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
-        self._book.changed.connect(self._book_changed)
+        self._book.changed.connect(self._pace.ask)
         runner = self._runner
         runner.runningChanged.connect(self._running_changed)
         runner.ended.connect(self._ended)
+        runner.noted.connect(self._noted)
         parts.document.stateChanged.connect(self._show_available)
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
         parts.controller.crossing.connect(self._crossing)
+        parts.window.stage.banner.chosen.connect(self._take_way_out)
         self._drawer.openChanged.connect(self._show)
         self._drawer.summary.trainToggled.connect(self.toggle)
         controls, curves = self._controls, self._tab.curves
         controls.trainToggled.connect(self.toggle)
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
-        curves.travelWanted.connect(self.travel)
+        controls.until_field.textEdited.connect(self._forget_problem)
+        controls.bestWanted.connect(self.travel_to_best)
+        curves.travelWanted.connect(self._travel_on_curves)
         self._tab.layersWanted.connect(self._show_layers)
         self._tab.lossAxisPicked.connect(self._pick_loss_axis)
         self._show_available()
@@ -61,14 +72,12 @@ class TrainingBinding(QObject):
 
     def show_opened(self) -> None:
         """Another document: other axes, no wish of the old one."""
+        self._resting = True
         self._wish = None
         self._patience.stop()
         self._problem, self._anew = "", True
         if self._banner:
             self._clear_banner()
-        experiment = self._document.experiment
-        if experiment is not None:
-            self._controls.set_metric(task_facts.metric(experiment.task, experiment.model))
         self._show_available()
         self._show()
 
@@ -82,58 +91,64 @@ class TrainingBinding(QObject):
 
     def show_view(self) -> None:
         shown = self._document.view.iteration
+        self._resting = self._resting and self._at_the_loss
         self._tab.curves.set_iteration(shown, shown if self._wish is None else self._wish)
+        if shown != self._said_of:
+            self._said_of = shown
+            self._say()
+        told, state = self._told
+        if not self._runner.running and (shown != told or self._document.state is not state):
+            self._show_sentence()
 
     @Slot()
     def _show_available(self) -> None:
         available = self._runner.available
         self._drawer.summary.set_available(available)
         self._controls.set_available(available)
-
-    @Slot()
-    def _book_changed(self) -> None:
-        self._due = True
-        if not self._pace.isActive():
-            self._paced()
-
-    @Slot()
-    def _paced(self) -> None:
-        if self._due:
-            began = time.perf_counter()
-            self._show()
-            took = time.perf_counter() - began + self._tab.curves.cost
-            self._pace.start(max(_PACE_MS, round(_REST * 1000 * took)))
+        experiment = self._document.experiment
+        if experiment is not None:
+            self._controls.set_metric(task_facts.metric(experiment.task, experiment.model))
 
     @Slot()
     def _show(self) -> None:
-        self._due = False
-        drawer, runner = self._drawer, self._runner
+        self._pace.shown()
+        drawer = self._drawer
         open_here = drawer.is_open and drawer.tab == "training"
         curves = self._curves(whole=open_here)
-        drawer.summary.set_words(summary(curves, running=runner.running, sentence=runner.ending.sentence))
+        self._drawn = curves
+        self._say()
         if open_here:
-            self._controls.set_figures(figures(curves, runner.seconds))
             self._tab.set_layers(self._book.layers, self._layers)
-            anew = self._anew or curves.count < self._tab.curves.count
-            self._tab.curves.set_curves(curves, anew=anew)
+            self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
         self._show_sentence()
 
+    def _say(self) -> None:
+        """The numbers in words, each with its iteration."""
+        runner, shown = self._runner, self._document.view.iteration
+        ending, sentence = ("", "") if runner.running else (runner.ending.kind, runner.ending.sentence)
+        self._drawer.summary.set_parts(summary(self._drawn, shown=shown, ending=ending, sentence=sentence))
+        if self._drawer.is_open and self._drawer.tab == "training":
+            self._controls.set_figures(figures(self._drawn, runner.seconds, shown))
+
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""
-        book, chunks = self._book, self._book.log.chunks
+        book, chunks = self._book, self._book.log.scalars.chunks
+        experiment = self._document.experiment
+        scaled = experiment is not None and task_facts.is_scaled(experiment.task, experiment.model)
         if not whole:
             last = chunks[-1] if chunks else None
             if last is None:
-                return Curves(count=book.next)
+                return Curves(count=book.next, scaled=scaled)
             return Curves(
                 iterations=book.iterations()[-1:],
-                losses=last.losses[-1:],
-                grad_norms=last.grad_norms[-1:],
-                clipped_norms=last.clipped_norms[-1:],
-                clipped=last.clipped[-1:],
+                losses=last["losses"][-1:],
+                grad_norms=last["grad_norms"][-1:],
+                clipped_norms=last["clipped_norms"][-1:],
+                clipped=last["clipped"][-1:],
                 evaluations=book.evaluations,
+                scaled=scaled,
                 count=book.next,
             )
         names = [name for name in self._layers if name in book.layers]
@@ -147,12 +162,16 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            scaled=scaled,
             count=book.next,
             goal=self._runner.goal,
-            seconds=float(chunks[-1].seconds[-1]) if chunks else 0.0,
+            seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,
         )
 
     def _show_sentence(self) -> None:
+        self._told = self._document.view.iteration, self._document.state
+        best = self._book.best if self._runner.ending.kind == "early stop" else None
+        self._controls.set_best(None if best is None or self._problem else best.iteration)
         if self._problem:
             self._controls.set_sentence(self._problem, tone="exploding")
             return
@@ -161,9 +180,10 @@ class TrainingBinding(QObject):
             running=runner.running,
             goal=runner.goal,
             until=None if runner.until is None else str(runner.until),
-            ending=runner.ending.kind,
-            sentence=runner.ending.sentence,
+            ending=runner.ending,
             follows=runner.follows,
+            note=runner.note,
+            outlook=runner.outlook,
         )
         self._controls.set_sentence(words, tone=tone)
 
@@ -174,21 +194,43 @@ class TrainingBinding(QObject):
         self._parts.desk.set_resting(running)
         if running:
             self._parts.player.pause()
+            self._show_whole_trace()
             self._problem = ""
             self._clear_banner()
         self._show()
 
+    @property
+    def _at_the_loss(self) -> bool:
+        return self._document.tape.moment(self._document.view.position).phase is Phase.LOSS
+
+    def _show_whole_trace(self) -> None:
+        """At the loss no gradient is known yet. Whoever trains without having put the playhead anywhere watches what
+        training is about: the gradient all the way back. A playhead that somebody has put elsewhere stays."""
+        if self._resting and self._at_the_loss:
+            self._document.look(position=self._document.tape.span(Phase.BACKWARD)[-1])
+
     @Slot(object)
     def _ended(self, ending: Ending) -> None:
+        if self._banner:
+            self._clear_banner()
         if ending.kind in ("diverged", "failed"):
             self._banner = True
-            self._parts.window.stage.set_banner(ending.sentence)
+            experiment = self._document.experiment
+            diverged = ending.kind == "diverged" and experiment is not None
+            self._ways = ways_out(experiment) if diverged and experiment is not None else ()
+            self._parts.window.stage.set_banner(ending.sentence, [(way.words, way.tip) for way in self._ways])
         elif ending.sentence:
             self._parts.say(ending.sentence, 10_000)
         self._show()
 
+    @Slot(str)
+    def _noted(self, note: str) -> None:
+        if note:
+            self._parts.say(note, 10_000)
+        self._show_sentence()
+
     def _clear_banner(self) -> None:
-        self._banner = False
+        self._banner, self._ways = False, ()
         self._parts.window.stage.set_banner("")
 
     # -- intent up: training ------------------------------------------------------------------------------------------
@@ -200,6 +242,18 @@ class TrainingBinding(QObject):
         else:
             self._begin()
             self._runner.start()
+
+    @Slot(int)
+    def _take_way_out(self, number: int) -> None:
+        """Train again from the start, under the settings that were chosen."""
+        if not 0 <= number < len(self._ways) or self._runner.running:
+            return
+        self._begin()
+        self._document.edit_experiment(self._ways[number].experiment)
+        state = self._document.state
+        start = state.first if state.first < state.furthest else 0
+        self._controller.go_to_iteration(start, self._document.view.position)
+        self._runner.start()
 
     @Slot(int)
     def advance(self, count: int) -> None:
@@ -234,7 +288,7 @@ class TrainingBinding(QObject):
                 self._runner.start(goal=goal)
             return
         try:
-            until = until_of(typed, experiment)
+            until = until_of(text.strip(), experiment)
             assert until is not None
             check_held_back(experiment, until)
         except SpecError as error:
@@ -246,6 +300,12 @@ class TrainingBinding(QObject):
         self._problem = sentence
         self._show_sentence()
 
+    @Slot()
+    def _forget_problem(self) -> None:
+        """Another text is being typed: what was wrong with the old one is over."""
+        if self._problem:
+            self._show_problem("")
+
     # -- intent up: travelling ----------------------------------------------------------------------------------------
 
     @Slot(int)
@@ -254,8 +314,13 @@ class TrainingBinding(QObject):
         next is asked for, unless it takes long: the latest wish wins, and none but it waits."""
         if not self._controller.can_go_on:
             return
-        self._runner.set_follows(iteration >= self._book.next)
         self._parts.player.pause()
+        self._runner.set_follows(iteration >= self._book.next)
+        self._show_sentence()
+        if self._runner.running and self._runner.follows:
+            self._forget_wish()
+            self._runner.follow()
+            return
         self._wish = iteration
         self.show_view()
         if self._controller.waiting:
@@ -263,6 +328,45 @@ class TrainingBinding(QObject):
                 self._patience.start()
         else:
             self._go_to_wish()
+
+    @Slot(int)
+    def _travel_on_curves(self, iteration: int) -> None:
+        """Their right end is the newest iteration, though it may have been drawn a moment ago."""
+        self.travel(self._book.next if iteration >= self._tab.curves.count else iteration)
+
+    def ask_iteration(self) -> None:
+        from explorer.training.iteration_dialog import IterationDialog
+
+        dialog = IterationDialog(self._document.view.iteration, self._book.next, self._book.best, self._parts.window)
+        dialog.accepted.connect(self._travel_to_typed)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def _travel_to_typed(self) -> None:
+        from explorer.training.iteration_dialog import IterationDialog
+
+        dialog = self.sender()
+        if isinstance(dialog, IterationDialog):
+            self.travel(dialog.iteration)
+
+    @Slot()
+    def travel_to_best(self) -> None:
+        best = self._book.best
+        if best is None:
+            self._parts.say(f"No iteration has been evaluated yet; {self._evaluated()}.", 6000)
+            return
+        self.travel(best.iteration)
+        self._parts.say(
+            f"Iteration {best.iteration:,}: the least validation loss, {short(best.loss, 3)}, of "
+            f"{len(self._book.evaluations):,} evaluation{'s' if len(self._book.evaluations) != 1 else ''}.",
+            6000,
+        )
+
+    def _evaluated(self) -> str:
+        experiment = self._document.experiment
+        every = 1 if experiment is None else experiment.training.evaluate_every
+        return "training does after each" if every == 1 else f"training does every {every:,}"
 
     @Slot()
     def _go_to_wish(self) -> None:
@@ -305,8 +409,8 @@ class TrainingBinding(QObject):
         self._show()
 
     @Slot(str)
-    def _pick_loss_axis(self, kind: AxisKind) -> None:
-        self._tab.curves.set_loss_axis(kind)
+    def _pick_loss_axis(self, choice: AxisChoice) -> None:
+        self._tab.curves.set_loss_axis(choice)
 
 
 def _timer(parent: QObject, milliseconds: int, slot: object) -> QTimer:

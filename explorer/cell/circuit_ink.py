@@ -20,6 +20,7 @@ from explorer.cell.circuit_moment import Moment
 from explorer.cell.circuit_nodes import GLOW, paint_node, radius_of
 from explorer.cell.figures import Figures
 from explorer.cell.ink import colour_of, draw_fitted, log_width
+from explorer.cell.kept import KeptPictures
 from explorer.cell.quantity import Number, Reading, short
 from explorer.cell.symbols import INPUT
 from explorer.cell.wiring import Circuit, Label, Node, Wire
@@ -50,8 +51,7 @@ class Drawing:
     _symbols: dict[str, float] = field(init=False)
     """How wide the labels' symbols are."""
     _frame: QImage | None = None
-    _nodes: QImage | None = None
-    _nodes_for: tuple[object, ...] = ()
+    _nodes: KeptPictures = field(default_factory=KeptPictures)
     _pens: dict[str, QPen] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -301,20 +301,21 @@ class Drawing:
         return hold.sign if hold is not None and hold.whole else self.moment.reading(node.value).text
 
     def _nodes_picture(self, ratio: float) -> QImage:
-        """All nodes without their numbers: painted anew when something else of them is reached or held."""
+        """All nodes without their numbers: painted for each of what of them is reached or held."""
         moment = self.moment
         rings = tuple((gate, hold.whole) for gate, hold in moment.held.holds.items())
         key = (moment.reached, rings, ratio)
-        if self._nodes is None or self._nodes_for != key:
-            self._nodes = self._empty(ratio, QImage.Format.Format_ARGB32_Premultiplied)
-            self._nodes.fill(0)
-            painter = QPainter(self._nodes)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            for node in self.circuit.nodes:
-                paint_node(painter, node, self.at(*node.at), self.unit, self.theme, moment)
-            painter.end()
-            self._nodes_for = key
-        return self._nodes
+        return self._nodes.of(key, lambda: self._paint_nodes(ratio))
+
+    def _paint_nodes(self, ratio: float) -> QImage:
+        nodes = self._empty(ratio, QImage.Format.Format_ARGB32_Premultiplied)
+        nodes.fill(0)
+        painter = QPainter(nodes)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for node in self.circuit.nodes:
+            paint_node(painter, node, self.at(*node.at), self.unit, self.theme, self.moment)
+        painter.end()
+        return nodes
 
     def _node_value(self, node: Node) -> None:
         number = self.moment.beside(node)

@@ -15,6 +15,7 @@ from explorer.cell.exact import digits, exact_text, marked_symbol, over_units, v
 from explorer.cell.figures import Figures
 from explorer.cell.ink import colour_of, draw_fitted, text_scale
 from explorer.cell.interventions import Interventions
+from explorer.cell.kept import KeptPictures, SameAs
 from explorer.cell.layout import Layout, Measures, Placed, lay_out
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
@@ -65,8 +66,7 @@ class EquationsView(NumbersView):
         self._sections: tuple[Section, ...] = ()
         self._layouts: dict[tuple[object, ...], tuple[Layout, float]] = {}
         self._em = EM
-        self._still: QImage | None = None
-        self._still_for: tuple[object, ...] | None = None
+        self._stills = KeptPictures()
         self._step = 1
         self._reached = NOTHING_REACHED
         self._source = Readings(None)
@@ -248,20 +248,21 @@ class EquationsView(NumbersView):
         return QRectF(placed.left, placed.number_top, placed.width, figures.height)
 
     def _still_picture(self, layout: Layout, ratio: float) -> QImage:
-        """Everything but the numbers: painted once, and again when the tape reaches something else."""
+        """Everything but the numbers: painted once for each of what the tape has reached."""
         whole, held = (self._reached.forward, self._reached.backward), self._held
         holds = tuple(gate for gate in held.holds if held.whole(gate))
-        key = (id(layout), self.size(), ratio, theme.current().name, whole, held.cuts, holds, self._scope())
-        if self._still is None or self._still_for != key:
-            self._still = QImage(self.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)
-            self._still.setDevicePixelRatio(ratio)
-            self._still.fill(0)
-            painter = QPainter(self._still)
-            self._paint_symbols(painter, layout)
-            self._paint_headings(painter, layout)
-            painter.end()
-            self._still_for = key
-        return self._still
+        key = (SameAs(layout), self.size(), ratio, theme.current().name, whole, held.cuts, holds, self._scope())
+        return self._stills.of(key, lambda: self._paint_still(layout, ratio))
+
+    def _paint_still(self, layout: Layout, ratio: float) -> QImage:
+        still = QImage(self.size() * ratio, QImage.Format.Format_ARGB32_Premultiplied)
+        still.setDevicePixelRatio(ratio)
+        still.fill(0)
+        painter = QPainter(still)
+        self._paint_symbols(painter, layout)
+        self._paint_headings(painter, layout)
+        painter.end()
+        return still
 
     def _paint_symbols(self, painter: QPainter, layout: Layout) -> None:
         t, figures = theme.current(), self._numbers_font()

@@ -19,6 +19,7 @@ from engine.quantities import ROUTES
 from engine.requests import Excerpt
 from explorer.cell.figures import Figures
 from explorer.cell.ink import text_scale
+from explorer.cell.kept import KeptPictures
 from explorer.cell.numbers_view import NumbersView
 from explorer.cell.picking import Pick
 from explorer.cell.quantity import place
@@ -91,8 +92,7 @@ class RoutesView(NumbersView):
         self._rows: tuple[Route, ...] = ()
         self._words = ""
         self._note_rooms: dict[int, float] = {}
-        self._still: QImage | None = None
-        self._still_for: tuple[object, ...] = ()
+        self._stills = KeptPictures()
         self._measure()
         theme.notifier().changed.connect(self._restyle)
 
@@ -290,26 +290,27 @@ class RoutesView(NumbersView):
     def _still_picture(self, ratio: float) -> QImage:
         """What is the same at every step: what shares are; and before there are shares, everything."""
         cell = None if self._excerpt is None else self._excerpt.focus.cell
-        key = (cell, "" if self._rows else self.said, self.size(), ratio, theme.current().name)
-        if self._still is None or self._still_for != key:
-            # With the panel's colour in it: letters on nothing come out a little thinner.
-            self._still = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
-            self._still.setDevicePixelRatio(ratio)
-            self._still.fill(QColor(theme.current().surface))
-            painter = QPainter(self._still)
-            painter.setFont(self._figures.font)
-            if not self._rows:
-                self._paint_bar(painter, self._colours())
-                self._paint_names(painter)
-                self._paint_said(painter)
-            painter.setPen(QColor(theme.current().muted))
-            meaning = QStaticText(self.meaning)
-            meaning.setTextFormat(Qt.TextFormat.PlainText)
-            meaning.setTextWidth(self.width())
-            painter.drawStaticText(QPointF(0, self._said_top + self._line), meaning)
-            painter.end()
-            self._still_for = key
-        return self._still
+        key = (cell, "" if self._rows else self.said, self.meaning, self.size(), ratio, theme.current().name)
+        return self._stills.of(key, lambda: self._paint_still(ratio))
+
+    def _paint_still(self, ratio: float) -> QImage:
+        # With the panel's colour in it: letters on nothing come out a little thinner.
+        still = QImage(self.size() * ratio, QImage.Format.Format_RGB32)
+        still.setDevicePixelRatio(ratio)
+        still.fill(QColor(theme.current().surface))
+        painter = QPainter(still)
+        painter.setFont(self._figures.font)
+        if not self._rows:
+            self._paint_bar(painter, self._colours())
+            self._paint_names(painter)
+            self._paint_said(painter)
+        painter.setPen(QColor(theme.current().muted))
+        meaning = QStaticText(self.meaning)
+        meaning.setTextFormat(Qt.TextFormat.PlainText)
+        meaning.setTextWidth(self.width())
+        painter.drawStaticText(QPointF(0, self._said_top + self._line), meaning)
+        painter.end()
+        return still
 
     @property
     def _said_top(self) -> float:
@@ -391,7 +392,7 @@ class RoutesView(NumbersView):
     @Slot()
     def _restyle(self) -> None:
         self._measure()
-        self._still = None
+        self._stills.clear()
         self.updateGeometry()
         self.update()
 

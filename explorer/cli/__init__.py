@@ -13,6 +13,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     import sys
 
-    from explorer.cli.commands import run
-
+    try:
+        from explorer.cli.commands import run
+    except KeyboardInterrupt:  # so early that nothing has begun
+        print("gradflow: Interrupted.", file=sys.stderr)
+        return 130
     return run(sys.argv[1:] if argv is None else argv)

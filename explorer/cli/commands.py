@@ -72,6 +72,7 @@ def run(argv: Sequence[str]) -> int:
         print(f"gradflow: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print("gradflow: Interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # gradflow presets | head -1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

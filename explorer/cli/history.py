@@ -8,66 +8,49 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import atomic
-from engine.session import Session
+from engine import atomic, task_facts
 from explorer.cli.output import checked_output
 from explorer.cli.target import Target, UsageError
+from explorer.tables.history import figure, history_parts
 
 
 def history(target: Target, output: Path, flow: Path | None) -> int:
-    """One row an iteration that is kept: its loss, norms and learning rate, all before its update, and beside them what
-    the validation part said after so many iterations; of what was not recorded, nothing. `flow`: log₁₀ ‖∂L/∂h_t‖, one
+    """One row an iteration (explorer.tables.history). `flow`: log₁₀ ‖∂L/∂h_t‖, one
     column a step: "-inf" where it is exactly 0, "inf" where it is infinite, "nan" where it is not a number, and nothing
-    at steps that no sample has."""
+    at steps that no sample, or no sequence of the iteration, has; of long trainings not of every iteration."""
     if target.session is None:
         raise UsageError(f"'{target.title}' is no saved session; a .gflow file that was trained is needed.")
     found, paths = target.session, [checked_output(path, ".csv") for path in (output, flow) if path is not None]
     if len(paths) == 2 and paths[0].absolute() == paths[1].absolute():
         raise UsageError(f"Both tables would go to '{output}'; another file is needed for --flow.")
-    records = found.log.records
-    if records is None and not found.evaluations:
+    if not len(found.log) and not found.evaluations:
         raise UsageError(
             f"'{target.path}' holds no records of a training; gradflow train '{target.path}' --iterations N makes some."
         )
-    header, rows = _table(found)
-    _write(output, header, rows)
+    experiment = found.experiment
+    baseline = task_facts.baseline(experiment.task, experiment.model)
+    atomic.write(output, history_parts(found.log, found.evaluations, baseline))
+    _say_thinned(output, found.log.scalars.stride)
     if flow is not None:
-        numbers: Iterable[tuple[list[float], bool]] = ()
-        if records is not None:
-            numbers = zip(records.flow.tolist(), records.flow_bad.tolist(), strict=True)
-        last = found.experiment.task.steps if records is None else records.flow.shape[1]
-        steps = range(1, last + 1)
-        lines = ((i, *_flow(*row)) for i, row in zip(found.log.iterations.tolist(), numbers, strict=True))
-        _write(flow, ("iteration", *map(str, steps)), lines)
+        rows = found.log.flow_table()
+        last = rows.flow.shape[1] or found.experiment.task.steps
+        numbered = zip(rows.iterations, rows.flow, rows.bad, rows.steps, strict=True)
+        lines = (
+            (int(i), *_flow(row[:steps].tolist(), bool(bad)), *[""] * (last - steps)) for i, row, bad, steps in numbered
+        )
+        _write(flow, ("iteration", *map(str, range(1, last + 1))), lines)
+        _say_thinned(flow, found.log.flow.stride)
     return 0
 
 
-def _table(found: Session) -> tuple[list[str], Iterable[Sequence[Any]]]:
-    columns = {name: column.tolist() for name, column in found.log.columns().items()}
-    iterations = columns.pop("iteration", [])
-    recorded = dict(zip(iterations, zip(*columns.values(), strict=True), strict=True))
-    judged = {evaluation.iteration: evaluation for evaluation in found.evaluations}
-    header = ["iteration", *columns]
-    if judged:
-        header += ["validation loss", f"validation {found.evaluations[0].metric}"]
-    rows = []
-    for iteration in sorted({*recorded, *judged}):
-        row = [iteration, *map(_figure, recorded.get(iteration, [""] * len(columns)))]
-        if judged:
-            evaluation = judged.get(iteration)
-            row += ["", ""] if evaluation is None else [_figure(evaluation.loss), _figure(evaluation.value)]
-        rows.append(row)
-    return header, rows
+def _say_thinned(path: Path, stride: int) -> None:
+    if stride > 1:
+        print(f"{path} has one iteration in {stride:,}; this training is too long to keep those of every one.")
 
 
 def _flow(row: list[float], bad: bool) -> list[Any]:
     """`bad`: whether its NaNs are numbers that are none, instead of steps that no sample has."""
-    return ["" if math.isnan(value) and not bad else _figure(value) for value in row]
-
-
-def _figure(value: Any) -> Any:
-    """Read again it is the same number, to the bit; of one that is not finite "inf", "-inf" or "nan"."""
-    return repr(value) if isinstance(value, float) and math.isfinite(value) else value
+    return ["" if math.isnan(value) and not bad else figure(value) for value in row]
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -6,6 +6,7 @@ A saved session goes on where it stopped, to the bit, and its records with it. C
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import sys
 import threading
@@ -14,13 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine import session, task_facts
-from engine.errors import DataError
+from engine.errors import DataError, EngineError, SessionError
 from engine.figures import figure
 from engine.parts import Part
 from engine.session import Session, SessionView
-from engine.spec import Experiment
-from engine.training_loop import Progress, fit
+from engine.spec import DigitsTask, Experiment, OwnTask, SunspotsTask
+from engine.training_loop import Progress, done_sentence, fit
 from engine.training_requests import Judge, Judged
+from engine.until import iterations_words
 from explorer.cli.compute import compute
 from explorer.cli.output import checked_output
 from explorer.cli.target import Target, UsageError
@@ -28,7 +30,9 @@ from explorer.cli.training_bar import TrainingBar
 
 DIVERGED, PAUSED = 1, 130
 BATCHES = 20
-"""Of each part that is judged at the end; of data, as many as there are."""
+"""Of each part of a generated task that are judged at the end."""
+ALL = 10_000
+"""Of data: as many as one judgement takes."""
 SAVE_EVERY = 60.0
 """Seconds of training that a power cut can take."""
 LAST = 100
@@ -38,28 +42,35 @@ LAST = 100
 def train(target: Target, iterations: int | None, until: str | None, output: Path | None) -> int:
     """Up to `iterations` in all, or where `until` says. 0: done; 1: it diverged; 130: it was interrupted. In each case
     what is done is in `output`."""
-    start, output = _start(target), _output(target, output)
+    start, output = _begun(target, output)
+    session.check_room(start.experiment)
     begun = max(start.history, default=0)
     bar = TrainingBar(iterations, task_facts.baseline(start.experiment.task, start.experiment.model))
-    at, paused = None, False
-    saved = time.monotonic()
+    at, paused, failed = None, False, None
+    keeper = _Keeper(start, output, bar)
     try:
         with _ends_like_ctrl_c():
             for at in fit(start, iterations, until=until):
                 bar.show(at)
-                if not at.ended and time.monotonic() - saved > SAVE_EVERY:
-                    _save(at, start, output)
-                    saved = time.monotonic()
+                if not at.ended:
+                    keeper.now_and_then(at)
     except KeyboardInterrupt:  # between two chunks, or inside one, which is then as if it had never begun
         paused = True
+    except EngineError as error:
+        if at is None:
+            raise
+        failed = error
     finally:
         bar.end()
     if at is None:
+        print("gradflow: Interrupted before an iteration was done; nothing has been written.", file=sys.stderr)
         return PAUSED
     fresh = at.iteration > begun or not output.exists()
     if fresh:
-        _save(at, start, output)
-    print(_report(at, output, paused, fresh))
+        keeper.save(at)
+    print(_report(at, output, paused or failed is not None, fresh))
+    if failed is not None:
+        raise failed
     if paused:
         return PAUSED
     for part in ("validation", "test"):
@@ -69,6 +80,36 @@ def train(target: Target, iterations: int | None, until: str | None, output: Pat
         print(f"gradflow: {at.sentence}", file=sys.stderr)
         return DIVERGED
     return 0
+
+
+# -- from where, and where to -----------------------------------------------------------------------------------------
+
+
+def _begun(target: Target, output: Path | None) -> tuple[Session, Path]:
+    """What is trained on, and the file that it goes to. A file that is there is written over by its own training alone:
+    by the session that was read from it, or where the same command is given again. Raises UsageError and SessionError.
+    """
+    start, output = _start(target), _output(target, output)
+    if not output.exists() or (target.path is not None and output.samefile(target.path)):
+        return start, output
+    name = shlex.quote(str(output))
+    try:
+        found = session.load(output)
+    except SessionError:
+        raise UsageError(f"{name} is there and is no saved session; another name after -o is needed.") from None
+    if target.session is not None or not _same(found, start):
+        raise UsageError(
+            f"{name} is there, with another training in it: gradflow train {name} --iterations N goes on with that "
+            "one, and another name after -o keeps both."
+        )
+    done = iterations_words(max(found.history, default=0))
+    print(f"{name} holds {done} of this training already; it goes on from there.", file=sys.stderr)
+    return found, output
+
+
+def _same(found: Session, start: Session) -> bool:
+    """Whether what is found is what has come, or could come, of the start."""
+    return (found.experiment, found.what_if, found.recipes) == (start.experiment, start.what_if, ())
 
 
 def _start(target: Target) -> Session:
@@ -92,6 +133,32 @@ def _output(target: Target, output: Path | None) -> Path:
     return checked_output(output, ".gflow")
 
 
+# -- while it trains --------------------------------------------------------------------------------------------------
+
+
+class _Keeper:
+    """Saves now and then."""
+
+    def __init__(self, start: Session, output: Path, bar: TrainingBar) -> None:
+        self._start, self._output, self._bar = start, output, bar
+        self._saved = time.monotonic()
+
+    def now_and_then(self, at: Progress) -> None:
+        """A disk that is full for a moment ends no training."""
+        if time.monotonic() - self._saved <= SAVE_EVERY:
+            return
+        try:
+            self.save(at)
+        except SessionError as error:
+            self._bar.end()
+            print(f"gradflow: {error} Training goes on, and saving is tried again.", file=sys.stderr)
+        self._saved = time.monotonic()
+
+    def save(self, at: Progress) -> None:
+        """Raises SessionError."""
+        session.save(session.fitting(at.session(self._start)), self._output)
+
+
 @contextlib.contextmanager
 def _ends_like_ctrl_c() -> Iterator[None]:
     """Whoever ends the program from outside (a batch system at its time limit) pauses it too."""
@@ -105,33 +172,48 @@ def _ends_like_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _save(at: Progress, start: Session, output: Path) -> None:
-    """Raises SessionError."""
-    session.save(session.fitting(at.session(start)), output)
+# -- what is said of it -----------------------------------------------------------------------------------------------
 
 
 def _report(at: Progress, output: Path, paused: bool, fresh: bool) -> str:
-    said = f"Paused after iteration {at.iteration:,}." if paused else at.sentence
-    if at.ended == "diverged":
-        said = f"Iteration {at.iteration:,} was the last one that could be done." if at.iteration else "None was done."
-    lines = [said]
-    if (records := at.log.records) is not None:
-        many = min(LAST, len(records))
-        loss = figure(float(records.losses[-many:].mean()))
-        clipped = float(records.clipped.mean())
+    """`fresh`: something has been written."""
+    lines = [_ending(at, paused)]
+    if many := min(LAST, len(at.log)):
+        loss = figure(float(at.log.column("losses")[-many:].mean()))
+        clipped = float(at.log.column("clipped").mean())
         lines.append(f"training    loss {loss} (mean of the last {many}), {clipped:.0%} of the iterations clipped")
-    kept = f"Saved in {output}" if fresh else f"{output} is as it was"
-    lines.append(f"{kept}; gradflow train {output} --iterations N goes on.")
+    name = shlex.quote(str(output))
+    kept = f"Saved in {name}" if fresh else f"{name} is as it was"
+    if at.ended == "diverged":
+        lines.append(f"{kept}; it can go on with a smaller learning rate or clipping: gradflow {name} opens it.")
+    else:
+        lines.append(f"{kept}; gradflow train {name} --iterations N goes on, up to N in all.")
     return "\n".join(lines)
+
+
+def _ending(at: Progress, paused: bool) -> str:
+    if paused:
+        return f"Paused after {iterations_words(at.iteration)}."
+    if at.ended != "diverged":
+        return at.sentence
+    if not at.iteration:
+        return "No iteration could be done."
+    # As they are counted everywhere, so that the one before which it stopped can be found.
+    those = "iteration 0" if at.iteration == 1 else f"0 to {at.iteration - 1:,}"
+    return f"{done_sentence(at.iteration).removesuffix('.')}: {those}."
 
 
 def _judged(at: Progress, part: Part) -> str | None:
     """None where nothing is held back for it."""
     experiment: Experiment = at.experiment
+    batches = ALL if isinstance(experiment.task, (OwnTask, SunspotsTask, DigitsTask)) else BATCHES
     try:
-        found: Judged = compute("judge", Judge(experiment, at.state, part, BATCHES, shown=0, what_if=at.what_if))
+        found: Judged = compute("judge", Judge(experiment, at.state, part, batches, shown=0, what_if=at.what_if))
     except DataError:
         return None
     value = f"{found.value:.1%}" if found.metric == "accuracy" else figure(found.value)
     nothing = "" if found.baseline is None else f" (baseline {figure(found.baseline)})"
-    return f"{part:<11} loss {figure(found.loss)}{nothing}, {found.metric} {value}"
+    many = f"{found.sequences:,} sequences"
+    if found.there is not None:
+        many = f"all {many}" if found.sequences >= found.there else f"{found.sequences:,} of {found.there:,} sequences"
+    return f"{part:<11} loss {figure(found.loss)}{nothing}, {found.metric} {value}, of {many}"

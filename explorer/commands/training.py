@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Slot
 
 from explorer.bindings import Bindings
+from explorer.bindings.history_export import HistoryExport
 from explorer.bindings.parts import Parts
 
 
@@ -12,6 +13,7 @@ class TrainingCommands(QObject):
     def __init__(self, parts: Parts, bindings: Bindings, parent: QObject) -> None:
         super().__init__(parent)
         self._parts, self._training, self._evaluation = parts, bindings.training, bindings.evaluation
+        self.history_export = HistoryExport(parts, self)
 
     @Slot()
     def do_train(self) -> None:
@@ -38,6 +40,14 @@ class TrainingCommands(QObject):
         self._training.travel(0)
 
     @Slot()
+    def do_go_to_iteration(self) -> None:
+        self._training.ask_iteration()
+
+    @Slot()
+    def do_best_iteration(self) -> None:
+        self._training.travel_to_best()
+
+    @Slot()
     def do_focus_curves(self) -> None:
         self._training.take_focus()
 
@@ -48,3 +58,7 @@ class TrainingCommands(QObject):
     @Slot()
     def do_focus_answers(self) -> None:
         self._evaluation.take_focus()
+
+    @Slot()
+    def do_export_history(self) -> None:
+        self.history_export.ask_where()

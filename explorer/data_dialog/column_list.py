@@ -59,7 +59,8 @@ class _Ticks(QStyledItemDelegate):
         painter.setFont(used)
         painter.setPen(QColor(theme.text if live else theme.muted))
         room = row.adjusted(TIGHT + BOX + GAP, 0, -TIGHT, 0)
-        said = QFontMetricsF(used).elidedText(str(index.data() or ""), Qt.TextElideMode.ElideRight, room.width())
+        # In the middle: names that begin alike are told apart by their ends.
+        said = QFontMetricsF(used).elidedText(str(index.data() or ""), Qt.TextElideMode.ElideMiddle, room.width())
         painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, said)
         painter.restore()
 
@@ -95,7 +96,7 @@ class ColumnList(QListWidget):
         self.setUniformItemSizes(True)
         self.setItemDelegate(_Ticks(self))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setTabKeyNavigation(False)
         self._offered: tuple[Offered, ...] = ()
         self.itemChanged.connect(self._item_changed)

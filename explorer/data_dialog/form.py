@@ -12,9 +12,9 @@ from engine.errors import SpecError
 from engine.spec import OwnTask, Split
 from engine.task_checks import check_task
 from explorer.dock.block import Rows
-from explorer.dock.fields import NumberField, by
 from explorer.dock.problems import INPUT, Problem, problem
 from explorer.dock.rows import FieldRow, RowPair
+from explorer.dock.shared_rows import batch_row, split_rows
 
 NOWHERE = ""
 """The field of a problem that has no field of its own."""
@@ -61,25 +61,10 @@ class Form(Rows):
         return Split(train=float(self.values["train_share"]), validation=float(self.values["validation_share"]))
 
     def split_rows(self) -> RowPair:
-        share = by(0.05, 0.0)
-        return self.pair(
-            self.row(
-                "train_share",
-                "train",
-                NumberField("Share of the training part", step=share),
-                "Share of the data that is learned from: what comes first",
-            ),
-            self.row(
-                "validation_share",
-                "validation",
-                NumberField("Share of the validation part", step=share),
-                "Share that is held back to judge by while it trains; what is left is the test part",
-            ),
-        )
+        return self.pair(*split_rows(self.row))
 
     def batch_row(self) -> FieldRow:
-        batch = NumberField("Batch size", whole=True, step=by(1, 1))
-        return self.row("batch_size", "batch", batch, "Sequences at a time")
+        return batch_row(self.row)
 
 
 def task_problem(task: OwnTask) -> Problem | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
-from engine.data.preview import ArraysPreview, Column, TablePreview
+from engine.data.preview import ArraysPreview, Column, TablePreview, breaks_usually
 from engine.data.series import SeriesChoices
 from engine.spec import SeriesTask
 from explorer.data_dialog.arrays import series_columns
 from explorer.data_dialog.column_list import ColumnList, Offered
 from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
-from explorer.data_dialog.words import column_tip, kind_words, missing_words, short, windows_words
+from explorer.data_dialog.windows import Treated, Windows, parts_in_words
+from explorer.data_dialog.words import column_tip, kind_words, missing_words, short
 from explorer.dock.fields import ChoiceField, NumberField, by
 from explorer.dock.flag import Flag
 from explorer.dock.problems import Problem
@@ -27,10 +28,16 @@ _NO_TIME = ""
 
 
 class SeriesForm(Form):
-    def __init__(self, steps: int, batch_size: int, parent: QWidget | None = None) -> None:
+    """`every`: the model gives an answer at every step, so that more rows belong to one part."""
+
+    def __init__(self, steps: int, batch_size: int, every: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._columns: dict[str, Column] = {}
-        self._rows = 0
+        self._rows, self._every = 0, every
+        self._windows = Windows({}, 0, every)
+        self._name = ""
+        self._wanted_steps = steps
+        self._steps_given = False
         self.values = {
             "time": _NO_TIME, "break_at_jumps": True, "missing": "refuse", "target": None, "steps": steps, "ahead": 1,
             "stride": 1, "train_share": 0.7, "validation_share": 0.15, "scaling": "standard", "batch_size": batch_size,
@@ -43,7 +50,13 @@ class SeriesForm(Form):
             self.list,
             self.row("target", "forecast", ChoiceField("Column that is forecast", ()), "The target"),
             self.row("time", "time", ChoiceField("Column of the time", ()), "It has to rise from row to row"),
-            self.row("break_at_jumps", "", Flag("No window over a jump in time", "no window over a jump")),
+            self.row(
+                "break_at_jumps",
+                "",
+                Flag("No window over a jump in time", "no window over a jump"),
+                "A jump is a step in time of more than 1.5 usual ones. Windows end at rare ones, which are gaps, and "
+                "go over frequent ones, as weekends are to prices",
+            ),
             self.row(
                 "missing",
                 "where one is missing",
@@ -76,6 +89,7 @@ class SeriesForm(Form):
         offered, usable, times = self._offered(preview)
         new = tuple(offered) != self.list.offered()
         self.list.set_offered(offered)
+        self._windows, self._name = Windows(self._columns, self._rows, self._every), preview.name
         target, time = self.rows["target"].field, self.rows["time"].field
         assert isinstance(target, ChoiceField)
         assert isinstance(time, ChoiceField)
@@ -86,7 +100,22 @@ class SeriesForm(Form):
             self.values |= {"time": self._usual_time(times, usable), "target": usable[-1] if usable else None}
             self.values["missing"] = "refuse"
             self.list.set_ticked([name for name in usable if name != self.values["time"]])
+            self._break_as_usual()
+        if not self._steps_given:
+            self.values["steps"] = self._wanted_steps
+            self.values["steps"] = self._windows.fitting(self._task(), self._treated())
         self.refresh()
+
+    def _break_as_usual(self) -> None:
+        time = self._columns.get(self.values["time"])
+        self.values["break_at_jumps"] = time is None or breaks_usually(time.jumps, self._rows)
+
+    def _take(self, name: str, value: object) -> None:
+        self._steps_given |= name == "steps"
+        self.values[name] = value
+        if name == "time":
+            self._break_as_usual()
+        super()._take(name, value)
 
     def _usual_time(self, times: list[str], usable: list[str]) -> str:
         """A date that rises from row to row, or what counts the rows in the first of several columns."""
@@ -138,9 +167,32 @@ class SeriesForm(Form):
             return wrong(NOWHERE, "There is no column of numbers; look at the delimiter and the decimal sign.")
         if not ticked:
             return wrong(NOWHERE, "No column is read; tick one or more.")
-        task = SeriesTask(
+        if (found := task_problem(self._task())) is not None:
+            return found
+        if (absent := self._absent()) and v["missing"] == "refuse":
+            return wrong("missing", f"{missing_words(absent[0])}; choose what is done there.")
+        return wrong("steps", self._windows.lacking(self._task(), self._treated()))
+
+    def summary(self) -> str:
+        v = self.values
+        columns = len(self.list.ticked())
+        ahead = "one row ahead" if v["ahead"] == 1 else f"{v['ahead']:,} rows ahead"
+        said = [
+            f"Reads {columns:,} {'column' if columns == 1 else 'columns'}",
+            f"Forecasts {short(v['target'] or '')} {ahead}",
+        ]
+        time = self._columns.get(v["time"])
+        if time is not None and time.jumps:
+            jumps = "1 jump" if time.jumps == 1 else f"{time.jumps:,} jumps"
+            said.append(f"Windows {'end at' if v['break_at_jumps'] else 'go over'} {jumps} in time")
+        return "\n".join((*said, parts_in_words(self._windows.of_parts(self._task(), self._treated()))))
+
+    def _task(self) -> SeriesTask:
+        v = self.values
+        return SeriesTask(
             data=NO_DATA,
-            columns=ticked,
+            name=self._name,
+            columns=self.list.ticked(),
             target=v["target"],
             steps=v["steps"],
             ahead=v["ahead"],
@@ -148,20 +200,10 @@ class SeriesForm(Form):
             split=self.split,
             batch_size=v["batch_size"],
         )
-        if (found := task_problem(task)) is not None:
-            return found
-        if (absent := self._absent()) and v["missing"] == "refuse":
-            return wrong("missing", f"{missing_words(absent[0])}; choose what is done there.")
-        return wrong("steps", windows_words(self._rows, self.split, v["steps"] + v["ahead"], v["stride"])[1])
 
-    def summary(self) -> str:
+    def _treated(self) -> Treated:
         v = self.values
-        columns = len(self.list.ticked())
-        ahead = "one row ahead" if v["ahead"] == 1 else f"{v['ahead']:,} rows ahead"
-        reads = (
-            f"Reads {columns:,} {'column' if columns == 1 else 'columns'}, forecasts {short(v['target'] or '')} {ahead}"
-        )
-        return f"{reads}. {windows_words(self._rows, self.split, v['steps'] + v['ahead'], v['stride'])[0]}"
+        return Treated(v["missing"], v["time"] if v["break_at_jumps"] else None)
 
     def _absent(self) -> list[Column]:
         """Columns that are used, and have gaps."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.data.preview import ArraysPreview, Column, Preview, TablePreview
 from engine.data.windows import stretch
 from engine.parts import Part
-from engine.plaintext import one_line
+from engine.plaintext import shortened
 from engine.task_specs import Split
 from explorer.dock.fields import plain
 
@@ -86,30 +86,13 @@ def missing_words(column: Column) -> str:
 
 
 def parts_words(count: int, split: Split, what: str) -> str:
-    """How many rows, symbols or sequences each part has, a line each: "training: 700 rows"."""
+    """How many rows, symbols or sequences each part has, a line each: "Training: 700 rows"."""
     said: list[str] = []
     for part, word in PARTS:
         first, behind = stretch(count, split, part)
-        said.append(f"{word}: {behind - first:,} {what}")
+        said.append(f"{word.capitalize()}: {behind - first:,} {what}")
     return "\n".join(said)
 
 
-def windows_words(count: int, split: Split, need: int, stride: int) -> tuple[str, str]:
-    """(windows of each part, what is wrong): of rows without a gap."""
-    said: list[str] = []
-    wrong = ""
-    for part, word in PARTS:
-        first, behind = stretch(count, split, part)
-        rows = behind - first
-        windows = max(0, (rows - need) // stride + 1) if rows >= need else 0
-        said.append(f"{word}: {rows:,} rows, {windows:,} {'window' if windows == 1 else 'windows'}")
-        if not windows and not wrong and (part == "train" or rows):
-            wrong = (
-                f"The {word} part has {rows:,} rows, and a window with its target takes {need:,}; take fewer steps, or "
-                f"make this part larger{'' if part == 'train' else ' or 0'}."
-            )
-    return "\n".join(said), wrong
-
-
 def short(name: str) -> str:
-    return one_line(name, 40)
+    return shortened(name, 26)

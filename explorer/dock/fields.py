@@ -1,4 +1,5 @@
-"""Fields of the dock: text until the pointer or the focus is on them. The wheel turns them only with the focus.
+"""Fields of the dock: text until the pointer or the focus is on them. The wheel scrolls the dock over them, always: a
+field that has the focus moves below the pointer, and what was meant for the dock would edit the experiment.
 
 Each has `set_value` (emits nothing) and `edited` (what a person wants; the document has the last word).
 """
@@ -61,7 +62,6 @@ class NumberField(QLineEdit):
         self._value: float | None = None
         self._whole, self._optional, self._step, self._show = whole, empty is not None, step, show
         self._invalid = False
-        self._turned = 0
         self.setPlaceholderText(UNKNOWN if empty is None else empty)
         self.setAccessibleName(name)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -171,14 +171,7 @@ class NumberField(QLineEdit):
             super().keyPressEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if not self.hasFocus() or self._step is None:
-            event.ignore()
-            return
-        self._turned += event.angleDelta().y()
-        notches, self._turned = int(self._turned / 120), int(math.fmod(self._turned, 120))
-        if notches:
-            self._move(notches)
-        event.accept()
+        event.ignore()
 
     def _move(self, notches: int) -> None:
         if self._step is not None and self._value is not None and not self.isReadOnly():
@@ -223,6 +216,7 @@ class ChoiceField(QComboBox):
         for value, text in choices:
             self.addItem(text, value)
         self.setAccessibleName(name)
+        self.view().setAccessibleName(name)
         self.setStyleSheet("QComboBox { min-height: 18px; padding: 0; }")
         self.setFixedHeight(field_height())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -259,10 +253,7 @@ class ChoiceField(QComboBox):
             self.edited.emit(self.itemData(index))
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
+        event.ignore()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = current()

@@ -13,6 +13,7 @@ from engine.task_facts import facts, form
 from explorer.dock.card import StackCard, count
 from explorer.dock.fields import ChoiceField, NumberField, Segments, by, times
 from explorer.dock.rows import RowPair, Sentence
+from explorer.dock.shared_rows import batch_row, split_rows
 from explorer.dock.task_edits import DERIVED_STEPS, FIELDS, changed_with, kind_of, title_of
 from explorer.dock.task_field import TaskField, tip_of
 from explorer.dock.words import ORDERS, SCALINGS
@@ -41,7 +42,7 @@ class InputCard(StackCard):
     def __init__(self) -> None:
         super().__init__("Input", "border")
         self._noted: tuple[Experiment, str] | None = None
-        whole, share = by(1, 1), by(0.05, 0.0)
+        whole = by(1, 1)
         self.tasks = TaskField()
         self.tasks.otherDataWanted.connect(self.ownDataRequested)
         self.note = Sentence("info", "muted")
@@ -50,9 +51,7 @@ class InputCard(StackCard):
         self._pairs = [
             RowPair(
                 self.row("steps", "T", NumberField("Time steps T", whole=True, step=whole), "Time steps"),
-                self.row(
-                    "batch_size", "batch", NumberField("Batch size", whole=True, step=whole), "Sequences at a time"
-                ),
+                batch_row(self.row),
             ),
             RowPair(
                 self.row("waves", "waves", NumberField("Waves", whole=True, step=whole), "How many sines are added up"),
@@ -77,20 +76,7 @@ class InputCard(StackCard):
                     "Rows from the start of one window to that of the next",
                 ),
             ),
-            RowPair(
-                self.row(
-                    "train_share",
-                    "train",
-                    NumberField("Share of the training part", step=share),
-                    "Share of the data that is learned from: what comes first",
-                ),
-                self.row(
-                    "validation_share",
-                    "valid.",
-                    NumberField("Share of the validation part", step=share),
-                    "Share that is held back to judge by while it trains; what is left is the test part",
-                ),
-            ),
+            RowPair(*split_rows(self.row, "valid.")),
         ]
         steps, sines, windows, split = self._pairs
         shortest = NumberField("Shortest sequence", whole=True, empty="all have T steps", step=by(1, 2))

@@ -1,4 +1,4 @@
-"""A slider that tells dragging from having dragged: `dragged` live, `released` once. The wheel needs the focus."""
+"""A slider that tells dragging from having dragged: `dragged` live, `released` once. The wheel scrolls the dock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class DragSlider(QSlider):
     """`set_position` emits nothing and leaves a slider alone that is being dragged.
 
     A press beside the handle takes it there. Keys move it live and commit when they are let go, so that a held key is
-    one edit; the wheel commits each notch. A double click asks for the default.
+    one edit. A double click asks for the default.
     """
 
     dragged = Signal(int)
@@ -139,9 +139,4 @@ class DragSlider(QSlider):
             self._commit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if not self.hasFocus():
-            event.ignore()
-            return
-        super().wheelEvent(event)
-        if not self._pressed:
-            self._commit()
+        event.ignore()  # it scrolls the dock

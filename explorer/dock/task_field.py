@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPainter, QStandardItem, QStandardItemModel, QWheelEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPainter, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from engine.spec import OwnTask, Task
@@ -87,7 +87,7 @@ class TaskField(ChoiceField):
         key = self.itemData(index)
         if key == OTHER_DATA:
             self.setCurrentIndex(self._before)
-            if not self._stepping:  # a wheel or an arrow that passes by opens no dialog
+            if not self._stepping:  # an arrow that passes by opens no dialog
                 self.otherDataWanted.emit()
             return
         self._before = index
@@ -96,11 +96,6 @@ class TaskField(ChoiceField):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         self._stepping = event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageDown, Qt.Key.Key_End)
         super().keyPressEvent(event)
-        self._stepping = False
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        self._stepping = True
-        super().wheelEvent(event)
         self._stepping = False
 
     def event(self, event: QEvent) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
@@ -21,32 +21,53 @@ from explorer.document.tracks import with_attention
 from explorer.document.tracks_of_layers import after_edit
 from explorer.document.what_ifs import Places, followed_choice, followed_name
 
+Step: TypeAlias = Literal["edit", "undo", "redo"]
 WORTH_SAVING = 20
 """Iterations trained by hand from which on closing asks about them."""
 
 
 class _Change(QUndoCommand):
-    """From one state to another. On undo it takes along what was trained in between, so that redo loses nothing."""
+    """From one state to another, and back. A step that changed what is trained brings the place in training back with
+    it, and takes along what was trained in between, so that redo loses nothing, nor undo. Any other step (tracks, a
+    what-if, when it is judged) leaves training and the place on stage as they are now."""
 
     def __init__(
         self, document: Document, words: str, before: State, after: State, places: Places | None = None
     ) -> None:
         super().__init__(words)
         self._document, self._before, self._after, self._places = document, before, after, places
+        self._of_training = before.trains_otherwise(after)
         self._view, self._left = document.view, ""
+        self._redone: Step = "edit"
+        if not self._of_training:
+            self._before, self._after = before.without_training(), after.without_training()
 
     def redo(self) -> None:
-        self._document._become(self._after, places=self._places)
+        self._document.stepped = self._redone
+        self._redone = "redo"
+        if self._of_training:
+            self._before = self._document._state
+            self._document._become(self._after, places=self._places)
+        else:
+            self._document._become(self._after.with_training_of(self._document._state), places=self._places)
         self._left = self._document.view.layer
 
     def undo(self) -> None:
-        self._after = self._document.state
+        self._document.stepped = "undo"
+        if self._of_training:
+            self._after = self._document._state
+            self._document._become(self._before, self._view_before())
+        else:
+            view = None if self._places is None else self._view_before()
+            self._document._become(self._before.with_training_of(self._document._state), view)
+
+    def _view_before(self) -> View:
         view, now = self._view, self._document.view
         if self._places is not None and now.layer not in ("", self._left):  # another has been chosen since
             layer = followed_name(now.layer, {new: old for old, new in self._places.items()})
             if layer is not None:
                 view = replace(view, layer=layer, unit=now.unit)
-        self._document._become(self._before, view)
+        return view
 
 
 class Document(QObject):
@@ -72,6 +93,8 @@ class Document(QObject):
         self._learned = False
         self._wish: int | None = None
         self.title, self.path, self.preset = title, "", ""
+        self.stepped: Step = "edit"
+        """What has brought the last change of the state."""
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -141,9 +164,12 @@ class Document(QObject):
         self.opened.emit()
         self.dirtyChanged.emit(self.dirty)
 
-    def saved(self, path: str, title: str) -> None:
-        self.path, self.title, self._learned, self._clean = path, title, False, self._state
-        self.undo_stack.setClean()
+    def saved(self, path: str, title: str, state: State | None = None) -> None:
+        """`state`: that is in the file; None: as it is now. What has been done since is still to be saved."""
+        self.path, self.title = path, title
+        if state is None or state is self._state:
+            self._learned, self._clean = False, self._state
+            self.undo_stack.setClean()
         self.dirtyChanged.emit(self.dirty)
 
     # -- edits (undoable) ---------------------------------------------------------------------------------------------
@@ -220,6 +246,7 @@ class Document(QObject):
 
     def remember(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> None:
         """Keep the weights of an iteration. A few can be computed again at any time; many are worth a question."""
+        self._put_away(iteration, weights)
         self._state = self._state.remembering(iteration, weights, recipe, self._looked_at)
         if recipe is not None:
             self._worth_saving(iteration)
@@ -227,6 +254,7 @@ class Document(QObject):
 
     def learn(self, trained: Trained, recipe: Recipe) -> None:
         """A chunk of training is done, with this recipe."""
+        self._put_away(trained.iteration, trained.weights)
         self._state = self._state.learning(trained, recipe, self._looked_at)
         self._worth_saving(trained.iteration)
         self.learned.emit()
@@ -238,6 +266,11 @@ class Document(QObject):
     def train_anew_from(self, iteration: int) -> None:
         """What was trained after an iteration is let go, undoably: another future begins there."""
         self._push(f"training anew from iteration {iteration:,}", self._state.until(iteration))
+
+    def _put_away(self, iteration: int, weights: Weights) -> None:
+        """Another future than the one that was known has been come to, by steps over the end of the tape."""
+        if self._state.is_another(iteration, weights):
+            self.train_anew_from(iteration - 1)
 
     @property
     def _looked_at(self) -> set[int]:

@@ -16,7 +16,7 @@ from engine.tape import Moment, Phase, Tape
 from engine.within import Within
 from explorer.document import pins
 from explorer.document.document import Document
-from explorer.document.state import Recipe, State, View
+from explorer.document.state import Recipe, State, View, as_trained
 from explorer.document.tracks import DEFAULTS
 
 
@@ -115,9 +115,14 @@ def of_path(path: Path) -> Opening:
 
 
 def _recipes(saved: Session) -> dict[int, Recipe]:
-    """Of files that say so: in others everything is of the session's own."""
+    """What led to each kept iteration, also where the file says it once for all: an edit of the experiment must not
+    change the past. A file that says nothing of it has all from the session's own, and from before it opened for the
+    first time without its what-if."""
+    own = State(tracks=(), experiment=saved.experiment, what_if=saved.what_if, history=saved.history)
+    if not saved.recipes:
+        return {k: own.recipe_into(k) for k in saved.history}
     found = ((k, saved.trained(k)) for k in saved.history)
-    return {k: (recipe.experiment, recipe.what_if) for k, recipe in found} if saved.recipes else {}
+    return {k: (as_trained(recipe.experiment), recipe.what_if) for k, recipe in found}
 
 
 def _of_trace(path: Path, found: container.Probe) -> Opening:

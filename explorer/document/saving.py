@@ -6,9 +6,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from engine.errors import SessionError
-from engine.history import Log
 from engine.requests import Excerpt
 from engine.session import MAX_RECIPES, Recipe, Session, SessionView, fitting
+from engine.spec import NO_WHAT_IF
 from engine.tracks import has, parse
 from explorer.document import pins
 from explorer.document.document import Document
@@ -31,7 +31,7 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         what_if=state.what_if,
         iteration=view.iteration,
         history=state.history,
-        log=_log(state),
+        log=state.log,
         evaluations=state.evaluations,
         recipes=_recipes(state),
         view=SessionView(
@@ -56,13 +56,6 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
     return fitting(session)
 
 
-def _log(state: State) -> Log:
-    """The records, where a file can say which sequences they are of (not after a change of dtype and of T)."""
-    assert state.experiment is not None
-    known = {recipe.experiment.task.steps for recipe in _recipes(state)} | {state.experiment.task.steps}
-    return state.log if all(chunk.flow.shape[1] in known for chunk in state.log.chunks) else Log()
-
-
 def _recipes(state: State) -> tuple[Recipe, ...]:
     """What the kept iterations were trained with, where that is not what would be done now."""
     found: list[Recipe] = []
@@ -73,7 +66,7 @@ def _recipes(state: State) -> tuple[Recipe, ...]:
             found[-1] = Recipe(until=k, experiment=experiment, what_if=what_if)
         else:
             found.append(Recipe(until=k, experiment=experiment, what_if=what_if))
-    same = len(found) == 1 and (found[0].experiment, found[0].what_if) == state.recipe
+    same = len(found) == 1 and (found[0].experiment, found[0].what_if) == state.recipe == (state.recipe[0], NO_WHAT_IF)
     return () if same else tuple(found)
 
 

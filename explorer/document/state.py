@@ -89,7 +89,7 @@ class State:
     @property
     def recipe(self) -> Recipe:
         """What the next iteration would be trained with. When it is judged, and when it stops, changes no iteration."""
-        return _as_trained(self.experiment), self.what_if
+        return as_trained(self.experiment), self.what_if
 
     def next_is_current(self, iteration: int) -> bool:
         """Whether the iteration after this one was trained as it would be now."""
@@ -97,26 +97,30 @@ class State:
 
     def goes_on(self, iteration: int) -> bool:
         """Whether everything that comes after an iteration was trained as it would be now."""
-        return all(self.recipe_into(k) == self.recipe for k in self.history if k > iteration)
+        now = self.recipe
+        return all(self._led_to(k, k) == now for k in self.history if k > iteration)
 
     def recipe_into(self, iteration: int) -> Recipe:
         """What an iteration was trained with, or would be: that of the next one that is kept, for where it changed an
         iteration is kept."""
+        return self._led_to(iteration, min((k for k in self.history if k >= iteration), default=None))
+
+    def _led_to(self, iteration: int, later: int | None) -> Recipe:
+        """`later`: the next one that is kept."""
         assert self.experiment is not None
-        later = min((k for k in self.history if k >= iteration), default=None)
         known = None if later is None else self.recipes.get(later)
         if known is not None:
             return known
         # What is trained before an experiment opens is the experiment's own; a what-if belongs to what is done later.
         own = iteration <= self.experiment.training.iterations
-        return _as_trained(self.experiment), NO_WHAT_IF if own else self.what_if
+        return as_trained(self.experiment), NO_WHAT_IF if own else self.what_if
 
     def remembering(
         self, iteration: int, weights: Weights, recipe: Recipe | None = None, shown: Collection[int] = ()
     ) -> State:
         """With one more iteration kept. Other weights than those that were there begin another future: what came after
         the old ones is let go. Where memory runs out, the past is thinned, but for the iterations that are shown."""
-        if self._is_another(iteration, weights):
+        if self.is_another(iteration, weights):
             return self.until(iteration - 1).remembering(iteration, weights, recipe, shown)
         history = {**self.history, iteration: weights}
         recipes = dict(self.recipes)
@@ -125,13 +129,13 @@ class State:
         size = sum(array.nbytes for array in weights.values())
         if len(history) > MOST_STATES or size * len(history) > STATE_BYTES:
             budget, most = int(_ROOMIER * STATE_BYTES), int(_ROOMIER * MOST_STATES)
-            history = thinned(history, {*shown, *_turns(history, recipes), *sorted(history)[-2:]}, budget, most)
+            history = thinned(history, {*shown, *_turns(history, recipes)}, budget, most)
         recipes = {k: r for k, r in recipes.items() if k in history}
         return replace(self, history=MappingProxyType(history), recipes=MappingProxyType(recipes))
 
     def learning(self, trained: Trained, recipe: Recipe, shown: Collection[int] = ()) -> State:
         """With the iterations of a chunk: where it has come to, and their records."""
-        another = self._is_another(trained.iteration, trained.weights)
+        another = self.is_another(trained.iteration, trained.weights)
         state = self.remembering(trained.iteration, trained.weights, recipe, shown)
         if another or trained.iteration > (self.log.next or 0):
             state = replace(state, log=state.log.appended(trained.records))
@@ -152,7 +156,8 @@ class State:
             evaluations=tuple(one for one in self.evaluations if one.iteration <= iteration),
         )
 
-    def _is_another(self, iteration: int, weights: Weights) -> bool:
+    def is_another(self, iteration: int, weights: Weights) -> bool:
+        """Whether an iteration was known with other weights than these."""
         known = self.history.get(iteration)
         return known is not None and known is not weights and not _same(known, weights)
 
@@ -168,7 +173,9 @@ class State:
         if self.history and old.dtype != experiment.dtype:
             if set(self.history) == {0}:
                 return state.without_training()
-            return replace(state, history=_cast(self.history, experiment.dtype), recipes=MappingProxyType({}))
+            recipes = {k: _in_dtype(recipe, experiment.dtype) for k, recipe in self.recipes.items()}
+            cast = _cast(self.history, experiment.dtype)
+            return replace(state, history=cast, recipes=MappingProxyType(recipes))
         return state
 
     def could_be_of(self, experiment: Experiment | None) -> bool:
@@ -178,11 +185,21 @@ class State:
             return False
         return _same_weights(own, experiment) and own.dtype == experiment.dtype
 
+    def trains_otherwise(self, other: State) -> bool:
+        """Whether the other state's next iteration, apart from a what-if, or its past is another."""
+        pasts = ((one.history, one.log, one.evaluations) for one in (self, other))
+        same = all(a is b for a, b in zip(*pasts, strict=True))
+        return not same or as_trained(self.experiment) != as_trained(other.experiment)
+
+    def with_training_of(self, other: State) -> State:
+        return replace(self, history=other.history, recipes=other.recipes, log=other.log, evaluations=other.evaluations)
+
     def without_training(self) -> State:
         return replace(self, history=_NO_HISTORY, recipes=MappingProxyType({}), log=Log(), evaluations=())
 
 
-def _as_trained(experiment: Experiment | None) -> Experiment | None:
+def as_trained(experiment: Experiment | None) -> Experiment | None:
+    """As far as it changes an iteration: when it is judged, and when it stops, are as usual."""
     if experiment is None:
         return None
     usual, training = TrainingSpec(), experiment.training
@@ -232,6 +249,12 @@ def _cast(history: Mapping[int, Weights], dtype: str) -> Mapping[int, Weights]:
     return MappingProxyType(
         {k: {name: array.astype(dtype) for name, array in weights.items()} for k, weights in history.items()}
     )
+
+
+def _in_dtype(recipe: Recipe, dtype: str) -> Recipe:
+    """What was trained in another arithmetic is trained again in this one, but else as it was."""
+    experiment, what_if = recipe
+    return None if experiment is None else msgspec.structs.replace(experiment, dtype=dtype), what_if
 
 
 @dataclass(frozen=True)

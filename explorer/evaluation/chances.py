@@ -9,10 +9,10 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
 from explorer.evaluation.answers import Floats, top
-from explorer.evaluation.labels import label_of, written
 from explorer.evaluation.words import percent
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
+from explorer.widgets.labels import label_of, written
 
 _BAR, _LEAST, _MOST = 56, 20.0, 120.0
 _LINE = 16

@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.analysis.plot import Plot, fitting, width
 from explorer.evaluation import shades
-from explorer.evaluation.labels import label_of, lettered, spoken, written
 from explorer.evaluation.legend import Entry
 from explorer.evaluation.words import percent
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
+from explorer.widgets.labels import label_of, lettered, spoken, written
 
 _MOST_LEFT = 76
 _TOP = LINE + 4

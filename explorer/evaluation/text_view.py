@@ -16,10 +16,10 @@ from explorer.analysis.plot import Plot
 from explorer.evaluation import chances, shades
 from explorer.evaluation.answers import Answers
 from explorer.evaluation.flow import Lines, broken
-from explorer.evaluation.labels import label_of, lettered, spoken, written
 from explorer.evaluation.legend import Entry, wave
 from explorer.evaluation.words import at_class
 from explorer.theme import current as theming
+from explorer.widgets.labels import label_of, lettered, spoken, written
 
 CELL, WAVE, BETWEEN = 20, 6, 4
 """Height of a cell, of the wave below it, and between lines."""

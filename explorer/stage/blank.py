@@ -19,6 +19,14 @@ def ink_of(theme: Theme) -> str:
     return palette.readable(palette.mix(theme.line, theme.border, 0.5), theme.ground, 2.4)
 
 
+def look_of_blank(columns: Cells, rows: Cells, ratio: float) -> tuple[float, ...]:
+    """What a blank looks like besides its theme, to be compared: below large cells it is the same however far somebody
+    has zoomed."""
+    if min(columns.pitch, rows.pitch) >= _LARGE * ratio:
+        return columns.size, rows.size, ratio, columns.count, rows.count
+    return columns.size, rows.size, ratio
+
+
 def draw_blank(layer: Layer, columns: Cells, rows: Cells, ratio: float) -> None:
     theme = theming.current()
     pixels = layer.pixels()

@@ -6,7 +6,7 @@ it arrives, and of large traces the window then only has to colour.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from engine import dtypes
 from engine.requests import Array, Excerpt
-from engine.tracks import TrackSpec
+from engine.tracks import NETWORK, TrackSpec
 from explorer.stage import classes
 from explorer.stage.ordering import Ordered, ordered
 from explorer.stage.scales import Scale
 
+_NETWORK = TrackSpec(NETWORK)
 LEAST = 50_000
 """Numbers of a track: fewer are classified in less time than it takes to hand them over."""
 
@@ -60,14 +61,19 @@ def classified(
     if order is None:
         order = _order(track, data[:masked], scale, dtype)
     rows = data if track.unit is None and not order.words else np.take(data, order.units, axis=1)
-    undefined = None
-    if masked < len(rows):
-        undefined = np.zeros(rows.shape, bool)
-        undefined[masked:] = True
-    codes = classes.classify(rows, scale, undefined)
+    codes = codes_of(rows, scale, masked)
     tiny = classes.subnormal(rows, dtypes.smallest_normal(dtype))
     subnormal = np.concatenate(([0], np.cumsum(np.count_nonzero(tiny, axis=1))))
     return Classified(data, scale, masked, rows, order, codes, classes.counts(codes), subnormal)
+
+
+def codes_of(data: Array, scale: Scale, masked: int) -> classes.Codes:
+    """Padding, behind `masked` steps, is undefined."""
+    undefined = None
+    if masked < len(data):
+        undefined = np.zeros(data.shape, bool)
+        undefined[masked:] = True
+    return classes.classify(data, scale, undefined)
 
 
 def _order(track: TrackSpec, data: Array, scale: Scale, dtype: str) -> Ordered:
@@ -88,16 +94,24 @@ class Ahead:
     def __init__(self) -> None:
         self._expected: dict[TrackSpec, Scale] = {}
         self._found: dict[TrackSpec, Classified] = {}
+        self._rows: dict[TrackSpec, Scale] = {}
+        self._codes: dict[TrackSpec, tuple[Array, Scale, int, classes.Codes]] = {}
         self._seen: frozenset[TrackSpec] | None = None
 
     def expect(self, track: TrackSpec, scale: Scale | None) -> None:
         if scale is not None and self._expected.get(track) != scale:
             self._expected = {**self._expected, track: scale}
 
+    def expect_rows(self, rows: dict[TrackSpec, Scale]) -> None:
+        """What the rows of the unrolled network show, which takes nothing but the codes."""
+        self._rows = rows
+
     def keep(self, tracks: Collection[TrackSpec]) -> None:
         """No others are shown any more; what was found of them is let go."""
         self._found = {track: found for track, found in self._found.items() if track in tracks}
         self._expected = {track: scale for track, scale in self._expected.items() if track in tracks}
+        if _NETWORK not in tracks:
+            self._rows, self._codes = {}, {}
 
     def see(self, tracks: Collection[TrackSpec]) -> None:
         """These are on screen. Of the others, which are scrolled away, nothing is classified before they are looked at;
@@ -115,8 +129,28 @@ class Ahead:
             if data is not None and data.size >= LEAST and (track.unit is None or track.unit < data.shape[1]):
                 found[track] = classified(track, data, scale, masked_of(track, answer), answer.dtype)
         self._found = found
+        codes = {}
+        for track, scale in self._rows.items() if seen is None or _NETWORK in seen else ():
+            data, masked = answer.shown(track), masked_of(track, answer)
+            if data is not None and data.size >= LEAST:
+                codes[track] = data, scale, masked, _found_in(found.values(), data, scale, masked)
+        self._codes = codes
 
     def take(self, track: TrackSpec, data: Array, scale: Scale, masked: int) -> Classified | None:
         """What has been found of these very numbers on this scale; None: nothing yet."""
         found = self._found.get(track)
         return found if found is not None and found.is_of(data, scale, masked) else None
+
+    def codes(self, track: TrackSpec, data: Array, scale: Scale, masked: int) -> classes.Codes:
+        """Of a row's numbers on this scale; classified now where that has not been done."""
+        found = self._codes.get(track)
+        if found is not None and found[0] is data and found[1:3] == (scale, masked):
+            return found[3]
+        return codes_of(data, scale, masked)
+
+
+def _found_in(found: Iterable[Classified], data: Array, scale: Scale, masked: int) -> classes.Codes:
+    """A heatmap may show the very same numbers, in the same order."""
+    same = (one.codes for one in found if one.is_of(data, scale, masked) and one.rows is data)
+    codes = next(same, None)
+    return codes_of(data, scale, masked) if codes is None else codes

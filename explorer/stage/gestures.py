@@ -14,7 +14,8 @@ from explorer.stage.reorder import Reorder
 from explorer.stage.time_range import TimeRange
 from explorer.stage.tracks.base import MAX_HEIGHT, MIN_HEIGHT
 
-_NOTCH = 1.25
+NOTCH = 1.25
+"""What a notch of the wheel zooms by."""
 
 
 class Hands(Protocol):
@@ -30,6 +31,7 @@ class Hands(Protocol):
     def toggle_collapsed(self, key: str) -> None: ...
     def move_to(self, key: str, place: int) -> None: ...
     def menu_for(self, key: str, at: QPoint) -> None: ...
+    def fit_scale(self, key: str) -> None: ...
     def said(self, text: str) -> None: ...
     def take_focus(self) -> None: ...
 
@@ -94,6 +96,8 @@ class Gestures(QObject):
         elif header is not None:
             self._hands.select(header.track.key)
             self._reorder.lift(header.track.key, at)
+        elif (misfit := self._canvas.misfit_at(at)) is not None:
+            self._hands.fit_scale(misfit.track.key)
         elif self._canvas.data_box.contains(at) and self._canvas.view is not None:
             self._pressed = at
             self._pan_from = self._canvas.view.first
@@ -128,7 +132,7 @@ class Gestures(QObject):
     def _cursor_at(self, at: QPoint) -> Qt.CursorShape:
         if self._canvas.edge_at(at.y()) is not None:
             return Qt.CursorShape.SplitVCursor
-        if self._canvas.chevron_at(at) is not None:
+        if self._canvas.chevron_at(at) is not None or self._canvas.misfit_at(at) is not None:
             return Qt.CursorShape.PointingHandCursor
         movable = self._canvas.header_at(at) is not None and len(self._canvas.slots) > 1
         return Qt.CursorShape.OpenHandCursor if movable else Qt.CursorShape.ArrowCursor
@@ -181,7 +185,7 @@ class Gestures(QObject):
             view = self._canvas.view
             self._time_range.pan_to(view.first - round(sideways / 120 * max(1, (view.last - view.first + 1) // 10)))
             return True
-        self._time_range.zoom_at(self._data_x(at), _NOTCH ** (upright / 120))
+        self._time_range.zoom_at(self._data_x(at), NOTCH ** (upright / 120))
         return True
 
     def _menu(self, event: QContextMenuEvent) -> bool:

@@ -132,12 +132,18 @@ def textured(
         np.putmask(pixels, where, np.uint32(packed(look.hatch)))
 
 
+_PIECE = 256
 # Direction of the diagonal, period, thickness (logical pixels). Period and duty tell the textures apart in grey.
 _STRIPES = {ZERO: (1, 8, 1), BELOW: (-1, 8, 2), ABOVE: (1, 6, 2), PLUS_INF: (1, 4, 2), MINUS_INF: (-1, 4, 2)}
 
 
-@lru_cache(maxsize=64)
 def _texture(code: int, height: int, width: int, ratio: int) -> NDArray[np.bool_]:
+    """Cut from one that is somewhat larger: a window that is being resized needs another width every time."""
+    return _large_texture(code, -(-height // _PIECE) * _PIECE, -(-width // _PIECE) * _PIECE, ratio)[:height, :width]
+
+
+@lru_cache(maxsize=64)
+def _large_texture(code: int, height: int, width: int, ratio: int) -> NDArray[np.bool_]:
     y, x = np.arange(height)[:, None] // ratio, np.arange(width)[None, :] // ratio
     if code == NAN:
         return np.asarray((x // 3 + y // 3) % 2 == 0)

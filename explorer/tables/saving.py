@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
@@ -10,8 +11,6 @@ from PySide6.QtWidgets import QProgressDialog, QWidget
 
 from engine import atomic
 from engine.errors import SessionError
-from explorer.stage.tracks.base import TableData
-from explorer.tables.text import csv_parts, parts_of
 
 _SLICE_SECONDS = 0.02
 
@@ -21,14 +20,15 @@ class Saving(QObject):
 
     done = Signal(str)
 
-    def __init__(self, table: TableData, path: Path, parent: QWidget) -> None:
+    def __init__(self, parts: Iterator[bytes], count: int, path: Path, parent: QWidget) -> None:
+        """`count`: how many parts there are."""
         super().__init__(parent)
-        self._path, self._parts = path, csv_parts(table)
+        self._path, self._parts = path, parts
         self._written: list[bytes] = []
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._go_on)
-        self._progress = QProgressDialog(f"Writing {path.name}…", "Cancel", 0, parts_of(table), parent)
+        self._progress = QProgressDialog(f"Writing {path.name}…", "Cancel", 0, count, parent)
         self._progress.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._progress.setAutoClose(False)
         self._progress.setAutoReset(False)

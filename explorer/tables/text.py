@@ -5,8 +5,6 @@ Numbers are written as the shortest decimals that read back as the same number i
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +14,7 @@ from explorer.stage import classes
 from explorer.stage.tracks import words
 from explorer.stage.tracks.base import Block, TableData
 from explorer.stage.tracks.flow_rows import classify, size_words
+from explorer.tables.lines import csv_lines
 from explorer.widgets.numbers import exact
 
 NOT_REACHED, PADDING = "not reached yet", words.PADDING
@@ -64,7 +63,7 @@ class Columns:
             if len(self._classified) >= _KEPT_ROWS:
                 self._classified.clear()
             assert block.scale is not None
-            bad = block.logarithms_bad
+            bad = None if block.logarithms_bad is None else block.logarithms_bad[row]
             row_of = block.values[row]
             found = classes.classify(row_of, block.scale) if bad is None else classify(row_of, bad, block.scale)
             self._classified[name] = found
@@ -129,14 +128,14 @@ def state(block: Block, row: int) -> str:
 def number(block: Block, row: int, column: int) -> str:
     value = block.values[row, column]
     if block.logarithms_bad is not None:
-        return "" if np.isnan(value) and not block.logarithms_bad[column] else size_words(value)
+        return "" if np.isnan(value) and not block.logarithms_bad[row, column] else size_words(value)
     return exact(float(value), value.dtype.name) if isinstance(value, np.floating) else str(value)
 
 
 def _note_of_logarithm(block: Block, row: int, column: int, code: int) -> str:
     assert block.logarithms_bad is not None
     if np.isnan(block.values[row, column]):
-        return "not a number" if block.logarithms_bad[column] else PADDING
+        return "not a number" if block.logarithms_bad[row, column] else PADDING
     if block.scale is None:
         return "exactly 0" if np.isneginf(block.values[row, column]) else ""
     return words.code_words(code, block.scale.ends)
@@ -164,10 +163,10 @@ def csv_parts(table: TableData) -> Iterator[bytes]:
     """The whole table in UTF-8, a few rows at a time: long tables are written between other things."""
     columns = Columns(table)
     names = [columns.name(column) for column in range(columns.count)]
-    yield _lines([["t", *names]])
+    yield csv_lines([["t", *names]])
     for start in range(0, table.steps, _ROWS_A_PART):
         stop = min(start + _ROWS_A_PART, table.steps)
-        yield _lines([[str(row + 1), *_row(columns, row)] for row in range(start, stop)])
+        yield csv_lines([[str(row + 1), *_row(columns, row)] for row in range(start, stop)])
 
 
 def parts_of(table: TableData) -> int:
@@ -184,9 +183,3 @@ def _row(columns: Columns, row: int) -> Iterator[str]:
             yield block.words[row]
         else:
             yield from (number(block, row, column) for column in range(width))
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode()

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 from explorer.stage.tracks.base import TableData
 from explorer.tables.model import TableModel
 from explorer.tables.saving import Saving
-from explorer.tables.text import longest, tsv
+from explorer.tables.text import csv_parts, longest, parts_of, tsv
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, ROOM
 
@@ -226,7 +226,8 @@ class TableWindow(QDialog):
     @Slot(str)
     def save(self, path: str) -> None:
         """Writes between other things, with progress and cancel where it takes long."""
-        self._saving = Saving(self.model.table, Path(path), self)
+        table = self.model.table
+        self._saving = Saving(csv_parts(table), parts_of(table), Path(path), self)
         self._saving.done.connect(self.cell.setText)
         self._saving.start()
 

@@ -14,14 +14,18 @@ from explorer.widgets.numbers import decade, short
 
 Floats = NDArray[np.float64]
 AxisKind = Literal["linear", "log"]
+AxisChoice = Literal["auto", "linear", "log"]
+"""auto: linear, unless the loss has run away."""
 
 _ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
-LEAST_DECADE, MOST_DECADE = -20, 20
+LEAST_DECADE, MOST_DECADE = -20, 40
 _USUAL = 98.0
 """Percentile: what few iterations alone have stands at the edge, marked, instead of pressing the rest together."""
 LEAST_ITERATIONS = 10
 _ENOUGH = 4000
 """Values, to know what is usual."""
+_RUN_AWAY = 1000.0
+"""Times what it began with, or what having learned nothing loses: on a linear axis the rest would lie on 0."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,23 @@ def log_axis(now: Axis | None, *values: Floats) -> Axis:
     return Axis("log", float(f"1e{first}"), float(f"1e{last}"))
 
 
-def last_iteration(count: int, goal: int | None = None) -> int:
-    """Where the axis of iterations ends: a round number, so that it moves on in steps."""
-    return max(LEAST_ITERATIONS, goal or 0, round(ceiling(float(max(1, count)))))
+def loss_axis(now: Axis | None, choice: AxisChoice, losses: Floats, judged: Floats, baseline: Floats) -> Axis:
+    """Of the losses, of those of the evaluations, and of having learned nothing. Gone over to logarithms it stays with
+    them until it begins anew."""
+    away = choice == "auto" and ((now is not None and now.kind == "log") or has_run_away(losses, baseline))
+    return (log_axis if choice == "log" or away else linear_axis)(now, losses, judged, baseline)
+
+
+def has_run_away(losses: Floats, baseline: Floats) -> bool:
+    """Whether what is usual, single iterations aside, is far above where it began and what is lost by nothing."""
+    begun = max([float(one[0]) for one in (losses[np.isfinite(losses)], baseline) if len(one)], default=0.0)
+    return 0 < _RUN_AWAY * begun < max(_percentiles((losses,), _USUAL), default=0.0)
+
+
+def last_iteration(count: int) -> int:
+    """Where the axis of iterations ends: a round number, so that it moves on in steps. A goal has no part in it: what
+    has been trained would be a sliver for long, and a pause would change the axis."""
+    return max(LEAST_ITERATIONS, round(ceiling(float(max(1, count)))))
 
 
 def ceiling(value: float) -> float:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine import task_facts
-from engine.history import Evaluation, Log
-from engine.training_requests import Records
+from engine.history import Evaluation, Log, best_of
 from explorer.document.document import Document
 
 
@@ -33,28 +32,19 @@ class Book(QObject):
     def log(self) -> Log:
         return self._document.state.log
 
-    def records(self) -> Records | None:
-        """One row for each of `iterations`; None where there is none yet. All columns are put together for it, the
-        flow too: whoever needs one column asks for that, and whoever draws while training runs looks at `log.chunks`.
-        """
-        return self.log.records
-
     def iterations(self) -> NDArray[np.int64]:
-        """(n,): of every row; rows are thinned where a training is very long."""
+        """(n,): of every row."""
         return self.log.iterations
 
     def column(self, name: str) -> NDArray[Any]:
-        """(n,): one column of the records, without the others: "losses", "grad_norms", "layer_norms.l0"."""
-        name, _, layer = name.partition(".")
-        found = [getattr(chunk, name) for chunk in self.log.chunks]
-        parts = [each[layer] for each in found] if layer else found
-        return np.concatenate(parts) if parts else np.zeros(0)
+        """(n,): one column of the records: "losses", "grad_norms", "layer_norms.l0". It is put together for it: whoever
+        needs the last row alone looks at `log.scalars.chunks`."""
+        return self.log.column(name)
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Whose gradient norms are recorded."""
-        chunks = self.log.chunks
-        return tuple(chunks[0].layer_norms) if chunks else ()
+        return self.log.layers
 
     @property
     def next(self) -> int:
@@ -64,6 +54,11 @@ class Book(QObject):
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
         return self._document.state.evaluations
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation with the least loss; None where there is none yet."""
+        return best_of(self.evaluations)
 
     def kept(self) -> NDArray[np.int64]:
         """(n,): the iterations whose state is kept, in order."""

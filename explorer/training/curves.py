@@ -16,6 +16,9 @@ Whole = NDArray[np.int64]
 _SMOOTH_OVER = 40
 """The bold curve is a mean over about that part of what there is."""
 
+_COMPARED = 64
+"""Iterations by which one training is known from another: the last ones differ where any do."""
+
 
 def _none() -> Floats:
     return np.zeros(0)
@@ -39,6 +42,8 @@ class Curves:
     kept: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
     count: int = 0
     """Iterations that are done."""
+    scaled: bool = False
+    """The losses are of scaled numbers, not of the data's own."""
     goal: int | None = None
     """Where training stops by itself, if it does."""
     seconds: float = 0.0
@@ -46,6 +51,18 @@ class Curves:
 
     def __len__(self) -> int:
         return len(self.iterations)
+
+    def goes_on_from(self, old: Curves) -> bool:
+        """Whether the iterations of both are the same, as far as both have them, and none is gone: else these are
+        of another training, and axes begin anew."""
+        if self.count < old.count:
+            return False
+        if not len(old) or not len(self):
+            return not len(old)
+        rows = np.unique(np.linspace(0, len(old) - 1, _COMPARED).round().astype(np.int64))
+        at = np.minimum(np.searchsorted(self.iterations, old.iterations[rows]), len(self) - 1)
+        shared = self.iterations[at] == old.iterations[rows]  # a long past is thinned
+        return bool(np.array_equal(self.losses[at[shared]], old.losses[rows[shared]], equal_nan=True))
 
     def row(self, iteration: int) -> int | None:
         """The nearest row to an iteration; None where there is none."""

@@ -1,4 +1,4 @@
-"""The ink of the training's curves: frames, curves, points, marks at the edges, legends, the marker and the readout."""
+"""The ink of the training's curves: frames, curves, points, marks at the edges, the marker and the readout."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from explorer.stage import palette
 from explorer.theme import current as theming
-from explorer.theme.tokens import GAP, PAD, TIGHT, Theme
+from explorer.theme.routes import colour_of
+from explorer.theme.tokens import GAP, TIGHT, Theme
 from explorer.training.axes import Axis
 from explorer.training.curves import Columns, Curves, Floats, Whole, columns, crowd, smoothed
-from explorer.training.words import baseline_words, layer_words
 
 _EDGE = 5.0
 """Logical pixels of a mark for what is off the axis."""
-LAYER_TONES = (2, 3, 5, 1, 4, 0)
-"""Of theme.series: the first ones that neither curve above has."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Of a legend."""
-
-    words: str
-    colour: str
-    kind: str = "line"
-    """ "thin", "line", "dash", "point", or "" for words alone."""
+LAYER_TONES = ("series.2", "series.3", "series.5", "series.1", "forward", "muted")
+"""Of a tone: neither that of the norm before clipping nor that of the norm after it."""
+_DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3), (8, 2, 2, 2, 2, 2), (1, 2.5))
+"""By layer too, in widths of the line: colour alone tells nobody apart."""
+READ_OUT = "readout"
+_CROWDED = 12.0
+"""Logical pixels from one evaluation to the next, below which they are a line, with a point now and then."""
+_SPARSE = 48.0
+_DOT = 2.5
+_FAINT = 0.4
+"""Of a band's colour on the plot's: what stands over it is to be seen."""
 
 
 def evaluation_losses(curves: Curves) -> Floats:
@@ -40,8 +39,19 @@ def of_baseline(curves: Curves) -> Floats:
     return np.array([] if curves.baseline is None else [curves.baseline], np.float64)
 
 
-def tone_of_layer(number: int, theme: Theme) -> str:
-    return theme.series[LAYER_TONES[number % len(LAYER_TONES)]]
+def pen_of_layer(name: str, number: int, theme: Theme) -> QPen:
+    """The read-out's is the colour of text; every layer has a colour and a dash of its own."""
+    turn = len(_DASHES) - 1 if name == READ_OUT else number
+    colour = theme.text if name == READ_OUT else colour_of(LAYER_TONES[number % len(LAYER_TONES)], theme)
+    pen = QPen(QColor(colour), 1.4)
+    if dashes := _DASHES[turn % len(_DASHES)]:
+        pen.setDashPattern(list(dashes))
+    return pen
+
+
+def faint(colour: str, theme: Theme) -> str:
+    """Of the band that iterations fill where several share a pixel."""
+    return palette.mix(theme.plot, colour, _FAINT)
 
 
 # -- frames -----------------------------------------------------------------------------------------------------------
@@ -119,28 +129,57 @@ def draw_loss(
         painter.setPen(QPen(QColor(theme.muted), 1.2, Qt.PenStyle.DashLine))
         painter.drawLine(QLineF(box.left(), y, box.right(), y))
     found = rows.of(axis.places(curves.losses))
-    if rows.over > 1:
-        _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6), 1.0)
-        _draw_line(painter, box, rows.mean(curves.losses, axis), theme.loss, 2.0)
-    else:
-        _draw_columns(painter, box, found, theme.loss, 1.0)
+    mean = rows.over > 1
+    _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6) if mean else theme.loss, 1.0)
+    xs = np.array([x_of(one.iteration) for one in curves.evaluations], np.float64)
+    draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)))
+    if mean:
+        _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
-    for one in curves.evaluations:
-        place = float(axis.places(np.array([one.loss]))[0])
-        if np.isfinite(place):
-            y = box.bottom() - min(max(place, 0.0), 1.0) * box.height()
-            draw_point(painter, QPointF(x_of(one.iteration), y), theme.text)
+
+
+def are_crowded(xs: Floats) -> bool:
+    """Whether points at these pixels, rising, would hide what they stand on."""
+    return len(xs) > 1 and float(xs[-1] - xs[0]) / (len(xs) - 1) < _CROWDED
+
+
+def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats) -> None:
+    """A diamond each; where they crowd a thin line through all of them, and a small one now and then. What is beyond
+    the edges stands at them."""
+    theme = theming.current()
+    crowded = are_crowded(xs)
+    ys = _ys(box, np.clip(places, 0.0, 1.0))
+    if crowded:
+        within = np.clip(places, 0.0, 1.0)
+        nothing = np.zeros(len(xs), bool)
+        _draw_line(painter, box, Columns(xs, within, within, nothing, nothing, nothing), _pen(theme.text, 1.1))
+    last = -np.inf
+    for x, y in zip(xs.tolist(), ys.tolist(), strict=True):
+        if np.isfinite(y) and x - last >= (_SPARSE if crowded else 0.0):
+            draw_point(painter, QPointF(x, y), theme.text, 3.0 if crowded else 4.0)
+            last = x
 
 
 def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> None:
-    theme = theming.current()
-    for number, norms in enumerate(curves.layer_norms.values()):
-        _draw_line(painter, box, rows.of(axis.places(norms)), tone_of_layer(number, theme), 1.4)
+    """Before and after clipping: what the iterations of a pixel fill, their mean over it; above both the layers."""
+    theme, mean = theming.current(), rows.over > 1
     before = rows.of(axis.places(curves.grad_norms))
-    _draw_columns(painter, box, before, theme.backward, 1.0)
+    shown = [(curves.grad_norms, before, theme.backward)]
     if curves.clipped.any():
-        _draw_columns(painter, box, rows.of(axis.places(curves.clipped_norms)), theme.clip, 1.0)
+        shown.append((curves.clipped_norms, rows.of(axis.places(curves.clipped_norms)), theme.clip))
+    for _, found, colour in shown:
+        _draw_columns(painter, box, found, faint(colour, theme) if mean else colour, 1.0)
+    if mean:
+        for norms, _, colour in shown:
+            _draw_line(painter, box, rows.mean(norms, axis), _pen(colour, 2.0))
+    for number, (name, norms) in enumerate(curves.layer_norms.items()):
+        found = rows.mean(norms, axis) if mean else rows.of(axis.places(norms))
+        _draw_line(painter, box, found, pen_of_layer(name, number, theme))
     _draw_edges(painter, box, before)
+
+
+def _pen(colour: str, width: float) -> QPen:
+    return QPen(QColor(colour), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
 
 
 def _ys(box: QRectF, places: Floats) -> Floats:
@@ -156,31 +195,42 @@ def _draw_columns(painter: QPainter, box: QRectF, found: Columns, colour: str, w
     painter.setPen(QPen(QColor(colour), width))
     tall = np.flatnonzero(bottom - top > 0.75)
     painter.drawLines([QLineF(found.x[i], top[i], found.x[i], bottom[i]) for i in tall.tolist()])
-    _draw_line(painter, box, found, colour, width)
+    _draw_line(painter, box, found, _pen(colour, width))
 
 
-def _draw_line(painter: QPainter, box: QRectF, found: Columns, colour: str, width: float) -> None:
-    """Through the middle of every column; lifted where there is nothing on the axis."""
+def _draw_line(painter: QPainter, box: QRectF, found: Columns, pen: QPen) -> None:
+    """Through the middle of every column; lifted where there is nothing on the axis. What stands alone is a dot."""
     if not len(found.x):
         return
     y = _ys(box, (found.low + found.high) / 2)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, width > 1)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, pen.widthF() > 1)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(QColor(colour), width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+    painter.setPen(pen)
     here = ~np.isnan(y)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], here.astype(np.int8), [0]))))
     for start, end in edges.reshape(-1, 2).tolist():
         points = [QPointF(a, b) for a, b in zip(found.x[start:end].tolist(), y[start:end].tolist(), strict=True)]
-        if len(points) == 1:  # a lone point is seen too
-            points.append(points[0] + QPointF(1.0, 0.0))
-        painter.drawPolyline(QPolygonF(points))
+        if len(points) == 1:
+            _draw_dot(painter, points[0], pen)
+        else:
+            painter.drawPolyline(QPolygonF(points))
+
+
+def _draw_dot(painter: QPainter, at: QPointF, pen: QPen) -> None:
+    """One iteration that has nothing beside it, as the first of all."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(pen.color())
+    painter.drawEllipse(at, _DOT, _DOT)
+    painter.restore()
 
 
 def _draw_edges(painter: QPainter, box: QRectF, found: Columns) -> None:
     """What is not on the axis stands at its edges: ▲ above, ▽ below or exactly 0, × for what is not a number."""
     theme = theming.current()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    for mask, draw in ((found.above, _above), (found.below, _below), (found.bad, _bad)):
+    for mask, draw in ((found.above, above_mark), (found.below, below_mark), (found.bad, bad_mark)):
         last = -np.inf
         for x in found.x[mask].tolist():
             if x - last >= _EDGE:
@@ -188,21 +238,21 @@ def _draw_edges(painter: QPainter, box: QRectF, found: Columns) -> None:
                 last = x
 
 
-def _above(painter: QPainter, box: QRectF, x: float, theme: Theme) -> None:
+def above_mark(painter: QPainter, box: QRectF, x: float, theme: Theme) -> None:
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(theme.exploding))
     top, half = box.top() + 1, _EDGE / 2
     painter.drawPolygon(QPolygonF([QPointF(x, top), QPointF(x + half, top + 5), QPointF(x - half, top + 5)]))
 
 
-def _below(painter: QPainter, box: QRectF, x: float, theme: Theme) -> None:
+def below_mark(painter: QPainter, box: QRectF, x: float, theme: Theme) -> None:
     painter.setPen(QPen(QColor(theme.vanishing), 1))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     foot, half = box.bottom() - 1, _EDGE / 2
     painter.drawPolygon(QPolygonF([QPointF(x, foot), QPointF(x + half, foot - 5), QPointF(x - half, foot - 5)]))
 
 
-def _bad(painter: QPainter, box: QRectF, x: float, theme: Theme) -> None:
+def bad_mark(painter: QPainter, box: QRectF, x: float, theme: Theme) -> None:
     painter.setPen(QPen(QColor(theme.text), 1.4))
     top = box.top() + 8
     painter.drawLine(QPointF(x - 2.5, top), QPointF(x + 2.5, top + 5))
@@ -220,88 +270,28 @@ def draw_point(painter: QPainter, at: QPointF, colour: str, size: float = 4.0) -
     )
 
 
-# -- legends ----------------------------------------------------------------------------------------------------------
-
-
-def loss_legend(curves: Curves, over: int) -> list[Entry]:
-    theme = theming.current()
-    entries = [Entry("Loss", theme.text, "")]
-    if len(curves):
-        colour = palette.mix(theme.plot, theme.loss, 0.6) if over > 1 else theme.loss
-        entries.append(Entry("each iteration", colour, "thin"))
-    if over > 1:
-        entries.append(Entry(f"mean of {over:,}", theme.loss, "line"))
-    if curves.evaluations:
-        entries.append(Entry("validation", theme.text, "point"))
-    if curves.baseline is not None:
-        entries.append(Entry(baseline_words(curves.baseline), theme.muted, "dash"))
-    return entries
-
-
-def norm_legend(curves: Curves) -> list[Entry]:
-    theme = theming.current()
-    entries = [Entry("Gradient norm", theme.text, "")]
-    if len(curves):
-        clipped = bool(curves.clipped.any())
-        entries.append(Entry("before clipping" if clipped else "of all parameters", theme.backward, "thin"))
-        if clipped:
-            entries.append(Entry("after clipping", theme.clip, "thin"))
-    for number, name in enumerate(curves.layer_norms):
-        entries.append(Entry(layer_words(name), tone_of_layer(number, theme), "line"))
-    return entries
-
-
-def draw_legend(painter: QPainter, box: QRectF, entries: Sequence[Entry]) -> None:
-    """From the left; what has no room is left out, the last ones first."""
-    theme = theming.current()
-    x, middle = box.left(), box.center().y()
-    for entry in entries:
-        font = theming.small(bold=not entry.kind)
-        width = QFontMetricsF(font).horizontalAdvance(entry.words)
-        sample = {"": 0.0, "point": 12.0}.get(entry.kind, 22.0)
-        if x + sample + width > box.right() + 1:
-            return
-        if entry.kind == "point":
-            draw_point(painter, QPointF(x + 5, middle), entry.colour, 3.5)
-        elif entry.kind:
-            style = Qt.PenStyle.DashLine if entry.kind == "dash" else Qt.PenStyle.SolidLine
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-            painter.setPen(QPen(QColor(entry.colour), 2 if entry.kind == "line" else 1, style))
-            painter.drawLine(QLineF(x, round(middle) + 0.5, x + 16, round(middle) + 0.5))
-        painter.setFont(font)
-        painter.setPen(QColor(theme.text if not entry.kind else theme.muted))
-        painter.drawText(
-            QRectF(x + sample, box.top(), width + 2, box.height()), Qt.AlignmentFlag.AlignVCenter, entry.words
-        )
-        x += sample + width + PAD
-
-
 # -- what stands over the curves --------------------------------------------------------------------------------------
 
 
-def draw_marker(painter: QPainter, x: float, both: QRectF, *, focus: bool) -> None:
-    """The iteration on the stage: a line through both plots with a handle."""
+def draw_marker(painter: QPainter, x: float, boxes: Sequence[QRectF], *, focus: bool) -> None:
+    """The iteration on the stage: a line through the plots, not through the words between them, with a handle."""
     theme = theming.current()
     x = round(x) + 0.5
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(QColor(theme.plot), 4))
-    painter.drawLine(QPointF(x, both.top()), QPointF(x, both.bottom()))
-    painter.setPen(QPen(QColor(theme.cursor), 1.6))
-    painter.drawLine(QPointF(x, both.top()), QPointF(x, both.bottom()))
+    for colour, width in ((theme.plot, 4.0), (theme.cursor, 1.6)):
+        draw_upright(painter, x, boxes, QPen(QColor(colour), width))
     painter.setBrush(QColor(theme.cursor))
     painter.setPen(QPen(QColor(theme.accent if focus else theme.surface), 1.5))
-    top = both.top() - 3
-    painter.drawPolygon(
-        QPolygonF(
-            [
-                QPointF(x - 5, top),
-                QPointF(x + 5, top),
-                QPointF(x + 5, top + 4),
-                QPointF(x, top + 9),
-                QPointF(x - 5, top + 4),
-            ]
-        )
-    )
+    top = boxes[0].top() - 3
+    outline = ((x - 5, top), (x + 5, top), (x + 5, top + 4), (x, top + 9), (x - 5, top + 4))
+    painter.drawPolygon(QPolygonF([QPointF(a, b) for a, b in outline]))
+
+
+def draw_upright(painter: QPainter, x: float, boxes: Sequence[QRectF], pen: QPen) -> None:
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    painter.setPen(pen)
+    for box in boxes:
+        painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()))
 
 
 def draw_readout(painter: QPainter, x: float, both: QRectF, room: QRect, lines: Sequence[str]) -> None:

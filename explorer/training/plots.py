@@ -1,8 +1,11 @@
-"""The live curves: loss above, gradient norm below, over one axis of iterations. Dragging along them travels."""
+"""The live curves: loss above, gradient norm below, over one axis of iterations. Dragging along them travels; they are
+zoomed and moved as the time of the stage is: wheel, Shift and wheel, drag of the axis or with Shift, double click."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +16,7 @@ from PySide6.QtGui import (
     QContextMenuEvent,
     QFocusEvent,
     QFontMetricsF,
+    QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -20,14 +24,17 @@ from PySide6.QtGui import (
     QPen,
     QPixmap,
     QResizeEvent,
+    QWheelEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from explorer.stage.gestures import NOTCH
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
-from explorer.training import ink
-from explorer.training.axes import Axis, AxisKind, last_iteration, linear_axis, log_axis
+from explorer.training import ink, legends
+from explorer.training.axes import Axis, AxisChoice, last_iteration, linear_axis, log_axis, loss_axis
 from explorer.training.curves import Curves, Floats, Whole, window
+from explorer.training.span import Span, within
 from explorer.training.words import at_iteration
 from explorer.widgets.buttons import BY_KEY
 
@@ -39,6 +46,7 @@ _LEAST_ROOM = 64
 _PAGE = 10
 """Parts of what there is that a page is one of."""
 _ROOM_PER_NUMBER = 56
+_PANS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 
 Which = Literal["loss", "norm"]
 
@@ -52,6 +60,10 @@ class _Boxes:
     def both(self) -> QRectF:
         return self.loss if self.norm is None else self.loss.united(self.norm)
 
+    @property
+    def each(self) -> tuple[QRectF, ...]:
+        return (self.loss,) if self.norm is None else (self.loss, self.norm)
+
 
 class CurvesView(QWidget):
     """Told the curves often, and where the stage is; asks to travel."""
@@ -64,15 +76,19 @@ class CurvesView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._curves = Curves()
-        self._loss_kind: AxisKind = "linear"
+        self._loss_choice: AxisChoice = "auto"
         self._axes = (linear_axis(None), log_axis(None))
         """Of the loss and of the norms."""
-        self._end = last_iteration(0)
+        self._span = Span.whole(last_iteration(0))
         self._layer_norms: tuple[str, ...] = ()
         self._shown, self._wished = 0, 0
         """The iteration on the stage, and the one that is asked for."""
         self._hover: int | None = None
         self._dragging = False
+        self._panned: tuple[float, int] | None = None
+        """Where a drag of the axis began, and the iteration that was at the left edge then."""
+        self._before_press = 0
+        """The iteration that was asked for before a press: a double click takes back where its first half went."""
         self._ring = False
         self._picture: QPixmap | None = None
         self.cost = 0.0
@@ -92,10 +108,12 @@ class CurvesView(QWidget):
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def set_curves(self, curves: Curves, *, anew: bool = False) -> None:
-        """`anew`: of another training: axes begin anew."""
+        """`anew`: of another training: axes begin anew. They do too where these do not go on from those before."""
+        anew = anew or not curves.goes_on_from(self._curves)
         self._curves = curves
         if anew:
             self._begin_axes()
+            self._span = Span.whole(self._span.end)
         self._fit_axes()
         self._forget()
 
@@ -106,16 +124,16 @@ class CurvesView(QWidget):
             self._describe()
             self.update()
 
-    def set_loss_axis(self, kind: AxisKind) -> None:
-        if kind != self._loss_kind:
-            self._loss_kind = kind
+    def set_loss_axis(self, choice: AxisChoice) -> None:
+        if choice != self._loss_choice:
+            self._loss_choice = choice
             self._begin_axes()
             self._fit_axes()
             self._forget()
 
     @property
-    def loss_axis_kind(self) -> AxisKind:
-        return self._loss_kind
+    def loss_axis_choice(self) -> AxisChoice:
+        return self._loss_choice
 
     @property
     def count(self) -> int:
@@ -129,19 +147,35 @@ class CurvesView(QWidget):
 
     @property
     def last(self) -> int:
-        """The iteration at the right end."""
-        return self._end
+        """The iteration at the right end of all."""
+        return self._span.end
+
+    @property
+    def span(self) -> Span:
+        """What is shown."""
+        return self._span
+
+    def set_span(self, span: Span) -> None:
+        if span != self._span:
+            self._span = span
+            self._hover = None
+            self._describe()
+            self._forget()
+
+    @Slot()
+    def fit(self) -> None:
+        """All iterations."""
+        self.set_span(Span.whole(self._span.end))
 
     def _begin_axes(self) -> None:
-        self._axes = ((linear_axis if self._loss_kind == "linear" else log_axis)(None), log_axis(None))
+        self._axes = (linear_axis(None), log_axis(None))
 
     def _fit_axes(self) -> None:
         c = self._curves
-        self._end = last_iteration(c.count, c.goal)
+        self._span = self._span.until(last_iteration(c.count))
         loss, norm = self._axes
-        fitted = linear_axis if self._loss_kind == "linear" else log_axis
         self._axes = (
-            fitted(loss, c.losses, ink.evaluation_losses(c), ink.of_baseline(c)),
+            loss_axis(loss, self._loss_choice, c.losses, ink.evaluation_losses(c), ink.of_baseline(c)),
             log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values()),
         )
 
@@ -159,16 +193,16 @@ class CurvesView(QWidget):
 
     def x_of(self, iteration: float) -> float:
         box = self._boxes().loss
-        return box.left() + iteration / self._end * box.width()
+        return box.left() + self._span.place(iteration) * box.width()
 
     def _xs(self, iterations: Whole) -> Floats:
-        box = self._boxes().loss
-        return np.asarray(box.left() + iterations * (box.width() / self._end))
+        box, span = self._boxes().loss, self._span
+        return np.asarray(box.left() + (iterations - span.first) * (box.width() / (span.last - span.first)))
 
     def iteration_at(self, x: float) -> int:
         """The one under a point, as far as it has been reached."""
         box = self._boxes().loss
-        at = round((x - box.left()) / box.width() * self._end)
+        at = round(self._span.at((x - box.left()) / box.width()))
         return min(max(0, at), self._curves.count)
 
     # -- painting -----------------------------------------------------------------------------------------------------
@@ -203,77 +237,152 @@ class CurvesView(QWidget):
         boxes, curves = self._boxes(), self._curves
         loss_axis, norm_axis = self.axes
         over = window(len(curves))
-        rows = ink.Rows.at(self._xs(curves.iterations), over)
+        part = within(curves, self._span, over)
+        rows = ink.Rows.at(self._xs(part.iterations), over)
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
-        ink.draw_loss(painter, boxes.loss, loss_axis, curves, rows, self.x_of)
-        legend = QRectF(LEFT + GAP, 0, boxes.loss.width() - GAP, LEGEND)
-        ink.draw_legend(painter, legend, ink.loss_legend(curves, over))
+        with self._clipped(painter, boxes.loss):
+            ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
+        loss_words, norm_words = self._legends()
+        legends.draw_legend(painter, self._legend_box(boxes.loss), loss_words)
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
-            ink.draw_norms(painter, boxes.norm, norm_axis, curves, rows)
-            legend.moveTop(boxes.norm.top() - LEGEND)
-            ink.draw_legend(painter, legend, ink.norm_legend(curves))
-        self._draw_iterations(painter, boxes.both.bottom())
+            with self._clipped(painter, boxes.norm):
+                ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
+            legends.draw_legend(painter, self._legend_box(boxes.norm), norm_words)
+        self._draw_iterations(painter, boxes.both.bottom(), part.kept)
         if not len(curves):
             ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
         painter.end()
         return made
+
+    @contextmanager
+    def _clipped(self, painter: QPainter, box: QRectF) -> Iterator[None]:
+        """Of a stretch the rows at its edges lie outside."""
+        painter.save()
+        if not self._span.is_whole:
+            painter.setClipRect(box.adjusted(-1, -LEGEND / 2, 1, 1))
+        yield
+        painter.restore()
+
+    def _legends(self) -> tuple[list[legends.Entry], list[legends.Entry]]:
+        c, (loss, norm) = self._curves, self._axes
+        over = window(len(c))
+        away = self._loss_choice == "auto" and loss.kind == "log"
+        return legends.loss_legend(c, over, loss, ran_away=away), legends.norm_legend(c, over, norm)
+
+    @staticmethod
+    def _legend_box(box: QRectF) -> QRectF:
+        return QRectF(LEFT + GAP, box.top() - LEGEND, box.width() - GAP, LEGEND)
+
+    def event(self, event: QEvent) -> bool:
+        """What a legend has no room for is said on hovering."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            at = QPointF(event.pos())
+            boxes = zip(self._boxes().each, self._legends(), strict=False)
+            words = next((legends.said(entries) for box, entries in boxes if self._legend_box(box).contains(at)), "")
+            QToolTip.showText(event.globalPos(), words, self)
+            return True
+        return super().event(event)
 
     def _upright(self) -> list[float]:
         return [self.x_of(k) for k in self._numbers()]
 
     def _numbers(self) -> list[int]:
         """The iterations that are written at the axis."""
-        pitch = self._boxes().loss.width() / self._end
+        span = self._span
+        pitch = self._boxes().loss.width() / (span.last - span.first)
         rounds = (factor * 10**k for k in range(7) for factor in (1, 2, 5))
-        every = next(every for every in rounds if every * pitch >= _ROOM_PER_NUMBER or every >= self._end)
-        return list(range(0, self._end + 1, every))
+        every = next(every for every in rounds if every * pitch >= _ROOM_PER_NUMBER or every >= span.end)
+        return list(range(-(-span.first // every) * every, span.last + 1, every))
 
-    def _draw_iterations(self, painter: QPainter, top: float) -> None:
+    def _draw_iterations(self, painter: QPainter, top: float, kept: Whole) -> None:
         theme = theming.current()
         painter.setFont(theming.small())
         metrics = QFontMetricsF(theming.small())
-        ink.draw_kept(painter, self._xs(self._curves.kept), top)
+        ink.draw_kept(painter, self._xs(kept), top)
         painter.setPen(QColor(theme.muted))
-        for k in self._numbers():
-            text = f"{k:,}"
+        for number, k in enumerate(self._numbers()):
+            text = f"iteration {k:,}" if number == 0 else f"{k:,}"
             width = metrics.horizontalAdvance(text) + TIGHT
-            x = min(max(LEFT - 6.0, self.x_of(k) - width / 2), self.width() - width)
+            x = min(max(2.0 if number == 0 else LEFT - 6.0, self.x_of(k) - width / 2), self.width() - width)
             painter.drawText(QRectF(x, top + 5, width, FOOT - 5), Qt.AlignmentFlag.AlignCenter, text)
 
     def _draw_marker(self, painter: QPainter) -> None:
         """The iteration on the stage; beside it the one that is asked for, as long as it is not there."""
         if not len(self._curves) and not self._curves.count:
             return
-        theme, both = theming.current(), self._boxes().both
-        if self._wished != self._shown:
+        theme, boxes, span = theming.current(), self._boxes(), self._span
+        if self._wished != self._shown and span.first <= self._wished <= span.last:
             x = round(self.x_of(self._wished)) + 0.5
-            painter.setPen(QPen(QColor(theme.muted), 1, Qt.PenStyle.DashLine))
-            painter.drawLine(QPointF(x, both.top()), QPointF(x, both.bottom()))
-        ink.draw_marker(painter, self.x_of(self._shown), both, focus=self.hasFocus())
+            ink.draw_upright(painter, x, boxes.each, QPen(QColor(theme.muted), 1, Qt.PenStyle.DashLine))
+        if not span.first <= self._shown <= span.last:
+            return
+        x = self.x_of(self._shown)
+        ink.draw_marker(painter, x, boxes.each, focus=self.hasFocus())
+        for one in self._curves.evaluations:
+            if one.iteration == self._shown:  # the marker stands on it
+                ink.draw_evaluations(painter, boxes.loss, np.array([x]), self._axes[0].places(np.array([one.loss])))
 
     def _draw_hover(self, painter: QPainter) -> None:
         assert self._hover is not None
-        x, both = self.x_of(self._hover), self._boxes().both
-        painter.setPen(QPen(QColor(theming.current().muted), 1))
-        painter.drawLine(QPointF(round(x) + 0.5, both.top()), QPointF(round(x) + 0.5, both.bottom()))
-        ink.draw_readout(painter, x, both, self.rect(), at_iteration(self._curves, self._hover))
+        x, boxes = self.x_of(self._hover), self._boxes()
+        ink.draw_upright(painter, round(x) + 0.5, boxes.each, QPen(QColor(theming.current().muted), 1))
+        ink.draw_readout(painter, x, boxes.both, self.rect(), at_iteration(self._curves, self._hover))
 
     # -- pointer and keys ---------------------------------------------------------------------------------------------
 
     def _travel(self, iteration: int) -> None:
         iteration = min(max(0, iteration), self._curves.count)
-        if iteration != self._wished:
+        if iteration != self._wished or iteration == self._curves.count:  # the end may have gone on since it was drawn
             self._wished = iteration
             self.update()
             self.travelWanted.emit(iteration)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() is Qt.MouseButton.LeftButton and self._curves.count:
-            self._dragging = True
+        if event.button() is not Qt.MouseButton.LeftButton:
+            return
+        on_axis = event.position().y() > self._boxes().both.bottom()
+        if not self._span.is_whole and (on_axis or event.modifiers() & Qt.KeyboardModifier.ShiftModifier):
+            self._panned = event.position().x(), self._span.first
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif self._curves.count:
+            self._dragging, self._before_press = True, self._wished
             self._travel(self.iteration_at(event.position().x()))
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() is Qt.MouseButton.LeftButton:
+            self._travel(self._before_press)
+            self.fit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zooms at the pointer, with Shift it moves along: as over the data of the stage."""
+        box = self._boxes().loss
+        sideways, upright = event.angleDelta().x(), event.angleDelta().y()
+        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            sideways, upright = sideways or upright, 0
+        if sideways and abs(sideways) > abs(upright):
+            self._pan(-sideways / 120 / 10)
+        elif upright:
+            place = min(max(0.0, (event.position().x() - box.left()) / box.width()), 1.0)
+            self.set_span(self._span.zoomed(place, NOTCH ** (upright / 120)))
+        event.accept()
+
+    def _pan(self, pages: float) -> None:
+        """By a share of what is on screen, at least one iteration."""
+        span = self._span
+        by = max(1, round(abs(pages) * (span.last - span.first + 1)))
+        self.set_span(span.panned(span.first + (by if pages > 0 else -by)))
+
+    def _zoom_at_marker(self, factor: float) -> None:
+        place = self._span.place(self._wished)
+        self.set_span(self._span.zoomed(place if 0 <= place <= 1 else 0.5, factor))
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._panned is not None:
+            start, first = self._panned
+            pitch = self._boxes().loss.width() / (self._span.last - self._span.first)
+            self.set_span(self._span.panned(first - round((event.position().x() - start) / pitch)))
+            return
         at = self.iteration_at(event.position().x())
         if self._dragging:
             self._travel(at)
@@ -286,6 +395,9 @@ class CurvesView(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() is Qt.MouseButton.LeftButton:
             self._dragging = False
+            if self._panned is not None:
+                self._panned = None
+                self.unsetCursor()
             self.update()
 
     def leaveEvent(self, event: QEvent) -> None:
@@ -298,6 +410,8 @@ class CurvesView(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = Qt.Key
+        if self._zoom_key(event):
+            return
         if event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
             super().keyPressEvent(event)
             return
@@ -314,6 +428,23 @@ class CurvesView(QWidget):
             super().keyPressEvent(event)
         else:
             self._travel(where)
+            self.set_span(self._span.showing(self._wished))
+
+    def _zoom_key(self, event: QKeyEvent) -> bool:
+        """Whether it was one: the same as on the stage."""
+        mods = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        pans = {Qt.Key.Key_Left: -0.5, Qt.Key.Key_Right: 0.5}
+        if mods == _PANS and event.key() in pans:
+            self._pan(pans[Qt.Key(event.key())])
+        elif mods & ~Qt.KeyboardModifier.ShiftModifier:
+            return False
+        elif event.text() in ("+", "-"):
+            self._zoom_at_marker(2.0 if event.text() == "+" else 0.5)
+        elif not mods and event.key() in (Qt.Key.Key_0, Qt.Key.Key_F):
+            self.fit()
+        else:
+            return False
+        return True
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
@@ -327,7 +458,10 @@ class CurvesView(QWidget):
 
     def _describe(self) -> None:
         if self.hasFocus():
-            self.setAccessibleDescription(". ".join(at_iteration(self._curves, self._wished)))
+            said = list(at_iteration(self._curves, self._wished))
+            if not self._span.is_whole:
+                said.append(f"Iterations {self._span.first:,} to {self._span.last:,} are shown; 0 shows all")
+            self.setAccessibleDescription(". ".join(said))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

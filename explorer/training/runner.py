@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
@@ -18,16 +17,17 @@ from engine.training_loop import (
     CHUNK_SECONDS,
     EVALUATION_BATCHES,
     MOST_IN_A_CHUNK,
-    Until,
     check_held_back,
     early_stop_sentence,
     probe,
 )
 from engine.training_requests import Judge, Judged, Train, Trained
+from engine.until import Until
 from explorer.compute.courier import Courier
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import Recipe
+from explorer.training.standing import Ending, Outlook, changed, put_away
 
 RUN, JUDGE = "run", "run.judge"
 """The courier's channels."""
@@ -35,16 +35,6 @@ _SHOWS_EVERY = 0.3
 """Seconds from one picture of the newest iteration to the next, at least."""
 _SHOWS_SHARE = 4
 """Of the time, training gets that many times what pictures get."""
-
-Kind = Literal["", "paused", "there", "until", "early stop", "diverged", "failed", "changed"]
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why training does not run; kind "": it never has."""
-
-    kind: Kind = ""
-    sentence: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +48,16 @@ class _Chunk:
     recipe: Recipe
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """The document as it was before its last change."""
+
+    recipe: Recipe
+    experiment: Experiment | None
+    iteration: int
+    first: int
+
+
 class Runner(QObject):
     """Asks, hands the answers to the document, and now and then has the newest iteration shown."""
 
@@ -66,6 +66,8 @@ class Runner(QObject):
     """A chunk is done; the document has it."""
     ended = Signal(object)
     """An Ending."""
+    noted = Signal(str)
+    """What a training that begins anew has put away."""
     judged = Signal(object)
     """What was held back has been judged, at `Runner.iteration` (Judged)."""
 
@@ -79,12 +81,19 @@ class Runner(QObject):
         self._until: Until | None = None
         self._count = 1
         self._chunk: _Chunk | None = None
-        self._judging: tuple[int, int | None] | None = None
-        """Generation and iteration of the evaluation under way; None: it only shows whether there can be any."""
+        self._judging: tuple[int, int | None, Experiment] | None = None
+        """Generation, iteration and experiment of the evaluation under way; iteration None: it only shows whether there
+        can be any."""
+        self._led: tuple[int, Recipe] | None = None
+        """An iteration to begin anew from that is not kept, and what had led to it: so far it is replayed."""
+        self._beginning = False
         self._follows = True
         self._shown_at = self._asked_at = 0.0
         self._rest = _SHOWS_EVERY
         self.ending = Ending()
+        self.note = ""
+        """What this training has put away, while it runs."""
+        self._seen = self._look()
         self.seconds = 0.0
         """That an iteration takes, lately; 0: nobody knows."""
         self._again = QTimer(self)
@@ -95,6 +104,8 @@ class Runner(QObject):
         courier.failed.connect(self._failed)
         courier.cancelled.connect(self._cancelled)
         document.opened.connect(self._opened)
+        document.stateChanged.connect(self._document_changed)
+        document.learned.connect(self._document_learned)
         controller.excerptChanged.connect(self._shown)
 
     # -- told ---------------------------------------------------------------------------------------------------------
@@ -135,6 +146,17 @@ class Runner(QObject):
     def set_follows(self, follows: bool) -> None:
         self._follows = follows
 
+    def follow(self) -> None:
+        """To the newest iteration, and on with it."""
+        self._follows = True
+        self._show_newest()
+
+    @property
+    def outlook(self) -> Outlook:
+        here, state = self._document.view.iteration, self._document.state
+        goes_on = here >= state.furthest or state.goes_on(here)
+        return Outlook(here, state.furthest if goes_on else here, state.furthest)
+
     def start(self, goal: int | None = None, until: Until | None = None) -> None:
         """Train on from the iteration on screen. Where what comes after it was trained as it would be now, it goes on
         from its end; else that is let go (undoably). `goal`: an iteration to stop at; one that is known is shown. Where
@@ -156,8 +178,9 @@ class Runner(QObject):
             if goal is not None and goal <= (state.furthest if goes_on else here):
                 self._controller.go_to_iteration(goal, self._document.view.position)
                 return
+            self.note = ""
             if not goes_on:
-                self._document.train_anew_from(here)
+                self._begin_anew_from(here)
         self._goal, self._until = goal, until
         self._follows = True
         if not self._running:
@@ -170,8 +193,18 @@ class Runner(QObject):
             self.runningChanged.emit(True)
         if needed and self._judging is None:
             request = probe(experiment, self._document.state.history.get(self.iteration), self._document.recipe[1])
-            self._judging = (self._courier.ask(JUDGE, "judge", request), None)
+            self._judging = (self._courier.ask(JUDGE, "judge", request), None, experiment)
         self._go_on()
+
+    def _begin_anew_from(self, iteration: int) -> None:
+        """What came after it is put away, undoably."""
+        state = self._document.state
+        self.note = put_away(iteration, state.furthest)
+        self._led = (iteration, state.recipe_into(iteration))
+        self._beginning = True
+        self._document.train_anew_from(iteration)
+        self._beginning = False
+        self.noted.emit(self.note)
 
     def advance(self, count: int) -> None:
         """So many iterations on: from the one on screen, or that is on its way there; while training runs, from where
@@ -201,12 +234,18 @@ class Runner(QObject):
         if experiment is None or self._document.state.unfinished:
             self._stop(Ending("changed", "The experiment cannot be traced as it is now: its card says why."))
             return
-        (of, what_if), iteration = recipe, self.iteration
+        iteration = self.iteration
+        replaying = self._led is not None and iteration < self._led[0]
+        if self._led is not None and replaying:
+            recipe = self._led[1]
+        of, what_if = recipe
         assert of is not None
         every = experiment.training.evaluate_every
         most = every - iteration % every
         if self._goal is not None:
             most = min(most, self._goal - iteration)
+        if self._led is not None and replaying:
+            most = min(most, self._led[0] - iteration)
         weights = self._document.state.history.get(iteration)
         request = Train(of, weights, iteration, max(1, min(self._count, most)), what_if, halt=True)
         self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, request.count, weights, recipe)
@@ -214,7 +253,7 @@ class Runner(QObject):
     def _judge(self, experiment: Experiment, trained: Trained) -> None:
         what_if = self._document.recipe[1]
         request = Judge(experiment, trained.weights, batches=EVALUATION_BATCHES, what_if=what_if)
-        self._judging = (self._courier.ask(JUDGE, "judge", request), trained.iteration)
+        self._judging = (self._courier.ask(JUDGE, "judge", request), trained.iteration, experiment)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -226,13 +265,14 @@ class Runner(QObject):
             self._take(chunk, answer)
         if channel == JUDGE and judging is not None and generation == judging[0] and isinstance(answer, Judged):
             self._judging = None
-            self._take_judged(judging[1], answer)
+            self._take_judged(judging[1], judging[2], answer)
 
     def _take(self, chunk: _Chunk, trained: Trained) -> None:
         document = self._document
         if not self._still(chunk):
-            # Another network stands there now, or another past.
-            self._stop(Ending("changed", "The experiment has been changed; training waits for you."))
+            # Another network stands there now, or another past, and it has been said. Whoever has started anew since
+            # is served now.
+            self._go_on_soon()
             return
         done = len(trained.records)
         if done:
@@ -243,6 +283,10 @@ class Runner(QObject):
             document.learn(trained, chunk.recipe)
         self.advanced.emit()
         self._controller.take_presses()
+        if trained.diverged is not None and self._running and not done and self._is_ruined(chunk):
+            self._begin_anew_from(chunk.iteration - 1)
+            self._go_on_soon()
+            return
         if trained.diverged is not None:
             self._stop(Ending("diverged", trained.diverged.sentence))
             return
@@ -253,17 +297,24 @@ class Runner(QObject):
             return
         self._next()
 
+    def _is_ruined(self, chunk: _Chunk) -> bool:
+        """Whether nothing can go on from where it stands, because of what led there: it was trained otherwise than it
+        would be now. The iteration before was finite still."""
+        return chunk.iteration > 0 and self._document.state.recipe_into(chunk.iteration) != chunk.recipe
+
     def _still(self, chunk: _Chunk) -> bool:
         state = self._document.state
         known = state.history.get(chunk.iteration)
         at_the_end = state.furthest == chunk.iteration and (chunk.iteration == 0 or known is chunk.weights)
         return at_the_end and state.could_be_of(chunk.recipe[0])
 
-    def _take_judged(self, iteration: int | None, judged: Judged) -> None:
+    def _take_judged(self, iteration: int | None, of: Experiment, judged: Judged) -> None:
+        state = self._document.state
         if iteration is None:
             self._go_on()
             return
-        if iteration in self._document.state.history:
+        same = state.could_be_of(of) and state.experiment is not None and state.experiment.task == of.task
+        if same and iteration in state.history:
             self._document.judge(Evaluation.of(iteration, judged))
             self.judged.emit(judged)
         self._next()
@@ -315,10 +366,43 @@ class Runner(QObject):
             self._judging = None
             self._stop(Ending("paused"))
 
+    def _look(self) -> _Seen:
+        state = self._document.state
+        return _Seen(self._document.recipe, state.experiment, state.furthest, state.first)
+
+    @Slot()
+    def _document_learned(self) -> None:
+        self._seen = self._look()
+
+    @Slot()
+    def _document_changed(self) -> None:
+        """An edit of the experiment, or a step of undo that takes training elsewhere, pauses it, whatever is under way;
+        layout and a what-if do not. What was said at the end of it goes with what it was said of."""
+        was, now = self._seen, self._look()
+        self._seen = now
+        if self._beginning:
+            return
+        elsewhere = now.iteration != was.iteration
+        if not elsewhere and now.recipe == was.recipe and now.experiment == was.experiment:
+            return
+        if not elsewhere and now.experiment == was.experiment and self._running:
+            return  # a what-if counts from the next request on
+        if elsewhere:
+            self._led = None
+        start = now.iteration if now.experiment == was.experiment else was.first
+        sentence = changed(was.iteration, start, now.iteration, running=self._running, stepped=self._document.stepped)
+        ending = Ending("changed", sentence) if sentence else Ending()
+        if self._running:
+            self._stop(ending, shows=not elsewhere)
+        elif ending != self.ending:
+            self.ending = ending
+            self.ended.emit(ending)
+
     @Slot()
     def _opened(self) -> None:
         """Another document: what is under way is nobody's."""
         self._chunk = self._judging = None
+        self._led, self._seen = None, self._look()
         self.seconds = 0.0
         self._follows = True
         if self._running:
@@ -326,7 +410,7 @@ class Runner(QObject):
         else:
             self.ending = Ending()
 
-    def _stop(self, ending: Ending) -> None:
+    def _stop(self, ending: Ending, *, shows: bool = True) -> None:
         was, self._running = self._running, False
         self._again.stop()
         self.ending = ending
@@ -336,7 +420,7 @@ class Runner(QObject):
             self.runningChanged.emit(False)
         if ending.kind:
             self.ended.emit(ending)
-        if was and ending.kind and self._follows and self._chunk is None:
+        if was and ending.kind and self._follows and self._chunk is None and shows:
             self._show_newest()
         self._controller.take_presses()
 

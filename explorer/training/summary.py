@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from explorer.theme.tokens import PAD
+from explorer.training.words import SEPARATOR, Part, fitted
 from explorer.widgets.elided import ElidedLabel
 
 TRAIN, PAUSE = "▶  Train", "❚❚  Pause"
@@ -39,10 +41,25 @@ class Summary(QWidget):
         row.setSpacing(PAD)
         row.addWidget(self.words, 1)
         row.addWidget(self.button)
+        self._parts: tuple[Part, ...] = ()
         self.button.clicked.connect(self.trainToggled)
 
-    def set_words(self, words: str) -> None:
-        self.words.set_text(words)
+    def set_parts(self, parts: tuple[Part, ...]) -> None:
+        if parts != self._parts:
+            self._parts = parts
+            self._fit()
+
+    def _fit(self) -> None:
+        """Whole parts, as many as there is room for; all of them on hovering and for who hears them."""
+        room = self.width() - self.button.sizeHint().width() - PAD
+        said = SEPARATOR.join(part.words for part in self._parts)
+        words = fitted(self._parts, lambda line: self.words.width_of(line) <= room)
+        self.words.set_text(words, tip="" if words == said else said)
+        self.words.setAccessibleName(said)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
 
     def set_running(self, *, running: bool) -> None:
         self.button.set_running(running=running)

@@ -7,7 +7,7 @@ from PySide6.QtGui import QAction, QActionGroup, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from explorer.theme.tokens import GAP, TIGHT
-from explorer.training.axes import AxisKind
+from explorer.training.axes import AxisChoice
 from explorer.training.controls import WIDTH, Controls
 from explorer.training.plots import CurvesView
 from explorer.training.words import layer_words
@@ -15,7 +15,11 @@ from explorer.widgets.buttons import FlatButton
 
 _LEAST_CURVES = 180
 """Pixels; with less room there are none."""
-_AXES: dict[AxisKind, str] = {"linear": "Loss on a &linear axis", "log": "Loss on a lo&garithmic axis"}
+_AXES: dict[AxisChoice, str] = {
+    "auto": "Loss on the axis that &fits: logarithmic where it runs away",
+    "linear": "Loss on a &linear axis",
+    "log": "Loss on a lo&garithmic axis",
+}
 
 
 class TrainingTab(QWidget):
@@ -82,9 +86,13 @@ class TrainingTab(QWidget):
         menu.setAccessibleName("What the curves show")
         axes = QActionGroup(menu)
         for kind, words in _AXES.items():
-            entry = _entry(menu, words, kind, checked=self.curves.loss_axis_kind == kind)
+            entry = _entry(menu, words, kind, checked=self.curves.loss_axis_choice == kind)
             axes.addAction(entry)
             entry.triggered.connect(self._pick_axis)
+        menu.addSeparator()
+        fit = menu.addAction("Show &all iterations")
+        fit.setEnabled(not self.curves.span.is_whole)
+        fit.triggered.connect(self.curves.fit)
         menu.addSeparator()
         for layer in self._layers:
             entry = _entry(menu, f"Gradient norm of {layer_words(layer)}", layer, checked=layer in self._wanted)

@@ -20,13 +20,10 @@ QSpinBox::up-button, QSpinBox::down-button { width: 0; height: 0; border: none; 
 
 
 class _Field(QSpinBox):
-    """A spin box without frame and arrows; the wheel turns it only where it has the focus."""
+    """A spin box without frame and arrows; the wheel scrolls what it stands in, as over every other field."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
+        event.ignore()
 
     def is_typed(self) -> bool:
         special = self.specialValueText()
@@ -48,7 +45,7 @@ class _Field(QSpinBox):
 
 
 class Stepper(QWidget):
-    """`set_value` does not emit; `picked` is what a person chose with arrows, keys, wheel or typing."""
+    """`set_value` does not emit; `picked` is what a person chose with arrows, keys or typing."""
 
     picked = Signal(int)
 
@@ -60,6 +57,7 @@ class Stepper(QWidget):
         self.field.setKeyboardTracking(False)
         self.field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.field.setAccessibleName(name)
+        self.field.lineEdit().setAccessibleName(name)
         self.field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.field.setMinimumWidth(10)
         self.field.installEventFilter(self)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
+from engine.history import Evaluation, Log
 from engine.parameters import parameter_shapes
 from engine.requests import Weights
-from engine.session import Session, SessionView
-from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
+from engine.session import PinnedNorms, Recipe, Session, SessionView
+from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, OptimizerSpec, TrainingSpec, WhatIf
+from engine.training_requests import Records
+from engine.training_state import optimizer_shapes
 
 
 def weights_of(experiment: Experiment, seed: int = 0) -> Weights:
@@ -52,6 +56,40 @@ def small_session() -> Session:
     )
 
 
+def trained_session() -> Session:
+    """With all that a training leaves in a file; tests/golden/session-1.1.gflow was made from it."""
+    before = small_session()
+    training = TrainingSpec(learning_rate=0.002, optimizer=OptimizerSpec(kind="adam"), evaluate_every=5)
+    experiment = msgspec.structs.replace(before.experiment, training=training)
+    draw = np.random.default_rng(5)
+    state = weights_of(experiment, 2)
+    state |= {name: draw.normal(size=shape).astype(np.float32) for name, shape in optimizer_shapes(experiment).items()}
+    rows = draw.normal(size=(12, 6)).astype(np.float32)
+    rows[3] = [-np.inf, np.inf, np.nan, 0, 1, 2]
+    numbers = np.abs(draw.normal(size=(7, 12)))
+    records = Records(
+        first=0,
+        losses=numbers[0],
+        grad_norms=numbers[1],
+        clipped_norms=numbers[2],
+        clipped=numbers[3] > 1,
+        layer_norms={"l0": numbers[4], "readout": numbers[5]},
+        flow=rows,
+        flow_bad=np.arange(12) == 3,
+        learning_rates=np.full(12, 0.002),
+        seconds=numbers[6],
+    )
+    return replace(
+        before,
+        experiment=experiment,
+        history={0: weights_of(experiment, 1), 12: state},
+        log=Log().appended(records),
+        evaluations=tuple(Evaluation(iteration=k, loss=1 / k, metric="rmse", value=k**-0.5) for k in (5, 10)),
+        recipes=(Recipe(until=8, experiment=before.experiment, what_if=before.what_if),),
+        pins=(PinnedNorms(before.experiment, WhatIf(), 3, {"l0.grads.h": np.arange(6.0)}),),
+    )
+
+
 def in_float64(session: Session) -> Session:
     experiment = replace_dtype(session.experiment)
     return replace(session, experiment=experiment, history={12: weights_of(experiment, 3)})
@@ -65,12 +103,29 @@ def replace_dtype(experiment: Experiment) -> Experiment:
 
 def assert_same(a: Session, b: Session) -> None:
     """Equal to the bit; `written_with` is the file's own."""
-    for name in ("experiment", "what_if", "iteration", "view", "preset", "title", "notes", "device"):
+    whole = (
+        "experiment",
+        "what_if",
+        "iteration",
+        "view",
+        "preset",
+        "title",
+        "notes",
+        "device",
+        "recipes",
+        "evaluations",
+    )
+    for name in whole:
         assert getattr(a, name) == getattr(b, name), name
     assert sorted(a.history) == sorted(b.history)
     for iteration, weights in a.history.items():
         assert_same_arrays(weights, b.history[iteration])
     assert_same_arrays(a.fingerprint, b.fingerprint)
+    assert_same_arrays(a.log.arrays(), b.log.arrays())
+    assert len(a.pins) == len(b.pins)
+    for one, other in zip(a.pins, b.pins, strict=True):
+        assert (one.experiment, one.what_if, one.iteration) == (other.experiment, other.what_if, other.iteration)
+        assert_same_arrays(one.norms, other.norms)
 
 
 def assert_same_arrays(a: Weights, b: Weights) -> None:

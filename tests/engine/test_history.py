@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from training_cases import OPTIMIZERS, experiment, same_bits
 import engine
 from engine.container import read
 from engine.errors import SessionError
-from engine.history import Evaluation, Log, kept_before, stops, thinned
+from engine.history import SCALAR_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
 from engine.operations import run
+from engine.rows import BLOCK_BYTES
 from engine.session import Session, load, save
 from engine.spec import EarlyStopSpec
+from engine.training_loop import early_stop_sentence
 from engine.training_requests import Records, Train, Trained
 
 
@@ -47,9 +50,11 @@ def test_thinning_is_a_function_of_what_is_given() -> None:
     assert thinned({}) == {}
 
 
-def test_the_first_the_last_and_what_is_shown_stay_whatever_the_budget() -> None:
+def test_the_last_and_what_is_needed_stay_whatever_the_budget_and_the_first_as_long_as_anything_can_go() -> None:
     states = {k: state() for k in range(50)}
-    assert set(thinned(states, shown=(17, 31), budget=1)) == {0, 17, 31, 49}
+    assert set(thinned(states, needed=(17, 31), budget=1)) == {17, 31, 49}
+    assert set(thinned(states, budget=1)) == {49}
+    assert set(thinned(states, budget=2 * 40)) == {0, 49}
     sizes = {0: state(1), 1: state(1000), 2: state(1), 3: state(1)}
     assert set(thinned(sizes, budget=100)) == {0, 2, 3}, "bytes are counted"  # type: ignore[arg-type]
 
@@ -96,15 +101,20 @@ def rows(first: int, count: int, steps: int = 4) -> Records:
     )
 
 
-def assert_rows(log: Log, iterations: list[int]) -> None:
+def assert_rows(log: Log, iterations: list[int], flow: list[int] | None = None) -> None:
+    """`flow`: the iterations whose flow is kept; None: all of them."""
     assert log.iterations.tolist() == iterations
-    records = log.records
-    assert records is not None
-    for place, iteration in enumerate(iterations):
-        assert records.losses[place] == iteration
-        assert records.layer_norms["readout"][place] == iteration + 0.4
-        assert records.flow[place].tolist() == [iteration] * 4
-        assert records.clipped[place] == (iteration % 2 == 0)
+    assert log.column("losses").tolist() == iterations
+    assert log.column("layer_norms.readout").tolist() == [iteration + 0.4 for iteration in iterations]
+    assert log.column("clipped").tolist() == [iteration % 2 == 0 for iteration in iterations]
+    assert_flow(log, iterations if flow is None else flow)
+
+
+def assert_flow(log: Log, iterations: list[int], steps: int = 4) -> None:
+    found = log.flow_table()
+    assert found.iterations.tolist() == log.flow.iterations.tolist() == iterations
+    assert found.flow.tolist() == [[iteration] * steps for iteration in iterations]
+    assert found.bad.tolist() == [iteration % 3 == 0 for iteration in iterations]
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 100])
@@ -113,21 +123,83 @@ def test_rows_come_in_chunks_of_any_size(chunk: int) -> None:
     for first in range(5, 105, chunk):
         log = log.appended(rows(first, min(chunk, 105 - first)))
     assert_rows(log, list(range(5, 105)))
-    assert len(log.chunks) <= 8, "few, however many came"
+    assert len(log.scalars.chunks) <= 8, "few, however many came"
+    assert len(log.flow.chunks) <= 8
     assert log.next == 105
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64])
-def test_a_long_training_keeps_every_second_row_and_so_on_whatever_the_chunks(chunk: int) -> None:
-    log = Log(budget=rows(0, 1).losses.nbytes * 11 * 20)
+def test_of_a_long_training_every_number_stays_and_of_the_flow_every_second_row_and_so_on(chunk: int) -> None:
+    a_row = 4 * 4 + 8
+    log = Log().within(flow=20 * a_row)
     for first in range(0, 448, chunk):
         log = log.appended(rows(first, min(chunk, 448 - first)))
-        assert log.nbytes <= log.budget
-    assert log.stride == 32
-    assert_rows(log, list(range(0, 448, 32)))
-    assert_rows(log.appended(rows(448, 40)), list(range(0, 488, 32)))
-    assert_rows(log.until(65), [0, 32, 64])
-    assert log.until(65).appended(rows(65, 32)).iterations.tolist() == [0, 32, 64, 96]
+        assert log.flow.nbytes <= 20 * a_row
+    assert log.flow.stride == 32
+    assert_rows(log, list(range(448)), list(range(0, 448, 32)))
+    assert_rows(log.appended(rows(448, 40)), list(range(488)), list(range(0, 488, 32)))
+    assert_rows(log.until(65), list(range(65)), [0, 32, 64])
+    assert_rows(log.until(65).appended(rows(65, 32)), list(range(97)), [0, 32, 64, 96])
+
+
+def test_a_million_iterations_of_ten_layers_are_within_the_budget_and_only_beyond_are_they_thinned() -> None:
+    one = Log().appended(rows(0, 1)).scalars
+    assert 1_000_000 * (one.nbytes + 8 * one.chunks[0]["layer_norms.l0"].nbytes) <= SCALAR_BYTES
+    log = Log().within(scalars=20 * one.nbytes)
+    for first in range(0, 50, 5):
+        log = log.appended(rows(first, 5))
+    assert_rows(log, list(range(0, 50, 4)), list(range(50)))
+
+
+def test_rows_of_sequences_of_another_length_go_on_from_those_before(tmp_path: Path) -> None:
+    log = Log().appended(rows(0, 3)).appended(rows(3, 2, steps=9)).appended(rows(5, 2, steps=2))
+    assert log.column("losses").tolist() == list(range(7))
+    found = log.flow_table()
+    assert found.steps.tolist() == [4, 4, 4, 9, 9, 2, 2]
+    assert [row[:own].tolist() for row, own in zip(found.flow, found.steps, strict=True)] == [
+        [i] * own for i, own in enumerate(found.steps.tolist())
+    ]
+    assert np.isnan(found.flow[np.arange(9) >= found.steps[:, None]]).all()
+    assert_rows(log.until(2), [0, 1])
+    again = Log.from_arrays(log.arrays(), ("l0", "readout"))
+    for name, array in log.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], array)
+    assert again.appended(rows(7, 1)).column("losses").tolist() == list(range(8))
+
+
+def test_what_is_read_again_is_thinned_as_it_would_be_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.history.FLOW_BYTES", 100 * 24)
+    whole = Log().within()
+    for first in range(0, 1000, 10):
+        whole = whole.appended(rows(first, 10))
+    paused = Log().within()
+    for first in range(0, 1000, 10):
+        paused = paused.appended(rows(first, 10))
+        if first in (90, 200, 770):
+            paused = Log.from_arrays(paused.within().arrays(), ("l0", "readout"))
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(paused.arrays()[name], array)
+    assert_rows(paused, list(range(1000)), list(range(0, 1000, 16)))
+
+
+def test_the_records_of_an_earlier_version_are_read_though_all_of_their_rows_are_thinned() -> None:
+    arrays = {name: array[::4] for name, array in Log().appended(rows(0, 40)).arrays().items() if "place" not in name}
+    del arrays["flow_steps"]
+    found = Log.from_arrays({**arrays, "place": np.array([0, 4, 40])}, ("l0", "readout"))
+    assert found.next == 40
+    assert_rows(found, list(range(0, 40, 4)))
+    assert_rows(found.appended(rows(40, 9)), list(range(0, 49, 4)))
+
+
+def test_what_is_appended_to_a_long_log_copies_a_block_at_most() -> None:
+    log = Log()
+    for first in range(0, 4000, 100):
+        before = log.flow.chunks
+        log = log.appended(rows(first, 100, steps=1000))
+        kept = {id(chunk) for chunk in log.flow.chunks}
+        assert sum(chunk.nbytes for chunk in before if id(chunk) not in kept) <= BLOCK_BYTES
+    assert len(log.flow.chunks) < 40
+    assert max(chunk.nbytes for chunk in log.flow.chunks) <= BLOCK_BYTES
 
 
 def test_whoever_goes_back_and_trains_on_begins_another_future() -> None:
@@ -138,8 +210,8 @@ def test_whoever_goes_back_and_trains_on_begins_another_future() -> None:
     assert len(log.until(0)) == 0
     assert_rows(log.appended(rows(40, 2)), [40, 41])
     assert_rows(Log().appended(rows(3, 0)).appended(rows(1, 2)), [1, 2])
-    other = Log().appended(rows(0, 3, steps=9)).appended(rows(3, 2))
-    assert_rows(other, [3, 4])
+    other = replace(rows(3, 2), layer_norms={"l0": np.zeros(2)})
+    assert Log().appended(rows(0, 3)).appended(other).iterations.tolist() == [3, 4], "of another network"
 
 
 def test_a_table_has_one_column_a_number() -> None:
@@ -176,8 +248,7 @@ def test_records_and_evaluations_come_back_from_a_file(tmp_path: Path) -> None:
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
         np.testing.assert_array_equal(theirs[name], array)
-    assert found.log.records is not None
-    assert found.log.records.clipped.dtype == np.bool_
+    assert found.log.column("clipped").dtype == np.bool_
     assert repr(found.evaluations) == repr(session.evaluations)
 
 
@@ -188,6 +259,11 @@ def test_records_and_evaluations_come_back_from_a_file(tmp_path: Path) -> None:
         ("records/flow", lambda a: a[:, :-1]),
         ("records/place", lambda a: a - 1),
         ("records/place", lambda a: a[:2]),
+        ("records/flow_place", lambda a: a + 1),
+        ("records/flow_steps", lambda a: a - 1),
+        ("records/flow_steps", lambda a: np.add(a, (1, 0))),
+        ("records/flow_steps", lambda a: np.repeat(a, 2, 0)),
+        ("records/flow_steps", lambda a: a[:0]),
         ("records/layer_norms.l0", lambda a: a.astype(np.float32)),
         ("records/seconds", None),
         ("evaluations/iteration", lambda a: a[::-1]),
@@ -211,8 +287,6 @@ def test_records_that_do_not_fit_together_open_nothing(
 
 
 def engine_contents(contents: object, tensors: dict[str, np.ndarray]) -> object:
-    from dataclasses import replace
-
     return replace(contents, tensors=tensors)  # type: ignore[type-var]
 
 
@@ -232,3 +306,29 @@ def test_training_stops_where_the_loss_has_not_fallen_for_a_while() -> None:
     assert not stops(losses(3, 2.95, 2.5), EarlyStopSpec(patience=2, least=0.1))
     assert stops(losses(3, 2.95, 2.91), EarlyStopSpec(patience=2, least=0.1))
     assert not stops(losses(*[1.0] * 50), None)
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [((3.0, 1.0, 2.0), 1), ((2.0, 1.0, 1.0), 1), ((np.nan, -np.inf, np.inf, 5.0), 3), ((np.nan,), None), ((), None)],
+)
+def test_the_best_is_the_first_with_the_least_finite_loss(losses: tuple[float, ...], best: int | None) -> None:
+    made = [Evaluation(iteration=i, loss=loss, metric="rmse", value=1.0) for i, loss in enumerate(losses)]
+    found = best_of(made)
+    assert (None if found is None else found.iteration) == best
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        (
+            EarlyStopSpec(patience=2),
+            "least validation loss 1 after 1,010 iterations; no lower at the last 2 evaluations",
+        ),
+        (EarlyStopSpec(patience=1, least=0.5), "not lower by more than 0.5 at the last evaluation"),
+    ],
+)
+def test_an_early_stop_names_the_iteration_of_the_least_loss(stop: EarlyStopSpec, said: str) -> None:
+    losses = {1000: 3.0, 1010: 1.0, 1020: 2.0, 1030: 1.5}
+    made = [Evaluation(iteration=i, loss=loss, metric="rmse", value=1.0) for i, loss in losses.items()]
+    assert said in early_stop_sentence(stop, made)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from training_cases import OPTIMIZERS, PlainTorch, experiment
 
-from engine import tasks
+from engine import judging, tasks
 from engine.data import TextChoices, import_text, look_at
 from engine.errors import DataError, SpecError
 from engine.judging import answers
@@ -34,7 +34,8 @@ from engine.spec import (
     TemporalOrderTask,
     WhatIf,
 )
-from engine.tasks import sunspots
+from engine.tasks import Batch, sunspots
+from engine.tasks import text as text_tasks
 from engine.training_requests import Judge, Judged, Train
 
 
@@ -300,3 +301,59 @@ def test_a_forward_pass_alone_answers_as_the_trace_does(at: Any) -> None:
     torch.testing.assert_close(outputs, trace.outputs, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(losses.sum(), trace.loss, rtol=1e-12, atol=1e-14)
     assert not outputs.requires_grad
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize(("batch_size", "steps"), [(1, 5), (4, 7), (3, 6), (50, 9)])
+def test_carried_states_make_one_pass_of_the_whole_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: Any, batch_size: int, steps: int
+) -> None:
+    """Against one long sequence for every stream, put together from the text itself."""
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    (tmp_path / "a.txt").write_text("".join(chr(97 + (n * n + n // 7) % 11) for n in range(3000)))
+    choices = TextChoices(steps=steps, batch_size=min(batch_size, 8), order="stream")
+    task = msgspec.structs.replace(import_text(look_at(tmp_path / "a.txt"), choices), batch_size=batch_size)
+    layers = (LayerSpec(cell=cell, hidden_size=3), LayerSpec(cell="rnn", hidden_size=2))
+    model = ModelSpec(layers=layers, readout=ReadoutSpec(at="every"), loss="cross_entropy")
+    given = experiment(model=model, task=task, dtype="float64", carry=True)
+    network, found = Network(given), judged(given, batches=10_000)
+    text = text_tasks.prepared(task)
+    first, behind = text.parts["validation"]
+    count = (behind - first - 1) // steps
+    streams = min(batch_size, count)
+    lengths = [count // streams + (row < count % streams) for row in range(streams)]
+    total, begin = 0.0, first
+    for length in lengths:
+        piece = torch.from_numpy(text.numbers[begin : begin + length * steps + 1].astype(np.int64))[:, None]
+        whole = Batch(piece[:-1], piece[1:]).one_hot(task.symbols).to(torch.float64, "cpu")
+        _, losses = answers(network, whole)
+        total += float(losses.sum()) * length * steps
+        begin += length * steps
+    assert begin == first + count * steps, "every piece once"
+    assert found.loss == pytest.approx(total / (count * steps), rel=1e-12)
+    forgetful = msgspec.structs.replace(given, training=msgspec.structs.replace(given.training, carry=False))
+    assert (judged(forgetful, batches=10_000).loss == pytest.approx(found.loss, rel=1e-12)) == (max(lengths) == 1)
+
+
+def test_what_runs_free_goes_on_from_the_states_that_were_carried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    (tmp_path / "a.txt").write_text("".join(chr(97 + (n * n + n // 7) % 11) for n in range(3000)))
+    task = import_text(look_at(tmp_path / "a.txt"), TextChoices(steps=5, batch_size=1, order="stream"))
+    model = ModelSpec(
+        layers=(LayerSpec(cell="rnn", hidden_size=3),), readout=ReadoutSpec(at="every"), loss="cross_entropy"
+    )
+    given = experiment(model=model, task=task, dtype="float64", carry=True)
+    asked: list[Any] = []
+
+    def watched(network: Any, batch: Any, count: int, number: int = 0, initial: Any = None) -> Tensor:
+        asked.append(initial["l0"]["h"])
+        return torch.zeros(batch.x.shape[1], count)
+
+    monkeypatch.setattr(judging, "run_free", watched)
+    judged(given, shown=2, free_running=3)
+    network = Network(given)
+    first = tasks.batch(task, model, given.seed, 0, torch.float64, part="validation")
+    after = network.trace(batch=first).layers["l0"].values["h"][-1]
+    torch.testing.assert_close(asked[0], torch.cat([torch.zeros(1, 3, dtype=torch.float64), after]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_data import ALL, model
 
-from engine import tasks
+from engine import session, tasks
 from engine.checks import checked
 from engine.data import TextChoices, TextPreview, import_text, look_at, store
 from engine.data.datasets import TextData
-from engine.data.symbols import REST, Symbols, words
+from engine.data.symbols import REST, Symbols, first_places, words
 from engine.errors import DataError, SpecError
 from engine.network import Network
+from engine.operations import run
+from engine.requests import Computed, Look
 from engine.spec import EmbeddingSpec, Experiment, LayerSpec, ModelSpec, ReadoutSpec, Split, TextTask
 from engine.tasks import own
 from engine.tasks import text as text_task
@@ -192,3 +195,35 @@ def test_symbols_that_would_not_fit_one_hot_ask_for_an_embedding() -> None:
     task = TextTask(data="0" * 64, symbols=50_000, steps=1000, batch_size=16)
     with pytest.raises(SpecError, match="embedding"):
         checked(Experiment(model=spec, task=task))
+
+
+@pytest.mark.parametrize("level", ["character", "word"])
+def test_the_picture_names_the_symbols_that_are_on_it_also_after_saving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: Any
+) -> None:
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    (tmp_path / "a.txt").write_text("the cat sat on the mat, and the dog sat too.\n" * 40)
+    task = import_text(look_at(tmp_path / "a.txt"), TextChoices(level=level, steps=12, batch_size=2))
+    layers = (LayerSpec(cell="rnn", hidden_size=3),)
+    experiment = Experiment(model=ModelSpec(layers=layers, readout=OF.readout, loss="cross_entropy"), task=task)
+    session.save(session.Session(experiment), tmp_path / "a.gflow")
+    (tmp_path / "a.txt").unlink()
+    experiment = session.load(tmp_path / "a.gflow").experiment
+    found = run("excerpt", Look(Computed(experiment), ()))
+    joined = {"character": "", "word": " "}[level]
+    read = joined.join(found.read_labels[int(k)] for k in found.inputs[:, 0])
+    whole = {"character": "the cat sat on the mat, and the dog sat too.\n"}
+    assert read in whole.get(level, "the cat sat on the mat , and the dog sat too . \n ") * 3
+    assert set(found.read_labels) == {int(k) for k in found.inputs[:, 0]}
+    assert len(found.labels) == task.symbols
+    assert [found.labels[int(k)] for k in found.targets[:-1, 0]] == [
+        found.read_labels[int(k)] for k in found.inputs[1:, 0]
+    ], "the target is what is read next"
+
+
+def test_the_first_place_of_every_character_is_found_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.data.symbols.CHUNK", 4)
+    text = "abbaabacabadä\nabcdeä"
+    expected = {character: text.index(character) for character in text}
+    assert first_places(text) == expected
+    assert list(first_places(text).values()) == sorted(expected.values())

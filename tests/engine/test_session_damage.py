@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from saved_sessions import assert_same, small_session
 
-from engine import container, session, zipframe
+from engine import container, session, tensorfile, zipframe
 from engine.errors import SessionError
 from engine.session import Session
 
@@ -198,12 +198,18 @@ def test_a_file_of_a_newer_major_version_is_never_overwritten(members: Members, 
 
 def test_a_newer_minor_version_opens_without_what_it_added(members: Members, tmp_path: Path) -> None:
     described = {**json.loads(members[DESCRIPTION]), "bookmarks": [1, 2]}
-    newer = {**members, DESCRIPTION: json.dumps(described).encode()}
+    tensors = {**tensorfile.from_bytes(memoryview(members[TENSORS])), "marks/0": np.zeros(2)}
+    newer = {**members, DESCRIPTION: json.dumps(described).encode(), TENSORS: tensorfile.to_bytes(tensors)}
     manifest = {**json.loads(members[MANIFEST]), "version": "1.9"}
     path = tmp_path / "a.gflow"
     path.write_bytes(rebuilt({**newer, MANIFEST: json.dumps(manifest).encode()}))
-    assert_same(small_session(), session.load(path))
-    assert "bookmarks" in refused(path, rebuilt(newer)), "version 1.0 knows no such field"
+    found = session.load(path)
+    assert_same(small_session(), found)
+    assert "format 1.9; this one knows 1.1" in found.newer
+    assert "bookmarks" in refused(path, rebuilt(newer)), "this version knows no such field"
+    del described["bookmarks"]
+    newer[DESCRIPTION] = json.dumps(described).encode()
+    assert "marks/0" in refused(path, rebuilt(newer)), "nor such a tensor"
 
 
 @pytest.mark.parametrize("version", ["", "1", "x.y", "0.9", "-1.0", "1.0.0", "1.0" * 9, "１.0", None, 1.0, []])
@@ -273,7 +279,10 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(saved: bytes, tmp
     assert peak < 2**20
 
 
-def test_a_session_larger_than_a_session_may_be_is_refused(members: Members, tmp_path: Path) -> None:
+def test_a_session_larger_than_a_session_may_be_is_refused(
+    members: Members, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(container.MAX_FILE_BYTES, "session", 64 * 2**20)
     big = struct.pack("<Q", 2) + b"{}" + bytes(64 * 2**20)
     assert "64.0 MiB" in refused(tmp_path / "a.gflow", rebuilt(members, **{TENSORS: big}))
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from saved_sessions import assert_same, in_float64, small_session, weights_of
+from saved_sessions import assert_same, in_float64, small_session, trained_session, weights_of
 
+from engine import container
 from engine import session as sessions
 from engine.errors import SessionError
 from engine.network import Network
@@ -34,6 +35,7 @@ from engine.spec import (
 )
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "session-1.0.gflow"
+TRAINED = GOLDEN.with_name("session-1.1.gflow")
 
 
 def test_what_was_saved_comes_back_to_the_bit(tmp_path: Path) -> None:
@@ -50,7 +52,19 @@ def test_the_same_session_makes_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_file_of_version_1_0_opens_for_ever() -> None:
-    assert_same(small_session(), sessions.load(GOLDEN))
+    found = sessions.load(GOLDEN)
+    assert_same(small_session(), found)
+    assert (container.probe(GOLDEN).version, found.newer) == ((1, 0), "")
+
+
+def test_a_file_of_version_1_1_opens_for_ever_with_all_that_a_training_left(tmp_path: Path) -> None:
+    found = sessions.load(TRAINED)
+    assert_same(trained_session(), found)
+    assert (container.probe(TRAINED).version, found.newer) == ((1, 1), "")
+    sessions.save(found, tmp_path / "a.gflow")
+    assert_same(found, sessions.load(tmp_path / "a.gflow"))
+    sessions.save(sessions.load(GOLDEN), tmp_path / "b.gflow")
+    assert container.probe(tmp_path / "b.gflow").version == container.VERSION, "what is saved is of today's version"
 
 
 def test_a_file_says_which_versions_wrote_it(tmp_path: Path) -> None:
@@ -181,7 +195,8 @@ def test_weights_of_another_shape_or_type_are_refused(tmp_path: Path) -> None:
             sessions.save(replace(good, history=history), tmp_path / "a.gflow")
 
 
-def test_a_history_that_is_too_large_is_refused_with_its_size(tmp_path: Path) -> None:
+def test_a_history_that_is_too_large_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(container.MAX_FILE_BYTES, "session", 64 * 2**20)
     experiment = Experiment(
         model=ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=1024),)),
         task=AddingTask(steps=6, batch_size=2),

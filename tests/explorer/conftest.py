@@ -3,9 +3,11 @@ of the same name that takes this one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from data_dialogs import Opened
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -29,3 +31,31 @@ def explorer(qtbot: QtBot, explorer_settings: Settings) -> Iterator[Explorer]:
     made.close()
     made.window.deleteLater()
     QApplication.processEvents()
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str, str | bytes], str]:
+    """Writes a file, and says where."""
+
+    def write(name: str, content: str | bytes) -> str:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def over(qtbot: QtBot) -> Iterator[Callable[[str], Opened]]:
+    """Opens a data dialog over a file."""
+    made: list[Opened] = []
+
+    def open_over(path: str) -> Opened:
+        made.append(Opened(qtbot, path))
+        made[-1].wait()
+        return made[-1]
+
+    yield open_over
+    for one in made:
+        one.dialog.reject()
+        one.courier.close()

@@ -66,8 +66,8 @@ def reached(made: CellPanel, phase: str) -> bool:
 
 
 def has_colour(image: QImage, colour: str) -> bool:
-    wanted = QColor(colour).rgb()
-    return any(image.pixel(x, y) == wanted for y in range(image.height()) for x in range(image.width()))
+    image = image.convertToFormat(QImage.Format.Format_ARGB32)  # kept: its bits go with it
+    return bool((np.frombuffer(image.constBits(), np.uint32) == QColor(colour).rgb()).any())
 
 
 @pytest.mark.parametrize("cell", CELLS)

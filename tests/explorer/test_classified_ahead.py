@@ -7,15 +7,18 @@ import pytest
 import synthetic
 from pytestqt.qtbot import QtBot
 
-from engine.requests import Excerpt
+from engine.requests import Array, Excerpt
 from engine.tracks import parse
 from explorer.stage import classified as module
 from explorer.stage import scales
 from explorer.stage.cells import TimeView
+from explorer.stage.classes import Codes
 from explorer.stage.classified import Ahead, masked_of
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.stage import Stage
+from explorer.stage.tracks import heatmap
 from explorer.stage.tracks.heatmap import Heatmap
+from explorer.stage.tracks.network_rows import rows_of
 
 TRACKS = ("values.f", "grads.h", "values.c?order=cluster", "grads.c?order=mean&show=signed", "values.h?unit=3")
 
@@ -105,3 +108,60 @@ def test_what_is_scrolled_away_is_classified_when_it_is_looked_at(qtbot: QtBot) 
             if stage.ahead.take(parse(key), late.shown(parse(key)), scale, 24) is not None
         }
         assert found == seen
+
+
+def test_the_rows_of_the_network_are_classified_ahead_too(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    book, late = ScaleBook(), answer(1)
+    rows_of(answer(0), book)
+    book.ahead.arrived(late)
+    asked: list[object] = []
+    really = module.codes_of
+
+    def counted(data: Array, scale: scales.Scale, masked: int) -> Codes:
+        asked.append(data)
+        return really(data, scale, masked)
+
+    monkeypatch.setattr(module, "codes_of", counted)
+    (row,) = rows_of(late, book)
+    codes = row.codes
+    assert codes is not None
+    assert row.data is not None
+    assert row.scale is not None
+    assert not asked
+    np.testing.assert_array_equal(codes, really(row.data, row.scale, row.length))
+    (other,) = rows_of(answer(2), book)
+    assert other.codes is not None
+    assert len(asked) == 1, "another trace's numbers are no answer"
+
+
+def test_while_there_is_no_network_on_screen_its_rows_wait(qtbot: QtBot) -> None:
+    book, late = ScaleBook(), answer(1)
+    rows_of(answer(0), book)
+    book.ahead.see({parse("values.f")})
+    book.ahead.arrived(late)
+    assert not book.ahead._codes
+    book.ahead.see({parse("network")})
+    book.ahead.arrived(late)
+    assert book.ahead._codes
+    book.ahead.keep({parse("values.f")})
+    assert not book.ahead._codes
+
+
+@pytest.mark.parametrize("kept", [10**9, 1], ids=["units put together once", "at every zoom"])
+def test_a_zoom_to_and_fro_draws_what_a_fresh_track_draws(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """More units than pixels, and cells of every width: outlined one by one, and under a grid of dots."""
+    monkeypatch.setattr(heatmap, "_MOST_KEPT", kept)
+    found = synthetic.excerpt("lstm", T=60, H=40, seed=3, nan=True, inf=True, subnormal=True, zeros=True)
+    for text, height in (("grads.h", 22), ("values.f", 22), ("values.h?unit=3", 40)):
+        track = Heatmap(text)
+        track.set_excerpt(found, ScaleBook())
+        for first, last, width in ((1, 60, 300), (10, 19, 300), (11, 12, 300), (1, 60, 40), (5, 50, 90), (1, 60, 300)):
+            view = TimeView(60, first, last, width)
+            track.prepare(view, height)
+            fresh = Heatmap(text)
+            fresh.set_excerpt(found, ScaleBook())
+            fresh.prepare(view, height)
+            assert track._full.image == fresh._full.image, (text, first, last, width)
+            assert track._blank.image == fresh._blank.image, (text, first, last, width)

@@ -6,20 +6,28 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
 
 import engine
 from engine import presets, session
+from engine.errors import DataError, SessionError
+from engine.figures import figure
+from engine.rows import Rows
 from engine.session import Session
+from engine.spec import AddingTask
 from engine.training_loop import Progress
+from engine.training_requests import Judge
 from explorer.cli import main
+from explorer.cli.compute import compute
 from explorer.cli.target import resolve
 from explorer.cli.training_bar import TrainingBar
 
@@ -57,6 +65,11 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     return call
 
 
+def table(name: str) -> list[list[str]]:
+    with Path(name).open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
 def trained(iterations: int) -> Progress:
     """The same experiment by the engine's loop, in one go."""
     *_, last = engine.fit(presets.read_experiment(Path("mine.toml")).experiment, iterations)
@@ -74,9 +87,8 @@ def assert_same_training(found: Session, iterations: int) -> None:
     assert list(columns) == list(wanted)
     for name in set(wanted) - {"seconds"}:
         assert np.array_equal(columns[name], wanted[name]), name
-    assert found.log.records is not None
-    assert expected.log.records is not None
-    assert np.array_equal(found.log.records.flow, expected.log.records.flow)
+    assert np.array_equal(found.log.flow_table().flow, expected.log.flow_table().flow)
+    assert np.array_equal(found.log.flow.iterations, expected.log.flow.iterations)
     assert found.evaluations == expected.evaluations
 
 
@@ -124,7 +136,7 @@ def test_an_interrupted_training_is_paused_and_goes_on_to_the_bit(
     paused = session.load("out.gflow")
     assert status == 130
     assert 5 <= paused.iteration < 5000
-    assert f"Paused after iteration {paused.iteration:,}." in out
+    assert f"Paused after {paused.iteration:,} iterations." in out
     assert "gradflow train out.gflow --iterations N goes on" in out
     assert signal.getsignal(signal.SIGTERM) is before
     assert run("train", "out.gflow", "--iterations", paused.iteration + 7)[0] == 0
@@ -136,8 +148,32 @@ def test_interrupted_before_anything_is_done_it_writes_nothing(run: Run, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr("engine.operations.run", interrupted)
-    assert run("train", "mine.toml", "--iterations", "5", "-o", "out.gflow") == (130, "", "")
+    status, out, err = run("train", "mine.toml", "--iterations", "5", "-o", "out.gflow")
+    assert (status, out) == (130, "")
+    assert err == "gradflow: Interrupted before an iteration was done; nothing has been written.\n"
     assert not Path("out.gflow").exists()
+
+
+def test_interrupted_while_it_starts_it_says_so_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("explorer.cli.commands.resolve", interrupted)
+    assert run("train", "mine.toml", "--iterations", "5", "-o", "x.gflow") == (130, "", "gradflow: Interrupted.\n")
+    monkeypatch.delitem(sys.modules, "explorer.cli.commands")
+    monkeypatch.setattr("builtins.__import__", interrupted_at("explorer.cli.commands"))
+    assert run("train", "mine.toml") == (130, "", "gradflow: Interrupted.\n")
+
+
+def interrupted_at(module: str) -> Callable[..., Any]:
+    usual = __import__
+
+    def imported(name: str, *args: Any, **more: Any) -> Any:
+        if name == module:
+            raise KeyboardInterrupt
+        return usual(name, *args, **more)
+
+    return imported
 
 
 def test_training_saves_now_and_then(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +191,108 @@ def test_training_saves_now_and_then(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert kept[-1] == 9
 
 
+def test_a_save_that_fails_in_between_is_said_and_ends_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, tried = session.save, []
+
+    def save(saved: Session, path: Path) -> str:
+        tried.append(saved.iteration)
+        if len(tried) == 1:
+            raise SessionError("'out.gflow' could not be written: the disk is full.")
+        return usual(saved, path)
+
+    monkeypatch.setattr("explorer.cli.train.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("explorer.cli.train.session.save", save)
+    status, _, err = run("train", "mine.toml", "--iterations", "9", "-o", "out.gflow")
+    assert status == 0
+    assert err.count("the disk is full. Training goes on, and saving is tried again.") == 1
+    assert session.load("out.gflow").iteration == 9
+
+
+def test_what_is_done_before_something_goes_wrong_is_saved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.operations import run as usual
+
+    def failing(operation: Any, request: Any) -> Any:
+        if operation == "train" and request.iteration >= 4:
+            raise DataError("The data are gone.")
+        return usual(operation, request)
+
+    monkeypatch.setattr("engine.operations.run", failing)
+    status, out, err = run("train", "mine.toml", "--iterations", "9", "-o", "out.gflow")
+    done = session.load("out.gflow").iteration
+    assert (status, done) == (2, 4)
+    assert "Paused after 4 iterations." in out
+    assert err.splitlines()[-1] == "gradflow: The data are gone."
+
+
+def test_the_same_command_again_goes_on_with_its_own_training(run: Run) -> None:
+    run("train", "mine.toml", "--iterations", "5", "-o", "out.gflow")
+    status, out, err = run("train", "mine.toml", "--iterations", "12", "-o", "out.gflow")
+    assert status == 0
+    assert err.startswith("out.gflow holds 5 iterations of this training already; it goes on from there.\n")
+    assert "12 iterations are done." in out
+    assert_same_training(session.load("out.gflow"), 12)
+    _, out, _ = run("train", "mine.toml", "--iterations", "7", "-o", "out.gflow")
+    assert "12 iterations are done." in out
+    assert "out.gflow is as it was; gradflow train out.gflow --iterations N goes on, up to N in all." in out
+    assert_same_training(session.load("out.gflow"), 12)
+
+
+def test_a_file_that_holds_something_else_is_never_written_over(run: Run) -> None:
+    Path("other.toml").write_text(EXPERIMENT.replace("seed = 3", "seed = 4"), encoding="utf-8")
+    run("train", "other.toml", "--iterations", "2", "-o", "other.gflow")
+    run("train", "mine.toml", "--iterations", "3", "-o", "mine.gflow")
+    Path("notes.gflow").write_text("notes", encoding="utf-8")
+    there = {path: path.read_bytes() for path in Path().iterdir()}
+    for target, output, words in (
+        ("mine.toml", "other.gflow", "gradflow train other.gflow --iterations N goes on with that one"),
+        ("mine.gflow", "other.gflow", "another name after -o keeps both"),
+        ("mine.toml", "notes.gflow", "notes.gflow is there and is no saved session"),
+    ):
+        status, out, err = run("train", target, "--iterations", "9", "-o", output)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert words in err
+    assert {path: path.read_bytes() for path in Path().iterdir()} == there
+
+
+def test_after_an_early_stop_the_command_that_is_named_goes_on(run: Run) -> None:
+    stopping = EXPERIMENT.replace("0.05", "0.0") + "early_stop = { patience = 1 }\n"
+    Path("mine.toml").write_text(stopping, encoding="utf-8")
+    _, out, _ = run("train", "mine.toml", "-o", "out.gflow")
+    assert "Stopped early" in out
+    assert session.load("out.gflow").iteration == 8
+    assert "gradflow train out.gflow --iterations N goes on" in out
+    assert run("train", "out.gflow", "--iterations", "11")[0] == 0
+    assert session.load("out.gflow").iteration == 11
+
+
+def test_what_could_not_be_saved_is_not_trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_args: Any) -> None:
+        raise AssertionError("something was computed")
+
+    monkeypatch.setattr("engine.operations.run", never)
+    # Gates of an LSTM: 4 H (H + 1) + 8 H numbers, and H + 1 of the read-out; adam keeps two more of each and a count.
+    large = EXPERIMENT.replace('"gru", hidden_size = 3', '"lstm", hidden_size = 4000')
+    parameters = 4 * 4000 * (4000 + 2) + 8 * 4000 + 4001
+    Path("mine.toml").write_text(large, encoding="utf-8")
+    status, out, err = run("train", "mine.toml", "--iterations", "5", "-o", "out.gflow")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"its state takes {(3 * parameters + 1) * 4 / 2**20:,.1f} MiB with adam" in err
+    assert f"sgd without momentum ({parameters * 4 / 2**20:,.1f} MiB) is accepted" in err
+    assert not Path("out.gflow").exists()
+
+
+def test_of_data_every_sequence_of_a_part_is_judged_once_and_how_many_is_said(run: Run) -> None:
+    _, out, _ = run("train", "sunspots", "--iterations", "1", "-o", "out.gflow")
+    found = session.load("out.gflow")
+    for part in ("validation", "test"):
+        whole = compute("judge", Judge(found.experiment, found.history[1], part, 10_000, shown=0))
+        line = next(line for line in out.splitlines() if line.startswith(part))
+        assert whole.sequences == whole.there
+        assert line.endswith(f"rmse {figure(whole.value)}, of all {whole.there:,} sequences")
+    _, out, _ = run("train", "mine.toml", "--iterations", "1", "-o", "mine.gflow")
+    assert out.splitlines()[-1].endswith(f", of {20 * 4} sequences"), "20 batches of a task without an end"
+
+
 def test_a_training_that_diverges_ends_with_1_a_sentence_and_the_last_good_state(run: Run) -> None:
     text = EXPERIMENT.replace("0.05", "1e6").replace('{ kind = "adam" }', '{ kind = "sgd" }')
     Path("mine.toml").write_text(text.replace('"norm", max_norm = 0.5', '"none"'), encoding="utf-8")
@@ -162,8 +300,11 @@ def test_a_training_that_diverges_ends_with_1_a_sentence_and_the_last_good_state
     assert status == 1
     sentence = err.splitlines()[-1]
     assert sentence.startswith("gradflow: Training stopped before iteration ")
-    assert "the last one that could be done" in out
     found = session.load("out.gflow")
+    assert found.iteration > 1
+    assert f"{found.iteration} iterations are done: 0 to {found.iteration - 1}." in out
+    assert "goes on" not in out
+    assert len(found.log) == found.iteration
     assert f"before iteration {found.iteration:,}" in sentence
     assert all(np.isfinite(array).all() for array in found.history[found.iteration].values())
 
@@ -226,8 +367,7 @@ def test_the_history_is_what_was_recorded_to_the_bit(run: Run) -> None:
     with Path("flow.csv").open(encoding="utf-8", newline="") as file:
         header, *flow = list(csv.reader(file))
     assert header == ["iteration", "1", "2", "3", "4", "5", "6"]
-    assert found.log.records is not None
-    expected = np.column_stack([found.log.iterations, found.log.records.flow.astype(np.float64)])
+    expected = np.column_stack([found.log.iterations, found.log.flow_table().flow.astype(np.float64)])
     assert np.array_equal(np.array(flow, np.float64), expected)
 
 
@@ -241,12 +381,42 @@ def test_an_evaluation_after_the_last_iteration_has_a_row_of_its_own(run: Run) -
     assert float(rows[-1]["validation loss"]) == session.load("out.gflow").evaluations[-1].loss
 
 
+def test_of_a_training_too_long_for_its_flow_every_iteration_has_its_numbers(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.history.FLOW_BYTES", 10 * (6 * 4 + 8))
+    monkeypatch.setattr("engine.training_loop.MOST_IN_A_CHUNK", 3)
+    run("train", "mine.toml", "--iterations", "17", "-o", "out.gflow")
+    run("train", "out.gflow", "--iterations", "21")
+    assert_same_training(session.load("out.gflow"), 21)
+    status, out, _ = run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
+    assert status == 0
+    assert out.startswith("flow.csv has one iteration in 4;")
+    assert out.count("\n") == 1
+    rows = [table(name) for name in ("history.csv", "flow.csv")]
+    assert [row[0] for row in rows[0][1:]] == [str(i) for i in range(21)]
+    assert all(row[1] for row in rows[0][1:])
+    assert [row[0] for row in rows[1][1:]] == ["0", "4", "8", "12", "16", "20"]
+
+
+def test_rows_of_shorter_sequences_end_with_nothing(run: Run) -> None:
+    run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
+    found = session.load("out.gflow")
+    longer = msgspec.structs.replace(found.experiment, task=AddingTask(steps=8, batch_size=4))
+    session.save(replace(found, experiment=longer), "out.gflow")
+    assert run("train", "out.gflow", "--iterations", "4")[0] == 0
+    run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
+    header, *rows = table("flow.csv")
+    assert header == ["iteration", *map(str, range(1, 9))]
+    assert [(row[0], row[7:] == ["", ""]) for row in rows] == [("0", True), ("1", True), ("2", False), ("3", False)]
+
+
 def test_numbers_that_are_not_finite_are_written_as_such(run: Run) -> None:
     run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
     found = session.load("out.gflow")
-    assert found.log.records is not None
     flow = np.array([[-np.inf, np.inf, np.nan, 0, 1, 2]] * 2, np.float32)
-    log = replace(found.log, chunks=(replace(found.log.records, flow=flow, flow_bad=np.array([True, False])),))
+    rows = Rows(0, {"flow": flow, "flow_bad": np.array([True, False])})
+    log = replace(found.log, flow=replace(found.log.flow, chunks=(rows,)))
     session.save(replace(found, log=log), "out.gflow")
     run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
     lines = Path("flow.csv").read_text(encoding="utf-8").splitlines()
@@ -279,6 +449,9 @@ WRONG: list[tuple[list[str], str]] = [
     (["train", "sunspots", "--iterations", "2000000", "-o", "x.gflow"], "0 to 1,000,000"),
     (["train", "sunspots", "--until", "accuracy>0.9", "-o", "x.gflow"], "'loss' or 'rmse'"),
     (["train", "sunspots", "--until", "loss", "-o", "x.gflow"], "as 'loss<0.02'"),
+    (["train", "sunspots", "--until", "loss<nan", "-o", "x.gflow"], "as 'loss<0.02'"),
+    (["train", "sunspots", "--until", "rmse<-1", "-o", "x.gflow"], "above 0"),
+    (["train", "sunspots", "--iterations", "5", "-o", "recorded.gflow"], "no saved session"),
     (["train", "recorded.gflow", "--iterations", "5", "-o", "x.gflow"], "cannot be trained"),
     (["train", "broken.toml", "--iterations", "5", "-o", "x.gflow"], "broken.toml"),
     (["train", "odd.toml", "--iterations", "5", "-o", "x.gflow"], "odd.toml: "),

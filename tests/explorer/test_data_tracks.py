@@ -358,3 +358,37 @@ def test_the_cursor_does_not_cut_the_words_of_a_strip(qtbot: QtBot) -> None:
         image = stage.canvas.viewport().grab().toImage().copy(place.adjusted(8, 4, -place.width() + 70, -4))
         seen.add(bytes(image.constBits()))
     assert len(seen) == 1  # "not reached yet"
+
+
+# -- symbols with names -----------------------------------------------------------------------------------------------
+
+NAMES = {0: "…", 1: " ", 2: "e", 3: "a_b"}
+
+
+def test_symbols_of_own_data_are_said_by_their_names(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    plain_ = symbols()
+    read = np.array([[k % 4] for k in range(T)], np.float32)
+    e = dataclasses.replace(plain_, inputs=read, targets=read[::-1].copy(), read_labels=NAMES, labels=NAMES)
+    track, end = Data("data"), Now.at(Tape(T), len(Tape(T)) - 1)
+    track.set_excerpt(e, ScaleBook())
+    painted(track, e, end, 20, 150)
+    columns = Columns(track.table(end))  # type: ignore[arg-type]
+    assert [columns.text(t, 0) for t in range(4)] == ["…", "␣", "e", "a_b"]
+    assert [columns.text(t, 1) for t in range(4)] == ["␣", "…", "a_b", "e"]
+    assert columns.name(2) == "p(…)"
+    assert columns.name(4) == "p(e)"
+    assert next(one.value for one in track.taken(Now.at(Tape(T), 2))) == "e"
+    lane = next(one for one in lanes(e, ScaleBook()) if one.part == "input")
+    assert [lane_ink.symbol_text(lane.labels, k) for k in range(5)] == ["…", "␣", "e", "a_\u2060b", "4"]
+    readouts = [track.hover(x, 12, end) for x in (5, 25, 45, 65)]
+    said = [one.values[0] for one in readouts if one is not None]
+    assert said == ["any other symbol, symbol 0", "space, symbol 1", "‘e’, symbol 2", "‘a_\u2060b’, symbol 3"]
+
+
+def test_a_name_needs_its_own_room_and_of_a_long_word_the_beginning_will_do(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    assert lane_ink.room_for_texts({0: "e"}, 50_000, 12)
+    assert not lane_ink.room_for_texts({}, 50_000, 12), "a number of five digits has no room there"
+    assert not lane_ink.room_for_texts({0: "considerably"}, 5, 12)
+    assert lane_ink.room_for_texts({0: "considerably"}, 5, 30)

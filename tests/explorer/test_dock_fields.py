@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from explorer.dock.fields import ChoiceField, NumberField, Segments, by, plain, times
 from explorer.dock.slider import DragSlider
+from explorer.dock.task_field import TaskField
 from explorer.theme import current as theming
 from explorer.widgets.stepper import Stepper
 
@@ -175,25 +176,29 @@ def test_steps_leave_no_dust() -> None:
     assert value == 1.0
 
 
-def test_the_wheel_changes_nothing_without_the_focus(desk: QWidget, qtbot: QtBot) -> None:
-    number, choice = NumberField("x", step=by(1)), ChoiceField("y", [("a", "A"), ("b", "B")])
+@pytest.mark.parametrize("focus", [False, True])
+def test_the_wheel_over_a_field_edits_nothing_with_the_focus_or_without(
+    desk: QWidget, qtbot: QtBot, focus: bool
+) -> None:
+    """The field that has the focus comes below the pointer while the dock is scrolled: it must not take the wheel."""
+    fields = NumberField("x", step=by(1)), ChoiceField("y", [("a", "A"), ("b", "B")]), TaskField()
+    number, choice, task = fields
     slider, stepper, last = DragSlider("z", 0, 100, 10, 0), Stepper("s"), NumberField("last")
     number.set_value(1.0)
+    choice.set_value("a")
+    task.set_value("adding")
     stepper.set_value(2, 0, 9)
+    shown(desk, qtbot, *fields, slider, stepper, last)
     found: list[object] = []
-    shown(desk, qtbot, number, choice, slider, stepper, last)
-    number.edited.connect(found.append)
-    choice.edited.connect(found.append)
-    slider.dragged.connect(found.append)
-    stepper.picked.connect(found.append)
+    for signal in (number.edited, choice.edited, task.edited, slider.dragged, slider.released, stepper.picked):
+        signal.connect(found.append)
+    for widget in (number, choice, task, slider, stepper.field):
+        (widget if focus else last).setFocus()
+        assert not wheel(widget, -1), widget  # what a field leaves alone scrolls what it stands in
+        assert not wheel(widget, 1), widget
     last.setFocus()
-    for widget in (number, choice, slider, stepper.field):
-        assert not wheel(widget, -1)
     assert found == []
-    for widget in (number, slider, stepper.field):
-        widget.setFocus()
-        assert wheel(widget, 1)
-    assert len(found) == 3
+    assert (number.value(), choice.value(), task.value(), stepper.value()) == (1.0, "a", "adding", 2)
 
 
 def test_segments_choose_with_one_click_and_are_set_without_a_signal(desk: QWidget, qtbot: QtBot) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from engine.history import STATE_BYTES
 from engine.network import Network
 from engine.quantities import keys
 from engine.requests import Weights
-from engine.spec import AddingTask, Cut, Experiment, GateBias, LayerSpec, ModelSpec, WhatIf
+from engine.spec import AddingTask, Cut, Experiment, GateBias, LayerSpec, ModelSpec, TrainingSpec, WhatIf
 from engine.tracks import OF_LAYER, LayerKind, check, parse
 from explorer.dock import assembly
 from explorer.document.document import Document
@@ -87,6 +89,51 @@ def test_redo_brings_back_what_was_trained_after_the_edit(document: Document) ->
     assert document.state.furthest == 0
     document.undo_stack.redo()
     assert document.state.furthest == 1
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda document: document.edit_tracks((), "remove track"),
+        lambda document: document.edit_what_if(WhatIf(recurrent_scale=1.5)),
+        lambda document: document.edit_experiment(experiment(training=TrainingSpec(evaluate_every=7))),
+    ],
+    ids=["tracks", "what-if", "when it is judged"],
+)
+def test_undo_and_redo_of_what_trains_nothing_leave_training_where_it_is(
+    document: Document, edit: Callable[[Document], None]
+) -> None:
+    document.remember(100, weights(1.0), NOW)
+    document.look(iteration=100)
+    before = document.state
+    edit(document)
+    after = document.state
+    document.remember(400, weights(2.0), NOW)
+    document.look(iteration=400)
+    trained = document.state
+    for step, there in ((document.undo_stack.undo, before), (document.undo_stack.redo, after)):
+        step()
+        state = document.state
+        assert (state.tracks, state.what_if, state.experiment) == (there.tracks, there.what_if, there.experiment)
+        assert state.history is trained.history
+        assert state.recipes is trained.recipes
+        assert state.log is trained.log
+        assert (document.wished_iteration, document.view.iteration) == (400, 400)
+
+
+def test_undo_of_another_rate_brings_training_back_and_redo_forth_and_neither_loses_any(document: Document) -> None:
+    document.remember(100, weights(1.0), NOW)
+    document.look(iteration=100)
+    document.edit_experiment(experiment(training=TrainingSpec(learning_rate=0.5)))
+    document.remember(400, weights(2.0), document.recipe)
+    document.look(iteration=400)
+    document.undo_stack.undo()
+    assert (document.state.furthest, document.wished_iteration) == (100, 100)
+    document.remember(150, weights(3.0), NOW)
+    document.undo_stack.redo()
+    assert document.state.furthest == 400
+    document.undo_stack.undo()
+    assert document.state.furthest == 150, "what was trained meanwhile is there again"
 
 
 def test_a_drag_is_one_step_of_undo(document: Document) -> None:
@@ -224,8 +271,11 @@ def test_other_weights_begin_another_future_and_undo_has_the_old_one(document: D
     assert not document.state.next_is_current(0)
     document.remember(1, weights(9.0), document.state.recipe)
     assert document.state.furthest == 1
+    assert document.undo_stack.undoText() == "training anew from iteration 0"
     document.undo_stack.undo()
     assert document.state.furthest == 3
+    assert document.state.what_if.recurrent_scale == 2.0
+    document.undo_stack.undo()
     assert document.state.next_is_current(0)
 
 
@@ -280,6 +330,15 @@ def test_history_is_thinned_when_memory_runs_out() -> None:
     assert sum(w["weight_hh_l0"].nbytes for w in state.history.values()) <= STATE_BYTES
     assert kept[0] == 0
     assert kept[-2:] == [28, 29]
+
+
+def test_of_states_larger_than_the_memory_for_them_the_last_one_is_kept_and_what_is_looked_at() -> None:
+    state = State(tracks=())
+    big = {"weight_hh_l0": np.zeros(STATE_BYTES // 5, np.float32)}
+    for k in range(5):
+        state = state.remembering(k, big, shown=(2,))
+        assert len(state.history) <= 2
+    assert sorted(state.history) == [2, 4]
 
 
 def test_every_track_that_is_offered_exists() -> None:

@@ -39,10 +39,11 @@ def grown(*parts: Records) -> Log:
 
 def afresh(log: Log, scale: Scale = SCALE) -> tuple[np.ndarray, dict[int, int]]:
     """Codes and counts of all rows, made in one piece."""
-    rows = log.records
-    assert rows is not None
-    codes = classify(rows.flow, rows.flow_bad, scale)
-    return codes, {code: int(np.count_nonzero(codes == code)) for code in classes.COUNTED}
+    rows = log.flow_table()
+    codes = classify(rows.flow, rows.bad, scale)
+    codes[np.arange(codes.shape[1]) >= rows.steps[:, None]] = classes.UNDEFINED
+    there = codes[np.arange(codes.shape[1]) < rows.steps[:, None]]
+    return codes, {code: int(np.count_nonzero(there == code)) for code in classes.COUNTED}
 
 
 def check(found: FlowRows, log: Log, scale: Scale = SCALE) -> None:
@@ -127,8 +128,8 @@ def test_another_scale_another_stride_and_another_t_begin_anew() -> None:
     narrow = magnitude(-6, 0)
     assert found.take(log, narrow) == (0, 40)
     check(found, log, narrow)
-    thinned = log.within(log.nbytes // 3)
-    assert thinned.stride == 4
+    thinned = log.within(log.flow.nbytes // 3)
+    assert thinned.flow.stride == 4
     found.take(thinned, narrow)
     check(found, thinned, narrow)
     assert [found.iteration_of(row) for row in range(3)] == [0, 4, 8]
@@ -136,6 +137,20 @@ def test_another_scale_another_stride_and_another_t_begin_anew() -> None:
     longer = grown(made(0, 5, steps=30))
     found.take(longer, narrow)
     check(found, longer, narrow)
+
+
+@pytest.mark.parametrize("steps", [(T, 30), (30, T), (T, 30, 7)])
+def test_rows_of_sequences_of_other_lengths_stay_and_have_no_steps_beyond_their_own(steps: tuple[int, ...]) -> None:
+    found, log, first = FlowRows(), Log(), 0
+    for own in steps:
+        log = log.appended(made(first, 10, steps=own))
+        found.take(log, SCALE)
+        check(found, log)
+        first += 10
+    assert (found.count, found.steps) == (first, max(steps))
+    sizes = [len(found.at(row)[0]) for row in range(0, first, 10)]
+    assert sizes == list(steps)
+    assert found.sizes().shape == (max(steps), first)
 
 
 def test_a_log_that_begins_later_has_its_first_iteration_on_top() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import synthetic
 from lessons import records
-from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt
+from PySide6.QtGui import QFont, QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -18,7 +18,8 @@ from pytestqt.qtbot import QtBot
 from engine.history import Log
 from engine.tape import Tape
 from engine.tracks import FLOW_TRAINING
-from explorer.stage import classes, palette
+from engine.training_requests import Records
+from explorer.stage import classes, marked, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.margins import HEADER_WIDTH
 from explorer.stage.now import Now
@@ -48,10 +49,13 @@ widths = pytest.mark.parametrize("width", [20, 1])
 ratios = pytest.mark.parametrize("ratio", [1, 2])
 
 
-def log_of(flow: np.ndarray, bad: bool = False, first: int = 0) -> Log:
+def rows_of(flow: np.ndarray, bad: bool = False, first: int = 0) -> Records:
     made = records(first, *flow.shape)
-    flow = flow.astype(np.float32)
-    return Log().appended(dataclasses.replace(made, flow=flow, flow_bad=np.full(len(flow), bad)))
+    return dataclasses.replace(made, flow=flow.astype(np.float32), flow_bad=np.full(len(flow), bad))
+
+
+def log_of(flow: np.ndarray, bad: bool = False, first: int = 0) -> Log:
+    return Log().appended(rows_of(flow, bad, first))
 
 
 def rising(first: int, count: int, steps: int = T) -> Log:
@@ -182,7 +186,7 @@ def test_a_picture_that_has_grown_is_the_one_that_is_drawn_at_once(qtbot: QtBot,
     view = TimeView(90, 1, 90, 180 * ratio, float(ratio))
     growing, log, before = track_of(Log(), last=150, steps=90), Log(), None
     for first, count in ((0, 1), (1, 40), (41, 2), (43, 80), (123, 7)):
-        log = log.appended(log_of(flow[first : first + count], first=first).chunks[0])
+        log = log.appended(rows_of(flow[first : first + count], first=first))
         growing.set_past(Past(log, 0, 150))
         picture = argb(painted(growing, view, height * ratio))
         if before is not None:
@@ -261,8 +265,8 @@ def test_the_table_has_a_column_an_iteration_with_the_numbers_as_recorded(qtbot:
     from explorer.tables.text import Columns, sorted_steps, tsv
 
     logs = np.array([[-1.0, -25.0, np.nan], [-3.0, -np.inf, np.nan]])
-    broken = log_of(np.array([[np.nan, 0.0, np.inf]]), bad=True, first=2)
-    log = log_of(logs).appended(broken.chunks[0])
+    broken = rows_of(np.array([[np.nan, 0.0, np.inf]]), bad=True, first=2)
+    log = log_of(logs).appended(broken)
     track = track_of(log, last=9, steps=3)
     table = track.table(Now.at(Tape(3), 0))
     assert table is not None
@@ -303,6 +307,33 @@ def test_the_strip_and_the_screen_reader_say_the_iteration_on_screen(qtbot: QtBo
     assert track.at_playhead(now) == "7.59e-4 · iteration 3"  # 10^−3.12
     track.set_past(Past(rising(0, 20), 20, 30))
     assert track.at_playhead(now) == "not trained yet · iteration 20"
+
+
+def test_numbers_stand_beside_the_words_of_the_header_where_there_is_room(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ticks are beside what it says: they have their numbers like all others, but for that of the title."""
+    theming.apply("dark")
+    track = track_of(rising(0, 400), last=400, shown=390)
+    track.prepare(TimeView(T, 1, T, 600, 1.0), 150)
+    written: list[tuple[str, QRectF]] = []
+    draw = marked.draw
+
+    def heard(painter: QPainter, where: QRectF, text: str, font: QFont, *more: object) -> None:
+        wide = marked.width(text, font)
+        right = bool(more)
+        written.append((text, QRectF(where.right() - wide if right else where.left(), where.top(), wide, 14)))
+        draw(painter, where, text, font, *more)
+
+    monkeypatch.setattr(marked, "draw", heard)
+    image = QImage(HEADER_WIDTH, 150, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    track.paint_header(painter, image.rect(), Now.at(Tape(T), 0))
+    painter.end()
+    texts = [text for text, _ in written]
+    assert [text for text in texts if text.isdigit()] == ["100", "200", "300"]
+    for n, (_, one) in enumerate(written):
+        assert not any(one.intersects(other) for _, other in written[n + 1 :])
 
 
 # -- on the stage -----------------------------------------------------------------------------------------------------
@@ -409,7 +440,7 @@ def test_without_an_iteration_there_is_nothing_to_choose_and_words_say_what_to_d
     assert track.chosen is None
     assert track.at_playhead(stage.canvas.now) == "not trained yet"  # type: ignore[arg-type]
     assert stage.table(FLOW_TRAINING) is None
-    assert not stage.past.log.chunks
+    assert not len(stage.past.log)
 
 
 def test_another_past_repaints_its_track_and_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

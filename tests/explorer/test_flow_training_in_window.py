@@ -21,6 +21,7 @@ from explorer.document.opening import Opening
 from explorer.document.saving import session_of
 from explorer.document.state import State, View
 from explorer.stage.tracks.flow_training import FlowTraining
+from explorer.training.axes import last_iteration
 
 T, BATCH = 8, 3
 
@@ -150,6 +151,19 @@ def test_the_axis_grows_in_steps_and_begins_anew_with_another_past(qtbot: QtBot,
     qtbot.waitUntil(lambda: stage.past.last < 40, timeout=20_000)  # when the stage is at iteration 10
     trained.document.undo_stack.undo()
     qtbot.waitUntil(lambda: len(stage.past.log) == 33, timeout=5000)
+
+
+def test_a_goal_changes_neither_its_axis_nor_that_of_the_curves(qtbot: QtBot, trained: Explorer) -> None:
+    """Both end at the round number that holds what has been trained, while it runs and after a pause."""
+    trained.window.drawer.show_tab("training")
+    stage, curves = trained.window.stage, trained.window.drawer.training.curves
+    trained.runner.start(goal=100_000)
+    qtbot.waitUntil(lambda: trained.book.next > 40, timeout=60_000)
+    assert stage.past.last < 1000
+    trained.runner.pause()
+    settle(qtbot, trained)
+    qtbot.waitUntil(lambda: curves.count == trained.book.next, timeout=5000)
+    assert stage.past.last == curves.last == last_iteration(trained.book.next)
 
 
 def test_a_session_brings_it_back(qtbot: QtBot, trained: Explorer, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.history import Evaluation
@@ -16,7 +18,8 @@ from explorer.theme import current as theming
 from explorer.training.axes import Axis, ceiling, last_iteration, linear_axis, log_axis
 from explorer.training.curves import Curves, columns, crowd, smoothed, window
 from explorer.training.plots import CurvesView
-from explorer.training.words import at_iteration, figures, summary
+from explorer.training.span import Span, within
+from explorer.training.words import SEPARATOR, at_iteration, figures, fitted, summary
 
 
 def curves(count: int, **more: object) -> Curves:
@@ -85,7 +88,6 @@ def test_the_axis_of_iterations_moves_on_in_steps() -> None:
     ends = [last_iteration(n) for n in range(1, 1000)]
     assert all(end >= n for n, end in enumerate(ends, 1))
     assert len(set(ends)) < 25
-    assert last_iteration(3, goal=500) == 500
 
 
 # -- from iterations to pixels ----------------------------------------------------------------------------------------
@@ -251,13 +253,136 @@ def test_a_thinned_row_says_which_iteration_it_is_of() -> None:
     assert at_iteration(c, 9)[:2] == ("iteration 9", "recorded: 8")
 
 
-def test_the_column_of_numbers_and_the_bar_say_the_same() -> None:
-    c = curves(150, baseline=1 / 6)
-    found = figures(c, 0.0123)
-    assert found.iteration == "150"
-    assert found.took == "12 ms"
-    assert found.loss == "0.00667"
+def test_every_number_of_column_and_bar_says_of_which_iteration_it_is() -> None:
+    judged = Evaluation(iteration=100, loss=0.5, metric="accuracy", value=0.391)
+    c = curves(150, baseline=1 / 6, evaluations=(judged,), goal=200)
+    found = figures(c, 0.0123, 20)
+    assert found.newest == "iteration 150 of 200"
+    assert found.shown == "20, loss 0.0476"
+    assert found.took == "12 ms per iteration"
+    assert found.loss == "0.00667 at 149"
     assert found.baseline == "0.167"
+    assert (found.validation, found.metric_name, found.metric) == ("0.500 at 100", "accuracy", "39.1 % at 100")
     assert found.clipped == "50 % of the last 100"
-    assert summary(c, running=True) == "iteration 150   ·   loss 0.00667   ·   grad norm 10.0"
-    assert summary(Curves(), running=False) == "not trained yet"
+    assert figures(c, 0.0123, 150).shown == "the newest"
+    assert [part.words for part in summary(c, shown=20)] == [
+        "newest iteration 150",
+        "loss 0.00667 at 149",
+        "grad norm 10.0",
+        "accuracy 39.1 % at 100",
+        "on the stage 20",
+    ]
+    assert [part.words for part in summary(c, shown=150)][-1] == "accuracy 39.1 % at 100"
+    assert [part.words for part in summary(Curves(), shown=0)] == ["not trained yet"]
+
+
+def test_a_narrow_bar_leaves_out_whole_parts_and_cuts_no_number() -> None:
+    judged = Evaluation(iteration=100, loss=0.5, metric="accuracy", value=0.391)
+    c = curves(150, evaluations=(judged,))
+    sentence = "The loss is inf: the squared error passes 3.4e38, the largest float32 there is."
+    parts = summary(c, shown=20, ending="diverged", sentence=sentence)
+    whole = {part.words for part in parts} | {part.brief for part in parts}
+    lines = [fitted(parts, lambda line, room=room: len(line) <= room) for room in range(13, 220)]
+    for room, line in enumerate(lines, 13):
+        assert len(line) <= room
+        assert set(line.split(SEPARATOR)) <= whole
+    assert lines[0] == "iteration 150"
+    assert "diverged" in lines[30], "why it stopped is said before other numbers"
+    assert lines[-1].endswith(sentence)
+
+
+# -- zoomed -----------------------------------------------------------------------------------------------------------
+
+
+def wheel(view: CurvesView, iteration: float, notches: int, *, shift: bool = False) -> None:
+    at = QPointF(view.x_of(iteration), 60)
+    event = QWheelEvent(
+        at,
+        view.mapToGlobal(at),
+        QPoint(),
+        QPoint(0, 120 * notches),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(view, event)
+    assert event.isAccepted()
+
+
+def test_the_wheel_zooms_at_the_pointer_and_with_shift_moves_along(view: CurvesView) -> None:
+    found, x = travelled(view), view.x_of(70)
+    wheel(view, 70, 4)
+    span = view.span
+    assert span.last - span.first == pytest.approx(100 / 1.25**4, abs=2)
+    assert view.x_of(70) == pytest.approx(x, abs=view.width() / (span.last - span.first))
+    wheel(view, 70, 1, shift=True)
+    assert view.span.first < span.first
+    assert view.span.last - view.span.first == span.last - span.first
+    wheel(view, 70, -30)
+    assert view.span.is_whole
+    assert found == []
+
+
+def test_the_axis_is_dragged_and_so_is_everything_with_shift(view: CurvesView) -> None:
+    found = travelled(view)
+    view.set_span(Span(40, 60, view.last))
+    for y, modifier in ((view.height() - 5, Qt.KeyboardModifier.NoModifier), (60, Qt.KeyboardModifier.ShiftModifier)):
+        before = view.span
+        start = QPoint(round(view.x_of(50)), y)
+        QTest.mousePress(view, Qt.MouseButton.LeftButton, modifier, start)
+        QTest.mouseMove(view, QPoint(round(view.x_of(55)), y))
+        QTest.mouseRelease(view, Qt.MouseButton.LeftButton, modifier, QPoint(round(view.x_of(55)), y))
+        assert (view.span.first, view.span.last) == (before.first - 5, before.last - 5)
+    assert found == [], "nobody travels by that"
+
+
+def test_a_double_click_shows_all_and_goes_nowhere(view: CurvesView) -> None:
+    view.set_iteration(50, 50)
+    view.set_span(Span(40, 60, view.last))
+    found = travelled(view)
+    at = QPoint(round(view.x_of(45)), 60)
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=at)
+    QTest.mouseDClick(view, Qt.MouseButton.LeftButton, pos=at)
+    assert view.span.is_whole
+    assert found[-1] == 50
+
+
+def test_keys_zoom_at_the_marker_move_along_and_show_all(view: CurvesView) -> None:
+    view.set_iteration(80, 80)
+    QTest.keyClicks(view, "++")
+    span = view.span
+    assert span.last - span.first == pytest.approx(25, abs=2)
+    assert span.first <= 80 <= span.last
+    QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert view.span.first == span.first - round(0.5 * (span.last - span.first + 1))
+    QTest.keyClick(view, Qt.Key.Key_Right)
+    assert view.span.first <= 81 <= view.span.last, "whoever travels by keys sees where he is"
+    QTest.keyClicks(view, "-")
+    QTest.keyClicks(view, "0")
+    assert view.span.is_whole
+
+
+def test_a_longer_training_leaves_a_stretch_where_it_is(view: CurvesView) -> None:
+    view.set_span(Span(40, 60, view.last))
+    view.set_curves(curves(300))
+    assert (view.span.first, view.span.last, view.last) == (40, 60, 300)
+    view.set_curves(curves(30), anew=True)
+    assert view.span == Span(0, view.last, view.last)
+
+
+def test_a_stretch_is_drawn_as_it_is_in_the_whole_and_within_its_plot(view: CurvesView) -> None:
+    """The rows beside it are let go before they are drawn, but for what a mean needs."""
+    many = curves(4000)
+    view.set_curves(many)
+    view.set_span(Span(2000, 2040, view.last))
+    few = within(many, view.span, window(len(many)))
+    assert few.iterations[0] == 2000 - 1 - window(len(many))
+    assert few.iterations[-1] == 2041
+    places = smoothed(many.losses, window(len(many)))[2000:2041]
+    np.testing.assert_allclose(smoothed(few.losses, window(len(many)))[-42:-1], places, rtol=1e-12)
+    zoomed_ = view.grab().toImage()
+    ratio = view.devicePixelRatio()
+    ground = zoomed_.pixelColor(round(2 * ratio), round(2 * ratio))
+    right = [zoomed_.pixelColor(round((view.width() - 5) * ratio), round(y * ratio)) for y in range(40, 200)]
+    assert {one.name() for one in right} == {ground.name()}, "nothing right of the plots"

@@ -2,115 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
-import numpy as np
 import pytest
 from lessons import trained
 from pytestqt.qtbot import QtBot
-from slow_courier import SlowCourier
-from synthetic import excerpt as synthetic
+from training_rig import STEPS, Rig, experiment, weights
 
-from engine.requests import Look
 from engine.spec import (
-    AddingTask,
     EarlyStopSpec,
-    Experiment,
-    LayerSpec,
-    ModelSpec,
     SeriesTask,
     Split,
-    TrainingSpec,
-    WhatIf,
 )
-from engine.training_loop import Until
-from engine.training_requests import Diverged, Judge, Judged, Train
-from explorer.controller import Controller
-from explorer.document.document import Document
+from engine.training_requests import Diverged, Judge
+from engine.until import Until
 from explorer.document.state import State, View
 from explorer.training import runner as running
-from explorer.training.runner import JUDGE, RUN, Ending, Runner
-
-STEPS = 10
-
-
-def experiment(units: int = 4, **training: Any) -> Experiment:
-    return Experiment(
-        model=ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=units),)),
-        task=AddingTask(steps=STEPS, batch_size=3),
-        training=TrainingSpec(**{"evaluate_every": 1000, **training}),
-    )
-
-
-def weights(iteration: int) -> dict[str, Any]:
-    return {"weight_hh_l0": np.full((4, 4), iteration, np.float32)}
-
-
-class Rig:
-    """A document whose picture is there; answers come when a test gives them."""
-
-    def __init__(self, of: Experiment) -> None:
-        self.courier = SlowCourier()
-        self.courier.set_scope = lambda _scope: None  # type: ignore[attr-defined]
-        self.courier.cancel = lambda *_: None  # type: ignore[attr-defined]
-        self.courier.idle = lambda: True  # type: ignore[attr-defined]
-        self.document = Document(State(tracks=("norms",), experiment=of), View())
-        self.controller = Controller(self.document, self.courier)  # type: ignore[arg-type]
-        self.runner = Runner(self.document, self.controller, self.courier)  # type: ignore[arg-type]
-        self.endings: list[Ending] = []
-        self.runner.ended.connect(self.endings.append)
-        self.controller.refresh()
-        self.show()
-
-    def show(self) -> None:
-        """The picture that was asked for last."""
-        generation, look = self.courier.last("excerpt")
-        assert isinstance(look, Look)
-        made = synthetic("rnn", T=STEPS, H=4)
-        from dataclasses import replace
-
-        drawn = weights(0) if look.source.weights is None else None
-        self.courier.answered.emit("excerpt", generation, replace(made, weights=drawn))
-
-    @property
-    def asked(self) -> Train:
-        return self.courier.last(RUN)[1]
-
-    def answer(self, done: int | None = None, diverged: Diverged | None = None) -> None:
-        asked = self.asked
-        count = asked.count if done is None else done
-        self.courier.reply(RUN, trained(asked.iteration, count, weights(asked.iteration + count), STEPS, diverged))
-        self.soon()
-
-    def judge(self, loss: float) -> None:
-        self.courier.reply(JUDGE, judged(loss))
-        self.soon()
-
-    def soon(self) -> None:
-        """What is due in the event loop."""
-        if self.runner._again.isActive():
-            self.runner._again.stop()
-            self.runner._go_on()
-
-
-def judged(loss: float) -> Judged:
-    few = np.zeros((1, 1))
-    return Judged(
-        part="validation",
-        loss=loss,
-        metric="rmse",
-        value=loss**0.5,
-        baseline=1 / 6,
-        shape="value",
-        inputs=few,
-        predictions=few,
-        probabilities=None,
-        targets=few,
-        lengths=np.ones(1, np.int64),
-        confusion=None,
-        labels=(),
-    )
+from explorer.training.runner import JUDGE, RUN
+from explorer.training.standing import Ending
 
 
 @pytest.fixture
@@ -283,7 +191,7 @@ def test_it_stops_where_an_evaluation_reaches_the_bound(qtbot: QtBot) -> None:
     assert rig.runner.running
     rig.answer()
     rig.judge(0.09)
-    assert rig.endings == [Ending("until", "rmse<0.4 is reached: the rmse is 0.3 after iteration 2.")]
+    assert rig.endings == [Ending("until", "rmse<0.4 is reached: the rmse is 0.3 after 2 iterations.")]
 
 
 def test_it_stops_early_as_the_experiment_says(qtbot: QtBot) -> None:
@@ -295,7 +203,7 @@ def test_it_stops_early_as_the_experiment_says(qtbot: QtBot) -> None:
         rig.answer()
         rig.judge(loss)
     assert [one.kind for one in rig.endings] == ["early stop"]
-    assert "0.4 after iteration 2" in rig.endings[0].sentence
+    assert "0.4 after 2 iterations" in rig.endings[0].sentence
 
 
 def test_divergence_pauses_with_its_sentence_and_keeps_what_was_finite(rig: Rig) -> None:
@@ -328,33 +236,6 @@ def test_another_document_ends_it_without_a_word_and_its_answer_is_nobodys(rig: 
     assert len(rig.document.state.log) == 0
 
 
-def test_an_answer_for_another_network_is_not_taken(rig: Rig) -> None:
-    rig.runner.start()
-    rig.document.edit_experiment(experiment(units=3))
-    rig.answer()
-    assert [one.kind for one in rig.endings] == ["changed"]
-    assert len(rig.document.state.log) == 0
-
-
-def test_a_change_of_the_training_counts_from_the_next_request_on(rig: Rig) -> None:
-    rig.runner.start()
-    rig.answer()
-    rig.document.edit_experiment(experiment(learning_rate=0.5))
-    rig.answer()
-    assert rig.asked.experiment.training.learning_rate == 0.5
-    assert rig.asked.iteration == 5
-    assert rig.document.state.recipe_into(5)[0].training.learning_rate == 0.1  # type: ignore[union-attr]
-    rig.answer()
-    assert rig.document.state.recipe_into(6)[0].training.learning_rate == 0.5  # type: ignore[union-attr]
-
-
-def test_a_what_if_that_is_only_dragged_is_not_trained_with(rig: Rig) -> None:
-    rig.runner.start()
-    rig.document.drag_what_if(WhatIf(recurrent_scale=2.0))
-    rig.answer()
-    assert rig.asked.what_if == WhatIf()
-
-
 def test_the_stage_follows_now_and_then_and_stays_where_somebody_has_travelled(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -379,24 +260,3 @@ def test_the_stage_follows_now_and_then_and_stays_where_somebody_has_travelled(
     rig.answer()
     assert rig.courier.count("excerpt") == pictures + 1
     assert rig.document.view.iteration == 5
-
-
-def test_going_on_after_a_change_forgets_what_came_after_undoably(rig: Rig) -> None:
-    rig.runner.start(goal=9)
-    while rig.runner.running:
-        rig.answer()
-    rig.show()
-    rig.controller.go_to_iteration(1)
-    rig.show()
-    rig.document.edit_experiment(experiment(learning_rate=0.5))
-    rig.show()
-    rig.runner.start()
-    assert rig.asked.iteration == 1
-    assert rig.document.state.furthest == 1
-    assert len(rig.document.state.log) == 1
-    rig.runner.pause()
-    rig.document.undo_stack.undo()
-    assert rig.document.state.furthest == 9
-    assert len(rig.document.state.log) == 9
-    rig.answer()
-    assert rig.document.state.furthest == 9, "the answer under way was the other future's"

@@ -116,6 +116,13 @@ class Track(Protocol):
 
 
 @runtime_checkable
+class Fitted(Protocol):
+    """A track that knows when its scale fits its numbers no more."""
+
+    def misfit(self, now: Now) -> bool: ...
+
+
+@runtime_checkable
 class Moving(Protocol):
     """A track on which something moves between two steps, while the tape plays (explorer.stage.pulse)."""
 
@@ -172,8 +179,8 @@ class Block:
     ranked: bool = False
     """The words are numbers, whose order is that of the values."""
     logarithms_bad: NDArray[np.bool_] | None = None
-    """The values are log₁₀ of sizes, which stand in the table. By column: whether its NaN are not finite; in others
-    they are padding."""
+    """The values are log₁₀ of sizes, which stand in the table. (T, columns): whether NaN there is no number; elsewhere
+    it is padding."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,7 +4,7 @@ at every step. Targets, and an answer that is given once, appear with the loss."
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice, pairwise
 from typing import Any
 
@@ -24,9 +24,10 @@ from explorer.stage.tracks import data_columns, lane_ink, words
 from explorer.stage.tracks.base import Block, Readout, TableData, Taken, between
 from explorer.stage.tracks.data_columns import Columns
 from explorer.stage.tracks.lanes import Lane, lanes, place
-from explorer.stage.tracks.network_hover import inputs_of
+from explorer.stage.tracks.network_hover import inputs_of, symbol_words
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT, Theme
+from explorer.widgets.labels import in_markup_spoken
 from explorer.widgets.numbers import exact, short
 
 _PAD, _BETWEEN = 6, 7
@@ -237,7 +238,8 @@ class Data:
         if lane.kind == "symbols":
             return "0", str(lane.count - 1)
         if lane.kind == "matrix" and lane.scale is GATE:
-            return f"class {lane.values.shape[1] - 1}", "class 0"
+            last = lane.values.shape[1] - 1
+            return _class_words(lane.labels, last), _class_words(lane.labels, 0)
         return (number(lane.scale.low), number(lane.scale.high)) if lane.scale is not None else ("", "")
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
@@ -282,7 +284,9 @@ class Data:
                 known = read if column.part == "output" and self._early_outputs and not now.loss else answered
             more = also if column.part == "input" else (1, 0)
             length, only = e.length, column.only
-            blocks.append(Block(column.names, column.values, known, length=length, also=more, only=only))
+            blocks.append(
+                Block(column.names, column.values, known, length=length, also=more, only=only, words=column.words)
+            )
         return TableData(self.title(), tuple(blocks))
 
     # -- under the pointer --------------------------------------------------------------------------------------------
@@ -311,7 +315,7 @@ class Data:
 
     def _hover_input(self, where: str, t: int, e: Excerpt) -> Readout:
         if e.symbols:
-            said = (f"symbol {e.inputs[t - 1, 0]:.0f}",)
+            said = (symbol_words(e, t),)
             return Readout(where, said, f"of 0 … {e.symbols - 1}", taken=inputs_of(e, t))
         row = e.inputs[t - 1]
         values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(row[:6], 1))
@@ -337,7 +341,8 @@ class Data:
         for block, column in zip(made.blocks, self._columns, strict=True):
             known = block.known[0] <= t <= block.known[1] or block.also[0] <= t <= block.also[1]
             if known and not 0 < block.length < t and block.only in (0, t):
-                for name, value in zip(block.names, block.values[t - 1], strict=True):
+                here = (block.words[t - 1],) if block.words else block.values[t - 1]
+                for name, value in zip(block.names, here, strict=True):
                     yield column.part, name, value
 
     def _said_of_output(self, lane: Lane, t: int, *, brief: bool = False, known: bool = True) -> tuple[str, ...]:
@@ -354,11 +359,13 @@ class Data:
             whole = next(one.values for one in self._lanes if one.kind == "matrix" and one.part == "output")
             row = whole[t - 1]
             likely = int(np.argmax(row)) if np.isfinite(row).all() else None
-            found: tuple[str, ...] = () if targets is None else (f"target: class {targets[0]:.0f}",)
+            found: tuple[str, ...] = ()
             if targets is not None:
-                found += (f"p({targets[0]:.0f}) = {short(float(row[int(targets[0])]), 4)}",)
+                right = int(targets[0])
+                p = f"p({lane_ink.symbol_text(e.labels, right)}) = {short(float(row[right]), 4)}"
+                found = (f"target: {_class_words(e.labels, right)}", p)
             if likely is not None and not (brief and found):
-                found += (f"most likely: class {likely}, p = {short(float(row[likely]), 4)}",)
+                found += (f"most likely: {_class_words(e.labels, likely)}, p = {short(float(row[likely]), 4)}",)
             return found or ("no probabilities: a score is not finite",)
         target = () if targets is None else tuple(f"target {said(v)}" for v in targets[:3])
         if e.loss_kind == "binary_cross_entropy":
@@ -370,6 +377,11 @@ class Data:
             return None
         values = tuple(f"{lane.name.replace('output p', 'p')}: {' … '.join(self._ends(lane))}" for lane in self._lanes)
         return Readout("Scales, fixed", values[:8])
+
+
+def _class_words(labels: Mapping[int, str], number: int) -> str:
+    label = labels.get(number)
+    return f"class {number}" if label is None else in_markup_spoken(label)
 
 
 def _exactly(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.requests import Array, Excerpt
 from explorer.stage.tracks.lanes import place, probabilities, sigmoid, spread
+from explorer.widgets.labels import written
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -20,12 +22,15 @@ class Columns:
     """(T, columns); symbols and classes as whole numbers."""
     only: int = 0
     """The step of an answer that is given once; 0: there is one at every step."""
+    words: tuple[str, ...] = ()
+    """(T,): what symbols are called, where they have names."""
 
 
 def of(e: Excerpt) -> tuple[Columns, ...]:
     """Inputs, targets, then outputs: of classes the probabilities and the scores that they are made of."""
     if e.symbols:
-        found = [Columns("input", ("input symbol",), _whole(e.inputs))]
+        symbols = _whole(e.inputs)
+        found = [Columns("input", ("input symbol",), symbols, words=_words(symbols, e.read_labels))]
     else:
         found = [Columns("input", _names("x", e.inputs.shape[1], "x_{}"), e.inputs)]
     if not e.outputs.size:
@@ -35,18 +40,26 @@ def of(e: Excerpt) -> tuple[Columns, ...]:
     if e.targets.size and len(e.targets) == len(e.outputs):
         targets = spread(e.targets, e)[0]
         if classes:
-            found.append(Columns("target", ("target class",), _whole(targets[:, :1]), only))
+            right = _whole(targets[:, :1])
+            found.append(Columns("target", ("target class",), right, only, _words(right, e.labels)))
         else:
             found.append(Columns("target", _names("target", targets.shape[1]), targets, only))
     if classes:
-        found.append(Columns("output", tuple(f"p({k})" for k in range(count)), probabilities(outputs), only))
-        found.append(Columns("output", tuple(f"score {k}" for k in range(count)), outputs, only))
+        names = [written(e.labels[k]) if k in e.labels else str(k) for k in range(count)]
+        found.append(Columns("output", tuple(f"p({name})" for name in names), probabilities(outputs), only))
+        found.append(Columns("output", tuple(f"score {name}" for name in names), outputs, only))
     elif e.loss_kind == "binary_cross_entropy":
         found.append(Columns("output", _names("p", count), sigmoid(outputs), only))
         found.append(Columns("output", _names("score", count), outputs, only))
     else:
         found.append(Columns("output", _names("output", count), outputs, only))
     return tuple(found)
+
+
+def _words(numbers: NDArray[np.int64], labels: Mapping[int, str]) -> tuple[str, ...]:
+    if not labels:
+        return ()
+    return tuple(written(labels[k]) if k in labels else str(k) for k in numbers[:, 0].tolist())
 
 
 def _names(name: str, count: int, form: str = "") -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.history import Log
 from engine.requests import Array
-from engine.training_requests import Records
+from engine.rows import Rows
 from explorer.stage import classes
 from explorer.stage.classes import BELOW, FIRST, NAN, PLUS_INF, UNDEFINED, ZERO
 from explorer.stage.scales import Scale
@@ -71,18 +71,18 @@ class FlowRows:
 
     @property
     def steps(self) -> int:
-        """T of the iterations."""
+        """T of the iterations; of those with the longest sequences, where T was changed while training."""
         return int(self.codes.shape[1])
 
     @property
     def first(self) -> int:
         """The iteration of row 0."""
-        return self.log.chunks[0].first if self.log.chunks else 0
+        return self.log.flow.chunks[0].first if self.log.flow.chunks else 0
 
     @property
     def stride(self) -> int:
         """Iterations from one row to the next."""
-        return self.log.stride
+        return self.log.flow.stride
 
     def row_of(self, iteration: int) -> int:
         """The row that an iteration is in, or would be."""
@@ -101,19 +101,25 @@ class FlowRows:
 
     def at(self, row: int) -> tuple[Array, bool]:
         """(T,) logarithms of a row, and whether some of them are not a number."""
-        for chunk in self.log.chunks:
+        for chunk in self.log.flow.chunks:
             if row < len(chunk):
-                return chunk.flow[row], bool(chunk.flow_bad[row])
+                return chunk["flow"][row], bool(chunk["flow_bad"][row])
             row -= len(chunk)
         raise IndexError(row)
 
     def sizes(self) -> Array:
         """(T, rows): the numbers themselves, of at most so many rows as it takes to fit a scale to them."""
-        records = self.log.records
-        if records is None:
+        chunks = self.log.flow.chunks
+        if not chunks:
             return np.zeros((0, 0))
-        every = -(-records.flow.size // _MOST_FITTED)
-        found: Array = 10.0 ** records.flow[::every].T.astype(np.float64)  # of infinity infinity again
+        every = -(-sum(chunk["flow"].size for chunk in chunks) // _MOST_FITTED)
+        logs = np.full((sum(-(-len(chunk) // every) for chunk in chunks), self.steps), np.nan)
+        row = 0
+        for chunk in chunks:
+            some = chunk["flow"][::every]
+            logs[row : row + len(some), : some.shape[1]] = some
+            row += len(some)
+        found: Array = 10.0**logs.T  # of infinity infinity again
         return found
 
     def take(self, log: Log, scale: Scale) -> tuple[int, int]:
@@ -122,18 +128,21 @@ class FlowRows:
         if log is self.log and scale == self.scale:
             return before, before
         kept = 0
-        if scale == self.scale and _alike(log, self.log):
-            kept = min(_common(self.log.chunks, log.chunks), before, len(log))
+        chunks, steps = log.flow.chunks, _steps(log)
+        if scale == self.scale and steps == self.steps and _alike(log, self.log):
+            kept = min(_common(self.log.flow.chunks, chunks), before, len(log.flow))
         self._total -= self._counted[kept:before].sum(axis=0)
-        self.log, self.scale, self.count = log, scale, len(log)
-        self._make_room(self.count, log.chunks[0].flow.shape[1] if log.chunks else 0)
+        self.log, self.scale, self.count = log, scale, len(log.flow)
+        self._make_room(self.count, steps)
         row = 0
-        for chunk in log.chunks:
+        for chunk in chunks:
+            own = chunk["flow"].shape[1]
             for start in range(max(0, kept - row), len(chunk), _BLOCK):
                 part = slice(start, min(start + _BLOCK, len(chunk)))
                 here = slice(row + part.start, row + part.stop)
-                self.codes[here] = classify(chunk.flow[part], chunk.flow_bad[part], scale)
-                self._counted[here] = np.diff(classes.counts(self.codes[here]), axis=0)
+                codes = classify(chunk["flow"][part], chunk["flow_bad"][part], scale)
+                self.codes[here, :own], self.codes[here, own:] = codes, UNDEFINED
+                self._counted[here] = np.diff(classes.counts(codes), axis=0)
             row += len(chunk)
         self._total += self._counted[kept : self.count].sum(axis=0)
         self.codes[self.count : before] = classes.NOT_REACHED
@@ -149,15 +158,17 @@ class FlowRows:
         self.codes, self._counted = codes, counted
 
 
+def _steps(log: Log) -> int:
+    return max((chunk["flow"].shape[1] for chunk in log.flow.chunks), default=0)
+
+
 def _alike(one: Log, other: Log) -> bool:
-    """Whether row n of both is of the same iteration, with as many steps."""
-    if not (one.chunks and other.chunks) or one.stride != other.stride:
-        return False
-    a, b = one.chunks[0], other.chunks[0]
-    return a.first == b.first and a.flow.shape[1] == b.flow.shape[1]
+    """Whether row n of both is of the same iteration."""
+    a, b = one.flow, other.flow
+    return bool(a.chunks and b.chunks) and (a.stride, a.chunks[0].first) == (b.stride, b.chunks[0].first)
 
 
-def _common(old: Sequence[Records], new: Sequence[Records]) -> int:
+def _common(old: Sequence[Rows], new: Sequence[Rows]) -> int:
     """How many rows from the first on are the same, to the bit. A log that grows keeps its chunks or joins them, so
     that few rows have to be looked at."""
     same = 0
@@ -167,6 +178,8 @@ def _common(old: Sequence[Records], new: Sequence[Records]) -> int:
         same += 1
     rows = sum(len(chunk) for chunk in old[:same])
     for (flow, bad), (other, other_bad) in _side_by_side(old[same:], new[same:]):
+        if flow.shape[1] != other.shape[1]:
+            return rows
         alike = (flow.view(np.uint32) == other.view(np.uint32)).all(axis=1) & (bad == other_bad)
         if not alike.all():
             return rows + int(np.argmin(alike))
@@ -174,17 +187,17 @@ def _common(old: Sequence[Records], new: Sequence[Records]) -> int:
     return rows
 
 
-_Rows = tuple[NDArray[np.float32], NDArray[np.bool_]]
+_Flow = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
-def _side_by_side(old: Sequence[Records], new: Sequence[Records]) -> Iterator[tuple[_Rows, _Rows]]:
+def _side_by_side(old: Sequence[Rows], new: Sequence[Rows]) -> Iterator[tuple[_Flow, _Flow]]:
     """Stretches of rows that lie in one chunk of both."""
     a = b = i = j = 0
     while a < len(old) and b < len(new):
         n = min(len(old[a]) - i, len(new[b]) - j)
         yield (
-            (old[a].flow[i : i + n], old[a].flow_bad[i : i + n]),
-            (new[b].flow[j : j + n], new[b].flow_bad[j : j + n]),
+            (old[a]["flow"][i : i + n], old[a]["flow_bad"][i : i + n]),
+            (new[b]["flow"][j : j + n], new[b]["flow_bad"][j : j + n]),
         )
         i, j = i + n, j + n
         if i == len(old[a]):

@@ -5,6 +5,9 @@ Options (engine.tracks): a sample or the mean over the batch, the order of the u
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
@@ -14,7 +17,7 @@ from engine.quantities import Quantity
 from engine.requests import Array, Excerpt, ShownLayer
 from engine.tracks import has, parse
 from explorer.stage import classes, glyphs, margins, marked, palette
-from explorer.stage.blank import draw_blank
+from explorer.stage.blank import draw_blank, look_of_blank
 from explorer.stage.cells import Cells, TimeView, cells
 from explorer.stage.classified import Ahead, Classified, classified, masked_of
 from explorer.stage.layer import Layer
@@ -28,6 +31,8 @@ from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import exact, short, told_apart
 
 _WAITING = "not reached yet"
+_MOST_KEPT = 2_000_000
+"""Numbers of a track: of more, only those on screen are put together."""
 
 
 class Heatmap:
@@ -53,6 +58,8 @@ class Heatmap:
         self._before: Classified | None = None
         """The one before it: its order stays when somebody chooses another scale."""
         self._full, self._blank = Layer(), Layer()
+        self._shared: tuple[Classified, int, classes.Codes] | None = None
+        """Of these numbers on so many pixels: what `_sharing` has found."""
         self._hatched = True
         self._words_width = 0
         self._full_key: object = None
@@ -120,13 +127,14 @@ class Heatmap:
         found = self._classified()
         units = found.codes.shape[1] if found is not None else 1
         self._rows = rows = cells(units, height)
-        blank_key = (view.key, height, units)
+        blank_key = look_of_blank(view.cells, rows, view.ratio)
         if blank_key != self._blank_key:
             draw_blank(self._blank.sized(view.width, height), view.cells, rows, view.ratio)
             self._blank_key = blank_key
-        if found is None or blank_key == self._full_key:
+        key = (view.key, height, units)
+        if found is None or key == self._full_key:
             return
-        self._full_key = blank_key
+        self._full_key = key
         if self.track.unit is None:
             self._draw(found, view, rows)
         else:
@@ -137,7 +145,7 @@ class Heatmap:
         pixels = self._full.sized(view.width, rows.size).pixels()
         self._hatched = min(view.cells.pitch, rows.pitch) < glyphs.SIZE * view.ratio
         # What shares pixels is put together first, what takes several pixels is spread last: fewer numbers on the way.
-        few = rows.spread(codes.T) if rows.crowded else codes.T
+        few = self._sharing(found, view, rows) if rows.crowded else codes.T
         across = np.ascontiguousarray(view.cells.spread(few.T).T)
         np.take(palette.table(scale, theme.name)[across], rows.down, 0, pixels, "clip")
         if not found.special:
@@ -148,6 +156,15 @@ class Heatmap:
         del pixels
         if not self._hatched:
             self._draw_glyphs(codes, view, rows, scale)
+
+    def _sharing(self, found: Classified, view: TimeView, rows: Cells) -> classes.Codes:
+        """(rows, steps on screen): units that share a pixel put together. Of all steps at once, for every zoom to come,
+        where these are not too many."""
+        if found.codes.size > _MOST_KEPT:
+            return rows.spread(found.codes[view.slice].T)
+        if self._shared is None or self._shared[0] is not found or self._shared[1] != rows.size:
+            self._shared = found, rows.size, rows.spread(found.codes.T)
+        return self._shared[2][:, view.slice]
 
     def _draw_strip(self, found: Classified, view: TimeView, height: int) -> None:
         theme, scale, codes = theming.current(), found.scale, found.codes[view.slice, 0]
@@ -280,7 +297,18 @@ class Heatmap:
         if self._scale is not None:
             self._classified()
             counted = self._known(now)
-            margins.paint_scale(painter, box, self._scale, *counted, hatched=self._hatched, whose=self._whose())
+            given: dict[str, Any] = {"hatched": self._hatched, "whose": self._whose()}
+            margins.paint_scale(painter, box, self._scale, *counted, **given, misfit=self.misfit(now))
+
+    def misfit(self, now: Now) -> bool:
+        """Whether much of what the tape has reached is beyond the scale, as after other data or a long training: then
+        it is offered to be fitted. Not that of gradients: what is beyond it is what it is there to show."""
+        if self._found is None or self.is_gradient:
+            return False
+        counts, (first, last) = self._known(now)[0], self._steps_known(now)
+        known = max(0, last - first + 1) * self._found.codes.shape[1]
+        beyond = counts.get(classes.ABOVE, 0) + counts.get(classes.BELOW, 0)
+        return bool(beyond > _MISFIT * known)
 
     def _whose(self) -> tuple[str, ...]:
         """The sample whose numbers these are, where there are others."""
@@ -378,8 +406,13 @@ class Heatmap:
         first, last = self._steps_known(now)
         waiting = (steps - (last - first + 1)) * of.codes.shape[1]
         whose = next(iter(self._whose()), "")
-        return words.scale_readout(of.scale, *self._known(now), waiting, of.order.words, whose)
+        said = words.scale_readout(of.scale, *self._known(now), waiting, of.order.words, whose)
+        if not self.misfit(now):
+            return said
+        return replace(said, values=(*said.values, "A click fits the scale to what is shown."))
 
 
+_MISFIT = 0.2
+"""Of the numbers: where more are beyond the scale, it fits them no more."""
 _WITH_GLYPH = (classes.PLUS_INF, classes.MINUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)
 """Classes that have a glyph of their own where there is room; NaN stays a hatch."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -14,10 +16,13 @@ from explorer.stage.scales import Scale
 from explorer.stage.tracks.lanes import Lane
 from explorer.theme import current as theming
 from explorer.theme.tokens import Theme
+from explorer.widgets.labels import in_markup
 
 Band = palette.Pixels
 _DOT = 3.0
 """Radius of a target's dot, logical pixels."""
+_ENOUGH = 30
+"""Logical pixels, in which a long word begins legibly."""
 REACH = 5
 """From its middle to where its ink surely ends."""
 
@@ -156,7 +161,22 @@ def _special(band: Band, lane: Lane, scale: Scale, view: TimeView, theme: Theme)
 
 
 def has_room_for_text(lane: Lane, view: TimeView) -> bool:
-    return view.pitch >= marked.width(str(max(0, lane.count - 1)), theming.small()) + 3
+    return room_for_texts(lane.labels, lane.count, view.pitch - 3)
+
+
+def room_for_texts(labels: Mapping[int, str], count: int, room: float) -> bool:
+    """Whether a cell of that width holds a symbol: the largest number, or the longest name, of which the beginning will
+    do where it is a long word."""
+    font = theming.small()
+    if not labels:
+        return room >= marked.width(str(max(0, count - 1)), font)
+    return room >= min(_ENOUGH, max(marked.width(in_markup(one), font) for one in labels.values()))
+
+
+def symbol_text(labels: Mapping[int, str], value: float) -> str:
+    """A symbol as it stands in its cell: by its name, or where it has none by its number."""
+    label = labels.get(int(value))
+    return f"{value:.0f}" if label is None else in_markup(label)
 
 
 def draw_texts(painter: QPainter, lane: Lane, box: QRectF, view: TimeView, theme: Theme) -> None:
@@ -174,7 +194,7 @@ def draw_texts(painter: QPainter, lane: Lane, box: QRectF, view: TimeView, theme
         painter.fillRect(cell, ground)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(colour if lane.part == "target" else QColor(theme.text))
-        marked.draw(painter, cell, f"{lane.values[t - 1]:.0f}", font, Qt.AlignmentFlag.AlignHCenter)
+        marked.draw(painter, cell, symbol_text(lane.labels, lane.values[t - 1]), font, Qt.AlignmentFlag.AlignHCenter)
 
 
 def draw_targets(painter: QPainter, lane: Lane, box: QRectF, view: TimeView, theme: Theme) -> None:

@@ -5,7 +5,8 @@ Arrays have a row for each step of the sequence. A read-out that answers once st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -36,6 +37,8 @@ class Lane:
     part: Literal["input", "output", "target"]
     count: int = 0
     """Of symbols: how many there are."""
+    labels: Mapping[int, str] = field(default_factory=dict)
+    """What symbols and classes are called, as far as they have names."""
     targets: Array | None = None
     """Of a series: what the outputs should have been, (T,). Of a matrix: the right class, (T,)."""
 
@@ -52,7 +55,7 @@ def place(e: Excerpt) -> int:
 def _inputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
     every, features = _own_steps(e), e.inputs.shape[1]
     if e.symbols:
-        return [Lane("symbols", "input", e.inputs[:, 0], every, None, 1.0, "input", e.symbols)]
+        return [Lane("symbols", "input", e.inputs[:, 0], every, None, 1.0, "input", e.symbols, e.read_labels)]
     scale = book.of_inputs(e)
     if features == 1:
         return [Lane("series", "input x", e.inputs[:, 0], every, scale, 2.0, "input")]
@@ -70,10 +73,14 @@ def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
     if e.loss_kind == "cross_entropy":
         found = []
         if targets is not None:
-            found.append(Lane("symbols", "target", targets[:, 0], there, None, 1.0, "target", e.outputs.shape[1]))
+            found.append(
+                Lane("symbols", "target", targets[:, 0], there, None, 1.0, "target", e.outputs.shape[1], e.labels)
+            )
         right = None if targets is None else targets[:, 0]
         rows = float(min(5.0, max(2.0, e.outputs.shape[1] / 2)))
-        p = Lane("matrix", "output p", probabilities(outputs), there, GATE, rows, "output", targets=right)
+        p = Lane(
+            "matrix", "output p", probabilities(outputs), there, GATE, rows, "output", labels=e.labels, targets=right
+        )
         return [*found, p]
     if e.loss_kind == "binary_cross_entropy":
         outputs = sigmoid(outputs)

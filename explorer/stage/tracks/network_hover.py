@@ -16,6 +16,7 @@ from explorer.stage.tracks import words
 from explorer.stage.tracks.anatomy import Anatomy, Part, Wire
 from explorer.stage.tracks.base import Readout, Taken
 from explorer.stage.tracks.network_rows import LayerRow, Reading
+from explorer.widgets.labels import in_markup_spoken
 from explorer.widgets.numbers import exact, told_apart
 
 _MOST_FEATURES = 6
@@ -146,7 +147,7 @@ class Hover:
             return Readout(f"t = {t} · input", (), "not reached yet")
         x = e.inputs[t - 1]
         if e.symbols:
-            values: tuple[str, ...] = (f"symbol {x[0]:g}",)
+            values: tuple[str, ...] = (symbol_words(e, t),)
         else:
             values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(x[:_MOST_FEATURES], 1))
         more = len(x) - _MOST_FEATURES
@@ -179,9 +180,16 @@ class Hover:
         return f"all {self.excerpt.batch_size:,} samples" if self.excerpt.batch_size > 1 else ""
 
 
+def symbol_words(e: Excerpt, t: int) -> str:
+    """What symbol is read at a step: "symbol 5", "‘e’, symbol 5"."""
+    number = int(e.inputs[t - 1, 0])
+    label = e.read_labels.get(number)
+    return f"symbol {number}" if label is None else f"{in_markup_spoken(label)}, symbol {number}"
+
+
 def inputs_of(e: Excerpt, t: int) -> tuple[Taken, ...]:
     """Every feature of a step, also those for which the readout has no room."""
     x = e.inputs[t - 1]
     if e.symbols:
-        return (Taken("input symbol", t, f"{x[0]:.0f}"),)
+        return (Taken("input symbol", t, e.read_labels.get(int(x[0]), f"{x[0]:.0f}")),)
     return tuple(Taken(f"x_{k}", t, exact(float(v), str(v.dtype))) for k, v in enumerate(x, 1))

@@ -14,6 +14,7 @@ from explorer.stage.blank import draw_blank, ink_of
 from explorer.stage.cells import cells
 from explorer.stage.layer import Layer
 from explorer.stage.tracks.anatomy import Anatomy, Row
+from explorer.stage.tracks.lane_ink import room_for_texts, symbol_text
 from explorer.stage.tracks.network_rows import LayerRow
 from explorer.theme import current as theming
 
@@ -68,14 +69,14 @@ class Ink:
             if row.codes is not None and row.scale is not None:
                 self._strip(pixels, place, row.codes, row.scale, body)
         if excerpt.symbols:
-            self._symbols(pixels, excerpt.inputs[:, 0], excerpt.symbols, body)
+            self._symbols(pixels, excerpt, body)
         else:
             self._inputs(pixels, excerpt.inputs, inputs_bound, body)
         if excerpt.length < excerpt.steps:
             self._padding(pixels, excerpt.length, body)
         del pixels
         if excerpt.symbols:
-            self._symbol_texts(excerpt.inputs[: excerpt.length, 0], excerpt.symbols)
+            self._symbol_texts(excerpt)
         else:
             self._marks(excerpt.inputs[: excerpt.length], marks(excerpt.inputs))
 
@@ -148,16 +149,16 @@ class Ink:
 
     # -- symbols ------------------------------------------------------------------------------------------------------
 
-    def texts_fit(self, count: int) -> bool:
-        """Whether the largest symbol's number fits a step's width, and the line the inputs' height."""
+    def texts_fit(self, e: Excerpt) -> bool:
+        """Whether the largest symbol's number or name fits a step's width, and the line the inputs' height."""
         a = self.a
         room = (a.inputs_bottom - a.inputs_top) / self.ratio
-        return a.view.pitch >= marked.width(str(count - 1), theming.small()) + TEXT_ROOM and room >= 11
+        return room_for_texts(e.read_labels, e.symbols, a.view.pitch - TEXT_ROOM) and room >= 11
 
-    def _symbols(self, pixels: palette.Pixels, x: Array, count: int, body: np.ndarray) -> None:
+    def _symbols(self, pixels: palette.Pixels, e: Excerpt, body: np.ndarray) -> None:
         """Each symbol as a dash on a ladder: names, not sizes, so nothing rises from a floor."""
-        a = self.a
-        if self.texts_fit(count):
+        a, x, count = self.a, e.inputs[:, 0], e.symbols
+        if self.texts_fit(e):
             return
         height = a.inputs_bottom - a.inputs_top
         thick = max(1, min(round(2 * self.ratio), height // max(1, count)))
@@ -167,9 +168,9 @@ class Ink:
         dash = (y >= top[None, :]) & (y < (top + thick)[None, :]) & body[None, :]
         pixels[a.inputs_top : a.inputs_bottom][dash] = palette.packed(self.theme.forward)
 
-    def _symbol_texts(self, x: Array, count: int) -> None:
-        a = self.a
-        if not self.texts_fit(count):
+    def _symbol_texts(self, e: Excerpt) -> None:
+        a, x = self.a, e.inputs[: e.length, 0]
+        if not self.texts_fit(e):
             return
         painter = self.layer.painter(self.ratio)
         painter.setPen(QColor(self.theme.text))
@@ -178,7 +179,7 @@ class Ink:
         for i, value in enumerate(x[a.view.slice]):
             centre = a.view.cells.centre(i) / self.ratio
             box = QRectF(centre - a.view.pitch / 2, top, a.view.pitch, height)
-            marked.draw(painter, box, f"{value:g}", font, Qt.AlignmentFlag.AlignHCenter)
+            marked.draw(painter, box, symbol_text(e.read_labels, value), font, Qt.AlignmentFlag.AlignHCenter)
         painter.end()
 
     # -- the cells' outlines ------------------------------------------------------------------------------------------

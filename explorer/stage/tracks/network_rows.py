@@ -10,6 +10,7 @@ from engine.quantities import STATES
 from engine.requests import Array, Excerpt, ShownLayer
 from engine.tracks import TrackSpec
 from explorer.stage import borders, classes
+from explorer.stage.classified import Ahead
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 from explorer.stage.tracks.anatomy import RowKind, Wire
@@ -18,8 +19,8 @@ from explorer.stage.tracks.anatomy import RowKind, Wire
 class LayerRow:
     """A layer in one direction: its hidden vectors as codes, and the gradients of its wires as norms."""
 
-    def __init__(self, layer: ShownLayer, excerpt: Excerpt, scale: Scale | None) -> None:
-        self.layer, self.scale = layer, scale
+    def __init__(self, layer: ShownLayer, excerpt: Excerpt, scale: Scale | None, ahead: Ahead) -> None:
+        self.layer, self.scale, self._ahead = layer, scale, ahead
         self.track = TrackSpec("values.h", layer.name)
         self.data = excerpt.shown(self.track)
         self.length = excerpt.length
@@ -33,11 +34,7 @@ class LayerRow:
         """(T, H); padding is undefined."""
         if self.data is None or self.scale is None:
             return None
-        undefined = None
-        if self.length < len(self.data):
-            undefined = np.zeros(self.data.shape, bool)
-            undefined[self.length :] = True
-        return classes.classify(self.data, self.scale, undefined)
+        return self._ahead.codes(self.track, self.data, self.scale, self.length)
 
     @cached_property
     def wires(self) -> dict[str, Array]:
@@ -63,10 +60,10 @@ class LayerRow:
 
 def rows_of(excerpt: Excerpt, book: ScaleBook) -> tuple[LayerRow, ...]:
     """From the input on."""
-    found = []
-    for name, layer in excerpt.layers.items():
-        found.append(LayerRow(layer, excerpt, book.values(TrackSpec("values.h", name), excerpt)))
-    return tuple(found)
+    scales = {name: book.values(TrackSpec("values.h", name), excerpt) for name in excerpt.layers}
+    rows = [LayerRow(layer, excerpt, scales[name], book.ahead) for name, layer in excerpt.layers.items()]
+    book.ahead.expect_rows({row.track: row.scale for row in rows if row.scale is not None})
+    return tuple(rows)
 
 
 class Reading:

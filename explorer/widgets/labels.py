@@ -29,6 +29,11 @@ def written(label: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
+def in_markup(label: str) -> str:
+    """As `written`, among text whose "_" lowers what follows (explorer.stage.marked): of a label it is a sign."""
+    return written(label).replace("_", "_\u2060")
+
+
 def spoken(label: str) -> str:
     """In a sentence: ‘e’, space, line break, U+200B."""
     if label in _NAMES:
@@ -36,6 +41,11 @@ def spoken(label: str) -> str:
     if _repeated(label):
         return spoken(label[0])
     return f"‘{written(label)}’"
+
+
+def in_markup_spoken(label: str) -> str:
+    """As `spoken`, likewise."""
+    return spoken(label).replace("_", "_\u2060")
 
 
 def _repeated(label: str) -> bool:

@@ -1,0 +1,22 @@
+"""What every task over somebody's own data is held to before the data are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.errors import DataError, SpecError
+from engine.parts import Part
+from engine.spec import OwnTask
+from engine.task_checks import check_task
+
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+
+
+def check(task: OwnTask, of_part: Callable[[Part], None]) -> None:
+    """Its own ranges, then each part of the data. `of_part` raises DataError, and so does this."""
+    try:
+        check_task(task)
+    except SpecError as error:
+        raise DataError(str(error)) from None
+    for part in PARTS:
+        of_part(part)

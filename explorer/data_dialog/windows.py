@@ -1,0 +1,89 @@
+"""How many windows a series has room for, counted by the engine's own functions: what is promised here is what the
+check counts that brings it in. No number of the file is needed for it, only where one is missing and where time jumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from engine.data.datasets import Missing
+from engine.data.preview import Column
+from engine.data.series import filled_in, lacking, starts_in
+from engine.data.windows import stretch, unpacked
+from engine.spec import SeriesTask
+from explorer.data_dialog.words import PARTS
+
+USUAL_STEPS = (200, 100, 50, 30, 20, 10, 5, 2, 1)
+
+
+@dataclass(frozen=True)
+class Treated:
+    """What is done with gaps and jumps in time."""
+
+    missing: Missing = "refuse"
+    time: str | None = None
+    """Its jumps stop windows; None: nothing does."""
+
+
+class Windows:
+    def __init__(self, columns: Mapping[str, Column], rows: int, every: bool) -> None:
+        """`every`: the model gives an answer at every step."""
+        self._columns, self._rows, self._every = columns, rows, every
+        self._known: tuple[object, NDArray[np.bool_], NDArray[np.int64]] | None = None
+
+    def of_parts(self, task: SeriesTask, treated: Treated) -> list[tuple[str, int, int]]:
+        """(part, rows, windows) in words and numbers."""
+        whole, breaks = self._rows_of(task, treated)
+        found = []
+        for part, word in PARTS:
+            first, behind = stretch(self._rows, task.split, part)
+            found.append((word, behind - first, len(starts_in(task, whole, breaks, part, self._every))))
+        return found
+
+    def lacking(self, task: SeriesTask, treated: Treated) -> str:
+        """Why some part holds no window, in a sentence; "" where all do."""
+        whole, breaks = self._rows_of(task, treated)
+        return next((said for part, _ in PARTS if (said := lacking(task, whole, breaks, part, self._every))), "")
+
+    def fitting(self, task: SeriesTask, treated: Treated) -> int:
+        """Steps to begin with: those of the task if as many windows can be learned from, else fewer."""
+        tried = [task.steps, *(steps for steps in USUAL_STEPS if steps < task.steps)]
+        fit = [steps for steps in tried if not self.lacking(replace(task, steps=steps), treated)]
+        for steps in fit:
+            whole, breaks = self._rows_of(task, treated)
+            if len(starts_in(replace(task, steps=steps), whole, breaks, "train", self._every)) >= steps:
+                return steps
+        return fit[0] if fit else task.steps
+
+    def _rows_of(self, task: SeriesTask, treated: Treated) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """(rows,): whether nothing is missing after the gaps are filled; and the rows that follow none."""
+        used = tuple(dict.fromkeys((*task.columns, task.target)))
+        key = used, treated, task.split
+        if self._known is None or self._known[0] != key:
+            time = self._columns.get(treated.time or "")
+            breaks = np.flatnonzero(self._unpacked(() if time is None else (time.jumped_rows,))[:, 0])
+            gaps = self._unpacked([self._columns[one].missing_rows for one in used if one in self._columns])
+            values = np.where(gaps, np.nan, 0.0)
+            self._known = key, filled_in(values, treated.missing, breaks, task.split)[1], breaks
+        return self._known[1:]
+
+    def _unpacked(self, rows: Sequence[bytes]) -> NDArray[np.bool_]:
+        """(rows, those that are not empty, at least one)."""
+        there = [unpacked(one, self._rows) for one in rows if one] or [np.zeros(self._rows, dtype=np.bool_)]
+        return np.stack(there, axis=1)
+
+
+def parts_in_words(parts: Sequence[tuple[str, int, int]]) -> str:
+    """A line each: "training: 280 rows, 260 windows"."""
+    return "\n".join(
+        f"{word.capitalize()}: {_many(rows, 'row')}, {_many(windows, 'window')}" for word, rows, windows in parts
+    )
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,156 @@
+"""What the training's curves and marks mean, in one line above each plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+
+from explorer.stage import palette
+from explorer.theme import current as theming
+from explorer.theme.tokens import PAD
+from explorer.training import ink
+from explorer.training.axes import Axis
+from explorer.training.curves import Curves, Floats
+from explorer.training.words import baseline_words, layer_words
+
+_SAMPLE = 16.0
+_MARKS = {"above": ink.above_mark, "below": ink.below_mark, "bad": ink.bad_mark}
+_ELIDED = "…"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`brief` is written where the whole has no room."""
+
+    words: str
+    brief: str = ""
+    kind: str = ""
+    """ "thin", "line", "dash", "point", "layer", "above", "below", "bad"; "" for words alone."""
+    colour: str = ""
+    layer: tuple[str, int] = ("", 0)
+    """Its name and its number."""
+
+    @property
+    def is_title(self) -> bool:
+        return not self.kind and not self.colour
+
+
+def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False) -> list[Entry]:
+    """`ran_away`: that is why the axis is logarithmic."""
+    theme = theming.current()
+    title = "Loss of scaled numbers" if curves.scaled else "Loss"
+    title += "" if axis.kind == "linear" else ", logarithmic"
+    entries = [Entry(f"{title} since it ran away" if ran_away else title, title)]
+    each = Entry("each iteration", "each", "thin", palette.mix(theme.plot, theme.loss, 0.6) if over > 1 else theme.loss)
+    if over > 1:
+        entries.append(Entry(f"mean of {over:,}", f"mean of {over:,}", "line", theme.loss))
+    elif len(curves):
+        entries.append(each)
+    if curves.evaluations:
+        entries.append(Entry("validation", "validation", "point", theme.text))
+    if curves.baseline is not None:
+        entries.append(Entry(baseline_words(curves.baseline), "baseline", "dash", theme.muted))
+    if over > 1:
+        entries.append(each)
+    return entries + _off_the_axis(axis.places(curves.losses), axis)
+
+
+def norm_legend(curves: Curves, over: int, axis: Axis) -> list[Entry]:
+    theme = theming.current()
+    entries = [Entry("Gradient norm", "Gradient")]
+    if not len(curves):
+        return entries
+    clipped, kind = bool(curves.clipped.any()), "line" if over > 1 else "thin"
+    if clipped:
+        entries.append(Entry("before clipping", "before", kind, theme.backward))
+        entries.append(Entry("after clipping", "after", kind, theme.clip))
+    else:
+        entries.append(Entry("of all parameters", "of all", kind, theme.backward))
+    for number, name in enumerate(curves.layer_norms):
+        brief = layer_words(name).replace(", reverse", " rev.")
+        entries.append(Entry(layer_words(name), brief, "layer", layer=(name, number)))
+    if over > 1:
+        entries.append(Entry(f"means of {over:,}; pale: from least to most", f"means of {over:,}", colour=theme.muted))
+    return entries + _off_the_axis(axis.places(curves.grad_norms), axis)
+
+
+def _off_the_axis(places: Floats, axis: Axis) -> list[Entry]:
+    """The marks at the edges that there are."""
+    below = "0 or below the axis" if axis.kind == "log" else "below the axis"
+    found = (
+        (bool((places > 1).any()), Entry("above the axis", "above", "above", "exploding")),
+        (bool((places < 0).any()), Entry(below, "below", "below", "vanishing")),
+        (bool(np.isnan(places).any()), Entry("not a number", "NaN", "bad", "text")),
+    )
+    return [entry for there, entry in found if there]
+
+
+def said(entries: Sequence[Entry]) -> str:
+    return ", ".join(entry.words for entry in entries)
+
+
+def shown_words(entries: Sequence[Entry], room: float) -> list[str]:
+    """What is written of each: whole, else all of them brief; what has no room even then is left out from the end,
+    and "…" stands for it."""
+    for words in ([one.words for one in entries], [one.brief or one.words for one in entries]):
+        if _width(entries, words) <= room:
+            return words
+    while len(words) > 1 and _width(entries, words) + _text_width(_ELIDED) + PAD > room:
+        words.pop()
+    return [*words, _ELIDED]
+
+
+def _width(entries: Sequence[Entry], words: Sequence[str]) -> float:
+    each = (_sample(one) + _text_width(text, bold=one.is_title) for one, text in zip(entries, words, strict=False))
+    return sum(each) + PAD * (len(words) - 1)
+
+
+def _text_width(text: str, *, bold: bool = False) -> float:
+    return QFontMetricsF(theming.small(bold=bold)).horizontalAdvance(text)
+
+
+def _sample(entry: Entry) -> float:
+    """Room before the words."""
+    if not entry.kind:
+        return 0.0
+    return 12.0 if entry.kind == "point" or entry.kind in _MARKS else _SAMPLE + 6
+
+
+def draw_legend(painter: QPainter, box: QRectF, entries: Sequence[Entry]) -> None:
+    theme, x = theming.current(), box.left()
+    words = shown_words(entries, box.width())
+    for entry, text in zip(entries, words, strict=False):
+        if text == _ELIDED:
+            break
+        sample, width = _sample(entry), _text_width(text, bold=entry.is_title)
+        _draw_sample(painter, QRectF(x, box.top(), sample, box.height()), entry)
+        painter.setFont(theming.small(bold=entry.is_title))
+        painter.setPen(QColor(theme.text if entry.is_title else theme.muted))
+        painter.drawText(QRectF(x + sample, box.top(), width + 2, box.height()), Qt.AlignmentFlag.AlignVCenter, text)
+        x += sample + width + PAD
+    if words[-1] == _ELIDED:
+        painter.setFont(theming.small())
+        painter.setPen(QColor(theme.muted))
+        painter.drawText(QRectF(x, box.top(), 20, box.height()), Qt.AlignmentFlag.AlignVCenter, _ELIDED)
+
+
+def _draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:
+    theme, middle = theming.current(), round(box.center().y()) + 0.5
+    if entry.kind == "point":
+        ink.draw_point(painter, QPointF(box.left() + 5, middle), entry.colour, 3.5)
+    elif entry.kind in _MARKS:
+        top = {"above": middle - 4, "bad": middle - 10.5}.get(entry.kind, 0.0)
+        where = QRectF(box.left(), top, 10, middle + 4 - top)
+        _MARKS[entry.kind](painter, where, box.left() + 4, theme)
+    elif entry.kind:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        if entry.kind == "layer":
+            painter.setPen(ink.pen_of_layer(*entry.layer, theme))
+        else:
+            style = Qt.PenStyle.DashLine if entry.kind == "dash" else Qt.PenStyle.SolidLine
+            painter.setPen(QPen(QColor(entry.colour), 2 if entry.kind == "line" else 1, style))
+        painter.drawLine(QLineF(box.left(), middle, box.left() + _SAMPLE, middle))

@@ -1,0 +1,235 @@
+"""How the training's curves look: nothing hides what it belongs to, axes begin anew with another training alone, and
+every mark and colour is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QColor, QImage
+from pytestqt.qtbot import QtBot
+
+from engine.history import Evaluation
+from explorer.theme import current as theming
+from explorer.training import ink, legends
+from explorer.training.axes import loss_axis
+from explorer.training.curves import Curves
+from explorer.training.plots import CurvesView
+
+NONE = np.zeros(0)
+
+
+def curves(losses: np.ndarray, **more: object) -> Curves:
+    count = len(losses)
+    given = {
+        "iterations": np.arange(count),
+        "losses": losses,
+        "grad_norms": np.full(count, 1.0),
+        "clipped_norms": np.full(count, 1.0),
+        "clipped": np.zeros(count, bool),
+        "count": count,
+        **more,
+    }
+    return Curves(**given)  # type: ignore[arg-type]
+
+
+def falling(count: int) -> np.ndarray:
+    """A noisy way down from 2 to 0.2."""
+    noise = np.random.default_rng(0).random(count)
+    return np.asarray(2 * np.exp(-np.arange(count) / (0.4 * count)) + 0.3 * noise)
+
+
+def shown(qtbot: QtBot, c: Curves, theme: str = "dark", size: tuple[int, int] = (900, 300)) -> CurvesView:
+    theming.apply(theme)  # type: ignore[arg-type]
+    made = CurvesView()
+    qtbot.addWidget(made)
+    made.resize(*size)
+    made.set_curves(c, anew=True)
+    made.set_iteration(c.count, c.count)
+    return made
+
+
+def has_colour(image: QImage, colour: str, box: tuple[int, int, int, int]) -> np.ndarray:
+    """(columns,): whether a colour, or one very near, stands in a column of (left, top, right, bottom)."""
+    return np.asarray(of_colour(image, colour, box).any(0))
+
+
+def of_colour(image: QImage, colour: str, box: tuple[int, int, int, int]) -> np.ndarray:
+    wanted, (left, top, right, bottom) = QColor(colour), box
+    small = image.convertToFormat(QImage.Format.Format_RGB32)
+    raw = np.frombuffer(small.constBits(), np.uint8).reshape(small.height(), -1)[:, : 4 * small.width()]
+    pixels = raw.reshape(small.height(), small.width(), 4)[top:bottom, left:right, :3].astype(int)
+    off = np.abs(pixels - [wanted.blue(), wanted.green(), wanted.red()]).max(2)
+    return np.asarray(off < 24)
+
+
+def boxes(view: CurvesView) -> list[tuple[int, int, int, int]]:
+    return [(round(b.left()) + 8, round(b.top()), round(b.right()) - 8, round(b.bottom())) for b in view._boxes().each]
+
+
+# -- nothing hides what it belongs to ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_many_evaluations_leave_the_mean_of_the_loss_to_be_seen(qtbot: QtBot, theme: str) -> None:
+    losses = falling(10_000)
+    judged = tuple(
+        Evaluation(iteration=k, loss=float(losses[k - 50 : k].mean()), metric="rmse", value=0.5)
+        for k in range(50, 10_001, 50)
+    )
+    view = shown(qtbot, curves(losses, evaluations=judged), theme)
+    image, used = view.grab().toImage(), theming.current()
+    assert has_colour(image, used.loss, boxes(view)[0]).mean() > 0.95
+    of_judged = of_colour(image, used.text, boxes(view)[0]).sum(0)
+    assert of_judged[:-20].mean() < 0.5, "a thin line, not a chain of diamonds over the single iterations"
+
+
+def test_few_evaluations_are_a_diamond_each() -> None:
+    assert not ink.are_crowded(np.arange(10) * 20.0)
+    assert ink.are_crowded(np.arange(200) * 4.7)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_among_ten_thousand_iterations_means_and_layers_stand_above_the_bands_of_the_norms(
+    qtbot: QtBot, theme: str
+) -> None:
+    rng = np.random.default_rng(1)
+    norms = 10 ** rng.normal(0, 0.5, 10_000)
+    given = {
+        "grad_norms": norms,
+        "clipped_norms": np.minimum(norms, 1.0),
+        "clipped": norms > 1.0,
+        "layer_norms": {"l0": np.full(10_000, 0.5)},
+    }
+    view = shown(qtbot, curves(falling(10_000), **given), theme)
+    image, used = view.grab().toImage(), theming.current()
+    of_layer = ink.pen_of_layer("l0", 0, used).color().name()
+    for colour in (used.backward, used.clip, of_layer):
+        assert has_colour(image, colour, boxes(view)[1]).mean() > 0.9, colour
+
+
+def test_the_first_iteration_is_seen(qtbot: QtBot) -> None:
+    view = shown(qtbot, curves(np.array([0.3])))
+    image = view.grab().toImage()
+    for box, colour in zip(boxes(view), (theming.current().loss, theming.current().backward), strict=True):
+        left = (box[0] - 8, box[1], box[0], box[3])
+        assert has_colour(image, colour, left).sum() >= 2, "a dot, not a pixel on the axis"
+
+
+def test_the_marker_leaves_the_words_between_the_plots_alone(qtbot: QtBot) -> None:
+    view = shown(qtbot, curves(falling(10)))
+    upper, lower = view._boxes().each
+    top, height = round(upper.bottom()) + 1, round(lower.top() - upper.bottom()) - 2
+
+    def words(iteration: int) -> QImage:
+        view.set_iteration(iteration, iteration)
+        image = view.grab().toImage()
+        x = round(view.x_of(iteration))
+        assert image.pixelColor(x, round(lower.center().y())).lightness() > 200
+        return image.copy(0, top, view.width(), height)
+
+    assert words(1) == words(9)
+
+
+# -- axes -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_goal_far_away_does_not_bend_the_axis_and_a_pause_does_not_change_it(qtbot: QtBot) -> None:
+    view = shown(qtbot, curves(falling(103), goal=10_000))
+    assert view.last == 150
+    view.set_curves(curves(falling(103)))
+    assert view.last == 150
+
+
+def diverging(count: int = 18) -> np.ndarray:
+    return np.asarray(0.2 * 10.0 ** (2.5 * np.maximum(0, np.arange(count) - 3)))
+
+
+def test_another_training_begins_its_axes_anew_even_where_it_is_longer(qtbot: QtBot) -> None:
+    """Undo and redo put a whole training in place of another."""
+    view = shown(qtbot, curves(diverging(), grad_norms=diverging()))
+    other = curves(falling(203))
+    view.set_curves(other)
+    assert view.axes[0].kind == "linear"
+    assert view.axes[0].high <= 3.0
+    assert view.axes[1].high <= 10.0
+
+
+def test_a_training_that_goes_on_keeps_its_axes_and_one_that_differs_late_does_not(qtbot: QtBot) -> None:
+    whole = falling(400)
+    high = np.concatenate((np.full(100, 9.0), whole))
+    view = shown(qtbot, curves(high[:200]))
+    before = view.axes[0]
+    view.set_curves(curves(high))
+    assert view.axes[0] == before
+    thinned = Curves(**{**vars(curves(high[::2], count=500)), "iterations": np.arange(0, 500, 2)})
+    assert thinned.goes_on_from(curves(high)), "a long past loses every second row"
+    late = high.copy()
+    late[198:] += 0.5
+    assert not curves(late).goes_on_from(curves(high[:200]))
+    assert not curves(high[:150]).goes_on_from(curves(high[:200]))
+
+
+def test_a_loss_that_has_run_away_is_on_a_logarithmic_axis_and_the_legend_says_so(qtbot: QtBot) -> None:
+    view = shown(qtbot, curves(diverging(), baseline=0.167))
+    assert view.axes[0].kind == "log"
+    assert view.axes[0].low <= 0.2
+    assert legends.said(view._legends()[0]).startswith("Loss, logarithmic since it ran away")
+    places = view.axes[0].places(diverging())
+    assert (np.diff(places[4:-1]) > 0.03).all(), "the way up is seen, not a line on 0"
+    view.set_loss_axis("linear")
+    assert view.axes[0].kind == "linear", "somebody who asks for it has it"
+
+
+@pytest.mark.parametrize(
+    ("losses", "kind"),
+    [
+        (np.array([1.5, 2.0, 40.0, 300.0, 200.0]), "linear"),
+        (np.geomspace(2.0, 1e-6, 50), "linear"),  # a fall is none
+        (np.where(np.arange(200) == 7, 1e9, 0.5), "linear"),  # nor is one spike
+        (np.full(5, np.nan), "linear"),
+        (np.zeros(5), "linear"),
+        (np.array([0.2, 1.0, 1e3, 1e12]), "log"),
+    ],
+)
+def test_what_is_run_away_is_far_above_where_it_began(losses: np.ndarray, kind: str) -> None:
+    assert loss_axis(None, "auto", losses, NONE, NONE).kind == kind
+
+
+def test_gone_over_to_logarithms_the_axis_stays_there(qtbot: QtBot) -> None:
+    away = loss_axis(None, "auto", diverging(), NONE, NONE)
+    longer = np.concatenate((diverging(), np.full(5000, 0.2)))
+    assert loss_axis(away, "auto", longer, NONE, NONE).kind == "log"
+
+
+# -- legends ----------------------------------------------------------------------------------------------------------
+
+
+def test_layers_and_read_out_are_told_apart_from_each_other_and_from_the_norm_of_all() -> None:
+    names = ["l0", "l0_reverse", "l1", "l1_reverse", "l2", "readout"]
+    for theme in ("dark", "light"):
+        theming.apply(theme)  # type: ignore[arg-type]
+        used = theming.current()
+        pens = [ink.pen_of_layer(name, number, used) for number, name in enumerate(names)]
+        colours = {pen.color().name() for pen in pens}
+        assert len(colours) == len(names)
+        assert not colours & {used.backward, used.clip}
+        assert len({tuple(pen.dashPattern()) for pen in pens}) == len(names), "not by colour alone"
+
+
+def test_a_legend_without_room_is_brief_and_then_says_that_something_is_left_out() -> None:
+    given = {"clipped": np.arange(300) % 2 == 0, "layer_norms": {"l0": np.ones(300)}}
+    entries = legends.norm_legend(curves(falling(300), **given), 4, loss_axis(None, "log", np.ones(3), NONE, NONE))
+    assert legends.shown_words(entries, 5000.0) == [one.words for one in entries]
+    narrow = legends.shown_words(entries, 330.0)
+    assert narrow[:3] == ["Gradient", "before", "after"], "what is drawn largest is named first"
+    assert legends.shown_words(entries, 200.0)[-1] == "…"
+
+
+def test_marks_at_the_edges_are_explained_where_there_are_any(qtbot: QtBot) -> None:
+    odd = falling(200)
+    odd[[20, 30]] = np.nan, np.inf
+    said = legends.said(shown(qtbot, curves(odd))._legends()[0])
+    assert "above the axis" in said
+    assert "not a number" in said
+    said = legends.said(shown(qtbot, curves(falling(200)))._legends()[0])
+    assert "axis" not in said
