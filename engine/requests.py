@@ -25,9 +25,10 @@ Weights: TypeAlias = Mapping[str, Array]
 "readout.bias"."""
 
 Operation: TypeAlias = Literal[
-    "excerpt", "train", "judge", "audit", "arrays", "analysis", "look_at", "peek", "bring", "let_go"
+    "excerpt", "train", "judge", "audit", "audit_on", "arrays", "analysis", "look_at", "peek", "bring", "let_go"
 ]
 """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
+audit_on: Source → Audit, or None: a piece of it has been made, ask again.
 arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
 look_at: LookAt → Preview.  peek: Peek → Lines.  bring: Bring → the task over somebody's own data
 (engine.data_requests)."""
