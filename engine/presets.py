@@ -33,6 +33,7 @@ The curve on a preset's card (log₁₀‖∂L/∂h_t‖, t = 1 … T) is comput
 from __future__ import annotations
 
 import functools
+import importlib.util
 import math
 import re
 from pathlib import Path
@@ -47,8 +48,11 @@ from engine.errors import PresetError, SpecError
 from engine.plaintext import one_line
 from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.tape import Tape
+from engine.task_specs import DigitsTask
 
-Tag: TypeAlias = Literal["Vanishing", "Exploding", "Clipped", "Overflow", "LSTM", "GRU", "Real series"]
+Tag: TypeAlias = Literal[
+    "Vanishing", "Exploding", "Clipped", "Overflow", "LSTM", "GRU", "Real series", "Training", "Text", "Digits"
+]
 TAGS: tuple[str, ...] = get_args(Tag)
 
 """Tracks that are not a quantity of the cell: the unrolled network, and the gradient-norm curves."""
@@ -107,6 +111,11 @@ class Preset(PresetFile, frozen=True, kw_only=True):
 def load_all(folder: Path | None = None) -> tuple[Preset, ...]:
     """Every preset (of another folder, if one is given) in the order of the start page. Raises PresetError."""
     return _all(folder or folders.presets())
+
+
+def can_be_opened(preset: Preset) -> bool:
+    """Whether its data are here: the handwritten digits come with scikit-learn, an extra."""
+    return not isinstance(preset.experiment.task, DigitsTask) or importlib.util.find_spec("sklearn") is not None
 
 
 def load(slug: str) -> Preset:

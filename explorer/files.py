@@ -80,6 +80,7 @@ class Files(QObject):
             page.presetChosen.connect(self.open_preset)
             page.newRequested.connect(self.new)
             page.openRequested.connect(self.open_dialog)
+            page.openDataRequested.connect(self.open_data_dialog)
             page.recentChosen.connect(self.open_path)
             page.backRequested.connect(self._window.show_workbench)
         return self._page
@@ -91,7 +92,8 @@ class Files(QObject):
 
         page = self._made_page()
         try:
-            cards = [CardData(p.slug, p.title, p.tag, p.text, p.curve, _clip_norm(p)) for p in presets.load_all()]
+            found = [preset for preset in presets.load_all() if presets.can_be_opened(preset)]
+            cards = [CardData(p.slug, p.title, p.tag, p.text, p.curve, _clip_norm(p)) for p in found]
         except EngineError as error:
             cards = []
             self._complain("The presets cannot be read", str(error))

@@ -68,10 +68,11 @@ def build(
 
 
 def _stage_key(action: Action) -> str:
-    """The key of an action that has one on the stage alone, as a menu shows it beside the text: it is a `QShortcut`."""
-    keys = action.stage_sequences()
+    """The key of an action that has one on the stage, as a menu shows it beside the text: it is a `QShortcut`. Where
+    another one works everywhere it comes second; the simple one is what is said of it elsewhere."""
+    stage, everywhere = action.stage_sequences(), action.sequences()
     native = QKeySequence.SequenceFormat.NativeText
-    return f"\t{keys[0].toString(native)}" if keys and not action.sequences() else ""
+    return "\t" + " or ".join(key.toString(native) for key in (*stage[:1], *everywhere[:1])) if stage else ""
 
 
 def keys_of(action: Action) -> list[str]:

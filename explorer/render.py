@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 from PySide6.QtCore import QEventLoop, QMessageLogContext, QObject, QTimer, QtMsgType, Slot, qInstallMessageHandler
 
@@ -13,6 +14,7 @@ from explorer import sizes
 from explorer.analysis.desk import Desk
 from explorer.controller import Controller
 from explorer.document.opening import Opening
+from explorer.evaluation.evaluator import Evaluator
 from explorer.settings import Settings
 from explorer.theme.tokens import ThemeName
 from explorer.widgets.rest import come_to_rest
@@ -21,10 +23,16 @@ _PATIENCE_MS = 600_000
 
 
 def render_to_file(
-    found: Opening, output: Path, at: str | None, size: tuple[int, int], theme: ThemeName, scale: int = 100
+    found: Opening,
+    output: Path,
+    at: str | None,
+    size: tuple[int, int],
+    theme: ThemeName,
+    scale: int = 100,
+    drawer: Literal["", "training", "evaluation"] = "",
 ) -> None:
     """Render an opening at a moment ("backward:12"; None: its own) to a PNG file of that size in pixels, in which
-    everything is `scale` percent large.
+    everything is `scale` percent large; with the drawer open at a tab, if one is named.
 
     Raises EngineError with one sentence where the moment does not exist, nothing can be computed, or the file cannot be
     written (the command line writes to a temporary file beside the output, and puts it in place when it is whole).
@@ -39,12 +47,12 @@ def render_to_file(
     qInstallMessageHandler(_quieter)
     executor = EngineProcess()
     executor.start()
-    explorer = Explorer(executor, Settings(theme=theme))
+    explorer = Explorer(executor, Settings(theme=theme, drawer=drawer))
     try:
         explorer.window.resize(*(round(length * 100 / sizes.in_force()) for length in size))
         explorer.show(found)
         explorer.window.stage.set_prompt("")
-        _Settled(explorer.controller, explorer.desk).wait()
+        _Settled(explorer.controller, explorer.desk, explorer.evaluator).wait()
         come_to_rest()
         picture = explorer.window.grab()
     finally:
@@ -63,11 +71,11 @@ def _quieter(kind: QtMsgType, context: QMessageLogContext, message: str) -> None
 
 
 class _Settled(QObject):
-    """Runs the event loop until nothing is under way, analyses neither. Raises EngineError where the trace failed."""
+    """Runs the event loop until nothing is under way, analyses and evaluation neither. Raises EngineError where the trace failed."""
 
-    def __init__(self, controller: Controller, desk: Desk) -> None:
+    def __init__(self, controller: Controller, desk: Desk, evaluator: Evaluator) -> None:
         super().__init__()
-        self._controller, self._desk = controller, desk
+        self._controller, self._desk, self._evaluator = controller, desk, evaluator
         self._loop = QEventLoop()
         self._sentence = ""
         self._poll = QTimer(self)
@@ -78,15 +86,15 @@ class _Settled(QObject):
     def wait(self) -> None:
         self._controller.failed.connect(self._failed)
         self._poll.start()
-        if not self._both:
+        if not self._all:
             self._loop.exec()
         self._poll.stop()
         if self._sentence:
             raise EngineError(self._sentence)
 
     @property
-    def _both(self) -> bool:
-        return self._controller.settled and self._desk.settled
+    def _all(self) -> bool:
+        return self._controller.settled and self._desk.settled and self._evaluator.settled
 
     @Slot()
     def _look(self) -> None:
@@ -94,7 +102,7 @@ class _Settled(QObject):
         if self._waited > _PATIENCE_MS:
             self._sentence = "The trace was not ready after ten minutes."
             self._loop.quit()
-        elif self._both:
+        elif self._all:
             self._loop.quit()
 
     @Slot(str)

@@ -22,7 +22,7 @@ _COMMANDS = ("presets", "render", "trace", "check", "train", "history")
 _USAGE = """gradflow [TARGET] [--scale PERCENT]
        gradflow presets
        gradflow render TARGET -o FILE.png [--at MOMENT] [--size 1600x1000] [--theme light|dark]
-                [--scale PERCENT]
+                [--scale PERCENT] [--drawer training|evaluation]
        gradflow trace TARGET -o FILE.npz
        gradflow check TARGET
        gradflow train TARGET --iterations N [--until METRIC<VALUE] [-o FILE.gflow]
@@ -140,6 +140,7 @@ def _command(name: str, argv: list[str]) -> int:
         parser.add_argument("--at", metavar="MOMENT", help="forward:t, loss, backward:t, clip or update; t from 1")
         parser.add_argument("--size", metavar="WIDTHxHEIGHT", default="1600x1000", help="in pixels (1600x1000)")
         parser.add_argument("--theme", choices=("light", "dark"), default="dark", help="(dark)")
+        parser.add_argument("--drawer", choices=("training", "evaluation"), default="", help="open at one of its tabs")
         parser.add_argument("--scale", metavar="PERCENT", default="100", help="the size of everything, 80 to 250 (100)")
     if name == "train":
         parser.add_argument("--iterations", metavar="N", type=_iterations, help="in all, those done before too")
@@ -158,7 +159,7 @@ def _command(name: str, argv: list[str]) -> int:
     if name == "render":
         from explorer.cli.render import render
 
-        return render(target, args.output, args.at, args.size, args.theme, parsed_scale(args.scale))
+        return render(target, args.output, args.at, args.size, args.theme, parsed_scale(args.scale), args.drawer)
     if name == "trace":
         from explorer.cli.trace import trace
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from engine import atomic
 from explorer.cli.open import opening_of
@@ -17,7 +18,12 @@ NARROWEST = (512, 320)
 """At 100 %: the window itself gets no smaller."""
 
 
-def render(target: Target, output: Path, at: str | None, size: str, theme: ThemeName, scale: int = 100) -> int:
+Tab: TypeAlias = Literal["", "training", "evaluation"]
+
+
+def render(
+    target: Target, output: Path, at: str | None, size: str, theme: ThemeName, scale: int = 100, drawer: Tab = ""
+) -> int:
     """Everything that can be wrong is looked at before anything is computed."""
     width_and_height = parsed_size(size, scale)
     if at is not None:
@@ -26,7 +32,7 @@ def render(target: Target, output: Path, at: str | None, size: str, theme: Theme
     from explorer.render import render_to_file
 
     with atomic.replacing(output) as temporary:
-        render_to_file(opening_of(target), temporary, at, width_and_height, theme, scale)
+        render_to_file(opening_of(target), temporary, at, width_and_height, theme, scale, drawer)
     return 0
 
 

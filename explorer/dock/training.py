@@ -197,8 +197,8 @@ class TrainingRows(Rows):
             self.row("sampling_floor", "ε ≥", NumberField("Least ε of scheduled sampling", step=share)),
             self.row(
                 "evaluate_every",
-                "judged every",
-                NumberField("Judged every so many iterations", whole=True, step=tens),
+                "evaluate every",
+                NumberField("Evaluate every so many iterations", whole=True, step=tens),
                 "Iterations from one evaluation on the validation part to the next",
             ),
             self.pair(

@@ -295,6 +295,35 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "heatmap iterations history track learning row",
         ),
         Entry(
+            "Evaluation",
+            "The loss, and the accuracy or the RMSE (root mean squared error, in the data's own units), on a part of the "
+            "data: what is learned from, the validation part that is looked at while training runs, or the test part, "
+            "which is for the end. Diamonds on the loss curve are those of the validation part.",
+            "RMSE = √(mean of (answer − target)²)",
+            "judge judged validation test accuracy rmse held back metric",
+        ),
+        Entry(
+            "Best iteration, early stop",
+            "The iteration whose evaluation had the least validation loss; of equals the first. An early stop ends a "
+            "training after so many evaluations that were no lower: the best iteration lies before its end.",
+            "",
+            "least lowest patience checkpoint",
+        ),
+        Entry(
+            "Own data",
+            "A table, a text or arrays from a file. The first part in time is learned from, the next is held back for "
+            "validation, the last for the test; scaling is learned from the first part alone.",
+            "",
+            "open data csv series text sequences split import",
+        ),
+        Entry(
+            "Counting from 0 and from 1",
+            "Time steps and samples count from 1, as in the formulas. Units count from 0, as the rows of torch's "
+            "weights do, and so do iterations: iteration 0 is the network before its first update.",
+            "",
+            "unit 0 index number",
+        ),
+        Entry(
             "Baseline",
             "What the loss is for answers that have learned nothing: the best constant, or the frequencies of the "
             "answers. A training curve that stays there has found nothing yet.",

@@ -44,6 +44,7 @@ class StartPage(QWidget):
     presetChosen = Signal(str)
     newRequested = Signal()
     openRequested = Signal()
+    openDataRequested = Signal()
     recentChosen = Signal(str)
     backRequested = Signal()
     """To what is open behind the page."""
@@ -95,9 +96,11 @@ class StartPage(QWidget):
         self.new_button = QPushButton("New experiment…")
         self.new_button.setProperty("role", "primary")
         self.open_button = QPushButton("Open…")
+        self.data_button = QPushButton("Open Data…")
+        self.data_button.setToolTip("A table, a text or arrays of your own (Ctrl+Shift+O)")
         self.back_button = QPushButton()
         self.back_button.hide()
-        for button in (self.back_button, self.new_button, self.open_button):
+        for button in (self.back_button, self.new_button, self.open_button, self.data_button):
             button.setMinimumHeight(32)
             button.setAutoDefault(True)
             beside.addWidget(button)
@@ -130,6 +133,7 @@ class StartPage(QWidget):
 
         self.new_button.clicked.connect(self.newRequested)
         self.open_button.clicked.connect(self.openRequested)
+        self.data_button.clicked.connect(self.openDataRequested)
         self.back_button.clicked.connect(self.backRequested)
 
     # -- data down ----------------------------------------------------------------------------------------------------

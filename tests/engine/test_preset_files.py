@@ -26,6 +26,9 @@ SLUGS = (
     "cell-state-carousel",
     "one-gate",
     "sunspots",
+    "learning-to-add",
+    "next-symbol",
+    "handwritten-digits",
 )
 GOOD = """
 order = 1

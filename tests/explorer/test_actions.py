@@ -51,3 +51,15 @@ def test_every_menu_has_entries_and_mnemonics_do_not_clash_within_one() -> None:
         assert entries
         mnemonics = [a.text[a.text.index("&") + 1].lower() for a in entries if "&" in a.text]
         assert len(mnemonics) == len(set(mnemonics)), menu
+
+
+def test_menus_name_the_simple_key_of_the_stage_first(explorer: Explorer) -> None:
+    made = explorer.commands.actions
+    shown = {name: made[name].text().partition("\t")[2] for name in ("play", "step_forward", "gate_back", "train")}
+    native = QKeySequence.SequenceFormat.NativeText
+    space, right, everywhere = (QKeySequence(key).toString(native) for key in ("Space", "Right", "Alt+Right"))
+    assert shown["play"].split(" or ")[0] == space
+    assert shown["step_forward"] == f"{right} or {everywhere}"
+    assert shown["gate_back"] == QKeySequence("Shift+Left").toString(native)
+    assert shown["train"] == "", "it has none but the one that Qt shows"
+    assert made["step_forward"].shortcut() == QKeySequence("Alt+Right"), "and that works everywhere"

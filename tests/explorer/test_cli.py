@@ -169,19 +169,19 @@ def test_render_is_given_what_was_asked_for_and_its_file_is_put_in_place_whole(
 ) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    def render(found: Any, output: Path, at: str | None, size: tuple[int, int], theme: str, scale: int) -> None:
-        asked.append((found.title, at, size, theme, scale))
+    def render(found: Any, output: Path, at: str | None, size: tuple[int, int], *look: Any) -> None:
+        asked.append((found.title, at, size, *look))
         assert output != tmp_path / "x.png"
         output.write_bytes(b"picture")
 
     monkeypatch.setattr("explorer.render.render_to_file", render)
     assert run("render", "one-gate", "-o", tmp_path / "x.png") == (0, "", "")
     words = ("render", saved, "-o", tmp_path / "x.png", "--at", "backward:T/2", "--size", "800x600", "--theme", "light")
-    words += ("--scale", "125%")
+    words += ("--scale", "125%", "--drawer", "evaluation")
     assert run(*words) == (0, "", "")
     assert asked == [
-        ("One gate to keep or replace", None, (1600, 1000), "dark", 100),
-        ("saved", "backward:T/2", (800, 600), "light", 125),
+        ("One gate to keep or replace", None, (1600, 1000), "dark", 100, ""),
+        ("saved", "backward:T/2", (800, 600), "light", 125, "evaluation"),
     ]
     assert (tmp_path / "x.png").read_bytes() == b"picture"
     assert {path.name for path in tmp_path.iterdir() if path.suffix == ".png"} == {"x.png"}

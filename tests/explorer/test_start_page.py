@@ -7,7 +7,7 @@ import math
 from datetime import datetime
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from pytestqt.qtbot import QtBot
 
 from explorer.start.card import Card, glyph_and_tone, leading_sentences
@@ -20,7 +20,9 @@ from explorer.widgets.elided import unbroken
 
 CARDS = tuple(
     CardData(f"slug-{i}", f"Title {i}", tag, "One sentence. " * 12, tuple(-0.2 * k for k in range(50, 0, -1)))
-    for i, tag in enumerate(("Vanishing", "Exploding", "Clipped", "Overflow", "LSTM", "GRU", "Real series"))
+    for i, tag in enumerate(
+        ("Vanishing", "Exploding", "Clipped", "Overflow", "LSTM", "GRU", "Real series", *("Training", "Text", "Digits"))
+    )
 )
 
 
@@ -71,18 +73,24 @@ def test_the_cards_flow_with_the_width(page: StartPage, qtbot: QtBot, width: int
         assert not any(a is not b and a.geometry().intersects(b.geometry()) for b in page.cards)
 
 
-def test_all_presets_are_in_sight_at_1280_by_800(page: StartPage) -> None:
-    bar = page.area.verticalScrollBar()
-    assert bar.maximum() == 0
+def test_nine_presets_are_whole_in_sight_at_1280_by_800_and_the_others_can_be_scrolled_to(page: StartPage) -> None:
+    sight, bar = page.area.viewport(), page.area.verticalScrollBar()
+    in_sight = [sight.rect().contains(QRect(c.mapTo(sight, QPoint()), c.size())) for c in page.cards]
+    assert in_sight == [True] * 9 + [False]
+    bar.setValue(bar.maximum())
+    last = page.cards[-1]
+    assert sight.rect().contains(QRect(last.mapTo(sight, QPoint()), last.size()))
 
 
-def test_new_and_open_ask(page: StartPage, qtbot: QtBot) -> None:
+def test_new_open_and_open_data_ask(page: StartPage, qtbot: QtBot) -> None:
     found: list[str] = []
     page.newRequested.connect(lambda: found.append("new"))
     page.openRequested.connect(lambda: found.append("open"))
+    page.openDataRequested.connect(lambda: found.append("data"))
     qtbot.mouseClick(page.new_button, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(page.open_button, Qt.MouseButton.LeftButton)
-    assert found == ["new", "open"]
+    qtbot.mouseClick(page.data_button, Qt.MouseButton.LeftButton)
+    assert found == ["new", "open", "data"]
 
 
 def test_recent_files_can_be_chosen_and_missing_ones_cannot(page: StartPage, qtbot: QtBot) -> None:
