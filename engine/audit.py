@@ -5,9 +5,9 @@ What a layer is compared with is engine.unrolled's, how it is compared engine.me
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,29 +18,49 @@ from engine.quantities import GATES, STATES
 from engine.requests import Audit, AuditRow
 from engine.rounding import shares, summed, terms_of_gradients, terms_of_values
 from engine.stack import sum_of
-from engine.unrolled import Unrolled
+from engine.unrolled import Reference
 
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
     from engine.tracing import Trace
 
 Tensors = Mapping[str, Tensor]
+Answer = TypeVar("Answer")
+Pieces: TypeAlias = Generator[None, None, Answer]
+_END = object()
 
 
 def audit_trace(trace: Trace) -> Audit:
     """Every quantity of every layer, by the names that `Trace.numpy()` has: "l0.grads.h"."""
+    return _whole_of(audit_in_pieces(trace))
+
+
+def audit_in_pieces(trace: Trace) -> Pieces[Audit]:
+    """The same; between two pieces somebody else can come."""
     audits: dict[str, Audit] = {}
     lowest: list[_Audited] = []
     for name, layer in trace.layers.items():
-        one = _audited(layer)
+        one = yield from _audited(layer)
         audits[name] = one.audit
         if name in ("l0", "l0_reverse"):  # of the others nothing more is kept
             lowest.append(one)
     rows = [replace(row, quantity=f"{name}.{row.quantity}") for name, audit in audits.items() for row in audit.rows]
     gradients, finite = (sum(counts) for counts in zip(*(_counts(one) for one in audits.values()), strict=True))
     around, past = _around(trace)
+    yield
     total = _total_row(trace, lowest, past)
     return Audit((*rows, *around, *total), next(iter(audits.values())).tolerance, gradients, finite)
+
+
+def _whole_of(pieces: Pieces[Answer]) -> Answer:
+    found: list[Answer] = []
+
+    def kept() -> Generator[None, None, None]:
+        found.append((yield from pieces))
+
+    for _ in kept():
+        pass
+    return found[0]
 
 
 def _counts(audit: Audit) -> tuple[int, int]:
@@ -111,20 +131,36 @@ class _Audited:
 
 def audit_layer(layer: LayerTrace) -> Audit:
     """Every quantity of one layer: "values.f", "grads.a_f", "initial_grads.h", "weight_grads.weight_hh", …"""
-    return _audited(layer).audit
+    return _whole_of(_audited(layer)).audit
 
 
-def _audited(layer: LayerTrace) -> _Audited:
-    with arithmetic(layer.x, grad=True), without_anomaly_mode():
-        reference = Unrolled(layer).differentiate()
+def _audited(layer: LayerTrace) -> Pieces[_Audited]:
+    found = Reference(layer)
+    parts, ended = found.parts(), False
+    while not ended:
+        with arithmetic(layer.x, grad=True), without_anomaly_mode():  # not across a yield: they are the whole process's
+            ended = next(parts, _END) is _END
+        yield
+    reference = found.whole()
     symbols = list(layer.values)
     with arithmetic(layer.x):
         if layer.x.dtype in NARROW:
             reference |= summed(layer, reference)
         terms = {f"values.{symbol}": size for symbol, size in terms_of_values(layer).items()}
+    yield
+    with arithmetic(layer.x):
         terms |= terms_of_gradients(layer, {symbol: reference[f"grads.{symbol}"] for symbol in symbols})
-        rows = [_value_row(layer, symbol, reference, terms) for symbol in symbols]
-        rows += [_row(f"grads.{s}", layer.grads[s], reference, terms) for s in symbols]
+    yield
+    rows = []
+    for symbol in symbols:
+        with arithmetic(layer.x):
+            rows.append(_value_row(layer, symbol, reference, terms))
+        yield
+    for symbol in symbols:
+        with arithmetic(layer.x):
+            rows.append(_row(f"grads.{symbol}", layer.grads[symbol], reference, terms))
+        yield
+    with arithmetic(layer.x):
         rows += [_whole(f"initial_grads.{s}", layer.initial_grads[s], reference, terms) for s in STATES[layer.cell]]
         # Each gate's block by itself: a quiet gate must not hide behind a loud one.
         blocks = len(GATES[layer.cell])
@@ -132,7 +168,11 @@ def _audited(layer: LayerTrace) -> _Audited:
             key = f"weight_grads.{name}"
             rows.append(_whole(key, _settled(grad, reference[key], terms[key]), reference, terms, blocks))
         rows.append(_row("input_grad", layer.input_grad, reference, terms))
-        rows += [_share_row(layer, name, reference, terms) for name in layer.weights]
+    yield
+    for name in layer.weights:
+        with arithmetic(layer.x):
+            rows.append(_share_row(layer, name, reference, terms))
+        yield
     grads = [layer.grads[symbol] for symbol in symbols]
     finite = sum(int(torch.isfinite(grad).sum()) for grad in grads)
     audit = Audit(tuple(rows), TOLERANCE[layer.x.dtype], sum(grad.numel() for grad in grads), finite)

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 from engine.data import SequencesChoices, SeriesChoices, TableOptions, TextChoices
 from engine.data.cells import Reading
+from engine.data.decoding import Encoding
+from engine.data.peeking import Lines, lines_of
 from engine.data.preview import As, Preview
 from engine.data.table import DETECTED
 from engine.spec import OwnTask
@@ -47,6 +49,15 @@ class Bring:
     choices: Choices
 
 
+@dataclass(frozen=True)
+class Peek:
+    """Lines of a file around one of them, as they stand in it: Lines come back, none of what is no text."""
+
+    path: str
+    around: int
+    encoding: Encoding | None = None
+
+
 _under_way: list[tuple[LookAt, Reading[Preview]]] = []
 """The file that is being read, at most one."""
 
@@ -71,6 +82,10 @@ def look(request: LookAt) -> Preview | Partly:
         if time.perf_counter() >= end:
             _under_way.append((request, reading))
             return Partly(share)
+
+
+def peek(request: Peek) -> Lines:
+    return lines_of(request.path, request.around, request.encoding)
 
 
 def let_go(_request: object = None) -> None:

@@ -106,18 +106,17 @@ class LayerTrace:
         values: Tensors,
         output_grads: Tensor,
         final_grads: Tensors | None = None,
-        grads: Tensors | None = None,
-        initial_grads: Tensors | None = None,
         **kind: Any,
     ) -> LayerTrace:
         """From plain tensors, as they come out of a file. They are taken as they are, without a copy.
 
         Needed are x, the weights, the initial states, every value and `output_grads`. `final_grads` is zero where it
-        is missing. Where `grads` or `initial_grads` is missing, BPTT computes both; where both are given they are kept
-        as given, and `audit()` tells whether they are right. Parameter gradients, shares and the input's gradient
-        always follow from the rest. `kind`: reverse, lengths, norm_eps, drop, held, cuts, rounded, cell_grads, as in
-        the fields. Raises DataError where a part is missing or has the wrong shape or type.
+        is missing. `kind`: reverse, lengths, norm_eps, drop, held, cuts, rounded, cell_grads, grads, initial_grads, as
+        in the fields. Where one of the last two is missing, BPTT computes both; where both are given they are kept as
+        given, and `audit()` tells whether they are right. Parameter gradients, shares and the input's gradient always
+        follow from the rest. Raises DataError where a part is missing or has the wrong shape or type.
         """
+        grads, initial_grads = kind.pop("grads", None), kind.pop("initial_grads", None)
         rules = layer_parts.checked_rules(cell, activation)
         symbols, names = layer_parts.symbols_of(cell, weights), rules.state_names
         layer_parts.check_layer(rules, x, weights)

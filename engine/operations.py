@@ -30,8 +30,10 @@ the window and on the command line), and another count may round the last bit of
 
 def run(operation: Operation, request: Any) -> Any:
     """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
+    audit_on: Source → Audit, or None: a piece of it has been made, ask again.
     arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
-    look_at: LookAt → Preview or Partly.  bring: Bring → OwnTask.  let_go: None → None (engine.data_requests).
+    look_at: LookAt → Preview or Partly.  peek: Peek → Lines.  bring: Bring → OwnTask.  let_go: None → None
+    (engine.data_requests).
 
     Raises EngineError (SpecError, DataError, SessionError, …), whose text is a sentence for the person. What a device
     falls back to is said in the answer, which is shown, and not as a warning besides.
@@ -61,6 +63,9 @@ def _run(operation: Operation, request: Any) -> Any:
         case "audit":
             with _threads(_experiment(request)):
                 return _audit(request)
+        case "audit_on":
+            with _threads(_experiment(request)):
+                return _audit_on(request)
         case "arrays":
             with _threads(_experiment(request)):
                 return _arrays(request)
@@ -73,6 +78,10 @@ def _run(operation: Operation, request: Any) -> Any:
             from engine.data_requests import look
 
             return look(request)
+        case "peek":
+            from engine.data_requests import peek
+
+            return peek(request)
         case "bring":
             from engine.data_requests import bring
 
@@ -81,7 +90,7 @@ def _run(operation: Operation, request: Any) -> Any:
             from engine.data_requests import let_go
 
             return let_go(request)
-    accepted = "excerpt, train, judge, audit, arrays, analysis, look_at, bring and let_go"
+    accepted = "excerpt, train, judge, audit, audit_on, arrays, analysis, look_at, peek, bring and let_go"
     raise SpecError(f"'{operation}' is no operation; accepted are {accepted}.")
 
 
@@ -103,11 +112,18 @@ def warm_up() -> None:
 
 def forget() -> None:
     """Empty this process's memory of traces, and of runs on their way."""
-    from engine import analysis
+    from engine import analysis, auditing
     from engine.sources import MEMORY
 
     MEMORY.clear()
     analysis.forget()
+    auditing.forget()
+
+
+def _audit_on(source: Source) -> Audit | None:
+    from engine.auditing import go_on
+
+    return go_on(source)
 
 
 def _audit(source: Source) -> Audit:

@@ -20,6 +20,13 @@ def one_line(text: str, limit: int) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1].rstrip() + "…"
 
 
+def as_it_stands(line: str, limit: int) -> str:
+    """A line with its spaces, and its tabs as arrows, which can be seen; without what dresses up the interface."""
+    seen = line[: 4 * limit + 64].replace("\t", "→\u00a0")
+    clean = "".join(c for c in seen if unicodedata.category(c) not in _HARMFUL)
+    return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
+
+
 def shortened(line: str, limit: int) -> str:
     """A line of at most `limit` with "…" in its middle: of names that begin alike the ends tell which is which."""
     if len(line) <= limit:

@@ -24,10 +24,14 @@ Weights: TypeAlias = Mapping[str, Array]
 """Parameters by name: the recurrent layer's as in torch.nn ("weight_ih_l0", …), the read-out's as "readout.weight" and
 "readout.bias"."""
 
-Operation: TypeAlias = Literal["excerpt", "train", "judge", "audit", "arrays", "analysis", "look_at", "bring", "let_go"]
+Operation: TypeAlias = Literal[
+    "excerpt", "train", "judge", "audit", "audit_on", "arrays", "analysis", "look_at", "peek", "bring", "let_go"
+]
 """excerpt: Look → Excerpt.  train: Train → Trained.  judge: Judge → Judged.  audit: Source → Audit.
+audit_on: Source → Audit, or None: a piece of it has been made, ask again.
 arrays: Source → dict of arrays.  analysis: one of engine.analysis_requests → its part.
-look_at: LookAt → Preview.  bring: Bring → the task over somebody's own data (engine.data_requests)."""
+look_at: LookAt → Preview.  peek: Peek → Lines.  bring: Bring → the task over somebody's own data
+(engine.data_requests)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -175,9 +175,13 @@ class Traced:
         last = cut.k1 * -(-t // cut.k1)  # as in engine.truncation
         return torch.where(torch.arange(1, len(row) + 1, device=row.device) > last - cut.k2, row, 0.0)
 
+    @property
+    def audited(self) -> Trace:
+        """With the gradients of the loss, also where what is shown is truncated."""
+        return self.full or self.trace
+
     def audit(self) -> Audit:
-        """Of the gradients of the loss, also where what is shown is truncated."""
-        return (self.full or self.trace).audit()
+        return self.audited.audit()
 
     @property
     def nbytes(self) -> int:

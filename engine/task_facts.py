@@ -79,6 +79,20 @@ def form(task: Task) -> Form:
     return FACTS[type(task)].form(task)
 
 
+def is_scaled(task: Task, model: ModelSpec) -> bool:
+    """Whether the loss is of scaled numbers, while what is judged beside it is in the units of the data."""
+    if model.loss != "mse":
+        return False
+    return isinstance(task, SunspotsTask) or getattr(task, "scaling", "none") != "none"
+
+
+def quantity(task: Task) -> str:
+    """What the numbers are that are to be forecast; "" where they have no name."""
+    if isinstance(task, SunspotsTask):
+        return "sunspot number"
+    return task.target if isinstance(task, SeriesTask) else ""
+
+
 def metric(task: Task, model: ModelSpec) -> Metric:
     """How answers are judged beside the loss: the share of right ones, or the root of the mean squared error."""
     return "rmse" if model.loss == "mse" else "accuracy"

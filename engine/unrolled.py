@@ -4,12 +4,15 @@ Two right computations of a chaotic forward pass differ by 1e-3 after 100 steps,
 derivative by one part in a few. So the forward pass is compared one step at a time, each from the recorded states, and
 the backward pass is autograd AT THE RECORDED VALUES: every activation of the unrolled graph is set to what the trace
 recorded, before the next one is made of it. Nothing of engine.cells is used.
+
+Since every value is pinned, a long layer need not be unrolled as a whole: it is taken some steps at a time, from the
+end of its way, each part from the recorded states, and what arrives at its first state goes on into the part before.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,55 +24,98 @@ from engine.quantities import GATES
 if TYPE_CHECKING:
     from engine.layer_trace import LayerTrace
 
+STEPS_AT_ONCE = 64
+"""Of a layer that are unrolled together: a part takes some 50 ms, and its graph little memory."""
+
 _OWN_CELLS: dict[str, Any] = {"tanh": torch.rnn_tanh_cell, "relu": torch.rnn_relu_cell}
 
 
-class Unrolled:
-    """The layer as a loop of plain torch operations, pinned to the recorded values."""
+class Reference:
+    """What autograd says of a layer, part by part."""
 
-    def __init__(self, layer: LayerTrace) -> None:
+    def __init__(self, layer: LayerTrace, at_once: int = STEPS_AT_ONCE) -> None:
         self._layer = layer
+        way = range(layer.steps)[::-1] if layer.reverse else range(layer.steps)
+        self._parts = [way[start : start + at_once] for start in range(0, layer.steps, at_once)]
+        self._found: dict[str, list[Tensor]] = defaultdict(list)
+
+    def parts(self) -> Iterator[None]:
+        """Makes one with each step of the iterator; `whole` when it has ended."""
+        layer, mask = self._layer, self._layer.mask
+        arriving: Mapping[str, Tensor] = layer.final_grads
+        for steps in reversed(self._parts):
+            start = layer.initial
+            if steps is not self._parts[0]:
+                start = {s: before[steps[0]] for s, before in layer.before.items()}
+                if mask is not None:  # in the padding before a reverse layer's first step its state waits
+                    there = mask[steps[0]][:, None]
+                    start = {s: torch.where(there, state, layer.initial[s]) for s, state in start.items()}
+            found = Unrolled(layer, steps, start).differentiate(arriving)
+            arriving = {s: found.pop(f"initial_grads.{s}") for s in layer.initial}
+            for name, array in found.items():
+                self._found[name].append(array)
+            yield
+        self._arrived = arriving
+
+    def whole(self) -> dict[str, Tensor]:
+        """The reference for every quantity."""
+        reference = {f"initial_grads.{s}": grad for s, grad in self._arrived.items()}
+        for name, parts in self._found.items():
+            if name.startswith("weight_grads."):
+                reference[name] = sum(parts[1:], parts[0])
+            else:
+                reference[name] = torch.cat(parts if self._layer.reverse else parts[::-1])
+        return reference
+
+
+class Unrolled:
+    """Some steps of the layer as a loop of plain torch operations, pinned to the recorded values. `steps`: from 0, in
+    the order in which the layer runs; `start`: the states that the first of them starts from."""
+
+    def __init__(self, layer: LayerTrace, steps: Sequence[int], start: Mapping[str, Tensor]) -> None:
+        self._layer = layer
+        self._steps = sorted(steps)
         self._weights = {name: w.detach().clone().requires_grad_() for name, w in layer.weights.items()}
-        self._initial = {s: h.detach().clone().requires_grad_() for s, h in layer.initial.items()}
-        self._inputs = [x_t.detach().clone().requires_grad_() for x_t in layer.x]
+        self._initial = {s: h.detach().clone().requires_grad_() for s, h in start.items()}
+        self._inputs = {t: layer.x[t].detach().clone().requires_grad_() for t in self._steps}
         self._nodes: dict[str, dict[int, Tensor]] = defaultdict(dict)
         self._computed: dict[str, dict[int, Tensor]] = defaultdict(dict)
         self._mask = layer.mask
         self._plain = "norm_weight" not in layer.weights and layer.drop is None and not layer.held
         self._plain &= layer.rounded is None  # of the gates as they were rounded, torch's cell knows nothing
         state: Mapping[str, Tensor] = self._initial
-        for t in range(layer.steps - 1, -1, -1) if layer.reverse else range(layer.steps):
+        for t in steps:
             made = getattr(self, f"_{layer.cell}")(t, state)
             if self._mask is not None:  # in the padding the state waits
                 made = {s: torch.where(self._mask[t][:, None], new, state[s]) for s, new in made.items()}
             state = made
         self._final = state
 
-    def differentiate(self) -> dict[str, Tensor]:
-        """The reference for every quantity."""
+    def differentiate(self, final_grads: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The reference for every quantity at these steps. `final_grads`: what arrives at the last state."""
         layer, nodes = self._layer, self._nodes
         inputs: dict[str, list[Tensor]] = {f"grads.{symbol}": _in_order(made) for symbol, made in nodes.items()}
         inputs |= {f"initial_grads.{s}": [leaf] for s, leaf in self._initial.items()}
         inputs |= {f"weight_grads.{name}": [leaf] for name, leaf in self._weights.items()}
-        inputs["input_grad"] = self._inputs
-        outputs, arriving = _in_order(nodes["h"]), list(layer.output_grads)
+        inputs["input_grad"] = _in_order(self._inputs)
+        outputs, arriving = _in_order(nodes["h"]), [layer.output_grads[t] for t in self._steps]
         last = 0 if layer.reverse else -1
         if self._final["h"] is outputs[last]:
-            arriving[last] = arriving[last] + layer.final_grads["h"]
+            arriving[last] = arriving[last] + final_grads["h"]
         else:
             outputs.append(self._final["h"])
-            arriving.append(layer.final_grads["h"])
+            arriving.append(final_grads["h"])
         if layer.cell_grads is not None:
             outputs += _in_order(nodes["c"])
-            arriving += list(layer.cell_grads)
+            arriving += [layer.cell_grads[t] for t in self._steps]
         if "c" in self._final:
             # Twice the same output is one too many for autograd.
             same = next((place for place, node in enumerate(outputs) if node is self._final["c"]), None)
             if same is None:
                 outputs.append(self._final["c"])
-                arriving.append(layer.final_grads["c"])
+                arriving.append(final_grads["c"])
             else:
-                arriving[same] = arriving[same] + layer.final_grads["c"]
+                arriving[same] = arriving[same] + final_grads["c"]
         flat = [node for made in inputs.values() for node in made]
         found = torch.autograd.grad(outputs, flat, arriving, allow_unused=True)
         grads_of = iter(torch.zeros_like(node) if g is None else g for node, g in zip(flat, found, strict=True))
@@ -79,7 +125,8 @@ class Unrolled:
             reference[name] = torch.stack(grads) if name.startswith(("grads.", "input_grad")) else grads[0]
         values = {f"values.{symbol}": torch.stack(_in_order(made)) for symbol, made in self._computed.items()}
         if self._mask is not None:  # nothing is computed there
-            values = {name: made.masked_fill(~self._mask[:, :, None], 0.0) for name, made in values.items()}
+            padding = ~self._mask[self._steps[0] : self._steps[-1] + 1, :, None]
+            values = {name: made.masked_fill(padding, 0.0) for name, made in values.items()}
         return reference | values
 
     def _pin(self, t: int, symbol: str, node: Tensor, computed: Tensor | None = None) -> Tensor:
@@ -170,4 +217,4 @@ class Unrolled:
 
 
 def _in_order(made: Mapping[int, Tensor]) -> list[Tensor]:
-    return [made[t] for t in range(len(made))]
+    return [made[t] for t in sorted(made)]

@@ -353,8 +353,8 @@ class Controller(QObject):
         if channel == "excerpt" and isinstance(answer, Excerpt):
             if (want := self._asked.pop(generation, None)) is not None:
                 self._show(want, answer)
-        elif channel == "audit" and isinstance(answer, Audit):
-            self._show_audit(generation, answer)
+        elif channel == "audit" and self._audit_asked is not None and self._audit_asked[0] == generation:
+            self._take_audit(self._audit_asked[1], answer)
 
     @Slot(str, int, str)
     def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:
@@ -481,13 +481,19 @@ class Controller(QObject):
     def _ask_audit(self) -> None:
         if self._shown is None or self._wanted is not None:
             return  # whatever becomes of what is wanted asks again
-        want = self._shown
-        self._audit_asked = (self._courier.ask("audit", "audit", want.state.source(want.iteration)), want)
+        self._ask_piece(self._shown)
 
-    def _show_audit(self, generation: int, audit: Audit) -> None:
-        if self._audit_asked is None or self._audit_asked[0] != generation:
-            return
-        want = self._audit_asked[1]
-        if want.same_trace(self._shown):
+    def _ask_piece(self, want: Want) -> None:
+        """Of the audit: between two, a new look at the trace is answered."""
+        self._audit_asked = (self._courier.ask("audit", "audit_on", want.state.source(want.iteration)), want)
+
+    def _take_audit(self, want: Want, answer: object) -> None:
+        if not want.same_trace(self._shown):
+            self._audit_asked = None
+        elif isinstance(answer, Audit):
             self._audited = want
-            self.auditChanged.emit(audit)
+            self.auditChanged.emit(answer)
+        elif self._training:
+            self._audit_asked = None  # it goes on when the training rests
+        else:
+            self._ask_piece(want)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -89,33 +89,42 @@ def audit_words(
     return f"{said} (rel. error {short(worst.error, 2)}{where})", "exploding", tip
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What else is known of a trace whose verdict is told."""
+
+    several_losses: bool = False
+    """The verdict is that of one loss of many, which the symbols then name."""
+    overflow: int = 0
+    """The step at which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it."""
+    truncated: bool = False
+    """An exact 0 may be truncation's."""
+    carried: Verdict | None = None
+    """The same of an LSTM's cell state, whose gradient has a way of its own and may fare otherwise."""
+    layer: str = ""
+    """Which one it is about, where there are several."""
+    dtype: str = ""
+    """Whose end subnormal numbers are."""
+
+
+_NOTHING = About()
+
+
 def verdict_words(
-    verdict: Verdict,
-    *,
-    several_losses: bool = False,
-    overflow: int = 0,
-    rule: bool = False,
-    truncated: bool = False,
-    carried: Verdict | None = None,
-    layer: str = "",
-    rate: bool = False,
-    dtype: str = "",
+    verdict: Verdict, about: About = _NOTHING, *, rule: bool = False, rate: bool = False
 ) -> tuple[str, str, str]:
     """(text, tone, tooltip): "▼ vanishing: ‖∂L/∂h₁‖ / ‖∂L/∂h₅₀‖ = 3e-9".
 
-    `several_losses`: the verdict is that of one loss of many, which the symbols then name. `overflow`: the step at
-    which a gradient passes what the dtype holds (0: none does); a ratio of ∞ rests on it. `rule`: with the thresholds.
-    `truncated`: an exact 0 may be truncation's. `carried`: the same of an LSTM's cell state, whose gradient has a way
-    of its own and may fare otherwise. `layer`: which one it is about, where there are several. `rate`: with what it
-    comes to a step: "healthy" within the thresholds may still grow by half at each. `dtype`: whose end subnormal
-    numbers are.
+    `rule`: with the thresholds. `rate`: with what it comes to a step: "healthy" within the thresholds may still grow
+    by half at each.
     """
+    overflow, carried, dtype = about.overflow, about.carried, about.dtype
     glyph, tone = _VERDICTS[verdict.kind]
-    whose = f"{layer} " if layer else ""
+    whose = f"{about.layer} " if about.layer else ""
     first, last, at = (
         str(step).translate(_SUBSCRIPTS) for step in (verdict.first_step, verdict.last_step, verdict.loss_step)
     )
-    loss = f"L{at}" if several_losses else "L"
+    loss = f"L{at}" if about.several_losses else "L"
     if verdict.kind == "undefined" and verdict.first_step == verdict.last_step:
         return f"{glyph} {whose}verdict: undefined, there is one step only", tone, "A ratio needs two time steps."
     tip = (
@@ -137,7 +146,7 @@ def verdict_words(
         tip += f"\nThat of the cell state c {of_c}."
     if verdict.kind == "exploding" and overflow and math.isinf(verdict.log10_ratio):
         return f"{glyph} {whose}exploding: overflows at t = {overflow}", tone, tip
-    if truncated and verdict.log10_ratio == -math.inf:
+    if about.truncated and verdict.log10_ratio == -math.inf:
         return f"{glyph} {whose}cut off: truncation lets nothing of {loss} reach h{first}", tone, tip
     ratio = power(verdict.log10_ratio)
     equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
@@ -285,11 +294,12 @@ class StatusLine(QWidget):
         self.set_verdict(excerpt.verdict)
         self.set_audit(self._audit, self._audit_state)
 
-    def clear(self) -> None:
-        """Nothing is traced yet."""
+    def clear(self, *, computing: bool = False) -> None:
+        """Nothing is traced yet: what was said of another trace is not said of this one."""
         for label in (self.audit, self.device, self.seconds):
             label.set_text("", tip="")
-        self.audit.set_text("○ nothing is traced yet", tone="muted")
+        self._audit, self._audit_state = None, "checking"
+        self.audit.set_text("… computing" if computing else "○ nothing is traced yet", tone="muted")
         self.note.hide()
         self.set_verdict(None)
 
@@ -352,38 +362,20 @@ class StatusLine(QWidget):
                 # The curves and their bands are those of all losses together.
                 text = f"○ verdict on L{str(self._verdict.loss_step).translate(_SUBSCRIPTS)} alone: at t = {first}"
             if (now := self._so_far(self._verdict)) is not None:
-                said = [
-                    verdict_words(
-                        now,
-                        overflow=self._overflow,
-                        truncated=self._truncated,
-                        layer=self._layer,
-                        rate=rate,
-                        dtype=self._dtype,
-                    )
-                    for rate in (True, False)
-                ]
+                known = replace(self._about, several_losses=False, carried=None)  # of all losses, and of h alone
+                said = [verdict_words(now, known, rate=rate) for rate in (True, False)]
                 text = self._with_room([f"{text[:1]} {SO_FAR}{text[2:]}" for text, _, _ in said])
                 tone, tip = said[0][1], f"The verdict itself is about t = {first}. {tip}\nSo far: {said[0][2]}"
         elif self._verdict is not None:
             wordings = ((True, True), (False, True), (False, False))[self._carried is not None :]
-            said = [
-                verdict_words(
-                    self._verdict,
-                    several_losses=self._several,
-                    overflow=self._overflow,
-                    rule=rule,
-                    truncated=self._truncated,
-                    carried=self._carried,
-                    layer=self._layer,
-                    rate=rate,
-                    dtype=self._dtype,
-                )
-                for rule, rate in wordings
-            ]
+            said = [verdict_words(self._verdict, self._about, rule=rule, rate=rate) for rule, rate in wordings]
             text, tone, tip = self._with_room([text for text, _, _ in said]), said[0][1], said[0][2]
         self.verdict.set_text(text, tone=tone, tip=tip)
         self._row.activate()
+
+    @property
+    def _about(self) -> About:
+        return About(self._several, self._overflow, self._truncated, self._carried, self._layer, self._dtype)
 
     def _with_room(self, texts: list[str]) -> str:
         """The first of the wordings that fits beside the others; the last where none does."""

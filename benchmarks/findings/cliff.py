@@ -20,6 +20,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -45,7 +46,11 @@ PEAK, JUMP, AWAY, REACHED = 8.2e3, 411.0, 0.49, 1e-4
 BY_PATH = (462, 752)
 """Steps that the clipped descent takes, of 60 starts that differ by some 1e-9 in w."""
 FLAT = 1.0
-"""No gradient of the valley is as long as that."""
+"""No step in the valley is as long as that: what is longer counts as thrown away."""
+SURE = 100
+"""Steps before the descent meets the edge of the valley, so that any arithmetic goes the same way."""
+STEP_BY_PATH, JUMP_BY_PATH, AWAY_BY_PATH = (183, 932), (FLAT, 2700), (0.07, 0.4901)
+"""Where, how far and to which E 198 of 200 such starts, within 1e-9 of w = 6, are thrown in plain floats."""
 MOST = 2000
 AT_ONCE = 20
 
@@ -71,6 +76,9 @@ class Point:
     error: float
     gradient: float
     """‖∂E/∂(w, b)‖"""
+
+
+NOWHERE = Point(math.nan, math.nan)
 
 
 @contextlib.contextmanager
@@ -135,23 +143,38 @@ def descent(start: tuple[float, float], clip: float | None = None) -> Iterator[P
         state, iteration, count = dict(trained.weights), trained.iteration, min(AT_ONCE, 2 * count)
 
 
-def _thrown(start: tuple[float, float], tell: Tell) -> tuple[Point, Point, int]:
-    """The point at which the weights were thrown away, the one after it, and at which step that was."""
-    before: Point | None = None
-    for number, point in enumerate(descent(start)):
-        if before is not None:
-            return before, point, number
-        if RATE * point.gradient > FLAT:
-            before = point
-        if number > MOST:
+def plain(start: tuple[float, float]) -> Iterator[Point]:
+    """The same descent, unclipped, in Python's floats."""
+    w, b = start
+    while True:
+        x = [0.5]
+        for _ in range(STEPS):
+            x.append(w * sigmoid(x[-1]) + b)
+        y = sigmoid(x[-1])
+        back, dw, db = 2 * (y - 0.7) * y * (1 - y), 0.0, 0.0
+        for before in reversed(x[:-1]):
+            s = sigmoid(before)
+            dw, db, back = dw + back * s, db + back, back * w * s * (1 - s)
+        yield Point((y - 0.7) ** 2, math.hypot(dw, db))
+        w, b = w - RATE * dw, b - RATE * db
+
+
+def _thrown(start: tuple[float, float], tell: Tell) -> list[Point]:
+    """The points up to the one that the weights are thrown to, which is the last; [] where they are not."""
+    path: list[Point] = []
+    for point in descent(start):
+        path.append(point)
+        if len(path) > 1 and RATE * path[-2].gradient > FLAT:
+            return path
+        if len(path) > MOST:
             break
-        tell(number / MOST, f"step {number:,}, E = {point.error:.4g}")
-    return Point(math.nan, math.nan), Point(math.nan, math.nan), MOST
+        tell(len(path) / MOST, f"step {len(path) - 1:,}, E = {point.error:.4g}")
+    return []
 
 
 def _wall(tell: Tell) -> tuple[Measured, ...]:
     with data_of_its_own():
-        wall, after, _ = _thrown(AT_THE_WALL, tell)
+        wall, after = (_thrown(AT_THE_WALL, tell) or [NOWHERE, NOWHERE])[-2:]
     return (
         Measured("at the wall: gradient", wall.gradient, "8.2e3", 0.99 * PEAK, 1.01 * PEAK, digits=4),
         Measured("unclipped, it jumps", RATE * wall.gradient, "411", JUMP - 1, JUMP + 1),
@@ -161,11 +184,17 @@ def _wall(tell: Tell) -> tuple[Measured, ...]:
 
 def _unclipped(tell: Tell) -> tuple[Measured, ...]:
     with data_of_its_own():
-        wall, after, number = _thrown(START, tell)
+        path = _thrown(START, tell)
+    number = len(path) - 1 if path else math.nan
+    wall, after = (path or [NOWHERE, NOWHERE])[-2:]
+    alike = zip(islice(path, SURE), plain(START), strict=False)
+    apart = max((abs(ours.error - theirs.error) for ours, theirs in alike), default=math.nan)
+    step, jump, away = (f"{low:,.3g}-{high:,.4g}" for low, high in (STEP_BY_PATH, JUMP_BY_PATH, AWAY_BY_PATH))
     return (
-        Measured("from w = 6, b = −2.85, unclipped: thrown away at step", number, "232, by path", 1, MOST, digits=4),
-        Measured("by a jump of", RATE * wall.gradient, "411; by path 1-12,000", FLAT, math.inf),
-        Measured("to E =", after.error, ".49; by path .09 too", 0.05, 0.5),
+        Measured(f"from w = 6, b = −2.85: E of {SURE} steps is off by", apart, "0, in plain floats", 0, 1e-9, digits=2),
+        Measured("unclipped: thrown away at step", number, f"232; by path {step}", *STEP_BY_PATH, digits=4),
+        Measured("by a jump of", RATE * wall.gradient, f"411; by path {jump}", *JUMP_BY_PATH),
+        Measured("to E =", after.error, f".49; by path {away}", *AWAY_BY_PATH),
     )
 
 
@@ -190,8 +219,10 @@ FINDING = Finding(
         Run("unclipped", _unclipped, 0.2, quick=True),
         Run("clipped", _clipped, 0.4, quick=True),
     ),
-    "Before the wall the descent leaps to and fro over the edge of the valley, and that is chaotic: 1e-9 on the first "
-    "w, or sums in another order, move where it meets the wall, and how high. Of 60 such paths, in plain floats, 59 "
-    "were thrown away, by 1 to 12,000, half of them by less than 5, and with the rope all 60 reached 1e-4. The "
-    "published 8.2e3 and 411 belong to one path; from where that one met the wall, ours follows it exactly.",
+    "On the way the descent leaps to and fro over the edge of the valley, and from there on it is chaotic: 1e-9 on the "
+    "first w, or sums in another order, move where it meets the wall, and how high. Of 200 such paths, in plain "
+    "floats, 198 were thrown away within 2,000 steps, half of them by less than 6; of 60 paths with the rope all "
+    "reached 1e-4. So the published 232 and 411 are one path's, and ours from w = 6, b = −2.85 is another: it can be "
+    "held to plain floats as far as the edge, and beyond to the range of such paths alone, in which a jump above 1 is "
+    "what counts as thrown away. The exact rows start where the published path met the wall.",
 )

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.spec import OwnTask
+from engine.spec_reading import plain, read
 from engine.task_checks import check_task
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
 def check(task: OwnTask, of_part: Callable[[Part], None]) -> None:
-    """Its own ranges, then each part of the data. `of_part` raises DataError, and so does this."""
+    """Its own types and ranges, then each part of the data. `of_part` raises DataError, and so does this."""
     try:
+        read(plain(task), type(task), "the task", "task")
         check_task(task)
-    except SpecError as error:
+    except (ValueError, SpecError) as error:
         raise DataError(str(error)) from None
     for part in PARTS:
         of_part(part)

@@ -3,9 +3,10 @@ dates are written; and what of it could be otherwise."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from engine.data import columns, dates, numbers
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 Delimiter: TypeAlias = Literal[",", ";", "\t", "|"]
 DELIMITERS: dict[str, Delimiter] = {",": ",", ";": ";", "\t": "\t", "|": "|"}
+# A heading without a comma, and two rows or more of "1,5".
+_DECIMALS_ALONE = re.compile(r"[^,;\t|\n]+\n(?:[-+]?[0-9]+,[0-9]+[ ]*(?:\n+|\Z)){2,}\Z")
+_NUMBER = r"[-+]?[.,]?[0-9][0-9.,]*(?:[eE][-+]?[0-9]+)?"
+_SEVERAL = re.compile(rf"{_NUMBER}(?:\s+{_NUMBER})+")
+"""Several numbers with white space between them."""
+_YEAR = re.compile(r"[12][0-9]{3}")
 SAMPLED_ROWS = 1000
 SAMPLED_CELLS = 5_000
 
@@ -44,7 +51,7 @@ def without_preamble(text: str) -> tuple[str, int, Delimiter | None, list[str]]:
     return text[at:], line, hint, notes
 
 
-def delimiter(text: str, name: str, line: int) -> Delimiter:
+def delimiter(text: str, name: str, line: int, notes: list[str]) -> Delimiter:
     """The one that gives the most rows the same number of columns, more than one, the first row among them."""
     best: tuple[float, Delimiter] = (0.0, ",")
     problem: DataError | None = None
@@ -68,14 +75,28 @@ def delimiter(text: str, name: str, line: int) -> Delimiter:
             break
     if best[0] == 0.0 and problem is not None:
         raise problem
+    if best[1] == "," and _DECIMALS_ALONE.match(head if whole else head[: head.rfind("\n") + 1]):
+        notes.append(
+            "there is one word above rows of two numbers with a comma between them: it is read as a decimal sign, and "
+            "the table as one column"
+        )
+        return ";"
     return best[1]
 
 
-def has_header(rows: Sequence[Sequence[str]], only: bool) -> bool:
+def has_header(rows: Sequence[Sequence[str]], only: bool, notes: list[str]) -> bool:
     """Of the first rows; `only`: there is but one."""
     first = [cell.strip() for cell in rows[0]]
-    if not any(first) or any(columns.is_data(cell) for cell in first):
+    if not any(first):
         return False
+    if any(columns.is_data(cell) or _SEVERAL.fullmatch(cell) for cell in first):
+        if only or not (counted := _counted(first)) or _counted([cell.strip() for cell in rows[1]]):
+            return False
+        notes.append(
+            f"the first row, with {counted[0]} to {counted[-1]} in it, is read as a heading; it could be the first row "
+            "of numbers"
+        )
+        return True
     below = [[row[at].strip() for row in rows[1:SAMPLED_ROWS]] for at in range(len(first))]
     of_data = [at for at, cells in enumerate(below) if any(map(columns.is_data, cells))]
     if of_data:
@@ -84,6 +105,13 @@ def has_header(rows: Sequence[Sequence[str]], only: bool) -> bool:
         return True  # of a table without rows
     # Words alone: a heading is complete, and repeated nowhere.
     return all(first) and len(set(first)) == len(first) and not any(map(_within, first, below))
+
+
+def _counted(row: Sequence[str]) -> list[str]:
+    """The years in a row, where all that is no word in it are years one apart from left to right; [] elsewhere."""
+    years = [cell for cell in row if columns.is_data(cell)]
+    apart = {int(b) - int(a) for a, b in pairwise(years)} if all(map(_YEAR.fullmatch, years)) else set()
+    return years if apart in ({1}, {-1}) else []
 
 
 def _within(cell: str, below: Sequence[str]) -> bool:
@@ -101,19 +129,36 @@ def notation(cells: Cells, options: TableOptions, delimiter: str, notes: list[st
     # From the whole length, since the first thousand rows may hold no decimals.
     sample = cells.sample(SAMPLED_CELLS // len(cells.block(0, 1)[0]))
     found = numbers.detect((cell for row in sample for cell in row), among)
-    if (doubt := _in_doubt(sample, found, options, delimiter)) is not None:
-        notes.append(doubt)
+    spaced = _spaced([row[0] for row in sample if row[0]], found) if len(cells.block(0, 1)[0]) == 1 else ""
+    notes += [doubt for doubt in (spaced, _in_doubt(sample, found, options, delimiter)) if doubt]
     return found
 
 
-def _in_doubt(sample: Sequence[Sequence[str]], found: Notation, options: TableOptions, delimiter: str) -> str | None:
+def _spaced(column: Sequence[str], found: Notation) -> str:
+    """What to do where the only column holds as many numbers in each row, with spaces between them."""
+    several = {len(cell.split()) for cell in column} if all(map(_SEVERAL.fullmatch, column)) else set()
+    if len(several) != 1:
+        return ""
+    (count,) = several
+    if all(found.number(cell) is not None for cell in column):
+        return (
+            f"every row has {count} groups of digits with spaces between them and is read as one number; where they "
+            "are columns, put commas, semicolons or tabs between them"
+        )
+    return (
+        f"every row has {count} numbers with spaces between them, and spaces part no columns; put commas, semicolons "
+        "or tabs between them"
+    )
+
+
+def _in_doubt(sample: Sequence[Sequence[str]], found: Notation, options: TableOptions, delimiter: str) -> str:
     """What could be otherwise about the notation, by a factor of a thousand."""
 
     def could_be(sign: str) -> bool:
         return numbers.ambiguous((c for row in sample for c in row if found.number(c) is not None), sign)
 
     if options.decimal is not None:
-        return None
+        return ""
     # A point between columns that commas or tabs part is a decimal one all over the world.
     if (found.decimal == "," or delimiter == ";") and not found.thousands and could_be(found.decimal):
         return (
@@ -123,12 +168,12 @@ def _in_doubt(sample: Sequence[Sequence[str]], found: Notation, options: TableOp
     if found.thousands in (",", ".") and options.thousands is None and could_be(found.thousands):
         # With a decimal sign somewhere in the table there is no doubt about the other one.
         if any(found.decimal in c for row in sample for c in row if found.number(c) is not None):
-            return None
+            return ""
         return (
             f"every '{found.thousands}' stands before three digits and is read as standing between thousands; it could "
             "be a decimal sign"
         )
-    return None
+    return ""
 
 
 def day_first(cells: Cells) -> bool:

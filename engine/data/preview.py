@@ -11,16 +11,16 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data import arrays, files
+from engine.data import arrays, dates, files
 from engine.data.cells import Reading, finished
 from engine.data.columns import Kind
-from engine.data.decoding import Decoded, decoded
+from engine.data.decoding import Decoded, Encoding, check_encoding, decoded
 from engine.data.records import DELIMITER_NAMES
-from engine.data.symbols import words
+from engine.data.symbols import first_places, words
 from engine.data.table import DETECTED, SAID_NAME, Table, TableOptions, reading
 from engine.data.windows import packed
 from engine.errors import DataError
-from engine.plaintext import one_line, shortened
+from engine.plaintext import as_it_stands, one_line, shortened
 from engine.spec_reading import shown
 
 HEAD_ROWS = 20
@@ -102,14 +102,22 @@ class TextPreview:
     sha256: str
     size: int
     encoding: str
+    """In words."""
+    codec: Encoding
+    """Given, or detected."""
     line_ends: str
     lines: int
     characters: int
     different_characters: int
+    first_characters: tuple[int, ...] = field(repr=False)
+    """Where each different one comes first, in that order: how many of them are in a part that begins the text follows
+    from it."""
     words: int
     """Words, signs and line ends, of the first 8 million characters."""
     different_words: int
     """Of those."""
+    first_words: tuple[int, ...] = field(repr=False)
+    """As of the characters."""
     head: str
     """How it begins."""
 
@@ -146,8 +154,9 @@ Preview: TypeAlias = TablePreview | TextPreview | ArraysPreview
 
 
 def look_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None = None) -> Preview:
-    """What is in a file. `options` overrides what is detected of a table; `as_` what the file is taken for, which is
-    otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all others: a text).
+    """What is in a file. `options` overrides what is detected of a table, and the encoding of a text; `as_` what the
+    file is taken for, which is otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all
+    others: a text).
 
     Raises DataError: one sentence with line and column.
     """
@@ -162,17 +171,18 @@ def looking_at(path: str | Path, options: TableOptions = DETECTED, as_: As | Non
         return _of_table(path, (yield from reading(path, options)))
     if kind == "arrays":
         return _of_arrays(path)
-    return _of_text(path, *read_text(path))
+    return _of_text(path, *read_text(path, options.encoding))
 
 
-def read_text(path: str | Path) -> tuple[bytes, Decoded]:
+def read_text(path: str | Path, encoding: Encoding | None = None) -> tuple[bytes, Decoded]:
     """Raises DataError."""
+    check_encoding(encoding)
     name = files.name_of(path)
     data = files.read(path)
     files.refuse_foreign(data, name)
     if data.startswith(arrays.MAGIC_NPY):
         raise DataError(f"{name} is an .npy file (by its first bytes), and no text; it is accepted as arrays.")
-    return data, decoded(data, name)
+    return data, decoded(data, name, encoding)
 
 
 def read_array_file(path: str | Path) -> tuple[bytes, dict[str, NDArray[Any]]]:
@@ -273,30 +283,51 @@ def _detected(table: Table) -> tuple[str, ...]:
     ]
     if options.thousands:
         said.append(f"{names.get(options.thousands, repr(options.thousands))} stands between the thousands")
-    if any(content.kind == "date" for content in table.contents):
-        said.append(f"dates are read with the {'day' if options.day_first else 'month'} first, unless the year is")
-    return tuple(said)
+    return (*said, *(_ORDERS[order] for order in _orders(table)))
+
+
+_ORDERS: dict[dates.Order, str] = {
+    "year first": "dates begin with the year",
+    "day first": "dates are read with the day first",
+    "month first": "dates are read with the month first",
+    "time": "there are times of day",
+}
+
+
+def _orders(table: Table) -> list[dates.Order]:
+    """Of the columns of dates, each once."""
+    found: dict[dates.Order, None] = {}
+    for at, content in enumerate(table.contents):
+        if content.kind == "date" and content.values is not None:
+            row = int(np.flatnonzero(~np.isnan(content.values))[0])
+            read = dates.moment(table.row(row)[at], table.options.day_first is not False)
+            found.update({read.order: None} if read is not None else {})
+    return list(found)
 
 
 def _of_text(path: str | Path, data: bytes, found: Decoded) -> TextPreview:
     counted = 0
-    different = set()
-    for word in words(found.text[:COUNTED_CHARACTERS]):
-        counted += 1
-        different.add(word)
+    different: dict[str, int] = {}
+    for at, word in enumerate(words(found.text[:COUNTED_CHARACTERS])):
+        counted = at + 1
+        different.setdefault(word, at)
+    characters = tuple(first_places(found.text).values())
     return TextPreview(
         path=str(path),
         name=_plain_name(path),
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         encoding=found.encoding,
+        codec=found.codec,
         line_ends=found.line_ends,
         lines=found.text.count("\n") + (not found.text.endswith("\n")),
         characters=len(found.text),
-        different_characters=len(set(found.text)),
+        different_characters=len(characters),
+        first_characters=characters,
         words=counted,
         different_words=len(different),
-        head="\n".join(one_line(line, 200) for line in islice(found.text[:HEAD_CHARACTERS].split("\n"), HEAD_ROWS)),
+        first_words=tuple(different.values()),
+        head="\n".join(as_it_stands(line, 200) for line in islice(found.text[:HEAD_CHARACTERS].split("\n"), HEAD_ROWS)),
     )
 
 

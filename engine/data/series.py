@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -64,6 +65,9 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
     Raises DataError: one sentence with line and column, also where a part holds no window.
     """
     check_split(choices.split)
+    if choices.missing not in (accepted := get_args(Missing)):
+        ways = ", ".join(f"'{one}'" for one in accepted)
+        raise DataError(f"missing is {shown(choices.missing)}; one of {ways} is accepted.")
     if isinstance(preview, TablePreview):
         data, read, target = _of_table(preview, choices)
     elif isinstance(preview, ArraysPreview):

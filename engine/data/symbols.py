@@ -28,6 +28,16 @@ def words(text: str) -> Iterator[str]:
         yield "\n" if word[0] == "\n" else word[:MAX_NAME]
 
 
+def first_places(text: str) -> dict[str, int]:
+    """Where each different character comes first, in that order."""
+    found: dict[str, int] = {}
+    for begin in range(0, len(text), CHUNK):
+        chunk = text[begin : begin + CHUNK]
+        new = sorted((begin + chunk.index(character), character) for character in set(chunk) - found.keys())
+        found.update((character, at) for at, character in new)
+    return found
+
+
 class Symbols:
     """A text as numbers of its different symbols, in the order of their names."""
 

@@ -13,7 +13,7 @@ from engine.data import columns, detecting, files
 from engine.data.cells import BLOCK, Cells, Reading, finished
 from engine.data.columns import MISSING, Content
 from engine.data.datasets import MAX_NAME
-from engine.data.decoding import Decoded, decoded
+from engine.data.decoding import Decoded, Encoding, check_encoding, decoded
 from engine.data.detecting import Delimiter
 from engine.data.numbers import Decimal, Notation, Thousands
 from engine.data.records import DELIMITER_NAMES, MAX_CELLS, MAX_COLUMNS, MAX_ROWS, records
@@ -29,7 +29,7 @@ SAID_NAME = 40
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What a person says of a table instead of what was detected; None: detect it."""
+    """What a person says of a table, and the encoding of a text, instead of what was detected; None: detect it."""
 
     delimiter: Delimiter | None = None
     header: bool | None = None
@@ -39,6 +39,7 @@ class TableOptions:
     """Cells that stand for a missing number, in whatever case; the empty cell always does."""
     day_first: bool | None = None
     """Of dates such as 03/04/2020."""
+    encoding: Encoding | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,16 +103,16 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
             return kept
     forget()
     yield 0.02
-    found = decoded(data, name)
     _check(options)
+    found = decoded(data, name, options.encoding)
     text, line, hint, notes = detecting.without_preamble(found.text)
     if not text.strip():
         raise DataError(f"{name} has no rows, only {line - 1} lines before them.")
-    delimiter = options.delimiter or hint or detecting.delimiter(text, name, line)
+    delimiter = options.delimiter or hint or detecting.delimiter(text, name, line, notes)
     yield 0.05
     cells = yield from _cells(text, delimiter, name, line)
     head = cells.block(0, detecting.SAMPLED_ROWS)
-    header = detecting.has_header(head, only=len(cells) == 1) if options.header is None else options.header
+    header = detecting.has_header(head, len(cells) == 1, notes) if options.header is None else options.header
     names = _names(head[0] if header else [""] * len(head[0]), notes)
     if header:
         cells = cells.below()
@@ -128,9 +129,9 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     ]
     notes.extend(in_doubt[:MAX_NOTES])
     used = TableOptions(
-        detecting.DELIMITERS[delimiter], header, notation.decimal, notation.thousands, missing, day_first
+        detecting.DELIMITERS[delimiter], header, notation.decimal, notation.thousands, missing, day_first, found.codec
     )
-    plain = Decoded("", found.encoding, found.line_ends)  # the rows hold all of the text
+    plain = Decoded("", found.encoding, found.line_ends, found.codec)  # the rows hold all of the text
     table = Table(name, digest, len(data), plain, used, names, cells, texts, contents, tuple(notes))
     _kept.append((options, table))
     return table
@@ -175,6 +176,7 @@ def _contents(
 
 
 def _check(options: TableOptions) -> None:
+    check_encoding(options.encoding)
     if options.delimiter is not None and options.delimiter not in DELIMITER_NAMES:
         raise DataError(f"delimiter is {shown(options.delimiter)}; comma, semicolon, tab or bar is accepted.")
     if options.decimal is not None and options.decimal not in (".", ","):

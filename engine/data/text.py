@@ -45,7 +45,7 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
     if not isinstance(preview, TextPreview):
         raise DataError(f"'{preview.name}' is looked at as a table or arrays; open it as a text to predict symbols.")
     check_split(choices.split)
-    read, found = read_text(preview.path)
+    read, found = read_text(preview.path, preview.codec)
     unchanged(preview, hashlib.sha256(read).hexdigest())
     data = TextData(found.text)
     most = choices.most_symbols or (MAX_SYMBOLS if choices.level == "character" else 2000)

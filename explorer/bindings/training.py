@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
+from engine.tape import Phase
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_loop import check_held_back
 from engine.until import until_of
@@ -17,6 +18,7 @@ from explorer.pace import Pace
 from explorer.training.axes import AxisChoice
 from explorer.training.curves import Curves
 from explorer.training.standing import Ending, stands
+from explorer.training.ways_out import WayOut, ways_out
 from explorer.training.words import figures, summary
 from explorer.widgets.numbers import short
 
@@ -33,9 +35,14 @@ class TrainingBinding(QObject):
         self._layers: tuple[str, ...] = ()
         self._wish: int | None = None
         self._problem = ""
+        self._drawn, self._said_of = Curves(), 0
+        """What was drawn last, and the iteration on the stage that its numbers were said beside."""
         self._told: tuple[int, object] = (-1, None)
         """The iteration and the state of which it was last said how training stands."""
         self._anew, self._banner = True, False
+        self._resting = False
+        """Whether the playhead is where documents open, at the loss, and nobody has moved it."""
+        self._ways: tuple[WayOut, ...] = ()
         self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
         self._book.changed.connect(self._pace.ask)
@@ -47,6 +54,7 @@ class TrainingBinding(QObject):
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
         parts.controller.crossing.connect(self._crossing)
+        parts.window.stage.banner.chosen.connect(self._take_way_out)
         self._drawer.openChanged.connect(self._show)
         self._drawer.summary.trainToggled.connect(self.toggle)
         controls, curves = self._controls, self._tab.curves
@@ -64,6 +72,7 @@ class TrainingBinding(QObject):
 
     def show_opened(self) -> None:
         """Another document: other axes, no wish of the old one."""
+        self._resting = True
         self._wish = None
         self._patience.stop()
         self._problem, self._anew = "", True
@@ -82,7 +91,11 @@ class TrainingBinding(QObject):
 
     def show_view(self) -> None:
         shown = self._document.view.iteration
+        self._resting = self._resting and self._at_the_loss
         self._tab.curves.set_iteration(shown, shown if self._wish is None else self._wish)
+        if shown != self._said_of:
+            self._said_of = shown
+            self._say()
         told, state = self._told
         if not self._runner.running and (shown != told or self._document.state is not state):
             self._show_sentence()
@@ -99,25 +112,35 @@ class TrainingBinding(QObject):
     @Slot()
     def _show(self) -> None:
         self._pace.shown()
-        drawer, runner = self._drawer, self._runner
+        drawer = self._drawer
         open_here = drawer.is_open and drawer.tab == "training"
         curves = self._curves(whole=open_here)
-        drawer.summary.set_words(summary(curves, running=runner.running, sentence=runner.ending.sentence))
+        self._drawn = curves
+        self._say()
         if open_here:
-            self._controls.set_figures(figures(curves, runner.seconds))
             self._tab.set_layers(self._book.layers, self._layers)
             self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
         self._show_sentence()
 
+    def _say(self) -> None:
+        """The numbers in words, each with its iteration."""
+        runner, shown = self._runner, self._document.view.iteration
+        ending, sentence = ("", "") if runner.running else (runner.ending.kind, runner.ending.sentence)
+        self._drawer.summary.set_parts(summary(self._drawn, shown=shown, ending=ending, sentence=sentence))
+        if self._drawer.is_open and self._drawer.tab == "training":
+            self._controls.set_figures(figures(self._drawn, runner.seconds, shown))
+
     def _curves(self, *, whole: bool) -> Curves:
         """`whole`: with all that is drawn; else what one line says."""
         book, chunks = self._book, self._book.log.scalars.chunks
+        experiment = self._document.experiment
+        scaled = experiment is not None and task_facts.is_scaled(experiment.task, experiment.model)
         if not whole:
             last = chunks[-1] if chunks else None
             if last is None:
-                return Curves(count=book.next)
+                return Curves(count=book.next, scaled=scaled)
             return Curves(
                 iterations=book.iterations()[-1:],
                 losses=last["losses"][-1:],
@@ -125,6 +148,7 @@ class TrainingBinding(QObject):
                 clipped_norms=last["clipped_norms"][-1:],
                 clipped=last["clipped"][-1:],
                 evaluations=book.evaluations,
+                scaled=scaled,
                 count=book.next,
             )
         names = [name for name in self._layers if name in book.layers]
@@ -138,6 +162,7 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            scaled=scaled,
             count=book.next,
             goal=self._runner.goal,
             seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,
@@ -169,9 +194,20 @@ class TrainingBinding(QObject):
         self._parts.desk.set_resting(running)
         if running:
             self._parts.player.pause()
+            self._show_whole_trace()
             self._problem = ""
             self._clear_banner()
         self._show()
+
+    @property
+    def _at_the_loss(self) -> bool:
+        return self._document.tape.moment(self._document.view.position).phase is Phase.LOSS
+
+    def _show_whole_trace(self) -> None:
+        """At the loss no gradient is known yet. Whoever trains without having put the playhead anywhere watches what
+        training is about: the gradient all the way back. A playhead that somebody has put elsewhere stays."""
+        if self._resting and self._at_the_loss:
+            self._document.look(position=self._document.tape.span(Phase.BACKWARD)[-1])
 
     @Slot(object)
     def _ended(self, ending: Ending) -> None:
@@ -179,7 +215,10 @@ class TrainingBinding(QObject):
             self._clear_banner()
         if ending.kind in ("diverged", "failed"):
             self._banner = True
-            self._parts.window.stage.set_banner(ending.sentence)
+            experiment = self._document.experiment
+            diverged = ending.kind == "diverged" and experiment is not None
+            self._ways = ways_out(experiment) if diverged and experiment is not None else ()
+            self._parts.window.stage.set_banner(ending.sentence, [(way.words, way.tip) for way in self._ways])
         elif ending.sentence:
             self._parts.say(ending.sentence, 10_000)
         self._show()
@@ -191,7 +230,7 @@ class TrainingBinding(QObject):
         self._show_sentence()
 
     def _clear_banner(self) -> None:
-        self._banner = False
+        self._banner, self._ways = False, ()
         self._parts.window.stage.set_banner("")
 
     # -- intent up: training ------------------------------------------------------------------------------------------
@@ -203,6 +242,18 @@ class TrainingBinding(QObject):
         else:
             self._begin()
             self._runner.start()
+
+    @Slot(int)
+    def _take_way_out(self, number: int) -> None:
+        """Train again from the start, under the settings that were chosen."""
+        if not 0 <= number < len(self._ways) or self._runner.running:
+            return
+        self._begin()
+        self._document.edit_experiment(self._ways[number].experiment)
+        state = self._document.state
+        start = state.first if state.first < state.furthest else 0
+        self._controller.go_to_iteration(start, self._document.view.position)
+        self._runner.start()
 
     @Slot(int)
     def advance(self, count: int) -> None:

@@ -23,8 +23,9 @@ class WindowBinding(QObject):
 
     def show_opened(self) -> None:
         self.show_saved()
-        if self._document.state.unfinished:
-            self._status.clear()
+        if self._controller.excerpt is None:
+            self._audited = False
+            self._status.clear(computing=not self._document.state.unfinished)
 
     def show_excerpt(self, excerpt: Excerpt) -> None:
         experiment = self._document.experiment

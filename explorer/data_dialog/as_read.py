@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from engine.data.preview import ArraysPreview, As, Preview, TablePreview
+from engine.data.decoding import ENCODINGS
+from engine.data.preview import TABLE_ENDINGS, ArraysPreview, As, Preview, TablePreview, TextPreview
 from engine.data.table import DETECTED, TableOptions
 from explorer.dock.fields import ChoiceField
 from explorer.dock.rows import FieldRow
-from explorer.theme.tokens import PAD, TIGHT
+from explorer.theme.tokens import PAD, ROOM, TIGHT
 
-_ROOM = 164
+_FIELD = 164
 """Logical pixels of a field with its word."""
 _MOST_COLUMNS = 3
 DETECT = "as detected"
@@ -24,6 +26,17 @@ _HEADER = [("yes", "first row"), ("no", "none")]
 _DECIMALS = [(".", "1.5"), (",", "1,5")]
 _THOUSANDS = [("", "1000"), (",", "1,000"), (".", "1.000"), (" ", "1 000"), ("'", "1'000")]
 _DATES = [("day", "day first"), ("month", "month first")]
+
+
+class Encodings(ChoiceField):
+    """Says of what region an encoding is in its list alone."""
+
+    def currentText(self) -> str:
+        return super().currentText().partition(" (")[0]
+
+    def showPopup(self) -> None:
+        self.view().setMinimumWidth(self.view().sizeHintForColumn(0) + ROOM)
+        super().showPopup()
 
 
 class AsRead(QWidget):
@@ -46,6 +59,7 @@ class AsRead(QWidget):
         """How many columns there are, and which fields are shown."""
         fields = (
             ("as_", "read as", "What the file is read as", _AS),
+            ("encoding", "encoding", "Encoding of the text", list(ENCODINGS.items())),
             ("delimiter", "columns by", "Sign between the columns", _DELIMITERS),
             ("header", "heading", "Heading", _HEADER),
             ("decimal", "decimals", "Sign before the decimals", _DECIMALS),
@@ -53,13 +67,14 @@ class AsRead(QWidget):
             ("dates", "dates", "Order of dates", _DATES),
         )
         for name, label, says, choices in fields:
-            row = FieldRow(name, label, ChoiceField(says, choices), parent=self)
+            field = Encodings(says, choices) if name == "encoding" else ChoiceField(says, choices)
+            row = FieldRow(name, label, field, parent=self)
             row.edited.connect(self._take)
             self.rows[name] = row
         self._arrange()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(_ROOM, super().minimumSizeHint().height())
+        return QSize(_FIELD, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -67,7 +82,7 @@ class AsRead(QWidget):
 
     def _arrange(self) -> None:
         """Row by row, those that are shown."""
-        columns = min(_MOST_COLUMNS, max(1, (self.width() + PAD) // (_ROOM + PAD)))
+        columns = min(_MOST_COLUMNS, max(1, (self.width() + PAD) // (_FIELD + PAD)))
         shown = tuple(name for name, row in self.rows.items() if not row.isHidden())
         if (columns, shown) == self._stands:
             return
@@ -89,11 +104,15 @@ class AsRead(QWidget):
         self.rows["as_"].set_value(preview.kind)
         of_table = isinstance(preview, TablePreview)
         dates = isinstance(preview, TablePreview) and any(column.kind == "date" for column in preview.columns)
+        self.rows["encoding"].setVisible(not isinstance(preview, ArraysPreview))
+        if isinstance(preview, TextPreview):
+            self.rows["encoding"].set_value(preview.codec)
         for name in ("delimiter", "header", "decimal", "thousands"):
             self.rows[name].setVisible(of_table)
         self.rows["dates"].setVisible(dates)
         if isinstance(preview, TablePreview):
             o = preview.options
+            self.rows["encoding"].set_value(o.encoding)
             self.rows["delimiter"].set_value(o.delimiter)
             self.rows["header"].set_value("yes" if o.header else "no")
             self.rows["decimal"].set_value(o.decimal)
@@ -101,14 +120,17 @@ class AsRead(QWidget):
             self.rows["dates"].set_value("day" if o.day_first else "month")
         self._arrange()
 
-    def show_failure(self) -> None:
+    def show_failure(self, path: str) -> None:
         """Nothing was detected; what somebody has chosen stays, and can be chosen otherwise."""
         o = self.options
         given = {"decimal": o.decimal, "thousands": o.thousands, "dates": o.day_first}
+        kind = self.as_ or ("table" if os.path.splitext(path)[1].lower() in TABLE_ENDINGS else "text")
+        always = ("as_", "encoding", "delimiter", "header") if kind == "table" else ("as_", "encoding")
         for name, row in self.rows.items():
-            row.setVisible(given.get(name, row) is not None)
+            row.setVisible(name in always or given.get(name) is not None)
         self._arrange()
-        self.rows["as_"].set_value(self.as_)
+        self.rows["as_"].set_value(kind)
+        self.rows["encoding"].set_value(o.encoding)
         self.rows["delimiter"].set_value(o.delimiter)
         self.rows["header"].set_value(None if o.header is None else "yes" if o.header else "no")
         self.rows["decimal"].set_value(o.decimal)

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
@@ -26,10 +25,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.data.peeking import Lines
 from engine.data.preview import ArraysPreview, Preview, TablePreview, TextPreview
 from engine.data_requests import LookAt
 from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.as_read import AsRead
+from explorer.data_dialog.failure import Failure, wrapped
 from explorer.data_dialog.form import NOWHERE, Form
 from explorer.data_dialog.preview_view import PreviewView
 from explorer.data_dialog.reader import Reader
@@ -43,7 +44,7 @@ from explorer.theme.tokens import GAP, PAD, ROOM, TIGHT
 from explorer.widgets.elided import ElidedLabel, section_label
 from explorer.widgets.frames import rule, scrolled
 
-SIZE, LEAST = (980, 660), (640, 420)
+SIZE, LEAST = (980, 660), (640, 500)
 FORM_WIDTH = 304
 _TICK_MS = 200
 FILTER = "Data (*.csv *.tsv *.tab *.psv *.txt *.npy *.npz)"
@@ -74,11 +75,11 @@ class DataDialog(QDialog):
         self.title = ElidedLabel(bold=True)
         self.other = QPushButton("Another &file…")
         self.other.setAutoDefault(False)
-        self.found = _wrapped("What was detected")
+        self.found = wrapped("What was detected")
         self.as_read = AsRead()
         self.preview = PreviewView()
-        self.failure = _Failure()
-        self.notes = _wrapped("What to look at")
+        self.failure = Failure()
+        self.notes = wrapped("What to look at")
         self.becomes = Segments("What it becomes", _BECOMES)
         self.series, self.text = SeriesForm(steps, batch_size, every), TextForm(steps, batch_size)
         self.sequences = SequencesForm(batch_size)
@@ -86,7 +87,7 @@ class DataDialog(QDialog):
         for form in (self.series, self.text, self.sequences):
             self.forms.addWidget(_in_scroll_area(form))
             form.changed.connect(self._show_choices)
-        self.summary = _wrapped("What the choices come to", role="")
+        self.summary = wrapped("What the choices come to", role="")
         self.problem = Sentence("warning", "exploding")
         self.progress = QProgressBar()
         self.progress.setRange(0, 0)
@@ -108,11 +109,12 @@ class DataDialog(QDialog):
         self.as_read.changed.connect(self._look)
         self.becomes.edited.connect(self._become)
         reader.looked.connect(self._show_preview)
+        reader.peeked.connect(self._show_lines)
         reader.brought.connect(self._brought)
         reader.failed.connect(self._failed)
         reader.progressed.connect(self._progressed)
         room = self.screen().availableSize()
-        self.setMinimumSize(*LEAST)
+        self.setMinimumSize(min(LEAST[0], room.width()), min(LEAST[1], room.height()))
         self.resize(min(SIZE[0], room.width() - ROOM), min(SIZE[1], room.height() - 2 * ROOM))
         self.open_file(path)
 
@@ -125,7 +127,7 @@ class DataDialog(QDialog):
         left.setSpacing(TIGHT)
         left.addWidget(self.found)
         left.addWidget(self.as_read)
-        left.addWidget(self.failure)
+        left.addWidget(self.failure, 1)
         left.addWidget(self.preview, 1)
         left.addWidget(self.notes)
         right = QVBoxLayout()
@@ -203,18 +205,28 @@ class DataDialog(QDialog):
         self._end()
         if self._preview is None:
             self.preview.clear()
-            self.as_read.show_failure()
+            self.as_read.show_failure(self._path)
             self._say("", sentence)
             self.other.setFocus()
+            self._reader.peek(self._path, self.failure.around(), self.as_read.options.encoding)
         else:
             self.problem.set_text(sentence)
             self.use.setEnabled(True)
+        self._show_enabled()
+
+    @Slot(object)
+    def _show_lines(self, lines: Lines) -> None:
+        """What stands there, where there is nothing more to be seen."""
+        self.failure.show_lines(lines)
+        self.as_read.setVisible(bool(lines.texts))
         self._show_enabled()
 
     def _say(self, found: str, failure: str, notes: list[str] | None = None) -> None:
         self.found.setText(found)
         self.found.setVisible(bool(found))
         self.failure.say(failure)
+        self.preview.setVisible(not failure)
+        self.as_read.setVisible(not failure)
         self.other.setAccessibleDescription(failure)
         self.notes.setText("\n".join(f"• {note}" for note in (notes or [])[:5]))
         self.notes.setVisible(bool(notes))
@@ -342,42 +354,12 @@ class DataDialog(QDialog):
             super().keyPressEvent(event)
 
 
-class _Failure(QFrame):
-    """Why there is nothing to be seen, and what can be done."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("role", "card")
-        self.text, self.advice = _wrapped("What is wrong", role=""), _wrapped("What can be done")
-        self.advice.setText("Choose above how it is to be read, or another file.")
-        column = QVBoxLayout(self)
-        column.setContentsMargins(PAD, PAD, PAD, PAD)
-        column.setSpacing(GAP)
-        column.addWidget(self.text)
-        column.addWidget(self.advice)
-        self.hide()
-
-    def say(self, sentence: str) -> None:
-        """ "" takes it away."""
-        self.text.setText(sentence)
-        self.setVisible(bool(sentence))
-
-
 def _usual(preview: TablePreview) -> str:
     """A series where there are numbers to forecast, unless the last column is a word for what they are."""
     numbers = [column for column in preview.columns if column.kind == "number" and not column.problem]
     in_time, last = any(column.rising and column.kind == "date" for column in preview.columns), preview.columns[-1]
     words = last.kind == "text" and last.missing < preview.rows / 2
     return "series" if numbers and (in_time or not words) else "sequences"
-
-
-def _wrapped(name: str, role: str = "muted") -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setProperty("role", role)
-    label.setAccessibleDescription(name)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    return label
 
 
 def _in_scroll_area(form: Form) -> QScrollArea:

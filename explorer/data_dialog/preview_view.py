@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFont
 from PySide6.QtWidgets import QHeaderView, QPlainTextEdit, QStackedWidget, QTableView, QWidget
 
 from engine.data.preview import ArraysPreview, Preview, TablePreview, TextPreview
-from explorer.data_dialog.words import column_tip, kind_words
+from explorer.data_dialog.words import column_tip, kind_words, short
 from explorer.theme import current as theming
 
 Index = QModelIndex | QPersistentModelIndex
@@ -124,8 +124,8 @@ class _Table(QAbstractTableModel):
         if orientation == Qt.Orientation.Vertical:
             return str(section + 1) if role == Qt.ItemDataRole.DisplayRole else None
         if role == Qt.ItemDataRole.DisplayRole:
-            below = f"{self._kinds[section]}{self._mark(section)}"
-            return f"{self.heads[section]}\n{below}" if below else self.heads[section]
+            head, below = short(self.heads[section]), f"{self._kinds[section]}{self._mark(section)}"
+            return f"{head}\n{below}" if below else head
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tips[section]
         if role == Qt.ItemDataRole.ForegroundRole and not self._used(section):

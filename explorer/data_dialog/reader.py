@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from engine.data.peeking import Lines
 from engine.requests import Operation
 from explorer.compute.courier import Courier
 
 if TYPE_CHECKING:
+    from engine.data.decoding import Encoding
     from engine.data.preview import Preview
     from engine.data_requests import Choices, LookAt
 
@@ -32,6 +34,8 @@ class Reader(QObject):
     """The task over the data, which are kept now."""
     failed = Signal(str)
     """One sentence."""
+    peeked = Signal(object)
+    """Lines of the file, as they stand in it."""
     progressed = Signal(float)
     """The share that has been read of the file that is looked at."""
 
@@ -55,6 +59,11 @@ class Reader(QObject):
         from engine.data_requests import Bring
 
         self._ask("bring", Bring(preview, choices))
+
+    def peek(self, path: str, around: int, encoding: Encoding | None) -> None:
+        from engine.data_requests import Peek
+
+        self._ask("peek", Peek(path, around, encoding))
 
     def stop(self) -> None:
         """What is being read is not wanted any more. Between two pieces nothing has to be ended by force; what takes
@@ -85,10 +94,13 @@ class Reader(QObject):
             self._asked = operation, self._courier.ask(CHANNEL, operation, self._look)
             self.progressed.emit(answer.share)
             return
-        (self.looked if operation == "look_at" else self.brought).emit(answer)
+        {"look_at": self.looked, "peek": self.peeked, "bring": self.brought}[operation].emit(answer)
 
     @Slot(str, int, str)
     def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:
         if channel == CHANNEL and self._asked is not None and self._asked[1] == generation:
-            self._asked = None
-            self.failed.emit(sentence)
+            operation, self._asked = self._asked[0], None
+            if operation == "peek":
+                self.peeked.emit(Lines(1))  # it was about a failure that has been said already
+            else:
+                self.failed.emit(sentence)

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QWidget
 from engine.data.preview import ArraysPreview, Column, TablePreview
 from engine.data.sequence_reading import SequencesChoices
 from engine.spec import SequencesTask
+from engine.task_checks import MAX_SYMBOLS
 from engine.task_specs import MAX_STEPS
 from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.column_list import ColumnList, Offered
@@ -17,6 +18,7 @@ from explorer.dock.problems import Problem
 from explorer.dock.words import SCALINGS
 from explorer.widgets.elided import ElidedLabel
 
+USUAL_SYMBOLS = SequencesChoices().most_symbols
 _ONE_ROW = ""
 _ANSWERS = [("class", "a class"), ("tags", "tags"), ("value", "a number")]
 _ORDERS = [("file", "as in the file"), ("shuffled", "shuffled once")]
@@ -31,7 +33,7 @@ class SequencesForm(Form):
         self._symbolic = False
         self._fixed: tuple[str, ...] = ()
         self.values = {
-            "answers": "class", "answer": None, "sequence": _ONE_ROW, "level": "word", "most_symbols": 2000,
+            "answers": "class", "answer": None, "sequence": _ONE_ROW, "level": "word", "most_symbols": None,
             "cut": None, "order": "file", "train_share": 0.7, "validation_share": 0.15, "scaling": "none",
             "batch_size": batch_size,
         }  # fmt: skip
@@ -49,15 +51,12 @@ class SequencesForm(Form):
             ),
             self.label,
             self.list,
-            self.pair(
-                self.row("level", "by", Segments("Level", [("word", "words"), ("character", "char.")])),
-                self.row(
-                    "most_symbols",
-                    "at most",
-                    NumberField("Different symbols at most", whole=True, step=by(10, 2)),
-                    "The most frequent symbols; one stands for all others",
-                ),
-                (3, 2),
+            self.row("level", "by", Segments("Level", [("word", "words"), ("character", "characters")])),
+            self.row(
+                "most_symbols",
+                "symbols at most",
+                NumberField("Different symbols at most", whole=True, empty=f"{USUAL_SYMBOLS:,}", step=by(10, 2)),
+                "The most frequent symbols; one stands for all others",
             ),
             self.pair(
                 self.row(
@@ -168,7 +167,7 @@ class SequencesForm(Form):
             sequence=(v["sequence"] or None) if self._columns else None,
             inputs=self.list.ticked() if self._columns else None,
             level=v["level"],
-            most_symbols=v["most_symbols"],
+            most_symbols=USUAL_SYMBOLS if v["most_symbols"] is None else v["most_symbols"],
             cut=v["cut"],
             order=v["order"],
             split=self.split,
@@ -192,8 +191,8 @@ class SequencesForm(Form):
                 return wrong("answer", f"{short(v['answer'])} holds no numbers; choose another column, or a class.")
         if v["cut"] is not None and not 1 <= v["cut"] <= MAX_STEPS:
             return wrong("cut", f"{v['cut']}: a whole number from 1 to {MAX_STEPS:,} is accepted.")
-        if not 2 <= v["most_symbols"] <= 50_000:
-            return wrong("most_symbols", f"{v['most_symbols']}: a whole number from 2 to 50,000 is accepted.")
+        if v["most_symbols"] is not None and not 2 <= v["most_symbols"] <= MAX_SYMBOLS:
+            return wrong("most_symbols", f"{v['most_symbols']}: a whole number from 2 to {MAX_SYMBOLS:,} is accepted.")
         task = SequencesTask(
             data=NO_DATA,
             answers=v["answers"],

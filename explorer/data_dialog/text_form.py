@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from PySide6.QtWidgets import QWidget
 
 from engine.data.preview import TextPreview
@@ -10,6 +12,7 @@ from engine.data.windows import stretch
 from engine.spec import TextTask
 from engine.task_checks import MAX_SYMBOLS
 from explorer.data_dialog.form import NO_DATA, Form, task_problem, wrong
+from explorer.data_dialog.windows import USUAL_STEPS
 from explorer.data_dialog.words import PARTS, parts_words
 from explorer.dock.fields import NumberField, Segments, by
 from explorer.dock.problems import Problem
@@ -22,6 +25,8 @@ class TextForm(Form):
     def __init__(self, steps: int, batch_size: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preview: TextPreview | None = None
+        self._wanted_steps = steps
+        self._steps_given = False
         self.values = {
             "level": "character", "symbols": None, "steps": steps, "order": "shuffled", "train_share": 0.7,
             "validation_share": 0.15, "batch_size": batch_size,
@@ -46,7 +51,14 @@ class TextForm(Form):
 
     def set_preview(self, preview: TextPreview) -> None:
         self._preview = preview
+        if not self._steps_given:
+            tried = [self._wanted_steps, *(steps for steps in USUAL_STEPS if steps < self._wanted_steps)]
+            self.values["steps"] = next((steps for steps in tried if not self._too_short(steps)), self._wanted_steps)
         self.refresh()
+
+    def _take(self, name: str, value: object) -> None:
+        self._steps_given |= name == "steps"
+        super()._take(name, value)
 
     def refresh(self) -> None:
         self.most.set_empty(f"{USUAL_WORDS:,}" if self.values["level"] == "word" else "all")
@@ -75,18 +87,26 @@ class TextForm(Form):
         )
         if (found := task_problem(task)) is not None:
             return found
+        return wrong("steps", self._too_short(v["steps"]))
+
+    def _too_short(self, steps: int) -> str:
+        """Which part has no room for so many steps, in a sentence; "" for none."""
+        v = self.values
         for part, word in PARTS:
             first, behind = stretch(self._length(), self.split, part)
             stream = part == "train" and v["order"] == "stream"
-            need = v["steps"] * (v["batch_size"] if stream else 1) + 1
+            need = steps * (v["batch_size"] if stream else 1) + 1
             if behind - first < need and (part == "train" or behind > first):
                 have = f"The {word} part has {behind - first:,} {v['level']}s, and {need:,} are needed"
-                return wrong("steps", f"{have}; take fewer steps, or make this part larger.")
-        return None
+                return f"{have}; take fewer steps, or make this part larger."
+        return ""
 
     def summary(self) -> str:
-        level = self.values["level"]
-        head = f"Predicts the next {level} out of {self._symbols():,}"
+        level, symbols, there = self.values["level"], self._symbols(), self._learned()
+        which = f"the {there:,} different ones of the training part"
+        if symbols <= there:
+            which = f"the {symbols - 1:,} most frequent of the {there:,} different ones of the training part"
+        head = f"Predicts the next {level} out of {symbols:,}: {which}, and one for all others"
         return f"{head}\n{parts_words(self._length(), self.split, f'{level}s')}"
 
     def _length(self) -> int:
@@ -94,9 +114,14 @@ class TextForm(Form):
         return self._preview.characters if self.values["level"] == "character" else self._preview.words
 
     def _symbols(self) -> int:
-        """At most so many; the training part may hold fewer."""
-        p, v = self._preview, self.values
-        assert p is not None
-        different = p.different_characters if v["level"] == "character" else p.different_words
+        """As many as the task will have: those of the training part, and one for all others."""
+        v = self.values
         most = v["symbols"] if v["symbols"] is not None else MAX_SYMBOLS if v["level"] == "character" else USUAL_WORDS
-        return min(different + 1, most)
+        return min(self._learned() + 1, most)
+
+    def _learned(self) -> int:
+        """Different ones in the training part."""
+        p = self._preview
+        assert p is not None
+        firsts = p.first_characters if self.values["level"] == "character" else p.first_words
+        return bisect_left(firsts, stretch(self._length(), self.split, "train")[1])

@@ -18,7 +18,7 @@ from engine.data.windows import stretch, unpacked
 from engine.spec import SeriesTask
 from explorer.data_dialog.words import PARTS
 
-_USUAL = (200, 100, 50, 30, 20, 10, 5, 2, 1)
+USUAL_STEPS = (200, 100, 50, 30, 20, 10, 5, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Windows:
 
     def fitting(self, task: SeriesTask, treated: Treated) -> int:
         """Steps to begin with: those of the task if as many windows can be learned from, else fewer."""
-        tried = [task.steps, *(steps for steps in _USUAL if steps < task.steps)]
+        tried = [task.steps, *(steps for steps in USUAL_STEPS if steps < task.steps)]
         fit = [steps for steps in tried if not self.lacking(replace(task, steps=steps), treated)]
         for steps in fit:
             whole, breaks = self._rows_of(task, treated)
@@ -80,7 +80,9 @@ class Windows:
 
 def parts_in_words(parts: Sequence[tuple[str, int, int]]) -> str:
     """A line each: "training: 280 rows, 260 windows"."""
-    return "\n".join(f"{word}: {_many(rows, 'row')}, {_many(windows, 'window')}" for word, rows, windows in parts)
+    return "\n".join(
+        f"{word.capitalize()}: {_many(rows, 'row')}, {_many(windows, 'window')}" for word, rows, windows in parts
+    )
 
 
 def _many(count: int, noun: str) -> str:

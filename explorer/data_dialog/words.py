@@ -86,13 +86,13 @@ def missing_words(column: Column) -> str:
 
 
 def parts_words(count: int, split: Split, what: str) -> str:
-    """How many rows, symbols or sequences each part has, a line each: "training: 700 rows"."""
+    """How many rows, symbols or sequences each part has, a line each: "Training: 700 rows"."""
     said: list[str] = []
     for part, word in PARTS:
         first, behind = stretch(count, split, part)
-        said.append(f"{word}: {behind - first:,} {what}")
+        said.append(f"{word.capitalize()}: {behind - first:,} {what}")
     return "\n".join(said)
 
 
 def short(name: str) -> str:
-    return shortened(name, 40)
+    return shortened(name, 26)

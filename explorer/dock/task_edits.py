@@ -70,11 +70,15 @@ def title_of(kind: str) -> str:
 
 def with_task(experiment: Experiment, wanted: str | OwnTask) -> Experiment:
     """Another task: a kind of generated ones, or somebody's own data. Steps, batch, read-out, loss and training stay
-    as they are as far as the task has them; what it cannot have changes with it (`changed_with` says it)."""
+    as they are as far as the task has them; what it cannot have changes with it (`changed_with` says it). Iterations
+    that a demonstration trains before it opens were meant for its own task: none is trained unasked on this one."""
     task = wanted if isinstance(wanted, OwnTask) else _drawn(wanted, experiment.task)
     model = _fitted_model(experiment, task)
     after = replace(experiment, task=task, model=model)
-    return replace(after, training=_fitted_training(after))
+    training = _fitted_training(after)
+    if task != experiment.task:
+        training = replace(training, iterations=0)
+    return replace(after, training=training)
 
 
 def _drawn(kind: str, old: Task) -> Task:
@@ -135,6 +139,9 @@ def changed_with(old: Experiment, new: Experiment) -> str:
     was, now = (one.model.embedding for one in (old, new))
     if (was is None) != (now is None):
         said.append(f"embedding {_size(was)} → {_size(now)}")
+    before = old.training.iterations, new.training.iterations
+    if before[0] != before[1]:
+        said.append(f"iterations before {before[0]:,} → {before[1]:,}")
     for word, gone in (
         ("truncation", old.training.truncation is not None and new.training.truncation is None),
         ("carried states", old.training.carry and not new.training.carry),

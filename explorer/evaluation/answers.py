@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import task_facts
-from engine.spec import CopyTask, EchoTask, Experiment, ReberTask, SeriesTask
+from engine.spec import CopyTask, DigitsTask, EchoTask, Experiment, ReberTask, SeriesTask
 from engine.training_requests import Judged
 
 Kind = Literal["series", "numbers", "symbols", "tags", "class"]
@@ -20,6 +20,8 @@ _COUNTED: dict[type[Any], str] = {
     ReberTask: "last but one",
     EchoTask: "echoes only",
 }
+_DIGIT = (8, 8)
+"""As scikit-learn has them."""
 MOST_TOLD = 5
 """Classes whose probabilities are said."""
 
@@ -42,6 +44,12 @@ class Answers:
     places: NDArray[np.int64] | None = None
     """Of the one sequence of all forecasts: the years or rows that they are about."""
     place_noun: str = "t"
+    quantity: str = ""
+    """What is forecast, by its name: a column of somebody's own."""
+    scaled: bool = False
+    """The loss is of scaled numbers; everything else is in the units of the data."""
+    picture: tuple[int, int] | None = None
+    """Rows and columns of what a sequence is a picture of."""
 
     @property
     def count(self) -> int:
@@ -108,7 +116,19 @@ def answers_of(judged: Judged, iteration: int, experiment: Experiment) -> Answer
     if isinstance(task, SeriesTask):
         column, ahead = task.columns.index(task.target) if task.target in task.columns else 0, task.ahead
     noun, counted = task_facts.facts(task).noun, _COUNTED.get(type(task), "")
-    return Answers(judged, iteration, kind, every, noun, column, ahead, counted)
+    return Answers(
+        judged,
+        iteration,
+        kind,
+        every,
+        noun,
+        column,
+        ahead,
+        counted,
+        quantity=task_facts.quantity(task),
+        scaled=task_facts.is_scaled(task, experiment.model),
+        picture=_DIGIT if isinstance(task, DigitsTask) else None,
+    )
 
 
 def all_forecasts(answers: Answers) -> Answers | None:

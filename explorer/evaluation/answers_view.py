@@ -18,6 +18,10 @@ ROW = 20
 _NUMBER, _BAR, _PERCENT, _MARK = 20, 30, 46, 16
 _APART = 5
 
+_ROOMY = 220
+_BRIEF = {"truth": "true", "answer": "said", "probability": "prob."}
+"""Heads of narrow columns."""
+
 
 class AnswersView(Plot[int]):
     """A place is a sequence."""
@@ -76,7 +80,8 @@ class AnswersView(Plot[int]):
         if max(map(width, labels), default=0) > columns[1][2]:
             labels = list(lettered(a.judged.labels))
         for name, x, wide in columns:
-            self.text(painter, QRectF(x, 0, wide, ROW), name, "muted", "right" if name == "#" else "left")
+            head = name if width(name) <= wide else _BRIEF.get(name, name)
+            self.text(painter, QRectF(x, 0, wide, ROW), head, "muted", "right" if name == "#" else "left")
         dirty = self.dirty.boundingRect()
         for n in range(max(0, dirty.top() // ROW - 1), min(a.count, dirty.bottom() // ROW + 1)):
             self._paint_row(painter, n, columns, labels)
@@ -86,10 +91,14 @@ class AnswersView(Plot[int]):
             beside = self.row_box(self.place).adjusted(0, 0, -self.width() * 0.35, 0)
             chances.draw(painter, beside, room, f"sequence {self.place + 1:,}", rows)
 
+    def _bar(self) -> float:
+        """Where truth and answer would be cut, the number alone says how probable it was."""
+        return _BAR if self.width() >= _ROOMY else 0.0
+
     def _columns(self) -> list[tuple[str, float, float]]:
-        names = (self.width() - _NUMBER - _BAR - _PERCENT - _MARK - 4 * _APART - 8) / 2
+        names = (self.width() - _NUMBER - self._bar() - _PERCENT - _MARK - 4 * _APART - 8) / 2
         at, found = 4.0, []
-        widths = {"#": _NUMBER, "truth": names, "answer": names, "": _MARK, "given": _BAR + _PERCENT}
+        widths = {"#": _NUMBER, "truth": names, "answer": names, "": _MARK, "probability": self._bar() + _PERCENT}
         for name, wide in widths.items():
             found.append((name, at, float(wide)))
             at += wide + _APART
@@ -118,9 +127,9 @@ class AnswersView(Plot[int]):
         _, x, _ = columns[3]
         mark(painter, QRectF(x, box.top(), _MARK, ROW), right=truth == said)
         _, x, _ = columns[4]
-        bar = QRectF(x, box.top() + 6, _BAR, ROW - 12)
+        bar = QRectF(x, box.top() + 6, self._bar(), ROW - 12)
         painter.fillRect(bar, QColor(theme.line))
-        painter.fillRect(QRectF(x, bar.top(), _BAR * share, bar.height()), QColor(theme.forward))
+        painter.fillRect(QRectF(x, bar.top(), bar.width() * share, bar.height()), QColor(theme.forward))
         self.text(
             painter,
             QRectF(bar.right() + 2, box.top() + (ROW - LINE) / 2, _PERCENT, LINE),

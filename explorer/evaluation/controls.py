@@ -23,7 +23,7 @@ from explorer.theme.tokens import GAP, PAD, TIGHT
 from explorer.widgets.elided import ElidedLabel
 from explorer.widgets.numbers import short
 from explorer.widgets.stepper import Stepper
-from explorer.widgets.wrapped import WrappedLabel, height_of
+from explorer.widgets.wrapped import WrappedLabel, height_of, lines_needed
 
 WIDTH = 248
 JUDGE, STOP = "Judge", "Stop"
@@ -72,9 +72,9 @@ class EvaluationControls(QScrollArea):
         self.names = {name: ElidedLabel(name, tone="muted", least=70) for name in _ROWS}
         self.values = {name: ElidedLabel("–", least=40) for name in _ROWS}
         self._against = ""
-        self.sentence = WrappedLabel(tone="muted", most=5)
+        self.sentence = WrappedLabel(tone="muted", most=8)
         self.sentence.setMinimumHeight(height_of(2))
-        self.sentence.setMaximumHeight(height_of(5))
+        self.sentence.setMaximumHeight(height_of(8))
 
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
@@ -136,7 +136,9 @@ class EvaluationControls(QScrollArea):
         )
         self.values["loss"].set_text(short(judged.loss, 4))
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
-        self._against = " ".join(part for part in (words.against_baseline(judged), words.how_much(judged)) if part)
+        self._against = " ".join(
+            part for part in (words.against_baseline(judged), words.in_units(answers), words.how_much(judged)) if part
+        )
         self._show_standing()
 
     def set_sequence(self, n: int, count: int) -> None:
@@ -184,6 +186,7 @@ class EvaluationControls(QScrollArea):
             tone = "exploding"
         said = said or self._against
         self.sentence.set_text(said, tone=tone, tip=said)
+        self.sentence.setMinimumHeight(height_of(max(2, lines_needed(said, WIDTH - 2 * PAD - 12, 8))))
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

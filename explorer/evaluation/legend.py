@@ -21,7 +21,7 @@ _RAMP = 54
 class Entry:
     words: str
     kind: str
-    """ "title", "line", "dash", "point", "area", "ramp", "wave", or "swatch"."""
+    """ "title", "line", "dash", "point", "beyond", "cross", "area", "ramp", "wave", or "swatch"."""
     tone: str = "text"
     """Of the theme; of a swatch the number of its class."""
     letter: str = ""
@@ -72,7 +72,7 @@ class Legend(QWidget):
     def _sample_width(entry: Entry, metrics: QFontMetricsF) -> float:
         if entry.kind == "swatch":
             return max(14.0, metrics.horizontalAdvance(entry.letter) + 6) + (4 if entry.words else 0)
-        return {"title": 0.0, "ramp": _RAMP + 26.0, "point": 14.0}.get(entry.kind, 22.0)
+        return {"title": 0.0, "ramp": _RAMP + 26.0, "point": 14.0, "beyond": 14.0, "cross": 14.0}.get(entry.kind, 22.0)
 
 
 def draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:
@@ -100,12 +100,36 @@ def draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(getattr(theme, entry.tone)))
         painter.drawEllipse(QPointF(box.left() + 5, middle), 3.5, 3.5)
+    elif entry.kind == "beyond":
+        draw_beyond(painter, QPointF(box.left() + 5, middle - 4), 8, QColor(getattr(theme, entry.tone)), up=True)
+    elif entry.kind == "cross":
+        draw_cross(painter, QPointF(box.left() + 5, middle), 3.5, QColor(getattr(theme, entry.tone)))
     elif entry.kind == "area":
         painter.fillRect(QRectF(box.left(), box.top() + 5, 16, box.height() - 10), QColor(getattr(theme, entry.tone)))
     elif entry.kind in ("line", "dash"):
         style = Qt.PenStyle.DashLine if entry.kind == "dash" else Qt.PenStyle.SolidLine
         painter.setPen(QPen(QColor(getattr(theme, entry.tone)), 2, style))
         painter.drawLine(QLineF(box.left(), middle, box.left() + 16, middle))
+
+
+def draw_beyond(painter: QPainter, tip: QPointF, size: float, colour: QColor, *, up: bool) -> None:
+    """A triangle whose tip is at the edge that something lies beyond."""
+    way = 1 if up else -1
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(colour)
+    foot = tip.y() + way * size
+    half = 0.6 * size
+    painter.drawPolygon(QPolygonF([tip, QPointF(tip.x() + half, foot), QPointF(tip.x() - half, foot)]))
+
+
+def draw_cross(painter: QPainter, at: QPointF, size: float, colour: QColor) -> None:
+    """What is no number."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(colour, 1.8))
+    across, down = QPointF(size, size), QPointF(size, -size)
+    painter.drawLine(at - across, at + across)
+    painter.drawLine(at - down, at + down)
 
 
 def wave(painter: QPainter, left: float, right: float, y: float) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from explorer.analysis.plot import Plot
 from explorer.evaluation.answers import Answers, Floats
-from explorer.evaluation.legend import Entry
+from explorer.evaluation.legend import Entry, draw_beyond, draw_cross
 from explorer.evaluation.scale import Span, span_of
 from explorer.evaluation.words import number
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 
 LEFT, RIGHT, FOOT = 52, 12, 34
+Mask: TypeAlias = NDArray[np.bool_]
 
 
 class ScatterView(Plot[int]):
@@ -45,11 +49,19 @@ class ScatterView(Plot[int]):
     def legend(self) -> tuple[Entry, ...]:
         if self._answers is None:
             return ()
-        return (
-            Entry("a sequence", "point", "forward"),
-            Entry("the one chosen", "point", "backward"),
-            Entry("right", "dash", "muted"),
-        )
+        found = [Entry(self._answers.quantity, "title")] if self._answers.quantity else []
+        found.append(Entry("a sequence", "point", "forward"))
+        above, below, bad = self.off_the_axis()
+        if above.any() or below.any():
+            found.append(Entry("beyond the axis", "beyond", "forward"))
+        if bad.any():
+            found.append(Entry("not a number", "cross", "forward"))
+        return (*found, Entry("the one chosen", "point", "backward"), Entry("right", "dash", "muted"))
+
+    def off_the_axis(self) -> tuple[Mask, Mask, Mask]:
+        """(n,) each: predictions above the axis, below it, and those that are no number."""
+        places = self._spans[1].places(self._numbers()[1])
+        return places > 1, places < 0, np.isnan(places)
 
     def _numbers(self) -> tuple[Floats, Floats]:
         assert self._answers is not None
@@ -60,7 +72,7 @@ class ScatterView(Plot[int]):
         return QRectF(LEFT, 6, max(1, self.width() - LEFT - RIGHT), max(1, self.height() - FOOT - 6))
 
     def points(self) -> tuple[Floats, Floats]:
-        """Pixels; what is beyond the edges stands at them, what is no number at the foot."""
+        """Pixels; what is beyond the edges stands at them, what is no number at the foot, each as a mark of its own."""
         box, (across, up) = self.plot_box(), self._spans
         truth, said = self._numbers()
         x = box.left() + across.places(truth) * box.width()
@@ -112,7 +124,7 @@ class ScatterView(Plot[int]):
             painter.fillRect(QRectF(x, box.top(), 1, box.height()), QColor(theme.line))
             self.text(painter, QRectF(x - 30, box.bottom() + 3, 60, LINE), text, "muted", "centre")
         self.text(painter, QRectF(box.left(), box.bottom() + 3 + LINE, box.width(), LINE), "target", "muted", "centre")
-        self.text(painter, QRectF(box.left() + 6, box.top() + 2, 80, LINE), "prediction", "muted")
+        self.text(painter, QRectF(box.left() + 6, box.top() + 12, 80, LINE), "prediction", "muted")
         painter.save()
         painter.setClipRect(box)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -122,19 +134,32 @@ class ScatterView(Plot[int]):
         painter.drawLine(QLineF(box.left(), float(feet[0]), box.right(), float(feet[1])))
         painter.restore()
         xs, ys = self.points()
+        signs = self._signs()
         for n, (a, b) in enumerate(zip(xs.tolist(), ys.tolist(), strict=True)):
             if n != self._n:
-                self._dot(painter, a, b, "forward", 4.0)
-        self._dot(painter, float(xs[self._n]), float(ys[self._n]), "backward", 6.0)
+                self._mark(painter, QPointF(a, b), signs[n], "forward", 4.0)
+        self._mark(painter, QPointF(xs[self._n], ys[self._n]), signs[self._n], "backward", 6.0)
         if self.place is not None:
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(theme.cursor), 1.6))
             painter.drawEllipse(QPointF(float(xs[self.place]), float(ys[self.place])), 8, 8)
 
+    def _signs(self) -> list[str]:
+        """Of each sequence: what cannot stand where it belongs is no dot."""
+        above, below, bad = self.off_the_axis()
+        found = np.select([bad, above, below], ["cross", "above", "below"], "dot")
+        return [str(one) for one in found]
+
     @staticmethod
-    def _dot(painter: QPainter, x: float, y: float, tone: str, size: float) -> None:
+    def _mark(painter: QPainter, at: QPointF, sign: str, tone: str, size: float) -> None:
         theme = theming.current()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colour = QColor(getattr(theme, tone))
         painter.setPen(QPen(QColor(theme.plot), 1))
-        painter.setBrush(QColor(getattr(theme, tone)))
-        painter.drawEllipse(QPointF(x, y), size, size)
+        painter.setBrush(colour)
+        if sign == "dot":
+            painter.drawEllipse(at, size, size)
+        elif sign == "cross":
+            draw_cross(painter, at + QPointF(0, -size - 2), size, colour)
+        else:
+            draw_beyond(painter, at, 2 * size, colour, up=sign == "above")

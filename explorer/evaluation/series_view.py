@@ -60,7 +60,8 @@ class SeriesView(Plot[int]):
         a = self._answers
         if a is None:
             return ()
-        found = [] if a.every else [Entry("given", "line", "muted")]
+        found = [Entry(a.quantity, "title")] if a.quantity else []
+        found += [] if a.every else [Entry("read", "line", "muted")]
         kind = "line" if a.every else "point"
         found += [Entry("target", kind, "text"), Entry("prediction", kind, "forward")]
         if a.judged.free is not None:

@@ -25,6 +25,7 @@ from explorer.evaluation.confusion_view import ConfusionView
 from explorer.evaluation.controls import EvaluationControls
 from explorer.evaluation.evaluator import Standing
 from explorer.evaluation.legend import Legend
+from explorer.evaluation.picture_view import PictureView
 from explorer.evaluation.scatter_view import ScatterView
 from explorer.evaluation.series_view import SeriesView
 from explorer.evaluation.tables import CONFUSION, SEQUENCE, tables_of
@@ -71,6 +72,7 @@ class EvaluationTab(QWidget):
         self.copy_button.setToolTip("Copy the numbers as CSV")
         self.text, self.series, self.scatter = TextView(), SeriesView(), ScatterView()
         self.confusion, self.answers = ConfusionView(), AnswersView()
+        self.picture_view = PictureView()
         self.table = TableView("Evaluation")
         self.table.setMinimumHeight(60)
         self.table.setMaximumHeight(_MOST)
@@ -84,6 +86,7 @@ class EvaluationTab(QWidget):
         beside.setContentsMargins(0, 0, 0, 0)
         beside.setSpacing(GAP)
         beside.addWidget(self.confusion, 9)
+        beside.addWidget(self.picture_view)
         beside.addWidget(self.answers_area, 11)
         self.pages = QStackedWidget()
         for page in (self.nothing, self.text_area, self.series, self.scatter, self.classes, self.table):
@@ -176,6 +179,7 @@ class EvaluationTab(QWidget):
             self.series.set_answers(None, n)
         self.scatter.set_answers(a if kind == "numbers" else None, n)
         self.answers.set_answers(a if kind == "class" else None, n)
+        self.picture_view.set_answers(a if kind == "class" else None, n)
         confusion = a.judged.confusion if a is not None and of_class else None
         self.confusion.set_counts(confusion, () if a is None else a.judged.labels)
         self._tables = {} if a is None else tables_of(a, n)

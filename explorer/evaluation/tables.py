@@ -61,7 +61,14 @@ def _symbols(a: Answers, n: int) -> Table:
     truth, said = a.truth(n).astype(np.int64), a.answer(n).astype(np.int64)
     chances, labels = a.probabilities(n), a.judged.labels
     read = a.read(n).astype(np.int64) if a.reads_symbols else None
-    names = ("t", *(() if read is None else ("read",)), "truth", "answer", "given to the truth", "given to the answer")
+    names = (
+        "t",
+        *(() if read is None else ("read",)),
+        "truth",
+        "answer",
+        "probability of the truth",
+        "probability of the answer",
+    )
 
     def cell(row: int, column: int) -> str:
         name = names[column]
@@ -72,7 +79,7 @@ def _symbols(a: Answers, n: int) -> Table:
             return label_of(a.judged.read_labels, read[row])
         if name in ("truth", "answer"):
             return label_of(labels, (truth if name == "truth" else said)[row])
-        return exact(float(chances[row, (truth if name == "given to the truth" else said)[row]]))
+        return exact(float(chances[row, (truth if name == "probability of the truth" else said)[row]]))
 
     return Table(names, len(truth), cell)
 
@@ -97,7 +104,9 @@ def _sequences(a: Answers) -> Table:
             exact(float(chances[int(said)])),
         )[column]
 
-    return Table(("sequence", "truth", "answer", "given to the truth", "given to the answer"), a.count, cell)
+    return Table(
+        ("sequence", "truth", "answer", "probability of the truth", "probability of the answer"), a.count, cell
+    )
 
 
 def _confusion(a: Answers) -> Table:

@@ -51,6 +51,11 @@ def against_baseline(judged: Judged) -> str:
     return f"Its loss is {percent(share)} of that of having learned nothing."
 
 
+def in_units(answers: Answers) -> str:
+    """One sentence where the loss and the error are of different numbers."""
+    return "The RMSE is in the units of the data, the loss of scaled numbers." if answers.scaled else ""
+
+
 def how_much(judged: Judged) -> str:
     """One sentence where not all is judged that is there."""
     if judged.there is None or judged.sequences >= judged.there:
@@ -65,7 +70,7 @@ def at_class(answers: Answers, n: int, t: int) -> str:
     given = float(chances[int(truth)])
     where = f"t = {t + 1:,}" if answers.every else f"Sequence {n + 1:,}"
     right = "right" if answers.answer(n)[t] == truth else "wrong"
-    first = f"{where}: {spoken(label_of(labels, truth))} was due and was given {percent(given)}: {right}."
+    first = f"{where}: {spoken(label_of(labels, truth))} was due, its probability {percent(given)}: {right}."
     return f"{first} Likeliest: {likeliest(labels, chances)}."
 
 

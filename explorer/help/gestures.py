@@ -19,6 +19,7 @@ GESTURES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Drag a header", "Move the track"),
         ("Double click on a header", "Collapse or expand the track"),
         ("Drag a lower edge", "Height of the track"),
+        ("Click on a scale that says so", "Fit it to what is shown"),
         ("Wheel", "Scroll the tracks"),
         ("Ctrl+Wheel", "Zoom time, anywhere on the stage"),
     ),

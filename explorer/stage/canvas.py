@@ -17,7 +17,7 @@ from explorer.stage.geometry import FOOT, Slot, arrange
 from explorer.stage.margins import Columns, columns
 from explorer.stage.now import Now
 from explorer.stage.pulse import Pulse
-from explorer.stage.tracks.base import Readout, Track
+from explorer.stage.tracks.base import Fitted, Readout, Track
 from explorer.theme.tokens import GAP
 from explorer.widgets.buttons import BY_KEY
 
@@ -281,6 +281,14 @@ class Canvas(QAbstractScrollArea):
     def slot_at(self, y: int) -> Slot | None:
         y += self.offset
         return next((s for s in self.slots if s.top <= y < s.bottom), None)
+
+    def misfit_at(self, at: QPoint) -> Slot | None:
+        """The slot whose scale is under the pointer, where it fits its numbers no more."""
+        slot = self.slot_at(at.y())
+        if slot is None or slot.collapsed or self.now is None or not self.scale_box(self.place(slot)).contains(at):
+            return None
+        track = slot.track
+        return slot if isinstance(track, Fitted) and track.misfit(self.now) else None
 
     def edge_at(self, y: int) -> Slot | None:
         """The slot whose lower edge is under the pointer, where it can be dragged."""

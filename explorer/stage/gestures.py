@@ -31,6 +31,7 @@ class Hands(Protocol):
     def toggle_collapsed(self, key: str) -> None: ...
     def move_to(self, key: str, place: int) -> None: ...
     def menu_for(self, key: str, at: QPoint) -> None: ...
+    def fit_scale(self, key: str) -> None: ...
     def said(self, text: str) -> None: ...
     def take_focus(self) -> None: ...
 
@@ -95,6 +96,8 @@ class Gestures(QObject):
         elif header is not None:
             self._hands.select(header.track.key)
             self._reorder.lift(header.track.key, at)
+        elif (misfit := self._canvas.misfit_at(at)) is not None:
+            self._hands.fit_scale(misfit.track.key)
         elif self._canvas.data_box.contains(at) and self._canvas.view is not None:
             self._pressed = at
             self._pan_from = self._canvas.view.first
@@ -129,7 +132,7 @@ class Gestures(QObject):
     def _cursor_at(self, at: QPoint) -> Qt.CursorShape:
         if self._canvas.edge_at(at.y()) is not None:
             return Qt.CursorShape.SplitVCursor
-        if self._canvas.chevron_at(at) is not None:
+        if self._canvas.chevron_at(at) is not None or self._canvas.misfit_at(at) is not None:
             return Qt.CursorShape.PointingHandCursor
         movable = self._canvas.header_at(at) is not None and len(self._canvas.slots) > 1
         return Qt.CursorShape.OpenHandCursor if movable else Qt.CursorShape.ArrowCursor

@@ -186,9 +186,10 @@ class Handling(QObject):
                 else:
                     entry = menu.addAction(words.layer(layer)[:1].upper() + words.layer(layer)[1:])
                     entry.setData((key, str(other)))
-            if track.is_quantity and track.unit is None and has(track, kinds):
+            alone = track.unit is not None
+            if track.is_quantity and has(track, kinds) and not (alone and kinds[own].hidden_size == 1):
                 menu.addSeparator()
-                menu.addAction("&One unit…").setData((key, ""))
+                menu.addAction("Another &unit…" if alone else "&One unit…").setData((key, ""))
         if menu.isEmpty():
             menu.addAction(why_none).setEnabled(False)
         menu.triggered.connect(self._duplicate_chosen)
@@ -215,8 +216,11 @@ class Handling(QObject):
             return
         from explorer.stage.unit_dialog import UnitDialog
 
-        last = excerpt.of(parse(key).layer).hidden_size - 1
-        dialog = UnitDialog(key, self._stage.title_of(key), excerpt.unit or 0, last, self._stage)
+        track, last = parse(key), excerpt.of(parse(key).layer).hidden_size - 1
+        unit = excerpt.unit or 0
+        if track.unit is not None:  # the one beside it
+            unit = track.unit + 1 if track.unit < last else track.unit - 1
+        dialog = UnitDialog(key, self._stage.title_of(key), unit, last, self._stage)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(self._unit_chosen)
         dialog.open()

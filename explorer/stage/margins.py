@@ -77,6 +77,22 @@ def paint_title(painter: QPainter, box: QRect, title: str, tone: str, lines: tup
     return y
 
 
+def title_boxes(box: QRect, title: str, lines: tuple[str, ...]) -> list[QRectF]:
+    """What `paint_title` fills, line by line: beside it there may be room for something else."""
+    left, y = box.left() + GAP + 1, float(box.top() + 6)
+    bold, small = theming.font(_TITLE, bold=True), theming.small()
+    found = []
+    for part in _wrapped(title, bold, text_room(box)):
+        found.append(QRectF(left, y, marked.width(part, bold), _TITLE + 4))
+        y += _TITLE + 4
+    for text in lines:
+        if y + LINE > box.bottom():
+            break
+        found.append(QRectF(left, y, marked.width(text, small), LINE))
+        y += LINE
+    return found
+
+
 def text_room(header: QRect) -> int:
     """How wide a line in a header may be."""
     return header.width() - GAP - TIGHT - 1
@@ -106,6 +122,12 @@ def mean_of(batch: int) -> tuple[str, ...]:
 # -- the scale --------------------------------------------------------------------------------------------------------
 
 
+FIT = ("click to fit", "fit")
+"""Beside a scale that fits nothing any more, from the longest wording to the shortest."""
+_TO_FIT = -1
+"""In the place of a class."""
+
+
 def paint_scale(
     painter: QPainter,
     box: QRect,
@@ -116,11 +138,12 @@ def paint_scale(
     hatched: bool = True,
     whose: tuple[str, ...] = (),
     named: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
+    misfit: bool = False,
 ) -> None:
     """The scale's colours upright at the left of the box, its numbers beside them, and between its ends a line for each
     class that is there, the worst first. `hatched`: the cells are too small for glyphs, so the swatches have none.
     `whose`: what is counted, above the counts, from its longest wording to its shortest. `named`: other words for a
-    class."""
+    class. `misfit`: the scale fits these numbers no more, and a click on it fits it."""
     theme, font = theming.current(), theming.small()
     bar = ramp_box(box)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
@@ -140,14 +163,16 @@ def paint_scale(
     said = fitting(whose, font, right - x)
     if rows and said and len(rows) < room:
         rows.insert(0, (None, 0, said))
+    if misfit and (words := fitting(FIT, font, right - x)) and not beside:
+        rows = [(_TO_FIT, 0, words), *rows[: max(0, room - 1)]]
     top = bar.center().y() - len(rows) * LINE // 2
     taken = len(rows) * LINE + 4 if rows and not beside else 0
     _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, taken))
     x += beside
     for place, (code, count, text) in enumerate(rows):
         y = top + place * LINE
-        if code is None:
-            painter.setPen(QColor(theme.muted))
+        if code in (None, _TO_FIT):
+            painter.setPen(QColor(theme.muted if code is None else theme.accent))
             marked.draw(painter, QRectF(x, y, right - x, LINE), text, font)
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)

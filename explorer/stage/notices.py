@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRect, QSize, Qt
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from explorer.theme import current as theming
-from explorer.theme.tokens import PAD
+from explorer.theme.tokens import GAP, PAD
 
 _ONE, _TWO = 36, 54
 """Heights with one line of text and with two."""
+_ACTIONS = 24
+"""Of a row of actions below them."""
 
 
 def _font() -> QFont:
@@ -18,11 +22,24 @@ def _font() -> QFont:
 
 
 class Notice(QWidget):
-    """One sentence with a coloured edge; hidden while it is empty. `tone` names the theme's colour."""
+    """One sentence with a coloured edge, and what can be done about it; hidden while it is empty. `tone` names the
+    theme's colour."""
+
+    chosen = Signal(int)
+    """Which of the actions."""
 
     def __init__(self, name: str, tone: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._name, self._tone, self._text = name, tone, ""
+        self.buttons: tuple[QPushButton, ...] = ()
+        self._below = False
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(False)
+        self._group.idClicked.connect(self.chosen)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, PAD, 1)
+        self._row.setSpacing(GAP)
+        self._row.addStretch(1)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(_ONE)
         self.set_text("")
@@ -38,6 +55,26 @@ class Notice(QWidget):
         self._fit()
         self.update()
 
+    def set_actions(self, actions: Sequence[tuple[str, str]]) -> None:
+        """In words, with a tooltip each; in place of those that were there."""
+        for button in self.buttons:
+            self._group.removeButton(button)
+            button.hide()
+            button.deleteLater()
+        self.buttons = tuple(self._button(index, *words) for index, words in enumerate(actions))
+        self._fit()
+        self.update()
+
+    def _button(self, index: int, text: str, tip: str) -> QPushButton:
+        made = QPushButton(text, self)
+        made.setProperty("role", "small")
+        made.setAccessibleName(text)
+        made.setToolTip(tip)
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._group.addButton(made, index)
+        self._row.addWidget(made)
+        return made
+
     def sizeHint(self) -> QSize:
         return QSize(200, self.height())
 
@@ -46,12 +83,21 @@ class Notice(QWidget):
         self._fit()
 
     def _room(self) -> QRect:
-        return self.rect().adjusted(PAD + 2, 0, -PAD, -1)
+        """Of the text: beside the actions, or above them where it is too long for that."""
+        room = self.rect().adjusted(PAD + 2, 0, -PAD, -1)
+        return room.adjusted(0, 0, 0, -_ACTIONS) if self._below else room.adjusted(0, 0, -self._taken, 0)
+
+    @property
+    def _taken(self) -> int:
+        return sum(button.sizeHint().width() + GAP for button in self.buttons)
 
     def _fit(self) -> None:
         """Two lines where one is too short."""
         needed = QFontMetrics(_font()).horizontalAdvance(self._text)
-        self.setFixedHeight(_ONE if needed <= self._room().width() else _TWO)
+        self._below = bool(self.buttons) and needed > self.width() - 2 * PAD - 2 - self._taken
+        lines = _ONE if needed <= self._room().width() else _TWO
+        self._row.setContentsMargins(0, lines - GAP if self._below else 0, PAD, 1)
+        self.setFixedHeight(lines + (_ACTIONS if self._below else 0))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theming.current()

@@ -48,6 +48,11 @@ class ScaleMenu(QObject):
         chosen = excerpt is not None and self._book.name(track, excerpt) in self._book.chosen
         menu.addAction("Scale &back to its default", self._forget).setEnabled(chosen)
 
+    def fit(self, key: str, excerpt: Excerpt | None) -> None:
+        """At once, without a menu."""
+        self._key, self._excerpt, self._shown = key, excerpt, None
+        self._fit()
+
     def _present(self, track: TrackSpec) -> Scale | None:
         """What can be chosen by its ends. All gradients have that of their sizes in common."""
         if self._excerpt is None or not self._book.name(track, self._excerpt):

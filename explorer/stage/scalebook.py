@@ -112,7 +112,7 @@ class ScaleBook:
         return self._values.get(name)
 
     def once(self, what: str, make: Callable[[], S]) -> S:
-        """The scale of anything else that a track shows, by layer, `what` and cell: made when it is first seen."""
+        """The scale of anything else that a track shows, by the track's key and the cell; made when first seen."""
         if what not in self._others:
             self._others[what] = make()
         return cast("S", self._others[what])
@@ -183,7 +183,7 @@ class ScaleBook:
         elif track.what == "attention":
             self._others.pop("attention", None)
         else:
-            old = f"{track.layer}.{track.what}."
+            old = f"{track.key}."
             self._others = {what: scale for what, scale in self._others.items() if not what.startswith(old)}
 
     def _name(self, track: TrackSpec, excerpt: Excerpt) -> tuple[str, str, str, str]:

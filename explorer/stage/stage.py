@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -274,8 +274,10 @@ class Stage(QWidget):
         """What to look for; "" when it has been answered. The tracks stay where they are."""
         self.events.set_prompt(text)
 
-    def set_banner(self, sentence: str) -> None:
-        """What went wrong, above the tracks; "" takes it away."""
+    def set_banner(self, sentence: str, actions: Sequence[tuple[str, str]] = ()) -> None:
+        """What went wrong, above the tracks, and what can be done about it (words and tooltip each; `banner.chosen`
+        says which); "" takes it away."""
+        self.banner.set_actions(actions)
         self.banner.set_text(sentence)
 
     def set_message(self, text: str) -> None:
@@ -349,6 +351,9 @@ class Stage(QWidget):
 
     def menu_for(self, key: str, at: QPoint) -> None:
         self.track_menu.of(key).popup(at)
+
+    def fit_scale(self, key: str) -> None:
+        self.track_menu.scales.fit(key, self.excerpt)
 
     @Slot(str, str)
     def _scale_changed(self, key: str, words: str) -> None:

@@ -84,6 +84,7 @@ QMenu::separator {{ height: 1px; background: {t.line}; margin: {TIGHT}px {GAP}px
 QStatusBar {{ background: {t.surface}; border-top: 1px solid {t.line}; }}
 QStatusBar::item {{ border: none; }}
 QScrollArea {{ background: transparent; border: none; }}
+QAbstractScrollArea::corner {{ background: transparent; border: none; }}
 QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
 QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
 QScrollBar::handle {{ background: {t.border}; border-radius: 4px; min-height: 24px; min-width: 24px; margin: 1px; }}

@@ -11,26 +11,21 @@ from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.training.summary import TrainButton
 from explorer.training.words import Figures
 from explorer.widgets.elided import ElidedLabel
-from explorer.widgets.wrapped import WrappedLabel, height_of
+from explorer.widgets.wrapped import WrappedLabel, height_of, lines_needed
 
 WIDTH = 240
-_ROWS = ("iteration", "took", "loss", "baseline", "validation", "clipped")
-_NAMES = {
-    "iteration": "iteration",
-    "took": "one takes",
-    "loss": "loss",
-    "baseline": "baseline",
-    "validation": "validation",
-    "clipped": "clipped",
+_ROWS = {
+    "newest": ("newest", "The last iteration that training has come to: so many are done"),
+    "shown": ("on the stage", "The iteration on the stage, and its loss as it was trained on"),
+    "took": ("time", "That an iteration takes, lately"),
+    "loss": ("loss", "Of the last iteration that was trained on, before its update; scaled: of the scaled numbers"),
+    "baseline": ("baseline", "The loss of answers that have learned nothing"),
+    "validation": ("validation", "The loss of the part that is held back, at the last evaluation"),
+    "metric": ("metric", "Of the part that is held back, at the last evaluation; an RMSE in the units of the data"),
+    "clipped": ("clipped", "Share of the last 100 iterations whose gradient was clipped"),
 }
-_TIPS = {
-    "iteration": "Iterations that are done",
-    "took": "Time that an iteration takes, lately",
-    "loss": "Of the last iteration, before its update",
-    "baseline": "The loss of answers that have learned nothing",
-    "validation": "Of the part that is held back, at the last evaluation",
-    "clipped": "Share of the last 100 iterations whose gradient was clipped",
-}
+"""What they are called, and what they are."""
+_LEAST_LINES, _MOST_LINES = 2, 8
 
 
 class Controls(QWidget):
@@ -47,16 +42,18 @@ class Controls(QWidget):
         self.one_button = _small("one", "One iteration", "The next iteration (Ctrl+Alt+1)")
         self.ten_button = _small("ten", "Ten iterations", "The next ten iterations (Ctrl+Alt+0)")
         self.until_field = QLineEdit()
-        self.until_field.setAccessibleName("Train until")
+        self.until_field.setAccessibleName("Iteration or bound to train until")
         self.until_field.setClearButtonEnabled(False)
         self.until_button = _small("until", "Train until", "Train until the iteration or the bound beside it")
         self.values = {name: ElidedLabel(least=40) for name in _ROWS}
-        self.sentence = WrappedLabel(tone="muted", most=3)
-        self.sentence.setMinimumHeight(height_of(1))
-        self.sentence.setMaximumHeight(height_of(3))
+        self.names = {name: ElidedLabel(words, tone="muted", least=74) for name, (words, _) in _ROWS.items()}
+        self.sentence = WrappedLabel(tone="muted", most=_MOST_LINES)
+        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.sentence.setFixedHeight(height_of(_LEAST_LINES))
 
         self.best_button = QPushButton()
         self.best_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.best_button.setAccessibleName("Go to the best iteration")
         self.best_button.setToolTip("The iteration with the least validation loss (Ctrl+Alt+B)")
         self.best_button.setVisible(False)
 
@@ -71,22 +68,21 @@ class Controls(QWidget):
         second.addWidget(self.until_field, 1)
         grid = QGridLayout()
         grid.setHorizontalSpacing(GAP)
-        grid.setVerticalSpacing(1)
+        grid.setVerticalSpacing(0)
         grid.setColumnStretch(1, 1)
         for row, name in enumerate(_ROWS):
-            label = ElidedLabel(_NAMES[name], tone="muted", least=74)
-            label.setToolTip(_TIPS[name])
-            grid.addWidget(label, row, 0)
+            self.names[name].set_text(_ROWS[name][0], tip=_ROWS[name][1])
+            grid.addWidget(self.names[name], row, 0)
             grid.addWidget(self.values[name], row, 1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(PAD, GAP, GAP, GAP)
-        column.setSpacing(GAP)
+        column.setContentsMargins(PAD, GAP, GAP, TIGHT)
+        column.setSpacing(TIGHT)
         column.addLayout(first)
         column.addLayout(second)
-        column.addLayout(grid)
-        column.addWidget(self.sentence, 1)
+        column.addWidget(self.sentence)  # in a low drawer the numbers are scrolled, not why it stopped
         column.addWidget(self.best_button)
-        column.addStretch(0)
+        column.addLayout(grid)
+        column.addStretch(1)
 
         self.train_button.clicked.connect(self.trainToggled)
         self.best_button.clicked.connect(self.bestWanted)
@@ -115,10 +111,14 @@ class Controls(QWidget):
     def set_figures(self, figures: Figures) -> None:
         for name, label in self.values.items():
             label.set_text(getattr(figures, name))
+        self.names["metric"].set_text(figures.metric_name)
+        self.names["loss"].set_text(figures.loss_name)
 
     def set_sentence(self, sentence: str, *, tone: str = "muted") -> None:
         """What becomes of it, or why it stopped."""
         self.sentence.set_text(sentence, tone=tone, tip=sentence)
+        lines = lines_needed(sentence, WIDTH - PAD - GAP, _MOST_LINES)
+        self.sentence.setFixedHeight(height_of(max(_LEAST_LINES, lines)))
 
     def set_best(self, iteration: int | None) -> None:
         """The way to the best iteration is offered; None: it is not."""

@@ -42,6 +42,8 @@ class Curves:
     kept: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
     count: int = 0
     """Iterations that are done."""
+    scaled: bool = False
+    """The losses are of scaled numbers, not of the data's own."""
     goal: int | None = None
     """Where training stops by itself, if it does."""
     seconds: float = 0.0

@@ -42,7 +42,8 @@ class Entry:
 def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False) -> list[Entry]:
     """`ran_away`: that is why the axis is logarithmic."""
     theme = theming.current()
-    title = "Loss" if axis.kind == "linear" else "Loss, logarithmic"
+    title = "Loss of scaled numbers" if curves.scaled else "Loss"
+    title += "" if axis.kind == "linear" else ", logarithmic"
     entries = [Entry(f"{title} since it ran away" if ran_away else title, title)]
     each = Entry("each iteration", "each", "thin", palette.mix(theme.plot, theme.loss, 0.6) if over > 1 else theme.loss)
     if over > 1:

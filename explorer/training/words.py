@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from engine.history import Evaluation
 from explorer.training.curves import Curves
 from explorer.widgets.numbers import exact, short
 
+SEPARATOR = "   ·   "
+"""Of the parts of a line."""
 RECENT = 100
 """Iterations that "lately" means."""
 _LAYER = re.compile(r"l(\d+)(_reverse)?")
@@ -27,9 +30,14 @@ def layer_words(name: str) -> str:
 
 def metric_words(evaluation: Evaluation) -> str:
     """ "accuracy 93.1 %", "RMSE 0.183"."""
+    return " ".join(named_metric(evaluation))
+
+
+def named_metric(evaluation: Evaluation) -> tuple[str, str]:
+    """Its name and its value."""
     if evaluation.metric == "accuracy":
-        return f"accuracy {100 * evaluation.value:.1f} %"
-    return f"RMSE {short(evaluation.value, 3)}"
+        return "accuracy", f"{100 * evaluation.value:.1f} %"
+    return "RMSE", short(evaluation.value, 3)
 
 
 def duration_words(seconds: float) -> str:
@@ -43,6 +51,11 @@ def duration_words(seconds: float) -> str:
     return f"{short(seconds, 2)} s"
 
 
+def loss_name(curves: Curves) -> str:
+    """A loss of scaled numbers says so: beside an error in the data's units it would not fit."""
+    return "scaled loss" if curves.scaled else "loss"
+
+
 def clipped_share(curves: Curves) -> float | None:
     """Of the last `RECENT` iterations; None where there is none."""
     lately = curves.clipped[-RECENT:]
@@ -51,50 +64,108 @@ def clipped_share(curves: Curves) -> float | None:
 
 @dataclass(frozen=True)
 class Figures:
-    """What stands in the column of numbers."""
+    """What stands in the column of numbers. Each says of which iteration it is, where there are several."""
 
-    iteration: str = "0"
+    newest: str = "–"
+    shown: str = "–"
     took: str = "–"
     loss: str = "–"
     baseline: str = "–"
     validation: str = "–"
+    metric: str = "–"
     clipped: str = "–"
+    metric_name: str = "metric"
+    loss_name: str = "loss"
 
 
-def figures(curves: Curves, seconds: float) -> Figures:
-    """`seconds`: that an iteration takes."""
+def figures(curves: Curves, seconds: float, shown: int) -> Figures:
+    """`seconds`: that an iteration takes. `shown`: the iteration on the stage."""
     baseline = "not known yet" if curves.baseline is None else short(curves.baseline, 3)
+    newest = f"iteration {curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else "")
     if not len(curves):
-        return Figures(iteration=f"{curves.count:,}", baseline=baseline)
+        where = _shown_words(curves, shown)
+        return Figures(newest=newest, shown=where, baseline=baseline, loss_name=loss_name(curves))
     share = clipped_share(curves)
-    judged = curves.evaluations[-1] if curves.evaluations else None
-    took = seconds or float(curves.seconds)
-    return Figures(
-        iteration=f"{curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else ""),
-        took=duration_words(took),
-        loss=short(float(curves.losses[-1]), 3),
+    found = Figures(
+        newest=newest,
+        shown=_shown_words(curves, shown),
+        took=f"{duration_words(seconds or float(curves.seconds))} per iteration",
+        loss=f"{short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}",
         baseline=baseline,
-        validation="–" if judged is None else f"{short(judged.loss, 3)}   {metric_words(judged)}",
         clipped="–" if share is None else f"{100 * share:.0f} % of the last {min(RECENT, len(curves)):,}",
+        loss_name=loss_name(curves),
     )
+    if not curves.evaluations:
+        return found
+    judged = curves.evaluations[-1]
+    name, value = named_metric(judged)
+    at = f"at {judged.iteration:,}"
+    return replace(found, validation=f"{short(judged.loss, 3)} {at}", metric=f"{value} {at}", metric_name=name)
 
 
-def summary(curves: Curves, *, running: bool, sentence: str = "") -> str:
-    """The bar's one line."""
+def _shown_words(curves: Curves, shown: int) -> str:
+    """Of the iteration on the stage."""
+    if shown == curves.count:
+        return "the newest"
+    row = curves.row(shown)
+    known = row is not None and int(curves.iterations[row]) == shown
+    return f"{shown:,}" + (f", loss {short(float(curves.losses[row]), 3)}" if known and row is not None else "")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Of the bar's line. What has no room is said briefly, and then not at all: that of the highest rank first."""
+
+    words: str
+    rank: int
+    brief: str = ""
+
+
+_ENDINGS = {
+    "diverged": "diverged",
+    "failed": "failed",
+    "early stop": "stopped early",
+    "until": "reached",
+    "changed": "changed",
+}
+
+
+def summary(curves: Curves, *, shown: int, ending: str = "", sentence: str = "") -> tuple[Part, ...]:
+    """The bar's one line. `ending`, `sentence`: why training does not run, if there is something to say."""
+    newest = Part(f"newest iteration {curves.count:,}", 0, f"iteration {curves.count:,}")
+    where = [] if shown == curves.count else [Part(f"on the stage {shown:,}", 2)]
     if not len(curves):
-        return f"iteration {curves.count:,}" if curves.count else "not trained yet"
+        return (newest, *where) if curves.count else (Part("not trained yet", 0),)
     parts = [
-        f"iteration {curves.count:,}",
-        f"loss {short(float(curves.losses[-1]), 3)}",
-        f"grad norm {short(float(curves.grad_norms[-1]), 3)}",
+        newest,
+        Part(f"{loss_name(curves)} {short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}", 3),
     ]
+    parts.append(Part(f"grad norm {short(float(curves.grad_norms[-1]), 3)}", 5))
     if curves.evaluations:
-        parts.append(metric_words(curves.evaluations[-1]))
-    return "   ·   ".join([*parts, *([sentence] if sentence and not running else [])])
+        judged = curves.evaluations[-1]
+        parts.append(Part(f"{metric_words(judged)} at {judged.iteration:,}", 4))
+    return (*parts, *where, *([Part(sentence, 1, _ENDINGS.get(ending, ""))] if sentence else []))
+
+
+def fitted(parts: Sequence[Part], fits: Callable[[str], bool]) -> str:
+    """As many of the parts as there is room for, in their order: whole words, whole numbers."""
+    if not parts:
+        return ""
+    words = {part: part.words for part in parts}
+    first, *rest = sorted(parts, key=lambda part: part.rank)
+    briefer = [(part, part.brief) for part in rest if part.brief]
+    briefer += [(part, "") for part in reversed(rest)] + [(first, first.brief or first.words)]
+    for part, brief in briefer:
+        if fits(SEPARATOR.join(words.values())):
+            break
+        words[part] = brief
+        if not brief:
+            del words[part]
+    return SEPARATOR.join(words.values())
 
 
 def at_iteration(curves: Curves, iteration: int) -> tuple[str, ...]:
-    """The exact numbers of an iteration, a line each."""
+    """The numbers of an iteration, a line each, to six digits: losses are mostly of single precision."""
     row = curves.row(iteration)
     judged = next((one for one in curves.evaluations if one.iteration == iteration), None)
     lines = [f"iteration {iteration:,}"]
@@ -103,15 +174,17 @@ def at_iteration(curves: Curves, iteration: int) -> tuple[str, ...]:
     if row is None or (iteration >= curves.count and int(curves.iterations[row]) != iteration):
         lines.append("not trained on yet")
     else:
-        lines.append(f"loss {exact(float(curves.losses[row]))}")
+        lines.append(f"loss {_exact(curves.losses[row])}")
         before, after = float(curves.grad_norms[row]), float(curves.clipped_norms[row])
-        said = f"gradient norm {exact(float(f'{before:.6g}'))}"
-        lines.append(f"{said} → {exact(float(f'{after:.6g}'))} clipped" if curves.clipped[row] else said)
-        lines.extend(
-            f"{layer_words(name)} {exact(float(f'{norms[row]:.6g}'))}" for name, norms in curves.layer_norms.items()
-        )
+        said = f"gradient norm {_exact(before)}"
+        lines.append(f"{said} → {_exact(after)} clipped" if curves.clipped[row] else said)
+        lines.extend(f"{layer_words(name)} {_exact(norms[row])}" for name, norms in curves.layer_norms.items())
     if judged is not None:
-        lines.append(f"validation {exact(float(f'{judged.loss:.6g}'))} · {metric_words(judged)}")
+        lines.append(f"validation {_exact(judged.loss)} · {metric_words(judged)}")
     if len(curves.kept) and iteration in curves.kept:
         lines.append("kept: nothing is replayed")
     return tuple(lines)
+
+
+def _exact(value: float) -> str:
+    return exact(float(f"{value:.6g}"))

@@ -36,7 +36,6 @@ class ElidedLabel(QWidget):
         tone: str = "text",
         pixels: int = TEXT_PX,
         bold: bool = False,
-        spacing: float = 0.0,
         least: int = 28,
         elide: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
         align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft,
@@ -46,15 +45,19 @@ class ElidedLabel(QWidget):
         self._text, self._tone, self._align, self._tip = "", tone, align, ""
         self._least, self._elide = least, elide
         self._font: QFont = theming.font(pixels, bold=bold)
-        if spacing:
-            self._font = QFont(self._font)
-            self._font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, spacing)
         self._metrics = QFontMetricsF(self._font)
         self._wanted = -1
         self._shown: tuple[str, QStaticText | None] = "", None
         self._shown_for = "", -1
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.set_text(text)
+
+    def space_letters(self, pixels: float) -> None:
+        self._font = QFont(self._font)
+        self._font.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, pixels)
+        self._metrics = QFontMetricsF(self._font)
+        self._wanted, self._shown = -1, ("", None)
+        self.set_text(self._text)
 
     def text(self) -> str:
         return self._text
@@ -157,7 +160,8 @@ def small_label(text: str = "", tone: str = "muted") -> ElidedLabel:
 
 def section_label(text: str) -> ElidedLabel:
     """The heading of a group: small capitals, spaced."""
-    label = ElidedLabel(text.upper(), tone="muted", pixels=SMALL_PX, bold=True, spacing=1.0)
+    label = ElidedLabel(text.upper(), tone="muted", pixels=SMALL_PX, bold=True)
+    label.space_letters(1.0)
     label.setAccessibleName(text)
     return label
 

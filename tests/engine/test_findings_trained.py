@@ -44,6 +44,27 @@ def test_what_the_engine_trains_is_the_map_of_pascanu(clip: float | None) -> Non
         w, b = w - cliff.RATE * factor * dw, b - cliff.RATE * factor * db
 
 
+def rows(monkeypatch: pytest.MonkeyPatch, points: list[cliff.Point]) -> list[Measured]:
+    """What the unclipped run would say of these points."""
+    monkeypatch.setattr(cliff, "descent", lambda _start: iter(points))
+    return list(cliff._unclipped(quiet))
+
+
+def test_every_row_of_the_unclipped_descent_can_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    w, b = cliff.START
+    for point in itertools.islice(cliff.plain(cliff.START), 6):
+        error, dw, db = by_hand(w, b)
+        assert (point.error, point.gradient) == pytest.approx((error, math.hypot(dw, db)), rel=1e-10)
+        w, b = w - cliff.RATE * dw, b - cliff.RATE * db
+    path = list(itertools.islice(cliff.plain(cliff.START), 400))
+    assert [row.agrees for row in rows(monkeypatch, path)] == [True] * 4
+    assert [row.agrees for row in rows(monkeypatch, path[:200])] == [False] * 4, "it is never thrown away"
+    other = [*path[:50], cliff.Point(path[50].error + 1e-6, 0.0), *path[51:]]
+    assert [row.agrees for row in rows(monkeypatch, other)] == [False, True, True, True]
+    early = [*path[:20], cliff.Point(path[20].error, 1e6), cliff.Point(path[21].error, 0.0)]
+    assert [row.agrees for row in rows(monkeypatch, early)] == [True, False, False, False]
+
+
 def test_at_the_wall_the_gradient_is_8_thousand_and_one_step_leaps_411_to_where_e_is_49() -> None:
     wall, after = itertools.islice(cliff.descent(cliff.AT_THE_WALL), 2)
     assert wall.gradient == pytest.approx(8.2e3, rel=0.01)

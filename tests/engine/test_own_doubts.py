@@ -88,3 +88,69 @@ def test_long_names_that_begin_alike_are_different_ones(tmp_path: Path) -> None:
     assert first != second
     assert max(len(first), len(second)) <= 200, "as long as the names of data are kept"
     assert [note[:43] for note in found.notes] == ["column 2 begins as the name of another, 'aa"]
+
+
+# -- what is no usual table -------------------------------------------------------------------------------------------
+
+
+def test_one_column_of_decimal_commas_is_one_column(tmp_path: Path) -> None:
+    found = looked(tmp_path, "x\n1,5\n2,5\n-0,25\n")
+    assert values(found, "x") == [1.5, 2.5, -0.25]
+    assert any("the table as one column" in note for note in found.notes)
+    found = looked(tmp_path, "x,y\n1,5\n2,5\n")
+    assert values(found, "y") == [5.0, 5.0]
+    assert not found.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("city;2019;2020;2021\nUlm;1,5;2,5;3,5\nBonn;1;2;3\n", True),
+        (";2021;2020\nUlm;1,5;2,5\nBonn;1;2\n", True),
+        ("2019;2020;2021\n1,5;2,5;3,5\n1;2;3\n", True),
+        ("2019;2020;2021\n2020;2021;2022\n1;2;3\n", False),
+        ("2019;2021;2020\n1,5;2,5;3,5\n1;2;3\n", False),
+        ("Ulm;2019;7\nBonn;2020;8\n", False),
+        ("2019;2020;2021\n", False),
+    ],
+)
+def test_years_one_after_the_other_are_a_heading_and_that_is_said(tmp_path: Path, text: str, header: bool) -> None:
+    found = looked(tmp_path, text)
+    assert found.options.header is header
+    assert any("is read as a heading" in note for note in found.notes) is header
+    assert found.rows == text.count("\n") - header
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("100 200\n150 250\n", "every row has 2 groups of digits with spaces between them and is read as one number"),
+        ("100 200 300\n150 250 350\n", "every row has 3 groups"),
+        ("1.5 2\n2.5 3\n", "every row has 2 numbers with spaces between them, and spaces part no columns"),
+        ("a b\n1.5   2\n2.5 3e-4\n", "every row has 2 numbers"),
+        ("a\n1 234\n12 345 678\n", ""),
+        ("a\none two\nthree four\n", ""),
+        ("a;b\n1 234;1\n2 345;2\n", ""),
+    ],
+)
+def test_spaces_between_numbers_are_spoken_about(tmp_path: Path, text: str, says: str) -> None:
+    found = looked(tmp_path, text)
+    assert any(note.startswith(says) for note in found.notes) if says else not found.notes
+    if says.endswith("columns"):
+        assert found.rows == 2, "no row of numbers is a heading"
+
+
+# -- dates ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        ("2020-01-05", "2020-01-06", "dates begin with the year"),
+        ("05.01.2020", "06.01.2020", "dates are read with the day first"),
+        ("01/30/2020", "01/31/2020", "dates are read with the month first"),
+        ("10:30", "10:45", "there are times of day"),
+    ],
+)
+def test_the_order_of_dates_is_said_as_it_is(tmp_path: Path, first: str, second: str, says: str) -> None:
+    assert looked(tmp_path, f"t;v\n{first};1\n{second};2\n").detected[-1] == says

@@ -16,10 +16,11 @@ from own_data import ALL, is_one_sentence, npy, npz, only_sentences, opened
 
 from engine.data import SequencesChoices, SeriesChoices, TextChoices, look_at
 from engine.data.arrays import read_arrays
+from engine.data.cells import finished
 from engine.data.decoding import decoded
 from engine.data.numbers import NOTATIONS, Notation
 from engine.data.records import DELIMITER_NAMES, records
-from engine.data.table import _even_rows, read_table
+from engine.data.table import _even, read_table
 from engine.errors import DataError
 
 
@@ -55,10 +56,10 @@ def test_any_text_is_records_or_one_sentence(text: str, delimiter: str) -> None:
 def test_the_quick_way_to_rows_is_the_careful_one(lines: list[str], ends: bool) -> None:
     text = "\n".join(lines) + "\n" * ends
     for delimiter in DELIMITER_NAMES:
-        quick = _even_rows(text, delimiter)
+        quick = finished(_even(text, delimiter))
         if quick is not None:
             careful = list(records(text, delimiter, "'a'", 3))
-            assert quick == [fields for _, fields in careful]
+            assert [row.split(delimiter) for row in quick] == [fields for _, fields in careful]
             assert [line for line, _ in careful] == list(range(3, 3 + len(quick)))
 
 

@@ -321,3 +321,20 @@ def test_a_network_reads_it(at: str) -> None:
         trace = Network(experiment).trace()
     assert trace.steps == 5
     assert bool(torch.isfinite(trace.loss))
+
+
+@pytest.mark.parametrize(
+    ("choices", "says"),
+    [
+        (SeriesChoices(steps=2.5), r"task\.steps is 2\.5"),  # type: ignore[arg-type]
+        (SeriesChoices(scaling="x"), r"task\.scaling is 'x'"),  # type: ignore[arg-type]
+        (SeriesChoices(missing="x"), r"missing is 'x'; one of 'refuse'"),  # type: ignore[arg-type]
+        (SeriesChoices(batch_size=True), r"task\.batch_size is true"),
+    ],
+)
+def test_choices_of_another_type_are_refused_when_the_data_are_taken(
+    tmp_path: Path, choices: SeriesChoices, says: str
+) -> None:
+    (tmp_path / "a.csv").write_text("x\n" + "".join(f"{n}\n" for n in range(200)))
+    with pytest.raises(DataError, match=says):
+        import_series(look_at(tmp_path / "a.csv"), choices)

@@ -16,7 +16,7 @@ from engine import session, tasks
 from engine.checks import checked
 from engine.data import TextChoices, TextPreview, import_text, look_at, store
 from engine.data.datasets import TextData
-from engine.data.symbols import REST, Symbols, words
+from engine.data.symbols import REST, Symbols, first_places, words
 from engine.errors import DataError, SpecError
 from engine.network import Network
 from engine.operations import run
@@ -219,3 +219,11 @@ def test_the_picture_names_the_symbols_that_are_on_it_also_after_saving(
     assert [found.labels[int(k)] for k in found.targets[:-1, 0]] == [
         found.read_labels[int(k)] for k in found.inputs[1:, 0]
     ], "the target is what is read next"
+
+
+def test_the_first_place_of_every_character_is_found_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.data.symbols.CHUNK", 4)
+    text = "abbaabacabadä\nabcdeä"
+    expected = {character: text.index(character) for character in text}
+    assert first_places(text) == expected
+    assert list(first_places(text).values()) == sorted(expected.values())

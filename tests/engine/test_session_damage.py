@@ -279,7 +279,10 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(saved: bytes, tmp
     assert peak < 2**20
 
 
-def test_a_session_larger_than_a_session_may_be_is_refused(members: Members, tmp_path: Path) -> None:
+def test_a_session_larger_than_a_session_may_be_is_refused(
+    members: Members, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(container.MAX_FILE_BYTES, "session", 64 * 2**20)
     big = struct.pack("<Q", 2) + b"{}" + bytes(64 * 2**20)
     assert "64.0 MiB" in refused(tmp_path / "a.gflow", rebuilt(members, **{TENSORS: big}))
 

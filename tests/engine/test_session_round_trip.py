@@ -195,7 +195,8 @@ def test_weights_of_another_shape_or_type_are_refused(tmp_path: Path) -> None:
             sessions.save(replace(good, history=history), tmp_path / "a.gflow")
 
 
-def test_a_history_that_is_too_large_is_refused_with_its_size(tmp_path: Path) -> None:
+def test_a_history_that_is_too_large_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(container.MAX_FILE_BYTES, "session", 64 * 2**20)
     experiment = Experiment(
         model=ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=1024),)),
         task=AddingTask(steps=6, batch_size=2),

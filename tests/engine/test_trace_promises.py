@@ -174,7 +174,7 @@ def test_a_layer_comes_back_from_its_parts(kind: str) -> None:
     needed = (layer.cell, layer.activation, layer.x, layer.weights, layer.initial, layer.values, layer.output_grads)
     for again in (
         LayerTrace.from_parts(*needed),
-        LayerTrace.from_parts(*needed, None, layer.grads, layer.initial_grads),
+        LayerTrace.from_parts(*needed, grads=layer.grads, initial_grads=layer.initial_grads),
     ):
         assert again.audit().passed
         for symbol, grad in layer.grads.items():

@@ -396,3 +396,38 @@ def test_a_new_look_at_a_trace_puts_its_audit_off_and_does_not_repeat_one_that_i
         rig.controller.step(1)
     qtbot.wait(200)
     assert rig.courier.count("audit") == 1
+
+
+def test_an_audit_goes_on_piece_by_piece_until_it_is_whole(qtbot: QtBot, rig: Rig) -> None:
+    audits: list[Any] = []
+    rig.controller.auditChanged.connect(audits.append)
+    qtbot.waitUntil(lambda: rig.courier.count("audit") == 1)
+    first = rig.courier.last("audit")[1]
+    rig.courier.reply("audit", None)
+    assert rig.courier.count("audit") == 2
+    again = rig.courier.last("audit")[1]
+    assert (again.experiment, again.weights, again.iteration) == (first.experiment, first.weights, first.iteration)
+    rig.document.look(unit=2)  # between two pieces
+    rig.courier.answer_excerpt()
+    assert audits == []
+    whole = Audit((AuditRow("h", 1e-8, 1),), 1e-4)
+    rig.courier.reply("audit", whole)
+    assert audits == [whole]
+    assert rig.controller.settled
+    assert rig.courier.count("audit") == 2
+
+
+def test_an_audit_rests_while_training_runs(qtbot: QtBot, rig: Rig) -> None:
+    qtbot.waitUntil(lambda: rig.courier.count("audit") == 1)
+    rig.controller.set_training(training=True)
+    rig.courier.reply("audit", None)
+    assert rig.courier.count("audit") == 1
+    rig.controller.set_training(training=False)
+    qtbot.waitUntil(lambda: rig.courier.count("audit") == 2)
+
+
+def test_a_piece_of_an_old_traces_audit_is_the_last(qtbot: QtBot, rig: Rig) -> None:
+    qtbot.waitUntil(lambda: rig.courier.count("audit") == 1)
+    rig.document.edit_experiment(experiment(steps=7))
+    rig.courier.reply("audit", None)
+    assert rig.courier.count("audit") == 1

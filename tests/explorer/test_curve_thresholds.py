@@ -169,6 +169,22 @@ def test_words_of_thresholds_stand_still_while_the_tape_plays(slope: float, reve
     assert {text: len(places) for text, places in seen.items()} == dict.fromkeys(seen, 1)
 
 
+@pytest.mark.parametrize("slope", [-0.4, 0.21, 0.02])
+@pytest.mark.parametrize("width", [460, 900])
+def test_no_words_touch_the_playhead_where_it_rests_at_the_end(slope: float, width: int) -> None:
+    T = 50
+    back = np.arange(T - 1.0, -1.0, -1.0)
+    norms = 10.0 ** (slope * back) * np.where(back == 0, 0.5, 1.0)  # the last is the smallest of a curve that rises
+    e = synthetic.with_norms(synthetic.excerpt("rnn", T=T, H=3), {"grads.h": norms})
+    e = dataclasses.replace(e, arrays={**e.arrays, f"l0.{columns.BOUND}": np.asarray((slope + 0.5) * back)})
+    track = shown("norms", e)
+    track.prepare(TimeView(T, 1, T, width), HEIGHT)
+    labels = track._words(Now.at(Tape(T), end(e)))
+    assert labels
+    playhead = (T - 0.5) * width / T
+    assert [one.text for one in labels if one.right > playhead - 2] == []
+
+
 @pytest.mark.parametrize(("slope", "bound"), [(-0.3, -0.1), (0.21, 0.78)])
 def test_when_all_is_known_words_stand_where_no_line_is(slope: float, bound: float) -> None:
     """Decades a step on the way back. A rising curve comes to the head of its region, where the words stood before."""

@@ -254,6 +254,39 @@ def test_scales_of_curves_stay_when_numbers_change_and_are_new_in_another_docume
     assert first.axis == second.axis != third.axis
 
 
+@pytest.mark.parametrize("what", ["share", "growth"])
+def test_each_weight_has_a_scale_of_its_own_in_whichever_order_they_are_seen(what: str) -> None:
+    e = with_series(synthetic.excerpt("rnn", T=20, H=3))
+    quiet = {f"l0.{what}.weight_ih": e.arrays[f"l0.{what}.weight_hh"] * 1e-9}
+    e = dataclasses.replace(e, arrays={**e.arrays, **quiet})
+    keys = [what, f"{what}?weight=weight_ih"]
+    found = []
+    for order in (keys, keys[::-1]):
+        book = ScaleBook()
+        plots = {key: shown(key, e, book).plot for key in order}
+        found.append([plot.axis for key in keys if (plot := plots[key]) is not None])
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][1]
+
+
+@pytest.mark.parametrize("position", [25, 40])
+def test_a_step_without_a_loss_has_no_value_to_be_copied(position: int) -> None:
+    e = synthetic.excerpt("rnn", T=20, H=3)
+    there = np.arange(20) == 19
+    losses = np.where(there, 0.5, np.nan)
+    e = dataclasses.replace(e, losses=losses, loss=0.5)
+    assert list(e.has_loss) == list(there)
+    track = shown("losses", e)
+    painted(track, e, position)
+    now, view = Now.at(Tape(20), position), TimeView(20, 1, 20, WIDTH)
+    none, one = (track.hover(int(view.centre(t)), 50, now) for t in (7, 20))
+    assert none is not None
+    assert one is not None
+    assert (none.values, none.taken) == (("L: no loss here",), ())
+    assert one.values == ("L = 0.5",)
+    assert [taken.value for taken in one.taken] == ["0.5"]
+
+
 def test_a_track_says_why_it_is_empty() -> None:
     e = synthetic.excerpt("rnn", T=20, H=3)
     assert shown("l3.growth", e)._why == "There is no layer 4 any more."

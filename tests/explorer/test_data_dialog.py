@@ -49,7 +49,7 @@ def test_gaps_have_to_be_decided_about_where_they_are(
     assert not row.error.text()
     assert dialog.use.isEnabled()
     # 0.7 of 400 rows, and windows of 20 rows with a target one row ahead take 21.
-    assert "training: 280 rows, 260 windows" in dialog.summary.text()
+    assert "Training: 280 rows, 260 windows" in dialog.summary.text()
 
 
 def test_a_series_by_the_mouse(

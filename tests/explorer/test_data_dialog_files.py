@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data_dialogs import LEFT, Opened, pick, visible
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from engine.spec import SequencesTask, TextTask
 from explorer.dock.fields import Segments
+
+H = Qt.Orientation.Horizontal
 
 
 def test_a_text_by_words_in_one_stream(
@@ -30,6 +33,31 @@ def test_a_text_by_words_in_one_stream(
     assert task == TextTask(
         data=task.data, name="tale.txt", level="word", symbols=12, steps=20, order="stream", batch_size=4
     )
+
+
+@pytest.mark.parametrize(("level", "most"), [("character", None), ("character", 5), ("word", None), ("word", 4)])
+def test_one_count_of_symbols_is_promised_explained_and_kept(
+    over: Callable[[str], Opened],
+    written: Callable[[str, str | bytes], str],
+    qtbot: QtBot,
+    level: str,
+    most: int | None,
+) -> None:
+    """The last three tenths have symbols of their own, which are not learned and have no number."""
+    made = over(written("tale.txt", "the cat sat on the mat\n" * 70 + "jumpy foxes\n" * 57))
+    dialog = made.dialog
+    dialog.text.edited.emit("level", level)
+    dialog.text.edited.emit("symbols", most)
+    learned = set("the cat sat on the mat\n") if level == "character" else {*["the", "cat", "sat", "on", "mat"], "\n"}
+    said = dialog.summary.text().splitlines()[0]
+    count = most or len(learned) + 1
+    which = f"the {count - 1} most frequent of the {len(learned)}" if most else f"the {len(learned)}"
+    assert said == (
+        f"Predicts the next {level} out of {count}: {which} different ones of the training part, and one for all others"
+    )
+    qtbot.mouseClick(dialog.use, LEFT)
+    made.wait()
+    assert made.tasks[0].symbols == count
 
 
 def test_sequences_with_a_class_from_a_table_of_texts(
@@ -122,3 +150,72 @@ def test_a_file_that_changed_meanwhile_is_said_and_the_dialog_stays(
     assert not made.tasks
     assert made.dialog.problem.text() == "'a.csv' has changed since it was looked at; look at it again."
     assert made.dialog.isVisible()
+
+
+# -- encodings, and the lines of a wrong file -------------------------------------------------------------------------
+
+UMLAUTS = ("Ort;Größe\n" + "".join(f"Köln;{n},5\n" for n in range(200))).encode("windows-1252")
+
+
+@pytest.mark.parametrize(("name", "heads"), [("a.csv", ["Ort", "Größe"]), ("a.txt", None)])
+def test_an_older_encoding_is_chosen_where_the_sentence_says_so(
+    over: Callable[[str], Opened],
+    written: Callable[[str, str | bytes], str],
+    qtbot: QtBot,
+    name: str,
+    heads: list[str] | None,
+) -> None:
+    made = over(written(name, UMLAUTS))
+    dialog = made.dialog
+    assert "Windows-1252 (Western)" in visible(dialog)
+    assert "choose the encoding" in visible(dialog)
+    assert dialog.failure.advice.text().startswith("Choose above")
+    row = dialog.as_read.rows["encoding"]
+    assert row.isVisible()
+    assert "\\xf6" in dialog.failure.lines.toPlainText(), "what does not fit is seen"
+    pick(row.field, "windows-1252")
+    made.wait()
+    assert not visible(dialog)
+    if heads is None:
+        assert dialog.preview.text.toPlainText().startswith("Ort;Größe")
+    else:
+        model = dialog.preview.table.model()
+        found = [str(model.headerData(at, H)).split("\n")[0] for at in range(2)]
+        assert found == heads
+    pick(row.field, "mac-roman")
+    made.wait()
+    shown = dialog.preview.text.toPlainText() if heads is None else str(dialog.preview.table.model().headerData(1, H))
+    assert "Grˆﬂe" in shown, "the effect of another choice is seen at once"
+    pick(row.field, "windows-1252")
+    made.wait()
+    assert dialog.use.isEnabled()
+    qtbot.mouseClick(dialog.use, LEFT)
+    made.wait()
+    assert len(made.tasks) == 1, "and what is used is read in the same way"
+
+
+def test_the_line_that_a_sentence_names_is_shown_and_marked(
+    over: Callable[[str], Opened], written: Callable[[str, str | bytes], str]
+) -> None:
+    rows = ["a\tb", *(f"{n}\t{n}" for n in range(50))]
+    rows[30] = "only one"
+    dialog = over(written("line 7.tsv", "\n".join(rows))).dialog
+    assert "line 31" in visible(dialog)
+    lines = dialog.failure.lines
+    assert lines.isVisible()
+    shown = lines.toPlainText().split("\n")
+    assert [line.strip().split("   ")[0].strip() for line in shown] == [str(n) for n in range(27, 40)]
+    assert shown[2].endswith("29   27→ 27"), "a tab can be seen"
+    (marked,) = lines.extraSelections()
+    assert marked.cursor.block().text() == "31   only one"
+
+
+@pytest.mark.parametrize("content", ["", b"PK\x03\x04" + bytes(100), bytes(range(1, 256)) * 20])
+def test_what_is_no_text_at_all_is_not_to_be_read_otherwise(
+    over: Callable[[str], Opened], written: Callable[[str, str | bytes], str], content: str | bytes
+) -> None:
+    dialog = over(written("a.csv", content)).dialog
+    assert visible(dialog)
+    assert dialog.failure.advice.text() == "Choose another file."
+    assert not dialog.as_read.isVisible()
+    assert not dialog.failure.lines.isVisible()

@@ -11,9 +11,11 @@ from data_dialogs import LEFT, Opened, pick
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from engine.data import SeriesChoices, TablePreview, import_series, look_at
 from engine.spec import SeriesTask
 from engine.tasks import series as tasks_series
 from explorer.data_dialog.dialog import DataDialog
+from explorer.data_dialog.windows import Treated, Windows
 from explorer.dock.fields import NumberField
 
 
@@ -83,6 +85,22 @@ def test_a_T_that_somebody_typed_stays_with_another_file(
     made.dialog.open_file(written("b.csv", series(40)))
     made.wait()
     assert made.dialog.series.values["steps"] == 33
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_model_that_answers_at_every_step_has_fewer_windows_and_that_is_counted(
+    written: Callable[[str, str | bytes], str], every: bool
+) -> None:
+    """The answers of a window all lie in its part: of 15 rows there are 15 last ones, and 15 − 4 rows of five."""
+    preview = look_at(written("a.csv", series(100)))
+    assert isinstance(preview, TablePreview)
+    task = import_series(preview, SeriesChoices(steps=5))
+    counted = Windows({column.name: column for column in preview.columns}, preview.rows, every)
+    found = counted.of_parts(task, Treated())
+    assert found[1:] == [("validation", 15, 11 if every else 15), ("test", 15, 11 if every else 15)]
+    assert [windows for _, _, windows in found] == [
+        tasks_series.count(task, part, every) for part in ("train", "validation", "test")
+    ]
 
 
 def test_prices_without_weekends_work_as_they_are_and_what_is_promised_is_what_comes(

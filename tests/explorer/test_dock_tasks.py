@@ -13,6 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from engine import presets
 from engine.checks import checked
 from engine.errors import SpecError
 from engine.spec import (
@@ -124,6 +125,15 @@ def test_every_task_can_follow_every_other(start: int, wanted: int) -> None:
     assert replace(new.training, carry=False, sampling=None, truncation=None) == replace(
         old.training, carry=False, sampling=None, truncation=None
     )
+
+
+def test_what_a_demonstration_trains_before_it_opens_is_not_trained_on_another_task() -> None:
+    old = presets.load("sunspots").experiment
+    assert old.training.iterations > 0
+    for other in (*OWN, "parity"):
+        new = with_task(old, other)
+        assert new.training.iterations == 0
+        assert f"iterations before {old.training.iterations} → 0" in changed_with(old, new)
 
 
 def test_what_changed_with_the_task_is_said_and_nothing_else() -> None:

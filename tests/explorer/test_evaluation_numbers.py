@@ -62,7 +62,7 @@ def test_a_network_that_always_says_the_same_is_judged_as_by_hand() -> None:
         assert wrong(truth, answers.answer(n)).tolist() == [one != 1 for one in truth]
         assert truth[:-1].tolist() == answers.read(n)[1:].tolist()  # what is due is what is read next
     table = tables_of(answers, 0)[SEQUENCE]
-    assert table.columns == ("t", "read", "truth", "answer", "given to the truth", "given to the answer")
+    assert table.columns == ("t", "read", "truth", "answer", "probability of the truth", "probability of the answer")
     first = int(answers.truth(0)[0])
     assert [table.cell(0, c) for c in range(4)] == ["1", "B", SYMBOLS[first], "T"]
     assert float(table.cell(0, 4)) == pytest.approx(CHANCES[first], rel=1e-5)
@@ -85,7 +85,7 @@ def test_the_five_likeliest_are_told_with_the_truth_among_them() -> None:
     ]
     said = words.at_class(steps([0, 1], [CHANCES, CHANCES], tuple(SYMBOLS)), 0, 0)
     assert said == (
-        "t = 1: ‘B’ was due and was given 5.0 %: wrong. Likeliest: ‘T’ 30.0 %, ‘P’ 25.0 %, ‘S’ 15.0 %, ‘X’ 10.0 %, "
+        "t = 1: ‘B’ was due, its probability 5.0 %: wrong. Likeliest: ‘T’ 30.0 %, ‘P’ 25.0 %, ‘S’ 15.0 %, ‘X’ 10.0 %, "
         "‘V’ 8.0 %."
     )
 

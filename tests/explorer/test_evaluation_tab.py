@@ -72,7 +72,7 @@ def test_keys_go_through_a_text_and_tell_the_likeliest(tab: EvaluationTab) -> No
     key(view, Qt.Key.Key_Right)
     assert tab.readout.text() == "‘t’ was given: the first symbol is read, not predicted."
     key(view, Qt.Key.Key_Right, Qt.Key.Key_Right)
-    assert tab.readout.text().startswith("t = 2: space was due and was given 90.0 %: right. Likeliest: space 90.0 %")
+    assert tab.readout.text().startswith("t = 2: space was due, its probability 90.0 %: right. Likeliest: space 90.0 %")
     assert view.accessibleDescription() == tab.readout.text()
     key(view, Qt.Key.Key_End)
     assert tab.readout.text() == "‘r’: said by the network, which reads its own answers from here on."
@@ -161,7 +161,7 @@ def test_of_one_class_a_sequence_a_click_chooses_the_sequence(tab: EvaluationTab
     assert tab.controls.sequence.value() == 2
     assert (
         tab.readout.text()
-        == "Sequence 2: ‘yes’ was due and was given 40.0 %: wrong. Likeliest: ‘no’ 60.0 %, ‘yes’ 40.0 %."
+        == "Sequence 2: ‘yes’ was due, its probability 40.0 %: wrong. Likeliest: ‘no’ 60.0 %, ‘yes’ 40.0 %."
     )
 
 
@@ -206,7 +206,10 @@ def test_the_table_and_what_is_copied_are_exact(tab: EvaluationTab) -> None:
     assert tab.table.isVisible()
     assert tab.table.table.cell(0, 2) == "\t"
     tab.copy_button.click()
-    assert QGuiApplication.clipboard().text().splitlines()[0] == "t,truth,answer,given to the truth,given to the answer"
+    assert (
+        QGuiApplication.clipboard().text().splitlines()[0]
+        == "t,truth,answer,probability of the truth,probability of the answer"
+    )
     assert tab.table_button.accessibleName() == "Evaluation: show the picture"
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import synthetic
 from lessons import records
-from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt
+from PySide6.QtGui import QFont, QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -19,7 +19,7 @@ from engine.history import Log
 from engine.tape import Tape
 from engine.tracks import FLOW_TRAINING
 from engine.training_requests import Records
-from explorer.stage import classes, palette
+from explorer.stage import classes, marked, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.margins import HEADER_WIDTH
 from explorer.stage.now import Now
@@ -307,6 +307,33 @@ def test_the_strip_and_the_screen_reader_say_the_iteration_on_screen(qtbot: QtBo
     assert track.at_playhead(now) == "7.59e-4 · iteration 3"  # 10^−3.12
     track.set_past(Past(rising(0, 20), 20, 30))
     assert track.at_playhead(now) == "not trained yet · iteration 20"
+
+
+def test_numbers_stand_beside_the_words_of_the_header_where_there_is_room(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first ticks are beside what it says: they have their numbers like all others, but for that of the title."""
+    theming.apply("dark")
+    track = track_of(rising(0, 400), last=400, shown=390)
+    track.prepare(TimeView(T, 1, T, 600, 1.0), 150)
+    written: list[tuple[str, QRectF]] = []
+    draw = marked.draw
+
+    def heard(painter: QPainter, where: QRectF, text: str, font: QFont, *more: object) -> None:
+        wide = marked.width(text, font)
+        right = bool(more)
+        written.append((text, QRectF(where.right() - wide if right else where.left(), where.top(), wide, 14)))
+        draw(painter, where, text, font, *more)
+
+    monkeypatch.setattr(marked, "draw", heard)
+    image = QImage(HEADER_WIDTH, 150, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    track.paint_header(painter, image.rect(), Now.at(Tape(T), 0))
+    painter.end()
+    texts = [text for text, _ in written]
+    assert [text for text in texts if text.isdigit()] == ["100", "200", "300"]
+    for n, (_, one) in enumerate(written):
+        assert not any(one.intersects(other) for _, other in written[n + 1 :])
 
 
 # -- on the stage -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Going to an iteration by its number, and to the best one: by the menu, and from where training stopped early."""
+"""Going to an iteration by its number, and to the best one: from the menu, and where training has stopped early."""
 
 from __future__ import annotations
 

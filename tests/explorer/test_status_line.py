@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from synthetic import excerpt, with_norms
 
 from engine.requests import Audit, AuditRow, Verdict
-from explorer.status import NOT_REACHED, StatusLine, audit_words, duration, not_finite, verdict_words
+from explorer.status import NOT_REACHED, About, StatusLine, audit_words, duration, not_finite, verdict_words
 from explorer.theme import current as theming
 
 GOOD = Audit((AuditRow("grads.h", 2.1e-7, 3), AuditRow("weight_grads.weight_hh_l0", 1e-8, 0)), 1e-4)
@@ -32,7 +32,7 @@ def line(qtbot: QtBot) -> StatusLine:
 
 def test_of_several_layers_the_verdict_says_which_it_is_about() -> None:
     verdict = Verdict("vanishing", -9.0, 1, 50, 50)
-    assert verdict_words(verdict, layer="layer 2")[0].startswith("▼ layer 2 vanishing: ")
+    assert verdict_words(verdict, About(layer="layer 2"))[0].startswith("▼ layer 2 vanishing: ")
     assert verdict_words(verdict)[0].startswith("▼ vanishing: ")
 
 
@@ -80,14 +80,14 @@ def test_the_verdict_carries_the_ratio_that_it_rests_on(verdict: Verdict, text: 
 
 def test_with_a_loss_at_every_step_the_verdict_names_the_loss_that_it_is_about() -> None:
     verdict = Verdict("healthy", math.log10(0.21), 1, 8, 8)
-    text = verdict_words(verdict, several_losses=True)[0]
+    text = verdict_words(verdict, About(several_losses=True))[0]
     assert text == "● healthy: ‖∂L₈/∂h₁‖ / ‖∂L₈/∂h₈‖ = 0.21"
 
 
 def test_an_infinite_ratio_is_said_as_the_step_at_which_it_overflows() -> None:
     verdict = Verdict("exploding", math.inf, 1, 50, 50)
-    assert verdict_words(verdict, overflow=27)[0] == "▲ exploding: overflows at t = 27"
-    assert "overflows" not in verdict_words(Verdict("exploding", 9.0, 1, 50, 50), overflow=27)[0]
+    assert verdict_words(verdict, About(overflow=27))[0] == "▲ exploding: overflows at t = 27"
+    assert "overflows" not in verdict_words(Verdict("exploding", 9.0, 1, 50, 50), About(overflow=27))[0]
 
 
 def test_the_rule_of_the_verdict_can_stand_beside_it() -> None:
@@ -116,14 +116,14 @@ FLOORED = Verdict("vanishing", -37.9, 501, 1000, 1000, subnormal_from=500, log10
 
 def test_a_floor_of_subnormal_numbers_is_named_and_the_rate_is_that_of_the_way_to_it() -> None:
     """10^(−37.9/499) = 0.84 a step; down to the floor's own 1e-45 over all 999 steps it would be 0.90."""
-    text, _, tip = verdict_words(FLOORED, rate=True, rule=True, dtype="float32")
+    text, _, tip = verdict_words(FLOORED, About(dtype="float32"), rate=True, rule=True)
     assert "shrinks ×0.84 a step" in text
     assert text.endswith("‖∂L/∂h₅₀₁‖ / ‖∂L/∂h₁₀₀₀‖ = 1.3e-38, then subnormal: float32's end")
-    assert verdict_words(FLOORED, dtype="float32")[0].endswith(", then subnormal")
+    assert verdict_words(FLOORED, About(dtype="float32"))[0].endswith(", then subnormal")
     assert "down to t = 501" in tip
     assert "float32's end. From t = 500 back the norm is no normal number (below 1.2e-38)" in tip
     zero = dataclasses.replace(FLOORED, log10_ratio=-math.inf, first_step=1)
-    text, _, tip = verdict_words(zero, rate=True, dtype="float32")
+    text, _, tip = verdict_words(zero, About(dtype="float32"), rate=True)
     assert "shrinks ×0.84 a step" in text
     assert "is exactly 0" in text
     assert "From t = 500 back" in tip

@@ -349,6 +349,32 @@ def test_a_track_is_duplicated_for_one_unit(qtbot: QtBot, stage: Stage) -> None:
     menu.deleteLater()
 
 
+@pytest.mark.parametrize(("unit", "beside"), [(2, 3), (4, 3)])
+def test_a_track_of_one_unit_is_duplicated_for_another(qtbot: QtBot, stage: Stage, unit: int, beside: int) -> None:
+    key = f"grads.h?unit={unit}"
+    stage.set_tracks((key,))
+    stage.set_excerpt(synthetic.excerpt("rnn", T=20, H=5))
+    menu = stage.handling.duplicate_menu(key, stage)
+    assert entries(menu) == ["Another &unit…"]
+    menu.actions()[-1].trigger()
+    dialog = stage.findChild(UnitDialog)
+    assert dialog is not None
+    assert dialog.field.value() == beside
+    dialog.field.setValue(1)
+    with qtbot.waitSignal(stage.duplicateRequested) as said:
+        dialog.accept()
+    assert said.args == [key, "grads.h?unit=1"]
+    menu.deleteLater()
+
+
+def test_of_a_layer_with_one_unit_there_is_no_other(stage: Stage) -> None:
+    stage.set_tracks(("grads.h?unit=0",))
+    stage.set_excerpt(synthetic.excerpt("rnn", T=20, H=1))
+    menu = stage.handling.duplicate_menu("grads.h?unit=0", stage)
+    assert entries(menu) == ["No other layer has this"]
+    menu.deleteLater()
+
+
 def test_what_belongs_to_the_whole_network_has_no_other_layer(stage: Stage) -> None:
     menu = stage.handling.duplicate_menu("norms", stage)
     assert entries(menu) == ["It is of the whole network"]

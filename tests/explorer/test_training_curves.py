@@ -19,7 +19,8 @@ from explorer.training.axes import Axis, ceiling, last_iteration, linear_axis, l
 from explorer.training.curves import Curves, columns, crowd, smoothed, window
 from explorer.training.plots import CurvesView
 from explorer.training.span import Span, within
-from explorer.training.words import at_iteration, figures, summary
+from explorer.training.summary import Summary
+from explorer.training.words import SEPARATOR, at_iteration, figures, fitted, summary
 
 
 def curves(count: int, **more: object) -> Curves:
@@ -253,16 +254,42 @@ def test_a_thinned_row_says_which_iteration_it_is_of() -> None:
     assert at_iteration(c, 9)[:2] == ("iteration 9", "recorded: 8")
 
 
-def test_the_column_of_numbers_and_the_bar_say_the_same() -> None:
-    c = curves(150, baseline=1 / 6)
-    found = figures(c, 0.0123)
-    assert found.iteration == "150"
-    assert found.took == "12 ms"
-    assert found.loss == "0.00667"
+def test_every_number_of_column_and_bar_says_of_which_iteration_it_is() -> None:
+    judged = Evaluation(iteration=100, loss=0.5, metric="accuracy", value=0.391)
+    c = curves(150, baseline=1 / 6, evaluations=(judged,), goal=200)
+    found = figures(c, 0.0123, 20)
+    assert found.newest == "iteration 150 of 200"
+    assert found.shown == "20, loss 0.0476"
+    assert found.took == "12 ms per iteration"
+    assert found.loss == "0.00667 at 149"
     assert found.baseline == "0.167"
+    assert (found.validation, found.metric_name, found.metric) == ("0.500 at 100", "accuracy", "39.1 % at 100")
     assert found.clipped == "50 % of the last 100"
-    assert summary(c, running=True) == "iteration 150   ·   loss 0.00667   ·   grad norm 10.0"
-    assert summary(Curves(), running=False) == "not trained yet"
+    assert figures(c, 0.0123, 150).shown == "the newest"
+    assert [part.words for part in summary(c, shown=20)] == [
+        "newest iteration 150",
+        "loss 0.00667 at 149",
+        "grad norm 10.0",
+        "accuracy 39.1 % at 100",
+        "on the stage 20",
+    ]
+    assert [part.words for part in summary(c, shown=150)][-1] == "accuracy 39.1 % at 100"
+    assert [part.words for part in summary(Curves(), shown=0)] == ["not trained yet"]
+
+
+def test_a_narrow_bar_leaves_out_whole_parts_and_cuts_no_number() -> None:
+    judged = Evaluation(iteration=100, loss=0.5, metric="accuracy", value=0.391)
+    c = curves(150, evaluations=(judged,))
+    sentence = "The loss is inf: the squared error passes 3.4e38, the largest float32 there is."
+    parts = summary(c, shown=20, ending="diverged", sentence=sentence)
+    whole = {part.words for part in parts} | {part.brief for part in parts}
+    lines = [fitted(parts, lambda line, room=room: len(line) <= room) for room in range(13, 220)]
+    for room, line in enumerate(lines, 13):
+        assert len(line) <= room
+        assert set(line.split(SEPARATOR)) <= whole
+    assert lines[0] == "iteration 150"
+    assert "diverged" in lines[30], "why it stopped is said before other numbers"
+    assert lines[-1].endswith(sentence)
 
 
 # -- zoomed -----------------------------------------------------------------------------------------------------------
@@ -360,3 +387,12 @@ def test_a_stretch_is_drawn_as_it_is_in_the_whole_and_within_its_plot(view: Curv
     ground = zoomed_.pixelColor(round(2 * ratio), round(2 * ratio))
     right = [zoomed_.pixelColor(round((view.width() - 5) * ratio), round(y * ratio)) for y in range(40, 200)]
     assert {one.name() for one in right} == {ground.name()}, "nothing right of the plots"
+
+
+def test_a_bar_that_has_been_told_nothing_yet_is_empty(qtbot: QtBot) -> None:
+    """The window gives it its width before there is a document."""
+    bar = Summary()
+    qtbot.addWidget(bar)
+    bar.resize(400, 30)
+    bar.show()
+    assert bar.words.text() == ""

@@ -13,13 +13,16 @@ from PySide6.QtWidgets import QAbstractButton, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.data import SeriesChoices, import_series, look_at
-from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, Split, TrainingSpec
+from engine.spec import AddingTask, ClipSpec, Experiment, LayerSpec, ModelSpec, Split, TrainingSpec
+from engine.tape import Phase
 from explorer.app import Explorer
+from explorer.dock.task_edits import with_task
 from explorer.document.opening import Opening
 from explorer.document.state import State, View
 from explorer.settings import Settings
 from explorer.training.drawer import BAR_HEIGHT
 from explorer.training.tab import TrainingTab
+from explorer.widgets.numbers import short
 
 
 def experiment(**training: object) -> Experiment:
@@ -127,7 +130,7 @@ def test_one_and_ten_and_the_stage_comes_along(qtbot: QtBot, explorer: Explorer)
     settle(qtbot, explorer)
     assert (explorer.book.next, explorer.document.view.iteration) == (11, 11)
     assert controls.sentence.text() == "Done."
-    qtbot.waitUntil(lambda: controls.values["iteration"].text() == "11")
+    qtbot.waitUntil(lambda: controls.values["newest"].text() == "iteration 11")
     assert controls.values["validation"].text() != "–"
     assert controls.values["clipped"].text() == "0 % of the last 11"
 
@@ -212,6 +215,161 @@ def test_divergence_is_a_sentence_and_a_pause(qtbot: QtBot, explorer: Explorer) 
     assert explorer.window.stage.banner.text() == ""
     act(explorer, "train")
     settle(qtbot, explorer)
+
+
+def diverged(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.edit_experiment(experiment(learning_rate=1e6))
+    settle(qtbot, explorer)
+    act(explorer, "train")
+    qtbot.waitUntil(lambda: not explorer.runner.running, timeout=60_000)
+    settle(qtbot, explorer)
+    assert explorer.window.stage.banner.text()
+
+
+def test_the_sentence_of_a_divergence_goes_with_the_settings_that_led_there(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    diverged(qtbot, explorer)
+    assert tab(explorer).controls.sentence.text() == explorer.window.stage.banner.text()
+    explorer.document.edit_experiment(experiment())
+    banner, summary = explorer.window.stage.banner, explorer.window.drawer.summary.words.text()
+    assert (banner.text(), banner.buttons, banner.isVisible()) == ("", (), False)
+    assert "stopped" not in summary + tab(explorer).controls.sentence.text()
+    settle(qtbot, explorer)
+
+
+@pytest.mark.parametrize(("number", "rate", "clip"), [(0, 1e5, "none"), (1, 1e6, "norm")])
+def test_a_divergence_offers_to_train_again_with_a_lower_rate_or_clipped(
+    qtbot: QtBot, explorer: Explorer, number: int, rate: float, clip: str
+) -> None:
+    diverged(qtbot, explorer)
+    gone, buttons = explorer.book.next, explorer.window.stage.banner.buttons
+    assert [button.text() for button in buttons] == ["Again with rate 100000", "Again with clipping at norm 1"]
+    assert all(button.isVisible() and button.focusPolicy() & Qt.FocusPolicy.TabFocus for button in buttons)
+    QTest.mouseClick(buttons[number], Qt.MouseButton.LeftButton)
+    assert explorer.runner.running
+    assert f"Iterations 1–{gone} are put away" in explorer.runner.note
+    act(explorer, "train")
+    settle(qtbot, explorer)
+    recipe, _ = explorer.document.state.recipe_into(1)
+    assert recipe is not None
+    assert (recipe.training.learning_rate, recipe.training.clip.kind) == (rate, clip)
+    explorer.document.undo_stack.undo()
+    assert explorer.book.next == gone
+
+
+def test_after_clipping_is_switched_on_train_goes_on_from_the_last_finite_iteration(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    diverged(qtbot, explorer)
+    bad = explorer.book.next
+    clip = ClipSpec(kind="norm")
+    explorer.document.edit_experiment(experiment(learning_rate=1e6, clip=clip))
+    settle(qtbot, explorer)
+    explorer.runner.advance(3)
+    settle(qtbot, explorer)
+    assert explorer.document.undo_stack.undoText() == f"training anew from iteration {bad - 1}"
+    assert explorer.book.next >= bad
+    recipe, _ = explorer.document.state.recipe_into(bad)
+    assert recipe is not None
+    assert recipe.training.clip == clip
+
+
+def test_done_goes_and_the_bounds_metric_follows_when_the_task_is_another(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    controls = tab(explorer).controls
+    explorer.runner.start(goal=3)
+    settle(qtbot, explorer)
+    assert controls.sentence.text() == "Done."
+    assert "rmse" in controls.until_field.toolTip()
+    explorer.document.edit_experiment(with_task(experiment(), "temporal_order"))
+    assert controls.sentence.text() == "Training begins anew at 0. Iterations 1–3 are put away; undo brings them back."
+    assert "accuracy" in controls.until_field.toolTip()
+    assert "rmse" not in controls.until_field.toolTip()
+    settle(qtbot, explorer)
+
+
+def test_train_says_what_it_will_put_away_and_what_it_has(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    controls, travel = tab(explorer).controls, explorer.bindings.training.travel
+    explorer.runner.start(goal=12)
+    settle(qtbot, explorer)
+    travel(5)
+    settle(qtbot, explorer)
+    assert controls.sentence.text() == "The stage shows iteration 5; Train goes on from 12."
+    explorer.document.edit_experiment(experiment(learning_rate=0.5))
+    away = "Iterations 6–12 are put away; undo brings them back."
+    assert controls.sentence.text() == f"Train begins anew at 5. {away}"
+    settle(qtbot, explorer)
+    act(explorer, "train")
+    assert controls.sentence.text() == f"Training; the stage follows. {away}"
+    assert explorer.window.statusBar().currentMessage() == away
+    act(explorer, "train")
+    settle(qtbot, explorer)
+    assert controls.sentence.text() == "Paused."
+    explorer.document.undo_stack.undo()
+    assert explorer.book.next == 12
+
+
+def test_end_follows_again(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    curves, controls = tab(explorer).curves, tab(explorer).controls
+    act(explorer, "train")
+    qtbot.waitUntil(lambda: explorer.book.next > 10)
+    explorer.bindings.training.travel(4)
+    qtbot.waitUntil(lambda: explorer.document.view.iteration == 4)
+    assert "End follows again" in controls.sentence.text()
+    # What was drawn is behind what has been trained: the end of the curves is the newest all the same.
+    explorer.bindings.training._pace._timer.start(60_000)
+    drawn = curves.count
+    qtbot.waitUntil(lambda: explorer.book.next > drawn + 5)
+    curves.setFocus()
+    QTest.keyClick(curves, Qt.Key.Key_End)
+    assert explorer.runner.follows
+    assert controls.sentence.text() == "Training; the stage follows."
+    qtbot.waitUntil(lambda: explorer.document.view.iteration > drawn)
+    seen = explorer.document.view.iteration
+    qtbot.waitUntil(lambda: explorer.document.view.iteration > seen)
+    act(explorer, "train")
+    explorer.bindings.training._pace._timer.stop()
+    settle(qtbot, explorer)
+
+
+def test_training_shows_the_whole_trace_unless_the_playhead_has_been_put_elsewhere(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    document = explorer.document
+    loss, whole = document.tape.span(Phase.LOSS)[0], document.tape.span(Phase.BACKWARD)[-1]
+    for at, moved, expected in ((loss, None, whole), (loss, 3, 3), (5, None, 5), (loss, whole + 1, whole + 1)):
+        explorer.show(Opening(State(tracks=("network",), experiment=experiment()), View(position=at), title="training"))
+        settle(qtbot, explorer)
+        if moved is not None:
+            document.look(position=moved)
+        explorer.runner.advance(2)
+        settle(qtbot, explorer)
+        assert (document.view.iteration, document.view.position) == (2, expected), (at, moved)
+
+
+def test_from_the_whole_trace_the_tape_goes_on_and_back_and_to_other_iterations(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    document = explorer.document
+    at = document.tape.span(Phase.LOSS)[0]
+    explorer.show(Opening(State(tracks=("network",), experiment=experiment()), View(position=at), title="training"))
+    settle(qtbot, explorer)
+    explorer.runner.advance(4)
+    settle(qtbot, explorer)
+    explorer.bindings.training.travel(2)
+    settle(qtbot, explorer)
+    whole = document.tape.span(Phase.BACKWARD)[-1]
+    assert (document.view.iteration, document.view.position) == (2, whole)
+    for _ in range(3):
+        explorer.controller.step(1)
+        settle(qtbot, explorer)
+    assert (document.view.iteration, document.view.position) == (3, 0), "clip, update, the next iteration"
+    document.look(position=at)
+    explorer.runner.advance(2)
+    settle(qtbot, explorer)
+    assert document.view.position == at, "whoever has gone back to the loss is left there"
 
 
 def test_travelling_goes_to_the_latest_wish(qtbot: QtBot, explorer: Explorer) -> None:
@@ -299,6 +457,22 @@ def test_another_document_begins_with_empty_curves(qtbot: QtBot, explorer: Explo
     assert len(tab(explorer).curves._curves) == 0
 
 
+def test_while_another_document_is_computed_nothing_is_said_of_the_one_before(qtbot: QtBot, explorer: Explorer) -> None:
+    status = explorer.window.status
+    said = (status.audit.text(), status.device.text(), status.seconds.text(), status.verdict.text())
+    assert "match autograd" in said[0]
+    assert all(said)
+    explorer.show(
+        Opening(State(tracks=("norms",), experiment=experiment(iterations=30)), View(iteration=30), title="next")
+    )
+    assert explorer.controller.excerpt is None
+    assert status.audit.text() == "… computing"
+    assert (status.device.text(), status.seconds.text(), status.verdict.text()) == ("", "", "")
+    settle(qtbot, explorer)
+    assert "match autograd" in status.audit.text()
+    assert "CPU" in status.device.text()
+
+
 def test_every_part_of_the_drawer_has_a_name_and_can_be_reached_by_tab(explorer: Explorer) -> None:
     drawer = explorer.window.drawer
     drawer.show_tab("training")
@@ -328,3 +502,35 @@ def test_a_drawer_that_closes_leaves_the_focus_to_the_stage(qtbot: QtBot, explor
     assert explorer.window.focusWidget() is tab(explorer).curves
     act(explorer, "show_drawer")
     assert explorer.window.focusWidget() is explorer.window.stage
+
+
+def test_column_and_bar_say_which_iteration_is_the_newest_and_which_is_on_the_stage(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    explorer.window.resize(1900, 1000)
+    explorer.window.drawer.show_tab("training")
+    explorer.runner.start(goal=12)
+    settle(qtbot, explorer)
+    values, bar = tab(explorer).controls.values, explorer.window.drawer.summary.words
+    qtbot.waitUntil(lambda: values["shown"].text() == "the newest")
+    explorer.bindings.training.travel(5)
+    qtbot.waitUntil(lambda: explorer.document.view.iteration == 5)
+    settle(qtbot, explorer)
+    losses = explorer.book.column("losses")
+    assert values["newest"].text() == "iteration 12"
+    assert values["loss"].text() == f"{short(float(losses[11]), 3)} at 11"
+    assert values["shown"].text() == f"5, loss {short(float(losses[5]), 3)}"
+    assert "newest iteration 12" in bar.accessibleName()
+    assert "on the stage 5" in bar.accessibleName()
+
+
+def test_a_long_reason_to_stop_is_whole_in_the_column(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    controls = tab(explorer).controls
+    sentence = (
+        "The loss has not fallen by more than 0.001 for 12 evaluations; the least was 1.2345 after iteration 123,450."
+    )
+    controls.set_sentence(sentence)
+    below = controls.names["newest"]
+    qtbot.waitUntil(lambda: controls.sentence.geometry().bottom() < below.geometry().top())
+    assert controls.sentence.is_whole()

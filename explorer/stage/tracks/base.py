@@ -116,6 +116,13 @@ class Track(Protocol):
 
 
 @runtime_checkable
+class Fitted(Protocol):
+    """A track that knows when its scale fits its numbers no more."""
+
+    def misfit(self, now: Now) -> bool: ...
+
+
+@runtime_checkable
 class Moving(Protocol):
     """A track on which something moves between two steps, while the tape plays (explorer.stage.pulse)."""
 

@@ -46,12 +46,12 @@ def hover(plot: Plot, view: TimeView, height: float, at: tuple[int, int], now: N
         notes.append(f"{len(known) - len(shown)} more here")
     elif waiting:
         notes.append(f"{len(waiting)} not reached yet")
-    values = [f"{c.name}{': ' if 0 < c.longest < t else ' = '}{c.said(t - 1)}" for c in shown]
+    values = [f"{c.name}{' = ' if _has_value(c, t) else ': '}{c.said(t - 1)}" for c in shown]
     if len(plot.curves) > _WITH_SLOPES:  # then the header has no room for them
         slopes = [slope_of(curve, now)[0] for curve in shown]
         values = [f"{v}   {s} dec." if s else v for v, s in zip(values, slopes, strict=True)]
     values += [c.whole(t - 1) for c in shown if c.whole is not None and c.group.known(now) == (1, view.steps)]
-    taken = tuple(_taken(plot, curve, t) for curve in shown)
+    taken = tuple(_taken(plot, curve, t) for curve in shown if _has_value(curve, t))
     return Readout(f"t = {t}", tuple(value for value in values if value), " · ".join(notes), taken=taken)
 
 
@@ -62,8 +62,13 @@ def taken(plot: Plot, now: Now) -> tuple[Taken, ...]:
     return tuple(
         _taken(plot, curve, t)
         for curve, (first, last) in there
-        if first <= t <= min(last, len(curve.places)) and not 0 < curve.longest < t
+        if first <= t <= min(last, len(curve.places)) and _has_value(curve, t)
     )
+
+
+def _has_value(curve: Curve, t: int) -> bool:
+    """Where it has none, it says why in its place."""
+    return int(curve.codes[t - 1]) != classes.UNDEFINED
 
 
 def _nearest(curves: list[Curve], t: int, y: float, height: float) -> list[Curve]:

@@ -27,6 +27,8 @@ from explorer.theme.tokens import GAP
 from explorer.widgets.numbers import short
 
 WAITING = "not reached yet"
+_NARROW = 24
+"""Pixels from the last step's middle to the edge, up to which words end before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Labels:
     def __init__(self, plot: Plot, view: TimeView, height: float) -> None:
         self._plot, self._view, self._height = plot, view, height
         self._width = view.width / view.ratio
+        self._right = self._beside_the_last()
         self._choices = [self._in_region(region) for region in self._boxes()]
         self._choices += [self._at_lowest(curve) for curve in plot.curves if curve.lowest is not None]
         self._choices += [self._at_curve(curve) for curve in plot.curves if curve.tag]
@@ -115,6 +118,13 @@ class Labels:
         """Whether no line at all runs through the words."""
         return not self._on_line(label, every=True) and not self._met(label)
 
+    def _beside_the_last(self) -> float:
+        """Where words on the right end. The playhead rests at the last step from the loss on, and would touch them; in
+        a cell that is wide enough they are seen to go on beyond it."""
+        view = self._view
+        rests = view.centre(view.steps) / view.ratio - GAP / 2 if view.shows(view.steps) else self._width
+        return rests if self._width - rests < _NARROW else self._width
+
     def _y(self, places: Array) -> Array:
         edge = edge_of(self._height)
         return np.asarray(self._height - edge - places * (self._height - 2 * edge))
@@ -133,8 +143,8 @@ class Labels:
         found: list[Label] = []
         for text in texts:
             width = marked.width(text, theming.small()) + 2 * GAP
-            if width <= area.width():
-                right, left, middle = area.right() - width, area.left(), area.center().x() - width / 2
+            if width <= min(area.width(), self._right):
+                right, left, middle = self._right - width, area.left(), area.center().x() - width / 2
                 low, high = area.bottom() - margins.LINE, area.top()
                 # Where the way back begins, farthest from where it does: the curves come there last.
                 sides = (left, right, middle) if self._from_left else (right, left, middle)
@@ -151,12 +161,12 @@ class Labels:
         pitch = self._view.pitch / self._view.ratio  # a steep line comes to a corner between two steps
         for text in line.texts:
             width = marked.width(text, theming.small()) + GAP
-            if width > self._width:
+            if width > self._right:
                 continue
             # What hangs on the trace has its curve beside it, last where the way back ends.
             shares = (1.0, 0.0, 0.5, 0.25, 0.75) if line.always or self._from_left else (0.0, 0.25, 0.5, 0.75, 1.0)
             for share in shares:
-                left = (self._width - width) * share
+                left = (self._right - width) * share
                 here = y[(x >= left - pitch) & (x <= left + width + pitch)] if line.places.ndim else y
                 here = here[~np.isnan(here)]
                 if not here.size or here.min() < 2 or here.max() > self._height - 2:
@@ -197,7 +207,7 @@ class Labels:
         for text in texts:
             width = marked.width(text, theming.small()) + GAP
             for left in (x - width / 2, x + 9, x - width - 9):
-                left = min(max(left, 1.0), self._width - width - 1)
+                left = min(max(left, 1.0), self._right - width - 1)
                 for far in (8, 22, 36):
                     above, below = y - margins.LINE - far, y + far
                     for top in (above, below):

@@ -172,10 +172,10 @@ class FlowTraining:
     # -- beside the data ----------------------------------------------------------------------------------------------
 
     def paint_header(self, painter: QPainter, box: QRect, now: Now) -> None:
-        lines = tuple((line, "muted") for line in self._lines())
-        bottom = margins.paint_title(painter, box, TITLE, "backward", lines)
+        lines = self._lines()
+        margins.paint_title(painter, box, TITLE, "backward", tuple((line, "muted") for line in lines))
         if self._found.count:
-            self._paint_ticks(painter, box, bottom)
+            self._paint_ticks(painter, box, margins.title_boxes(box, TITLE, lines))
 
     def _lines(self) -> tuple[str, ...]:
         e, log = self._excerpt, self._past.log
@@ -190,8 +190,8 @@ class FlowTraining:
             found += margins.mean_of(e.batch_size)[-1:]
         return tuple(found)
 
-    def _paint_ticks(self, painter: QPainter, box: QRect, bottom: float) -> None:
-        """Round iterations at the right edge of the header, below its words; the one on screen before all."""
+    def _paint_ticks(self, painter: QPainter, box: QRect, words: list[QRectF]) -> None:
+        """Round iterations at the right edge of the header, beside its words; the one on screen before all."""
         theme, font, found = theming.current(), theming.small(), self._found
         first, last = found.first, found.iteration_of(self._picture.rows.count - 1)
         pitch = self._picture.rows.pitch / self._picture.view.ratio / found.stride
@@ -204,11 +204,15 @@ class FlowTraining:
             y = box.top() + self._middle_of(iteration)
             painter.fillRect(QRectF(box.right() + 1 - _TICK, round(y - 0.5), _TICK, 1), QColor(theme.muted))
             line = QRectF(box.left() + GAP, y - margins.LINE / 2, box.width() - GAP - _TICK - TIGHT, margins.LINE)
+            line.moveTop(max(line.top(), box.top() + 1.0))
             line.moveBottom(min(line.bottom(), box.bottom() + 1.0))
-            if line.top() >= bottom and all(abs(line.top() - other) >= margins.LINE for other in taken):
+            said = f"{sign} {iteration:,}" if sign else f"{iteration:,}"
+            written = QRectF(line)
+            written.setLeft(line.right() - marked.width(said, font) - GAP)
+            free = not any(written.intersects(one) for one in words)
+            if free and all(abs(line.top() - other) >= margins.LINE for other in taken):
                 taken.append(line.top())
                 painter.setPen(QColor(tone))
-                said = f"{sign} {iteration:,}" if sign else f"{iteration:,}"
                 marked.draw(painter, line, said, font, Qt.AlignmentFlag.AlignRight)
 
     def _middle_of(self, iteration: int) -> float:

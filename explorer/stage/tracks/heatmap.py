@@ -5,6 +5,9 @@ Options (engine.tracks): a sample or the mean over the batch, the order of the u
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
@@ -294,7 +297,18 @@ class Heatmap:
         if self._scale is not None:
             self._classified()
             counted = self._known(now)
-            margins.paint_scale(painter, box, self._scale, *counted, hatched=self._hatched, whose=self._whose())
+            given: dict[str, Any] = {"hatched": self._hatched, "whose": self._whose()}
+            margins.paint_scale(painter, box, self._scale, *counted, **given, misfit=self.misfit(now))
+
+    def misfit(self, now: Now) -> bool:
+        """Whether much of what the tape has reached is beyond the scale, as after other data or a long training: then
+        it is offered to be fitted. Not that of gradients: what is beyond it is what it is there to show."""
+        if self._found is None or self.is_gradient:
+            return False
+        counts, (first, last) = self._known(now)[0], self._steps_known(now)
+        known = max(0, last - first + 1) * self._found.codes.shape[1]
+        beyond = counts.get(classes.ABOVE, 0) + counts.get(classes.BELOW, 0)
+        return bool(beyond > _MISFIT * known)
 
     def _whose(self) -> tuple[str, ...]:
         """The sample whose numbers these are, where there are others."""
@@ -392,8 +406,13 @@ class Heatmap:
         first, last = self._steps_known(now)
         waiting = (steps - (last - first + 1)) * of.codes.shape[1]
         whose = next(iter(self._whose()), "")
-        return words.scale_readout(of.scale, *self._known(now), waiting, of.order.words, whose)
+        said = words.scale_readout(of.scale, *self._known(now), waiting, of.order.words, whose)
+        if not self.misfit(now):
+            return said
+        return replace(said, values=(*said.values, "A click fits the scale to what is shown."))
 
 
+_MISFIT = 0.2
+"""Of the numbers: where more are beyond the scale, it fits them no more."""
 _WITH_GLYPH = (classes.PLUS_INF, classes.MINUS_INF, classes.ABOVE, classes.ZERO, classes.BELOW)
 """Classes that have a glyph of their own where there is room; NaN stays a hatch."""

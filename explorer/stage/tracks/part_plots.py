@@ -39,7 +39,7 @@ _SHARES = PlainAxis(0.0, 1.0, ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")))
 def losses(track: TrackSpec) -> Maker:
     def make(e: Excerpt, book: ScaleBook, _: tuple[Ghost, ...]) -> Plot | str:
         there = e.has_loss
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}.", lambda: _scale_of(e.losses[there], 6)))
+        axis = LogAxis(book.once(f"{track.key}.", lambda: _scale_of(e.losses[there], 6)))
         codes = classes.classify(e.losses, axis.scale, ~there)
         count = int(np.count_nonzero(there))
         name = "L_t" if count > 1 else "L"
@@ -72,7 +72,7 @@ def share(track: TrackSpec) -> Maker:
         layer, data = found(track, e)
         if layer is None or data is None:
             return why(track, e)
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(data[:, 0], 6)))
+        axis = LogAxis(book.once(f"{track.key}.{layer.cell}", lambda: _scale_of(data[:, 0], 6)))
         own, part = data[:, SHARE.index("norm")], data[:, SHARE.index("share")]
         W = weight_symbol(track)
 
@@ -107,7 +107,7 @@ def growth(track: TrackSpec) -> Maker:
         layer, data = found(track, e)
         if layer is None or data is None:
             return why(track, e)
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(data[:, :2], 6)))
+        axis = LogAxis(book.once(f"{track.key}.{layer.cell}", lambda: _scale_of(data[:, :2], 6)))
         total, own = data[:, GROWTH.index("sum")], data[:, GROWTH.index("step")]
         taken, last_step = data[:, GROWTH.index("computed")] == 1, e.longest or e.steps
         W, group, said = weight_symbol(track), Group("grads", layer.reverse), _part_of(total, e.longest, e.dtype)
@@ -238,7 +238,7 @@ def singular(track: TrackSpec) -> Maker:
         if not taken.any():
             return f"The Jacobians are {size:,} × {size:,}: their singular values take too long to be shown here."
         known = data[taken, :4]
-        axis = LogAxis(book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _scale_of(known, 8, of_logs=True)))
+        axis = LogAxis(book.once(f"{track.key}.{layer.cell}", lambda: _scale_of(known, 8, of_logs=True)))
         names = ["σ_{1}", "σ_{2}", "σ_{3}"][: min(3, size)] + (["σ smallest"] if size > 3 else [])
         group = Group("values", layer.reverse)
         curves = []

@@ -35,7 +35,7 @@ def route_plot(track: TrackSpec) -> Maker:
         count = len(names)
         shares, sizes = data[:, :count], data[:, count:]
         low, high = bands.stacked(shares)
-        axis = book.once(f"{track.layer}.{track.what}.{layer.cell}", lambda: _axis(high))
+        axis = book.once(f"{track.key}.{layer.cell}", lambda: _axis(high))
         stack = bands.Stack(axis.place(low), axis.place(high), tuple(ROUTE_TONES[name] for name in names))
         group = Group("grads", layer.reverse)
         codes = _codes(axis, low, high)
