@@ -211,18 +211,19 @@ def load(path: Path | str, sha256: str | None = None) -> Session:
 
 
 def fitting(session: Session) -> Session:
-    """The session with as much of its history as a file has room for: the current, the last and the first iteration,
-    those up to which a recipe leads, in this order, and of the others as many as fit, evenly spread."""
+    """The session with as much of its history as a file has room for: the current and the last iteration, those up to
+    which a recipe leads (from before them nothing behind them could be replayed), whatever they take; then the first
+    one, and of the others as many as fit, evenly spread."""
     size = sum(array.nbytes for weights in session.history.values() for array in weights.values())
     count, tensors = len(session.history), sum(len(state) for state in session.history.values())
     if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
         return session
-    needed = len({session.iteration, max(session.history)} & session.history.keys())
+    turns = [recipe.until for recipe in session.recipes]
+    needed = len({session.iteration, max(session.history), *turns} & session.history.keys())
     room = max(needed, min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
     known = sorted(session.history)
     spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
-    turns = [recipe.until for recipe in session.recipes]
-    wanted = dict.fromkeys([session.iteration, known[-1], known[0], *turns, *spread])
+    wanted = dict.fromkeys([session.iteration, known[-1], *turns, known[0], *spread])
     kept = [k for k in wanted if k in session.history][:room]
     return replace(session, history={k: session.history[k] for k in sorted(kept)})
 

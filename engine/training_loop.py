@@ -108,6 +108,8 @@ class _Course:
     run: Run
     judged_before: int = 0
     """Evaluations that there were: where more iterations are asked for, it does not stop by them again."""
+    turns: frozenset[int] = frozenset()
+    """Where it was trained with something else up to there: from a state before it none after it could be replayed."""
 
 
 def fit(
@@ -140,7 +142,8 @@ def fit(
     goal = MAX_ITERATIONS if iterations is None else iterations
     if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal <= MAX_ITERATIONS:
         raise SpecError(f"iterations is {shown(iterations)}; a whole number from 0 to {MAX_ITERATIONS:,} is accepted.")
-    course = _Course(of, checked_what_if(what_if), goal, bound, halt, budget, here if run is None else run)
+    turns = frozenset() if start is None else frozenset(recipe.until for recipe in start.recipes)
+    course = _Course(of, checked_what_if(what_if), goal, bound, halt, budget, here if run is None else run, turns=turns)
     at = _from(start, course)
     if iterations is not None and at.iteration < goal:
         course = replace(course, judged_before=len(at.evaluations))
@@ -207,7 +210,7 @@ def _after(course: _Course, at: Progress, count: int) -> Progress:
     """After one more chunk, and its evaluation if there is one to be made."""
     request = Train(course.experiment, at.state, at.iteration, count, course.what_if, course.halt)
     trained: Trained = course.run("train", request)
-    states = thinned({**at.states, trained.iteration: trained.weights}, budget=course.budget)
+    states = thinned({**at.states, trained.iteration: trained.weights}, course.turns, course.budget)
     judged, evaluations = None, at.evaluations
     if trained.iteration % course.experiment.training.evaluate_every == 0 and trained.iteration > at.iteration:
         judged = _judged(course, trained)

@@ -10,13 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 from saved_sessions import assert_same, small_session
+from training_cases import experiment, same_bits
 
 from engine import session
 from engine.errors import SessionError, SpecError
 from engine.history import Log
+from engine.operations import run
 from engine.session import MAX_RECIPES, Recipe, Session, fitting
 from engine.spec import LayerSpec, ModelSpec, OptimizerSpec, TrainingSpec, WhatIf
-from engine.training_requests import Records
+from engine.training_loop import fit, replayed
+from engine.training_requests import Records, Train
 from engine.training_state import optimizer_shapes
 
 
@@ -111,6 +114,24 @@ def test_where_a_file_is_too_small_the_iterations_up_to_which_a_recipe_leads_sta
     kept = fitting(replace(made, history=history, recipes=recipes)).history
     assert len(kept) == 8
     assert {0, 7, 12, 39} <= set(kept)
+
+
+def test_training_on_keeps_the_states_at_which_another_recipe_began_however_little_room_there_is() -> None:
+    """Without the one at 3, iteration 4 would be trained from one before it with what came later."""
+    slow, quick = experiment(), msgspec.structs.replace(experiment(), training=TrainingSpec(learning_rate=0.5))
+    first = run("train", Train(slow, None, 0, 3)).weights
+    session = Session(quick, iteration=3, history={3: first}, recipes=(Recipe(until=3, experiment=slow),))
+    *_, last = fit(session, 40, budget=1)
+    assert set(last.states) == {3, 40}
+    expected = run("train", Train(quick, first, 3, 1)).weights
+    assert same_bits(replayed(quick, last.states, 4), expected)
+
+
+def test_a_file_keeps_them_before_anything_else_though_there_is_no_room() -> None:
+    history = {k: {"w": np.zeros(3 * 2**20)} for k in (0, 5, 9, 20, 30)}  # 24 MiB each
+    recipes = tuple(Recipe(until=k, experiment=experiment()) for k in (5, 9, 20))
+    made = Session(experiment(), iteration=30, history=history, recipes=recipes)
+    assert set(fitting(made).history) == {5, 9, 20, 30}
 
 
 def _records(count: int, steps: int) -> Records:
