@@ -10,7 +10,7 @@ from explorer.bindings.parts import Parts
 from explorer.evaluation.evaluator import Subject
 
 _RECORDED = "A recorded trace cannot be judged: its file does not say what the answers should have been."
-_NOT_YET = "There is nothing to judge yet."
+_NOT_YET = "There is nothing to evaluate yet."
 
 
 class EvaluationBinding(QObject):

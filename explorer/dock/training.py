@@ -69,7 +69,7 @@ _RARE: tuple[tuple[str, str, object], ...] = (
     ("l1", "L1", 0.0),
     ("carry", "carried states", False),
     ("sampling", "scheduled sampling", None),
-    ("evaluate_every", "judging", 50),
+    ("evaluate_every", "evaluations", 50),
     ("patience", "early stop", None),
     ("iterations", "iterations before", 0),
 )

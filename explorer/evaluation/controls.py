@@ -26,13 +26,13 @@ from explorer.widgets.stepper import Stepper
 from explorer.widgets.wrapped import WrappedLabel, height_of, lines_needed
 
 WIDTH = 248
-JUDGE, STOP = "Judge", "Stop"
+JUDGE, STOP = "Evaluate", "Stop"
 _BLINK_MS = 150
 """What is answered sooner does not flicker."""
 _ROWS = ("iteration", "metric", "loss", "baseline")
 _TIPS = {
-    "iteration": "The iteration that has been judged",
-    "metric": "Over everything that was judged",
+    "iteration": "The iteration that has been evaluated",
+    "metric": "Over everything that was evaluated",
     "loss": "The mean over all answers",
     "baseline": "The loss of answers that have learned nothing",
 }
@@ -56,19 +56,19 @@ class EvaluationControls(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # what is in it has the focus
-        self.setAccessibleName("What is judged")
+        self.setAccessibleName("What is evaluated")
         self.judge_button = QPushButton(JUDGE)
         self.judge_button.setProperty("role", "primary")
-        self.part = Choice("Part of the data that is judged", words.PARTS)
-        self.batches = Choice("How much of it is judged", [(n, f"{n} batches") for n in _BATCHES])
+        self.part = Choice("Part of the data that is evaluated", words.PARTS)
+        self.batches = Choice("How much of it is evaluated", [(n, f"{n} batches") for n in _BATCHES])
         self.batches.setToolTip(
-            "At most so many batches; of data held back each is judged once, or so many evenly over the part"
+            "At most so many batches; of data held back each comes once, or so many evenly over the part"
         )
         self.sequence = Stepper("Sequence that is shown")
         self.automatic = QCheckBox("by itself")
         self.automatic.setChecked(True)
-        self.automatic.setToolTip("Judge whenever the stage has come to rest at another iteration")
-        self.automatic.setAccessibleName("Judge by itself when the stage rests")
+        self.automatic.setToolTip("Evaluate whenever the stage has come to rest at another iteration")
+        self.automatic.setAccessibleName("Evaluate by itself when the stage rests")
         self.names = {name: ElidedLabel(name, tone="muted", least=70) for name in _ROWS}
         self.values = {name: ElidedLabel("–", least=40) for name in _ROWS}
         self._against = ""
@@ -166,19 +166,21 @@ class EvaluationControls(QScrollArea):
         standing = self._standing
         computing = standing.kind == "computing"
         self.judge_button.setText(STOP if computing else JUDGE)
-        self.judge_button.setAccessibleName("Stop judging" if computing else "Judge")
-        self.judge_button.setToolTip("Stop judging" if computing else "Judge the iteration on the stage (Ctrl+Shift+J)")
+        self.judge_button.setAccessibleName("Stop evaluating" if computing else JUDGE)
+        self.judge_button.setToolTip(
+            "Stop evaluating" if computing else "Evaluate the iteration on the stage (Ctrl+Shift+J)"
+        )
         self.judge_button.setEnabled(standing.kind != "nothing")
         said = {
-            "computing": "Being judged…",
+            "computing": "Being evaluated…",
             "failed": standing.sentence,
-            "stopped": "Stopped. Judge begins anew.",
-            "resting": "While training runs it judges only now and then. Judge does it now.",
-            "waiting": "" if self.automatic.isChecked() else "The iteration on the stage has not been judged.",
+            "stopped": "Stopped. Evaluate begins anew.",
+            "resting": "While training runs it evaluates only now and then. Evaluate does it now.",
+            "waiting": "" if self.automatic.isChecked() else "The iteration on the stage has not been evaluated.",
             "nothing": self._nothing,
         }.get(standing.kind, "")
         if standing.stale and self._against and standing.kind in ("failed", "stopped", "waiting") and said:
-            said = f"{said} The numbers are of what was judged before."
+            said = f"{said} The numbers are of what was evaluated before."
         tone = "muted" if standing.stale else "text"
         for label in self.values.values():
             label.set_text(label.text(), tone=tone)

@@ -36,7 +36,7 @@ from explorer.theme.tokens import GAP, TIGHT
 
 _MARGINS, _MOST = 64, 16_777_215
 """Of the confusion matrix beyond a square: labels."""
-NOTHING = "Nothing has been judged yet."
+NOTHING = "Nothing has been evaluated yet."
 _HINTS = {
     "series": "Point at a step, or use the arrow keys, for its exact numbers.",
     "numbers": "Each dot is a sequence. A click or Enter chooses it.",

@@ -60,7 +60,7 @@ def how_much(judged: Judged) -> str:
     """One sentence where not all is judged that is there."""
     if judged.there is None or judged.sequences >= judged.there:
         return ""
-    return f"Judged by {judged.sequences:,} of {judged.there:,} sequences, evenly over the part."
+    return f"Evaluated on {judged.sequences:,} of {judged.there:,} sequences, evenly over the part."
 
 
 def at_class(answers: Answers, n: int, t: int) -> str:

@@ -109,7 +109,7 @@ def test_the_loss_is_set_against_the_baseline_in_words(loss: float, baseline: fl
 def test_where_not_all_is_judged_it_says_how_much() -> None:
     assert words.how_much(judged("value")) == ""
     assert words.how_much(judged("value", sequences=46, there=46)) == ""
-    said = "Judged by 64 of 1,780 sequences, evenly over the part."
+    said = "Evaluated on 64 of 1,780 sequences, evenly over the part."
     assert words.how_much(judged("value", sequences=64, there=1780)) == said
 
 

@@ -287,4 +287,4 @@ def test_a_model_that_cannot_be_asked_says_why(qtbot: QtBot, explorer: Explorer)
     qtbot.wait(50)
     controls = explorer.window.drawer.evaluation.controls
     assert not controls.judge_button.isEnabled()
-    assert controls.sentence.text() == "There is nothing to judge yet."
+    assert controls.sentence.text() == "There is nothing to evaluate yet."
