@@ -1,0 +1,179 @@
+"""How training ends in the window: at bounds as people type them, by divergence, by another task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+from training_window import act, experiment, settle, tab
+
+from engine.data import SeriesChoices, import_series, look_at
+from engine.spec import ClipSpec, Split
+from explorer.app import Explorer
+from explorer.dock.task_edits import with_task
+from explorer.document.opening import Opening
+from explorer.document.state import State, View
+
+
+@pytest.fixture
+def explorer(qtbot: QtBot, explorer: Explorer) -> Explorer:
+    explorer.show(Opening(State(tracks=("network", "norms"), experiment=experiment()), View(), title="training"))
+    settle(qtbot, explorer)
+    return explorer
+
+
+@pytest.mark.parametrize("typed", ["25", " 25 "])
+def test_until_an_iteration(qtbot: QtBot, explorer: Explorer, typed: str) -> None:
+    explorer.window.drawer.show_tab("training")
+    field = tab(explorer).controls.until_field
+    field.setFocus()
+    field.setText(typed)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    settle(qtbot, explorer)
+    assert explorer.book.next == 25
+
+
+@pytest.mark.parametrize("typed", ["loss < 1e6", "LOSS<1000000,0"])
+def test_until_a_bound_on_an_evaluation(qtbot: QtBot, explorer: Explorer, typed: str) -> None:
+    act(explorer, "train_until")
+    field = tab(explorer).controls.until_field
+    field.setText(typed)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    settle(qtbot, explorer)
+    assert explorer.book.next == 10, "the first evaluation reaches it"
+    assert tab(explorer).controls.sentence.text().startswith("loss<1e6 is reached: the loss is ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("soon", "until is 'soon'"),
+        ("accuracy > 0.9", "rmse"),
+        ("loss < small", "a number"),
+        ("2,5", "until is '2,5'"),
+        ("loss < nan", "until is 'loss < nan'"),
+        ("rmse < -1", "above 0 or an iteration is accepted"),
+        ("0", "Iteration 0 has been reached"),
+        ("1,000,000,000", "too many"),
+    ],
+)
+def test_a_bound_that_is_none_says_what_would_be_one(explorer: Explorer, typed: str, said: str) -> None:
+    explorer.window.drawer.show_tab("training")
+    field = tab(explorer).controls.until_field
+    field.setFocus()
+    field.setText(typed)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert not explorer.runner.running
+    assert said in tab(explorer).controls.sentence.text()
+
+
+def test_a_bound_is_refused_in_its_field_where_nothing_is_held_back(
+    qtbot: QtBot, explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    (tmp_path / "a.csv").write_text("x\n" + "\n".join(str(n % 7) for n in range(60)))
+    choices = SeriesChoices(steps=4, split=Split(train=1.0, validation=0.0))
+    task = import_series(look_at(tmp_path / "a.csv"), choices)
+    explorer.document.edit_experiment(msgspec.structs.replace(experiment(), task=task))
+    settle(qtbot, explorer)
+    act(explorer, "train_until")
+    field = tab(explorer).controls.until_field
+    field.setText("loss < 0.1")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert not explorer.runner.running
+    assert explorer.book.next == 0
+    assert "nothing of 'a.csv' is held back" in tab(explorer).controls.sentence.text()
+
+
+def test_divergence_is_a_sentence_and_a_pause(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.edit_experiment(experiment(learning_rate=1e6))
+    settle(qtbot, explorer)
+    act(explorer, "train")
+    qtbot.waitUntil(lambda: not explorer.runner.running, timeout=60_000)
+    settle(qtbot, explorer)
+    said = explorer.window.stage.banner.text()
+    assert said.startswith(f"Training stopped before iteration {explorer.book.next}: ")
+    assert explorer.document.view.iteration == explorer.book.next, "the stage shows where"
+    explorer.document.edit_experiment(experiment())
+    settle(qtbot, explorer)
+    explorer.bindings.training.travel(0)
+    settle(qtbot, explorer)
+    act(explorer, "train")
+    assert explorer.window.stage.banner.text() == ""
+    act(explorer, "train")
+    settle(qtbot, explorer)
+
+
+def diverged(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.document.edit_experiment(experiment(learning_rate=1e6))
+    settle(qtbot, explorer)
+    act(explorer, "train")
+    qtbot.waitUntil(lambda: not explorer.runner.running, timeout=60_000)
+    settle(qtbot, explorer)
+    assert explorer.window.stage.banner.text()
+
+
+def test_the_sentence_of_a_divergence_goes_with_the_settings_that_led_there(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    diverged(qtbot, explorer)
+    assert tab(explorer).controls.sentence.text() == explorer.window.stage.banner.text()
+    explorer.document.edit_experiment(experiment())
+    banner, summary = explorer.window.stage.banner, explorer.window.drawer.summary.words.text()
+    assert (banner.text(), banner.buttons, banner.isVisible()) == ("", (), False)
+    assert "stopped" not in summary + tab(explorer).controls.sentence.text()
+    settle(qtbot, explorer)
+
+
+@pytest.mark.parametrize(("number", "rate", "clip"), [(0, 1e5, "none"), (1, 1e6, "norm")])
+def test_a_divergence_offers_to_train_again_with_a_lower_rate_or_clipped(
+    qtbot: QtBot, explorer: Explorer, number: int, rate: float, clip: str
+) -> None:
+    diverged(qtbot, explorer)
+    gone, buttons = explorer.book.next, explorer.window.stage.banner.buttons
+    assert [button.text() for button in buttons] == ["Again with rate 100000", "Again with clipping at norm 1"]
+    assert all(button.isVisible() and button.focusPolicy() & Qt.FocusPolicy.TabFocus for button in buttons)
+    QTest.mouseClick(buttons[number], Qt.MouseButton.LeftButton)
+    assert explorer.runner.running
+    assert f"Iterations 1–{gone} are put away" in explorer.runner.note
+    act(explorer, "train")
+    settle(qtbot, explorer)
+    recipe, _ = explorer.document.state.recipe_into(1)
+    assert recipe is not None
+    assert (recipe.training.learning_rate, recipe.training.clip.kind) == (rate, clip)
+    explorer.document.undo_stack.undo()
+    assert explorer.book.next == gone
+
+
+def test_after_clipping_is_switched_on_train_goes_on_from_the_last_finite_iteration(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    diverged(qtbot, explorer)
+    bad = explorer.book.next
+    clip = ClipSpec(kind="norm")
+    explorer.document.edit_experiment(experiment(learning_rate=1e6, clip=clip))
+    settle(qtbot, explorer)
+    explorer.runner.advance(3)
+    settle(qtbot, explorer)
+    assert explorer.document.undo_stack.undoText() == f"training anew from iteration {bad - 1}"
+    assert explorer.book.next >= bad
+    recipe, _ = explorer.document.state.recipe_into(bad)
+    assert recipe is not None
+    assert recipe.training.clip == clip
+
+
+def test_done_goes_and_the_bounds_metric_follows_when_the_task_is_another(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    controls = tab(explorer).controls
+    explorer.runner.start(goal=3)
+    settle(qtbot, explorer)
+    assert controls.sentence.text() == "Done."
+    assert "rmse" in controls.until_field.toolTip()
+    explorer.document.edit_experiment(with_task(experiment(), "temporal_order"))
+    assert controls.sentence.text() == "Training begins anew at 0. Iterations 1–3 are put away; undo brings them back."
+    assert "accuracy" in controls.until_field.toolTip()
+    assert "rmse" not in controls.until_field.toolTip()
+    settle(qtbot, explorer)
