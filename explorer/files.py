@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -40,6 +40,18 @@ DATA_ENDINGS = (".csv", ".tsv", ".tab", ".psv", ".txt", ".npy", ".npz")
 _DATA_FILTER = f"Data ({' '.join(f'*{ending}' for ending in DATA_ENDINGS)})"
 
 
+Stamp: TypeAlias = tuple[int, int]
+
+
+def stamp_of(path: str) -> Stamp | None:
+    """When a file was last written, and its size; None: it is not there."""
+    try:
+        found = os.stat(path) if path else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size)
+
+
 class Files(QObject):
     """The File menu's work."""
 
@@ -56,6 +68,8 @@ class Files(QObject):
         self._unproven: Session | None = None
         self._saver = Saver(self)
         self._went_well = True
+        self._as_left: Stamp | None = None
+        """The document's file as it was when it was opened or saved here."""
         self._scale = sizes.in_force()
         self._data_folder = str(Path.home())
         controller.excerptChanged.connect(self._compare)
@@ -154,6 +168,7 @@ class Files(QObject):
         self._window.stage.set_prompt(found.prompt)
         self._unproven = found.saved
         found.into(self._document)
+        self._as_left = stamp_of(found.path)
         if found.path:
             self._add_recent(found.path, found.title)
 
@@ -186,7 +201,14 @@ class Files(QObject):
     def save(self) -> bool:
         """True if the session has been saved, or is being saved: of a large one see `finish_saving`."""
         commit_typing()
-        return self._save_to(self._document.path) if self._document.path else self.save_as()
+        path = self._document.path
+        if not path:
+            return self.save_as()
+        self.finish_saving()
+        if stamp_of(path) in (self._as_left, None):
+            return self._save_to(path)
+        answer = self._ask_about_newer(path)
+        return self.save_as() if answer == "as" else answer == "over" and self._save_to(path)
 
     @Slot()
     def save_as(self) -> bool:
@@ -221,6 +243,7 @@ class Files(QObject):
             self._window.status.set_saved("")
             self._complain("It could not be saved", problem)
             return
+        self._as_left = stamp_of(path)
         self._document.saved(path, Path(path).stem, state)
         self._window.status.set_saved(time.strftime("saved %H:%M"))
         self._add_recent(path, Path(path).stem)
@@ -264,6 +287,23 @@ class Files(QObject):
         answer = box.exec()
         box.deleteLater()
         return answer
+
+    def _ask_about_newer(self, path: str) -> Literal["as", "over", ""]:
+        """Another window, or a training on the command line, has written to the document's file since."""
+        box = QMessageBox(self._window)
+        box.setWindowTitle("The file is another one")
+        box.setText(f"“{Path(path).name}” has been changed since it was opened or saved here.")
+        box.setInformativeText("Saving over it would lose what another window or program has written into it.")
+        kept = box.addButton("Save &As…", QMessageBox.ButtonRole.AcceptRole)
+        over = box.addButton("Save &Over It", QMessageBox.ButtonRole.DestructiveRole)
+        cancel = box.addButton(QMessageBox.StandardButton.Cancel)
+        cancel.setText("&Cancel")
+        cancel.setIcon(QIcon())
+        box.setDefaultButton(kept)
+        box.exec()
+        answer = box.clickedButton()
+        box.deleteLater()
+        return "as" if answer is kept else "over" if answer is over else ""
 
     @Slot(QCloseEvent)
     def _window_closing(self, event: QCloseEvent) -> None:

@@ -109,7 +109,9 @@ def _shown_words(curves: Curves, shown: int) -> str:
         return "the newest"
     row = curves.row(shown)
     known = row is not None and int(curves.iterations[row]) == shown
-    return f"{shown:,}" + (f", loss {short(float(curves.losses[row]), 3)}" if known and row is not None else "")
+    # The loss on the stage may be another: of another T, or with a what-if.
+    loss = short(float(curves.losses[row]), 3) if known and row is not None else ""
+    return f"{shown:,}" + (f", trained on at loss {loss}" if loss else "")
 
 
 @dataclass(frozen=True)

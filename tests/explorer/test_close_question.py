@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
@@ -56,3 +57,28 @@ def test_what_was_not_trained_by_the_user_is_not_counted(saved: bool, beforehand
     state = State(tracks=(), experiment=of, history=MappingProxyType({beforehand: {}}))
     assert state.furthest == beforehand
     assert said in at_stake(state, saved)
+
+
+@pytest.mark.parametrize(("press", "over"), [("Save &Over It", True), ("&Cancel", False)])
+def test_what_another_window_has_written_into_the_file_is_not_saved_over_unasked(
+    qtbot: QtBot, explorer: Explorer, tmp_path: Path, press: str, over: bool
+) -> None:
+    path = tmp_path / "two.gflow"
+    explorer.show(Opening(State(tracks=("norms",), experiment=EXPERIMENT), View(), title="adding"))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    assert explorer.files._save_to(str(path))
+    assert explorer.files.save(), "nobody has written to it since: no question"
+    theirs = path.read_bytes() + b" "
+    path.write_bytes(theirs)
+    asked: list[str] = []
+
+    def answer() -> None:
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        asked.append(box.text())
+        next(button for button in box.buttons() if button.text() == press).click()
+
+    QTimer.singleShot(0, answer)
+    assert explorer.files.save() is over
+    assert asked == ["“two.gflow” has been changed since it was opened or saved here."]
+    assert (path.read_bytes() != theirs) is over

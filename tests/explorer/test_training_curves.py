@@ -259,7 +259,7 @@ def test_every_number_of_column_and_bar_says_of_which_iteration_it_is() -> None:
     c = curves(150, baseline=1 / 6, evaluations=(judged,), goal=200)
     found = figures(c, 0.0123, 20)
     assert found.newest == "iteration 150 of 200"
-    assert found.shown == "20, loss 0.0476"
+    assert found.shown == "20, trained on at loss 0.0476"
     assert found.took == "12 ms per iteration"
     assert found.loss == "0.00667 at 149"
     assert found.baseline == "0.167"

@@ -343,7 +343,7 @@ def test_column_and_bar_say_which_iteration_is_the_newest_and_which_is_on_the_st
     losses = explorer.book.column("losses")
     assert values["newest"].text() == "iteration 12"
     assert values["loss"].text() == f"{short(float(losses[11]), 3)} at 11"
-    assert values["shown"].text() == f"5, loss {short(float(losses[5]), 3)}"
+    assert values["shown"].text() == f"5, trained on at loss {short(float(losses[5]), 3)}"
     assert "newest iteration 12" in bar.accessibleName()
     assert "on the stage 5" in bar.accessibleName()
 
