@@ -141,6 +141,9 @@ def pieces(window: MainWindow) -> list[Piece]:
     add("banner", stage.banner)
     add("progress", stage.progress, "stretched")
     add_children("events", stage.events)
+    if stage.events.isVisible():
+        below = stage.events.mapTo(bench, QPoint(0, stage.events.height() - 1))
+        found.append(Piece("events rule", QRect(below, QSize(stage.events.width(), 1)), "line", "ground"))
     add("event", stage.events, box=QRect(0, 0, stage.events.sentence.x(), stage.events.height()))
     canvas = stage.canvas
     view, (header, _), wide = canvas.viewport(), canvas.columns, canvas.data_width

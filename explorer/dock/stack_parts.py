@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from engine.quantities import CELL_TITLES
@@ -32,6 +32,13 @@ class AddButton(QPushButton):
 
     def _clicked(self) -> None:
         self.asked.emit(self._cell)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Return as well as Space: a card opens by it too."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
 
 
 class Empty(QWidget):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -128,6 +128,21 @@ _TO_FIT = -1
 """In the place of a class."""
 
 
+@dataclass(frozen=True)
+class Notes:
+    """What is said beside a scale."""
+
+    whose: tuple[str, ...] = ()
+    """What is counted, above the counts, from its longest wording to its shortest."""
+    named: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    """Other words for a class."""
+    misfit: bool = False
+    """The scale fits these numbers no more, and a click on it fits it."""
+
+
+_NOTHING_MORE = Notes()
+
+
 def paint_scale(
     painter: QPainter,
     box: QRect,
@@ -136,14 +151,10 @@ def paint_scale(
     subnormal: int = 0,
     *,
     hatched: bool = True,
-    whose: tuple[str, ...] = (),
-    named: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
-    misfit: bool = False,
+    notes: Notes = _NOTHING_MORE,
 ) -> None:
     """The scale's colours upright at the left of the box, its numbers beside them, and between its ends a line for each
-    class that is there, the worst first. `hatched`: the cells are too small for glyphs, so the swatches have none.
-    `whose`: what is counted, above the counts, from its longest wording to its shortest. `named`: other words for a
-    class. `misfit`: the scale fits these numbers no more, and a click on it fits it."""
+    class that is there, the worst first. `hatched`: the cells are too small for glyphs, so the swatches have none."""
     theme, font = theming.current(), theming.small()
     bar = ramp_box(box)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
@@ -160,10 +171,10 @@ def paint_scale(
     if subnormal and len(rows) < room:  # they are in other classes too; the readout has them always
         told = fitting((f"{subnormal:,} subnormal", f"{_thousands(subnormal)} subnormal"), font, right - x)
         rows += [(None, 0, told)] if told else []
-    said = fitting(whose, font, right - x)
+    said = fitting(notes.whose, font, right - x)
     if rows and said and len(rows) < room:
         rows.insert(0, (None, 0, said))
-    if misfit and (words := fitting(FIT, font, right - x)) and not beside:
+    if notes.misfit and (words := fitting(FIT, font, right - x)) and not beside:
         rows = [(_TO_FIT, 0, words), *rows[: max(0, room - 1)]]
     top = bar.center().y() - len(rows) * LINE // 2
     taken = len(rows) * LINE + 4 if rows and not beside else 0
@@ -177,7 +188,7 @@ def paint_scale(
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
         start = x + _SWATCH[0] + TIGHT
-        said, words = _counted(count, _beyond(code, scale) + named.get(code, _WORDS[code]), font, right - start)
+        said, words = _counted(count, _beyond(code, scale) + notes.named.get(code, _WORDS[code]), font, right - start)
         painter.setPen(QColor(theme.text))
         start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
         painter.setPen(QColor(theme.muted))

@@ -137,6 +137,16 @@ def tab_to(wanted: QWidget, *, back: bool = False) -> None:
     raise AssertionError(f"Tab never comes to {wanted.accessibleName()}")
 
 
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space])
+def test_any_key_that_presses_a_button_adds_a_layer(qtbot: QtBot, explorer: Explorer, key: Qt.Key) -> None:
+    press(Qt.Key.Key_N, CTRL)
+    press(Qt.Key.Key_M, CTRL | Qt.KeyboardModifier.ShiftModifier)
+    tab_to(explorer.window.dock.stack.buttons["gru"])
+    press(key)
+    settle(qtbot, explorer)
+    assert cells(explorer) == ["gru"]
+
+
 def test_a_two_layer_bidirectional_lstm_with_attention_by_keys_alone(qtbot: QtBot, explorer: Explorer) -> None:
     stack = explorer.window.dock.stack
     press(Qt.Key.Key_N, CTRL)

@@ -180,7 +180,9 @@ def test_counts_beside_a_scale_are_said_in_fewer_words_or_not_at_all_but_never_c
     image = QImage(width, 120, QImage.Format.Format_RGB32)
     painter = QPainter(image)
     counts = {classes.ZERO: count, classes.BELOW: count}
-    margins.paint_scale(painter, image.rect(), scales.magnitude(), counts, count, whose=("of sample 1", "sample 1"))
+    margins.paint_scale(
+        painter, image.rect(), scales.magnitude(), counts, count, notes=margins.Notes(("of sample 1", "sample 1"))
+    )
     painter.end()
     if width == 120:
         told = {7: "7", 9_338: "9,338", 80_653: "81k", 640_000: "640k"}[count]

@@ -111,7 +111,7 @@ class Attention:
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         e = self._excerpt
         whose = margins.sample_of(e.sample, e.batch_size) if e is not None else ()
-        margins.paint_scale(painter, box, self._scale, self._counts(now), whose=whose)
+        margins.paint_scale(painter, box, self._scale, self._counts(now), notes=margins.Notes(whose))
 
     def _counts(self, now: Now) -> dict[int, int]:
         if not self._is_known(now):

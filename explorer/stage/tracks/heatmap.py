@@ -6,7 +6,6 @@ Options (engine.tracks): a sample or the mean over the batch, the order of the u
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
@@ -297,8 +296,8 @@ class Heatmap:
         if self._scale is not None:
             self._classified()
             counted = self._known(now)
-            given: dict[str, Any] = {"hatched": self._hatched, "whose": self._whose()}
-            margins.paint_scale(painter, box, self._scale, *counted, **given, misfit=self.misfit(now))
+            notes = margins.Notes(self._whose(), misfit=self.misfit(now))
+            margins.paint_scale(painter, box, self._scale, *counted, hatched=self._hatched, notes=notes)
 
     def misfit(self, now: Now) -> bool:
         """Whether much of what the tape has reached is beyond the scale, as after other data or a long training: then
