@@ -143,8 +143,7 @@ def test_any_key_that_presses_a_button_adds_a_layer(qtbot: QtBot, explorer: Expl
     press(Qt.Key.Key_M, CTRL | Qt.KeyboardModifier.ShiftModifier)
     tab_to(explorer.window.dock.stack.buttons["gru"])
     press(key)
-    settle(qtbot, explorer)
-    assert cells(explorer) == ["gru"]
+    assert settle(qtbot, explorer).of().cell == "gru"
 
 
 def test_a_two_layer_bidirectional_lstm_with_attention_by_keys_alone(qtbot: QtBot, explorer: Explorer) -> None:

@@ -295,12 +295,12 @@ def test_an_error_of_the_engine_is_said_in_one_sentence(
     assert (tmp_path / "x.npz").read_bytes() == b"old"
 
 
-def test_an_interrupted_command_ends_quietly(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_command_ends_with_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_args: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("explorer.cli.check.compute", interrupted)
-    assert run("check", "one-gate") == (130, "", "")
+    assert run("check", "one-gate") == (130, "", "gradflow: Interrupted.\n")
 
 
 # -- targets ----------------------------------------------------------------------------------------------------------
