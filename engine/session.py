@@ -49,7 +49,7 @@ MAX_ITERATION = 10**9
 MAX_NOTES = 20_000
 MAX_PINS = 6
 MAX_EVALUATIONS = 10_000
-MAX_RECIPES = 64
+MAX_RECIPES = 256
 _MOST_TENSORS = tensorfile.MAX_TENSORS - 5000
 """Of the history; the rest is for what else there is."""
 _ROOM_FOR_WEIGHTS = 56 * 2**20
