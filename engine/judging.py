@@ -139,9 +139,9 @@ def _draws(of: Experiment, part: Part, most: int) -> Iterator[Draw]:
     Raises DataError where the data are not there."""
     there = own.batches(of.task, of.model, part)
     count = most if there is None else max(1, min(most, there))
-    follow = there is None or bool(carried_shapes(of))
+    apart = count if there is None or carried_shapes(of) else there
     for number in range(count):
-        yield Draw(of.seed, number if follow else number * max(1, there or 1) // count, part)
+        yield Draw(of.seed, number * apart // count, part)
 
 
 def _drawn(network: Network, draw: Draw) -> Batch:

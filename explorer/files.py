@@ -290,20 +290,30 @@ class Files(QObject):
 
     def _ask_about_newer(self, path: str) -> Literal["as", "over", ""]:
         """Another window, or a training on the command line, has written to the document's file since."""
+        answer = self._which(
+            "The file is another one",
+            f"“{Path(path).name}” has been changed since it was opened or saved here.",
+            "Saving over it would lose what another window or program has written into it.",
+            ("Save &As…", "Save &Over It"),
+        )
+        return "as" if answer == 0 else "over" if answer == 1 else ""
+
+    def _which(self, title: str, text: str, more: str, ways: tuple[str, str]) -> int | None:
+        """Which of two ways somebody takes, from 0, the first by Enter; None: neither."""
         box = QMessageBox(self._window)
-        box.setWindowTitle("The file is another one")
-        box.setText(f"“{Path(path).name}” has been changed since it was opened or saved here.")
-        box.setInformativeText("Saving over it would lose what another window or program has written into it.")
-        kept = box.addButton("Save &As…", QMessageBox.ButtonRole.AcceptRole)
-        over = box.addButton("Save &Over It", QMessageBox.ButtonRole.DestructiveRole)
+        box.setWindowTitle(title)
+        box.setText(text)
+        box.setInformativeText(more)
+        roles = (QMessageBox.ButtonRole.AcceptRole, QMessageBox.ButtonRole.ActionRole)
+        buttons = [box.addButton(words, role) for words, role in zip(ways, roles, strict=True)]
         cancel = box.addButton(QMessageBox.StandardButton.Cancel)
         cancel.setText("&Cancel")
         cancel.setIcon(QIcon())
-        box.setDefaultButton(kept)
+        box.setDefaultButton(buttons[0])
         box.exec()
         answer = box.clickedButton()
         box.deleteLater()
-        return "as" if answer is kept else "over" if answer is over else ""
+        return next((n for n, button in enumerate(buttons) if answer is button), None)
 
     @Slot(QCloseEvent)
     def _window_closing(self, event: QCloseEvent) -> None:
@@ -319,27 +329,18 @@ class Files(QObject):
             self._window.statusBar().showMessage(sizes.where(scale), 4000)
             return
         commit_typing()
-        box = QMessageBox(self._window)
-        box.setWindowTitle("Size of everything")
-        box.setText(f"Show everything at {scale} %?")
-        box.setInformativeText(
+        answer = self._which(
+            "Size of everything",
+            f"Show everything at {scale} %?",
             "The window closes and opens again at once in that size. What you are working on comes along as it is, "
             "unsaved changes and trained weights too, and stays unsaved; only the list of what can be undone "
-            "begins anew."
+            "begins anew.",
+            ("Open Anew &Now", "At the Next &Start"),
         )
-        anew = box.addButton("Open Anew &Now", QMessageBox.ButtonRole.AcceptRole)
-        later = box.addButton("At the Next &Start", QMessageBox.ButtonRole.ActionRole)
-        cancel = box.addButton(QMessageBox.StandardButton.Cancel)
-        cancel.setText("&Cancel")
-        cancel.setIcon(QIcon())
-        box.setDefaultButton(anew)
-        box.exec()
-        answer = box.clickedButton()
-        box.deleteLater()
-        if answer is later:
+        if answer == 1:
             self._set_scale(scale)
             self._window.statusBar().showMessage(f"At the next start everything is shown at {scale} %.", 5000)
-        elif answer is anew:
+        elif answer == 0:
             self._open_anew(scale)
 
     def _open_anew(self, scale: int) -> None:

@@ -348,7 +348,7 @@ class TrainingBinding(QObject):
 
         dialog = self.sender()
         if isinstance(dialog, IterationDialog):
-            self.travel(dialog.iteration)
+            self.travel(dialog.number)
 
     @Slot()
     def travel_to_best(self) -> None:

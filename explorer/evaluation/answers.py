@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -50,6 +51,11 @@ class Answers:
     """The loss is of scaled numbers; everything else is in the units of the data."""
     picture: tuple[int, int] | None = None
     """Rows and columns of what a sequence is a picture of."""
+
+    @cached_property
+    def whole(self) -> Answers | None:
+        """All forecasts of a series as one sequence."""
+        return all_forecasts(self)
 
     @property
     def count(self) -> int:

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from explorer.analysis.section import Choice
 from explorer.analysis.table_view import TableView
 from explorer.analysis.tables import Table
-from explorer.evaluation.answers import Answers, all_forecasts
+from explorer.evaluation.answers import Answers
 from explorer.evaluation.answers_view import AnswersView
 from explorer.evaluation.confusion_view import ConfusionView
 from explorer.evaluation.controls import EvaluationControls
@@ -57,8 +57,6 @@ class EvaluationTab(QWidget):
         self.setAccessibleName("Evaluation")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._answers: Answers | None = None
-        self._whole: Answers | None = None
-        """All forecasts of a series as one sequence."""
         self._tables: dict[str, Table] = {}
         self._wanted = 0
         """The sequence that somebody has chosen; where fewer have come, the last of them is shown."""
@@ -145,7 +143,6 @@ class EvaluationTab(QWidget):
         if answers is None:
             self._wanted = 0
         self._answers = answers
-        self._whole = None if answers is None else all_forecasts(answers)
         self.controls.set_answers(answers)
         self._show_sequence()
 
@@ -233,8 +230,8 @@ class EvaluationTab(QWidget):
                 self._hint = _HINTS[CONFUSION]
             return
         if a.kind == "series":
-            whole = self._whole is not None and name != SEQUENCE
-            self.series.set_answers(self._whole if whole else a, 0 if whole else self.shown)
+            whole = a.whole if name != SEQUENCE else None
+            self.series.set_answers(whole or a, 0 if whole else self.shown)
             self.pages.setCurrentWidget(self.series)
             self.legend.set_entries(self.series.legend())
         elif a.kind == "numbers":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from explorer.analysis.tables import Table
-from explorer.evaluation.answers import Answers, all_forecasts
+from explorer.evaluation.answers import Answers
 from explorer.widgets.labels import label_of
 from explorer.widgets.numbers import exact
 
@@ -21,8 +21,7 @@ def tables_of(answers: Answers, n: int) -> dict[str, Table]:
     """By name; `n`: the sequence that is shown."""
     found: dict[str, Table] = {}
     if answers.kind == "series":
-        whole = all_forecasts(answers)
-        if whole is not None:
+        if (whole := answers.whole) is not None:
             found[whole_name(whole.place_noun)] = _series(whole, 0)
         found[SEQUENCE] = _series(answers, n)
     elif answers.kind in ("symbols", "tags"):

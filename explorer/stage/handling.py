@@ -231,7 +231,7 @@ class Handling(QObject):
 
         dialog = self.sender()
         if isinstance(dialog, UnitDialog):
-            wanted = str(parse(dialog.track).having(unit=str(dialog.unit)))
+            wanted = str(parse(dialog.track).having(unit=str(dialog.number)))
             self._stage.duplicateRequested.emit(dialog.track, wanted)
 
     def has_table(self, key: str) -> bool:

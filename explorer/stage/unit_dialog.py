@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QWidget
 
-from explorer.theme.tokens import GAP
-from explorer.widgets.question import Question, whole_number
+from explorer.widgets.question import NumberQuestion
 
 
-class UnitDialog(Question):
-    """Accepted, `track` is wanted of `unit`, from 0."""
+class UnitDialog(NumberQuestion):
+    """Accepted, `track` is wanted of unit `number`, from 0."""
 
     def __init__(self, track: str, title: str, unit: int, last: int, parent: QWidget | None = None) -> None:
-        super().__init__("One unit", parent)
+        super().__init__("One unit", "Unit", unit, last, parent)
         self.track, self._title = track, title
-        self.field = whole_number("Unit", min(unit, last), 0, last)
-        row = QHBoxLayout()
-        row.setSpacing(GAP)
-        for part in (QLabel("Unit"), self.field, QLabel(f"of 0 to {last:,}")):
-            row.addWidget(part)
-        row.addStretch(1)
-        self.add(row)
-        self.field.valueChanged.connect(self._look)
-        self.field.setFocus()
-        self.field.selectAll()
-        self._look()
-
-    @property
-    def unit(self) -> int:
-        return self.field.value()
+        self.look()
 
     @Slot()
-    def _look(self) -> None:
-        self.say(f"{self._title}, unit {self.unit}: a track of its own.")
+    def look(self) -> None:
+        self.say(f"{self._title}, unit {self.number}: a track of its own.")

@@ -3,8 +3,8 @@ with them, and OK works only where nothing is."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QLayout, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QLayout, QSpinBox, QVBoxLayout, QWidget
 
 from explorer.theme.tokens import GAP, ROOM
 
@@ -65,3 +65,31 @@ def whole_number(name: str, value: int, low: int, high: int) -> QSpinBox:
     field.setAlignment(Qt.AlignmentFlag.AlignCenter)
     field.setMinimumWidth(72)
     return field
+
+
+class NumberQuestion(Question):
+    """Asks for one whole number from 0 to `last`. `look` says what becomes of it."""
+
+    def __init__(
+        self, title: str, name: str, value: int, last: int, parent: QWidget | None = None, *, lines: int = 1
+    ) -> None:
+        super().__init__(title, parent, lines=lines)
+        self.field = whole_number(name, min(value, last), 0, last)
+        row = QHBoxLayout()
+        row.setSpacing(GAP)
+        for part in (QLabel(name), self.field, QLabel(f"of 0 to {last:,}")):
+            row.addWidget(part)
+        row.addStretch(1)
+        self.add(row)
+        self.field.valueChanged.connect(self.look)
+        self.field.setFocus()
+        self.field.selectAll()
+
+    @property
+    def number(self) -> int:
+        return self.field.value()
+
+    @Slot()
+    def look(self) -> None:
+        """Another number stands there."""
+        raise NotImplementedError
