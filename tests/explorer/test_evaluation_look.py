@@ -77,7 +77,9 @@ def test_what_is_no_number_does_not_look_like_what_lies_below(qtbot: QtBot) -> N
 
 @pytest.mark.parametrize("by", ["row", "pixel"])
 def test_a_digit_is_shown_as_the_picture_that_the_data_have(qtbot: QtBot, by: Any) -> None:
-    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    from sklearn.datasets import load_digits  # takes a second, of this test alone
+
+    digits = load_digits()
     given = experiment(DigitsTask(by=by, batch_size=8), "last")
     answers = answers_of(run("judge", judge_of(Computed(given), Extent())), 0, given)
     tab = EvaluationTab()
