@@ -21,7 +21,6 @@ from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
-from explorer.document.state import State
 from explorer.stage.wanted import wanted_keys
 from explorer.trainer import Goal, Trainer, goal_of
 from explorer.want import Want
@@ -101,9 +100,9 @@ class Controller(QObject):
         return self._trace
 
     @property
-    def shown_state(self) -> State | None:
-        """What the document was when the trace on screen was asked for."""
-        return None if self._shown is None else self._shown.state
+    def shown(self) -> Want | None:
+        """What the trace on screen was asked for as."""
+        return self._shown
 
     @property
     def shown_source(self) -> Source | None:

@@ -124,6 +124,14 @@ class State:
         iteration is kept."""
         return self._led_to(iteration, min((k for k in self.history if k >= iteration), default=None))
 
+    def recorded_with(self, iteration: int) -> Recipe | None:
+        """What the record of an iteration was made with: what it goes on to was trained so. None where it is not
+        known."""
+        if iteration < max(self.known_from, self.cast_before):
+            return None
+        later = min((k for k in self.history if k > iteration), default=None)
+        return None if later is None else self.recipes.get(later)
+
     def _led_to(self, iteration: int, later: int | None) -> Recipe:
         """`later`: the next one that is kept."""
         assert self.experiment is not None
