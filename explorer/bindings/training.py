@@ -334,6 +334,8 @@ class TrainingBinding(QObject):
         """Whether an iteration cannot be gone back to, and says so."""
         why = self._document.state.out_of_reach(iteration)
         if why:
+            self._forget_wish()
+            self.show_view()  # the marker, which has gone ahead, comes back
             self._parts.say(why, 10_000)
         return bool(why)
 
