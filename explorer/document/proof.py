@@ -65,4 +65,5 @@ def _written(origin: Origin | None, device: str) -> str:
 def _sentence(what: str, iteration: int, now: float, then: float, written: str) -> str:
     digits = next((n for n in (3, 5, 7, 9) if short(now, n) != short(then, n)), None)
     numbers = [exact(number) if digits is None else short(number, digits) for number in (now, then)]
-    return f"Iteration {iteration:,} is not as it was recorded: its {what} is {numbers[0]}, not {numbers[1]}.{written}"
+    both = f"{numbers[0]} here, {numbers[1]} in the record"
+    return f"Iteration {iteration:,} is not as it was recorded: its {what} is {both}.{written}"
