@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
-from explorer.document.edit_words import LEADING, changed_fields, field_words
+from explorer.document.edit_words import LEADING, OF_WHAT_IF, changed_fields, field_words
 from explorer.widgets.numbers import short
 
 Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
@@ -26,7 +26,7 @@ class Turn:
     iteration: int
     """The first that was trained so; its loss and its gradient are of it already."""
     words: str
-    """What was changed: "T 6 → 9, learning rate 0.1 → 0.03", "what-if: scale of W_hh 1 → 2"."""
+    """What was changed: "T 6 → 9, learning rate 0.1 → 0.03", "what-if: scale of the recurrent weights 1 → 2"."""
 
 
 def turns_of(kept: Collection[int], recipes: Mapping[int, Recipe]) -> tuple[Turn, ...]:
@@ -67,13 +67,6 @@ def _of_experiment(before: Experiment, after: Experiment) -> tuple[str, ...]:
     return tuple(found)
 
 
-_OF_WHAT_IF = {
-    "recurrent_scale": "scale of the recurrent weights",
-    "spectral_radius": "spectral radius",
-    "forget_bias": "shift of the forget-gate bias",
-    "dtype": "arithmetic",
-    "clip_norm": "clip threshold",
-}
 _COUNTED = {"gate_biases": "shifted biases", "clamps": "held gates", "cuts": "cut routes"}
 
 
@@ -83,8 +76,8 @@ def _of_what_if(before: WhatIf, after: WhatIf) -> tuple[str, ...]:
     if after == NO_WHAT_IF:
         return ("what-if taken back",)
     found = []
-    for name, words in _OF_WHAT_IF.items():
-        if (was := getattr(before, name)) != (now := getattr(after, name)):
+    for name, words in OF_WHAT_IF.items():
+        if name not in _COUNTED and (was := getattr(before, name)) != (now := getattr(after, name)):
             found.append(_phrase(words, was, now))
     for name, words in _COUNTED.items():
         if (was := getattr(before, name)) != (now := getattr(after, name)):
