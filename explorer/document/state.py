@@ -199,8 +199,9 @@ class State:
         of another recipe."""
         known = self.history.get(iteration)
         if known is None:
-            known_otherwise = iteration < self.known_from or recipe != self.recipe_into(iteration)
-            return recipe is not None and iteration < self.furthest and known_otherwise
+            if recipe is None or iteration >= self.furthest:
+                return False
+            return iteration < self.known_from or recipe != self.recipe_into(iteration)
         return known is not weights and not _same(known, weights)
 
     def with_experiment(self, experiment: Experiment, places: Places | None = None) -> State:
