@@ -26,7 +26,7 @@ class Turn:
     iteration: int
     """The first that was trained so; its loss and its gradient are of it already."""
     words: str
-    """What was changed: "T 6 → 9, learning rate 0.1 → 0.03", "what-if: scale of the recurrent weights 1 → 2"."""
+    """What was changed: "T 6 → 9, learning rate 0.1 → 0.03", "what-if: scale of W_hh 1 → 2"."""
 
 
 def turns_of(kept: Collection[int], recipes: Mapping[int, Recipe]) -> tuple[Turn, ...]:
