@@ -103,7 +103,7 @@ def fitted(experiment: Experiment, state: Weights) -> dict[str, Array]:
 
 
 def wrong_steps(state: Mapping[str, Array]) -> str:
-    """What is wrong with how often an optimiser is said to have stepped, and what would be right; "" where nothing is."""
+    """What is wrong with how often an optimiser is said to have stepped, and what would be right; "" if nothing is."""
     steps = state.get(STEPS)
     if steps is None or (0 <= steps <= MAX_STEPS_MADE and steps == np.floor(steps)):
         return ""
