@@ -410,9 +410,9 @@ class StatusLine(QWidget):
         if event.oldSize().width() != event.size().width():
             self._say_verdict()
 
-    def set_saved(self, text: str) -> None:
+    def set_saved(self, text: str, tip: str = "") -> None:
         """ "saved 14:02", "not saved", "edited", or ""."""
-        self.saved.set_text(text)
+        self.saved.set_text(text, tip=tip)
         self.saved.setVisible(bool(text))
         self._say_verdict()
 

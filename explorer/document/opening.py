@@ -14,6 +14,7 @@ from engine.session import Session
 from engine.spec import AddingTask, Experiment, ModelSpec
 from engine.tape import Moment, Phase, Tape
 from engine.within import Within
+from explorer import backups
 from explorer.document import pins
 from explorer.document.document import Document
 from explorer.document.state import Recipe, State, View, as_trained
@@ -78,11 +79,13 @@ def of_nothing() -> Opening:
 
 
 def of_path(path: Path) -> Opening:
-    """A session or a recorded trace. Raises SessionError with one sentence."""
+    """A session or a recorded trace; the backup of a session opens without a file of its own, so that saving it asks
+    where to. Raises SessionError with one sentence."""
     found = container.probe(path)
     if found.content == "trace":
         return _of_trace(path, found)
     saved = session.load(path, found.sha256)
+    is_backup = bool(backups.session_of(path))
     return Opening(
         State(
             tracks=saved.view.tracks,
@@ -107,9 +110,10 @@ def of_path(path: Path) -> Opening:
             scales=saved.view.scales,
             pins=pins.from_session(saved.pins),
         ),
-        title=saved.title or path.stem,
-        path=str(path),
+        title=saved.title or path.stem.removesuffix(".gflow"),
+        path="" if is_backup else str(path),
         preset=saved.preset,
+        prompt=backups.opened_sentence(path) if is_backup else "",
         saved=saved,
     )
 
