@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from engine import container, session
+from engine import beginning, container, session
 from engine.errors import SessionError
 from engine.presets import Preset
 from engine.requests import Recorded
@@ -68,8 +68,9 @@ def of_preset(preset: Preset) -> Opening:
 
 
 def of_nothing() -> Opening:
-    """A new experiment: the adding problem and a read-out, and no layer between them yet (see State.unfinished)."""
-    experiment = Experiment(model=ModelSpec(layers=()), task=AddingTask())
+    """A new experiment: the adding problem and a read-out, and no layer between them yet (see State.unfinished). It is
+    trained with what learns most tasks; another task, which keeps what somebody has chosen, keeps that too."""
+    experiment = Experiment(model=ModelSpec(layers=()), task=AddingTask(), training=beginning.TRAINING)
     tape = Tape(experiment.task.steps)
     return Opening(
         State(tracks=(), experiment=experiment),
