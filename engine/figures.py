@@ -15,9 +15,11 @@ _UNITS = (("µs", 1e-6, 1000), ("ms", 1e-3, 1000), ("s", 1, 120), ("min", 60, 90
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it: "850 µs", "1.9 ms", "14 ms", "2.3 s", "45 s", "12 min", "1.5 h", "3.0 days". One place
-    behind the point below ten, none from there on; µs and min are always whole. 0 is "0 s". Raises ValueError for what
-    is no time: below 0, or not finite."""
+    """A time as a person says it: "850 µs", "1.9 ms", "14 ms", "2.3 s", "45 s", "12 min", "1.5 h", "3.0 days".
+
+    One place behind the point below ten, none from there on; µs and min are always whole. Raises ValueError for what is
+    no time: below 0, or not finite.
+    """
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"{seconds} is no duration")
     if seconds == 0:

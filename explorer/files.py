@@ -20,7 +20,7 @@ from engine.errors import EngineError
 from engine.presets import Preset
 from engine.requests import Excerpt
 from engine.session import Session
-from explorer import backups, reopening, sizes
+from explorer import backups, endings, reopening, sizes
 from explorer import settings as stored
 from explorer.controller import Controller
 from explorer.document import opening
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from explorer.start.page import StartPage
 
 _FILTER = "Gradient Flow Explorer (*.gflow)"
-DATA_ENDINGS = (".csv", ".tsv", ".tab", ".psv", ".txt", ".npy", ".npz")
-_DATA_FILTER = f"Data ({' '.join(f'*{ending}' for ending in DATA_ENDINGS)})"
+_DATA_FILTER = f"Data ({' '.join(f'*{ending}' for ending in endings.DATA)})"
 
 
 Stamp: TypeAlias = tuple[int, int]
@@ -129,7 +128,7 @@ class Files(QObject):
 
     @Slot(str)
     def open_path(self, path: str) -> None:
-        if path.lower().endswith(DATA_ENDINGS):
+        if path.lower().endswith(endings.DATA):
             self.dataChosen.emit(path)
             return
         self._after_saving(partial(self._read, partial(opening.of_path, Path(path))))
