@@ -243,7 +243,7 @@ def check_room(experiment: Experiment) -> None:
         ways.append(f"sgd without momentum ({zipframe.mebibytes(_state_bytes(lighter))})")
     # The ways out come first: they are what is wanted, and no short line cuts them off.
     raise SessionError(
-        f"This training could not be saved: {' or '.join(ways)} is needed, since its state takes "
+        f"This training could not be saved: {' or '.join(ways)} would do, for its state takes "
         f"{zipframe.mebibytes(needed)} with {training.optimizer.kind} and a session has room for "
         f"{zipframe.mebibytes(MAX_STATE_BYTES)}."
     )
