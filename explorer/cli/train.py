@@ -10,6 +10,7 @@ import contextlib
 import shlex
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ def train(
         return PAUSED
     fresh = at.iteration > begun or not output.exists()
     if fresh:
-        keeper.save(at)
+        keeper.save_for_good(at)
     print(_report(at, output, paused or failed is not None, fresh))
     if failed is not None:
         raise failed
@@ -197,6 +198,21 @@ class _Keeper:
             self._bar.end()
             print(f"gradflow: {error} Training goes on, and saving is tried again.", file=sys.stderr)
         self._saved = time.monotonic()
+
+    def save_for_good(self, at: Progress) -> None:
+        """Where the file cannot be written any more, in the folder for temporary ones: no training is lost. Raises
+        SessionError in both cases."""
+        try:
+            self.save(at)
+        except SessionError as error:
+            folder = Path(tempfile.mkdtemp(prefix="gradflow-"))
+            instead = folder / self._output.name
+            try:
+                session.save(session.fitting(at.session(self._start)), instead)
+            except SessionError:
+                folder.rmdir()
+                raise error from None
+            raise SessionError(f"{error} What has been trained is in {shlex.quote(str(instead))} instead.") from None
 
     def save(self, at: Progress) -> None:
         """Raises SessionError."""

@@ -7,13 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from engine import beginning, session
+from engine.errors import SessionError
 from engine.spec import ParityTask, SequencesTask, SeriesTask, TemporalOrderTask, TextTask
 from engine.task_facts import FACTS
+from explorer.app import Explorer, _Start
 from explorer.cli import main
 from explorer.cli.fresh import TASKS, of_task
 from explorer.cli.target import resolve
+from explorer.data_dialog.dialog import DataDialog
 from explorer.dock.task_edits import GROUPS
 
 Run = Callable[..., tuple[int, str, str]]
@@ -136,3 +140,41 @@ def test_a_file_comes_before_a_task_of_its_name(run: Run, tmp_path: Path) -> Non
     assert isinstance(made.experiment.task, ParityTask)
     session.save(session.Session(made.experiment, title="mine"), tmp_path / "parity")
     assert resolve("parity").session is not None
+
+
+def test_where_the_file_cannot_be_written_at_the_end_what_is_done_is_kept_elsewhere(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that has become full meanwhile."""
+    (tmp_path / "spare").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "spare"))
+    write = session.save
+
+    def full(found: session.Session, path: Path) -> str:
+        if "spare" not in str(path):
+            raise SessionError("'a.gflow' could not be written: the disk is full.")
+        return write(found, path)
+
+    monkeypatch.setattr(session, "save", full)
+    status, _, err = run("train", "parity", "--iterations", 2, "-o", "a.gflow")
+    [kept] = (tmp_path / "spare").glob("*/a.gflow")
+    assert status == 2
+    assert err.splitlines()[-1] == (
+        f"gradflow: 'a.gflow' could not be written: the disk is full. What has been trained is in {kept} instead."
+    )
+    assert session.load(kept).iteration == 2
+
+
+def test_data_on_the_command_line_are_shown_over_a_new_experiment(
+    qtbot: QtBot, explorer: Explorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prices()
+    _Start(explorer, None, Path("prices.csv")).run()
+    found = explorer.window.findChild(DataDialog)
+    assert isinstance(found, DataDialog)
+    qtbot.waitUntil(lambda: found.use.isEnabled(), timeout=60_000)
+    assert "prices.csv" in found.title.text()
+    assert explorer.document.experiment is not None
+    assert explorer.document.experiment.training == beginning.TRAINING
+    found.reject()
