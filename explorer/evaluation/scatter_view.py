@@ -119,7 +119,7 @@ class ScatterView(Plot[int]):
             y = round(box.bottom() - place * box.height())
             painter.fillRect(QRectF(box.left(), y, box.width(), 1), QColor(theme.line))
             self.text(painter, QRectF(0, y - LINE / 2, LEFT - 6, LINE), text, "muted", "right")
-        for place, text in across.ticks(max(2, int(box.width() // 60))):
+        for place, text in across.ticks(max(2, int(box.width() // 44))):
             x = round(box.left() + place * box.width())
             painter.fillRect(QRectF(x, box.top(), 1, box.height()), QColor(theme.line))
             self.text(painter, QRectF(x - 30, box.bottom() + 3, 60, LINE), text, "muted", "centre")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QRectF, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
@@ -16,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from explorer.analysis.plot import Plot
 from explorer.analysis.section import Choice
 from explorer.analysis.table_view import TableView
 from explorer.analysis.tables import Table
@@ -24,11 +27,12 @@ from explorer.evaluation.answers_view import AnswersView
 from explorer.evaluation.confusion_view import ConfusionView
 from explorer.evaluation.controls import EvaluationControls
 from explorer.evaluation.evaluator import Standing
-from explorer.evaluation.legend import Legend
+from explorer.evaluation.forecasts_page import ForecastsPage
+from explorer.evaluation.legend import Legends
 from explorer.evaluation.picture_view import PictureView
 from explorer.evaluation.scatter_view import ScatterView
 from explorer.evaluation.series_view import SeriesView
-from explorer.evaluation.tables import CONFUSION, SEQUENCE, tables_of
+from explorer.evaluation.tables import CONFUSION, SCATTER, SEQUENCE, tables_of
 from explorer.evaluation.text_view import TextView
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
@@ -61,7 +65,7 @@ class EvaluationTab(QWidget):
         self._wanted = 0
         """The sequence that somebody has chosen; where fewer have come, the last of them is shown."""
         self.controls = EvaluationControls()
-        self.legend = Legend()
+        self.legend = Legends(self)
         self.show_choice = Choice("What is shown of the answers")
         self.table_button = _small("Table")
         self.table_button.setCheckable(True)
@@ -70,7 +74,7 @@ class EvaluationTab(QWidget):
         self.copy_button.setToolTip("Copy the numbers as CSV")
         self.text, self.series, self.scatter = TextView(), SeriesView(), ScatterView()
         self.confusion, self.answers = ConfusionView(), AnswersView()
-        self.picture_view = PictureView()
+        self.forecasts, self.picture_view = ForecastsPage(), PictureView()
         self.table = TableView("Evaluation")
         self.table.setMinimumHeight(60)
         self.table.setMaximumHeight(_MOST)
@@ -87,7 +91,15 @@ class EvaluationTab(QWidget):
         beside.addWidget(self.picture_view)
         beside.addWidget(self.answers_area, 11)
         self.pages = QStackedWidget()
-        for page in (self.nothing, self.text_area, self.series, self.scatter, self.classes, self.table):
+        for page in (
+            self.nothing,
+            self.text_area,
+            self.series,
+            self.scatter,
+            self.forecasts,
+            self.classes,
+            self.table,
+        ):
             self.pages.addWidget(page)
         self.readout = QLabel()
         self.readout.setProperty("role", "muted")
@@ -102,10 +114,11 @@ class EvaluationTab(QWidget):
         self.copy_button.clicked.connect(self.copy)
         self.show_choice.chosen.connect(self._show_page)
         self.controls.sequencePicked.connect(self._pick)
-        for view in (self.scatter, self.answers):
+        for view in (self.scatter, self.answers, self.forecasts.scatter):
             view.sequencePicked.connect(self._pick)
-        for plot in (self.text, self.series, self.scatter, self.confusion, self.answers):
+        for plot in self._plots():
             plot.said.connect(self._said)
+        self.forecasts.roomChanged.connect(self._show_page)
         self.text.moved_to.connect(self._reveal_symbol)
         self.answers.moved_to.connect(self._reveal_sequence)
         theming.notifier().changed.connect(self._restyle)
@@ -118,15 +131,15 @@ class EvaluationTab(QWidget):
         line.setFixedWidth(1)
         head = QHBoxLayout()
         head.setSpacing(TIGHT)
-        head.addWidget(self.legend, 1)
+        head.addWidget(self.legend.first, 1)
         for part in (self.show_choice, self.table_button, self.copy_button):
             head.addWidget(part)
         self.show_choice.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.show_choice.setFixedWidth(98)
         column = QVBoxLayout()
         column.setContentsMargins(GAP, TIGHT, GAP, TIGHT)
         column.setSpacing(TIGHT)
         column.addLayout(head)
+        column.addWidget(self.legend.second)
         column.addWidget(self.pages, 1)
         column.addWidget(self.readout)
         row = QHBoxLayout(self)
@@ -164,6 +177,8 @@ class EvaluationTab(QWidget):
         page = self.pages.currentWidget()
         if page is self.text_area:
             return self.text
+        if page is self.forecasts:
+            return self.forecasts.scatter
         return page if page is not None and page is not self.classes else self.confusion
 
     def _show_sequence(self) -> None:
@@ -175,6 +190,7 @@ class EvaluationTab(QWidget):
         if kind != "series":
             self.series.set_answers(None, n)
         self.scatter.set_answers(a if kind == "numbers" else None, n)
+        self.forecasts.set_answers(a if a is not None and kind == "series" and not a.every else None, n)
         self.answers.set_answers(a if kind == "class" else None, n)
         self.picture_view.set_answers(a if kind == "class" else None, n)
         confusion = a.judged.confusion if a is not None and of_class else None
@@ -188,8 +204,12 @@ class EvaluationTab(QWidget):
         names = list(self._tables)
         if a is not None and a.kind == "class" and not tabled and CONFUSION in names:
             names = [CONFUSION]  # beside it the sequences
+        chosen = self.show_choice.count() > 1
         self.show_choice.set_choices([(name, name) for name in names])
+        if not chosen and names:  # of one there was no choice
+            self.show_choice.set_value(names[0])
         self.show_choice.setVisible(len(names) > 1)
+        self.show_choice.setFixedWidth(self.show_choice.whole_width())
         name = self.show_choice.currentData()
         for button in (self.table_button, self.copy_button):
             button.setVisible(a is not None)
@@ -210,11 +230,15 @@ class EvaluationTab(QWidget):
             self._show_picture(a, name)
         self.readout.setText(self._words_here() or self._hint)
 
+    def _plots(self) -> tuple[Plot[Any], ...]:
+        both = self.forecasts.scatter, self.forecasts.series
+        return self.text, self.series, self.scatter, self.answers, self.confusion, *both
+
     def _words_here(self) -> str:
         """Of the place that the pointer or the keys are at."""
-        for plot in (self.text, self.series, self.scatter, self.answers, self.confusion):
+        for plot in self._plots():
             if plot.place is not None and plot.isVisibleTo(self):
-                return str(plot.words_at(plot.place))  # type: ignore[arg-type]
+                return plot.words_at(plot.place)
         return ""
 
     def _show_picture(self, a: Answers, name: str) -> None:
@@ -229,7 +253,11 @@ class EvaluationTab(QWidget):
             if a.kind != "class":
                 self._hint = _HINTS[CONFUSION]
             return
-        if a.kind == "series":
+        if name == SCATTER:
+            self.pages.setCurrentWidget(self.forecasts)
+            self.legend.set_entries(self.forecasts.legend())
+            self._hint = _HINTS["numbers"]
+        elif a.kind == "series":
             whole = a.whole if name != SEQUENCE else None
             self.series.set_answers(whole or a, 0 if whole else self.shown)
             self.pages.setCurrentWidget(self.series)
@@ -256,7 +284,7 @@ class EvaluationTab(QWidget):
     def _pick(self, n: int) -> None:
         self._wanted = n
         if self._answers is not None:
-            if self._answers.kind == "series":
+            if self._answers.kind == "series" and self.show_choice.currentData() != SCATTER:
                 self.show_choice.set_value(SEQUENCE)
             self._show_sequence()
             self.sequencePicked.emit(n)
