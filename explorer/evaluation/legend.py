@@ -14,7 +14,8 @@ from explorer.theme import current as theming
 from explorer.theme.tokens import PAD
 
 HEIGHT = 20
-_RAMP = 54
+LOW = 210
+_RAMP = 40
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Legend(QWidget):
         for number, entry in enumerate(entries):
             wide = self._sample_width(entry, metrics) + self._words_width(entry)
             more = dots and number + 1 < len(entries)
-            if x + wide > width + 1 - (14 if more else 0):
+            if x + wide > width + 1 - (PAD + 10 if more else 0):
                 return number
             x += wide + PAD
         return len(entries)
@@ -90,10 +91,13 @@ class Legend(QWidget):
 
 
 class Legends(QObject):
-    """A legend beside buttons, and what has no room there in a second one below that takes the whole width."""
+    """A legend beside buttons, and what has no room there in a second one below that takes the whole width; not where
+    the picture needs the height (`parent` is lower than `LOW`)."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._parent = parent
+        parent.installEventFilter(self)
         self.first, self.second = Legend(), Legend()
         self._entries: tuple[Entry, ...] = ()
         self.first.installEventFilter(self)
@@ -109,16 +113,18 @@ class Legends(QObject):
         self._share()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self.first and event.type() == QEvent.Type.Resize:
+        if event.type() == QEvent.Type.Resize:
             self._share()
         return super().eventFilter(watched, event)
 
     @Slot()
     def _share(self) -> None:
-        room = self.first.fitting(self._entries, self.first.width(), dots=False)
+        count = len(self._entries)
+        low = self._parent.height() < LOW
+        room = count if low else self.first.fitting(self._entries, self.first.width(), dots=False)
         self.first.set_entries(self._entries[:room])
         self.second.set_entries(self._entries[room:])
-        self.second.setVisible(room < len(self._entries))
+        self.second.setVisible(room < count)
 
 
 def draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:

@@ -291,9 +291,9 @@ class SeriesView(Plot[int]):
         assert a is not None
         steps = np.concatenate([self.steps(), self.free_steps()])
         x = round(float(self.x_of(steps[place : place + 1])[0])) + 0.5
-        foot = self.strip_box().bottom() if self._has_strip() else box.bottom()
         painter.setPen(QPen(QColor(theme.cursor), 1))
-        painter.drawLine(QLineF(x, box.top(), x, foot))
+        for part in (box, *((self.strip_box(),) if self._has_strip() else ())):  # not through the words between
+            painter.drawLine(QLineF(x, part.top(), x, part.bottom()))
         free = a.free(self._n)
         said = np.concatenate([a.answer(self._n), np.zeros(0) if free is None else free])
         marks = [(said[place], self._tone if place < len(self.steps()) else "backward")]

@@ -38,12 +38,15 @@ from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 
-_MARGINS, _MOST = 64, 16_777_215
-"""Of the confusion matrix beyond a square: labels."""
+_MOST = 16_777_215
+_LEAST_CONFUSION = 120
+"""Pixels of it that a picture beside it leaves."""
+_LIST = 176
+"""Pixels of the sequences beside it, at least: heads and the likeliest answers have room."""
 NOTHING = "Nothing has been evaluated yet."
 _HINTS = {
     "series": "Point at a step, or use the arrow keys, for its exact numbers.",
-    "numbers": "Each dot is a sequence. A click or Enter chooses it.",
+    "numbers": "Each dot is a sequence, its prediction over its target. A click or Enter chooses it.",
     "symbols": "Point at a symbol, or use the arrow keys, for its likeliest alternatives. N: the next wrong one.",
     "tags": "Point at a step, or use the arrow keys, for its likeliest tags. N: the next wrong one.",
     "class": "Rows are the truth, columns the answers. Point at a cell or a sequence for what stands behind it.",
@@ -274,9 +277,15 @@ class EvaluationTab(QWidget):
         self._place_confusion()
 
     def _place_confusion(self) -> None:
-        """Beside the sequences it takes no more room than it fills."""
+        """Beside the sequences it takes what it fills, as long as the list keeps its least width."""
         beside = self._answers is not None and self._answers.kind == "class"
-        self.confusion.setMaximumWidth(self.pages.height() + _MARGINS if beside else _MOST)
+        most = self.confusion.filled(self.pages.height()) if beside else _MOST
+        room = self.pages.width() - GAP - _LIST
+        picture = self.picture_view.width() + GAP
+        self.picture_view.setVisible(beside and self.picture_view.is_there and room - picture >= _LEAST_CONFUSION)
+        room -= 0 if self.picture_view.isHidden() else picture
+        self.confusion.setMaximumWidth(most)
+        self.confusion.setMinimumWidth(max(0, min(most, room)) if beside else 0)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from pytestqt.qtbot import QtBot
 
 from engine.operations import run
 from engine.requests import Computed
-from engine.spec import AddingTask, SinesTask, SunspotsTask
+from engine.spec import AddingTask, DigitsTask, SinesTask, SunspotsTask
 from explorer.analysis.section import Choice
 from explorer.evaluation.answers import Answers, answers_of
+from explorer.evaluation.chances import chances_of, within
 from explorer.evaluation.extent import MOST_DOTS, Extent, judge_of, shown_of
 from explorer.evaluation.tab import EvaluationTab
 from explorer.settings import USUAL_HEIGHT
@@ -157,9 +158,33 @@ def test_every_tags_colour_is_named_beside_or_below(tab: EvaluationTab) -> None:
     assert [one.words for one in shown if one.kind == "swatch"] == ["LOCATION", "", "ORGANISATION", "PERSON"]
     for legend in (tab.legend.first, tab.legend.second):
         assert legend.fitting(legend._entries, legend.width()) == len(legend._entries)
+    tab.resize(710, 150)
+    assert not tab.legend.second.isVisible(), "a low drawer has no room for it"
     tab.resize(1400, 300)
     assert not tab.legend.second.isVisible()
     assert len(tab.legend.first._entries) == 5
+
+
+def test_in_a_low_place_the_truth_is_told_all_the_same() -> None:
+    rows = chances_of(tuple("abcdefgh"), np.array([0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.03, 0.02]), 6.0)
+    assert [row.label for row in within(rows, 500)] == ["a", "b", "c", "d", "e", "g"]
+    low = within(rows, 5 * 16 + 10)  # a title and four lines
+    assert [row.label for row in low] == ["a", "b", "c", "g"]
+    assert [row.label for row in within(chances_of(("a", "b"), np.array([0.9, 0.1]), 0.0), 0)] == ["a"]
+
+
+def test_the_matrix_beside_a_list_takes_no_more_width_than_it_fills(tab: EvaluationTab) -> None:
+    digits = experiment(DigitsTask(batch_size=27), "last")
+    tab.resize(1100, 258)
+    tab.set_answers(answers_of(run("judge", judge_of(Computed(digits), Extent())), 0, digits))
+    come_to_rest()
+    view = tab.confusion
+    assert view.plot_box().right() + 6 == pytest.approx(view.width(), abs=10), "a cell is a whole number of pixels"
+    assert tab.picture_view.isVisible()
+    tab.resize(560, 180)  # as large text leaves it
+    come_to_rest()
+    assert not tab.picture_view.isVisible()
+    assert tab.answers_area.viewport().width() >= tab.answers.minimumSizeHint().width()
 
 
 ROOM = QRect(100, 100, 800, 600)
