@@ -135,14 +135,22 @@ class Choice(QComboBox):
         self.setCurrentIndex(max(0, self.findData(value)))
 
     def whole_width(self) -> int:
-        """That it needs so that none of its words is cut."""
-        metrics, option = self.fontMetrics(), QStyleOptionComboBox()
+        """That it has room for all of its words in, beside others that share a line with it."""
+        around = self.sizeHint().width() - self.minimumContentsLength() * self.fontMetrics().horizontalAdvance("X")
+        return around + self._longest()
+
+    def _longest(self) -> int:
+        metrics = self.fontMetrics()
+        return max((metrics.horizontalAdvance(self.itemText(n)) for n in range(self.count())), default=0)
+
+    def least_width(self) -> int:
+        """In which none of its words is cut."""
+        option = QStyleOptionComboBox()
         self.initStyleOption(option)
         option.rect = QRect(0, 0, 200, 28)  # of any size; its own may not be known yet
         field = QStyle.SubControl.SC_ComboBoxEditField
         inside = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self)
-        around = option.rect.width() - inside.width() + _SPARE
-        return around + max((metrics.horizontalAdvance(self.itemText(n)) for n in range(self.count())), default=0)
+        return option.rect.width() - inside.width() + _SPARE + self._longest()
 
     def showPopup(self) -> None:
         popup.widen(self)

@@ -212,7 +212,7 @@ class EvaluationTab(QWidget):
         if not chosen and names:  # of one there was no choice
             self.show_choice.set_value(names[0])
         self.show_choice.setVisible(len(names) > 1)
-        self.show_choice.setFixedWidth(self.show_choice.whole_width())
+        self.show_choice.setFixedWidth(self.show_choice.least_width())
         name = self.show_choice.currentData()
         for button in (self.table_button, self.copy_button):
             button.setVisible(a is not None)
