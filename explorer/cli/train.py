@@ -16,7 +16,7 @@ from pathlib import Path
 
 from engine import session, task_facts
 from engine.errors import DataError, EngineError, SessionError
-from engine.figures import figure
+from engine.figures import figure, percent
 from engine.parts import Part
 from engine.session import Session, SessionView
 from engine.spec import DigitsTask, Experiment, OwnTask, SunspotsTask
@@ -182,7 +182,7 @@ def _report(at: Progress, output: Path, paused: bool, fresh: bool) -> str:
     if many := min(LAST, len(at.log)):
         loss = figure(float(at.log.column("losses")[-many:].mean()))
         clipped = float(at.log.column("clipped").mean())
-        lines.append(f"training    loss {loss} (mean of the last {many}), {clipped:.0%} of the iterations clipped")
+        lines.append(f"training    loss {loss} (mean of the last {many}), {percent(clipped)} of the iterations clipped")
     name = shlex.quote(str(output))
     kept = f"Saved in {name}" if fresh else f"{name} is as it was"
     if at.ended == "diverged":
