@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QEvent, QLineF, QObject, QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
@@ -16,6 +16,7 @@ from explorer.theme.tokens import PAD
 HEIGHT = 20
 LOW = 210
 _RAMP = 40
+_RIGHT = Qt.TextElideMode.ElideRight
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ class Legend(QWidget):
         for number, entry in enumerate(self._entries):
             font = theming.small(bold=entry.kind == "title")
             width, sample = self._words_width(entry), self._sample_width(entry, metrics)
-            if number == room:
+            if number == room == 0:  # the first is there all the same
+                left = max(0.0, self.width() - sample)
+                entry = replace(entry, words=QFontMetricsF(font).elidedText(entry.words, _RIGHT, left))
+                width = left
+            elif number == max(room, 1):
                 painter.setPen(QColor(theme.muted))
                 painter.setFont(theming.small())
                 painter.drawText(QRectF(x, 0, 20, HEIGHT), Qt.AlignmentFlag.AlignVCenter, "…")

@@ -20,6 +20,7 @@ from explorer.analysis.section import Choice
 from explorer.evaluation.answers import Answers, answers_of
 from explorer.evaluation.chances import chances_of, within
 from explorer.evaluation.extent import MOST_DOTS, Extent, judge_of, shown_of
+from explorer.evaluation.legend import HEIGHT, Entry, Legend
 from explorer.evaluation.tab import EvaluationTab
 from explorer.settings import USUAL_HEIGHT
 from explorer.theme import current as theming
@@ -185,6 +186,23 @@ def test_the_matrix_beside_a_list_takes_no_more_width_than_it_fills(tab: Evaluat
     come_to_rest()
     assert not tab.picture_view.isVisible()
     assert tab.answers_area.viewport().width() >= tab.answers.minimumSizeHint().width()
+
+
+def test_a_legend_without_room_shows_its_first_colours_all_the_same(qtbot: QtBot) -> None:
+    theming.apply("dark")
+
+    def sample(width: int, *entries: Entry) -> list[int]:
+        legend = Legend()
+        qtbot.addWidget(legend)
+        legend.resize(width, HEIGHT)
+        legend.set_entries(entries)
+        picture = legend.grab().toImage()
+        return [picture.pixel(x, HEIGHT // 2) for x in range(55)]
+
+    ramp, wrong = Entry("share of the true class", "ramp"), Entry("wrong", "wave")
+    roomy = sample(400, ramp, wrong)
+    assert len(set(roomy)) > 20
+    assert sample(120, ramp) == sample(120, ramp, wrong) == roomy
 
 
 ROOM = QRect(100, 100, 800, 600)
