@@ -30,6 +30,17 @@ def finished(reading: Reading[Found]) -> Found:
     return kept[0]
 
 
+def within(reading: Reading[Found], first: float, last: float) -> Reading[Found]:
+    """The same as a part of something longer, which it takes from one share to another."""
+    while True:
+        try:
+            share = next(reading)
+        except StopIteration as over:
+            found: Found = over.value
+            return found
+        yield first + (last - first) * share
+
+
 @dataclass(frozen=True, eq=False)
 class Cells:
     rows: Sequence[str] | Sequence[list[str]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from engine.data import columns, detecting, files
-from engine.data.cells import BLOCK, Cells, Reading, finished
+from engine.data.cells import BLOCK, Cells, Reading, finished, within
 from engine.data.columns import MISSING, Content
 from engine.data.datasets import MAX_NAME
-from engine.data.decoding import Decoded, Encoding, check_encoding, decoded
+from engine.data.decoding import Decoded, Encoding, check_encoding, decoding
 from engine.data.detecting import Delimiter
 from engine.data.numbers import Decimal, Notation, Thousands
 from engine.data.records import DELIMITER_NAMES, MAX_CELLS, MAX_COLUMNS, MAX_ROWS, records
@@ -95,21 +94,19 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     """The same piece by piece. The table that was read last is remembered (`forget`): between its preview and its use
     the file's bytes are looked at again, and nothing is parsed twice."""
     name = files.name_of(path)
-    data = files.read(path)
-    files.refuse_foreign(data, name)
-    digest = hashlib.sha256(data).hexdigest()
+    files.refuse_foreign(files.head(path, 256, files.MAX_BYTES), name)
+    data, digest = yield from within(files.reading(path), 0.0, 0.04)
     for asked, kept in _kept:
         if (kept.sha256, kept.name) == (digest, name) and options in (asked, kept.options):
             return kept
     forget()
-    yield 0.02
     _check(options)
-    found = decoded(data, name, options.encoding)
+    found = yield from within(decoding(data, name, options.encoding), 0.04, 0.08)
     text, line, hint, notes = detecting.without_preamble(found.text)
     if not text.strip():
         raise DataError(f"{name} has no rows, only {line - 1} lines before them.")
     delimiter = options.delimiter or hint or detecting.delimiter(text, name, line, notes)
-    yield 0.05
+    yield 0.08
     cells = yield from _cells(text, delimiter, name, line)
     head = cells.block(0, detecting.SAMPLED_ROWS)
     header = detecting.has_header(head, len(cells) == 1, notes) if options.header is None else options.header
@@ -131,7 +128,7 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     used = TableOptions(
         detecting.DELIMITERS[delimiter], header, notation.decimal, notation.thousands, missing, day_first, found.codec
     )
-    plain = Decoded("", found.encoding, found.line_ends, found.codec)  # the rows hold all of the text
+    plain = Decoded((), found.encoding, found.line_ends, found.codec)  # the rows hold all of the text
     table = Table(name, digest, len(data), plain, used, names, cells, texts, contents, tuple(notes))
     _kept.append((options, table))
     return table

@@ -37,6 +37,7 @@ from explorer.data_dialog.reader import Reader
 from explorer.data_dialog.sequences_form import SequencesForm
 from explorer.data_dialog.series_form import SeriesForm
 from explorer.data_dialog.text_form import TextForm
+from explorer.data_dialog.waiting import Waiting
 from explorer.data_dialog.words import found_words, noted
 from explorer.dock.fields import Segments
 from explorer.dock.rows import Sentence
@@ -77,6 +78,7 @@ class DataDialog(QDialog):
         self.other.setAutoDefault(False)
         self.found = wrapped("What was detected")
         self.as_read = AsRead()
+        self.waiting = Waiting()
         self.preview = PreviewView()
         self.failure = Failure()
         self.notes = wrapped("What to look at")
@@ -127,6 +129,7 @@ class DataDialog(QDialog):
         left.setSpacing(TIGHT)
         left.addWidget(self.found)
         left.addWidget(self.as_read)
+        left.addWidget(self.waiting, 1)
         left.addWidget(self.failure, 1)
         left.addWidget(self.preview, 1)
         left.addWidget(self.notes)
@@ -175,6 +178,10 @@ class DataDialog(QDialog):
         self._path = path
         self.title.set_text(os.path.basename(path), tip=path)
         self.as_read.forget()
+        self._say("", "")
+        for part in (self.as_read, self.preview, self.side):
+            part.hide()  # they would speak of the file before, or of none
+        self.waiting.begin(path)
         self._look()
 
     @Slot()
@@ -186,6 +193,7 @@ class DataDialog(QDialog):
     @Slot(object)
     def _show_preview(self, preview: Preview) -> None:
         self._end()
+        self.waiting.hide()
         self._preview = preview
         self.as_read.show_preview(preview)
         self._say(found_words(preview), "", noted(preview))
@@ -203,6 +211,7 @@ class DataDialog(QDialog):
     def _failed(self, sentence: str) -> None:
         """Of looking, where there is no preview; else of bringing in, which leaves the preview as it is."""
         self._end()
+        self.waiting.hide()
         if self._preview is None:
             self.preview.clear()
             self.as_read.show_failure(self._path)
@@ -320,8 +329,8 @@ class DataDialog(QDialog):
         self._doing, self._began = doing, time.monotonic()
         self._tick.start()
         self.progress.setRange(0, 0)  # until it is known how far it is
-        self.progress.show()
-        self.doing.set_text(f"{doing}…")
+        self.progress.setHidden(not self.waiting.isHidden())
+        self._say_doing()
         self.side.setEnabled(False)
         self.as_read.setEnabled(False)
         self.use.setEnabled(False)
@@ -334,12 +343,16 @@ class DataDialog(QDialog):
 
     @Slot(float)
     def _progressed(self, share: float) -> None:
+        self.waiting.show_share(share)
         self.progress.setRange(0, 100)
         self.progress.setValue(round(100 * share))
 
     @Slot()
     def _say_doing(self) -> None:
         seconds = time.monotonic() - self._began
+        if not self.waiting.isHidden():
+            self.waiting.say(seconds)
+            return
         self.doing.set_text(f"{self._doing}… {seconds:.0f} s" if seconds >= 1 else f"{self._doing}…")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -69,8 +69,10 @@ def test_the_window_does_not_wait_and_escape_ends_the_reading(
     made = Opened(qtbot, str(tmp_path / "big.csv"), engine)
     dialog = made.dialog
     assert made.reader.reading
-    assert dialog.progress.isVisible()
-    assert dialog.doing.text().startswith("Reading big.csv")
+    assert dialog.waiting.isVisible()
+    assert dialog.waiting.says.text().startswith("Reading")
+    for claims in (dialog.as_read, dialog.preview, dialog.side, dialog.found, dialog.notes):
+        assert not claims.isVisible(), "nothing is known of the file yet"
     assert not dialog.use.isEnabled()
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     assert not dialog.isVisible()
