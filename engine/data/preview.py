@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data import arrays, dates, files
+from engine.data import arrays, blanks, dates, files
 from engine.data.cells import Reading, finished, within
 from engine.data.columns import Kind
 from engine.data.decoding import Decoded, Encoding, check_encoding, decoding
@@ -156,8 +156,8 @@ Preview: TypeAlias = TablePreview | TextPreview | ArraysPreview
 
 def look_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None = None) -> Preview:
     """What is in a file. `options` overrides what is detected of a table, and the encoding of a text; `as_` what the
-    file is taken for, which is otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all
-    others: a text).
+    file is taken for, which is otherwise told by its first bytes and its ending (.csv, .tsv, and rows of numbers that
+    blanks part: a table; .txt and all others: a text).
 
     Raises DataError: one sentence with line and column.
     """
@@ -196,10 +196,10 @@ def unchanged(preview: Preview, sha256: str) -> None:
 
 def _kind(path: str | Path) -> As:
     ending = Path(path).suffix.lower()
-    head = files.head(path, 256, arrays.MAX_BYTES)
+    head = files.head(path, 4096, arrays.MAX_BYTES)
     if head.startswith(arrays.MAGIC_NPY) or arrays.is_npz(head) or ending in (".npy", ".npz"):
         return "arrays"
-    return "table" if ending in TABLE_ENDINGS else "text"
+    return "table" if ending in TABLE_ENDINGS or blanks.is_table(head) else "text"
 
 
 def _of_table(path: str | Path, table: Table) -> TablePreview:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from engine.data import columns, detecting, files
-from engine.data.cells import BLOCK, Cells, Reading, finished, within
+from engine.data import blanks, columns, detecting, files
+from engine.data.cells import BLANK, BLOCK, Cells, Reading, finished, within
 from engine.data.columns import MISSING, Content
 from engine.data.datasets import MAX_NAME
 from engine.data.decoding import Decoded, Encoding, check_encoding, decoding
@@ -175,16 +175,20 @@ def _contents(
 def _check(options: TableOptions) -> None:
     check_encoding(options.encoding)
     if options.delimiter is not None and options.delimiter not in DELIMITER_NAMES:
-        raise DataError(f"delimiter is {shown(options.delimiter)}; comma, semicolon, tab or bar is accepted.")
+        raise DataError(f"delimiter is {shown(options.delimiter)}; comma, semicolon, tab, bar or space is accepted.")
     if options.decimal is not None and options.decimal not in (".", ","):
         raise DataError(f"decimal is {shown(options.decimal)}; '.' or ',' is accepted.")
     if options.thousands is not None and options.thousands not in ("", ",", ".", " ", "'"):
         raise DataError(f"thousands is {shown(options.thousands)}; nothing, ',', '.', a space or ''' is accepted.")
+    if options.delimiter == BLANK == options.thousands:
+        raise DataError("delimiter and thousands are both a space; two different signs are accepted.")
     if options.decimal is not None and options.decimal == options.thousands:
         raise DataError(f"decimal and thousands are both '{options.decimal}'; two different signs are accepted.")
 
 
 def _cells(text: str, delimiter: str, name: str, line: int) -> Reading[Cells]:
+    if delimiter == BLANK:
+        return (yield from _by_blanks(text, name, line))
     if '"' not in text and (plain := (yield from _even(text, delimiter))) is not None:
         return Cells(plain, range(line, line + len(plain)), delimiter)
     rows: list[list[str]] = []
@@ -201,13 +205,37 @@ def _cells(text: str, delimiter: str, name: str, line: int) -> Reading[Cells]:
             raise _ragged(fields, width, usual, lines[0], at, delimiter, name)
         cells += width
         if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
-            most = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
-            raise DataError(f"{name}, line {at:,}: the table is too large; at most {most} are read.")
+            raise _too_large(name, at)
         rows.append(fields)
         lines.append(at)
         if len(rows) % BLOCK == 0:
             yield 0.1
     return Cells(rows, lines, delimiter)
+
+
+def _by_blanks(text: str, name: str, line: int) -> Reading[Cells]:
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    cells = 0
+    for at, fields in records(text, BLANK, name, line):
+        cells += len(fields)
+        if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
+            raise _too_large(name, at)
+        rows.append(fields)
+        lines.append(at)
+        if len(rows) % BLOCK == 0:
+            yield 0.1
+    rows = blanks.with_marks(rows)
+    for at, fields in zip(lines, rows, strict=True):
+        if len(fields) != len(rows[0]):
+            usual = Counter(map(len, rows[:200])).most_common(1)[0][0]
+            raise _ragged(fields, len(rows[0]), usual, lines[0], at, BLANK, name)
+    return Cells(rows, lines, BLANK)
+
+
+def _too_large(name: str, line: int) -> DataError:
+    most = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
+    return DataError(f"{name}, line {line:,}: the table is too large; at most {most} are read.")
 
 
 def _even(text: str, delimiter: str) -> Reading[list[str] | None]:
@@ -243,6 +271,8 @@ def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, 
             f"column {width + 1} ('{extra}') is one too many: put quotes around a field that holds a "
             f"{DELIMITER_NAMES[delimiter]}, or choose another delimiter"
         )
+    elif delimiter == BLANK:
+        advice = f"column {len(fields) + 1} is missing: write NA where there is nothing, or choose another delimiter"
     else:
         kept = DELIMITER_NAMES[delimiter]
         advice = f"column {len(fields) + 1} is missing: leave its field empty, but keep the {kept}"

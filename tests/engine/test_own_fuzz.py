@@ -16,7 +16,7 @@ from own_data import ALL, is_one_sentence, npy, npz, only_sentences, opened
 
 from engine.data import SequencesChoices, SeriesChoices, TextChoices, look_at
 from engine.data.arrays import loading, surveying
-from engine.data.cells import finished
+from engine.data.cells import BLANK, finished
 from engine.data.decoding import decoded
 from engine.data.numbers import NOTATIONS, Notation
 from engine.data.records import DELIMITER_NAMES, records
@@ -55,7 +55,7 @@ def test_any_text_is_records_or_one_sentence(text: str, delimiter: str) -> None:
 @given(st.lists(st.text(st.sampled_from("ab1.,; \t"), max_size=8), min_size=1, max_size=6), st.booleans())
 def test_the_quick_way_to_rows_is_the_careful_one(lines: list[str], ends: bool) -> None:
     text = "\n".join(lines) + "\n" * ends
-    for delimiter in DELIMITER_NAMES:
+    for delimiter in DELIMITER_NAMES.keys() - {BLANK}:  # which has one way alone
         quick = finished(_even(text, delimiter))
         if quick is not None:
             careful = list(records(text, delimiter, "'a'", 3))
