@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from engine.data import blanks, columns, detecting, files
-from engine.data.cells import BLANK, BLOCK, Cells, Reading, finished, within
+from engine.data import blanks, columns, detecting, doubts, files
+from engine.data.cells import BLANK, BLOCK, Cells, Reading, finished, parted, within
 from engine.data.columns import MISSING, Content
 from engine.data.datasets import MAX_NAME
 from engine.data.decoding import Decoded, Encoding, check_encoding, decoding
@@ -94,7 +94,9 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     """The same piece by piece. The table that was read last is remembered (`forget`): between its preview and its use
     the file's bytes are looked at again, and nothing is parsed twice."""
     name = files.name_of(path)
-    files.refuse_foreign(files.head(path, 256, files.MAX_BYTES), name)
+    files.refuse_foreign(begins := files.head(path, 256, files.MAX_BYTES), name)
+    if begins.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise DataError(f"{name} is an HTML page (by its first bytes); export the table in it as CSV.")
     data, digest = yield from within(files.reading(path), 0.0, 0.04)
     for asked, kept in _kept:
         if (kept.sha256, kept.name) == (digest, name) and options in (asked, kept.options):
@@ -120,9 +122,9 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     day_first = detecting.day_first(cells) if options.day_first is None else options.day_first
     contents, texts = yield from _contents(cells, notation, frozenset(missing), day_first)
     in_doubt = [
-        f"column {at + 1} ({shortened(names[at], SAID_NAME)}): {one.note}"
+        f"column {at + 1} ({shortened(names[at], SAID_NAME)}): {note}"
         for at, one in enumerate(contents)
-        if one.note
+        if (note := one.note or doubts.doubt(one, texts.get(at)))
     ]
     notes.extend(in_doubt[:MAX_NOTES])
     used = TableOptions(
@@ -259,6 +261,8 @@ def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, 
     has = f"{len(fields)} column{'s' if len(fields) > 1 else ''} where line {first:,} has {width}"
     if len(fields) > width and not any(field.strip() for field in fields[width:]):
         advice = f"take the {DELIMITER_NAMES[delimiter]} at the end of the line out, or put one after the heading too"
+    elif len(fields) == 1 and (others := _parted_by(fields[0], width, delimiter)):
+        advice = f"it is parted by {others}s: part all lines by one sign"
     elif usual != width and usual == len(fields):
         there = "is 1 column" if width == 1 else f"are {width} columns"
         return DataError(
@@ -277,6 +281,12 @@ def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, 
         kept = DELIMITER_NAMES[delimiter]
         advice = f"column {len(fields) + 1} is missing: leave its field empty, but keep the {kept}"
     return DataError(f"{name}, line {at:,}: there {'are' if len(fields) > 1 else 'is'} {has}; {advice}.")
+
+
+def _parted_by(row: str, width: int, delimiter: str) -> str:
+    """What other sign makes so many columns of a row; "" for none."""
+    others = (name for sign, name in DELIMITER_NAMES.items() if sign != delimiter and len(parted(row, sign)) == width)
+    return next(others, "") if width > 1 else ""
 
 
 def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:
