@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from engine.data import SequencesChoices, SeriesChoices, TableOptions, TextChoices
 from engine.data.cells import Reading, finished
 from engine.data.decoding import Encoding
+from engine.data.finding import finding
 from engine.data.peeking import Lines, looking_for_lines
 from engine.data.preview import As, Preview, TablePreview, TextPreview
 from engine.data.sequences import importing_sequences
@@ -56,6 +57,16 @@ class Bring:
 
 
 @dataclass(frozen=True)
+class Find:
+    """Keep the data of a task that are missing, out of a file: the task comes back where they are in it, or Partly, as
+    of LookAt."""
+
+    path: str
+    task: OwnTask
+    piece: float | None = None
+
+
+@dataclass(frozen=True)
 class Peek:
     """Lines of a file around one of them, as they stand in it: Lines come back, none of what is no text; or Partly, as
     of LookAt."""
@@ -66,7 +77,7 @@ class Peek:
     piece: float | None = None
 
 
-_under_way: list[tuple[LookAt | Bring | Peek, Reading[Any]]] = []
+_under_way: list[tuple[LookAt | Bring | Find | Peek, Reading[Any]]] = []
 """What is being read, one thing at most."""
 
 
@@ -83,7 +94,7 @@ def peek(request: Peek) -> Lines | Partly:
     return found
 
 
-def bring(request: Bring) -> OwnTask | Partly:
+def bring(request: Bring | Find) -> OwnTask | Partly:
     """Raises DataError."""
     found: OwnTask | Partly = _go_on(request, lambda: _bringing(request))
     return found
@@ -107,7 +118,7 @@ def without_rows(preview: Preview) -> Preview:
     return preview
 
 
-def _go_on(request: LookAt | Bring | Peek, begin: Callable[[], Reading[Any]]) -> Any:
+def _go_on(request: LookAt | Bring | Find | Peek, begin: Callable[[], Reading[Any]]) -> Any:
     """With what is under way, if it is this; else from the beginning."""
     known = [reading for asked, reading in _under_way if asked == request]
     _under_way.clear()
@@ -125,7 +136,9 @@ def _go_on(request: LookAt | Bring | Peek, begin: Callable[[], Reading[Any]]) ->
             return Partly(share)
 
 
-def _bringing(request: Bring) -> Reading[OwnTask]:
+def _bringing(request: Bring | Find) -> Reading[OwnTask]:
+    if isinstance(request, Find):
+        return (yield from finding(request.path, request.task))
     preview, choices = request.preview, request.choices
     if isinstance(choices, SeriesChoices):
         return (yield from importing_series(preview, choices))

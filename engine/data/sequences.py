@@ -43,17 +43,7 @@ def import_sequences(preview: Preview, choices: SequencesChoices = DEFAULT) -> S
 def importing_sequences(preview: Preview, choices: SequencesChoices) -> Reading[SequencesTask]:
     """The same piece by piece."""
     _check(choices)
-    if isinstance(preview, TablePreview):
-        raw = yield from within(of_table(preview, choices), 0.0, 0.5)
-    elif isinstance(preview, ArraysPreview):
-        raw = yield from within(of_arrays(preview, choices), 0.0, 0.5)
-    else:
-        raise DataError(f"'{preview.name}' is looked at as a text; open it as a table to read sequences from it.")
-    raw = cut(raw, choices)
-    if choices.order == "shuffled":
-        order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(raw.answers)).tolist()
-        raw = Raw([raw.inputs[at] for at in order], [raw.answers[at] for at in order], raw.columns)
-    data = yield from within(numbering(raw, choices, preview.name), 0.5, 0.8)
+    data = yield from within(reading_sequences(preview, choices), 0.0, 0.8)
     task = SequencesTask(
         data="0" * 64,
         name=preview.name,
@@ -69,6 +59,21 @@ def importing_sequences(preview: Preview, choices: SequencesChoices) -> Reading[
     check(task, lambda part: check_part(task, data, part))
     _all_classes_are_learned(task, data)
     return msgspec.structs.replace(task, data=(yield from within(store.putting(data, remember=True), 0.8, 1.0)))
+
+
+def reading_sequences(preview: Preview, choices: SequencesChoices) -> Reading[SequencesData]:
+    """The data alone, which nobody keeps yet."""
+    if isinstance(preview, TablePreview):
+        raw = yield from within(of_table(preview, choices), 0.0, 0.6)
+    elif isinstance(preview, ArraysPreview):
+        raw = yield from within(of_arrays(preview, choices), 0.0, 0.6)
+    else:
+        raise DataError(f"'{preview.name}' is looked at as a text; open it as a table to read sequences from it.")
+    raw = cut(raw, choices)
+    if choices.order == "shuffled":
+        order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(raw.answers)).tolist()
+        raw = Raw([raw.inputs[at] for at in order], [raw.answers[at] for at in order], raw.columns)
+    return (yield from within(numbering(raw, choices, preview.name), 0.6, 1.0))
 
 
 def _check(choices: SequencesChoices) -> None:

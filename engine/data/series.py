@@ -71,12 +71,7 @@ def importing_series(preview: Preview, choices: SeriesChoices) -> Reading[Series
     """The same piece by piece."""
     check_split(choices.split)
     check_choice("missing", choices.missing, get_args(Missing))
-    if isinstance(preview, TablePreview):
-        data, read, target = yield from within(_of_table(preview, choices), 0.0, 0.5)
-    elif isinstance(preview, ArraysPreview):
-        data, read, target = yield from within(_of_arrays(preview, choices), 0.0, 0.5)
-    else:
-        raise DataError(f"'{preview.name}' is a text, and no series; a table or arrays are accepted.")
+    data, read, target = yield from within(_of(preview, choices), 0.0, 0.5)
     task = SeriesTask(
         data="0" * 64,
         name=preview.name,
@@ -96,6 +91,20 @@ def importing_series(preview: Preview, choices: SeriesChoices) -> Reading[Series
             raise DataError(sentence)
         yield 0.7
     return msgspec.structs.replace(task, data=(yield from within(store.putting(data, remember=True), 0.7, 1.0)))
+
+
+def reading_series(preview: Preview, choices: SeriesChoices) -> Reading[SeriesData]:
+    """The data alone, which nobody keeps yet."""
+    return (yield from _of(preview, choices))[0]
+
+
+def _of(preview: Preview, choices: SeriesChoices) -> Reading[tuple[SeriesData, tuple[str, ...], str]]:
+    """With the columns that are read, and the target."""
+    if isinstance(preview, TablePreview):
+        return (yield from _of_table(preview, choices))
+    if isinstance(preview, ArraysPreview):
+        return (yield from _of_arrays(preview, choices))
+    raise DataError(f"'{preview.name}' is a text, and no series; a table or arrays are accepted.")
 
 
 def _whole_rows(data: SeriesData, split: Split) -> Reading[NDArray[np.bool_]]:

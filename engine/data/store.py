@@ -86,6 +86,16 @@ def putting(data: Data, remember: bool = False) -> Reading[str]:
     return digest
 
 
+def digesting(data: Data) -> Reading[str]:
+    """The hash under which they would be kept."""
+    digest = hashlib.sha256()
+    parts = [_framed(_Text()), data.text.encode()] if isinstance(data, TextData) else _parts(data)
+    for piece in _small(parts):
+        digest.update(piece)
+        yield 0.0
+    return digest.hexdigest()
+
+
 def putting_text(pieces: Sequence[str]) -> Reading[str]:
     """A text in pieces, piece by piece."""
     check_length(sum(map(len, pieces)))

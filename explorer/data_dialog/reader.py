@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.data.decoding import Encoding
     from engine.data.preview import Preview
     from engine.data_requests import Choices, LookAt
+    from engine.spec import OwnTask
 
 CHANNEL = "data"
 _PIECE = 0.05
@@ -61,6 +62,12 @@ class Reader(QObject):
         from engine.data_requests import Bring, without_rows
 
         self._ask("bring", Bring(without_rows(preview), choices, _PIECE))
+
+    def find(self, path: str, task: OwnTask) -> None:
+        """The data of a task that are missing, in a file."""
+        from engine.data_requests import Find
+
+        self._ask("bring", Find(path, task, _PIECE))
 
     def peek(self, path: str, around: int, encoding: Encoding | None) -> None:
         from engine.data_requests import Peek
