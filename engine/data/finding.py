@@ -44,10 +44,7 @@ def finding(path: str | Path, task: OwnTask) -> Reading[OwnTask]:
 
 
 def _others(name: str, task: OwnTask) -> str:
-    return (
-        f"{name} holds other data than those of {files.source_of(task.name)} that are missing (SHA-256 "
-        f"{task.data[:12]}…); choose the file that was imported, or open this one as new data."
-    )
+    return f"{name} does not hold the missing data of {files.source_of(task.name)}: its SHA-256 is another."
 
 
 def _ways(preview: Preview, task: OwnTask) -> Iterator[Reading[Data]]:

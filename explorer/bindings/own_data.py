@@ -12,6 +12,7 @@ from engine.data.files import source_of
 from engine.spec import OwnTask
 from explorer.bindings.parts import Parts
 from explorer.dock.task_edits import DERIVED_STEPS, kind_of, with_task
+from explorer.training.standing import put_away
 
 if TYPE_CHECKING:
     from explorer.data_dialog.dialog import DataDialog
@@ -51,8 +52,8 @@ class OwnDataBinding(QObject):
         )
         if self._parts.controller.excerpt is None:
             stage.set_message(
-                f"The data of {source_of(task.name)} are missing: nothing can be traced or trained.\n"
-                "The curves and the history of the training can be read below."
+                f"The data of {source_of(task.name)} are missing.\nNothing can be traced or trained; the curves and "
+                "the history of the training can be read."
             )
 
     @Slot(object)
@@ -113,6 +114,10 @@ class OwnDataBinding(QObject):
         steps = USUAL_STEPS if kind_of(task) in DERIVED_STEPS else task.steps
         every = experiment.model.readout.at == "every"
         self.dialog = DataDialog(self._parts.reader, path, steps, task.batch_size, every, self._window)
+        if trained := self._document.state.furthest:
+            running = self._parts.runner.running  # a number of iterations would be old at once
+            gone = "Undo brings what was trained back." if running else put_away(0, trained)
+            self.dialog.set_consequence(f"Training begins anew. {gone}")
         self.dialog.chosen.connect(self._use)
         self.dialog.finished.connect(self._closed)
         self.dialog.open()

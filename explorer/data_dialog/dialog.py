@@ -72,7 +72,7 @@ class DataDialog(QDialog):
         self._reader, self._path = reader, path
         self._preview: Preview | None = None
         self._began = 0.0
-        self._doing = ""
+        self._doing = self._consequence = ""
         self.title = ElidedLabel(bold=True)
         self.other = QPushButton("Another &file…")
         self.other.setAutoDefault(False)
@@ -184,6 +184,11 @@ class DataDialog(QDialog):
         self.waiting.begin(path)
         self._look()
 
+    def set_consequence(self, sentence: str) -> None:
+        """What using the data does besides, to be read before it is done."""
+        self._consequence = sentence
+        self._show_choices()
+
     @Slot()
     def _look(self) -> None:
         self._preview = None
@@ -279,7 +284,8 @@ class DataDialog(QDialog):
             return
         found = self.form.problem()
         self.problem.set_text(found.sentence if found is not None and found.field == NOWHERE else "")
-        self.summary.setText(self.form.summary() if found is None else "")
+        said = (self.form.summary(), self._consequence) if found is None else ()
+        self.summary.setText("\n".join(filter(None, said)))
         self.card.setVisible(found is None)
         if self.form is self.series:
             self.preview.mark(self.series.list.ticked(), self.series.values["target"])
