@@ -22,7 +22,7 @@ def part_columns(rows: Sequence[Sequence[str]], otherwise: Sequence[Sequence[str
     """
     below = rows[1:] if len(rows) > 1 else rows
     widths = [len(row) for row in below]
-    usual = max(set(widths), key=widths.count) if widths else 0
+    usual = max(dict.fromkeys(widths), key=widths.count) if widths else 0
     alike = [row for row in below if usual <= len(row) <= usual + marked(row)]
     if usual < 2 or len(alike) < MANY * len(below) or not usual <= len(rows[0]) <= usual + 1:
         return False

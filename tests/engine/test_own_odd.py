@@ -128,7 +128,7 @@ def test_dates_in_three_forms_are_named_and_can_be_left_out(tmp_path: Path) -> N
     (tmp_path / "a.csv").write_text(rows("d,v\n", lambda n: f"{forms[n % 3].format(1 + n % 28)},{n}\n"))
     found = look_at(tmp_path / "a.csv")
     assert isinstance(found, TablePreview)
-    assert "line 2, column 1 (d): '2020-01-01' is no date with the day first" in found.columns[0].problem
+    assert "line 3, column 1 (d): '02.01.2020' is no date with the year first" in found.columns[0].problem
     assert import_series(found, SeriesChoices(steps=3, batch_size=2)).columns == ("v",)
 
 
