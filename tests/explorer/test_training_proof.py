@@ -193,8 +193,8 @@ def test_a_file_of_another_version_or_device_may_round_otherwise_and_is_named_wh
         assert said == "", "that is rounding"
         return
     assert said.startswith("Iteration 7 is not as it was recorded: its loss is ")
-    who = f" It was recorded with torch {version or here} on {device}; this is torch {here} on cpu."
-    assert said.endswith(f" in the record.{who if named else ''}")
+    assert said.endswith(f" in the record (torch {version or here} on {device})." if named else " in the record.")
+    assert (f" here (torch {here} on cpu), " in said) == named
     assert ("torch" in said) == named
 
 
