@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.errors import SpecError
+from engine.errors import SessionError, SpecError
 from engine.history import Evaluation, stops
 from engine.requests import Weights
+from engine.session import check_room
 from engine.spec import Experiment
 from engine.training_loop import (
     CHUNK_SECONDS,
-    EVALUATION_BATCHES,
     MOST_IN_A_CHUNK,
     check_held_back,
     early_stop_sentence,
@@ -27,6 +27,7 @@ from explorer.compute.courier import Courier
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import Recipe
+from explorer.evaluation.extent import shown_of
 from explorer.training.standing import Ending, Outlook, changed, put_away
 
 RUN, JUDGE = "run", "run.judge"
@@ -160,15 +161,17 @@ class Runner(QObject):
     def start(self, goal: int | None = None, until: Until | None = None) -> None:
         """Train on from the iteration on screen. Where what comes after it was trained as it would be now, it goes on
         from its end; else that is let go (undoably). `goal`: an iteration to stop at; one that is known is shown. Where
-        an end needs evaluations and nothing is held back for them, nothing is trained."""
+        an end needs evaluations and nothing is held back for them, or no file would have room for the training, nothing
+        is trained."""
         experiment = self._document.experiment
         if not self.available or experiment is None:
             return
         needed = until is not None or experiment.training.early_stop is not None
         try:
+            check_room(experiment)
             if needed:
                 check_held_back(experiment, until)
-        except SpecError as error:
+        except (SpecError, SessionError) as error:
             self._stop(Ending("failed", str(error)))
             return
         if not self._running:
@@ -252,7 +255,7 @@ class Runner(QObject):
 
     def _judge(self, experiment: Experiment, trained: Trained) -> None:
         what_if = self._document.recipe[1]
-        request = Judge(experiment, trained.weights, batches=EVALUATION_BATCHES, what_if=what_if)
+        request = Judge(experiment, trained.weights, shown=shown_of(experiment), what_if=what_if)
         self._judging = (self._courier.ask(JUDGE, "judge", request), trained.iteration, experiment)
 
     # -- answers ------------------------------------------------------------------------------------------------------

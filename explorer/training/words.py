@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from engine.figures import duration, percent
 from engine.history import Evaluation
+from engine.task_facts import METRIC_NAMES
 from explorer.training.curves import Curves
 from explorer.widgets.numbers import exact, short
 
@@ -35,20 +37,8 @@ def metric_words(evaluation: Evaluation) -> str:
 
 def named_metric(evaluation: Evaluation) -> tuple[str, str]:
     """Its name and its value."""
-    if evaluation.metric == "accuracy":
-        return "accuracy", f"{100 * evaluation.value:.1f} %"
-    return "RMSE", short(evaluation.value, 3)
-
-
-def duration_words(seconds: float) -> str:
-    """Of one iteration."""
-    if seconds <= 0:
-        return "–"
-    if seconds < 1e-3:
-        return f"{short(seconds * 1e6, 2)} µs"
-    if seconds < 1:
-        return f"{short(seconds * 1e3, 2)} ms"
-    return f"{short(seconds, 2)} s"
+    value = percent(evaluation.value) if evaluation.metric == "accuracy" else short(evaluation.value, 3)
+    return METRIC_NAMES[evaluation.metric], value
 
 
 def loss_name(curves: Curves) -> str:
@@ -89,7 +79,7 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     found = Figures(
         newest=newest,
         shown=_shown_words(curves, shown),
-        took=f"{duration_words(seconds or float(curves.seconds))} per iteration",
+        took=f"{duration(each)} per iteration" if (each := seconds or float(curves.seconds)) > 0 else "–",
         loss=f"{short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}",
         baseline=baseline,
         clipped="–" if share is None else f"{100 * share:.0f} % of the last {min(RECENT, len(curves)):,}",
