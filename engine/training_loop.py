@@ -5,6 +5,9 @@ and a reason to stop.
         print(progress.iteration, progress.records.losses[-1])
     engine.session.save(progress.session(), "out.gflow")
 
+It is gone on with, also with something else, by the session: `fit(replace(session, experiment=other), 1000)`; what the
+iterations before were trained with is kept in it, and `state_at` goes back to any of them.
+
 Between two chunks nothing is under way: whoever leaves the loop there has everything in `progress`, and `fit` goes on
 from its session. Neither the size of the chunks nor a pause changes a bit of any number.
 """
@@ -79,7 +82,8 @@ class Progress:
     """The same, for people."""
     diverged: Diverged | None = None
     start: Session | None = None
-    """What it went on from, with what its iterations were trained with; None: from the beginning."""
+    """What it went on from, with what its iterations were trained with, but without its states; None: from the
+    beginning."""
 
     def session(self, start: Session | None = None) -> Session:
         """To be saved, and gone on from: what `fit` went on from, with this training in it; with as many of the states
@@ -214,7 +218,7 @@ def _from(start: Session | None, course: _Course) -> Progress:
         None,
         log.until(iteration),
         tuple(evaluation for evaluation in evaluations if evaluation.iteration <= iteration),
-        start=start,
+        start=None if start is None else replace(start, history={}),
     )
 
 

@@ -1,5 +1,5 @@
-"""Text in streams, trained by hand: cells written out, truncation by its definition and loss by loss, scheduled sampling
-from the same random numbers, states carried on, and torch's own clipping and optimiser."""
+"""Text in streams, trained by hand: cells written out, truncation by its definition and loss by loss, scheduled
+sampling from the same random numbers, states carried on, and torch's own clipping and optimiser."""
 
 from __future__ import annotations
 
