@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import TypeAlias
 
 import msgspec
 
@@ -18,11 +17,12 @@ from engine.tracks import LayerKind, layer_kinds
 from engine.training_requests import Trained
 from engine.within import Granularity, Within
 from explorer.document.pins import Pin
+from explorer.document.turns import Recipe as Recipe
+from explorer.document.turns import Turn, turns_of
 from explorer.document.unfinished import problem_of
 from explorer.document.what_ifs import Places, fitted
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
-Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
 _ROOMIER = 0.9
 """Of the budget: where it is full it is thinned to this, so that it need not be thinned again at every chunk."""
 
@@ -81,6 +81,11 @@ class State:
     def first(self) -> int:
         """The iteration that an experiment opens on: after its training beforehand."""
         return self.experiment.training.iterations if self.experiment is not None else 0
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Where training was changed on its way, and what was."""
+        return turns_of(self.history, self.recipes)
 
     def kept_before(self, iteration: int) -> int | None:
         """The nearest kept iteration at or before one; None if there is none."""
