@@ -62,7 +62,7 @@ class TrainingBinding(QObject):
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
         controls.until_field.textEdited.connect(self._forget_problem)
-        controls.bestWanted.connect(self.travel_to_best)
+        self._drawer.reason.bestWanted.connect(self.travel_to_best)
         curves.travelWanted.connect(self._travel_on_curves)
         self._tab.layersWanted.connect(self._show_layers)
         self._tab.lossAxisPicked.connect(self._pick_loss_axis)
@@ -171,9 +171,9 @@ class TrainingBinding(QObject):
     def _show_sentence(self) -> None:
         self._told = self._document.view.iteration, self._document.state
         best = self._book.best if self._runner.ending.kind == "early stop" else None
-        self._controls.set_best(None if best is None or self._problem else best.iteration)
+        self._drawer.reason.set_best(None if best is None or self._problem else best.iteration)
         if self._problem:
-            self._controls.set_sentence(self._problem, tone="exploding")
+            self._drawer.reason.set_sentence(self._problem, tone="exploding")
             return
         runner = self._runner
         words, tone = stands(
@@ -185,7 +185,7 @@ class TrainingBinding(QObject):
             note=runner.note,
             outlook=runner.outlook,
         )
-        self._controls.set_sentence(words, tone=tone)
+        self._drawer.reason.set_sentence(words, tone=tone)
 
     @Slot(bool)
     def _running_changed(self, running: bool) -> None:

@@ -6,14 +6,24 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from engine.history import Evaluation
-from explorer.training.curves import Curves
+from explorer.training.curves import Curves, Floats
 from explorer.widgets.numbers import exact, short
 
 SEPARATOR = "   ·   "
 """Of the parts of a line."""
 RECENT = 100
 """Iterations that "lately" means."""
+_LEAST_RECENT, _RECENT_SHARE = 10, 5
+"""Of the loss: at the beginning the last hundred would be all that has been learned since."""
+_NEAR, _DOUBTFUL = 0.05, 0.2
+"""Of the baseline. A mean so near is at it; so far off it is not, however much single losses differ."""
+LATELY = (
+    f"Mean of the losses of the last fifth of the iterations, {_LEAST_RECENT} to {RECENT} of them. At the baseline: "
+    f"within {_NEAR:.0%} of it, or within two standard errors of that mean, {_DOUBTFUL:.0%} at most"
+)
 _LAYER = re.compile(r"l(\d+)(_reverse)?")
 
 
@@ -62,6 +72,23 @@ def clipped_share(curves: Curves) -> float | None:
     return float(lately.mean()) if len(lately) else None
 
 
+def lately_of(losses: Floats) -> Floats:
+    """Of losses by iteration, (n,), the last fifth: at least ten of them and at most `RECENT`."""
+    return losses[-max(_LEAST_RECENT, min(RECENT, len(losses) // _RECENT_SHARE)) :]
+
+
+def beside_baseline(losses: Floats, baseline: float | None) -> str:
+    """Where losses lie on the whole, (n,): "at the baseline", "below the baseline", "above the baseline"; "" where
+    nobody can say."""
+    if baseline is None or not len(losses) or np.isnan(losses).any():
+        return ""
+    mean = float(losses.mean())
+    error = float(losses.std()) / len(losses) ** 0.5 if np.isfinite(losses).all() else 0.0
+    if abs(mean - baseline) <= max(_NEAR * abs(baseline), min(_DOUBTFUL * abs(baseline), 2 * error)):
+        return "at the baseline"
+    return "below the baseline" if mean < baseline else "above the baseline"
+
+
 @dataclass(frozen=True)
 class Figures:
     """What stands in the column of numbers. Each says of which iteration it is, where there are several."""
@@ -70,7 +97,9 @@ class Figures:
     shown: str = "–"
     took: str = "–"
     loss: str = "–"
+    lately: str = "–"
     baseline: str = "–"
+    gradient: str = "–"
     validation: str = "–"
     metric: str = "–"
     clipped: str = "–"
@@ -81,17 +110,22 @@ class Figures:
 def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     """`seconds`: that an iteration takes. `shown`: the iteration on the stage."""
     baseline = "not known yet" if curves.baseline is None else short(curves.baseline, 3)
-    newest = f"iteration {curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else "")
+    newest = f"{curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else "")
     if not len(curves):
         where = _shown_words(curves, shown)
         return Figures(newest=newest, shown=where, baseline=baseline, loss_name=loss_name(curves))
     share = clipped_share(curves)
+    lately = lately_of(curves.losses)
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = short(float(lately.mean()), 3), beside_baseline(lately, curves.baseline)
     found = Figures(
         newest=newest,
         shown=_shown_words(curves, shown),
         took=f"{duration_words(seconds or float(curves.seconds))} per iteration",
         loss=f"{short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}",
+        lately=", ".join(part for part in parts if part),
         baseline=baseline,
+        gradient=_gradient_words(curves),
         clipped="–" if share is None else f"{100 * share:.0f} % of the last {min(RECENT, len(curves)):,}",
         loss_name=loss_name(curves),
     )
@@ -103,6 +137,12 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     return replace(found, validation=f"{short(judged.loss, 3)} {at}", metric=f"{value} {at}", metric_name=name)
 
 
+def _gradient_words(curves: Curves) -> str:
+    """Of the last iteration: "0.263", "3.21 → 1.00"."""
+    before, after = short(float(curves.grad_norms[-1]), 3), short(float(curves.clipped_norms[-1]), 3)
+    return f"{before} → {after}" if curves.clipped[-1] else before
+
+
 def _shown_words(curves: Curves, shown: int) -> str:
     """Of the iteration on the stage."""
     if shown == curves.count:
@@ -111,7 +151,7 @@ def _shown_words(curves: Curves, shown: int) -> str:
     known = row is not None and int(curves.iterations[row]) == shown
     # The loss on the stage may be another: of another T, or with a what-if.
     loss = short(float(curves.losses[row]), 3) if known and row is not None else ""
-    return f"{shown:,}" + (f", trained on at loss {loss}" if loss else "")
+    return f"{shown:,}" + (f", training loss {loss}" if loss else "")
 
 
 @dataclass(frozen=True)
