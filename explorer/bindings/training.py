@@ -76,6 +76,7 @@ class TrainingBinding(QObject):
         self._wish = None
         self._patience.stop()
         self._problem, self._anew = "", True
+        self._controls.forget_until()
         if self._banner:
             self._clear_banner()
         self._show_available()

@@ -97,6 +97,10 @@ class Controls(QWidget):
             f"An iteration (500), or a bound on the validation part: loss < 0.02, {metric} {sign} {example}"
         )
 
+    def forget_until(self) -> None:
+        """Another document: what was typed was of the old one."""
+        self.until_field.clear()
+
     def set_figures(self, figures: Figures) -> None:
         for name, label in self.values.items():
             label.set_text(getattr(figures, name))

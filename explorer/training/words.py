@@ -169,6 +169,7 @@ _ENDINGS = {
     "early stop": "stopped early",
     "until": "reached",
     "changed": "changed",
+    "stepped": "changed",
 }
 
 

@@ -180,3 +180,12 @@ def test_done_goes_and_the_bounds_metric_follows_when_the_task_is_another(qtbot:
     assert "accuracy" in controls.until_field.toolTip()
     assert "rmse" not in controls.until_field.toolTip()
     settle(qtbot, explorer)
+
+
+def test_what_is_typed_beside_until_is_gone_with_its_document(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    field = tab(explorer).controls.until_field
+    QTest.keyClicks(field, "rmse<3")
+    explorer.show(Opening(State(tracks=("norms",), experiment=experiment()), View(), title="another"))
+    settle(qtbot, explorer)
+    assert field.text() == ""
