@@ -163,6 +163,7 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            turns=book.turns(),
             scaled=scaled,
             count=book.next,
             goal=self._runner.goal,

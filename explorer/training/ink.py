@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
@@ -105,19 +106,29 @@ class Rows:
     """Where several share a pixel: its first row."""
     over: int
     """Rows that the bold curve is a mean of."""
+    breaks: Whole
+    """Rows at which values begin that are not to be compared with those before: no line leads there."""
 
     @classmethod
-    def at(cls, x: Floats, over: int) -> Rows:
-        return cls(x, crowd(x), over)
+    def at(cls, x: Floats, over: int, breaks: Whole | None = None) -> Rows:
+        return cls(x, crowd(x), over, np.zeros(0, np.int64) if breaks is None else breaks)
+
+    @property
+    def _lifted(self) -> Whole:
+        """The breaks by column."""
+        if self.starts is None or not len(self.breaks):
+            return self.breaks
+        return np.asarray(np.searchsorted(self.starts, self.breaks, side="right") - 1)
 
     def of(self, places: Floats) -> Columns:
-        return columns(places, self.x, self.starts)
+        return replace(columns(places, self.x, self.starts), lifted=self._lifted)
 
     def mean(self, values: Floats, axis: Axis) -> Columns:
         """One of each pixel: at its last row."""
         last = None if self.starts is None else np.append(self.starts[1:], len(values)) - 1
         x = self.x if self.starts is None else np.floor(self.x[self.starts]) + 0.5
-        return columns(axis.places(smoothed(values, self.over, last)), x, None)
+        means = smoothed(values, self.over, last, self.breaks)
+        return replace(columns(axis.places(means), x, None), lifted=self._lifted)
 
 
 def draw_loss(
@@ -207,13 +218,20 @@ def _draw_line(painter: QPainter, box: QRectF, found: Columns, pen: QPen) -> Non
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(pen)
     here = ~np.isnan(y)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], here.astype(np.int8), [0]))))
-    for start, end in edges.reshape(-1, 2).tolist():
+    for start, end in _stretches(here, found.lifted):
         points = [QPointF(a, b) for a, b in zip(found.x[start:end].tolist(), y[start:end].tolist(), strict=True)]
         if len(points) == 1:
             _draw_dot(painter, points[0], pen)
         else:
             painter.drawPolyline(QPolygonF(points))
+
+
+def _stretches(here: NDArray[np.bool_], lifted: Whole) -> list[list[int]]:
+    """[first, behind the last] of each part that one line goes through."""
+    steps = np.flatnonzero(np.diff(np.concatenate(([0], here.astype(np.int8), [0]))))
+    inside = lifted[(lifted > 0) & here[np.minimum(lifted, len(here) - 1)] & here[lifted - 1]]
+    found: list[list[int]] = np.sort(np.concatenate((steps, np.repeat(inside, 2)))).reshape(-1, 2).tolist()
+    return found
 
 
 def _draw_dot(painter: QPainter, at: QPointF, pen: QPen) -> None:
@@ -268,6 +286,20 @@ def draw_point(painter: QPainter, at: QPointF, colour: str, size: float = 4.0) -
     painter.drawPolygon(
         QPolygonF([QPointF(x, y - size), QPointF(x + size, y), QPointF(x, y + size), QPointF(x - size, y)])
     )
+
+
+def draw_turns(painter: QPainter, xs: Floats, boxes: Sequence[QRectF]) -> None:
+    """Where training was changed on its way: dotted."""
+    theme = theming.current()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    for x in np.unique(np.round(xs)).tolist():
+        draw_upright(painter, x + 0.5, boxes, turn_pen(theme))
+
+
+def turn_pen(theme: Theme) -> QPen:
+    pen = QPen(QColor(theme.muted), 1)
+    pen.setDashPattern([2, 2])
+    return pen
 
 
 # -- what stands over the curves --------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ class Entry:
     words: str
     brief: str = ""
     kind: str = ""
-    """ "thin", "line", "dash", "point", "layer", "above", "below", "bad"; "" for words alone."""
+    """ "thin", "line", "dash", "point", "layer", "turn", "above", "below", "bad"; "" for words alone."""
     colour: str = ""
     layer: tuple[str, int] = ("", 0)
     """Its name and its number."""
@@ -54,6 +54,8 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
         entries.append(Entry("validation", "validation", "point", theme.text))
     if curves.baseline is not None:
         entries.append(Entry(baseline_words(curves.baseline), "baseline", "dash", theme.muted))
+    if curves.turns:
+        entries.append(Entry("settings changed", "changed", "turn"))
     if over > 1:
         entries.append(each)
     return entries + _off_the_axis(axis.places(curves.losses), axis)
@@ -117,7 +119,7 @@ def _sample(entry: Entry) -> float:
     """Room before the words."""
     if not entry.kind:
         return 0.0
-    return 12.0 if entry.kind == "point" or entry.kind in _MARKS else _SAMPLE + 6
+    return 12.0 if entry.kind in ("point", "turn") or entry.kind in _MARKS else _SAMPLE + 6
 
 
 def draw_legend(painter: QPainter, box: QRectF, entries: Sequence[Entry]) -> None:
@@ -142,6 +144,8 @@ def _draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:
     theme, middle = theming.current(), round(box.center().y()) + 0.5
     if entry.kind == "point":
         ink.draw_point(painter, QPointF(box.left() + 5, middle), entry.colour, 3.5)
+    elif entry.kind == "turn":
+        ink.draw_turns(painter, np.array([box.left() + 5]), [QRectF(box.left(), middle - 6, 10, 12)])
     elif entry.kind in _MARKS:
         top = {"above": middle - 4, "bad": middle - 10.5}.get(entry.kind, 0.0)
         where = QRectF(box.left(), top, 10, middle + 4 - top)

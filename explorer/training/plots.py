@@ -39,6 +39,8 @@ from explorer.widgets.buttons import BY_KEY
 LEFT, RIGHT, FOOT, LEGEND = 46, 14, 20, 18
 """Logical pixels: numbers of the axes, the end, numbers of the iterations, and above each plot its legend."""
 _BETWEEN = 6
+_NEAR = 4.0
+"""Logical pixels from the pointer to a mark that is spoken of."""
 _LEAST_ROOM = 64
 """For both plots; with less there is the loss alone."""
 _ROOM_PER_NUMBER = 56
@@ -205,7 +207,7 @@ class CurvesView(Zoomed):
         loss_axis, norm_axis = self.axes
         over = window(len(curves))
         part = within(curves, self._span, over)
-        rows = ink.Rows.at(self._xs(part.iterations), over)
+        rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
         with self._clipped(painter, boxes.loss):
             ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
@@ -216,6 +218,8 @@ class CurvesView(Zoomed):
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
             legends.draw_legend(painter, self._legend_box(boxes.norm), norm_words)
+        turns = self._xs(np.array([one.iteration for one in part.turns if self._on_screen(one.iteration)], np.int64))
+        ink.draw_turns(painter, turns, boxes.each)
         self._draw_iterations(painter, boxes.both.bottom(), part.kept)
         if not len(curves):
             ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
@@ -230,6 +234,9 @@ class CurvesView(Zoomed):
             painter.setClipRect(box.adjusted(-1, -LEGEND / 2, 1, 1))
         yield
         painter.restore()
+
+    def _on_screen(self, iteration: int) -> bool:
+        return self._span.first <= iteration <= self._span.last
 
     def _legends(self) -> tuple[list[legends.Entry], list[legends.Entry]]:
         c, (loss, norm) = self._curves, self._axes
@@ -278,11 +285,11 @@ class CurvesView(Zoomed):
         """The iteration on the stage; beside it the one that is asked for, as long as it is not there."""
         if not len(self._curves) and not self._curves.count:
             return
-        theme, boxes, span = theming.current(), self._boxes(), self._span
-        if self._wished != self._shown and span.first <= self._wished <= span.last:
+        theme, boxes = theming.current(), self._boxes()
+        if self._wished != self._shown and self._on_screen(self._wished):
             x = round(self.x_of(self._wished)) + 0.5
             ink.draw_upright(painter, x, boxes.each, QPen(QColor(theme.muted), 1, Qt.PenStyle.DashLine))
-        if not span.first <= self._shown <= span.last:
+        if not self._on_screen(self._shown):
             return
         x = self.x_of(self._shown)
         ink.draw_marker(painter, x, boxes.each, focus=self.hasFocus())
@@ -294,7 +301,9 @@ class CurvesView(Zoomed):
         assert self._hover is not None
         x, boxes = self.x_of(self._hover), self._boxes()
         ink.draw_upright(painter, round(x) + 0.5, boxes.each, QPen(QColor(theming.current().muted), 1))
-        ink.draw_readout(painter, x, boxes.both, self.rect(), at_iteration(self._curves, self._hover))
+        reach = _NEAR * (self._span.last - self._span.first) / boxes.loss.width()
+        lines = at_iteration(self._curves, self._hover, max(0.5, reach))
+        ink.draw_readout(painter, x, boxes.both, self.rect(), lines)
 
     # -- pointer and keys ---------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.history import Evaluation
+from explorer.document.turns import Turn
 from explorer.training.curves import Curves, Floats
 from explorer.widgets.numbers import exact, short
 
@@ -115,7 +116,8 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
         where = _shown_words(curves, shown)
         return Figures(newest=newest, shown=where, baseline=baseline, loss_name=loss_name(curves))
     share = clipped_share(curves)
-    lately = lately_of(curves.losses)
+    breaks = curves.breaks()
+    lately = lately_of(curves.losses[breaks[-1] if len(breaks) else 0 :])
     with np.errstate(over="ignore", invalid="ignore"):
         parts = short(float(lately.mean()), 3), beside_baseline(lately, curves.baseline)
     found = Figures(
@@ -207,8 +209,21 @@ def fitted(parts: Sequence[Part], fits: Callable[[str], bool]) -> str:
     return SEPARATOR.join(words.values())
 
 
-def at_iteration(curves: Curves, iteration: int) -> tuple[str, ...]:
-    """The numbers of an iteration, a line each, to six digits: losses are mostly of single precision."""
+_MOST_CHANGES = 4
+"""Of a turn, a line each."""
+
+
+def turn_words(turn: Turn) -> tuple[str, ...]:
+    """What was changed there, a line each: "from 60 on: T 6 → 9"."""
+    first, *rest = turn.words.split(", ")
+    if len(rest) >= _MOST_CHANGES:
+        rest = [*rest[: _MOST_CHANGES - 2], f"and {len(rest) - _MOST_CHANGES + 2} more"]
+    return (f"from {turn.iteration:,} on: {first}", *rest)
+
+
+def at_iteration(curves: Curves, iteration: int, reach: float = 0.5) -> tuple[str, ...]:
+    """The numbers of an iteration, a line each, to six digits: losses are mostly of single precision. Changes of the
+    training within `reach` of it are said."""
     row = curves.row(iteration)
     judged = next((one for one in curves.evaluations if one.iteration == iteration), None)
     lines = [f"iteration {iteration:,}"]
@@ -226,7 +241,8 @@ def at_iteration(curves: Curves, iteration: int) -> tuple[str, ...]:
         lines.append(f"validation {_exact(judged.loss)} · {metric_words(judged)}")
     if len(curves.kept) and iteration in curves.kept:
         lines.append("kept: nothing is replayed")
-    return tuple(lines)
+    turn = curves.turn_at(iteration, reach)
+    return (*lines, *(() if turn is None else turn_words(turn)))
 
 
 def _exact(value: float) -> str:
