@@ -26,6 +26,16 @@ def _none() -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
+class Ghost:
+    """An earlier run, drawn behind the present one."""
+
+    name: str
+    number: int
+    """Of its dashes, and in the list of those that are kept."""
+    curves: Curves
+
+
+@dataclass(frozen=True, eq=False)
 class Curves:
     """Of a training: one number for each of `iterations`, rising."""
 
@@ -41,6 +51,8 @@ class Curves:
     evaluations: tuple[Evaluation, ...] = ()
     baseline: float | None = None
     kept: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
+    ghosts: tuple[Ghost, ...] = ()
+    """Earlier runs, to compare with."""
     turns: tuple[Turn, ...] = ()
     """Where training was changed on its way."""
     count: int = 0
@@ -54,6 +66,11 @@ class Curves:
 
     def __len__(self) -> int:
         return len(self.iterations)
+
+    @property
+    def furthest(self) -> int:
+        """The last iteration that there is anything to draw of, ghosts included."""
+        return max(self.count, *(ghost.curves.count for ghost in self.ghosts)) if self.ghosts else self.count
 
     def breaks(self) -> Whole:
         """(m,): the rows at which losses begin that are not to be compared with those before."""

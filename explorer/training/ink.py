@@ -23,6 +23,7 @@ LAYER_TONES = ("series.2", "series.3", "series.5", "series.1", "forward", "muted
 """Of a tone: neither that of the norm before clipping nor that of the norm after it."""
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3), (8, 2, 2, 2, 2, 2), (1, 2.5))
 """By layer too, in widths of the line: colour alone tells nobody apart."""
+_GHOST_DASHES: tuple[tuple[float, ...], ...] = ((6, 2), (1.5, 2), (7, 2, 1.5, 2))
 READ_OUT = "readout"
 _CROWDED = 12.0
 """Logical pixels from one evaluation to the next, below which they are a line, with a point now and then."""
@@ -147,6 +148,21 @@ def draw_loss(
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
+
+
+def ghost_pen(number: int, theme: Theme) -> QPen:
+    """Grey, each with dashes of its own; none is that of the baseline."""
+    pen = QPen(QColor(theme.muted), 1.3)
+    pen.setDashPattern(list(_GHOST_DASHES[number % len(_GHOST_DASHES)]))
+    return pen
+
+
+def draw_ghost(painter: QPainter, box: QRectF, axis: Axis, values: Floats, rows: Rows, number: int) -> None:
+    """An earlier run: its mean alone, cut at the edges."""
+    painter.save()
+    painter.setClipRect(box)
+    _draw_line(painter, box, rows.mean(values, axis), ghost_pen(number, theming.current()))
+    painter.restore()
 
 
 def are_crowded(xs: Floats) -> bool:

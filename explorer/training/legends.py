@@ -29,10 +29,10 @@ class Entry:
     words: str
     brief: str = ""
     kind: str = ""
-    """ "thin", "line", "dash", "point", "layer", "turn", "above", "below", "bad"; "" for words alone."""
+    """ "thin", "line", "dash", "point", "layer", "ghost", "turn", "above", "below", "bad"; "" for words alone."""
     colour: str = ""
     layer: tuple[str, int] = ("", 0)
-    """Its name and its number."""
+    """Its name and its number; of a ghost the number of its dashes."""
 
     @property
     def is_title(self) -> bool:
@@ -50,6 +50,7 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
         entries.append(Entry(f"mean of {over:,}", f"mean of {over:,}", "line", theme.loss))
     elif len(curves):
         entries.append(each)
+    entries += _ghosts(curves)
     if curves.evaluations:
         entries.append(Entry("validation", "validation", "point", theme.text))
     if curves.baseline is not None:
@@ -65,19 +66,24 @@ def norm_legend(curves: Curves, over: int, axis: Axis) -> list[Entry]:
     theme = theming.current()
     entries = [Entry("Gradient norm", "Gradient")]
     if not len(curves):
-        return entries
+        return entries + _ghosts(curves)
     clipped, kind = bool(curves.clipped.any()), "line" if over > 1 else "thin"
     if clipped:
         entries.append(Entry("before clipping", "before", kind, theme.backward))
         entries.append(Entry("after clipping", "after", kind, theme.clip))
     else:
         entries.append(Entry("of all parameters", "of all", kind, theme.backward))
+    entries += _ghosts(curves)
     for number, name in enumerate(curves.layer_norms):
         brief = layer_words(name).replace(", reverse", " rev.")
         entries.append(Entry(layer_words(name), brief, "layer", layer=(name, number)))
     if over > 1:
         entries.append(Entry(f"means of {over:,}; pale: from least to most", f"means of {over:,}", colour=theme.muted))
     return entries + _off_the_axis(axis.places(curves.grad_norms), axis)
+
+
+def _ghosts(curves: Curves) -> list[Entry]:
+    return [Entry(one.name, kind="ghost", layer=(one.name, one.number)) for one in curves.ghosts]
 
 
 def _off_the_axis(places: Floats, axis: Axis) -> list[Entry]:
@@ -154,6 +160,8 @@ def _draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         if entry.kind == "layer":
             painter.setPen(ink.pen_of_layer(*entry.layer, theme))
+        elif entry.kind == "ghost":
+            painter.setPen(ink.ghost_pen(entry.layer[1], theme))
         else:
             style = Qt.PenStyle.DashLine if entry.kind == "dash" else Qt.PenStyle.SolidLine
             painter.setPen(QPen(QColor(entry.colour), 2 if entry.kind == "line" else 1, style))

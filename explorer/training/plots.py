@@ -29,7 +29,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 from explorer.training import ink, legends
-from explorer.training.axes import Axis, AxisChoice, last_iteration, linear_axis, log_axis, loss_axis
+from explorer.training.axes import Axis, AxisChoice, has_run_away, last_iteration, linear_axis, log_axis, loss_axis
 from explorer.training.curves import Curves, Floats, Whole, window
 from explorer.training.span import Span, within
 from explorer.training.words import at_iteration
@@ -144,11 +144,14 @@ class CurvesView(Zoomed):
 
     def _fit_axes(self) -> None:
         c = self._curves
-        self._span = self._span.until(last_iteration(c.count))
+        self._span = self._span.until(last_iteration(c.furthest))
         loss, norm = self._axes
+        # A run that ran away would press this one together: it is cut at the edges.
+        beside = [one.curves for one in c.ghosts if not has_run_away(one.curves.losses, ink.of_baseline(c))]
+        judged = np.concatenate([ink.evaluation_losses(c), *(one.losses for one in beside)])
         self._axes = (
-            loss_axis(loss, self._loss_choice, c.losses, ink.evaluation_losses(c), ink.of_baseline(c)),
-            log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values()),
+            loss_axis(loss, self._loss_choice, c.losses, judged, ink.of_baseline(c)),
+            log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values(), *(one.grad_norms for one in beside)),
         )
 
     # -- places -------------------------------------------------------------------------------------------------------
@@ -209,22 +212,33 @@ class CurvesView(Zoomed):
         part = within(curves, self._span, over)
         rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
+        self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
         with self._clipped(painter, boxes.loss):
             ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
         loss_words, norm_words = self._legends()
         legends.draw_legend(painter, self._legend_box(boxes.loss), loss_words)
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
+            self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
             legends.draw_legend(painter, self._legend_box(boxes.norm), norm_words)
         turns = self._xs(np.array([one.iteration for one in part.turns if self._on_screen(one.iteration)], np.int64))
         ink.draw_turns(painter, turns, boxes.each)
         self._draw_iterations(painter, boxes.both.bottom(), part.kept)
-        if not len(curves):
+        if not len(curves) and not curves.ghosts:
             ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
         painter.end()
         return made
+
+    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> None:
+        """Behind the present run."""
+        for ghost in self._curves.ghosts:
+            over = window(len(ghost.curves))
+            part = within(ghost.curves, self._span, over)
+            rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
+            values = part.losses if which == "loss" else part.grad_norms
+            ink.draw_ghost(painter, box, axis, values, rows, ghost.number)
 
     @contextmanager
     def _clipped(self, painter: QPainter, box: QRectF) -> Iterator[None]:
@@ -318,7 +332,8 @@ class CurvesView(Zoomed):
         super().mouseMoveEvent(event)
         if not self.panning:
             inside = self._boxes().both.adjusted(-GAP, 0, GAP, FOOT).contains(event.position())
-            self.hover(self.at(event.position().x()) if inside and self._curves.count else None)
+            under = self.under(event.position().x(), self._curves.furthest)
+            self.hover(under if inside and self._curves.furthest else None)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         self.menuWanted.emit(event.globalPos())

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.history import Evaluation
 from explorer.document.turns import Turn
-from explorer.training.curves import Curves, Floats
+from explorer.training.curves import Curves, Floats, Ghost
 from explorer.widgets.numbers import exact, short
 
 SEPARATOR = "   ·   "
@@ -221,6 +221,16 @@ def turn_words(turn: Turn) -> tuple[str, ...]:
     return (f"from {turn.iteration:,} on: {first}", *rest)
 
 
+def ghost_words(ghost: Ghost, iteration: int) -> str:
+    """Its numbers at an iteration: "clip none: loss 0.25, norm 10"; "" where it has none."""
+    row = ghost.curves.row(iteration)
+    if row is None or iteration >= ghost.curves.count:
+        return ""
+    of, known = ghost.curves, int(ghost.curves.iterations[row])
+    at = "" if known == iteration else f" at {known:,}"
+    return f"{ghost.name}{at}: loss {_exact(of.losses[row])}, norm {_exact(of.grad_norms[row])}"
+
+
 def at_iteration(curves: Curves, iteration: int, reach: float = 0.5) -> tuple[str, ...]:
     """The numbers of an iteration, a line each, to six digits: losses are mostly of single precision. Changes of the
     training within `reach` of it are said."""
@@ -241,6 +251,7 @@ def at_iteration(curves: Curves, iteration: int, reach: float = 0.5) -> tuple[st
         lines.append(f"validation {_exact(judged.loss)} · {metric_words(judged)}")
     if len(curves.kept) and iteration in curves.kept:
         lines.append("kept: nothing is replayed")
+    lines.extend(said for ghost in curves.ghosts if (said := ghost_words(ghost, iteration)))
     turn = curves.turn_at(iteration, reach)
     return (*lines, *(() if turn is None else turn_words(turn)))
 

@@ -54,8 +54,12 @@ class Zoomed(Along):
 
     def at(self, x: float) -> int:
         """The one under a point, as far as it has been reached."""
+        return self.under(x, self.count)
+
+    def under(self, x: float, last: int) -> int:
+        """The one under a point, at most the last."""
         left, width = self.across()
-        return min(max(0, round(self._span.at((x - left) / width))), self.count)
+        return min(max(0, round(self._span.at((x - left) / width))), last)
 
     def x_of(self, iteration: float) -> float:
         left, width = self.across()
