@@ -196,8 +196,8 @@ class State:
         another one."""
         recorded = np.intersect1d(self.log.iterations, other.log.iterations)
         if len(recorded):
-            losses = [log.column("losses")[log.iterations == recorded[-1]] for log in (self.log, other.log)]
-            if not np.array_equal(*losses, equal_nan=True):
+            a, b = (log.column("losses")[log.iterations == recorded[-1]] for log in (self.log, other.log))
+            if not np.array_equal(a, b, equal_nan=True):
                 return True
         shared = max(self.history.keys() & other.history.keys(), default=0)
         if not shared:

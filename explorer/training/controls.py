@@ -12,7 +12,7 @@ from explorer.training.summary import TrainButton
 from explorer.training.words import LATELY, Figures
 from explorer.widgets.elided import ElidedLabel
 
-WIDTH = 272
+WIDTH = 280
 _ROWS = {
     "newest": ("iteration", "The last one that training has come to: so many are done"),
     "shown": ("on the stage", "The iteration on the stage, and its loss as it was trained on"),

@@ -126,10 +126,20 @@ class Rows:
 
     def mean(self, values: Floats, axis: Axis) -> Columns:
         """One of each pixel: at its last row."""
+        x, means = self._means(values)
+        return replace(columns(axis.places(means), x, None), lifted=self._lifted)
+
+    def cut(self, values: Floats, axis: Axis) -> Columns:
+        """As `mean`, but what is beyond the axis stays there: a line leaves the plot instead of ending in it."""
+        x, means = self._means(values)
+        places = np.clip(axis.places(means), -1.0, 2.0)
+        nothing = np.zeros(len(x), bool)
+        return Columns(x, places, places, nothing, nothing, nothing, self._lifted)
+
+    def _means(self, values: Floats) -> tuple[Floats, Floats]:
         last = None if self.starts is None else np.append(self.starts[1:], len(values)) - 1
         x = self.x if self.starts is None else np.floor(self.x[self.starts]) + 0.5
-        means = smoothed(values, self.over, last, self.breaks)
-        return replace(columns(axis.places(means), x, None), lifted=self._lifted)
+        return x, smoothed(values, self.over, last, self.breaks)
 
 
 def draw_loss(
@@ -161,7 +171,7 @@ def draw_ghost(painter: QPainter, box: QRectF, axis: Axis, values: Floats, rows:
     """An earlier run: its mean alone, cut at the edges."""
     painter.save()
     painter.setClipRect(box)
-    _draw_line(painter, box, rows.mean(values, axis), ghost_pen(number, theming.current()))
+    _draw_line(painter, box, rows.cut(values, axis), ghost_pen(number, theming.current()))
     painter.restore()
 
 

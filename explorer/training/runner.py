@@ -95,6 +95,8 @@ class Runner(QObject):
         self.ending = Ending()
         self.note = ""
         """What this training has put away, while it runs."""
+        self._ruin: tuple[Weights | None, Recipe, Ending] | None = None
+        """Where training has diverged last: what it had come to, how it was trained, and what was said."""
         self._seen = self._look()
         self.seconds = 0.0
         """That an iteration takes, lately; 0: nobody knows."""
@@ -290,7 +292,9 @@ class Runner(QObject):
             self._go_on_soon()
             return
         if trained.diverged is not None:
-            self._stop(Ending("diverged", trained.diverged.sentence))
+            ending = Ending("diverged", trained.diverged.sentence)
+            self._ruin = document.state.history.get(self.iteration), document.recipe, ending
+            self._stop(ending)
             return
         experiment = document.experiment
         assert experiment is not None
@@ -399,6 +403,10 @@ class Runner(QObject):
         if not sentence and not self._running and self.ending.outlives_an_edit:
             return
         ending = Ending("stepped" if elsewhere and stepped != "edit" else "changed", sentence) if sentence else Ending()
+        if self._ruin is not None:  # undo can bring it back, and with it what can be done about it
+            come_to, recipe, said = self._ruin
+            if now.state.history.get(now.iteration) is come_to and now.recipe == recipe:
+                ending = said
         if self._running:
             self._stop(ending, shows=not elsewhere)
         elif ending != self.ending:
@@ -409,7 +417,7 @@ class Runner(QObject):
     def _opened(self) -> None:
         """Another document: what is under way is nobody's."""
         self._chunk = self._judging = None
-        self._led, self._seen = None, self._look()
+        self._led, self._ruin, self._seen = None, None, self._look()
         self.seconds = 0.0
         self._follows = True
         if self._running:

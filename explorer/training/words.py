@@ -119,7 +119,7 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     breaks = curves.breaks()
     lately = lately_of(curves.losses[breaks[-1] if len(breaks) else 0 :])
     with np.errstate(over="ignore", invalid="ignore"):
-        parts = short(float(lately.mean()), 3), beside_baseline(lately, curves.baseline)
+        parts = _brief(float(lately.mean())), beside_baseline(lately, curves.baseline)
     found = Figures(
         newest=newest,
         shown=_shown_words(curves, shown),
@@ -137,6 +137,12 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     name, value = named_metric(judged)
     at = f"at {judged.iteration:,}"
     return replace(found, validation=f"{short(judged.loss, 3)} {at}", metric=f"{value} {at}", metric_name=name)
+
+
+def _brief(value: float) -> str:
+    """To three digits, to two where it is long."""
+    text = short(value, 3)
+    return text if len(text) <= 6 else short(value, 2)
 
 
 def _gradient_words(curves: Curves) -> str:

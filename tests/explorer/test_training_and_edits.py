@@ -190,6 +190,18 @@ def test_done_and_a_divergence_are_no_longer_said_once_they_are_not_true(rig: Ri
         assert rig.runner.ending == rig.endings[-1] == Ending()
 
 
+def test_undo_that_brings_a_divergence_back_says_it_again(rig: Rig) -> None:
+    rig.runner.start()
+    rig.answer()
+    rig.answer(diverged=Diverged(5, "loss", "It is infinite."))
+    said = rig.runner.ending
+    assert said.kind == "diverged"
+    rig.document.edit_experiment(experiment(learning_rate=0.5))
+    assert rig.runner.ending == Ending()
+    rig.document.undo_stack.undo()
+    assert rig.runner.ending == rig.endings[-1] == said
+
+
 def test_after_a_divergence_other_settings_go_on_from_the_last_iteration_that_was_finite(rig: Rig) -> None:
     """Where the loss is infinite at 5, clipping at 5 comes too late: iteration 4 is trained on, anew."""
     rig.runner.start()

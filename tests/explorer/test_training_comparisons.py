@@ -25,6 +25,7 @@ from explorer.document.state import State, View
 from explorer.document.turns import apart
 from explorer.theme import current as theming
 from explorer.training import ink, legends
+from explorer.training.axes import Axis
 from explorer.training.comparisons import MOST, Comparisons
 from explorer.training.curves import Curves, Ghost
 from explorer.training.plots import CurvesView
@@ -202,6 +203,14 @@ def test_a_ghost_that_ran_away_leaves_the_axes_to_the_present_run(qtbot: QtBot) 
     assert view.axes[0].kind == "linear"
     assert view.axes[0].high == 1.0
     view.grab()
+
+
+def test_a_ghost_leaves_the_plot_where_it_runs_away_instead_of_ending_in_it() -> None:
+    losses = np.where(np.arange(20) < 10, 0.5, 50.0)
+    axis = Axis("linear", 0.0, 1.0)
+    found = ink.Rows.at(np.arange(20.0), 1).cut(losses, axis)
+    assert found.low.tolist() == [0.5] * 10 + [2.0] * 10
+    assert np.isnan(ink.Rows.at(np.arange(2.0), 1).cut(np.array([0.5, np.nan]), axis).low[1])
 
 
 def test_every_ghost_has_dashes_of_its_own() -> None:

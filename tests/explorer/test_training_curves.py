@@ -266,7 +266,7 @@ def test_every_number_of_column_and_bar_says_of_which_iteration_it_is() -> None:
     assert (found.validation, found.metric_name, found.metric) == ("0.500 at 100", "accuracy", "39.1 % at 100")
     assert found.clipped == "50 % of the last 100"
     mean = sum(1 / (1.0 + i) for i in range(120, 150)) / 30  # a fifth of them
-    assert found.lately == f"{mean:.5f}, below the baseline"
+    assert found.lately == f"{mean:.4f}, below the baseline"  # long: two digits
     assert found.gradient == "10.0 → 1.00"
     assert figures(c, 0.0123, 150).shown == "the newest"
     assert [part.words for part in summary(c, shown=20)] == [
