@@ -14,7 +14,7 @@ from explorer.training.plots import CurvesView
 from explorer.training.words import layer_words
 from explorer.widgets.buttons import FlatButton
 
-_LEAST_CURVES = 180
+_LEAST_CURVES = 140
 """Pixels; with less room there are none."""
 KEEP_TIP = (
     f"Keep as comparison (Ctrl+Alt+K): loss and gradient norm of this run stay as grey curves beside the next, "
