@@ -50,6 +50,8 @@ class Controller(QObject):
     """One sentence; the picture stays what it was."""
     recovered = Signal()
     """The next good picture after a failure."""
+    refused = Signal(str)
+    """One sentence: the iteration that was to be shown cannot be trained again. Nothing has happened."""
     crossing = Signal(int)
     """A step of the tape goes over its end, into this iteration."""
 
@@ -98,6 +100,11 @@ class Controller(QObject):
         return self._trace
 
     @property
+    def shown(self) -> Want | None:
+        """What the trace on screen was asked for as."""
+        return self._shown
+
+    @property
     def shown_source(self) -> Source | None:
         """What the trace on screen is computed from."""
         return None if self._shown is None else self._shown.state.source(self._shown.iteration)
@@ -138,8 +145,14 @@ class Controller(QObject):
         return state.could_be_of(want.state.experiment) and not put_away
 
     def go_to_iteration(self, iteration: int, position: int = 0) -> None:
-        """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed."""
-        if self._document.state.recorded is None and iteration >= 0:
+        """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed; where it
+        is no longer known what it was trained with, it is `refused`."""
+        if self._document.state.recorded is not None or iteration < 0:
+            return
+        if why := self._document.state.out_of_reach(iteration):
+            self._presses.clear()
+            self.refused.emit(why)
+        else:
             self._want(iteration, position)
 
     @property
@@ -179,7 +192,8 @@ class Controller(QObject):
             self.crossing.emit(view.iteration + 1)
             self._want(view.iteration + 1, 0, retrain=stale)
         elif back:
-            self.crossing.emit(view.iteration - 1)
+            if not self._document.state.out_of_reach(view.iteration - 1):
+                self.crossing.emit(view.iteration - 1)
             self.go_to_iteration(view.iteration - 1, -1)
         else:
             self._document.look(position=position, within=within)
@@ -302,6 +316,9 @@ class Controller(QObject):
             self._blink.start()
         start = state.kept_before(iteration - 1 if retrain else iteration)
         needs_training = state.recorded is None and iteration > 0 and start != iteration
+        if needs_training and not retrain and (why := state.out_of_reach(iteration)):
+            self._give_up(why)
+            return
         if needs_training:
             if not (self._trainer.running and want.same_trace(before)):
                 self._trainer.begin(goal_of(state, iteration, start, anew=retrain))

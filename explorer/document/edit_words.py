@@ -87,7 +87,7 @@ def field_words(field: str) -> str:
     return known[0] if known else bare.rpartition(".")[2].replace("_", " ")
 
 
-_OF_WHAT_IF = {
+OF_WHAT_IF = {
     "recurrent_scale": "scale of the recurrent weights",
     "spectral_radius": "spectral radius",
     "forget_bias": "shift of the forget-gate bias",
@@ -105,9 +105,9 @@ def what_if_words(old: WhatIf, new: WhatIf) -> str:
             return f"{'adding' if after > before else 'removing'} {one}"
         if getattr(old, name) != getattr(new, name):
             return f"change of {one}"
-    changed = [name for name in _OF_WHAT_IF if getattr(old, name) != getattr(new, name)]
+    changed = [name for name in OF_WHAT_IF if getattr(old, name) != getattr(new, name)]
     if len(changed) == 1 or set(changed) == {"recurrent_scale", "spectral_radius"}:
-        return f"change of the {_OF_WHAT_IF[changed[-1]]}"
+        return f"change of the {OF_WHAT_IF[changed[-1]]}"
     return "what-if"
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
-from explorer.document.edit_words import LEADING, changed_fields, field_words
+from explorer.document.edit_words import LEADING, OF_WHAT_IF, changed_fields, field_words
 from explorer.widgets.numbers import short
 
 Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
@@ -77,13 +77,6 @@ def _of_experiment(before: Experiment, after: Experiment) -> tuple[str, ...]:
     return tuple(found)
 
 
-_OF_WHAT_IF = {
-    "recurrent_scale": "scale of the recurrent weights",
-    "spectral_radius": "spectral radius",
-    "forget_bias": "shift of the forget-gate bias",
-    "dtype": "arithmetic",
-    "clip_norm": "clip threshold",
-}
 _COUNTED = {"gate_biases": "shifted biases", "clamps": "held gates", "cuts": "cut routes"}
 
 
@@ -93,8 +86,8 @@ def _of_what_if(before: WhatIf, after: WhatIf) -> tuple[str, ...]:
     if after == NO_WHAT_IF:
         return ("what-if taken back",)
     found = []
-    for name, words in _OF_WHAT_IF.items():
-        if (was := getattr(before, name)) != (now := getattr(after, name)):
+    for name, words in OF_WHAT_IF.items():
+        if name not in _COUNTED and (was := getattr(before, name)) != (now := getattr(after, name)):
             found.append(_phrase(words, was, now))
     for name, words in _COUNTED.items():
         if (was := getattr(before, name)) != (now := getattr(after, name)):
