@@ -47,7 +47,7 @@ MOMENT is forward:t, loss, backward:t, clip or update, with t from 1; T and T/2 
   gradflow sunspots
   gradflow render vanilla-rnn-forgets -o forgets.png --at backward:T/2 --theme dark
   gradflow check cell-state-carousel
-  gradflow train sunspots --iterations 500 --until "rmse<15" -o out.gflow"""
+  gradflow train sunspots --iterations 500 --until "RMSE<15" -o out.gflow"""
 
 
 class _Parser(argparse.ArgumentParser):

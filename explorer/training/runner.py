@@ -15,7 +15,6 @@ from engine.requests import Weights
 from engine.spec import Experiment
 from engine.training_loop import (
     CHUNK_SECONDS,
-    EVALUATION_BATCHES,
     MOST_IN_A_CHUNK,
     check_held_back,
     early_stop_sentence,
@@ -27,6 +26,7 @@ from explorer.compute.courier import Courier
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import Recipe, State
+from explorer.evaluation.extent import shown_of
 from explorer.training.standing import Ending, Outlook, changed, put_away
 
 RUN, JUDGE = "run", "run.judge"
@@ -256,7 +256,7 @@ class Runner(QObject):
 
     def _judge(self, experiment: Experiment, trained: Trained) -> None:
         what_if = self._document.recipe[1]
-        request = Judge(experiment, trained.weights, batches=EVALUATION_BATCHES, what_if=what_if)
+        request = Judge(experiment, trained.weights, shown=shown_of(experiment), what_if=what_if)
         self._judging = (self._courier.ask(JUDGE, "judge", request), trained.iteration, experiment)
 
     # -- answers ------------------------------------------------------------------------------------------------------
