@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.figures import percent
+from engine.figures import duration, percent
 from engine.history import Evaluation
 from engine.task_facts import METRIC_NAMES
 from explorer.document.turns import Turn
@@ -50,17 +50,6 @@ def named_metric(evaluation: Evaluation) -> tuple[str, str]:
     """Its name and its value."""
     value = percent(evaluation.value) if evaluation.metric == "accuracy" else short(evaluation.value, 3)
     return METRIC_NAMES[evaluation.metric], value
-
-
-def duration_words(seconds: float) -> str:
-    """Of one iteration."""
-    if seconds <= 0:
-        return "–"
-    if seconds < 1e-3:
-        return f"{short(seconds * 1e6, 2)} µs"
-    if seconds < 1:
-        return f"{short(seconds * 1e3, 2)} ms"
-    return f"{short(seconds, 2)} s"
 
 
 def loss_name(curves: Curves) -> str:
@@ -124,7 +113,7 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     found = Figures(
         newest=newest,
         shown=_shown_words(curves, shown),
-        took=f"{duration_words(seconds or float(curves.seconds))} per iteration",
+        took=f"{duration(each)} per iteration" if (each := seconds or float(curves.seconds)) > 0 else "–",
         loss=f"{short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}",
         lately=", ".join(part for part in parts if part),
         baseline=baseline,
