@@ -280,9 +280,11 @@ class Excerpt:
     truncation: TruncationSpec | None = None
     """Of the gradients that are shown, routes included; what a loss sends by itself (flow matrix) knows none."""
     read_labels: Mapping[int, str] = field(default_factory=dict)
-    """Of somebody's own data: what the symbols are called that the sample reads."""
+    """What the symbols are called that the network reads; of somebody's own data, those of the sample. {} where it reads
+    numbers, or of a recorded trace."""
     labels: Mapping[int, str] = field(default_factory=dict)
-    """And what its targets and likeliest answers are called, or where there are few all classes."""
+    """What all classes are called, or where there are many the sample's targets and likeliest answers; of one answer
+    with a probability, 0 and 1. {} where the answers are numbers."""
     loss_steps: int | None = None
     """How many steps have a loss, up to the last of the longest sample; None: those whose loss is a number."""
 
