@@ -12,7 +12,7 @@ from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter
 
 from explorer.stage import glyphs, marked, palette
-from explorer.stage.classes import ABOVE, BELOW, COUNTED, MINUS_INF, NAN, PLUS_INF, UNDEFINED, ZERO
+from explorer.stage.classes import ABOVE, BELOW, COUNTED, MINUS_INF, NAN, NO_STEP, PLUS_INF, UNDEFINED, ZERO
 from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
 from explorer.theme import current as theming
@@ -34,7 +34,7 @@ _WORDS = {
     ABOVE: ("above",),
     ZERO: ("exactly 0", "zero"),
     BELOW: ("below",),
-    UNDEFINED: ("padding", "pad"),
+    UNDEFINED: ("padding",),
 }
 
 
@@ -124,7 +124,9 @@ def mean_of(batch: int) -> tuple[str, ...]:
 
 FIT = ("click to fit", "fit")
 """Beside a scale that fits nothing any more, from the longest wording to the shortest."""
-_TO_FIT = -1
+BACK = ("click: shared scale", "click: back", "back")
+"""Beside one that a track has for itself."""
+_OFFERED = -1
 """In the place of a class."""
 
 
@@ -136,8 +138,10 @@ class Notes:
     """What is counted, above the counts, from its longest wording to its shortest."""
     named: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Other words for a class."""
-    misfit: bool = False
-    """The scale fits these numbers no more, and a click on it fits it."""
+    offer: tuple[str, ...] = ()
+    """What a click on the scale does, likewise; () where it does nothing."""
+    uncounted: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    """Classes that have a swatch, a name and what there is to be said of it, and no number."""
 
 
 _NOTHING_MORE = Notes()
@@ -164,6 +168,12 @@ def paint_scale(
     if not room and bar.height() + 6 >= 2 * LINE + SMALL_PX + 1:  # the letters have it, if not their lines
         room = 1
     rows, beside = _rows(scale, counts or {}, max(1, room)), 0
+    for code, (name, more) in notes.uncounted.items():
+        if len(rows) < max(1, room):
+            whole = fitting((f"{name}: {more}",), font, right - x - _SWATCH[0] - TIGHT)
+            rows.append((code, 0, whole or name))
+            if not whole and len(rows) < room:
+                rows.append((None, 0, fitting((more,), font, right - x)))
     if rows and not room:  # a low track: the worst class stands right of the scale's numbers
         beside = round(max(marked.width(end, font) for end in scale.ends)) + GAP
         if x + beside + _SWATCH[0] > right:
@@ -174,35 +184,41 @@ def paint_scale(
     said = fitting(notes.whose, font, right - x)
     if rows and said and len(rows) < room:
         rows.insert(0, (None, 0, said))
-    if notes.misfit and (words := fitting(FIT, font, right - x)) and not beside:
-        rows = [(_TO_FIT, 0, words), *rows[: max(0, room - 1)]]
+    if notes.offer and (words := fitting(notes.offer, font, right - x)) and not beside:
+        rows = [(_OFFERED, 0, words), *rows[: max(0, room - 1)]]
     top = bar.center().y() - len(rows) * LINE // 2
     taken = len(rows) * LINE + 4 if rows and not beside else 0
     _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, taken))
     x += beside
     for place, (code, count, text) in enumerate(rows):
         y = top + place * LINE
-        if code in (None, _TO_FIT):
+        if code in (None, _OFFERED):
             painter.setPen(QColor(theme.muted if code is None else theme.accent))
             marked.draw(painter, QRectF(x, y, right - x, LINE), text, font)
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
         start = x + _SWATCH[0] + TIGHT
-        said, words = _counted(count, _beyond(code, scale) + notes.named.get(code, _WORDS[code]), font, right - start)
+        said, words = "", text
+        if count:
+            names = _beyond(code, scale) + notes.named.get(code, _WORDS[code])
+            said, words = _counted(count, names, font, right - start)
         painter.setPen(QColor(theme.text))
-        start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
+        if said:
+            start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
         painter.setPen(QColor(theme.muted))
         marked.draw(painter, QRectF(start, y, right - start, LINE), words, font)
 
 
 def _counted(count: int, names: tuple[str, ...], font: QFont, room: float) -> tuple[str, str]:
-    """How many of a class, and its name: a rounded number with a name goes before an exact one without."""
+    """How many of a class, and its name: a rounded number with a name goes before an exact one without. Names are never
+    cut: where there is room for one alone, how many there are stands in the readout."""
     numbers = tuple(dict.fromkeys((f"{count:,}", _thousands(count)) if count >= 1000 else (f"{count:,}",)))
     for said in numbers:
         words = fitting(names, font, room - round(marked.width(said, font)) - TIGHT)
         if words:
             return said, words
-    return fitting(numbers, font, room), ""
+    alone = fitting(names, font, room)
+    return ("", alone) if alone else (fitting(numbers, font, room), "")
 
 
 def _beyond(code: int, scale: Scale) -> tuple[str, ...]:
@@ -276,12 +292,12 @@ def paint_swatch(painter: QPainter, box: QRect, code: int, scale: Scale, *, hatc
     """A class as it looks in the cells."""
     theme = theming.current()
     look = palette.looks(scale, theme.name)[code]
-    if hatched or code in (NAN, UNDEFINED):
+    if hatched or code in (NAN, UNDEFINED, NO_STEP):
         painter.drawImage(box, _hatched(code, scale, theme.name, box.width(), box.height()))
     else:
         painter.fillRect(box, QColor(look.ground))
         glyphs.draw(painter, code, QRectF(box), look.mark)
-    if code in (BELOW, NAN, UNDEFINED):  # their grounds are nearly the column's
+    if code in (BELOW, NAN, UNDEFINED, NO_STEP):  # their grounds are nearly the column's
         painter.setPen(QColor(theme.border))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
