@@ -49,7 +49,7 @@ def columns(width: int) -> Columns:
     """The narrower the stage, the more of it belongs to the data."""
     if width >= 900:
         return Columns(HEADER_WIDTH, 120)
-    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 78)
+    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 88)
 
 
 def fitting(variants: Iterable[str], font: QFont, width: float) -> str:
@@ -126,8 +126,8 @@ FIT = ("click to fit", "fit")
 """Beside a scale that fits nothing any more, from the longest wording to the shortest."""
 BACK = ("click: shared scale", "click: back", "back")
 """Beside one that a track has for itself."""
-_OFFERED = -1
-"""In the place of a class."""
+_OFFERED, _GOES_ON = -1, -2
+"""In the place of a class: what a click does, and more words for the line above."""
 
 
 @dataclass(frozen=True)
@@ -170,10 +170,11 @@ def paint_scale(
     rows, beside = _rows(scale, counts or {}, max(1, room)), 0
     for code, (name, more) in notes.uncounted.items():
         if len(rows) < max(1, room):
-            whole = fitting((f"{name}: {more}",), font, right - x - _SWATCH[0] - TIGHT)
-            rows.append((code, 0, whole or name))
-            if not whole and len(rows) < room:
-                rows.append((None, 0, fitting((more,), font, right - x)))
+            left = right - x - _SWATCH[0] - TIGHT
+            whole, goes_on = fitting((f"{name}: {more}",), font, left), fitting((more,), font, left)
+            rows.append((code, 0, whole or fitting((name,), font, left)))
+            if goes_on and not whole and len(rows) < room:
+                rows.append((_GOES_ON, 0, goes_on))
     if rows and not room:  # a low track: the worst class stands right of the scale's numbers
         beside = round(max(marked.width(end, font) for end in scale.ends)) + GAP
         if x + beside + _SWATCH[0] > right:
@@ -192,9 +193,10 @@ def paint_scale(
     x += beside
     for place, (code, count, text) in enumerate(rows):
         y = top + place * LINE
-        if code in (None, _OFFERED):
-            painter.setPen(QColor(theme.muted if code is None else theme.accent))
-            marked.draw(painter, QRectF(x, y, right - x, LINE), text, font)
+        if code in (None, _OFFERED, _GOES_ON):
+            painter.setPen(QColor(theme.accent if code == _OFFERED else theme.muted))
+            left = x + _SWATCH[0] + TIGHT if code == _GOES_ON else x
+            marked.draw(painter, QRectF(left, y, right - left, LINE), text, font)
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
         start = x + _SWATCH[0] + TIGHT
@@ -202,23 +204,24 @@ def paint_scale(
         if count:
             names = _beyond(code, scale) + notes.named.get(code, _WORDS[code])
             said, words = _counted(count, names, font, right - start)
+            if code == UNDEFINED and not words:  # how much padding there is says less than that it is padding
+                said, words = "", fitting(names, font, right - start)
         painter.setPen(QColor(theme.text))
         if said:
             start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
-        painter.setPen(QColor(theme.muted))
-        marked.draw(painter, QRectF(start, y, right - start, LINE), words, font)
+        if words:
+            painter.setPen(QColor(theme.muted))
+            marked.draw(painter, QRectF(start, y, right - start, LINE), words, font)
 
 
 def _counted(count: int, names: tuple[str, ...], font: QFont, room: float) -> tuple[str, str]:
-    """How many of a class, and its name: a rounded number with a name goes before an exact one without. Names are never
-    cut: where there is room for one alone, how many there are stands in the readout."""
+    """How many of a class, and its name: a rounded number with a name goes before an exact one without."""
     numbers = tuple(dict.fromkeys((f"{count:,}", _thousands(count)) if count >= 1000 else (f"{count:,}",)))
     for said in numbers:
         words = fitting(names, font, room - round(marked.width(said, font)) - TIGHT)
         if words:
             return said, words
-    alone = fitting(names, font, room)
-    return ("", alone) if alone else (fitting(numbers, font, room), "")
+    return fitting(numbers, font, room), ""
 
 
 def _beyond(code: int, scale: Scale) -> tuple[str, ...]:
