@@ -237,6 +237,21 @@ def test_a_zoomed_time_shows_those_steps_alone(qtbot: QtBot) -> None:
     assert (part == whole[:, 60:120]).all()
 
 
+def test_zooming_and_scrubbing_read_what_is_in_pixels_already_and_no_row_again(qtbot: QtBot) -> None:
+    """However many iterations there are: a zoom costs its pixels."""
+    theming.apply("dark")
+    flow = np.random.default_rng(0).uniform(-26, 4, (2000, 300))
+    part = TimeView(300, 40, 139, 200)
+    expected = argb(painted(track_of(log_of(flow), last=1999, steps=300), part, 100))
+    track = track_of(log_of(flow), last=1999, steps=300)
+    painted(track, TimeView(300, 1, 300, 200), 100)
+    track._found.codes[:] = classes.NAN  # whoever looks at them again shows it
+    assert (argb(painted(track, part, 100)) == expected).all()
+    track.set_past(Past(track.past.log, 1234, 1999))
+    assert (argb(painted(track, part, 100)) == expected).all()
+    assert track._picture.redrawn == (0, 0)
+
+
 def test_steps_that_an_iteration_did_not_have_are_no_padding(qtbot: QtBot) -> None:
     """T was 8, with a sample that ends at 6, and is 12 now: 7 and 8 are padding, from 9 on there was no step."""
     theming.apply("dark")
@@ -546,6 +561,21 @@ def test_a_healthy_run_offers_to_be_fitted_beside_its_scale_and_a_click_does_it_
     stage.handling.select(FLOW_TRAINING)
     assert stage.handling.fit_scale()
     assert scale_of(stage) == own, "and by a key"
+
+
+def test_a_few_iterations_that_explode_are_above_a_fitted_scale_and_leave_the_others_their_colours(
+    stage: Stage,
+) -> None:
+    rows = np.tile(np.linspace(-2.9, -0.1, T), (200, 1))
+    rows[-2:] = np.linspace(30, 0, T)
+    rows[-1, :3] = np.inf
+    stage.set_past(Past(log_of(rows), 7, 250))
+    stage.fit_scale(FLOW_TRAINING)
+    assert scale_of(stage).decades == (-3, 0)
+    track = stage.track(FLOW_TRAINING)
+    assert isinstance(track, FlowTraining)
+    counts = track._classified().counts()
+    assert (counts[classes.ABOVE], counts[classes.PLUS_INF]) == (2 * (T - 1) - 3, 3)
 
 
 def test_where_the_gradient_vanishes_the_shared_scale_fits_and_nothing_is_offered(stage: Stage) -> None:

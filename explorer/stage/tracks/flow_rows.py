@@ -21,6 +21,8 @@ from explorer.widgets.numbers import exact, power
 _BLOCK = 256
 """Rows that are classified together."""
 _MOST_FITTED = 500_000
+_FAR = 2
+"""Decades above what nearly all numbers are below."""
 _CERTAIN = ((8, 6), (64, 5))
 """Up to such a size of the logarithm, its single precision is good for so many digits of the number."""
 
@@ -127,7 +129,8 @@ class FlowRows:
         raise IndexError(row)
 
     def sizes(self) -> Array:
-        """(T, rows): the numbers themselves, of at most so many rows as it takes to fit a scale to them."""
+        """(T, rows): the numbers themselves, of at most so many rows as it takes to fit a scale to them. Where a few
+        iterations explode, what one in fifty is above by decades is NaN: they would leave a band to all others."""
         chunks = self.log.flow.chunks
         if not chunks:
             return np.zeros((0, 0))
@@ -138,6 +141,10 @@ class FlowRows:
             some = chunk["flow"][::every]
             logs[row : row + len(some), : some.shape[1]] = some
             row += len(some)
+        finite = np.isfinite(logs)
+        if finite.any():
+            usual = np.ceil(np.quantile(logs[finite], 0.98))
+            logs[finite & (logs > usual + _FAR)] = np.nan
         found: Array = 10.0**logs.T  # of infinity infinity again
         return found
 
