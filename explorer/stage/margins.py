@@ -168,13 +168,7 @@ def paint_scale(
     if not room and bar.height() + 6 >= 2 * LINE + SMALL_PX + 1:  # the letters have it, if not their lines
         room = 1
     rows, beside = _rows(scale, counts or {}, max(1, room)), 0
-    for code, (name, more) in notes.uncounted.items():
-        if len(rows) < max(1, room):
-            left = right - x - _SWATCH[0] - TIGHT
-            whole, goes_on = fitting((f"{name}: {more}",), font, left), fitting((more,), font, left)
-            rows.append((code, 0, whole or fitting((name,), font, left)))
-            if goes_on and not whole and len(rows) < room:
-                rows.append((_GOES_ON, 0, goes_on))
+    rows += _uncounted(notes.uncounted, max(1, room) - len(rows), right - x - _SWATCH[0] - TIGHT)
     if rows and not room:  # a low track: the worst class stands right of the scale's numbers
         beside = round(max(marked.width(end, font) for end in scale.ends)) + GAP
         if x + beside + _SWATCH[0] > right:
@@ -185,7 +179,8 @@ def paint_scale(
     said = fitting(notes.whose, font, right - x)
     if rows and said and len(rows) < room:
         rows.insert(0, (None, 0, said))
-    if notes.offer and (words := fitting(notes.offer, font, right - x)) and not beside:
+    words = fitting(notes.offer, font, right - x)
+    if words and not beside and (room > 1 or not rows):  # a class of numbers goes before it
         rows = [(_OFFERED, 0, words), *rows[: max(0, room - 1)]]
     top = bar.center().y() - len(rows) * LINE // 2
     taken = len(rows) * LINE + 4 if rows and not beside else 0
@@ -200,7 +195,7 @@ def paint_scale(
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
         start = x + _SWATCH[0] + TIGHT
-        said, words = "", text
+        said, words = "", fitting((text,), font, right - start)
         if count:
             names = _beyond(code, scale) + notes.named.get(code, _WORDS[code])
             said, words = _counted(count, names, font, right - start)
@@ -243,6 +238,19 @@ def _rows(scale: Scale, counts: dict[int, int], room: int) -> list[tuple[int | N
     if len(rows) > room:
         hidden = len(rows) - max(0, room - 1)
         return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
+    return rows
+
+
+def _uncounted(classes: Mapping[int, tuple[str, str]], room: int, width: float) -> list[tuple[int, int, str]]:
+    """(class, 0, words), at most `room` of them: in one line, in two, or its name alone."""
+    rows: list[tuple[int, int, str]] = []
+    for code, (name, more) in classes.items():
+        if len(rows) >= room:
+            break
+        whole, goes_on = (fitting((text,), theming.small(), width) for text in (f"{name}: {more}", more))
+        rows.append((code, 0, whole or name))
+        if goes_on and not whole and len(rows) < room:
+            rows.append((_GOES_ON, 0, goes_on))
     return rows
 
 

@@ -7,14 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 from data_kinds import T, at, binary, painted, said, symbols
-from PySide6.QtCore import QPoint, QRect, QRectF
+from PySide6.QtCore import QRect, QRectF
 from PySide6.QtGui import QFont, QImage, QPainter
 from pytestqt.qtbot import QtBot
 
 from engine.reber import SYMBOLS
 from engine.requests import Excerpt
-from engine.task_labels import labels_of
 from engine.spec import CopyTask, LayerSpec, ModelSpec, ReadoutSpec
+from engine.task_labels import labels_of
 from explorer.cell.circuit_moment import symbol_read
 from explorer.stage import marked
 from explorer.stage.scalebook import ScaleBook
@@ -23,7 +23,8 @@ from explorer.stage.tracks.data import Data
 from explorer.tables.text import Columns
 from explorer.theme import current as theming
 
-COPY = labels_of(CopyTask(), ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=1),), readout=ReadoutSpec(at="every"), loss="cross_entropy"))
+MODEL = ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=1),), readout=ReadoutSpec(at="every"), loss="cross_entropy")
+COPY = labels_of(CopyTask(), MODEL)
 
 
 def reber() -> Excerpt:

@@ -367,7 +367,9 @@ class Data:
                 p = f"p({lane_ink.symbol_text(e.labels, right)}) = {short(float(row[right]), 4)}"
                 found = (f"target: {data_names.class_words(e.labels, right)}", p)
             if likely is not None and not (brief and found):
-                found += (f"most likely: {data_names.class_words(e.labels, likely)}, p = {short(float(row[likely]), 4)}",)
+                found += (
+                    f"most likely: {data_names.class_words(e.labels, likely)}, p = {short(float(row[likely]), 4)}",
+                )
             return found or ("no probabilities: a score is not finite",)
         target = () if targets is None else tuple(f"target {said(v)}" for v in targets[:3])
         if e.loss_kind == "binary_cross_entropy":
@@ -379,7 +381,9 @@ class Data:
     def hover_scale(self, now: Now) -> Readout | None:
         if not self._lanes:
             return None
-        values = tuple(f"{lane.name.replace('output p', 'p')}: {' … '.join(data_names.ends(lane))}" for lane in self._lanes)
+        names = (lane.name.replace("output p", "p") for lane in self._lanes)
+        ends = (" … ".join(data_names.ends(lane)) for lane in self._lanes)
+        values = tuple(f"{name}: {both}" for name, both in zip(names, ends, strict=True))
         return Readout("Scales, fixed", values[:8])
 
 

@@ -1,7 +1,7 @@
 """The flow over training: ‖∂L/∂h_t‖ of every iteration, the first one on top, over the time axis of the stage.
 
-It is on the scale of all gradients, unless it was given one of its own, and shows their classes; the iteration on screen has a marker, a click goes to
-another. The tape does not matter to it: what is blank has not been trained yet.
+It is on the scale of all gradients, unless it was given one of its own, and shows their classes. The iteration on
+screen has a marker, a click goes to another. The tape does not matter to it: what is blank has not been trained yet.
 """
 
 from __future__ import annotations
