@@ -22,7 +22,7 @@ from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look,
 from engine.sources import Traced, traced, weights_of
 from engine.spec import OwnTask, clip_of
 from engine.task_facts import form
-from engine.task_labels import labels_of, read_labels_of
+from engine.task_labels import column_labels_of, labels_of, read_labels_of
 from engine.training import clipped_of
 from engine.training_state import fitted, optimizer_of
 from engine.verdict import verdict
@@ -91,12 +91,15 @@ def excerpt(look: Look) -> Excerpt:
 
 
 def _labels(made: Traced, inputs: Array, targets: Array, outputs: Array) -> tuple[dict[int, str], dict[int, str]]:
-    """What symbols and classes are called that stand on the stage. Of a vocabulary of fifty thousand few do."""
+    """What symbols or columns, and classes are called that stand on the stage. Of a vocabulary of fifty thousand few
+    do."""
     if made.network is None:
         return {}, {}
     experiment = made.network.experiment
     read, answers = read_labels_of(experiment.task), labels_of(experiment.task, experiment.model)
-    read_labels = _named(read, inputs) if isinstance(experiment.task, OwnTask) else dict(enumerate(read))
+    read_labels = dict(enumerate(read))
+    if isinstance(experiment.task, OwnTask):
+        read_labels = _named(read, inputs) or dict(enumerate(column_labels_of(experiment.task)))
     if len(answers) <= MOST_LABELS:
         return read_labels, dict(enumerate(answers))
     return read_labels, _named(answers, targets) | _named(answers, outputs.argmax(-1))

@@ -280,8 +280,8 @@ class Excerpt:
     truncation: TruncationSpec | None = None
     """Of the gradients that are shown, routes included; what a loss sends by itself (flow matrix) knows none."""
     read_labels: Mapping[int, str] = field(default_factory=dict)
-    """What the symbols are called that the network reads; of somebody's own data, those of the sample. {} where it
-    reads numbers, or of a recorded trace."""
+    """What the symbols are called that the network reads; of somebody's own data, those of the sample, or where
+    `symbols` is 0 the columns of `inputs` by number from 0. {} where they have no names, or of a recorded trace."""
     labels: Mapping[int, str] = field(default_factory=dict)
     """What all classes are called, or where there are many the sample's targets and likeliest answers; of one answer
     with a probability, 0 and 1. {} where the answers are numbers."""
