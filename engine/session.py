@@ -257,10 +257,11 @@ def check_room(experiment: Experiment) -> None:
         ways.append("float32")
     if _state_bytes(lighter) <= MAX_STATE_BYTES:
         ways.append(f"sgd without momentum ({zipframe.mebibytes(_state_bytes(lighter))})")
+    # The ways out come first: they are what is wanted, and no short line cuts them off.
     raise SessionError(
-        f"This training could not be saved: its state takes {zipframe.mebibytes(needed)} with "
-        f"{training.optimizer.kind}, and a session has room for {zipframe.mebibytes(MAX_STATE_BYTES)}; "
-        f"{' or '.join(ways)} is accepted."
+        f"This training could not be saved: {' or '.join(ways)} would do, for its state takes "
+        f"{zipframe.mebibytes(needed)} with {training.optimizer.kind} and a session has room for "
+        f"{zipframe.mebibytes(MAX_STATE_BYTES)}."
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.errors import SpecError
+from engine.errors import SessionError, SpecError
 from engine.history import Evaluation, stops
 from engine.requests import Weights
+from engine.session import check_room
 from engine.spec import Experiment
 from engine.training_loop import (
     CHUNK_SECONDS,
@@ -164,15 +165,17 @@ class Runner(QObject):
     def start(self, goal: int | None = None, until: Until | None = None) -> None:
         """Train on from the iteration on screen. Where what comes after it was trained as it would be now, it goes on
         from its end; else that is let go (undoably). `goal`: an iteration to stop at; one that is known is shown. Where
-        an end needs evaluations and nothing is held back for them, nothing is trained."""
+        an end needs evaluations and nothing is held back for them, or no file would have room for the training, nothing
+        is trained."""
         experiment = self._document.experiment
         if not self.available or experiment is None:
             return
         needed = until is not None or experiment.training.early_stop is not None
         try:
+            check_room(experiment)
             if needed:
                 check_held_back(experiment, until)
-        except SpecError as error:
+        except (SpecError, SessionError) as error:
             self._stop(Ending("failed", str(error)))
             return
         if not self._running:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.figures import duration
 from engine.history import Evaluation
 from explorer.document.turns import Turn
 from explorer.training.curves import Curves, Floats, Ghost
@@ -49,17 +50,6 @@ def named_metric(evaluation: Evaluation) -> tuple[str, str]:
     if evaluation.metric == "accuracy":
         return "accuracy", f"{100 * evaluation.value:.1f} %"
     return "RMSE", short(evaluation.value, 3)
-
-
-def duration_words(seconds: float) -> str:
-    """Of one iteration."""
-    if seconds <= 0:
-        return "–"
-    if seconds < 1e-3:
-        return f"{short(seconds * 1e6, 2)} µs"
-    if seconds < 1:
-        return f"{short(seconds * 1e3, 2)} ms"
-    return f"{short(seconds, 2)} s"
 
 
 def loss_name(curves: Curves) -> str:
@@ -123,7 +113,7 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     found = Figures(
         newest=newest,
         shown=_shown_words(curves, shown),
-        took=f"{duration_words(seconds or float(curves.seconds))} per iteration",
+        took=f"{duration(each)} per iteration" if (each := seconds or float(curves.seconds)) > 0 else "–",
         loss=f"{short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}",
         lately=", ".join(part for part in parts if part),
         baseline=baseline,
