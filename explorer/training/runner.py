@@ -295,7 +295,7 @@ class Runner(QObject):
             self._go_on_soon()
             return
         if trained.diverged is not None:
-            ending = Ending("diverged", trained.diverged.sentence)
+            ending = Ending("diverged", trained.diverged.sentence, trained.diverged)
             self._ruin = document.state.history.get(self.iteration), document.recipe, ending
             self._stop(ending)
             return
