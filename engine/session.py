@@ -27,6 +27,7 @@ from engine.history import (
     evaluation_arrays,
     evaluations_from,
 )
+from engine.kept_states import worth_keeping
 from engine.parameters import layer_of, parameter_shapes
 from engine.plaintext import one_line, several_lines
 from engine.recipes import (
@@ -201,11 +202,14 @@ def load(path: Path | str, sha256: str | None = None) -> Session:
 
 
 def fitting(session: Session) -> Session:
-    """The session with as much of its history as a file has room for: the current and the last iteration, whatever they
-    take; those at which another recipe began (from before them nothing behind them could be trained again), the newest
-    first, as many as there is room for; then the first one, and of the others as many as fit, evenly spread. Where
-    recipes are left out, `known_from` says from where on they are known."""
+    """The session with as much of its history as is worth its room in a file (engine.kept_states), and as it has room
+    for: the current and the last iteration, whatever they take; those at which another recipe began (from before them
+    nothing behind them could be trained again), the newest first, as many as there is room for; then the first one, and
+    of the others as many as fit, evenly spread. Where recipes are left out, `known_from` says from where on they are
+    known."""
     session = _within_recipes(session)
+    worth = worth_keeping(session.history, {session.iteration, *session.turns} & session.history.keys(), session.log)
+    session = replace(session, history={k: session.history[k] for k in worth})
     size = sum(array.nbytes for weights in session.history.values() for array in weights.values())
     count, tensors = len(session.history), sum(len(state) for state in session.history.values())
     if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
