@@ -49,26 +49,24 @@ def first_bad(iteration: int, trace: Trace, clipping: Clipped, after: Mapping[st
 
 def _in_order(trace: Trace, clipping: Clipped, after: Mapping[str, Tensor]) -> Iterator[_Found]:
     """Everything that is not finite, the first one first."""
-    loss = "" if bool(torch.isfinite(trace.loss)) else f", and the loss would be {_kind(trace.loss)}"
     forward = _of_layers(trace, backward=False)
     if forward is not None:
         symbol, layer, step, kind = forward
         name = f"{symbol} of {layer_title(layer)}"
-        words = f"{name} {_VERBS[kind]} at t = {step} in the forward pass{loss}"
-        yield _Found(name, "forward", words, layer, step)
+        yield _Found(name, "forward", f"{name} {_VERBS[kind]} at t = {step} (forward pass)", layer, step)
     if not _finite(trace.outputs):
         each = trace.outputs.dim() == 3 and len(trace.outputs) == trace.steps
         first = _steps(trace.outputs)[0] + 1 if each else None
         kind = _kind(trace.outputs if first is None else trace.outputs[first - 1])
         at = "" if first is None else f" at t = {first}"
-        yield _Found("output", "forward", f"the output {_VERBS[kind]}{at} in the forward pass{loss}", step=first)
-    if loss:
+        yield _Found("output", "forward", f"the output {_VERBS[kind]}{at} (forward pass)", step=first)
+    if not _finite(trace.loss):
         yield _Found("loss", "loss", f"the loss would be {_kind(trace.loss)}, though every output is finite")
     backward = _of_layers(trace, backward=True)
     if backward is not None:
         symbol, layer, step, kind = backward
         name = f"∂L/∂{symbol} of {layer_title(layer)}"
-        yield _Found(name, "backward", f"{name} {_VERBS[kind]} at t = {step} in the backward pass", layer, step)
+        yield _Found(name, "backward", f"{name} {_VERBS[kind]} at t = {step} (backward pass)", layer, step)
     for name, grad in clipping.before.items():
         yield from _of_tensor(f"gradient of {name}", grad, "backward", "after the backward pass")
     for name, grad in clipping.grads.items():

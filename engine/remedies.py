@@ -33,8 +33,8 @@ def explained(bad: Diverged, experiment: Experiment, what_if: WhatIf) -> Diverge
     for kind, candidate in _candidates(experiment, bad):
         if kind not in remedies and _helps(candidate, bad.iteration, what_if):  # of several T the longest
             remedies[kind] = Remedy(kind, candidate)
-    no_use = "a lower rate cannot" if bad.phase == "optimizer" else "neither a lower rate nor clipping can"
-    why = f"The weights it began with meet it too: {no_use} help."
+    no_use = "lower rate" if bad.phase == "optimizer" else "lower rate or clipping"
+    why = f"The initial weights do so too: no {no_use} can help."
     if not remedies:
         why = f"{why[:-1]}; smaller initial weights, fewer steps or a wider type may."
     return replace(bad, sentence=f"{bad.sentence} {why}", untrained=True, remedies=tuple(remedies.values()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def log(seconds: np.ndarray) -> Log:
 
 def gaps(kept: list[int], seconds: np.ndarray) -> np.ndarray:
     """Seconds from each kept state to the next."""
-    return np.array([seconds[a:b].sum() for a, b in zip(kept, kept[1:], strict=False)])
+    return np.array([seconds[a:b].sum() for a, b in pairwise(kept)])
 
 
 def test_a_quick_training_takes_no_more_than_its_easy_room() -> None:

@@ -136,7 +136,12 @@ WRONG = [
         "model.layers[0].init.chrono is 100, but the RNN has no gates; ",
         ("leave it out",),
     ),
-    ("model.layers[0].hiden_size", 8, "model.layers[0] has an unknown field 'hiden_size' (did you mean hidden_size?); ", ("hidden_size", "cell")),
+    (
+        "model.layers[0].hiden_size",
+        8,
+        "model.layers[0] has an unknown field 'hiden_size' (did you mean hidden_size?); ",
+        ("hidden_size", "cell"),
+    ),
     ("model.layers[0]", 7, "model.layers[0] is 7; ", ("cell", "hidden_size")),
     ("model.layers", {}, "model.layers is an empty table; ", ("a list",)),
     ("model.layers", [], "model.layers has 0 entries; ", ("1 to 16 recurrent layers",)),
