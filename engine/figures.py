@@ -1,13 +1,26 @@
-"""Numbers in sentences: "0.203", "2.03e11", "1e-6"; and times: "14 ms", "2.3 s". Plain data, no torch."""
+"""Numbers in sentences: "0.203", "2.03e11", "1e-6", "93.1 %"; and times: "14 ms", "2.3 s". Plain data, no torch."""
 
 from __future__ import annotations
 
+import math
 import re
 
 
 def figure(value: float, digits: int = 3) -> str:
     """At most `digits` significant digits; exponents without padding. "inf", "-inf" and "nan" as they are."""
     return re.sub(r"e([+-])0*(\d)", lambda found: f"e{found[1].strip('+')}{found[2]}", f"{value:.{digits}g}")
+
+
+def percent(share: float) -> str:
+    """ "93.1 %"; only what is exactly nothing or all is "0 %" or "100 %"."""
+    if math.isnan(share):
+        return "NaN"
+    if share in (0.0, 1.0):
+        return f"{100 * share:.0f} %"
+    value = 100 * share
+    if value >= 99.95:
+        return "> 99.9 %"
+    return f"{value:.1f} %" if value >= 0.05 else "< 0.1 %"
 
 
 _UNITS = (("µs", 1e-6, 1000), ("ms", 1e-3, 1000), ("s", 1, 120), ("min", 60, 90), ("h", 3600, 48), ("days", 86400, 0))

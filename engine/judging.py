@@ -35,7 +35,7 @@ from engine.tasks import Batch, own
 from engine.tasks.part import Draw
 from engine.tracing import Initial
 from engine.training_checks import feeds_itself
-from engine.training_requests import Forecasts, Judge, Judged
+from engine.training_requests import USUAL_BATCHES, WHOLE_BATCHES, Forecasts, Judge, Judged
 from engine.training_state import CARRIED, carried_shapes, parameters_of
 
 MOST = 10_000
@@ -116,7 +116,8 @@ def _checked(request: Judge) -> Experiment:
     experiment = checked(request.experiment)
     if request.part not in get_args(Part):
         raise SpecError(f"part is {shown(request.part)}; {', '.join(get_args(Part))} are accepted.")
-    whole("batches", request.batches, 1, MOST)
+    if request.batches is not None:
+        whole("batches", request.batches, 1, MOST)
     whole("shown", request.shown, 0, MOST)
     whole("free_running", request.free_running, 0, MOST)
     if request.free_running and not feeds_itself(experiment):
@@ -133,11 +134,13 @@ def _without_dropout(experiment: Experiment) -> Experiment:
     return replace(experiment, model=replace(experiment.model, layers=layers))
 
 
-def _draws(of: Experiment, part: Part, most: int) -> Iterator[Draw]:
-    """Of data held back each batch once; where there are more than `most`, so many of them, evenly over the part: its
-    first windows would be one stretch of time. Where states are carried on, the first ones: they follow one another.
-    Raises DataError where the data are not there."""
+def _draws(of: Experiment, part: Part, most: int | None) -> Iterator[Draw]:
+    """Of data held back each batch once; where there are more than `most` (None: than usual), so many of them, evenly
+    over the part: its first windows would be one stretch of time. Where states are carried on, the first ones: they
+    follow one another. Raises DataError where the data are not there."""
     there = own.batches(of.task, of.model, part)
+    if most is None:
+        most = USUAL_BATCHES if there is None or there > WHOLE_BATCHES else max(1, there)
     count = most if there is None else max(1, min(most, there))
     apart = count if there is None or carried_shapes(of) else there
     for number in range(count):

@@ -34,7 +34,6 @@ Ended: TypeAlias = Literal["", "iterations", "until", "early stop", "diverged"]
 
 CHUNK_SECONDS = 0.05
 MOST_IN_A_CHUNK = 1000
-EVALUATION_BATCHES = 4
 LEAST_SHARE = 1e-9
 """A part of the data with a smaller one is not there."""
 
@@ -128,7 +127,7 @@ def fit(
     """Train up to an iteration, chunk by chunk; from the last state of a session, if one is given.
 
     It ends at `iterations` (in all; None: without end, if there is another one), where an evaluation on the validation
-    part fulfils `until` ("loss<0.02", "accuracy>0.99", "rmse<15"), where TrainingSpec.early_stop says so, or with
+    part fulfils `until` ("loss<0.02", "accuracy>0.99", "RMSE<15"), where TrainingSpec.early_stop says so, or with
     `halt` before the first number that is not finite. A session that has stopped early goes on where `iterations` asks
     for more of them, and early stopping counts from there. Evaluations are made at every multiple of
     TrainingSpec.evaluate_every. `budget`: bytes for the states that are kept. Raises SpecError and DataError.
@@ -260,7 +259,7 @@ def _after(course: _Course, at: Progress, count: int) -> Progress:
 
 def _judged(course: _Course, trained: Trained) -> Judged | None:
     """None where nothing is held back, as long as nobody needs it."""
-    request = Judge(course.experiment, trained.weights, batches=EVALUATION_BATCHES, what_if=course.what_if)
+    request = Judge(course.experiment, trained.weights, what_if=course.what_if)
     try:
         found: Judged = course.run("judge", request)
     except DataError:

@@ -19,6 +19,12 @@ from engine.requests import Array, Weights
 from engine.spec import Experiment, WhatIf
 from engine.task_facts import Metric, Shape
 
+USUAL_BATCHES = 4
+"""What an evaluation takes where nobody asks for more: it must not take the time that training would need."""
+WHOLE_BATCHES = 40
+"""Of data held back, a part of no more is evaluated whole: so many forward passes, where training evaluates after 50
+iterations of forward, backward and update."""
+
 
 @dataclass(frozen=True, eq=False)
 class Train:
@@ -140,8 +146,9 @@ class Judge:
     experiment: Experiment
     weights: Weights | None
     part: Part = "validation"
-    batches: int = 4
-    """How many are drawn, or of data: at most so many, evenly over the part."""
+    batches: int | None = None
+    """How many are drawn, or of data: at most so many, evenly over the part. None: the usual, USUAL_BATCHES, or of data
+    held back the whole part where it has no more than WHOLE_BATCHES."""
     shown: int = 8
     """Sequences whose answers come along."""
     free_running: int = 0

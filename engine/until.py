@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.errors import SpecError
-from engine.figures import figure
+from engine.figures import figure, percent
 from engine.history import Evaluation
 from engine.spec import Experiment
 from engine.spec_reading import shown
-from engine.task_facts import metric
+from engine.task_facts import METRIC_NAMES, metric
 
 What: TypeAlias = Literal["loss", "accuracy", "rmse"]
 Sign: TypeAlias = Literal["<", ">"]
 _WHATS: dict[str, What] = {"loss": "loss", "accuracy": "accuracy", "rmse": "rmse"}
+_NAMES: dict[What, str] = {"loss": "loss", "accuracy": METRIC_NAMES["accuracy"], "rmse": METRIC_NAMES["rmse"]}
 _SIGNS: dict[str, Sign] = {"<": "<", ">": ">"}
 _BOUND = re.compile(r"(?P<what>loss|accuracy|rmse)(?P<sign>[<>])(?P<number>[^%]*)(?P<percent>%?)", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
@@ -33,7 +34,15 @@ class Until:
     value: float
 
     def __str__(self) -> str:
-        return f"{self.what}{self.sign}{figure(self.value)}"
+        return f"{self.name}{self.sign}{self._written(self.value)}"
+
+    @property
+    def name(self) -> str:
+        return _NAMES[self.what]
+
+    def _written(self, value: float) -> str:
+        """A bound keeps its digits: "99.95 %" is no "> 99.9 %"."""
+        return f"{figure(100 * value, 6)} %" if self.what == "accuracy" else figure(value)
 
     def reached(self, evaluation: Evaluation) -> bool:
         """Whether it is."""
@@ -42,8 +51,9 @@ class Until:
 
     def sentence(self, evaluation: Evaluation) -> str:
         """That an evaluation has reached it."""
-        found = figure(evaluation.loss if self.what == "loss" else evaluation.value)
-        return f"{self} is reached: the {self.what} is {found} after {iterations_words(evaluation.iteration)}."
+        found = evaluation.loss if self.what == "loss" else evaluation.value
+        said = percent(found) if self.what == "accuracy" else figure(found)
+        return f"{self} is reached: the {self.name} is {said} after {iterations_words(evaluation.iteration)}."
 
 
 def iterations_words(count: int) -> str:
@@ -61,12 +71,13 @@ def until_of(asked: str | Until | None, experiment: Experiment) -> Until | None:
     found = _read(asked) if isinstance(asked, str) else asked if isinstance(asked, Until) else None
     said = f"until is {shown(asked) if isinstance(asked, str) else asked if found else shown(asked)}"
     if found is None or found.what not in ("loss", own):
-        raise SpecError(f"{said}; 'loss' or '{own}', '<' or '>' and a number, as 'loss<0.02', is accepted.")
+        names = f"'loss' or '{_NAMES[own]}'"
+        raise SpecError(f"{said}; {names}, '<' or '>' and a number, as 'loss<0.02', is accepted.")
     if found.what == "accuracy":
         if not (0 <= found.value < 1 if found.sign == ">" else 0 < found.value <= 1):
             raise SpecError(f"{said}; accuracy is a share, and a number {_between(found.sign)} is accepted.")
     elif not (math.isfinite(found.value) and (found.value > 0 or (found.value == 0 and found.sign == ">"))):
-        raise SpecError(f"{said}; {found.what} is never below 0, and a finite number above 0 is accepted.")
+        raise SpecError(f"{said}; {found.name} is never below 0, and a finite number above 0 is accepted.")
     return found
 
 

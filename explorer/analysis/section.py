@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QRect, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -14,6 +14,8 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +26,7 @@ from explorer.analysis.tables import Table
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, TIGHT
+from explorer.widgets import popup
 from explorer.widgets.icons import renderer
 
 if TYPE_CHECKING:
@@ -98,6 +101,10 @@ class SectionHeader(QAbstractButton):
             painter.fillRect(QRectF(0, HEADER - 2, self._progress * self.width(), 2), QColor(theme.accent))
 
 
+_SPARE = 4
+"""Pixels beside the words of a drop-down that its style takes for itself."""
+
+
 class Choice(QComboBox):
     """One of a few. The wheel never turns it, so that the panel is scrolled over it."""
 
@@ -128,10 +135,27 @@ class Choice(QComboBox):
         self.setCurrentIndex(max(0, self.findData(value)))
 
     def whole_width(self) -> int:
-        """That it needs so that none of its words is cut."""
+        """That it has room for all of its words in, beside others that share a line with it."""
+        around = self.sizeHint().width() - self.minimumContentsLength() * self.fontMetrics().horizontalAdvance("X")
+        return around + self._longest()
+
+    def _longest(self) -> int:
         metrics = self.fontMetrics()
-        around = self.sizeHint().width() - self.minimumContentsLength() * metrics.horizontalAdvance("X")
-        return around + max((metrics.horizontalAdvance(self.itemText(n)) for n in range(self.count())), default=0)
+        return max((metrics.horizontalAdvance(self.itemText(n)) for n in range(self.count())), default=0)
+
+    def least_width(self) -> int:
+        """In which none of its words is cut."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        option.rect = QRect(0, 0, 200, 28)  # of any size; its own may not be known yet
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        inside = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, self)
+        return option.rect.width() - inside.width() + _SPARE + self._longest()
+
+    def showPopup(self) -> None:
+        popup.widen(self)
+        super().showPopup()
+        popup.place(self)
 
     @Slot(int)
     def _activated(self, index: int) -> None:

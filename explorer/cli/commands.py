@@ -39,7 +39,7 @@ _EPILOG = """commands:
   trace     compute a trace and write every array of it to an .npz
   check     compare a trace with autograd; exit status 1 where it is off by more than the tolerance
   train     train TARGET and save the session; Ctrl+C pauses, and the same command goes on, to the bit; METRIC is
-            loss, and accuracy or rmse (in the data's units), of the validation part; exit status 1 where it diverges,
+            loss, and accuracy or RMSE (in the data's units), of the validation part; exit status 1 where it diverges,
             130 where it was paused
   history   write the records of a session's training to a .csv: loss, norms, learning rate, evaluations
 
@@ -55,8 +55,8 @@ MOMENT is forward:t, loss, backward:t, clip or update, with t from 1; T and T/2 
   gradflow sunspots
   gradflow render vanilla-rnn-forgets -o forgets.png --at backward:T/2 --theme dark
   gradflow check cell-state-carousel
-  gradflow train sunspots --iterations 500 --until "rmse<15" -o out.gflow
-  gradflow train temporal-order --cell lstm --iterations 2000 --until "accuracy>0.95" -o order.gflow
+  gradflow train sunspots --iterations 500 --until "RMSE<15" -o out.gflow
+  gradflow train temporal-order --iterations 2000 --until "accuracy>0.95" -o order.gflow
   gradflow train prices.csv --iterations 500 -o prices.gflow"""
 
 

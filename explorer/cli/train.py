@@ -22,10 +22,11 @@ from msgspec import structs
 from engine import session, task_facts
 from engine.checks import checked
 from engine.errors import DataError, EngineError, SessionError
-from engine.figures import figure
+from engine.figures import figure, percent
 from engine.parts import Part
 from engine.session import Session, SessionView
 from engine.spec import CellKind, DigitsTask, Experiment, OwnTask, SunspotsTask
+from engine.task_facts import metric_words
 from engine.training_loop import Progress, done_sentence, fit
 from engine.training_requests import Judge, Judged
 from engine.until import iterations_words
@@ -241,7 +242,7 @@ def _report(at: Progress, output: Path, paused: bool, fresh: bool) -> str:
     if many := min(LAST, len(at.log)):
         loss = figure(float(at.log.column("losses")[-many:].mean()))
         clipped = float(at.log.column("clipped").mean())
-        lines.append(f"training    loss {loss} (mean of the last {many}), {clipped:.0%} of the iterations clipped")
+        lines.append(f"training    loss {loss} (mean of the last {many}), {percent(clipped)} of the iterations clipped")
     name = shlex.quote(str(output))
     kept = f"Saved in {name}" if fresh else f"{name} is as it was"
     if at.ended == "diverged":
@@ -271,9 +272,8 @@ def _judged(at: Progress, part: Part) -> str | None:
         found: Judged = compute("judge", Judge(experiment, at.state, part, batches, shown=0, what_if=at.what_if))
     except DataError:
         return None
-    value = f"{found.value:.1%}" if found.metric == "accuracy" else figure(found.value)
     nothing = "" if found.baseline is None else f" (baseline {figure(found.baseline)})"
     many = f"{found.sequences:,} sequences"
     if found.there is not None:
         many = f"all {many}" if found.sequences >= found.there else f"{found.sequences:,} of {found.there:,} sequences"
-    return f"{part:<11} loss {figure(found.loss)}{nothing}, {found.metric} {value}, of {many}"
+    return f"{part:<11} loss {figure(found.loss)}{nothing}, {metric_words(found.metric, found.value)}, of {many}"

@@ -8,6 +8,7 @@ import sys
 import time
 
 from engine.figures import duration, figure
+from engine.task_facts import metric_words
 from engine.training_loop import Progress
 
 AGAIN = 0.1
@@ -80,7 +81,7 @@ class TrainingBar:
         words.append(loss)
         if at.evaluations:
             newest = at.evaluations[-1]
-            words += [f"validation {figure(newest.loss)}", f"{newest.metric} {figure(newest.value)}"]
+            words += [f"validation {figure(newest.loss)}", metric_words(newest.metric, newest.value)]
         words.append(f"{duration(float(records.seconds.mean()))} each")
         return words
 

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QComboBox, QHBoxLay
 
 from explorer.theme.current import current, font, small
 from explorer.theme.tokens import GAP, RADIUS, TIGHT
+from explorer.widgets import popup
 from explorer.widgets.icons import renderer
 from explorer.widgets.numbers import MINUS, exact, parse
 from explorer.widgets.typed import undone_here
@@ -251,6 +252,11 @@ class ChoiceField(QComboBox):
         if index != self._before:
             self._before = index
             self.edited.emit(self.itemData(index))
+
+    def showPopup(self) -> None:
+        popup.widen(self)
+        super().showPopup()
+        popup.place(self)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

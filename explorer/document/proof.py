@@ -37,7 +37,7 @@ def difference(state: State, iteration: int, excerpt: Excerpt) -> str:
     if not _same(excerpt.loss, loss, rounding):
         return _sentence("loss", iteration, excerpt.loss, loss, _written(origin, excerpt.device))
     if here and excerpt.clip is not None and not _same(excerpt.clip.norm, norm, _SUMS):
-        return _sentence("gradient norm", iteration, excerpt.clip.norm, norm, "")
+        return _sentence("gradient norm", iteration, excerpt.clip.norm, norm, ("", ""))
     return ""
 
 
@@ -51,19 +51,18 @@ def _same(a: float, b: float, rounding: float) -> bool:
     return math.isfinite(a) and math.isfinite(b) and abs(a - b) <= rounding * max(abs(a), abs(b))
 
 
-def _written(origin: Origin | None, device: str) -> str:
-    """Who recorded it and who traces it, where they are not the same; "" where they are."""
-    if origin is None:
-        return ""
-    torch = container.version_of("torch")
-    if origin.torch == torch and origin.device in ("", device):
-        return ""
+def _written(origin: Origin | None, device: str) -> tuple[str, str]:
+    """Who traces it and who recorded it, where they are not the same: " (torch 2.10.0 on cpu)" each."""
+    torch = "" if origin is None else container.version_of("torch")
+    if origin is None or (origin.torch == torch and origin.device in ("", device)):
+        return "", ""
     there = f" on {origin.device}" if origin.device else ""
-    return f" It was recorded with torch {origin.torch}{there}; this is torch {torch} on {device}."
+    return f" (torch {torch} on {device})", f" (torch {origin.torch}{there})"
 
 
-def _sentence(what: str, iteration: int, now: float, then: float, written: str) -> str:
+def _sentence(what: str, iteration: int, now: float, then: float, by: tuple[str, str]) -> str:
+    """`by`: who traces it and who recorded it, as far as that is to be said."""
     digits = next((n for n in (3, 5, 7, 9) if short(now, n) != short(then, n)), None)
     numbers = [exact(number) if digits is None else short(number, digits) for number in (now, then)]
-    both = f"{numbers[0]} here, {numbers[1]} in the record"
-    return f"Iteration {iteration:,} is not as it was recorded: its {what} is {both}.{written}"
+    both = f"{numbers[0]} here{by[0]}, {numbers[1]} in the record{by[1]}"
+    return f"Iteration {iteration:,} is not as it was recorded: its {what} is {both}."

@@ -33,9 +33,19 @@ def chances_of(labels: Sequence[str], chances: Floats, truth: float) -> list[Cha
     return found
 
 
+def within(rows: Sequence[Chance], height: float) -> list[Chance]:
+    """As many of the likeliest as are seen whole in so high a place; the truth is always among them."""
+    most = max(1, int((height - 2 * TIGHT - 2) // _LINE) - 1)
+    truth = next((row for row in rows if row.is_truth), None)
+    if len(rows) <= most or truth is None or rows.index(truth) < most:
+        return list(rows[:most])
+    return [*rows[: most - 1], truth]
+
+
 def draw(painter: QPainter, beside: QRectF, room: QRectF, title: str, rows: Sequence[Chance]) -> None:
     """Below what it is about, or above it where there is more room. The truth has a tick."""
     theme, small, bold = theming.current(), theming.small(), theming.small(bold=True)
+    rows = within(rows, room.height())
     metrics = QFontMetricsF(bold)
     names = min(_MOST, max(_LEAST, *(metrics.horizontalAdvance(row.label) for row in rows))) + GAP
     numbers = metrics.horizontalAdvance("> 99.9 %") + TIGHT

@@ -16,9 +16,11 @@ from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.widgets.labels import label_of, lettered, spoken, written
 
-_MOST_LEFT = 76
+_MOST_LEFT, _RIGHT = 76, 6
 _TOP = LINE + 4
-_ROOMY = 15.0
+_CLOSE = 12.0
+"""Pixels of a cell from which every row has its label."""
+_ROOMY = 13.0
 """Pixels of a cell that has room for its count."""
 _LARGEST = 64.0
 
@@ -57,13 +59,22 @@ class ConfusionView(Plot[tuple[int, int]]):
 
     # -- places -------------------------------------------------------------------------------------------------------
 
-    def plot_box(self) -> QRectF:
-        n = 1 if self._counts is None else len(self._counts)
+    def _left(self) -> float:
+        """Of the labels beside the rows."""
         widest = max((width(written(one)) for one in self._labels), default=20.0)
         if widest + 8 > _MOST_LEFT:  # they stand there as letters
             widest = max(width(one) for one in lettered(self._labels))
-        left = widest + 8 + LINE
-        room = min(self.width() - left - 6, self.height() - _TOP - LINE - 4)
+        return widest + 8 + LINE
+
+    def filled(self, height: float) -> int:
+        """The width that it has use for in so high a place."""
+        n = 1 if self._counts is None else len(self._counts)
+        return round(self._left() + min(height - _TOP - LINE - 4, n * _LARGEST)) + _RIGHT
+
+    def plot_box(self) -> QRectF:
+        n = 1 if self._counts is None else len(self._counts)
+        left = self._left()
+        room = min(self.width() - left - _RIGHT, self.height() - _TOP - LINE - 4)
         side = max(1.0, min(float(room), n * _LARGEST))
         if side >= 3 * n:
             side = float(int(side / n) * n)
@@ -173,10 +184,12 @@ class ConfusionView(Plot[tuple[int, int]]):
         middles = [(k + 0.5) * pitch for k in range(len(names))]
         room = box.left() - LINE - 6
         shown = names if max(map(width, names)) <= room else letters
-        for at, text in fitting([(box.top() + m, t) for m, t in zip(middles, shown, strict=True)], True):
+        rows = [(box.top() + m, t) for m, t in zip(middles, shown, strict=True)]
+        for at, text in rows if pitch >= _CLOSE else fitting(rows, True):
             self.text(painter, QRectF(LINE, at - LINE / 2, room, LINE), text, "muted", "right")
         heads = names if max(map(width, names)) + 4 <= pitch else letters
-        for at, text in fitting([(box.left() + m, t) for m, t in zip(middles, heads, strict=True)], False):
+        columns = [(box.left() + m, t) for m, t in zip(middles, heads, strict=True)]
+        for at, text in columns if max(map(width, heads)) + 2 <= pitch else fitting(columns, False):
             self.text(painter, QRectF(at - 40, box.top() - LINE - 1, 80, LINE), text, "muted", "centre")
         wide = max(box.width(), 60.0)
         self.text(painter, QRectF(box.left(), box.top() - 2 * LINE - 2, wide, LINE), "answer →", "text")

@@ -14,11 +14,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.training_loop import EVALUATION_BATCHES
+from engine.training_requests import USUAL_BATCHES, WHOLE_BATCHES
 from explorer.analysis.section import Choice
 from explorer.evaluation import words
 from explorer.evaluation.answers import Answers
-from explorer.evaluation.evaluator import Extent, Standing
+from explorer.evaluation.evaluator import Standing
+from explorer.evaluation.extent import Extent
 from explorer.theme.tokens import GAP, PAD, TIGHT
 from explorer.widgets.elided import ElidedLabel
 from explorer.widgets.numbers import short
@@ -29,14 +30,15 @@ WIDTH = 248
 JUDGE, STOP = "Evaluate", "Stop"
 _BLINK_MS = 150
 """What is answered sooner does not flicker."""
-_ROWS = ("iteration", "metric", "loss", "baseline")
+_ROWS = ("iteration", "extent", "metric", "loss", "baseline")
 _TIPS = {
     "iteration": "The iteration that has been evaluated",
+    "extent": "The part of the data that has been evaluated, and how much of it",
     "metric": "Over everything that was evaluated",
     "loss": "The mean over all answers",
     "baseline": "The loss of answers that have learned nothing",
 }
-_BATCHES = (EVALUATION_BATCHES, 32, 256)
+_BATCHES: tuple[tuple[int | None, str], ...] = ((None, "as usual"), (32, "32 batches"), (256, "256 batches"))
 
 
 class EvaluationControls(QScrollArea):
@@ -60,16 +62,17 @@ class EvaluationControls(QScrollArea):
         self.judge_button = QPushButton(JUDGE)
         self.judge_button.setProperty("role", "primary")
         self.part = Choice("Part of the data that is evaluated", words.PARTS)
-        self.batches = Choice("How much of it is evaluated", [(n, f"{n} batches") for n in _BATCHES])
+        self.batches = Choice("How much of it is evaluated", _BATCHES)
         self.batches.setToolTip(
-            "At most so many batches; of data held back each comes once, or so many evenly over the part"
+            f"As usual: {USUAL_BATCHES} batches; of data held back all of them, where there are no more than "
+            f"{WHOLE_BATCHES}. Otherwise at most so many, evenly over the part"
         )
         self.sequence = Stepper("Sequence that is shown")
         self.automatic = QCheckBox("by itself")
         self.automatic.setChecked(True)
         self.automatic.setToolTip("Evaluate whenever the stage has come to rest at another iteration")
         self.automatic.setAccessibleName("Evaluate by itself when the stage rests")
-        self.names = {name: ElidedLabel(name, tone="muted", least=70) for name in _ROWS}
+        self.names = {name: ElidedLabel(name, tone="muted", least=66) for name in _ROWS}
         self.values = {name: ElidedLabel("–", least=40) for name in _ROWS}
         self._against = ""
         self.sentence = WrappedLabel(tone="muted", most=8)
@@ -89,13 +92,13 @@ class EvaluationControls(QScrollArea):
         grid.setVerticalSpacing(1)
         grid.setColumnStretch(1, 1)
         for row, name in enumerate(_ROWS):
-            self.names[name].setToolTip(_TIPS[name])
+            self.names[name].set_text(name, tip=_TIPS[name])
             grid.addWidget(self.names[name], row, 0)
             grid.addWidget(self.values[name], row, 1)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(PAD, GAP, PAD, GAP)
-        column.setSpacing(TIGHT + 2)
+        column.setSpacing(TIGHT)
         column.addLayout(first)
         column.addLayout(second)
         column.addWidget(self.sequence)
@@ -123,22 +126,25 @@ class EvaluationControls(QScrollArea):
         if answers is None:
             for label in self.values.values():
                 label.set_text("–")
-            self.names["metric"].set_text("metric")
+            for name, words_of in (("extent", "part"), ("metric", "metric"), ("loss", "loss")):
+                self.names[name].set_text(words_of)
             self._against = ""
             self._show_standing()
             self.set_sequence(0, 0)
             return
         judged = answers.judged
+        self.names["extent"].set_text(dict(words.PARTS)[judged.part])
         self.names["metric"].set_text(words.metric_name(judged))
-        self.values["iteration"].set_text(f"{answers.iteration:,} · {dict(words.PARTS)[judged.part]}")
+        scaled = words.in_units(answers)
+        self.names["loss"].set_text("scaled loss" if scaled else "loss", tip=scaled or _TIPS["loss"])
+        self.values["iteration"].set_text(f"{answers.iteration:,}")
+        self.values["extent"].set_text(words.extent(judged), tip=words.how_much(judged))
         self.values["metric"].set_text(
             ", ".join(part for part in (words.metric_value(judged), answers.counted) if part)
         )
-        self.values["loss"].set_text(short(judged.loss, 4))
+        self.values["loss"].set_text(short(judged.loss, 4), tip=scaled)
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
-        self._against = " ".join(
-            part for part in (words.against_baseline(judged), words.in_units(answers), words.how_much(judged)) if part
-        )
+        self._against = words.against_baseline(judged)
         self._show_standing()
 
     def set_sequence(self, n: int, count: int) -> None:

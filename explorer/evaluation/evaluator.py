@@ -12,24 +12,18 @@ from typing import Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.parts import Part
 from engine.requests import Computed
 from engine.spec import Experiment
-from engine.task_facts import form
-from engine.training_checks import feeds_itself
-from engine.training_loop import EVALUATION_BATCHES
-from engine.training_requests import Judge, Judged
+from engine.training_requests import Judged
 from explorer.compute.courier import Courier
 from explorer.evaluation.answers import Answers, answers_of
+from explorer.evaluation.extent import Extent, judge_of
 
 CHANNEL = "evaluation"
 _QUIET_MS = 250
 _PATIENCE_MS = 400
 _PACE_MS = 200
 """Of what training has judged by itself: it is drawn a few times a second at most."""
-MOST_FREE = 100
-_MOST_SHOWN, _MOST_NUMBERS = 16, 2**22
-"""Sequences that come along, and numbers in their probabilities."""
 
 Kind = Literal["nothing", "waiting", "resting", "computing", "there", "stopped", "failed"]
 
@@ -40,14 +34,6 @@ class Subject:
 
     trace: int
     source: Computed
-
-
-@dataclass(frozen=True)
-class Extent:
-    """Which part is judged, and at most how many batches of it."""
-
-    part: Part = "validation"
-    batches: int = EVALUATION_BATCHES
 
 
 @dataclass(frozen=True)
@@ -306,13 +292,3 @@ class Evaluator(QObject):
         if standing != self._told:
             self._told = standing
             self.standingChanged.emit(standing)
-
-
-def judge_of(source: Computed, extent: Extent) -> Judge:
-    """With as many sequences as memory has room for, and where the network can read its own answers, running free."""
-    experiment = source.experiment
-    steps = experiment.task.steps
-    answers = (steps if experiment.model.readout.at == "every" else 1) * max(2, form(experiment.task).classes)
-    shown = max(1, min(_MOST_SHOWN, _MOST_NUMBERS // max(1, answers)))
-    free = min(MOST_FREE, max(10, steps)) if feeds_itself(experiment) else 0
-    return Judge(experiment, source.weights, extent.part, extent.batches, shown, free, source.what_if)

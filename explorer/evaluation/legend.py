@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QLineF, QObject, QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -14,7 +14,9 @@ from explorer.theme import current as theming
 from explorer.theme.tokens import PAD
 
 HEIGHT = 20
-_RAMP = 54
+LOW = 210
+_RAMP = 40
+_RIGHT = Qt.TextElideMode.ElideRight
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,34 @@ class Legend(QWidget):
             self.setToolTip(said)
             self.update()
 
+    def fitting(self, entries: Sequence[Entry], width: float, *, dots: bool = True) -> int:
+        """How many of them have room; `dots`: beside the "…" of those that have none."""
+        metrics, x = QFontMetricsF(theming.small()), 0.0
+        for number, entry in enumerate(entries):
+            wide = self._sample_width(entry, metrics) + self._words_width(entry)
+            more = dots and number + 1 < len(entries)
+            if x + wide > width + 1 - (PAD + 10 if more else 0):
+                return number
+            x += wide + PAD
+        return len(entries)
+
+    @staticmethod
+    def _words_width(entry: Entry) -> float:
+        return QFontMetricsF(theming.small(bold=entry.kind == "title")).horizontalAdvance(entry.words)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         theme, x = theming.current(), 0.0
         metrics = QFontMetricsF(theming.small())
+        room = self.fitting(self._entries, self.width())
         for number, entry in enumerate(self._entries):
             font = theming.small(bold=entry.kind == "title")
-            width = QFontMetricsF(font).horizontalAdvance(entry.words)
-            sample = self._sample_width(entry, metrics)
-            more = number + 1 < len(self._entries)
-            if x + sample + width > self.width() + 1 - (14 if more else 0):
+            width, sample = self._words_width(entry), self._sample_width(entry, metrics)
+            if number == room == 0:  # the first is there all the same
+                left = max(0.0, self.width() - sample)
+                entry = replace(entry, words=QFontMetricsF(font).elidedText(entry.words, _RIGHT, left))
+                width = left
+            elif number == max(room, 1):
                 painter.setPen(QColor(theme.muted))
                 painter.setFont(theming.small())
                 painter.drawText(QRectF(x, 0, 20, HEIGHT), Qt.AlignmentFlag.AlignVCenter, "…")
@@ -73,6 +93,43 @@ class Legend(QWidget):
         if entry.kind == "swatch":
             return max(14.0, metrics.horizontalAdvance(entry.letter) + 6) + (4 if entry.words else 0)
         return {"title": 0.0, "ramp": _RAMP + 26.0, "point": 14.0, "beyond": 14.0, "cross": 14.0}.get(entry.kind, 22.0)
+
+
+class Legends(QObject):
+    """A legend beside buttons, and what has no room there in a second one below that takes the whole width; not where
+    the picture needs the height (`parent` is lower than `LOW`)."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._parent = parent
+        parent.installEventFilter(self)
+        self.first, self.second = Legend(), Legend()
+        self._entries: tuple[Entry, ...] = ()
+        self.first.installEventFilter(self)
+        theming.notifier().changed.connect(self._share)
+        self._share()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return self._entries
+
+    def set_entries(self, entries: Sequence[Entry]) -> None:
+        self._entries = tuple(entries)
+        self._share()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._share()
+        return super().eventFilter(watched, event)
+
+    @Slot()
+    def _share(self) -> None:
+        count = len(self._entries)
+        low = self._parent.height() < LOW
+        room = count if low else self.first.fitting(self._entries, self.first.width(), dots=False)
+        self.first.set_entries(self._entries[:room])
+        self.second.set_entries(self._entries[room:])
+        self.second.setVisible(room < count)
 
 
 def draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:

@@ -13,7 +13,7 @@ from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.widgets.labels import label_of
 
-WIDTH = 90
+WIDTH = 84
 
 
 def picture_of(answers: Answers, n: int) -> Floats | None:
@@ -36,6 +36,11 @@ class PictureView(QWidget):
         theming.notifier().changed.connect(self._changed)
         self.hide()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether what is shown is a picture of something."""
+        return self._pixels is not None
+
     def minimumSizeHint(self) -> QSize:
         return QSize(WIDTH, 60)
 
@@ -45,12 +50,12 @@ class PictureView(QWidget):
 
     def set_answers(self, answers: Answers | None, n: int) -> None:
         self._pixels = None if answers is None else picture_of(answers, n)
-        self.setVisible(self._pixels is not None)
+        self.setVisible(self.is_there)
         if answers is None or self._pixels is None:
             return
         due, said = (label_of(answers.judged.labels, one[0]) for one in (answers.truth(n), answers.answer(n)))
         self._right = due == said
-        self._words = f"{n + 1:,}: a {due}", f"answer {said}"
+        self._words = f"truth {due}", f"answer {said}"
         self.setAccessibleName(f"Picture of sequence {n + 1:,}, a {due}, answer {said}")
         self.update()
 

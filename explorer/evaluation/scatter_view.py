@@ -19,6 +19,8 @@ from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 
 LEFT, RIGHT, FOOT = 52, 12, 34
+_NAMED = 80
+"""Pixels of height from which there is room among the dots for the name of the axis."""
 Mask: TypeAlias = NDArray[np.bool_]
 
 
@@ -119,12 +121,13 @@ class ScatterView(Plot[int]):
             y = round(box.bottom() - place * box.height())
             painter.fillRect(QRectF(box.left(), y, box.width(), 1), QColor(theme.line))
             self.text(painter, QRectF(0, y - LINE / 2, LEFT - 6, LINE), text, "muted", "right")
-        for place, text in across.ticks(max(2, int(box.width() // 60))):
+        for place, text in across.ticks(max(2, int(box.width() // 44))):
             x = round(box.left() + place * box.width())
             painter.fillRect(QRectF(x, box.top(), 1, box.height()), QColor(theme.line))
             self.text(painter, QRectF(x - 30, box.bottom() + 3, 60, LINE), text, "muted", "centre")
         self.text(painter, QRectF(box.left(), box.bottom() + 3 + LINE, box.width(), LINE), "target", "muted", "centre")
-        self.text(painter, QRectF(box.left() + 6, box.top() + 12, 80, LINE), "prediction", "muted")
+        if box.height() >= _NAMED:
+            self.text(painter, QRectF(box.left() + 6, box.top() + 12, 80, LINE), "prediction", "muted")
         painter.save()
         painter.setClipRect(box)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -29,8 +29,10 @@ _MOST_DOTS = 60
 class SeriesView(Plot[int]):
     """A place is an answer, from 0; after the last come those said running free."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, tone: str = "forward", parent: QWidget | None = None) -> None:
+        """`tone`: of the prediction."""
         super().__init__("Target and prediction", 170, parent)
+        self._tone = tone
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._answers: Answers | None = None
         self._n = 0
@@ -63,7 +65,7 @@ class SeriesView(Plot[int]):
         found = [Entry(a.quantity, "title")] if a.quantity else []
         found += [] if a.every else [Entry("read", "line", "muted")]
         kind = "line" if a.every else "point"
-        found += [Entry("target", kind, "text"), Entry("prediction", kind, "forward")]
+        found += [Entry("target", kind, "text"), Entry("prediction", kind, self._tone)]
         if a.judged.free is not None:
             found.append(Entry("running free", "dash", "backward"))
         return tuple(found)
@@ -158,9 +160,11 @@ class SeriesView(Plot[int]):
             ground = QRectF(float(self.x_of(free_steps[:1])[0]), box.top(), box.right(), box.height())
             painter.fillRect(ground, QColor(theme.ground))
             self._curve(painter, free_steps, free, "backward", Qt.PenStyle.DashLine)
+        if len(context):
+            self._paint_leaps(painter, (context[-1], read[-1]), (truth[0], said[0]))
         self._curve(painter, context, read, "muted")
         self._curve(painter, steps, truth, "text", dots=len(steps) == 1)
-        self._curve(painter, steps, said, "forward", dots=len(steps) <= _MOST_DOTS)
+        self._curve(painter, steps, said, self._tone, dots=len(steps) <= _MOST_DOTS)
         painter.restore()
         if self._has_strip():
             self._paint_errors(painter)
@@ -201,6 +205,16 @@ class SeriesView(Plot[int]):
         for x, y in zip(xs[dotted].tolist(), clipped[dotted].tolist(), strict=True):
             painter.drawEllipse(QPointF(x, y), size, size)
         self._edge_marks(painter, xs, ys, colour)
+
+    def _paint_leaps(self, painter: QPainter, last: tuple[float, float], ends: tuple[float, float]) -> None:
+        """From the last number that was read to the target and to the prediction."""
+        xs, ys = self.x_of(np.array([last[0], self.steps()[0]])), self.y_of(np.array([last[1], *ends]))
+        ys = np.clip(ys, self.plot_box().top() - 4, self.plot_box().bottom() + 4)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for y, tone in zip(ys[1:].tolist(), ("text", self._tone), strict=True):
+            if np.isfinite([ys[0], y]).all():
+                painter.setPen(QPen(QColor(getattr(theming.current(), tone)), 1.2, Qt.PenStyle.DotLine))
+                painter.drawLine(QLineF(float(xs[0]), float(ys[0]), float(xs[1]), y))
 
     def _edge_marks(self, painter: QPainter, xs: Floats, ys: Floats, colour: QColor) -> None:
         box = self.plot_box()
@@ -277,12 +291,12 @@ class SeriesView(Plot[int]):
         assert a is not None
         steps = np.concatenate([self.steps(), self.free_steps()])
         x = round(float(self.x_of(steps[place : place + 1])[0])) + 0.5
-        foot = self.strip_box().bottom() if self._has_strip() else box.bottom()
         painter.setPen(QPen(QColor(theme.cursor), 1))
-        painter.drawLine(QLineF(x, box.top(), x, foot))
+        for part in (box, *((self.strip_box(),) if self._has_strip() else ())):  # not through the words between
+            painter.drawLine(QLineF(x, part.top(), x, part.bottom()))
         free = a.free(self._n)
         said = np.concatenate([a.answer(self._n), np.zeros(0) if free is None else free])
-        marks = [(said[place], "forward" if place < len(self.steps()) else "backward")]
+        marks = [(said[place], self._tone if place < len(self.steps()) else "backward")]
         if place < len(self.steps()):
             marks.insert(0, (a.truth(self._n)[place], "text"))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QRectF, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
@@ -16,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from explorer.analysis.plot import Plot
 from explorer.analysis.section import Choice
 from explorer.analysis.table_view import TableView
 from explorer.analysis.tables import Table
@@ -24,22 +27,26 @@ from explorer.evaluation.answers_view import AnswersView
 from explorer.evaluation.confusion_view import ConfusionView
 from explorer.evaluation.controls import EvaluationControls
 from explorer.evaluation.evaluator import Standing
-from explorer.evaluation.legend import Legend
+from explorer.evaluation.forecasts_page import ForecastsPage
+from explorer.evaluation.legend import Legends
 from explorer.evaluation.picture_view import PictureView
 from explorer.evaluation.scatter_view import ScatterView
 from explorer.evaluation.series_view import SeriesView
-from explorer.evaluation.tables import CONFUSION, SEQUENCE, tables_of
+from explorer.evaluation.tables import CONFUSION, SCATTER, SEQUENCE, tables_of
 from explorer.evaluation.text_view import TextView
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 
-_MARGINS, _MOST = 64, 16_777_215
-"""Of the confusion matrix beyond a square: labels."""
+_MOST = 16_777_215
+_LEAST_CONFUSION = 120
+"""Pixels of it that a picture beside it leaves."""
+_LIST = 176
+"""Pixels of the sequences beside it, at least: heads and the likeliest answers have room."""
 NOTHING = "Nothing has been evaluated yet."
 _HINTS = {
     "series": "Point at a step, or use the arrow keys, for its exact numbers.",
-    "numbers": "Each dot is a sequence. A click or Enter chooses it.",
+    "numbers": "Each dot is a sequence, its prediction over its target. A click or Enter chooses it.",
     "symbols": "Point at a symbol, or use the arrow keys, for its likeliest alternatives. N: the next wrong one.",
     "tags": "Point at a step, or use the arrow keys, for its likeliest tags. N: the next wrong one.",
     "class": "Rows are the truth, columns the answers. Point at a cell or a sequence for what stands behind it.",
@@ -61,7 +68,7 @@ class EvaluationTab(QWidget):
         self._wanted = 0
         """The sequence that somebody has chosen; where fewer have come, the last of them is shown."""
         self.controls = EvaluationControls()
-        self.legend = Legend()
+        self.legend = Legends(self)
         self.show_choice = Choice("What is shown of the answers")
         self.table_button = _small("Table")
         self.table_button.setCheckable(True)
@@ -70,7 +77,7 @@ class EvaluationTab(QWidget):
         self.copy_button.setToolTip("Copy the numbers as CSV")
         self.text, self.series, self.scatter = TextView(), SeriesView(), ScatterView()
         self.confusion, self.answers = ConfusionView(), AnswersView()
-        self.picture_view = PictureView()
+        self.forecasts, self.picture_view = ForecastsPage(), PictureView()
         self.table = TableView("Evaluation")
         self.table.setMinimumHeight(60)
         self.table.setMaximumHeight(_MOST)
@@ -87,7 +94,15 @@ class EvaluationTab(QWidget):
         beside.addWidget(self.picture_view)
         beside.addWidget(self.answers_area, 11)
         self.pages = QStackedWidget()
-        for page in (self.nothing, self.text_area, self.series, self.scatter, self.classes, self.table):
+        for page in (
+            self.nothing,
+            self.text_area,
+            self.series,
+            self.scatter,
+            self.forecasts,
+            self.classes,
+            self.table,
+        ):
             self.pages.addWidget(page)
         self.readout = QLabel()
         self.readout.setProperty("role", "muted")
@@ -102,10 +117,11 @@ class EvaluationTab(QWidget):
         self.copy_button.clicked.connect(self.copy)
         self.show_choice.chosen.connect(self._show_page)
         self.controls.sequencePicked.connect(self._pick)
-        for view in (self.scatter, self.answers):
+        for view in (self.scatter, self.answers, self.forecasts.scatter):
             view.sequencePicked.connect(self._pick)
-        for plot in (self.text, self.series, self.scatter, self.confusion, self.answers):
+        for plot in self._plots():
             plot.said.connect(self._said)
+        self.forecasts.roomChanged.connect(self._show_page)
         self.text.moved_to.connect(self._reveal_symbol)
         self.answers.moved_to.connect(self._reveal_sequence)
         theming.notifier().changed.connect(self._restyle)
@@ -118,15 +134,15 @@ class EvaluationTab(QWidget):
         line.setFixedWidth(1)
         head = QHBoxLayout()
         head.setSpacing(TIGHT)
-        head.addWidget(self.legend, 1)
+        head.addWidget(self.legend.first, 1)
         for part in (self.show_choice, self.table_button, self.copy_button):
             head.addWidget(part)
         self.show_choice.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.show_choice.setFixedWidth(98)
         column = QVBoxLayout()
         column.setContentsMargins(GAP, TIGHT, GAP, TIGHT)
         column.setSpacing(TIGHT)
         column.addLayout(head)
+        column.addWidget(self.legend.second)
         column.addWidget(self.pages, 1)
         column.addWidget(self.readout)
         row = QHBoxLayout(self)
@@ -164,6 +180,8 @@ class EvaluationTab(QWidget):
         page = self.pages.currentWidget()
         if page is self.text_area:
             return self.text
+        if page is self.forecasts:
+            return self.forecasts.scatter
         return page if page is not None and page is not self.classes else self.confusion
 
     def _show_sequence(self) -> None:
@@ -175,6 +193,7 @@ class EvaluationTab(QWidget):
         if kind != "series":
             self.series.set_answers(None, n)
         self.scatter.set_answers(a if kind == "numbers" else None, n)
+        self.forecasts.set_answers(a if a is not None and kind == "series" and not a.every else None, n)
         self.answers.set_answers(a if kind == "class" else None, n)
         self.picture_view.set_answers(a if kind == "class" else None, n)
         confusion = a.judged.confusion if a is not None and of_class else None
@@ -188,8 +207,12 @@ class EvaluationTab(QWidget):
         names = list(self._tables)
         if a is not None and a.kind == "class" and not tabled and CONFUSION in names:
             names = [CONFUSION]  # beside it the sequences
+        chosen = self.show_choice.count() > 1
         self.show_choice.set_choices([(name, name) for name in names])
+        if not chosen and names:  # of one there was no choice
+            self.show_choice.set_value(names[0])
         self.show_choice.setVisible(len(names) > 1)
+        self.show_choice.setFixedWidth(self.show_choice.least_width())
         name = self.show_choice.currentData()
         for button in (self.table_button, self.copy_button):
             button.setVisible(a is not None)
@@ -210,11 +233,15 @@ class EvaluationTab(QWidget):
             self._show_picture(a, name)
         self.readout.setText(self._words_here() or self._hint)
 
+    def _plots(self) -> tuple[Plot[Any], ...]:
+        both = self.forecasts.scatter, self.forecasts.series
+        return self.text, self.series, self.scatter, self.answers, self.confusion, *both
+
     def _words_here(self) -> str:
         """Of the place that the pointer or the keys are at."""
-        for plot in (self.text, self.series, self.scatter, self.answers, self.confusion):
+        for plot in self._plots():
             if plot.place is not None and plot.isVisibleTo(self):
-                return str(plot.words_at(plot.place))  # type: ignore[arg-type]
+                return plot.words_at(plot.place)
         return ""
 
     def _show_picture(self, a: Answers, name: str) -> None:
@@ -229,7 +256,11 @@ class EvaluationTab(QWidget):
             if a.kind != "class":
                 self._hint = _HINTS[CONFUSION]
             return
-        if a.kind == "series":
+        if name == SCATTER:
+            self.pages.setCurrentWidget(self.forecasts)
+            self.legend.set_entries(self.forecasts.legend())
+            self._hint = _HINTS["numbers"]
+        elif a.kind == "series":
             whole = a.whole if name != SEQUENCE else None
             self.series.set_answers(whole or a, 0 if whole else self.shown)
             self.pages.setCurrentWidget(self.series)
@@ -246,9 +277,15 @@ class EvaluationTab(QWidget):
         self._place_confusion()
 
     def _place_confusion(self) -> None:
-        """Beside the sequences it takes no more room than it fills."""
+        """Beside the sequences it takes what it fills, as long as the list keeps its least width."""
         beside = self._answers is not None and self._answers.kind == "class"
-        self.confusion.setMaximumWidth(self.pages.height() + _MARGINS if beside else _MOST)
+        most = self.confusion.filled(self.pages.height()) if beside else _MOST
+        room = self.pages.width() - GAP - _LIST
+        picture = self.picture_view.width() + GAP
+        self.picture_view.setVisible(beside and self.picture_view.is_there and room - picture >= _LEAST_CONFUSION)
+        room -= 0 if self.picture_view.isHidden() else picture
+        self.confusion.setMaximumWidth(most)
+        self.confusion.setMinimumWidth(max(0, min(most, room)) if beside else 0)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +293,7 @@ class EvaluationTab(QWidget):
     def _pick(self, n: int) -> None:
         self._wanted = n
         if self._answers is not None:
-            if self._answers.kind == "series":
+            if self._answers.kind == "series" and self.show_choice.currentData() != SCATTER:
                 self.show_choice.set_value(SEQUENCE)
             self._show_sequence()
             self.sequencePicked.emit(n)

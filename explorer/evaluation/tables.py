@@ -9,7 +9,7 @@ from explorer.evaluation.answers import Answers
 from explorer.widgets.labels import label_of
 from explorer.widgets.numbers import exact
 
-CONFUSION, SEQUENCE, SEQUENCES = "Confusion", "Sequence", "Sequences"
+CONFUSION, SCATTER, SEQUENCE, SEQUENCES = "Confusion", "Scatter", "Sequence", "Sequences"
 
 
 def whole_name(noun: str) -> str:
@@ -23,6 +23,8 @@ def tables_of(answers: Answers, n: int) -> dict[str, Table]:
     if answers.kind == "series":
         if (whole := answers.whole) is not None:
             found[whole_name(whole.place_noun)] = _series(whole, 0)
+        if not answers.every:
+            found[SCATTER] = _sequences(answers)
         found[SEQUENCE] = _series(answers, n)
     elif answers.kind in ("symbols", "tags"):
         found[SEQUENCE] = _symbols(answers, n)
@@ -84,7 +86,7 @@ def _symbols(a: Answers, n: int) -> Table:
 
 
 def _sequences(a: Answers) -> Table:
-    if a.kind == "numbers":
+    if a.kind in ("numbers", "series"):
         numbers = (a.judged.targets[:, 0], a.judged.predictions[:, 0])
 
         def number(row: int, column: int) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from engine.figures import percent as percent
 from engine.parts import Part
+from engine.task_facts import METRIC_NAMES
 from engine.training_requests import Judged
 from explorer.evaluation.answers import Answers, Floats, top
 from explorer.widgets.labels import label_of, spoken
@@ -15,20 +17,8 @@ _NO_BETTER = 0.98
 """Of the baseline: from there on it is no better for practical purposes."""
 
 
-def percent(share: float) -> str:
-    """ "93.1 %"; only what is exactly nothing or all is "0 %" or "100 %"."""
-    if math.isnan(share):
-        return "NaN"
-    if share in (0.0, 1.0):
-        return f"{100 * share:.0f} %"
-    value = 100 * share
-    if value >= 99.95:
-        return "> 99.9 %"
-    return f"{value:.1f} %" if value >= 0.05 else "< 0.1 %"
-
-
 def metric_name(judged: Judged) -> str:
-    return "accuracy" if judged.metric == "accuracy" else "RMSE"
+    return METRIC_NAMES[judged.metric]
 
 
 def metric_value(judged: Judged) -> str:
@@ -54,6 +44,14 @@ def against_baseline(judged: Judged) -> str:
 def in_units(answers: Answers) -> str:
     """One sentence where the loss and the error are of different numbers."""
     return "The RMSE is in the units of the data, the loss of scaled numbers." if answers.scaled else ""
+
+
+def extent(judged: Judged) -> str:
+    """ "30 of 270 sequences", "all 90 sequences"; of what there is no end of "32 sequences"."""
+    many = f"{judged.sequences:,}"
+    if judged.there is not None:
+        many = f"{many} of {judged.there:,}" if judged.sequences < judged.there else f"all {many}"
+    return f"{many} sequence" + ("" if (judged.there or judged.sequences) == 1 else "s")
 
 
 def how_much(judged: Judged) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.history import Evaluation, Log
+from engine.task_facts import METRIC_NAMES
 from explorer.tables.lines import csv_lines
 
 _ROWS_A_PART = 512
@@ -25,7 +26,7 @@ def history_parts(log: Log, evaluations: Sequence[Evaluation], baseline: float |
     known = baseline is not None or any(evaluation.baseline is not None for evaluation in evaluations)
     header = ["iteration", *columns]
     if judged:
-        header += ["validation loss", f"validation {evaluations[0].metric}"]
+        header += ["validation loss", f"validation {METRIC_NAMES[evaluations[0].metric]}"]
     yield csv_lines([[*header, "baseline"] if known else header])
     iterations = np.union1d(recorded, np.array(sorted(judged), np.int64))
     for start in range(0, len(iterations), _ROWS_A_PART):

@@ -39,8 +39,8 @@ class Run:
         return led and self.curves.goes_on_from(old.curves)
 
     def called(self, now: Recipe) -> str:
-        """What of it is another than now."""
-        return name(self.recipe, now) + (f" from {self.turned:,}" if self.turned is not None else "")
+        """What of it is another than now, and where it was changed last on its way."""
+        return name(self.recipe, now) + (f", changed at {self.turned:,}" if self.turned is not None else "")
 
 
 class Comparisons(QObject):

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from engine.task_facts import METRIC_NAMES, Metric
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.training.summary import TrainButton
@@ -89,12 +90,12 @@ class Controls(QWidget):
         for part in (self.train_button, self.one_button, self.ten_button, self.until_button, self.until_field):
             part.setEnabled(available)
 
-    def set_metric(self, metric: str) -> None:
+    def set_metric(self, metric: Metric) -> None:
         """What a bound can be on, beside the loss."""
-        sign, example = (">", "0.99") if metric == "accuracy" else ("<", "0.1")
+        example = "> 99 %" if metric == "accuracy" else "< 0.1"
         self.until_field.setPlaceholderText("500, or loss < 0.02")
         self.until_field.setToolTip(
-            f"An iteration (500), or a bound on the validation part: loss < 0.02, {metric} {sign} {example}"
+            f"An iteration (500), or a bound on the validation part: loss < 0.02, {METRIC_NAMES[metric]} {example}"
         )
 
     def forget_until(self) -> None:

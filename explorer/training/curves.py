@@ -78,6 +78,13 @@ class Curves:
         rows = np.unique(np.searchsorted(self.iterations, apart))
         return rows[(rows > 0) & (rows < len(self))]
 
+    def evaluation_breaks(self) -> Whole:
+        """(m,): the evaluations that are the first after such a change. That of the iteration at which it was made is
+        of what was trained before."""
+        apart = np.array([turn.iteration for turn in self.turns if turn.apart], np.int64)
+        of = np.array([one.iteration for one in self.evaluations], np.int64)
+        return np.unique(np.searchsorted(of, apart, side="right"))
+
     def turn_at(self, iteration: float, reach: float = 0.5) -> Turn | None:
         """The nearest turn within reach of an iteration."""
         near = min(self.turns, key=lambda turn: abs(turn.iteration - iteration), default=None)

@@ -154,7 +154,7 @@ def draw_loss(
     mean = rows.over > 1
     _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6) if mean else theme.loss, 1.0)
     xs = np.array([x_of(one.iteration) for one in curves.evaluations], np.float64)
-    draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)))
+    draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)), curves.evaluation_breaks())
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
@@ -180,16 +180,17 @@ def are_crowded(xs: Floats) -> bool:
     return len(xs) > 1 and float(xs[-1] - xs[0]) / (len(xs) - 1) < _CROWDED
 
 
-def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats) -> None:
-    """A diamond each; where they crowd a thin line through all of them, and a small one now and then. What is beyond
-    the edges stands at them."""
+def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats, lifted: Whole | None = None) -> None:
+    """A diamond each; where they crowd a thin line through all of them, lifted before some, and a small diamond now
+    and then. What is beyond the edges stands at them."""
     theme = theming.current()
     crowded = are_crowded(xs)
     ys = _ys(box, np.clip(places, 0.0, 1.0))
     if crowded:
         within = np.clip(places, 0.0, 1.0)
         nothing = np.zeros(len(xs), bool)
-        _draw_line(painter, box, Columns(xs, within, within, nothing, nothing, nothing), _pen(theme.text, 1.1))
+        breaks = np.zeros(0, np.int64) if lifted is None else lifted
+        _draw_line(painter, box, Columns(xs, within, within, nothing, nothing, nothing, breaks), _pen(theme.text, 1.1))
     last = -np.inf
     for x, y in zip(xs.tolist(), ys.tolist(), strict=True):
         if np.isfinite(y) and x - last >= (_SPARSE if crowded else 0.0):
@@ -255,7 +256,8 @@ def _draw_line(painter: QPainter, box: QRectF, found: Columns, pen: QPen) -> Non
 def _stretches(here: NDArray[np.bool_], lifted: Whole) -> list[list[int]]:
     """[first, behind the last] of each part that one line goes through."""
     steps = np.flatnonzero(np.diff(np.concatenate(([0], here.astype(np.int8), [0]))))
-    inside = lifted[(lifted > 0) & here[np.minimum(lifted, len(here) - 1)] & here[lifted - 1]]
+    lifted = np.unique(lifted[(lifted > 0) & (lifted < len(here))])
+    inside = lifted[here[lifted] & here[lifted - 1]]
     found: list[list[int]] = np.sort(np.concatenate((steps, np.repeat(inside, 2)))).reshape(-1, 2).tolist()
     return found
 

@@ -55,8 +55,7 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
         entries.append(Entry("validation", "validation", "point", theme.text))
     if curves.baseline is not None:
         entries.append(Entry(baseline_words(curves.baseline), "baseline", "dash", theme.muted))
-    if curves.turns:
-        entries.append(Entry("settings changed", "changed", "turn"))
+    entries += _turns(curves)
     if over > 1:
         entries.append(each)
     return entries + _off_the_axis(axis.places(curves.losses), axis)
@@ -77,9 +76,15 @@ def norm_legend(curves: Curves, over: int, axis: Axis) -> list[Entry]:
     for number, name in enumerate(curves.layer_norms):
         brief = layer_words(name).replace(", reverse", " rev.")
         entries.append(Entry(layer_words(name), brief, "layer", layer=(name, number)))
+    entries += _turns(curves)
     if over > 1:
         entries.append(Entry(f"means of {over:,}; pale: from least to most", f"means of {over:,}", colour=theme.muted))
     return entries + _off_the_axis(axis.places(curves.grad_norms), axis)
+
+
+def _turns(curves: Curves) -> list[Entry]:
+    """Above both plots: of one legend there may be no room."""
+    return [Entry("settings changed", "changed", "turn")] if curves.turns else []
 
 
 def _ghosts(curves: Curves) -> list[Entry]:

@@ -17,7 +17,6 @@ from engine.session import check_room
 from engine.spec import Experiment
 from engine.training_loop import (
     CHUNK_SECONDS,
-    EVALUATION_BATCHES,
     MOST_IN_A_CHUNK,
     check_held_back,
     early_stop_sentence,
@@ -29,6 +28,7 @@ from explorer.compute.courier import Courier
 from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import Recipe, State
+from explorer.evaluation.extent import shown_of
 from explorer.training.letting_go import LettingGo
 from explorer.training.standing import Ending, Outlook, changed, put_away
 
@@ -272,7 +272,7 @@ class Runner(QObject):
 
     def _judge(self, experiment: Experiment, trained: Trained) -> None:
         what_if = self._document.recipe[1]
-        request = Judge(experiment, trained.weights, batches=EVALUATION_BATCHES, what_if=what_if)
+        request = Judge(experiment, trained.weights, shown=shown_of(experiment), what_if=what_if)
         self._judging = (self._courier.ask(JUDGE, "judge", request), trained.iteration, experiment)
 
     # -- answers ------------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.figures import duration
+from engine.figures import duration, percent
 from engine.history import Evaluation
+from engine.task_facts import METRIC_NAMES
 from explorer.document.turns import Turn
 from explorer.training.curves import Curves, Floats, Ghost
 from explorer.widgets.numbers import exact, short
@@ -47,9 +48,8 @@ def metric_words(evaluation: Evaluation) -> str:
 
 def named_metric(evaluation: Evaluation) -> tuple[str, str]:
     """Its name and its value."""
-    if evaluation.metric == "accuracy":
-        return "accuracy", f"{100 * evaluation.value:.1f} %"
-    return "RMSE", short(evaluation.value, 3)
+    value = percent(evaluation.value) if evaluation.metric == "accuracy" else short(evaluation.value, 3)
+    return METRIC_NAMES[evaluation.metric], value
 
 
 def loss_name(curves: Curves) -> str:

@@ -182,6 +182,15 @@ def test_where_a_part_has_more_than_is_judged_it_is_judged_evenly_and_says_so() 
     assert (drawn.sequences, drawn.there) == (12, None)
 
 
+@pytest.mark.parametrize(("batch_size", "sequences"), [(10, 46), (2, 46), (1, 4)])
+def test_a_small_part_is_judged_whole_where_nobody_says_how_much(batch_size: int, sequences: int) -> None:
+    """46 years: 5 and 23 batches are no more than 40, 46 are."""
+    found = judged(of("gru", SunspotsTask(steps=9, batch_size=batch_size), "last"), None, shown=0)
+    assert (found.sequences, found.there) == (sequences, 46)
+    drawn = judged(of("rnn", AddingTask(steps=5, batch_size=3), "last"), None, shown=0)
+    assert (drawn.sequences, drawn.there) == (12, None)
+
+
 def test_windows_of_training_that_come_twice_are_one_forecast() -> None:
     given = of("gru", SunspotsTask(steps=200, batch_size=40), "last")
     found = judged(given, None, batches=4, shown=2, part="train")

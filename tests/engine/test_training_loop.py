@@ -15,7 +15,7 @@ from training_cases import OPTIMIZERS, experiment, same_bits
 import engine
 from engine.data import SeriesChoices, import_series, look_at
 from engine.errors import DataError, SpecError
-from engine.history import stops
+from engine.history import Evaluation, stops
 from engine.operations import run
 from engine.session import load, save
 from engine.spec import (
@@ -121,7 +121,7 @@ def test_until_a_bound_of_an_evaluation() -> None:
     end = last(given, 100, until=f"rmse<{first.value + 1e-9}")
     assert (end.ended, end.iteration) == ("until", 5)
     assert end.judged is not None
-    assert "rmse<" in end.sentence
+    assert "RMSE<" in end.sentence
     assert last(given, 10, until="loss < 1e-30").ended == "iterations"
     assert last(given, 10, until="rmse>0").iteration == 5
 
@@ -202,7 +202,7 @@ def test_an_end_that_needs_evaluations_is_refused_before_training_where_nothing_
 
 def test_a_bound_on_a_metric_that_the_task_has_not_is_refused_however_it_is_given() -> None:
     for until in ("accuracy>0.5", Until("accuracy", ">", 0.5), "rmse<nan"):
-        with pytest.raises(SpecError, match="'loss' or 'rmse'") as refused:
+        with pytest.raises(SpecError, match="'loss' or 'RMSE'") as refused:
             fit(of(), 3, until=until)
         assert is_one_sentence(str(refused.value))
 
@@ -213,7 +213,7 @@ def test_a_bound_on_a_metric_that_the_task_has_not_is_refused_however_it_is_give
         ({}, "iterations is missing"),
         ({"iterations": -1}, "iterations is -1"),
         ({"iterations": True}, "iterations is true"),
-        ({"iterations": 5, "until": "accuracy>0.5"}, "'loss' or 'rmse'"),
+        ({"iterations": 5, "until": "accuracy>0.5"}, "'loss' or 'RMSE'"),
         ({"iterations": 5, "until": "loss=3"}, "until is 'loss=3'"),
         ({"until": "loss<nan"}, "until is 'loss<nan'.*a number"),
         ({"until": "loss<inf"}, "until is 'loss<inf'.*a number"),
@@ -269,3 +269,22 @@ def test_a_bound_is_read_in_any_case_with_a_comma_or_a_point(text: str, means: U
 )
 def test_an_accuracy_is_a_share_or_percent(text: str, share: float) -> None:
     assert until_of(text, COPYING) == Until("accuracy", ">", share)
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "said"),
+    [
+        (Until("rmse", "<", 0.25), 0.125, "RMSE<0.25 is reached: the RMSE is 0.125 after 5 iterations."),
+        (
+            Until("accuracy", ">", 0.995),
+            0.9975,
+            "accuracy>99.5 % is reached: the accuracy is 99.8 % after 5 iterations.",
+        ),
+        (Until("loss", "<", 0.5), 0.0, "loss<0.5 is reached: the loss is 0.25 after 5 iterations."),
+    ],
+)
+def test_a_metric_is_written_in_one_way_and_read_back(bound: Until, value: float, said: str) -> None:
+    kind = "accuracy" if bound.what == "accuracy" else "rmse"
+    assert bound.sentence(Evaluation(iteration=5, loss=0.25, metric=kind, value=value)) == said
+    task = COPYING if kind == "accuracy" else of()
+    assert until_of(str(bound), task) == bound

@@ -106,7 +106,7 @@ def test_a_training_is_saved_with_its_records_and_what_was_judged(run: Run) -> N
     for part in ("validation", "test"):
         line = next(line for line in out.splitlines() if line.startswith(part))
         assert "loss" in line
-        assert "(baseline 0.167), rmse" in line, "1/6: the variance of a sum of two uniform numbers"
+        assert "(baseline 0.167), RMSE" in line, "1/6: the variance of a sum of two uniform numbers"
     assert err.splitlines()[-1].startswith("iteration 10/10, loss")
 
 
@@ -288,7 +288,7 @@ def test_of_data_every_sequence_of_a_part_is_judged_once_and_how_many_is_said(ru
         whole = compute("judge", Judge(found.experiment, found.history[1], part, 10_000, shown=0))
         line = next(line for line in out.splitlines() if line.startswith(part))
         assert whole.sequences == whole.there
-        assert line.endswith(f"rmse {figure(whole.value)}, of all {whole.there:,} sequences")
+        assert line.endswith(f"RMSE {figure(whole.value)}, of all {whole.there:,} sequences")
     _, out, _ = run("train", "mine.toml", "--iterations", "1", "-o", "mine.gflow")
     assert out.splitlines()[-1].endswith(f", of {20 * 4} sequences"), "20 batches of a task without an end"
 
@@ -313,7 +313,7 @@ def test_until_ends_at_the_first_evaluation_that_fulfils_it(run: Run) -> None:
     status, out, _ = run("train", "mine.toml", "--until", "rmse<1e9", "-o", "out.gflow")
     assert status == 0
     assert session.load("out.gflow").iteration == 4
-    assert "rmse<1e9 is reached" in out
+    assert "RMSE<1e9 is reached" in out
     assert run("train", "out.gflow", "--iterations", "3")[0] == 0, "there is nothing to do"
     assert session.load("out.gflow").iteration == 4
 
@@ -360,7 +360,7 @@ def test_the_history_is_what_was_recorded_to_the_bit(run: Run) -> None:
     for name, column in found.log.columns().items():
         assert [float(row[name]) for row in rows] == column.tolist(), name
     assert [row["iteration"] for row in rows if row["validation loss"]] == ["4", "8"]
-    assert [float(row["validation rmse"]) for row in rows if row["validation rmse"]] == [
+    assert [float(row["validation RMSE"]) for row in rows if row["validation RMSE"]] == [
         evaluation.value for evaluation in found.evaluations
     ]
     assert {"gradient norm l0", "gradient norm readout", "clipped", "learning rate"} <= set(rows[0])
@@ -447,7 +447,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["train", "sunspots", "--iterations", "many", "-o", "x.gflow"], "'many' is not understood"),
     (["train", "sunspots", "--iterations", "-1", "-o", "x.gflow"], "not understood"),
     (["train", "sunspots", "--iterations", "2000000", "-o", "x.gflow"], "0 to 1,000,000"),
-    (["train", "sunspots", "--until", "accuracy>0.9", "-o", "x.gflow"], "'loss' or 'rmse'"),
+    (["train", "sunspots", "--until", "accuracy>0.9", "-o", "x.gflow"], "'loss' or 'RMSE'"),
     (["train", "sunspots", "--until", "loss", "-o", "x.gflow"], "as 'loss<0.02'"),
     (["train", "sunspots", "--until", "loss<nan", "-o", "x.gflow"], "as 'loss<0.02'"),
     (["train", "sunspots", "--until", "rmse<-1", "-o", "x.gflow"], "above 0"),

@@ -154,7 +154,7 @@ def test_what_is_scaled_is_said_wherever_the_loss_stands_beside_an_error_in_the_
     tab = EvaluationTab()
     qtbot.addWidget(tab)
     tab.set_answers(answers)
-    assert tab.legend.accessibleName().startswith("Legend: sunspot number, ")
+    assert tab.legend.first.accessibleName().startswith("Legend: sunspot number, ")
     row = np.array([0.5])
     c = Curves(np.arange(1), row, row, row, np.zeros(1, bool), count=1, scaled=True)
     assert figures(c, 0.1, 1).loss_name == "scaled loss"

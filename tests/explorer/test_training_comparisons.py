@@ -118,6 +118,16 @@ def test_a_run_that_training_anew_puts_away_stays_to_be_compared_with(rig: Rig) 
     assert len(kept.names()) == 1, "three iterations are not worth a curve"
 
 
+def test_a_run_that_was_changed_on_its_way_says_where(rig: Rig) -> None:
+    kept = Comparisons(rig.document)
+    train(rig, 12)
+    rig.document.edit_experiment(experiment(clip=NORM))
+    rig.show()
+    train(rig, 20)
+    rig.document.edit_experiment(experiment(units=3, clip=NORM))
+    assert kept.names() == ("4 units, changed at 12",)
+
+
 def test_a_run_that_undo_has_brought_back_is_no_ghost_beside_itself(rig: Rig) -> None:
     kept = Comparisons(rig.document)
     train(rig, 12)

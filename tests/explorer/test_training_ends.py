@@ -52,7 +52,7 @@ def test_until_a_bound_on_an_evaluation(qtbot: QtBot, explorer: Explorer, typed:
     ("typed", "said"),
     [
         ("soon", "until is 'soon'"),
-        ("accuracy > 0.9", "rmse"),
+        ("accuracy > 0.9", "RMSE"),
         ("loss < small", "a number"),
         ("2,5", "until is '2,5'"),
         ("loss < nan", "until is 'loss < nan'"),
@@ -204,15 +204,13 @@ def test_done_goes_and_the_bounds_metric_follows_when_the_task_is_another(qtbot:
     controls = tab(explorer).controls
     explorer.runner.start(goal=3)
     settle(qtbot, explorer)
-    assert explorer.window.drawer.reason.sentence.text() == "Done."
-    assert "rmse" in controls.until_field.toolTip()
+    says = explorer.window.drawer.reason.sentence
+    assert says.text() == "Done."
+    assert "RMSE < 0.1" in controls.until_field.toolTip()
     explorer.document.edit_experiment(with_task(experiment(), "temporal_order"))
-    assert (
-        explorer.window.drawer.reason.sentence.text()
-        == "Training begins anew at 0. Iterations 1–3 are put away; undo brings them back."
-    )
-    assert "accuracy" in controls.until_field.toolTip()
-    assert "rmse" not in controls.until_field.toolTip()
+    assert says.text() == "Training begins anew at 0. Iterations 1–3 are put away; undo brings them back."
+    assert "accuracy > 99 %" in controls.until_field.toolTip()
+    assert "RMSE" not in controls.until_field.toolTip()
     settle(qtbot, explorer)
 
 

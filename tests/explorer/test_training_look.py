@@ -274,3 +274,9 @@ def test_where_training_was_changed_is_marked_and_said_near_by(qtbot: QtBot) -> 
     assert at_iteration(view._curves, 303, reach=4)[-2:] == ("from 300 on: T 6 → 9", "learning rate 0.1 → 0.03")
     assert at_iteration(view._curves, 303)[-1].startswith("gradient norm")
     assert at_iteration(view._curves, 300)[-1] == "learning rate 0.1 → 0.03"
+
+
+def test_no_line_leads_from_an_evaluation_to_one_of_another_length() -> None:
+    judged = tuple(Evaluation(iteration=k, loss=1.0, metric="rmse", value=1.0) for k in range(0, 100, 10))
+    c = curves(falling(100), evaluations=judged, turns=(Turn(50, "T 6 → 9", apart=True), Turn(70, "lr", apart=False)))
+    assert c.evaluation_breaks().tolist() == [6], "that at 50 is of what was trained before"

@@ -244,3 +244,17 @@ def test_a_step_over_the_end_onto_what_came_of_another_recipe_is_another_future(
     go(qtbot, explorer, 9)
     right = run("train", Train(with_rate(0), None, 0, 9)).weights
     assert all(np.array_equal(document.state.history[9][name], array) for name, array in right.items())
+
+
+def test_a_document_that_would_open_on_such_an_iteration_shows_the_sentence_and_no_trace(
+    qtbot: QtBot, explorer: Explorer, live: tuple[State, dict[int, Weights]]
+) -> None:
+    made, _ = live
+    kept = {k: w for k, w in made.history.items() if k >= FROM}
+    lacking = replace(made, history=MappingProxyType(kept), known_from=FROM)
+    explorer.show(Opening(lacking, View(iteration=5), title="training"))
+    qtbot.waitUntil(lambda: bool(explorer.window.stage.banner.text()))
+    assert explorer.window.stage.banner.text() == f"Iteration 5 cannot be gone back to: {REASON}"
+    assert explorer.controller.excerpt is None
+    go(qtbot, explorer, FROM)
+    assert not explorer.window.stage.banner.text()

@@ -24,6 +24,7 @@ from explorer.document import opening, proof
 from explorer.document.opening import Opening
 from explorer.document.saving import session_of
 from explorer.document.state import State, View
+from explorer.stage.notices import Notice
 
 
 @pytest.fixture
@@ -193,8 +194,8 @@ def test_a_file_of_another_version_or_device_may_round_otherwise_and_is_named_wh
         assert said == "", "that is rounding"
         return
     assert said.startswith("Iteration 7 is not as it was recorded: its loss is ")
-    who = f" It was recorded with torch {version or here} on {device}; this is torch {here} on cpu."
-    assert said.endswith(f" in the record.{who if named else ''}")
+    assert said.endswith(f" in the record (torch {version or here} on {device})." if named else " in the record.")
+    assert (f" here (torch {here} on cpu), " in said) == named
     assert ("torch" in said) == named
 
 
@@ -229,3 +230,17 @@ def test_nothing_that_is_not_a_number_is_a_difference(qtbot: QtBot, trained: Exp
     ):
         wrong = replace(state, log=with_column(state.log, "losses", 7, then), what_if=NO_WHAT_IF)
         assert bool(proof.difference(wrong, 7, replace(excerpt, loss=now, clip=None))) == differs
+
+
+def test_the_longest_sentence_is_read_whole_in_a_narrow_window(qtbot: QtBot) -> None:
+    sentence = proof._sentence(
+        "loss", 12_345, 1.23e-9, 4.56e-9, (" (torch 2.13.0+cpu on cpu)", " (torch 2.9.1+cu128 on cuda:0)")
+    )
+    notice = Notice("Problem", "exploding")
+    qtbot.addWidget(notice)
+    notice.resize(706, 54)
+    notice.set_text(sentence)
+    assert notice.drawn() == sentence
+    notice.set_text(3 * sentence)
+    assert notice.drawn().endswith("…")
+    assert len(notice.drawn()) > len(sentence), "two lines of it"

@@ -283,7 +283,7 @@ def test_it_stops_where_an_evaluation_reaches_the_bound(qtbot: QtBot) -> None:
     assert rig.runner.running
     rig.answer()
     rig.judge(0.09)
-    assert rig.endings == [Ending("until", "rmse<0.4 is reached: the rmse is 0.3 after 2 iterations.")]
+    assert rig.endings == [Ending("until", "RMSE<0.4 is reached: the RMSE is 0.3 after 2 iterations.")]
 
 
 def test_it_stops_early_as_the_experiment_says(qtbot: QtBot) -> None:
