@@ -36,10 +36,11 @@ MAX_STATE_BYTES = container.MAX_FILE_BYTES["session"] - SCALAR_BYTES - FLOW_BYTE
 
 def fitting(session: Session) -> Session:
     """The session with as much of its history as is worth its room in a file (engine.kept_states) and as it has room
-    for: the last iteration, whatever it takes, and the one that is shown; those at which another recipe began (from before them nothing behind them could be trained
-    again), the newest first, as many as there is room for; then the first one, and of the others as many as fit, evenly
-    spread. Where recipes are left out, `known_from` says from where on they are known, and `left_out` says it in a
-    sentence. Where the last state leaves no room for the one that is shown, the last one is shown."""
+    for: the last iteration, whatever it takes, and the one that is shown; those at which another recipe began (from
+    before them nothing behind them could be trained again), the newest first, as many as there is room for; then the
+    first one, and of the others as many as fit, evenly spread. Where recipes are left out, `known_from` says from where
+    on they are known, and `left_out` says it in a sentence. Where the last state leaves no room for the one that is
+    shown, the last one is shown."""
     session = _within_recipes(session)
     needed = {session.iteration, *session.turns} & session.history.keys()
     worth = worth_keeping(session.history, needed, session.log)

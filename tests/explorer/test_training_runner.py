@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from training_rig import STEPS, Rig, experiment, weights
 
 from engine.parameters import parameter_shapes
-from engine.session import MAX_STATE_BYTES
+from engine.session_room import MAX_STATE_BYTES
 from engine.spec import (
     AddingTask,
     EarlyStopSpec,
