@@ -16,6 +16,7 @@ from engine import container, tensorfile, zipframe
 from engine.checks import checked
 from engine.errors import SessionError
 from engine.history import FLOW_BYTES, SCALAR_BYTES
+from engine.kept_states import worth_keeping
 from engine.recipes import MAX_RECIPES, Recipe
 from engine.requests import Array, Weights
 from engine.spec import NO_WHAT_IF, Experiment, OptimizerSpec
@@ -34,18 +35,22 @@ MAX_STATE_BYTES = container.MAX_FILE_BYTES["session"] - SCALAR_BYTES - FLOW_BYTE
 
 
 def fitting(session: Session) -> Session:
-    """The session with as much of its history as a file has room for: the last iteration, whatever it takes, and the
-    one that is shown; those at which another recipe began (from before them nothing behind them could be trained
-    again), the newest first, as many as there is room for; then the first one, and of the others as many as fit, evenly
-    spread. Where recipes are left out, `known_from` says from where on they are known, and `left_out` says it in a
-    sentence. Where the last state leaves no room for the one that is shown, the last one is shown."""
+    """The session with as much of its history as is worth its room in a file (engine.kept_states) and as it has room
+    for: the last iteration, whatever it takes, and the one that is shown; those at which another recipe began (from
+    before them nothing behind them could be trained again), the newest first, as many as there is room for; then the
+    first one, and of the others as many as fit, evenly spread. Where recipes are left out, `known_from` says from where
+    on they are known, and `left_out` says it in a sentence. Where the last state leaves no room for the one that is
+    shown, the last one is shown."""
     session = _within_recipes(session)
+    needed = {session.iteration, *session.turns} & session.history.keys()
+    worth = worth_keeping(session.history, needed, session.log)
+    session = replace(session, history={k: session.history[k] for k in worth})
     size = sum(map(_bytes_of, session.history.values()))
     count, tensors = len(session.history), sum(len(state) for state in session.history.values())
     if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
         return session
     known = sorted(session.history)
-    needed = {session.iteration, known[-1], *session.turns} & session.history.keys()
+    needed |= {known[-1]}
     room = max(len(needed), min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
     spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
     wanted = dict.fromkeys([session.iteration, known[-1], *sorted(session.turns), known[0], *spread])

@@ -41,6 +41,10 @@ def train(request: Train) -> Trained:
     diverged = None
     while diverged is None and learner.iteration < request.iteration + request.count:
         diverged = learner.learn(request.halt)
+    if diverged is not None:
+        from engine.remedies import explained
+
+        diverged = explained(diverged, request.experiment, request.what_if)
     records = learner.recorder.records(learner.steps)
     return Trained(
         weights={name: read_only(tensor) for name, tensor in learner.state.items()},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,14 +88,39 @@ def no_records(first: int = 0, steps: int = 0) -> Records:
     )
 
 
+Phase: TypeAlias = Literal["forward", "loss", "backward", "clipping", "optimizer", "update"]
+"""Of an iteration: up to the parameters' gradients; clipped; what the optimiser keeps; the parameters after it."""
+
+RemedyKind: TypeAlias = Literal["radius", "steps", "float64", "clip"]
+"""Initial recurrent weights of spectral radius 1; fewer steps; the wider type; clipping by norm."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """An experiment under which the iteration that was not finite is, with the weights that training begins with."""
+
+    kind: RemedyKind
+    experiment: Experiment
+
+
 @dataclass(frozen=True)
 class Diverged:
     """Where training met the first number that is not finite."""
 
     iteration: int
     tensor: str
-    """ "loss", "gradient of weight_hh_l0", "weight_hh_l0"."""
+    """ "a of layer 1", "loss", "∂L/∂h of layer 2", "gradient of weight_hh_l0", "weight_hh_l0"."""
     sentence: str
+    phase: Phase = "loss"
+    layer: str = ""
+    """ "l0", where it is in a layer's pass; else ""."""
+    step: int | None = None
+    """t, where it is of one step."""
+    untrained: bool = False
+    """Whether the weights that training begins with meet it at this iteration too: then no update has led there, and no
+    other learning rate leads elsewhere."""
+    remedies: tuple[Remedy, ...] = ()
+    """What does help then."""
 
 
 @dataclass(frozen=True, eq=False)
