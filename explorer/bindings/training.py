@@ -53,6 +53,7 @@ class TrainingBinding(QObject):
         parts.document.stateChanged.connect(self._show_available)
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
+        parts.controller.refused.connect(self._forget_wish)
         parts.controller.crossing.connect(self._crossing)
         parts.window.stage.banner.chosen.connect(self._take_way_out)
         self._drawer.openChanged.connect(self._show)
@@ -251,7 +252,7 @@ class TrainingBinding(QObject):
         self._begin()
         self._document.edit_experiment(self._ways[number].experiment)
         state = self._document.state
-        start = state.first if state.first < state.furthest else 0
+        start = state.first if state.first < state.furthest and not state.out_of_reach(state.first) else 0
         self._controller.go_to_iteration(start, self._document.view.position)
         self._runner.start()
 
@@ -312,7 +313,7 @@ class TrainingBinding(QObject):
     def travel(self, iteration: int) -> None:
         """Show another iteration, the tape where it is. While somebody drags, a picture comes to its end before the
         next is asked for, unless it takes long: the latest wish wins, and none but it waits."""
-        if not self._controller.can_go_on:
+        if not self._controller.can_go_on or self._refuses(iteration):
             return
         self._parts.player.pause()
         self._runner.set_follows(iteration >= self._book.next)
@@ -329,6 +330,15 @@ class TrainingBinding(QObject):
         else:
             self._go_to_wish()
 
+    def _refuses(self, iteration: int) -> bool:
+        """Whether an iteration cannot be gone back to, and says so."""
+        why = self._document.state.out_of_reach(iteration)
+        if why:
+            self._forget_wish()
+            self.show_view()  # the marker, which has gone ahead, comes back
+            self._parts.say(why, 10_000)
+        return bool(why)
+
     @Slot(int)
     def _travel_on_curves(self, iteration: int) -> None:
         """Their right end is the newest iteration, though it may have been drawn a moment ago."""
@@ -337,7 +347,8 @@ class TrainingBinding(QObject):
     def ask_iteration(self) -> None:
         from explorer.training.iteration_dialog import IterationDialog
 
-        dialog = IterationDialog(self._document.view.iteration, self._book.next, self._book.best, self._parts.window)
+        state, shown = self._document.state, self._document.view.iteration
+        dialog = IterationDialog(shown, state.furthest, self._book.best, state.out_of_reach, self._parts.window)
         dialog.accepted.connect(self._travel_to_typed)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -355,6 +366,8 @@ class TrainingBinding(QObject):
         best = self._book.best
         if best is None:
             self._parts.say(f"No iteration has been evaluated yet; {self._evaluated()}.", 6000)
+            return
+        if self._refuses(best.iteration):
             return
         self.travel(best.iteration)
         self._parts.say(

@@ -96,6 +96,9 @@ def of_path(path: Path) -> Opening:
             recipes=MappingProxyType(_recipes(saved)),
             log=saved.log,
             evaluations=saved.evaluations,
+            known_from=saved.known_from,
+            cast_before=saved.cast_before,
+            origins=saved.recorded_by(),
         ),
         View(
             position=saved.view.position,
@@ -126,7 +129,7 @@ def _recipes(saved: Session) -> dict[int, Recipe]:
     own = State(tracks=(), experiment=saved.experiment, what_if=saved.what_if, history=saved.history)
     if not saved.recipes:
         return {k: own.recipe_into(k) for k in saved.history}
-    found = ((k, saved.trained(k)) for k in saved.history)
+    found = ((k, saved.trained(k)) for k in saved.history if k == 0 or k >= saved.known_from)
     return {k: (as_trained(recipe.experiment), recipe.what_if) for k, recipe in found}
 
 
