@@ -227,8 +227,8 @@ class SequencesForm(Form):
         new = answer.last_new
         if v["order"] == "file" and new.row >= learned:
             return (
-                f"'{new.cell}' comes first in line {new.line:,}, behind the training part; shuffle the sequences, or "
-                "make that part larger."
+                f"'{new.cell}' comes first in line {new.line:,}, behind the training part; shuffle the sequences, "
+                "or make that part larger."
             )
         return ""
 

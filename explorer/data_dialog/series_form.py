@@ -241,8 +241,8 @@ class SeriesForm(Form):
         if time.unordered is None:
             return f"{name} does not rise from row to row; let rows be one step apart."
         return (
-            f"{name} is not in order in line {time.unordered:,}; sort the rows, each time once, or let them be one step "
-            "apart."
+            f"{name} is not in order in line {time.unordered:,}; sort the rows, each time once, or let them be one "
+            "step apart."
         )
 
     def summary(self) -> str:
