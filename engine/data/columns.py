@@ -200,8 +200,8 @@ def _no_number(cells: Sequence[str], row: int, notation: Notation, values: NDArr
     if (dressed := units.parted(cell)) is not None:
         where = "behind" if dressed.behind else "before"
         return (
-            f"{_quoted(cell)} has {_quoted(dressed.unit)} {where} its number, where others have nothing; write all "
-            "numbers of a column alike"
+            f"{_quoted(cell)} is no number alone: {_quoted(dressed.unit)} stands {where} it, and not with all others; "
+            "write all numbers of a column alike"
         )
     if cell.lower().lstrip("+-") in ("inf", "infinity"):
         return f"{_quoted(cell)} is not finite; a number, or nothing where it is missing, is accepted"

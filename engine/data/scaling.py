@@ -62,10 +62,8 @@ def fitting(rows: NDArray[np.float64], kind: Kind) -> Reading[Scale]:
         elif kind == "range":
             shift[at], size[at] = low, high - low
         else:
-            yield (at + 0.4) / columns
-            shift[at] = mean = (yield from _total(values, 0.0, 0)) / len(values)
-            yield (at + 0.7) / columns
-            size[at] = np.sqrt((yield from _total(values, mean, 2)) / len(values))
+            shift[at] = mean = (yield from within(_total(values, 0.0, 0), (at + 0.4) / columns, 1.0)) / len(values)
+            size[at] = np.sqrt((yield from within(_total(values, mean, 2), (at + 0.7) / columns, 1.0)) / len(values))
         if not size[at] > 0.0:  # an underflow: differences below 1e-162
             size[at] = 1.0
         yield (at + 1) / columns

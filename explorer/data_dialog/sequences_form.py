@@ -221,8 +221,8 @@ class SequencesForm(Form):
         learned = stretch(self._count or 0, self.split, "train")[1]
         if count > learned:
             return (
-                f"{name} has {count:,} classes, and the training part {learned:,} sequences; every class has to come in "
-                "it: make it larger."
+                f"{name} has {count:,} classes, and the training part {learned:,} sequences; every class has to come "
+                "in it: make it larger."
             )
         new = answer.last_new
         if v["order"] == "file" and new.row >= learned:

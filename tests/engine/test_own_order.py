@@ -1,5 +1,5 @@
-"""Rows that begin with the newest are read in the order of time, numbers with a unit as numbers, and a scale is the same
-to the bit however many pieces it is computed in."""
+"""Rows that begin with the newest are read in the order of time, numbers with a unit as numbers, and a scale is the
+same to the bit however many pieces it is computed in."""
 
 from __future__ import annotations
 
