@@ -116,14 +116,12 @@ class Controller(QObject):
 
     @property
     def settled(self) -> bool:
-        """Nothing is under way: the picture is the document's, and its audit has been shown."""
+        """Nothing is under way: the picture is the document's, and its audit has been shown, or it has failed."""
         if self._shown is None and self._document.state.unfinished:
             return True  # there is nothing to ask for
-        return (
-            self._wanted is None
-            and self._shown is not None
-            and (self._failing or self._auditor.has_audited(self._shown))
-        )
+        if self._wanted is not None:
+            return False
+        return self._failing or (self._shown is not None and self._auditor.has_audited(self._shown))
 
     # -- asking -------------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.as_read import AsRead
 from explorer.data_dialog.failure import Failure, wrapped
 from explorer.data_dialog.form import NOWHERE, Form
+from explorer.data_dialog.misfits import Misfits
 from explorer.data_dialog.preview_view import PreviewView
 from explorer.data_dialog.reader import Reader
 from explorer.data_dialog.sequences_form import SequencesForm
@@ -78,6 +79,7 @@ class DataDialog(QDialog):
         self.other.setAutoDefault(False)
         self.found = wrapped("What was detected")
         self.as_read = AsRead()
+        self.misfits = Misfits()
         self.waiting = Waiting()
         self.preview = PreviewView()
         self.failure = Failure()
@@ -109,6 +111,7 @@ class DataDialog(QDialog):
         self.cancel.clicked.connect(self.reject)
         self.use.clicked.connect(self._bring)
         self.as_read.changed.connect(self._look)
+        self.misfits.missingChosen.connect(self.as_read.set_missing)
         self.becomes.edited.connect(self._become)
         reader.looked.connect(self._show_preview)
         reader.peeked.connect(self._show_lines)
@@ -129,6 +132,7 @@ class DataDialog(QDialog):
         left.setSpacing(TIGHT)
         left.addWidget(self.found)
         left.addWidget(self.as_read)
+        left.addWidget(self.misfits)
         left.addWidget(self.waiting, 1)
         left.addWidget(self.failure, 1)
         left.addWidget(self.preview, 1)
@@ -242,6 +246,7 @@ class DataDialog(QDialog):
         self.preview.setVisible(not failure)
         self.as_read.setVisible(not failure)
         self.other.setAccessibleDescription(failure)
+        self.misfits.show_preview(None if failure else self._preview)
         self.notes.setText("\n".join(f"• {note}" for note in (notes or [])[:5]))
         self.notes.setVisible(bool(notes))
 
@@ -296,6 +301,7 @@ class DataDialog(QDialog):
     def _show_enabled(self) -> None:
         busy, there = self._reader.reading, self._preview is not None
         self.as_read.setEnabled(not busy)
+        self.misfits.setEnabled(not busy)
         self.side.setEnabled(there and not busy)
         self.side.setVisible(there)
         self.use.setEnabled(there and not busy and self.form.problem() is None)
@@ -339,6 +345,7 @@ class DataDialog(QDialog):
         self._say_doing()
         self.side.setEnabled(False)
         self.as_read.setEnabled(False)
+        self.misfits.setEnabled(False)
         self.use.setEnabled(False)
 
     def _end(self) -> None:
