@@ -35,6 +35,8 @@ class Target:
     probe: Probe | None = None
     """Of a recorded trace."""
     path: Path | None = None
+    stamp: str = ""
+    """Of what was read from the path, where it is a session: its `Probe.sha256`."""
     task: str = ""
     """The name that it was asked for by, where it is a task's."""
 
@@ -121,4 +123,4 @@ def _file(path: Path) -> Target:
     probe = container.probe(path)
     if probe.content == "trace":
         return Target(probe=probe, path=path)
-    return Target(session=session.load(path, probe.sha256), path=path)
+    return Target(session=session.load(path, probe.sha256), path=path, stamp=probe.sha256)

@@ -37,6 +37,8 @@ class Opening:
     """Of a recorded trace; an experiment knows its own."""
     unsaved: bool = False
     """It holds work that no file has."""
+    stamp: str = ""
+    """`Probe.sha256` of what was read from `path`."""
 
     def into(self, document: Document) -> None:
         document.open(
@@ -119,6 +121,7 @@ def of_path(path: Path) -> Opening:
         preset=saved.preset,
         prompt=backups.opened_sentence(path) if is_backup else "",
         saved=saved,
+        stamp="" if is_backup else found.sha256,
     )
 
 
@@ -144,4 +147,5 @@ def _of_trace(path: Path, found: container.Probe) -> Opening:
         title=found.title or path.stem,
         path=str(path),
         steps=steps,
+        stamp=found.sha256,
     )

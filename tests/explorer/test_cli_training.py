@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -208,6 +209,90 @@ def test_a_save_that_fails_in_between_is_said_and_ends_nothing(run: Run, monkeyp
     assert session.load("out.gflow").iteration == 9
 
 
+def test_what_somebody_else_has_saved_meanwhile_is_not_written_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("train", "mine.toml", "--iterations", "4", "-o", "out.gflow")[0] == 0
+    theirs = session.load("out.gflow")
+    usual, seen = TrainingBar.show, []
+
+    def show(self: TrainingBar, at: Progress) -> None:
+        usual(self, at)
+        seen.append(at.iteration)
+        if at.iteration >= 10 and max(seen[:-1], default=0) < 10:  # once
+            session.save(replace(theirs, notes="from the window"), "out.gflow")
+
+    monkeypatch.setattr("explorer.cli.train.SAVE_EVERY", 0.0)
+    monkeypatch.setattr(TrainingBar, "show", show)
+    status, out, err = run("train", "out.gflow", "--iterations", "16")
+    assert status == 0
+    found = session.load("out.gflow")
+    assert (found.notes, found.iteration) == ("from the window", 4)
+    assert_same_training(session.load("out-2.gflow"), 16)
+    said = (
+        "gradflow: Another program has saved into out.gflow meanwhile: that is left as it is, and this training is in "
+        "out-2.gflow."
+    )
+    assert err.count(said) == 1, "once, and what is saved later goes on into the second"
+    assert "Saved in out-2.gflow; gradflow train out-2.gflow --iterations N goes on" in out
+    assert not list(Path.cwd().glob("out-3*"))
+
+
+def test_of_two_trainings_that_begin_one_file_each_is_saved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one has made the file after this one has looked, and there is a second one already."""
+    other, shown = "mine.toml", TrainingBar.show
+    assert run("train", other, "--iterations", "3", "-o", "theirs.gflow")[0] == 0
+    Path("out-2.gflow").write_bytes(b"somebody's")
+
+    def show(self: TrainingBar, at: Progress) -> None:
+        shown(self, at)
+        Path("out.gflow").write_bytes(Path("theirs.gflow").read_bytes())
+
+    monkeypatch.setattr(TrainingBar, "show", show)
+    status, _, err = run("train", other, "--iterations", "5", "-o", "out.gflow")
+    assert status == 0
+    assert "this training is in out-3.gflow." in err
+    assert session.load("out.gflow").iteration == 3
+    assert session.load("out-3.gflow").iteration == 5
+    assert Path("out-2.gflow").read_bytes() == b"somebody's"
+
+
+def test_an_interrupt_while_it_is_saved_comes_behind_that(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what has just been written would be taken for another program's."""
+    usual, saved = session.save, []
+
+    def save(found: Session, path: Path) -> str:
+        stamp = usual(found, path)
+        saved.append(found.iteration)
+        if len(saved) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            sum(range(1000))  # a handler is called between two operations
+        return stamp
+
+    monkeypatch.setattr("explorer.cli.train.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("explorer.cli.train.session.save", save)
+    status, out, err = run("train", "mine.toml", "--iterations", "5000", "-o", "out.gflow")
+    assert status == 130
+    assert "Paused after" in out
+    assert "Another program" not in err
+    assert session.load("out.gflow").iteration == saved[1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_that_was_caught_is_forgotten_by_python(tmp_path: Path) -> None:
+    """One that comes while a dataclass is made, as torch does by the hundred, ended the process by the signal."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys, explorer.cli.commands as commands, explorer.cli as cli\n"
+        "def resolve(text):\n"
+        "    exec('raise KeyboardInterrupt')\n"
+        "commands.resolve = resolve\n"
+        "sys.exit(cli.main(['check', 'x']))\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    line = [sys.executable, "-m", "interrupted"]
+    ended = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "gradflow: Interrupted.\n")
+
+
 def test_what_is_done_before_something_goes_wrong_is_saved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.operations import run as usual
 
@@ -316,6 +401,25 @@ def test_until_ends_at_the_first_evaluation_that_fulfils_it(run: Run) -> None:
     assert "RMSE<1e9 is reached" in out
     assert run("train", "out.gflow", "--iterations", "3")[0] == 0, "there is nothing to do"
     assert session.load("out.gflow").iteration == 4
+
+
+@pytest.mark.parametrize(("until", "reached"), [("RMSE<100", True), ("RMSE<1e-9", False)])
+def test_a_bound_that_no_evaluation_came_to_is_held_against_the_end(run: Run, until: str, reached: bool) -> None:
+    status, out, _ = run("train", "mine.toml", "--iterations", "3", "--until", until, "-o", "out.gflow")
+    assert status == 0
+    words = "is reached" if reached else "is not reached"
+    value = next(line for line in out.splitlines() if line.startswith("validation")).split("RMSE ")[1].split(",")[0]
+    line = next(line for line in out.splitlines() if line.startswith("RMSE<"))
+    assert f"{words}: the RMSE is {value} after 3 iterations. It was looked at here alone" in line
+    assert line.endswith("evaluations are made every 4 iterations.")
+    assert session.load("out.gflow").evaluations == (), "what a pause and going on would not have is not kept"
+
+
+def test_a_bound_that_was_looked_at_and_not_reached_is_said(run: Run) -> None:
+    status, out, _ = run("train", "mine.toml", "--iterations", "4", "--until", "RMSE<1e-9", "-o", "out.gflow")
+    value = session.load("out.gflow").evaluations[-1].value
+    assert status == 0
+    assert f"RMSE<1e-9 is not reached: the RMSE is {figure(value)} after 4 iterations.\n" in out
 
 
 def test_a_preset_is_trained_with_its_view_and_its_name(run: Run) -> None:
