@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
@@ -16,6 +17,7 @@ from engine.until import until_of
 from explorer.bindings.parts import Parts
 from explorer.pace import Pace
 from explorer.training.axes import AxisChoice
+from explorer.training.comparisons import Comparisons
 from explorer.training.curves import Curves
 from explorer.training.standing import Ending, stands
 from explorer.training.ways_out import WayOut, ways_out
@@ -43,6 +45,7 @@ class TrainingBinding(QObject):
         self._resting = False
         """Whether the playhead is where documents open, at the loss, and nobody has moved it."""
         self._ways: tuple[WayOut, ...] = ()
+        self._comparisons = Comparisons(parts.document, self)
         self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
         self._book.changed.connect(self._pace.ask)
@@ -63,10 +66,14 @@ class TrainingBinding(QObject):
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
         controls.until_field.textEdited.connect(self._forget_problem)
-        controls.bestWanted.connect(self.travel_to_best)
+        self._drawer.reason.bestWanted.connect(self.travel_to_best)
         curves.travelWanted.connect(self._travel_on_curves)
         self._tab.layersWanted.connect(self._show_layers)
         self._tab.lossAxisPicked.connect(self._pick_loss_axis)
+        self._tab.keepWanted.connect(self.keep_run)
+        self._tab.removeWanted.connect(self._comparisons.remove)
+        self._tab.clearWanted.connect(self.remove_runs)
+        self._comparisons.changed.connect(self._pace.ask)
         self._show_available()
 
     # -- data down ----------------------------------------------------------------------------------------------------
@@ -77,6 +84,7 @@ class TrainingBinding(QObject):
         self._wish = None
         self._patience.stop()
         self._problem, self._anew = "", True
+        self._controls.forget_until()
         if self._banner:
             self._clear_banner()
         self._show_available()
@@ -120,6 +128,7 @@ class TrainingBinding(QObject):
         self._say()
         if open_here:
             self._tab.set_layers(self._book.layers, self._layers)
+            self._tab.set_kept(self._comparisons.names())
             self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
@@ -153,7 +162,7 @@ class TrainingBinding(QObject):
                 count=book.next,
             )
         names = [name for name in self._layers if name in book.layers]
-        return Curves(
+        found = Curves(
             iterations=book.iterations(),
             losses=book.column("losses"),
             grad_norms=book.column("grad_norms"),
@@ -163,18 +172,20 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            turns=book.turns(),
             scaled=scaled,
             count=book.next,
             goal=self._runner.goal,
             seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,
         )
+        return replace(found, ghosts=self._comparisons.ghosts(found))
 
     def _show_sentence(self) -> None:
         self._told = self._document.view.iteration, self._document.state
         best = self._book.best if self._runner.ending.kind == "early stop" else None
-        self._controls.set_best(None if best is None or self._problem else best.iteration)
+        self._drawer.reason.set_best(None if best is None or self._problem else best.iteration)
         if self._problem:
-            self._controls.set_sentence(self._problem, tone="exploding")
+            self._drawer.reason.set_sentence(self._problem, tone="exploding")
             return
         runner = self._runner
         words, tone = stands(
@@ -186,7 +197,7 @@ class TrainingBinding(QObject):
             note=runner.note,
             outlook=runner.outlook,
         )
-        self._controls.set_sentence(words, tone=tone)
+        self._drawer.reason.set_sentence(words, tone=tone)
 
     @Slot(bool)
     def _running_changed(self, running: bool) -> None:
@@ -413,6 +424,25 @@ class TrainingBinding(QObject):
     def take_focus(self) -> None:
         self._drawer.show_tab("training")
         self._tab.curves.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    # -- intent up: runs side by side ---------------------------------------------------------------------------------
+
+    @Slot()
+    def keep_run(self) -> None:
+        if not self._comparisons.keep():
+            self._parts.say("Nothing has been trained yet that could be kept as a comparison.", 5000)
+            return
+        count = self._book.next
+        iterations = "1 iteration stays" if count == 1 else f"{count:,} iterations stay"
+        self._drawer.show_tab("training")
+        self._parts.say(f"Kept as a comparison: {iterations} as grey curves beside what is trained next.", 6000)
+
+    @Slot()
+    def remove_runs(self) -> None:
+        count = len(self._comparisons.names())
+        self._comparisons.clear()
+        words = "There is no comparison." if not count else f"{count} comparison{'s' if count > 1 else ''} removed."
+        self._parts.say(words, 3000)
 
     # -- intent up: what the curves show ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 import msgspec
+import numpy as np
 
 from engine.history import MOST_STATES, STATE_BYTES, Evaluation, Log, thinned
 from engine.parameters import input_size, output_size
@@ -228,6 +229,21 @@ class State:
         if own is None or experiment is None:
             return False
         return _same_weights(own, experiment) and own.dtype == experiment.dtype
+
+    def parts_from(self, other: State) -> bool:
+        """Whether both have been trained, but not only one further than the other: where both know an iteration, it is
+        another one."""
+        recorded = np.intersect1d(self.log.iterations, other.log.iterations)
+        if len(recorded):
+            a, b = (log.column("losses")[log.iterations == recorded[-1]] for log in (self.log, other.log))
+            if not np.array_equal(a, b, equal_nan=True):
+                return True
+        shared = max(self.history.keys() & other.history.keys(), default=0)
+        if not shared:
+            return False
+        mine, its = self.history[shared], other.history[shared]
+        cast = {a.dtype for a in mine.values()} != {a.dtype for a in its.values()}
+        return mine is not its and not cast and not _same(mine, its)
 
     def trains_otherwise(self, other: State) -> bool:
         """Whether the other state's next iteration, apart from a what-if, or its past is another."""

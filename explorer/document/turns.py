@@ -27,6 +27,8 @@ class Turn:
     """The first that was trained so; its loss and its gradient are of it already."""
     words: str
     """What was changed: "T 6 → 9, learning rate 0.1 → 0.03", "what-if: scale of W_hh 1 → 2"."""
+    apart: bool = False
+    """Losses before and after are not to be compared: of another T, another task, another loss."""
 
 
 def turns_of(kept: Collection[int], recipes: Mapping[int, Recipe]) -> tuple[Turn, ...]:
@@ -34,10 +36,18 @@ def turns_of(kept: Collection[int], recipes: Mapping[int, Recipe]) -> tuple[Turn
     of them, as far as it is known. What leads to iteration 0 is nothing."""
     known = [(k, recipes[k]) for k in sorted(kept) if k > 0 and k in recipes]
     return tuple(
-        Turn(k, ", ".join(changes(before, after)))
+        Turn(k, ", ".join(changes(before, after)), apart(before[0], after[0]))
         for (k, before), (_, after) in pairwise(known)
         if before is not after and before != after
     )
+
+
+def apart(before: Experiment | None, after: Experiment | None) -> bool:
+    """Whether losses of the two are of different things. The size of a batch is no part of what a loss is of."""
+    if before is None or after is None or before == after:
+        return False
+    changed = changed_fields(before, after)
+    return any((name.startswith("task.") and name != "task.batch_size") or name.endswith(".loss") for name in changed)
 
 
 def changes(before: Recipe, after: Recipe) -> tuple[str, ...]:
