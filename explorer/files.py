@@ -117,10 +117,11 @@ class Files(QObject):
 
     @Slot(str)
     def open_path(self, path: str) -> None:
-        if path.lower().endswith(endings.DATA):
+        if endings.is_data(Path(path)):
             self.dataChosen.emit(path)
             return
-        self._after_saving(partial(self._read, partial(opening.of_path, Path(path))))
+        read = opening.of_experiment if path.lower().endswith(endings.EXPERIMENT) else opening.of_path
+        self._after_saving(partial(self._read, partial(read, Path(path))))
 
     @Slot()
     def open_dialog(self) -> None:

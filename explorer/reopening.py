@@ -44,7 +44,8 @@ class _Note(msgspec.Struct, frozen=True):
 
 
 def hand_over(document: Document, excerpt: Excerpt | None, scale: int, stamp: str = "") -> None:
-    """Keep the document for the next start. `stamp`: of its file, as it was opened or saved here. Raises SessionError where that cannot be; then nothing has happened."""
+    """Keep the document for the next start. `stamp`: of its file, as it was opened or saved here. Raises
+    SessionError where that cannot be; then nothing has happened."""
     global _kept
     recorded = document.state.recorded
     path = recorded.path if recorded is not None else document.path

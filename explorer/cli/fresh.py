@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,10 @@ def of_data(path: Path, cell: CellKind = CELL, column: str | None = None) -> tup
     try:
         task = _brought(path, column)
     except DataError as error:
-        raise DataError(f"{error} gradflow {path.name} shows how it is read, and lets one choose.") from None
+        if not _can_be_looked_at(path):
+            raise
+        shows = f"gradflow {shlex.quote(str(path))} shows how it is read"
+        raise DataError(f"{error} {shows}, and lets one choose.") from None
     return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task)
 
 
@@ -87,6 +91,20 @@ def _brought(path: Path, column: str | None) -> OwnTask:
     if of.kind == "series":
         return import_series(preview, SeriesChoices(steps=_steps(len(of.x))))
     return import_sequences(preview, SequencesChoices(answers=of.answers))
+
+
+def _can_be_looked_at(path: Path) -> bool:
+    """Whether the window has something to choose: of a ZIP archive or a file that is not there it has the sentence."""
+    from engine.data import look_at
+    from engine.data.peeking import lines_of
+
+    if lines_of(path).texts:
+        return True
+    try:
+        look_at(path)
+    except DataError:
+        return False
+    return True
 
 
 def _steps(rows: int) -> int:

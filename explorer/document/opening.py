@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from engine import beginning, container, session
+from engine import beginning, container, presets, session
 from engine.errors import SessionError
 from engine.presets import Preset
 from engine.requests import Recorded
@@ -79,6 +79,11 @@ def of_nothing() -> Opening:
         View(position=tape.position(Moment(Phase.LOSS, tape.steps))),
         title="",
     )
+
+
+def of_experiment(path: Path) -> Opening:
+    """Of a TOML file. Raises PresetError with one sentence."""
+    return of_preset(presets.read_experiment(path))
 
 
 def of_path(path: Path) -> Opening:

@@ -103,6 +103,30 @@ def test_a_text_and_a_table_of_answers_are_trained_on(run: Run) -> None:
     assert isinstance(session.load("class.gflow").experiment.task, SequencesTask)
 
 
+@pytest.mark.parametrize("name", ["a.md", "a.text", "a.dat", "a"])
+def test_a_text_is_one_by_any_name(run: Run, name: str) -> None:
+    Path(name).write_text("the quick brown fox jumps over the lazy dog\n" * 40, encoding="utf-8")
+    assert run("train", name, "--iterations", 1, "-o", "text.gflow")[0] == 0
+    assert isinstance(session.load("text.gflow").experiment.task, TextTask)
+    assert resolve(name).is_data, "the window shows it"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "said"),
+    [
+        ("sheet.xlsx", b"PK\x03\x04", "is an Excel workbook or another ZIP archive (by its first bytes); export the"),
+        ("a.csv.gz", b"\x1f\x8b\x08", "is compressed with gzip (by its first bytes); unpack it first."),
+    ],
+)
+def test_what_holds_no_data_is_said_with_the_way_out_alone(run: Run, name: str, head: bytes, said: str) -> None:
+    Path(name).write_bytes(head + bytes(60))
+    status, _, err = run("train", name, "--iterations", 1, "-o", "a.gflow")
+    assert status == 2
+    assert said in err
+    assert "lets one choose" not in err, "there is nothing to be chosen"
+    assert "damaged" not in err
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
