@@ -80,11 +80,13 @@ def train(
     at, paused, failed = None, False, None
     keeper = _Keeper(start, output, stamp, bar)
     try:
-        with _ends_like_ctrl_c():
+        with _pausing() as pause:
+            pause.import_torch()
             for at in fit(start, iterations, until=until):
                 bar.show(at)
                 if not at.ended:
                     keeper.now_and_then(at)
+                pause.here()
     except KeyboardInterrupt:  # between two chunks, or inside one, which is then as if it had never begun
         paused = True
     except EngineError as error:
@@ -260,11 +262,36 @@ def _beside(taken: Path) -> Path:
     )
 
 
+class _Pause:
+    """Torch ends the process where an interrupt is raised in the midst of it: what has not been saved would be lost.
+    So the first one waits for the end of the chunk, and only one more does not."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def here(self) -> None:
+        """Raises KeyboardInterrupt where one has come."""
+        if self._asked:
+            raise KeyboardInterrupt
+
+    def import_torch(self) -> None:
+        """Whole, or nothing is trained."""
+        import engine.operations  # noqa: F401
+
+        self.here()
+
+
 @contextlib.contextmanager
-def _ends_like_ctrl_c() -> Iterator[None]:
-    """Whoever ends the program from outside (a batch system at its time limit) pauses it too."""
-    with _handled((signal.SIGTERM,), signal.default_int_handler):
-        yield
+def _pausing() -> Iterator[_Pause]:
+    """Ctrl+C pauses; and whoever ends the program from outside, as a batch system at its time limit, pauses it too."""
+    pause = _Pause()
+    with _handled((signal.SIGINT, signal.SIGTERM), pause.ask):
+        yield pause
 
 
 @contextlib.contextmanager

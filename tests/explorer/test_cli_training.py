@@ -19,14 +19,14 @@ import pytest
 import torch
 
 import engine
-from engine import presets, session
+from engine import operations, presets, session
 from engine.errors import DataError, SessionError
 from engine.figures import figure
 from engine.rows import Rows
 from engine.session import Session
 from engine.spec import AddingTask
 from engine.training_loop import Progress
-from engine.training_requests import Judge
+from engine.training_requests import Judge, Trained
 from explorer.cli import main
 from explorer.cli.compute import compute
 from explorer.cli.target import resolve
@@ -275,6 +275,32 @@ def test_an_interrupt_while_it_is_saved_comes_behind_that(run: Run, monkeypatch:
     assert "Another program" not in err
     assert session.load("out.gflow").iteration == saved[1]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_first_interrupt_waits_for_the_end_of_the_chunk_and_the_second_does_not(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raised in the midst of torch it ends the process, and what has not been saved is lost."""
+    usual, whole = operations.run, []
+
+    def interrupted(operation: Any, request: Any) -> Any:
+        if operation == "train" and request.iteration >= 4:
+            for _ in range(again):
+                os.kill(os.getpid(), signal.SIGINT)
+                sum(range(1000))  # a handler is called between two operations
+        found = usual(operation, request)
+        whole.append(found)
+        return found
+
+    for again, name in ((1, "one.gflow"), (2, "two.gflow")):
+        whole.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr("engine.operations.run", interrupted)
+            assert run("train", "mine.toml", "--iterations", "5000", "-o", name)[0] == 130
+        done = session.load(name).iteration
+        begun = [one.iteration for one in whole if isinstance(one, Trained)]
+        assert done == begun[-1]
+        assert (len([k for k in begun if k > 4]), done > 4) == ((1, True) if again == 1 else (0, False))
 
 
 def test_an_interrupt_that_was_caught_is_forgotten_by_python(tmp_path: Path) -> None:
