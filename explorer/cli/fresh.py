@@ -116,14 +116,14 @@ def _steps(preview: TablePreview | ArraysPreview, target: str | None = None, tim
     from explorer.data_dialog.windows import Treated, Windows
 
     if isinstance(preview, ArraysPreview):
-        rows, read, known = len(arrays_of(preview).x), ("x0",), {}
+        rows, read, known = len(arrays_of(preview).x), ["x0"], {}
     else:
         rows, known = preview.rows, {column.name: column for column in preview.columns}
         fit = [column for column in preview.columns if column.kind == "number" and not column.problem]
-        read = tuple(column.name for column in fit if column.name != time)
+        read = [column.name for column in fit if column.name != time]
     if not read or (target is not None and target not in known):
         return _STEPS  # what is wrong is said when it is brought in
-    task = SeriesTask(data="0" * 64, name=preview.name, columns=read, target=target or read[-1], steps=_STEPS)
+    task = SeriesTask(data="0" * 64, name=preview.name, columns=tuple(read), target=target or read[-1], steps=_STEPS)
     stops = time is not None and breaks_usually(known[time].jumps, rows)
     return Windows(known, rows, every=False).fitting(task, Treated(time=time if stops else None))
 
