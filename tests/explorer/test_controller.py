@@ -171,7 +171,7 @@ def test_what_no_file_has_room_for_is_not_stepped_into_and_the_sentence_is_that_
     rig.courier.answer_excerpt()
     rig.controller.step(-1)
     rig.courier.answer_excerpt()
-    monkeypatch.setattr("engine.session.MAX_STATE_BYTES", 100)
+    monkeypatch.setattr("engine.session_room.MAX_STATE_BYTES", 100)
     with pytest.raises(SessionError, match="fewer or smaller layers") as refused:
         check_room(experiment())
     rig.controller.step(1)
