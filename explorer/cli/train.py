@@ -81,7 +81,6 @@ def train(
     keeper = _Keeper(start, output, stamp, bar)
     try:
         with _pausing() as pause:
-            pause.import_torch()
             for at in fit(start, iterations, until=until):
                 bar.show(at)
                 if not at.ended:
@@ -263,8 +262,8 @@ def _beside(taken: Path) -> Path:
 
 
 class _Pause:
-    """Torch ends the process where an interrupt is raised in the midst of it: what has not been saved would be lost.
-    So the first one waits for the end of the chunk, and only one more does not."""
+    """Torch ends the process where an interrupt is raised in the midst of it, or while it is imported: what has not been
+    saved would be lost. So the first one waits for the end of the chunk, and only one more does not."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -278,12 +277,6 @@ class _Pause:
         """Raises KeyboardInterrupt where one has come."""
         if self._asked:
             raise KeyboardInterrupt
-
-    def import_torch(self) -> None:
-        """Whole, or nothing is trained."""
-        import engine.operations  # noqa: F401
-
-        self.here()
 
 
 @contextlib.contextmanager
