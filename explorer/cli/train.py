@@ -262,7 +262,7 @@ def _beside(taken: Path) -> Path:
 
 
 class _Pause:
-    """Torch ends the process where an interrupt is raised in the midst of it, or while it is imported: what has not been
+    """Torch ends the process where an interrupt is raised in the midst of it, or of its import: what has not been
     saved would be lost. So the first one waits for the end of the chunk, and only one more does not."""
 
     def __init__(self) -> None:
