@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 
 from engine.data.peeking import Lines
 from engine.data.preview import ArraysPreview, Preview, TablePreview, TextPreview
+from engine.data.usual import becomes
 from engine.data_requests import LookAt
 from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.as_read import AsRead
@@ -273,7 +274,7 @@ class DataDialog(QDialog):
             self.series.set_preview(preview)
             self.sequences.set_preview(preview)
             if self.becomes.value() is None:
-                self._become(_usual(preview))
+                self._become(becomes(preview))
             else:
                 self._become(self.becomes.value())
 
@@ -378,14 +379,6 @@ class DataDialog(QDialog):
             event.accept()
         else:
             super().keyPressEvent(event)
-
-
-def _usual(preview: TablePreview) -> str:
-    """A series where there are numbers to forecast, unless the last column is a word for what they are."""
-    numbers = [column for column in preview.columns if column.kind == "number" and not column.problem]
-    in_time, last = any(column.rising and column.kind == "date" for column in preview.columns), preview.columns[-1]
-    words = last.kind == "text" and last.missing < preview.rows / 2
-    return "series" if numbers and (in_time or not words) else "sequences"
 
 
 def _in_scroll_area(form: Form) -> QScrollArea:
