@@ -5,7 +5,6 @@ run free)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -19,6 +18,7 @@ from engine import step_pieces, tasks
 from engine.checks import checked
 from engine.errors import SpecError
 from engine.iterating import initial_of
+from engine.judged_draws import draws
 from engine.network import Network, losses_of
 from engine.parameters import class_count
 from engine.parts import Part
@@ -35,7 +35,7 @@ from engine.tasks import Batch, own
 from engine.tasks.part import Draw
 from engine.tracing import Initial
 from engine.training_checks import feeds_itself
-from engine.training_requests import USUAL_BATCHES, WHOLE_BATCHES, Forecasts, Judge, Judged
+from engine.training_requests import Forecasts, Judge, Judged
 from engine.training_state import CARRIED, carried_shapes, parameters_of
 
 MOST = 10_000
@@ -55,7 +55,7 @@ def judge(request: Judge) -> Judged:
     network = Network(experiment, None if request.weights is None else parameters_of(request.weights), request.what_if)
     sums, kept, series = _Sums(experiment), _Shown(experiment, request.shown), _Forecasts(experiment)
     carried: dict[str, Tensor] = {}
-    for draw in _draws(experiment, request.part, request.batches):
+    for draw in draws(experiment, request.part, request.batches):
         batch = _drawn(network, draw)
         carried = {name: state[: batch.x.shape[1]] for name, state in carried.items()}
         outputs, losses, after = pass_through(network, batch, initial_of(network, carried))
@@ -134,23 +134,10 @@ def _without_dropout(experiment: Experiment) -> Experiment:
     return replace(experiment, model=replace(experiment.model, layers=layers))
 
 
-def _draws(of: Experiment, part: Part, most: int | None) -> Iterator[Draw]:
-    """Of data held back each batch once; where there are more than `most` (None: than usual), so many of them, evenly
-    over the part: its first windows would be one stretch of time. Where states are carried on, the first ones: they
-    follow one another. Raises DataError where the data are not there."""
-    there = own.batches(of.task, of.model, part)
-    if most is None:
-        most = USUAL_BATCHES if there is None or there > WHOLE_BATCHES else max(1, there)
-    count = most if there is None else max(1, min(most, there))
-    apart = count if there is None or carried_shapes(of) else there
-    for number in range(count):
-        yield Draw(of.seed, number * apart // count, part)
-
-
 def _drawn(network: Network, draw: Draw) -> Batch:
     """Raises DataError where the part is empty."""
     of = network.experiment
-    return tasks.batch(of.task, of.model, draw.seed, draw.number, network.dtype, network.device, draw.part)
+    return tasks.drawn(of.task, of.model, draw, network.dtype, network.device)
 
 
 class _Forecasts:

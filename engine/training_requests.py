@@ -18,11 +18,14 @@ from engine.requests import Array, Weights
 from engine.spec import Experiment, WhatIf
 from engine.task_facts import Metric, Shape
 
+USUAL_SEQUENCES = 300
+"""Of data held back, what an evaluation takes where nobody asks for more, whatever the batch size: it must not take the
+time that training would need. After every 50 iterations it is 3 to 10 % of the time with batches of 8 and more; only
+large layers with a batch of 1 or 2 give it a third and more (evaluate_every is theirs to raise)."""
 USUAL_BATCHES = 4
-"""What an evaluation takes where nobody asks for more: it must not take the time that training would need."""
+"""The same of what is generated; and of states that are carried on, from the beginning of the part."""
 WHOLE_BATCHES = 40
-"""Of data held back, a part of no more is evaluated whole: so many forward passes, where training evaluates after 50
-iterations of forward, backward and update."""
+"""Where states are carried on, a part of no more is evaluated whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +124,8 @@ class Judge:
     weights: Weights | None
     part: Part = "validation"
     batches: int | None = None
-    """How many are drawn, or of data: at most so many, evenly over the part. None: the usual, USUAL_BATCHES, or of data
-    held back the whole part where it has no more than WHOLE_BATCHES."""
+    """How many are drawn. Of data held back: as many sequences as so many have at most, evenly over the part, with its
+    first and its last. None: the usual, USUAL_BATCHES, or of data held back USUAL_SEQUENCES, whatever the batch size."""
     shown: int = 8
     """Sequences whose answers come along."""
     free_running: int = 0

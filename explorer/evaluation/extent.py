@@ -9,12 +9,12 @@ from engine.requests import Computed
 from engine.spec import Experiment
 from engine.task_facts import form
 from engine.training_checks import feeds_itself
-from engine.training_requests import Judge
+from engine.training_requests import USUAL_SEQUENCES, Judge
 
 MOST_FREE = 100
 _MOST_SHOWN, _MOST_NUMBERS = 16, 2**22
 """Sequences that come along, and numbers of them."""
-MOST_DOTS = 256
+MOST_DOTS = USUAL_SEQUENCES
 """Sequences that come along where each is one dot, its prediction against its target."""
 
 
