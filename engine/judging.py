@@ -25,18 +25,19 @@ from engine.parts import Part
 from engine.precision import arithmetic
 from engine.ranges import whole
 from engine.sampling import run_free
-from engine.spec import Experiment, SeriesTask, SinesTask, SunspotsTask
+from engine.spec import Experiment, ReberTask, SeriesTask, SinesTask, SunspotsTask
 from engine.spec_reading import shown
 from engine.stack import Ahead, ahead
 from engine.step_pieces import Read
-from engine.task_facts import Shape, baseline, facts, form, metric
+from engine.task_facts import Shape, baseline, form, metric
 from engine.task_labels import labels_of, read_labels_of
 from engine.tasks import Batch, own
 from engine.tasks.part import Draw
 from engine.tracing import Initial
-from engine.training_checks import feeds_itself
+from engine.training_checks import why_not_free
 from engine.training_requests import Forecasts, Judge, Judged
 from engine.training_state import CARRIED, carried_shapes, parameters_of
+from engine.written import foreseen, written
 
 MOST = 10_000
 """Batches, and steps of free running."""
@@ -63,8 +64,8 @@ def judge(request: Judge) -> Judged:
         kept.add(batch, outputs, carried)
         series.add(draw, batch, outputs)
         carried = {name: after[name] for name in carried_shapes(experiment)}
-    free = None
-    if request.free_running and kept.count:
+    free, grammar = None, isinstance(experiment.task, ReberTask)
+    if request.free_running and kept.count and not grammar:
         initial = initial_of(network, kept.carried)
         said = run_free(network, kept.batch, request.free_running, initial=initial).double().numpy()
         free = _fixed(said if form(experiment.task).symbols else _in_units(said, own.units(experiment.task)))
@@ -82,6 +83,8 @@ def judge(request: Judge) -> Judged:
         free=free,
         read_labels=read_labels_of(experiment.task),
         forecasts=series.found(),
+        written=written(network, request.free_running) if grammar and request.free_running else None,
+        foreseen=sums.foreseen,
         **kept.arrays(),
     )
 
@@ -120,11 +123,8 @@ def _checked(request: Judge) -> Experiment:
         whole("batches", request.batches, 1, MOST)
     whole("shown", request.shown, 0, MOST)
     whole("free_running", request.free_running, 0, MOST)
-    if request.free_running and not feeds_itself(experiment):
-        raise SpecError(
-            f"free_running is {request.free_running}, but what the network says at a step of "
-            f"{facts(experiment.task).noun} is not what it reads at the next; 0 is accepted."
-        )
+    if request.free_running and (why := why_not_free(experiment)):
+        raise SpecError(f"free_running is {request.free_running}, but {why}; 0 is accepted.")
     return experiment
 
 
@@ -176,6 +176,8 @@ class _Sums:
 
     def __init__(self, experiment: Experiment) -> None:
         self.sequences = 0
+        self.foreseen = 0 if isinstance(experiment.task, ReberTask) else None
+        """Strings of a grammar."""
         self._experiment = experiment
         self._classes = classes_of(experiment)
         self._losses: list[tuple[float, int]] = []
@@ -188,6 +190,8 @@ class _Sums:
         model = self._experiment.model
         real = real_answers(batch, model.readout.at == "every")
         self.sequences += batch.x.shape[1]
+        if self.foreseen is not None:
+            self.foreseen += foreseen(batch, outputs)
         self._losses.append((float(losses.double().sum()), int(real.sum())))
         if self._constant is not None:
             constant = self._constant.to(outputs).expand_as(outputs)
