@@ -269,10 +269,11 @@ def _refuse_to_replace_newer(path: Path) -> None:
 
 def _versions() -> dict[str, str]:
     """Asked of the installed packages, so that no torch is imported."""
-    return {name: _version(name) for name in ("gradient-flow-explorer", "torch", "numpy")}
+    return {name: version_of(name) for name in ("gradient-flow-explorer", "torch", "numpy")}
 
 
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """Of an installed package; "unknown" where there is none."""
     from importlib import metadata  # brings half of the e-mail package along: not while the window starts
 
     try:

@@ -22,7 +22,7 @@ from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look,
 from engine.sources import Traced, traced, weights_of
 from engine.spec import OwnTask, clip_of
 from engine.task_facts import form
-from engine.task_labels import labels_of, read_labels_of
+from engine.task_labels import column_labels_of, labels_of, read_labels_of
 from engine.training import clipped_of
 from engine.training_state import fitted, optimizer_of
 from engine.verdict import verdict
@@ -91,14 +91,15 @@ def excerpt(look: Look) -> Excerpt:
 
 
 def _labels(made: Traced, inputs: Array, targets: Array, outputs: Array) -> tuple[dict[int, str], dict[int, str]]:
-    """What symbols and classes are called that stand on the stage, of somebody's own data. Of a vocabulary of fifty
-    thousand few do."""
+    """What symbols or columns, and classes are called that stand on the stage, of somebody's own data. Of a vocabulary
+    of fifty thousand few do."""
     if made.network is None or not isinstance(task := made.network.experiment.task, OwnTask):
         return {}, {}
     read, answers = read_labels_of(task), labels_of(task, made.network.experiment.model)
+    named = _named(read, inputs) or dict(enumerate(column_labels_of(task)))
     if len(answers) <= MOST_LABELS:
-        return _named(read, inputs), dict(enumerate(answers))
-    return _named(read, inputs), _named(answers, targets) | _named(answers, outputs.argmax(-1))
+        return named, dict(enumerate(answers))
+    return named, _named(answers, targets) | _named(answers, outputs.argmax(-1))
 
 
 def _named(labels: tuple[str, ...], numbers: NDArray[Any]) -> dict[int, str]:

@@ -178,6 +178,11 @@ class Log:
         """(n,): one of Records, "losses" or "layer_norms.l0"."""
         return self.scalars.column(name)
 
+    def recorded(self, iteration: int) -> tuple[float, float] | None:
+        """Loss and gradient norm before clipping of one iteration; None where it is not recorded, or thinned away."""
+        row = self.scalars.row(iteration)
+        return None if row is None else (float(row["losses"]), float(row["grad_norms"]))
+
     @property
     def layers(self) -> tuple[str, ...]:
         """Whose gradient norms are recorded."""

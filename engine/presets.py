@@ -152,6 +152,11 @@ def read_experiment(path: Path) -> Preset:
     return _read(path, _ExperimentFile, "", f"{one_line(path.name, 120)}: ", ())
 
 
+def of_experiment(experiment: Experiment, title: str) -> Preset:
+    """An experiment of no file, shown as a preset is. Raises SpecError."""
+    return _checked(_ExperimentFile(experiment=experiment, title=title), "", ())
+
+
 def _read(path: Path, kind: type[PresetFile], slug: str, where: str, curve: tuple[float, ...]) -> Preset:
     try:
         with path.open("rb") as file:

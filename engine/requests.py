@@ -280,7 +280,8 @@ class Excerpt:
     truncation: TruncationSpec | None = None
     """Of the gradients that are shown, routes included; what a loss sends by itself (flow matrix) knows none."""
     read_labels: Mapping[int, str] = field(default_factory=dict)
-    """Of somebody's own data: what the symbols are called that the sample reads."""
+    """Of somebody's own data: what the symbols are called that the sample reads, or where `symbols` is 0 the columns of
+    `inputs` by their numbers from 0."""
     labels: Mapping[int, str] = field(default_factory=dict)
     """And what its targets and likeliest answers are called, or where there are few all classes."""
     loss_steps: int | None = None

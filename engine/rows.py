@@ -79,6 +79,17 @@ class Kept:
         found = [chunk[name] for chunk in self.chunks]
         return found[0] if len(found) == 1 else _fixed(np.concatenate(found)) if found else np.zeros(0)
 
+    def row(self, iteration: int) -> dict[str, Any] | None:
+        """The numbers of one iteration; None where there is no row of it."""
+        if not self.chunks or iteration < self.chunks[0].first or (iteration - self.chunks[0].first) % self.stride:
+            return None
+        number = (iteration - self.chunks[0].first) // self.stride
+        for chunk in self.chunks:
+            if number < len(chunk):
+                return {name: column[number] for name, column in chunk.columns.items()}
+            number -= len(chunk)
+        return None
+
     def appended(self, rows: Rows) -> Kept:
         """With the rows of the iterations that follow, of every one of them."""
         chunk = rows if self.stride == 1 else _every(rows, 1, self.stride)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,9 +29,23 @@ from engine.history import (
 )
 from engine.parameters import layer_of, parameter_shapes
 from engine.plaintext import one_line, several_lines
+from engine.recipes import (
+    MAX_ITERATION,
+    Origin,
+    check_origins,
+    check_recipes,
+    out_of_reach,
+    recorded_until,
+    with_origin,
+)
+from engine.recipes import MAX_RECIPES as MAX_RECIPES
+from engine.recipes import Recipe as Recipe
 from engine.requests import Array, Weights
-from engine.spec import MAX_LAYERS, NO_WHAT_IF, Experiment, OptimizerSpec, Spec, WhatIf
-from engine.tape import Tape
+from engine.session_view import MAX_TRACKS as MAX_TRACKS
+from engine.session_view import PinnedNorms as PinnedNorms
+from engine.session_view import SessionView as SessionView
+from engine.session_view import check_pin, check_view
+from engine.spec import NO_WHAT_IF, Experiment, OptimizerSpec, Spec, WhatIf
 from engine.task_facts import metric
 from engine.training_state import (
     carried_of,
@@ -42,66 +56,16 @@ from engine.training_state import (
     parameters_of,
     state_shapes,
 )
-from engine.within import Granularity
 
-MAX_TRACKS, MAX_HEIGHT = 64, 10_000
-MAX_ITERATION = 10**9
 MAX_NOTES = 20_000
 MAX_PINS = 6
 MAX_EVALUATIONS = 10_000
-MAX_RECIPES = 256
 _MOST_TENSORS = tensorfile.MAX_TENSORS - 5000
 """Of the history; the rest is for what else there is."""
 _ROOM_FOR_WEIGHTS = 56 * 2**20
 """For states that only save replaying."""
 MAX_STATE_BYTES = container.MAX_FILE_BYTES["session"] - SCALAR_BYTES - FLOW_BYTES - 8 * 2**20
 """For the states that a training cannot do without."""
-
-
-class SessionView(Spec, frozen=True, kw_only=True):
-    """Where somebody was looking."""
-
-    tracks: tuple[str, ...] = ("network", "norms")
-    """From top to bottom, as engine.tracks reads them."""
-    position: int = 0
-    """On the tape, from 0."""
-    granularity: Granularity = "step"
-    within: tuple[int, int | None] | None = None
-    """How far inside the step: (level, operation) as in engine.within; None: it is whole."""
-    sample: int = 0
-    layer: str = ""
-    """The one in the cell panel: "l0", "l1_reverse"; "" is the one that the read-out reads, forward."""
-    unit: int | None = None
-    """Of that layer."""
-    heights: dict[str, int] = msgspec.field(default_factory=dict)
-    """Of tracks, in pixels, where somebody has changed them."""
-    collapsed: tuple[str, ...] = ()
-    """Tracks that are shown as a strip."""
-    time_range: tuple[int, int] | None = None
-    """First and last step on screen; None shows all."""
-    scales: dict[str, tuple[float, float, float]] = msgspec.field(default_factory=dict)
-    """Those that somebody has chosen, by the track that stands for all that share one: low end, high end, linear zone
-    (0: none)."""
-    theme: Literal["", "light", "dark", "system"] = ""
-
-
-@dataclass(frozen=True, eq=False)
-class PinnedNorms:
-    """What is kept of a pinned trace: what it was made of, and norms of its states."""
-
-    experiment: Experiment
-    what_if: WhatIf
-    iteration: int
-    norms: Mapping[str, Array]
-    """(T,) float64 by layer and quantity: "l0.grads.h"."""
-
-
-class Recipe(Spec, frozen=True, kw_only=True):
-    """What iterations were trained with: those after the recipe before it, up to `until`."""
-
-    until: int
-    experiment: Experiment
-    what_if: WhatIf = NO_WHAT_IF
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +94,13 @@ class Session:
     recipes: tuple[Recipe, ...] = ()
     """What its iterations were trained with, where that is not all the same; what comes after the last of them was
     trained with the session's own experiment and what-if."""
+    known_from: int = 0
+    """From here on they are known; an iteration before it can be shown where its state is in the history, and can no
+    longer be trained again. 0: from the beginning; else its state is in the history."""
+    cast_before: int = 0
+    """The records of iterations before it were made before the experiment's dtype was changed."""
+    origins: tuple[Origin, ...] = ()
+    """What the records were made by, those of the last one aside, which wrote the file."""
     written_with: Mapping[str, str] = field(default_factory=dict)
     """Versions of "gradient-flow-explorer", "torch" and "numpy" that wrote the file; filled in by `load`."""
     newer: str = ""
@@ -139,6 +110,22 @@ class Session:
         """What an iteration was trained with."""
         own = Recipe(until=iteration, experiment=self.experiment, what_if=self.what_if)
         return next((recipe for recipe in self.recipes if iteration <= recipe.until), own)
+
+    @property
+    def turns(self) -> frozenset[int]:
+        """The iterations at which another recipe began: from before such a one none after it could be trained again."""
+        return frozenset(recipe.until for recipe in self.recipes) | ({self.known_from} if self.known_from else set())
+
+    def out_of_reach(self, iteration: int) -> str:
+        """Why one cannot go back to an iteration, in one sentence; "" where one can."""
+        return out_of_reach(iteration, self.history, self.known_from)
+
+    def recorded_by(self) -> tuple[Origin, ...]:
+        """What made the records: of those of a file that was read, all of them."""
+        until, torch = self.log.next or 0, self.written_with.get("torch", "")
+        if not torch or not until:
+            return recorded_until(self.origins, until)
+        return with_origin(self.origins, Origin(until=until, torch=torch, device=self.device))
 
     def differences(self, norms: Mapping[str, Array]) -> tuple[str, ...]:
         """The keys whose norms, computed again, are not those that were saved, to the bit (NaN equals NaN)."""
@@ -184,12 +171,15 @@ def save(session: Session, path: Path | str) -> str:
         device=one_line(session.device, 40),
         fingerprint=tuple(session.fingerprint),
         recipes=session.recipes,
+        known_from=session.known_from,
+        cast_before=session.cast_before,
+        origins=session.origins,
         pins=tuple(_Pin(pin.experiment, pin.what_if, pin.iteration, tuple(pin.norms)) for pin in session.pins),
     )
     return container.write(
         Path(path),
         "session",
-        msgspec.to_builtins(written),
+        {name: value for name, value in msgspec.to_builtins(written).items() if value or name not in _SELDOM},
         tensors,
         summary=_summary(session.experiment),
         title=session.title,
@@ -211,21 +201,47 @@ def load(path: Path | str, sha256: str | None = None) -> Session:
 
 
 def fitting(session: Session) -> Session:
-    """The session with as much of its history as a file has room for: the current and the last iteration, those up to
-    which a recipe leads (from before them nothing behind them could be replayed), whatever they take; then the first
-    one, and of the others as many as fit, evenly spread."""
+    """The session with as much of its history as a file has room for: the current and the last iteration, whatever they
+    take; those at which another recipe began (from before them nothing behind them could be trained again), the newest
+    first, as many as there is room for; then the first one, and of the others as many as fit, evenly spread. Where
+    recipes are left out, `known_from` says from where on they are known."""
+    session = _within_recipes(session)
     size = sum(array.nbytes for weights in session.history.values() for array in weights.values())
     count, tensors = len(session.history), sum(len(state) for state in session.history.values())
     if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
         return session
-    turns = [recipe.until for recipe in session.recipes]
-    needed = len({session.iteration, max(session.history), *turns} & session.history.keys())
-    room = max(needed, min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
     known = sorted(session.history)
+    needed = {session.iteration, known[-1], *session.turns} & session.history.keys()
+    room = max(len(needed), min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
     spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
-    wanted = dict.fromkeys([session.iteration, known[-1], *turns, known[0], *spread])
+    wanted = dict.fromkeys([session.iteration, known[-1], *sorted(session.turns), known[0], *spread])
     kept = [k for k in wanted if k in session.history][:room]
     return replace(session, history={k: session.history[k] for k in sorted(kept)})
+
+
+def _within_recipes(session: Session) -> Session:
+    """With no more recipes, and states at which one began, than a file takes: else the oldest go, and the iterations
+    before them can no longer be trained again."""
+    last = max(session.history, default=0)
+    turns = sorted(k for k in session.turns & session.history.keys() if session.known_from < k < last)
+    largest = max((sum(array.nbytes for array in state.values()) for state in session.history.values()), default=0)
+    tensors = max(map(len, session.history.values()), default=0)
+    # Beside them there is room for the first state, the last one and the one that is shown.
+    room = min(MAX_STATE_BYTES // max(1, largest), _MOST_TENSORS // max(1, tensors)) - 3
+
+    def fits(first: int) -> bool:
+        recipes = sum(recipe.until > first for recipe in session.recipes)
+        return recipes <= MAX_RECIPES and sum(k >= first for k in turns) <= room
+
+    first = next((k for k in (session.known_from, *turns) if fits(k)), last)
+    if first == session.known_from:
+        return session
+    return replace(
+        session,
+        known_from=first,
+        recipes=tuple(recipe for recipe in session.recipes if recipe.until > first),
+        history={k: state for k, state in session.history.items() if k >= first or k in (0, session.iteration)},
+    )
 
 
 def check_room(experiment: Experiment) -> None:
@@ -241,10 +257,11 @@ def check_room(experiment: Experiment) -> None:
         ways.append("float32")
     if _state_bytes(lighter) <= MAX_STATE_BYTES:
         ways.append(f"sgd without momentum ({zipframe.mebibytes(_state_bytes(lighter))})")
+    # The ways out come first: they are what is wanted, and no short line cuts them off.
     raise SessionError(
-        f"This training could not be saved: its state takes {zipframe.mebibytes(needed)} with "
-        f"{training.optimizer.kind}, and a session has room for {zipframe.mebibytes(MAX_STATE_BYTES)}; "
-        f"{' or '.join(ways)} is accepted."
+        f"This training could not be saved: {' or '.join(ways)} would do, for its state takes "
+        f"{zipframe.mebibytes(needed)} with {training.optimizer.kind} and a session has room for "
+        f"{zipframe.mebibytes(MAX_STATE_BYTES)}."
     )
 
 
@@ -261,10 +278,15 @@ def check(session: Session) -> Session:
             raise SessionError(f"iteration is {iteration}; 0 to {MAX_ITERATION:,} is accepted.")
     if session.iteration not in session.history and session.iteration != 0:
         raise SessionError(f"The weights of iteration {session.iteration}, which it shows, are missing.")
-    _check_recipes(session.recipes, experiment)
+    check_recipes(session.recipes, experiment)
+    check_origins(session.origins)
+    if session.known_from and session.known_from not in session.history:
+        raise SessionError(f"The weights of iteration {session.known_from}, from which it is known, are missing.")
+    if not 0 <= session.cast_before <= MAX_ITERATION:
+        raise SessionError(f"cast_before is {session.cast_before}; 0 to {MAX_ITERATION:,} is accepted.")
     for iteration, weights in session.history.items():
         _check_weights(iteration, weights, session.trained(iteration).experiment)
-    _check_view(view, experiment)
+    check_view(view, experiment)
     layers = tracks.layer_kinds(experiment.model.layers)
     for key, array in session.fingerprint.items():
         tracks.check(tracks.parse(key), layers)
@@ -273,37 +295,8 @@ def check(session: Session) -> Session:
     if len(session.pins) > MAX_PINS:
         raise SessionError(f"It has {len(session.pins)} pins; up to {MAX_PINS} are accepted.")
     for pin in session.pins:
-        _check_pin(pin)
+        check_pin(pin)
     return session
-
-
-def _check_recipes(recipes: tuple[Recipe, ...], of: Experiment) -> None:
-    if len(recipes) > MAX_RECIPES:
-        raise SessionError(f"It was trained with {len(recipes)} recipes; up to {MAX_RECIPES} are accepted.")
-    last = -1
-    for recipe in recipes:
-        checked(recipe.experiment)
-        checked_what_if(recipe.what_if)
-        if not last < recipe.until <= MAX_ITERATION:
-            raise SessionError(f"A recipe leads up to iteration {recipe.until}; {last + 1} or more is needed.")
-        last = recipe.until
-        if recipe.experiment.dtype != of.dtype or parameter_shapes(recipe.experiment) != parameter_shapes(of):
-            raise SessionError(f"The recipe up to iteration {recipe.until} is another network's.")
-
-
-def _check_pin(pin: PinnedNorms) -> None:
-    checked(pin.experiment)
-    checked_what_if(pin.what_if)
-    if isinstance(pin.iteration, bool) or not 0 <= pin.iteration <= MAX_ITERATION:
-        raise SessionError(f"iteration of a pin is {pin.iteration}; 0 to {MAX_ITERATION:,} is accepted.")
-    layers = tracks.layer_kinds(pin.experiment.model.layers)
-    for key, array in pin.norms.items():
-        track = tracks.parse(key)
-        tracks.check(track, layers)
-        if not track.is_quantity or not track.layer or track.options:
-            raise SessionError(f"A pin has norms of '{one_line(key, 40)}', which is no quantity of a layer.")
-        if array.shape != (pin.experiment.task.steps,) or array.dtype != np.float64:
-            raise SessionError(f"The pinned norms of {key} are not one float64 a step.")
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -331,6 +324,13 @@ class _SessionFile(Spec, frozen=True, kw_only=True):
     fingerprint: tuple[str, ...]
     pins: tuple[_Pin, ...] = ()
     recipes: tuple[Recipe, ...] = ()
+    known_from: int = 0
+    cast_before: int = 0
+    origins: tuple[Origin, ...] = ()
+
+
+_SELDOM = ("known_from", "cast_before", "origins")
+"""Are there only where they say something."""
 
 
 def _summary(experiment: Experiment) -> container.Summary:
@@ -395,10 +395,21 @@ def _session_of(contents: container.Contents) -> Session:
             log=log,
             evaluations=evaluations,
             recipes=read.recipes,
+            known_from=_known_from(read, history),
+            cast_before=read.cast_before,
+            origins=read.origins,
             written_with=contents.probe.written_with,
             newer=newer,
         )
     )
+
+
+def _known_from(read: _SessionFile, history: Mapping[int, Any]) -> int:
+    """Not before a state at which another recipe began and that the file has not: what comes after it would be trained
+    again from before it, with what came later."""
+    last = max(history, default=0)
+    missing = [recipe.until for recipe in read.recipes if recipe.until not in history and 0 < recipe.until < last]
+    return max([read.known_from, *(min(k for k in history if k > until) for until in missing)])
 
 
 def _of_training(
@@ -433,34 +444,3 @@ def _check_weights(iteration: int, weights: Weights, experiment: Experiment) -> 
                 f"{name} of iteration {iteration} is {array.shape} of {array.dtype}; "
                 f"{shape} of {experiment.dtype} is needed."
             )
-
-
-def _check_view(view: SessionView, experiment: Experiment) -> None:
-    steps, layers = experiment.task.steps, tracks.layer_kinds(experiment.model.layers)
-    if len(view.tracks) > MAX_TRACKS or len(set(view.tracks)) != len(view.tracks):
-        raise SessionError(f"view.tracks names a track twice, or more than {MAX_TRACKS}.")
-    try:
-        for text in (*view.tracks, *view.heights, *view.collapsed, *view.scales):
-            tracks.check(tracks.parse(text), layers)
-    except SpecError as error:
-        raise SessionError(f"view: {error}") from None
-    if len(set(view.collapsed)) != len(view.collapsed):
-        raise SessionError("view.collapsed names a track twice.")
-    if not all(1 <= height <= MAX_HEIGHT for height in view.heights.values()):
-        raise SessionError(f"view.heights: 1 to {MAX_HEIGHT} pixels are accepted.")
-    for name, (low, high, linear) in view.scales.items():
-        if not (np.isfinite(low) and np.isfinite(high) and low < high and 0 <= linear < high):
-            raise SessionError(f"view.scales: that of {name} is no scale; its low end must be below its high one.")
-    if not 0 <= view.position < len(Tape(steps)):
-        raise SessionError(f"view.position is {view.position}; the tape has 0 to {len(Tape(steps)) - 1}.")
-    if view.within is not None and not (0 <= view.within[0] < MAX_LAYERS and 0 <= (view.within[1] or 0) <= 99):
-        raise SessionError(f"view.within is {view.within}; a level and an operation of it, both from 0, are needed.")
-    if not 0 <= view.sample < experiment.task.batch_size:
-        raise SessionError(f"view.sample is {view.sample}; the batch has 0 to {experiment.task.batch_size - 1}.")
-    if view.layer and view.layer not in layers:
-        raise SessionError(f"view.layer is '{one_line(view.layer, 20)}'; there are {', '.join(layers)}.")
-    units = layers[view.layer or tracks.read_layer(tuple(layers))].hidden_size
-    if view.unit is not None and not 0 <= view.unit < units:
-        raise SessionError(f"view.unit is {view.unit}; the layer has 0 to {units - 1}.")
-    if view.time_range is not None and not 1 <= view.time_range[0] <= view.time_range[1] <= steps:
-        raise SessionError(f"view.time_range is {view.time_range}; steps 1 to {steps} are there.")

@@ -32,8 +32,9 @@ from engine.memory import Memory
 from engine.network import Network
 from engine.norms import mean_over_samples, norm
 from engine.precision import arithmetic, full_precision
+from engine.recipes import as_traced
 from engine.requests import Array, Audit, Computed, Event, Recorded, Source
-from engine.spec import Experiment, TrainingSpec, WhatIf
+from engine.spec import Experiment, WhatIf
 from engine.spec_reading import shown
 from engine.tasks import Batch
 from engine.tracing import Trace
@@ -234,11 +235,8 @@ def fingerprint(source: Source) -> bytes:
 
 
 def _plain(experiment: Experiment, what_if: WhatIf, iteration: int) -> bytes:
-    of = experiment.training
-    training = TrainingSpec(truncation=of.truncation, carry=of.carry, sampling=of.sampling)
-    bare = msgspec.structs.replace(experiment, training=training)
     # MessagePack, since JSON writes NaN and None alike.
-    return msgspec.msgpack.encode([bare, msgspec.structs.replace(what_if, clip_norm=None), iteration])
+    return msgspec.msgpack.encode([*as_traced(experiment, what_if), iteration])
 
 
 def _check(source: Computed) -> None:

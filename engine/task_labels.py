@@ -43,3 +43,11 @@ def read_labels_of(task: Task) -> tuple[str, ...]:
         case CopyTask():
             return ("blank", *(str(symbol) for symbol in range(1, 9)), "marker")
     return ()
+
+
+def column_labels_of(task: Task) -> tuple[str, ...]:
+    """Of the numbers that are read a step; () for symbols, and where they have no names. Raises DataError where
+    somebody's own data are not there."""
+    from engine.tasks import own
+
+    return own.columns(task)

@@ -47,6 +47,22 @@ def to_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
     return save({name: np.asarray(array, order="C") for name, array in tensors.items()})
 
 
+def to_parts(tensors: Mapping[str, NDArray[Any]]) -> list[bytes | memoryview]:
+    """The same bytes in parts over the memory of the arrays, as far as that is in order: nothing is copied."""
+    whole = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    # The library orders the arrays by their types and names, and pads its header.
+    kept = to_bytes({name: np.zeros((0,) * max(1, array.ndim), array.dtype) for name, array in whole.items()})
+    entries: dict[str, Any] = msgspec.json.decode(kept[8:])
+    end = 0
+    for name, entry in entries.items():
+        begin, end = end, end + whole[name].nbytes
+        entry |= {"shape": list(whole[name].shape), "data_offsets": [begin, end]}
+    header = msgspec.json.encode(entries)
+    header += b" " * (-len(header) % 8)
+    bodies = [whole[name].reshape(-1).view(np.uint8).data for name in entries if whole[name].size]
+    return [len(header).to_bytes(8, "little") + header, *bodies]
+
+
 def from_bytes(data: memoryview) -> dict[str, NDArray[Any]]:
     """The arrays by name: read-only views of `data`. Raises SessionError."""
     if len(data) < 8:

@@ -19,6 +19,7 @@ from engine.checks import checked, checked_what_if
 from engine.errors import DataError, SpecError
 from engine.figures import figure
 from engine.history import STATE_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
+from engine.recipes import Recipe
 from engine.requests import Weights
 from engine.session import Session, fitting
 from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
@@ -80,15 +81,17 @@ class Progress:
 
     def session(self, start: Session | None = None) -> Session:
         """To be saved, and gone on from: a new one, or `start` with this training in it; with as many of the states as
-        a file has room for."""
+        a file has room for. `start`: the session that `fit` went on from."""
+        start = Session(self.experiment) if start is None else _gone_on_with(start, self.what_if)
         whole = replace(
-            Session(self.experiment) if start is None else start,
+            start,
             experiment=self.experiment,
             what_if=self.what_if,
             iteration=self.iteration,
             history=dict(self.states),
             log=self.log,
             evaluations=self.evaluations,
+            origins=start.recorded_by(),
             fingerprint={},  # what was saved is of another iteration
         )
         return fitting(whole)
@@ -141,7 +144,7 @@ def fit(
     goal = MAX_ITERATIONS if iterations is None else iterations
     if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal <= MAX_ITERATIONS:
         raise SpecError(f"iterations is {shown(iterations)}; a whole number from 0 to {MAX_ITERATIONS:,} is accepted.")
-    turns = frozenset() if start is None else frozenset(recipe.until for recipe in start.recipes)
+    turns = frozenset() if start is None else _gone_on_with(start, what_if).turns
     course = _Course(of, checked_what_if(what_if), goal, bound, halt, budget, here if run is None else run, turns=turns)
     at = _from(start, course)
     if iterations is not None and at.iteration < goal:
@@ -161,8 +164,9 @@ def replayed(
     run: Run | None = None,
 ) -> Weights | None:
     """The state at an iteration, to the bit, trained again from the nearest that is kept at or before it; None for
-    iteration 0 of an experiment of which none is. `what_if`: with which it was trained. Raises SpecError and
-    DataError."""
+    iteration 0 of an experiment of which none is. `what_if`: with which it was trained. All of it is taken to have been
+    trained with this one experiment from the beginning: of a session, which may have been changed on its way, see
+    `state_at`. Raises SpecError and DataError."""
     from engine.operations import run as here
 
     start = kept_before(states, iteration)
@@ -172,6 +176,31 @@ def replayed(
     request = Train(experiment, state, start or 0, iteration - (start or 0), what_if)
     trained: Trained = (here if run is None else run)("train", request)
     return trained.weights
+
+
+def state_at(session: Session, iteration: int, run: Run | None = None) -> Weights | None:
+    """A session's state at an iteration that is done (engine.training_state), to the bit, trained again from the
+    nearest that is kept with what it was trained with then; None for iteration 0, where the seed says it. Raises
+    DataError where it is not known what it was trained with, or where the session has not come so far; SpecError."""
+    if isinstance(iteration, bool) or not isinstance(iteration, int) or iteration < 0:
+        raise SpecError(f"iteration is {shown(iteration)}; a whole number from 0 is accepted.")
+    last = max(session.history, default=0)
+    if iteration > last:
+        raise DataError(f"Iteration {iteration:,} has not been trained; this session has 0 to {last:,}.")
+    if why := session.out_of_reach(iteration):
+        raise DataError(why)
+    recipe = session.trained(iteration)
+    return replayed(recipe.experiment, session.history, iteration, recipe.what_if, run)
+
+
+def _gone_on_with(start: Session, what_if: WhatIf) -> Session:
+    """The session before it is trained on with another what-if: it says with which one it has come so far."""
+    last = max(start.history, default=0)
+    known = start.recipes[-1].until if start.recipes else 0
+    if what_if == start.what_if or last <= known:
+        return start
+    recipe = Recipe(until=last, experiment=start.experiment, what_if=start.what_if)
+    return replace(start, what_if=what_if, recipes=(*start.recipes, recipe))
 
 
 def _from(start: Session | None, course: _Course) -> Progress:

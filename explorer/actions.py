@@ -232,6 +232,16 @@ ACTIONS: tuple[Action, ...] = (
         tip="With the least validation loss.",
         find="least lowest minimum validation loss early stop checkpoint",
     ),
+    Action(
+        "keep_run",
+        "Training",
+        "&Keep as Comparison",
+        ("Ctrl+Alt+K",),
+        starts_section=True,
+        tip="Loss and gradient norm of this run stay as grey curves beside the next; not saved with the session.",
+        find="compare runs ghost side by side before after baseline pin",
+    ),
+    Action("remove_runs", "Training", "Remove Compa&risons", ("Ctrl+Alt+Shift+K",), find="ghost curves runs clear"),
     Action("focus_curves", "Training", "Go to the &Curves", ("Ctrl+Shift+C",), find="plot loss gradient travel"),
     Action(
         "judge",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import Executor
+from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QTimer, Slot
 from PySide6.QtGui import QIcon
@@ -153,9 +154,10 @@ def application(scale: int = sizes.USUAL) -> QApplication:
     return app
 
 
-def main(found: Opening | None = None, scale: int | None = None) -> int:
+def main(found: Opening | None = None, scale: int | None = None, data: Path | None = None) -> int:
     """Open the window on something, or on the default experiment. Returns the exit status: `reopening.STATUS` where
-    the program is to start anew. `scale`: of this run alone; None: as it is remembered."""
+    the program is to start anew. `scale`: of this run alone; None: as it is remembered. `data`: a file of somebody's
+    own, which a new experiment's dialog shows."""
     settings = stored.load()
     app = application(settings.scale if scale is None else scale)
     executor = EngineProcess()
@@ -165,7 +167,7 @@ def main(found: Opening | None = None, scale: int | None = None) -> int:
     # The window paints first; reading presets and asking the engine come right after.
     explorer.window.show()
     explorer.window.stage.set_message("Starting the engine…")
-    start = _Start(explorer, found)
+    start = _Start(explorer, found, data)
     QTimer.singleShot(0, start.run)
     status = app.exec()
     explorer.close()
@@ -178,9 +180,9 @@ class _Start(QObject):
     Somebody who only looks sees the gradient vanish; whoever touches a key or the mouse first has the tape to himself.
     """
 
-    def __init__(self, explorer: Explorer, found: Opening | None) -> None:
+    def __init__(self, explorer: Explorer, found: Opening | None, data: Path | None = None) -> None:
         super().__init__(explorer)
-        self._explorer, self._found = explorer, found
+        self._explorer, self._found, self._data = explorer, found, data
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)
         self._wait.setInterval(SHOW_PROMPT_MS)
@@ -189,6 +191,10 @@ class _Start(QObject):
     @Slot()
     def run(self) -> None:
         startup.done()
+        if self._data is not None:
+            self._explorer.show(opening.of_nothing())
+            self._explorer.files.open_path(str(self._data.absolute()))
+            return
         self._explorer.show(self._found or opening.of_preset(presets.default()))
         if self._found is None and not reduced_motion():
             self._explorer.controller.excerptChanged.connect(self._wait_a_moment)

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.requests import Audit, Excerpt, Look, Source
+from engine.requests import Excerpt, Look, Source
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
 from engine.training_requests import Trained
 from engine.within import Granularity, Inside, Within, stepped, way_of
+from explorer.auditor import Auditor
 from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
@@ -24,11 +25,6 @@ from explorer.stage.wanted import wanted_keys
 from explorer.trainer import Goal, Trainer, goal_of
 from explorer.want import Want
 
-_AUDIT_DELAY_MS = 120
-_LONG_TRACE_SECONDS, _LONGEST_DELAY_MS = 0.2, 3000
-"""An audit takes some ten times as long as its trace: of a long one it waits until nothing has changed for a while."""
-_AUDIT_SECONDS = 0.2
-"""For so long a new trace waits behind the audit of the one before."""
 _PATIENCE_MS = 400
 _BLINK_MS = 100
 _MOST_PRESSES = 20
@@ -54,6 +50,8 @@ class Controller(QObject):
     """One sentence; the picture stays what it was."""
     recovered = Signal()
     """The next good picture after a failure."""
+    refused = Signal(str)
+    """One sentence: the iteration that was to be shown cannot be trained again. Nothing has happened."""
     crossing = Signal(int)
     """A step of the tape goes over its end, into this iteration."""
 
@@ -69,13 +67,8 @@ class Controller(QObject):
         self._presses: list[tuple[int, Granularity]] = []
         """Steps over an end of the tape, and what came after them, that wait for the picture they are about."""
         self._trainer = Trainer(courier, self)
-        self._audited: Want | None = None
-        self._audit_asked: tuple[int, Want] | None = None
+        self._auditor = Auditor(courier, lambda: self._wanted is not None, self)
         self._failing = self._training = False
-        self._audit_timer = QTimer(self)
-        self._audit_timer.setSingleShot(True)
-        self._audit_timer.setInterval(_AUDIT_DELAY_MS)
-        self._audit_timer.timeout.connect(self._ask_audit)
         self._waiting = False
         self._blink = QTimer(self)
         self._blink.setSingleShot(True)
@@ -92,6 +85,7 @@ class Controller(QObject):
         self._trainer.advanced.connect(self._advanced)
         self._trainer.reached.connect(self._trained)
         self._trainer.failed.connect(self._give_up)
+        self._auditor.audited.connect(self.auditChanged)
         courier.answered.connect(self._answered)
         courier.failed.connect(self._answer_failed)
 
@@ -104,6 +98,11 @@ class Controller(QObject):
     def trace(self) -> int:
         """Which trace is on screen: another number is another one."""
         return self._trace
+
+    @property
+    def shown(self) -> Want | None:
+        """What the trace on screen was asked for as."""
+        return self._shown
 
     @property
     def shown_source(self) -> Source | None:
@@ -123,7 +122,7 @@ class Controller(QObject):
         return (
             self._wanted is None
             and self._shown is not None
-            and (self._failing or (self._audited is not None and self._audited.same_trace(self._shown)))
+            and (self._failing or self._auditor.has_audited(self._shown))
         )
 
     # -- asking -------------------------------------------------------------------------------------------------------
@@ -146,8 +145,14 @@ class Controller(QObject):
         return state.could_be_of(want.state.experiment) and not put_away
 
     def go_to_iteration(self, iteration: int, position: int = 0) -> None:
-        """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed."""
-        if self._document.state.recorded is None and iteration >= 0:
+        """Show another iteration, with the playhead at `position` (−1: the end). Trains up to it where needed; where it
+        is no longer known what it was trained with, it is `refused`."""
+        if self._document.state.recorded is not None or iteration < 0:
+            return
+        if why := self._document.state.out_of_reach(iteration):
+            self._presses.clear()
+            self.refused.emit(why)
+        else:
             self._want(iteration, position)
 
     @property
@@ -187,7 +192,8 @@ class Controller(QObject):
             self.crossing.emit(view.iteration + 1)
             self._want(view.iteration + 1, 0, retrain=stale)
         elif back:
-            self.crossing.emit(view.iteration - 1)
+            if not self._document.state.out_of_reach(view.iteration - 1):
+                self.crossing.emit(view.iteration - 1)
             self.go_to_iteration(view.iteration - 1, -1)
         else:
             self._document.look(position=position, within=within)
@@ -294,7 +300,7 @@ class Controller(QObject):
         if want.same_picture(self._wanted):
             return
         if self._wanted is None and want.same_picture(self._shown):
-            self._audit_later()  # of what was to come instead of it, it had been let go
+            self._auditor.later()  # of what was to come instead of it, it had been let go
             if self._failing:  # what failed has been taken back
                 self._failing = False
                 self.recovered.emit()
@@ -304,13 +310,15 @@ class Controller(QObject):
             return
         before, self._wanted = self._wanted, want
         if not want.same_trace(self._shown):
-            self._courier.end_long("audit", _AUDIT_SECONDS)  # of a trace that nobody will see any more
-            self._audit_asked = None
+            self._auditor.let_go()
             self.traceWanted.emit()
         if not self._blink.isActive() and not self._waiting:
             self._blink.start()
         start = state.kept_before(iteration - 1 if retrain else iteration)
         needs_training = state.recorded is None and iteration > 0 and start != iteration
+        if needs_training and not retrain and (why := state.out_of_reach(iteration)):
+            self._give_up(why)
+            return
         if needs_training:
             if not (self._trainer.running and want.same_trace(before)):
                 self._trainer.begin(goal_of(state, iteration, start, anew=retrain))
@@ -334,9 +342,9 @@ class Controller(QObject):
         self._trainer.stop()
         self._asked.clear()
         self._presses.clear()
-        self._excerpt = self._shown = self._wanted = self._audited = self._audit_asked = None
+        self._excerpt = self._shown = self._wanted = None
         self._failing = False
-        self._audit_timer.stop()
+        self._auditor.forget()
         self.excerptChanged.emit(None)
         self.refresh()
 
@@ -350,11 +358,10 @@ class Controller(QObject):
 
     @Slot(str, int, object)
     def _answered(self, channel: str, generation: int, answer: object) -> None:
-        if channel == "excerpt" and isinstance(answer, Excerpt):
-            if (want := self._asked.pop(generation, None)) is not None:
-                self._show(want, answer)
-        elif channel == "audit" and self._audit_asked is not None and self._audit_asked[0] == generation:
-            self._take_audit(self._audit_asked[1], answer)
+        if channel != "excerpt" or not isinstance(answer, Excerpt):
+            return
+        if (want := self._asked.pop(generation, None)) is not None:
+            self._show(want, answer)
 
     @Slot(str, int, str)
     def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:
@@ -386,7 +393,7 @@ class Controller(QObject):
         self._failing = True
         self._tell_waiting()
         self.failed.emit(sentence)
-        self._audit_later()
+        self._auditor.later()
 
     @property
     def waiting(self) -> bool:
@@ -399,16 +406,13 @@ class Controller(QObject):
         self._asked.clear()
         self._trainer.stop()
         self._courier.cancel()
-        self._audit_asked = None
+        self._auditor.cancelled()
         self._give_up("It was stopped; the picture is the one before. Undo takes the change back.")
 
     def set_training(self, *, training: bool) -> None:
         """While training runs, pictures of it come and go: none is audited until it rests."""
         self._training = training
-        if training:
-            self._audit_timer.stop()
-        else:
-            self._audit_later()
+        self._auditor.set_resting(training)
 
     def _tell_waiting(self) -> None:
         if self.waiting != self._waiting:
@@ -449,8 +453,7 @@ class Controller(QObject):
         document.viewChanged.emit()
         if fresh:
             self.auditChanged.emit(None)
-        self._audit_timer.stop()  # the delay begins anew
-        self._audit_later()
+        self._auditor.show(want, excerpt.seconds)
         self.take_presses()
 
     def _fit_within(self) -> None:
@@ -465,35 +468,3 @@ class Controller(QObject):
         if position or self._excerpt is None:
             return position if position >= 0 else len(self._document.tape) + position, None
         return 0, self.inside.moments("forward", self._document.view.granularity)[0]
-
-    def _audit_later(self) -> None:
-        """Compare the trace on screen with autograd once nothing has changed for a while, unless that has been done or
-        is under way."""
-        want, excerpt = self._shown, self._excerpt
-        if want is None or excerpt is None or self._wanted is not None or self._training:
-            return
-        known = self._audited, None if self._audit_asked is None else self._audit_asked[1]
-        if self._audit_timer.isActive() or any(one is not None and one.same_trace(want) for one in known):
-            return
-        long = excerpt.seconds > _LONG_TRACE_SECONDS
-        self._audit_timer.start(min(_LONGEST_DELAY_MS, round(4000 * excerpt.seconds)) if long else _AUDIT_DELAY_MS)
-
-    def _ask_audit(self) -> None:
-        if self._shown is None or self._wanted is not None:
-            return  # whatever becomes of what is wanted asks again
-        self._ask_piece(self._shown)
-
-    def _ask_piece(self, want: Want) -> None:
-        """Of the audit: between two, a new look at the trace is answered."""
-        self._audit_asked = (self._courier.ask("audit", "audit_on", want.state.source(want.iteration)), want)
-
-    def _take_audit(self, want: Want, answer: object) -> None:
-        if not want.same_trace(self._shown):
-            self._audit_asked = None
-        elif isinstance(answer, Audit):
-            self._audited = want
-            self.auditChanged.emit(answer)
-        elif self._training:
-            self._audit_asked = None  # it goes on when the training rests
-        else:
-            self._ask_piece(want)

@@ -20,7 +20,7 @@ from engine.errors import EngineError
 from engine.presets import Preset
 from engine.requests import Excerpt
 from engine.session import Session
-from explorer import reopening, sizes
+from explorer import backups, endings, reopening, sizes
 from explorer import settings as stored
 from explorer.controller import Controller
 from explorer.document import opening
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from explorer.start.page import StartPage
 
 _FILTER = "Gradient Flow Explorer (*.gflow)"
-DATA_ENDINGS = (".csv", ".tsv", ".tab", ".psv", ".txt", ".npy", ".npz")
-_DATA_FILTER = f"Data ({' '.join(f'*{ending}' for ending in DATA_ENDINGS)})"
+_DATA_FILTER = f"Data ({' '.join(f'*{ending}' for ending in endings.DATA)})"
 
 
 Stamp: TypeAlias = tuple[int, int]
@@ -68,6 +67,7 @@ class Files(QObject):
         self._unproven: Session | None = None
         self._saver = Saver(self)
         self._went_well = True
+        self._told_of_backups = False
         self._as_left: Stamp | None = None
         """The document's file as it was when it was opened or saved here."""
         self._scale = sizes.in_force()
@@ -128,14 +128,14 @@ class Files(QObject):
 
     @Slot(str)
     def open_path(self, path: str) -> None:
-        if path.lower().endswith(DATA_ENDINGS):
+        if path.lower().endswith(endings.DATA):
             self.dataChosen.emit(path)
             return
         self._after_saving(partial(self._read, partial(opening.of_path, Path(path))))
 
     @Slot()
     def open_dialog(self) -> None:
-        dialog = QFileDialog(self._window, "Open", self._folder(), f"{_FILTER};;All files (*)")
+        dialog = QFileDialog(self._window, "Open", self._folder(), f"{_FILTER};;{backups.FILTER};;All files (*)")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(self.open_path)
         dialog.finished.connect(dialog.deleteLater)
@@ -245,8 +245,16 @@ class Files(QObject):
             return
         self._as_left = stamp_of(path)
         self._document.saved(path, Path(path).stem, state)
-        self._window.status.set_saved(time.strftime("saved %H:%M"))
+        self._say_saved(backups.beside(path))
         self._add_recent(path, Path(path).stem)
+
+    def _say_saved(self, backup: Path | None) -> None:
+        """Once, so that everybody knows of it, and on hovering from then on, where the former version is."""
+        kept = "" if backup is None else backups.sentence(backup)
+        self._window.status.set_saved(time.strftime("saved %H:%M"), tip=kept)
+        if kept and not self._told_of_backups:
+            self._told_of_backups = True
+            self._window.statusBar().showMessage(f"Saved. {kept}", 10_000)
 
     @Slot()
     def export_picture(self) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLayout, QSizePolicy, QWidget
 
 from engine.dtypes import smallest_normal
+from engine.figures import duration
 from engine.quantities import layer_title
 from engine.requests import Array, Audit, AuditRow, Excerpt, Verdict
 from engine.verdict import so_far
@@ -409,9 +410,9 @@ class StatusLine(QWidget):
         if event.oldSize().width() != event.size().width():
             self._say_verdict()
 
-    def set_saved(self, text: str) -> None:
+    def set_saved(self, text: str, tip: str = "") -> None:
         """ "saved 14:02", "not saved", "edited", or ""."""
-        self.saved.set_text(text)
+        self.saved.set_text(text, tip=tip)
         self.saved.setVisible(bool(text))
         self._say_verdict()
 
@@ -420,11 +421,3 @@ class StatusLine(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(200, HEIGHT)
-
-
-def duration(seconds: float) -> str:
-    """ "1.9 ms", "340 ms", "2.1 s"."""
-    milliseconds = seconds * 1000
-    if milliseconds < 100:
-        return f"{milliseconds:.1f} ms"
-    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{seconds:.1f} s"

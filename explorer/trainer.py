@@ -41,6 +41,7 @@ def goal_of(state: State, iteration: int, start: int | None, *, anew: bool = Fal
     trained now, whatever it was trained with."""
     experiment, what_if = state.recipe if anew else state.recipe_into(iteration)
     assert experiment is not None
+    assert anew or not state.out_of_reach(iteration), "it would be trained otherwise than it was"
     if start is None:
         return Goal(experiment, what_if, 0, None, iteration)
     return Goal(experiment, what_if, start, state.history[start], iteration)

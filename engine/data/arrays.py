@@ -5,24 +5,30 @@ The header of an array is matched against what numpy.lib.format says that it loo
 
 from __future__ import annotations
 
-import io
 import math
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.datasets import MAX_VALUES
+from engine.data import files
+from engine.data.cells import Reading, within
+from engine.data.datasets import MAX_VALUES, pieces_of
+from engine.data.numbers import LARGEST
 from engine.errors import DataError
 from engine.plaintext import one_line
 
 MAGIC_NPY = b"\x93NUMPY"
 MAX_ARRAYS = 16
+MAX_BYTES = MAX_VALUES * 8 + 2**20
+"""Of a file: all numbers, and what is told about them."""
 MAX_HEADER = 10_000
 MAX_DIMENSIONS = 3
 _HEADER = re.compile(
@@ -37,63 +43,164 @@ class _Header:
     dtype: np.dtype[Any]
     fortran: bool
 
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Surveyed:
+    """What is known of the arrays of a file whose numbers are not kept."""
+
+    sha256: str
+    size: int
+    """Bytes of the file."""
+    arrays: dict[str, NDArray[Any]]
+    """By name, of the right shape and type, but without memory of their own; of `lengths` the numbers themselves."""
+    missing: dict[str, int]
+    """How many NaN there are in each."""
+
 
 def is_npz(data: bytes) -> bool:
-    """Whether it is a ZIP archive whose first member is an array, and not a workbook."""
+    """Whether it is a ZIP archive whose first member is an array, and not a workbook. The first bytes suffice."""
     if not data.startswith(b"PK\x03\x04"):
         return False
     size = int.from_bytes(data[26:28], "little")
     return data[30 : 30 + size].endswith(b".npy")
 
 
-def read_arrays(data: bytes, name: str) -> dict[str, NDArray[Any]]:
-    """The arrays by name; that of an .npy file is "x". Raises DataError."""
-    if data.startswith(MAGIC_NPY):
-        return {"x": _array(data, name)}
-    found: dict[str, NDArray[Any]] = {}
+def surveying(path: str | Path) -> Reading[Surveyed]:
+    """Piece by piece, with no more than a piece of them in memory. Raises DataError."""
+    _check_begins(path)
+    kept: dict[str, _Counter | _Loader] = {}
+
+    def take(key: str, header: _Header) -> _Counter | _Loader:
+        kept[key] = _Loader(header) if key.lower() == "lengths" else _Counter(header)
+        return kept[key]
+
+    yield from within(_each(path, take), 0.0, 0.7)
+    sha256 = yield from within(files.digesting(path, MAX_BYTES), 0.7, 1.0)
+    arrays = {key: one.array for key, one in kept.items()}
+    return Surveyed(sha256, files.size_of(path, MAX_BYTES), arrays, {key: one.missing for key, one in kept.items()})
+
+
+def loading(path: str | Path) -> Reading[tuple[str, dict[str, NDArray[Any]]]]:
+    """SHA-256 of the file, and the arrays by name; that of an .npy file is "x". Piece by piece. Raises DataError."""
+    _check_begins(path)
+    kept: dict[str, _Loader] = {}
+
+    def take(key: str, header: _Header) -> _Loader:
+        return kept.setdefault(key, _Loader(header))
+
+    sha256 = yield from within(files.digesting(path, MAX_BYTES), 0.0, 0.3)
+    yield from within(_each(path, take), 0.3, 1.0)
+    return sha256, {key: one.array for key, one in kept.items()}
+
+
+def _check_begins(path: str | Path) -> None:
+    head = files.head(path, 256, MAX_BYTES)
+    if not head.startswith(MAGIC_NPY) and not is_npz(head):
+        name = files.name_of(path)
+        files.refuse_foreign(head, name)
+        raise DataError(f"{name} begins neither as an .npy nor as an .npz file does (bytes 0 to 5).")
+
+
+class _Counter:
+    """Counts what is missing, and keeps nothing."""
+
+    def __init__(self, header: _Header) -> None:
+        self.array = np.broadcast_to(np.zeros((), dtype=header.dtype), header.shape)
+        self.missing = 0
+        self._left = b""
+
+    def take(self, piece: bytes) -> None:
+        if self.array.dtype.kind != "f":
+            return
+        piece = self._left + piece
+        whole = len(piece) - len(piece) % self.array.itemsize
+        self.missing += int(np.isnan(np.frombuffer(piece[:whole], dtype=self.array.dtype)).sum())
+        self._left = piece[whole:]
+
+
+class _Loader:
+    """Keeps all numbers."""
+
+    def __init__(self, header: _Header) -> None:
+        self._bytes = np.empty(header.bytes, dtype=np.uint8)
+        self._at = 0
+        flat = self._bytes.view(header.dtype)
+        self.array = flat.reshape(header.shape, order="F" if header.fortran else "C")
+        self.missing = 0
+
+    def take(self, piece: bytes) -> None:
+        self._bytes[self._at : self._at + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
+        self._at += len(piece)
+
+
+_Take: TypeAlias = "Callable[[str, _Header], _Counter | _Loader]"
+
+
+def _each(path: str | Path, take: _Take) -> Reading[None]:
+    name = files.name_of(path)
+    with files.opened(path, MAX_BYTES) as file:
+        if files.head(path, 6, MAX_BYTES) == MAGIC_NPY:
+            yield from _streamed(file, name, lambda header: take("x", header))
+        else:
+            yield from _members(file, name, take)
+
+
+def _members(file: BinaryIO, name: str, take: _Take) -> Reading[None]:
+    found: set[str] = set()
+    numbers = 0
+
+    def taken(key: str, header: _Header) -> _Counter | _Loader:
+        nonlocal numbers
+        numbers += math.prod(header.shape)
+        if numbers > MAX_VALUES:
+            raise DataError(f"{name} has more than {MAX_VALUES:,} numbers in it, which is all that is read.")
+        return take(key, header)
+
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             if not 1 <= len(members) <= MAX_ARRAYS:
                 raise DataError(f"{name} has {len(members)} members; 1 to {MAX_ARRAYS} arrays are accepted.")
-            for member in members:
+            for at, member in enumerate(members):
                 key = member.filename.removesuffix(".npy")
                 shown = one_line(key, 40)
                 if not member.filename.endswith(".npy"):
                     raise DataError(f"{name} has a member '{shown}', which is no array; only arrays are accepted.")
                 if key in found:
                     raise DataError(f"{name} has two arrays named '{shown}'; each name once is accepted.")
-                found[key] = _array(_unpacked(archive, member, f"{name}, array '{shown}'"), f"{name}, array '{shown}'")
-                if sum(array.size for array in found.values()) > MAX_VALUES:
-                    raise DataError(f"{name} has more than {MAX_VALUES:,} numbers in it, which is all that is read.")
+                found.add(key)
+                if member.file_size > MAX_BYTES:
+                    raise DataError(
+                        f"{name}, array '{shown}' has {member.file_size:,} bytes; at most {MAX_BYTES:,} are accepted."
+                    )
+                with archive.open(member) as stream:
+                    reading = _streamed(stream, f"{name}, array '{shown}'", partial(taken, key))
+                    yield from within(reading, at / len(members), (at + 1) / len(members))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         raise DataError(f"{name} is a damaged .npz archive ({_reason(error)}); save the arrays again.") from None
-    return found
 
 
-def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
-    """The bytes of a member, no more of them than its header promises and than are accepted."""
-    most = MAX_VALUES * 8 + MAX_HEADER + 64
-    if member.file_size > most:
-        raise DataError(f"{name} has {member.file_size:,} bytes; at most {most:,} are accepted.")
-    with archive.open(member) as file:
-        head = file.read(MAX_HEADER + 64)
-        header, start = _header(head, name)
-        size = start + math.prod(header.shape) * header.dtype.itemsize
-        return head + file.read(max(0, min(size, most) + 1 - len(head)))
-
-
-def _array(data: bytes, name: str) -> NDArray[Any]:
-    header, start = _header(data[: MAX_HEADER + 64], name)
-    size = math.prod(header.shape) * header.dtype.itemsize
-    if len(data) - start != size:
-        less = "fewer" if len(data) - start < size else "more"
+def _streamed(file: IO[bytes], name: str, take: Callable[[_Header], _Counter | _Loader]) -> Reading[None]:
+    """One array out of a file that begins with its header. No more of it is read than its header promises."""
+    head = file.read(MAX_HEADER + 64)
+    header, start = _header(head, name)
+    taker = take(header)
+    left, piece = header.bytes, head[start:]
+    while piece and left > 0:
+        taker.take(piece[:left])
+        left -= len(piece)
+        yield 1.0 - max(0, left) / header.bytes
+        piece = file.read(files.PIECE)
+    if left != 0 or piece:
+        less = "fewer" if left > 0 else "more"
         raise DataError(
             f"{name} has {less} bytes behind byte {start} than its shape {header.shape} of {header.dtype} takes "
-            f"({size:,}); it is cut off or damaged: save it again."
+            f"({header.bytes:,}); it is cut off or damaged: save it again."
         )
-    flat = np.frombuffer(data, dtype=header.dtype, offset=start)
-    return flat.reshape(header.shape, order="F" if header.fortran else "C")
 
 
 def _header(head: bytes, name: str) -> tuple[_Header, int]:
@@ -135,18 +242,28 @@ def _header(head: bytes, name: str) -> tuple[_Header, int]:
     return _Header(shape, dtype, found["fortran"] == b"True"), start
 
 
-def as_numbers(array: NDArray[Any], name: str, what: Mapping[int, str]) -> NDArray[np.float64]:
-    """float64, C order. NaN stays; `what` names the axes in the sentence for what is not finite or too large."""
-    values = np.ascontiguousarray(array, dtype=np.float64)
-    bad = ~(np.abs(values) <= 1e150) & ~np.isnan(values)
-    if bad.any():
-        raise DataError(f"{name}, {place(bad, what)}: {values[bad][0]:g} is no number within ±1e150, as is accepted.")
+def as_numbers(array: NDArray[Any], name: str, what: Mapping[int, str]) -> Reading[NDArray[np.float64]]:
+    """float64, C order, piece by piece. NaN stays; `what` names the axes in the sentence for what is not finite or too
+    large. What is in that form already is not copied."""
+    there = array.dtype == np.float64 and array.flags.c_contiguous
+    values = array if there else np.empty(array.shape)
+    for first, behind in pieces_of(array.shape):
+        piece = values[first:behind]
+        if not there:
+            piece[...] = array[first:behind]
+        bad = ~(np.abs(piece) <= LARGEST) & ~np.isnan(piece)
+        if bad.any():
+            raise DataError(
+                f"{name}, {place(bad, what, first)}: {piece[bad][0]:g} is no number within ±1e150, as is accepted."
+            )
+        yield behind / len(array)
     return values
 
 
-def place(bad: NDArray[np.bool_], what: Mapping[int, str]) -> str:
-    """Where the first of some bad entries is: "row 3, column 0 (both from 0)"."""
+def place(bad: NDArray[np.bool_], what: Mapping[int, str], first: int = 0) -> str:
+    """Where the first of some bad entries is: "row 3, column 0 (both from 0)". `first`: of the rows that they are."""
     index = np.argwhere(bad)[0].tolist()
+    index[0] += first
     words = ", ".join(f"{what.get(axis, f'axis {axis}')} {at}" for axis, at in enumerate(index))
     return f"{words} (from 0)"
 

@@ -6,12 +6,16 @@ are read at once, and made again for whoever asks for what stood there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 BLOCK = 8192
 """Rows that are made together."""
+BLANK = " "
+"""The delimiter that stands for one blank or more."""
+_RUN = re.compile(r"[ \t]+")
 
 Found = TypeVar("Found")
 Reading: TypeAlias = Generator[float, None, Found]
@@ -28,6 +32,25 @@ def finished(reading: Reading[Found]) -> Found:
     for _ in returned():
         pass
     return kept[0]
+
+
+def within(reading: Reading[Found], first: float, last: float) -> Reading[Found]:
+    """The same as a part of something longer, which it takes from one share to another."""
+    while True:
+        try:
+            share = next(reading)
+        except StopIteration as over:
+            found: Found = over.value
+            return found
+        yield first + (last - first) * share
+
+
+def parted(row: str, delimiter: str) -> list[str]:
+    """The cells of a row without quotes. Blanks part columns by runs, and none stands at an end of a row."""
+    if delimiter != BLANK:
+        return row.split(delimiter)
+    # A blank that does not break is inside of a cell: it stands between thousands.
+    return row.split() if row.isascii() else _RUN.split(row.strip(" \t"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +70,7 @@ class Cells:
         return self._parted(self.rows[first:behind])
 
     def _parted(self, rows: Sequence[str] | Sequence[list[str]]) -> list[list[str]]:
-        return [row.split(self.delimiter) if isinstance(row, str) else row for row in rows]
+        return [parted(row, self.delimiter) if isinstance(row, str) else row for row in rows]
 
     def blocks(self) -> Iterator[tuple[int, list[list[str]]]]:
         """(the row behind a block, the block), to the last one."""

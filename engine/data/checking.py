@@ -7,7 +7,7 @@ from collections.abc import Callable
 from engine.errors import DataError, SpecError
 from engine.parts import Part
 from engine.spec import OwnTask
-from engine.spec_reading import plain, read
+from engine.spec_reading import plain, read, shown
 from engine.task_checks import check_task
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -22,3 +22,10 @@ def check(task: OwnTask, of_part: Callable[[Part], None]) -> None:
         raise DataError(str(error)) from None
     for part in PARTS:
         of_part(part)
+
+
+def check_choice(name: str, given: object, accepted: tuple[str, ...]) -> None:
+    """That a choice is one of those that there are. Raises DataError."""
+    if given not in accepted:
+        ways = ", ".join(f"'{one}'" for one in accepted)
+        raise DataError(f"{name} is {shown(given)}; one of {ways} is accepted.")

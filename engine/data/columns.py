@@ -181,7 +181,7 @@ def _dates_or_text(cells: Sequence[str], absent: NDArray[np.bool_], fit: int, da
         # Of text only the empty cell is missing: "-" and "?" are words like any other.
         return Content("text", None, np.array([not cell for cell in cells], dtype=bool))
     values = np.full(len(cells), np.nan)
-    usual = max(set(orders), key=orders.count)
+    usual = max(dict.fromkeys(orders), key=orders.count)  # of two alike the first, in every process
     problem, problem_row = "", -1
     for row, one in zip(rows, found, strict=True):
         if one is not None and one.order == usual:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from engine.data import columns, dates, numbers
-from engine.data.cells import Cells
+from engine.data import blanks, columns, dates, numbers
+from engine.data.cells import BLANK, Cells
 from engine.data.columns import MISSING
 from engine.data.numbers import Notation
 from engine.data.records import DELIMITER_NAMES, records
@@ -19,8 +19,8 @@ from engine.errors import DataError
 if TYPE_CHECKING:
     from engine.data.table import TableOptions
 
-Delimiter: TypeAlias = Literal[",", ";", "\t", "|"]
-DELIMITERS: dict[str, Delimiter] = {",": ",", ";": ";", "\t": "\t", "|": "|"}
+Delimiter: TypeAlias = Literal[",", ";", "\t", "|", " "]
+DELIMITERS: dict[str, Delimiter] = {",": ",", ";": ";", "\t": "\t", "|": "|", " ": " "}
 # A heading without a comma, and two rows or more of "1,5".
 _DECIMALS_ALONE = re.compile(r"[^,;\t|\n]+\n(?:[-+]?[0-9]+,[0-9]+[ ]*(?:\n+|\Z)){2,}\Z")
 _NUMBER = r"[-+]?[.,]?[0-9][0-9.,]*(?:[eE][-+]?[0-9]+)?"
@@ -52,7 +52,8 @@ def without_preamble(text: str) -> tuple[str, int, Delimiter | None, list[str]]:
 
 
 def delimiter(text: str, name: str, line: int, notes: list[str]) -> Delimiter:
-    """The one that gives the most rows the same number of columns, more than one, the first row among them."""
+    """The one that gives the most rows the same number of columns, more than one, the first row among them; blanks
+    where that makes numbers of what is none."""
     best: tuple[float, Delimiter] = (0.0, ",")
     problem: DataError | None = None
     head = text[: 2**20]
@@ -73,6 +74,9 @@ def delimiter(text: str, name: str, line: int, notes: list[str]) -> Delimiter:
             best = (share, delimiter)
         if usual > 1 and share >= 0.9:
             break
+    otherwise = _head(head, best[1], name, line) if best[0] else [[row] for row in head.split("\n", 200)[:200] if row]
+    if blanks.part_columns(_head(head, BLANK, name, line), otherwise, best[0] or 1.0):
+        return " "
     if best[0] == 0.0 and problem is not None:
         raise problem
     if best[1] == "," and _DECIMALS_ALONE.match(head if whole else head[: head.rfind("\n") + 1]):
@@ -82,6 +86,16 @@ def delimiter(text: str, name: str, line: int, notes: list[str]) -> Delimiter:
         )
         return ";"
     return best[1]
+
+
+def _head(head: str, delimiter: str, name: str, line: int) -> list[list[str]]:
+    """The first rows, as far as they can be read."""
+    rows: list[list[str]] = []
+    try:
+        rows.extend(fields for _, fields in islice(records(head, delimiter, name, line), 200))
+    except DataError:
+        return rows
+    return rows[:-1] if len(head) == 2**20 and 1 < len(rows) < 200 else rows
 
 
 def has_header(rows: Sequence[Sequence[str]], only: bool, notes: list[str]) -> bool:
@@ -122,7 +136,9 @@ def notation(cells: Cells, options: TableOptions, delimiter: str, notes: list[st
     among = [
         one
         for one in numbers.usual(delimiter)
-        if options.decimal in (None, one.decimal) and options.thousands in (None, one.thousands)
+        if not delimiter == BLANK == one.thousands  # a space that parts columns stands in no number
+        and options.decimal in (None, one.decimal)
+        and options.thousands in (None, one.thousands)
     ]
     if not among:  # both were chosen, and differ
         return Notation(options.decimal or ".", options.thousands or "")
@@ -143,12 +159,9 @@ def _spaced(column: Sequence[str], found: Notation) -> str:
     if all(found.number(cell) is not None for cell in column):
         return (
             f"every row has {count} groups of digits with spaces between them and is read as one number; where they "
-            "are columns, put commas, semicolons or tabs between them"
+            "are columns, choose spaces between them"
         )
-    return (
-        f"every row has {count} numbers with spaces between them, and spaces part no columns; put commas, semicolons "
-        "or tabs between them"
-    )
+    return f"every row has {count} numbers with spaces between them; where they are columns, choose spaces between them"
 
 
 def _in_doubt(sample: Sequence[Sequence[str]], found: Notation, options: TableOptions, delimiter: str) -> str:

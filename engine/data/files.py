@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from engine.data.cells import Reading
 from engine.errors import DataError
 from engine.plaintext import one_line
 
 MAX_BYTES = 64 * 2**20
+PIECE = 2**20
+"""Bytes that are read together: a few milliseconds with all that is done to them."""
 
 _REASONS = {
     errno.ENOENT: "it is not there",
@@ -49,29 +56,86 @@ def source_of(name: str) -> str:
     return name_of(name) if name else "a file without a name"
 
 
-def read(path: str | Path, limit: int = MAX_BYTES) -> bytes:
-    """All of it. Raises DataError."""
+def size_of(path: str | Path, limit: int = MAX_BYTES) -> int:
+    """Bytes of an ordinary file that is not empty. Raises DataError."""
+    name = name_of(path)
+    with reasons(path):
+        status = os.stat(path)
+    if stat.S_ISDIR(status.st_mode):
+        raise DataError(f"{name} is a folder; a file is accepted.")
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{name} is no ordinary file; one with a text, a table or arrays in it is accepted.")
+    if status.st_size > limit:
+        raise DataError(f"{name} has {status.st_size:,} bytes; at most {limit:,} are accepted: cut or thin it out.")
+    if not status.st_size:
+        raise DataError(f"{name} is empty: it has 0 bytes.")
+    return status.st_size
+
+
+@contextmanager
+def opened(path: str | Path, limit: int = MAX_BYTES) -> Iterator[BinaryIO]:
+    """To be read. Raises DataError, also for what goes wrong while it is."""
+    size_of(path, limit)
+    with reasons(path), open(path, "rb") as file:
+        yield file
+
+
+@contextmanager
+def reasons(path: str | Path) -> Iterator[None]:
+    """What the system says of a file, in a sentence. Raises DataError."""
     name = name_of(path)
     try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
-            raise DataError(f"{name} is a folder; a file is accepted.")
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{name} is no ordinary file; one with a text, a table or arrays in it is accepted.")
-        if status.st_size > limit:
-            raise DataError(f"{name} has {status.st_size:,} bytes; at most {limit:,} are accepted: cut or thin it out.")
-        with open(path, "rb") as file:
-            data = file.read(limit + 1)
+        yield
     except OSError as error:
         reason = _REASONS.get(error.errno or 0) or one_line(error.strerror or "the system refused it", 120).lower()
         raise DataError(f"{name} cannot be read: {reason}.") from None
     except ValueError:  # a NUL in the name
         raise DataError(f"{name} cannot be read: its name holds a character that none may.") from None
-    if len(data) > limit:
-        raise DataError(f"{name} grows while it is read; at most {limit:,} bytes are accepted.")
-    if not data:
-        raise DataError(f"{name} is empty: it has 0 bytes.")
-    return data
+
+
+def head(path: str | Path, count: int, limit: int) -> bytes:
+    """The first bytes. Raises DataError."""
+    with opened(path, limit) as file:
+        return file.read(count)
+
+
+def read(path: str | Path, limit: int = MAX_BYTES) -> bytes:
+    """All of it. Raises DataError."""
+    return b"".join(pieces(path, limit))
+
+
+def pieces(path: str | Path, limit: int = MAX_BYTES) -> Generator[bytes, None, None]:
+    """All of it, piece by piece. Raises DataError."""
+    so_far = 0
+    with opened(path, limit) as file:
+        while piece := file.read(PIECE):
+            so_far += len(piece)
+            if so_far > limit:
+                raise DataError(f"{name_of(path)} grows while it is read; at most {limit:,} bytes are accepted.")
+            yield piece
+    if not so_far:
+        raise DataError(f"{name_of(path)} is empty: it has 0 bytes.")
+
+
+def reading(path: str | Path, limit: int = MAX_BYTES) -> Reading[tuple[bytearray, str]]:
+    """All of it, and its SHA-256. Raises DataError."""
+    size, digest = size_of(path, limit), hashlib.sha256()
+    found = bytearray()  # it grows in place; pieces that are joined at the end would take a while all at once
+    for piece in pieces(path, limit):
+        found += piece
+        digest.update(piece)
+        yield min(1.0, len(found) / size)
+    return found, digest.hexdigest()
+
+
+def digesting(path: str | Path, limit: int = MAX_BYTES) -> Reading[str]:
+    """Its SHA-256 alone. Raises DataError."""
+    size, digest, so_far = size_of(path, limit), hashlib.sha256(), 0
+    for piece in pieces(path, limit):
+        digest.update(piece)
+        so_far += len(piece)
+        yield min(1.0, so_far / size)
+    return digest.hexdigest()
 
 
 def refuse_foreign(data: bytes, name: str) -> None:

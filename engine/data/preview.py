@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data import arrays, dates, files
-from engine.data.cells import Reading, finished
+from engine.data import arrays, blanks, dates, files
+from engine.data.cells import Reading, finished, within
 from engine.data.columns import Kind
-from engine.data.decoding import Decoded, Encoding, check_encoding, decoded
+from engine.data.decoding import Decoded, Encoding, check_encoding, decoding
 from engine.data.records import DELIMITER_NAMES
-from engine.data.symbols import first_places, words
+from engine.data.symbols import at_words, placing, words
 from engine.data.table import DETECTED, SAID_NAME, Table, TableOptions, reading
 from engine.data.windows import packed
 from engine.errors import DataError
 from engine.plaintext import as_it_stands, one_line, shortened
 from engine.spec_reading import shown
 
+MAX_TEXT_BYTES = 128 * 2**20
 HEAD_ROWS = 20
 HEAD_CHARACTERS = 2000
 COUNTED_CHARACTERS = 8_000_000
@@ -155,8 +156,8 @@ Preview: TypeAlias = TablePreview | TextPreview | ArraysPreview
 
 def look_at(path: str | Path, options: TableOptions = DETECTED, as_: As | None = None) -> Preview:
     """What is in a file. `options` overrides what is detected of a table, and the encoding of a text; `as_` what the
-    file is taken for, which is otherwise told by its first bytes and its ending (.csv, .tsv: a table; .txt and all
-    others: a text).
+    file is taken for, which is otherwise told by its first bytes and its ending (.csv, .tsv, and rows of numbers that
+    blanks part: a table; .txt and all others: a text).
 
     Raises DataError: one sentence with line and column.
     """
@@ -170,29 +171,21 @@ def looking_at(path: str | Path, options: TableOptions = DETECTED, as_: As | Non
     if kind == "table":
         return _of_table(path, (yield from reading(path, options)))
     if kind == "arrays":
-        return _of_arrays(path)
-    return _of_text(path, *read_text(path, options.encoding))
+        return (yield from _of_arrays(path))
+    sha256, size, found = yield from within(reading_text(path, options.encoding), 0.0, 0.3)
+    return (yield from within(_of_text(path, sha256, size, found), 0.3, 1.0))
 
 
-def read_text(path: str | Path, encoding: Encoding | None = None) -> tuple[bytes, Decoded]:
-    """Raises DataError."""
+def reading_text(path: str | Path, encoding: Encoding | None = None) -> Reading[tuple[str, int, Decoded]]:
+    """SHA-256 and bytes of a file, and the text in it. Raises DataError."""
     check_encoding(encoding)
     name = files.name_of(path)
-    data = files.read(path)
-    files.refuse_foreign(data, name)
-    if data.startswith(arrays.MAGIC_NPY):
+    head = files.head(path, 256, MAX_TEXT_BYTES)
+    files.refuse_foreign(head, name)
+    if head.startswith(arrays.MAGIC_NPY):
         raise DataError(f"{name} is an .npy file (by its first bytes), and no text; it is accepted as arrays.")
-    return data, decoded(data, name, encoding)
-
-
-def read_array_file(path: str | Path) -> tuple[bytes, dict[str, NDArray[Any]]]:
-    """Raises DataError."""
-    name = files.name_of(path)
-    data = files.read(path)
-    if not data.startswith(arrays.MAGIC_NPY) and not arrays.is_npz(data):
-        files.refuse_foreign(data, name)
-        raise DataError(f"{name} begins neither as an .npy nor as an .npz file does (bytes 0 to 5).")
-    return data, arrays.read_arrays(data, name)
+    data, sha256 = yield from within(files.reading(path, MAX_TEXT_BYTES), 0.0, 0.4)
+    return sha256, len(data), (yield from within(decoding(data, name, encoding), 0.4, 1.0))
 
 
 def unchanged(preview: Preview, sha256: str) -> None:
@@ -203,10 +196,10 @@ def unchanged(preview: Preview, sha256: str) -> None:
 
 def _kind(path: str | Path) -> As:
     ending = Path(path).suffix.lower()
-    head = files.read(path)[:256]
+    head = files.head(path, 4096, arrays.MAX_BYTES)
     if head.startswith(arrays.MAGIC_NPY) or arrays.is_npz(head) or ending in (".npy", ".npz"):
         return "arrays"
-    return "table" if ending in TABLE_ENDINGS else "text"
+    return "table" if ending in TABLE_ENDINGS or blanks.is_table(head) else "text"
 
 
 def _of_table(path: str | Path, table: Table) -> TablePreview:
@@ -305,47 +298,60 @@ def _orders(table: Table) -> list[dates.Order]:
     return list(found)
 
 
-def _of_text(path: str | Path, data: bytes, found: Decoded) -> TextPreview:
-    counted = 0
+def _of_text(path: str | Path, sha256: str, size: int, found: Decoded) -> Reading[TextPreview]:
+    characters = sum(map(len, found.pieces))
+    first_characters = yield from within(placing(found.pieces), 0.0, 0.3)
+    lines = 0
+    for at, piece in enumerate(found.pieces):
+        lines += piece.count("\n")
+        yield 0.3 + 0.1 * at / len(found.pieces)
+    counted = seen = 0
     different: dict[str, int] = {}
-    for at, word in enumerate(words(found.text[:COUNTED_CHARACTERS])):
-        counted = at + 1
-        different.setdefault(word, at)
-    characters = tuple(first_places(found.text).values())
+    for some in at_words(_first(found.pieces, COUNTED_CHARACTERS)):
+        for word in words(some):
+            different.setdefault(word, counted)
+            counted += 1
+        seen += len(some)
+        yield 0.4 + 0.6 * seen / min(characters, COUNTED_CHARACTERS)
+    head = "".join(_first(found.pieces, HEAD_CHARACTERS))
     return TextPreview(
         path=str(path),
         name=_plain_name(path),
-        sha256=hashlib.sha256(data).hexdigest(),
-        size=len(data),
+        sha256=sha256,
+        size=size,
         encoding=found.encoding,
         codec=found.codec,
         line_ends=found.line_ends,
-        lines=found.text.count("\n") + (not found.text.endswith("\n")),
-        characters=len(found.text),
-        different_characters=len(characters),
-        first_characters=characters,
+        lines=lines + (not found.pieces[-1].endswith("\n")),
+        characters=characters,
+        different_characters=len(first_characters),
+        first_characters=tuple(first_characters.values()),
         words=counted,
         different_words=len(different),
         first_words=tuple(different.values()),
-        head="\n".join(as_it_stands(line, 200) for line in islice(found.text[:HEAD_CHARACTERS].split("\n"), HEAD_ROWS)),
+        head="\n".join(as_it_stands(line, 200) for line in islice(head.split("\n"), HEAD_ROWS)),
     )
 
 
-def _of_arrays(path: str | Path) -> ArraysPreview:
+def _first(pieces: Iterable[str], count: int) -> Iterator[str]:
+    """The first characters of a text in pieces."""
+    for piece in pieces:
+        if count <= 0:
+            return
+        yield piece[:count]
+        count -= len(piece)
+
+
+def _of_arrays(path: str | Path) -> Reading[ArraysPreview]:
     from engine.data.shapes import says
 
-    data, found = read_array_file(path)
+    found = yield from arrays.surveying(path)
     facts = tuple(
-        ArrayFacts(one_line(key, 60), array.shape, str(array.dtype), _missing(array)) for key, array in found.items()
+        ArrayFacts(one_line(key, 60), array.shape, str(array.dtype), found.missing[key])
+        for key, array in found.arrays.items()
     )
-    name = files.name_of(path)
-    return ArraysPreview(
-        str(path), _plain_name(path), hashlib.sha256(data).hexdigest(), len(data), facts, says(found, name)
-    )
-
-
-def _missing(array: NDArray[Any]) -> int:
-    return int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+    said = says(found.arrays, files.name_of(path))
+    return ArraysPreview(str(path), _plain_name(path), found.sha256, found.size, facts, said)
 
 
 def _plain_name(path: str | Path) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.data.cells import BLANK, parted
 from engine.errors import DataError
 
 MAX_COLUMNS = 4096
 MAX_ROWS = 2_000_000
 MAX_CELLS = 10_000_000
-DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+DELIMITER_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", BLANK: "space"}
 
 
 def records(text: str, delimiter: str, name: str, line: int = 1) -> Iterator[tuple[int, list[str]]]:
@@ -30,9 +31,9 @@ def records(text: str, delimiter: str, name: str, line: int = 1) -> Iterator[tup
         if text.find('"', at, stop) < 0:
             row = text[at:stop]
             if row.strip(" " if blank is None else blank):
-                if row.count(delimiter) >= MAX_COLUMNS:
+                if row.count(delimiter) >= MAX_COLUMNS and len(parted(row, delimiter)) > MAX_COLUMNS:
                     raise _too_many(name, line)
-                yield line, row.split(delimiter)
+                yield line, parted(row, delimiter)
             at, line = stop + 1, line + 1
         else:
             fields, at, breaks = _quoted(text, at, delimiter, name, line)
@@ -45,18 +46,21 @@ def _quoted(text: str, at: int, delimiter: str, name: str, line: int) -> tuple[l
     fields: list[str] = []
     end, first = len(text), line
     stop = -1
+    blank = delimiter == BLANK
+    skipped = " \t" if blank else " "
     while True:
         if len(fields) >= MAX_COLUMNS:
             raise _too_many(name, first)
         begin = at
-        while begin < end and text[begin] == " ":
+        while begin < end and text[begin] in skipped:
             begin += 1
         if begin < end and text[begin] == '"':
             field, at = _in_quotes(text, begin + 1, f"{name}, line {line:,}, column {len(fields) + 1}")
             line += field.count("\n")
-            while at < end and text[at] == " ":
+            closed = at
+            while at < end and text[at] in skipped:
                 at += 1
-            if at < end and text[at] not in (delimiter, "\n"):
+            if at < end and text[at] not in (delimiter, "\n") and not (blank and at > closed):
                 raise DataError(
                     f"{name}, line {line:,}, column {len(fields) + 1}: after the closing quote {text[at]!r} follows; a "
                     f"{DELIMITER_NAMES.get(delimiter, 'delimiter')} or the end of the line is accepted there, and "
@@ -66,13 +70,20 @@ def _quoted(text: str, at: int, delimiter: str, name: str, line: int) -> tuple[l
             if stop < at:
                 stop = text.find("\n", at)
                 stop = end if stop < 0 else stop
-            found = text.find(delimiter, at, stop)
+            at = begin if blank else at
+            found = _next_blank(text, at, stop) if blank else text.find(delimiter, at, stop)
             found = stop if found < 0 else found
             field, at = text[at:found], found
         fields.append(field)
+        while blank and at < end and text[at] in skipped:
+            at += 1
         if at >= end or text[at] == "\n":
             return fields, at + 1, line - first + 1
-        at += 1
+        at += not blank
+
+
+def _next_blank(text: str, at: int, stop: int) -> int:
+    return min((found for found in (text.find(" ", at, stop), text.find("\t", at, stop)) if found >= 0), default=-1)
 
 
 def _in_quotes(text: str, at: int, where: str) -> tuple[str, int]:

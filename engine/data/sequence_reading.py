@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -11,25 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import scaling
-from engine.data.arrays import as_numbers, place
-from engine.data.datasets import MAX_NAME, MAX_VALUES, SequencesData
+from engine.data.arrays import as_numbers, loading, place
+from engine.data.cells import Reading, within
+from engine.data.datasets import MAX_NAME, MAX_SYMBOLS_KEPT, MAX_VALUES, SequencesData, pieces_of
 from engine.data.files import name_of
-from engine.data.preview import ArraysPreview, TablePreview, read_array_file, unchanged
+from engine.data.preview import ArraysPreview, TablePreview, unchanged
 from engine.data.series import index, numbers_in
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.symbols import Level, vocabulary, words
-from engine.data.table import SAID_NAME, Table, read_table
+from engine.data.table import SAID_NAME, Table, reading
 from engine.data.windows import DEFAULT_SPLIT, stretch
 from engine.errors import DataError
 from engine.plaintext import shortened
 from engine.spec_reading import shown
-from engine.task_checks import MAX_SYMBOLS
 from engine.task_specs import MAX_STEPS, Split
 
 Answers: TypeAlias = Literal["class", "tags", "value"]
 MAX_CLASSES = 1000
-SEED = 0
-"""Of the one shuffle, so that the same file gives the same data."""
+ROWS_AT_ONCE = 1024
+SYMBOLS_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,9 @@ class Raw:
     columns: tuple[str, ...] = ()
 
 
-def of_table(preview: TablePreview, choices: SequencesChoices) -> Raw:
-    table = read_table(preview.path, preview.options)
+def of_table(preview: TablePreview, choices: SequencesChoices) -> Reading[Raw]:
+    """Piece by piece, and so are the others."""
+    table = yield from within(reading(preview.path, preview.options), 0.0, 0.5)
     unchanged(preview, table.sha256)
     answer = choices.answer or preview.columns[-1].name
     preview.column(answer)
@@ -86,6 +86,8 @@ def of_table(preview: TablePreview, choices: SequencesChoices) -> Raw:
                     f"{choices.level} or more is accepted."
                 )
             texts.append(text)
+            if row % ROWS_AT_ONCE == 0:
+                yield 0.5 + 0.5 * row / len(cells)
         return Raw(texts, answers)
     return Raw(_columns_as_steps(table, preview, inputs), answers, ("value",))
 
@@ -206,44 +208,47 @@ def _bounds(table: Table, preview: TablePreview, sequence: str | None) -> list[t
     return list(zip(starts, [*starts[1:], len(cells)], strict=True))
 
 
-def of_arrays(preview: ArraysPreview, choices: SequencesChoices) -> Raw:
+def of_arrays(preview: ArraysPreview, choices: SequencesChoices) -> Reading[Raw]:
     name = name_of(preview.path)
-    data, found = read_array_file(preview.path)
-    unchanged(preview, hashlib.sha256(data).hexdigest())
+    sha256, found = yield from within(loading(preview.path), 0.0, 0.4)
+    unchanged(preview, sha256)
     of = taken_for(found, name)
     if of.kind != "sequences" or of.y is None:
         raise DataError(f"{name} holds {preview.says}, and no sequences with answers; x and y are needed.")
     if (choices.answers == "tags") != (of.answers == "tags") or (of.answers == "class") < (choices.answers == "class"):
         raise DataError(f"answers is '{choices.answers}', but {name} holds {preview.says}; '{of.answers}' is accepted.")
-    answers = _of_y(of.y, choices, name)
+    answers = yield from within(_of_y(of.y, choices, name), 0.4, 0.5)
     lengths = of.lengths.tolist()
     per_step = [answers[at][:length] for at, length in enumerate(lengths)] if choices.answers == "tags" else answers
     if of.x.ndim == 3:
-        numbers = numbers_of(of, name, allow_missing=False)
+        numbers = yield from within(numbers_of(of, name, allow_missing=False), 0.5, 1.0)
         columns = tuple(f"x{at}" for at in range(numbers.shape[2]))
         return Raw([numbers[at, :length] for at, length in enumerate(lengths)], per_step, columns)
-    symbols = [[str(one) for one in row[:length]] for row, length in zip(of.x.tolist(), lengths, strict=True)]
+    symbols: list[Any] = []
+    for first, behind in pieces_of(of.x.shape):
+        rows = zip(of.x[first:behind].tolist(), lengths[first:behind], strict=True)
+        symbols += [[str(one) for one in row[:length]] for row, length in rows]
+        yield 0.5 + 0.5 * behind / len(lengths)
     return Raw(symbols, per_step)
 
 
-def _of_y(y: NDArray[Any], choices: SequencesChoices, name: str) -> list[Any]:
+def _of_y(y: NDArray[Any], choices: SequencesChoices, name: str) -> Reading[list[Any]]:
     if choices.answers == "value":
-        values = as_numbers(y, f"{name}, y", {0: "sequence"})
-        if np.isnan(values).any():
-            raise DataError(
-                f"{name}, y, {place(np.isnan(values), {0: 'sequence'})}: there is a NaN; a number is needed."
-            )
+        values = yield from as_numbers(y, f"{name}, y", {0: "sequence"})
+        if (absent := np.isnan(values)).any():
+            raise DataError(f"{name}, y, {place(absent, {0: 'sequence'})}: there is a NaN; a number is needed.")
         return list(values.tolist())
-    if y.ndim == 1:
-        return [str(one) for one in y.tolist()]
-    return [[str(one) for one in row] for row in y.tolist()]
+    found: list[Any] = []
+    for first, behind in pieces_of(y.shape):
+        piece = y[first:behind].tolist()
+        found += [str(one) for one in piece] if y.ndim == 1 else [[str(one) for one in row] for row in piece]
+        yield behind / len(y)
+    return found
 
 
 def cut(raw: Raw, choices: SequencesChoices) -> Raw:
     """With sequences of at most `cut` steps."""
     most = MAX_STEPS if choices.cut is None else choices.cut
-    if isinstance(most, bool) or not 1 <= most <= MAX_STEPS:
-        raise DataError(f"cut is {shown(most)}; a whole number from 1 to {MAX_STEPS:,} is accepted.")
     if all(len(one) <= most for one in raw.inputs):
         return raw
     if choices.answers != "tags":
@@ -256,38 +261,76 @@ def cut(raw: Raw, choices: SequencesChoices) -> Raw:
     return Raw(inputs, answers, raw.columns)
 
 
-def numbered(raw: Raw, choices: SequencesChoices, name: str) -> SequencesData:
+def numbering(raw: Raw, choices: SequencesChoices, name: str) -> Reading[SequencesData]:
+    """Piece by piece."""
     lengths = np.array([len(one) for one in raw.inputs], dtype=np.int64)
-    if int(lengths.sum()) * max(1, len(raw.columns)) > MAX_VALUES:
-        raise DataError(f"'{name}' has more than {MAX_VALUES:,} numbers or symbols, which is all that is kept.")
+    most_kept = MAX_VALUES if raw.columns else MAX_SYMBOLS_KEPT
+    if int(lengths.sum()) * max(1, len(raw.columns)) > most_kept:
+        raise DataError(f"'{name}' has more than {most_kept:,} numbers or symbols, which is all that is kept.")
     numbers: NDArray[np.float64] | None = None
     symbols: NDArray[np.int64] | None = None
     known: tuple[str, ...] = ()
     if raw.columns:
-        numbers = np.ascontiguousarray(np.concatenate(raw.inputs), dtype=np.float64)
+        numbers = yield from within(_joined(raw.inputs, lengths, len(raw.columns)), 0.0, 0.6)
     else:
         most = choices.most_symbols
-        if isinstance(most, bool) or not 2 <= most <= MAX_SYMBOLS:
-            raise DataError(f"most_symbols is {shown(most)}; a whole number from 2 to {MAX_SYMBOLS:,} is accepted.")
         texts: list[Sequence[str]] = raw.inputs
         # What is held back has no say in which symbols have a number.
-        known = vocabulary(texts[: stretch(len(texts), choices.split, "train")[1]], most)
-        place_of = {symbol: at for at, symbol in enumerate(known) if at}
-        symbols = np.array([place_of.get(one, 0) for text in texts for one in text], dtype=np.int64)
+        learned = texts[: stretch(len(texts), choices.split, "train")[1]]
+        known = yield from within(vocabulary(learned, most), 0.0, 0.3)
+        symbols = yield from within(_by_number(texts, known, lengths), 0.3, 0.6)
     if choices.answers == "value":
         return SequencesData(
             "value", lengths, numbers, symbols, np.array(raw.answers, dtype=np.float64), raw.columns, known
         )
-    flat = [tag for tags in raw.answers for tag in tags] if choices.answers == "tags" else raw.answers
-    labels = _labels(flat, name)
-    place_of = {label: at for at, label in enumerate(labels)}
-    answer = np.array([place_of[one] for one in flat], dtype=np.int64)
+    answers = raw.answers if choices.answers == "tags" else [raw.answers]
+    found: set[str] = set()
+    for at, tags in enumerate(answers):
+        found.update(tags)
+        if at % ROWS_AT_ONCE == 0:
+            yield 0.6 + 0.1 * at / len(answers)
+    labels = _labels(found, name)
+    counts = lengths if choices.answers == "tags" else np.array([len(lengths)])
+    answer = yield from within(_by_number(answers, labels, counts), 0.7, 1.0)
     return SequencesData(choices.answers, lengths, numbers, symbols, answer, raw.columns, known, labels)
 
 
-def _labels(flat: Sequence[str], name: str) -> tuple[str, ...]:
+def _joined(inputs: list[Any], lengths: NDArray[np.int64], width: int) -> Reading[NDArray[np.float64]]:
+    """Arrays (steps, columns) one behind the other."""
+    found = np.empty((int(lengths.sum()), width))
+    begin = 0
+    for at, one in enumerate(inputs):
+        for first, behind in pieces_of(one.shape):
+            found[begin + first : begin + behind] = one[first:behind]
+            if behind - first < len(one):
+                yield at / len(inputs)
+        begin += len(one)
+        if at % ROWS_AT_ONCE == 0:
+            yield at / len(inputs)
+    return found
+
+
+def _by_number(
+    texts: Sequence[Sequence[str]], known: Sequence[str], counts: NDArray[np.int64]
+) -> Reading[NDArray[np.int64]]:
+    """The numbers of all symbols one behind the other, `counts` of each text; 0 for what is not known."""
+    place_of = {symbol: at for at, symbol in enumerate(known) if at}
+    found = np.empty(int(counts.sum()), dtype=np.int64)
+    begin = pending = 0
+    for text in texts:
+        for first in range(0, len(text), SYMBOLS_AT_ONCE):
+            some = text[first : first + SYMBOLS_AT_ONCE]
+            found[begin : begin + len(some)] = [place_of.get(one, 0) for one in some]
+            begin += len(some)
+            pending += len(some)
+            if pending >= SYMBOLS_AT_ONCE:
+                pending = 0
+                yield begin / len(found)
+    return found
+
+
+def _labels(found: set[str], name: str) -> tuple[str, ...]:
     """In the order of numbers where all are, else of letters."""
-    found = set(flat)
     if not 2 <= len(found) <= MAX_CLASSES:
         answers = "answer" if len(found) == 1 else "answers"
         raise DataError(

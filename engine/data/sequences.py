@@ -7,24 +7,28 @@ row a sequence, with a column of text (read by characters or words) or a column 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import scaling, store
-from engine.data.checking import check
+from engine.data.cells import Reading, finished, within
+from engine.data.checking import check, check_choice
 from engine.data.datasets import SequencesData
 from engine.data.files import source_of
 from engine.data.preview import ArraysPreview, Preview, TablePreview
-from engine.data.sequence_reading import Raw, SequencesChoices, cut, numbered, of_arrays, of_table
+from engine.data.sequence_reading import Answers, Raw, SequencesChoices, cut, numbering, of_arrays, of_table
 from engine.data.series import PART_NAMES
+from engine.data.symbols import Level
 from engine.data.windows import check_split, stretch
 from engine.errors import DataError
 from engine.parts import Part
 from engine.plaintext import one_line
 from engine.spec_reading import shown
-from engine.task_specs import SequencesTask
+from engine.task_checks import MAX_SYMBOLS
+from engine.task_specs import MAX_STEPS, SequencesTask
 
 SEED = 0
 """Of the one shuffle, so that the same file gives the same data."""
@@ -33,18 +37,13 @@ DEFAULT = SequencesChoices()
 
 def import_sequences(preview: Preview, choices: SequencesChoices = DEFAULT) -> SequencesTask:
     """Keep the sequences in the store, and the task over them. The file is read again. Raises DataError."""
-    check_split(choices.split)
-    if isinstance(preview, TablePreview):
-        raw = of_table(preview, choices)
-    elif isinstance(preview, ArraysPreview):
-        raw = of_arrays(preview, choices)
-    else:
-        raise DataError(f"'{preview.name}' is looked at as a text; open it as a table to read sequences from it.")
-    raw = cut(raw, choices)
-    if choices.order == "shuffled":
-        order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(raw.answers)).tolist()
-        raw = Raw([raw.inputs[at] for at in order], [raw.answers[at] for at in order], raw.columns)
-    data = numbered(raw, choices, preview.name)
+    return finished(importing_sequences(preview, choices))
+
+
+def importing_sequences(preview: Preview, choices: SequencesChoices) -> Reading[SequencesTask]:
+    """The same piece by piece."""
+    _check(choices)
+    data = yield from within(reading_sequences(preview, choices), 0.0, 0.8)
     task = SequencesTask(
         data="0" * 64,
         name=preview.name,
@@ -59,7 +58,35 @@ def import_sequences(preview: Preview, choices: SequencesChoices = DEFAULT) -> S
     )
     check(task, lambda part: check_part(task, data, part))
     _all_classes_are_learned(task, data)
-    return msgspec.structs.replace(task, data=store.put(data))
+    return msgspec.structs.replace(task, data=(yield from within(store.putting(data, remember=True), 0.8, 1.0)))
+
+
+def reading_sequences(preview: Preview, choices: SequencesChoices) -> Reading[SequencesData]:
+    """The data alone, which nobody keeps yet."""
+    if isinstance(preview, TablePreview):
+        raw = yield from within(of_table(preview, choices), 0.0, 0.6)
+    elif isinstance(preview, ArraysPreview):
+        raw = yield from within(of_arrays(preview, choices), 0.0, 0.6)
+    else:
+        raise DataError(f"'{preview.name}' is looked at as a text; open it as a table to read sequences from it.")
+    raw = cut(raw, choices)
+    if choices.order == "shuffled":
+        order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(raw.answers)).tolist()
+        raw = Raw([raw.inputs[at] for at in order], [raw.answers[at] for at in order], raw.columns)
+    return (yield from within(numbering(raw, choices, preview.name), 0.6, 1.0))
+
+
+def _check(choices: SequencesChoices) -> None:
+    """What does not stand in the task. Raises DataError."""
+    check_split(choices.split)
+    check_choice("answers", choices.answers, get_args(Answers))
+    check_choice("level", choices.level, get_args(Level))
+    check_choice("order", choices.order, ("file", "shuffled"))
+    most = choices.most_symbols
+    if type(most) is not int or not 2 <= most <= MAX_SYMBOLS:
+        raise DataError(f"most_symbols is {shown(most)}; a whole number from 2 to {MAX_SYMBOLS:,} is accepted.")
+    if choices.cut is not None and (type(choices.cut) is not int or not 1 <= choices.cut <= MAX_STEPS):
+        raise DataError(f"cut is {shown(choices.cut)}; a whole number from 1 to {MAX_STEPS:,} is accepted.")
 
 
 @dataclass(frozen=True, eq=False)

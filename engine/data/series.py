@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import get_args
@@ -12,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data import scaling, store
-from engine.data.checking import check
-from engine.data.datasets import MAX_VALUES, Missing, SeriesData
+from engine.data.arrays import as_numbers, loading, place
+from engine.data.cells import Reading, finished, within
+from engine.data.checking import check, check_choice
+from engine.data.datasets import MAX_VALUES, Missing, SeriesData, pieces_of
 from engine.data.files import name_of, source_of
 from engine.data.preview import (
     ArraysPreview,
@@ -21,12 +22,11 @@ from engine.data.preview import (
     TablePreview,
     breaks_usually,
     jump_rows,
-    read_array_file,
     unchanged,
 )
 from engine.data.shapes import numbers_of, taken_for
-from engine.data.table import SAID_NAME, Table, read_table
-from engine.data.windows import DEFAULT_SPLIT, check_split, lead, longest_run, reaching_back, starts, stretch
+from engine.data.table import SAID_NAME, Table, reading
+from engine.data.windows import DEFAULT_SPLIT, check_split, count, lead, longest_run, reaching_back, starts, stretch
 from engine.errors import DataError
 from engine.parts import Part
 from engine.plaintext import shortened
@@ -64,16 +64,14 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
 
     Raises DataError: one sentence with line and column, also where a part holds no window.
     """
+    return finished(importing_series(preview, choices))
+
+
+def importing_series(preview: Preview, choices: SeriesChoices) -> Reading[SeriesTask]:
+    """The same piece by piece."""
     check_split(choices.split)
-    if choices.missing not in (accepted := get_args(Missing)):
-        ways = ", ".join(f"'{one}'" for one in accepted)
-        raise DataError(f"missing is {shown(choices.missing)}; one of {ways} is accepted.")
-    if isinstance(preview, TablePreview):
-        data, read, target = _of_table(preview, choices)
-    elif isinstance(preview, ArraysPreview):
-        data, read, target = _of_arrays(preview, choices)
-    else:
-        raise DataError(f"'{preview.name}' is a text, and no series; a table or arrays are accepted.")
+    check_choice("missing", choices.missing, get_args(Missing))
+    data, read, target = yield from within(_of(preview, choices), 0.0, 0.5)
     task = SeriesTask(
         data="0" * 64,
         name=preview.name,
@@ -86,8 +84,48 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
         scaling=choices.scaling,
         batch_size=choices.batch_size,
     )
-    check(task, lambda part: check_part(task, data, part))
-    return msgspec.structs.replace(task, data=store.put(data))
+    check(task, lambda part: None)
+    whole = yield from within(_whole_rows(data, task.split), 0.5, 0.7)
+    for part in PART_NAMES:
+        if sentence := lacking(task, whole, data.breaks, part):
+            raise DataError(sentence)
+        yield 0.7
+    return msgspec.structs.replace(task, data=(yield from within(store.putting(data, remember=True), 0.7, 1.0)))
+
+
+def reading_series(preview: Preview, choices: SeriesChoices) -> Reading[SeriesData]:
+    """The data alone, which nobody keeps yet."""
+    return (yield from _of(preview, choices))[0]
+
+
+def _of(preview: Preview, choices: SeriesChoices) -> Reading[tuple[SeriesData, tuple[str, ...], str]]:
+    """With the columns that are read, and the target."""
+    if isinstance(preview, TablePreview):
+        return (yield from _of_table(preview, choices))
+    if isinstance(preview, ArraysPreview):
+        return (yield from _of_arrays(preview, choices))
+    raise DataError(f"'{preview.name}' is a text, and no series; a table or arrays are accepted.")
+
+
+def _whole_rows(data: SeriesData, split: Split) -> Reading[NDArray[np.bool_]]:
+    """(rows,): whether nothing is missing in a row after the gaps are filled, as `filled_in` finds it."""
+    there = np.empty(data.values.shape, dtype=np.bool_)
+    for first, behind in pieces_of(there.shape):
+        np.logical_not(np.isnan(data.values[first:behind]), out=there[first:behind])
+        yield 0.7 * behind / len(there)
+    bounds = {edge for part in PART_NAMES for edge in stretch(len(there), split, part)}
+    for column in there.T:
+        if data.missing == "interpolate":
+            for first, behind in pairwise(sorted({*bounds, *data.breaks.tolist()})):
+                column[first:behind] = column[first:behind].any()
+        elif data.missing == "last":
+            column[int(np.argmax(column)) if column.any() else len(column) :] = True
+        yield 0.7
+    whole = np.empty(len(there), dtype=np.bool_)
+    for first, behind in pieces_of(there.shape):
+        whole[first:behind] = there[first:behind].all(axis=1)
+        yield 0.7 + 0.3 * behind / len(there)
+    return whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +154,18 @@ def starts_in(
     task: SeriesTask, whole: NDArray[np.bool_], breaks: NDArray[np.int64], part: Part, every: bool
 ) -> NDArray[np.int64]:
     """The same of rows of which it is known where something is missing, and where they are broken."""
-    first, behind = stretch(len(whole), task.split, part)
-    read = reaching_back(first, lead(task.steps, task.ahead, every))
-    return starts(whole, breaks, read, behind, task.steps + task.ahead, task.stride)
+    return starts(whole, breaks, *_reach(task, len(whole), part, every), task.steps + task.ahead, task.stride)
+
+
+def count_in(task: SeriesTask, whole: NDArray[np.bool_], breaks: NDArray[np.int64], part: Part, every: bool) -> int:
+    """How many there are."""
+    return count(whole, breaks, *_reach(task, len(whole), part, every), task.steps + task.ahead, task.stride)
+
+
+def _reach(task: SeriesTask, rows: int, part: Part, every: bool) -> tuple[int, int]:
+    """The first row that windows of a part may read, and the one behind the last."""
+    first, behind = stretch(rows, task.split, part)
+    return reaching_back(first, lead(task.steps, task.ahead, every)), behind
 
 
 def prepared(task: SeriesTask, data: SeriesData) -> Prepared:
@@ -208,8 +255,8 @@ def filled_in(
     return filled, np.logical_not(np.isnan(filled).any(axis=1))
 
 
-def _of_table(preview: TablePreview, choices: SeriesChoices) -> tuple[SeriesData, tuple[str, ...], str]:
-    table = read_table(preview.path, preview.options)
+def _of_table(preview: TablePreview, choices: SeriesChoices) -> Reading[tuple[SeriesData, tuple[str, ...], str]]:
+    table = yield from within(reading(preview.path, preview.options), 0.0, 0.8)
     unchanged(preview, table.sha256)
     usable = [column.name for column in preview.columns if column.kind == "number" and column.name != choices.time]
     read = tuple(usable) if choices.columns is None else choices.columns
@@ -223,8 +270,9 @@ def _of_table(preview: TablePreview, choices: SeriesChoices) -> tuple[SeriesData
     if len(kept) * len(table.lines) > MAX_VALUES:
         raise DataError(f"'{preview.name}' has {len(kept)} columns of {len(table.lines):,} rows; choose fewer columns.")
     values = np.empty((len(table.lines), len(kept)))
-    for place, name in enumerate(kept):
-        values[:, place] = numbers_in(table, preview, name, choices.missing)
+    for at, name in enumerate(kept):
+        values[:, at] = numbers_in(table, preview, name, choices.missing)
+        yield 0.8 + 0.2 * at / len(kept)
     return SeriesData(kept, values, choices.missing, _breaks(table, preview, choices)), read, target
 
 
@@ -289,35 +337,40 @@ def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDAr
     return found if stops else found[:0]
 
 
-def _of_arrays(preview: ArraysPreview, choices: SeriesChoices) -> tuple[SeriesData, tuple[str, ...], str]:
+def _of_arrays(preview: ArraysPreview, choices: SeriesChoices) -> Reading[tuple[SeriesData, tuple[str, ...], str]]:
     name = name_of(preview.path)
-    data, found = read_array_file(preview.path)
-    unchanged(preview, hashlib.sha256(data).hexdigest())
+    sha256, found = yield from within(loading(preview.path), 0.0, 0.5)
+    unchanged(preview, sha256)
     of = taken_for(found, name)
     if of.kind != "series":
         raise DataError(f"{name} holds {preview.says}, and no series; x of (T,) or (T, D) is accepted.")
     if choices.time is not None:
         raise DataError(f"time is {shown(choices.time)}; arrays have no column of time, and nothing is accepted.")
-    names = tuple(f"x{at}" for at in range(of.x.shape[1]))
-    values = numbers_of(of, name, choices.missing != "refuse")
-    if of.y is not None:
-        names, values = (*names, "y"), np.column_stack([values, _target(of.y, name, choices.missing)])
-    if choices.missing == "last" and np.isnan(values[0]).any():
-        raise DataError(f"{name}, x, row 0 (from 0): a number is missing, and there is no last value before it.")
-    read = names[: of.x.shape[1]] if choices.columns is None else choices.columns
+    width = of.x.shape[1]
+    names = (*(f"x{at}" for at in range(width)), *(("y",) if of.y is not None else ()))
+    read = names[:width] if choices.columns is None else choices.columns
     target = choices.target or names[-1]
     for one in (*read, target):
         if one not in names:
             raise DataError(f"{name} has no column {shown(one)}; it has {', '.join(names[:20])}.")
     kept = tuple(dict.fromkeys((*read, target)))
-    values = np.ascontiguousarray(values[:, [names.index(one) for one in kept]])
+    x = yield from within(numbers_of(of, name, choices.missing != "refuse"), 0.5, 0.8)
+    y = None if of.y is None else (yield from within(_target(of.y, name, choices.missing), 0.8, 0.9))
+    if choices.missing == "last" and (np.isnan(x[0]).any() or (y is not None and np.isnan(y[0]))):
+        raise DataError(f"{name}, x, row 0 (from 0): a number is missing, and there is no last value before it.")
+    if kept == names and y is None:
+        return SeriesData(kept, x, choices.missing), read, target
+    places = [names.index(one) for one in kept]
+    values = np.empty((len(x), len(kept)))
+    for first, behind in pieces_of(values.shape):
+        for at, one_of in enumerate(places):
+            values[first:behind, at] = y[first:behind] if y is not None and one_of == width else x[first:behind, one_of]
+        yield 0.9 + 0.1 * behind / len(x)
     return SeriesData(kept, values, choices.missing), read, target
 
 
-def _target(y: NDArray[np.generic], name: str, missing: Missing) -> NDArray[np.float64]:
-    from engine.data.arrays import as_numbers, place
-
-    values = as_numbers(y, f"{name}, y", {0: "row"})
-    if missing == "refuse" and np.isnan(values).any():
-        raise DataError(f"{name}, y, {place(np.isnan(values), {0: 'row'})}: there is a NaN; choose what is done there.")
+def _target(y: NDArray[np.generic], name: str, missing: Missing) -> Reading[NDArray[np.float64]]:
+    values = yield from as_numbers(y, f"{name}, y", {0: "row"})
+    if missing == "refuse" and (absent := np.isnan(values)).any():
+        raise DataError(f"{name}, y, {place(absent, {0: 'row'})}: there is a NaN; choose what is done there.")
     return values

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.arrays import as_numbers, place
+from engine.data.cells import Reading, within
+from engine.data.datasets import MAX_SYMBOLS_KEPT, pieces_of
 from engine.errors import DataError
 from engine.plaintext import one_line
 
@@ -71,6 +73,9 @@ def taken_for(found: Mapping[str, NDArray[Any]], name: str) -> Arrays:
             raise DataError(f"{name}: y of {y.shape} is {y.dtype}; a tag at every step is a whole number.")
     elif y.dtype.kind == "f":
         answers = "value"
+    for key, array in (("x", x), ("y", y)):
+        if (key == "y" or x.ndim == 2) and array.size > MAX_SYMBOLS_KEPT:
+            raise DataError(f"{name}: {key} of {array.shape} has more than {MAX_SYMBOLS_KEPT:,} symbols; cut it.")
     return Arrays("sequences", x, y, _lengths(found.get("lengths"), x, name), answers)
 
 
@@ -87,15 +92,19 @@ def says(found: Mapping[str, NDArray[Any]], name: str) -> str:
     return f"{_many(len(of.x), 'sequence')} of {upto}{_many(longest, 'step')} with {what}, and {answer}"
 
 
-def numbers_of(of: Arrays, name: str, allow_missing: bool) -> NDArray[np.float64]:
-    """x as float64. Raises DataError where a number is missing or not finite."""
+def numbers_of(of: Arrays, name: str, allow_missing: bool) -> Reading[NDArray[np.float64]]:
+    """x as float64, piece by piece. Raises DataError where a number is missing or not finite."""
     axes = {0: "row", 1: "column"} if of.kind == "series" else {0: "sequence", 1: "step", 2: "number"}
-    values = as_numbers(of.x, f"{name}, x", axes)
-    absent = np.isnan(values)
-    if of.kind == "sequences":
-        absent &= (np.arange(values.shape[1]) < of.lengths[:, None])[..., None]
-    if not allow_missing and absent.any():
-        raise DataError(f"{name}, x, {place(absent, axes)}: there is a NaN; {_REFUSED[of.kind]}.")
+    values = yield from within(as_numbers(of.x, f"{name}, x", axes), 0.0, 0.6)
+    if allow_missing:
+        return values
+    for first, behind in pieces_of(values.shape):
+        absent = np.isnan(values[first:behind])
+        if of.kind == "sequences":
+            absent &= (np.arange(values.shape[1]) < of.lengths[first:behind, None])[..., None]
+        if absent.any():
+            raise DataError(f"{name}, x, {place(absent, axes, first)}: there is a NaN; {_REFUSED[of.kind]}.")
+        yield 0.6 + 0.4 * behind / len(values)
     return values
 
 

@@ -11,7 +11,8 @@ import hashlib
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,17 +22,29 @@ from numpy.typing import NDArray
 
 from engine import atomic, tensorfile
 from engine.data import files
-from engine.data.datasets import Data, Missing, SequencesData, SeriesData, TextData, checked
+from engine.data.cells import Reading, finished, within
+from engine.data.datasets import (
+    Data,
+    Missing,
+    SequencesData,
+    SeriesData,
+    TextData,
+    check_length,
+    checked,
+    checking,
+)
 from engine.errors import DataError, SessionError
 from engine.plaintext import one_line
 from engine.strictjson import parse
 
 MAGIC = b"GFDATA1\n"
 MAX_JSON_BYTES = 16 * 2**20
-MAX_FILE_BYTES = 320 * 2**20
+MAX_FILE_BYTES = 768 * 2**20
 MAX_REMEMBERED_BYTES = 256 * 2**20
 
 _HASH = re.compile("[0-9a-f]{64}")
+_SYNCED = 8 * 2**20
+"""Bytes that are handed to the disk together, so that no wait for it is long."""
 
 
 class _Series(msgspec.Struct, tag="series", tag_field="kind", forbid_unknown_fields=True):
@@ -58,26 +71,79 @@ def folder() -> Path:
 
 def put(data: Data) -> str:
     """Keep these data; the hash by which they are found. Raises DataError."""
-    return adopt(to_bytes(data))
+    return finished(putting(data))
+
+
+def putting(data: Data, remember: bool = False) -> Reading[str]:
+    """The same piece by piece. `remember`: they are wanted at once."""
+    yield from within(checking(data), 0.0, 0.2)
+    if isinstance(data, TextData):
+        return (yield from within(putting_text((data.text,)), 0.2, 1.0))
+    parts = _parts(data)
+    digest = yield from within(_keeping(lambda: parts), 0.2, 1.0)
+    if remember:
+        _remember((str(folder()), digest), data, sum(map(len, parts)))
+    return digest
+
+
+def digesting(data: Data) -> Reading[str]:
+    """The hash under which they would be kept."""
+    digest = hashlib.sha256()
+    parts = [_framed(_Text()), data.text.encode()] if isinstance(data, TextData) else _parts(data)
+    for piece in _small(parts):
+        digest.update(piece)
+        yield 0.0
+    return digest.hexdigest()
+
+
+def putting_text(pieces: Sequence[str]) -> Reading[str]:
+    """A text in pieces, piece by piece."""
+    check_length(sum(map(len, pieces)))
+    head = _framed(_Text())
+    return (yield from _keeping(lambda: chain((head,), (piece.encode() for piece in pieces))))
 
 
 def adopt(found: bytes) -> str:
     """Keep the bytes of such a file, for instance out of a session; its hash. Everything in them is checked first.
     Raises DataError."""
     from_bytes(found)
-    digest = hashlib.sha256(found).hexdigest()
-    path = _path(digest)
+    return finished(_keeping(lambda: (found,)))
+
+
+def _keeping(parts: Callable[[], Iterable[bytes | memoryview]]) -> Reading[str]:
+    """Write the file of these parts, whole or not at all, where none of their hash is there yet; the hash."""
+    digest, size = hashlib.sha256(), 0
+    for piece in _small(parts()):
+        digest.update(piece)
+        size += len(piece)
+        yield 0.0
+    found = digest.hexdigest()
+    path = _path(found)
+    if path.is_file() and (yield from within(files.digesting(path, MAX_FILE_BYTES), 0.2, 1.0)) == found:
+        return found
     try:
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest:
-            return digest
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, [found])
+        with atomic.replacing(path) as temporary, open(temporary, "xb", buffering=0) as file:
+            written = 0
+            for piece in _small(parts()):
+                written += len(piece)
+                file.write(piece)
+                if written % _SYNCED < len(piece):
+                    os.fsync(file.fileno())
+                yield 0.2 + 0.8 * written / size
     except OSError as error:
         reason = one_line(error.strerror or "the system refused it", 120).lower()
         raise DataError(f"The data cannot be kept in {folder()}: {reason}.") from None
     except SessionError as error:
         raise DataError(f"The data cannot be kept in {folder()}: {error}") from None
-    return digest
+    return found
+
+
+def _small(parts: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
+    for part in parts:
+        view = memoryview(part)
+        for at in range(0, len(view), files.PIECE):
+            yield view[at : at + files.PIECE]
 
 
 def get(digest: str, name: str = "") -> Data:
@@ -120,24 +186,30 @@ def has(digest: str) -> bool:
 def to_bytes(data: Data) -> bytes:
     """Raises DataError where something in them does not fit."""
     checked(data)
-    head: _Series | _Text | _Sequences
-    if isinstance(data, TextData):
-        head, body = _Text(), data.text.encode()
-    elif isinstance(data, SeriesData):
-        head = _Series(data.columns, data.missing)
-        body = tensorfile.to_bytes({"values": data.values, "breaks": data.breaks})
-    else:
-        head = _Sequences(data.answers, data.columns, data.vocabulary, data.labels)
-        arrays: dict[str, NDArray[Any]] = {"lengths": data.lengths, "answer": data.answer}
-        if data.numbers is not None:
-            arrays["numbers"] = data.numbers
-        if data.symbols is not None:
-            arrays["symbols"] = data.symbols
-        body = tensorfile.to_bytes(arrays)
+    return b"".join((_framed(_Text()), data.text.encode()) if isinstance(data, TextData) else _parts(data))
+
+
+def _parts(data: SeriesData | SequencesData) -> list[bytes | memoryview]:
+    """The file in parts, over the same memory as the data."""
+    if isinstance(data, SeriesData):
+        return [
+            _framed(_Series(data.columns, data.missing)),
+            *tensorfile.to_parts({"values": data.values, "breaks": data.breaks}),
+        ]
+    arrays: dict[str, NDArray[Any]] = {"lengths": data.lengths, "answer": data.answer}
+    if data.numbers is not None:
+        arrays["numbers"] = data.numbers
+    if data.symbols is not None:
+        arrays["symbols"] = data.symbols
+    head = _Sequences(data.answers, data.columns, data.vocabulary, data.labels)
+    return [_framed(head), *tensorfile.to_parts(arrays)]
+
+
+def _framed(head: _Series | _Text | _Sequences) -> bytes:
     json = msgspec.json.encode(head)
     if len(json) > MAX_JSON_BYTES:
         raise DataError(f"The names in the data take {len(json):,} bytes; at most {MAX_JSON_BYTES:,} are accepted.")
-    return b"".join((MAGIC, len(json).to_bytes(8, "little"), json, body))
+    return b"".join((MAGIC, len(json).to_bytes(8, "little"), json))
 
 
 def from_bytes(found: bytes) -> Data:

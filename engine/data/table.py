@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from engine.data import columns, detecting, files
-from engine.data.cells import BLOCK, Cells, Reading, finished
+from engine.data import blanks, columns, detecting, doubts, files
+from engine.data.cells import BLANK, BLOCK, Cells, Reading, finished, parted, within
 from engine.data.columns import MISSING, Content
 from engine.data.datasets import MAX_NAME
-from engine.data.decoding import Decoded, Encoding, check_encoding, decoded
+from engine.data.decoding import Decoded, Encoding, check_encoding, decoding
 from engine.data.detecting import Delimiter
 from engine.data.numbers import Decimal, Notation, Thousands
 from engine.data.records import DELIMITER_NAMES, MAX_CELLS, MAX_COLUMNS, MAX_ROWS, records
@@ -95,21 +94,21 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     """The same piece by piece. The table that was read last is remembered (`forget`): between its preview and its use
     the file's bytes are looked at again, and nothing is parsed twice."""
     name = files.name_of(path)
-    data = files.read(path)
-    files.refuse_foreign(data, name)
-    digest = hashlib.sha256(data).hexdigest()
+    files.refuse_foreign(begins := files.head(path, 256, files.MAX_BYTES), name)
+    if begins.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise DataError(f"{name} is an HTML page (by its first bytes); export the table in it as CSV.")
+    data, digest = yield from within(files.reading(path), 0.0, 0.04)
     for asked, kept in _kept:
         if (kept.sha256, kept.name) == (digest, name) and options in (asked, kept.options):
             return kept
     forget()
-    yield 0.02
     _check(options)
-    found = decoded(data, name, options.encoding)
+    found = yield from within(decoding(data, name, options.encoding), 0.04, 0.08)
     text, line, hint, notes = detecting.without_preamble(found.text)
     if not text.strip():
         raise DataError(f"{name} has no rows, only {line - 1} lines before them.")
     delimiter = options.delimiter or hint or detecting.delimiter(text, name, line, notes)
-    yield 0.05
+    yield 0.08
     cells = yield from _cells(text, delimiter, name, line)
     head = cells.block(0, detecting.SAMPLED_ROWS)
     header = detecting.has_header(head, len(cells) == 1, notes) if options.header is None else options.header
@@ -123,15 +122,15 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     day_first = detecting.day_first(cells) if options.day_first is None else options.day_first
     contents, texts = yield from _contents(cells, notation, frozenset(missing), day_first)
     in_doubt = [
-        f"column {at + 1} ({shortened(names[at], SAID_NAME)}): {one.note}"
+        f"column {at + 1} ({shortened(names[at], SAID_NAME)}): {note}"
         for at, one in enumerate(contents)
-        if one.note
+        if (note := one.note or doubts.doubt(one, texts.get(at)))
     ]
     notes.extend(in_doubt[:MAX_NOTES])
     used = TableOptions(
         detecting.DELIMITERS[delimiter], header, notation.decimal, notation.thousands, missing, day_first, found.codec
     )
-    plain = Decoded("", found.encoding, found.line_ends, found.codec)  # the rows hold all of the text
+    plain = Decoded((), found.encoding, found.line_ends, found.codec)  # the rows hold all of the text
     table = Table(name, digest, len(data), plain, used, names, cells, texts, contents, tuple(notes))
     _kept.append((options, table))
     return table
@@ -178,16 +177,20 @@ def _contents(
 def _check(options: TableOptions) -> None:
     check_encoding(options.encoding)
     if options.delimiter is not None and options.delimiter not in DELIMITER_NAMES:
-        raise DataError(f"delimiter is {shown(options.delimiter)}; comma, semicolon, tab or bar is accepted.")
+        raise DataError(f"delimiter is {shown(options.delimiter)}; comma, semicolon, tab, bar or space is accepted.")
     if options.decimal is not None and options.decimal not in (".", ","):
         raise DataError(f"decimal is {shown(options.decimal)}; '.' or ',' is accepted.")
     if options.thousands is not None and options.thousands not in ("", ",", ".", " ", "'"):
         raise DataError(f"thousands is {shown(options.thousands)}; nothing, ',', '.', a space or ''' is accepted.")
+    if options.delimiter == BLANK == options.thousands:
+        raise DataError("delimiter and thousands are both a space; two different signs are accepted.")
     if options.decimal is not None and options.decimal == options.thousands:
         raise DataError(f"decimal and thousands are both '{options.decimal}'; two different signs are accepted.")
 
 
 def _cells(text: str, delimiter: str, name: str, line: int) -> Reading[Cells]:
+    if delimiter == BLANK:
+        return (yield from _by_blanks(text, name, line))
     if '"' not in text and (plain := (yield from _even(text, delimiter))) is not None:
         return Cells(plain, range(line, line + len(plain)), delimiter)
     rows: list[list[str]] = []
@@ -204,13 +207,37 @@ def _cells(text: str, delimiter: str, name: str, line: int) -> Reading[Cells]:
             raise _ragged(fields, width, usual, lines[0], at, delimiter, name)
         cells += width
         if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
-            most = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
-            raise DataError(f"{name}, line {at:,}: the table is too large; at most {most} are read.")
+            raise _too_large(name, at)
         rows.append(fields)
         lines.append(at)
         if len(rows) % BLOCK == 0:
             yield 0.1
     return Cells(rows, lines, delimiter)
+
+
+def _by_blanks(text: str, name: str, line: int) -> Reading[Cells]:
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    cells = 0
+    for at, fields in records(text, BLANK, name, line):
+        cells += len(fields)
+        if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
+            raise _too_large(name, at)
+        rows.append(fields)
+        lines.append(at)
+        if len(rows) % BLOCK == 0:
+            yield 0.1
+    rows = blanks.with_marks(rows)
+    for at, fields in zip(lines, rows, strict=True):
+        if len(fields) != len(rows[0]):
+            usual = Counter(map(len, rows[:200])).most_common(1)[0][0]
+            raise _ragged(fields, len(rows[0]), usual, lines[0], at, BLANK, name)
+    return Cells(rows, lines, BLANK)
+
+
+def _too_large(name: str, line: int) -> DataError:
+    most = f"{MAX_ROWS:,} rows and {MAX_CELLS:,} cells"
+    return DataError(f"{name}, line {line:,}: the table is too large; at most {most} are read.")
 
 
 def _even(text: str, delimiter: str) -> Reading[list[str] | None]:
@@ -234,6 +261,8 @@ def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, 
     has = f"{len(fields)} column{'s' if len(fields) > 1 else ''} where line {first:,} has {width}"
     if len(fields) > width and not any(field.strip() for field in fields[width:]):
         advice = f"take the {DELIMITER_NAMES[delimiter]} at the end of the line out, or put one after the heading too"
+    elif len(fields) == 1 and (others := _parted_by(fields[0], width, delimiter)):
+        advice = f"it is parted by {others}s: part all lines by one sign"
     elif usual != width and usual == len(fields):
         there = "is 1 column" if width == 1 else f"are {width} columns"
         return DataError(
@@ -246,10 +275,18 @@ def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, 
             f"column {width + 1} ('{extra}') is one too many: put quotes around a field that holds a "
             f"{DELIMITER_NAMES[delimiter]}, or choose another delimiter"
         )
+    elif delimiter == BLANK:
+        advice = f"column {len(fields) + 1} is missing: write NA where there is nothing, or choose another delimiter"
     else:
         kept = DELIMITER_NAMES[delimiter]
         advice = f"column {len(fields) + 1} is missing: leave its field empty, but keep the {kept}"
     return DataError(f"{name}, line {at:,}: there {'are' if len(fields) > 1 else 'is'} {has}; {advice}.")
+
+
+def _parted_by(row: str, width: int, delimiter: str) -> str:
+    """What other sign makes so many columns of a row; "" for none."""
+    others = (name for sign, name in DELIMITER_NAMES.items() if sign != delimiter and len(parted(row, sign)) == width)
+    return next(others, "") if width > 1 else ""
 
 
 def _names(first: Sequence[str], notes: list[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,12 +9,23 @@ import msgspec
 from numpy.typing import NDArray
 
 from engine.data import store
+from engine.data.cells import Reading, finished, within
 from engine.data.checking import check
 from engine.data.datasets import TextData
 from engine.data.files import source_of
-from engine.data.preview import Preview, TextPreview, read_text, unchanged
+from engine.data.preview import Preview, TextPreview, reading_text, unchanged
 from engine.data.series import PART_NAMES
-from engine.data.symbols import REST, Level, Symbols, most_frequent, renumbered
+from engine.data.symbols import (
+    REST,
+    Level,
+    Symbols,
+    counted,
+    counting,
+    most_frequent,
+    numbering,
+    renumbering,
+    symbols_of,
+)
 from engine.data.windows import DEFAULT_SPLIT, check_split, stretch
 from engine.errors import DataError
 from engine.parts import Part
@@ -42,16 +52,21 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
 
     Raises DataError, also where a part of the text is too short for one sequence.
     """
+    return finished(importing_text(preview, choices))[0]
+
+
+def importing_text(preview: Preview, choices: TextChoices) -> Reading[tuple[TextTask, Prepared]]:
+    """The same piece by piece, and the text as the task sees it."""
     if not isinstance(preview, TextPreview):
         raise DataError(f"'{preview.name}' is looked at as a table or arrays; open it as a text to predict symbols.")
     check_split(choices.split)
-    read, found = read_text(preview.path, preview.codec)
-    unchanged(preview, hashlib.sha256(read).hexdigest())
-    data = TextData(found.text)
+    sha256, _, found = yield from within(reading_text(preview.path, preview.codec), 0.0, 0.2)
+    unchanged(preview, sha256)
     most = choices.most_symbols or (MAX_SYMBOLS if choices.level == "character" else 2000)
-    symbols = Symbols(data.text, choices.level)
+    symbols = yield from within(numbering(found.pieces, choices.level), 0.2, 0.7)
     first, behind = stretch(len(symbols.numbers), choices.split, "train")
-    different = len(most_frequent(symbols.numbers[first:behind], len(symbols.names), MAX_SYMBOLS)) + 1
+    counts = yield from within(counting(symbols.numbers[first:behind], len(symbols.names)), 0.7, 0.75)
+    different = len(most_frequent(counts, MAX_SYMBOLS)) + 1
     task = TextTask(
         data="0" * 64,
         name=preview.name,
@@ -69,7 +84,9 @@ def import_text(preview: Preview, choices: TextChoices = DEFAULT) -> TextTask:
             "or more is needed to predict one from another."
         )
     check(task, lambda part: check_part(task, len(symbols.numbers), part))
-    return msgspec.structs.replace(task, data=store.put(data))
+    made = yield from within(_preparing(task, symbols, counts), 0.75, 0.8)
+    digest = yield from within(store.putting_text(found.pieces), 0.8, 1.0)
+    return msgspec.structs.replace(task, data=digest), made
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +102,20 @@ class Prepared:
 
 
 def prepared(task: TextTask, data: TextData) -> Prepared:
-    symbols = Symbols(data.text, task.level)
+    symbols = symbols_of(data.text, task.level)
+    first, behind = stretch(len(symbols.numbers), task.split, "train")
+    counts = counted(symbols.numbers[first:behind], len(symbols.names))
+    return finished(_preparing(task, symbols, counts))
+
+
+def _preparing(task: TextTask, symbols: Symbols, counts: NDArray[Any]) -> Reading[Prepared]:
+    """`counts`: how often each symbol comes in the training part. What is held back has no say in which symbols have a
+    number."""
     parts = {part: stretch(len(symbols.numbers), task.split, part) for part in PART_NAMES}
-    # What is held back has no say in which symbols have a number.
-    kept = most_frequent(symbols.numbers[slice(*parts["train"])], len(symbols.names), task.symbols - 1)
+    kept = most_frequent(counts, task.symbols - 1)
     labels = [REST, *(symbols.names[at] for at in kept.tolist())]
     labels += [""] * (task.symbols - len(labels))
-    return Prepared(renumbered(symbols, kept), tuple(labels), parts)
+    return Prepared((yield from renumbering(symbols, kept)), tuple(labels), parts)
 
 
 def check_part(task: TextTask, length: int, part: Part) -> None:

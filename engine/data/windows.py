@@ -62,15 +62,30 @@ def runs(
     whole (rows,): whether nothing is missing in a row; such rows belong to none. breaks: rows that do not follow the
     one before.
     """
-    ok = whole[first:behind]
-    begins = np.append(ok, False)
-    begins[1:-1] &= ~ok[:-1]
-    ends = np.insert(ok, 0, False)
-    ends[1:-1] &= ~ok[1:]
-    inside = breaks[(breaks > first) & (breaks < behind)] - first
-    begins[inside] = ok[inside]
-    ends[inside] |= ok[inside - 1]
-    return np.flatnonzero(begins) + first, np.flatnonzero(ends) + first
+    gaps = _lacking(whole[first:behind]) + first
+    inside = breaks[(breaks > first) & (breaks < behind)]
+    # A gap ends a run at its row and begins one behind it, a break does both at its row. Both are sorted already, which
+    # a stable sort merges.
+    begins = np.sort(np.concatenate(([first], gaps + 1, inside)), kind="stable")
+    ends = np.sort(np.concatenate((gaps, inside, [behind])), kind="stable")
+    there = ends > begins
+    return begins[there], ends[there]
+
+
+def whole_rows(count: int) -> NDArray[np.bool_]:
+    """(count,) in which nothing is missing; takes no memory."""
+    return np.broadcast_to(np.True_, count)
+
+
+def _lacking(whole: NDArray[np.bool_]) -> NDArray[np.int64]:
+    # Of one value in place of all of them it is enough to look at that: there may be many millions.
+    return np.flatnonzero(~whole) if whole.strides[0] or not whole[:1].all() else np.zeros(0, dtype=np.int64)
+
+
+def count(whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int, need: int, stride: int) -> int:
+    """How many windows `starts` finds."""
+    begins, ends = runs(whole, breaks, first, behind)
+    return int(np.maximum(0, (ends - begins - need) // stride + 1).sum())
 
 
 def longest_run(whole: NDArray[np.bool_], breaks: NDArray[np.int64], first: int, behind: int) -> int:

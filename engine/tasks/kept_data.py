@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from engine.data import store
 from engine.data.datasets import Data
@@ -26,14 +26,23 @@ def data_of(task: OwnTask, kind: type[Kind], what: str, needs: str) -> Kind:
     return data
 
 
-def remembered(prepare: Callable[[Own], Prepared], most: int = 4) -> Callable[[Own], Prepared]:
-    """The same for the tasks that were asked about last, as long as the store is in the same folder."""
+class Remembered(Generic[Own, Prepared]):
+    """Called with a task, what it sees of its data; that of the tasks that were asked about last, as long as the store
+    is in the same folder, is made once."""
 
-    @lru_cache(maxsize=most)
-    def made(_folder: str, task: Own) -> Prepared:
-        return prepare(task)
+    def __init__(self, prepare: Callable[[Own], Prepared], most: int = 4) -> None:
+        self._prepare, self._most = prepare, most
+        self._made: OrderedDict[tuple[str, Own], Prepared] = OrderedDict()
 
-    def asked(task: Own) -> Prepared:
-        return made(str(store.folder()), task)
+    def __call__(self, task: Own) -> Prepared:
+        key = str(store.folder()), task
+        if key not in self._made:
+            self.keep(task, self._prepare(task))
+        self._made.move_to_end(key)
+        return self._made[key]
 
-    return asked
+    def keep(self, task: Own, made: Prepared) -> None:
+        """It has been made already."""
+        self._made[str(store.folder()), task] = made
+        while len(self._made) > self._most:
+            self._made.popitem(last=False)

@@ -98,6 +98,18 @@ def symbol_labels(task: Task) -> tuple[str, ...]:
     return sequences.labelled(task).vocabulary if isinstance(task, SequencesTask) else ()
 
 
+def columns(task: Task) -> tuple[str, ...]:
+    """What the numbers are called that are read a step; () of symbols, of tasks without names, and of arrays, whose
+    columns have none of their own. Raises DataError."""
+    named: tuple[str, ...] = ()
+    if isinstance(task, SeriesTask):
+        named = task.columns
+    elif isinstance(task, SequencesTask) and task.inputs:
+        named = sequences.labelled(task).columns
+    counted = tuple(f"x{at}" for at in range(len(named)))
+    return () if named in (counted, ("value",)) else named
+
+
 def constant(task: Task, model: ModelSpec) -> Tensor | None:
     """The output, float64, that a model would always have if it knew nothing but how often each answer comes in the
     training part: for numbers their mean (1,), for a yes-or-no question the logit (1,), for classes their logits,

@@ -12,7 +12,7 @@ from engine.data.sequences import Prepared
 from engine.errors import DataError
 from engine.spec import ModelSpec, SequencesTask
 from engine.tasks.batch import Batch
-from engine.tasks.kept_data import data_of, remembered
+from engine.tasks.kept_data import Remembered, data_of
 from engine.tasks.order import batch_of
 from engine.tasks.part import Draw
 
@@ -41,7 +41,7 @@ def batch(task: SequencesTask, model: ModelSpec, draw: Draw) -> Batch:
     return Batch(torch.from_numpy(x), torch.from_numpy(answer), torch.from_numpy(lengths))
 
 
-@remembered
+@Remembered
 def prepared(task: SequencesTask) -> Prepared:
     """Raises DataError."""
     return sequences.prepared(task, labelled(task))

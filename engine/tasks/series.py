@@ -20,7 +20,7 @@ from engine.data.series import Prepared
 from engine.errors import DataError
 from engine.spec import ModelSpec, SeriesTask
 from engine.tasks.batch import Batch, targets
-from engine.tasks.kept_data import data_of, remembered
+from engine.tasks.kept_data import Remembered, data_of
 from engine.tasks.order import batch_of
 from engine.tasks.part import Draw, Part
 
@@ -67,7 +67,7 @@ def _data(task: SeriesTask) -> SeriesData:
     return data_of(task, SeriesData, "no series", "task.kind 'series' needs one")
 
 
-@remembered
+@Remembered
 def prepared(task: SeriesTask) -> Prepared:
     """Raises DataError."""
     return series.prepared(task, _data(task))

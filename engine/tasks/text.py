@@ -14,7 +14,7 @@ from engine.draws import whole
 from engine.errors import DataError
 from engine.spec import ModelSpec, TextTask
 from engine.tasks.batch import Batch
-from engine.tasks.kept_data import data_of, remembered
+from engine.tasks.kept_data import Remembered, data_of
 from engine.tasks.order import batch_of, held_back
 from engine.tasks.part import Draw, Part
 
@@ -66,7 +66,7 @@ def _prepared(task: TextTask) -> Prepared:
     return text.prepared(task, data_of(task, TextData, "no text", "task.kind 'text' needs one"))
 
 
-prepared = remembered(_prepared, most=2)
+prepared = Remembered(_prepared, most=2)
 """Raises DataError."""
 
 

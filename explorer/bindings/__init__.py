@@ -16,6 +16,7 @@ from explorer.bindings.model import ModelBinding
 from explorer.bindings.own_data import OwnDataBinding
 from explorer.bindings.parts import Parts
 from explorer.bindings.pins import PinsBinding
+from explorer.bindings.proof import ProofBinding
 from explorer.bindings.stage import ADD_A_LAYER as ADD_A_LAYER
 from explorer.bindings.stage import StageBinding
 from explorer.bindings.tape import TapeBinding
@@ -44,6 +45,7 @@ class Bindings(QObject):
         self.own_data = OwnDataBinding(parts, self)
         self.flow_training = FlowTrainingBinding(parts, self.tracks, self.training, self)
         self.evaluation = EvaluationBinding(parts, self)
+        self.proof = ProofBinding(parts, self)
         parts.document.viewChanged.connect(self._show_view)
         parts.controller.excerptChanged.connect(self._show_excerpt)
 
@@ -63,6 +65,7 @@ class Bindings(QObject):
         self.training.show_opened()
         self.flow_training.show_opened()
         self.evaluation.show_opened()
+        self.proof.show_opened()
         self.stage.show_time_range()
         self._parts.window.scroll_to_top()
 
@@ -87,6 +90,7 @@ class Bindings(QObject):
         self.analysis.show_excerpt(excerpt)
         self.training.show_excerpt(excerpt)
         self.evaluation.show_excerpt(excerpt)
+        self.proof.show_excerpt(excerpt)
         if excerpt is None:
             return
         self.pins.show_pins()

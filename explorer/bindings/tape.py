@@ -53,6 +53,7 @@ class TapeBinding(QObject):
         bar.iterationPicked.connect(self.pick_iteration)
         bar.granularityPicked.connect(self.pick_granularity)
         bar.atEndPicked.connect(self.pick_at_end)
+        self._controller.refused.connect(self._refused)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -83,6 +84,10 @@ class TapeBinding(QObject):
         self._bar.set_granularity(d.view.granularity)
         self._bar.set_position(d.view.position, self._words(within, way))
         self._bar.set_at_end(self.at_end, self._controller.can_go_on)
+        self._show_iteration()
+
+    def _show_iteration(self) -> None:
+        d = self._document
         beyond = 0 if d.experiment is None else _AHEAD
         self._bar.set_iteration(d.view.iteration, max(d.state.furthest, d.view.iteration) + beyond)
 
@@ -226,6 +231,13 @@ class TapeBinding(QObject):
     def pick_iteration(self, iteration: int) -> None:
         self._player.pause()
         self._controller.go_to_iteration(iteration, self._document.view.position)
+
+    @Slot(str)
+    def _refused(self, sentence: str) -> None:
+        """The iteration cannot be gone back to: the one on screen stays, and its number."""
+        self._player.pause()
+        self._show_iteration()
+        self._parts.say(sentence, 10_000)
 
     @Slot(int)
     def pick_step(self, t: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 
@@ -16,6 +17,7 @@ from engine.until import until_of
 from explorer.bindings.parts import Parts
 from explorer.pace import Pace
 from explorer.training.axes import AxisChoice
+from explorer.training.comparisons import Comparisons
 from explorer.training.curves import Curves
 from explorer.training.standing import Ending, stands
 from explorer.training.ways_out import WayOut, ways_out
@@ -43,6 +45,7 @@ class TrainingBinding(QObject):
         self._resting = False
         """Whether the playhead is where documents open, at the loss, and nobody has moved it."""
         self._ways: tuple[WayOut, ...] = ()
+        self._comparisons = Comparisons(parts.document, self)
         self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
         self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
         self._book.changed.connect(self._pace.ask)
@@ -53,6 +56,7 @@ class TrainingBinding(QObject):
         parts.document.stateChanged.connect(self._show_available)
         parts.player.playingChanged.connect(self._playing_changed)
         parts.controller.failed.connect(self._forget_wish)
+        parts.controller.refused.connect(self._forget_wish)
         parts.controller.crossing.connect(self._crossing)
         parts.window.stage.banner.chosen.connect(self._take_way_out)
         self._drawer.openChanged.connect(self._show)
@@ -62,10 +66,14 @@ class TrainingBinding(QObject):
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
         controls.until_field.textEdited.connect(self._forget_problem)
-        controls.bestWanted.connect(self.travel_to_best)
+        self._drawer.reason.bestWanted.connect(self.travel_to_best)
         curves.travelWanted.connect(self._travel_on_curves)
         self._tab.layersWanted.connect(self._show_layers)
         self._tab.lossAxisPicked.connect(self._pick_loss_axis)
+        self._tab.keepWanted.connect(self.keep_run)
+        self._tab.removeWanted.connect(self._comparisons.remove)
+        self._tab.clearWanted.connect(self.remove_runs)
+        self._comparisons.changed.connect(self._pace.ask)
         self._show_available()
 
     # -- data down ----------------------------------------------------------------------------------------------------
@@ -76,6 +84,7 @@ class TrainingBinding(QObject):
         self._wish = None
         self._patience.stop()
         self._problem, self._anew = "", True
+        self._controls.forget_until()
         if self._banner:
             self._clear_banner()
         self._show_available()
@@ -119,6 +128,7 @@ class TrainingBinding(QObject):
         self._say()
         if open_here:
             self._tab.set_layers(self._book.layers, self._layers)
+            self._tab.set_kept(self._comparisons.names())
             self._tab.curves.set_curves(curves, anew=self._anew)
             self._anew = False
             self.show_view()
@@ -152,7 +162,7 @@ class TrainingBinding(QObject):
                 count=book.next,
             )
         names = [name for name in self._layers if name in book.layers]
-        return Curves(
+        found = Curves(
             iterations=book.iterations(),
             losses=book.column("losses"),
             grad_norms=book.column("grad_norms"),
@@ -162,18 +172,20 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            turns=book.turns(),
             scaled=scaled,
             count=book.next,
             goal=self._runner.goal,
             seconds=float(chunks[-1]["seconds"][-1]) if chunks else 0.0,
         )
+        return replace(found, ghosts=self._comparisons.ghosts(found))
 
     def _show_sentence(self) -> None:
         self._told = self._document.view.iteration, self._document.state
         best = self._book.best if self._runner.ending.kind == "early stop" else None
-        self._controls.set_best(None if best is None or self._problem else best.iteration)
+        self._drawer.reason.set_best(None if best is None or self._problem else best.iteration)
         if self._problem:
-            self._controls.set_sentence(self._problem, tone="exploding")
+            self._drawer.reason.set_sentence(self._problem, tone="exploding")
             return
         runner = self._runner
         words, tone = stands(
@@ -185,7 +197,7 @@ class TrainingBinding(QObject):
             note=runner.note,
             outlook=runner.outlook,
         )
-        self._controls.set_sentence(words, tone=tone)
+        self._drawer.reason.set_sentence(words, tone=tone)
 
     @Slot(bool)
     def _running_changed(self, running: bool) -> None:
@@ -251,7 +263,7 @@ class TrainingBinding(QObject):
         self._begin()
         self._document.edit_experiment(self._ways[number].experiment)
         state = self._document.state
-        start = state.first if state.first < state.furthest else 0
+        start = state.first if state.first < state.furthest and not state.out_of_reach(state.first) else 0
         self._controller.go_to_iteration(start, self._document.view.position)
         self._runner.start()
 
@@ -312,7 +324,7 @@ class TrainingBinding(QObject):
     def travel(self, iteration: int) -> None:
         """Show another iteration, the tape where it is. While somebody drags, a picture comes to its end before the
         next is asked for, unless it takes long: the latest wish wins, and none but it waits."""
-        if not self._controller.can_go_on:
+        if not self._controller.can_go_on or self._refuses(iteration):
             return
         self._parts.player.pause()
         self._runner.set_follows(iteration >= self._book.next)
@@ -329,6 +341,15 @@ class TrainingBinding(QObject):
         else:
             self._go_to_wish()
 
+    def _refuses(self, iteration: int) -> bool:
+        """Whether an iteration cannot be gone back to, and says so."""
+        why = self._document.state.out_of_reach(iteration)
+        if why:
+            self._forget_wish()
+            self.show_view()  # the marker, which has gone ahead, comes back
+            self._parts.say(why, 10_000)
+        return bool(why)
+
     @Slot(int)
     def _travel_on_curves(self, iteration: int) -> None:
         """Their right end is the newest iteration, though it may have been drawn a moment ago."""
@@ -337,7 +358,8 @@ class TrainingBinding(QObject):
     def ask_iteration(self) -> None:
         from explorer.training.iteration_dialog import IterationDialog
 
-        dialog = IterationDialog(self._document.view.iteration, self._book.next, self._book.best, self._parts.window)
+        state, shown = self._document.state, self._document.view.iteration
+        dialog = IterationDialog(shown, state.furthest, self._book.best, state.out_of_reach, self._parts.window)
         dialog.accepted.connect(self._travel_to_typed)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -355,6 +377,8 @@ class TrainingBinding(QObject):
         best = self._book.best
         if best is None:
             self._parts.say(f"No iteration has been evaluated yet; {self._evaluated()}.", 6000)
+            return
+        if self._refuses(best.iteration):
             return
         self.travel(best.iteration)
         self._parts.say(
@@ -400,6 +424,25 @@ class TrainingBinding(QObject):
     def take_focus(self) -> None:
         self._drawer.show_tab("training")
         self._tab.curves.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    # -- intent up: runs side by side ---------------------------------------------------------------------------------
+
+    @Slot()
+    def keep_run(self) -> None:
+        if not self._comparisons.keep():
+            self._parts.say("Nothing has been trained yet that could be kept as a comparison.", 5000)
+            return
+        count = self._book.next
+        iterations = "1 iteration stays" if count == 1 else f"{count:,} iterations stay"
+        self._drawer.show_tab("training")
+        self._parts.say(f"Kept as a comparison: {iterations} as grey curves beside what is trained next.", 6000)
+
+    @Slot()
+    def remove_runs(self) -> None:
+        count = len(self._comparisons.names())
+        self._comparisons.clear()
+        words = "There is no comparison." if not count else f"{count} comparison{'s' if count > 1 else ''} removed."
+        self._parts.say(words, 3000)
 
     # -- intent up: what the curves show ------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 from engine.errors import EngineError
 from engine.plaintext import one_line
 from explorer import sizes
+from explorer.cli.fresh import TASKS
 from explorer.cli.target import UsageError, resolve
 
 _COMMANDS = ("presets", "render", "trace", "check", "train", "history")
@@ -26,6 +27,7 @@ _USAGE = """gradflow [TARGET] [--scale PERCENT]
        gradflow trace TARGET -o FILE.npz
        gradflow check TARGET
        gradflow train TARGET --iterations N [--until METRIC<VALUE] [-o FILE.gflow]
+                [--seed S] [--cell rnn|lstm|gru] [--target COLUMN]
        gradflow history FILE.gflow -o FILE.csv [--flow FILE.csv]"""
 
 _DESCRIPTION = "See where the gradient goes in a recurrent network."
@@ -36,18 +38,26 @@ _EPILOG = """commands:
   render    draw the window to a PNG, without a display
   trace     compute a trace and write every array of it to an .npz
   check     compare a trace with autograd; exit status 1 where it is off by more than the tolerance
-  train     train a preset, a saved session or an experiment; Ctrl+C pauses, and the file goes on to the bit;
-            exit status 1 where it diverges, 130 where it was paused
+  train     train TARGET and save the session; Ctrl+C pauses, and the same command goes on, to the bit; METRIC is
+            loss, and accuracy or RMSE (in the data's units), of the validation part; exit status 1 where it diverges,
+            130 where it was paused
   history   write the records of a session's training to a .csv: loss, norms, learning rate, evaluations
 
-TARGET is the name of a preset (gradflow presets), a .gflow file (a saved session or a recorded trace), or a .toml file
-with an [experiment] as in presets/.
+TARGET is one of
+  the name of a preset (gradflow presets);
+  a .gflow file: a saved session or a recorded trace;
+  a task: {tasks};
+  your own data: .csv or .tsv (a series, or sequences with an answer), .txt, .npy, .npz (for train and the window);
+  a .toml file with an [experiment] as in presets/.
+A task and data get one layer of 16 units, a GRU unless --cell says otherwise.
 MOMENT is forward:t, loss, backward:t, clip or update, with t from 1; T and T/2 stand for the last and the middle step.
 
   gradflow sunspots
   gradflow render vanilla-rnn-forgets -o forgets.png --at backward:T/2 --theme dark
   gradflow check cell-state-carousel
-  gradflow train sunspots --iterations 500 --until "RMSE<15" -o out.gflow"""
+  gradflow train sunspots --iterations 500 --until "RMSE<15" -o out.gflow
+  gradflow train temporal-order --iterations 2000 --until "accuracy>0.95" -o order.gflow
+  gradflow train prices.csv --iterations 500 -o prices.gflow"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,7 +65,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         sentence = message[:1].upper() + message[1:].rstrip(".")
-        raise UsageError(f"{sentence}; see gradflow --help.")
+        typed = message.removeprefix("unrecognized arguments: ").split(" ")[0].split("=")[0]
+        near = difflib.get_close_matches(typed, self._option_string_actions, n=1, cutoff=0.6)
+        raise UsageError(f"{sentence}; " + (f"did you mean {near[0]}?" if near else "see gradflow --help."))
 
 
 def run(argv: Sequence[str]) -> int:
@@ -86,11 +98,11 @@ def _run(argv: list[str]) -> int:
         prog="gradflow",
         usage=_USAGE,
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(tasks=", ".join(TASKS)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="a preset's name, a .gflow file or a .toml file")
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="see below")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("--scale", metavar="PERCENT", help="the size of everything in this window, 80 to 250")
     parser.add_argument("--resume", type=Path, help=argparse.SUPPRESS)  # what an earlier window has handed over
@@ -127,12 +139,20 @@ def _iterations(text: str) -> int:
     return int(bare)
 
 
+def _seed(text: str) -> int:
+    """ "3" → 3. Raises UsageError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise UsageError(f"The seed '{one_line(text, 20)}' is not understood; a whole number from 0 on is accepted.")
+    return int(text)
+
+
 def _command(name: str, argv: list[str]) -> int:
     parser = _Parser(prog=f"gradflow {name}", allow_abbrev=False)
     if name == "history":
         parser.add_argument("target", metavar="FILE.gflow", help="a saved session")
     elif name != "presets":
-        parser.add_argument("target", metavar="TARGET", help="a preset's name, a .gflow file or a .toml file")
+        what = "a preset's or a task's name, a .gflow or .toml file" + (", or data" if name == "train" else "")
+        parser.add_argument("target", metavar="TARGET", help=f"{what}; see gradflow --help")
     suffix = {"render": "png", "trace": "npz", "train": "gflow", "history": "csv"}.get(name)
     if suffix is not None:
         parser.add_argument("-o", "--output", metavar=f"FILE.{suffix}", type=Path, required=name != "train")
@@ -145,6 +165,9 @@ def _command(name: str, argv: list[str]) -> int:
     if name == "train":
         parser.add_argument("--iterations", metavar="N", type=_iterations, help="in all, those done before too")
         parser.add_argument("--until", metavar="METRIC<VALUE", help="stop when the validation part says so: loss<0.02")
+        parser.add_argument("--seed", metavar="S", type=_seed, help="of weights and batches (as the experiment has it)")
+        parser.add_argument("--cell", choices=("rnn", "lstm", "gru"), help="of a task or data (gru)")
+        parser.add_argument("--target", dest="column", metavar="COLUMN", help="of a table: what is forecast (the last)")
     if name == "history":
         parser.add_argument("--flow", metavar="FILE.csv", type=Path, help="log₁₀ ‖∂L/∂h_t‖, a column for each step")
     args = parser.parse_args(argv)
@@ -165,9 +188,9 @@ def _command(name: str, argv: list[str]) -> int:
 
         return trace(target, args.output)
     if name == "train":
-        from explorer.cli.train import train
+        from explorer.cli.train import Asked, train
 
-        return train(target, args.iterations, args.until, args.output)
+        return train(target, args.iterations, args.until, args.output, Asked(args.seed, args.cell, args.column))
     if name == "history":
         from explorer.cli.history import history
 

@@ -28,7 +28,8 @@ def source_of(target: Target) -> Source:
     if target.session is not None:
         saved = target.session
         return Computed(saved.experiment, saved.history.get(saved.iteration), saved.iteration, saved.what_if)
-    assert target.preset is not None
+    if target.preset is None:
+        raise target.refused()
     experiment = target.preset.experiment
     iteration = experiment.training.iterations
     return Computed(experiment, _trained(experiment, iteration), iteration, target.preset.what_if)

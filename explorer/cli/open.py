@@ -17,13 +17,15 @@ def open_window(text: str | None, scale: int | None = None, resume: Path | None 
     target = None if text is None else resolve(text)
     from explorer import reopening, startup
 
-    found = reopening.taken_up(resume) if resume is not None else None
+    found, data = reopening.taken_up(resume) if resume is not None else None, None
     startup.begin()
     from explorer.app import main
 
-    if target is not None:
+    if target is not None and target.is_data:
+        data = target.path
+    elif target is not None:
         found = opening_of(target)
-    status = main(found, scale)
+    status = main(found, scale, data)
     return reopening.start_again() if status == reopening.STATUS else status
 
 

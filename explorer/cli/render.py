@@ -26,6 +26,8 @@ def render(
 ) -> int:
     """Everything that can be wrong is looked at before anything is computed."""
     width_and_height = parsed_size(size, scale)
+    if target.is_data:
+        raise target.refused()
     if at is not None:
         target.tape.parse(at)
     checked_output(output, ".png")

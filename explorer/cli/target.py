@@ -1,9 +1,12 @@
-"""What TARGET on the command line names: a preset, a saved session, a recorded trace or an experiment in a TOML file.
-Plain data, no Qt, no torch."""
+"""What TARGET on the command line names: a preset, a task, a saved session, a recorded trace, an experiment in a TOML
+file, or somebody's own data. Plain data, no Qt, no torch."""
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from engine.plaintext import one_line
 from engine.presets import Preset
 from engine.session import Session
 from engine.tape import Tape
+from explorer import endings
+from explorer.cli import fresh
 
 
 class UsageError(EngineError):
@@ -22,19 +27,35 @@ class UsageError(EngineError):
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Exactly one of preset, session and probe is there; a file's `path` too."""
+    """Exactly one of preset, session and probe is there; a file's `path` too. Of data there is the path alone."""
 
     preset: Preset | None = None
-    """Or an experiment in a TOML file, which has no slug."""
+    """Or a task, or an experiment in a TOML file, which have no slug."""
     session: Session | None = None
     probe: Probe | None = None
     """Of a recorded trace."""
     path: Path | None = None
+    task: str = ""
+    """The name that it was asked for by, where it is a task's."""
+
+    @property
+    def is_data(self) -> bool:
+        """Somebody's own: they become an experiment where they are read."""
+        return self.preset is None and self.session is None and self.probe is None
+
+    def refused(self) -> UsageError:
+        """What a command says that needs an experiment or a trace, and is given data."""
+        return UsageError(
+            f"'{self.title}' is data; gradflow train {shlex.quote(str(self.path))} --iterations N -o FILE.gflow "
+            "makes a session of it, which every command takes."
+        )
 
     @property
     def title(self) -> str:
         if self.preset is not None:
             return self.preset.title
+        if self.is_data:
+            return self.path.name if self.path is not None else ""
         found = self.session.title if self.session is not None else self.probe.title if self.probe is not None else ""
         return found or (self.path.stem if self.path is not None else "")
 
@@ -43,7 +64,8 @@ class Target:
         if self.probe is not None:
             return self.probe.steps
         owner = self.preset or self.session
-        assert owner is not None
+        if owner is None:
+            raise self.refused()
         return owner.experiment.task.steps
 
     @property
@@ -52,23 +74,48 @@ class Target:
 
 
 def resolve(text: str) -> Target:
-    """The preset of that name, or else the file. Raises PresetError or SessionError with one sentence.
+    """The preset of that name, else the file, else the task. Raises PresetError or SessionError with one sentence.
 
     A file that has the name of a preset is reached with a path: ./sunspots.
     """
-    try:
-        return Target(preset=presets.load(text))
-    except PresetError as error:
-        path = Path(text)
-        if text and "\0" not in text and os.path.lexists(path):
-            return _file(path)
-        looks_like_a_file = path.suffix or len(path.parts) > 1
-        if looks_like_a_file:
-            raise PresetError(f"There is no file '{one_line(text, 120)}', and no preset of that name.") from None
-        raise error from None
+    found = next((preset for preset in presets.load_all() if preset.slug == text), None)
+    if found is not None:
+        return Target(preset=found)
+    path = Path(text)
+    if text and "\0" not in text and os.path.lexists(path):
+        return _file(path)
+    if (name := text.replace("_", "-")) in fresh.TASKS:
+        return Target(preset=fresh.of_task(name), task=name)
+    raise PresetError(_not_there(text))
+
+
+def _not_there(text: str) -> str:
+    """What nothing is called, and what is called nearly so."""
+    path, shown = Path(text), one_line(text, 120)
+    if path.suffix or len(path.parts) > 1:
+        with contextlib.suppress(OSError, ValueError):
+            ours = (".gflow", ".toml", *endings.DATA)
+            there = [name for name in os.listdir(path.parent) if Path(name).suffix in ours]
+            near = [str(path.parent / name) for name in difflib.get_close_matches(path.name, there, n=2, cutoff=0.7)]
+            if near:
+                return f"There is no file '{shown}'; did you mean {one_line(' or '.join(near), 240)}?"
+        return f"There is no file '{shown}', and no preset of that name."
+    slugs = [preset.slug for preset in presets.load_all()]
+    names = [*slugs, *(name for name in fresh.TASKS if name not in slugs)]
+    typed = shown.lower().replace("_", "-")
+    near = [name for name in names if typed and typed in name]
+    near = near or difflib.get_close_matches(typed, names, n=3, cutoff=0.6)
+    if near:
+        return f"There is no preset '{shown}', and no task; did you mean {' or '.join(near)}?"
+    return (
+        f"There is no preset '{shown}'; there are {', '.join(slugs)}, and the tasks "
+        f"{', '.join(name for name in names if name not in slugs)}."
+    )
 
 
 def _file(path: Path) -> Target:
+    if path.suffix.lower() in endings.DATA:
+        return Target(path=path)
     if path.suffix.lower() == ".toml":
         return Target(preset=presets.read_experiment(path), path=path)
     probe = container.probe(path)

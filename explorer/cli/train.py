@@ -1,4 +1,5 @@
-"""`gradflow train`: trains a preset, a session or an experiment in a TOML file, and saves the session.
+"""`gradflow train`: trains a preset, a task, a session, somebody's own data or an experiment in a TOML file, and saves
+the session.
 
 A saved session goes on where it stopped, to the bit, and its records with it. Ctrl+C pauses: what is done is saved.
 """
@@ -9,21 +10,27 @@ import contextlib
 import shlex
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from engine import session, task_facts
+from engine.checks import checked
 from engine.errors import DataError, EngineError, SessionError
 from engine.figures import figure, percent
 from engine.parts import Part
 from engine.session import Session, SessionView
-from engine.spec import DigitsTask, Experiment, OwnTask, SunspotsTask
+from engine.spec import CellKind, DigitsTask, Experiment, OwnTask, SunspotsTask
 from engine.task_facts import metric_words
 from engine.training_loop import Progress, done_sentence, fit
 from engine.training_requests import Judge, Judged
 from engine.until import iterations_words
+from explorer.cli import fresh
 from explorer.cli.compute import compute
 from explorer.cli.output import checked_output
 from explorer.cli.target import Target, UsageError
@@ -40,10 +47,26 @@ LAST = 100
 """Iterations that the loss at the end is the mean of."""
 
 
-def train(target: Target, iterations: int | None, until: str | None, output: Path | None) -> int:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for instead of what there is; None: as it is."""
+
+    seed: int | None = None
+    cell: CellKind | None = None
+    """Of a task or data."""
+    column: str | None = None
+    """Of a table: what is forecast, or answered."""
+
+
+def train(
+    target: Target, iterations: int | None, until: str | None, output: Path | None, asked: Asked = Asked()
+) -> int:
     """Up to `iterations` in all, or where `until` says. 0: done; 1: it diverged; 130: it was interrupted. In each case
     what is done is in `output`."""
-    start, output = _begun(target, output)
+    output = _output(target, output)
+    start, output = _begun(_chosen(target, asked), output)
+    if iterations is None and until is None and start.experiment.training.early_stop is None:
+        raise UsageError("--iterations is missing: how many in all, 500 say; or --until, as in --until 'loss<0.02'.")
     session.check_room(start.experiment)
     begun = max(start.history, default=0)
     bar = TrainingBar(iterations, task_facts.baseline(start.experiment.task, start.experiment.model))
@@ -68,7 +91,7 @@ def train(target: Target, iterations: int | None, until: str | None, output: Pat
         return PAUSED
     fresh = at.iteration > begun or not output.exists()
     if fresh:
-        keeper.save(at)
+        keeper.save_for_good(at)
     print(_report(at, output, paused or failed is not None, fresh))
     if failed is not None:
         raise failed
@@ -86,11 +109,33 @@ def train(target: Target, iterations: int | None, until: str | None, output: Pat
 # -- from where, and where to -----------------------------------------------------------------------------------------
 
 
-def _begun(target: Target, output: Path | None) -> tuple[Session, Path]:
+def _chosen(target: Target, asked: Asked) -> Target:
+    """With what was asked for besides. Raises UsageError and DataError."""
+    cell, seed = asked.cell, asked.seed
+    if asked.column is not None and not target.is_data:
+        raise UsageError(f"--target is a column of a table; '{target.title}' has a task of its own.")
+    if target.is_data:
+        assert target.path is not None
+        preset, said = fresh.of_data(target.path, cell or fresh.CELL, asked.column)
+        print(f"{said} gradflow {shlex.quote(str(target.path))} shows it, and lets one choose.", file=sys.stderr)
+        target = Target(preset=preset, path=target.path)
+    elif cell is not None:
+        if not target.task:
+            raise UsageError(f"--cell is of a task or of data; '{target.title}' has layers of its own.")
+        target = replace(target, preset=fresh.of_task(target.task, cell))
+    if seed is None:
+        return target
+    if target.preset is None:
+        raise UsageError(f"--seed is of a training that begins; '{target.title}' has begun with a seed of its own.")
+    experiment = structs.replace(target.preset.experiment, seed=seed)
+    return replace(target, preset=structs.replace(target.preset, experiment=checked(experiment)))
+
+
+def _begun(target: Target, output: Path) -> tuple[Session, Path]:
     """What is trained on, and the file that it goes to. A file that is there is written over by its own training alone:
     by the session that was read from it, or where the same command is given again. Raises UsageError and SessionError.
     """
-    start, output = _start(target), _output(target, output)
+    start = _start(target)
     if not output.exists() or (target.path is not None and output.samefile(target.path)):
         return start, output
     name = shlex.quote(str(output))
@@ -154,6 +199,21 @@ class _Keeper:
             self._bar.end()
             print(f"gradflow: {error} Training goes on, and saving is tried again.", file=sys.stderr)
         self._saved = time.monotonic()
+
+    def save_for_good(self, at: Progress) -> None:
+        """Where the file cannot be written any more, in the folder for temporary ones: no training is lost. Raises
+        SessionError in both cases."""
+        try:
+            self.save(at)
+        except SessionError as error:
+            folder = Path(tempfile.mkdtemp(prefix="gradflow-"))
+            instead = folder / self._output.name
+            try:
+                session.save(session.fitting(at.session(self._start)), instead)
+            except SessionError:
+                folder.rmdir()
+                raise error from None
+            raise SessionError(f"{error} What has been trained is in {shlex.quote(str(instead))} instead.") from None
 
     def save(self, at: Progress) -> None:
         """Raises SessionError."""

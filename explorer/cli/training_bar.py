@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 
-from engine.figures import figure
+from engine.figures import duration, figure
 from engine.task_facts import metric_words
 from engine.training_loop import Progress
 
@@ -77,12 +77,12 @@ class TrainingBar:
         words = [f"iteration {at.iteration:,}{of}"]
         began, first = self._since or (now, at.iteration)
         if self._goal is not None and first < at.iteration < self._goal and not at.ended:
-            words.append(f"{_time((self._goal - at.iteration) * (now - began) / (at.iteration - first))} left")
+            words.append(f"{duration((self._goal - at.iteration) * (now - began) / (at.iteration - first))} left")
         words.append(loss)
         if at.evaluations:
             newest = at.evaluations[-1]
             words += [f"validation {figure(newest.loss)}", metric_words(newest.metric, newest.value)]
-        words.append(f"{float(records.seconds.mean()) * 1e3:.3g} ms each")
+        words.append(f"{duration(float(records.seconds.mean()))} each")
         return words
 
 
@@ -91,10 +91,3 @@ def _within(words: list[str], width: int) -> str:
     while len(words) > 1 and len(", ".join(words)) > width:
         words = words[:-1]
     return ", ".join(words)[:width]
-
-
-def _time(seconds: float) -> str:
-    """ "12 s", "3 min", "1.5 h"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -48,6 +48,14 @@ class TrainingCommands(QObject):
         self._training.travel_to_best()
 
     @Slot()
+    def do_keep_run(self) -> None:
+        self._training.keep_run()
+
+    @Slot()
+    def do_remove_runs(self) -> None:
+        self._training.remove_runs()
+
+    @Slot()
     def do_focus_curves(self) -> None:
         self._training.take_focus()
 

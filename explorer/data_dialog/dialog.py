@@ -37,6 +37,7 @@ from explorer.data_dialog.reader import Reader
 from explorer.data_dialog.sequences_form import SequencesForm
 from explorer.data_dialog.series_form import SeriesForm
 from explorer.data_dialog.text_form import TextForm
+from explorer.data_dialog.waiting import Waiting
 from explorer.data_dialog.words import found_words, noted
 from explorer.dock.fields import Segments
 from explorer.dock.rows import Sentence
@@ -71,12 +72,13 @@ class DataDialog(QDialog):
         self._reader, self._path = reader, path
         self._preview: Preview | None = None
         self._began = 0.0
-        self._doing = ""
+        self._doing = self._consequence = ""
         self.title = ElidedLabel(bold=True)
         self.other = QPushButton("Another &file…")
         self.other.setAutoDefault(False)
         self.found = wrapped("What was detected")
         self.as_read = AsRead()
+        self.waiting = Waiting()
         self.preview = PreviewView()
         self.failure = Failure()
         self.notes = wrapped("What to look at")
@@ -127,6 +129,7 @@ class DataDialog(QDialog):
         left.setSpacing(TIGHT)
         left.addWidget(self.found)
         left.addWidget(self.as_read)
+        left.addWidget(self.waiting, 1)
         left.addWidget(self.failure, 1)
         left.addWidget(self.preview, 1)
         left.addWidget(self.notes)
@@ -175,7 +178,16 @@ class DataDialog(QDialog):
         self._path = path
         self.title.set_text(os.path.basename(path), tip=path)
         self.as_read.forget()
+        self._say("", "")
+        for part in (self.as_read, self.preview, self.side):
+            part.hide()  # they would speak of the file before, or of none
+        self.waiting.begin(path)
         self._look()
+
+    def set_consequence(self, sentence: str) -> None:
+        """What using the data does besides, to be read before it is done."""
+        self._consequence = sentence
+        self._show_choices()
 
     @Slot()
     def _look(self) -> None:
@@ -186,6 +198,7 @@ class DataDialog(QDialog):
     @Slot(object)
     def _show_preview(self, preview: Preview) -> None:
         self._end()
+        self.waiting.hide()
         self._preview = preview
         self.as_read.show_preview(preview)
         self._say(found_words(preview), "", noted(preview))
@@ -203,6 +216,7 @@ class DataDialog(QDialog):
     def _failed(self, sentence: str) -> None:
         """Of looking, where there is no preview; else of bringing in, which leaves the preview as it is."""
         self._end()
+        self.waiting.hide()
         if self._preview is None:
             self.preview.clear()
             self.as_read.show_failure(self._path)
@@ -270,7 +284,8 @@ class DataDialog(QDialog):
             return
         found = self.form.problem()
         self.problem.set_text(found.sentence if found is not None and found.field == NOWHERE else "")
-        self.summary.setText(self.form.summary() if found is None else "")
+        said = (self.form.summary(), self._consequence) if found is None else ()
+        self.summary.setText("\n".join(filter(None, said)))
         self.card.setVisible(found is None)
         if self.form is self.series:
             self.preview.mark(self.series.list.ticked(), self.series.values["target"])
@@ -320,8 +335,8 @@ class DataDialog(QDialog):
         self._doing, self._began = doing, time.monotonic()
         self._tick.start()
         self.progress.setRange(0, 0)  # until it is known how far it is
-        self.progress.show()
-        self.doing.set_text(f"{doing}…")
+        self.progress.setHidden(not self.waiting.isHidden())
+        self._say_doing()
         self.side.setEnabled(False)
         self.as_read.setEnabled(False)
         self.use.setEnabled(False)
@@ -334,12 +349,16 @@ class DataDialog(QDialog):
 
     @Slot(float)
     def _progressed(self, share: float) -> None:
+        self.waiting.show_share(share)
         self.progress.setRange(0, 100)
         self.progress.setValue(round(100 * share))
 
     @Slot()
     def _say_doing(self) -> None:
         seconds = time.monotonic() - self._began
+        if not self.waiting.isHidden():
+            self.waiting.say(seconds)
+            return
         self.doing.set_text(f"{self._doing}… {seconds:.0f} s" if seconds >= 1 else f"{self._doing}…")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.data.decoding import Encoding
     from engine.data.preview import Preview
     from engine.data_requests import Choices, LookAt
+    from engine.spec import OwnTask
 
 CHANNEL = "data"
 _PIECE = 0.05
@@ -37,13 +38,15 @@ class Reader(QObject):
     peeked = Signal(object)
     """Lines of the file, as they stand in it."""
     progressed = Signal(float)
-    """The share that has been read of the file that is looked at."""
+    """The share that is done of what was asked last."""
 
     def __init__(self, courier: Courier, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._courier = courier
         self._asked: tuple[Operation, int] | None = None
-        self._look: LookAt | None = None
+        self._request: object = None
+        """What is asked until it is answered whole."""
+        self._looked = False
         courier.answered.connect(self._answered)
         courier.failed.connect(self._answer_failed)
 
@@ -52,18 +55,24 @@ class Reader(QObject):
         return self._asked is not None
 
     def look(self, request: LookAt) -> None:
-        self._look = replace(request, piece=_PIECE)
-        self._ask("look_at", self._look)
+        self._looked = True
+        self._ask("look_at", replace(request, piece=_PIECE))
 
     def bring(self, preview: Preview, choices: Choices) -> None:
-        from engine.data_requests import Bring
+        from engine.data_requests import Bring, without_rows
 
-        self._ask("bring", Bring(preview, choices))
+        self._ask("bring", Bring(without_rows(preview), choices, _PIECE))
+
+    def find(self, path: str, task: OwnTask) -> None:
+        """The data of a task that are missing, in a file."""
+        from engine.data_requests import Find
+
+        self._ask("bring", Find(path, task, _PIECE))
 
     def peek(self, path: str, around: int, encoding: Encoding | None) -> None:
         from engine.data_requests import Peek
 
-        self._ask("peek", Peek(path, around, encoding))
+        self._ask("peek", Peek(path, around, encoding, _PIECE))
 
     def stop(self) -> None:
         """What is being read is not wanted any more. Between two pieces nothing has to be ended by force; what takes
@@ -75,12 +84,13 @@ class Reader(QObject):
     def let_go(self) -> None:
         """Nothing more is asked about the file: what is remembered of it can go."""
         self.stop()
-        if self._look is not None:
-            self._look = None
+        if self._looked:
+            self._looked = False
             self._courier.ask(CHANNEL, "let_go", None)
 
     def _ask(self, operation: Operation, request: object) -> None:
         self.stop()
+        self._request = request
         self._asked = operation, self._courier.ask(CHANNEL, operation, request)
 
     @Slot(str, int, object)
@@ -91,7 +101,7 @@ class Reader(QObject):
 
         operation, self._asked = self._asked[0], None
         if isinstance(answer, Partly):
-            self._asked = operation, self._courier.ask(CHANNEL, operation, self._look)
+            self._asked = operation, self._courier.ask(CHANNEL, operation, self._request)
             self.progressed.emit(answer.share)
             return
         {"look_at": self.looked, "peek": self.peeked, "bring": self.brought}[operation].emit(answer)

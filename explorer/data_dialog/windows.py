@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from engine.data.datasets import Missing
 from engine.data.preview import Column
-from engine.data.series import filled_in, lacking, starts_in
-from engine.data.windows import stretch, unpacked
+from engine.data.series import count_in, filled_in, lacking
+from engine.data.windows import stretch, unpacked, whole_rows
 from engine.spec import SeriesTask
 from explorer.data_dialog.words import PARTS
 
@@ -42,7 +42,7 @@ class Windows:
         found = []
         for part, word in PARTS:
             first, behind = stretch(self._rows, task.split, part)
-            found.append((word, behind - first, len(starts_in(task, whole, breaks, part, self._every))))
+            found.append((word, behind - first, count_in(task, whole, breaks, part, self._every)))
         return found
 
     def lacking(self, task: SeriesTask, treated: Treated) -> str:
@@ -56,7 +56,7 @@ class Windows:
         fit = [steps for steps in tried if not self.lacking(replace(task, steps=steps), treated)]
         for steps in fit:
             whole, breaks = self._rows_of(task, treated)
-            if len(starts_in(replace(task, steps=steps), whole, breaks, "train", self._every)) >= steps:
+            if count_in(replace(task, steps=steps), whole, breaks, "train", self._every) >= steps:
                 return steps
         return fit[0] if fit else task.steps
 
@@ -66,16 +66,16 @@ class Windows:
         key = used, treated, task.split
         if self._known is None or self._known[0] != key:
             time = self._columns.get(treated.time or "")
-            breaks = np.flatnonzero(self._unpacked(() if time is None else (time.jumped_rows,))[:, 0])
-            gaps = self._unpacked([self._columns[one].missing_rows for one in used if one in self._columns])
-            values = np.where(gaps, np.nan, 0.0)
-            self._known = key, filled_in(values, treated.missing, breaks, task.split)[1], breaks
+            jumps = b"" if time is None else time.jumped_rows
+            breaks = np.flatnonzero(unpacked(jumps, self._rows)) if jumps else np.zeros(0, dtype=np.int64)
+            packed = (self._columns[one].missing_rows for one in used if one in self._columns)
+            gaps = [unpacked(rows, self._rows) for rows in packed if rows]
+            whole = whole_rows(self._rows)
+            if gaps:
+                values = np.where(np.stack(gaps, axis=1), np.nan, 0.0)
+                whole = filled_in(values, treated.missing, breaks, task.split)[1]
+            self._known = key, whole, breaks
         return self._known[1:]
-
-    def _unpacked(self, rows: Sequence[bytes]) -> NDArray[np.bool_]:
-        """(rows, those that are not empty, at least one)."""
-        there = [unpacked(one, self._rows) for one in rows if one] or [np.zeros(self._rows, dtype=np.bool_)]
-        return np.stack(there, axis=1)
 
 
 def parts_in_words(parts: Sequence[tuple[str, int, int]]) -> str:

@@ -7,6 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from engine import beginning
 from engine.checks import checked
 from engine.errors import SpecError
 from engine.requests import Excerpt
@@ -74,7 +75,7 @@ class ModelDock(QWidget):
         self._column.addWidget(section_label("What if…"))
         self._column.addWidget(self.what_if)
         self._column.addSpacing(TIGHT)
-        self.reset_training = FlatButton("reset", "Training: all fields back to their defaults")
+        self.reset_training = FlatButton("reset", "Training: all fields back to how a new experiment begins")
         training = QHBoxLayout()
         training.addWidget(section_label("Training"), 1)
         training.addWidget(self.reset_training)
@@ -264,7 +265,8 @@ class ModelDock(QWidget):
 
 
 def _usual_training(experiment: Experiment) -> TrainingSpec:
-    return TrainingSpec(iterations=experiment.training.iterations)
+    """As a new experiment begins."""
+    return replace(beginning.TRAINING, iterations=experiment.training.iterations)
 
 
 def _problem_of(experiment: Experiment) -> Problem | None:

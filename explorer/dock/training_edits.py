@@ -36,8 +36,8 @@ SCHEDULE_FIELDS: dict[str, tuple[str, ...]] = {
     "linear": ("length", "floor"),
     "cosine": ("length", "floor"),
 }
-USUAL_RATES: dict[str, float] = {"sgd": 0.1, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3}
-"""The learning rate that each begins with."""
+USUAL_RATES: dict[str, float] = {"sgd": 0.1, "rmsprop": 1e-3, "adam": 1e-2, "adamw": 1e-2}
+"""The learning rate that each begins with; of Adam that of engine.beginning."""
 OPTIMIZER_NAMES: dict[str, str] = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
 _FAR_BELOW, _FAR_ABOVE = 1 / 1000, 20
 """Times the usual rate: what lies beyond is seldom meant."""

@@ -246,7 +246,7 @@ class Document(QObject):
 
     def remember(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> None:
         """Keep the weights of an iteration. A few can be computed again at any time; many are worth a question."""
-        self._put_away(iteration, weights)
+        self._put_away(iteration, weights, recipe)
         self._state = self._state.remembering(iteration, weights, recipe, self._looked_at)
         if recipe is not None:
             self._worth_saving(iteration)
@@ -254,7 +254,7 @@ class Document(QObject):
 
     def learn(self, trained: Trained, recipe: Recipe) -> None:
         """A chunk of training is done, with this recipe."""
-        self._put_away(trained.iteration, trained.weights)
+        self._put_away(trained.iteration, trained.weights, recipe)
         self._state = self._state.learning(trained, recipe, self._looked_at)
         self._worth_saving(trained.iteration)
         self.learned.emit()
@@ -267,9 +267,9 @@ class Document(QObject):
         """What was trained after an iteration is let go, undoably: another future begins there."""
         self._push(f"training anew from iteration {iteration:,}", self._state.until(iteration))
 
-    def _put_away(self, iteration: int, weights: Weights) -> None:
+    def _put_away(self, iteration: int, weights: Weights, recipe: Recipe | None) -> None:
         """Another future than the one that was known has been come to, by steps over the end of the tape."""
-        if self._state.is_another(iteration, weights):
+        if self._state.is_another(iteration, weights, recipe):
             self.train_anew_from(iteration - 1)
 
     @property

@@ -60,24 +60,34 @@ _WORDS = {
     "dropout_mask": "dropout mask",
     "residual": "residual connection",
 }
-_LEADING = ("task.kind", "task.data", "training.optimizer.kind")
+LEADING = ("task.kind", "task.data", "training.optimizer.kind")
+"""A task brings its own fields along, an optimizer its rate: what is named first."""
 _LAYER = re.compile(r"model\.layers\.\d+\.")
 
 
 def difference(old: Experiment, new: Experiment) -> str:
-    """The name of the first field that differs ("units"). A task brings its own fields along, and an optimizer its
-    rate: they are named first."""
-    a, b = _flat(msgspec.to_builtins(old)), _flat(msgspec.to_builtins(new))
-    changed = [name.lstrip(".") for name in {**a, **b} if a.get(name) != b.get(name)]
+    """The name of the first field that differs ("units")."""
+    changed = list(changed_fields(old, new))
     if not changed:
         return "the experiment"
-    first = next((name for name in _LEADING if name in changed), changed[0])
-    bare = _LAYER.sub("", first)
+    return field_words(next((name for name in LEADING if name in changed), changed[0]))
+
+
+def changed_fields(old: Experiment, new: Experiment) -> dict[str, tuple[Any, Any]]:
+    """What stood in each field that differs, and what stands there now, by its name ("training.learning_rate"); None
+    where there was, or is, no such field."""
+    a, b = _flat(msgspec.to_builtins(old)), _flat(msgspec.to_builtins(new))
+    return {name.lstrip("."): (a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name)}
+
+
+def field_words(field: str) -> str:
+    """What a field of an experiment is called: "model.layers.0.hidden_size" → "units"."""
+    bare = _LAYER.sub("", field)
     known = [words for name, words in _WORDS.items() if bare == name or bare.startswith(f"{name}.")]
     return known[0] if known else bare.rpartition(".")[2].replace("_", " ")
 
 
-_OF_WHAT_IF = {
+OF_WHAT_IF = {
     "recurrent_scale": "scale of the recurrent weights",
     "spectral_radius": "spectral radius",
     "forget_bias": "shift of the forget-gate bias",
@@ -95,9 +105,9 @@ def what_if_words(old: WhatIf, new: WhatIf) -> str:
             return f"{'adding' if after > before else 'removing'} {one}"
         if getattr(old, name) != getattr(new, name):
             return f"change of {one}"
-    changed = [name for name in _OF_WHAT_IF if getattr(old, name) != getattr(new, name)]
+    changed = [name for name in OF_WHAT_IF if getattr(old, name) != getattr(new, name)]
     if len(changed) == 1 or set(changed) == {"recurrent_scale", "spectral_radius"}:
-        return f"change of the {_OF_WHAT_IF[changed[-1]]}"
+        return f"change of the {OF_WHAT_IF[changed[-1]]}"
     return "what-if"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from engine import container, session
+from engine import beginning, container, session
 from engine.errors import SessionError
 from engine.presets import Preset
 from engine.requests import Recorded
@@ -14,6 +14,7 @@ from engine.session import Session
 from engine.spec import AddingTask, Experiment, ModelSpec
 from engine.tape import Moment, Phase, Tape
 from engine.within import Within
+from explorer import backups
 from explorer.document import pins
 from explorer.document.document import Document
 from explorer.document.state import Recipe, State, View, as_trained
@@ -67,8 +68,9 @@ def of_preset(preset: Preset) -> Opening:
 
 
 def of_nothing() -> Opening:
-    """A new experiment: the adding problem and a read-out, and no layer between them yet (see State.unfinished)."""
-    experiment = Experiment(model=ModelSpec(layers=()), task=AddingTask())
+    """A new experiment: the adding problem and a read-out, and no layer between them yet (see State.unfinished). It is
+    trained with what learns most tasks; another task, which keeps what somebody has chosen, keeps that too."""
+    experiment = Experiment(model=ModelSpec(layers=()), task=AddingTask(), training=beginning.TRAINING)
     tape = Tape(experiment.task.steps)
     return Opening(
         State(tracks=(), experiment=experiment),
@@ -78,11 +80,13 @@ def of_nothing() -> Opening:
 
 
 def of_path(path: Path) -> Opening:
-    """A session or a recorded trace. Raises SessionError with one sentence."""
+    """A session or a recorded trace; the backup of a session opens without a file of its own, so that saving it asks
+    where to. Raises SessionError with one sentence."""
     found = container.probe(path)
     if found.content == "trace":
         return _of_trace(path, found)
     saved = session.load(path, found.sha256)
+    is_backup = bool(backups.session_of(path))
     return Opening(
         State(
             tracks=saved.view.tracks,
@@ -92,6 +96,9 @@ def of_path(path: Path) -> Opening:
             recipes=MappingProxyType(_recipes(saved)),
             log=saved.log,
             evaluations=saved.evaluations,
+            known_from=saved.known_from,
+            cast_before=saved.cast_before,
+            origins=saved.recorded_by(),
         ),
         View(
             position=saved.view.position,
@@ -107,9 +114,10 @@ def of_path(path: Path) -> Opening:
             scales=saved.view.scales,
             pins=pins.from_session(saved.pins),
         ),
-        title=saved.title or path.stem,
-        path=str(path),
+        title=saved.title or path.stem.removesuffix(".gflow"),
+        path="" if is_backup else str(path),
         preset=saved.preset,
+        prompt=backups.opened_sentence(path) if is_backup else "",
         saved=saved,
     )
 
@@ -121,7 +129,7 @@ def _recipes(saved: Session) -> dict[int, Recipe]:
     own = State(tracks=(), experiment=saved.experiment, what_if=saved.what_if, history=saved.history)
     if not saved.recipes:
         return {k: own.recipe_into(k) for k in saved.history}
-    found = ((k, saved.trained(k)) for k in saved.history)
+    found = ((k, saved.trained(k)) for k in saved.history if k == 0 or k >= saved.known_from)
     return {k: (as_trained(recipe.experiment), recipe.what_if) for k, recipe in found}
 
 

@@ -109,10 +109,10 @@ def name(pin: Pin, experiment: Experiment | None, what_if: WhatIf, iteration: in
     """How it differs from what is there now: "LSTM, forget bias +1", "× 1.2", "iteration 20", "as now"."""
     if pin.experiment is None:
         return pin.title or "recorded"
-    parts = [] if experiment is None else _of_experiments(pin.experiment, experiment)
+    parts = [] if experiment is None else of_experiments(pin.experiment, experiment)
     if experiment is None:
         parts = [_stack(pin.experiment.model.layers)]
-    parts += _of_what_ifs(pin.what_if, what_if)
+    parts += of_what_ifs(pin.what_if, what_if)
     if pin.iteration != iteration:
         parts.append(f"iteration {pin.iteration}")
     return ", ".join(parts[:3]) or "as now"
@@ -125,7 +125,7 @@ def _stack(layers: Sequence[LayerSpec]) -> str:
     return " + ".join(titles)
 
 
-def _of_experiments(own: Experiment, now: Experiment) -> list[str]:
+def of_experiments(own: Experiment, now: Experiment) -> list[str]:
     parts: list[str] = []
     mine, its = _stack(own.model.layers), _stack(now.model.layers)
     if mine != its:
@@ -158,7 +158,7 @@ def _of_trainings(own: TrainingSpec, now: TrainingSpec) -> list[str]:
     return parts
 
 
-def _of_what_ifs(own: WhatIf, now: WhatIf) -> list[str]:
+def of_what_ifs(own: WhatIf, now: WhatIf) -> list[str]:
     parts = []
     if own.recurrent_scale != now.recurrent_scale:
         parts.append(f"× {_number(own.recurrent_scale)}")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import MappingProxyType
-
 from engine.errors import SessionError
+from engine.recipes import recorded_until
 from engine.requests import Excerpt
-from engine.session import MAX_RECIPES, Recipe, Session, SessionView, fitting
+from engine.session import Recipe, Session, SessionView, fitting
 from engine.spec import NO_WHAT_IF
 from engine.tracks import has, parse
 from explorer.document import pins
@@ -23,7 +21,6 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         raise SessionError("A recorded trace is a file already; only experiments are saved as sessions.")
     if state.unfinished:
         raise SessionError(f"What cannot be traced yet cannot be saved. {state.unfinished}")
-    state = _within_recipes(state)
     if view.iteration not in state.history or excerpt is None:
         raise SessionError("The trace is still being computed; save when it is on screen.")
     session = Session(
@@ -34,6 +31,9 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         log=state.log,
         evaluations=state.evaluations,
         recipes=_recipes(state),
+        known_from=state.known_from,
+        cast_before=state.cast_before,
+        origins=recorded_until(state.origins, state.log.next or 0),
         view=SessionView(
             tracks=state.tracks,
             position=view.position,
@@ -59,7 +59,7 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
 def _recipes(state: State) -> tuple[Recipe, ...]:
     """What the kept iterations were trained with, where that is not what would be done now."""
     found: list[Recipe] = []
-    for k in sorted(state.history):
+    for k in sorted(k for k in state.history if k >= max(1, state.known_from)):
         experiment, what_if = state.recipe_into(k)
         assert experiment is not None
         if found and (found[-1].experiment, found[-1].what_if) == (experiment, what_if):
@@ -68,13 +68,3 @@ def _recipes(state: State) -> tuple[Recipe, ...]:
             found.append(Recipe(until=k, experiment=experiment, what_if=what_if))
     same = len(found) == 1 and (found[0].experiment, found[0].what_if) == state.recipe == (state.recipe[0], NO_WHAT_IF)
     return () if same else tuple(found)
-
-
-def _within_recipes(state: State) -> State:
-    """Without the oldest iterations, where there are more recipes than a file takes: none could be trained again."""
-    recipes = _recipes(state)
-    if len(recipes) <= MAX_RECIPES:
-        return state
-    first = recipes[-MAX_RECIPES - 1].until
-    history = {k: w for k, w in state.history.items() if k > first}
-    return replace(state, history=MappingProxyType(history))

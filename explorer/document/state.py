@@ -6,23 +6,27 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
-from typing import TypeAlias
 
 import msgspec
+import numpy as np
 
 from engine.history import MOST_STATES, STATE_BYTES, Evaluation, Log, thinned
 from engine.parameters import input_size, output_size
+from engine.recipes import Origin, out_of_reach, recorded_until
 from engine.requests import Computed, Recorded, Source, Weights
 from engine.spec import NO_WHAT_IF, CellKind, Experiment, OwnTask, SeriesTask, TextTask, TrainingSpec, WhatIf
 from engine.tracks import LayerKind, layer_kinds
 from engine.training_requests import Trained
 from engine.within import Granularity, Within
 from explorer.document.pins import Pin
+from explorer.document.turns import Recipe as Recipe
+from explorer.document.turns import Turn, turns_of
 from explorer.document.unfinished import problem_of
 from explorer.document.what_ifs import Places, fitted
 
 _NO_HISTORY: Mapping[int, Weights] = MappingProxyType({})
-Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
+TURN_BYTES = 4 * STATE_BYTES
+"""For the states at which training was changed: what came before those that do not fit cannot be trained again."""
 _ROOMIER = 0.9
 """Of the budget: where it is full it is thinned to this, so that it need not be thinned again at every chunk."""
 
@@ -47,6 +51,13 @@ class State:
     """What was recorded of the iterations that were trained."""
     evaluations: tuple[Evaluation, ...] = ()
     """Of what is held back, in the order of the iterations."""
+    known_from: int = 0
+    """From here on it is known what each iteration was trained with (engine.recipes); 0: from the beginning, else the
+    state of this one is kept."""
+    cast_before: int = 0
+    """The records of iterations before it were made in another number type."""
+    origins: tuple[Origin, ...] = ()
+    """What made the records that came with a file; the others were made here."""
 
     def source(self, iteration: int) -> Source:
         """What to ask the engine for. For iteration 0 of an untouched experiment the engine draws the weights."""
@@ -82,9 +93,18 @@ class State:
         """The iteration that an experiment opens on: after its training beforehand."""
         return self.experiment.training.iterations if self.experiment is not None else 0
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Where training was changed on its way, and what was."""
+        return turns_of(self.history, self.recipes)
+
     def kept_before(self, iteration: int) -> int | None:
         """The nearest kept iteration at or before one; None if there is none."""
         return max((k for k in self.history if k <= iteration), default=None)
+
+    def out_of_reach(self, iteration: int) -> str:
+        """Why one cannot travel to an iteration, in one sentence; "" where one can."""
+        return out_of_reach(iteration, self.history, self.known_from)
 
     @property
     def recipe(self) -> Recipe:
@@ -98,12 +118,20 @@ class State:
     def goes_on(self, iteration: int) -> bool:
         """Whether everything that comes after an iteration was trained as it would be now."""
         now = self.recipe
-        return all(self._led_to(k, k) == now for k in self.history if k > iteration)
+        return iteration >= self.known_from and all(self._led_to(k, k) == now for k in self.history if k > iteration)
 
     def recipe_into(self, iteration: int) -> Recipe:
         """What an iteration was trained with, or would be: that of the next one that is kept, for where it changed an
         iteration is kept."""
         return self._led_to(iteration, min((k for k in self.history if k >= iteration), default=None))
+
+    def recorded_with(self, iteration: int) -> Recipe | None:
+        """What the record of an iteration was made with: what it goes on to was trained so. None where it is not
+        known."""
+        if iteration < max(self.known_from, self.cast_before):
+            return None
+        later = min((k for k in self.history if k > iteration), default=None)
+        return None if later is None else self.recipes.get(later)
 
     def _led_to(self, iteration: int, later: int | None) -> Recipe:
         """`later`: the next one that is kept."""
@@ -120,22 +148,30 @@ class State:
     ) -> State:
         """With one more iteration kept. Other weights than those that were there begin another future: what came after
         the old ones is let go. Where memory runs out, the past is thinned, but for the iterations that are shown."""
-        if self.is_another(iteration, weights):
+        if self.is_another(iteration, weights, recipe):
             return self.until(iteration - 1).remembering(iteration, weights, recipe, shown)
         history = {**self.history, iteration: weights}
         recipes = dict(self.recipes)
         if recipe is not None:
             recipes[iteration] = recipe
-        size = sum(array.nbytes for array in weights.values())
+        size, known_from = sum(array.nbytes for array in weights.values()), self.known_from
         if len(history) > MOST_STATES or size * len(history) > STATE_BYTES:
             budget, most = int(_ROOMIER * STATE_BYTES), int(_ROOMIER * MOST_STATES)
-            history = thinned(history, {*shown, *_turns(history, recipes)}, budget, most)
-        recipes = {k: r for k, r in recipes.items() if k in history}
-        return replace(self, history=MappingProxyType(history), recipes=MappingProxyType(recipes))
+            turns = _turns(history, recipes)
+            needed = sorted(k for k in turns | ({known_from} - {0}) if k >= known_from)
+            room = max(1, min(most - len(shown) - 1, TURN_BYTES // max(1, size)))
+            if len(needed) > room:
+                known_from = needed[-room]
+                history = {k: w for k, w in history.items() if k >= known_from or k == 0 or k in shown}
+            history = thinned(history, {*shown, *needed[-room:], *({0} & turns)}, budget, most)
+        recipes = {k: r for k, r in recipes.items() if k in history and k >= known_from}
+        return replace(
+            self, history=MappingProxyType(history), recipes=MappingProxyType(recipes), known_from=known_from
+        )
 
     def learning(self, trained: Trained, recipe: Recipe, shown: Collection[int] = ()) -> State:
         """With the iterations of a chunk: where it has come to, and their records."""
-        another = self.is_another(trained.iteration, trained.weights)
+        another = self.is_another(trained.iteration, trained.weights, recipe)
         state = self.remembering(trained.iteration, trained.weights, recipe, shown)
         if another or trained.iteration > (self.log.next or 0):
             state = replace(state, log=state.log.appended(trained.records))
@@ -150,16 +186,24 @@ class State:
         history = {k: w for k, w in self.history.items() if k <= iteration}
         return replace(
             self,
+            known_from=self.known_from if self.known_from <= iteration else max(history, default=0),
+            cast_before=min(self.cast_before, max(0, iteration)),
+            origins=recorded_until(self.origins, iteration),
             history=MappingProxyType(history),
             recipes=MappingProxyType({k: r for k, r in self.recipes.items() if k in history}),
             log=self.log.until(max(0, iteration)),
             evaluations=tuple(one for one in self.evaluations if one.iteration <= iteration),
         )
 
-    def is_another(self, iteration: int, weights: Weights) -> bool:
-        """Whether an iteration was known with other weights than these."""
+    def is_another(self, iteration: int, weights: Weights, recipe: Recipe | None = None) -> bool:
+        """Whether an iteration was known with other weights than these; where they are not kept, whether it had come
+        of another recipe."""
         known = self.history.get(iteration)
-        return known is not None and known is not weights and not _same(known, weights)
+        if known is None:
+            if recipe is None or iteration >= self.furthest:
+                return False
+            return iteration < self.known_from or recipe != self.recipe_into(iteration)
+        return known is not weights and not _same(known, weights)
 
     def with_experiment(self, experiment: Experiment, places: Places | None = None) -> State:
         """After an edit. The weights stay unless the edit makes them another network's; of the what-if stays what the
@@ -175,7 +219,8 @@ class State:
                 return state.without_training()
             recipes = {k: _in_dtype(recipe, experiment.dtype) for k, recipe in self.recipes.items()}
             cast = _cast(self.history, experiment.dtype)
-            return replace(state, history=cast, recipes=MappingProxyType(recipes))
+            before = max(self.cast_before, self.log.next or 0)
+            return replace(state, history=cast, recipes=MappingProxyType(recipes), cast_before=before)
         return state
 
     def could_be_of(self, experiment: Experiment | None) -> bool:
@@ -185,6 +230,21 @@ class State:
             return False
         return _same_weights(own, experiment) and own.dtype == experiment.dtype
 
+    def parts_from(self, other: State) -> bool:
+        """Whether both have been trained, but not only one further than the other: where both know an iteration, it is
+        another one."""
+        recorded = np.intersect1d(self.log.iterations, other.log.iterations)
+        if len(recorded):
+            a, b = (log.column("losses")[log.iterations == recorded[-1]] for log in (self.log, other.log))
+            if not np.array_equal(a, b, equal_nan=True):
+                return True
+        shared = max(self.history.keys() & other.history.keys(), default=0)
+        if not shared:
+            return False
+        mine, its = self.history[shared], other.history[shared]
+        cast = {a.dtype for a in mine.values()} != {a.dtype for a in its.values()}
+        return mine is not its and not cast and not _same(mine, its)
+
     def trains_otherwise(self, other: State) -> bool:
         """Whether the other state's next iteration, apart from a what-if, or its past is another."""
         pasts = ((one.history, one.log, one.evaluations) for one in (self, other))
@@ -192,10 +252,19 @@ class State:
         return not same or as_trained(self.experiment) != as_trained(other.experiment)
 
     def with_training_of(self, other: State) -> State:
-        return replace(self, history=other.history, recipes=other.recipes, log=other.log, evaluations=other.evaluations)
+        return replace(
+            self,
+            history=other.history,
+            recipes=other.recipes,
+            log=other.log,
+            evaluations=other.evaluations,
+            known_from=other.known_from,
+            cast_before=other.cast_before,
+            origins=other.origins,
+        )
 
     def without_training(self) -> State:
-        return replace(self, history=_NO_HISTORY, recipes=MappingProxyType({}), log=Log(), evaluations=())
+        return self.with_training_of(State(self.tracks, recipes=MappingProxyType({})))
 
 
 def as_trained(experiment: Experiment | None) -> Experiment | None:

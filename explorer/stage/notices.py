@@ -15,6 +15,7 @@ _ONE, _TWO = 36, 54
 """Heights with one line of text and with two."""
 _ACTIONS = 24
 """Of a row of actions below them."""
+_WRAPPED = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap
 
 
 def _font() -> QFont:
@@ -107,13 +108,17 @@ class Notice(QWidget):
         painter.fillRect(QRect(0, self.height() - 1, self.width(), 1), QColor(theme.line))
         painter.setPen(QColor(theme.text))
         painter.setFont(_font())
-        box, metrics = self._room(), painter.fontMetrics()
-        wrap = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(self._room(), _WRAPPED, self.drawn())
+
+    def drawn(self) -> str:
+        """As much of the text as two lines hold."""
+        box, metrics = self._room(), QFontMetrics(_font())
         text, room = self._text, 2 * box.width()
-        while metrics.boundingRect(box, wrap, text).height() > 2 * metrics.lineSpacing() and room > 40:
+        # Two lines may be a pixel higher than twice the one.
+        while metrics.boundingRect(box, _WRAPPED, text).height() > 2.5 * metrics.lineSpacing() and room > 40:
             room -= 20  # words break early: what fits two lines is found by trying
             text = metrics.elidedText(self._text, Qt.TextElideMode.ElideRight, room)
-        painter.drawText(box, wrap, text)
+        return text
 
 
 class Progress(QWidget):

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine import task_facts
 from engine.history import Evaluation, Log, best_of
 from explorer.document.document import Document
+from explorer.document.turns import Turn
 
 
 class Book(QObject):
@@ -63,6 +64,16 @@ class Book(QObject):
     def kept(self) -> NDArray[np.int64]:
         """(n,): the iterations whose state is kept, in order."""
         return np.array(sorted(self._document.state.history), np.int64)
+
+    @property
+    def known_from(self) -> int:
+        """From here on one can travel to every iteration: of those before it is no longer known what they were trained
+        with. 0: to all."""
+        return self._document.state.known_from
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Where training was changed on its way, and what was changed there, in words; in order."""
+        return self._document.state.turns
 
     @property
     def baseline(self) -> float | None:

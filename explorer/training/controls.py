@@ -1,4 +1,4 @@
-"""The left column of the training tab: start and pause, so many iterations on, until a bound; and how it stands."""
+"""The left column of the training tab: start and pause, so many iterations on, until a bound; and its numbers."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from engine.task_facts import METRIC_NAMES, Metric
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.training.summary import TrainButton
-from explorer.training.words import Figures
+from explorer.training.words import LATELY, Figures
 from explorer.widgets.elided import ElidedLabel
-from explorer.widgets.wrapped import WrappedLabel, height_of, lines_needed
 
-WIDTH = 240
+WIDTH = 280
 _ROWS = {
-    "newest": ("newest", "The last iteration that training has come to: so many are done"),
+    "newest": ("iteration", "The last one that training has come to: so many are done"),
     "shown": ("on the stage", "The iteration on the stage, and its loss as it was trained on"),
-    "took": ("time", "That an iteration takes, lately"),
     "loss": ("loss", "Of the last iteration that was trained on, before its update; scaled: of the scaled numbers"),
+    "lately": ("lately", LATELY),
     "baseline": ("baseline", "The loss of answers that have learned nothing"),
+    "gradient": (
+        "grad norm",
+        "Norm of the gradient of all parameters at the last iteration that was trained on; before → after clipping",
+    ),
+    "clipped": ("clipped", "Share of the last 100 iterations whose gradient was clipped"),
     "validation": ("validation", "The loss of the part that is held back, at the last evaluation"),
     "metric": ("metric", "Of the part that is held back, at the last evaluation; an RMSE in the units of the data"),
-    "clipped": ("clipped", "Share of the last 100 iterations whose gradient was clipped"),
+    "took": ("time", "That an iteration takes, lately"),
 }
 """What they are called, and what they are."""
-_LEAST_LINES, _MOST_LINES = 2, 8
 
 
 class Controls(QWidget):
@@ -34,7 +37,6 @@ class Controls(QWidget):
     advanceWanted = Signal(int)
     untilWanted = Signal(str)
     """As it was typed: an iteration, or a bound on an evaluation."""
-    bestWanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,17 +49,7 @@ class Controls(QWidget):
         self.until_field.setClearButtonEnabled(False)
         self.until_button = _small("until", "Train until", "Train until the iteration or the bound beside it")
         self.values = {name: ElidedLabel(least=40) for name in _ROWS}
-        self.names = {name: ElidedLabel(words, tone="muted", least=74) for name, (words, _) in _ROWS.items()}
-        self.sentence = WrappedLabel(tone="muted", most=_MOST_LINES)
-        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.sentence.setFixedHeight(height_of(_LEAST_LINES))
-
-        self.best_button = QPushButton()
-        self.best_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.best_button.setAccessibleName("Go to the best iteration")
-        self.best_button.setToolTip("The iteration with the least validation loss (Ctrl+Alt+B)")
-        self.best_button.setVisible(False)
-
+        self.names = {name: ElidedLabel(words, tone="muted", least=76) for name, (words, _) in _ROWS.items()}
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
         first.addWidget(self.train_button, 1)
@@ -80,13 +72,10 @@ class Controls(QWidget):
         column.setSpacing(TIGHT)
         column.addLayout(first)
         column.addLayout(second)
-        column.addWidget(self.sentence)  # in a low drawer the numbers are scrolled, not why it stopped
-        column.addWidget(self.best_button)
         column.addLayout(grid)
         column.addStretch(1)
 
         self.train_button.clicked.connect(self.trainToggled)
-        self.best_button.clicked.connect(self.bestWanted)
         self.one_button.clicked.connect(self._one)
         self.ten_button.clicked.connect(self._ten)
         self.until_button.clicked.connect(self._until)
@@ -109,24 +98,15 @@ class Controls(QWidget):
             f"An iteration (500), or a bound on the validation part: loss < 0.02, {METRIC_NAMES[metric]} {example}"
         )
 
+    def forget_until(self) -> None:
+        """Another document: what was typed was of the old one."""
+        self.until_field.clear()
+
     def set_figures(self, figures: Figures) -> None:
         for name, label in self.values.items():
             label.set_text(getattr(figures, name))
         self.names["metric"].set_text(figures.metric_name)
         self.names["loss"].set_text(figures.loss_name)
-
-    def set_sentence(self, sentence: str, *, tone: str = "muted") -> None:
-        """What becomes of it, or why it stopped."""
-        self.sentence.set_text(sentence, tone=tone, tip=sentence)
-        lines = lines_needed(sentence, WIDTH - PAD - GAP, _MOST_LINES)
-        self.sentence.setFixedHeight(height_of(max(_LEAST_LINES, lines)))
-
-    def set_best(self, iteration: int | None) -> None:
-        """The way to the best iteration is offered; None: it is not."""
-        if iteration is not None:
-            self.best_button.setText(f"Go to iteration {iteration:,}")
-            self.best_button.setAccessibleName(f"Go to the best iteration, {iteration:,}")
-        self.best_button.setVisible(iteration is not None)
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.history import Evaluation
+from explorer.document.turns import Turn
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -22,6 +23,16 @@ _COMPARED = 64
 
 def _none() -> Floats:
     return np.zeros(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Ghost:
+    """An earlier run, drawn behind the present one."""
+
+    name: str
+    number: int
+    """Of its dashes, and in the list of those that are kept."""
+    curves: Curves
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +51,10 @@ class Curves:
     evaluations: tuple[Evaluation, ...] = ()
     baseline: float | None = None
     kept: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
+    ghosts: tuple[Ghost, ...] = ()
+    """Earlier runs, to compare with."""
+    turns: tuple[Turn, ...] = ()
+    """Where training was changed on its way."""
     count: int = 0
     """Iterations that are done."""
     scaled: bool = False
@@ -51,6 +66,29 @@ class Curves:
 
     def __len__(self) -> int:
         return len(self.iterations)
+
+    @property
+    def furthest(self) -> int:
+        """The last iteration that there is anything to draw of, ghosts included."""
+        return max(self.count, *(ghost.curves.count for ghost in self.ghosts)) if self.ghosts else self.count
+
+    def breaks(self) -> Whole:
+        """(m,): the rows at which losses begin that are not to be compared with those before."""
+        apart = np.array([turn.iteration for turn in self.turns if turn.apart], np.int64)
+        rows = np.unique(np.searchsorted(self.iterations, apart))
+        return rows[(rows > 0) & (rows < len(self))]
+
+    def evaluation_breaks(self) -> Whole:
+        """(m,): the evaluations that are the first after such a change. That of the iteration at which it was made is
+        of what was trained before."""
+        apart = np.array([turn.iteration for turn in self.turns if turn.apart], np.int64)
+        of = np.array([one.iteration for one in self.evaluations], np.int64)
+        return np.unique(np.searchsorted(of, apart, side="right"))
+
+    def turn_at(self, iteration: float, reach: float = 0.5) -> Turn | None:
+        """The nearest turn within reach of an iteration."""
+        near = min(self.turns, key=lambda turn: abs(turn.iteration - iteration), default=None)
+        return near if near is not None and abs(near.iteration - iteration) <= reach else None
 
     def goes_on_from(self, old: Curves) -> bool:
         """Whether the iterations of both are the same, as far as both have them, and none is gone: else these are
@@ -78,14 +116,17 @@ def window(count: int) -> int:
     return 1 << max(0, (count // _SMOOTH_OVER).bit_length() - 1) if count >= _SMOOTH_OVER else 1
 
 
-def smoothed(values: Floats, over: int, rows: Whole | None = None) -> Floats:
+def smoothed(values: Floats, over: int, rows: Whole | None = None, breaks: Whole | None = None) -> Floats:
     """(n,): the mean of each value and those before it, `over` in all; NaN where one of them is not finite. Of these
-    `rows` alone, if they are given."""
+    `rows` alone, if they are given. No mean goes over a break, the row at which other values begin."""
     ends = np.arange(1, len(values) + 1) if rows is None else rows + 1
     finite = np.isfinite(values)
     if over <= 1:
         return np.where(finite, values, np.nan)[ends - 1]
     starts = np.maximum(0, ends - over)
+    if breaks is not None and len(breaks):
+        begins = np.append(0, breaks)
+        starts = np.maximum(starts, begins[np.searchsorted(begins, ends - 1, side="right") - 1])
     whole = bool(finite.all())
     sums = np.zeros(len(values) + 1)
     np.cumsum(values if whole else np.where(finite, values, 0.0), out=sums[1:])
@@ -119,6 +160,8 @@ class Columns:
     below: NDArray[np.bool_]
     bad: NDArray[np.bool_]
     """Something in it is not a number."""
+    lifted: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Columns to which no line leads from the one before."""
 
 
 def columns(places: Floats, x: Floats, starts: Whole | None) -> Columns:

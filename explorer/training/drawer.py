@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy,
 from explorer.evaluation.tab import EvaluationTab
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, PAD, TIGHT
+from explorer.training.reason import Reason
 from explorer.training.summary import Summary
 from explorer.training.tab import TrainingTab
 from explorer.widgets.buttons import FlatButton
@@ -73,6 +74,7 @@ class Drawer(QWidget):
         self.toggle_button = FlatButton("chevron-up", "Open the drawer (Ctrl+Shift+T)", size=22)
         self.tab_buttons = {tab: TabButton(tab) for tab in TABS}
         self.summary = Summary()
+        self.reason = Reason()
         self.training = TrainingTab()
         self.evaluation = EvaluationTab()
         self.pages = QStackedWidget()
@@ -88,6 +90,7 @@ class Drawer(QWidget):
             button.clicked.connect(self._tab_clicked)
         bar.addSpacing(PAD)
         bar.addWidget(self.summary, 1)
+        bar.addWidget(self.reason, 1)
         self.bar = QWidget()
         self.bar.setFixedHeight(BAR_HEIGHT - 1)
         self.bar.setLayout(bar)
@@ -147,7 +150,9 @@ class Drawer(QWidget):
         self.pages.setCurrentIndex(TABS.index(self._tab))
         for tab, button in self.tab_buttons.items():
             button.setChecked(self._open and tab == self._tab)
-        self.summary.set_brief(self._open and self._tab == "training")
+        numbers_below = self._open and self._tab == "training"
+        self.summary.setVisible(not numbers_below)
+        self.reason.setVisible(numbers_below)
         self.toggle_button.set_icon("chevron-down" if self._open else "chevron-up")
         words = "Close the drawer (Ctrl+Shift+T)" if self._open else "Open the drawer (Ctrl+Shift+T)"
         self.toggle_button.setToolTip(words)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
@@ -22,6 +23,7 @@ LAYER_TONES = ("series.2", "series.3", "series.5", "series.1", "forward", "muted
 """Of a tone: neither that of the norm before clipping nor that of the norm after it."""
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3), (8, 2, 2, 2, 2, 2), (1, 2.5))
 """By layer too, in widths of the line: colour alone tells nobody apart."""
+_GHOST_DASHES: tuple[tuple[float, ...], ...] = ((6, 2), (1.5, 2), (7, 2, 1.5, 2))
 READ_OUT = "readout"
 _CROWDED = 12.0
 """Logical pixels from one evaluation to the next, below which they are a line, with a point now and then."""
@@ -105,19 +107,39 @@ class Rows:
     """Where several share a pixel: its first row."""
     over: int
     """Rows that the bold curve is a mean of."""
+    breaks: Whole
+    """Rows at which values begin that are not to be compared with those before: no line leads there."""
 
     @classmethod
-    def at(cls, x: Floats, over: int) -> Rows:
-        return cls(x, crowd(x), over)
+    def at(cls, x: Floats, over: int, breaks: Whole | None = None) -> Rows:
+        return cls(x, crowd(x), over, np.zeros(0, np.int64) if breaks is None else breaks)
+
+    @property
+    def _lifted(self) -> Whole:
+        """The breaks by column."""
+        if self.starts is None or not len(self.breaks):
+            return self.breaks
+        return np.asarray(np.searchsorted(self.starts, self.breaks, side="right") - 1)
 
     def of(self, places: Floats) -> Columns:
-        return columns(places, self.x, self.starts)
+        return replace(columns(places, self.x, self.starts), lifted=self._lifted)
 
     def mean(self, values: Floats, axis: Axis) -> Columns:
         """One of each pixel: at its last row."""
+        x, means = self._means(values)
+        return replace(columns(axis.places(means), x, None), lifted=self._lifted)
+
+    def cut(self, values: Floats, axis: Axis) -> Columns:
+        """As `mean`, but what is beyond the axis stays there: a line leaves the plot instead of ending in it."""
+        x, means = self._means(values)
+        places = np.clip(axis.places(means), -1.0, 2.0)
+        nothing = np.zeros(len(x), bool)
+        return Columns(x, places, places, nothing, nothing, nothing, self._lifted)
+
+    def _means(self, values: Floats) -> tuple[Floats, Floats]:
         last = None if self.starts is None else np.append(self.starts[1:], len(values)) - 1
         x = self.x if self.starts is None else np.floor(self.x[self.starts]) + 0.5
-        return columns(axis.places(smoothed(values, self.over, last)), x, None)
+        return x, smoothed(values, self.over, last, self.breaks)
 
 
 def draw_loss(
@@ -132,10 +154,25 @@ def draw_loss(
     mean = rows.over > 1
     _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6) if mean else theme.loss, 1.0)
     xs = np.array([x_of(one.iteration) for one in curves.evaluations], np.float64)
-    draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)))
+    draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)), curves.evaluation_breaks())
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
+
+
+def ghost_pen(number: int, theme: Theme) -> QPen:
+    """Grey, each with dashes of its own; none is that of the baseline."""
+    pen = QPen(QColor(theme.muted), 1.3)
+    pen.setDashPattern(list(_GHOST_DASHES[number % len(_GHOST_DASHES)]))
+    return pen
+
+
+def draw_ghost(painter: QPainter, box: QRectF, axis: Axis, values: Floats, rows: Rows, number: int) -> None:
+    """An earlier run: its mean alone, cut at the edges."""
+    painter.save()
+    painter.setClipRect(box)
+    _draw_line(painter, box, rows.cut(values, axis), ghost_pen(number, theming.current()))
+    painter.restore()
 
 
 def are_crowded(xs: Floats) -> bool:
@@ -143,16 +180,17 @@ def are_crowded(xs: Floats) -> bool:
     return len(xs) > 1 and float(xs[-1] - xs[0]) / (len(xs) - 1) < _CROWDED
 
 
-def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats) -> None:
-    """A diamond each; where they crowd a thin line through all of them, and a small one now and then. What is beyond
-    the edges stands at them."""
+def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats, lifted: Whole | None = None) -> None:
+    """A diamond each; where they crowd a thin line through all of them, lifted before some, and a small diamond now
+    and then. What is beyond the edges stands at them."""
     theme = theming.current()
     crowded = are_crowded(xs)
     ys = _ys(box, np.clip(places, 0.0, 1.0))
     if crowded:
         within = np.clip(places, 0.0, 1.0)
         nothing = np.zeros(len(xs), bool)
-        _draw_line(painter, box, Columns(xs, within, within, nothing, nothing, nothing), _pen(theme.text, 1.1))
+        breaks = np.zeros(0, np.int64) if lifted is None else lifted
+        _draw_line(painter, box, Columns(xs, within, within, nothing, nothing, nothing, breaks), _pen(theme.text, 1.1))
     last = -np.inf
     for x, y in zip(xs.tolist(), ys.tolist(), strict=True):
         if np.isfinite(y) and x - last >= (_SPARSE if crowded else 0.0):
@@ -207,13 +245,21 @@ def _draw_line(painter: QPainter, box: QRectF, found: Columns, pen: QPen) -> Non
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(pen)
     here = ~np.isnan(y)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], here.astype(np.int8), [0]))))
-    for start, end in edges.reshape(-1, 2).tolist():
+    for start, end in _stretches(here, found.lifted):
         points = [QPointF(a, b) for a, b in zip(found.x[start:end].tolist(), y[start:end].tolist(), strict=True)]
         if len(points) == 1:
             _draw_dot(painter, points[0], pen)
         else:
             painter.drawPolyline(QPolygonF(points))
+
+
+def _stretches(here: NDArray[np.bool_], lifted: Whole) -> list[list[int]]:
+    """[first, behind the last] of each part that one line goes through."""
+    steps = np.flatnonzero(np.diff(np.concatenate(([0], here.astype(np.int8), [0]))))
+    lifted = np.unique(lifted[(lifted > 0) & (lifted < len(here))])
+    inside = lifted[here[lifted] & here[lifted - 1]]
+    found: list[list[int]] = np.sort(np.concatenate((steps, np.repeat(inside, 2)))).reshape(-1, 2).tolist()
+    return found
 
 
 def _draw_dot(painter: QPainter, at: QPointF, pen: QPen) -> None:
@@ -268,6 +314,20 @@ def draw_point(painter: QPainter, at: QPointF, colour: str, size: float = 4.0) -
     painter.drawPolygon(
         QPolygonF([QPointF(x, y - size), QPointF(x + size, y), QPointF(x, y + size), QPointF(x - size, y)])
     )
+
+
+def draw_turns(painter: QPainter, xs: Floats, boxes: Sequence[QRectF]) -> None:
+    """Where training was changed on its way: dotted."""
+    theme = theming.current()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+    for x in np.unique(np.round(xs)).tolist():
+        draw_upright(painter, x + 0.5, boxes, turn_pen(theme))
+
+
+def turn_pen(theme: Theme) -> QPen:
+    pen = QPen(QColor(theme.muted), 1)
+    pen.setDashPattern([2, 2])
+    return pen
 
 
 # -- what stands over the curves --------------------------------------------------------------------------------------

@@ -29,10 +29,10 @@ class Entry:
     words: str
     brief: str = ""
     kind: str = ""
-    """ "thin", "line", "dash", "point", "layer", "above", "below", "bad"; "" for words alone."""
+    """ "thin", "line", "dash", "point", "layer", "ghost", "turn", "above", "below", "bad"; "" for words alone."""
     colour: str = ""
     layer: tuple[str, int] = ("", 0)
-    """Its name and its number."""
+    """Its name and its number; of a ghost the number of its dashes."""
 
     @property
     def is_title(self) -> bool:
@@ -50,10 +50,12 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
         entries.append(Entry(f"mean of {over:,}", f"mean of {over:,}", "line", theme.loss))
     elif len(curves):
         entries.append(each)
+    entries += _ghosts(curves)
     if curves.evaluations:
         entries.append(Entry("validation", "validation", "point", theme.text))
     if curves.baseline is not None:
         entries.append(Entry(baseline_words(curves.baseline), "baseline", "dash", theme.muted))
+    entries += _turns(curves)
     if over > 1:
         entries.append(each)
     return entries + _off_the_axis(axis.places(curves.losses), axis)
@@ -63,19 +65,30 @@ def norm_legend(curves: Curves, over: int, axis: Axis) -> list[Entry]:
     theme = theming.current()
     entries = [Entry("Gradient norm", "Gradient")]
     if not len(curves):
-        return entries
+        return entries + _ghosts(curves)
     clipped, kind = bool(curves.clipped.any()), "line" if over > 1 else "thin"
     if clipped:
         entries.append(Entry("before clipping", "before", kind, theme.backward))
         entries.append(Entry("after clipping", "after", kind, theme.clip))
     else:
         entries.append(Entry("of all parameters", "of all", kind, theme.backward))
+    entries += _ghosts(curves)
     for number, name in enumerate(curves.layer_norms):
         brief = layer_words(name).replace(", reverse", " rev.")
         entries.append(Entry(layer_words(name), brief, "layer", layer=(name, number)))
+    entries += _turns(curves)
     if over > 1:
         entries.append(Entry(f"means of {over:,}; pale: from least to most", f"means of {over:,}", colour=theme.muted))
     return entries + _off_the_axis(axis.places(curves.grad_norms), axis)
+
+
+def _turns(curves: Curves) -> list[Entry]:
+    """Above both plots: of one legend there may be no room."""
+    return [Entry("settings changed", "changed", "turn")] if curves.turns else []
+
+
+def _ghosts(curves: Curves) -> list[Entry]:
+    return [Entry(one.name, kind="ghost", layer=(one.name, one.number)) for one in curves.ghosts]
 
 
 def _off_the_axis(places: Floats, axis: Axis) -> list[Entry]:
@@ -117,7 +130,7 @@ def _sample(entry: Entry) -> float:
     """Room before the words."""
     if not entry.kind:
         return 0.0
-    return 12.0 if entry.kind == "point" or entry.kind in _MARKS else _SAMPLE + 6
+    return 12.0 if entry.kind in ("point", "turn") or entry.kind in _MARKS else _SAMPLE + 6
 
 
 def draw_legend(painter: QPainter, box: QRectF, entries: Sequence[Entry]) -> None:
@@ -142,6 +155,8 @@ def _draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:
     theme, middle = theming.current(), round(box.center().y()) + 0.5
     if entry.kind == "point":
         ink.draw_point(painter, QPointF(box.left() + 5, middle), entry.colour, 3.5)
+    elif entry.kind == "turn":
+        ink.draw_turns(painter, np.array([box.left() + 5]), [QRectF(box.left(), middle - 6, 10, 12)])
     elif entry.kind in _MARKS:
         top = {"above": middle - 4, "bad": middle - 10.5}.get(entry.kind, 0.0)
         where = QRectF(box.left(), top, 10, middle + 4 - top)
@@ -150,6 +165,8 @@ def _draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         if entry.kind == "layer":
             painter.setPen(ink.pen_of_layer(*entry.layer, theme))
+        elif entry.kind == "ghost":
+            painter.setPen(ink.ghost_pen(entry.layer[1], theme))
         else:
             style = Qt.PenStyle.DashLine if entry.kind == "dash" else Qt.PenStyle.SolidLine
             painter.setPen(QPen(QColor(entry.colour), 2 if entry.kind == "line" else 1, style))

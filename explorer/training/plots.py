@@ -17,36 +17,33 @@ from PySide6.QtGui import (
     QFocusEvent,
     QFontMetricsF,
     QHelpEvent,
-    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
     QPixmap,
     QResizeEvent,
-    QWheelEvent,
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from explorer.stage.gestures import NOTCH
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 from explorer.training import ink, legends
-from explorer.training.axes import Axis, AxisChoice, last_iteration, linear_axis, log_axis, loss_axis
+from explorer.training.axes import Axis, AxisChoice, has_run_away, last_iteration, linear_axis, log_axis, loss_axis
 from explorer.training.curves import Curves, Floats, Whole, window
 from explorer.training.span import Span, within
 from explorer.training.words import at_iteration
+from explorer.training.zoomed import Zoomed
 from explorer.widgets.buttons import BY_KEY
 
 LEFT, RIGHT, FOOT, LEGEND = 46, 14, 20, 18
 """Logical pixels: numbers of the axes, the end, numbers of the iterations, and above each plot its legend."""
 _BETWEEN = 6
+_NEAR = 4.0
+"""Logical pixels from the pointer to a mark that is spoken of."""
 _LEAST_ROOM = 64
 """For both plots; with less there is the loss alone."""
-_PAGE = 10
-"""Parts of what there is that a page is one of."""
 _ROOM_PER_NUMBER = 56
-_PANS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 
 Which = Literal["loss", "norm"]
 
@@ -65,7 +62,7 @@ class _Boxes:
         return (self.loss,) if self.norm is None else (self.loss, self.norm)
 
 
-class CurvesView(QWidget):
+class CurvesView(Zoomed):
     """Told the curves often, and where the stage is; asks to travel."""
 
     travelWanted = Signal(int)
@@ -74,28 +71,19 @@ class CurvesView(QWidget):
     """A global position."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(Span.whole(last_iteration(0)), parent)
         self._curves = Curves()
         self._loss_choice: AxisChoice = "auto"
         self._axes = (linear_axis(None), log_axis(None))
         """Of the loss and of the norms."""
-        self._span = Span.whole(last_iteration(0))
         self._layer_norms: tuple[str, ...] = ()
         self._shown, self._wished = 0, 0
         """The iteration on the stage, and the one that is asked for."""
-        self._hover: int | None = None
-        self._dragging = False
-        self._panned: tuple[float, int] | None = None
-        """Where a drag of the axis began, and the iteration that was at the left edge then."""
-        self._before_press = 0
-        """The iteration that was asked for before a press: a double click takes back where its first half went."""
         self._ring = False
         self._picture: QPixmap | None = None
         self.cost = 0.0
         """Seconds that the last picture took."""
         self.setAccessibleName("Curves of the training")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theming.notifier().changed.connect(self._forget)
 
@@ -137,46 +125,33 @@ class CurvesView(QWidget):
 
     @property
     def count(self) -> int:
-        """Iterations that are done."""
         return self._curves.count
+
+    def standing(self) -> int:
+        return self._wished
 
     @property
     def axes(self) -> tuple[Axis, Axis]:
         """Of the loss and of the norms."""
         return self._axes
 
-    @property
-    def last(self) -> int:
-        """The iteration at the right end of all."""
-        return self._span.end
-
-    @property
-    def span(self) -> Span:
-        """What is shown."""
-        return self._span
-
-    def set_span(self, span: Span) -> None:
-        if span != self._span:
-            self._span = span
-            self._hover = None
-            self._describe()
-            self._forget()
-
-    @Slot()
-    def fit(self) -> None:
-        """All iterations."""
-        self.set_span(Span.whole(self._span.end))
+    def span_changed(self) -> None:
+        self._describe()
+        self._forget()
 
     def _begin_axes(self) -> None:
         self._axes = (linear_axis(None), log_axis(None))
 
     def _fit_axes(self) -> None:
         c = self._curves
-        self._span = self._span.until(last_iteration(c.count))
+        self._span = self._span.until(last_iteration(c.furthest))
         loss, norm = self._axes
+        # A run that ran away would press this one together: it is cut at the edges.
+        beside = [one.curves for one in c.ghosts if not has_run_away(one.curves.losses, ink.of_baseline(c))]
+        judged = np.concatenate([ink.evaluation_losses(c), *(one.losses for one in beside)])
         self._axes = (
-            loss_axis(loss, self._loss_choice, c.losses, ink.evaluation_losses(c), ink.of_baseline(c)),
-            log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values()),
+            loss_axis(loss, self._loss_choice, c.losses, judged, ink.of_baseline(c)),
+            log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values(), *(one.grad_norms for one in beside)),
         )
 
     # -- places -------------------------------------------------------------------------------------------------------
@@ -191,19 +166,16 @@ class CurvesView(QWidget):
         loss = QRectF(LEFT, LEGEND, width, upper)
         return _Boxes(loss, QRectF(LEFT, loss.bottom() + _BETWEEN + LEGEND, width, max(1, room - upper)))
 
-    def x_of(self, iteration: float) -> float:
+    def on_axis(self, at: QPointF) -> bool:
+        return at.y() > self._boxes().both.bottom()
+
+    def across(self) -> tuple[float, float]:
         box = self._boxes().loss
-        return box.left() + self._span.place(iteration) * box.width()
+        return box.left(), box.width()
 
     def _xs(self, iterations: Whole) -> Floats:
         box, span = self._boxes().loss, self._span
         return np.asarray(box.left() + (iterations - span.first) * (box.width() / (span.last - span.first)))
-
-    def iteration_at(self, x: float) -> int:
-        """The one under a point, as far as it has been reached."""
-        box = self._boxes().loss
-        at = round(self._span.at((x - box.left()) / box.width()))
-        return min(max(0, at), self._curves.count)
 
     # -- painting -----------------------------------------------------------------------------------------------------
 
@@ -238,22 +210,35 @@ class CurvesView(QWidget):
         loss_axis, norm_axis = self.axes
         over = window(len(curves))
         part = within(curves, self._span, over)
-        rows = ink.Rows.at(self._xs(part.iterations), over)
+        rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
+        self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
         with self._clipped(painter, boxes.loss):
             ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
         loss_words, norm_words = self._legends()
         legends.draw_legend(painter, self._legend_box(boxes.loss), loss_words)
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
+            self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
             legends.draw_legend(painter, self._legend_box(boxes.norm), norm_words)
+        turns = self._xs(np.array([one.iteration for one in part.turns if self._on_screen(one.iteration)], np.int64))
+        ink.draw_turns(painter, turns, boxes.each)
         self._draw_iterations(painter, boxes.both.bottom(), part.kept)
-        if not len(curves):
+        if not len(curves) and not curves.ghosts:
             ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
         painter.end()
         return made
+
+    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> None:
+        """Behind the present run."""
+        for ghost in self._curves.ghosts:
+            over = window(len(ghost.curves))
+            part = within(ghost.curves, self._span, over)
+            rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
+            values = part.losses if which == "loss" else part.grad_norms
+            ink.draw_ghost(painter, box, axis, values, rows, ghost.number)
 
     @contextmanager
     def _clipped(self, painter: QPainter, box: QRectF) -> Iterator[None]:
@@ -263,6 +248,9 @@ class CurvesView(QWidget):
             painter.setClipRect(box.adjusted(-1, -LEGEND / 2, 1, 1))
         yield
         painter.restore()
+
+    def _on_screen(self, iteration: int) -> bool:
+        return self._span.first <= iteration <= self._span.last
 
     def _legends(self) -> tuple[list[legends.Entry], list[legends.Entry]]:
         c, (loss, norm) = self._curves, self._axes
@@ -311,11 +299,11 @@ class CurvesView(QWidget):
         """The iteration on the stage; beside it the one that is asked for, as long as it is not there."""
         if not len(self._curves) and not self._curves.count:
             return
-        theme, boxes, span = theming.current(), self._boxes(), self._span
-        if self._wished != self._shown and span.first <= self._wished <= span.last:
+        theme, boxes = theming.current(), self._boxes()
+        if self._wished != self._shown and self._on_screen(self._wished):
             x = round(self.x_of(self._wished)) + 0.5
             ink.draw_upright(painter, x, boxes.each, QPen(QColor(theme.muted), 1, Qt.PenStyle.DashLine))
-        if not span.first <= self._shown <= span.last:
+        if not self._on_screen(self._shown):
             return
         x = self.x_of(self._shown)
         ink.draw_marker(painter, x, boxes.each, focus=self.hasFocus())
@@ -327,124 +315,28 @@ class CurvesView(QWidget):
         assert self._hover is not None
         x, boxes = self.x_of(self._hover), self._boxes()
         ink.draw_upright(painter, round(x) + 0.5, boxes.each, QPen(QColor(theming.current().muted), 1))
-        ink.draw_readout(painter, x, boxes.both, self.rect(), at_iteration(self._curves, self._hover))
+        reach = _NEAR * (self._span.last - self._span.first) / boxes.loss.width()
+        lines = at_iteration(self._curves, self._hover, max(0.5, reach))
+        ink.draw_readout(painter, x, boxes.both, self.rect(), lines)
 
     # -- pointer and keys ---------------------------------------------------------------------------------------------
 
-    def _travel(self, iteration: int) -> None:
-        iteration = min(max(0, iteration), self._curves.count)
+    def pick(self, number: int) -> None:
+        iteration = min(max(0, number), self._curves.count)
         if iteration != self._wished or iteration == self._curves.count:  # the end may have gone on since it was drawn
             self._wished = iteration
             self.update()
             self.travelWanted.emit(iteration)
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() is not Qt.MouseButton.LeftButton:
-            return
-        on_axis = event.position().y() > self._boxes().both.bottom()
-        if not self._span.is_whole and (on_axis or event.modifiers() & Qt.KeyboardModifier.ShiftModifier):
-            self._panned = event.position().x(), self._span.first
-            self.setCursor(Qt.CursorShape.ClosedHandCursor)
-        elif self._curves.count:
-            self._dragging, self._before_press = True, self._wished
-            self._travel(self.iteration_at(event.position().x()))
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if event.button() is Qt.MouseButton.LeftButton:
-            self._travel(self._before_press)
-            self.fit()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zooms at the pointer, with Shift it moves along: as over the data of the stage."""
-        box = self._boxes().loss
-        sideways, upright = event.angleDelta().x(), event.angleDelta().y()
-        if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            sideways, upright = sideways or upright, 0
-        if sideways and abs(sideways) > abs(upright):
-            self._pan(-sideways / 120 / 10)
-        elif upright:
-            place = min(max(0.0, (event.position().x() - box.left()) / box.width()), 1.0)
-            self.set_span(self._span.zoomed(place, NOTCH ** (upright / 120)))
-        event.accept()
-
-    def _pan(self, pages: float) -> None:
-        """By a share of what is on screen, at least one iteration."""
-        span = self._span
-        by = max(1, round(abs(pages) * (span.last - span.first + 1)))
-        self.set_span(span.panned(span.first + (by if pages > 0 else -by)))
-
-    def _zoom_at_marker(self, factor: float) -> None:
-        place = self._span.place(self._wished)
-        self.set_span(self._span.zoomed(place if 0 <= place <= 1 else 0.5, factor))
-
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._panned is not None:
-            start, first = self._panned
-            pitch = self._boxes().loss.width() / (self._span.last - self._span.first)
-            self.set_span(self._span.panned(first - round((event.position().x() - start) / pitch)))
-            return
-        at = self.iteration_at(event.position().x())
-        if self._dragging:
-            self._travel(at)
-        inside = self._boxes().both.adjusted(-GAP, 0, GAP, FOOT).contains(event.position())
-        hover = at if inside and self._curves.count else None
-        if hover != self._hover:
-            self._hover = hover
-            self.update()
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() is Qt.MouseButton.LeftButton:
-            self._dragging = False
-            if self._panned is not None:
-                self._panned = None
-                self.unsetCursor()
-            self.update()
-
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
-        self._hover = None
-        self.update()
+        super().mouseMoveEvent(event)
+        if not self.panning:
+            inside = self._boxes().both.adjusted(-GAP, 0, GAP, FOOT).contains(event.position())
+            under = self.under(event.position().x(), self._curves.furthest)
+            self.hover(under if inside and self._curves.furthest else None)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         self.menuWanted.emit(event.globalPos())
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = Qt.Key
-        if self._zoom_key(event):
-            return
-        if event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
-            super().keyPressEvent(event)
-            return
-        page = max(1, self._curves.count // _PAGE)
-        where = {
-            key.Key_Left: self._wished - 1,
-            key.Key_Right: self._wished + 1,
-            key.Key_PageUp: self._wished - page,
-            key.Key_PageDown: self._wished + page,
-            key.Key_Home: 0,
-            key.Key_End: self._curves.count,
-        }.get(key(event.key()))
-        if where is None:
-            super().keyPressEvent(event)
-        else:
-            self._travel(where)
-            self.set_span(self._span.showing(self._wished))
-
-    def _zoom_key(self, event: QKeyEvent) -> bool:
-        """Whether it was one: the same as on the stage."""
-        mods = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-        pans = {Qt.Key.Key_Left: -0.5, Qt.Key.Key_Right: 0.5}
-        if mods == _PANS and event.key() in pans:
-            self._pan(pans[Qt.Key(event.key())])
-        elif mods & ~Qt.KeyboardModifier.ShiftModifier:
-            return False
-        elif event.text() in ("+", "-"):
-            self._zoom_at_marker(2.0 if event.text() == "+" else 0.5)
-        elif not mods and event.key() in (Qt.Key.Key_0, Qt.Key.Key_F):
-            self.fit()
-        else:
-            return False
-        return True
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.errors import SpecError
+from engine.errors import SessionError, SpecError
 from engine.history import Evaluation, stops
 from engine.requests import Weights
+from engine.session import check_room
 from engine.spec import Experiment
 from engine.training_loop import (
     CHUNK_SECONDS,
@@ -25,7 +26,7 @@ from engine.until import Until
 from explorer.compute.courier import Courier
 from explorer.controller import Controller
 from explorer.document.document import Document
-from explorer.document.state import Recipe
+from explorer.document.state import Recipe, State
 from explorer.evaluation.extent import shown_of
 from explorer.training.standing import Ending, Outlook, changed, put_away
 
@@ -52,10 +53,12 @@ class _Chunk:
 class _Seen:
     """The document as it was before its last change."""
 
+    state: State
     recipe: Recipe
-    experiment: Experiment | None
-    iteration: int
-    first: int
+
+    @property
+    def iteration(self) -> int:
+        return self.state.furthest
 
 
 class Runner(QObject):
@@ -93,6 +96,8 @@ class Runner(QObject):
         self.ending = Ending()
         self.note = ""
         """What this training has put away, while it runs."""
+        self._ruin: tuple[Weights | None, Recipe, Ending] | None = None
+        """Where training has diverged last: what it had come to, how it was trained, and what was said."""
         self._seen = self._look()
         self.seconds = 0.0
         """That an iteration takes, lately; 0: nobody knows."""
@@ -160,15 +165,17 @@ class Runner(QObject):
     def start(self, goal: int | None = None, until: Until | None = None) -> None:
         """Train on from the iteration on screen. Where what comes after it was trained as it would be now, it goes on
         from its end; else that is let go (undoably). `goal`: an iteration to stop at; one that is known is shown. Where
-        an end needs evaluations and nothing is held back for them, nothing is trained."""
+        an end needs evaluations and nothing is held back for them, or no file would have room for the training, nothing
+        is trained."""
         experiment = self._document.experiment
         if not self.available or experiment is None:
             return
         needed = until is not None or experiment.training.early_stop is not None
         try:
+            check_room(experiment)
             if needed:
                 check_held_back(experiment, until)
-        except SpecError as error:
+        except (SpecError, SessionError) as error:
             self._stop(Ending("failed", str(error)))
             return
         if not self._running:
@@ -288,7 +295,9 @@ class Runner(QObject):
             self._go_on_soon()
             return
         if trained.diverged is not None:
-            self._stop(Ending("diverged", trained.diverged.sentence))
+            ending = Ending("diverged", trained.diverged.sentence)
+            self._ruin = document.state.history.get(self.iteration), document.recipe, ending
+            self._stop(ending)
             return
         experiment = document.experiment
         assert experiment is not None
@@ -367,8 +376,7 @@ class Runner(QObject):
             self._stop(Ending("paused"))
 
     def _look(self) -> _Seen:
-        state = self._document.state
-        return _Seen(self._document.recipe, state.experiment, state.furthest, state.first)
+        return _Seen(self._document.state, self._document.recipe)
 
     @Slot()
     def _document_learned(self) -> None:
@@ -376,22 +384,32 @@ class Runner(QObject):
 
     @Slot()
     def _document_changed(self) -> None:
-        """An edit of the experiment, or a step of undo that takes training elsewhere, pauses it, whatever is under way;
-        layout and a what-if do not. What was said at the end of it goes with what it was said of."""
+        """An edit that changes an iteration, or a step of undo that takes training elsewhere, pauses it, whatever is
+        under way; layout, a what-if, when it is judged and when it stops do not. What was said at the end of it goes
+        with what it was said of."""
         was, now = self._seen, self._look()
         self._seen = now
         if self._beginning:
             return
-        elsewhere = now.iteration != was.iteration
-        if not elsewhere and now.recipe == was.recipe and now.experiment == was.experiment:
+        another = now.state.parts_from(was.state)
+        elsewhere = now.iteration != was.iteration or another
+        if not elsewhere and now.recipe == was.recipe:
             return
-        if not elsewhere and now.experiment == was.experiment and self._running:
+        edited = now.recipe[0] != was.recipe[0]
+        if not elsewhere and not edited and self._running:
             return  # a what-if counts from the next request on
         if elsewhere:
             self._led = None
-        start = now.iteration if now.experiment == was.experiment else was.first
-        sentence = changed(was.iteration, start, now.iteration, running=self._running, stepped=self._document.stepped)
-        ending = Ending("changed", sentence) if sentence else Ending()
+        stepped = self._document.stepped
+        start = was.state.first if edited else now.iteration
+        sentence = changed(was.iteration, start, now.iteration, running=self._running, stepped=stepped, another=another)
+        if not sentence and not self._running and self.ending.outlives_an_edit:
+            return
+        ending = Ending("stepped" if elsewhere and stepped != "edit" else "changed", sentence) if sentence else Ending()
+        if self._ruin is not None:  # undo can bring it back, and with it what can be done about it
+            come_to, recipe, said = self._ruin
+            if now.state.history.get(now.iteration) is come_to and now.recipe == recipe:
+                ending = said
         if self._running:
             self._stop(ending, shows=not elsewhere)
         elif ending != self.ending:
@@ -402,7 +420,7 @@ class Runner(QObject):
     def _opened(self) -> None:
         """Another document: what is under way is nobody's."""
         self._chunk = self._judging = None
-        self._led, self._seen = None, self._look()
+        self._led, self._ruin, self._seen = None, None, self._look()
         self.seconds = 0.0
         self._follows = True
         if self._running:

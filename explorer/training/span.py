@@ -75,5 +75,6 @@ def within(curves: Curves, span: Span, before: int) -> Curves:
         clipped_norms=curves.clipped_norms[part],
         clipped=curves.clipped[part],
         layer_norms={name: norms[part] for name, norms in curves.layer_norms.items()},
+        turns=tuple(turn for turn in curves.turns if span.first <= turn.iteration <= span.last or turn.apart),
         kept=curves.kept[(curves.kept >= span.first) & (curves.kept <= span.last)],
     )

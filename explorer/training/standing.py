@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["", "paused", "there", "until", "early stop", "diverged", "failed", "changed"]
+Kind = Literal["", "paused", "there", "until", "early stop", "diverged", "failed", "changed", "stepped"]
+"""changed: by an edit; stepped: by undo or redo."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,11 @@ class Ending:
 
     kind: Kind = ""
     sentence: str = ""
+
+    @property
+    def outlives_an_edit(self) -> bool:
+        """Whether it is true still after an edit, or its undoing, that takes training nowhere else."""
+        return self.kind in ("paused", "changed")
 
 
 @dataclass(frozen=True)
@@ -42,9 +48,13 @@ def put_away(start: int, last: int) -> str:
     return f"{gone[0].upper()}{gone[1:]} {are} put away; undo brings {them} back."
 
 
-def changed(was: int, start: int, now: int, *, running: bool, stepped: str) -> str:
+def changed(was: int, start: int, now: int, *, running: bool, stepped: str, another: bool = False) -> str:
     """Of a change while training ran, or that has taken training elsewhere; "" where there is nothing to say. `was`,
-    `now`: the last iterations that were known, and are; `start`: where an edit has training begin anew."""
+    `now`: the last iterations that were known, and are; `start`: where an edit has training begin anew; `another`: a
+    step has brought a training that is another one from some iteration on."""
+    if another and stepped != "edit":
+        here, there, other = ("earlier", "later", "redo") if stepped == "undo" else ("later", "earlier", "undo")
+        return f"The {here} training is back, up to iteration {now:,}; {other} brings the {there} one, up to {was:,}."
     if stepped == "edit" and now < was:
         return f"Training begins anew at {start:,}. {put_away(start, was)}" if was > start else ""
     if now < was:
@@ -73,6 +83,6 @@ def stands(
         return ending.sentence, "exploding"
     if outlook.start < outlook.last:
         return f"Train begins anew at {outlook.start:,}. {put_away(outlook.start, outlook.last)}", "muted"
-    if outlook.shown < outlook.last and ending.kind != "changed":
+    if outlook.shown < outlook.last and ending.kind not in ("changed", "stepped"):
         return f"The stage shows iteration {outlook.shown:,}; Train goes on from {outlook.last:,}.", "muted"
     return ending.sentence or {"paused": "Paused.", "there": "Done."}.get(ending.kind, ""), "muted"

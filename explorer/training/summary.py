@@ -85,8 +85,3 @@ class Summary(QWidget):
 
     def set_available(self, available: bool) -> None:
         self.button.setEnabled(available)
-
-    def set_brief(self, brief: bool) -> None:
-        """The training tab is open: it says all of this itself."""
-        self.words.setVisible(not brief)
-        self.button.setVisible(not brief)

@@ -8,13 +8,18 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QScrollArea, QVBoxLayo
 
 from explorer.theme.tokens import GAP, TIGHT
 from explorer.training.axes import AxisChoice
+from explorer.training.comparisons import MOST
 from explorer.training.controls import WIDTH, Controls
 from explorer.training.plots import CurvesView
 from explorer.training.words import layer_words
 from explorer.widgets.buttons import FlatButton
 
-_LEAST_CURVES = 180
+_LEAST_CURVES = 140
 """Pixels; with less room there are none."""
+KEEP_TIP = (
+    f"Keep as comparison (Ctrl+Alt+K): loss and gradient norm of this run stay as grey curves beside the next, "
+    f"{MOST} runs at most; they are not saved with the session"
+)
 _AXES: dict[AxisChoice, str] = {
     "auto": "Loss on the axis that &fits: logarithmic where it runs away",
     "linear": "Loss on a &linear axis",
@@ -26,6 +31,11 @@ class TrainingTab(QWidget):
     layersWanted = Signal(tuple)
     """The layers whose gradient norms are to be seen beside the norm of all."""
     lossAxisPicked = Signal(str)
+    keepWanted = Signal()
+    """The present run is to stay beside those that follow."""
+    removeWanted = Signal(int)
+    """One of those that are kept is to go, by its number."""
+    clearWanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,7 +43,10 @@ class TrainingTab(QWidget):
         self.controls = Controls()
         self.curves = CurvesView()
         self.menu_button = FlatButton("more", "What the curves show", size=20)
+        self.keep_button = FlatButton("compare", "Keep as comparison", size=20)
+        self.keep_button.setToolTip(KEEP_TIP)
         self._layers: tuple[str, ...] = ()
+        self._kept: tuple[str, ...] = ()
         self._wanted: tuple[str, ...] = ()
         self._column = _scrolled(self.controls)
         self._line = line = QFrame()
@@ -41,7 +54,9 @@ class TrainingTab(QWidget):
         line.setFixedWidth(1)
         side = QVBoxLayout()
         side.setContentsMargins(0, TIGHT, TIGHT, 0)
+        side.setSpacing(TIGHT)
         side.addWidget(self.menu_button)
+        side.addWidget(self.keep_button)
         side.addStretch(1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -54,11 +69,16 @@ class TrainingTab(QWidget):
         row.addLayout(side)
         row.addStretch(0)
         self.menu_button.clicked.connect(self._menu_below)
+        self.keep_button.clicked.connect(self.keepWanted)
         self.curves.menuWanted.connect(self._menu_at)
 
     def set_layers(self, layers: tuple[str, ...], wanted: tuple[str, ...]) -> None:
         """Those that there are, and those that are shown."""
         self._layers, self._wanted = layers, wanted
+
+    def set_kept(self, names: tuple[str, ...]) -> None:
+        """The earlier runs that are kept beside the present one."""
+        self._kept = names
 
     def minimumSizeHint(self) -> QSize:
         return QSize(WIDTH, 40)
@@ -66,7 +86,7 @@ class TrainingTab(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         room = self.width() >= self._column.width() + _LEAST_CURVES
-        for part in (self._line, self.curves, self.menu_button):
+        for part in (self._line, self.curves, self.menu_button, self.keep_button):
             part.setVisible(room)
 
     # -- the small menu -----------------------------------------------------------------------------------------------
@@ -94,6 +114,17 @@ class TrainingTab(QWidget):
         fit.setEnabled(not self.curves.span.is_whole)
         fit.triggered.connect(self.curves.fit)
         menu.addSeparator()
+        keep = menu.addAction("&Keep this run as comparison")
+        keep.setToolTip(KEEP_TIP)
+        keep.setEnabled(self.curves.count > 0)
+        keep.triggered.connect(self.keepWanted)
+        for number, name in enumerate(self._kept):
+            gone = menu.addAction(f"Remove comparison “{name}”".replace("&", "&&"))
+            gone.setData(number)
+            gone.triggered.connect(self._remove)
+        if len(self._kept) > 1:
+            menu.addAction("&Remove all comparisons").triggered.connect(self.clearWanted)
+        menu.addSeparator()
         for layer in self._layers:
             entry = _entry(menu, f"Gradient norm of {layer_words(layer)}", layer, checked=layer in self._wanted)
             entry.triggered.connect(self._pick_layer)
@@ -106,6 +137,12 @@ class TrainingTab(QWidget):
         entry = self.sender()
         if isinstance(entry, QAction):
             self.lossAxisPicked.emit(entry.data())
+
+    @Slot()
+    def _remove(self) -> None:
+        entry = self.sender()
+        if isinstance(entry, QAction):
+            self.removeWanted.emit(entry.data())
 
     @Slot()
     def _pick_layer(self) -> None:

@@ -6,16 +6,27 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from engine.figures import percent
+import numpy as np
+
+from engine.figures import duration, percent
 from engine.history import Evaluation
 from engine.task_facts import METRIC_NAMES
-from explorer.training.curves import Curves
+from explorer.document.turns import Turn
+from explorer.training.curves import Curves, Floats, Ghost
 from explorer.widgets.numbers import exact, short
 
 SEPARATOR = "   ·   "
 """Of the parts of a line."""
 RECENT = 100
 """Iterations that "lately" means."""
+_LEAST_RECENT, _RECENT_SHARE = 10, 5
+"""Of the loss: at the beginning the last hundred would be all that has been learned since."""
+_NEAR, _DOUBTFUL = 0.05, 0.2
+"""Of the baseline. A mean so near is at it; so far off it is not, however much single losses differ."""
+LATELY = (
+    f"Mean of the losses of the last fifth of the iterations, {_LEAST_RECENT} to {RECENT} of them. At the baseline: "
+    f"within {_NEAR:.0%} of it, or within two standard errors of that mean, {_DOUBTFUL:.0%} at most"
+)
 _LAYER = re.compile(r"l(\d+)(_reverse)?")
 
 
@@ -41,17 +52,6 @@ def named_metric(evaluation: Evaluation) -> tuple[str, str]:
     return METRIC_NAMES[evaluation.metric], value
 
 
-def duration_words(seconds: float) -> str:
-    """Of one iteration."""
-    if seconds <= 0:
-        return "–"
-    if seconds < 1e-3:
-        return f"{short(seconds * 1e6, 2)} µs"
-    if seconds < 1:
-        return f"{short(seconds * 1e3, 2)} ms"
-    return f"{short(seconds, 2)} s"
-
-
 def loss_name(curves: Curves) -> str:
     """A loss of scaled numbers says so: beside an error in the data's units it would not fit."""
     return "scaled loss" if curves.scaled else "loss"
@@ -63,6 +63,23 @@ def clipped_share(curves: Curves) -> float | None:
     return float(lately.mean()) if len(lately) else None
 
 
+def lately_of(losses: Floats) -> Floats:
+    """Of losses by iteration, (n,), the last fifth: at least ten of them and at most `RECENT`."""
+    return losses[-max(_LEAST_RECENT, min(RECENT, len(losses) // _RECENT_SHARE)) :]
+
+
+def beside_baseline(losses: Floats, baseline: float | None) -> str:
+    """Where losses lie on the whole, (n,): "at the baseline", "below the baseline", "above the baseline"; "" where
+    nobody can say."""
+    if baseline is None or not len(losses) or np.isnan(losses).any():
+        return ""
+    mean = float(losses.mean())
+    error = float(losses.std()) / len(losses) ** 0.5 if np.isfinite(losses).all() else 0.0
+    if abs(mean - baseline) <= max(_NEAR * abs(baseline), min(_DOUBTFUL * abs(baseline), 2 * error)):
+        return "at the baseline"
+    return "below the baseline" if mean < baseline else "above the baseline"
+
+
 @dataclass(frozen=True)
 class Figures:
     """What stands in the column of numbers. Each says of which iteration it is, where there are several."""
@@ -71,7 +88,9 @@ class Figures:
     shown: str = "–"
     took: str = "–"
     loss: str = "–"
+    lately: str = "–"
     baseline: str = "–"
+    gradient: str = "–"
     validation: str = "–"
     metric: str = "–"
     clipped: str = "–"
@@ -82,17 +101,23 @@ class Figures:
 def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     """`seconds`: that an iteration takes. `shown`: the iteration on the stage."""
     baseline = "not known yet" if curves.baseline is None else short(curves.baseline, 3)
-    newest = f"iteration {curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else "")
+    newest = f"{curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else "")
     if not len(curves):
         where = _shown_words(curves, shown)
         return Figures(newest=newest, shown=where, baseline=baseline, loss_name=loss_name(curves))
     share = clipped_share(curves)
+    breaks = curves.breaks()
+    lately = lately_of(curves.losses[breaks[-1] if len(breaks) else 0 :])
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = _brief(float(lately.mean())), beside_baseline(lately, curves.baseline)
     found = Figures(
         newest=newest,
         shown=_shown_words(curves, shown),
-        took=f"{duration_words(seconds or float(curves.seconds))} per iteration",
+        took=f"{duration(each)} per iteration" if (each := seconds or float(curves.seconds)) > 0 else "–",
         loss=f"{short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}",
+        lately=", ".join(part for part in parts if part),
         baseline=baseline,
+        gradient=_gradient_words(curves),
         clipped="–" if share is None else f"{100 * share:.0f} % of the last {min(RECENT, len(curves)):,}",
         loss_name=loss_name(curves),
     )
@@ -104,6 +129,18 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     return replace(found, validation=f"{short(judged.loss, 3)} {at}", metric=f"{value} {at}", metric_name=name)
 
 
+def _brief(value: float) -> str:
+    """To three digits, to two where it is long."""
+    text = short(value, 3)
+    return text if len(text) <= 6 else short(value, 2)
+
+
+def _gradient_words(curves: Curves) -> str:
+    """Of the last iteration: "0.263", "3.21 → 1.00"."""
+    before, after = short(float(curves.grad_norms[-1]), 3), short(float(curves.clipped_norms[-1]), 3)
+    return f"{before} → {after}" if curves.clipped[-1] else before
+
+
 def _shown_words(curves: Curves, shown: int) -> str:
     """Of the iteration on the stage."""
     if shown == curves.count:
@@ -112,7 +149,7 @@ def _shown_words(curves: Curves, shown: int) -> str:
     known = row is not None and int(curves.iterations[row]) == shown
     # The loss on the stage may be another: of another T, or with a what-if.
     loss = short(float(curves.losses[row]), 3) if known and row is not None else ""
-    return f"{shown:,}" + (f", trained on at loss {loss}" if loss else "")
+    return f"{shown:,}" + (f", training loss {loss}" if loss else "")
 
 
 @dataclass(frozen=True)
@@ -130,6 +167,7 @@ _ENDINGS = {
     "early stop": "stopped early",
     "until": "reached",
     "changed": "changed",
+    "stepped": "changed",
 }
 
 
@@ -167,8 +205,31 @@ def fitted(parts: Sequence[Part], fits: Callable[[str], bool]) -> str:
     return SEPARATOR.join(words.values())
 
 
-def at_iteration(curves: Curves, iteration: int) -> tuple[str, ...]:
-    """The numbers of an iteration, a line each, to six digits: losses are mostly of single precision."""
+_MOST_CHANGES = 4
+"""Of a turn, a line each."""
+
+
+def turn_words(turn: Turn) -> tuple[str, ...]:
+    """What was changed there, a line each: "from 60 on: T 6 → 9"."""
+    first, *rest = turn.words.split(", ")
+    if len(rest) >= _MOST_CHANGES:
+        rest = [*rest[: _MOST_CHANGES - 2], f"and {len(rest) - _MOST_CHANGES + 2} more"]
+    return (f"from {turn.iteration:,} on: {first}", *rest)
+
+
+def ghost_words(ghost: Ghost, iteration: int) -> str:
+    """Its numbers at an iteration: "clip none: loss 0.25, norm 10"; "" where it has none."""
+    row = ghost.curves.row(iteration)
+    if row is None or iteration >= ghost.curves.count:
+        return ""
+    of, known = ghost.curves, int(ghost.curves.iterations[row])
+    at = "" if known == iteration else f" at {known:,}"
+    return f"{ghost.name}{at}: loss {_exact(of.losses[row])}, norm {_exact(of.grad_norms[row])}"
+
+
+def at_iteration(curves: Curves, iteration: int, reach: float = 0.5) -> tuple[str, ...]:
+    """The numbers of an iteration, a line each, to six digits: losses are mostly of single precision. Changes of the
+    training within `reach` of it are said."""
     row = curves.row(iteration)
     judged = next((one for one in curves.evaluations if one.iteration == iteration), None)
     lines = [f"iteration {iteration:,}"]
@@ -186,7 +247,9 @@ def at_iteration(curves: Curves, iteration: int) -> tuple[str, ...]:
         lines.append(f"validation {_exact(judged.loss)} · {metric_words(judged)}")
     if len(curves.kept) and iteration in curves.kept:
         lines.append("kept: nothing is replayed")
-    return tuple(lines)
+    lines.extend(said for ghost in curves.ghosts if (said := ghost_words(ghost, iteration)))
+    turn = curves.turn_at(iteration, reach)
+    return (*lines, *(() if turn is None else turn_words(turn)))
 
 
 def _exact(value: float) -> str:

@@ -8,7 +8,6 @@ from PySide6.QtGui import (
     QFocusEvent,
     QFontMetricsF,
     QHelpEvent,
-    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -25,6 +24,7 @@ from explorer.theme.current import current, notifier, small
 from explorer.theme.tokens import TIGHT
 from explorer.transport.event_ticks import EVENT_SIZE, EVENTS_TOP, Tick, paint_tick, placed
 from explorer.transport.words import PHASE_TITLES, colour, describe
+from explorer.widgets.along import Along
 
 BAND_TOP, BAND_HEIGHT = 26, 10
 LABELS_TOP = BAND_TOP + BAND_HEIGHT + 5
@@ -37,10 +37,11 @@ LEAST_TICK = 5.0
 PAGE = 10
 
 
-class Scrubber(QWidget):
+class Scrubber(Along):
     """Told the tape and its events once and the position often; a new position repaints only what lies between."""
 
     positionPicked = Signal(int)
+    upright_keys = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,8 +49,6 @@ class Scrubber(QWidget):
         self._position = 0
         self._events: tuple[Event, ...] = ()
         self._ticks: tuple[Tick, ...] = ()
-        self._hover: int | None = None
-        self._dragging = False
         self._layers: tuple[QPixmap, QPixmap] | None = None
         self._old_head = QRect()
         self._labelled = True
@@ -57,8 +56,6 @@ class Scrubber(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(HEIGHT)
         self.setMinimumWidth(120)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Tape")
         notifier().changed.connect(self._drop_layers)
@@ -270,11 +267,26 @@ class Scrubber(QWidget):
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 
-    def _pick(self, position: int) -> None:
-        position = min(max(position, 0), len(self._tape) - 1)
+    def at(self, x: float) -> int:
+        return self.position_at(x)
+
+    def standing(self) -> int:
+        return self._position
+
+    def ends(self) -> tuple[int, int]:
+        return 0, len(self._tape) - 1
+
+    def page(self) -> int:
+        return PAGE
+
+    def pick(self, number: int) -> None:
+        position = min(max(number, 0), len(self._tape) - 1)
         if position != self._position:
             self.set_position(position)
             self.positionPicked.emit(position)
+
+    def hovered(self) -> None:
+        self.update(QRect(0, BAND_TOP - 4, self.width(), BAND_HEIGHT + 8))
 
     def _tick_at(self, point: QPointF) -> Tick | None:
         if point.y() > EVENTS_TOP + EVENT_SIZE + 4:
@@ -288,47 +300,15 @@ class Scrubber(QWidget):
             return
         tick = self._tick_at(event.position())
         if tick is not None:
-            self._pick(tick.positions[0])
-            return
-        self._dragging = True
-        self._pick(self.position_at(event.position().x()))
+            self.pick(tick.positions[0])
+        else:
+            self.drag_from(event.position().x())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        under = self.position_at(event.position().x())
-        if self._dragging:
-            self._pick(under)
-        elif under != self._hover:
-            self._hover = under
-            self.update(QRect(0, BAND_TOP - 4, self.width(), BAND_HEIGHT + 8))
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() is Qt.MouseButton.LeftButton:
-            self._dragging = False
-
-    def leaveEvent(self, event: QEvent) -> None:
-        self._hover = None
-        self.update()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = Qt.Key
-        last = len(self._tape) - 1
-        if event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
-            super().keyPressEvent(event)  # the window's own: Ctrl+→, Alt+→
-            return
-        where = {
-            key.Key_Left: self._position - 1,
-            key.Key_Down: self._position - 1,
-            key.Key_Right: self._position + 1,
-            key.Key_Up: self._position + 1,
-            key.Key_PageUp: self._position - PAGE,
-            key.Key_PageDown: self._position + PAGE,
-            key.Key_Home: 0,
-            key.Key_End: last,
-        }.get(key(event.key()))
-        if where is None:
-            super().keyPressEvent(event)
-        else:
-            self._pick(where)
+        x = event.position().x()
+        self.drag_to(x)
+        if not self._dragging:
+            self.hover(self.at(x))
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):

@@ -167,3 +167,61 @@ def test_one_command_lists_runs_and_writes_them(
     with pytest.raises(SystemExit):
         findings.main(["two"])
     assert "there is no finding 'two'; there are one" in capsys.readouterr().err
+
+
+def interrupted(_tell: object) -> tuple[Measured, ...]:
+    raise KeyboardInterrupt
+
+
+def failing(_tell: object) -> tuple[Measured, ...]:
+    raise OSError("no data")
+
+
+def one_with(monkeypatch: pytest.MonkeyPatch, *runs: Run) -> None:
+    monkeypatch.setattr(findings, "FINDINGS", (Finding("one", "One", "A paper", "so", runs),))
+
+
+GOOD = Run("good", lambda tell: (Measured("it is", 1.0, "1", 0.5, 2.0),), 0.1, quick=True)
+
+
+def test_whoever_interrupts_keeps_the_rows_that_are_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_with(monkeypatch, GOOD, Run("long", interrupted, 100), Run("after", interrupted, 100))
+    assert findings.main(["--json", str(tmp_path / "rows.json")]) == 130
+    out, err = capsys.readouterr()
+    assert "it is" in out
+    assert "1 rows agree with what was published, 0 differ." in out
+    assert "Not run: one (long), one (after)." in out
+    assert err == "Interrupted: what is above was measured.\n"
+    rows = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
+    assert [(row["run"], row["value"]) for row in rows] == [("good", 1.0)]
+
+
+def test_a_run_that_fails_is_said_ends_with_1_and_takes_no_other_with_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_with(monkeypatch, Run("bad", failing, 0.1), GOOD)
+    assert findings.main([]) == 1
+    out = capsys.readouterr().out
+    assert "bad: FAILED, OSError: no data" in out
+    assert "1 rows agree with what was published, 0 differ." in out
+    assert "Failed: one (bad)." in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["onn"], "there is no finding 'onn'; did you mean one?"),
+        (["--only", "nothing"], "no run of one is that"),
+        (["--json", "/nowhere/rows.json"], "/nowhere/rows.json cannot be written"),
+    ],
+)
+def test_what_cannot_be_run_or_written_is_said_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argv: list[str], said: str
+) -> None:
+    one_with(monkeypatch, Run("never", lambda tell: pytest.fail("it was run"), 0.1))
+    with pytest.raises(SystemExit) as ended:
+        findings.main(argv)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

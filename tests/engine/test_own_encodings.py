@@ -121,5 +121,9 @@ def test_bare_utf_16_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_what_does_not_fit_can_still_be_shown() -> None:
-    assert readable("Köln\r\nBonn".encode("latin-1")) == "K\\xf6ln\nBonn"
-    assert readable("Köln".encode("latin-1"), "windows-1252") == "Köln"
+    written = "Köln\r\nBonn".encode("latin-1")
+    utf8, western = readable(written), readable(written, "windows-1252")
+    assert utf8 is not None
+    assert western is not None
+    assert "".join(utf8(written[at : at + 1]) for at in range(len(written))) == "K\\xf6ln\nBonn"
+    assert western(written) == "Köln\nBonn"

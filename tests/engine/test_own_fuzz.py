@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from own_data import ALL, is_one_sentence, npy, npz, only_sentences, opened
 
 from engine.data import SequencesChoices, SeriesChoices, TextChoices, look_at
-from engine.data.arrays import read_arrays
-from engine.data.cells import finished
+from engine.data.arrays import loading, surveying
+from engine.data.cells import BLANK, finished
 from engine.data.decoding import decoded
 from engine.data.numbers import NOTATIONS, Notation
 from engine.data.records import DELIMITER_NAMES, records
@@ -55,7 +55,7 @@ def test_any_text_is_records_or_one_sentence(text: str, delimiter: str) -> None:
 @given(st.lists(st.text(st.sampled_from("ab1.,; \t"), max_size=8), min_size=1, max_size=6), st.booleans())
 def test_the_quick_way_to_rows_is_the_careful_one(lines: list[str], ends: bool) -> None:
     text = "\n".join(lines) + "\n" * ends
-    for delimiter in DELIMITER_NAMES:
+    for delimiter in DELIMITER_NAMES.keys() - {BLANK}:  # which has one way alone
         quick = finished(_even(text, delimiter))
         if quick is not None:
             careful = list(records(text, delimiter, "'a'", 3))
@@ -132,7 +132,6 @@ def bomb(shape: str, size: int) -> bytes:
 
 
 BOMBS = {
-    "a small file that unpacks to 500 MB": bomb("(62500000,)", 500_000_000),
     "a header that promises terabytes": bomb("(1000000000000,)", 64),
     "axes whose product overflows": bomb("(4294967296, 4294967296)", 64),
     "more than its shape takes": bomb("(4,)", 100_000_000),
@@ -141,18 +140,34 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS)
-def test_compression_bombs_and_boasting_headers_allocate_nothing(content: bytes) -> None:
+def test_compression_bombs_and_boasting_headers_allocate_nothing(content: bytes, tmp_path: Path) -> None:
     import tracemalloc
 
     assert len(content) < 1_000_000
+    (tmp_path / "a.npz").write_bytes(content)
     tracemalloc.start()
     try:
-        with pytest.raises(DataError) as caught:
-            read_arrays(content, "'a.npz'")
+        for read in (surveying, loading):
+            with pytest.raises(DataError) as caught:
+                finished(read(tmp_path / "a.npz"))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert is_one_sentence(str(caught.value))
+    assert peak < 20_000_000
+
+
+def test_a_large_array_is_looked_at_without_being_held(tmp_path: Path) -> None:
+    import tracemalloc
+
+    (tmp_path / "a.npz").write_bytes(bomb("(12500000,)", 100_000_000))
+    tracemalloc.start()
+    try:
+        found = finished(surveying(tmp_path / "a.npz"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.arrays["x"].shape == (12_500_000,)
     assert peak < 20_000_000
 
 

@@ -16,7 +16,7 @@ from engine import session, tasks
 from engine.checks import checked
 from engine.data import TextChoices, TextPreview, import_text, look_at, store
 from engine.data.datasets import TextData
-from engine.data.symbols import REST, Symbols, first_places, words
+from engine.data.symbols import REST, first_places, symbols_of, words
 from engine.errors import DataError, SpecError
 from engine.network import Network
 from engine.operations import run
@@ -103,10 +103,10 @@ def test_words_are_words_signs_and_line_ends() -> None:
 @given(st.text(max_size=200))
 def test_symbols_are_the_text(text: str) -> None:
     text = text.encode("utf-8", "ignore").decode() or "a"
-    of = Symbols(text, "character")
+    of = symbols_of(text, "character")
     assert "".join(of.names[number] for number in of.numbers.tolist()) == text
     assert list(of.names) == sorted(set(text))
-    by_word = Symbols(text, "word")
+    by_word = symbols_of(text, "word")
     assert [by_word.names[number] for number in by_word.numbers.tolist()] == list(words(text))
 
 

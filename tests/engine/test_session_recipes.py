@@ -13,12 +13,13 @@ from saved_sessions import assert_same, small_session
 from training_cases import experiment, same_bits
 
 from engine import session
-from engine.errors import SessionError, SpecError
+from engine.errors import DataError, SessionError, SpecError
 from engine.history import Log
 from engine.operations import run
+from engine.recipes import MAX_ORIGINS, Origin, recorded_until, with_origin
 from engine.session import MAX_RECIPES, Recipe, Session, fitting
 from engine.spec import LayerSpec, ModelSpec, OptimizerSpec, TrainingSpec, WhatIf
-from engine.training_loop import fit, replayed
+from engine.training_loop import fit, replayed, state_at
 from engine.training_requests import Records, Train
 from engine.training_state import optimizer_shapes
 
@@ -147,3 +148,131 @@ def _records(count: int, steps: int) -> Records:
         learning_rates=np.ones(count),
         seconds=np.ones(count),
     )
+
+
+# -- what is no longer known ------------------------------------------------------------------------------------------
+
+
+def changed_often(changes: int, each: int = 2) -> Session:
+    """So many rates, each of so many iterations, all of whose turns are kept."""
+    state = None
+    history, recipes = {}, []
+    for number in range(changes):
+        of = msgspec.structs.replace(experiment(), training=TrainingSpec(learning_rate=0.01 + 1e-3 * (number % 7)))
+        state = run("train", Train(of, state, number * each, each)).weights
+        history[(number + 1) * each] = state
+        recipes.append(Recipe(until=(number + 1) * each, experiment=of))
+    return Session(recipes[-1].experiment, iteration=changes * each, history=history, recipes=tuple(recipes))
+
+
+def test_of_more_recipes_than_a_file_takes_the_oldest_go_and_with_them_the_way_back_to_their_iterations(
+    tmp_path: Path,
+) -> None:
+    whole = changed_often(MAX_RECIPES + 3)
+    live = {k: state_at(whole, k) for k in (6, 7, 9, 300)}
+    session.save(fitting(whole), tmp_path / "a.gflow")
+    found = session.load(tmp_path / "a.gflow")
+    assert len(found.recipes) == MAX_RECIPES
+    assert found.known_from == 6
+    for iteration, state in live.items():
+        assert same_bits(state_at(found, iteration), state)
+    for iteration in range(1, 6):
+        with pytest.raises(DataError) as raised:
+            state_at(found, iteration)
+        assert str(raised.value) == (
+            f"Iteration {iteration} cannot be gone back to: the training was changed so often that what it was "
+            "trained with is known only from iteration 6 on."
+        )
+    assert state_at(found, 0) is None, "as initialised by the seed"
+
+
+def test_states_at_turns_that_a_file_has_no_room_for_go_from_the_oldest_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = changed_often(12)
+    size = max(sum(array.nbytes for array in state.values()) for state in whole.history.values())
+    monkeypatch.setattr(session, "_ROOM_FOR_WEIGHTS", 2 * size)
+    monkeypatch.setattr(session, "MAX_STATE_BYTES", 8 * size)
+    found = fitting(whole)
+    # Five turns beside the first state, the last one and the one that is shown.
+    assert sorted(found.history) == [14, 16, 18, 20, 22, 24]
+    assert found.known_from == 14
+    assert same_bits(state_at(found, 15), state_at(whole, 15))
+    assert found.out_of_reach(13)
+    assert fitting(found).known_from == 14
+
+
+def test_training_on_from_such_a_session_keeps_what_is_known(tmp_path: Path) -> None:
+    whole = replace(changed_often(12), known_from=8)
+    *_, last = fit(whole, 30, budget=1)
+    found = last.session(whole)
+    assert found.known_from == 8
+    assert 8 in found.history
+    assert same_bits(state_at(found, 9), state_at(whole, 9))
+
+
+def test_a_file_that_lacks_a_state_at_which_another_recipe_began_is_known_from_the_next_one_on(
+    tmp_path: Path,
+) -> None:
+    """As one that was written before they were kept: from 4 on, 7 would be trained with what came after 6."""
+    whole = changed_often(5)
+    lacking = replace(whole, history={k: state for k, state in whole.history.items() if k != 6})
+    session.save(lacking, tmp_path / "a.gflow")
+    found = session.load(tmp_path / "a.gflow")
+    assert found.known_from == 8
+    assert found.out_of_reach(7)
+    assert same_bits(state_at(found, 9), state_at(whole, 9))
+
+
+def test_training_on_with_another_what_if_says_what_came_before_it() -> None:
+    start = Session(experiment(), iteration=6, history={6: run("train", Train(experiment(), None, 0, 6)).weights})
+    *_, last = fit(start, 12, what_if=WhatIf(recurrent_scale=0.5), budget=1)
+    found = last.session(start)
+    assert found.turns == {6}
+    assert same_bits(state_at(found, 5), state_at(start, 5))
+    expected = run("train", Train(experiment(), start.history[6], 6, 2, WhatIf(recurrent_scale=0.5))).weights
+    assert same_bits(state_at(found, 8), expected)
+
+
+@pytest.mark.parametrize(
+    ("iteration", "error", "words"),
+    [(25, DataError, "has 0 to 24"), (-1, SpecError, "iteration is -1"), (2.0, SpecError, "iteration is 2.0")],
+)
+def test_what_is_no_iteration_of_the_session_is_refused(iteration: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        state_at(changed_often(12), iteration)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"known_from": 5},
+        {"known_from": -1},
+        {"cast_before": -1},
+        {"origins": (Origin(until=5, torch="1"), Origin(until=5, torch="2"))},
+        {"origins": tuple(Origin(until=k + 1, torch=str(k)) for k in range(MAX_ORIGINS + 1))},
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(SessionError):
+        session.save(replace(small_session(), **wrong), tmp_path / "a.gflow")
+
+
+def test_who_recorded_what_comes_back(tmp_path: Path) -> None:
+    made = replace(
+        small_session(), log=Log().appended(_records(12, 6)), origins=(Origin(until=5, torch="1.2.3", device="cuda:0"),)
+    )
+    session.save(replace(made, cast_before=4), tmp_path / "a.gflow")
+    found = session.load(tmp_path / "a.gflow")
+    assert (found.origins, found.cast_before) == (made.origins, 4)
+    here = found.written_with["torch"]
+    assert found.recorded_by() == (*made.origins, Origin(until=12, torch=here, device="cpu"))
+
+
+def test_of_very_many_who_recorded_the_oldest_count_as_the_next() -> None:
+    found: tuple[Origin, ...] = ()
+    for k in range(1, 100):
+        found = with_origin(found, Origin(until=k, torch=str(k)))
+    assert len(found) == MAX_ORIGINS
+    assert found[-1] == Origin(until=99, torch="99")
+    assert recorded_until(found, 98)[-1] == Origin(until=98, torch="98")
+    assert with_origin(found, Origin(until=120, torch="99")) == (*found[:-1], Origin(until=120, torch="99"))
+    assert recorded_until(found, 0) == ()

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine import presets
+from engine import beginning, presets
 from engine.network import Network
 from engine.requests import Excerpt
 from engine.spec import AddingTask, Clamp, Cut, Experiment, LayerSpec, ModelSpec, ReadoutSpec, WhatIf
@@ -29,7 +29,9 @@ CTRL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 LEFT = Qt.MouseButton.LeftButton
 BOTH_WAYS = LayerSpec(cell="lstm", bidirectional=True)
 WANTED = Experiment(
-    model=ModelSpec(layers=(BOTH_WAYS, BOTH_WAYS), readout=ReadoutSpec(at="attention")), task=AddingTask()
+    model=ModelSpec(layers=(BOTH_WAYS, BOTH_WAYS), readout=ReadoutSpec(at="attention")),
+    task=AddingTask(),
+    training=beginning.TRAINING,
 )
 
 

@@ -204,14 +204,24 @@ def test_the_window_opens_on_the_target_or_on_the_default(
 ) -> None:
     opened: list[tuple[str, int | None]] = []
 
-    def window(found: Any = None, scale: int | None = None) -> int:
-        opened.append(("default" if found is None else found.title, scale))
+    def window(found: Any = None, scale: int | None = None, data: Path | None = None) -> int:
+        title = "default" if found is None else found.title
+        opened.append((title if data is None else data.name, scale))
         return 0
 
     monkeypatch.setitem(sys.modules, "explorer.app", SimpleNamespace(main=window))
-    for argv in ([], ["sunspots"], [saved], ["--scale", "200", recorded]):
+    data = saved.with_name("own.csv")
+    data.write_text("x\n1\n2\n", encoding="utf-8")
+    for argv in ([], ["sunspots"], [saved], ["--scale", "200", recorded], ["parity"], [data]):
         assert run(*argv)[0] == 0
-    assert opened == [("default", None), ("Sunspots since 1700", None), ("saved", None), ("recorded", 200)]
+    assert opened == [
+        ("default", None),
+        ("Sunspots since 1700", None),
+        ("saved", None),
+        ("recorded", 200),
+        ("Parity", None),
+        ("own.csv", None),
+    ]
 
 
 # -- what is wrong ----------------------------------------------------------------------------------------------------

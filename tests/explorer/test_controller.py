@@ -359,7 +359,7 @@ def test_the_audit_of_a_long_trace_waits_until_nothing_has_changed_for_a_while(r
     for steps, seconds in ((7, 0.01), (8, 0.5), (9, 60.0), (10, 0.01)):
         rig.document.edit_experiment(experiment(steps=steps))
         rig.courier.answer_excerpt(seconds=seconds)
-        delays.append(rig.controller._audit_timer.interval())
+        delays.append(rig.controller._auditor._timer.interval())
     assert delays == [120, 2000, 3000, 120]
 
 
@@ -373,7 +373,7 @@ def test_what_was_let_go_for_a_trace_that_never_came_is_compared_after_undo(
     before = rig.courier.count("audit")
     rig.document.edit_experiment(experiment(steps=7))
     if audit == "still put off":
-        qtbot.waitUntil(lambda: not rig.controller._audit_timer.isActive())  # in vain: another trace is under way
+        qtbot.waitUntil(lambda: not rig.controller._auditor._timer.isActive())  # in vain: another trace is under way
     if end == "stopped":
         rig.controller.cancel()
     else:

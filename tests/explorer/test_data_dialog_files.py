@@ -219,3 +219,17 @@ def test_what_is_no_text_at_all_is_not_to_be_read_otherwise(
     assert dialog.failure.advice.text() == "Choose another file."
     assert not dialog.as_read.isVisible()
     assert not dialog.failure.lines.isVisible()
+
+
+def test_spaces_between_columns_are_shown_and_can_be_chosen(
+    over: Callable[[str], Opened], written: Callable[[str, str | bytes], str]
+) -> None:
+    dialog = over(written("sn.txt", "".join(f"{1749 + n} 0{n % 9} {n % 50}.5 \n" for n in range(90)))).dialog
+    delimiter = dialog.as_read.rows["delimiter"].field
+    assert delimiter.currentText() == "spaces"
+    assert "the columns are separated by spaces" in dialog.found.text()
+    made = over(written("a.csv", "".join(f"{100 + n} {200 + n}\n" for n in range(90))))
+    assert "choose spaces between them" in made.dialog.notes.text()
+    pick(made.dialog.as_read.rows["delimiter"].field, " ")
+    made.wait()
+    assert [one.name for one in made.dialog.series.list.offered()] == ["column 1", "column 2"]

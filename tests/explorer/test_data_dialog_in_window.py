@@ -69,8 +69,10 @@ def test_the_window_does_not_wait_and_escape_ends_the_reading(
     made = Opened(qtbot, str(tmp_path / "big.csv"), engine)
     dialog = made.dialog
     assert made.reader.reading
-    assert dialog.progress.isVisible()
-    assert dialog.doing.text().startswith("Reading big.csv")
+    assert dialog.waiting.isVisible()
+    assert dialog.waiting.says.text().startswith("Reading")
+    for claims in (dialog.as_read, dialog.preview, dialog.side, dialog.found, dialog.notes):
+        assert not claims.isVisible(), "nothing is known of the file yet"
     assert not dialog.use.isEnabled()
     qtbot.keyClick(dialog, Qt.Key.Key_Escape)
     assert not dialog.isVisible()
@@ -125,6 +127,27 @@ def test_a_dropped_table_is_looked_at_and_becomes_one_step_of_undo(
     assert window.controller.excerpt.steps == task.steps
     window.document.undo_stack.undo()
     assert experiment_of(window) == before
+
+
+def test_what_was_trained_is_said_to_go_and_comes_back(
+    window: Explorer, qtbot: QtBot, written: Callable[[str, str | bytes], str]
+) -> None:
+    qtbot.waitUntil(lambda: window.controller.settled, timeout=60_000)
+    window.commands.actions["train_ten"].trigger()
+    qtbot.waitUntil(lambda: window.document.state.furthest == 10 and not window.runner.running, timeout=60_000)
+    records = window.document.state.history
+    drop(window, written("a.csv", "\n".join(["x,y", *(f"{n},{n * n}" for n in range(600))])))
+    dialog = window.bindings.own_data.dialog
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.use.isEnabled(), timeout=20_000)
+    said = "Training begins anew. Iterations 1–10 are put away; undo brings them back."
+    assert dialog.summary.text().endswith(said)
+    qtbot.mouseClick(dialog.use, LEFT)
+    qtbot.waitUntil(lambda: window.bindings.own_data.dialog is None, timeout=20_000)
+    assert window.document.state.furthest == 0
+    window.document.undo_stack.undo()
+    assert window.document.state.furthest == 10
+    assert window.document.state.history.keys() == records.keys()
 
 
 def test_cancel_and_a_wrong_file_leave_the_document_as_it_is(

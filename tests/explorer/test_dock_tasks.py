@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from engine import presets
+from engine import beginning, presets
 from engine.checks import checked
 from engine.errors import SpecError
 from engine.spec import (
@@ -239,9 +239,9 @@ WRONG: list[tuple[Experiment, str, str]] = [
 @pytest.mark.parametrize(
     ("old", "rate", "new", "after"),
     [
-        ("sgd", 0.1, "adam", 1e-3),
-        ("adam", 1e-3, "sgd", 0.1),
-        ("adam", 1e-3, "rmsprop", 1e-3),
+        ("sgd", 0.1, "adam", 1e-2),
+        ("adam", 1e-2, "sgd", 0.1),
+        ("adam", 1e-2, "rmsprop", 1e-3),
         ("sgd", 0.05, "adamw", 0.05),
         ("adam", 0.1, "sgd", 0.1),
     ],
@@ -262,7 +262,7 @@ def test_the_usual_rate_of_one_optimizer_becomes_that_of_the_next_and_a_chosen_o
         ("sgd", 2.0, ""),
         ("sgd", 2.5, "This is 25 times the usual rate of SGD, 0.1: it may diverge."),
         ("adam", 0.02, ""),
-        ("adam", 0.1, "This is 100 times the usual rate of Adam, 0.001: it may diverge."),
+        ("adam", 1.0, "This is 100 times the usual rate of Adam, 0.01: it may diverge."),
         ("rmsprop", 5e-7, "The usual rate of RMSprop is 2,000 times this, 0.001: it learns slowly."),
         ("adamw", 0.0, ""),
     ],
@@ -416,11 +416,11 @@ def test_a_momentum_of_one_is_refused_at_its_field(explorer: Explorer, qtbot: Qt
 def test_another_optimizer_with_its_rate_is_one_step_of_undo(explorer: Explorer, qtbot: QtBot) -> None:
     before = explorer.document.experiment
     assert before is not None
-    assert before.training.learning_rate == 0.1
-    explorer.window.dock.training_rows.edited.emit("optimizer", "adam")
+    assert (before.training.optimizer.kind, before.training.learning_rate) == ("adam", 0.01)
+    explorer.window.dock.training_rows.edited.emit("optimizer", "sgd")
     after = explorer.document.experiment
     assert after is not None
-    assert (after.training.optimizer.kind, after.training.learning_rate) == ("adam", 1e-3)
+    assert (after.training.optimizer.kind, after.training.learning_rate) == ("sgd", 0.1)
     explorer.document.undo_stack.undo()
     assert explorer.document.experiment == before
 
@@ -428,13 +428,13 @@ def test_another_optimizer_with_its_rate_is_one_step_of_undo(explorer: Explorer,
 def test_training_goes_back_to_its_defaults_in_one_step(explorer: Explorer, qtbot: QtBot) -> None:
     dock = explorer.window.dock
     assert not dock.reset_training.isEnabled()
-    for name, value in (("optimizer", "adam"), ("schedule", "cosine"), ("l1", 0.1), ("patience", 3)):
+    for name, value in (("optimizer", "sgd"), ("schedule", "cosine"), ("l1", 0.1), ("patience", 3)):
         dock._edit(name, value)
     assert dock.training_rows.disclosure.toolTip() == "L1, early stop", "what cannot be seen is named"
     steps = explorer.document.undo_stack.count()
     dock.reset_training.setFocus()
     qtbot.keyClick(dock.reset_training, Qt.Key.Key_Space)
-    assert shown(explorer).training == TrainingSpec()
+    assert shown(explorer).training == beginning.TRAINING
     assert explorer.document.undo_stack.count() == steps + 1
     explorer.document.undo_stack.undo()
     assert shown(explorer).training.early_stop == EarlyStopSpec(patience=3)

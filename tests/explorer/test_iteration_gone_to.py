@@ -90,7 +90,7 @@ def test_where_training_stopped_early_the_way_to_the_best_stands_beside_the_sent
     qtbot: QtBot, explorer: Explorer
 ) -> None:
     explorer.window.drawer.show_tab("training")
-    button = explorer.window.drawer.training.controls.best_button
+    button = explorer.window.drawer.reason.best_button
     assert button.isHidden()
     # No evaluation is lower by so much: the first is the best, or a later one by less.
     explorer.document.edit_experiment(experiment(early_stop=EarlyStopSpec(patience=1, least=100.0)))

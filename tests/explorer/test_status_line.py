@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from synthetic import excerpt, with_norms
 
 from engine.requests import Audit, AuditRow, Verdict
-from explorer.status import NOT_REACHED, About, StatusLine, audit_words, duration, not_finite, verdict_words
+from explorer.status import NOT_REACHED, About, StatusLine, audit_words, not_finite, verdict_words
 from explorer.theme import current as theming
 
 GOOD = Audit((AuditRow("grads.h", 2.1e-7, 3), AuditRow("weight_grads.weight_hh_l0", 1e-8, 0)), 1e-4)
@@ -241,10 +241,6 @@ def test_of_several_losses_the_verdict_to_come_says_that_it_is_about_the_last_al
     assert line.verdict.text() == NOT_REACHED
     line.set_reached(False, back_to=4)
     assert line.verdict.text() == "○ verdict on L₉ alone: at t = 1"
-
-
-def test_times_are_readable() -> None:
-    assert [duration(s) for s in (0.0019, 0.34, 2.13)] == ["1.9 ms", "340 ms", "2.1 s"]
 
 
 def test_the_line_shows_what_it_was_told(line: StatusLine) -> None:

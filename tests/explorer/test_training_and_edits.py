@@ -92,6 +92,52 @@ def test_another_network_stops_training_whatever_is_under_way_and_says_what_is_p
     assert rig.runner.ending.sentence == f"Training is at iteration {known} again."
 
 
+def test_when_it_is_judged_and_when_it_stops_changes_no_iteration_and_does_not_pause(rig: Rig) -> None:
+    rig.runner.start()
+    rig.answer()
+    rig.document.edit_experiment(experiment(evaluate_every=500))
+    rig.answer()
+    rig.document.undo_stack.undo()
+    rig.answer()
+    assert rig.runner.running
+    assert rig.endings == []
+
+
+def test_that_it_was_paused_by_an_edit_is_said_until_it_runs_again(rig: Rig) -> None:
+    _between(rig)
+    rig.document.edit_experiment(experiment(learning_rate=0.5))
+    said = rig.runner.ending.sentence
+    assert "was changed" in said
+    rig.document.undo_stack.undo()
+    assert rig.runner.ending.sentence == said
+    rig.document.undo_stack.redo()
+    assert rig.runner.ending.sentence == said
+
+
+def test_undo_that_brings_another_training_says_so_even_where_both_are_as_long(rig: Rig) -> None:
+    rig.runner.start(goal=9)
+    while rig.runner.running:
+        rig.answer()
+    rig.show()
+    rig.controller.go_to_iteration(0)
+    rig.show()
+    rig.document.edit_experiment(experiment(learning_rate=0.5))
+    rig.show()
+    rig.runner.start(goal=9)
+    while rig.runner.running:
+        asked = rig.asked
+        came_to = weights(asked.iteration + asked.count + 100)
+        rig.courier.reply(RUN, trained(asked.iteration, asked.count, came_to, STEPS, None))
+        rig.soon()
+    assert rig.runner.iteration == 9
+    rig.document.undo_stack.undo()
+    said = "The earlier training is back, up to iteration 9; redo brings the later one, up to 9."
+    assert rig.runner.ending == Ending("stepped", said)
+    rig.document.undo_stack.redo()
+    said = "The later training is back, up to iteration 9; undo brings the earlier one, up to 9."
+    assert rig.runner.ending == Ending("stepped", said)
+
+
 def test_whoever_trains_on_right_after_an_edit_is_served_once_the_old_answer_is_there(rig: Rig) -> None:
     rig.runner.start()
     rig.answer()
@@ -142,6 +188,18 @@ def test_done_and_a_divergence_are_no_longer_said_once_they_are_not_true(rig: Ri
         assert rig.runner.ending.kind == ("diverged" if diverges else "there"), "the layout makes nothing untrue"
         rig.document.edit_experiment(experiment(learning_rate=0.5 + diverges))
         assert rig.runner.ending == rig.endings[-1] == Ending()
+
+
+def test_undo_that_brings_a_divergence_back_says_it_again(rig: Rig) -> None:
+    rig.runner.start()
+    rig.answer()
+    rig.answer(diverged=Diverged(5, "loss", "It is infinite."))
+    said = rig.runner.ending
+    assert said.kind == "diverged"
+    rig.document.edit_experiment(experiment(learning_rate=0.5))
+    assert rig.runner.ending == Ending()
+    rig.document.undo_stack.undo()
+    assert rig.runner.ending == rig.endings[-1] == said
 
 
 def test_after_a_divergence_other_settings_go_on_from_the_last_iteration_that_was_finite(rig: Rig) -> None:

@@ -20,7 +20,7 @@ from explorer.training.curves import Curves, columns, crowd, smoothed, window
 from explorer.training.plots import CurvesView
 from explorer.training.span import Span, within
 from explorer.training.summary import Summary
-from explorer.training.words import SEPARATOR, at_iteration, figures, fitted, summary
+from explorer.training.words import SEPARATOR, at_iteration, beside_baseline, figures, fitted, lately_of, summary
 
 
 def curves(count: int, **more: object) -> Curves:
@@ -258,13 +258,16 @@ def test_every_number_of_column_and_bar_says_of_which_iteration_it_is() -> None:
     judged = Evaluation(iteration=100, loss=0.5, metric="accuracy", value=0.391)
     c = curves(150, baseline=1 / 6, evaluations=(judged,), goal=200)
     found = figures(c, 0.0123, 20)
-    assert found.newest == "iteration 150 of 200"
-    assert found.shown == "20, trained on at loss 0.0476"
+    assert found.newest == "150 of 200"
+    assert found.shown == "20, training loss 0.0476"
     assert found.took == "12 ms per iteration"
     assert found.loss == "0.00667 at 149"
     assert found.baseline == "0.167"
     assert (found.validation, found.metric_name, found.metric) == ("0.500 at 100", "accuracy", "39.1 % at 100")
     assert found.clipped == "50 % of the last 100"
+    mean = sum(1 / (1.0 + i) for i in range(120, 150)) / 30  # a fifth of them
+    assert found.lately == f"{mean:.4f}, below the baseline"  # long: two digits
+    assert found.gradient == "10.0 → 1.00"
     assert figures(c, 0.0123, 150).shown == "the newest"
     assert [part.words for part in summary(c, shown=20)] == [
         "newest iteration 150",
@@ -275,6 +278,31 @@ def test_every_number_of_column_and_bar_says_of_which_iteration_it_is() -> None:
     ]
     assert [part.words for part in summary(c, shown=150)][-1] == "accuracy 39.1 % at 100"
     assert [part.words for part in summary(Curves(), shown=0)] == ["not trained yet"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([1.04] * 10, "at the baseline"),
+        ([0.96] * 10, "at the baseline"),
+        ([1.06] * 10, "above the baseline"),
+        ([0.94] * 10, "below the baseline"),
+        # The mean of 25 is 1.1, 2 standard errors of it 2 · 0.5 / 5 = 0.2.
+        ([1.6] * 12 + [1.1] + [0.6] * 12, "at the baseline"),
+        # However much they differ: 1.3 is too far off.
+        ([0.3, 2.3] * 2, "above the baseline"),
+        ([0.5, math.inf], "above the baseline"),
+        ([0.5, math.nan], ""),
+        ([], ""),
+    ],
+)
+def test_where_the_loss_lies_beside_the_baseline_is_said(losses: list[float], said: str) -> None:
+    assert beside_baseline(np.array(losses), 1.0) == said
+    assert beside_baseline(np.array(losses), None) == ""
+
+
+def test_lately_is_the_last_fifth_of_the_losses_ten_to_a_hundred() -> None:
+    assert [len(lately_of(np.zeros(n))) for n in (0, 3, 20, 200, 5000)] == [0, 3, 10, 40, 100]
 
 
 def test_a_narrow_bar_leaves_out_whole_parts_and_cuts_no_number() -> None:

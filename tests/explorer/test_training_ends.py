@@ -45,7 +45,7 @@ def test_until_a_bound_on_an_evaluation(qtbot: QtBot, explorer: Explorer, typed:
     QTest.keyClick(field, Qt.Key.Key_Return)
     settle(qtbot, explorer)
     assert explorer.book.next == 10, "the first evaluation reaches it"
-    assert tab(explorer).controls.sentence.text().startswith("loss<1e6 is reached: the loss is ")
+    assert explorer.window.drawer.reason.sentence.text().startswith("loss<1e6 is reached: the loss is ")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_bound_that_is_none_says_what_would_be_one(explorer: Explorer, typed: 
     field.setText(typed)
     QTest.keyClick(field, Qt.Key.Key_Return)
     assert not explorer.runner.running
-    assert said in tab(explorer).controls.sentence.text()
+    assert said in explorer.window.drawer.reason.sentence.text()
 
 
 def test_a_bound_is_refused_in_its_field_where_nothing_is_held_back(
@@ -86,7 +86,7 @@ def test_a_bound_is_refused_in_its_field_where_nothing_is_held_back(
     QTest.keyClick(field, Qt.Key.Key_Return)
     assert not explorer.runner.running
     assert explorer.book.next == 0
-    assert "nothing of 'a.csv' is held back" in tab(explorer).controls.sentence.text()
+    assert "nothing of 'a.csv' is held back" in explorer.window.drawer.reason.sentence.text()
 
 
 def test_divergence_is_a_sentence_and_a_pause(qtbot: QtBot, explorer: Explorer) -> None:
@@ -120,11 +120,11 @@ def diverged(qtbot: QtBot, explorer: Explorer) -> None:
 def test_the_sentence_of_a_divergence_goes_with_the_settings_that_led_there(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.window.drawer.show_tab("training")
     diverged(qtbot, explorer)
-    assert tab(explorer).controls.sentence.text() == explorer.window.stage.banner.text()
+    assert explorer.window.drawer.reason.sentence.text() == explorer.window.stage.banner.text()
     explorer.document.edit_experiment(experiment())
     banner, summary = explorer.window.stage.banner, explorer.window.drawer.summary.words.text()
     assert (banner.text(), banner.buttons, banner.isVisible()) == ("", (), False)
-    assert "stopped" not in summary + tab(explorer).controls.sentence.text()
+    assert "stopped" not in summary + explorer.window.drawer.reason.sentence.text()
     settle(qtbot, explorer)
 
 
@@ -170,10 +170,20 @@ def test_done_goes_and_the_bounds_metric_follows_when_the_task_is_another(qtbot:
     controls = tab(explorer).controls
     explorer.runner.start(goal=3)
     settle(qtbot, explorer)
-    assert controls.sentence.text() == "Done."
+    says = explorer.window.drawer.reason.sentence
+    assert says.text() == "Done."
     assert "RMSE < 0.1" in controls.until_field.toolTip()
     explorer.document.edit_experiment(with_task(experiment(), "temporal_order"))
-    assert controls.sentence.text() == "Training begins anew at 0. Iterations 1–3 are put away; undo brings them back."
+    assert says.text() == "Training begins anew at 0. Iterations 1–3 are put away; undo brings them back."
     assert "accuracy > 99 %" in controls.until_field.toolTip()
     assert "RMSE" not in controls.until_field.toolTip()
     settle(qtbot, explorer)
+
+
+def test_what_is_typed_beside_until_is_gone_with_its_document(qtbot: QtBot, explorer: Explorer) -> None:
+    explorer.window.drawer.show_tab("training")
+    field = tab(explorer).controls.until_field
+    QTest.keyClicks(field, "rmse<3")
+    explorer.show(Opening(State(tracks=("norms",), experiment=experiment()), View(), title="another"))
+    settle(qtbot, explorer)
+    assert field.text() == ""

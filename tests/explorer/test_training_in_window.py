@@ -6,7 +6,7 @@ import time
 
 import msgspec
 import pytest
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -17,7 +17,7 @@ from engine.tape import Phase
 from explorer.app import Explorer
 from explorer.document.opening import Opening
 from explorer.document.state import State, View
-from explorer.settings import Settings
+from explorer.settings import USUAL_HEIGHT, Settings
 from explorer.training.drawer import BAR_HEIGHT
 from explorer.widgets.numbers import short
 
@@ -106,42 +106,42 @@ def test_one_and_ten_and_the_stage_comes_along(qtbot: QtBot, explorer: Explorer)
     QTest.mouseClick(controls.ten_button, Qt.MouseButton.LeftButton)
     settle(qtbot, explorer)
     assert (explorer.book.next, explorer.document.view.iteration) == (11, 11)
-    assert controls.sentence.text() == "Done."
-    qtbot.waitUntil(lambda: controls.values["newest"].text() == "iteration 11")
+    assert explorer.window.drawer.reason.sentence.text() == "Done."
+    qtbot.waitUntil(lambda: controls.values["newest"].text() == "11")
     assert controls.values["validation"].text() != "–"
     assert controls.values["clipped"].text() == "0 % of the last 11"
 
 
 def test_train_says_what_it_will_put_away_and_what_it_has(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.window.drawer.show_tab("training")
-    controls, travel = tab(explorer).controls, explorer.bindings.training.travel
+    says, travel = explorer.window.drawer.reason.sentence, explorer.bindings.training.travel
     explorer.runner.start(goal=12)
     settle(qtbot, explorer)
     travel(5)
     settle(qtbot, explorer)
-    assert controls.sentence.text() == "The stage shows iteration 5; Train goes on from 12."
+    assert says.text() == "The stage shows iteration 5; Train goes on from 12."
     explorer.document.edit_experiment(experiment(learning_rate=0.5))
     away = "Iterations 6–12 are put away; undo brings them back."
-    assert controls.sentence.text() == f"Train begins anew at 5. {away}"
+    assert says.text() == f"Train begins anew at 5. {away}"
     settle(qtbot, explorer)
     act(explorer, "train")
-    assert controls.sentence.text() == f"Training; the stage follows. {away}"
+    assert says.text() == f"Training; the stage follows. {away}"
     assert explorer.window.statusBar().currentMessage() == away
     act(explorer, "train")
     settle(qtbot, explorer)
-    assert controls.sentence.text() == "Paused."
+    assert says.text() == "Paused."
     explorer.document.undo_stack.undo()
     assert explorer.book.next == 12
 
 
 def test_end_follows_again(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.window.drawer.show_tab("training")
-    curves, controls = tab(explorer).curves, tab(explorer).controls
+    curves, says = tab(explorer).curves, explorer.window.drawer.reason.sentence
     act(explorer, "train")
     qtbot.waitUntil(lambda: explorer.book.next > 10)
     explorer.bindings.training.travel(4)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 4)
-    assert "End follows again" in controls.sentence.text()
+    assert "End follows again" in says.text()
     # What was drawn is behind what has been trained: the end of the curves is the newest all the same.
     explorer.bindings.training._pace._timer.start(60_000)
     drawn = curves.count
@@ -149,7 +149,7 @@ def test_end_follows_again(qtbot: QtBot, explorer: Explorer) -> None:
     curves.setFocus()
     QTest.keyClick(curves, Qt.Key.Key_End)
     assert explorer.runner.follows
-    assert controls.sentence.text() == "Training; the stage follows."
+    assert says.text() == "Training; the stage follows."
     qtbot.waitUntil(lambda: explorer.document.view.iteration > drawn)
     seen = explorer.document.view.iteration
     qtbot.waitUntil(lambda: explorer.document.view.iteration > seen)
@@ -341,20 +341,35 @@ def test_column_and_bar_say_which_iteration_is_the_newest_and_which_is_on_the_st
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 5)
     settle(qtbot, explorer)
     losses = explorer.book.column("losses")
-    assert values["newest"].text() == "iteration 12"
+    assert values["newest"].text() == "12"
     assert values["loss"].text() == f"{short(float(losses[11]), 3)} at 11"
-    assert values["shown"].text() == f"5, trained on at loss {short(float(losses[5]), 3)}"
+    assert values["shown"].text() == f"5, training loss {short(float(losses[5]), 3)}"
     assert "newest iteration 12" in bar.accessibleName()
     assert "on the stage 5" in bar.accessibleName()
 
 
-def test_a_long_reason_to_stop_is_whole_in_the_column(qtbot: QtBot, explorer: Explorer) -> None:
+@pytest.mark.parametrize("size", [(1280, 800), (1600, 1000)])
+def test_at_the_height_it_opens_with_every_number_and_the_reason_to_stop_are_whole(
+    qtbot: QtBot, explorer: Explorer, size: tuple[int, int]
+) -> None:
+    explorer.window.resize(*size)
+    explorer.window.set_drawer_height(USUAL_HEIGHT)
     explorer.window.drawer.show_tab("training")
-    controls = tab(explorer).controls
-    sentence = (
+    explorer.runner.start(goal=12)
+    settle(qtbot, explorer)
+    reason, controls = explorer.window.drawer.reason, tab(explorer).controls
+    explorer.bindings.training.travel(5)
+    qtbot.waitUntil(lambda: controls.values["shown"].text().startswith("5, "))
+    reason.set_sentence(
         "The loss has not fallen by more than 0.001 for 12 evaluations; the least was 1.2345 after iteration 123,450."
     )
-    controls.set_sentence(sentence)
-    below = controls.names["newest"]
-    qtbot.waitUntil(lambda: controls.sentence.geometry().bottom() < below.geometry().top())
-    assert controls.sentence.is_whole()
+    reason.set_best(12)
+    qtbot.waitUntil(lambda: reason.best_button.isVisible() and reason.sentence.is_whole())
+    column = controls.parentWidget()
+    assert column is not None
+    for name, label in controls.values.items():
+        assert not label.is_elided(), (name, label.text())
+        foot = label.mapTo(column, QPoint(0, label.height()))
+        assert foot.y() <= column.height(), f"{name} is below the edge"
+    for name in ("loss", "lately", "gradient", "clipped", "took"):
+        assert controls.values[name].text() not in ("", "–"), name

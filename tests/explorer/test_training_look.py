@@ -9,11 +9,13 @@ from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
 from engine.history import Evaluation
+from explorer.document.turns import Turn
 from explorer.theme import current as theming
 from explorer.training import ink, legends
-from explorer.training.axes import loss_axis
-from explorer.training.curves import Curves
+from explorer.training.axes import Axis, loss_axis
+from explorer.training.curves import Curves, window
 from explorer.training.plots import CurvesView
+from explorer.training.words import at_iteration
 
 NONE = np.zeros(0)
 
@@ -233,3 +235,48 @@ def test_marks_at_the_edges_are_explained_where_there_are_any(qtbot: QtBot) -> N
     assert "not a number" in said
     said = legends.said(shown(qtbot, curves(falling(200)))._legends()[0])
     assert "axis" not in said
+
+
+# -- where training was changed ---------------------------------------------------------------------------------------
+
+
+def test_no_line_leads_from_a_loss_to_one_of_another_length(qtbot: QtBot) -> None:
+    """Before iteration 10 the loss is 1, from there on 0: a line between them would be a fall that never was."""
+    losses = np.where(np.arange(20) < 10, 1.0, 0.05)
+    for apart in (False, True):
+        turns = (Turn(10, "T 6 → 9" if apart else "learning rate 0.1 → 0.03", apart),)
+        view = shown(qtbot, curves(losses, turns=turns))
+        image, (left, top, _, bottom) = view.grab().toImage(), boxes(view)[0]
+        first, last = round(view.x_of(9)) + 6, round(view.x_of(10)) - 6
+        assert left < first < last
+        between = has_colour(image, theming.current().loss, (first, top, last, bottom))
+        assert bool(between.any()) is not apart
+
+
+def test_no_mean_goes_over_a_break_and_no_line_in_a_crowd_of_iterations() -> None:
+    losses = np.where(np.arange(4000) < 1500, 1.0, 3.0)
+    rows = ink.Rows.at(np.arange(4000) / 10.0, window(4000), np.array([1500]))
+    axis = Axis("linear", 0.0, 4.0)
+    found = rows.mean(losses, axis)
+    assert set(np.round(4 * found.low, 9)) == {1.0, 3.0}
+    assert found.x[found.lifted].tolist() == [150.5]
+    assert ink._stretches(~np.isnan(found.low), found.lifted) == [[0, 150], [150, 400]]
+
+
+def test_where_training_was_changed_is_marked_and_said_near_by(qtbot: QtBot) -> None:
+    turns = (Turn(300, "T 6 → 9, learning rate 0.1 → 0.03", apart=True),)
+    view = shown(qtbot, curves(falling(1000), turns=turns))
+    image, x = view.grab().toImage(), round(view.x_of(300))
+    for _, top, _, bottom in boxes(view):
+        marked = has_colour(image, theming.current().muted, (x - 1, top, x + 3, bottom))
+        assert marked.any()
+    assert "settings changed" in legends.said(legends.loss_legend(view._curves, 1, view.axes[0]))
+    assert at_iteration(view._curves, 303, reach=4)[-2:] == ("from 300 on: T 6 → 9", "learning rate 0.1 → 0.03")
+    assert at_iteration(view._curves, 303)[-1].startswith("gradient norm")
+    assert at_iteration(view._curves, 300)[-1] == "learning rate 0.1 → 0.03"
+
+
+def test_no_line_leads_from_an_evaluation_to_one_of_another_length() -> None:
+    judged = tuple(Evaluation(iteration=k, loss=1.0, metric="rmse", value=1.0) for k in range(0, 100, 10))
+    c = curves(falling(100), evaluations=judged, turns=(Turn(50, "T 6 → 9", apart=True), Turn(70, "lr", apart=False)))
+    assert c.evaluation_breaks().tolist() == [6], "that at 50 is of what was trained before"

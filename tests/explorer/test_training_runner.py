@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Literal
+
 import msgspec
 import pytest
 from lessons import trained
 from pytestqt.qtbot import QtBot
 from training_rig import STEPS, Rig, experiment, weights
 
+from engine.parameters import parameter_shapes
+from engine.session import MAX_STATE_BYTES
 from engine.spec import (
+    AddingTask,
     EarlyStopSpec,
+    Experiment,
+    LayerSpec,
+    ModelSpec,
+    OptimizerSpec,
     SeriesTask,
     Split,
+    TrainingSpec,
 )
 from engine.training_requests import Diverged, Judge
 from engine.until import Until
 from explorer.document.state import State, View
 from explorer.training import runner as running
-from explorer.training.runner import JUDGE, RUN
+from explorer.training.runner import JUDGE, RUN, Runner
 from explorer.training.standing import Ending
 
 
@@ -260,3 +272,35 @@ def test_the_stage_follows_now_and_then_and_stays_where_somebody_has_travelled(
     rig.answer()
     assert rig.courier.count("excerpt") == pictures + 1
     assert rig.document.view.iteration == 5
+
+
+def large(kind: Literal["sgd", "adam"]) -> Experiment:
+    """Whose parameters alone a file has room for, and not for Adam's two means beside them."""
+    return Experiment(
+        model=ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=3072),)),
+        task=AddingTask(steps=STEPS, batch_size=3),
+        training=TrainingSpec(optimizer=OptimizerSpec(kind=kind)),
+    )
+
+
+@pytest.mark.parametrize("begin", [lambda runner: runner.start(), lambda runner: runner.advance(1)])
+def test_what_no_file_has_room_for_is_not_trained_and_the_sentence_has_ways_out(
+    qtbot: QtBot, begin: Callable[[Runner], None]
+) -> None:
+    values = sum(math.prod(shape) for shape in parameter_shapes(large("adam")).values())
+    assert 4 * values < MAX_STATE_BYTES < 3 * 4 * values
+    rig = Rig(large("adam"))
+    begin(rig.runner)
+    assert rig.courier.count(RUN) == 0, "nothing was asked for"
+    assert [one.kind for one in rig.endings] == ["failed"]
+    said = rig.endings[0].sentence
+    assert said.startswith("This training could not be saved: fewer or smaller layers or sgd without momentum (")
+    assert "with adam" in said
+    assert said.count(". ") == 0, "one sentence"
+
+
+def test_the_way_out_that_is_named_is_one(qtbot: QtBot) -> None:
+    rig = Rig(large("sgd"))
+    rig.runner.start()
+    assert rig.runner.running
+    assert rig.courier.count(RUN) == 1

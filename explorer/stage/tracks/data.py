@@ -27,7 +27,7 @@ from explorer.stage.tracks.lanes import Lane, lanes, place
 from explorer.stage.tracks.network_hover import inputs_of, symbol_words
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT, Theme
-from explorer.widgets.labels import in_markup_spoken
+from explorer.widgets.labels import in_markup, in_markup_spoken
 from explorer.widgets.numbers import exact, short
 
 _PAD, _BETWEEN = 6, 7
@@ -318,7 +318,8 @@ class Data:
             said = (symbol_words(e, t),)
             return Readout(where, said, f"of 0 … {e.symbols - 1}", taken=inputs_of(e, t))
         row = e.inputs[t - 1]
-        values = tuple(f"x_{k} = {exact(float(v), str(v.dtype))}" for k, v in enumerate(row[:6], 1))
+        names = [in_markup(e.read_labels[k]) if k in e.read_labels else f"x_{k + 1}" for k in range(len(row[:6]))]
+        values = tuple(f"{name} = {exact(float(v), str(v.dtype))}" for name, v in zip(names, row, strict=False))
         return Readout(where, values, f"and {len(row) - 6} more" if len(row) > 6 else "", taken=inputs_of(e, t))
 
     # -- as words -----------------------------------------------------------------------------------------------------
@@ -328,7 +329,12 @@ class Data:
         if self._excerpt is not None and now.step > self._excerpt.length:
             return words.PADDING
         found = islice(self._numbers_at(now.step, now), _IN_STRIP)
-        return " · ".join(f"{name} = {_brief(value)}" for _, name, value in found)
+        return " · ".join(f"{self._marked_up(part, name)} = {_brief(value)}" for part, name, value in found)
+
+    def _marked_up(self, part: str, name: str) -> str:
+        """A name of the data's own has no subscripts."""
+        own = part == "input" and self._excerpt is not None and self._excerpt.read_labels and not self._excerpt.symbols
+        return in_markup(name) if own else name
 
     def taken(self, now: Now) -> tuple[Taken, ...]:
         return tuple(Taken(name, now.step, _exactly(value)) for _, name, value in self._numbers_at(now.step, now))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.requests import Array, Excerpt
-from explorer.stage.tracks.lanes import place, probabilities, sigmoid, spread
+from explorer.stage.tracks.lanes import column_name, place, probabilities, sigmoid, spread
 from explorer.widgets.labels import written
 
 
@@ -32,7 +32,7 @@ def of(e: Excerpt) -> tuple[Columns, ...]:
         symbols = _whole(e.inputs)
         found = [Columns("input", ("input symbol",), symbols, words=_words(symbols, e.read_labels))]
     else:
-        found = [Columns("input", _names("x", e.inputs.shape[1], "x_{}"), e.inputs)]
+        found = [Columns("input", _read(e), e.inputs)]
     if not e.outputs.size:
         return tuple(found)
     outputs, only = spread(e.outputs, e)[0], 0 if len(e.outputs) == e.steps > 1 else place(e)
@@ -54,6 +54,11 @@ def of(e: Excerpt) -> tuple[Columns, ...]:
     else:
         found.append(Columns("output", _names("output", count), outputs, only))
     return tuple(found)
+
+
+def _read(e: Excerpt) -> tuple[str, ...]:
+    count = e.inputs.shape[1]
+    return tuple(column_name(e, k) for k in range(count)) if e.read_labels else _names("x", count, "x_{}")
 
 
 def _words(numbers: NDArray[np.int64], labels: Mapping[int, str]) -> tuple[str, ...]:

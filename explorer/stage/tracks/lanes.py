@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.requests import Array, Excerpt
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import GATE, Scale
+from explorer.widgets.labels import in_markup, written
 
 Kind = Literal["bars", "series", "symbols", "matrix"]
 MOST_BARS = 6
@@ -58,11 +59,27 @@ def _inputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
         return [Lane("symbols", "input", e.inputs[:, 0], every, None, 1.0, "input", e.symbols, e.read_labels)]
     scale = book.of_inputs(e)
     if features == 1:
-        return [Lane("series", "input x", e.inputs[:, 0], every, scale, 2.0, "input")]
+        return [
+            Lane(
+                "series",
+                in_markup(e.read_labels[0]) if e.read_labels else "input x",
+                e.inputs[:, 0],
+                every,
+                scale,
+                2.0,
+                "input",
+            )
+        ]
     if features > MOST_BARS:
         wide = Scale("signed", -scale.high, scale.high)
         return [Lane("matrix", f"x_1 … x_{{{features}}}", e.inputs, every, wide, 3.0, "input")]
-    return [Lane("bars", f"x_{k + 1}", e.inputs[:, k], every, scale, 1.0, "input") for k in range(features)]
+    names = [in_markup(e.read_labels[k]) if k in e.read_labels else f"x_{k + 1}" for k in range(features)]
+    return [Lane("bars", names[k], e.inputs[:, k], every, scale, 1.0, "input") for k in range(features)]
+
+
+def column_name(e: Excerpt, k: int) -> str:
+    """Of a number that is read, from 0: what it is called in the data, or "x_1"."""
+    return written(e.read_labels[k]) if k in e.read_labels else f"x_{k + 1}"
 
 
 def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:

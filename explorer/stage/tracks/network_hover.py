@@ -15,6 +15,7 @@ from explorer.stage.scales import Scale
 from explorer.stage.tracks import words
 from explorer.stage.tracks.anatomy import Anatomy, Part, Wire
 from explorer.stage.tracks.base import Readout, Taken
+from explorer.stage.tracks.lanes import column_name
 from explorer.stage.tracks.network_rows import LayerRow, Reading
 from explorer.widgets.labels import in_markup_spoken
 from explorer.widgets.numbers import exact, told_apart
@@ -192,4 +193,4 @@ def inputs_of(e: Excerpt, t: int) -> tuple[Taken, ...]:
     x = e.inputs[t - 1]
     if e.symbols:
         return (Taken("input symbol", t, e.read_labels.get(int(x[0]), f"{x[0]:.0f}")),)
-    return tuple(Taken(f"x_{k}", t, exact(float(v), str(v.dtype))) for k, v in enumerate(x, 1))
+    return tuple(Taken(column_name(e, k), t, exact(float(v), str(v.dtype))) for k, v in enumerate(x))

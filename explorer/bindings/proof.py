@@ -1,0 +1,42 @@
+"""Says where an iteration that is traced again is not the one that was recorded."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+
+from engine.requests import Excerpt
+from explorer.bindings.parts import Parts
+from explorer.document.proof import difference
+
+_READ_MS = 20_000
+
+
+class ProofBinding(QObject):
+    """In the banner, or where that says something already in the status line; once of an iteration."""
+
+    def __init__(self, parts: Parts, parent: QObject) -> None:
+        super().__init__(parent)
+        self._parts, self._controller, self._banner = parts, parts.controller, parts.window.stage.banner
+        self._trace = -1
+        self._told: set[int] = set()
+        self._sentence = ""
+
+    def show_opened(self) -> None:
+        self._told.clear()
+        self._sentence = ""
+
+    def show_excerpt(self, excerpt: Excerpt | None) -> None:
+        shown, trace = self._controller.shown, self._controller.trace
+        if excerpt is None or shown is None or trace == self._trace:
+            return
+        self._trace = trace
+        if self._sentence and self._banner.text() == self._sentence:
+            self._parts.window.stage.set_banner("")  # it was about the picture before
+        self._sentence = difference(shown.state, shown.iteration, excerpt)
+        if not self._sentence or shown.iteration in self._told:
+            return
+        self._told.add(shown.iteration)
+        if self._banner.text():
+            self._parts.say(self._sentence, _READ_MS)
+        else:
+            self._parts.window.stage.set_banner(self._sentence)

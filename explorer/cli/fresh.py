@@ -1,0 +1,122 @@
+"""Experiments that nobody has put together: of a task by its name, or of a file with somebody's own data. One layer of
+16 units, trained with what engine.beginning has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from engine import beginning, presets
+from engine.errors import DataError
+from engine.presets import Preset
+from engine.spec import (
+    AddingTask,
+    CellKind,
+    Experiment,
+    LayerSpec,
+    ModelSpec,
+    OwnTask,
+    SequencesTask,
+    SeriesTask,
+)
+from engine.task_facts import FACTS
+
+if TYPE_CHECKING:
+    from engine.data import TablePreview
+
+CELL: CellKind = "gru"
+TASKS: dict[str, type] = {
+    str(task.__struct_config__.tag).replace("_", "-"): task for task, facts in FACTS.items() if facts.source
+}
+"""Those that need nobody's data, by the name that a command knows them by: "temporal-order"."""
+_STEPS = (50, 30, 20, 10, 5, 2, 1)
+
+
+def of_task(name: str, cell: CellKind = CELL) -> Preset:
+    """The task as it is by itself, with the loss and the read-out that it needs. `name`: one of TASKS."""
+    from explorer.dock.task_edits import with_task
+
+    made = with_task(_empty(cell), name.replace("-", "_"))
+    return presets.of_experiment(replace(made, task=TASKS[name]()), FACTS[TASKS[name]].title)
+
+
+def of_data(path: Path, cell: CellKind = CELL, column: str | None = None) -> tuple[Preset, str]:
+    """The data of a file with what is usual chosen, and in a sentence what that is. They are brought into the store.
+    `column`: of a table, the one that is forecast; None: the last one. Raises DataError."""
+    from explorer.dock.task_edits import with_task
+
+    try:
+        task = _brought(path, column)
+    except DataError as error:
+        raise DataError(f"{error} gradflow {path.name} shows how it is read, and lets one choose.") from None
+    return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task)
+
+
+def _empty(cell: CellKind) -> Experiment:
+    model = ModelSpec(layers=(LayerSpec(cell=cell),))
+    return Experiment(model=model, task=AddingTask(), training=beginning.TRAINING)
+
+
+def _brought(path: Path, column: str | None) -> OwnTask:
+    """Raises DataError."""
+    from engine.data import (
+        SequencesChoices,
+        SeriesChoices,
+        TablePreview,
+        TextPreview,
+        import_sequences,
+        import_series,
+        import_text,
+        look_at,
+    )
+    from explorer.data_dialog.arrays import arrays_of
+
+    preview = look_at(path)
+    if column is not None and not isinstance(preview, TablePreview):
+        raise DataError(f"'{preview.name}' is no table, and has no column to choose.")
+    if isinstance(preview, TextPreview):
+        return import_text(preview)
+    if isinstance(preview, TablePreview):
+        if not _is_series(preview):
+            return import_sequences(preview, SequencesChoices(answer=column))
+        choices = SeriesChoices(target=column, time=_time(preview), steps=_steps(preview.rows))
+        return import_series(preview, choices)
+    of = arrays_of(preview)
+    if of.kind == "series":
+        return import_series(preview, SeriesChoices(steps=_steps(len(of.x))))
+    return import_sequences(preview, SequencesChoices(answers=of.answers))
+
+
+def _steps(rows: int) -> int:
+    """As many as leave as many windows to be learned from."""
+    return next((steps for steps in _STEPS if 2 * steps < 0.7 * rows), 1)
+
+
+def _is_series(preview: TablePreview) -> bool:
+    """Where there are numbers to forecast, unless the last column is a word for what they are."""
+    numbers = any(column.kind == "number" and not column.problem for column in preview.columns)
+    in_time, last = any(column.rising and column.kind == "date" for column in preview.columns), preview.columns[-1]
+    return numbers and (in_time or last.kind != "text" or last.missing >= preview.rows / 2)
+
+
+def _time(preview: TablePreview) -> str | None:
+    """Dates that rise from row to row, or what counts the rows in the first of several columns of numbers."""
+    fit = [column for column in preview.columns if not column.problem]
+    rising = [column for column in fit if column.rising and not column.missing]
+    dates = [column.name for column in rising if column.kind == "date"]
+    several = sum(column.kind == "number" for column in fit) > 1
+    first = [column.name for column in rising if column is preview.columns[0] and several]
+    return next(iter((*dates, *first)), None)
+
+
+def _said(task: OwnTask) -> str:
+    """What has been chosen."""
+    if isinstance(task, SeriesTask):
+        columns = f"{len(task.columns)} column{'' if len(task.columns) == 1 else 's'}"
+        return f"{task.name}: {columns} in windows of {task.steps} rows; '{task.target}' is forecast one row ahead."
+    if isinstance(task, SequencesTask):
+        answer = {"class": "a class for each", "tags": "a tag at every step", "value": "a number for each"}
+        return f"{task.name}: sequences of up to {task.steps} steps, and {answer[task.answers]}."
+    return f"{task.name}: {task.level}s in pieces of {task.steps}; the next one is predicted."

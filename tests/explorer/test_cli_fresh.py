@@ -1,0 +1,180 @@
+"""`gradflow train` takes a task by its name and a file with somebody's own data, as a person who begins would type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from engine import beginning, session
+from engine.errors import SessionError
+from engine.spec import ParityTask, SequencesTask, SeriesTask, TemporalOrderTask, TextTask
+from engine.task_facts import FACTS
+from explorer.app import Explorer, _Start
+from explorer.cli import main
+from explorer.cli.fresh import TASKS, of_task
+from explorer.cli.target import resolve
+from explorer.data_dialog.dialog import DataDialog
+from explorer.dock.task_edits import GROUPS
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """The command line in this process and a folder of its own: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+
+    def call(*argv: object) -> tuple[int, str, str]:
+        status = main([str(word) for word in argv])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def prices(rows: int = 120) -> None:
+    lines = [f"2024-{1 + day // 28 % 12:02}-{1 + day % 28:02};{math.sin(day):.3f};{day % 7}" for day in range(rows)]
+    Path("prices.csv").write_text("\n".join(("day;close;volume", *lines)).replace(".", ","), encoding="utf-8")
+
+
+def test_every_task_of_the_window_has_a_name_and_is_the_task_as_it_is_by_itself() -> None:
+    kinds = [kind.replace("_", "-") for group in GROUPS.values() for kind in group]
+    assert sorted(TASKS) == sorted(kinds)
+    for name, kind in TASKS.items():
+        made = of_task(name, "rnn")
+        assert made.experiment.task == kind()
+        assert made.title == FACTS[kind].title
+        assert made.experiment.training == beginning.TRAINING
+        assert [layer.cell for layer in made.experiment.model.layers] == ["rnn"]
+
+
+@pytest.mark.parametrize("typed", ["temporal-order", "temporal_order"])
+def test_a_task_is_trained_by_its_name_with_a_seed_and_a_cell(run: Run, typed: str) -> None:
+    status, out, _ = run("train", typed, "--iterations", 2, "--seed", 7, "--cell", "lstm", "-o", "a.gflow")
+    assert status == 0
+    assert "2 iterations are done." in out
+    found = session.load("a.gflow")
+    assert (found.title, found.experiment.seed) == ("Temporal order", 7)
+    assert isinstance(found.experiment.task, TemporalOrderTask)
+    assert found.experiment.layer.cell == "lstm"
+    assert run("train", typed, "--iterations", 3, "--seed", 7, "--cell", "lstm", "-o", "a.gflow")[0] == 0
+    assert session.load("a.gflow").iteration == 3, "the same command goes on"
+    status, _, err = run("train", typed, "--iterations", 3, "--seed", 8, "--cell", "lstm", "-o", "a.gflow")
+    assert status == 2, "of another seed it is another training"
+    assert "another training in it" in err
+
+
+def test_a_preset_takes_a_seed(run: Run) -> None:
+    assert run("train", "learning-to-add", "--iterations", 1, "--seed", 4, "-o", "a.gflow")[0] == 0
+    assert session.load("a.gflow").experiment.seed == 4
+
+
+def test_a_table_is_forecast_with_what_is_usual_and_what_that_is_is_said(run: Run) -> None:
+    prices()
+    status, _, err = run("train", "prices.csv", "--iterations", 2, "-o", "a.gflow")
+    assert status == 0
+    # 120 rows, 84 of them to learn from: windows of 50 would leave fewer windows than steps.
+    assert err.startswith(
+        "prices.csv: 2 columns in windows of 30 rows; 'volume' is forecast one row ahead. "
+        "gradflow prices.csv shows it, and lets one choose.\n"
+    )
+    task = session.load("a.gflow").experiment.task
+    assert isinstance(task, SeriesTask)
+    assert (task.columns, task.target, task.steps) == (("close", "volume"), "volume", 30)
+    assert run("train", "prices.csv", "--target", "close", "--iterations", 2, "-o", "b.gflow")[0] == 0
+    task = session.load("b.gflow").experiment.task
+    assert isinstance(task, SeriesTask)
+    assert task.target == "close"
+
+
+def test_a_text_and_a_table_of_answers_are_trained_on(run: Run) -> None:
+    Path("a.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 40, encoding="utf-8")
+    assert run("train", "a.txt", "--iterations", 1, "-o", "text.gflow")[0] == 0
+    assert isinstance(session.load("text.gflow").experiment.task, TextTask)
+    words = ["good film,pos", "bad film,neg", "a good one,pos", "a bad one,neg"] * 10
+    Path("a.csv").write_text("\n".join(("words,says", *words)), encoding="utf-8")
+    status, _, err = run("train", "a.csv", "--iterations", 1, "-o", "class.gflow")
+    assert (status, "a class for each" in err) == (0, True)
+    assert isinstance(session.load("class.gflow").experiment.task, SequencesTask)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (("train", "parity", "--iterations", "1"), "-o/--output is missing"),
+        (("train", "parity", "-o", "a.gflow"), "--iterations is missing: how many in all"),
+        (("train", "partiy", "--iterations", "1", "-o", "a.gflow"), "did you mean parity?"),
+        (("train", "price.csv", "--iterations", "1", "-o", "a.gflow"), "did you mean prices.csv?"),
+        (("train", "parity", "--iteratons", "1", "-o", "a.gflow"), "did you mean --iterations?"),
+        (("train", "parity", "--iterations", "1", "--seed", "-1", "-o", "a.gflow"), "from 0 on is accepted"),
+        (("train", "sunspots", "--iterations", "1", "--cell", "gru", "-o", "a.gflow"), "has layers of its own"),
+        (("train", "parity", "--iterations", "1", "--target", "x", "-o", "a.gflow"), "has a task of its own"),
+        (("train", "prices.csv", "--iterations", "1", "--target", "x", "-o", "a.gflow"), "has no column 'x'"),
+        (("check", "prices.csv"), "makes a session of it"),
+        (("render", "prices.csv", "-o", "a.png"), "makes a session of it"),
+        (("history", "prices.csv", "-o", "a.csv"), "no saved session"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_with_what_would_be_right(run: Run, argv: tuple[str, ...], said: str) -> None:
+    prices()
+    status, out, err = run(*argv)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert not Path("a.gflow").exists()
+
+
+def test_a_training_that_has_begun_keeps_its_seed(run: Run) -> None:
+    assert run("train", "parity", "--iterations", "1", "-o", "a.gflow")[0] == 0
+    status, _, err = run("train", "a.gflow", "--iterations", "2", "--seed", "1")
+    assert status == 2
+    assert "'Parity' has begun with a seed of its own" in err
+
+
+def test_a_file_comes_before_a_task_of_its_name(run: Run, tmp_path: Path) -> None:
+    made = of_task("parity")
+    assert isinstance(made.experiment.task, ParityTask)
+    session.save(session.Session(made.experiment, title="mine"), tmp_path / "parity")
+    assert resolve("parity").session is not None
+
+
+def test_where_the_file_cannot_be_written_at_the_end_what_is_done_is_kept_elsewhere(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that has become full meanwhile."""
+    (tmp_path / "spare").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "spare"))
+    write = session.save
+
+    def full(found: session.Session, path: Path) -> str:
+        if "spare" not in str(path):
+            raise SessionError("'a.gflow' could not be written: the disk is full.")
+        return write(found, path)
+
+    monkeypatch.setattr(session, "save", full)
+    status, _, err = run("train", "parity", "--iterations", 2, "-o", "a.gflow")
+    [kept] = (tmp_path / "spare").glob("*/a.gflow")
+    assert status == 2
+    assert err.splitlines()[-1] == (
+        f"gradflow: 'a.gflow' could not be written: the disk is full. What has been trained is in {kept} instead."
+    )
+    assert session.load(kept).iteration == 2
+
+
+def test_data_on_the_command_line_are_shown_over_a_new_experiment(
+    qtbot: QtBot, explorer: Explorer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prices()
+    _Start(explorer, None, Path("prices.csv")).run()
+    found = explorer.window.findChild(DataDialog)
+    assert isinstance(found, DataDialog)
+    qtbot.waitUntil(lambda: found.use.isEnabled(), timeout=60_000)
+    assert "prices.csv" in found.title.text()
+    assert explorer.document.experiment is not None
+    assert explorer.document.experiment.training == beginning.TRAINING
+    found.reject()
