@@ -53,13 +53,10 @@ def running_free(answers: Answers) -> str:
         return f"It does not run free: {answers.not_free}."
     if judged.written is None:
         return ""
-    said = f"Writing by itself it keeps to the grammar in {written_share(judged.written)} strings drawn."
+    said = f"By itself it writes {written_share(judged.written)} strings of the language."
     if judged.foreseen is None:
         return said
-    return (
-        f"{said} In {judged.foreseen:,} of {judged.sequences:,} strings it foresees every step: what may come next is "
-        "likelier than all else, which is success in Hochreiter & Schmidhuber 1997."
-    )
+    return f"{said} {judged.foreseen:,} of {judged.sequences:,} are foreseen at every step (Hochreiter & Schmidhuber)."
 
 
 def written_share(written: Written) -> str:

@@ -57,7 +57,7 @@ def test_each_string_has_a_line_and_its_first_wrong_symbol_a_mark(qtbot: QtBot, 
 
 def test_the_column_says_how_many_are_of_the_language_and_foreseen(qtbot: QtBot, given: Answers) -> None:
     said = words.running_free(given)
-    assert "in 0 of 2 strings drawn" in said, "the likeliest one is not drawn"
+    assert "writes 0 of 2 strings" in said, "the likeliest one is not drawn"
     assert "5 of 8" in said
     tab = EvaluationTab()
     qtbot.addWidget(tab)
