@@ -25,8 +25,10 @@ from explorer.stage.margins import HEADER_WIDTH
 from explorer.stage.now import Now
 from explorer.stage.past import Past
 from explorer.stage.scalebook import ScaleBook
+from explorer.stage.scales import Scale
 from explorer.stage.stage import Stage
 from explorer.stage.tracks.flow_training import FlowTraining
+from explorer.tables.text import Columns
 from explorer.theme import current as theming
 from explorer.theme.tokens import ThemeName
 from explorer.training.axes import last_iteration
@@ -42,6 +44,7 @@ CLASSES = {
     "not a number": (np.nan, True),
     "padding": (np.nan, False),
 }
+GONE = "a step that it did not have"
 NUMBERS = {"1e-10": (-10.0, False), "1": (0.0, False)}
 
 themes = pytest.mark.parametrize("name", ["light", "dark"])
@@ -105,6 +108,8 @@ def pictures(width: int, ratio: int) -> dict[str, np.ndarray]:
     for key, (value, bad) in (CLASSES | NUMBERS).items():
         track = track_of(log_of(np.full((3, steps), value), bad), last=2, steps=steps)
         found[key] = grey(painted(track, view, 60 * ratio))
+    none = track_of(log_of(np.zeros((3, 0))), last=2, steps=steps)
+    found[GONE] = grey(painted(none, view, 60 * ratio))
     empty = track_of(Log(), last=2, steps=steps)
     found["not trained"] = grey(painted(empty, view, 60 * ratio))
     return found
@@ -232,15 +237,55 @@ def test_a_zoomed_time_shows_those_steps_alone(qtbot: QtBot) -> None:
     assert (part == whole[:, 60:120]).all()
 
 
-def test_iterations_with_fewer_steps_than_the_trace_are_hatched_behind_them(qtbot: QtBot) -> None:
+def test_zooming_and_scrubbing_read_what_is_in_pixels_already_and_no_row_again(qtbot: QtBot) -> None:
+    """However many iterations there are: a zoom costs its pixels."""
     theming.apply("dark")
-    track = track_of(log_of(np.full((20, 8), -3.0)), last=19, steps=T)
-    found = grey(painted(track, TimeView(T, 1, T, T * 10), 200))
-    assert found[:, :80].std() == 0
-    assert found[:, 80:].std() > 0
-    said = track.hover(100, 20, Now.at(Tape(T), 0))
-    assert said is not None
-    assert said.note == "these iterations have 8 steps"
+    flow = np.random.default_rng(0).uniform(-26, 4, (2000, 300))
+    part = TimeView(300, 40, 139, 200)
+    expected = argb(painted(track_of(log_of(flow), last=1999, steps=300), part, 100))
+    track = track_of(log_of(flow), last=1999, steps=300)
+    painted(track, TimeView(300, 1, 300, 200), 100)
+    track._found.codes[:] = classes.NAN  # whoever looks at them again shows it
+    assert (argb(painted(track, part, 100)) == expected).all()
+    track.set_past(Past(track.past.log, 1234, 1999))
+    assert (argb(painted(track, part, 100)) == expected).all()
+    assert track._picture.redrawn == (0, 0)
+
+
+def test_steps_that_an_iteration_did_not_have_are_no_padding(qtbot: QtBot) -> None:
+    """T was 8, with a sample that ends at 6, and is 12 now: 7 and 8 are padding, from 9 on there was no step."""
+    theming.apply("dark")
+    short = np.full((10, 8), -3.0)
+    short[:, 6:] = np.nan
+    log = log_of(short).appended(rows_of(np.full((10, T), -3.0), first=10))
+    track, now = track_of(log, last=19, steps=T), Now.at(Tape(T), 0)
+    found = grey(painted(track, TimeView(T, 1, T, T * 20), 200))
+    number, padding, gone = found[:100, :120], found[:100, 120:160], found[:100, 160:]
+    assert number.std() == 0
+    assert found[100:].std() == 0, "the later ones have all their steps"
+    assert np.abs(signature(padding) - signature(gone)).max() > 10
+    notes = {t: track.hover(20 * t - 10, 20, now).note for t in (7, 8, 9, 12)}  # type: ignore[union-attr]
+    assert notes == {7: "padding", 8: "padding", 9: "no step: T was 8", 12: "no step: T was 8"}
+    scale = track.hover_scale(now)
+    assert scale is not None
+    assert [value for value in scale.values if "padding" in value or "no step" in value] == [
+        "20 padding, masked",
+        "40 no step: T was 8",
+    ]
+    table = track.table(now)
+    assert table is not None
+    assert [Columns(table).note(t - 1, 0) for t in (6, 7, 8, 9)] == ["", "padding", "padding", "no step: T was 8"]
+    more = log.appended(rows_of(np.full((2, 10), -3.0), first=20))
+    track.set_past(Past(more, 0, 29))
+    painted(track, TimeView(T, 1, T, T * 20), 200)
+    assert track._no_step() == ("no step", "T was 8 … 10")
+
+
+def test_where_rows_share_a_pixel_a_number_stands_before_a_step_that_was_not_there(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    log = log_of(np.full((1, 8), -3.0)).appended(rows_of(np.full((1, T), -3.0), first=1))
+    found = grey(painted(track_of(log, last=1, steps=T), TimeView(T, 1, T, T * 20), 1))
+    assert found.std() == 0
 
 
 # -- what it says -----------------------------------------------------------------------------------------------------
@@ -262,7 +307,7 @@ def test_the_pointer_says_iteration_step_and_norm(qtbot: QtBot) -> None:
 
 
 def test_the_table_has_a_column_an_iteration_with_the_numbers_as_recorded(qtbot: QtBot) -> None:
-    from explorer.tables.text import Columns, sorted_steps, tsv
+    from explorer.tables.text import sorted_steps, tsv
 
     logs = np.array([[-1.0, -25.0, np.nan], [-3.0, -np.inf, np.nan]])
     broken = rows_of(np.array([[np.nan, 0.0, np.inf]]), bad=True, first=2)
@@ -458,22 +503,84 @@ def test_another_past_repaints_its_track_and_no_other(stage: Stage, monkeypatch:
     assert set(painted_keys) == {FLOW_TRAINING}
 
 
-def test_all_gradients_share_its_scale_and_it_can_be_fitted(stage: Stage) -> None:
-    track = stage.track(FLOW_TRAINING)
+def scale_of(stage: Stage) -> Scale:
+    track, now = stage.track(FLOW_TRAINING), stage.canvas.now
     assert isinstance(track, FlowTraining)
+    assert now is not None
+    return track.scale_says(now)[0]  # type: ignore[index, no-any-return]
+
+
+def test_it_is_on_the_scale_of_all_gradients_until_it_is_fitted_and_then_alone_on_its_own(stage: Stage) -> None:
+    """The rows of `rising` are from 10^−14.12 to 10^−0.01."""
     heat = stage.track("grads.h")
-    assert track.scale_says(stage.canvas.now)[0] == heat.scale  # type: ignore[index, arg-type, union-attr]
+    shared = heat.scale  # type: ignore[union-attr]
+    assert scale_of(stage) == shared
     menu = stage.track_menu.of(FLOW_TRAINING)
     fit = next(entry for entry in menu.actions() if "Fit the scale" in entry.text())
     assert fit.isEnabled()
     fit.trigger()
-    now = stage.canvas.now
-    assert track.scale_says(now)[0] == heat.scale  # type: ignore[index, arg-type, union-attr]
-    low, high = stage.gradient_decades() or (0, 0)
-    assert low <= -14
-    assert high >= 0
-    assert (low, high) != (-20, 2)
     menu.close()
+    assert scale_of(stage).high == 1
+    assert -16 <= scale_of(stage).decades[0] <= -14
+    assert heat.scale == shared == scale_after_new_trace(stage), "that of the others stays"  # type: ignore[union-attr]
+    menu = stage.track_menu.of(FLOW_TRAINING)
+    back = next(entry for entry in menu.actions() if "that of all gradients" in entry.text().replace("&", ""))
+    back.trigger()
+    menu.close()
+    assert scale_of(stage) == shared
+
+
+def scale_after_new_trace(stage: Stage) -> Scale:
+    own = scale_of(stage)
+    stage.set_excerpt(synthetic.excerpt("rnn", T=T, H=2))
+    assert scale_of(stage) == own, "it is kept"
+    return stage.track("grads.h").scale  # type: ignore[union-attr, no-any-return]
+
+
+def test_a_healthy_run_offers_to_be_fitted_beside_its_scale_and_a_click_does_it_and_undoes_it(stage: Stage) -> None:
+    """Numbers from 10^−3 to 10^−1.1 are in two bands of 1e-20 … 1e2, and in eight of 1e-3 … 1e-1."""
+    t = np.arange(T)
+    stage.set_past(Past(log_of(np.tile(-3 + 1.9 * t / (T - 1), (40, 1))), 7, 50))
+    at = stage.canvas.scale_box(box(stage)).center()
+    track, now = stage.track(FLOW_TRAINING), stage.canvas.now
+    assert isinstance(track, FlowTraining)
+    assert now is not None
+    assert track._found.bands() == 2
+    assert stage.canvas.misfit_at(at) is not None
+    assert "A click fits" in " ".join(track.hover_scale(now).values)  # type: ignore[union-attr]
+    QTest.mouseClick(stage.canvas.viewport(), LEFT, PLAIN, at)
+    own = scale_of(stage)
+    assert (own.decades, own.bands, own.band_words) == ((-3, -1), 8, "¼ decade a band")
+    assert track._classified().bands() == 8
+    said = " ".join(track.hover_scale(now).values)  # type: ignore[union-attr]
+    assert "all other gradients: 1e-20 … 1e2" in said
+    assert "scale of its own" in track._lines()
+    QTest.mouseClick(stage.canvas.viewport(), LEFT, PLAIN, at)
+    assert scale_of(stage).decades == (-20, 2)
+    assert "scale of its own" not in track._lines()
+    stage.handling.select(FLOW_TRAINING)
+    assert stage.handling.fit_scale()
+    assert scale_of(stage) == own, "and by a key"
+
+
+def test_a_few_iterations_that_explode_are_above_a_fitted_scale_and_leave_the_others_their_colours(
+    stage: Stage,
+) -> None:
+    rows = np.tile(np.linspace(-2.9, -0.1, T), (200, 1))
+    rows[-2:] = np.linspace(30, 0, T)
+    rows[-1, :3] = np.inf
+    stage.set_past(Past(log_of(rows), 7, 250))
+    stage.fit_scale(FLOW_TRAINING)
+    assert scale_of(stage).decades == (-3, 0)
+    track = stage.track(FLOW_TRAINING)
+    assert isinstance(track, FlowTraining)
+    counts = track._classified().counts()
+    assert (counts[classes.ABOVE], counts[classes.PLUS_INF]) == (2 * (T - 1) - 3, 3)
+
+
+def test_where_the_gradient_vanishes_the_shared_scale_fits_and_nothing_is_offered(stage: Stage) -> None:
+    stage.set_past(Past(log_of(np.tile(np.linspace(-19, 0, T), (40, 1))), 7, 50))
+    assert stage.canvas.misfit_at(stage.canvas.scale_box(box(stage)).center()) is None
 
 
 def test_a_collapsed_track_is_a_strip_of_its_picture(stage: Stage) -> None:
