@@ -94,7 +94,8 @@ class TextView(Plot[int]):
         truth, labels = answers.truth(n), answers.judged.labels
         first = answers.read(n)[:1]
         free = answers.free(n)
-        free, heads = (np.zeros(0), ()) if free is None else (free, ((0, RUNNING_FREE),))
+        heads: tuple[tuple[int, str], ...] = () if free is None else ((0, RUNNING_FREE),)
+        free = np.zeros(0) if free is None else free
         own = answers.judged.written
         if own is not None:
             free, heads = np.concatenate([np.array(word) for word in own.words]), _heads_of(own)
