@@ -198,11 +198,10 @@ def test_an_empty_document_says_what_to_do_and_asks_the_engine_nothing(qtbot: Qt
     assert not cell.units.isVisible()
     assert explorer.window.dock.stack.empty.isVisible()
     assert not explorer.document.dirty
-    transport = explorer.window.transport
+    transport, accent = explorer.window.transport, QColor(theming.current().accent)
     assert transport.where.full_words() == ""
     assert transport.where.second_line() == "no trace yet"
     assert not transport.play_button.isEnabled()
-    accent = QColor(theming.current().accent)
     picture = transport.play_button.grab().toImage()
     assert picture.pixelColor(4, picture.height() // 2) != accent  # it does not look as if it could be pressed
     assert not transport.scrubber.isEnabled()
@@ -398,8 +397,7 @@ def test_what_cannot_stand_together_is_said_at_its_card_and_the_picture_stays(qt
 def test_a_task_brings_along_what_it_needs_and_what_is_taken_from_it_is_said(qtbot: QtBot, explorer: Explorer) -> None:
     """The copy task needs a loss at every step, of cross-entropy; both come with it, and are missed one by one."""
     stack_of(explorer, qtbot, "gru")
-    dock = explorer.window.dock
-    rows = dock.rows
+    dock, rows = explorer.window.dock, explorer.window.dock.rows
     rows["task"].field.edited.emit("copy")
     assert dock.stack.readout.problem.text() == ""
     assert settle(qtbot, explorer).steps == 50
