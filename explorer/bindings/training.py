@@ -172,6 +172,7 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            known_from=book.known_from,
             turns=book.turns(),
             scaled=scaled,
             count=book.next,

@@ -20,6 +20,8 @@ from explorer.training.words import baseline_words, layer_words
 _SAMPLE = 16.0
 _MARKS = {"above": ink.above_mark, "below": ink.below_mark, "bad": ink.bad_mark}
 _ELIDED = "…"
+_LONGEST_BRIEF = 14
+"""Characters of a run's name where there is little room: it shall not press out what comes after it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,11 @@ def _turns(curves: Curves) -> list[Entry]:
 
 
 def _ghosts(curves: Curves) -> list[Entry]:
-    return [Entry(one.name, kind="ghost", layer=(one.name, one.number)) for one in curves.ghosts]
+    return [Entry(one.name, _cut(one.name), "ghost", layer=(one.name, one.number)) for one in curves.ghosts]
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_BRIEF else f"{name[: _LONGEST_BRIEF - 1].rstrip(', ')}…"
 
 
 def _off_the_axis(places: Floats, axis: Axis) -> list[Entry]:
