@@ -46,8 +46,8 @@ def out_of_reach(iteration: int, kept: Collection[int], known_from: int) -> str:
     if iteration >= known_from or iteration == 0 or iteration in kept:
         return ""
     return (
-        f"Iteration {iteration:,} cannot be gone back to: the training was changed so often that what it was trained "
-        f"with is known only from iteration {known_from:,} on."
+        f"Iteration {iteration:,} cannot be gone back to: what it was trained with is known "
+        f"only from iteration {known_from:,} on."
     )
 
 

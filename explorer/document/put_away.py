@@ -64,6 +64,4 @@ def _last_alone(state: State) -> State:
 def _with(state: State, needed: set[int], known_from: int) -> State:
     history = {k: weights for k, weights in state.history.items() if k in needed}
     recipes = {k: recipe for k, recipe in state.recipes.items() if k in history}
-    return replace(
-        state, history=MappingProxyType(history), recipes=MappingProxyType(recipes), known_from=known_from
-    )
+    return replace(state, history=MappingProxyType(history), recipes=MappingProxyType(recipes), known_from=known_from)

@@ -58,9 +58,8 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
     if curves.baseline is not None:
         entries.append(Entry(baseline_words(curves.baseline), "baseline", "dash", theme.muted))
     entries += _turns(curves)
-    if over > 1:
-        entries.append(each)
-    return entries + _off_the_axis(axis.places(curves.losses), axis)
+    entries += _off_the_axis(axis.places(curves.losses), axis)
+    return [*entries, each] if over > 1 else entries  # the last is left out first
 
 
 def norm_legend(curves: Curves, over: int, axis: Axis) -> list[Entry]:

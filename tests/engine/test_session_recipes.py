@@ -180,8 +180,7 @@ def test_of_more_recipes_than_a_file_takes_the_oldest_go_and_with_them_the_way_b
         with pytest.raises(DataError) as raised:
             state_at(found, iteration)
         assert str(raised.value) == (
-            f"Iteration {iteration} cannot be gone back to: the training was changed so often that what it was "
-            "trained with is known only from iteration 6 on."
+            f"Iteration {iteration} cannot be gone back to: what it was trained with is known only from iteration 6 on."
         )
     assert state_at(found, 0) is None, "as initialised by the seed"
 

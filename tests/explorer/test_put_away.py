@@ -49,10 +49,12 @@ def test_a_history_put_away_is_replayed_to_the_bit_from_what_is_left_of_it(first
     live = first.state
     (light,) = within_budget([live], live.until(0), budget=2 * size(live) // len(live.history))
     assert set(light.history) == {6, 12}
-    assert light.log is live.log and light.evaluations is live.evaluations
+    assert light.log is live.log
+    assert light.evaluations is live.evaluations
     for wanted in (3, 9):
         start, (of, what_if) = light.kept_before(wanted), light.recipe_into(wanted)
-        assert what_if == NO_WHAT_IF and light.out_of_reach(wanted) == ""
+        assert what_if == NO_WHAT_IF
+        assert light.out_of_reach(wanted) == ""
         begun = None if start is None else light.history[start]
         again = run("train", Train(of, begun, start or 0, wanted - (start or 0))).weights
         assert all(np.array_equal(again[name], array) for name, array in live.history[wanted].items())
@@ -63,7 +65,9 @@ def test_where_the_turns_are_too_much_the_last_state_stays_and_the_rest_is_said_
 ) -> None:
     live = first.state
     (light,) = within_budget([live], live.until(0), budget=0)
-    assert set(light.history) == {12} and light.furthest == 12 and light.known_from == 12
+    assert set(light.history) == {12}
+    assert light.furthest == 12
+    assert light.known_from == 12
     assert "only from iteration 12 on" in light.out_of_reach(9)
     assert light.recipe_into(12) == live.recipe_into(12)
     assert light.log is live.log
@@ -75,7 +79,8 @@ def test_the_furthest_from_now_goes_first_and_what_the_present_has_costs_nothing
     trained(other, 6)
     near = other.state
     a, b = within_budget([live, near], live.until(0), budget=size(near) + 2 * size(live) // len(live.history))
-    assert set(a.history) == {6, 12} and b is near
+    assert set(a.history) == {6, 12}
+    assert b is near
     assert within_budget([live], live, budget=0) == [live]
 
 
@@ -94,4 +99,5 @@ def test_training_anew_again_and_again_keeps_within_the_budget(monkeypatch: pyte
     assert sum(held.values()) <= 14 * one  # the newest of ten whole, and the last of the four before
     while document.undo_stack.canUndo():
         document.undo_stack.undo()
-    assert document.state.furthest == 10 and len(document.state.log) == 10
+    assert document.state.furthest == 10
+    assert len(document.state.log) == 10

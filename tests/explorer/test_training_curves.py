@@ -432,7 +432,8 @@ def test_of_few_values_the_axis_holds_them_all(axis: Callable[..., Axis]) -> Non
     values = np.full(40, 0.5)
     values[31], values[12] = 3e-4, 7.0
     places = axis(None, values).places(values)
-    assert 0 <= places.min() and places.max() <= 1
+    assert places.min() >= 0
+    assert places.max() <= 1
 
 
 def test_what_can_no_longer_be_gone_back_to_is_shaded_and_said(qtbot: QtBot) -> None:

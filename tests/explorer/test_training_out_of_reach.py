@@ -33,7 +33,7 @@ from explorer.training.iteration_dialog import IterationDialog
 RUNS, EACH = MAX_RECIPES + 4, 2
 """Of so many rates, so many iterations each."""
 DONE, FROM = RUNS * EACH, 4 * EACH
-REASON = f"the training was changed so often that what it was trained with is known only from iteration {FROM} on."
+REASON = f"what it was trained with is known only from iteration {FROM} on."
 
 
 def with_rate(number: int) -> Experiment:
