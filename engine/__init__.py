@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from engine.tracing import Trace as Trace
     from engine.tracing import trace as trace
     from engine.training_loop import fit as fit
-    from engine.training_loop import replayed as replayed
     from engine.training_loop import state_at as state_at
     from engine.weights import fitted as fitted
     from engine.weights import module_of as module_of
@@ -100,7 +99,6 @@ _HOME = {
     "Trace": "engine.tracing",
     "trace": "engine.tracing",
     "fit": "engine.training_loop",
-    "replayed": "engine.training_loop",
     "state_at": "engine.training_loop",
     "fitted": "engine.weights",
     "module_of": "engine.weights",

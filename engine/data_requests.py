@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from engine.data import SequencesChoices, SeriesChoices, TableOptions, TextChoices
-from engine.data.cells import Reading, finished
+from engine.data.cells import Reading, finished, within
 from engine.data.decoding import Encoding
 from engine.data.finding import finding
 from engine.data.peeking import Lines, looking_for_lines
-from engine.data.preview import As, Preview, TablePreview, TextPreview
+from engine.data.preview import ArraysPreview, As, Preview, TablePreview, TextPreview
 from engine.data.sequences import importing_sequences
-from engine.data.series import importing_series
+from engine.data.series import importing_series, preparing
 from engine.data.table import DETECTED
 from engine.data.text import importing_text
 from engine.spec import OwnTask
@@ -115,6 +115,8 @@ def without_rows(preview: Preview) -> Preview:
     if isinstance(preview, TablePreview):
         columns = tuple(replace(column, missing_rows=b"", jumped_rows=b"") for column in preview.columns)
         return replace(preview, columns=columns)
+    if isinstance(preview, ArraysPreview):
+        return replace(preview, arrays=tuple(replace(one, missing_rows=()) for one in preview.arrays))
     return preview
 
 
@@ -141,7 +143,12 @@ def _bringing(request: Bring | Find) -> Reading[OwnTask]:
         return (yield from finding(request.path, request.task))
     preview, choices = request.preview, request.choices
     if isinstance(choices, SeriesChoices):
-        return (yield from importing_series(preview, choices))
+        series_task, data = yield from within(importing_series(preview, choices), 0.0, 0.7)
+        ready = yield from within(preparing(series_task, data), 0.7, 1.0)
+        from engine.tasks import series  # with torch, which is there in the process that traces
+
+        series.prepared.keep(series_task, ready)
+        return series_task
     if isinstance(choices, SequencesChoices):
         return (yield from importing_sequences(preview, choices))
     task, made = yield from importing_text(preview, choices)

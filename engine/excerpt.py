@@ -91,15 +91,18 @@ def excerpt(look: Look) -> Excerpt:
 
 
 def _labels(made: Traced, inputs: Array, targets: Array, outputs: Array) -> tuple[dict[int, str], dict[int, str]]:
-    """What symbols or columns, and classes are called that stand on the stage, of somebody's own data. Of a vocabulary
-    of fifty thousand few do."""
-    if made.network is None or not isinstance(task := made.network.experiment.task, OwnTask):
+    """What symbols or columns, and classes are called that stand on the stage. Of a vocabulary of fifty thousand few
+    do."""
+    if made.network is None:
         return {}, {}
-    read, answers = read_labels_of(task), labels_of(task, made.network.experiment.model)
-    named = _named(read, inputs) or dict(enumerate(column_labels_of(task)))
+    experiment = made.network.experiment
+    read, answers = read_labels_of(experiment.task), labels_of(experiment.task, experiment.model)
+    read_labels = dict(enumerate(read))
+    if isinstance(experiment.task, OwnTask):
+        read_labels = _named(read, inputs) or dict(enumerate(column_labels_of(experiment.task)))
     if len(answers) <= MOST_LABELS:
-        return named, dict(enumerate(answers))
-    return named, _named(answers, targets) | _named(answers, outputs.argmax(-1))
+        return read_labels, dict(enumerate(answers))
+    return read_labels, _named(answers, targets) | _named(answers, outputs.argmax(-1))
 
 
 def _named(labels: tuple[str, ...], numbers: NDArray[Any]) -> dict[int, str]:

@@ -4,6 +4,7 @@ judged by. Plain numpy, no torch. Everything here is a pure function of what it 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
@@ -254,14 +255,23 @@ class Log:
         if not len(self) or self.next is None:
             return {}
         found = {name: self.column(name) for name in self.scalars.chunks[0].columns}
-        table = self.flow_table()
+        kept = self._flow_side_by_side()
+        table = replace(self, flow=kept).flow_table()
         turns = np.flatnonzero(np.diff(table.steps, prepend=0))
         found |= {"flow": table.flow, "flow_bad": table.bad, "flow_steps": np.stack((turns, table.steps[turns]), 1)}
         found = {name: array.astype(np.int64) if array.dtype == np.bool_ else array for name, array in found.items()}
-        first = self.flow.chunks[0].first if self.flow.chunks else 0
+        first = kept.chunks[0].first if kept.chunks else 0
         places = {"place": (int(self.iterations[0]), self.scalars.stride, self.next)}
-        places["flow_place"] = (first, self.flow.stride, self.next)
+        places["flow_place"] = (first, kept.stride, self.next)
         return found | {name: np.array(place, np.int64) for name, place in places.items()}
+
+    def _flow_side_by_side(self) -> Kept:
+        """In a file all its rows are as long as the longest: thinned further where many short ones are beside it."""
+        kept = self.flow
+        longest = max((chunk["flow"].shape[1] for chunk in kept.chunks), default=0)
+        while len(kept) > 1 and len(kept) * longest * 4 > FLOW_BYTES:
+            kept = kept.within(kept.nbytes - 1)
+        return kept
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], layers: Collection[str]) -> Log:
@@ -276,7 +286,11 @@ class Log:
         names = {*scalars, *FLOW, "flow_steps", "place", "flow_place"}
         if set(arrays) != names:
             raise ValueError(f"'{min(set(arrays) ^ names)}' is too much or too little")
-        n, m, runs = arrays["losses"].size, arrays["flow_bad"].size, arrays["flow_steps"].reshape(-1, 2).tolist()
+        if (given := arrays["flow_steps"]).ndim != 2 or given.shape[1] != 2 or given.dtype != np.int64:
+            raise ValueError(f"flow_steps is {given.shape} of {given.dtype}; (runs, 2) of int64 is needed")
+        # As most of them have: so the one is named that is too short.
+        n = Counter(arrays[name].size for name in scalars).most_common(1)[0][0]
+        m, runs = arrays["flow_bad"].size, given.tolist()
         longest = max((steps for _, steps in runs), default=0)
         shapes = {
             "flow": (m, longest),
@@ -290,8 +304,13 @@ class Log:
             shape = shapes.get(name, (n,))
             if array.shape != shape or array.dtype != kind:
                 raise ValueError(f"{name} is {array.shape} of {array.dtype}; {shape} of {np.dtype(kind)} is needed")
+        for name in ("clipped", "flow_bad"):
+            if (odd := arrays[name][(arrays[name] != 0) & (arrays[name] != 1)]).size:
+                raise ValueError(f"{name} has {odd[0]} in it; 0 or 1 is needed")
+        if not n:
+            raise ValueError("there are places, and no rows")
         starts = [*(row for row, _ in runs), m]
-        if m and (starts[0] != 0 or any(a >= b for a, b in pairwise(starts))):
+        if (m or runs) and (starts[0] != 0 or any(a >= b for a, b in pairwise(starts))):
             raise ValueError(f"flow_steps are not of its {m} rows, in order")
         if any(not 1 <= steps <= MAX_STEPS for _, steps in runs):
             raise ValueError(f"flow_steps has more or fewer than the 1 to {MAX_STEPS:,} steps that are accepted")
@@ -319,7 +338,9 @@ def _read(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _place(place: NDArray[np.int64], rows: int) -> tuple[int, int, int]:
+    """First iteration, how far apart, and the one after the last. Without rows only the last says anything."""
     first, stride, after = place.tolist()
-    if not (0 <= first < after <= 2**40 and 1 <= stride <= 2**30 and first + stride * (rows - 1) < after):
-        raise ValueError(f"their place is {first}, {stride}, {after} with {rows} rows")
+    there = 0 <= first < after <= 2**40 and 1 <= stride <= 2**30
+    if not there or (rows and not first + stride * (rows - 1) < after <= first + stride * rows):
+        raise ValueError(f"{rows} rows from {first} on, {stride} apart, do not end before {after}")
     return first, stride, after

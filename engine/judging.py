@@ -5,7 +5,6 @@ run free)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -19,24 +18,26 @@ from engine import step_pieces, tasks
 from engine.checks import checked
 from engine.errors import SpecError
 from engine.iterating import initial_of
+from engine.judged_draws import draws
 from engine.network import Network, losses_of
 from engine.parameters import class_count
 from engine.parts import Part
 from engine.precision import arithmetic
 from engine.ranges import whole
 from engine.sampling import run_free
-from engine.spec import Experiment, SeriesTask, SinesTask, SunspotsTask
+from engine.spec import Experiment, ReberTask, SeriesTask, SinesTask, SunspotsTask
 from engine.spec_reading import shown
 from engine.stack import Ahead, ahead
 from engine.step_pieces import Read
-from engine.task_facts import Shape, baseline, facts, form, metric
+from engine.task_facts import Shape, baseline, form, metric
 from engine.task_labels import labels_of, read_labels_of
 from engine.tasks import Batch, own
 from engine.tasks.part import Draw
 from engine.tracing import Initial
-from engine.training_checks import feeds_itself
-from engine.training_requests import USUAL_BATCHES, WHOLE_BATCHES, Forecasts, Judge, Judged
+from engine.training_checks import why_not_free
+from engine.training_requests import Forecasts, Judge, Judged
 from engine.training_state import CARRIED, carried_shapes, parameters_of
+from engine.written import foreseen, written
 
 MOST = 10_000
 """Batches, and steps of free running."""
@@ -55,7 +56,7 @@ def judge(request: Judge) -> Judged:
     network = Network(experiment, None if request.weights is None else parameters_of(request.weights), request.what_if)
     sums, kept, series = _Sums(experiment), _Shown(experiment, request.shown), _Forecasts(experiment)
     carried: dict[str, Tensor] = {}
-    for draw in _draws(experiment, request.part, request.batches):
+    for draw in draws(experiment, request.part, request.batches):
         batch = _drawn(network, draw)
         carried = {name: state[: batch.x.shape[1]] for name, state in carried.items()}
         outputs, losses, after = pass_through(network, batch, initial_of(network, carried))
@@ -63,8 +64,8 @@ def judge(request: Judge) -> Judged:
         kept.add(batch, outputs, carried)
         series.add(draw, batch, outputs)
         carried = {name: after[name] for name in carried_shapes(experiment)}
-    free = None
-    if request.free_running and kept.count:
+    free, grammar = None, isinstance(experiment.task, ReberTask)
+    if request.free_running and kept.count and not grammar:
         initial = initial_of(network, kept.carried)
         said = run_free(network, kept.batch, request.free_running, initial=initial).double().numpy()
         free = _fixed(said if form(experiment.task).symbols else _in_units(said, own.units(experiment.task)))
@@ -82,6 +83,8 @@ def judge(request: Judge) -> Judged:
         free=free,
         read_labels=read_labels_of(experiment.task),
         forecasts=series.found(),
+        written=written(network, request.free_running) if grammar and request.free_running else None,
+        foreseen=sums.foreseen,
         **kept.arrays(),
     )
 
@@ -120,11 +123,8 @@ def _checked(request: Judge) -> Experiment:
         whole("batches", request.batches, 1, MOST)
     whole("shown", request.shown, 0, MOST)
     whole("free_running", request.free_running, 0, MOST)
-    if request.free_running and not feeds_itself(experiment):
-        raise SpecError(
-            f"free_running is {request.free_running}, but what the network says at a step of "
-            f"{facts(experiment.task).noun} is not what it reads at the next; 0 is accepted."
-        )
+    if request.free_running and (why := why_not_free(experiment)):
+        raise SpecError(f"free_running is {request.free_running}, but {why}; 0 is accepted.")
     return experiment
 
 
@@ -134,23 +134,10 @@ def _without_dropout(experiment: Experiment) -> Experiment:
     return replace(experiment, model=replace(experiment.model, layers=layers))
 
 
-def _draws(of: Experiment, part: Part, most: int | None) -> Iterator[Draw]:
-    """Of data held back each batch once; where there are more than `most` (None: than usual), so many of them, evenly
-    over the part: its first windows would be one stretch of time. Where states are carried on, the first ones: they
-    follow one another. Raises DataError where the data are not there."""
-    there = own.batches(of.task, of.model, part)
-    if most is None:
-        most = USUAL_BATCHES if there is None or there > WHOLE_BATCHES else max(1, there)
-    count = most if there is None else max(1, min(most, there))
-    apart = count if there is None or carried_shapes(of) else there
-    for number in range(count):
-        yield Draw(of.seed, number * apart // count, part)
-
-
 def _drawn(network: Network, draw: Draw) -> Batch:
     """Raises DataError where the part is empty."""
     of = network.experiment
-    return tasks.batch(of.task, of.model, draw.seed, draw.number, network.dtype, network.device, draw.part)
+    return tasks.drawn(of.task, of.model, draw, network.dtype, network.device)
 
 
 class _Forecasts:
@@ -189,6 +176,8 @@ class _Sums:
 
     def __init__(self, experiment: Experiment) -> None:
         self.sequences = 0
+        self.foreseen = 0 if isinstance(experiment.task, ReberTask) else None
+        """Strings of a grammar."""
         self._experiment = experiment
         self._classes = classes_of(experiment)
         self._losses: list[tuple[float, int]] = []
@@ -201,6 +190,8 @@ class _Sums:
         model = self._experiment.model
         real = real_answers(batch, model.readout.at == "every")
         self.sequences += batch.x.shape[1]
+        if self.foreseen is not None:
+            self.foreseen += foreseen(batch, outputs)
         self._losses.append((float(losses.double().sum()), int(real.sum())))
         if self._constant is not None:
             constant = self._constant.to(outputs).expand_as(outputs)

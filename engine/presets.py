@@ -41,7 +41,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
-from engine import folders, tracks
+from engine import folders, spec_reading, tracks
 from engine.checks import checked, checked_what_if
 from engine.claims import Claim
 from engine.errors import PresetError, SpecError
@@ -166,14 +166,23 @@ def _read(path: Path, kind: type[PresetFile], slug: str, where: str, curve: tupl
     if len(data) > MAX_FILE_BYTES:
         raise PresetError(f"{where}it is larger than {MAX_FILE_BYTES:,} bytes.")
     try:
-        raw = msgspec.toml.decode(data, type=kind)
+        raw = _file_of(msgspec.toml.decode(data), kind)
         if not slug and not raw.title:
             raw = msgspec.structs.replace(raw, title=path.stem)
         return _checked(raw, slug, curve)
     except SpecError as error:
         raise PresetError(f"{where}{error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PresetError(f"{where}{one_line(str(error), 200).rstrip('.')}.") from None
+        raise PresetError(f"{where}it cannot be read as TOML: {one_line(str(error), 200).rstrip('.')}.") from None
+
+
+def _file_of(data: Any, kind: type[PresetFile]) -> PresetFile:
+    """What TOML spells, with one sentence where it is none. Raises SpecError."""
+    try:
+        read: PresetFile = spec_reading.read(data, kind, "the file")
+    except ValueError as error:
+        raise SpecError(str(error)) from None
+    return read
 
 
 def _checked(raw: PresetFile, slug: str, curve: tuple[float, ...]) -> Preset:

@@ -1,5 +1,5 @@
-"""The embedded Reber grammar: its table, and what its symbols cost somebody who knows only the step. Plain data, no
-torch.
+"""The embedded Reber grammar: its table, and what its symbols cost somebody who knows only the step, and whether a
+string is one of its language. Plain data, no torch.
 
 The finite automaton of Reber (1967), with the symbols B and E around each word as Cleeremans, Servan-Schreiber &
 McClelland (1989) and Fahlman (1991) have it. Where two arrows leave a state, each is taken with probability 1/2.
@@ -42,6 +42,39 @@ def embedded(coin: Callable[[], int], longest: int) -> list[int] | None:
         symbol, state = ARROWS[state][coin()]
         string += symbol
     return [SYMBOLS.index(symbol) for symbol in f"B{around}B{string}E{around}E"]
+
+
+def following(word: str) -> list[str]:
+    """[n]: the symbols that may follow the first n of these in a string of the embedded grammar, n from 0; the last one
+    is "" where the string is at its end, or where no string of the language begins so: there it ends."""
+    found, around, state, rest = ["B"], "", 0, ""
+    for place, symbol in enumerate(word):
+        if symbol not in found[-1]:
+            return [*found, ""]
+        if place == 1:
+            around = symbol
+        if place < 2:
+            may = ("TP", "B")[place]
+        elif state == LAST:
+            may, rest = rest[:1], rest[1:]
+        else:
+            state = state if place == 2 else dict(ARROWS[state])[symbol]
+            may, rest = "".join(arrow for arrow, _ in ARROWS[state]) or "E", f"{around}E"
+        found.append(may)
+        if not may:
+            break
+    return found
+
+
+def first_wrong(word: str) -> int | None:
+    """The place, from 0, of the first symbol that no string of the embedded grammar has there; None: there is none."""
+    may = following(word)
+    return next((place for place, symbol in enumerate(word) if place >= len(may) or symbol not in may[place]), None)
+
+
+def belongs(word: str) -> bool:
+    """Whether this is a string of the embedded grammar, from its B to its last E."""
+    return bool(word) and first_wrong(word) is None and not following(word)[-1]
 
 
 @cache

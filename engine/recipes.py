@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from engine.checks import checked, checked_what_if
-from engine.errors import SessionError
+from engine.errors import SessionError, SpecError
 from engine.parameters import parameter_shapes
 from engine.spec import NO_WHAT_IF, Experiment, Spec, TrainingSpec, WhatIf
 
@@ -28,6 +28,30 @@ class Recipe(Spec, frozen=True, kw_only=True):
     until: int
     experiment: Experiment
     what_if: WhatIf = NO_WHAT_IF
+
+
+def alike(one: Recipe, other: Recipe) -> bool:
+    """Whether both train in the same way."""
+    return (one.experiment, one.what_if) == (other.experiment, other.what_if)
+
+
+def of_one_network(one: Experiment, other: Experiment) -> bool:
+    """Whether a state of one could be one of the other, as far as its parameters go."""
+    try:
+        return one.dtype == other.dtype and (
+            one.model == other.model or parameter_shapes(checked(one)) == parameter_shapes(checked(other))
+        )
+    except SpecError:
+        return False
+
+
+def recipes_until(recipes: Sequence[Recipe], iteration: int) -> tuple[Recipe, ...]:
+    """What the iterations up to one were trained with."""
+    found: list[Recipe] = []
+    for recipe in recipes:
+        if recipe.until <= iteration or (found[-1].until if found else 0) < iteration:
+            found.append(msgspec.structs.replace(recipe, until=min(recipe.until, iteration)))
+    return tuple(found)
 
 
 class Origin(Spec, frozen=True, kw_only=True):
@@ -46,8 +70,8 @@ def out_of_reach(iteration: int, kept: Collection[int], known_from: int) -> str:
     if iteration >= known_from or iteration == 0 or iteration in kept:
         return ""
     return (
-        f"Iteration {iteration:,} cannot be gone back to: what it was trained with is known "
-        f"only from iteration {known_from:,} on."
+        f"Iteration {iteration:,} cannot be gone back to: what it was trained with is known only from iteration "
+        f"{known_from:,} on, for the training was changed so often, or its states are so large, that no more is kept."
     )
 
 

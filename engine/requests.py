@@ -280,10 +280,11 @@ class Excerpt:
     truncation: TruncationSpec | None = None
     """Of the gradients that are shown, routes included; what a loss sends by itself (flow matrix) knows none."""
     read_labels: Mapping[int, str] = field(default_factory=dict)
-    """Of somebody's own data: what the symbols are called that the sample reads, or where `symbols` is 0 the columns of
-    `inputs` by their numbers from 0."""
+    """What the symbols are called that the network reads; of somebody's own data, those of the sample, or where
+    `symbols` is 0 the columns of `inputs` by number from 0. {} where they have no names, or of a recorded trace."""
     labels: Mapping[int, str] = field(default_factory=dict)
-    """And what its targets and likeliest answers are called, or where there are few all classes."""
+    """What all classes are called, or where there are many the sample's targets and likeliest answers; of one answer
+    with a probability, 0 and 1. {} where the answers are numbers."""
     loss_steps: int | None = None
     """How many steps have a loss, up to the last of the longest sample; None: those whose loss is a number."""
 

@@ -56,10 +56,17 @@ def sampled(network: Network, batch: Batch, iteration: int, initial: Initial = N
     return replace(batch, x=x)
 
 
-def run_free(network: Network, batch: Batch, count: int, number: int = 0, initial: Initial = None) -> Tensor:
+def run_free(
+    network: Network, batch: Batch, count: int, number: int = 0, initial: Initial = None, *, greedy: bool = False
+) -> Tensor:
     """(B, count): what a network says that goes on by itself, each answer being its next input, from the end of each
-    sequence that it was given: numbers, or symbols (int64) drawn from its probabilities. `number` is that of the batch,
-    for the draws."""
+    sequence that it was given: numbers, or symbols (int64) drawn from its probabilities (`greedy`: the likeliest).
+    `number` is that of the batch, for the draws.
+
+    Of a sequence x_1 … x_T answer k is what it would say at the end of x_1 … x_T, a_1 … a_(k−1), the states going on
+    from the first step. So it is with an answer at every step and with one at the last alone, which a longer sequence
+    has one step later.
+    """
     experiment, (T, B) = network.experiment, batch.x.shape[:2]
     lengths = torch.full((B,), T, device="cpu") if batch.lengths is None else batch.lengths.cpu()
     draws = uniform((T + count, B), 0.0, 1.0, generator(experiment.seed, "free running", number))
@@ -67,7 +74,7 @@ def run_free(network: Network, batch: Batch, count: int, number: int = 0, initia
     said: list[Tensor] = []
     read = batch.x[0]
     for t in range(int(lengths.max()) + count - 1):
-        answer = choice(experiment, stepper(read), draws[t])
+        answer = choice(experiment, stepper(read), None if greedy else draws[t])
         said.append(answer.cpu())
         read = as_input(experiment, answer, batch.x)
         if t + 1 < T:
@@ -77,11 +84,13 @@ def run_free(network: Network, batch: Batch, count: int, number: int = 0, initia
     return every.gather(0, lengths - 1 + torch.arange(count, device="cpu")[:, None]).T
 
 
-def choice(experiment: Experiment, outputs: Tensor, draw: Tensor) -> Tensor:
+def choice(experiment: Experiment, outputs: Tensor, draw: Tensor | None) -> Tensor:
     """What is said, (B,), from the outputs (B, O) of a step: the number, or the symbol at which the probabilities
-    summed up pass `draw` (B,), float64 on the CPU, uniform."""
+    summed up pass `draw` (B,), float64 on the CPU, uniform; None: the likeliest."""
     if not form(experiment.task).symbols:
         return outputs[:, 0]
+    if draw is None:
+        return outputs.argmax(1)
     below = outputs.cpu().double().softmax(1).cumsum(1)
     symbols = torch.searchsorted(below, draw[:, None], right=True)[:, 0].clamp_max(outputs.shape[1] - 1)
     return symbols.to(outputs.device)

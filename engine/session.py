@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import container, tensorfile, tracks, zipframe
+from engine import container, tracks
 from engine.checks import checked, checked_what_if
 from engine.errors import SessionError, SpecError
 from engine.history import (
-    FLOW_BYTES,
-    SCALAR_BYTES,
     Evaluation,
     Log,
     evaluation_arrays,
@@ -32,8 +29,10 @@ from engine.plaintext import one_line, several_lines
 from engine.recipes import (
     MAX_ITERATION,
     Origin,
+    alike,
     check_origins,
     check_recipes,
+    of_one_network,
     out_of_reach,
     recorded_until,
     with_origin,
@@ -41,31 +40,30 @@ from engine.recipes import (
 from engine.recipes import MAX_RECIPES as MAX_RECIPES
 from engine.recipes import Recipe as Recipe
 from engine.requests import Array, Weights
+from engine.session_room import check_room as check_room
+from engine.session_room import fitting as fitting
+from engine.session_room import has_room, said
+from engine.session_room import left_out as left_out
 from engine.session_view import MAX_TRACKS as MAX_TRACKS
 from engine.session_view import PinnedNorms as PinnedNorms
 from engine.session_view import SessionView as SessionView
 from engine.session_view import check_pin, check_view
-from engine.spec import NO_WHAT_IF, Experiment, OptimizerSpec, Spec, WhatIf
+from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.task_facts import metric
 from engine.training_state import (
+    STEPS,
     carried_of,
     carried_shapes,
     fitted,
     optimizer_of,
     optimizer_shapes,
     parameters_of,
-    state_shapes,
+    wrong_steps,
 )
 
 MAX_NOTES = 20_000
 MAX_PINS = 6
 MAX_EVALUATIONS = 10_000
-_MOST_TENSORS = tensorfile.MAX_TENSORS - 5000
-"""Of the history; the rest is for what else there is."""
-_ROOM_FOR_WEIGHTS = 56 * 2**20
-"""For states that only save replaying."""
-MAX_STATE_BYTES = container.MAX_FILE_BYTES["session"] - SCALAR_BYTES - FLOW_BYTES - 8 * 2**20
-"""For the states that a training cannot do without."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +92,9 @@ class Session:
     recipes: tuple[Recipe, ...] = ()
     """What its iterations were trained with, where that is not all the same; what comes after the last of them was
     trained with the session's own experiment and what-if."""
+    led: Recipe | None = None
+    """What led to its last state: of a session that is made new, its own. It goes along where the experiment or the
+    what-if are replaced, and `recipes` then say so: an edit of what is trained next changes nothing of what was."""
     known_from: int = 0
     """From here on they are known; an iteration before it can be shown where its state is in the history, and can no
     longer be trained again. 0: from the beginning; else its state is in the history."""
@@ -105,6 +106,20 @@ class Session:
     """Versions of "gradient-flow-explorer", "torch" and "numpy" that wrote the file; filled in by `load`."""
     newer: str = ""
     """Of a file of a newer minor version: that something may have been left out; filled in by `load`."""
+
+    def __post_init__(self) -> None:
+        last, led = max(self.history, default=0), self.led
+        recipes = list(self.recipes)
+        own = Recipe(until=last, experiment=self.experiment, what_if=self.what_if)
+        known = recipes[-1].until if recipes else 0
+        if led is not None and not of_one_network(led.experiment, own.experiment):
+            led = None  # the states are others too, or none of it fits together, which `check` says
+        if led is not None and known < min(led.until, last) and not alike(led, own):
+            known = min(led.until, last)
+            recipes.append(msgspec.structs.replace(led, until=known))
+        ends = recipes[-1] if last <= known and recipes else own
+        object.__setattr__(self, "recipes", tuple(recipes))
+        object.__setattr__(self, "led", msgspec.structs.replace(ends, until=last) if last else None)
 
     def trained(self, iteration: int) -> Recipe:
         """What an iteration was trained with."""
@@ -138,15 +153,19 @@ class Session:
 
 def save(session: Session, path: Path | str) -> str:
     """Write a session, atomically. Returns the file's `Probe.sha256`. Raises SessionError; the old file is then as it
-    was. A history that is too large for a file is refused: see `fitting`."""
+    was. Of a history that is too large for a file the newest is saved (`fitting`), and what is saved says from which
+    iteration on one can go back to (`Session.known_from`)."""
     try:
         # What an optimiser of another kind has kept is no part of what is saved: training would start it anew.
         states = {
             iteration: fitted(session.trained(iteration).experiment, state)
             for iteration, state in session.history.items()
         }
-        log, evaluations = session.log.within(), session.evaluations[-MAX_EVALUATIONS:]
-        session = check(replace(session, history=states, log=log, evaluations=evaluations))
+        last = max(states, default=0)
+        done = tuple(evaluation for evaluation in session.evaluations if evaluation.iteration <= last)
+        log = session.log.within().until(last)
+        session = replace(session, history=states, log=log, evaluations=done[-MAX_EVALUATIONS:])
+        session = check(session if has_room(session) else fitting(session))
     except (SpecError, SessionError) as error:
         raise SessionError(f"The session cannot be saved. {error}") from None
     tensors: dict[str, NDArray[Any]] = {
@@ -170,7 +189,7 @@ def save(session: Session, path: Path | str) -> str:
         notes=several_lines(session.notes, MAX_NOTES),
         device=one_line(session.device, 40),
         fingerprint=tuple(session.fingerprint),
-        recipes=session.recipes,
+        recipes=said(session),
         known_from=session.known_from,
         cast_before=session.cast_before,
         origins=session.origins,
@@ -200,75 +219,6 @@ def load(path: Path | str, sha256: str | None = None) -> Session:
             raise SessionError(str(error)) from None
 
 
-def fitting(session: Session) -> Session:
-    """The session with as much of its history as a file has room for: the current and the last iteration, whatever they
-    take; those at which another recipe began (from before them nothing behind them could be trained again), the newest
-    first, as many as there is room for; then the first one, and of the others as many as fit, evenly spread. Where
-    recipes are left out, `known_from` says from where on they are known."""
-    session = _within_recipes(session)
-    size = sum(array.nbytes for weights in session.history.values() for array in weights.values())
-    count, tensors = len(session.history), sum(len(state) for state in session.history.values())
-    if (size <= _ROOM_FOR_WEIGHTS and tensors <= _MOST_TENSORS) or count <= 1:
-        return session
-    known = sorted(session.history)
-    needed = {session.iteration, known[-1], *session.turns} & session.history.keys()
-    room = max(len(needed), min(_ROOM_FOR_WEIGHTS * count // size, _MOST_TENSORS * count // tensors))
-    spread = [known[round(i)] for i in np.linspace(0, count - 1, room)]
-    wanted = dict.fromkeys([session.iteration, known[-1], *sorted(session.turns), known[0], *spread])
-    kept = [k for k in wanted if k in session.history][:room]
-    return replace(session, history={k: session.history[k] for k in sorted(kept)})
-
-
-def _within_recipes(session: Session) -> Session:
-    """With no more recipes, and states at which one began, than a file takes: else the oldest go, and the iterations
-    before them can no longer be trained again."""
-    last = max(session.history, default=0)
-    turns = sorted(k for k in session.turns & session.history.keys() if session.known_from < k < last)
-    largest = max((sum(array.nbytes for array in state.values()) for state in session.history.values()), default=0)
-    tensors = max(map(len, session.history.values()), default=0)
-    # Beside them there is room for the first state, the last one and the one that is shown.
-    room = min(MAX_STATE_BYTES // max(1, largest), _MOST_TENSORS // max(1, tensors)) - 3
-
-    def fits(first: int) -> bool:
-        recipes = sum(recipe.until > first for recipe in session.recipes)
-        return recipes <= MAX_RECIPES and sum(k >= first for k in turns) <= room
-
-    first = next((k for k in (session.known_from, *turns) if fits(k)), last)
-    if first == session.known_from:
-        return session
-    return replace(
-        session,
-        known_from=first,
-        recipes=tuple(recipe for recipe in session.recipes if recipe.until > first),
-        history={k: state for k, state in session.history.items() if k >= first or k in (0, session.iteration)},
-    )
-
-
-def check_room(experiment: Experiment) -> None:
-    """That a training of it can be saved: before somebody trains for it. Raises SpecError and SessionError."""
-    needed = _state_bytes(checked(experiment))
-    if needed <= MAX_STATE_BYTES:
-        return
-    training = experiment.training
-    plain = msgspec.structs.replace(training, optimizer=OptimizerSpec(kind="sgd"))
-    lighter = msgspec.structs.replace(experiment, training=plain)
-    ways = ["fewer or smaller layers"]
-    if experiment.dtype == "float64" and needed // 2 <= MAX_STATE_BYTES:
-        ways.append("float32")
-    if _state_bytes(lighter) <= MAX_STATE_BYTES:
-        ways.append(f"sgd without momentum ({zipframe.mebibytes(_state_bytes(lighter))})")
-    # The ways out come first: they are what is wanted, and no short line cuts them off.
-    raise SessionError(
-        f"This training could not be saved: {' or '.join(ways)} would do, for its state takes "
-        f"{zipframe.mebibytes(needed)} with {training.optimizer.kind} and a session has room for "
-        f"{zipframe.mebibytes(MAX_STATE_BYTES)}."
-    )
-
-
-def _state_bytes(experiment: Experiment) -> int:
-    return sum(map(prod, state_shapes(experiment).values())) * np.dtype(experiment.dtype).itemsize
-
-
 def check(session: Session) -> Session:
     """The session itself, if everything in it fits together. Raises SpecError or SessionError with one sentence."""
     experiment, view = checked(session.experiment), session.view
@@ -279,6 +229,7 @@ def check(session: Session) -> Session:
     if session.iteration not in session.history and session.iteration != 0:
         raise SessionError(f"The weights of iteration {session.iteration}, which it shows, are missing.")
     check_recipes(session.recipes, experiment)
+    _check_ends(session)
     check_origins(session.origins)
     if session.known_from and session.known_from not in session.history:
         raise SessionError(f"The weights of iteration {session.known_from}, from which it is known, are missing.")
@@ -297,6 +248,20 @@ def check(session: Session) -> Session:
     for pin in session.pins:
         check_pin(pin)
     return session
+
+
+def _check_ends(session: Session) -> None:
+    """That nothing is of iterations that were not done. Raises SessionError."""
+    last = max(session.history, default=0)
+    if session.recipes and session.recipes[-1].until > last:
+        until = session.recipes[-1].until
+        raise SessionError(f"A recipe leads up to iteration {until}, and its last state is of {last}.")
+    if session.log.next is not None and session.log.next > last:
+        raise SessionError(f"Its records lead up to iteration {session.log.next}, and its last state is of {last}.")
+    if session.evaluations and (of := max(evaluation.iteration for evaluation in session.evaluations)) > last:
+        raise SessionError(f"An evaluation is of iteration {of}, and its last state is of {last}.")
+    if session.known_from > last:
+        raise SessionError(f"It is known from iteration {session.known_from} on, and its last state is of {last}.")
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -437,6 +402,8 @@ def _check_weights(iteration: int, weights: Weights, experiment: Experiment) -> 
             if names != set(shapes(experiment)):
                 odd = one_line(min(names ^ set(shapes(experiment))), 80)
                 raise SessionError(f"The state of iteration {iteration} has '{odd}' too much or too little.")
+    if wrong := wrong_steps(weights):
+        raise SessionError(f"{STEPS} of iteration {iteration} {wrong}.")
     for name, shape in expected.items():
         array = weights[name]
         if array.shape != shape or array.dtype != np.dtype(experiment.dtype):

@@ -5,6 +5,7 @@ msgspec says only "Invalid enum value 'rnx'"; a person also needs to know that '
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -163,7 +164,7 @@ def _problem_of_struct(value: Any, kind: types.StructType, field: str) -> str | 
     for name in value:
         if name not in names and name != kind.tag_field:
             wrong = shown(name)
-            return f"{whose} has an unknown field {wrong}; accepted are {_and(names)}."
+            return f"{whose} has an unknown field {wrong}{_meant(name, names)}; accepted are {_and(names)}."
     for one in kind.fields:
         place = _join(field, one.encode_name)
         if one.encode_name not in value:
@@ -174,6 +175,11 @@ def _problem_of_struct(value: Any, kind: types.StructType, field: str) -> str | 
         if problem:
             return problem
     return None
+
+
+def _meant(name: Any, names: list[str]) -> str:
+    near = difflib.get_close_matches(str(name)[:MAX_SHOWN].lower(), names, 2, 0.6)
+    return f" (did you mean {_or(near)}?)" if near else ""
 
 
 def _fits(value: Any, kind: types.Type) -> bool:

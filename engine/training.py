@@ -21,7 +21,7 @@ from engine.step_clipping import clipped_trace
 from engine.tracing import Trace
 from engine.training_records import Recorder
 from engine.training_requests import Diverged, Train, Trained
-from engine.training_state import carried_of, fitted, optimizer_of, parameters_of
+from engine.training_state import STEPS, carried_of, fitted, optimizer_of, parameters_of, wrong_steps
 from engine.what_if import effective_weights
 
 MAX_CHUNK = 1_000_000
@@ -41,6 +41,10 @@ def train(request: Train) -> Trained:
     diverged = None
     while diverged is None and learner.iteration < request.iteration + request.count:
         diverged = learner.learn(request.halt)
+    if diverged is not None:
+        from engine.remedies import explained
+
+        diverged = explained(diverged, request.experiment, request.what_if)
     records = learner.recorder.records(learner.steps)
     return Trained(
         weights={name: read_only(tensor) for name, tensor in learner.state.items()},
@@ -66,6 +70,8 @@ class Learner:
         self.iteration = iteration
         """The next one."""
         kept = {} if state is None else fitted(self.network.experiment, state)
+        if wrong := wrong_steps(kept):
+            raise SpecError(f"{STEPS} of the state {wrong}.")
         self._kept = on_device(optimizer_of(kept), self.network.device)
         self._carried = on_device(carried_of(kept), self.network.device)
         self._clip = clip_of(self.network.experiment, what_if)

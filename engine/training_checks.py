@@ -71,12 +71,30 @@ def check_goes_on(experiment: Experiment) -> None:
 
 
 def feeds_itself(experiment: Experiment) -> bool:
-    """Whether the answer at a step could be read at the next: free running and scheduled sampling need it."""
+    """Whether the answer at a step could be read at the next, at every step: scheduled sampling needs it."""
+    return experiment.model.readout.at == "every" and not why_not_free(experiment)
+
+
+def why_not_free(experiment: Experiment) -> str:
+    """Why a network cannot go on by itself from the end of a sequence, each answer being its next input, as the end of
+    a sentence; "" where it can: where it forecasts the one number or symbol that it reads next, at every step or at the
+    last."""
     task, model = experiment.task, experiment.model
-    if model.readout.at != "every" or any(layer.bidirectional or layer.batch_norm for layer in model.layers):
-        return False
+    if not isinstance(task, (ReberTask, TextTask, SeriesTask, SinesTask, SunspotsTask)):
+        return f"what the network says at a step of {facts(task).noun} is not what it reads at the next"
+    if model.readout.at not in ("last", "every"):
+        return f"the read-out '{model.readout.at}' is about all steps; 'last' and 'every' say what comes next"
+    if any(layer.bidirectional for layer in model.layers):
+        return "a layer that runs backwards begins at an end that is not there yet"
+    if any(layer.batch_norm for layer in model.layers):
+        return "batch normalisation takes its means over sequences that are all there"
     if isinstance(task, (ReberTask, TextTask)):
-        return True
-    if isinstance(task, SeriesTask):
-        return task.columns == (task.target,) and task.ahead == 1
-    return isinstance(task, (SinesTask, SunspotsTask)) and model.loss == "mse"
+        return ""
+    if model.loss != "mse":
+        return "it says whether the next number is higher, and reads the number itself"
+    if isinstance(task, SeriesTask) and task.columns != (task.target,):
+        many = f"{len(task.columns)} columns" if len(task.columns) > 1 else f"'{task.columns[0]}'"
+        return f"it reads {many} and forecasts '{task.target}' alone"
+    if isinstance(task, SeriesTask) and task.ahead > 1:
+        return f"it forecasts {task.ahead} steps ahead, and reads every step"
+    return ""

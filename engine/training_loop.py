@@ -5,6 +5,9 @@ and a reason to stop.
         print(progress.iteration, progress.records.losses[-1])
     engine.session.save(progress.session(), "out.gflow")
 
+It is gone on with, also with something else, by the session: `fit(replace(session, experiment=other), 1000)`; what the
+iterations before were trained with is kept in it, and `state_at` goes back to any of them.
+
 Between two chunks nothing is under way: whoever leaves the loop there has everything in `progress`, and `fit` goes on
 from its session. Neither the size of the chunks nor a pause changes a bit of any number.
 """
@@ -19,7 +22,7 @@ from engine.checks import checked, checked_what_if
 from engine.errors import DataError, SpecError
 from engine.figures import figure
 from engine.history import STATE_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
-from engine.recipes import Recipe
+from engine.recipes import Recipe, alike, recipes_until
 from engine.requests import Weights
 from engine.session import Session, fitting
 from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
@@ -78,21 +81,30 @@ class Progress:
     sentence: str = ""
     """The same, for people."""
     diverged: Diverged | None = None
+    start: Session | None = None
+    """What it went on from, with what its iterations were trained with, but without its states; None: from the
+    beginning."""
 
     def session(self, start: Session | None = None) -> Session:
-        """To be saved, and gone on from: a new one, or `start` with this training in it; with as many of the states as
-        a file has room for. `start`: the session that `fit` went on from."""
-        start = Session(self.experiment) if start is None else _gone_on_with(start, self.what_if)
+        """To be saved, and gone on from: what `fit` went on from, with this training in it; with as many of the states
+        as a file has room for (engine.session.fitting). `start`: another one whose title, notes, view and the like it
+        takes; what was trained, and with what, is always this training's own."""
+        before = Session(self.experiment, self.what_if) if self.start is None else self.start
+        words = before if start is None else start
         whole = replace(
-            start,
-            experiment=self.experiment,
-            what_if=self.what_if,
+            before,
             iteration=self.iteration,
             history=dict(self.states),
             log=self.log,
             evaluations=self.evaluations,
-            origins=start.recorded_by(),
+            origins=before.recorded_by(),
             fingerprint={},  # what was saved is of another iteration
+            view=words.view,
+            preset=words.preset,
+            title=words.title,
+            notes=words.notes,
+            device=words.device,
+            pins=words.pins,
         )
         return fitting(whole)
 
@@ -144,8 +156,10 @@ def fit(
     goal = MAX_ITERATIONS if iterations is None else iterations
     if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal <= MAX_ITERATIONS:
         raise SpecError(f"iterations is {shown(iterations)}; a whole number from 0 to {MAX_ITERATIONS:,} is accepted.")
-    turns = frozenset() if start is None else _gone_on_with(start, what_if).turns
-    course = _Course(of, checked_what_if(what_if), goal, bound, halt, budget, here if run is None else run, turns=turns)
+    what_if = checked_what_if(what_if)
+    start = None if start is None else _gone_on_with(start, of, what_if)
+    turns = frozenset() if start is None else start.turns
+    course = _Course(of, what_if, goal, bound, halt, budget, here if run is None else run, turns=turns)
     at = _from(start, course)
     if iterations is not None and at.iteration < goal:
         course = replace(course, judged_before=len(at.evaluations))
@@ -156,32 +170,14 @@ def fit(
     return _chunks(course, at)
 
 
-def replayed(
-    experiment: Experiment,
-    states: Mapping[int, Weights],
-    iteration: int,
-    what_if: WhatIf = NO_WHAT_IF,
-    run: Run | None = None,
-) -> Weights | None:
-    """The state at an iteration, to the bit, trained again from the nearest that is kept at or before it; None for
-    iteration 0 of an experiment of which none is. `what_if`: with which it was trained. All of it is taken to have been
-    trained with this one experiment from the beginning: of a session, which may have been changed on its way, see
-    `state_at`. Raises SpecError and DataError."""
-    from engine.operations import run as here
-
-    start = kept_before(states, iteration)
-    state = None if start is None else states[start]
-    if iteration == (start or 0):
-        return state
-    request = Train(experiment, state, start or 0, iteration - (start or 0), what_if)
-    trained: Trained = (here if run is None else run)("train", request)
-    return trained.weights
-
-
 def state_at(session: Session, iteration: int, run: Run | None = None) -> Weights | None:
     """A session's state at an iteration that is done (engine.training_state), to the bit, trained again from the
     nearest that is kept with what it was trained with then; None for iteration 0, where the seed says it. Raises
-    DataError where it is not known what it was trained with, or where the session has not come so far; SpecError."""
+    DataError where it is not known what it was trained with, or where the session has not come so far; SpecError.
+
+    Of a training on its way: `state_at(progress.session(), iteration)`."""
+    from engine.operations import run as here
+
     if isinstance(iteration, bool) or not isinstance(iteration, int) or iteration < 0:
         raise SpecError(f"iteration is {shown(iteration)}; a whole number from 0 is accepted.")
     last = max(session.history, default=0)
@@ -189,18 +185,23 @@ def state_at(session: Session, iteration: int, run: Run | None = None) -> Weight
         raise DataError(f"Iteration {iteration:,} has not been trained; this session has 0 to {last:,}.")
     if why := session.out_of_reach(iteration):
         raise DataError(why)
-    recipe = session.trained(iteration)
-    return replayed(recipe.experiment, session.history, iteration, recipe.what_if, run)
+    recipe, start = session.trained(iteration), kept_before(session.history, iteration)
+    state = None if start is None else session.history[start]
+    if iteration == (start or 0):
+        return state
+    request = Train(recipe.experiment, state, start or 0, iteration - (start or 0), recipe.what_if)
+    trained: Trained = (here if run is None else run)("train", request)
+    return trained.weights
 
 
-def _gone_on_with(start: Session, what_if: WhatIf) -> Session:
-    """The session before it is trained on with another what-if: it says with which one it has come so far."""
-    last = max(start.history, default=0)
-    known = start.recipes[-1].until if start.recipes else 0
-    if what_if == start.what_if or last <= known:
-        return start
-    recipe = Recipe(until=last, experiment=start.experiment, what_if=start.what_if)
-    return replace(start, what_if=what_if, recipes=(*start.recipes, recipe))
+def _gone_on_with(start: Session, experiment: Experiment, what_if: WhatIf) -> Session:
+    """The session before it is trained on: it says with what it has come so far. What goes on as before is no turn."""
+    now = Recipe(until=0, experiment=experiment, what_if=what_if)
+    recipes = recipes_until(start.recipes, max(start.history, default=0))
+    if start.led is not None and alike(start.led, now):
+        while recipes and alike(recipes[-1], now):
+            recipes = recipes[:-1]
+    return replace(start, experiment=experiment, what_if=what_if, recipes=recipes)
 
 
 def _from(start: Session | None, course: _Course) -> Progress:
@@ -217,6 +218,7 @@ def _from(start: Session | None, course: _Course) -> Progress:
         None,
         log.until(iteration),
         tuple(evaluation for evaluation in evaluations if evaluation.iteration <= iteration),
+        start=None if start is None else replace(start, history={}),
     )
 
 

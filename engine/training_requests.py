@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,14 @@ from engine.requests import Array, Weights
 from engine.spec import Experiment, WhatIf
 from engine.task_facts import Metric, Shape
 
+USUAL_SEQUENCES = 300
+"""Of data held back, what an evaluation takes where nobody asks for more, whatever the batch size: it must not take the
+time that training would need. After every 50 iterations it is 3 to 10 % of the time with batches of 8 and more; only
+large layers with a batch of 1 or 2 give it a third and more (evaluate_every is theirs to raise)."""
 USUAL_BATCHES = 4
-"""What an evaluation takes where nobody asks for more: it must not take the time that training would need."""
+"""The same of what is generated; and of states that are carried on, from the beginning of the part."""
 WHOLE_BATCHES = 40
-"""Of data held back, a part of no more is evaluated whole: so many forward passes, where training evaluates after 50
-iterations of forward, backward and update."""
+"""Where states are carried on, a part of no more is evaluated whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +91,39 @@ def no_records(first: int = 0, steps: int = 0) -> Records:
     )
 
 
+Phase: TypeAlias = Literal["forward", "loss", "backward", "clipping", "optimizer", "update"]
+"""Of an iteration: up to the parameters' gradients; clipped; what the optimiser keeps; the parameters after it."""
+
+RemedyKind: TypeAlias = Literal["radius", "steps", "float64", "clip"]
+"""Initial recurrent weights of spectral radius 1; fewer steps; the wider type; clipping by norm."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """An experiment under which the iteration that was not finite is, with the weights that training begins with."""
+
+    kind: RemedyKind
+    experiment: Experiment
+
+
 @dataclass(frozen=True)
 class Diverged:
     """Where training met the first number that is not finite."""
 
     iteration: int
     tensor: str
-    """ "loss", "gradient of weight_hh_l0", "weight_hh_l0"."""
+    """ "a of layer 1", "loss", "∂L/∂h of layer 2", "gradient of weight_hh_l0", "weight_hh_l0"."""
     sentence: str
+    phase: Phase = "loss"
+    layer: str = ""
+    """ "l0", where it is in a layer's pass; else ""."""
+    step: int | None = None
+    """t, where it is of one step."""
+    untrained: bool = False
+    """Whether the weights that training begins with meet it at this iteration too: then no update has led there, and no
+    other learning rate leads elsewhere."""
+    remedies: tuple[Remedy, ...] = ()
+    """What does help then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +150,13 @@ class Judge:
     weights: Weights | None
     part: Part = "validation"
     batches: int | None = None
-    """How many are drawn, or of data: at most so many, evenly over the part. None: the usual, USUAL_BATCHES, or of data
-    held back the whole part where it has no more than WHOLE_BATCHES."""
+    """How many are drawn. Of data held back: as many sequences as so many have at most, evenly over the part, with its
+    first and its last. None: as usual, USUAL_BATCHES, or of data held back USUAL_SEQUENCES, whatever the batch size."""
     shown: int = 8
     """Sequences whose answers come along."""
     free_running: int = 0
-    """Steps that the network goes on by itself, reading its own answers, from the end of what it was given; 0: none."""
+    """Steps that the network goes on by itself, reading its own answers, from the end of what it was given; 0: none. Of
+    the Reber grammar, whose strings come to an end: symbols of a string that it writes by itself, at most."""
     what_if: WhatIf = field(default_factory=WhatIf)
 
 
@@ -141,6 +171,20 @@ class Forecasts:
     predictions: Array
     """(m,), in the units of the data."""
     targets: Array
+
+
+@dataclass(frozen=True)
+class Written:
+    """Strings that a network has written by itself, begun with the first symbol of the grammar. Each symbol that it
+    says is the next that it reads, up to an end or so many symbols. The first string takes the likeliest symbol at each
+    step; those of the others are drawn from its probabilities, as the grammar draws its own."""
+
+    words: tuple[tuple[int, ...], ...]
+    """Symbols."""
+    wrong: tuple[int | None, ...]
+    """Of each, the place of the first symbol that no string of the language has there, from 0; None: there is none."""
+    belong: tuple[bool, ...]
+    """Whether it is a string of the language: nothing is wrong, and it has come to its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +216,8 @@ class Judged:
     errors: Array | None = None
     """(n, T): squared forecast error of each step, the anomaly score; of series alone."""
     free: Array | None = None
-    """(n, free_running): what it said when it ran by itself."""
+    """(n, free_running): what it said when it ran by itself; the first is its answer to the sequence itself, of numbers
+    the same as its last prediction. None of the Reber grammar."""
     sequences: int = 0
     """That were judged."""
     there: int | None = None
@@ -181,3 +226,9 @@ class Judged:
     """Of a series of data with one forecast a window; None of everything else."""
     read_labels: tuple[str, ...] = ()
     """What the symbols are called that are read; () for numbers, and where they have no names."""
+    written: Written | None = None
+    """Of the Reber grammar alone, where it was to run free."""
+    foreseen: int | None = None
+    """Of the Reber grammar alone: strings of `sequences` at whose every step those symbols are the likeliest that may
+    come next, one or two. So success is defined by Hochreiter & Schmidhuber (1997, experiment 1): which one comes, a
+    coin has decided."""

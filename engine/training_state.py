@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+import numpy as np
+
 from engine.parameters import Shapes, parameter_shapes, places
 from engine.requests import Array, Weights
 from engine.spec import Experiment, OptimizerSpec
 
 OPTIMIZER, CARRIED = "optimizer.", "carried."
+MAX_STEPS_MADE = 10**9
 STEPS = "optimizer.step"
 """How many steps Adam has made since it began: its averages are corrected by it."""
 
@@ -79,13 +82,40 @@ def carried_of(state: Mapping[str, Entry]) -> dict[str, Entry]:
 
 def fitted(experiment: Experiment, state: Weights) -> dict[str, Array]:
     """The state as far as this experiment's training goes on from it: its parameters as they are; what an optimiser has
-    kept if it is all that this one keeps, else nothing (it starts anew); what was carried likewise (it starts from 0).
+    kept, if one of the same kind has kept all that this one keeps, else nothing of it; what was carried if it is all
+    that is carried here, else nothing (it starts from 0).
+
+    Kinds, as torch has them: sgd (with and without momentum or Nesterov), rmsprop, and adam with adamw, whose averages
+    are the same and which differ in how weights decay. Within a kind it goes on as an optimiser of torch.optim goes on
+    whose options are set to others: another rate, momentum above 0, alpha, beta or epsilon, Nesterov or not, adam to
+    adamw and back keep everything; rmsprop without momentum keeps the averages of one with it. Where something is
+    missing (momentum is new), and between two kinds, it starts anew as a new optimiser of torch.optim: the
+    momentum_buffer of rmsprop is of gradients divided by their size, and no start for that of sgd. Momentum that is
+    switched off for an iteration is forgotten.
     """
-    found = parameters_of(state)
-    for shapes in (optimizer_shapes(experiment), carried_shapes(experiment)):
-        if all(_fits(state.get(name), shape, experiment.dtype) for name, shape in shapes.items()):
-            found |= {name: state[name] for name in shapes}
+    found, optimizer = parameters_of(state), optimizer_shapes(experiment)
+    if _kind_of(optimizer) == _kind_of(state) and _all_fit(state, optimizer, experiment.dtype):
+        found |= {name: state[name] for name in optimizer}
+    carried = carried_shapes(experiment)
+    if _all_fit(state, carried, experiment.dtype):
+        found |= {name: state[name] for name in carried}
     return found
+
+
+def wrong_steps(state: Mapping[str, Array]) -> str:
+    """What is wrong with how often an optimiser is said to have stepped, and what would be right; "" if nothing is."""
+    steps = state.get(STEPS)
+    if steps is None or (0 <= steps <= MAX_STEPS_MADE and steps == np.floor(steps)):
+        return ""
+    return f"is {float(steps):g}; a whole number from 0 to {MAX_STEPS_MADE:,} is needed"
+
+
+def _kind_of(names: Mapping[str, object]) -> str:
+    """By what is there of it alone: what sgd keeps, rmsprop may keep too."""
+    for what in ("exp_avg", "square_avg", "momentum_buffer"):
+        if any(name.startswith(f"{OPTIMIZER}{what}.") for name in names):
+            return what
+    return ""
 
 
 def traced_of(experiment: Experiment, state: Weights) -> dict[str, Array]:
@@ -94,5 +124,6 @@ def traced_of(experiment: Experiment, state: Weights) -> dict[str, Array]:
     return parameters_of(found) | carried_of(found)
 
 
-def _fits(array: Array | None, shape: tuple[int, ...], dtype: str) -> bool:
-    return array is not None and array.shape == shape and array.dtype == dtype
+def _all_fit(state: Weights, shapes: Shapes, dtype: str) -> bool:
+    arrays = ((state.get(name), shape) for name, shape in shapes.items())
+    return all(array is not None and array.shape == shape and array.dtype == dtype for array, shape in arrays)

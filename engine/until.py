@@ -50,10 +50,11 @@ class Until:
         return found < self.value if self.sign == "<" else found > self.value
 
     def sentence(self, evaluation: Evaluation) -> str:
-        """That an evaluation has reached it."""
+        """Whether an evaluation has reached it."""
         found = evaluation.loss if self.what == "loss" else evaluation.value
         said = percent(found) if self.what == "accuracy" else figure(found)
-        return f"{self} is reached: the {self.name} is {said} after {iterations_words(evaluation.iteration)}."
+        is_reached = "is reached" if self.reached(evaluation) else "is not reached"
+        return f"{self} {is_reached}: the {self.name} is {said} after {iterations_words(evaluation.iteration)}."
 
 
 def iterations_words(count: int) -> str:

@@ -26,6 +26,7 @@ from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.opening import Opening
 from explorer.evaluation.evaluator import Evaluator
+from explorer.evaluation.first import FirstEvaluation
 from explorer.files import Files
 from explorer.motion import reduced_motion
 from explorer.player import Player
@@ -62,6 +63,9 @@ class Explorer(QObject):
             self.runner = Runner(self.document, self.controller, self.courier, self)
             self.reader = Reader(self.courier, self)
             self.evaluator = Evaluator(self.courier, self)
+            self.first = FirstEvaluation(self.document, self.controller, self.courier, self)
+            self.first.known.connect(self.book.know)
+            self.runner.runningChanged.connect(self.first.set_training)
             parts = Parts(
                 self.window,
                 self.document,

@@ -11,7 +11,9 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from engine.errors import SessionError, SpecError
 from engine.requests import Excerpt, Look, Source
+from engine.session import check_room
 from engine.tape import Phase
 from engine.tracks import LayerKind, read_layer
 from engine.training_requests import Trained
@@ -51,7 +53,7 @@ class Controller(QObject):
     recovered = Signal()
     """The next good picture after a failure."""
     refused = Signal(str)
-    """One sentence: the iteration that was to be shown cannot be trained again. Nothing has happened."""
+    """One sentence: the iteration that was to be shown cannot be trained, or not again. Nothing has happened."""
     crossing = Signal(int)
     """A step of the tape goes over its end, into this iteration."""
 
@@ -116,14 +118,12 @@ class Controller(QObject):
 
     @property
     def settled(self) -> bool:
-        """Nothing is under way: the picture is the document's, and its audit has been shown."""
+        """Nothing is under way: the picture is the document's, and its audit has been shown, or it has failed."""
         if self._shown is None and self._document.state.unfinished:
             return True  # there is nothing to ask for
-        return (
-            self._wanted is None
-            and self._shown is not None
-            and (self._failing or self._auditor.has_audited(self._shown))
-        )
+        if self._wanted is not None:
+            return False
+        return self._failing or (self._shown is not None and self._auditor.has_audited(self._shown))
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -189,6 +189,10 @@ class Controller(QObject):
         elif on:
             # What was trained under other settings is not what the update on screen leads to.
             stale = not self._training and not self._document.state.next_is_current(view.iteration)
+            if (stale or view.iteration >= self._document.state.furthest) and (why := self._without_room()):
+                self._presses.clear()
+                self.refused.emit(why)
+                return
             self.crossing.emit(view.iteration + 1)
             self._want(view.iteration + 1, 0, retrain=stale)
         elif back:
@@ -197,6 +201,16 @@ class Controller(QObject):
             self.go_to_iteration(view.iteration - 1, -1)
         else:
             self._document.look(position=position, within=within)
+
+    def _without_room(self) -> str:
+        """Why nothing is trained: no file would have room for it. "" where one would."""
+        experiment = self._document.experiment
+        assert experiment is not None
+        try:
+            check_room(experiment)
+        except (SpecError, SessionError) as error:
+            return str(error)
+        return ""
 
     @property
     def _next_is_being_trained(self) -> bool:

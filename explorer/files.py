@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
@@ -30,6 +30,7 @@ from explorer.document.saving import session_of
 from explorer.document.state import State
 from explorer.saver import Saver, is_large
 from explorer.settings import Settings
+from explorer.stamps import stamp_of
 from explorer.window import MainWindow
 
 if TYPE_CHECKING:
@@ -37,18 +38,6 @@ if TYPE_CHECKING:
 
 _FILTER = "Gradient Flow Explorer (*.gflow)"
 _DATA_FILTER = f"Data ({' '.join(f'*{ending}' for ending in endings.DATA)})"
-
-
-Stamp: TypeAlias = tuple[int, int]
-
-
-def stamp_of(path: str) -> Stamp | None:
-    """When a file was last written, and its size; None: it is not there."""
-    try:
-        found = os.stat(path) if path else None
-    except OSError:
-        return None
-    return None if found is None else (found.st_mtime_ns, found.st_size)
 
 
 class Files(QObject):
@@ -68,8 +57,8 @@ class Files(QObject):
         self._saver = Saver(self)
         self._went_well = True
         self._told_of_backups = False
-        self._as_left: Stamp | None = None
-        """The document's file as it was when it was opened or saved here."""
+        self._as_left = ""
+        """The stamp of what was read from the document's file, or written into it, here."""
         self._scale = sizes.in_force()
         self._data_folder = str(Path.home())
         controller.excerptChanged.connect(self._compare)
@@ -128,10 +117,11 @@ class Files(QObject):
 
     @Slot(str)
     def open_path(self, path: str) -> None:
-        if path.lower().endswith(endings.DATA):
+        if endings.is_data(Path(path)):
             self.dataChosen.emit(path)
             return
-        self._after_saving(partial(self._read, partial(opening.of_path, Path(path))))
+        read = opening.of_experiment if path.lower().endswith(endings.EXPERIMENT) else opening.of_path
+        self._after_saving(partial(self._read, partial(read, Path(path))))
 
     @Slot()
     def open_dialog(self) -> None:
@@ -168,7 +158,7 @@ class Files(QObject):
         self._window.stage.set_prompt(found.prompt)
         self._unproven = found.saved
         found.into(self._document)
-        self._as_left = stamp_of(found.path)
+        self._as_left = found.stamp
         if found.path:
             self._add_recent(found.path, found.title)
 
@@ -236,14 +226,14 @@ class Files(QObject):
         self._saver.finish()
         return self._went_well
 
-    def _saved(self, path: str, state: State, problem: str) -> None:
+    def _saved(self, path: str, state: State, problem: str, stamp: str) -> None:
         """`state`: that was saved. What has been done since is not in the file."""
         self._went_well = not problem
         if problem:
             self._window.status.set_saved("")
             self._complain("It could not be saved", problem)
             return
-        self._as_left = stamp_of(path)
+        self._as_left = stamp
         self._document.saved(path, Path(path).stem, state)
         self._say_saved(backups.beside(path))
         self._add_recent(path, Path(path).stem)
@@ -353,7 +343,7 @@ class Files(QObject):
 
     def _open_anew(self, scale: int) -> None:
         try:
-            reopening.hand_over(self._document, self._controller.excerpt, scale)
+            reopening.hand_over(self._document, self._controller.excerpt, scale, self._as_left)
         except EngineError as error:
             self._complain("The window cannot be opened anew now", f"{error} Or choose “At the Next Start”.")
             return

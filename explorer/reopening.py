@@ -39,10 +39,13 @@ class _Note(msgspec.Struct, frozen=True):
     unsaved: bool = False
     recorded: bool = False
     position: int = 0
+    stamp: str = ""
+    """Of its own file, as it was opened or saved: what another program writes into that meanwhile is no part of it."""
 
 
-def hand_over(document: Document, excerpt: Excerpt | None, scale: int) -> None:
-    """Keep the document for the next start. Raises SessionError where that cannot be; then nothing has happened."""
+def hand_over(document: Document, excerpt: Excerpt | None, scale: int, stamp: str = "") -> None:
+    """Keep the document for the next start. `stamp`: of its file, as it was opened or saved here. Raises
+    SessionError where that cannot be; then nothing has happened."""
     global _kept
     recorded = document.state.recorded
     path = recorded.path if recorded is not None else document.path
@@ -53,6 +56,7 @@ def hand_over(document: Document, excerpt: Excerpt | None, scale: int) -> None:
         unsaved=document.dirty,
         recorded=recorded is not None,
         position=document.view.position,
+        stamp=stamp,
     )
     saved = None if recorded is not None else session_of(document, excerpt)
     try:
@@ -85,6 +89,7 @@ def taken_up(folder: Path) -> Opening:
             path=note.path,
             preset=note.preset,
             unsaved=note.unsaved,
+            stamp=note.stamp,
         )
     for name in (_NOTE, _SESSION):
         (folder / name).unlink(missing_ok=True)

@@ -15,8 +15,8 @@ from engine.session import Session
 
 LARGE = 2 * 2**20
 """Bytes of a history from which on it is worth a thread."""
-Done = Callable[[str], None]
-"""Told the sentence of what went wrong; "": it has been saved."""
+Done = Callable[[str, str], None]
+"""Told the sentence of what went wrong, and the stamp of what was written; "" and it: it has been saved."""
 
 
 def is_large(found: Session) -> bool:
@@ -31,7 +31,7 @@ class Saver(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._thread: threading.Thread | None = None
-        self._said = ""
+        self._said, self._stamp = "", ""
         self._done: Done | None = None
         self._over.connect(self.finish, Qt.ConnectionType.QueuedConnection)
 
@@ -50,13 +50,12 @@ class Saver(QObject):
             return
         thread.join()
         self._thread = self._done = None
-        done(self._said)
+        done(self._said, self._stamp)
 
     def _save(self, found: Session, path: Path) -> None:
+        self._said, self._stamp = "", ""
         try:
-            session.save(found, path)
+            self._stamp = session.save(found, path)
         except EngineError as error:
             self._said = str(error)
-        else:
-            self._said = ""
         self._over.emit()

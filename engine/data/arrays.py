@@ -22,6 +22,7 @@ from engine.data import files
 from engine.data.cells import Reading, within
 from engine.data.datasets import MAX_VALUES, pieces_of
 from engine.data.numbers import LARGEST
+from engine.data.windows import packed
 from engine.errors import DataError
 from engine.plaintext import one_line
 
@@ -59,6 +60,8 @@ class Surveyed:
     """By name, of the right shape and type, but without memory of their own; of `lengths` the numbers themselves."""
     missing: dict[str, int]
     """How many NaN there are in each."""
+    missing_rows: dict[str, tuple[bytes, ...]]
+    """In which rows of each column, of arrays of one or two axes (`windows.packed`); () where none is missing."""
 
 
 def is_npz(data: bytes) -> bool:
@@ -81,7 +84,11 @@ def surveying(path: str | Path) -> Reading[Surveyed]:
     yield from within(_each(path, take), 0.0, 0.7)
     sha256 = yield from within(files.digesting(path, MAX_BYTES), 0.7, 1.0)
     arrays = {key: one.array for key, one in kept.items()}
-    return Surveyed(sha256, files.size_of(path, MAX_BYTES), arrays, {key: one.missing for key, one in kept.items()})
+    rows: dict[str, tuple[bytes, ...]] = {}
+    for key, one in kept.items():
+        rows[key] = yield from one.missing_rows()
+    missing = {key: one.missing for key, one in kept.items()}
+    return Surveyed(sha256, files.size_of(path, MAX_BYTES), arrays, missing, rows)
 
 
 def loading(path: str | Path) -> Reading[tuple[str, dict[str, NDArray[Any]]]]:
@@ -106,20 +113,43 @@ def _check_begins(path: str | Path) -> None:
 
 
 class _Counter:
-    """Counts what is missing, and keeps nothing."""
+    """Counts what is missing and knows where, and keeps nothing."""
 
     def __init__(self, header: _Header) -> None:
         self.array = np.broadcast_to(np.zeros((), dtype=header.dtype), header.shape)
         self.missing = 0
         self._left = b""
+        self._fortran = header.fortran
+        self._at = 0
+        self._absent: NDArray[np.bool_] | None = None
+        """In the order of the file, from the first one on."""
 
     def take(self, piece: bytes) -> None:
         if self.array.dtype.kind != "f":
             return
         piece = self._left + piece
         whole = len(piece) - len(piece) % self.array.itemsize
-        self.missing += int(np.isnan(np.frombuffer(piece[:whole], dtype=self.array.dtype)).sum())
+        absent = np.isnan(np.frombuffer(piece[:whole], dtype=self.array.dtype))
+        if absent.any():
+            self.missing += int(absent.sum())
+            if self._absent is None:
+                self._absent = np.zeros(self.array.size, dtype=np.bool_)
+            self._absent[self._at : self._at + len(absent)] = absent
+        self._at += len(absent)
         self._left = piece[whole:]
+
+    def missing_rows(self) -> Reading[tuple[bytes, ...]]:
+        """Of each column; () where none is missing, or there are no rows and columns."""
+        if self._absent is None or self.array.ndim > 2:
+            return ()
+        columns = self._absent.reshape(self.array.shape, order="F" if self._fortran else "C").reshape(
+            len(self.array), -1
+        )
+        found = []
+        for column in columns.T:
+            found.append(packed(column))
+            yield 1.0
+        return tuple(found)
 
 
 class _Loader:
@@ -131,6 +161,11 @@ class _Loader:
         flat = self._bytes.view(header.dtype)
         self.array = flat.reshape(header.shape, order="F" if header.fortran else "C")
         self.missing = 0
+
+    def missing_rows(self) -> Reading[tuple[bytes, ...]]:
+        """Nothing is missing among whole numbers, which are all that is kept when arrays are looked at."""
+        yield 1.0
+        return ()
 
     def take(self, piece: bytes) -> None:
         self._bytes[self._at : self._at + len(piece)] = np.frombuffer(piece, dtype=np.uint8)

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data import dates, numbers
+from engine.data import dates, numbers, units
 from engine.data.cells import Reading, finished
 from engine.data.numbers import LARGEST, Notation
 from engine.plaintext import one_line
@@ -23,6 +23,10 @@ Kind: TypeAlias = Literal["number", "date", "text", "empty"]
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", "-", "–", "—")
 """Cells without a number, in whatever case. Of a text column only the empty cell is missing."""
 _PLAIN = re.compile(r"[0-9+\-.eE,;]*")
+MAX_MISFITS = 100
+"""Different cells; of more of them the column is no column of numbers with mistakes in it."""
+SHARE_OF_MISFITS = 0.1
+"""Likewise of its cells."""
 _AT_ONCE = 20_000
 """Cells that are looked at between two pauses."""
 
@@ -39,6 +43,10 @@ class Content:
     problem_row: int = -1
     note: str = ""
     """What was decided that could be otherwise."""
+    misfits: tuple[str, ...] = ()
+    """The different cells that do not fit, in the order of the rows, where they are few enough to be mistakes."""
+    unit: str = ""
+    """That every number has with it in the file."""
 
 
 def classify(cells: Sequence[str], notation: Notation, missing: frozenset[str], day_first: bool) -> Content:
@@ -76,8 +84,37 @@ def classifying(cells: Sequence[str], notation: Notation, missing: frozenset[str
         return Content("number", values, absent)
     if fit >= len(others) or any(numbers.other_notation(cells[row], notation) for row in others[:1]):
         row = others[0]
-        return Content("number", values, absent, _no_number(cells, row, notation, values), row)
+        said = _no_number(cells, row, notation, values)
+        # Numbers in another notation are no mistakes that could be done without.
+        few = len(others) <= SHARE_OF_MISFITS * len(rows) and numbers.other_notation(cells[row], notation) is None
+        misfits = tuple(dict.fromkeys(cells[other] for other in others)) if few else ()
+        return Content("number", values, absent, said, row, misfits=misfits if len(misfits) <= MAX_MISFITS else ())
+    if not fit and (found := (yield from _with_unit(cells, absent, notation))) is not None:
+        return found
     return (yield from _dates_or_text(cells, absent, fit, day_first))
+
+
+def _with_unit(cells: Sequence[str], absent: NDArray[np.bool_], notation: Notation) -> Reading[Content | None]:
+    """A column in which every cell is a number with the same unit; None for another one."""
+    kind: tuple[str, bool] | None = None
+    example = ""
+    read: dict[str, float] = {}
+    for some in batched(dict.fromkeys(cells[row] for row in np.flatnonzero(~absent).tolist()), _AT_ONCE):
+        for cell in some:
+            found = units.parted(cell)
+            value = None if found is None else notation.number(found.number)
+            if found is None or value is None or not abs(value) <= LARGEST or kind not in (None, found.same):
+                return None
+            kind, example = found.same, example or f"{_quoted(cell)} as {value:.15g}"
+            read[cell] = value
+        yield 0.6
+    if kind is None:
+        return None
+    values = np.array([read.get(cell, np.nan) for cell in cells])
+    values[absent] = np.nan
+    where = "behind" if kind[1] else "before"
+    note = f"every number has {_quoted(kind[0])} {where} it and is read without: {example}"
+    return Content("number", values, absent, note=note, unit=kind[0])
 
 
 def _without(different: set[str], missing: frozenset[str]) -> set[str]:
@@ -159,6 +196,12 @@ def _no_number(cells: Sequence[str], row: int, notation: Notation, values: NDArr
         return (
             f"{_quoted(cell)} has another {sign} sign than the rest, where '{notation.decimal}' stands before the "
             f"decimals{_between(notation)}; write all numbers alike, or choose the signs yourself"
+        )
+    if (dressed := units.parted(cell)) is not None:
+        where = "behind" if dressed.behind else "before"
+        return (
+            f"{_quoted(cell)} is no number alone: {_quoted(dressed.unit)} stands {where} it, and not with all others; "
+            "write all numbers of a column alike"
         )
     if cell.lower().lstrip("+-") in ("inf", "infinity"):
         return f"{_quoted(cell)} is not finite; a number, or nothing where it is missing, is accepted"

@@ -26,6 +26,7 @@ MAX_SYMBOLS_KEPT = 16_000_000
 """Symbols and tags of sequences, which pass through texts of their own."""
 MAX_CHARACTERS = 128 * 2**20
 MAX_NAMES = 50_000
+MAX_CLASSES = 1000
 _AT_ONCE = 2**18
 """Numbers."""
 MAX_NAME = 200

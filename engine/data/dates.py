@@ -52,6 +52,12 @@ def ambiguous(cell: str) -> bool:
     return bool(found and found["sep"] != "." and int(found["day"]) <= 12 and int(found["month"]) <= 12)
 
 
+def is_choice(cell: str) -> bool:
+    """Whether it is a choice which of day and month stands first: 13/04/2020, even if one of them alone makes sense."""
+    found = _YEAR_LAST.fullmatch(cell)
+    return bool(found and found["sep"] != ".")
+
+
 def _of(found: re.Match[str], order: Order) -> Moment | None:
     day, month = int(found["day"] or 1), int(found["month"])
     if order == "month first":

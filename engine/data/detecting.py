@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from engine.data import blanks, columns, dates, numbers
+from engine.data import blanks, columns, dates, numbers, units
 from engine.data.cells import BLANK, Cells
 from engine.data.columns import MISSING
 from engine.data.numbers import Notation
@@ -112,7 +112,10 @@ def has_header(rows: Sequence[Sequence[str]], only: bool, notes: list[str]) -> b
         )
         return True
     below = [[row[at].strip() for row in rows[1:SAMPLED_ROWS]] for at in range(len(first))]
-    of_data = [at for at, cells in enumerate(below) if any(map(columns.is_data, cells))]
+    dressed = [at for at, cells in enumerate(below) if units.same_in_all(filter(None, cells))]
+    if any(units.same_in_all((first[at], *filter(None, below[at]))) for at in dressed):
+        return False
+    of_data = [at for at, cells in enumerate(below) if at in dressed or any(map(columns.is_data, cells))]
     if of_data:
         return not all(first[at].lower() in MISSING for at in of_data)
     if only:
@@ -143,7 +146,7 @@ def notation(cells: Cells, options: TableOptions, delimiter: str, notes: list[st
     if not among:  # both were chosen, and differ
         return Notation(options.decimal or ".", options.thousands or "")
     # From the whole length, since the first thousand rows may hold no decimals.
-    sample = cells.sample(SAMPLED_CELLS // len(cells.block(0, 1)[0]))
+    sample = [list(map(units.bare, row)) for row in cells.sample(SAMPLED_CELLS // len(cells.block(0, 1)[0]))]
     found = numbers.detect((cell for row in sample for cell in row), among)
     spaced = _spaced([row[0] for row in sample if row[0]], found) if len(cells.block(0, 1)[0]) == 1 else ""
     notes += [doubt for doubt in (spaced, _in_doubt(sample, found, options, delimiter)) if doubt]

@@ -79,14 +79,20 @@ def _answers(given: str) -> Answers:
 def _of_series(preview: Preview, task: SeriesTask) -> Iterator[Reading[Data]]:
     times: list[str | None] = [None]
     if preview.kind == "table":
-        times += [column.name for column in preview.columns if column.rising]
+        times += [column.name for column in preview.columns if column.rising or column.falling]
     ways: tuple[Missing, ...] = get_args(Missing)
-    for missing, time, stops in product(ways, times, (None, True, False)):
-        if time is not None or stops is None:
+    for missing, time, stops, turned in product(ways, times, (None, True, False), (None, False, True)):
+        # Where rows rise or fall in time, it tells whether they are turned round.
+        if (time is not None or stops is None) and (time is None or turned is None):
             yield reading_series(
                 preview,
                 SeriesChoices(
-                    columns=task.columns, target=task.target, time=time, break_at_jumps=stops, missing=missing
+                    columns=task.columns,
+                    target=task.target,
+                    time=time,
+                    turned=turned,
+                    break_at_jumps=stops,
+                    missing=missing,
                 ),
             )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engine.data import arrays, blanks, dates, files
 from engine.data.cells import Reading, finished, within
 from engine.data.columns import Kind
+from engine.data.datasets import MAX_CLASSES
 from engine.data.decoding import Decoded, Encoding, check_encoding, decoding
 from engine.data.records import DELIMITER_NAMES
 from engine.data.symbols import at_words, placing, words
@@ -27,6 +28,7 @@ MAX_TEXT_BYTES = 128 * 2**20
 HEAD_ROWS = 20
 HEAD_CHARACTERS = 2000
 COUNTED_CHARACTERS = 8_000_000
+COUNTED_CLASSES = 50 * MAX_CLASSES
 JUMP = 1.5
 """A step in time of more than so many usual ones is a jump."""
 RARE = 0.02
@@ -34,6 +36,15 @@ RARE = 0.02
 prices: cut there, it would fall into pieces of fewer than 50 rows on average, and longer windows find no place."""
 TABLE_ENDINGS = (".csv", ".tsv", ".tab", ".psv")
 As: TypeAlias = Literal["text", "table", "arrays"]
+
+
+@dataclass(frozen=True)
+class LastNew:
+    row: int
+    """From 0."""
+    line: int
+    """From 1."""
+    cell: str
 
 
 @dataclass(frozen=True)
@@ -53,14 +64,31 @@ class Column:
     """Different words, of text; None for numbers and dates."""
     rising: bool = False
     """Of numbers and dates: each is above the one before, so that it can be the time."""
+    falling: bool = False
+    """Each is below the one before: the time of a file that begins with what is newest."""
+    falls: bool = False
+    """The same, but several rows may have one time."""
+    unordered: int | None = None
+    """Of dates: the line of the first one that is neither above the one before in a file that begins with the oldest,
+    nor below it where it begins with the newest."""
+    counter: bool = False
+    """Whole numbers in equal steps, as those that count rows or years: there is nothing in them to forecast."""
+    unit: str = ""
+    """Of numbers: what every cell has beside its number."""
+    classes: int | None = None
+    """Different cells, of which each would be a class; None of a column with many more than may be classes."""
+    last_new: LastNew | None = None
+    """The one of them that comes first behind all others; None where they are not counted."""
+    misfits: tuple[str, ...] = ()
+    """Different cells that do not fit, where they are few enough to be mistakes."""
     jumps: int = 0
-    """Of a rising column: steps of more than 1.5 usual ones."""
+    """Of a rising or falling column: steps of more than 1.5 usual ones."""
     first_jump: int | None = None
-    """Line behind the first one."""
+    """Line of the later side of the first one, in the order of time."""
     missing_rows: bytes = field(default=b"", repr=False)
     """Which rows have no value (`windows.unpacked`)."""
     jumped_rows: bytes = field(default=b"", repr=False)
-    """Which rows stand behind a jump."""
+    """Which rows stand behind a jump; of a falling column with the rows counted from the last one."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +104,8 @@ class TablePreview:
     """Given, or detected: none of them None."""
     rows: int
     columns: tuple[Column, ...]
+    day_or_month: bool
+    """Whether there are dates of which it is a choice which of day and month stands first."""
     head: tuple[tuple[str, ...], ...]
     """The first rows as they stand in the file, cells shortened."""
     detected: tuple[str, ...]
@@ -134,6 +164,9 @@ class ArrayFacts:
     dtype: str
     missing: int
     """NaN."""
+    missing_rows: tuple[bytes, ...] = field(default=(), repr=False)
+    """In which rows of each column a number is missing (`windows.unpacked`); () where none is, or there are no rows and
+    columns."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +202,7 @@ def looking_at(path: str | Path, options: TableOptions = DETECTED, as_: As | Non
     kind = as_ or _kind(path)
     yield 0.0
     if kind == "table":
-        return _of_table(path, (yield from reading(path, options)))
+        return (yield from _of_table(path, (yield from reading(path, options))))
     if kind == "arrays":
         return (yield from _of_arrays(path))
     sha256, size, found = yield from within(reading_text(path, options.encoding), 0.0, 0.3)
@@ -202,10 +235,13 @@ def _kind(path: str | Path) -> As:
     return "table" if ending in TABLE_ENDINGS or blanks.is_table(head) else "text"
 
 
-def _of_table(path: str | Path, table: Table) -> TablePreview:
+def _of_table(path: str | Path, table: Table) -> Reading[TablePreview]:
     rows = len(table.lines)
     head = tuple(tuple(one_line(cell, 60) for cell in table.row(row)) for row in range(min(rows, HEAD_ROWS)))
-    made = tuple(_column(table, at) for at in range(len(table.names)))
+    made: list[Column] = []
+    for at in range(len(table.names)):
+        made.append(_column(table, at))
+        yield 1.0
     return TablePreview(
         path=str(path),
         name=_plain_name(path),
@@ -214,7 +250,8 @@ def _of_table(path: str | Path, table: Table) -> TablePreview:
         encoding=table.decoded.encoding,
         options=table.options,
         rows=rows,
-        columns=made,
+        columns=tuple(made),
+        day_or_month=_day_or_month(table),
         head=head,
         detected=_detected(table),
         notes=table.notes,
@@ -226,17 +263,25 @@ def _column(table: Table, at: int) -> Column:
     absent = np.flatnonzero(content.missing)
     values = content.values
     problem = f"{table.place(content.problem_row, at)}: {content.problem}." if content.problem else ""
-    low = high = different = first_jump = None
-    rising, behind_jumps = False, np.zeros(0, dtype=np.int64)
+    low = high = different = first_jump = unordered = None
+    rising = falling = falls = counter = False
+    behind_jumps = np.zeros(0, dtype=np.int64)
     if content.kind == "number" and values is not None and not np.isnan(values).all():
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if content.kind == "text":
         different = len({cell for cell in table.column(at) if cell})
+    firsts = _first_rows(table, at)
     if values is not None and len(values) > 1 and not problem and not len(absent):
         steps = np.diff(values)
-        rising = bool((steps > 0).all())
-        if rising and len(behind_jumps := jump_rows(values)):
-            first_jump = table.lines[int(behind_jumps[0])]
+        rising, falling = bool((steps > 0).all()), bool((steps < 0).all())
+        falls = bool((steps <= 0).all() and (steps < 0).any())
+        if not (rising or falling):
+            wrong = steps >= 0 if (steps < 0).sum() > (steps > 0).sum() else steps <= 0
+            unordered = table.lines[int(np.argmax(wrong)) + 1]
+        counter = content.kind == "number" and len(steps) > 1 and bool((steps == steps[0]).all())
+        counter = counter and not content.unit and steps[0] != 0 and values[0] % 1 == 0 and steps[0] % 1 == 0
+        if (rising or falling) and len(behind_jumps := jump_rows(in_time(values, falling))):
+            first_jump = in_time(table.lines, falling)[int(behind_jumps[0])]
     return Column(
         name=table.names[at],
         kind=content.kind,
@@ -247,11 +292,59 @@ def _column(table: Table, at: int) -> Column:
         high=high,
         different=different,
         rising=rising,
+        falling=falling,
+        falls=falls,
+        unordered=unordered if content.kind == "date" else None,
+        counter=bool(counter),
+        unit=content.unit,
+        classes=len(firsts) or None,
+        last_new=_last_new(table, firsts),
+        misfits=content.misfits,
         jumps=len(behind_jumps),
         first_jump=first_jump,
         missing_rows=packed(content.missing),
         jumped_rows=packed(np.isin(np.arange(len(content.missing)), behind_jumps)),
     )
+
+
+def _first_rows(table: Table, at: int) -> dict[str, int]:
+    """In which row each different cell of a column comes first; {} where they are many more than may be classes."""
+    values = table.contents[at].values
+    if values is not None and len(np.unique(values[~np.isnan(values)])) > MAX_CLASSES:
+        return {}
+    firsts: dict[str, int] = {}
+    for row, cell in enumerate(table.column(at)):
+        if cell not in firsts:
+            firsts[cell] = row
+            if len(firsts) > COUNTED_CLASSES:
+                return {}
+    firsts.pop("", None)
+    return firsts
+
+
+def _last_new(table: Table, firsts: dict[str, int]) -> LastNew | None:
+    if not firsts:
+        return None
+    cell = max(firsts, key=lambda one: firsts[one])
+    return LastNew(firsts[cell], table.lines[firsts[cell]], one_line(cell, 40))
+
+
+Rows = TypeVar("Rows", bound="NDArray[Any] | Sequence[int]")
+
+
+def in_time(rows: Rows, falling: bool) -> Rows:
+    """Rows of a file in the order of time: from the last one upwards where the time falls."""
+    turned: Rows = rows[::-1] if falling else rows  # type: ignore[assignment]
+    return turned
+
+
+def turned_usually(preview: TablePreview, time: str | None) -> bool:
+    """Whether the rows had better be read from the last one upwards: where their time falls, or, of rows that are said
+    to be one step apart, a column of dates."""
+    if time is not None:
+        return preview.column(time).falls
+    dates = [column for column in preview.columns if column.kind == "date"]
+    return any(column.falls for column in dates) and not any(column.rising for column in dates)
 
 
 def breaks_usually(jumps: int, rows: int) -> bool:
@@ -296,6 +389,14 @@ def _orders(table: Table) -> list[dates.Order]:
             read = dates.moment(table.row(row)[at], table.options.day_first is not False)
             found.update({read.order: None} if read is not None else {})
     return list(found)
+
+
+def _day_or_month(table: Table) -> bool:
+    return any(
+        dates.is_choice(next((cell for cell in table.column(at) if cell), ""))
+        for at, content in enumerate(table.contents)
+        if content.kind == "date"
+    )
 
 
 def _of_text(path: str | Path, sha256: str, size: int, found: Decoded) -> Reading[TextPreview]:
@@ -347,7 +448,7 @@ def _of_arrays(path: str | Path) -> Reading[ArraysPreview]:
 
     found = yield from arrays.surveying(path)
     facts = tuple(
-        ArrayFacts(one_line(key, 60), array.shape, str(array.dtype), found.missing[key])
+        ArrayFacts(one_line(key, 60), array.shape, str(array.dtype), found.missing[key], found.missing_rows[key])
         for key, array in found.arrays.items()
     )
     said = says(found.arrays, files.name_of(path))

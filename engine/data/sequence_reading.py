@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.data import scaling
 from engine.data.arrays import as_numbers, loading, place
 from engine.data.cells import Reading, within
-from engine.data.datasets import MAX_NAME, MAX_SYMBOLS_KEPT, MAX_VALUES, SequencesData, pieces_of
+from engine.data.datasets import MAX_CLASSES, MAX_NAME, MAX_SYMBOLS_KEPT, MAX_VALUES, SequencesData, pieces_of
 from engine.data.files import name_of
 from engine.data.preview import ArraysPreview, TablePreview, unchanged
 from engine.data.series import index, numbers_in
@@ -26,7 +26,6 @@ from engine.spec_reading import shown
 from engine.task_specs import MAX_STEPS, Split
 
 Answers: TypeAlias = Literal["class", "tags", "value"]
-MAX_CLASSES = 1000
 ROWS_AT_ONCE = 1024
 SYMBOLS_AT_ONCE = 2**16
 

@@ -21,10 +21,12 @@ from engine.data.preview import (
     Preview,
     TablePreview,
     breaks_usually,
+    in_time,
     jump_rows,
+    turned_usually,
     unchanged,
 )
-from engine.data.shapes import numbers_of, taken_for
+from engine.data.shapes import MISSING_WAYS, numbers_of, taken_for
 from engine.data.table import SAID_NAME, Table, reading
 from engine.data.windows import DEFAULT_SPLIT, check_split, count, lead, longest_run, reaching_back, starts, stretch
 from engine.errors import DataError
@@ -43,7 +45,11 @@ class SeriesChoices:
     target: str | None = None
     """The one that is forecast; None: the last of them."""
     time: str | None = None
-    """A column of dates or numbers that has to rise from row to row; None: rows are one step apart."""
+    """A column of dates or numbers that has to rise in the order in which rows are read; None: rows are one step
+    apart."""
+    turned: bool | None = None
+    """Rows are read from the last one upwards, of a file that begins with the newest; None: where `time` falls, or,
+    without it, a column of dates does. Of a table alone."""
     break_at_jumps: bool | None = None
     """No window goes over a step in time of more than 1.5 usual ones; None: where such jumps are rare, at most 2 % of
     the steps. Only with `time`."""
@@ -64,11 +70,11 @@ def import_series(preview: Preview, choices: SeriesChoices = DEFAULT) -> SeriesT
 
     Raises DataError: one sentence with line and column, also where a part holds no window.
     """
-    return finished(importing_series(preview, choices))
+    return finished(importing_series(preview, choices))[0]
 
 
-def importing_series(preview: Preview, choices: SeriesChoices) -> Reading[SeriesTask]:
-    """The same piece by piece."""
+def importing_series(preview: Preview, choices: SeriesChoices) -> Reading[tuple[SeriesTask, SeriesData]]:
+    """The same piece by piece, with the data, which are wanted at once."""
     check_split(choices.split)
     check_choice("missing", choices.missing, get_args(Missing))
     data, read, target = yield from within(_of(preview, choices), 0.0, 0.5)
@@ -90,7 +96,8 @@ def importing_series(preview: Preview, choices: SeriesChoices) -> Reading[Series
         if sentence := lacking(task, whole, data.breaks, part):
             raise DataError(sentence)
         yield 0.7
-    return msgspec.structs.replace(task, data=(yield from within(store.putting(data, remember=True), 0.7, 1.0)))
+    kept = yield from within(store.putting(data, remember=True), 0.7, 1.0)
+    return msgspec.structs.replace(task, data=kept), data
 
 
 def reading_series(preview: Preview, choices: SeriesChoices) -> Reading[SeriesData]:
@@ -170,13 +177,27 @@ def _reach(task: SeriesTask, rows: int, part: Part, every: bool) -> tuple[int, i
 
 def prepared(task: SeriesTask, data: SeriesData) -> Prepared:
     """Raises DataError where the data have no such columns."""
-    values = _used(task, data)
-    scale = scaling.fitted(values[slice(*stretch(len(values), task.split, "train"))], task.scaling)
-    filled, whole = filled_in(values, data.missing, data.breaks, task.split)
-    scaled = scale.scaled(filled)
+    return finished(preparing(task, data))
+
+
+def preparing(task: SeriesTask, data: SeriesData) -> Reading[Prepared]:
+    """The same piece by piece."""
+    places = _places(task, data)
+    used = np.empty((len(data.values), len(places)))
+    for first, behind in pieces_of(used.shape):
+        used[first:behind] = data.values[first:behind, places]
+        yield 0.1 * behind / len(used)
+    learned = used[slice(*stretch(len(used), task.split, "train"))]
+    scale = yield from within(scaling.fitting(learned, task.scaling), 0.1, 0.5)
+    filled, whole = yield from within(filling_in(used, data.missing, data.breaks, task.split), 0.5, 0.8)
+    scaled = yield from within(scale.scaling(filled), 0.8, 0.9)
+    x = np.empty((len(scaled), len(places) - 1))
+    for first, behind in pieces_of(scaled.shape):
+        x[first:behind] = scaled[first:behind, :-1]
+        yield 0.9 + 0.1 * behind / len(x)
     target_scale = scaling.Scale(scale.shift[-1:], scale.size[-1:])
     read = scaling.Scale(scale.shift[:-1], scale.size[:-1])
-    return Prepared(np.ascontiguousarray(scaled[:, :-1]), scaled[:, -1].copy(), read, target_scale, whole, data.breaks)
+    return Prepared(x, scaled[:, -1].copy(), read, target_scale, whole, data.breaks)
 
 
 def check_part(task: SeriesTask, data: SeriesData, part: Part, every: bool = False) -> None:
@@ -220,6 +241,11 @@ def lacking(
 
 def _used(task: SeriesTask, data: SeriesData) -> NDArray[np.float64]:
     """(rows, columns + 1): what is read, and the target last."""
+    return data.values[:, _places(task, data)]
+
+
+def _places(task: SeriesTask, data: SeriesData) -> list[int]:
+    """Of the columns that are read, and of the target last. Raises DataError."""
     source = source_of(task.name)
     places = {name: at for at, name in enumerate(data.columns)}
     for name in (*task.columns, task.target):
@@ -228,19 +254,27 @@ def _used(task: SeriesTask, data: SeriesData) -> NDArray[np.float64]:
                 f"The data of {source} have no column {shown(name)}; they have "
                 f"{', '.join(shortened(one, SAID_NAME) for one in data.columns[:20])}."
             )
-    return data.values[:, [places[name] for name in (*task.columns, task.target)]]
+    return [places[name] for name in (*task.columns, task.target)]
 
 
 def filled_in(
     values: NDArray[np.float64], missing: Missing, breaks: NDArray[np.int64], split: Split
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """With what is put where a number is missing, and (rows,) whether nothing is missing any more."""
-    if missing not in ("interpolate", "last"):
-        return values, np.logical_not(np.isnan(values).any(axis=1))
+    return finished(filling_in(values, missing, breaks, split))
+
+
+def filling_in(
+    values: NDArray[np.float64], missing: Missing, breaks: NDArray[np.int64], split: Split
+) -> Reading[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """The same piece by piece."""
+    whole = yield from within(_whole_in(values), 0.0, 0.3)
+    if missing not in ("interpolate", "last") or whole.all():
+        return values, whole
     filled = values.copy()
     bounds = {edge for part in PART_NAMES for edge in stretch(len(values), split, part)}
     edges = sorted({*bounds, *breaks.tolist()} if missing == "interpolate" else {0, len(values)})
-    for column in filled.T:
+    for at, column in enumerate(filled.T):
         # A straight line is drawn within a part alone: over its end it would tell what is held back.
         for first, behind in pairwise(edges):
             piece = column[first:behind]
@@ -252,7 +286,17 @@ def filled_in(
             else:
                 before = np.maximum.accumulate(np.where(np.isnan(piece), 0, np.arange(len(piece))))
                 piece[:] = piece[before]
-    return filled, np.logical_not(np.isnan(filled).any(axis=1))
+            yield 0.3 + 0.4 * (at + behind / len(values)) / filled.shape[1]
+    return filled, (yield from within(_whole_in(filled), 0.7, 1.0))
+
+
+def _whole_in(values: NDArray[np.float64]) -> Reading[NDArray[np.bool_]]:
+    """(rows,): whether nothing is missing."""
+    whole = np.empty(len(values), dtype=np.bool_)
+    for first, behind in pieces_of(values.shape):
+        np.logical_not(np.isnan(values[first:behind]).any(axis=1), out=whole[first:behind])
+        yield behind / len(values)
+    return whole
 
 
 def _of_table(preview: TablePreview, choices: SeriesChoices) -> Reading[tuple[SeriesData, tuple[str, ...], str]]:
@@ -269,19 +313,23 @@ def _of_table(preview: TablePreview, choices: SeriesChoices) -> Reading[tuple[Se
     kept = tuple(dict.fromkeys((*read, target)))
     if len(kept) * len(table.lines) > MAX_VALUES:
         raise DataError(f"'{preview.name}' has {len(kept)} columns of {len(table.lines):,} rows; choose fewer columns.")
+    turned = turned_usually(preview, choices.time) if choices.turned is None else choices.turned
     values = np.empty((len(table.lines), len(kept)))
     for at, name in enumerate(kept):
-        values[:, at] = numbers_in(table, preview, name, choices.missing)
+        values[:, at] = in_time(numbers_in(table, preview, name, choices.missing, turned), turned)
         yield 0.8 + 0.2 * at / len(kept)
-    return SeriesData(kept, values, choices.missing, _breaks(table, preview, choices)), read, target
+    return SeriesData(kept, values, choices.missing, _breaks(table, preview, choices, turned)), read, target
 
 
 def _kinds(preview: TablePreview) -> str:
     return ", ".join(f"{shortened(column.name, SAID_NAME)} ({column.kind})" for column in preview.columns[:8])
 
 
-def numbers_in(table: Table, preview: TablePreview, name: str, missing: Missing = "refuse") -> NDArray[np.float64]:
-    """A column of numbers, NaN where one is missing and may be. Raises DataError."""
+def numbers_in(
+    table: Table, preview: TablePreview, name: str, missing: Missing = "refuse", turned: bool = False
+) -> NDArray[np.float64]:
+    """A column of numbers in the order of the file, NaN where one is missing and may be. `turned`: the last row comes
+    first. Raises DataError."""
     column, at = preview.column(name), index(preview, name)
     content = table.contents[at]
     if column.problem:
@@ -294,13 +342,14 @@ def numbers_in(table: Table, preview: TablePreview, name: str, missing: Missing 
     if len(absent) and missing == "refuse":
         others = f", and in {len(absent) - 1:,} other rows" if len(absent) > 1 else ""
         raise DataError(
-            f"{table.place(int(absent[0]), at)}: a number is missing{others}; choose what is done there (interpolate, "
-            "last value, leave out), or another column."
+            f"{table.place(int(absent[0]), at)}: a number is missing{others}; choose what is done there "
+            f"({MISSING_WAYS}), or another column."
         )
-    if len(absent) and missing == "last" and absent[0] == 0:
+    first = len(table.lines) - 1 if turned else 0
+    if len(absent) and missing == "last" and first in absent:
         raise DataError(
-            f"{table.place(0, at)}: the first number is missing, and there is no last value before it; leave such rows "
-            "out, or take the line away."
+            f"{table.place(first, at)}: the first number is missing, and there is no last value before it; leave such "
+            "rows out, or take the line away."
         )
     return content.values
 
@@ -310,7 +359,7 @@ def index(preview: TablePreview, name: str) -> int:
     return next(at for at, column in enumerate(preview.columns) if column.name == name)
 
 
-def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDArray[np.int64]:
+def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices, turned: bool) -> NDArray[np.int64]:
     if choices.time is None:
         return np.zeros(0, dtype=np.int64)
     column, at = preview.column(choices.time), index(preview, choices.time)
@@ -323,15 +372,16 @@ def _breaks(table: Table, preview: TablePreview, choices: SeriesChoices) -> NDAr
     if content.missing.any():
         row = int(np.flatnonzero(content.missing)[0])
         raise DataError(f"{table.place(row, at)}: the time is missing; every row needs one.")
-    backwards = np.flatnonzero(np.diff(content.values) <= 0)
+    times, rows = in_time(content.values, turned), in_time(range(len(content.values)), turned)
+    backwards = np.flatnonzero(np.diff(times) <= 0)
     if len(backwards):
-        row = int(backwards[0]) + 1
-        now, before = shown(table.row(row)[at]), shown(table.row(row - 1)[at])
+        row, before = rows[int(backwards[0]) + 1], rows[int(backwards[0])]
+        now, then = shown(table.row(row)[at]), shown(table.row(before)[at])
         raise DataError(
-            f"{table.place(row, at)}: {now} does not come after {before}, the time before it; sort the rows in the "
-            "order of time, each time once, or look at which of day and month stands first."
+            f"{table.place(row, at)}: {now} does not come after {then}, the time {'below' if turned else 'before'} it; "
+            "sort the rows in the order of time, each time once, or look at which of day and month stands first."
         )
-    found = jump_rows(content.values)
+    found = jump_rows(times)
     wanted = choices.break_at_jumps
     stops = breaks_usually(len(found), len(content.values)) if wanted is None else wanted
     return found if stops else found[:0]
@@ -372,5 +422,7 @@ def _of_arrays(preview: ArraysPreview, choices: SeriesChoices) -> Reading[tuple[
 def _target(y: NDArray[np.generic], name: str, missing: Missing) -> Reading[NDArray[np.float64]]:
     values = yield from as_numbers(y, f"{name}, y", {0: "row"})
     if missing == "refuse" and (absent := np.isnan(values)).any():
-        raise DataError(f"{name}, y, {place(absent, {0: 'row'})}: there is a NaN; choose what is done there.")
+        raise DataError(
+            f"{name}, y, {place(absent, {0: 'row'})}: there is a NaN; choose what is done there ({MISSING_WAYS})."
+        )
     return values

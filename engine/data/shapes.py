@@ -25,6 +25,8 @@ from engine.data.datasets import MAX_SYMBOLS_KEPT, pieces_of
 from engine.errors import DataError
 from engine.plaintext import one_line
 
+MISSING_WAYS = "a straight line, the last value, leave the rows out"
+"""As the window calls what can be done where a number is missing."""
 _NAMES = ("x", "y", "lengths")
 
 
@@ -109,7 +111,7 @@ def numbers_of(of: Arrays, name: str, allow_missing: bool) -> Reading[NDArray[np
 
 
 _REFUSED = {
-    "series": "choose what is done where a number is missing (interpolate, last, leave_out)",
+    "series": f"choose what is done where a number is missing ({MISSING_WAYS})",
     "sequences": "sequences without missing numbers are accepted",
 }
 

@@ -124,7 +124,7 @@ def reading(path: str | Path, options: TableOptions = DETECTED) -> Reading[Table
     in_doubt = [
         f"column {at + 1} ({shortened(names[at], SAID_NAME)}): {note}"
         for at, one in enumerate(contents)
-        if (note := one.note or doubts.doubt(one, texts.get(at)))
+        if (note := one.note or doubts.doubt(one, texts.get(at), cells.lines))
     ]
     notes.extend(in_doubt[:MAX_NOTES])
     used = TableOptions(

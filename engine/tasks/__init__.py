@@ -41,7 +41,7 @@ from engine.tasks import (
 from engine.tasks.batch import Batch
 from engine.tasks.part import Draw, Part
 
-__all__ = ["Batch", "Part", "baseline", "batch"]
+__all__ = ["Batch", "Part", "baseline", "batch", "drawn"]
 
 _DRAW: dict[type[Any], Callable[[Any, ModelSpec, Draw], Batch]] = {
     AddingTask: adding.batch,
@@ -74,8 +74,19 @@ def batch(
     Raises DataError where data are not there (somebody's own, or those of a package that is not installed), or a part
     of them is empty.
     """
-    drawn = _DRAW[type(task)](task, model, Draw(seed, iteration, part))
+    return drawn(task, model, Draw(seed, iteration, part), dtype, device)
+
+
+def drawn(
+    task: Task,
+    model: ModelSpec,
+    draw: Draw,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+) -> Batch:
+    """The same of any draw; it may name the sequences that it wants. Raises DataError."""
+    found = _DRAW[type(task)](task, model, draw)
     symbols = form(task).symbols
     if symbols and model.embedding is None:
-        drawn = drawn.one_hot(symbols)
-    return drawn.to(dtype, device)
+        found = found.one_hot(symbols)
+    return found.to(dtype, device)

@@ -17,8 +17,10 @@ def batch_of(count: int, batch_size: int, draw: Draw, purpose: str) -> NDArray[n
 
     Of training, `batch_size` of them: epoch by epoch each piece once, in an order of its own, and one epoch follows on
     another within a batch. Of a part that is held back, the pieces as they lie, in batches of nearly equal size, the
-    first one again behind the last.
+    first one again behind the last; or those that are asked for.
     """
+    if draw.pieces is not None:
+        return np.array(draw.pieces, np.int64)
     if draw.part != "train":
         batches = held_back(count, batch_size)
         number = draw.number % batches
@@ -31,6 +33,13 @@ def batch_of(count: int, batch_size: int, draw: Draw, purpose: str) -> NDArray[n
         here = epochs == epoch
         found[here] = _epoch(draw.seed, purpose, epoch, count)[places[here] - epoch * count]
     return found
+
+
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most `most` of `count` pieces, from 0 in their order, evenly over all of them and with both ends."""
+    if most >= count:
+        return np.arange(count)
+    return np.arange(most) * (count - 1) // max(1, most - 1)
 
 
 def held_back(count: int, batch_size: int) -> int:

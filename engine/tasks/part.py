@@ -18,6 +18,9 @@ class Draw:
     number: int
     """Of training: the iteration."""
     part: Part = "train"
+    pieces: tuple[int, ...] | None = None
+    """Of a part of data that is held back: these of its sequences, from 0 in their order; None: those of batch `number`
+    when the part is cut into batches."""
 
     def generator(self, purpose: str) -> torch.Generator:
         """A stream for one purpose."""

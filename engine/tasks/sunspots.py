@@ -24,7 +24,7 @@ from engine.errors import DataError
 from engine.folders import presets
 from engine.spec import ModelSpec, SunspotsTask
 from engine.tasks.batch import Batch, targets
-from engine.tasks.order import held_back
+from engine.tasks.order import batch_of
 from engine.tasks.part import Draw, Part
 
 FIRST_YEAR, LAST_YEAR = 1700, 2008
@@ -100,9 +100,7 @@ def _chosen(task: SunspotsTask, model: ModelSpec, draw: Draw) -> Tensor:
         return first + _starts(count, B, draw.generator("sunspots"))
     if count < 1:
         raise DataError(_nothing_held_back(T, draw.part))
-    batches = held_back(count, B)
-    number = draw.number % batches
-    return first + torch.arange(number * count // batches, (number + 1) * count // batches, device="cpu")
+    return first + torch.from_numpy(batch_of(count, B, draw, "sunspots"))
 
 
 def _starts(count: int, batch_size: int, source: torch.Generator) -> Tensor:

@@ -39,7 +39,8 @@ def starts(task: TextTask, data: Prepared, draw: Draw) -> NDArray[np.int64]:
             f"The {draw.part} part of {source_of(task.name)} is empty; a sequence of {T:,} steps is needed."
         )
     if draw.part != "train":
-        pieces_ = _side_by_side(count, B, draw.number) if task.order == "stream" else batch_of(count, B, draw, "text")
+        streams = task.order == "stream" and draw.pieces is None
+        pieces_ = _side_by_side(count, B, draw.number) if streams else batch_of(count, B, draw, "text")
         return first + T * pieces_
     if task.order == "stream":
         # B streams of `each` sequences, one behind the other: where one ends, the next has begun, so that a row goes on

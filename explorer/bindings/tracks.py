@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Slot
 
 from engine.session import MAX_TRACKS
-from engine.tracks import NETWORK, parse
+from engine.tracks import FLOW_TRAINING, NETWORK, parse
 from explorer.bindings.parts import Parts
 from explorer.stage.scale_menu import SHARED
 from explorer.tables.shelf import Shelf
@@ -124,6 +124,11 @@ class TracksBinding(QObject):
         """A scale never changes behind anybody's back."""
         decades, window = self._stage.gradient_decades(), self._parts.window
         track = parse(key)
+        if track.what == FLOW_TRAINING:
+            own = key in self._document.view.scales
+            now = "has a scale of its own now" if own else "is on the scale of all gradients again"
+            self._parts.say(f"The flow over training {now}: {words}.", 8000)
+            return
         if not track.what.startswith("values.") and decades is not None:
             window.cell.set_gradient_decades(*decades)
             window.analysis.set_decades(*decades)

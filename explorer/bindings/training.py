@@ -229,8 +229,8 @@ class TrainingBinding(QObject):
         if ending.kind in ("diverged", "failed"):
             self._banner = True
             experiment = self._document.experiment
-            diverged = ending.kind == "diverged" and experiment is not None
-            self._ways = ways_out(experiment) if diverged and experiment is not None else ()
+            bad = ending.diverged
+            self._ways = () if experiment is None or bad is None else ways_out(experiment, bad)
             self._parts.window.stage.set_banner(ending.sentence, [(way.words, way.tip) for way in self._ways])
         elif ending.sentence:
             self._parts.say(ending.sentence, 10_000)

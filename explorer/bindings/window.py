@@ -77,6 +77,8 @@ class WindowBinding(QObject):
     def _show_failure(self, sentence: str) -> None:
         self._player.pause()
         self._window.stage.set_banner(sentence)
+        if self._controller.excerpt is None:
+            self._status.clear(computing=False)
 
     @Slot()
     def _clear_failure(self) -> None:

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.requests import Excerpt
 from explorer.cell.circuit_ink import Drawing, forward_decades
-from explorer.cell.circuit_moment import Moment
+from explorer.cell.circuit_moment import Moment, symbol_read
 from explorer.cell.exact import digits, exact_text
 from explorer.cell.figures import Figures
 from explorer.cell.ink import text_scale
@@ -267,7 +267,8 @@ class CircuitView(NumbersView):
         text = wire.name
         norm = _input_norm(excerpt, self._step).value
         if wire.source == "input" and self._reached.forward and norm is not None:
-            text += f": ‖xₜ‖ = {numbers.exact(norm)}"
+            name = symbol_read(excerpt, self._step)
+            text += f": {name}, ‖xₜ‖ = {numbers.exact(norm)}" if name else f": ‖xₜ‖ = {numbers.exact(norm)}"
         if moment.has(wire.forward):
             text += f": {exact_text(self.reading(wire.forward), excerpt)}"
         if wire.route and wire.route in excerpt.focus.cuts and self._reached.backward:

@@ -16,7 +16,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen, QPolygo
 
 from engine.requests import Excerpt
 from explorer.cell import typeset
-from explorer.cell.circuit_moment import Moment
+from explorer.cell.circuit_moment import Moment, symbol_read
 from explorer.cell.circuit_nodes import GLOW, paint_node, radius_of
 from explorer.cell.figures import Figures
 from explorer.cell.ink import colour_of, draw_fitted, log_width
@@ -382,13 +382,14 @@ class Drawing:
         inputs = self.moment.excerpt.cell_inputs
         if self.moment.step > len(inputs):
             return "", 0.0
-        values = inputs[self.moment.step - 1]
+        values, name = inputs[self.moment.step - 1], symbol_read(self.moment.excerpt, self.moment.step)
+        of = f"{name} = " if name else ""
         for count in range(min(len(values), 6), 0, -1):
             rest = ", …" if count < len(values) else ""
-            text = "(" + ", ".join(short(float(v)) for v in values[:count]) + rest + ")"
+            text = f"{of}(" + ", ".join(short(float(v)) for v in values[:count]) + rest + ")"
             if (width := self.metrics.horizontalAdvance(text)) <= room:
                 return text, width
-        return "(…)", self.metrics.horizontalAdvance("(…)")
+        return name or "(…)", self.metrics.horizontalAdvance(name or "(…)")
 
 
 def _flat(pen: QPen) -> QPen:

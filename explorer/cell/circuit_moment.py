@@ -12,6 +12,7 @@ from explorer.cell.reach import Reached
 from explorer.cell.readings import Readings
 from explorer.cell.wiring import Node
 from explorer.stage import borders
+from explorer.widgets.labels import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,13 @@ class Moment:
     def hold(self, node: Node) -> Hold | None:
         """What a what-if does to a gate."""
         return self.held.holds.get(node.latex) if node.kind == "gate" else None
+
+
+def symbol_read(excerpt: Excerpt, step: int) -> str:
+    """What the symbol is called that the shown layer reads at step t (from 1): "‘B’". "" where it reads another layer,
+    numbers, the padding, or a symbol without a name."""
+    of_input = excerpt.focus.name.partition("_")[0] == next(iter(excerpt.layers)).partition("_")[0]
+    if not (of_input and excerpt.symbols and 1 <= step <= min(excerpt.length, len(excerpt.inputs))):
+        return ""
+    label = excerpt.read_labels.get(int(excerpt.inputs[step - 1, 0]))
+    return "" if label is None else spoken(label)

@@ -14,8 +14,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     import sys
 
     try:
-        from explorer.cli.commands import run
-    except KeyboardInterrupt:  # so early that nothing has begun
-        print("gradflow: Interrupted.", file=sys.stderr)
-        return 130
-    return run(sys.argv[1:] if argv is None else argv)
+        try:
+            from explorer.cli.commands import run
+        except KeyboardInterrupt:  # so early that nothing has begun
+            print("gradflow: Interrupted.", file=sys.stderr)
+            return 130
+        return run(sys.argv[1:] if argv is None else argv)
+    finally:
+        # An interrupt that comes while a piece of source is run (a dataclass or a named tuple is made by one while
+        # torch is imported) is remembered by Python though it has been caught, and `python -m explorer` would end by
+        # the signal instead of with the status. The next piece that is run makes it forget.
+        exec("")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,15 @@ from engine.spec import (
 from engine.task_facts import FACTS
 
 if TYPE_CHECKING:
-    from engine.data import TablePreview
+    from engine.data import ArraysPreview, TablePreview
 
 CELL: CellKind = "gru"
 TASKS: dict[str, type] = {
     str(task.__struct_config__.tag).replace("_", "-"): task for task, facts in FACTS.items() if facts.source
 }
 """Those that need nobody's data, by the name that a command knows them by: "temporal-order"."""
-_STEPS = (50, 30, 20, 10, 5, 2, 1)
+_STEPS = 50
+"""Rows in a window of a series, where there are enough of them."""
 
 
 def of_task(name: str, cell: CellKind = CELL) -> Preset:
@@ -50,7 +52,10 @@ def of_data(path: Path, cell: CellKind = CELL, column: str | None = None) -> tup
     try:
         task = _brought(path, column)
     except DataError as error:
-        raise DataError(f"{error} gradflow {path.name} shows how it is read, and lets one choose.") from None
+        if not _can_be_looked_at(path):
+            raise
+        shows = f"gradflow {shlex.quote(str(path))} shows how it is read"
+        raise DataError(f"{error} {shows}, and lets one choose.") from None
     return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task)
 
 
@@ -71,6 +76,7 @@ def _brought(path: Path, column: str | None) -> OwnTask:
         import_text,
         look_at,
     )
+    from engine.data.usual import becomes
     from explorer.data_dialog.arrays import arrays_of
 
     preview = look_at(path)
@@ -79,26 +85,47 @@ def _brought(path: Path, column: str | None) -> OwnTask:
     if isinstance(preview, TextPreview):
         return import_text(preview)
     if isinstance(preview, TablePreview):
-        if not _is_series(preview):
+        if becomes(preview) == "sequences":
             return import_sequences(preview, SequencesChoices(answer=column))
-        choices = SeriesChoices(target=column, time=_time(preview), steps=_steps(preview.rows))
-        return import_series(preview, choices)
+        time = _time(preview)
+        return import_series(preview, SeriesChoices(target=column, time=time, steps=_steps(preview, column, time)))
     of = arrays_of(preview)
     if of.kind == "series":
-        return import_series(preview, SeriesChoices(steps=_steps(len(of.x))))
+        return import_series(preview, SeriesChoices(steps=_steps(preview)))
     return import_sequences(preview, SequencesChoices(answers=of.answers))
 
 
-def _steps(rows: int) -> int:
-    """As many as leave as many windows to be learned from."""
-    return next((steps for steps in _STEPS if 2 * steps < 0.7 * rows), 1)
+def _can_be_looked_at(path: Path) -> bool:
+    """Whether the window has something to choose: of a ZIP archive or a file that is not there it has the sentence."""
+    from engine.data import look_at
+    from engine.data.peeking import lines_of
+
+    if lines_of(path).texts:
+        return True
+    try:
+        look_at(path)
+    except DataError:
+        return False
+    return True
 
 
-def _is_series(preview: TablePreview) -> bool:
-    """Where there are numbers to forecast, unless the last column is a word for what they are."""
-    numbers = any(column.kind == "number" and not column.problem for column in preview.columns)
-    in_time, last = any(column.rising and column.kind == "date" for column in preview.columns), preview.columns[-1]
-    return numbers and (in_time or last.kind != "text" or last.missing >= preview.rows / 2)
+def _steps(preview: TablePreview | ArraysPreview, target: str | None = None, time: str | None = None) -> int:
+    """As many rows in a window as the data dialog begins with."""
+    from engine.data.preview import ArraysPreview, breaks_usually
+    from explorer.data_dialog.arrays import arrays_of
+    from explorer.data_dialog.windows import Treated, Windows
+
+    if isinstance(preview, ArraysPreview):
+        rows, read, known = len(arrays_of(preview).x), ["x0"], {}
+    else:
+        rows, known = preview.rows, {column.name: column for column in preview.columns}
+        fit = [column for column in preview.columns if column.kind == "number" and not column.problem]
+        read = [column.name for column in fit if column.name != time]
+    if not read or (target is not None and target not in known):
+        return _STEPS  # what is wrong is said when it is brought in
+    task = SeriesTask(data="0" * 64, name=preview.name, columns=tuple(read), target=target or read[-1], steps=_STEPS)
+    stops = time is not None and breaks_usually(known[time].jumps, rows)
+    return Windows(known, rows, every=False).fitting(task, Treated(time=time if stops else None))
 
 
 def _time(preview: TablePreview) -> str | None:

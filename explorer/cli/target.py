@@ -35,6 +35,8 @@ class Target:
     probe: Probe | None = None
     """Of a recorded trace."""
     path: Path | None = None
+    stamp: str = ""
+    """Of what was read from the path, where it is a session: its `Probe.sha256`."""
     task: str = ""
     """The name that it was asked for by, where it is a task's."""
 
@@ -94,7 +96,7 @@ def _not_there(text: str) -> str:
     path, shown = Path(text), one_line(text, 120)
     if path.suffix or len(path.parts) > 1:
         with contextlib.suppress(OSError, ValueError):
-            ours = (".gflow", ".toml", *endings.DATA)
+            ours = (".gflow", endings.EXPERIMENT, *endings.DATA)
             there = [name for name in os.listdir(path.parent) if Path(name).suffix in ours]
             near = [str(path.parent / name) for name in difflib.get_close_matches(path.name, there, n=2, cutoff=0.7)]
             if near:
@@ -114,11 +116,11 @@ def _not_there(text: str) -> str:
 
 
 def _file(path: Path) -> Target:
-    if path.suffix.lower() in endings.DATA:
+    if endings.is_data(path):
         return Target(path=path)
-    if path.suffix.lower() == ".toml":
+    if path.suffix.lower() == endings.EXPERIMENT:
         return Target(preset=presets.read_experiment(path), path=path)
     probe = container.probe(path)
     if probe.content == "trace":
         return Target(probe=probe, path=path)
-    return Target(session=session.load(path, probe.sha256), path=path)
+    return Target(session=session.load(path, probe.sha256), path=path, stamp=probe.sha256)

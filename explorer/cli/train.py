@@ -7,34 +7,40 @@ A saved session goes on where it stopped, to the bit, and its records with it. C
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import shlex
 import signal
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from msgspec import structs
 
-from engine import session, task_facts
+from engine import container, session, task_facts
 from engine.checks import checked
 from engine.errors import DataError, EngineError, SessionError
 from engine.figures import figure, percent
+from engine.history import Evaluation
 from engine.parts import Part
 from engine.session import Session, SessionView
 from engine.spec import CellKind, DigitsTask, Experiment, OwnTask, SunspotsTask
 from engine.task_facts import metric_words
 from engine.training_loop import Progress, done_sentence, fit
 from engine.training_requests import Judge, Judged
-from engine.until import iterations_words
+from engine.until import Until, iterations_words, until_of
 from explorer.cli import fresh
 from explorer.cli.compute import compute
 from explorer.cli.output import checked_output
 from explorer.cli.target import Target, UsageError
 from explorer.cli.training_bar import TrainingBar
+from explorer.stamps import stamp_of
 
 DIVERGED, PAUSED = 1, 130
 BATCHES = 20
@@ -64,20 +70,22 @@ def train(
     """Up to `iterations` in all, or where `until` says. 0: done; 1: it diverged; 130: it was interrupted. In each case
     what is done is in `output`."""
     output = _output(target, output)
-    start, output = _begun(_chosen(target, asked), output)
+    start, stamp = _begun(_chosen(target, asked), output)
     if iterations is None and until is None and start.experiment.training.early_stop is None:
         raise UsageError("--iterations is missing: how many in all, 500 say; or --until, as in --until 'loss<0.02'.")
     session.check_room(start.experiment)
+    bound = until_of(until, start.experiment)
     begun = max(start.history, default=0)
     bar = TrainingBar(iterations, task_facts.baseline(start.experiment.task, start.experiment.model))
     at, paused, failed = None, False, None
-    keeper = _Keeper(start, output, bar)
+    keeper = _Keeper(start, output, stamp, bar)
     try:
-        with _ends_like_ctrl_c():
+        with _pausing() as pause:
             for at in fit(start, iterations, until=until):
                 bar.show(at)
                 if not at.ended:
                     keeper.now_and_then(at)
+                pause.here()
     except KeyboardInterrupt:  # between two chunks, or inside one, which is then as if it had never begun
         paused = True
     except EngineError as error:
@@ -92,14 +100,16 @@ def train(
     fresh = at.iteration > begun or not output.exists()
     if fresh:
         keeper.save_for_good(at)
-    print(_report(at, output, paused or failed is not None, fresh))
+    print(_report(at, keeper.output, paused or failed is not None, fresh))
     if failed is not None:
         raise failed
     if paused:
         return PAUSED
     for part in ("validation", "test"):
-        if (line := _judged(at, part)) is not None:
-            print(line)
+        if (found := _judged(at, part)) is not None:
+            print(_judged_line(found))
+        if part == "validation" and bound is not None and at.ended in ("iterations", "early stop"):
+            print(_held_against(bound, at, found, begun))
     if at.ended == "diverged":
         print(f"gradflow: {at.sentence}", file=sys.stderr)
         return DIVERGED
@@ -131,16 +141,19 @@ def _chosen(target: Target, asked: Asked) -> Target:
     return replace(target, preset=structs.replace(target.preset, experiment=checked(experiment)))
 
 
-def _begun(target: Target, output: Path) -> tuple[Session, Path]:
-    """What is trained on, and the file that it goes to. A file that is there is written over by its own training alone:
-    by the session that was read from it, or where the same command is given again. Raises UsageError and SessionError.
-    """
+def _begun(target: Target, output: Path) -> tuple[Session, str | None]:
+    """What is trained on, and the stamp of what was read from the output; None: no file is there. One that is there is
+    written over by its own training alone: by the session that was read from it, or where the same command is given
+    again. Raises UsageError and SessionError."""
     start = _start(target)
-    if not output.exists() or (target.path is not None and output.samefile(target.path)):
-        return start, output
+    if not output.exists():
+        return start, None
+    if target.path is not None and output.samefile(target.path):
+        return start, target.stamp
     name = shlex.quote(str(output))
     try:
-        found = session.load(output)
+        stamp = container.probe(output).sha256
+        found = session.load(output, stamp)
     except SessionError:
         raise UsageError(f"{name} is there and is no saved session; another name after -o is needed.") from None
     if target.session is not None or not _same(found, start):
@@ -150,7 +163,7 @@ def _begun(target: Target, output: Path) -> tuple[Session, Path]:
         )
     done = iterations_words(max(found.history, default=0))
     print(f"{name} holds {done} of this training already; it goes on from there.", file=sys.stderr)
-    return found, output
+    return found, stamp
 
 
 def _same(found: Session, start: Session) -> bool:
@@ -183,10 +196,12 @@ def _output(target: Target, output: Path | None) -> Path:
 
 
 class _Keeper:
-    """Saves now and then."""
+    """Saves now and then; never over what somebody else has written meanwhile."""
 
-    def __init__(self, start: Session, output: Path, bar: TrainingBar) -> None:
-        self._start, self._output, self._bar = start, output, bar
+    def __init__(self, start: Session, output: Path, stamp: str | None, bar: TrainingBar) -> None:
+        """`stamp`: of what was read from the output; None: it was not there."""
+        self.output = output
+        self._start, self._stamp, self._bar = start, stamp, bar
         self._saved = time.monotonic()
 
     def now_and_then(self, at: Progress) -> None:
@@ -207,7 +222,7 @@ class _Keeper:
             self.save(at)
         except SessionError as error:
             folder = Path(tempfile.mkdtemp(prefix="gradflow-"))
-            instead = folder / self._output.name
+            instead = folder / self.output.name
             try:
                 session.save(session.fitting(at.session(self._start)), instead)
             except SessionError:
@@ -216,21 +231,84 @@ class _Keeper:
             raise SessionError(f"{error} What has been trained is in {shlex.quote(str(instead))} instead.") from None
 
     def save(self, at: Progress) -> None:
-        """Raises SessionError."""
-        session.save(session.fitting(at.session(self._start)), self._output)
+        """Where the file is another one than was read or written here (a window, or another training, has saved into
+        it), in a new one beside it. Raises SessionError."""
+        found, taken = session.fitting(at.session(self._start)), None
+        if stamp_of(self.output) not in (self._stamp, None):
+            taken, self.output = self.output, _beside(self.output)
+        try:
+            with _undisturbed():  # what has been written and is not known of would be taken for somebody else's
+                self._stamp = session.save(found, self.output)
+        except SessionError:
+            self.output = taken or self.output
+            raise
+        if taken is not None:
+            self._bar.end()
+            name, instead = shlex.quote(str(taken)), shlex.quote(str(self.output))
+            print(
+                f"gradflow: Another program has saved into {name} meanwhile: that is left as it is, and this training "
+                f"is in {instead}.",
+                file=sys.stderr,
+            )
+
+
+def _beside(taken: Path) -> Path:
+    """A name next to it that is free: "out-2.gflow"."""
+    return next(
+        path
+        for number in itertools.count(2)
+        if not os.path.lexists(path := taken.with_name(f"{taken.stem}-{number}{taken.suffix}"))
+    )
+
+
+class _Pause:
+    """Torch ends the process where an interrupt is raised in the midst of it, or of its import: what has not been
+    saved would be lost. So the first one waits for the end of the chunk, and only one more does not."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def here(self) -> None:
+        """Raises KeyboardInterrupt where one has come."""
+        if self._asked:
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
-def _ends_like_ctrl_c() -> Iterator[None]:
-    """Whoever ends the program from outside (a batch system at its time limit) pauses it too."""
+def _pausing() -> Iterator[_Pause]:
+    """Ctrl+C pauses; and whoever ends the program from outside, as a batch system at its time limit, pauses it too."""
+    pause = _Pause()
+    with _handled((signal.SIGINT, signal.SIGTERM), pause.ask):
+        yield pause
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """An interrupt comes at the end of it."""
+    came: list[int] = []
+    with _handled((signal.SIGINT, signal.SIGTERM), lambda number, _frame: came.append(number)):
+        yield
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _handled(signals: tuple[signal.Signals, ...], how: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Signals reach the main thread alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, how) for number in signals}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, usual in before.items():
+            signal.signal(number, usual)
 
 
 # -- what is said of it -----------------------------------------------------------------------------------------------
@@ -264,7 +342,7 @@ def _ending(at: Progress, paused: bool) -> str:
     return f"{done_sentence(at.iteration).removesuffix('.')}: {those}."
 
 
-def _judged(at: Progress, part: Part) -> str | None:
+def _judged(at: Progress, part: Part) -> Judged | None:
     """None where nothing is held back for it."""
     experiment: Experiment = at.experiment
     batches = ALL if isinstance(experiment.task, (OwnTask, SunspotsTask, DigitsTask)) else BATCHES
@@ -272,8 +350,25 @@ def _judged(at: Progress, part: Part) -> str | None:
         found: Judged = compute("judge", Judge(experiment, at.state, part, batches, shown=0, what_if=at.what_if))
     except DataError:
         return None
+    return found
+
+
+def _held_against(bound: Until, at: Progress, found: Judged | None, begun: int) -> str:
+    """Whether a training that has ended by something else fulfils the bound, and where nobody looked before, that."""
+    newest = at.evaluations[-1] if at.evaluations else None
+    if newest is None or newest.iteration != at.iteration:
+        assert found is not None, "a bound is refused where nothing is held back"
+        newest = Evaluation.of(at.iteration, found)
+    said = bound.sentence(newest)
+    if begun < at.iteration and not any(begun < one.iteration for one in at.evaluations):
+        every = at.experiment.training.evaluate_every
+        said += f" It was looked at here alone: evaluations are made every {iterations_words(every)}."
+    return said
+
+
+def _judged_line(found: Judged) -> str:
     nothing = "" if found.baseline is None else f" (baseline {figure(found.baseline)})"
     many = f"{found.sequences:,} sequences"
     if found.there is not None:
         many = f"all {many}" if found.sequences >= found.there else f"{found.sequences:,} of {found.there:,} sequences"
-    return f"{part:<11} loss {figure(found.loss)}{nothing}, {metric_words(found.metric, found.value)}, of {many}"
+    return f"{found.part:<11} loss {figure(found.loss)}{nothing}, {metric_words(found.metric, found.value)}, of {many}"

@@ -35,6 +35,10 @@ class TrackCommands(QObject):
         self._on_selected(self._handling.menu())
 
     @Slot()
+    def do_fit_scale(self) -> None:
+        self._on_selected(self._handling.fit_scale())
+
+    @Slot()
     def do_show_table(self) -> None:
         self._on_selected(self._handling.table())
 

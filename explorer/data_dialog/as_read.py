@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSize, Signal
@@ -103,7 +104,8 @@ class AsRead(QWidget):
         self.rows["as_"].setVisible(not isinstance(preview, ArraysPreview))
         self.rows["as_"].set_value(preview.kind)
         of_table = isinstance(preview, TablePreview)
-        dates = isinstance(preview, TablePreview) and any(column.kind == "date" for column in preview.columns)
+        # Once chosen it can be chosen back, whatever has come of it.
+        dates = isinstance(preview, TablePreview) and (preview.day_or_month or self.options.day_first is not None)
         self.rows["encoding"].setVisible(not isinstance(preview, ArraysPreview))
         if isinstance(preview, TextPreview):
             self.rows["encoding"].set_value(preview.codec)
@@ -135,6 +137,11 @@ class AsRead(QWidget):
         self.rows["header"].set_value(None if o.header is None else "yes" if o.header else "no")
         self.rows["decimal"].set_value(o.decimal)
         self.rows["thousands"].set_value(o.thousands)
+
+    def set_missing(self, missing: tuple[str, ...] | None) -> None:
+        """Which cells count as missing; None: those that usually do."""
+        self.options = replace(self.options, missing=missing)
+        self.changed.emit()
 
     def _take(self, name: str, value: Any) -> None:
         if name == "as_":

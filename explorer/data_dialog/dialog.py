@@ -27,11 +27,13 @@ from PySide6.QtWidgets import (
 
 from engine.data.peeking import Lines
 from engine.data.preview import ArraysPreview, Preview, TablePreview, TextPreview
+from engine.data.usual import becomes
 from engine.data_requests import LookAt
 from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.as_read import AsRead
 from explorer.data_dialog.failure import Failure, wrapped
 from explorer.data_dialog.form import NOWHERE, Form
+from explorer.data_dialog.misfits import Misfits
 from explorer.data_dialog.preview_view import PreviewView
 from explorer.data_dialog.reader import Reader
 from explorer.data_dialog.sequences_form import SequencesForm
@@ -78,6 +80,7 @@ class DataDialog(QDialog):
         self.other.setAutoDefault(False)
         self.found = wrapped("What was detected")
         self.as_read = AsRead()
+        self.misfits = Misfits()
         self.waiting = Waiting()
         self.preview = PreviewView()
         self.failure = Failure()
@@ -109,6 +112,7 @@ class DataDialog(QDialog):
         self.cancel.clicked.connect(self.reject)
         self.use.clicked.connect(self._bring)
         self.as_read.changed.connect(self._look)
+        self.misfits.missingChosen.connect(self.as_read.set_missing)
         self.becomes.edited.connect(self._become)
         reader.looked.connect(self._show_preview)
         reader.peeked.connect(self._show_lines)
@@ -129,6 +133,7 @@ class DataDialog(QDialog):
         left.setSpacing(TIGHT)
         left.addWidget(self.found)
         left.addWidget(self.as_read)
+        left.addWidget(self.misfits)
         left.addWidget(self.waiting, 1)
         left.addWidget(self.failure, 1)
         left.addWidget(self.preview, 1)
@@ -242,6 +247,7 @@ class DataDialog(QDialog):
         self.preview.setVisible(not failure)
         self.as_read.setVisible(not failure)
         self.other.setAccessibleDescription(failure)
+        self.misfits.show_preview(None if failure else self._preview)
         self.notes.setText("\n".join(f"• {note}" for note in (notes or [])[:5]))
         self.notes.setVisible(bool(notes))
 
@@ -268,7 +274,7 @@ class DataDialog(QDialog):
             self.series.set_preview(preview)
             self.sequences.set_preview(preview)
             if self.becomes.value() is None:
-                self._become(_usual(preview))
+                self._become(becomes(preview))
             else:
                 self._become(self.becomes.value())
 
@@ -296,6 +302,7 @@ class DataDialog(QDialog):
     def _show_enabled(self) -> None:
         busy, there = self._reader.reading, self._preview is not None
         self.as_read.setEnabled(not busy)
+        self.misfits.setEnabled(not busy)
         self.side.setEnabled(there and not busy)
         self.side.setVisible(there)
         self.use.setEnabled(there and not busy and self.form.problem() is None)
@@ -339,6 +346,7 @@ class DataDialog(QDialog):
         self._say_doing()
         self.side.setEnabled(False)
         self.as_read.setEnabled(False)
+        self.misfits.setEnabled(False)
         self.use.setEnabled(False)
 
     def _end(self) -> None:
@@ -371,14 +379,6 @@ class DataDialog(QDialog):
             event.accept()
         else:
             super().keyPressEvent(event)
-
-
-def _usual(preview: TablePreview) -> str:
-    """A series where there are numbers to forecast, unless the last column is a word for what they are."""
-    numbers = [column for column in preview.columns if column.kind == "number" and not column.problem]
-    in_time, last = any(column.rising and column.kind == "date" for column in preview.columns), preview.columns[-1]
-    words = last.kind == "text" and last.missing < preview.rows / 2
-    return "series" if numbers and (in_time or not words) else "sequences"
 
 
 def _in_scroll_area(form: Form) -> QScrollArea:

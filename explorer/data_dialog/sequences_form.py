@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
+from engine.data.datasets import MAX_CLASSES
 from engine.data.preview import ArraysPreview, Column, TablePreview
 from engine.data.sequence_reading import SequencesChoices
+from engine.data.windows import stretch
 from engine.spec import SequencesTask
 from engine.task_checks import MAX_SYMBOLS
 from engine.task_specs import MAX_STEPS
@@ -189,6 +191,8 @@ class SequencesForm(Form):
                 return wrong("answer", f"{missing_words(answer)}; every row needs one.")
             if v["answers"] == "value" and self._columns[v["answer"]].kind != "number":
                 return wrong("answer", f"{short(v['answer'])} holds no numbers; choose another column, or a class.")
+            if v["answers"] != "value" and (said := self._wrong_classes(answer)):
+                return wrong("answer", said)
         if v["cut"] is not None and not 1 <= v["cut"] <= MAX_STEPS:
             return wrong("cut", f"{v['cut']}: a whole number from 1 to {MAX_STEPS:,} is accepted.")
         if v["most_symbols"] is not None and not 2 <= v["most_symbols"] <= MAX_SYMBOLS:
@@ -204,9 +208,38 @@ class SequencesForm(Form):
         )
         return task_problem(task)
 
+    def _wrong_classes(self, answer: Column) -> str:
+        """Why they cannot be learned, in a sentence; "" where they can, as far as that is known."""
+        v, count = self.values, answer.classes
+        name, what = short(answer.name), "tags" if v["answers"] == "tags" else "classes"
+        if count is None or not 2 <= count <= MAX_CLASSES:
+            many = f"more than {MAX_CLASSES:,}" if count is None else f"{count:,}"
+            cells = "cell" if count == 1 else "cells"
+            return f"{name} has {many} different {cells}; 2 to {MAX_CLASSES:,} are accepted as {what}."
+        if v["sequence"] or v["answers"] == "tags" or answer.last_new is None:
+            return ""  # where its sequences end is known when they are read
+        learned = stretch(self._count or 0, self.split, "train")[1]
+        if count > learned:
+            return (
+                f"{name} has {count:,} classes, and the training part {learned:,} sequences; every class has to come "
+                "in it: make it larger."
+            )
+        new = answer.last_new
+        if v["order"] == "file" and new.row >= learned:
+            return (
+                f"'{new.cell}' comes first in line {new.line:,}, behind the training part; shuffle the sequences, "
+                "or make that part larger."
+            )
+        return ""
+
     def summary(self) -> str:
         v = self.values
         reads = f"Sequences of {'symbols' if self._symbolic else 'numbers'}, {_WORDS[v['answers']]}"
+        if self._columns and v["answers"] != "value":
+            reads += f", {self._columns[v['answer']].classes:,} different"
+        by_step = self._columns and (v["sequence"] or v["answers"] == "tags")
+        if by_step and self._symbolic and (symbols := self._columns[self.list.ticked()[0]].different) is not None:
+            reads += f"; {symbols:,} different symbols in the file"
         known = self._count is not None and not (self._columns and (v["sequence"] or v["answers"] == "tags"))
         return f"{reads}\n{parts_words(self._count or 0, self.split, 'sequences')}" if known else reads
 

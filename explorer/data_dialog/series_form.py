@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
-from engine.data.preview import ArraysPreview, Column, TablePreview, breaks_usually
+from engine.data.preview import ArraysPreview, Column, TablePreview, breaks_usually, turned_usually
 from engine.data.series import SeriesChoices
+from engine.data.windows import unpacked
 from engine.spec import SeriesTask
 from explorer.data_dialog.arrays import series_columns
 from explorer.data_dialog.column_list import ColumnList, Offered
@@ -33,14 +34,16 @@ class SeriesForm(Form):
     def __init__(self, steps: int, batch_size: int, every: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._columns: dict[str, Column] = {}
+        self._preview: TablePreview | ArraysPreview | None = None
         self._rows, self._every = 0, every
         self._windows = Windows({}, 0, every)
         self._name = ""
         self._wanted_steps = steps
         self._steps_given = False
         self.values = {
-            "time": _NO_TIME, "break_at_jumps": True, "missing": "refuse", "target": None, "steps": steps, "ahead": 1,
-            "stride": 1, "train_share": 0.7, "validation_share": 0.15, "scaling": "standard", "batch_size": batch_size,
+            "time": _NO_TIME, "turned": False, "break_at_jumps": True, "missing": "refuse", "target": None,
+            "steps": steps, "ahead": 1, "stride": 1,
+            "train_share": 0.7, "validation_share": 0.15, "scaling": "standard", "batch_size": batch_size,
         }  # fmt: skip
         self.list = ColumnList("Columns that are read")
         self.list.tickedChanged.connect(self._ticked)
@@ -49,7 +52,18 @@ class SeriesForm(Form):
             ElidedLabel("columns that are read", tone="muted"),
             self.list,
             self.row("target", "forecast", ChoiceField("Column that is forecast", ()), "The target"),
-            self.row("time", "time", ChoiceField("Column of the time", ()), "It has to rise from row to row"),
+            self.row(
+                "time",
+                "time",
+                ChoiceField("Column of the time", ()),
+                "It has to rise from row to row, or to fall where the rows are turned round",
+            ),
+            self.row(
+                "turned",
+                "",
+                Flag("Turn the rows round: oldest first", "turn the rows round: oldest first"),
+                "The file begins with the newest row; read from the last one upwards, it goes on in time",
+            ),
             self.row(
                 "break_at_jumps",
                 "",
@@ -86,6 +100,7 @@ class SeriesForm(Form):
 
     def set_preview(self, preview: TablePreview | ArraysPreview) -> None:
         """What was chosen stays where the columns are the same."""
+        self._preview = preview
         offered, usable, times = self._offered(preview)
         new = tuple(offered) != self.list.offered()
         self.list.set_offered(offered)
@@ -97,16 +112,20 @@ class SeriesForm(Form):
         time.set_choices([(_NO_TIME, "rows are one step apart"), *((name, short(name)) for name in times)])
         self.rows["time"].setVisible(bool(times))
         if new:
-            self.values |= {"time": self._usual_time(times, usable), "target": usable[-1] if usable else None}
+            self.values |= {"time": self._usual_time(times), "target": self._usual_target(usable)}
             self.values["missing"] = "refuse"
             self.list.set_ticked([name for name in usable if name != self.values["time"]])
-            self._break_as_usual()
+            self._order_as_usual()
         if not self._steps_given:
             self.values["steps"] = self._wanted_steps
             self.values["steps"] = self._windows.fitting(self._task(), self._treated())
         self.refresh()
 
-    def _break_as_usual(self) -> None:
+    def _order_as_usual(self) -> None:
+        preview, turned = self._preview, False
+        if isinstance(preview, TablePreview):
+            turned = turned_usually(preview, self.values["time"] or None)
+        self.values["turned"] = turned
         time = self._columns.get(self.values["time"])
         self.values["break_at_jumps"] = time is None or breaks_usually(time.jumps, self._rows)
 
@@ -114,26 +133,37 @@ class SeriesForm(Form):
         self._steps_given |= name == "steps"
         self.values[name] = value
         if name == "time":
-            self._break_as_usual()
+            self._order_as_usual()
         super()._take(name, value)
 
-    def _usual_time(self, times: list[str], usable: list[str]) -> str:
-        """A date that rises from row to row, or what counts the rows in the first of several columns."""
-        rising = [name for name in times if self._columns[name].rising]
-        dates = [name for name in rising if self._columns[name].kind == "date"]
-        first = [name for name in rising if name == next(iter(self._columns)) and len(usable) > 1]
+    def _usual_time(self, times: list[str]) -> str:
+        """A date that rises or falls from row to row, or what counts the rows in the first of several columns."""
+        columns = self._columns
+        ordered = [name for name in times if columns[name].rising or columns[name].falling]
+        dates = [name for name in ordered if columns[name].kind == "date"]
+        several = sum(column.kind == "number" for column in columns.values()) > 1
+        first = [name for name in ordered if name == next(iter(columns)) and several]
+        first = [name for name in first if columns[name].rising or columns[name].counter]
         return (dates or first or [_NO_TIME])[0]
+
+    def _usual_target(self, usable: list[str]) -> str | None:
+        """The last column that does not only count the rows, unless there is no other in the file."""
+        only = len(self._columns) <= 1
+        fit = [name for name in usable if only or not self._columns[name].counter]
+        return fit[-1] if fit else None
 
     def _offered(self, preview: TablePreview | ArraysPreview) -> tuple[list[Offered], list[str], list[str]]:
         """All columns, those of numbers, and those that may be the time."""
         if isinstance(preview, ArraysPreview):
-            self._columns = {}
-            self._rows, names = series_columns(preview)
-            return [Offered(name, "") for name in names], list(names), []
+            self._rows, found = series_columns(preview)
+            self._columns = {column.name: column for column in found}
+            says = [f"{column.missing:,} missing" if column.missing else "" for column in found]
+            offered = [Offered(column.name, said) for column, said in zip(found, says, strict=True)]
+            return offered, list(self._columns), []
         self._columns, self._rows = {column.name: column for column in preview.columns}, preview.rows
         fit = [column for column in preview.columns if not column.problem]
         usable = [column.name for column in fit if column.kind == "number"]
-        times = [c.name for c in fit if not c.missing and (c.kind == "date" or (c.kind == "number" and c.rising))]
+        times = [c.name for c in fit if not c.missing and (c.kind == "date" or (c.rising or c.falling))]
         offered = [Offered(c.name, kind_words(c), column_tip(c), c.name in usable) for c in preview.columns]
         return offered, usable, times
 
@@ -141,6 +171,7 @@ class SeriesForm(Form):
         time = self._columns.get(self.values["time"])
         self.rows["break_at_jumps"].setVisible(time is not None and bool(time.jumps))
         self.rows["missing"].setVisible(bool(self._absent()))
+        self.rows["turned"].setVisible(self.values["turned"] or self._may_be_turned())
         super().refresh()
 
     # -- for the dialog -----------------------------------------------------------------------------------------------
@@ -151,6 +182,7 @@ class SeriesForm(Form):
             columns=self.list.ticked(),
             target=v["target"],
             time=v["time"] or None,
+            turned=v["turned"] if isinstance(self._preview, TablePreview) else None,
             break_at_jumps=v["break_at_jumps"],
             missing=v["missing"],
             steps=v["steps"],
@@ -164,14 +196,54 @@ class SeriesForm(Form):
     def problem(self) -> Problem | None:
         v, ticked = self.values, self.list.ticked()
         if v["target"] is None:
-            return wrong(NOWHERE, "There is no column of numbers; look at the delimiter and the decimal sign.")
+            return self._nothing_to_forecast()
         if not ticked:
             return wrong(NOWHERE, "No column is read; tick one or more.")
         if (found := task_problem(self._task())) is not None:
             return found
+        if said := self._wrong_order():
+            return wrong("time", said)
+        of_table = isinstance(self._preview, TablePreview)
         if (absent := self._absent()) and v["missing"] == "refuse":
-            return wrong("missing", f"{missing_words(absent[0])}; choose what is done there.")
+            return wrong("missing", f"{missing_words(absent[0], of_table)}; choose what is done there.")
+        first = -1 if v["turned"] else 0
+        begins = [one for one in absent if unpacked(one.missing_rows, self._rows)[first]]
+        if begins and v["missing"] == "last":
+            return wrong(
+                "missing",
+                f"{short(begins[0].name)}: the first number is missing, and there is no last value before it; choose "
+                "another way, or take the row away.",
+            )
         return wrong("steps", self._windows.lacking(self._task(), self._treated()))
+
+    def _nothing_to_forecast(self) -> Problem | None:
+        counting = [column for column in self._columns.values() if column.counter]
+        if not counting:
+            return wrong(NOWHERE, "There is no column of numbers; look at the delimiter and the decimal sign.")
+        others = [column for column in self._columns.values() if column.problem]
+        besides = f", and {short(others[0].name)} holds what does not fit" if others else ""
+        name = short(counting[0].name)
+        return wrong("target", f"{name} only counts the rows{besides}; choose what is forecast.")
+
+    def _may_be_turned(self) -> bool:
+        """Whether the file may begin with the newest row."""
+        time = self._columns.get(self.values["time"])
+        return time.falls if time is not None else any(c.kind == "date" and c.falls for c in self._columns.values())
+
+    def _wrong_order(self) -> str:
+        """What is wrong with the time as it is chosen, in a sentence; "" for nothing."""
+        time = self._columns.get(self.values["time"])
+        if time is None or (time.falling if self.values["turned"] else time.rising):
+            return ""
+        name = short(time.name)
+        if time.falling or time.rising:
+            return f"{name} {'falls' if time.falling else 'rises'}; turn the rows round, or let them be one step apart."
+        if time.unordered is None:
+            return f"{name} does not rise from row to row; let rows be one step apart."
+        return (
+            f"{name} is not in order in line {time.unordered:,}; sort the rows, each time once, or let them be one "
+            "step apart."
+        )
 
     def summary(self) -> str:
         v = self.values
@@ -181,6 +253,8 @@ class SeriesForm(Form):
             f"Reads {columns:,} {'column' if columns == 1 else 'columns'}",
             f"Forecasts {short(v['target'] or '')} {ahead}",
         ]
+        if v["turned"]:
+            said.append("Rows are turned round: oldest first")
         time = self._columns.get(v["time"])
         if time is not None and time.jumps:
             jumps = "1 jump" if time.jumps == 1 else f"{time.jumps:,} jumps"
@@ -203,7 +277,7 @@ class SeriesForm(Form):
 
     def _treated(self) -> Treated:
         v = self.values
-        return Treated(v["missing"], v["time"] if v["break_at_jumps"] else None)
+        return Treated(v["missing"], v["time"] if v["break_at_jumps"] else None, v["turned"])
 
     def _absent(self) -> list[Column]:
         """Columns that are used, and have gaps."""

@@ -11,7 +11,7 @@ from engine.data.text import TextChoices
 from engine.data.windows import stretch
 from engine.spec import TextTask
 from engine.task_checks import MAX_SYMBOLS
-from explorer.data_dialog.form import NO_DATA, Form, task_problem, wrong
+from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
 from explorer.data_dialog.windows import USUAL_STEPS
 from explorer.data_dialog.words import PARTS, parts_words
 from explorer.dock.fields import NumberField, Segments, by
@@ -87,6 +87,12 @@ class TextForm(Form):
         )
         if (found := task_problem(task)) is not None:
             return found
+        if (there := self._learned()) < 2:
+            return wrong(
+                NOWHERE,
+                f"The training part holds {there:,} different {v['level']}{'s' * (there != 1)}; two or more are needed "
+                "to predict one from another.",
+            )
         return wrong("steps", self._too_short(v["steps"]))
 
     def _too_short(self, steps: int) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from engine.data.datasets import Missing
-from engine.data.preview import Column
+from engine.data.preview import Column, in_time
 from engine.data.series import count_in, filled_in, lacking
 from engine.data.windows import stretch, unpacked, whole_rows
 from engine.spec import SeriesTask
@@ -28,6 +28,8 @@ class Treated:
     missing: Missing = "refuse"
     time: str | None = None
     """Its jumps stop windows; None: nothing does."""
+    turned: bool = False
+    """Rows are read from the last one upwards."""
 
 
 class Windows:
@@ -69,7 +71,7 @@ class Windows:
             jumps = b"" if time is None else time.jumped_rows
             breaks = np.flatnonzero(unpacked(jumps, self._rows)) if jumps else np.zeros(0, dtype=np.int64)
             packed = (self._columns[one].missing_rows for one in used if one in self._columns)
-            gaps = [unpacked(rows, self._rows) for rows in packed if rows]
+            gaps = [in_time(unpacked(rows, self._rows), treated.turned) for rows in packed if rows]
             whole = whole_rows(self._rows)
             if gaps:
                 values = np.where(np.stack(gaps, axis=1), np.nan, 0.0)

@@ -46,13 +46,17 @@ def _rows(preview: TablePreview) -> str:
 
 def kind_words(column: Column) -> str:
     """Below its name: "number · 3 missing"."""
-    said = [KINDS[column.kind]]
+    said = [KINDS[column.kind], *([column.unit] if column.unit else [])]
     if column.problem:
         said.append("does not fit")
     if column.missing and column.kind != "empty":
         said.append(f"{column.missing:,} missing")
     if column.rising and column.kind == "date":
         said.append("rising")
+    elif column.falls and column.kind == "date":
+        said.append("newest first")
+    elif column.unordered is not None:
+        said.append("in no order")
     return " · ".join(said)
 
 
@@ -73,16 +77,17 @@ def column_tip(column: Column) -> str:
 
 
 def noted(preview: Preview) -> list[str]:
-    """What a person had better read before it is used: what does not fit, and what could be otherwise."""
+    """What a person had better read before it is used: what could be otherwise."""
     if not isinstance(preview, TablePreview):
         return []
-    wrong = [column.problem for column in preview.columns if column.problem]
-    more = [f"{len(wrong) - 3} other columns hold something that does not fit."] if len(wrong) > 3 else []
-    return [*wrong[:3], *more, *(f"{note[:1].upper()}{note[1:]}." for note in preview.notes)]
+    return [f"{note[:1].upper()}{note[1:]}." for note in preview.notes]
 
 
-def missing_words(column: Column) -> str:
-    return f"{column.name}: {column.missing:,} missing, the first in line {column.first_missing or 0:,}"
+def missing_words(column: Column, of_table: bool = True) -> str:
+    """Rows of arrays are counted from 0, lines of a file from 1."""
+    first = column.first_missing or 0
+    where = f"line {first:,}" if of_table else f"row {first:,} (from 0)"
+    return f"{column.name}: {column.missing:,} missing, the first in {where}"
 
 
 def parts_words(count: int, split: Split, what: str) -> str:

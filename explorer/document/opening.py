@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from engine import beginning, container, session
+from engine import beginning, container, presets, session
 from engine.errors import SessionError
 from engine.presets import Preset
 from engine.requests import Recorded
@@ -37,6 +37,8 @@ class Opening:
     """Of a recorded trace; an experiment knows its own."""
     unsaved: bool = False
     """It holds work that no file has."""
+    stamp: str = ""
+    """`Probe.sha256` of what was read from `path`."""
 
     def into(self, document: Document) -> None:
         document.open(
@@ -79,6 +81,11 @@ def of_nothing() -> Opening:
     )
 
 
+def of_experiment(path: Path) -> Opening:
+    """Of a TOML file. Raises PresetError with one sentence."""
+    return of_preset(presets.read_experiment(path))
+
+
 def of_path(path: Path) -> Opening:
     """A session or a recorded trace; the backup of a session opens without a file of its own, so that saving it asks
     where to. Raises SessionError with one sentence."""
@@ -119,6 +126,7 @@ def of_path(path: Path) -> Opening:
         preset=saved.preset,
         prompt=backups.opened_sentence(path) if is_backup else "",
         saved=saved,
+        stamp="" if is_backup else found.sha256,
     )
 
 
@@ -144,4 +152,5 @@ def _of_trace(path: Path, found: container.Probe) -> Opening:
         title=found.title or path.stem,
         path=str(path),
         steps=steps,
+        stamp=found.sha256,
     )

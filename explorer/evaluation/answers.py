@@ -10,7 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import task_facts
-from engine.spec import CopyTask, DigitsTask, EchoTask, Experiment, ReberTask, SeriesTask
+from engine.spec import (
+    CopyTask,
+    DigitsTask,
+    EchoTask,
+    Experiment,
+    ReberTask,
+    SeriesTask,
+    SinesTask,
+    SunspotsTask,
+    TextTask,
+)
+from engine.training_checks import why_not_free
 from engine.training_requests import Judged
 
 Kind = Literal["series", "numbers", "symbols", "tags", "class"]
@@ -21,6 +32,8 @@ _COUNTED: dict[type[Any], str] = {
     ReberTask: "last but one",
     EchoTask: "echoes only",
 }
+_GO_ON = (ReberTask, SeriesTask, SinesTask, SunspotsTask, TextTask)
+"""Tasks of which a network could go on by itself."""
 _DIGIT = (8, 8)
 """As scikit-learn has them."""
 MOST_TOLD = 5
@@ -49,6 +62,8 @@ class Answers:
     """What is forecast, by its name: a column of somebody's own."""
     scaled: bool = False
     """The loss is of scaled numbers; everything else is in the units of the data."""
+    not_free: str = ""
+    """Of a series or of symbols, why the network does not run free, as the end of a sentence; "" where it does."""
     picture: tuple[int, int] | None = None
     """Rows and columns of what a sequence is a picture of."""
 
@@ -133,6 +148,7 @@ def answers_of(judged: Judged, iteration: int, experiment: Experiment) -> Answer
         counted,
         quantity=task_facts.quantity(task),
         scaled=task_facts.is_scaled(task, experiment.model),
+        not_free=why_not_free(experiment) if isinstance(task, _GO_ON) else "",
         picture=_DIGIT if isinstance(task, DigitsTask) else None,
     )
 
@@ -152,6 +168,7 @@ def all_forecasts(answers: Answers) -> Answers | None:
         lengths=np.array([len(found.places)]),
         free=None,
         forecasts=None,
+        written=None,
     )
     return replace(answers, judged=flat, every=True, ahead=0, places=found.places, place_noun=found.noun)
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.training_requests import USUAL_BATCHES, WHOLE_BATCHES
+from engine.training_requests import USUAL_BATCHES, USUAL_SEQUENCES
 from explorer.analysis.section import Choice
 from explorer.evaluation import words
 from explorer.evaluation.answers import Answers
@@ -64,8 +64,8 @@ class EvaluationControls(QScrollArea):
         self.part = Choice("Part of the data that is evaluated", words.PARTS)
         self.batches = Choice("How much of it is evaluated", _BATCHES)
         self.batches.setToolTip(
-            f"As usual: {USUAL_BATCHES} batches; of data held back all of them, where there are no more than "
-            f"{WHOLE_BATCHES}. Otherwise at most so many, evenly over the part"
+            f"As usual: {USUAL_BATCHES} batches of what is generated; of data held back {USUAL_SEQUENCES} sequences, "
+            "or all where there are no more. Otherwise the sequences of so many batches; evenly over the part"
         )
         self.sequence = Stepper("Sequence that is shown")
         self.automatic = QCheckBox("by itself")
@@ -144,7 +144,7 @@ class EvaluationControls(QScrollArea):
         )
         self.values["loss"].set_text(short(judged.loss, 4), tip=scaled)
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
-        self._against = words.against_baseline(judged)
+        self._against = " ".join(one for one in (words.against_baseline(judged), words.running_free(answers)) if one)
         self._show_standing()
 
     def set_sequence(self, n: int, count: int) -> None:

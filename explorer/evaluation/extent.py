@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from engine.parts import Part
 from engine.requests import Computed
-from engine.spec import Experiment
+from engine.spec import Experiment, ReberTask
 from engine.task_facts import form
-from engine.training_checks import feeds_itself
-from engine.training_requests import Judge
+from engine.training_checks import why_not_free
+from engine.training_requests import USUAL_SEQUENCES, Judge
 
 MOST_FREE = 100
 _MOST_SHOWN, _MOST_NUMBERS = 16, 2**22
 """Sequences that come along, and numbers of them."""
-MOST_DOTS = 256
+MOST_DOTS = USUAL_SEQUENCES
 """Sequences that come along where each is one dot, its prediction against its target."""
 
 
@@ -40,6 +40,10 @@ def shown_of(experiment: Experiment) -> int:
 def judge_of(source: Computed, extent: Extent) -> Judge:
     """With what there is to look at, and where the network can read its own answers, running free."""
     experiment = source.experiment
-    free = min(MOST_FREE, max(10, experiment.task.steps)) if feeds_itself(experiment) else 0
+    free = 0
+    if isinstance(experiment.task, ReberTask) and not why_not_free(experiment):
+        free = min(MOST_FREE, experiment.task.steps + 1)  # no string of its batches is longer
+    elif not why_not_free(experiment):
+        free = min(MOST_FREE, max(10, experiment.task.steps))
     shown = shown_of(experiment)
     return Judge(experiment, source.weights, extent.part, extent.batches, shown, free, source.what_if)

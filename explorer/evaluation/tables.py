@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.training_requests import Written
 from explorer.analysis.tables import Table
 from explorer.evaluation.answers import Answers
 from explorer.widgets.labels import label_of
 from explorer.widgets.numbers import exact
 
 CONFUSION, SCATTER, SEQUENCE, SEQUENCES = "Confusion", "Scatter", "Sequence", "Sequences"
+WRITTEN = "Written by itself"
 
 
 def whole_name(noun: str) -> str:
@@ -28,6 +30,8 @@ def tables_of(answers: Answers, n: int) -> dict[str, Table]:
         found[SEQUENCE] = _series(answers, n)
     elif answers.kind in ("symbols", "tags"):
         found[SEQUENCE] = _symbols(answers, n)
+        if answers.judged.written is not None:
+            found[WRITTEN] = _written(answers, answers.judged.written)
     else:
         found[SEQUENCES] = _sequences(answers)
     if answers.judged.confusion is not None:
@@ -83,6 +87,19 @@ def _symbols(a: Answers, n: int) -> Table:
         return exact(float(chances[row, (truth if name == "probability of the truth" else said)[row]]))
 
     return Table(names, len(truth), cell)
+
+
+def _written(a: Answers, written: Written) -> Table:
+    def cell(row: int, column: int) -> str:
+        wrong = written.wrong[row]
+        return (
+            "likeliest" if row == 0 else "drawn",
+            "".join(label_of(a.judged.labels, symbol) for symbol in written.words[row]),
+            "yes" if written.belong[row] else "no",
+            "" if wrong is None else str(wrong + 1),
+        )[column]
+
+    return Table(("symbols", "string", "of the language", "first wrong symbol"), len(written.words), cell)
 
 
 def _sequences(a: Answers) -> Table:

@@ -3,6 +3,7 @@ what is true of it and what was answered. What is wrong is underlined with a wav
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,13 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from engine.training_requests import Written
 from explorer.analysis.plot import Plot
 from explorer.evaluation import chances, shades
 from explorer.evaluation.answers import Answers
 from explorer.evaluation.flow import Lines, broken
 from explorer.evaluation.legend import Entry, wave
-from explorer.evaluation.words import at_class
+from explorer.evaluation.words import at_class, of_written, written_share
 from explorer.theme import current as theming
 from explorer.widgets.labels import label_of, lettered, spoken, written
 
@@ -25,6 +27,7 @@ CELL, WAVE, BETWEEN = 20, 6, 4
 """Height of a cell, of the wave below it, and between lines."""
 _LEAST_WIDTH, _AROUND = 12.0, 6.0
 _MARGIN = 4
+RUNNING_FREE = "running free, on its own answers:"
 _NAMES = 46
 """Width of the lanes' names."""
 
@@ -46,7 +49,7 @@ class Lane:
 
 class TextView(Plot[int]):
     """A place is a cell. Of the next symbols the first cell is what was given, and after the last come those that the
-    network said running free."""
+    network said running free; of a grammar, the strings that it has written by itself, a line each."""
 
     moved_to = Signal(QRectF)
     """The keys have led there: it wants to be seen."""
@@ -60,14 +63,20 @@ class TextView(Plot[int]):
         self._wrong = np.zeros(0, bool)
         self._ends: NDArray[np.bool_] | None = None
         self._free_from = 0
+        self._heads: tuple[tuple[int, str], ...] = ()
+        """Cells that a line begins with which has words above it."""
+        self._strings: tuple[int, ...] = ()
+        """The first cell of each string written by itself."""
         self._widths = np.zeros(0)
         self._lines = broken(self._widths, 100.0)
+        self._head_lines: tuple[int, ...] = ()
 
     # -- told ---------------------------------------------------------------------------------------------------------
 
     def set_answers(self, answers: Answers | None, n: int) -> None:
         """The sequence `n` of them."""
         self._answers, self._n = answers, n
+        self._heads, self._strings = (), ()
         if answers is None:
             self._lanes, self._wrong, self._ends = (), np.zeros(0, bool), None
         elif answers.kind == "symbols":
@@ -85,7 +94,11 @@ class TextView(Plot[int]):
         truth, labels = answers.truth(n), answers.judged.labels
         first = answers.read(n)[:1]
         free = answers.free(n)
+        heads: tuple[tuple[int, str], ...] = () if free is None else ((0, RUNNING_FREE),)
         free = np.zeros(0) if free is None else free
+        own = answers.judged.written
+        if own is not None:
+            free, heads = np.concatenate([np.array(word) for word in own.words]), _heads_of(own)
         symbols = np.concatenate([first, truth, free]).astype(np.int64)
         given = answers.probabilities(n)[np.arange(len(truth)), truth.astype(np.int64)]
         nothing = np.full(1, np.nan)
@@ -93,10 +106,19 @@ class TextView(Plot[int]):
         self._lanes = (Lane("", tuple(written(one) for one in labels), symbols, shares=shares),)
         self._wrong = np.concatenate([[False], truth != answers.answer(n), np.zeros(len(free), bool)])
         self._free_from = 1 + len(truth)
+        self._heads = tuple((self._free_from + cell, words) for cell, words in heads if len(free))
         breaks = np.array([number for number, one in enumerate(labels) if "\n" in one], np.int64)
         ends = np.isin(symbols, breaks)
         if len(free):
             ends[self._free_from - 1] = True  # what it says by itself begins a line
+        if own is not None:
+            lengths = np.array([len(word) for word in own.words])
+            begins = self._free_from + np.cumsum(lengths) - lengths
+            ends[begins - 1] = True
+            self._strings = tuple(begins.tolist())
+            for begin, wrong in zip(self._strings, own.wrong, strict=True):
+                if wrong is not None:
+                    self._wrong[begin + wrong] = True
         self._ends = ends
 
     def _take_tags(self, answers: Answers, n: int) -> None:
@@ -167,7 +189,8 @@ class TextView(Plot[int]):
 
     def _break(self) -> None:
         self._lines = broken(self._widths, max(40.0, self.width() - self._left - _MARGIN), self._ends)
-        gap = CELL if self._free_from < len(self._widths) else 0
+        gap = CELL * len(self._heads)
+        self._head_lines = tuple(self._lines.line_of(cell) for cell, _ in self._heads)
         height = max(1, self._lines.count) * self._line_height + 2 * _MARGIN + gap
         self.set_height(height)
         self.setMinimumHeight(height)
@@ -182,8 +205,8 @@ class TextView(Plot[int]):
             self._break()
 
     def _top_of(self, line: int) -> float:
-        free = self._free_from < len(self._widths) and line >= self._lines.line_of(self._free_from)
-        return _MARGIN + line * self._line_height + (CELL if free else 0)
+        heads = sum(line >= begin for begin in self._head_lines)
+        return _MARGIN + line * self._line_height + CELL * heads
 
     def cell_box(self, cell: int) -> QRectF:
         """Of all its lanes."""
@@ -198,7 +221,7 @@ class TextView(Plot[int]):
         return None
 
     def _seen(self, top: float, bottom: float) -> range:
-        first = int((top - _MARGIN - CELL) // self._line_height)
+        first = int((top - _MARGIN - CELL * len(self._heads)) // self._line_height)
         last = int((bottom - _MARGIN) // self._line_height)
         return range(max(0, first), min(self._lines.count, last + 1))
 
@@ -249,9 +272,21 @@ class TextView(Plot[int]):
         symbol = spoken(label_of(a.judged.labels, self._lanes[0].symbols[place]))
         if place == 0:
             return f"{symbol[0].upper()}{symbol[1:]} was given: the first symbol is read, not predicted."
+        if place >= self._free_from and self._strings:
+            return self._words_of_string(a, place)
         if place >= self._free_from:
             return f"{symbol[0].upper()}{symbol[1:]}: said by the network, which reads its own answers from here on."
         return at_class(a, self._n, place - 1)
+
+    def _words_of_string(self, a: Answers, place: int) -> str:
+        own = a.judged.written
+        assert own is not None
+        n = bisect_right(self._strings, place) - 1
+        symbol = label_of(a.judged.labels, self._lanes[0].symbols[place])
+        kind = "the likeliest symbols" if n == 0 else f"drawn, {n:,} of {len(self._strings) - 1:,}"
+        text = "".join(label_of(a.judged.labels, one) for one in own.words[n])
+        at = place - self._strings[n] + 1
+        return f"String {text} ({kind}): {of_written(own, n)}. Symbol {at:,}: {symbol}."
 
     # -- painting -----------------------------------------------------------------------------------------------------
 
@@ -275,8 +310,9 @@ class TextView(Plot[int]):
     def _paint_line(self, painter: QPainter, line: int) -> None:
         theme, top = theming.current(), self._top_of(line)
         cells = self._lines.cells(line)
-        if cells.start == self._free_from and self._free_from < len(self._widths):
-            self.text(painter, QRectF(_MARGIN, top - CELL, 400, CELL), "running free, on its own answers:")
+        for cell, words in self._heads:
+            if cells.start == cell:
+                self.text(painter, QRectF(_MARGIN, top - CELL, self.width() - 2 * _MARGIN, CELL), words)
         for number, lane in enumerate(self._lanes):
             y = top + number * (CELL + 1)
             if lane.name:
@@ -329,6 +365,13 @@ class TextView(Plot[int]):
         rows = chances.chances_of(a.judged.labels, a.probabilities(self._n)[at], a.truth(self._n)[at])
         room = QRectF(self.visibleRegion().boundingRect()) if self.isVisible() else QRectF(self.rect())
         chances.draw(painter, box, room, f"t = {at + 1:,}", rows)
+
+
+def _heads_of(written: Written) -> tuple[tuple[int, str], ...]:
+    """Above the first string, and above the second."""
+    likeliest = f"written by itself from B on, always the likeliest symbol: {of_written(written, 0)}"
+    drawn = f"symbols drawn from its probabilities: {written_share(written)} strings of the language"
+    return (0, likeliest), (len(written.words[0]), drawn)
 
 
 def _text(lane: Lane, symbol: int) -> str:

@@ -7,7 +7,7 @@ import math
 from engine.figures import percent as percent
 from engine.parts import Part
 from engine.task_facts import METRIC_NAMES
-from engine.training_requests import Judged
+from engine.training_requests import Judged, Written
 from explorer.evaluation.answers import Answers, Floats, top
 from explorer.widgets.labels import label_of, spoken
 from explorer.widgets.numbers import exact, short
@@ -44,6 +44,32 @@ def against_baseline(judged: Judged) -> str:
 def in_units(answers: Answers) -> str:
     """One sentence where the loss and the error are of different numbers."""
     return "The RMSE is in the units of the data, the loss of scaled numbers." if answers.scaled else ""
+
+
+def running_free(answers: Answers) -> str:
+    """What a network has written by itself comes to, in a sentence or two; or why it does not run free."""
+    judged = answers.judged
+    if answers.not_free:
+        return f"It does not run free: {answers.not_free}."
+    if judged.written is None:
+        return ""
+    said = f"By itself it writes {written_share(judged.written)} strings of the language."
+    if judged.foreseen is None:
+        return said
+    return f"{said} {judged.foreseen:,} of {judged.sequences:,} are foreseen at every step (Hochreiter & Schmidhuber)."
+
+
+def written_share(written: Written) -> str:
+    """ "14 of 20": of the strings that were drawn. The first one is not; it takes the likeliest symbols."""
+    return f"{sum(written.belong[1:]):,} of {len(written.belong) - 1:,}"
+
+
+def of_written(written: Written, n: int) -> str:
+    """ "of the language", "wrong at symbol 8", "without an end"."""
+    wrong = written.wrong[n]
+    if written.belong[n]:
+        return "of the language"
+    return "without an end" if wrong is None else f"wrong at symbol {wrong + 1:,}"
 
 
 def extent(judged: Judged) -> str:

@@ -21,6 +21,9 @@ NOT_REACHED, UNDEFINED = 0, 1
 FIRST, LAST = 2, 247
 LEVELS = LAST - FIRST + 1
 BELOW, ZERO, ABOVE, MINUS_INF, PLUS_INF, NAN = 248, 249, 250, 251, 252, 253
+NO_STEP = 254
+"""A step that an earlier iteration did not have, for its T was smaller: a look alone. Whatever shares a pixel with it
+is to be seen, so it becomes this code when everything has been put together."""
 
 SPECIAL = (NAN, PLUS_INF, MINUS_INF, ABOVE, ZERO, BELOW)
 """What is not a number on the scale, the worst first."""
@@ -91,10 +94,10 @@ def counts(codes: Codes) -> NDArray[np.int64]:
 
 
 def present(codes: Codes) -> tuple[int, ...]:
-    """Which of `COUNTED` occur. (Seven comparisons take a sixth of the time that a histogram takes.)"""
+    """Which of `COUNTED`, and NO_STEP, occur. (Seven comparisons take a sixth of the time that a histogram takes.)"""
     if not codes.size or (codes.max() < BELOW and codes.min() > UNDEFINED):
         return ()
-    return tuple(code for code in COUNTED if (codes == code).any())
+    return tuple(code for code in (*COUNTED, NO_STEP) if (codes == code).any())
 
 
 def _as(bound: float, like: Array) -> np.floating:

@@ -141,6 +141,13 @@ class Handling(QObject):
         self._stage.tableRequested.emit(self.selected)
         return True
 
+    def fit_scale(self) -> bool:
+        """To what the track shows, as its menu does."""
+        if self.selected not in self._stage.tracks():
+            return False
+        self._stage.fit_scale(self.selected)
+        return True
+
     def menu(self) -> bool:
         """The track's menu, below its name."""
         at = self._head()

@@ -12,7 +12,7 @@ from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter
 
 from explorer.stage import glyphs, marked, palette
-from explorer.stage.classes import ABOVE, BELOW, COUNTED, MINUS_INF, NAN, PLUS_INF, UNDEFINED, ZERO
+from explorer.stage.classes import ABOVE, BELOW, COUNTED, MINUS_INF, NAN, NO_STEP, PLUS_INF, UNDEFINED, ZERO
 from explorer.stage.layer import Layer
 from explorer.stage.scales import Scale
 from explorer.theme import current as theming
@@ -34,7 +34,7 @@ _WORDS = {
     ABOVE: ("above",),
     ZERO: ("exactly 0", "zero"),
     BELOW: ("below",),
-    UNDEFINED: ("padding", "pad"),
+    UNDEFINED: ("padding",),
 }
 
 
@@ -49,7 +49,7 @@ def columns(width: int) -> Columns:
     """The narrower the stage, the more of it belongs to the data."""
     if width >= 900:
         return Columns(HEADER_WIDTH, 120)
-    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 78)
+    return Columns(HEADER_WIDTH, 104) if width >= 600 else Columns(118 + GRIP_WIDTH, 88)
 
 
 def fitting(variants: Iterable[str], font: QFont, width: float) -> str:
@@ -124,8 +124,10 @@ def mean_of(batch: int) -> tuple[str, ...]:
 
 FIT = ("click to fit", "fit")
 """Beside a scale that fits nothing any more, from the longest wording to the shortest."""
-_TO_FIT = -1
-"""In the place of a class."""
+BACK = ("click: shared scale", "click: back", "back")
+"""Beside one that a track has for itself."""
+_OFFERED, _GOES_ON = -1, -2
+"""In the place of a class: what a click does, and more words for the line above."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,10 @@ class Notes:
     """What is counted, above the counts, from its longest wording to its shortest."""
     named: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     """Other words for a class."""
-    misfit: bool = False
-    """The scale fits these numbers no more, and a click on it fits it."""
+    offer: tuple[str, ...] = ()
+    """What a click on the scale does, likewise; () where it does nothing."""
+    uncounted: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    """Classes that have a swatch, a name and what there is to be said of it, and no number."""
 
 
 _NOTHING_MORE = Notes()
@@ -164,6 +168,7 @@ def paint_scale(
     if not room and bar.height() + 6 >= 2 * LINE + SMALL_PX + 1:  # the letters have it, if not their lines
         room = 1
     rows, beside = _rows(scale, counts or {}, max(1, room)), 0
+    rows += _uncounted(notes.uncounted, max(1, room) - len(rows), right - x - _SWATCH[0] - TIGHT)
     if rows and not room:  # a low track: the worst class stands right of the scale's numbers
         beside = round(max(marked.width(end, font) for end in scale.ends)) + GAP
         if x + beside + _SWATCH[0] > right:
@@ -174,25 +179,34 @@ def paint_scale(
     said = fitting(notes.whose, font, right - x)
     if rows and said and len(rows) < room:
         rows.insert(0, (None, 0, said))
-    if notes.misfit and (words := fitting(FIT, font, right - x)) and not beside:
-        rows = [(_TO_FIT, 0, words), *rows[: max(0, room - 1)]]
+    words = fitting(notes.offer, font, right - x)
+    if words and not beside and (room > 1 or not rows):  # a class of numbers goes before it
+        rows = [(_OFFERED, 0, words), *rows[: max(0, room - 1)]]
     top = bar.center().y() - len(rows) * LINE // 2
     taken = len(rows) * LINE + 4 if rows and not beside else 0
     _paint_numbers(painter, box, scale, QRectF(0, top - 2, 1, taken))
     x += beside
     for place, (code, count, text) in enumerate(rows):
         y = top + place * LINE
-        if code in (None, _TO_FIT):
-            painter.setPen(QColor(theme.muted if code is None else theme.accent))
-            marked.draw(painter, QRectF(x, y, right - x, LINE), text, font)
+        if code in (None, _OFFERED, _GOES_ON):
+            painter.setPen(QColor(theme.accent if code == _OFFERED else theme.muted))
+            left = x + _SWATCH[0] + TIGHT if code == _GOES_ON else x
+            marked.draw(painter, QRectF(left, y, right - left, LINE), text, font)
             continue
         paint_swatch(painter, QRect(x, y + 1, *_SWATCH), code, scale, hatched=hatched)
         start = x + _SWATCH[0] + TIGHT
-        said, words = _counted(count, _beyond(code, scale) + notes.named.get(code, _WORDS[code]), font, right - start)
+        said, words = "", fitting((text,), font, right - start)
+        if count:
+            names = _beyond(code, scale) + notes.named.get(code, _WORDS[code])
+            said, words = _counted(count, names, font, right - start)
+            if code == UNDEFINED and not words:  # how much padding there is says less than that it is padding
+                said, words = "", fitting(names, font, right - start)
         painter.setPen(QColor(theme.text))
-        start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
-        painter.setPen(QColor(theme.muted))
-        marked.draw(painter, QRectF(start, y, right - start, LINE), words, font)
+        if said:
+            start += round(marked.draw(painter, QRectF(start, y, right - start, LINE), said, font)) + TIGHT
+        if words:
+            painter.setPen(QColor(theme.muted))
+            marked.draw(painter, QRectF(start, y, right - start, LINE), words, font)
 
 
 def _counted(count: int, names: tuple[str, ...], font: QFont, room: float) -> tuple[str, str]:
@@ -224,6 +238,19 @@ def _rows(scale: Scale, counts: dict[int, int], room: int) -> list[tuple[int | N
     if len(rows) > room:
         hidden = len(rows) - max(0, room - 1)
         return [*rows[: max(0, room - 1)], (None, 0, f"+{hidden} more")] if room else []
+    return rows
+
+
+def _uncounted(classes: Mapping[int, tuple[str, str]], room: int, width: float) -> list[tuple[int, int, str]]:
+    """(class, 0, words), at most `room` of them: in one line, in two, or its name alone."""
+    rows: list[tuple[int, int, str]] = []
+    for code, (name, more) in classes.items():
+        if len(rows) >= room:
+            break
+        whole, goes_on = (fitting((text,), theming.small(), width) for text in (f"{name}: {more}", more))
+        rows.append((code, 0, whole or name))
+        if goes_on and not whole and len(rows) < room:
+            rows.append((_GOES_ON, 0, goes_on))
     return rows
 
 
@@ -276,12 +303,12 @@ def paint_swatch(painter: QPainter, box: QRect, code: int, scale: Scale, *, hatc
     """A class as it looks in the cells."""
     theme = theming.current()
     look = palette.looks(scale, theme.name)[code]
-    if hatched or code in (NAN, UNDEFINED):
+    if hatched or code in (NAN, UNDEFINED, NO_STEP):
         painter.drawImage(box, _hatched(code, scale, theme.name, box.width(), box.height()))
     else:
         painter.fillRect(box, QColor(look.ground))
         glyphs.draw(painter, code, QRectF(box), look.mark)
-    if code in (BELOW, NAN, UNDEFINED):  # their grounds are nearly the column's
+    if code in (BELOW, NAN, UNDEFINED, NO_STEP):  # their grounds are nearly the column's
         painter.setPen(QColor(theme.border))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

@@ -13,7 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.stage import classes
-from explorer.stage.classes import ABOVE, BELOW, FIRST, LEVELS, MINUS_INF, NAN, NOT_REACHED, PLUS_INF, UNDEFINED, ZERO
+from explorer.stage.classes import (
+    ABOVE,
+    BELOW,
+    FIRST,
+    LEVELS,
+    MINUS_INF,
+    NAN,
+    NO_STEP,
+    NOT_REACHED,
+    PLUS_INF,
+    UNDEFINED,
+    ZERO,
+)
 from explorer.stage.scales import Scale
 from explorer.theme.tokens import THEMES, Theme, ThemeName
 
@@ -100,8 +112,9 @@ def looks(scale: Scale, theme: ThemeName) -> dict[int, Look]:
         MINUS_INF: (t.exploding, contrasting(t.exploding, t)),
         PLUS_INF: (t.exploding, contrasting(t.exploding, t)),
         NAN: (t.plot, t.text),
+        NO_STEP: (t.surface, contrasting(t.surface, t)),
     }
-    quiet = {BELOW: 0.4 if scale.kind == "magnitude" else 0.0, ZERO: 0.4, UNDEFINED: 0.6}
+    quiet = {NO_STEP: 0.35, BELOW: 0.4 if scale.kind == "magnitude" else 0.0, ZERO: 0.4, UNDEFINED: 0.6}
     return {code: Look(a, b, mix(b, a, quiet.get(code, 0.0))) for code, (a, b) in grounds.items()}
 
 
@@ -134,7 +147,14 @@ def textured(
 
 _PIECE = 256
 # Direction of the diagonal, period, thickness (logical pixels). Period and duty tell the textures apart in grey.
-_STRIPES = {ZERO: (1, 8, 1), BELOW: (-1, 8, 2), ABOVE: (1, 6, 2), PLUS_INF: (1, 4, 2), MINUS_INF: (-1, 4, 2)}
+_STRIPES = {
+    ZERO: (1, 8, 1),
+    BELOW: (-1, 8, 2),
+    ABOVE: (1, 6, 2),
+    PLUS_INF: (1, 4, 2),
+    MINUS_INF: (-1, 4, 2),
+    NO_STEP: (-1, 12, 1),  # far apart: between them it is as empty as beside the data
+}
 
 
 def _texture(code: int, height: int, width: int, ratio: int) -> NDArray[np.bool_]:

@@ -9,12 +9,13 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QMenu, QWidget
 
 from engine.requests import Array, Excerpt
-from engine.tracks import NETWORK, TrackSpec, parse
+from engine.tracks import FLOW_TRAINING, NETWORK, TrackSpec, parse
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.scales import Scale
 
 SHARED = "heatmaps, flow over training, norms, the wires of the network and the cell, flow matrix and histogram"
 """What the scale of all gradients is used by."""
+_OWN = "This is for the flow over training alone: all other gradients keep the scale that they share."
 
 
 def in_words(scale: Scale | None) -> str:
@@ -46,17 +47,23 @@ class ScaleMenu(QObject):
         menu.addAction("&Fit the scale to what is shown", self._fit).setEnabled(excerpt is not None)
         menu.addAction("S&et the scale…", self._ask).setEnabled(self._present(track) is not None)
         chosen = excerpt is not None and self._book.name(track, excerpt) in self._book.chosen
-        menu.addAction("Scale &back to its default", self._forget).setEnabled(chosen)
+        back = "Scale &back to that of all gradients" if track.what == FLOW_TRAINING else "Scale &back to its default"
+        menu.addAction(back, self._forget).setEnabled(chosen)
 
-    def fit(self, key: str, excerpt: Excerpt | None) -> None:
-        """At once, without a menu."""
-        self._key, self._excerpt, self._shown = key, excerpt, None
-        self._fit()
+    def fit(self, key: str, excerpt: Excerpt | None, shown: Callable[[], Array] | None = None) -> None:
+        """At once, without a menu; a scale that the flow over training has for itself goes back to the shared one."""
+        self._key, self._excerpt, self._shown = key, excerpt, shown
+        if key == FLOW_TRAINING and key in self._book.chosen:
+            self._forget()
+        else:
+            self._fit()
 
     def _present(self, track: TrackSpec) -> Scale | None:
         """What can be chosen by its ends. All gradients have that of their sizes in common."""
         if self._excerpt is None or not self._book.name(track, self._excerpt):
             return None
+        if track.what == FLOW_TRAINING:
+            return self._book.over_training(self._excerpt)
         if track.on_gradients:
             return self._book.gradients(self._excerpt)
         if track.what == "attention":
@@ -80,8 +87,9 @@ class ScaleMenu(QObject):
         scale = self._present(track)
         if scale is None:
             return
-        shared = scale.kind == "magnitude" and not track.what.startswith("values.")
-        note = f"All gradients share this scale: {SHARED}." if shared else ""
+        own = track.what == FLOW_TRAINING
+        shared = scale.kind == "magnitude" and not track.what.startswith("values.") and not own
+        note = f"All gradients share this scale: {SHARED}." if shared else _OWN if own else ""
         from explorer.stage.scale_dialog import ScaleDialog
 
         dialog = ScaleDialog(

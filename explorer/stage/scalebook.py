@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.quantities import split_key
 from engine.requests import Array, Excerpt
-from engine.tracks import TrackSpec, has
+from engine.tracks import FLOW_TRAINING, TrackSpec, has
 from explorer.stage import scales
 from explorer.stage.classified import Ahead
 from explorer.stage.scales import Scale, ScaleKind
@@ -54,6 +54,8 @@ class ScaleBook:
 
     def name(self, track: TrackSpec, excerpt: Excerpt) -> str:
         """The text that stands for all tracks that share this one's scale; "" where it cannot be chosen by its ends."""
+        if track.what == FLOW_TRAINING:
+            return track.what  # of its own, where somebody wants it so
         if track.on_gradients:
             return GRADIENTS
         if track.what == "attention":
@@ -95,6 +97,10 @@ class ScaleBook:
         if self._gradients is None:
             self._gradients = scales.for_gradients(excerpt)
         return self._gradients
+
+    def over_training(self, excerpt: Excerpt) -> Scale:
+        """That of all gradients, unless this track was given one of its own."""
+        return self._of_choice(FLOW_TRAINING, "magnitude") or self.gradients(excerpt)
 
     def values(self, track: TrackSpec, excerpt: Excerpt) -> Scale | None:
         """None while its array has not been there yet, or where there is no such layer."""
@@ -148,7 +154,8 @@ class ScaleBook:
         return self.once("attention", lambda: _of_weights(weights))
 
     def fit(self, track: TrackSpec, excerpt: Excerpt, shown: Array | None = None) -> Scale | None:
-        """Choose a track's scale from what it shows now, and keep it. Gradients share theirs: that of their sizes.
+        """Choose a track's scale from what it shows now, and keep it. Gradients share theirs: that of their sizes. Only
+        the flow over training has its own then, for its rows are norms, of many iterations.
         `shown`: its numbers, where they are not the excerpt's."""
         self.forget(track, excerpt)
         if track.what == "data":
@@ -162,11 +169,12 @@ class ScaleBook:
             return None
         of_gradients = track.on_gradients
         usual = self.gradients(excerpt) if of_gradients else self.values(track, excerpt)
+        shares = of_gradients and self.name(track, excerpt) == GRADIENTS
         from explorer.stage.fitting import shown_by
 
         data = shown_by(track, excerpt) if shown is None else shown
         found = scales.fitted(usual.kind, data) if usual is not None and data is not None else None
-        if found is not None and of_gradients:  # all that share it stay on it upwards
+        if found is not None and shares:  # all that share it stay on it upwards
             found = scales.reaching(found, excerpt)
         if found is None:  # nothing there that a scale could be fitted to
             return usual
@@ -178,7 +186,7 @@ class ScaleBook:
             self._inputs = self._outputs = None
         elif track.is_quantity and not track.is_gradient:
             self._values.pop(self._name(track, excerpt), None)
-        elif track.on_gradients:
+        elif track.on_gradients and track.what != FLOW_TRAINING:
             self._gradients = None
         elif track.what == "attention":
             self._others.pop("attention", None)

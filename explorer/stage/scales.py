@@ -21,10 +21,11 @@ LINEAR_DECADES = 4
 MOST_DECADES = 40
 MOST_BANDS = 240
 """Of a magnitude: each is a code of its own (explorer.stage.classes)."""
-FINE, MIDDLE = 6, 14
-"""Magnitudes over up to so many decades have bands of half a decade, and of one; over more, of two."""
-_ROOT = "3.162277660168379331998893544"
-"""√10, with more digits than any type holds: edges within a decade are rounded once."""
+FINEST, FINE, MIDDLE = 3, 6, 14
+"""Magnitudes over up to so many decades have bands of a quarter of a decade, of half a one, and of one; over more, of
+two."""
+_ROOTS = ("1", "1.778279410038922801225421195", "3.162277660168379331998893544", "5.623413251903490803949510398")
+"""10^(k/4), with more digits than any type holds: edges within a decade are rounded once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,11 @@ class Scale:
 
     @property
     def band_decades(self) -> float:
-        """Of a magnitude: how many decades a band has. The narrower the range, the finer: 8 to 14 bands or so."""
+        """Of a magnitude: how many decades a band has. The narrower the range, the finer: 8 to 14 bands or so, of one
+        decade four."""
         low, high = self.decades
+        if high - low <= FINEST:
+            return 0.25
         return 0.5 if high - low <= FINE else 1 if high - low <= MIDDLE else 2
 
     @property
@@ -56,12 +60,12 @@ class Scale:
 
     def edge(self, band: int) -> float:
         """Where a band begins, exactly: they are counted from 0 at the low end."""
-        halves = round(2 * (self.decades[0] + band * self.band_decades))
-        return float(f"{_ROOT if halves % 2 else 1}e{halves // 2}")
+        quarters = round(4 * (self.decades[0] + band * self.band_decades))
+        return float(f"{_ROOTS[quarters % 4]}e{quarters // 4}")
 
     @property
     def band_words(self) -> str:
-        return {0.5: "½ decade", 1: "1 decade", 2: "2 decades"}[self.band_decades] + " a band"
+        return {0.25: "¼ decade", 0.5: "½ decade", 1: "1 decade", 2: "2 decades"}[self.band_decades] + " a band"
 
     @property
     def ends(self) -> tuple[str, str]:

@@ -353,7 +353,8 @@ class Stage(QWidget):
         self.track_menu.of(key).popup(at)
 
     def fit_scale(self, key: str) -> None:
-        self.track_menu.scales.fit(key, self.excerpt)
+        over_training = as_over_training(self._made.get(key))
+        self.track_menu.scales.fit(key, self.excerpt, over_training.numbers if over_training is not None else None)
 
     @Slot(str, str)
     def _scale_changed(self, key: str, words: str) -> None:

@@ -134,6 +134,8 @@ def number(block: Block, row: int, column: int) -> str:
 
 def _note_of_logarithm(block: Block, row: int, column: int, code: int) -> str:
     assert block.logarithms_bad is not None
+    if block.had is not None and row >= block.had[column]:
+        return ": ".join(words.no_step((int(block.had[column]),)))
     if np.isnan(block.values[row, column]):
         return "not a number" if block.logarithms_bad[row, column] else PADDING
     if block.scale is None:

@@ -25,6 +25,7 @@ class Book(QObject):
         super().__init__(parent)
         self._document = document
         self._told: tuple[object, ...] = ()
+        self._known: Evaluation | None = None
         document.learned.connect(self._look)
         document.stateChanged.connect(self._look)
         document.opened.connect(self._look)
@@ -54,7 +55,15 @@ class Book(QObject):
 
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
-        return self._document.state.evaluations
+        """Where training has made none yet, what it begins with counts as one: to be seen, not to stop by."""
+        known = () if self._known is None else (self._known,)
+        return self._document.state.evaluations or known
+
+    def know(self, evaluation: Evaluation | None) -> None:
+        """What the newest iteration has been found to be, that was trained before the document was opened."""
+        if evaluation != self._known:
+            self._known = evaluation
+            self.changed.emit()
 
     @property
     def best(self) -> Evaluation | None:

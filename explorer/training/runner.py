@@ -1,5 +1,6 @@
 """Continuous training: a chain of short requests through the courier, each from where the one before has come to, until
-somebody pauses it or there is a reason to stop. Between two of them nothing is under way, so that a pause acts at once.
+somebody pauses it or there is a reason to stop. Between two of them nothing is under way, so that a pause acts at once;
+one of a single long iteration is let go (explorer.training.letting_go).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import Recipe, State
 from explorer.evaluation.extent import shown_of
+from explorer.training.letting_go import LettingGo
 from explorer.training.standing import Ending, Outlook, changed, put_away
 
 RUN, JUDGE = "run", "run.judge"
@@ -47,6 +49,8 @@ class _Chunk:
     count: int
     weights: Weights | None
     recipe: Recipe
+    due: float
+    """When its answer is expected (time.perf_counter)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +105,7 @@ class Runner(QObject):
         self._seen = self._look()
         self.seconds = 0.0
         """That an iteration takes, lately; 0: nobody knows."""
+        self._letting_go = LettingGo(self._let_go, self)
         self._again = QTimer(self)
         self._again.setSingleShot(True)
         self._again.setInterval(0)
@@ -192,6 +197,7 @@ class Runner(QObject):
         self._follows = True
         if not self._running:
             self._running = True
+            self._letting_go.end()
             self.ending = Ending()
             self._count = 1
             self._rest = _SHOWS_EVERY
@@ -226,9 +232,15 @@ class Runner(QObject):
 
     @Slot()
     def pause(self) -> None:
-        """Nothing more is asked; what is under way is taken when it comes."""
+        """Nothing more is asked; what is under way is taken when it comes, or let go where that would take long."""
         if self._running:
             self._stop(Ending("paused"))
+            if self._chunk is not None:
+                self._letting_go.begin(self._chunk.due)
+
+    def _let_go(self) -> None:
+        if self._chunk is not None and not self._running:
+            self._courier.cancel(RUN)
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -255,7 +267,8 @@ class Runner(QObject):
             most = min(most, self._led[0] - iteration)
         weights = self._document.state.history.get(iteration)
         request = Train(of, weights, iteration, max(1, min(self._count, most)), what_if, halt=True)
-        self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, request.count, weights, recipe)
+        due = time.perf_counter() + request.count * self.seconds
+        self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, request.count, weights, recipe, due)
 
     def _judge(self, experiment: Experiment, trained: Trained) -> None:
         what_if = self._document.recipe[1]
@@ -269,6 +282,7 @@ class Runner(QObject):
         chunk, judging = self._chunk, self._judging
         if channel == RUN and chunk is not None and generation == chunk.generation and isinstance(answer, Trained):
             self._chunk = None
+            self._letting_go.end()
             self._take(chunk, answer)
         if channel == JUDGE and judging is not None and generation == judging[0] and isinstance(answer, Judged):
             self._judging = None
@@ -295,7 +309,7 @@ class Runner(QObject):
             self._go_on_soon()
             return
         if trained.diverged is not None:
-            ending = Ending("diverged", trained.diverged.sentence)
+            ending = Ending("diverged", trained.diverged.sentence, trained.diverged)
             self._ruin = document.state.history.get(self.iteration), document.recipe, ending
             self._stop(ending)
             return
@@ -369,8 +383,12 @@ class Runner(QObject):
     @Slot(str, int)
     def _cancelled(self, channel: str, generation: int) -> None:
         if channel == RUN and self._chunk is not None and generation == self._chunk.generation:
+            at = self._chunk.iteration
             self._chunk = None
-            self._stop(Ending("paused"))
+            self._letting_go.end()
+            self._stop(Ending("paused", f"Paused at iteration {at:,}; what was under way of the next was let go."))
+            if self._follows:
+                self._show_newest()
         elif channel == JUDGE and self._judging is not None and generation == self._judging[0]:
             self._judging = None
             self._stop(Ending("paused"))
@@ -420,6 +438,7 @@ class Runner(QObject):
     def _opened(self) -> None:
         """Another document: what is under way is nobody's."""
         self._chunk = self._judging = None
+        self._letting_go.end()
         self._led, self._ruin, self._seen = None, None, self._look()
         self.seconds = 0.0
         self._follows = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from engine.training_requests import Diverged
 
 Kind = Literal["", "paused", "there", "until", "early stop", "diverged", "failed", "changed", "stepped"]
 """changed: by an edit; stepped: by undo or redo."""
@@ -15,6 +17,8 @@ class Ending:
 
     kind: Kind = ""
     sentence: str = ""
+    diverged: Diverged | None = field(default=None, compare=False)
+    """Where training met a number that is not finite."""
 
     @property
     def outlives_an_edit(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from engine.spec import ClipSpec, Experiment
+from engine.training_requests import Diverged, RemedyKind
 
 
 @dataclass(frozen=True)
@@ -16,25 +18,47 @@ class WayOut:
     experiment: Experiment
 
 
-def ways_out(experiment: Experiment) -> tuple[WayOut, ...]:
-    """A tenth of the rate; clipping, where there is none."""
+def ways_out(experiment: Experiment, bad: Diverged) -> tuple[WayOut, ...]:
+    """A tenth of the rate, and clipping where there is none: they act through updates. Where none is to blame, what the
+    engine has found to help (engine.remedies)."""
+    if bad.untrained:
+        return tuple(_WAYS[remedy.kind](remedy.experiment) for remedy in bad.remedies)
     training, found = experiment.training, []
     rate = float(f"{training.learning_rate / 10:.12g}")
     if rate > 0:
-        found.append(
-            WayOut(
-                f"Again with rate {rate:g}",
-                "Train again from the start with a tenth of the learning rate; undo brings back what is there now",
-                replace(experiment, training=replace(training, learning_rate=rate)),
-            )
-        )
+        slower = replace(experiment, training=replace(training, learning_rate=rate))
+        found.append(_way(f"rate {rate:g}", "with a tenth of the learning rate", slower))
     if training.clip.kind == "none":
-        clip = ClipSpec(kind="norm")
-        found.append(
-            WayOut(
-                f"Again with clipping at norm {clip.max_norm:g}",
-                "Train again from the start with the norm of the gradient clipped; undo brings back what is there now",
-                replace(experiment, training=replace(training, clip=clip)),
-            )
-        )
+        found.append(_clipped(replace(experiment, training=replace(training, clip=ClipSpec(kind="norm")))))
     return tuple(found)
+
+
+def _way(what: str, how: str, experiment: Experiment) -> WayOut:
+    tip = f"Train again from the start {how}; undo brings back what is there now"
+    return WayOut(f"Again with {what}", tip, experiment)
+
+
+def _clipped(experiment: Experiment) -> WayOut:
+    norm = experiment.training.clip.max_norm
+    return _way(f"clipping at norm {norm:g}", "with the norm of the gradient clipped", experiment)
+
+
+def _shorter(experiment: Experiment) -> WayOut:
+    steps = experiment.task.steps
+    return _way(f"T = {steps:,}", f"with sequences of {steps:,} steps", experiment)
+
+
+def _smaller(experiment: Experiment) -> WayOut:
+    return _way("spectral radius 1", "with smaller initial recurrent weights, of spectral radius 1", experiment)
+
+
+def _wider(experiment: Experiment) -> WayOut:
+    return _way("float64", "in float64, which reaches up to 1.8e308", experiment)
+
+
+_WAYS: dict[RemedyKind, Callable[[Experiment], WayOut]] = {
+    "clip": _clipped,
+    "radius": _smaller,
+    "steps": _shorter,
+    "float64": _wider,
+}

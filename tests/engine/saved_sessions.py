@@ -13,7 +13,7 @@ from engine.requests import Weights
 from engine.session import PinnedNorms, Recipe, Session, SessionView
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, OptimizerSpec, TrainingSpec, WhatIf
 from engine.training_requests import Records
-from engine.training_state import optimizer_shapes
+from engine.training_state import STEPS, optimizer_shapes
 
 
 def weights_of(experiment: Experiment, seed: int = 0) -> Weights:
@@ -64,6 +64,7 @@ def trained_session() -> Session:
     draw = np.random.default_rng(5)
     state = weights_of(experiment, 2)
     state |= {name: draw.normal(size=shape).astype(np.float32) for name, shape in optimizer_shapes(experiment).items()}
+    state[STEPS] = np.array(4, np.float32)
     rows = draw.normal(size=(12, 6)).astype(np.float32)
     rows[3] = [-np.inf, np.inf, np.nan, 0, 1, 2]
     numbers = np.abs(draw.normal(size=(7, 12)))
@@ -83,6 +84,7 @@ def trained_session() -> Session:
         before,
         experiment=experiment,
         history={0: weights_of(experiment, 1), 12: state},
+        led=None,  # other states than before
         log=Log().appended(records),
         evaluations=tuple(Evaluation(iteration=k, loss=1 / k, metric="rmse", value=k**-0.5) for k in (5, 10)),
         recipes=(Recipe(until=8, experiment=before.experiment, what_if=before.what_if),),

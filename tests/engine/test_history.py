@@ -72,11 +72,11 @@ def test_any_iteration_is_replayed_from_the_nearest_state_to_the_bit() -> None:
         live[iteration] = run("train", Train(given, live[iteration - 1], iteration - 1)).weights
     kept = {k: live[k] for k in (0, 11, 24)}
     for iteration in (0, 5, 11, 12, 23, 30):
-        found = engine.replayed(given, kept, iteration)
+        found = engine.state_at(Session(given, history=kept | {30: live[30]}), iteration)
         assert found is not None
         assert same_bits(found, live[iteration]), iteration
-    assert engine.replayed(given, {}, 0) is None
-    again = engine.replayed(given, {}, 3)
+    assert engine.state_at(Session(given), 0) is None
+    again = engine.state_at(Session(given, history={30: live[30]}), 3)
     assert again is not None
     assert same_bits(again, live[3])
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from training_cases import OPTIMIZERS, PlainTorch, experiment
 
-from engine import judging, tasks
+from engine import judged_draws, judging, tasks
 from engine.data import TextChoices, import_text, look_at
 from engine.errors import DataError, SpecError
 from engine.judging import answers
@@ -128,15 +128,13 @@ def test_the_metric_counts_what_is_judged_and_the_loss_everything() -> None:
     assert np.array_equal(found.inputs[:5], b.x.argmax(-1).T.numpy())
 
 
-def test_the_reber_grammar_is_judged_by_its_last_symbol_but_one_and_runs_free_from_where_it_ended() -> None:
+def test_the_reber_grammar_is_judged_by_its_last_symbol_but_one() -> None:
     given = of("gru", ReberTask(steps=20, batch_size=6), "every", "cross_entropy")
-    found = judged(given, batches=2, free_running=4)
+    found = judged(given, batches=2)
     assert found.confusion is not None
     assert found.confusion.sum() == 12
     assert {symbol for symbol, row in zip(found.labels, found.confusion, strict=True) if row.sum()} <= {"T", "P"}
-    assert found.free is not None
-    assert found.free.shape == (8, 4)
-    assert set(np.unique(found.free)) <= set(range(7))
+    assert (found.free, found.written) == (None, None)
 
 
 def test_a_temporal_order_has_four_classes_with_names() -> None:
@@ -170,25 +168,87 @@ def test_every_year_held_back_is_forecast_once(part: Part, first: int, last: int
 
 
 def test_where_a_part_has_more_than_is_judged_it_is_judged_evenly_and_says_so() -> None:
-    """46 years, one a batch: 4 of them are 1916 and those a quarter, a half and three quarters on."""
+    """46 years, 1916 to 1961: 4 of them are the first, the last, and those a third and two thirds of 45 years on. Two
+    batches of two are as many sequences as four of one."""
     given = of("gru", SunspotsTask(steps=9, batch_size=1), "last")
     found = judged(given, None, batches=4, shown=0)
     assert found.forecasts is not None
-    assert found.forecasts.places.tolist() == [1916, 1916 + 11, 1916 + 23, 1916 + 34]
+    assert found.forecasts.places.tolist() == [1916, 1916 + 15, 1916 + 30, 1961]
     assert (found.sequences, found.there) == (4, 46)
+    twos = judged(of("gru", SunspotsTask(steps=9, batch_size=2), "last"), None, batches=2, shown=0)
+    assert twos.loss == pytest.approx(found.loss, rel=1e-12)
     whole = judged(given, None, batches=100, shown=0)
     assert (whole.sequences, whole.there) == (46, 46)
     drawn = judged(of("gru", AddingTask(steps=5, batch_size=3), "last"), None, batches=4, shown=0)
     assert (drawn.sequences, drawn.there) == (12, None)
 
 
-@pytest.mark.parametrize(("batch_size", "sequences"), [(10, 46), (2, 46), (1, 4)])
-def test_a_small_part_is_judged_whole_where_nobody_says_how_much(batch_size: int, sequences: int) -> None:
-    """46 years: 5 and 23 batches are no more than 40, 46 are."""
+@pytest.mark.parametrize("batch_size", [10, 2, 1])
+def test_a_small_part_is_judged_whole_where_nobody_says_how_much(batch_size: int) -> None:
+    """46 years are no more than 300, in batches of whatever size."""
     found = judged(of("gru", SunspotsTask(steps=9, batch_size=batch_size), "last"), None, shown=0)
-    assert (found.sequences, found.there) == (sequences, 46)
+    assert (found.sequences, found.there) == (46, 46)
     drawn = judged(of("rnn", AddingTask(steps=5, batch_size=3), "last"), None, shown=0)
     assert (drawn.sequences, drawn.there) == (12, None)
+
+
+@pytest.mark.parametrize(("most", "count"), [(None, 46), (17, 17), (1, 1)])
+def test_what_a_part_held_back_comes_to_does_not_depend_on_the_batch_size(
+    most: int | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sunspots of 1916 to 1961, whole or so many of them, against every window forecast by itself with torch. Few
+    at once, so that there are several passes."""
+    monkeypatch.setattr(judged_draws, "_NUMBERS", 2000)
+    if most is not None:
+        monkeypatch.setattr(judged_draws, "USUAL_SEQUENCES", most)
+    size = {"rel": 1e-12, "abs": 0.0}
+    found = {B: judged(of("gru", SunspotsTask(steps=9, batch_size=B), "last"), shown=0) for B in (4, 8, 32)}
+    given = of("gru", SunspotsTask(steps=9, batch_size=32), "last")
+    network, places = Network(given), [round(n * 45 / max(1, count - 1)) for n in range(count)]
+    losses, taken = [], found[4].forecasts
+    assert taken is not None
+    for year in taken.places.tolist():
+        window = sunspots.windows(given.task, given.model, torch.tensor([year - 9 - 1700]))  # type: ignore[arg-type]
+        losses.append(float(network.trace(batch=window).loss))
+    assert [abs(year - 1916 - place) <= 1 for year, place in zip(taken.places.tolist(), places, strict=True)]
+    assert taken.places[0] == 1916
+    assert taken.places[-1] == (1916 if count == 1 else 1961)
+    for one in found.values():
+        assert (one.sequences, one.there) == (count, 46)
+        assert one.loss == pytest.approx(np.mean(losses), **size)
+        assert one.baseline == pytest.approx(found[4].baseline, **size)
+        assert one.value == pytest.approx(found[4].value, **size)
+        assert one.forecasts is not None
+        assert one.forecasts.places.tolist() == taken.places.tolist()
+
+
+def test_a_long_text_is_judged_over_all_of_it_whatever_the_batch_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The validation part has 1,500 symbols. One in ten of the first 1,300 is a b, and of the last 200 each: whoever
+    leaves out the end knows nothing of them."""
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    (tmp_path / "a.txt").write_text(("a" * 9 + "b") * 830 + "b" * 200 + ("a" * 9 + "b") * 150)
+    found = []
+    for order in ("stream", "shuffled"):
+        for batch_size in (4, 8, 32):
+            choices = TextChoices(steps=4, batch_size=batch_size, order=order)  # type: ignore[arg-type]
+            task = import_text(look_at(tmp_path / "a.txt"), choices)
+            found.append(judged(of("gru", task, "every", "cross_entropy"), shown=0))
+    assert all(one.there is not None and one.there > 300 and one.sequences == 300 for one in found)
+    assert [one.loss for one in found] == pytest.approx([found[0].loss] * 6, rel=1e-12)
+    assert found[0].confusion is not None
+    truth = found[0].confusion.sum(1)
+    assert truth[found[0].labels.index("b")] / truth.sum() == pytest.approx(0.1 * (1300 / 1500) + 200 / 1500, abs=0.02)
+
+
+def test_batch_normalisation_takes_its_means_over_as_many_as_in_training() -> None:
+    layer = {"batch_norm": True}
+    given = of("gru", SunspotsTask(steps=9, batch_size=23), "last", layer=layer)
+    found = judged(given, shown=0)
+    halves = [tasks.batch(given.task, given.model, 0, n, part="validation") for n in range(2)]
+    losses = [float(Network(given).trace(batch=half).loss) for half in halves]
+    assert found.loss == pytest.approx(np.mean(losses), rel=1e-12)
 
 
 def test_windows_of_training_that_come_twice_are_one_forecast() -> None:

@@ -82,10 +82,24 @@ def _used(path: Path) -> None:
 
 
 NOTED: dict[str, tuple[str, str]] = {
-    "percent": (rows("a;b\n", lambda n: f"{n};{n} %\n"), "column 2 (b): '0 %' and the others are read as text"),
-    "money": (rows("a;b\n", lambda n: f"{n};€{n}.50\n"), "column 2 (b): '€0.50' and the others are read as text"),
-    "in parentheses": (rows("a;b\n", lambda n: f"{n};({n}.5)\n"), "column 2 (b): '(0.5)' and the others"),
-    "in lakhs": (rows("a;b\n", lambda n: f"{n};12,34,{567 + n}\n"), "column 2 (b): '12,34,567' and the others"),
+    "percent": (
+        rows("a;b\n", lambda n: f"{n};{n} %\n"),
+        "column 2 (b): every number has '%' behind it and is read without: '0 %' as 0",
+    ),
+    "money": (
+        rows("a;b\n", lambda n: f"{n};€{n}.50\n"),
+        "column 2 (b): every number has '€' before it and is read without: '€0.50' as 0.5",
+    ),
+    "two units": (
+        rows("a;b\n", lambda n: f"{n};{n} {'kg' if n % 2 else 'g'}\n"),
+        "column 2 (b): line 2: '0 g' has 'g' behind its number, and line 3: '1 kg' has not",
+    ),
+    "dates in no order": (
+        rows("t,v\n", lambda n: f"2020-01-{n + 1 if n != 7 else 3:02d},{n}\n", 19),
+        "column 1 (t): the dates are in no order: most rise from row to row, but line 9 is earlier",
+    ),
+    "in parentheses": (rows("a;b\n", lambda n: f"{n};({n}.5)\n"), "column 2 (b): line 2: '(0.5)' and the others"),
+    "in lakhs": (rows("a;b\n", lambda n: f"{n};12,34,{567 + n}\n"), "column 2 (b): line 2: '12,34,567' and the others"),
     "newest first": (
         rows("t,v\n", lambda n: f"2020-01-{28 - n},{n}\n", 19),
         "column 1 (t): the dates fall from row to row",

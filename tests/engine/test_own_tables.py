@@ -236,7 +236,7 @@ BROKEN: dict[str, tuple[str, bytes | str, Any, tuple[str, ...]]] = {
     "a unit": ("a.csv", "a,b\n1,1\n2 km,2\n3,3\n", None, ("line 3, column 1 (a)", "'2 km'", "no number")),
     "infinity": ("a.csv", "a,b\n1,1\n2,inf\n3,3\n", None, ("line 3, column 2 (b)", "'inf'", "not finite")),
     "too large a number": ("a.csv", "a,b\n1,1\n1e999,2\n3,3\n", None, ("line 3, column 1 (a)", "'1e999'", "1e150")),
-    "a missing number": ("a.csv", "a,b\n1,1\n2,\n3,3\n", None, ("line 3, column 2 (b)", "missing", "interpolate")),
+    "a missing number": ("a.csv", "a,b\n1,1\n2,\n3,3\n", None, ("line 3, column 2 (b)", "missing", "straight line")),
     "no number before the first": (
         "a.csv",
         "a,b\n1,\n2,2\n3,3\n4,4\n",

@@ -238,3 +238,34 @@ def test_the_numbers_of_the_setting_that_a_text_names_are_the_spec_s() -> None:
     for slug, phrases in named.items():
         for phrase in phrases:
             assert phrase in by_slug[slug].text
+
+
+OWN = '[experiment.task]\nkind = "adding"\n[experiment.model]\nlayers = [{cell = "lstm"}]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '[experiment.training.schedule]\nkind = "cosine"\nlenght = 3\n',
+            "experiment.training.schedule has an unknown field 'lenght' (did you mean length?); accepted are kind",
+        ),
+        (
+            "[experiment.training]\nlearningrate = 0.1\n",
+            "experiment.training has an unknown field 'learningrate' (did you mean learning_rate?); accepted are",
+        ),
+        ('[experiment.training.optimizer]\nkind = "adm"\n', "experiment.training.optimizer.kind is 'adm'; "),
+        ("[experiment.trainings]\nclip = 3\n", "experiment has an unknown field 'trainings' (did you mean training?)"),
+        ("[what_ifs]\n", "the file has an unknown field 'what_ifs' (did you mean what_if?); accepted are "),
+        ("x = \n", "it cannot be read as TOML: "),
+    ],
+)
+def test_what_is_wrong_in_somebodys_own_file_is_said_in_our_words(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN + text, encoding="utf-8")
+    with pytest.raises(PresetError) as caught:
+        presets.read_experiment(path)
+    said = str(caught.value)
+    assert said.lower().startswith(f"mine.toml: {words}".lower())
+    assert "Object contains" not in said
+    assert "`" not in said

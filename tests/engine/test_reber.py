@@ -143,3 +143,46 @@ def test_the_baseline_is_what_the_best_answers_cost_that_do_not_read() -> None:
 def test_longer_strings_than_there_are_change_no_baseline() -> None:
     assert reber.cost_by_step(100_001) == reber.cost_by_step(10_000)
     assert reber.cost_by_step(401) == pytest.approx(reber.cost_by_step(201), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("word", "wrong", "belongs"),
+    [
+        ("", None, False),
+        ("BTBTXSETE", None, True),
+        ("BPBPVVEPE", None, True),
+        ("BTBTXSEPE", 7, False),  # the other one around it
+        ("BTBTXSET", None, False),  # not at its end
+        ("BTBTXSETEB", 9, False),  # nothing comes after it
+        ("BTBTVSETE", 4, False),
+        ("EBTBTXSETE", 0, False),
+        ("BB", 1, False),
+        ("BTT", 2, False),
+        ("BTBE", 3, False),
+        ("BTBTXEETE", 5, False),
+    ],
+)
+def test_a_string_is_checked_symbol_by_symbol(word: str, wrong: int | None, belongs: bool) -> None:
+    assert reber.first_wrong(word) == wrong
+    assert reber.belongs(word) == belongs == bool(STRING.fullmatch(word))
+
+
+def test_what_may_follow_is_what_follows_in_the_language() -> None:
+    """Of every string of up to 16 symbols, all beginnings: the symbols that some string goes on with. Longer strings
+    add nothing to those of up to 12 symbols."""
+    follows: dict[str, set[str]] = {}
+    for string in ways(16):
+        for place in range(len(string)):
+            follows.setdefault(string[:place], set()).add(string[place])
+    for string in ways(12):
+        may = reber.following(string)
+        assert [set(one) for one in may[:-1]] == [follows[string[:place]] for place in range(len(string))]
+        assert may[-1] == ""
+
+
+def test_any_row_of_symbols_is_of_the_language_where_the_expression_has_it() -> None:
+    source = torch.Generator().manual_seed(0)
+    for string in list(ways(12))[:200]:
+        place, symbol = (int(torch.randint(high, (1,), generator=source)) for high in (len(string), 7))
+        other = string[:place] + "BTPSXVE"[symbol] + string[place + 1 :]
+        assert reber.belongs(other) == bool(STRING.fullmatch(other)), other

@@ -12,14 +12,14 @@ import pytest
 from saved_sessions import assert_same, small_session
 from training_cases import experiment, same_bits
 
-from engine import session
+from engine import session, session_room
 from engine.errors import DataError, SessionError, SpecError
 from engine.history import Log
 from engine.operations import run
 from engine.recipes import MAX_ORIGINS, Origin, recorded_until, with_origin
 from engine.session import MAX_RECIPES, Recipe, Session, fitting
 from engine.spec import LayerSpec, ModelSpec, OptimizerSpec, TrainingSpec, WhatIf
-from engine.training_loop import fit, replayed, state_at
+from engine.training_loop import fit, state_at
 from engine.training_requests import Records, Train
 from engine.training_state import optimizer_shapes
 
@@ -99,7 +99,7 @@ def test_the_last_state_is_saved_beside_the_one_on_screen_however_large_they_are
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = small_session()
-    monkeypatch.setattr(session, "_ROOM_FOR_WEIGHTS", 1)
+    monkeypatch.setattr(session_room, "_ROOM_FOR_WEIGHTS", 1)
     history = dict.fromkeys(range(40), made.history[0])
     assert set(fitting(replace(made, history=history, iteration=3)).history) == {3, 39}
 
@@ -110,7 +110,7 @@ def test_where_a_file_is_too_small_the_iterations_up_to_which_a_recipe_leads_sta
     made = small_session()
     history = dict.fromkeys(range(40), made.history[0])
     size = sum(array.nbytes for array in made.history[0].values())
-    monkeypatch.setattr(session, "_ROOM_FOR_WEIGHTS", 8 * size)
+    monkeypatch.setattr(session_room, "_ROOM_FOR_WEIGHTS", 8 * size)
     recipes = (Recipe(until=7, experiment=faster(made)), Recipe(until=39, experiment=made.experiment))
     kept = fitting(replace(made, history=history, recipes=recipes)).history
     assert len(kept) == 8
@@ -125,7 +125,7 @@ def test_training_on_keeps_the_states_at_which_another_recipe_began_however_litt
     *_, last = fit(session, 40, budget=1)
     assert set(last.states) == {3, 40}
     expected = run("train", Train(quick, first, 3, 1)).weights
-    assert same_bits(replayed(quick, last.states, 4), expected)
+    assert same_bits(state_at(last.session(), 4), expected)
 
 
 def test_a_file_keeps_them_before_anything_else_though_there_is_no_room() -> None:
@@ -180,7 +180,8 @@ def test_of_more_recipes_than_a_file_takes_the_oldest_go_and_with_them_the_way_b
         with pytest.raises(DataError) as raised:
             state_at(found, iteration)
         assert str(raised.value) == (
-            f"Iteration {iteration} cannot be gone back to: what it was trained with is known only from iteration 6 on."
+            f"Iteration {iteration} cannot be gone back to: what it was trained with is known only from "
+            "iteration 6 on, for the training was changed so often, or its states are so large, that no more is kept."
         )
     assert state_at(found, 0) is None, "as initialised by the seed"
 
@@ -188,15 +189,15 @@ def test_of_more_recipes_than_a_file_takes_the_oldest_go_and_with_them_the_way_b
 def test_states_at_turns_that_a_file_has_no_room_for_go_from_the_oldest_on(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = changed_often(12)
     size = max(sum(array.nbytes for array in state.values()) for state in whole.history.values())
-    monkeypatch.setattr(session, "_ROOM_FOR_WEIGHTS", 2 * size)
-    monkeypatch.setattr(session, "MAX_STATE_BYTES", 8 * size)
+    monkeypatch.setattr(session_room, "_ROOM_FOR_WEIGHTS", 2 * size)
+    monkeypatch.setattr(session_room, "_room_for_states", lambda _: 8 * size)
     found = fitting(whole)
-    # Five turns beside the first state, the last one and the one that is shown.
-    assert sorted(found.history) == [14, 16, 18, 20, 22, 24]
-    assert found.known_from == 14
-    assert same_bits(state_at(found, 15), state_at(whole, 15))
-    assert found.out_of_reach(13)
-    assert fitting(found).known_from == 14
+    # Seven turns beside the last state, which is the one that is shown.
+    assert sorted(found.history) == [10, 12, 14, 16, 18, 20, 22, 24]
+    assert found.known_from == 10
+    assert same_bits(state_at(found, 11), state_at(whole, 11))
+    assert found.out_of_reach(9)
+    assert fitting(found).known_from == 10
 
 
 def test_training_on_from_such_a_session_keeps_what_is_known(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from saved_sessions import assert_same, in_float64, small_session, trained_session, weights_of
+from saved_sessions import assert_same, assert_same_arrays, in_float64, small_session, trained_session, weights_of
 
 from engine import container
 from engine import session as sessions
@@ -195,7 +195,9 @@ def test_weights_of_another_shape_or_type_are_refused(tmp_path: Path) -> None:
             sessions.save(replace(good, history=history), tmp_path / "a.gflow")
 
 
-def test_a_history_that_is_too_large_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_history_that_is_too_large_the_newest_state_is_saved_and_one_that_is_so_by_itself_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(container.MAX_FILE_BYTES, "session", 64 * 2**20)
     experiment = Experiment(
         model=ModelSpec(layers=(LayerSpec(cell="lstm", hidden_size=1024),)),
@@ -203,9 +205,15 @@ def test_a_history_that_is_too_large_is_refused_with_its_size(tmp_path: Path, mo
         dtype="float64",
     )
     # 4 · 1024 · 1024 · 8 bytes are 32 MiB a snapshot.
-    history = {k: weights_of(experiment) for k in (0, 1)}
-    with pytest.raises(SessionError, match=r"64\.\d MiB; a session may have 64\.0 MiB"):
-        sessions.save(Session(experiment, history=history), tmp_path / "a.gflow")
+    history = {k: weights_of(experiment, k) for k in (0, 1)}
+    sessions.save(Session(experiment, history=history), tmp_path / "a.gflow")
+    found = sessions.load(tmp_path / "a.gflow")
+    assert set(found.history) == {1}
+    assert found.known_from == 1
+    assert_same_arrays(found.history[1], history[1])
+    monkeypatch.setitem(container.MAX_FILE_BYTES, "session", 32 * 2**20)
+    with pytest.raises(SessionError, match=r"32\.\d MiB; a session may have 32\.0 MiB"):
+        sessions.save(Session(experiment, history=history), tmp_path / "b.gflow")
 
 
 def test_a_long_history_is_thinned_to_what_a_file_has_room_for(tmp_path: Path) -> None:

@@ -136,7 +136,12 @@ WRONG = [
         "model.layers[0].init.chrono is 100, but the RNN has no gates; ",
         ("leave it out",),
     ),
-    ("model.layers[0].hiden_size", 8, "model.layers[0] has an unknown field 'hiden_size'; ", ("hidden_size", "cell")),
+    (
+        "model.layers[0].hiden_size",
+        8,
+        "model.layers[0] has an unknown field 'hiden_size' (did you mean hidden_size?); ",
+        ("hidden_size", "cell"),
+    ),
     ("model.layers[0]", 7, "model.layers[0] is 7; ", ("cell", "hidden_size")),
     ("model.layers", {}, "model.layers is an empty table; ", ("a list",)),
     ("model.layers", [], "model.layers has 0 entries; ", ("1 to 16 recurrent layers",)),
@@ -187,7 +192,7 @@ WRONG = [
     ("seed", nested(50_000), "seed is a list of 1; ", ("a whole number",)),
     ("dtype", "float16", "dtype is 'float16'; ", ("'float32'", "'float64'")),
     ("device", "gpu", "device is 'gpu'; ", ("'auto'", "'cpu'", "'cuda'", "'mps'")),
-    ("sed", 1, "The experiment has an unknown field 'sed'; ", ("seed", "model", "task")),
+    ("sed", 1, "The experiment has an unknown field 'sed' (did you mean seed?); ", ("seed", "model", "task")),
 ]
 
 WRONG_ELSEWHERE = [

@@ -17,7 +17,7 @@ from engine.data import SeriesChoices, import_series, look_at
 from engine.errors import DataError, SpecError
 from engine.history import Evaluation, stops
 from engine.operations import run
-from engine.session import load, save
+from engine.session import Session, load, save
 from engine.spec import (
     AddingTask,
     CopyTask,
@@ -58,7 +58,11 @@ def test_the_loop_does_what_training_does_and_keeps_everything() -> None:
     state = run("train", Train(given, None, 0, 40)).weights
     assert end.evaluations[-1].loss == run("judge", Judge(given, state)).loss
     assert {progress.iteration for progress in seen} == set(end.states)
-    assert all(same_bits(end.states[k], engine.replayed(given, {}, k) or {}) for k in list(end.states)[:3])
+    assert all(same_bits(end.states[k], engine.state_at(only_last(end), k) or {}) for k in list(end.states)[:3])
+
+
+def only_last(end: Progress) -> Session:
+    return Session(end.experiment, history={end.iteration: end.states[end.iteration]})
 
 
 @pytest.mark.parametrize("room", [0, 1, 2.5])
@@ -68,7 +72,7 @@ def test_states_that_are_larger_than_the_budget_are_not_kept_and_any_iteration_i
     for progress in fit(given, 12, budget=int(room * size)):
         kept = sum(array.nbytes for state in progress.states.values() for array in state.values())
         assert kept <= max(size, room * size)
-    again = engine.replayed(given, progress.states, 7)
+    again = engine.state_at(progress.session(), 7)
     assert again is not None
     assert same_bits(again, run("train", Train(given, None, 0, 7)).weights)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,47 @@ def test_a_table_is_forecast_with_what_is_usual_and_what_that_is_is_said(run: Ru
     assert task.target == "close"
 
 
+def lengths_of_stretches(*rows: int) -> str:
+    """Days with a gap of a month behind each stretch."""
+    lines, day = ["day,close"], date(2020, 1, 1)
+    for many in rows:
+        for _ in range(many):
+            lines.append(f"{day.isoformat()},{math.sin(len(lines)):.3f}")
+            day += timedelta(days=1)
+        day += timedelta(days=30)
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lengths_of_stretches(120),
+        lengths_of_stretches(40, 40, 130),
+        "words,says\n" + "good film,pos\nbad film,neg\n" * 20,
+        "a,b,says\n" + "1,2,pos\n3,1,neg\n" * 20,
+        "a,b,says\n" + "1,2.5,3.5\n3,1.5,0.5\n" * 60,
+    ],
+)
+def test_a_table_becomes_what_the_data_dialog_makes_of_it_by_itself(
+    run: Run, qtbot: QtBot, explorer: Explorer, content: str
+) -> None:
+    Path("a.csv").write_text(content, encoding="utf-8")
+    _Start(explorer, None, Path("a.csv")).run()
+    dialog = explorer.window.findChild(DataDialog)
+    assert isinstance(dialog, DataDialog)
+    qtbot.waitUntil(lambda: not explorer.reader.reading, timeout=60_000)
+    status, _, err = run("train", "a.csv", "--iterations", 1, "-o", "a.gflow")
+    assert (status, dialog.use.isEnabled()) == (0, True), err
+    task = session.load("a.gflow").experiment.task
+    form = {SeriesTask: dialog.series, SequencesTask: dialog.sequences}[type(task)]
+    assert dialog.form is form
+    if isinstance(task, SeriesTask):
+        values = dialog.series.values
+        assert (task.steps, task.target) == (values["steps"], values["target"])
+        assert task.columns == dialog.series.list.ticked()
+    dialog.reject()
+
+
 def test_a_text_and_a_table_of_answers_are_trained_on(run: Run) -> None:
     Path("a.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 40, encoding="utf-8")
     assert run("train", "a.txt", "--iterations", 1, "-o", "text.gflow")[0] == 0
@@ -101,6 +143,30 @@ def test_a_text_and_a_table_of_answers_are_trained_on(run: Run) -> None:
     status, _, err = run("train", "a.csv", "--iterations", 1, "-o", "class.gflow")
     assert (status, "a class for each" in err) == (0, True)
     assert isinstance(session.load("class.gflow").experiment.task, SequencesTask)
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.text", "a.dat", "a"])
+def test_a_text_is_one_by_any_name(run: Run, name: str) -> None:
+    Path(name).write_text("the quick brown fox jumps over the lazy dog\n" * 40, encoding="utf-8")
+    assert run("train", name, "--iterations", 1, "-o", "text.gflow")[0] == 0
+    assert isinstance(session.load("text.gflow").experiment.task, TextTask)
+    assert resolve(name).is_data, "the window shows it"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "said"),
+    [
+        ("sheet.xlsx", b"PK\x03\x04", "is an Excel workbook or another ZIP archive (by its first bytes); export the"),
+        ("a.csv.gz", b"\x1f\x8b\x08", "is compressed with gzip (by its first bytes); unpack it first."),
+    ],
+)
+def test_what_holds_no_data_is_said_with_the_way_out_alone(run: Run, name: str, head: bytes, said: str) -> None:
+    Path(name).write_bytes(head + bytes(60))
+    status, _, err = run("train", name, "--iterations", 1, "-o", "a.gflow")
+    assert status == 2
+    assert said in err
+    assert "lets one choose" not in err, "there is nothing to be chosen"
+    assert "damaged" not in err
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,6 @@ everything that is wrong."""
 from __future__ import annotations
 
 import csv
-import os
-import signal
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,39 +12,18 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from command_line import EXPERIMENT, Run, assert_same_training
 
 import engine
 from engine import presets, session
-from engine.errors import DataError, SessionError
 from engine.figures import figure
 from engine.rows import Rows
 from engine.session import Session
 from engine.spec import AddingTask
-from engine.training_loop import Progress
 from engine.training_requests import Judge
 from explorer.cli import main
 from explorer.cli.compute import compute
 from explorer.cli.target import resolve
-from explorer.cli.training_bar import TrainingBar
-
-Run = Callable[..., tuple[int, str, str]]
-
-EXPERIMENT = """
-title = "Mine"
-[experiment]
-seed = 3
-[experiment.model]
-layers = [{ cell = "gru", hidden_size = 3 }]
-[experiment.task]
-kind = "adding"
-steps = 6
-batch_size = 4
-[experiment.training]
-learning_rate = 0.05
-optimizer = { kind = "adam" }
-clip = { kind = "norm", max_norm = 0.5 }
-evaluate_every = 4
-"""
 
 
 @pytest.fixture
@@ -68,28 +43,6 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 def table(name: str) -> list[list[str]]:
     with Path(name).open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
-
-
-def trained(iterations: int) -> Progress:
-    """The same experiment by the engine's loop, in one go."""
-    *_, last = engine.fit(presets.read_experiment(Path("mine.toml")).experiment, iterations)
-    return last
-
-
-def assert_same_training(found: Session, iterations: int) -> None:
-    """The state, the records (but for the clock) and the evaluations of a training without a pause, to the bit."""
-    expected = trained(iterations)
-    assert expected.state is not None
-    assert found.iteration == expected.iteration == iterations
-    for name, array in expected.state.items():
-        assert np.array_equal(found.history[iterations][name], array), name
-    columns, wanted = found.log.columns(), expected.log.columns()
-    assert list(columns) == list(wanted)
-    for name in set(wanted) - {"seconds"}:
-        assert np.array_equal(columns[name], wanted[name]), name
-    assert np.array_equal(found.log.flow_table().flow, expected.log.flow_table().flow)
-    assert np.array_equal(found.log.flow.iterations, expected.log.flow.iterations)
-    assert found.evaluations == expected.evaluations
 
 
 # -- train ------------------------------------------------------------------------------------------------------------
@@ -117,111 +70,6 @@ def test_a_saved_training_goes_on_to_the_bit_with_its_records(run: Run) -> None:
     assert run("train", "out.gflow", "--iterations", "13", "-o", "more.gflow")[0] == 0
     assert session.load("out.gflow").iteration == 12
     assert_same_training(session.load("more.gflow"), 13)
-
-
-@pytest.mark.parametrize("how", ["ctrl+c", "terminated"])
-def test_an_interrupted_training_is_paused_and_goes_on_to_the_bit(
-    run: Run, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    def interrupted(self: TrainingBar, at: Progress) -> None:
-        if at.iteration >= 5:
-            if how == "ctrl+c":
-                raise KeyboardInterrupt
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    before = signal.getsignal(signal.SIGTERM)
-    with monkeypatch.context() as patched:
-        patched.setattr(TrainingBar, "show", interrupted)
-        status, out, _ = run("train", "mine.toml", "--iterations", "5000", "-o", "out.gflow")
-    paused = session.load("out.gflow")
-    assert status == 130
-    assert 5 <= paused.iteration < 5000
-    assert f"Paused after {paused.iteration:,} iterations." in out
-    assert "gradflow train out.gflow --iterations N goes on" in out
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert run("train", "out.gflow", "--iterations", paused.iteration + 7)[0] == 0
-    assert_same_training(session.load("out.gflow"), paused.iteration + 7)
-
-
-def test_interrupted_before_anything_is_done_it_writes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_args: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("engine.operations.run", interrupted)
-    status, out, err = run("train", "mine.toml", "--iterations", "5", "-o", "out.gflow")
-    assert (status, out) == (130, "")
-    assert err == "gradflow: Interrupted before an iteration was done; nothing has been written.\n"
-    assert not Path("out.gflow").exists()
-
-
-def test_interrupted_while_it_starts_it_says_so_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_args: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("explorer.cli.commands.resolve", interrupted)
-    assert run("train", "mine.toml", "--iterations", "5", "-o", "x.gflow") == (130, "", "gradflow: Interrupted.\n")
-    monkeypatch.delitem(sys.modules, "explorer.cli.commands")
-    monkeypatch.setattr("builtins.__import__", interrupted_at("explorer.cli.commands"))
-    assert run("train", "mine.toml") == (130, "", "gradflow: Interrupted.\n")
-
-
-def interrupted_at(module: str) -> Callable[..., Any]:
-    usual = __import__
-
-    def imported(name: str, *args: Any, **more: Any) -> Any:
-        if name == module:
-            raise KeyboardInterrupt
-        return usual(name, *args, **more)
-
-    return imported
-
-
-def test_training_saves_now_and_then(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[int] = []
-
-    def save(saved: Session, path: Path) -> str:
-        kept.append(saved.iteration)
-        return ""
-
-    monkeypatch.setattr("explorer.cli.train.SAVE_EVERY", 0.0)
-    monkeypatch.setattr("explorer.cli.train.session.save", save)
-    assert run("train", "mine.toml", "--iterations", "9", "-o", "out.gflow")[0] == 0
-    assert kept == sorted(kept)
-    assert len(kept) > 2
-    assert kept[-1] == 9
-
-
-def test_a_save_that_fails_in_between_is_said_and_ends_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual, tried = session.save, []
-
-    def save(saved: Session, path: Path) -> str:
-        tried.append(saved.iteration)
-        if len(tried) == 1:
-            raise SessionError("'out.gflow' could not be written: the disk is full.")
-        return usual(saved, path)
-
-    monkeypatch.setattr("explorer.cli.train.SAVE_EVERY", 0.0)
-    monkeypatch.setattr("explorer.cli.train.session.save", save)
-    status, _, err = run("train", "mine.toml", "--iterations", "9", "-o", "out.gflow")
-    assert status == 0
-    assert err.count("the disk is full. Training goes on, and saving is tried again.") == 1
-    assert session.load("out.gflow").iteration == 9
-
-
-def test_what_is_done_before_something_goes_wrong_is_saved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.operations import run as usual
-
-    def failing(operation: Any, request: Any) -> Any:
-        if operation == "train" and request.iteration >= 4:
-            raise DataError("The data are gone.")
-        return usual(operation, request)
-
-    monkeypatch.setattr("engine.operations.run", failing)
-    status, out, err = run("train", "mine.toml", "--iterations", "9", "-o", "out.gflow")
-    done = session.load("out.gflow").iteration
-    assert (status, done) == (2, 4)
-    assert "Paused after 4 iterations." in out
-    assert err.splitlines()[-1] == "gradflow: The data are gone."
 
 
 def test_the_same_command_again_goes_on_with_its_own_training(run: Run) -> None:
@@ -316,6 +164,25 @@ def test_until_ends_at_the_first_evaluation_that_fulfils_it(run: Run) -> None:
     assert "RMSE<1e9 is reached" in out
     assert run("train", "out.gflow", "--iterations", "3")[0] == 0, "there is nothing to do"
     assert session.load("out.gflow").iteration == 4
+
+
+@pytest.mark.parametrize(("until", "reached"), [("RMSE<100", True), ("RMSE<1e-9", False)])
+def test_a_bound_that_no_evaluation_came_to_is_held_against_the_end(run: Run, until: str, reached: bool) -> None:
+    status, out, _ = run("train", "mine.toml", "--iterations", "3", "--until", until, "-o", "out.gflow")
+    assert status == 0
+    words = "is reached" if reached else "is not reached"
+    value = next(line for line in out.splitlines() if line.startswith("validation")).split("RMSE ")[1].split(",")[0]
+    line = next(line for line in out.splitlines() if line.startswith("RMSE<"))
+    assert f"{words}: the RMSE is {value} after 3 iterations. It was looked at here alone" in line
+    assert line.endswith("evaluations are made every 4 iterations.")
+    assert session.load("out.gflow").evaluations == (), "what a pause and going on would not have is not kept"
+
+
+def test_a_bound_that_was_looked_at_and_not_reached_is_said(run: Run) -> None:
+    status, out, _ = run("train", "mine.toml", "--iterations", "4", "--until", "RMSE<1e-9", "-o", "out.gflow")
+    value = session.load("out.gflow").evaluations[-1].value
+    assert status == 0
+    assert f"RMSE<1e-9 is not reached: the RMSE is {figure(value)} after 4 iterations.\n" in out
 
 
 def test_a_preset_is_trained_with_its_view_and_its_name(run: Run) -> None:

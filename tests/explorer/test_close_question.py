@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,9 +12,11 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from engine import session
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec
+from explorer import saver
 from explorer.app import Explorer
-from explorer.document.opening import Opening
+from explorer.document.opening import Opening, of_path
 from explorer.document.state import State, View
 from explorer.files import at_stake
 
@@ -57,6 +60,52 @@ def test_what_was_not_trained_by_the_user_is_not_counted(saved: bool, beforehand
     state = State(tracks=(), experiment=of, history=MappingProxyType({beforehand: {}}))
     assert state.furthest == beforehand
     assert said in at_stake(state, saved)
+
+
+class Written:
+    """Saves as usual, and then another program writes into the file before anybody hears of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._save = session.save
+        monkeypatch.setattr(saver.session, "save", self)
+
+    def __call__(self, found: session.Session, path: Path) -> str:
+        stamp = self._save(found, path)
+        self._save(replace(found, notes="from another program"), path)
+        return stamp
+
+
+def test_what_is_written_between_saving_and_hearing_of_it_is_somebody_elses(
+    qtbot: QtBot, explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "two.gflow"
+    explorer.show(Opening(State(tracks=("norms",), experiment=EXPERIMENT), View(), title="adding"))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    with monkeypatch.context() as patched:
+        Written(patched)
+        assert explorer.files._save_to(str(path))
+    asked: list[str] = []
+    monkeypatch.setattr(explorer.files, "_ask_about_newer", lambda at: asked.append(at) or "")
+    assert not explorer.files.save()
+    assert asked == [str(path)]
+    assert session.load(path).notes == "from another program"
+
+
+def test_what_is_written_between_reading_and_showing_is_somebody_elses(
+    qtbot: QtBot, explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "two.gflow"
+    explorer.show(Opening(State(tracks=("norms",), experiment=EXPERIMENT), View(), title="adding"))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    assert explorer.files._save_to(str(path))
+    found = of_path(path)
+    session.save(replace(session.load(path), notes="from another program"), path)
+    explorer.show(found)
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    asked: list[str] = []
+    monkeypatch.setattr(explorer.files, "_ask_about_newer", lambda at: asked.append(at) or "")
+    assert not explorer.files.save()
+    assert asked == [str(path)]
 
 
 @pytest.mark.parametrize(("press", "over"), [("Save &Over It", True), ("&Cancel", False)])

@@ -13,7 +13,9 @@ from pytestqt.qtbot import QtBot
 from slow_courier import SlowCourier
 from synthetic import excerpt as synthetic
 
+from engine.errors import SessionError
 from engine.requests import Audit, AuditRow, Event, Look
+from engine.session import check_room
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
 from engine.training_requests import Train
 from explorer.controller import Controller
@@ -156,6 +158,31 @@ def test_over_the_end_of_the_tape_the_next_iteration_is_trained_and_shown_whole(
     rig.courier.answer_excerpt()
     assert rig.courier.count("train") == 1, "what has been trained is kept"
     assert not rig.document.dirty, "somebody who only watched is not asked to save"
+
+
+def test_what_no_file_has_room_for_is_not_stepped_into_and_the_sentence_is_that_of_training(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last, said = len(rig.document.tape) - 1, list[str]()
+    rig.controller.refused.connect(said.append)
+    rig.document.look(position=last)
+    rig.controller.step(1)
+    rig.courier.answer_train()
+    rig.courier.answer_excerpt()
+    rig.controller.step(-1)
+    rig.courier.answer_excerpt()
+    monkeypatch.setattr("engine.session_room.MAX_STATE_BYTES", 100)
+    with pytest.raises(SessionError, match="fewer or smaller layers") as refused:
+        check_room(experiment())
+    rig.controller.step(1)
+    rig.courier.answer_excerpt()
+    assert (rig.document.view.iteration, said) == (1, []), "what is known is shown"
+    rig.document.look(position=last)
+    rig.controller.step(1)
+    assert said == [str(refused.value)]
+    assert rig.courier.count("train") == 1
+    assert (rig.document.view.iteration, rig.document.view.position) == (1, last)
+    assert not rig.controller.renewing
 
 
 def test_steps_that_are_pressed_while_the_next_picture_is_on_its_way_are_made_on_it(rig: Rig) -> None:

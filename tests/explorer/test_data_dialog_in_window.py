@@ -12,9 +12,11 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from engine import session
 from engine.data import look_at, table
 from engine.data_requests import LookAt
 from engine.requests import Computed, Look
+from engine.session import Session
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, SeriesTask
 from explorer.app import Explorer
 from explorer.compute.courier import Courier
@@ -178,6 +180,72 @@ def test_data_and_sessions_are_told_apart_by_their_endings(
     dialog = window.bindings.own_data.dialog
     assert dialog is not None
     dialog.reject()
+
+
+MINE = """
+[experiment.task]
+kind = "adding"
+steps = 7
+[experiment.model]
+layers = [{ cell = "gru" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("prices.dat", "day;close\n1;2,5\n2;3,5\n" * 40, ""),
+        ("log.md", "one two three\n" * 40, ""),
+        ("notes.text", "one two three\n" * 40, ""),
+        ("README", "one two three\n" * 40, ""),
+        ("sheet.xlsx", b"PK\x03\x04" + bytes(60), "export the sheet as CSV"),
+        ("data.csv.gz", b"\x1f\x8b\x08" + bytes(60), "unpack it first"),
+        ("empty", "", "is empty"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 12 else "",
+)
+def test_what_is_no_session_is_looked_at_as_data_which_know_best_what_is_wrong(
+    window: Explorer,
+    qtbot: QtBot,
+    written: Callable[[str, str | bytes], str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    content: str | bytes,
+    said: str,
+) -> None:
+    complaints: list[str] = []
+    monkeypatch.setattr(window.files, "_complain", lambda title, sentence: complaints.append(sentence))
+    failed: list[str] = []
+    window.reader.failed.connect(failed.append)
+    window.document.undo_stack.setClean()
+    drop(window, written(name, content))
+    dialog = window.bindings.own_data.dialog
+    assert dialog is not None
+    qtbot.waitUntil(lambda: not window.reader.reading, timeout=20_000)
+    assert complaints == []
+    assert len(failed) == bool(said)
+    assert all(said in sentence and name in sentence for sentence in failed)
+    dialog.reject()
+
+
+def test_a_session_by_another_name_an_experiment_and_what_is_not_there_are_no_data(
+    window: Explorer, qtbot: QtBot, written: Callable[[str, str | bytes], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints: list[str] = []
+    monkeypatch.setattr(window.files, "_complain", lambda title, sentence: complaints.append(sentence))
+    path = Path(written("kept", ""))
+    session.save(Session(experiment_of(window), title="kept before"), path)
+    window.document.undo_stack.setClean()
+    drop(window, str(path))
+    assert window.document.title == "kept before"
+    drop(window, written("mine.toml", MINE))
+    assert complaints == []
+    assert experiment_of(window).task == AddingTask(steps=7)
+    drop(window, str(path.parent / "nowhere"))
+    drop(window, str(path.parent))
+    drop(window, written("mine.gflow.old", "nothing"))
+    assert len(complaints) == 3
+    assert window.bindings.own_data.dialog is None
 
 
 def test_the_menu_asks_for_a_file(window: Explorer, qtbot: QtBot) -> None:

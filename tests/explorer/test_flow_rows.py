@@ -41,7 +41,7 @@ def afresh(log: Log, scale: Scale = SCALE) -> tuple[np.ndarray, dict[int, int]]:
     """Codes and counts of all rows, made in one piece."""
     rows = log.flow_table()
     codes = classify(rows.flow, rows.bad, scale)
-    codes[np.arange(codes.shape[1]) >= rows.steps[:, None]] = classes.UNDEFINED
+    codes[np.arange(codes.shape[1]) >= rows.steps[:, None]] = classes.NOT_REACHED
     there = codes[np.arange(codes.shape[1]) < rows.steps[:, None]]
     return codes, {code: int(np.count_nonzero(there == code)) for code in classes.COUNTED}
 
@@ -53,7 +53,7 @@ def check(found: FlowRows, log: Log, scale: Scale = SCALE) -> None:
     assert found.counts() == counts
 
 
-@pytest.mark.parametrize("scale", [SCALE, magnitude(-6, 0), magnitude(-12, 2), magnitude(-40, 8)])
+@pytest.mark.parametrize("scale", [SCALE, magnitude(-3, 0), magnitude(-6, 0), magnitude(-12, 2), magnitude(-40, 8)])
 def test_a_logarithm_is_in_the_class_that_its_number_is_in(scale: Scale) -> None:
     """The reference is the heatmaps' own classification of the number. At the edges too: they are exact in both."""
     edges = np.array([scale.edge(band) for band in range(scale.bands)] + [scale.high])

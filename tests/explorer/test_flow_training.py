@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from itertools import combinations
 
 import numpy as np
 import pytest
 import synthetic
-from lessons import records
+from flow_past import T, box, log_of, rising, rows_of, staged, track_of
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt
 from PySide6.QtGui import QFont, QImage, QPainter
 from PySide6.QtTest import QTest
@@ -18,7 +17,6 @@ from pytestqt.qtbot import QtBot
 from engine.history import Log
 from engine.tape import Tape
 from engine.tracks import FLOW_TRAINING
-from engine.training_requests import Records
 from explorer.stage import classes, marked, palette
 from explorer.stage.cells import TimeView
 from explorer.stage.margins import HEADER_WIDTH
@@ -27,11 +25,10 @@ from explorer.stage.past import Past
 from explorer.stage.scalebook import ScaleBook
 from explorer.stage.stage import Stage
 from explorer.stage.tracks.flow_training import FlowTraining
+from explorer.tables.text import Columns
 from explorer.theme import current as theming
 from explorer.theme.tokens import ThemeName
-from explorer.training.axes import last_iteration
 
-T = 12
 LEFT, PLAIN = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 # What a record holds of each class: log₁₀ of the norm, and whether the row has something that is not a number.
 CLASSES = {
@@ -42,33 +39,12 @@ CLASSES = {
     "not a number": (np.nan, True),
     "padding": (np.nan, False),
 }
+GONE = "a step that it did not have"
 NUMBERS = {"1e-10": (-10.0, False), "1": (0.0, False)}
 
 themes = pytest.mark.parametrize("name", ["light", "dark"])
 widths = pytest.mark.parametrize("width", [20, 1])
 ratios = pytest.mark.parametrize("ratio", [1, 2])
-
-
-def rows_of(flow: np.ndarray, bad: bool = False, first: int = 0) -> Records:
-    made = records(first, *flow.shape)
-    return dataclasses.replace(made, flow=flow.astype(np.float32), flow_bad=np.full(len(flow), bad))
-
-
-def log_of(flow: np.ndarray, bad: bool = False, first: int = 0) -> Log:
-    return Log().appended(rows_of(flow, bad, first))
-
-
-def rising(first: int, count: int, steps: int = T) -> Log:
-    """log₁₀ of iteration i at step t: −(i mod 15) − t / 100."""
-    i, t = np.arange(first, first + count)[:, None], np.arange(1, steps + 1)[None, :]
-    return log_of(-(i % 15) - t / 100, first=first)
-
-
-def track_of(log: Log, last: int, steps: int = T, shown: int = 0) -> FlowTraining:
-    track = FlowTraining(FLOW_TRAINING)
-    track.set_excerpt(synthetic.excerpt("rnn", T=steps, H=2), ScaleBook())
-    track.set_past(Past(log, shown, last))
-    return track
 
 
 def painted(track: FlowTraining, view: TimeView, height: int, *, marker: bool = False) -> QImage:
@@ -105,6 +81,8 @@ def pictures(width: int, ratio: int) -> dict[str, np.ndarray]:
     for key, (value, bad) in (CLASSES | NUMBERS).items():
         track = track_of(log_of(np.full((3, steps), value), bad), last=2, steps=steps)
         found[key] = grey(painted(track, view, 60 * ratio))
+    none = track_of(log_of(np.zeros((3, 0))), last=2, steps=steps)
+    found[GONE] = grey(painted(none, view, 60 * ratio))
     empty = track_of(Log(), last=2, steps=steps)
     found["not trained"] = grey(painted(empty, view, 60 * ratio))
     return found
@@ -232,15 +210,55 @@ def test_a_zoomed_time_shows_those_steps_alone(qtbot: QtBot) -> None:
     assert (part == whole[:, 60:120]).all()
 
 
-def test_iterations_with_fewer_steps_than_the_trace_are_hatched_behind_them(qtbot: QtBot) -> None:
+def test_zooming_and_scrubbing_read_what_is_in_pixels_already_and_no_row_again(qtbot: QtBot) -> None:
+    """However many iterations there are: a zoom costs its pixels."""
     theming.apply("dark")
-    track = track_of(log_of(np.full((20, 8), -3.0)), last=19, steps=T)
-    found = grey(painted(track, TimeView(T, 1, T, T * 10), 200))
-    assert found[:, :80].std() == 0
-    assert found[:, 80:].std() > 0
-    said = track.hover(100, 20, Now.at(Tape(T), 0))
-    assert said is not None
-    assert said.note == "these iterations have 8 steps"
+    flow = np.random.default_rng(0).uniform(-26, 4, (2000, 300))
+    part = TimeView(300, 40, 139, 200)
+    expected = argb(painted(track_of(log_of(flow), last=1999, steps=300), part, 100))
+    track = track_of(log_of(flow), last=1999, steps=300)
+    painted(track, TimeView(300, 1, 300, 200), 100)
+    track._found.codes[:] = classes.NAN  # whoever looks at them again shows it
+    assert (argb(painted(track, part, 100)) == expected).all()
+    track.set_past(Past(track.past.log, 1234, 1999))
+    assert (argb(painted(track, part, 100)) == expected).all()
+    assert track._picture.redrawn == (0, 0)
+
+
+def test_steps_that_an_iteration_did_not_have_are_no_padding(qtbot: QtBot) -> None:
+    """T was 8, with a sample that ends at 6, and is 12 now: 7 and 8 are padding, from 9 on there was no step."""
+    theming.apply("dark")
+    short = np.full((10, 8), -3.0)
+    short[:, 6:] = np.nan
+    log = log_of(short).appended(rows_of(np.full((10, T), -3.0), first=10))
+    track, now = track_of(log, last=19, steps=T), Now.at(Tape(T), 0)
+    found = grey(painted(track, TimeView(T, 1, T, T * 20), 200))
+    number, padding, gone = found[:100, :120], found[:100, 120:160], found[:100, 160:]
+    assert number.std() == 0
+    assert found[100:].std() == 0, "the later ones have all their steps"
+    assert np.abs(signature(padding) - signature(gone)).max() > 10
+    notes = {t: track.hover(20 * t - 10, 20, now).note for t in (7, 8, 9, 12)}  # type: ignore[union-attr]
+    assert notes == {7: "padding", 8: "padding", 9: "no step: T was 8", 12: "no step: T was 8"}
+    scale = track.hover_scale(now)
+    assert scale is not None
+    assert [value for value in scale.values if "padding" in value or "no step" in value] == [
+        "20 padding, masked",
+        "40 no step: T was 8",
+    ]
+    table = track.table(now)
+    assert table is not None
+    assert [Columns(table).note(t - 1, 0) for t in (6, 7, 8, 9)] == ["", "padding", "padding", "no step: T was 8"]
+    more = log.appended(rows_of(np.full((2, 10), -3.0), first=20))
+    track.set_past(Past(more, 0, 29))
+    painted(track, TimeView(T, 1, T, T * 20), 200)
+    assert track._no_step() == ("no step", "T was 8 … 10")
+
+
+def test_where_rows_share_a_pixel_a_number_stands_before_a_step_that_was_not_there(qtbot: QtBot) -> None:
+    theming.apply("dark")
+    log = log_of(np.full((1, 8), -3.0)).appended(rows_of(np.full((1, T), -3.0), first=1))
+    found = grey(painted(track_of(log, last=1, steps=T), TimeView(T, 1, T, T * 20), 1))
+    assert found.std() == 0
 
 
 # -- what it says -----------------------------------------------------------------------------------------------------
@@ -262,7 +280,7 @@ def test_the_pointer_says_iteration_step_and_norm(qtbot: QtBot) -> None:
 
 
 def test_the_table_has_a_column_an_iteration_with_the_numbers_as_recorded(qtbot: QtBot) -> None:
-    from explorer.tables.text import Columns, sorted_steps, tsv
+    from explorer.tables.text import sorted_steps, tsv
 
     logs = np.array([[-1.0, -25.0, np.nan], [-3.0, -np.inf, np.nan]])
     broken = rows_of(np.array([[np.nan, 0.0, np.inf]]), bad=True, first=2)
@@ -341,23 +359,7 @@ def test_numbers_stand_beside_the_words_of_the_header_where_there_is_room(
 
 @pytest.fixture
 def stage(qtbot: QtBot) -> Stage:
-    theming.apply("dark")
-    stage = Stage()
-    qtbot.addWidget(stage)
-    stage.resize(900, 640)
-    stage.set_tracks(("values.h", FLOW_TRAINING, "grads.h"))
-    stage.set_excerpt(synthetic.excerpt("rnn", T=T, H=5))
-    stage.set_position(T + 3)
-    stage.set_past(Past(rising(0, 40), 7, last_iteration(40)))
-    stage.show()
-    stage.activateWindow()
-    QApplication.processEvents()
-    return stage
-
-
-def box(stage: Stage) -> QRect:
-    slot = next(s for s in stage.canvas.slots if s.track.key == FLOW_TRAINING)
-    return stage.canvas.place(slot)
+    return staged(qtbot)
 
 
 def test_a_click_goes_to_the_iteration_and_the_step(qtbot: QtBot, stage: Stage) -> None:
@@ -456,24 +458,6 @@ def test_another_past_repaints_its_track_and_no_other(stage: Stage, monkeypatch:
     stage.set_past(Past(rising(0, 41), 7, 50))
     QApplication.processEvents()
     assert set(painted_keys) == {FLOW_TRAINING}
-
-
-def test_all_gradients_share_its_scale_and_it_can_be_fitted(stage: Stage) -> None:
-    track = stage.track(FLOW_TRAINING)
-    assert isinstance(track, FlowTraining)
-    heat = stage.track("grads.h")
-    assert track.scale_says(stage.canvas.now)[0] == heat.scale  # type: ignore[index, arg-type, union-attr]
-    menu = stage.track_menu.of(FLOW_TRAINING)
-    fit = next(entry for entry in menu.actions() if "Fit the scale" in entry.text())
-    assert fit.isEnabled()
-    fit.trigger()
-    now = stage.canvas.now
-    assert track.scale_says(now)[0] == heat.scale  # type: ignore[index, arg-type, union-attr]
-    low, high = stage.gradient_decades() or (0, 0)
-    assert low <= -14
-    assert high >= 0
-    assert (low, high) != (-20, 2)
-    menu.close()
 
 
 def test_a_collapsed_track_is_a_strip_of_its_picture(stage: Stage) -> None:

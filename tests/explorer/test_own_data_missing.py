@@ -46,6 +46,11 @@ def test_what_is_missing_is_said_with_a_way_out(lost: Explorer) -> None:
     assert stage.canvas.message.startswith("The data of 'a.csv' are missing.")
 
 
+def test_nothing_is_said_to_be_computed_of_data_that_are_missing(lost: Explorer) -> None:
+    assert lost.controller.settled
+    assert "computing" not in lost.window.status.audit.text()
+
+
 def test_the_file_is_located_and_nothing_of_the_document_changes(lost: Explorer, qtbot: QtBot, tmp_path: Path) -> None:
     before = lost.document.experiment
     lost.bindings.own_data.locate(str(tmp_path / "a.csv"))

@@ -23,6 +23,12 @@ def test_the_usual_range_has_two_decades_a_band() -> None:
     assert magnitude().bands == 11
 
 
+@pytest.mark.parametrize(("decades", "bands"), [(1, 4), (2, 8), (3, 12)])
+def test_a_few_decades_are_cut_into_quarters(decades: int, bands: int) -> None:
+    assert magnitude(-decades, 0).bands == bands
+    assert magnitude(-decades, 0).band_words == "¼ decade a band"
+
+
 @pytest.mark.parametrize("decades", range(4, 29))
 def test_a_range_has_some_eight_to_fourteen_bands(decades: int) -> None:
     scale = magnitude(-decades, 0)
@@ -37,18 +43,27 @@ def test_a_narrow_range_keeps_the_ends_that_were_asked_for() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_number_on_an_edge_is_in_the_band_above_and_the_one_before_it_below(dtype: type) -> None:
-    scale = magnitude(-4, -2)
-    edges = np.array([scale.edge(band) for band in range(1, scale.bands)], dtype)
-    assert edges.astype(float) == pytest.approx([10**-3.5, 1e-3, 10**-2.5], rel=1e-7)
-    assert classes.classify(edges, scale).tolist() == [classes.FIRST + band for band in (1, 2, 3)]
+@pytest.mark.parametrize(("low", "part"), [(-6, 2), (-4, 4)])
+def test_a_number_on_an_edge_is_in_the_band_above_and_the_one_before_it_below(dtype: type, low: int, part: int) -> None:
+    scale = magnitude(low, -2)
+    edges, bands = np.array([scale.edge(band) for band in range(1, scale.bands)], dtype), range(1, scale.bands)
+    assert edges.astype(float) == pytest.approx([10 ** (low + band / part) for band in bands], rel=1e-7)
+    assert classes.classify(edges, scale).tolist() == [classes.FIRST + band for band in bands]
     before = np.nextafter(edges, dtype(0))
-    assert classes.classify(before, scale).tolist() == [classes.FIRST + band for band in (0, 1, 2)]
+    assert classes.classify(before, scale).tolist() == [classes.FIRST + band - 1 for band in bands]
+
+
+def test_the_edge_at_a_quarter_of_a_decade_is_the_double_nearest_to_it() -> None:
+    for exponent in (-5, -1, 3):
+        scale = magnitude(exponent, exponent + 2)
+        for quarter in (1, 3):
+            fourth = (scale.edge(quarter) / 10.0**exponent) ** 4
+            assert fourth == pytest.approx(10.0**quarter, rel=2e-15)
 
 
 def test_the_edge_in_the_middle_of_a_decade_is_the_double_nearest_to_it() -> None:
     for exponent in (-5, -1, 3):
-        scale = magnitude(exponent, exponent + 2)
+        scale = magnitude(exponent, exponent + 4)
         edge = scale.edge(1)
         ten = 10 ** (2 * abs(exponent) + 1)
         square = edge * edge / 10.0 ** (2 * exponent + 1)
@@ -56,13 +71,13 @@ def test_the_edge_in_the_middle_of_a_decade_is_the_double_nearest_to_it() -> Non
 
 
 def test_headers_and_readouts_say_how_fine_it_is() -> None:
-    for scale, said in ((magnitude(-4, -2), "½ decade a band"), (magnitude(-10, 0), "1 decade a band")):
+    for scale, said in ((magnitude(-6, -2), "½ decade a band"), (magnitude(-10, 0), "1 decade a band")):
         assert said in words.lines(parse("grads.h"), None, "", scale)
         assert said in words.scale_readout(scale, {}, 0, 0).where
 
 
 def test_the_dialog_says_what_becomes_of_the_range() -> None:
-    assert bands_words(read(magnitude(), ["1e-4", "1e-2"]), "1e-4") == "4 colours, ½ decade a band."
+    assert bands_words(read(magnitude(), ["1e-4", "1e-2"]), "1e-4") == "8 colours, ¼ decade a band."
     said = bands_words(read(magnitude(), ["1e-19", "1e0"]), "1e-19")
     assert said.startswith("10 colours, 2 decades a band. It begins at 1e-20")
 

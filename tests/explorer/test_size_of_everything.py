@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from engine import presets
+from engine import presets, session
 from engine.errors import SessionError
 from explorer import menus, reopening, settings, sizes
 from explorer.app import Explorer
@@ -150,6 +151,26 @@ def test_a_saved_document_still_belongs_to_its_file_and_is_not_called_unsaved(
     found = reopening.taken_up(reopening._kept[0])
     assert found.path == str(tmp_path / "mine.gflow")
     assert not found.unsaved
+
+
+def test_what_another_program_has_written_before_it_opens_anew_is_not_saved_over_unasked(
+    qtbot: QtBot, explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_kept: None
+) -> None:
+    path = tmp_path / "mine.gflow"
+    monkeypatch.setattr(QApplication, "exit", lambda _status: None)
+    explorer.show(opening.of_preset(presets.load("vanilla-rnn-forgets")))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    assert explorer.files._save_to(str(path))
+    session.save(replace(session.load(path), notes="from another program"), path)
+    explorer.files._open_anew(125)
+    assert reopening._kept is not None
+    explorer.show(reopening.taken_up(reopening._kept[0]))
+    qtbot.waitUntil(lambda: explorer.controller.settled, timeout=60_000)
+    asked: list[str] = []
+    monkeypatch.setattr(explorer.files, "_ask_about_newer", lambda at: asked.append(at) or "")
+    assert not explorer.files.save()
+    assert asked == [str(path)]
+    assert session.load(path).notes == "from another program"
 
 
 def test_where_the_document_cannot_come_along_nothing_happens(

@@ -133,7 +133,7 @@ def test_a_large_count_is_rounded_before_its_name_is_dropped(
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(120, 40), (104, 40), (120, 55), (104, 55), (78, 55), (120, 62), (78, 62)]
+    ("width", "height"), [(120, 40), (104, 40), (120, 55), (104, 55), (88, 55), (120, 62), (88, 62)]
 )
 def test_a_low_track_counts_the_worst_class_beside_the_numbers_of_its_scale(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, width: int, height: int
@@ -162,7 +162,7 @@ def test_a_low_track_counts_the_worst_class_beside_the_numbers_of_its_scale(
     assert not [text for text, box in drawn if text != "12" and box.intersects(count.adjusted(-12, 3, 0, -3))]
 
 
-@pytest.mark.parametrize("width", [120, 104, 78])
+@pytest.mark.parametrize("width", [120, 104, 88, 78])
 @pytest.mark.parametrize("count", [7, 9_338, 80_653, 640_000])
 def test_counts_beside_a_scale_are_said_in_fewer_words_or_not_at_all_but_never_cut(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, width: int, count: int

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from training_window import act, experiment, settle, tab
 
 from engine.data import SeriesChoices, import_series, look_at
-from engine.spec import ClipSpec, Split
+from engine.spec import AddingTask, ClipSpec, InitSpec, LayerSpec, ModelSpec, Split
 from explorer.app import Explorer
 from explorer.dock.task_edits import with_task
 from explorer.document.opening import Opening
@@ -146,6 +146,40 @@ def test_a_divergence_offers_to_train_again_with_a_lower_rate_or_clipped(
     assert (recipe.training.learning_rate, recipe.training.clip.kind) == (rate, clip)
     explorer.document.undo_stack.undo()
     assert explorer.book.next == gone
+
+
+@pytest.mark.parametrize(("number", "radius", "shorter"), [(0, 1.0, False), (1, 12.0, True)])
+def test_a_divergence_that_no_update_has_led_to_offers_another_beginning(
+    qtbot: QtBot, explorer: Explorer, number: int, radius: float, shorter: bool
+) -> None:
+    init = InitSpec(recurrent="orthogonal", spectral_radius=12.0)
+    layer = LayerSpec(cell="rnn", hidden_size=4, activation="identity", init=init)
+    task = AddingTask(steps=100, batch_size=2)
+    given = msgspec.structs.replace(experiment(), model=ModelSpec(layers=(layer,)), task=task)
+    explorer.document.edit_experiment(given)
+    settle(qtbot, explorer)
+    act(explorer, "train")
+    qtbot.waitUntil(lambda: not explorer.runner.running, timeout=60_000)
+    settle(qtbot, explorer)
+    banner = explorer.window.stage.banner
+    assert "a of layer 1 " in banner.text()
+    assert " (forward pass). " in banner.text()
+    assert "no lower rate or clipping can help" in banner.text()
+    words = [button.text() for button in banner.buttons]
+    assert words[0] == "Again with spectral radius 1"
+    assert words[1].startswith("Again with T = ")
+    assert not any("rate" in word or "clipping" in word for word in words)
+    QTest.mouseClick(banner.buttons[number], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: explorer.book.next > 0, timeout=60_000)
+    explorer.runner.pause()
+    settle(qtbot, explorer)
+    recipe, _ = explorer.document.state.recipe_into(1)
+    assert recipe is not None
+    assert recipe.model.layers[0].init.spectral_radius == radius
+    assert (recipe.task.steps < 100) is shorter
+    while explorer.document.undo_stack.canUndo() and explorer.document.experiment != given:
+        explorer.document.undo_stack.undo()
+    assert explorer.document.experiment == given
 
 
 def test_after_clipping_is_switched_on_train_goes_on_from_the_last_finite_iteration(

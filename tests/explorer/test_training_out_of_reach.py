@@ -33,7 +33,10 @@ from explorer.training.iteration_dialog import IterationDialog
 RUNS, EACH = MAX_RECIPES + 4, 2
 """Of so many rates, so many iterations each."""
 DONE, FROM = RUNS * EACH, 4 * EACH
-REASON = f"what it was trained with is known only from iteration {FROM} on."
+REASON = (
+    f"what it was trained with is known only from iteration {FROM} on, for the training was changed so often, or its "
+    "states are so large, that no more is kept."
+)
 
 
 def with_rate(number: int) -> Experiment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,6 @@ class Rig:
         generation, look = self.courier.last("excerpt")
         assert isinstance(look, Look)
         made = synthetic("rnn", T=STEPS, H=4)
-        from dataclasses import replace
-
         drawn = weights(0) if look.source.weights is None else None
         self.courier.answered.emit("excerpt", generation, replace(made, weights=drawn))
 
@@ -63,10 +62,13 @@ class Rig:
     def asked(self) -> Train:
         return self.courier.last(RUN)[1]
 
-    def answer(self, done: int | None = None, diverged: Diverged | None = None) -> None:
+    def answer(self, done: int | None = None, diverged: Diverged | None = None, seconds: float = 0.01) -> None:
+        """`seconds`: that each iteration says it took."""
         asked = self.asked
         count = asked.count if done is None else done
-        self.courier.reply(RUN, trained(asked.iteration, count, weights(asked.iteration + count), STEPS, diverged))
+        made = trained(asked.iteration, count, weights(asked.iteration + count), STEPS, diverged)
+        timed = replace(made, records=replace(made.records, seconds=np.full(count, seconds)))
+        self.courier.reply(RUN, timed)
         self.soon()
 
     def judge(self, loss: float) -> None:

@@ -181,6 +181,8 @@ class Block:
     logarithms_bad: NDArray[np.bool_] | None = None
     """The values are log₁₀ of sizes, which stand in the table. (T, columns): whether NaN there is no number; elsewhere
     it is padding."""
+    had: NDArray[np.int64] | None = None
+    """(columns,): how many steps each of them had, where that is not the same; behind them there was none."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,7 +4,7 @@ at every step. Targets, and an answer that is given once, appear with the loss."
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import Any
 
@@ -19,19 +19,21 @@ from explorer.stage.cells import TimeView, cells
 from explorer.stage.layer import Layer
 from explorer.stage.now import Now
 from explorer.stage.scalebook import ScaleBook
-from explorer.stage.scales import GATE, number
-from explorer.stage.tracks import data_columns, lane_ink, words
+from explorer.stage.scales import GATE
+from explorer.stage.tracks import data_columns, data_names, lane_ink, words
 from explorer.stage.tracks.base import Block, Readout, TableData, Taken, between
 from explorer.stage.tracks.data_columns import Columns
-from explorer.stage.tracks.lanes import Lane, lanes, place
+from explorer.stage.tracks.lanes import Lane, lanes, one_probability, place
 from explorer.stage.tracks.network_hover import inputs_of, symbol_words
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT, Theme
-from explorer.widgets.labels import in_markup, in_markup_spoken
+from explorer.widgets.labels import in_markup
 from explorer.widgets.numbers import exact, short
 
 _PAD, _BETWEEN = 6, 7
 """Logical pixels above and below all lanes, and between two."""
+_NAMES_LEFT = 44
+"""Right of the track's own name."""
 _IN_STRIP = 4
 """Numbers that have room in a strip."""
 _READS = {"last": "read at the last step", "mean": "read from the mean", "attention": "read by attention"}
@@ -221,36 +223,37 @@ class Data:
         margins.paint_title(painter, box, "Data", "text", ())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for lane, part in zip(self._lanes, self._boxes(), strict=True):
-            names = [(lane.name, lane_ink.colour_of(lane, theme))]
+            room = box.width() - _NAMES_LEFT - TIGHT - 3
+            name = margins.fitting((lane.name, lane.name.partition("(")[0]), font, room) or lane.name
+            names = [(name, lane_ink.colour_of(lane, theme))]
             if lane.targets is not None and lane.kind == "series":
                 names.insert(0, ("target ●", theme.loss))
             if lane.targets is not None and lane.kind == "matrix":
                 names.append(("○ target", theme.loss))
             names = names[: max(1, int(part.height() // margins.LINE))]
             y = box.top() + part.center().y() - len(names) * margins.LINE / 2
-            for name, colour in names:
+            for said, colour in names:
                 painter.setPen(QColor(palette.readable(colour, theme.surface, 4.5)))
-                line = QRectF(box.left() + 44, y, box.width() - 44 - TIGHT - 3, margins.LINE)
-                marked.draw(painter, line, name, font, Qt.AlignmentFlag.AlignRight)
+                line = QRectF(box.left() + _NAMES_LEFT, y, room, margins.LINE)
+                marked.draw(painter, line, said, font, Qt.AlignmentFlag.AlignRight)
                 y += margins.LINE
-
-    def _ends(self, lane: Lane) -> tuple[str, str]:
-        if lane.kind == "symbols":
-            return "0", str(lane.count - 1)
-        if lane.kind == "matrix" and lane.scale is GATE:
-            last = lane.values.shape[1] - 1
-            return _class_words(lane.labels, last), _class_words(lane.labels, 0)
-        return (number(lane.scale.low), number(lane.scale.high)) if lane.scale is not None else ("", "")
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         theme, font = theming.current(), theming.small()
         painter.setPen(QColor(theme.muted))
         x, width = box.left() + 7, box.width() - 8
         for lane, part in zip(self._lanes, self._boxes(), strict=True):
-            low, high = self._ends(lane)
+            low, high = data_names.ends(lane)
             top = QRectF(x, box.top() + part.top() - 2, width, margins.LINE)
             foot = QRectF(x, box.top() + part.bottom() + 2 - margins.LINE, width, margins.LINE)
-            if part.height() >= 2 * margins.LINE:
+            if names := data_names.rows_of(lane, part.height()):
+                for row, name in enumerate(names):
+                    y = box.top() + part.top() + (row + 0.5) * part.height() / len(names)
+                    marked.draw(painter, QRectF(x, y - margins.LINE / 2, width, margins.LINE), name, font)
+            elif lane.labels and lane.kind == "symbols" and lane_ink.has_room_for_text(lane, self._view):
+                middle = QRectF(x, box.top() + part.center().y() - margins.LINE / 2, width, margins.LINE)
+                marked.draw(painter, middle, data_names.many(lane), font)
+            elif part.height() >= 2 * margins.LINE:
                 marked.draw(painter, top, high, font)
                 marked.draw(painter, foot, low, font)
             else:
@@ -258,7 +261,7 @@ class Data:
                 marked.draw(painter, middle, f"{low} … {high}", font)
 
     def scale_says(self, now: Now) -> object:
-        return tuple(self._ends(lane) for lane in self._lanes), self._height
+        return tuple(data_names.ends(lane) for lane in self._lanes), self._height, self._view.pitch
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, False
@@ -316,7 +319,7 @@ class Data:
     def _hover_input(self, where: str, t: int, e: Excerpt) -> Readout:
         if e.symbols:
             said = (symbol_words(e, t),)
-            return Readout(where, said, f"of 0 … {e.symbols - 1}", taken=inputs_of(e, t))
+            return Readout(where, said, data_names.read_words(e), taken=inputs_of(e, t))
         row = e.inputs[t - 1]
         names = [in_markup(e.read_labels[k]) if k in e.read_labels else f"x_{k + 1}" for k in range(len(row[:6]))]
         values = tuple(f"{name} = {exact(float(v), str(v.dtype))}" for name, v in zip(names, row, strict=False))
@@ -369,25 +372,26 @@ class Data:
             if targets is not None:
                 right = int(targets[0])
                 p = f"p({lane_ink.symbol_text(e.labels, right)}) = {short(float(row[right]), 4)}"
-                found = (f"target: {_class_words(e.labels, right)}", p)
+                found = (f"target: {data_names.class_words(e.labels, right)}", p)
             if likely is not None and not (brief and found):
-                found += (f"most likely: {_class_words(e.labels, likely)}, p = {short(float(row[likely]), 4)}",)
+                found += (
+                    f"most likely: {data_names.class_words(e.labels, likely)}, p = {short(float(row[likely]), 4)}",
+                )
             return found or ("no probabilities: a score is not finite",)
         target = () if targets is None else tuple(f"target {said(v)}" for v in targets[:3])
         if e.loss_kind == "binary_cross_entropy":
-            return (*target, f"p = {short(float(lane.values[t - 1]), 4)}", f"score = {said(outputs[0])}")
+            p = f"{one_probability(e.labels)} = {short(float(lane.values[t - 1]), 4)}"
+            due = "" if targets is None else data_names.answer_words(e.labels, float(targets[0]))
+            return (*((f"target: {due}",) if due else target), p, f"score = {said(outputs[0])}")
         return (*target, *(f"output {said(v)}" for v in outputs[:3]))
 
     def hover_scale(self, now: Now) -> Readout | None:
         if not self._lanes:
             return None
-        values = tuple(f"{lane.name.replace('output p', 'p')}: {' … '.join(self._ends(lane))}" for lane in self._lanes)
+        names = (lane.name.replace("output p", "p") for lane in self._lanes)
+        ends = (" … ".join(data_names.ends(lane)) for lane in self._lanes)
+        values = tuple(f"{name}: {both}" for name, both in zip(names, ends, strict=True))
         return Readout("Scales, fixed", values[:8])
-
-
-def _class_words(labels: Mapping[int, str], number: int) -> str:
-    label = labels.get(number)
-    return f"class {number}" if label is None else in_markup_spoken(label)
 
 
 def _exactly(value: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.requests import Array, Excerpt
-from explorer.stage.tracks.lanes import column_name, place, probabilities, sigmoid, spread
+from explorer.stage.tracks.lanes import column_name, one_probability, place, probabilities, sigmoid, spread
 from explorer.widgets.labels import written
 
 
@@ -43,13 +43,14 @@ def of(e: Excerpt) -> tuple[Columns, ...]:
             right = _whole(targets[:, :1])
             found.append(Columns("target", ("target class",), right, only, _words(right, e.labels)))
         else:
-            found.append(Columns("target", _names("target", targets.shape[1]), targets, only))
+            named = _words(_whole(targets), e.labels) if e.loss_kind == "binary_cross_entropy" else ()
+            found.append(Columns("target", _names("target", targets.shape[1]), targets, only, named))
     if classes:
         names = [written(e.labels[k]) if k in e.labels else str(k) for k in range(count)]
         found.append(Columns("output", tuple(f"p({name})" for name in names), probabilities(outputs), only))
         found.append(Columns("output", tuple(f"score {name}" for name in names), outputs, only))
     elif e.loss_kind == "binary_cross_entropy":
-        found.append(Columns("output", _names("p", count), sigmoid(outputs), only))
+        found.append(Columns("output", _names(one_probability(e.labels), count), sigmoid(outputs), only))
         found.append(Columns("output", _names("score", count), outputs, only))
     else:
         found.append(Columns("output", _names("output", count), outputs, only))

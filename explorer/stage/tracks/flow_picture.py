@@ -93,6 +93,8 @@ class FlowPicture:
         top = top // period * period if self.hatched else 0
         bottom = min(-(-bottom // period) * period, self.rows.size) if self.hatched else self.rows.size
         across = self._across(top, bottom)
+        reached = across[: max(0, self.reached - top)]
+        np.putmask(reached, reached == classes.NOT_REACHED, np.uint8(classes.NO_STEP))
         pixels = self.full.pixels()[top:bottom]
         np.take(palette.table(scale, theme.name), across, out=pixels, mode="clip")
         self.redrawn = top, bottom
@@ -103,12 +105,12 @@ class FlowPicture:
                 self._draw_glyphs(found, scale)
 
     def _across(self, top: int, bottom: int) -> classes.Codes:
-        """(bottom − top, width): codes by pixel. Steps that the iterations do not have are undefined."""
+        """(bottom − top, width): codes by pixel; not reached are the steps that no iteration has."""
         view = self.view
         part = self._down[top:bottom, view.first - 1 : view.last]
         missing = view.last - view.first + 1 - part.shape[1]
         if missing > 0:
-            more = np.full((len(part), missing), classes.UNDEFINED, np.uint8)
+            more = np.full((len(part), missing), classes.NOT_REACHED, np.uint8)
             part = np.concatenate((part, more), axis=1)
         return np.ascontiguousarray(view.cells.spread(part.T).T)
 

@@ -14,13 +14,15 @@ from engine.history import Log
 from engine.requests import Array
 from engine.rows import Rows
 from explorer.stage import classes
-from explorer.stage.classes import BELOW, FIRST, NAN, PLUS_INF, UNDEFINED, ZERO
+from explorer.stage.classes import BELOW, FIRST, LAST, NAN, NOT_REACHED, PLUS_INF, UNDEFINED, ZERO
 from explorer.stage.scales import Scale
 from explorer.widgets.numbers import exact, power
 
 _BLOCK = 256
 """Rows that are classified together."""
 _MOST_FITTED = 500_000
+_FAR = 2
+"""Decades above what nearly all numbers are below."""
 _CERTAIN = ((8, 6), (64, 5))
 """Up to such a size of the logarithm, its single precision is good for so many digits of the number."""
 
@@ -58,7 +60,8 @@ def size_words(log: float) -> str:
 
 
 class FlowRows:
-    """What has been classified. `codes`: (room, T), not reached from row `count` on."""
+    """What has been classified. `codes`: (room, T), not reached from row `count` on, and where an iteration had no such
+    step."""
 
     def __init__(self) -> None:
         self.log = Log()
@@ -67,6 +70,8 @@ class FlowRows:
         self.codes: classes.Codes = np.zeros((0, 0), np.uint8)
         self._counted = np.zeros((0, len(classes.COUNTED)), np.int64)
         """By row, how many of each class."""
+        self._bands = np.zeros((0, 2), np.uint8)
+        """By row, the lowest and the highest code of its numbers on the scale; FIRST above LAST where there is none."""
         self._total = np.zeros(len(classes.COUNTED), np.int64)
 
     @property
@@ -99,6 +104,22 @@ class FlowRows:
         """Of each class."""
         return dict(zip(classes.COUNTED, self._total.tolist(), strict=True))
 
+    def lengths(self) -> tuple[int, ...]:
+        """Every T that the iterations had, the smallest first."""
+        return tuple(sorted({chunk["flow"].shape[1] for chunk in self.log.flow.chunks if len(chunk)}))
+
+    def absent(self, steps: int) -> int:
+        """How many of `steps` steps the iterations did not have, in all."""
+        chunks = self.log.flow.chunks
+        return sum(len(chunk) * max(0, steps - chunk["flow"].shape[1]) for chunk in chunks)
+
+    def bands(self) -> int:
+        """Bands of the scale between the smallest and the largest number on it."""
+        if not self.count:
+            return 0
+        low, high = int(self._bands[: self.count, 0].min()), int(self._bands[: self.count, 1].max())
+        return max(0, high - low + 1)
+
     def at(self, row: int) -> tuple[Array, bool]:
         """(T,) logarithms of a row, and whether some of them are not a number."""
         for chunk in self.log.flow.chunks:
@@ -108,7 +129,8 @@ class FlowRows:
         raise IndexError(row)
 
     def sizes(self) -> Array:
-        """(T, rows): the numbers themselves, of at most so many rows as it takes to fit a scale to them."""
+        """(T, rows): the numbers themselves, of at most so many rows as it takes to fit a scale to them. Where a few
+        iterations explode, what one in fifty is above by decades is NaN: they would leave a band to all others."""
         chunks = self.log.flow.chunks
         if not chunks:
             return np.zeros((0, 0))
@@ -119,6 +141,10 @@ class FlowRows:
             some = chunk["flow"][::every]
             logs[row : row + len(some), : some.shape[1]] = some
             row += len(some)
+        finite = np.isfinite(logs)
+        if finite.any():
+            usual = np.ceil(np.quantile(logs[finite], 0.98))
+            logs[finite & (logs > usual + _FAR)] = np.nan
         found: Array = 10.0**logs.T  # of infinity infinity again
         return found
 
@@ -141,7 +167,8 @@ class FlowRows:
                 part = slice(start, min(start + _BLOCK, len(chunk)))
                 here = slice(row + part.start, row + part.stop)
                 codes = classify(chunk["flow"][part], chunk["flow_bad"][part], scale)
-                self.codes[here, :own], self.codes[here, own:] = codes, UNDEFINED
+                self.codes[here, :own], self.codes[here, own:] = codes, NOT_REACHED
+                self._bands[here] = _ends(codes)
                 self._counted[here] = np.diff(classes.counts(codes), axis=0)
             row += len(chunk)
         self._total += self._counted[kept : self.count].sum(axis=0)
@@ -153,9 +180,18 @@ class FlowRows:
             return
         room = max(rows, 2 * len(self.codes) if steps == self.steps else 0)
         codes, counted = np.zeros((room, steps), np.uint8), np.zeros((room, len(classes.COUNTED)), np.int64)
+        bands = np.zeros((room, 2), np.uint8)
         if steps == self.steps:
-            codes[: len(self.codes)], counted[: len(self.codes)] = self.codes, self._counted
-        self.codes, self._counted = codes, counted
+            kept = len(self.codes)
+            codes[:kept], counted[:kept], bands[:kept] = self.codes, self._counted, self._bands
+        self.codes, self._counted, self._bands = codes, counted, bands
+
+
+def _ends(codes: classes.Codes) -> classes.Codes:
+    """(n, 2) of codes (n, T): the least and the greatest that are places on the scale."""
+    there = (codes >= FIRST) & (codes <= LAST)
+    low = np.min(codes, axis=1, initial=LAST, where=there)
+    return np.stack((low, np.max(codes, axis=1, initial=FIRST, where=there)), axis=1)
 
 
 def _steps(log: Log) -> int:

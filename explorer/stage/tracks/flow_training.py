@@ -1,20 +1,23 @@
 """The flow over training: ‖∂L/∂h_t‖ of every iteration, the first one on top, over the time axis of the stage.
 
-It is on the scale of all gradients and shows their classes; the iteration on screen has a marker, a click goes to
-another. The tape does not matter to it: what is blank has not been trained yet.
+It is on the scale of all gradients, unless it was given one of its own, and shows their classes. The iteration on
+screen has a marker, a click goes to another. The tape does not matter to it: what is blank has not been trained yet.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from engine.requests import Array, Excerpt
+from engine.tracks import FLOW_TRAINING
 from explorer.stage import margins, marked
 from explorer.stage.cells import TimeView
+from explorer.stage.classes import NO_STEP
 from explorer.stage.now import Now
 from explorer.stage.past import Past
 from explorer.stage.scalebook import ScaleBook
@@ -33,6 +36,10 @@ SYMBOL = "‖∂L/∂h_t‖"
 WHAT_TO_DO = "No iteration is recorded yet: Train, Ctrl+Enter"
 RECORDED = "A recorded trace has no training."
 WAITING = "not trained yet"
+_CLICK = {
+    margins.FIT: "A click fits a scale of its own to what is shown; that of all other gradients stays.",
+    margins.BACK: "A click puts it back on the scale of all gradients.",
+}
 _TICK = 4
 _ARROW = 5
 _LOW = 40
@@ -54,6 +61,10 @@ class FlowTraining:
         self._past = Past()
         self._excerpt: Excerpt | None = None
         self._scale: Scale | None = None
+        self._shared: Scale | None = None
+        """That of all other gradients."""
+        self._own = False
+        """Whether this one is for these rows alone."""
         self._found = FlowRows()
         self._picture = FlowPicture()
         self._stale = (0, 0)
@@ -63,7 +74,9 @@ class FlowTraining:
     # -- told ---------------------------------------------------------------------------------------------------------
 
     def set_excerpt(self, excerpt: Excerpt, book: ScaleBook) -> None:
-        self._excerpt, self._scale = excerpt, book.gradients(excerpt)
+        self._excerpt, self._scale = excerpt, book.over_training(excerpt)
+        self._own = FLOW_TRAINING in book.chosen
+        self._shared = book.gradients(excerpt)
 
     def set_past(self, past: Past) -> None:
         self._past = past
@@ -180,6 +193,8 @@ class FlowTraining:
     def _lines(self) -> tuple[str, ...]:
         e, log = self._excerpt, self._past.log
         found = [f"log_{{10}} {SYMBOL}"]
+        if self._own:
+            found.append("scale of its own")
         if e is not None and len(e.layers) > 1:
             found.append(words.layer(e.of()))
         if len(log):
@@ -221,12 +236,30 @@ class FlowTraining:
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         if self._scale is not None:
-            counts = self._classified().counts()
-            hatched = self._picture.hatched
-            margins.paint_scale(painter, box, self._scale, counts, hatched=hatched)
+            counts, hatched = self._classified().counts(), self._picture.hatched
+            gone = self._no_step()
+            notes = margins.Notes(offer=self._offer(), uncounted={NO_STEP: gone} if gone else {})
+            margins.paint_scale(painter, box, self._scale, counts, hatched=hatched, notes=notes)
 
     def scale_says(self, now: Now) -> object:
-        return self._scale, self._classified().counts(), self._picture.hatched
+        return self._scale, self._classified().counts(), self._picture.hatched, self._offer(), self._no_step()
+
+    def _no_step(self) -> tuple[str, str] | None:
+        """What is said of the steps that iterations did not have; None where all had them."""
+        lengths = [length for length in self._found.lengths() if length < self._picture.view.steps]
+        return words.no_step(lengths) if lengths else None
+
+    def _offer(self) -> tuple[str, ...]:
+        """What a click on the scale does. Where training is healthy all rows are in a few bands of the shared scale."""
+        found = self._classified()
+        if self._own:
+            return margins.BACK
+        if self._scale is None or not found.count:
+            return ()
+        return margins.FIT if 0 < 2 * found.bands() <= self._scale.bands else ()
+
+    def misfit(self, now: Now) -> bool:
+        return bool(self._offer())
 
     def margins_change(self, old: Now, new: Now) -> tuple[bool, bool]:
         return False, False
@@ -250,7 +283,7 @@ class FlowTraining:
         """(number, its class) in words at a row and a step; number "": there is none."""
         logs, bad = self._found.at(row)
         if t > len(logs):
-            return "", f"these iterations have {len(logs):,} steps"
+            return "", ": ".join(words.no_step((len(logs),)))
         log = logs[t - 1]
         if np.isnan(log):
             if not bad:
@@ -285,7 +318,7 @@ class FlowTraining:
             self._names = tuple(_name(iteration) for iteration in rows.iterations.tolist())
         steps = rows.flow.shape[1]
         bad = rows.bad & (np.arange(steps)[:, None] < rows.steps)
-        block = Block(self._names, rows.flow.T, (1, steps), self._scale, logarithms_bad=bad)
+        block = Block(self._names, rows.flow.T, (1, steps), self._scale, logarithms_bad=bad, had=rows.steps)
         return TableData(f"{TITLE}: ‖∂L/∂h‖", (block,))
 
     def numbers(self) -> Array:
@@ -323,7 +356,15 @@ class FlowTraining:
     def hover_scale(self, now: Now) -> Readout | None:
         if self._scale is None or not self._found.count:
             return None
-        return words.scale_readout(self._scale, self._found.counts(), 0, 0)
+        said = words.scale_readout(self._scale, self._found.counts(), 0, 0)
+        more: tuple[str, ...] = ()
+        if gone := self._no_step():
+            more += (f"{self._found.absent(self._picture.view.steps):,} {': '.join(gone)}",)
+        if self._own and self._shared is not None:
+            more += (f"of this track alone; all other gradients: {' … '.join(self._shared.ends)}",)
+        if offer := self._offer():
+            more += (_CLICK[offer],)
+        return replace(said, values=(*said.values, *more))
 
     # -- by keys ------------------------------------------------------------------------------------------------------
 

@@ -296,7 +296,7 @@ class Heatmap:
         if self._scale is not None:
             self._classified()
             counted = self._known(now)
-            notes = margins.Notes(self._whose(), misfit=self.misfit(now))
+            notes = margins.Notes(self._whose(), offer=margins.FIT if self.misfit(now) else ())
             margins.paint_scale(painter, box, self._scale, *counted, hatched=self._hatched, notes=notes)
 
     def misfit(self, now: Now) -> bool:

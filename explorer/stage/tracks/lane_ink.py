@@ -16,13 +16,15 @@ from explorer.stage.scales import Scale
 from explorer.stage.tracks.lanes import Lane
 from explorer.theme import current as theming
 from explorer.theme.tokens import Theme
-from explorer.widgets.labels import in_markup
+from explorer.widgets.labels import in_markup, lettered, written
 
 Band = palette.Pixels
 _DOT = 3.0
 """Radius of a target's dot, logical pixels."""
 _ENOUGH = 30
 """Logical pixels, in which a long word begins legibly."""
+_CELL_EDGES = 3
+"""Of a cell's width, what is not its text's."""
 REACH = 5
 """From its middle to where its ink surely ends."""
 
@@ -161,16 +163,30 @@ def _special(band: Band, lane: Lane, scale: Scale, view: TimeView, theme: Theme)
 
 
 def has_room_for_text(lane: Lane, view: TimeView) -> bool:
-    return room_for_texts(lane.labels, lane.count, view.pitch - 3)
+    return room_for_texts(lane.labels, lane.count, view.pitch - _CELL_EDGES)
 
 
 def room_for_texts(labels: Mapping[int, str], count: int, room: float) -> bool:
-    """Whether a cell of that width holds a symbol: the largest number, or the longest name, of which the beginning will
-    do where it is a long word."""
-    font = theming.small()
+    """Whether a cell of that width holds a symbol: the largest number, or the longest name as it is cut there, of which
+    the beginning will do where it is a long word."""
     if not labels:
-        return room >= marked.width(str(max(0, count - 1)), font)
-    return room >= min(_ENOUGH, max(marked.width(in_markup(one), font) for one in labels.values()))
+        return room >= marked.width(str(max(0, count - 1)), theming.small())
+    return room >= min(_ENOUGH, _widest(names_for(labels, count, room)))
+
+
+def names_for(labels: Mapping[int, str], count: int, room: float) -> Mapping[int, str]:
+    """The names as they stand in cells of that width: whole, or where every one of the `count` symbols has one, by
+    their first letters."""
+    if len(labels) != count or room >= _widest(labels):
+        return labels
+    letters = lettered(tuple(labels.values()))
+    if not all(written(whole).startswith(cut) for whole, cut in zip(labels.values(), letters, strict=True)):
+        return labels  # nothing short of the whole tells them apart
+    return dict(zip(labels, letters, strict=True))
+
+
+def _widest(labels: Mapping[int, str]) -> float:
+    return max(marked.width(in_markup(one), theming.small()) for one in labels.values())
 
 
 def symbol_text(labels: Mapping[int, str], value: float) -> str:
@@ -183,6 +199,7 @@ def draw_texts(painter: QPainter, lane: Lane, box: QRectF, view: TimeView, theme
     """The symbols, each in its cell, where they have room."""
     if not has_room_for_text(lane, view):
         return
+    names = names_for(lane.labels, lane.count, view.pitch - _CELL_EDGES)
     font, colour = theming.small(bold=lane.part == "target"), QColor(colour_of(lane, theme))
     ground = QColor(palette.mix(theme.ground, colour_of(lane, theme), 0.16))
     for t in range(view.first, view.last + 1):
@@ -194,7 +211,7 @@ def draw_texts(painter: QPainter, lane: Lane, box: QRectF, view: TimeView, theme
         painter.fillRect(cell, ground)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(colour if lane.part == "target" else QColor(theme.text))
-        marked.draw(painter, cell, symbol_text(lane.labels, lane.values[t - 1]), font, Qt.AlignmentFlag.AlignHCenter)
+        marked.draw(painter, cell, symbol_text(names, lane.values[t - 1]), font, Qt.AlignmentFlag.AlignHCenter)
 
 
 def draw_targets(painter: QPainter, lane: Lane, box: QRectF, view: TimeView, theme: Theme) -> None:

@@ -18,6 +18,8 @@ from explorer.stage.scales import GATE, Scale
 from explorer.widgets.labels import in_markup, written
 
 Kind = Literal["bars", "series", "symbols", "matrix"]
+_NAMED_ROW = 0.6
+"""Weight of a row with a name beside it."""
 MOST_BARS = 6
 """Features that get a lane each; more become the rows of one."""
 
@@ -94,7 +96,8 @@ def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
                 Lane("symbols", "target", targets[:, 0], there, None, 1.0, "target", e.outputs.shape[1], e.labels)
             )
         right = None if targets is None else targets[:, 0]
-        rows = float(min(5.0, max(2.0, e.outputs.shape[1] / 2)))
+        count = e.outputs.shape[1]
+        rows = min(5.0, max(2.0, count / 2)) if len(e.labels) != count else min(6.0, max(2.0, count * _NAMED_ROW))
         p = Lane(
             "matrix", "output p", probabilities(outputs), there, GATE, rows, "output", labels=e.labels, targets=right
         )
@@ -102,7 +105,7 @@ def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
     if e.loss_kind == "binary_cross_entropy":
         outputs = sigmoid(outputs)
     scale = GATE if e.loss_kind == "binary_cross_entropy" else book.of_outputs(e)
-    name = "output p" if e.loss_kind == "binary_cross_entropy" else "output"
+    name = f"output {one_probability(e.labels)}" if e.loss_kind == "binary_cross_entropy" else "output"
     if outputs.shape[1] == 1:
         wished = None if targets is None or targets.shape[1] != 1 else targets[:, 0]
         return [Lane("series", name, outputs[:, 0], there, scale, 3.0, "output", targets=wished)]
@@ -112,6 +115,11 @@ def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
     if targets is not None and targets.shape == outputs.shape:
         found.insert(0, Lane("matrix", "target", targets, there, wide, 3.0, "target"))
     return found
+
+
+def one_probability(labels: Mapping[int, str]) -> str:
+    """What the one probability is of, marked up: "p(yes)", "p"."""
+    return f"p({in_markup(labels[1])})" if 1 in labels else "p"
 
 
 def spread(array: Array, e: Excerpt) -> tuple[Array, NDArray[np.bool_]]:

@@ -14,7 +14,7 @@ from explorer.stage.blank import draw_blank, ink_of
 from explorer.stage.cells import cells
 from explorer.stage.layer import Layer
 from explorer.stage.tracks.anatomy import Anatomy, Row
-from explorer.stage.tracks.lane_ink import room_for_texts, symbol_text
+from explorer.stage.tracks.lane_ink import names_for, room_for_texts, symbol_text
 from explorer.stage.tracks.network_rows import LayerRow
 from explorer.theme import current as theming
 
@@ -174,12 +174,12 @@ class Ink:
             return
         painter = self.layer.painter(self.ratio)
         painter.setPen(QColor(self.theme.text))
-        font = theming.small()
+        font, names = theming.small(), names_for(e.read_labels, e.symbols, a.view.pitch - TEXT_ROOM)
         top, height = a.inputs_top / self.ratio, (a.inputs_bottom - a.inputs_top) / self.ratio
         for i, value in enumerate(x[a.view.slice]):
             centre = a.view.cells.centre(i) / self.ratio
             box = QRectF(centre - a.view.pitch / 2, top, a.view.pitch, height)
-            marked.draw(painter, box, symbol_text(e.read_labels, value), font, Qt.AlignmentFlag.AlignHCenter)
+            marked.draw(painter, box, symbol_text(names, value), font, Qt.AlignmentFlag.AlignHCenter)
         painter.end()
 
     # -- the cells' outlines ------------------------------------------------------------------------------------------

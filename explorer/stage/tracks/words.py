@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from engine.errors import SpecError
@@ -98,6 +100,11 @@ def not_reached(track: TrackSpec, t: int) -> Readout:
 
 PADDING = "padding"
 """Of a step that no sample has."""
+
+
+def no_step(lengths: Sequence[int]) -> tuple[str, str]:
+    """("no step", "T was 20") of steps that iterations did not have, by the T that they had, the smallest first."""
+    return "no step", f"T was {lengths[0]:,}" + (f" … {lengths[-1]:,}" if len(lengths) > 1 else "")
 
 
 def padding(track: TrackSpec, t: int, length: int) -> Readout:
