@@ -184,7 +184,7 @@ def summary(curves: Curves, *, shown: int, ending: str = "", sentence: str = "")
         return (newest, *where) if curves.count else (Part("not trained yet", 0),)
     loss = f"{loss_name(curves)} {short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}"
     beside = beside_baseline(_lately(curves), curves.baseline)
-    parts = [newest, Part(f"{loss}, lately {beside}" if beside else loss, 3, loss)]
+    parts = [newest, Part(loss, 3), *([Part(f"lately {beside}", 3)] if beside else [])]
     parts.append(Part(f"grad norm {short(float(curves.grad_norms[-1]), 3)}", 5))
     if curves.evaluations:
         judged = curves.evaluations[-1]
