@@ -18,10 +18,10 @@ from explorer.bindings.parts import Parts
 from explorer.pace import Pace
 from explorer.training.axes import AxisChoice
 from explorer.training.comparisons import Comparisons
-from explorer.training.curves import Curves
+from explorer.training.curves import Curves, last_losses
 from explorer.training.standing import Ending, stands
 from explorer.training.ways_out import WayOut, ways_out
-from explorer.training.words import figures, summary
+from explorer.training.words import TAIL, figures, summary
 from explorer.widgets.numbers import short
 
 _PATIENCE_MS = 250
@@ -151,9 +151,10 @@ class TrainingBinding(QObject):
             last = chunks[-1] if chunks else None
             if last is None:
                 return Curves(count=book.next, scaled=scaled)
+            iterations, losses = last_losses(book.log.scalars, TAIL)
             return Curves(
-                iterations=book.iterations(),
-                losses=book.column("losses"),
+                iterations=iterations,
+                losses=losses,
                 grad_norms=last["grad_norms"][-1:],
                 clipped_norms=last["clipped_norms"][-1:],
                 clipped=last["clipped"][-1:],

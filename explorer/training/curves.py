@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.history import Evaluation
+from engine.rows import Kept
 from explorer.document.turns import Turn
 
 Floats = NDArray[np.float64]
@@ -115,6 +116,20 @@ class Curves:
         after = int(np.searchsorted(self.iterations, iteration))
         around = [i for i in (after - 1, after) if 0 <= i < len(self)]
         return min(around, key=lambda i: abs(int(self.iterations[i]) - iteration))
+
+
+def last_losses(kept: Kept, most: int) -> tuple[Whole, Floats]:
+    """(n,) each: iterations and losses of the last rows, `most` of them at most. However many there are, no more is
+    read."""
+    parts, found = [np.zeros(0)], 0
+    for chunk in reversed(kept.chunks):
+        if found >= most:
+            break
+        parts.append(chunk["losses"][-(most - found) :])
+        found += len(parts[-1])
+    last = len(kept)
+    first = kept.chunks[0].first if kept.chunks else 0
+    return first + kept.stride * np.arange(last - found, last, dtype=np.int64), np.concatenate(parts[::-1])
 
 
 def window(count: int) -> int:

@@ -21,6 +21,8 @@ RECENT = 100
 """Iterations that "lately" means."""
 _LEAST_RECENT, _RECENT_SHARE = 10, 5
 """Of the loss: at the beginning the last hundred would be all that has been learned since."""
+TAIL = RECENT * _RECENT_SHARE
+"""Of more losses than these none but the last `RECENT` are "lately": to say it they are enough."""
 _NEAR, _DOUBTFUL = 0.05, 0.2
 """Of the baseline. A mean so near is at it; so far off it is not, however much single losses differ."""
 LATELY = (
@@ -252,7 +254,7 @@ def at_iteration(curves: Curves, iteration: int, reach: float = 0.5) -> tuple[st
     if curves.out_of_reach(iteration):
         lines.append(f"cannot be gone back to: only from {curves.known_from:,} on")
     if len(curves.kept) and iteration in curves.kept:
-        lines.append("kept: nothing is replayed")
+        lines.append("shown at once: its weights are kept")
     lines.extend(said for ghost in curves.ghosts if (said := ghost_words(ghost, iteration)))
     turn = curves.turn_at(iteration, reach)
     return (*lines, *(() if turn is None else turn_words(turn)))

@@ -245,7 +245,7 @@ def test_hovering_says_the_exact_numbers_of_an_iteration() -> None:
         "gradient norm 10 → 1 clipped",
         "layer 2, reverse 2.5",
         "validation 0.125 · accuracy 75.0 %",
-        "kept: nothing is replayed",
+        "shown at once: its weights are kept",
     )
     assert at_iteration(c, 10) == ("iteration 10", "not trained on yet")
 
