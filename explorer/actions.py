@@ -238,7 +238,7 @@ ACTIONS: tuple[Action, ...] = (
         "&Keep as Comparison",
         ("Ctrl+Alt+K",),
         starts_section=True,
-        tip="Loss and gradient norm of this run stay as grey curves beside the next; not saved with the session.",
+        tip="Loss and gradient norm of this run stay as curves beside the next; not saved with the session.",
         find="compare runs ghost side by side before after baseline pin",
     ),
     Action("remove_runs", "Training", "Remove Compa&risons", ("Ctrl+Alt+Shift+K",), find="ghost curves runs clear"),

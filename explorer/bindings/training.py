@@ -16,9 +16,11 @@ from engine.training_loop import check_held_back
 from engine.until import until_of
 from explorer.bindings.parts import Parts
 from explorer.pace import Pace
+from explorer.theme.tokens import PAD
 from explorer.training.axes import AxisChoice
 from explorer.training.comparisons import Comparisons
 from explorer.training.curves import Curves, last_losses
+from explorer.training.run_names import settings_words
 from explorer.training.standing import Ending, stands
 from explorer.training.ways_out import WayOut, ways_out
 from explorer.training.words import TAIL, figures, summary
@@ -65,6 +67,7 @@ class TrainingBinding(QObject):
         controls.trainToggled.connect(self.toggle)
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
+        controls.settingsWanted.connect(self._show_settings)
         controls.until_field.textEdited.connect(self._forget_problem)
         self._drawer.reason.bestWanted.connect(self.travel_to_best)
         curves.travelWanted.connect(self._travel_on_curves)
@@ -117,6 +120,7 @@ class TrainingBinding(QObject):
         experiment = self._document.experiment
         if experiment is not None:
             self._controls.set_metric(task_facts.metric(experiment.task, experiment.model))
+            self._controls.set_settings(settings_words(experiment))
 
     @Slot()
     def _show(self) -> None:
@@ -425,6 +429,17 @@ class TrainingBinding(QObject):
             self._runner.set_follows(iteration >= self._book.next)
             self._show_sentence()
 
+    @Slot()
+    def _show_settings(self) -> None:
+        """The model panel, come back where it has given way, at the rate."""
+        window = self._parts.window
+        window.show_panel(window.dock_area, True)
+        rows = window.dock.training_rows.rows
+        rate, clip = rows["learning_rate"].field, rows["clip"].field
+        window.dock_area.ensureWidgetVisible(clip, 0, PAD)  # both, where there is room for both
+        window.dock_area.ensureWidgetVisible(rate, 0, PAD)
+        rate.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
     def take_focus(self) -> None:
         self._drawer.show_tab("training")
         self._tab.curves.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -439,7 +454,7 @@ class TrainingBinding(QObject):
         count = self._book.next
         iterations = "1 iteration stays" if count == 1 else f"{count:,} iterations stay"
         self._drawer.show_tab("training")
-        self._parts.say(f"Kept as a comparison: {iterations} as grey curves beside what is trained next.", 6000)
+        self._parts.say(f"Kept as a comparison: {iterations} as curves beside what is trained next.", 6000)
 
     @Slot()
     def remove_runs(self) -> None:

@@ -93,7 +93,7 @@ class WhatIfPanel(QWidget):
         self._first = QWidget()
         self.disclosure = Disclosure("the gates' biases", "more gates", "fewer gates")
         self.more = QWidget()
-        name = "Clip threshold"
+        name = "What if: clip at"  # training has a clipping of its own, further down
         self.clip = SliderRow(
             name,
             NumberField(name, empty="off", show=plain, step=times),
@@ -180,7 +180,10 @@ class WhatIfPanel(QWidget):
             self.clip.field.set_empty("as trained")
             rest = "At the left end the training's own kind of clipping holds."
         self.clip.fit_field()
-        self.clip.setToolTip(f"Clips the whole parameter gradient to this norm. {rest}")
+        self.clip.setToolTip(
+            "What if the whole parameter gradient were clipped to this norm, instead of as Training, below, has it under "
+            f"clip? {rest}"
+        )
 
     # -- scale or spectral radius -------------------------------------------------------------------------------------
 

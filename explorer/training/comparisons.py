@@ -130,6 +130,8 @@ def _run(state: State, *, by_hand: bool) -> Run:
         iterations=log.iterations,
         losses=log.column("losses"),
         grad_norms=log.column("grad_norms"),
+        clipped_norms=log.column("clipped_norms"),
+        clipped=log.column("clipped").astype(bool),
         turns=turns,
         count=state.furthest,
     )

@@ -37,10 +37,14 @@ class Controls(QWidget):
     advanceWanted = Signal(int)
     untilWanted = Signal(str)
     """As it was typed: an iteration, or a bound on an evaluation."""
+    settingsWanted = Signal()
+    """Where rate and clipping are set is to be seen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFixedWidth(WIDTH)
+        self._metric = _ROWS["metric"][0]
+        """What the evaluations of the task will have, before there is one."""
         self.train_button = TrainButton()
         self.one_button = _small("one", "One iteration", "The next iteration (Ctrl+Alt+1)")
         self.ten_button = _small("ten", "Ten iterations", "The next ten iterations (Ctrl+Alt+0)")
@@ -59,6 +63,10 @@ class Controls(QWidget):
         second.setSpacing(TIGHT)
         second.addWidget(self.until_button)
         second.addWidget(self.until_field, 1)
+        self.settings_button = QPushButton()
+        self.settings_button.setProperty("role", "small")
+        self.settings_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.settings_button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         grid = QGridLayout()
         grid.setHorizontalSpacing(GAP)
         grid.setVerticalSpacing(0)
@@ -72,9 +80,11 @@ class Controls(QWidget):
         column.setSpacing(TIGHT)
         column.addLayout(first)
         column.addLayout(second)
+        column.addWidget(self.settings_button)
         column.addLayout(grid)
         column.addStretch(1)
 
+        self.settings_button.clicked.connect(self.settingsWanted)
         self.train_button.clicked.connect(self.trainToggled)
         self.one_button.clicked.connect(self._one)
         self.ten_button.clicked.connect(self._ten)
@@ -92,11 +102,19 @@ class Controls(QWidget):
 
     def set_metric(self, metric: Metric) -> None:
         """What a bound can be on, beside the loss."""
+        self._metric = METRIC_NAMES[metric]
         example = "> 99 %" if metric == "accuracy" else "< 0.1"
         self.until_field.setPlaceholderText("500, or loss < 0.02")
         self.until_field.setToolTip(
             f"An iteration (500), or a bound on the validation part: loss < 0.02, {METRIC_NAMES[metric]} {example}"
         )
+
+    def set_settings(self, words: str) -> None:
+        """With what training goes on: "rate 0.003 · clip norm 1"."""
+        self.settings_button.setText(words)
+        self.settings_button.setAccessibleName(f"Settings of the training: {words}")
+        self.settings_button.setToolTip(f"Training goes on with {words}. Goes to where they are set, in the model panel")
+        self.settings_button.setVisible(bool(words))
 
     def forget_until(self) -> None:
         """Another document: what was typed was of the old one."""
@@ -105,7 +123,7 @@ class Controls(QWidget):
     def set_figures(self, figures: Figures) -> None:
         for name, label in self.values.items():
             label.set_text(getattr(figures, name))
-        self.names["metric"].set_text(figures.metric_name)
+        self.names["metric"].set_text(figures.metric_name or self._metric)
         self.names["loss"].set_text(figures.loss_name)
 
     # -- intent up ----------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ class Ghost:
 
     name: str
     number: int
-    """Of its dashes, and in the list of those that are kept."""
+    """Of its colour, and in the list of those that are kept."""
     curves: Curves
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,12 @@ LAYER_TONES = ("series.2", "series.3", "series.5", "series.1", "forward", "muted
 """Of a tone: neither that of the norm before clipping nor that of the norm after it."""
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3), (8, 2, 2, 2, 2, 2), (1, 2.5))
 """By layer too, in widths of the line: colour alone tells nobody apart."""
-_GHOST_DASHES: tuple[tuple[float, ...], ...] = ((6, 2), (1.5, 2), (7, 2, 1.5, 2))
+GHOST_TONES = ("forward", "series.5", "series.3")
+"""Of earlier runs: to be seen from the back of a room, and of none of the present run's own curves."""
+_GHOST_AFTER = (1.5, 1.5)
+"""Dashes of an earlier run's norm after clipping."""
+GhostName: TypeAlias = tuple[str, QPointF, QPen]
+"""Of an earlier run: its name, where its line ends, and its pen."""
 READ_OUT = "readout"
 _CROWDED = 12.0
 """Logical pixels from one evaluation to the next, below which they are a line, with a point now and then."""
@@ -171,19 +177,50 @@ def draw_loss(
     _draw_edges(painter, box, found)
 
 
-def ghost_pen(number: int, theme: Theme) -> QPen:
-    """Grey, each with dashes of its own; none is that of the baseline."""
-    pen = QPen(QColor(theme.muted), 1.3)
-    pen.setDashPattern(list(_GHOST_DASHES[number % len(_GHOST_DASHES)]))
+def ghost_pen(number: int, theme: Theme, *, after: bool = False) -> QPen:
+    """Solid, each in a colour of its own; its name stands at its end. `after`: of its norm after clipping, dotted."""
+    pen = QPen(QColor(colour_of(GHOST_TONES[number % len(GHOST_TONES)], theme)), 1.4 if after else 2.2)
+    if after:
+        pen.setDashPattern(list(_GHOST_AFTER))
     return pen
 
 
-def draw_ghost(painter: QPainter, box: QRectF, axis: Axis, values: Floats, rows: Rows, number: int) -> None:
-    """An earlier run: its mean alone, cut at the edges."""
+def draw_ghost(painter: QPainter, box: QRectF, axis: Axis, values: Floats, rows: Rows, pen: QPen) -> QPointF | None:
+    """An earlier run: its mean alone, cut at the edges. Where its line ends inside the plot's width, at the height of
+    the edge where it is beyond it; None where there is nothing of it."""
+    found = rows.cut(values, axis)
     painter.save()
     painter.setClipRect(box)
-    _draw_line(painter, box, rows.cut(values, axis), ghost_pen(number, theming.current()))
+    _draw_line(painter, box, found, pen)
     painter.restore()
+    here = np.flatnonzero(~np.isnan(found.low) & (found.x >= box.left()) & (found.x <= box.right()))
+    if not len(here):
+        return None
+    place = min(max(float(found.low[here[-1]]), 0.0), 1.0)
+    return QPointF(float(found.x[here[-1]]), box.bottom() - place * box.height())
+
+
+def draw_ghost_names(painter: QPainter, box: QRectF, names: Sequence[GhostName]) -> None:
+    """Each at the end of its line, before the plot's edge; where lines end together the names stand one below the
+    other."""
+    theme, metrics = theming.current(), QFontMetricsF(theming.small(bold=True))
+    height, taken = metrics.height(), list[QRectF]()
+    painter.setFont(theming.small(bold=True))
+    for name, end, pen in sorted(names, key=lambda one: one[1].y()):
+        text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, box.width() / 3)
+        width = metrics.horizontalAdvance(text) + 2 * TIGHT + 3
+        left = end.x() + TIGHT if end.x() + TIGHT + width <= box.right() else box.right() - width
+        top = min(max(end.y() - height - 2, box.top() + 1), box.bottom() - height - 1)
+        where = QRectF(left, top, width, height)
+        while any(where.intersects(one) for one in taken):
+            where.translate(0, 2)
+        if where.bottom() > box.bottom():
+            continue
+        taken.append(where)
+        painter.fillRect(where, QColor(theme.plot))
+        painter.fillRect(QRectF(where.left(), where.top() + 1, 3, height - 2), pen.color())
+        painter.setPen(QColor(theme.text))
+        painter.drawText(where.adjusted(TIGHT + 3, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, text)
 
 
 def are_crowded(xs: Floats) -> bool:

@@ -34,7 +34,7 @@ class Entry:
     """ "thin", "line", "dash", "point", "layer", "ghost", "turn", "above", "below", "bad"; "" for words alone."""
     colour: str = ""
     layer: tuple[str, int] = ("", 0)
-    """Its name and its number; of a ghost the number of its dashes."""
+    """Its name and its number; of a ghost the number of its colour."""
 
     @property
     def is_title(self) -> bool:
@@ -64,7 +64,7 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
 
 def norm_legend(curves: Curves, over: int, axis: Axis) -> list[Entry]:
     theme = theming.current()
-    entries = [Entry("Gradient norm", "Gradient")]
+    entries = [Entry("Gradient norm")]
     if not len(curves):
         return entries + _ghosts(curves)
     clipped, kind = bool(curves.clipped.any()), "line" if over > 1 else "thin"

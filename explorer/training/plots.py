@@ -213,17 +213,19 @@ class CurvesView(Zoomed):
         rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
         self._draw_out_of_reach(painter, boxes.loss)
-        self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
+        names = self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
         with self._clipped(painter, boxes.loss):
             ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
+        ink.draw_ghost_names(painter, boxes.loss, names)
         loss_words, norm_words = self._legends()
         legends.draw_legend(painter, self._legend_box(boxes.loss), loss_words)
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
             self._draw_out_of_reach(painter, boxes.norm)
-            self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
+            names = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
+            ink.draw_ghost_names(painter, boxes.norm, names)
             legends.draw_legend(painter, self._legend_box(boxes.norm), norm_words)
         turns = self._xs(np.array([one.iteration for one in part.turns if self._on_screen(one.iteration)], np.int64))
         ink.draw_turns(painter, turns, boxes.each)
@@ -239,14 +241,21 @@ class CurvesView(Zoomed):
             left, right = max(box.left(), self.x_of(0)), min(box.right(), self.x_of(self._curves.known_from))
             ink.draw_out_of_reach(painter, QRectF(left, box.top(), right - left, box.height()))
 
-    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> None:
-        """Behind the present run."""
+    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> list[ink.GhostName]:
+        """Behind the present run; their names are drawn over it."""
+        theme, found = theming.current(), []
         for ghost in self._curves.ghosts:
             over = window(len(ghost.curves))
             part = within(ghost.curves, self._span, over)
             rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
+            pen = ink.ghost_pen(ghost.number, theme)
             values = part.losses if which == "loss" else part.grad_norms
-            ink.draw_ghost(painter, box, axis, values, rows, ghost.number)
+            if which == "norm" and part.clipped.any():
+                after = ink.ghost_pen(ghost.number, theme, after=True)
+                ink.draw_ghost(painter, box, axis, part.clipped_norms, rows, after)
+            if (end := ink.draw_ghost(painter, box, axis, values, rows, pen)) is not None:
+                found.append((ghost.name, end, pen))
+        return found
 
     @contextmanager
     def _clipped(self, painter: QPainter, box: QRectF) -> Iterator[None]:

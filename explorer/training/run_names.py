@@ -44,6 +44,12 @@ def numbered(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{one} ({count + 1})" if count else one for one, count in zip(names, before, strict=True))
 
 
+def settings_words(experiment: Experiment) -> str:
+    """What training goes on with: "rate 0.003 · clip norm 1"."""
+    training = experiment.training
+    return f"rate {training.learning_rate:.3g} · {_clip(training.clip)}"
+
+
 def _of_trainings(own: Experiment, now: Experiment) -> list[str]:
     mine, its, parts = own.training, now.training, []
     if mine.optimizer.kind != its.optimizer.kind:

@@ -17,7 +17,7 @@ from explorer.widgets.buttons import FlatButton
 _LEAST_CURVES = 140
 """Pixels; with less room there are none."""
 KEEP_TIP = (
-    f"Keep as comparison (Ctrl+Alt+K): loss and gradient norm of this run stay as grey curves beside the next, "
+    f"Keep as comparison (Ctrl+Alt+K): loss and gradient norm of this run stay as curves beside the next, "
     f"{MOST} runs at most; they are not saved with the session"
 )
 _AXES: dict[AxisChoice, str] = {

@@ -99,10 +99,11 @@ class Figures:
     lately: str = "–"
     baseline: str = "–"
     gradient: str = "–"
-    validation: str = "–"
-    metric: str = "–"
+    validation: str = "not evaluated yet"
+    metric: str = "not evaluated yet"
     clipped: str = "–"
-    metric_name: str = "metric"
+    metric_name: str = ""
+    """Of the evaluations; "": there is none yet."""
     loss_name: str = "loss"
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter
 from pytestqt.qtbot import QtBot
 from training_rig import Rig, experiment
 
@@ -191,12 +193,12 @@ def test_a_ghost_is_drawn_as_far_as_it_went_and_says_its_numbers(qtbot: QtBot, t
     box = view._boxes().loss
     image = view.grab().toImage()
     y = box.bottom() - float(view.axes[0].places(np.array([0.5]))[0]) * box.height()
-    grey = [
-        image.pixelColor(x, round(y) + dy).name() == theming.current().muted.lower()
+    drawn = [
+        image.pixelColor(x, round(y) + dy).name() == theming.current().forward.lower()
         for x in range(round(view.x_of(12)), round(view.x_of(18)))
         for dy in (-1, 0, 1)
     ]
-    assert sum(grey) > 20
+    assert sum(drawn) > 20
     assert at_iteration(view._curves, 3)[-1] == "clip none: loss 0.5, norm 8"
     assert at_iteration(view._curves, 15)[1:] == ("not trained on yet", "clip none: loss 0.5, norm 8")
     assert at_iteration(view._curves, 20)[1:] == ("not trained on yet",)
@@ -223,9 +225,33 @@ def test_a_ghost_leaves_the_plot_where_it_runs_away_instead_of_ending_in_it() ->
     assert np.isnan(ink.Rows.at(np.arange(2.0), 1).cut(np.array([0.5, np.nan]), axis).low[1])
 
 
-def test_every_ghost_has_dashes_of_its_own() -> None:
-    dashes = {tuple(ink.ghost_pen(number, theming.current()).dashPattern()) for number in range(MOST)}
-    assert len(dashes) == MOST
+def test_every_ghost_is_solid_and_has_a_colour_that_is_none_of_the_present_run() -> None:
+    theme = theming.current()
+    pens = [ink.ghost_pen(number, theme) for number in range(MOST)]
+    assert all(pen.style() == Qt.PenStyle.SolidLine for pen in pens)
+    own = {QColor(one).name() for one in (theme.loss, theme.backward, theme.clip, theme.muted, theme.text)}
+    colours = {pen.color().name() for pen in pens}
+    assert len(colours) == MOST
+    assert not colours & own
+    after = ink.ghost_pen(0, theme, after=True)
+    assert after.style() == Qt.PenStyle.CustomDashLine
+    assert after.color() == pens[0].color()
+
+
+def test_names_of_ghosts_that_end_together_stand_apart(qtbot: QtBot) -> None:
+    image = QImage(400, 120, QImage.Format.Format_ARGB32)
+    image.fill(0)
+    painter, box = QPainter(image), QRectF(10, 10, 380, 100)
+    pens = [ink.ghost_pen(number, theming.current()) for number in range(2)]
+    names = [(name, QPointF(380, 60), pen) for name, pen in zip(("clip none", "lr 0.1"), pens, strict=True)]
+    ink.draw_ghost_names(painter, box, names)
+    painter.end()
+    rows: list[set[int]] = []
+    for pen in pens:
+        found = {y for y in range(120) for x in range(400) if image.pixelColor(x, y) == pen.color()}
+        assert len(found) > 5, "its mark is there"
+        rows.append(found)
+    assert not rows[0] & rows[1]
 
 
 def test_the_menu_keeps_and_removes(qtbot: QtBot) -> None:
