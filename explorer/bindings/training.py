@@ -120,7 +120,7 @@ class TrainingBinding(QObject):
         experiment = self._document.experiment
         if experiment is not None:
             self._controls.set_metric(task_facts.metric(experiment.task, experiment.model))
-            self._controls.set_settings(settings_words(experiment))
+            self._controls.set_settings(settings_words((experiment, self._document.state.what_if)))
 
     @Slot()
     def _show(self) -> None:

@@ -181,8 +181,8 @@ class WhatIfPanel(QWidget):
             rest = "At the left end the training's own kind of clipping holds."
         self.clip.fit_field()
         self.clip.setToolTip(
-            "What if the whole parameter gradient were clipped to this norm, instead of as Training, below, has it under "
-            f"clip? {rest}"
+            "What if the whole parameter gradient were clipped to this norm, instead of as Training, below, has it "
+            f"under clip? {rest}"
         )
 
     # -- scale or spectral radius -------------------------------------------------------------------------------------

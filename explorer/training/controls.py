@@ -27,7 +27,7 @@ _ROWS = {
     "clipped": ("clipped", "Share of the last 100 iterations whose gradient was clipped"),
     "validation": ("validation", "The loss of the part that is held back, at the last evaluation"),
     "metric": ("metric", "Of the part that is held back, at the last evaluation; an RMSE in the units of the data"),
-    "took": ("time", "That an iteration takes, lately"),
+    "took": ("time", "How long an iteration takes, lately"),
 }
 """What they are called, and what they are."""
 
@@ -53,7 +53,9 @@ class Controls(QWidget):
         self.until_field.setClearButtonEnabled(False)
         self.until_button = _small("until", "Train until", "Train until the iteration or the bound beside it")
         self.values = {name: ElidedLabel(least=40) for name in _ROWS}
-        self.names = {name: ElidedLabel(words, tone="muted", least=76) for name, (words, _) in _ROWS.items()}
+        self.names = {
+            name: ElidedLabel(words, tone="muted", least=76) for name, (words, _) in _ROWS.items() if name != "took"
+        }
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
         first.addWidget(self.train_button, 1)
@@ -67,11 +69,15 @@ class Controls(QWidget):
         self.settings_button.setProperty("role", "small")
         self.settings_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.settings_button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        third = QHBoxLayout()
+        third.setSpacing(GAP)
+        third.addWidget(self.settings_button, 1)
+        third.addWidget(self.values["took"])
         grid = QGridLayout()
         grid.setHorizontalSpacing(GAP)
         grid.setVerticalSpacing(0)
         grid.setColumnStretch(1, 1)
-        for row, name in enumerate(_ROWS):
+        for row, name in enumerate(self.names):
             self.names[name].set_text(_ROWS[name][0], tip=_ROWS[name][1])
             grid.addWidget(self.names[name], row, 0)
             grid.addWidget(self.values[name], row, 1)
@@ -80,7 +86,7 @@ class Controls(QWidget):
         column.setSpacing(TIGHT)
         column.addLayout(first)
         column.addLayout(second)
-        column.addWidget(self.settings_button)
+        column.addLayout(third)
         column.addLayout(grid)
         column.addStretch(1)
 
@@ -113,8 +119,9 @@ class Controls(QWidget):
         """With what training goes on: "rate 0.003 · clip norm 1"."""
         self.settings_button.setText(words)
         self.settings_button.setAccessibleName(f"Settings of the training: {words}")
-        self.settings_button.setToolTip(f"Training goes on with {words}. Goes to where they are set, in the model panel")
-        self.settings_button.setVisible(bool(words))
+        self.settings_button.setToolTip(
+            f"Training goes on with {words}. Goes to where they are set, in the model panel"
+        )
 
     def forget_until(self) -> None:
         """Another document: what was typed was of the old one."""
@@ -122,7 +129,7 @@ class Controls(QWidget):
 
     def set_figures(self, figures: Figures) -> None:
         for name, label in self.values.items():
-            label.set_text(getattr(figures, name))
+            label.set_text(getattr(figures, name), tip=_ROWS[name][1] if name == "took" else "")
         self.names["metric"].set_text(figures.metric_name or self._metric)
         self.names["loss"].set_text(figures.loss_name)
 

@@ -186,18 +186,29 @@ def ghost_pen(number: int, theme: Theme, *, after: bool = False) -> QPen:
 
 
 def draw_ghost(painter: QPainter, box: QRectF, axis: Axis, values: Floats, rows: Rows, pen: QPen) -> QPointF | None:
-    """An earlier run: its mean alone, cut at the edges. Where its line ends inside the plot's width, at the height of
-    the edge where it is beyond it; None where there is nothing of it."""
+    """An earlier run: its mean alone, cut at the edges. Where it is seen last; None where it is not seen at all."""
     found = rows.cut(values, axis)
     painter.save()
     painter.setClipRect(box)
     _draw_line(painter, box, found, pen)
     painter.restore()
-    here = np.flatnonzero(~np.isnan(found.low) & (found.x >= box.left()) & (found.x <= box.right()))
-    if not len(here):
+    return _end(box, found)
+
+
+def _end(box: QRectF, found: Columns) -> QPointF | None:
+    """Where a line is seen last: where it ends, or where it leaves the plot for good; None where it is never seen."""
+    known = np.flatnonzero(~np.isnan(found.low))
+    x, place = found.x[known], found.low[known]
+    inside = np.flatnonzero((place >= 0) & (place <= 1) & (x >= box.left()) & (x <= box.right()))
+    if not len(inside):
         return None
-    place = min(max(float(found.low[here[-1]]), 0.0), 1.0)
-    return QPointF(float(found.x[here[-1]]), box.bottom() - place * box.height())
+    last = int(inside[-1])
+    at, height = float(x[last]), float(place[last])
+    if last + 1 < len(x) and not 0 <= place[last + 1] <= 1:
+        edge = 1.0 if place[last + 1] > 1 else 0.0
+        at += (edge - height) / (float(place[last + 1]) - height) * (float(x[last + 1]) - at)
+        height = edge
+    return QPointF(at, box.bottom() - height * box.height())
 
 
 def draw_ghost_names(painter: QPainter, box: QRectF, names: Sequence[GhostName]) -> None:

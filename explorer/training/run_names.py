@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from engine.spec import ClipSpec, Experiment
+from engine.spec import ClipSpec, Experiment, clip_of
 from explorer.document.edit_words import changed_fields, field_words
 from explorer.document.pins import of_experiments, of_what_ifs
 from explorer.document.turns import Recipe
@@ -44,10 +44,13 @@ def numbered(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{one} ({count + 1})" if count else one for one, count in zip(names, before, strict=True))
 
 
-def settings_words(experiment: Experiment) -> str:
-    """What training goes on with: "rate 0.003 · clip norm 1"."""
-    training = experiment.training
-    return f"rate {training.learning_rate:.3g} · {_clip(training.clip)}"
+def settings_words(recipe: Recipe) -> str:
+    """What training goes on with: "rate 0.003 · clip norm 1"; "" where there is no experiment."""
+    experiment, what_if = recipe
+    if experiment is None:
+        return ""
+    tried = "what if: " if what_if.clip_norm is not None else ""
+    return f"rate {experiment.training.learning_rate:.3g} · {tried}{_clip(clip_of(experiment, what_if))}"
 
 
 def _of_trainings(own: Experiment, now: Experiment) -> list[str]:

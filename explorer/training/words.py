@@ -121,7 +121,7 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     found = Figures(
         newest=newest,
         shown=_shown_words(curves, shown),
-        took=f"{duration(each)} per iteration" if (each := seconds or float(curves.seconds)) > 0 else "–",
+        took=f"{duration(each)} each" if (each := seconds or float(curves.seconds)) > 0 else "–",
         loss=f"{short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}",
         lately=", ".join(part for part in parts if part),
         baseline=baseline,

@@ -238,6 +238,19 @@ def test_every_ghost_is_solid_and_has_a_colour_that_is_none_of_the_present_run()
     assert after.color() == pens[0].color()
 
 
+def test_the_name_of_a_ghost_stands_where_its_line_is_seen_last(qtbot: QtBot) -> None:
+    box, pen = QRectF(0, 0, 100, 100), ink.ghost_pen(0, theming.current())
+    image = QImage(100, 100, QImage.Format.Format_ARGB32)
+    painter, axis = QPainter(image), Axis("linear", 0.0, 1.0)
+    rows = ink.Rows.at(np.array([10.0, 20.0, 30.0]), 1)
+    ends = [
+        ink.draw_ghost(painter, box, axis, np.array(values), rows, pen)
+        for values in ([0.2, 0.4, 0.6], [0.2, 0.5, 1.5], [0.5, 1.5, 1.5], [3.0, 3.0, 3.0])
+    ]
+    painter.end()
+    assert ends == [QPointF(30, 40), QPointF(25, 0), QPointF(15, 0), None]
+
+
 def test_names_of_ghosts_that_end_together_stand_apart(qtbot: QtBot) -> None:
     image = QImage(400, 120, QImage.Format.Format_ARGB32)
     image.fill(0)

@@ -261,7 +261,7 @@ def test_every_number_of_column_and_bar_says_of_which_iteration_it_is() -> None:
     found = figures(c, 0.0123, 20)
     assert found.newest == "150 of 200"
     assert found.shown == "20, training loss 0.0476"
-    assert found.took == "12 ms per iteration"
+    assert found.took == "12 ms each"
     assert found.loss == "0.00667 at 149"
     assert found.baseline == "0.167"
     assert (found.validation, found.metric_name, found.metric) == ("0.500 at 100", "accuracy", "39.1 % at 100")
