@@ -81,8 +81,8 @@ def test_a_table_is_forecast_with_what_is_usual_and_what_that_is_is_said(run: Ru
     assert status == 0
     # 120 rows, 84 of them to learn from: windows of 50 would leave fewer windows than steps.
     assert err.startswith(
-        "prices.csv: 2 columns in windows of 30 rows; 'volume' is forecast one row ahead. "
-        "gradflow prices.csv shows it, and lets one choose.\n"
+        "prices.csv: 2 columns in windows of 30 rows; 'volume' is forecast one row ahead; 'day' is the time; "
+        "windows go over 4 jumps in time. gradflow prices.csv shows it, and lets one choose.\n"
     )
     task = session.load("a.gflow").experiment.task
     assert isinstance(task, SeriesTask)
