@@ -248,7 +248,7 @@ def test_data_on_the_command_line_are_shown_over_a_new_experiment(
 
 
 def test_what_the_file_had_no_room_for_is_said_once_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As of a training that was changed more often than a file has room for: only the last state can be gone back to."""
+    """As of a training that was changed oftener than a file has room for: it can go back to the last state alone."""
     status, out, _ = run("train", "parity", "--iterations", 2, "-o", "a.gflow")
     assert (status, "of the iterations before" in out) == (0, False), "here nothing is left out"
     fitting = session.fitting
