@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
+from engine.spec import Experiment
 from engine.tape import Phase
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_loop import check_held_back
@@ -260,11 +261,16 @@ class TrainingBinding(QObject):
         """Train again from the start, under the settings that were chosen."""
         if not 0 <= number < len(self._ways) or self._runner.running:
             return
-        self._begin()
-        self._document.edit_experiment(self._ways[number].experiment)
-        state = self._document.state
+        state, wanted = self._document.state, self._ways[number].experiment
         start = state.first if state.first < state.furthest and not state.out_of_reach(state.first) else 0
-        self._controller.go_to_iteration(start, self._document.view.position)
+        self.train_from(start, wanted)
+
+    def train_from(self, iteration: int, experiment: Experiment) -> None:
+        """Train anew from an iteration that can be gone back to, under other settings."""
+        self._runner.pause()
+        self._begin()
+        self._document.edit_experiment(experiment)
+        self._controller.go_to_iteration(iteration, self._document.view.position)
         self._runner.start()
 
     @Slot(int)
