@@ -48,7 +48,7 @@ def test_it_is_said_with_the_last_good_iteration_and_training_goes_on(qtbot: QtB
     good = max(k for k in range(WELL + 1) if losses[k] <= begun)
     assert (losses[WELL + 1 : WELL + 1 + LATELY] > TIMES * begun).all(), "the rig itself runs away"
     assert said.startswith("At iteration ")
-    assert " the loss has run away: the median of 10 is " in said
+    assert " the loss has run away: the median of 10 losses is " in said
     assert f"iteration {good} was the last not above that." in said
     words = [button.text() for button in explorer.window.stage.banner.buttons]
     assert words == [f"Show iteration {good}", f"From {good} with rate 0.02", f"From {good} with clipping at norm 1"]
