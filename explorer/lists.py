@@ -48,7 +48,7 @@ class Lists(QObject):
             name="Tracks",
             hint="Find a track: forget gate, grad c 2, a_f …",
             nothing="Nothing here is called that.\nTry a symbol (c, a_f), a gate or a layer’s number.",
-            foot="Enter adds, or goes there · Ctrl+Enter goes on with more · Del or its tick removes",
+            foot="Enter adds or goes there · Ctrl+Enter goes on · Tick or Del removes",
             ticked=self._shown,
             parent=self._window.stage,
         )

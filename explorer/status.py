@@ -150,7 +150,7 @@ def verdict_words(
     if about.truncated and verdict.log10_ratio == -math.inf:
         return f"{glyph} {whose}cut off: truncation lets nothing of {loss} reach h{first}", tone, tip
     tip += _level_tip(verdict)
-    named = verdict.kind
+    named: str = verdict.kind
     if verdict.kind == "healthy" and verdict.off_level:
         glyph, tone, named = "⚠", "loss", f"healthy along time, level {_level_words(verdict)}"
     ratio = power(verdict.log10_ratio)
