@@ -16,8 +16,8 @@ def sentence(away: RunAway) -> str:
     """True for as long as these iterations are there."""
     than = "the baseline" if away.from_baseline else "what it began with"
     return (
-        f"At iteration {away.iteration:,} the loss has run away: the median of {LATELY} losses is {short(away.lately, 2)}, "
-        f"{short(away.times, 2)} times {than} ({short(away.begun, 3)}); "
+        f"At iteration {away.iteration:,} the loss has run away: the median of {LATELY} losses is "
+        f"{short(away.lately, 2)}, {short(away.times, 2)} times {than} ({short(away.begun, 3)}); "
         f"iteration {away.good:,} was the last not above that."
     )
 
