@@ -41,6 +41,20 @@ def against_baseline(judged: Judged) -> str:
     return f"Its loss is {percent(share)} of that of having learned nothing."
 
 
+def against_repeating(judged: Judged) -> str:
+    """One sentence of a series: whether it forecasts better than one who repeats the last value; "" elsewhere."""
+    if judged.persistence is None or not math.isfinite(judged.loss):
+        return ""
+    if not judged.persistence > 0:
+        return "Repeating the last value loses nothing here."
+    share = judged.loss / judged.persistence
+    if share >= 1 / _NO_BETTER:
+        return f"Worse than repeating the last value: {short(share, 3)} times that loss."
+    if share > _NO_BETTER:
+        return "No better than repeating the last value."
+    return f"It is {percent(share)} of that of repeating the last value."
+
+
 def in_units(answers: Answers) -> str:
     """One sentence where the loss and the error are of different numbers."""
     return "The RMSE is in the units of the data, the loss of scaled numbers." if answers.scaled else ""
