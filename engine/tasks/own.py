@@ -86,8 +86,8 @@ def input_units(task: Task) -> tuple[NDArray[np.float64], NDArray[np.float64]] |
 
 def last_read(task: Task, model: ModelSpec, batch: Batch) -> Tensor | None:
     """The answers, (T, B, 1) or (B, 1), of one who repeats the number that was read last, in the scale of the targets:
-    the naive forecast, however many steps ahead. None where no number of a series is forecast, or where what is forecast
-    is not among what is read. Raises DataError."""
+    the naive forecast, however many steps ahead. None where no number of a series is forecast, or where what is
+    forecast is not among what is read. Raises DataError."""
     if model.loss != "mse" or not isinstance(task, (SeriesTask, SinesTask, SunspotsTask)):
         return None
     column = 0
