@@ -30,14 +30,13 @@ WIDTH = 248
 JUDGE, STOP = "Evaluate", "Stop"
 _BLINK_MS = 150
 """What is answered sooner does not flicker."""
-_ROWS = ("iteration", "extent", "metric", "loss", "baseline", "last value")
+_ROWS = ("iteration", "extent", "metric", "loss", "baseline")
 _TIPS = {
     "iteration": "The iteration that has been evaluated",
     "extent": "The part of the data that has been evaluated, and how much of it",
     "metric": "Over everything that was evaluated",
     "loss": "The mean over all answers",
     "baseline": "The loss of answers that have learned nothing",
-    "last value": "The loss of repeating the last value that was read, the naive forecast (Hyndman & Koehler 2006)",
 }
 _BATCHES: tuple[tuple[int | None, str], ...] = ((None, "as usual"), (32, "32 batches"), (256, "256 batches"))
 
@@ -129,7 +128,6 @@ class EvaluationControls(QScrollArea):
                 label.set_text("–")
             for name, words_of in (("extent", "part"), ("metric", "metric"), ("loss", "loss")):
                 self.names[name].set_text(words_of)
-            self._show_repeating(None)
             self._against = ""
             self._show_standing()
             self.set_sequence(0, 0)
@@ -146,16 +144,9 @@ class EvaluationControls(QScrollArea):
         )
         self.values["loss"].set_text(short(judged.loss, 4), tip=scaled)
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
-        self._show_repeating(judged.persistence)
-        said = words.against_baseline(judged), words.against_repeating(judged), words.running_free(answers)
-        self._against = " ".join(one for one in said if one)
+        self.names["baseline"].set_text("baseline", tip=words.repeating(judged) or _TIPS["baseline"])
+        self._against = " ".join(one for one in (words.against_both(judged), words.running_free(answers)) if one)
         self._show_standing()
-
-    def _show_repeating(self, loss: float | None) -> None:
-        """Of series alone."""
-        for label in (self.names["last value"], self.values["last value"]):
-            label.setVisible(loss is not None)
-        self.values["last value"].set_text("–" if loss is None else short(loss, 4))
 
     def set_sequence(self, n: int, count: int, evaluated: int = 0) -> None:
         """From 0; of so many to look at. `evaluated`: all that were, of which these may be the first alone."""

@@ -52,7 +52,24 @@ def against_repeating(judged: Judged) -> str:
         return f"Worse than repeating the last value: {short(share, 3)} times that loss."
     if share > _NO_BETTER:
         return "No better than repeating the last value."
-    return f"It is {percent(share)} of that of repeating the last value."
+    return f"Its loss is {percent(share)} of that of repeating the last value ({short(judged.persistence, 4)})."
+
+
+def against_both(judged: Judged) -> str:
+    """Baseline, and of a series the last value; in one sentence where it is better than both."""
+    base, last = judged.baseline, judged.persistence
+    if base and last and judged.loss <= _NO_BETTER * min(base, last):
+        shares = percent(judged.loss / base), percent(judged.loss / last)
+        return f"Its loss is {shares[0]} of the baseline, {shares[1]} of repeating the last value ({short(last, 4)})."
+    return " ".join(one for one in (against_baseline(judged), against_repeating(judged)) if one)
+
+
+def repeating(judged: Judged) -> str:
+    """The second baseline of a series; "" elsewhere."""
+    if judged.persistence is None:
+        return ""
+    naive = f"repeating the last value that was read, the naive forecast, loses {short(judged.persistence, 4)}"
+    return f"The loss of answers that have learned nothing; {naive} (Hyndman & Koehler 2006)"
 
 
 def in_units(answers: Answers) -> str:
