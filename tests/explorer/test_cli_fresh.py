@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -81,8 +82,8 @@ def test_a_table_is_forecast_with_what_is_usual_and_what_that_is_is_said(run: Ru
     assert status == 0
     # 120 rows, 84 of them to learn from: windows of 50 would leave fewer windows than steps.
     assert err.startswith(
-        "prices.csv: 2 columns in windows of 30 rows; 'volume' is forecast one row ahead. "
-        "gradflow prices.csv shows it, and lets one choose.\n"
+        "prices.csv: 2 columns in windows of 30 rows; 'volume' is forecast one row ahead; 'day' is the time; "
+        "windows go over 4 jumps in time. gradflow prices.csv shows it, and lets one choose.\n"
     )
     task = session.load("a.gflow").experiment.task
     assert isinstance(task, SeriesTask)
@@ -244,3 +245,17 @@ def test_data_on_the_command_line_are_shown_over_a_new_experiment(
     assert explorer.document.experiment is not None
     assert explorer.document.experiment.training == beginning.TRAINING
     found.reject()
+
+
+def test_what_the_file_had_no_room_for_is_said_once_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a training that was changed oftener than a file has room for: it can go back to the last state alone."""
+    status, out, _ = run("train", "parity", "--iterations", 2, "-o", "a.gflow")
+    assert (status, "of the iterations before" in out) == (0, False), "here nothing is left out"
+    fitting = session.fitting
+    monkeypatch.setattr(session, "fitting", lambda whole: replace(fitting(whole), known_from=2))
+    status, out, _ = run("train", "parity", "--iterations", 2, "-o", "b.gflow")
+    assert status == 0
+    assert (
+        out.count("of the iterations before 2 only the records are kept, and one can no longer go back to them.") == 1
+    )
+    assert session.load("b.gflow").known_from == 2
