@@ -373,7 +373,9 @@ def _held_against(bound: Until, at: Progress, found: Judged | None, begun: int) 
 
 
 def _judged_line(found: Judged) -> str:
-    nothing = "" if found.baseline is None else f" (baseline {figure(found.baseline)})"
+    beside = {"baseline": found.baseline, "repeating the last value": found.persistence}
+    known = ", ".join(f"{what} {figure(loss)}" for what, loss in beside.items() if loss is not None)
+    nothing = f" ({known})" if known else ""
     many = f"{found.sequences:,} sequences"
     if found.there is not None:
         many = f"all {many}" if found.sequences >= found.there else f"{found.sequences:,} of {found.there:,} sequences"
