@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,14 +27,23 @@ from engine.task_facts import FACTS
 
 if TYPE_CHECKING:
     from engine.data import ArraysPreview, TablePreview
+    from engine.data.datasets import Missing
 
 CELL: CellKind = "gru"
 TASKS: dict[str, type] = {
     str(task.__struct_config__.tag).replace("_", "-"): task for task, facts in FACTS.items() if facts.source
 }
 """Those that need nobody's data, by the name that a command knows them by: "temporal-order"."""
-_STEPS = 50
-"""Rows in a window of a series, where there are enough of them."""
+MISSING: dict[str, Missing] = {"interpolate": "interpolate", "last": "last", "leave-out": "leave_out"}
+"""What can be done where a number is missing, by the words that a command takes."""
+_MISSING_WORDS: dict[str, str] = {
+    "interpolate": "a straight line is drawn",
+    "last": "the last value is taken",
+    "leave_out": "the rows are left out",
+}
+_MISSING_OPTIONS = (
+    "--missing interpolate: a straight line, --missing last: the last value, --missing leave-out: leave the rows out"
+)
 
 
 def of_task(name: str, cell: CellKind = CELL) -> Preset:
@@ -44,19 +54,24 @@ def of_task(name: str, cell: CellKind = CELL) -> Preset:
     return presets.of_experiment(replace(made, task=TASKS[name]()), FACTS[TASKS[name]].title)
 
 
-def of_data(path: Path, cell: CellKind = CELL, column: str | None = None) -> tuple[Preset, str]:
+def of_data(
+    path: Path, cell: CellKind = CELL, column: str | None = None, missing: Missing | None = None
+) -> tuple[Preset, str]:
     """The data of a file with what is usual chosen, and in a sentence what that is. They are brought into the store.
-    `column`: of a table, the one that is forecast; None: the last one. Raises DataError."""
+    `column`: of a table, the one that is forecast; None: the last one. `missing`: what is done where a number of a
+    series is missing; None: there may be none. Raises DataError."""
+    from engine.data.shapes import MISSING_WAYS
     from explorer.dock.task_edits import with_task
 
     try:
-        task = _brought(path, column)
+        task = _brought(path, column, missing)
     except DataError as error:
         if not _can_be_looked_at(path):
             raise
         shows = f"gradflow {shlex.quote(str(path))} shows how it is read"
-        raise DataError(f"{error} {shows}, and lets one choose.") from None
-    return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task)
+        sentence = str(error).replace(MISSING_WAYS, _MISSING_OPTIONS)  # here it is an option that one chooses by
+        raise DataError(f"{sentence} {shows}, and lets one choose.") from None
+    return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task, missing)
 
 
 def _empty(cell: CellKind) -> Experiment:
@@ -64,17 +79,20 @@ def _empty(cell: CellKind) -> Experiment:
     return Experiment(model=model, task=AddingTask(), training=beginning.TRAINING)
 
 
-def _brought(path: Path, column: str | None) -> OwnTask:
+def _brought(path: Path, column: str | None, missing: Missing | None) -> OwnTask:
     """Raises DataError."""
     from engine.data import (
+        ArraysPreview,
         SequencesChoices,
         SeriesChoices,
         TablePreview,
+        TextChoices,
         TextPreview,
         import_sequences,
         import_series,
         import_text,
         look_at,
+        usual,
     )
     from engine.data.usual import becomes
     from explorer.data_dialog.arrays import arrays_of
@@ -82,17 +100,20 @@ def _brought(path: Path, column: str | None) -> OwnTask:
     preview = look_at(path)
     if column is not None and not isinstance(preview, TablePreview):
         raise DataError(f"'{preview.name}' is no table, and has no column to choose.")
-    if isinstance(preview, TextPreview):
-        return import_text(preview)
-    if isinstance(preview, TablePreview):
-        if becomes(preview) == "sequences":
-            return import_sequences(preview, SequencesChoices(answer=column))
+    if isinstance(preview, TablePreview) and becomes(preview, column) == "series":
         time = _time(preview)
-        return import_series(preview, SeriesChoices(target=column, time=time, steps=_steps(preview, column, time)))
-    of = arrays_of(preview)
-    if of.kind == "series":
-        return import_series(preview, SeriesChoices(steps=_steps(preview)))
-    return import_sequences(preview, SequencesChoices(answers=of.answers))
+        choices = SeriesChoices(target=column, time=time, steps=_steps(preview, column, time))
+        return import_series(preview, dataclasses.replace(choices, missing=missing or "refuse"))
+    if isinstance(preview, ArraysPreview) and arrays_of(preview).kind == "series":
+        return import_series(preview, SeriesChoices(steps=_steps(preview), missing=missing or "refuse"))
+    if missing is not None:
+        what = "a text" if isinstance(preview, TextPreview) else "sequences"
+        raise DataError(f"--missing is of a series, where a number is missing; '{preview.name}' becomes {what}.")
+    if isinstance(preview, TextPreview):
+        return import_text(preview, TextChoices(steps=usual.text_steps(preview.characters)))
+    if isinstance(preview, TablePreview):
+        return import_sequences(preview, SequencesChoices(answer=column))
+    return import_sequences(preview, SequencesChoices(answers=arrays_of(preview).answers))
 
 
 def _can_be_looked_at(path: Path) -> bool:
@@ -138,12 +159,15 @@ def _time(preview: TablePreview) -> str | None:
     return next(iter((*dates, *first)), None)
 
 
-def _said(task: OwnTask) -> str:
+def _said(task: OwnTask, missing: Missing | None) -> str:
     """What has been chosen."""
+    batch = f"{task.batch_size} a batch"
     if isinstance(task, SeriesTask):
         columns = f"{len(task.columns)} column{'' if len(task.columns) == 1 else 's'}"
-        return f"{task.name}: {columns} in windows of {task.steps} rows; '{task.target}' is forecast one row ahead."
+        gaps = "" if missing is None else f"; where a number is missing {_MISSING_WORDS[missing]}"
+        windows = f"{columns} in windows of {task.steps} rows, {batch}"
+        return f"{task.name}: {windows}{gaps}; '{task.target}' is forecast one row ahead."
     if isinstance(task, SequencesTask):
         answer = {"class": "a class for each", "tags": "a tag at every step", "value": "a number for each"}
-        return f"{task.name}: sequences of up to {task.steps} steps, and {answer[task.answers]}."
-    return f"{task.name}: {task.level}s in pieces of {task.steps}; the next one is predicted."
+        return f"{task.name}: sequences of up to {task.steps} steps, {batch}, and {answer[task.answers]}."
+    return f"{task.name}: {task.level}s in pieces of {task.steps}, {batch}; the next one is predicted."
