@@ -27,7 +27,6 @@ from engine.spec_reading import shown
 from engine.task_specs import MAX_STEPS, Split
 
 Answers: TypeAlias = Literal["class", "tags", "value"]
-ROW_IS_READ = "A row is read as one sequence, from left to right: it may end early, but has no gap"
 ROWS_AT_ONCE = 1024
 SYMBOLS_AT_ONCE = 2**16
 
@@ -141,8 +140,9 @@ def _columns_as_steps(table: Table, preview: TablePreview, inputs: tuple[str, ..
         if step is None:
             raise DataError(f"{table.place(row, places[0])}: the row has no number in any step; take the line out.")
         raise DataError(
-            f"{table.place(row, places[step])}: a number is missing, and others of the row stand behind it. {ROW_IS_READ}; "
-            "leave this column out, or take the line out of the file."
+            f"{table.place(row, places[step])}: a number is missing before others of the row, which is read as one "
+            "sequence from left to right and may end early, but has no gap; leave this column out, or take the line "
+            "out of the file."
         )
     return [values[row, :length, None] for row, length in enumerate(lengths.tolist())]
 

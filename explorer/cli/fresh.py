@@ -133,6 +133,7 @@ def _can_be_looked_at(path: Path) -> bool:
 def _steps(preview: TablePreview | ArraysPreview, target: str | None = None, time: str | None = None) -> int:
     """As many rows in a window as the data dialog begins with."""
     from engine.data.preview import ArraysPreview, breaks_usually
+    from engine.data.usual import STEPS
     from explorer.data_dialog.arrays import arrays_of
     from explorer.data_dialog.windows import Treated, Windows
 
@@ -143,8 +144,8 @@ def _steps(preview: TablePreview | ArraysPreview, target: str | None = None, tim
         fit = [column for column in preview.columns if column.kind == "number" and not column.problem]
         read = [column.name for column in fit if column.name != time]
     if not read or (target is not None and target not in known):
-        return _STEPS  # what is wrong is said when it is brought in
-    task = SeriesTask(data="0" * 64, name=preview.name, columns=tuple(read), target=target or read[-1], steps=_STEPS)
+        return STEPS  # what is wrong is said when it is brought in
+    task = SeriesTask(data="0" * 64, name=preview.name, columns=tuple(read), target=target or read[-1], steps=STEPS)
     stops = time is not None and breaks_usually(known[time].jumps, rows)
     return Windows(known, rows, every=False).fitting(task, Treated(time=time if stops else None))
 

@@ -74,8 +74,8 @@ def _but(bound: Until, newest: Evaluation, whole: Evaluation, found: Judged) -> 
         return ""
     is_reached = "is reached" if bound.reached(whole) else "is not reached"
     return (
-        f" Of {_many(found)} {bound} {is_reached}; the evaluations on the way, which --until looks at, are of fewer, "
-        "to be quick."
+        f" Of {_many(found)} {bound} {is_reached}: --until looks at the evaluations on the way, which are of fewer, to "
+        "be quick."
     )
 
 

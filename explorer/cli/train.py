@@ -207,7 +207,7 @@ def _saying_so(said: str) -> Run:
     what was asked for has been looked at then."""
     told = False
 
-    def computing(name: str, request: Any) -> Any:
+    def computing(name: Any, request: Any) -> Any:
         nonlocal told
         if not told:
             told = True

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from engine.data.datasets import MAX_CLASSES
 from engine.data.preview import ArraysPreview, Column, TablePreview
-from engine.data.sequence_reading import ROW_IS_READ, SequencesChoices, lengths_of_rows
+from engine.data.sequence_reading import SequencesChoices, lengths_of_rows
 from engine.data.windows import stretch, unpacked
 from engine.spec import SequencesTask
 from engine.task_checks import MAX_SYMBOLS
@@ -230,8 +230,8 @@ class SequencesForm(Form):
             return f"{short(first.name)}: row {row + 1:,} has no number in any step; take it out of the file."
         name = short(ticked[step].name)
         return (
-            f"{name}: row {row + 1:,} has no number there, and others behind it. {ROW_IS_READ}: untick {name}, or let "
-            "the table become a series, which can fill gaps."
+            f"{name} has no number in row {row + 1:,}, but a later column has one: a row that is a sequence may end "
+            f"early, but has no gap; untick {name}, or let the table become a series, which can fill gaps."
         )
 
     def _wrong_classes(self, answer: Column) -> str:
