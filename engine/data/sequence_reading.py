@@ -19,8 +19,7 @@ from engine.data.series import index, numbers_in
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.symbols import Level, vocabulary, words
 from engine.data.table import SAID_NAME, Table, reading
-from engine.data.usual import BATCH_SIZE
-from engine.data.windows import DEFAULT_SPLIT, stretch
+from engine.data.windows import BATCH_SIZE, DEFAULT_SPLIT, stretch
 from engine.errors import DataError
 from engine.plaintext import shortened
 from engine.spec_reading import shown

@@ -28,8 +28,18 @@ from engine.data.preview import (
 )
 from engine.data.shapes import MISSING_WAYS, numbers_of, taken_for
 from engine.data.table import SAID_NAME, Table, reading
-from engine.data.usual import BATCH_SIZE, STEPS
-from engine.data.windows import DEFAULT_SPLIT, check_split, count, lead, longest_run, reaching_back, starts, stretch
+from engine.data.windows import (
+    BATCH_SIZE,
+    DEFAULT_SPLIT,
+    STEPS,
+    check_split,
+    count,
+    lead,
+    longest_run,
+    reaching_back,
+    starts,
+    stretch,
+)
 from engine.errors import DataError
 from engine.parts import Part
 from engine.plaintext import shortened

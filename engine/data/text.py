@@ -26,8 +26,7 @@ from engine.data.symbols import (
     renumbering,
     symbols_of,
 )
-from engine.data.usual import BATCH_SIZE, STEPS
-from engine.data.windows import DEFAULT_SPLIT, check_split, stretch
+from engine.data.windows import BATCH_SIZE, DEFAULT_SPLIT, STEPS, check_split, stretch
 from engine.errors import DataError
 from engine.parts import Part
 from engine.task_checks import MAX_SYMBOLS

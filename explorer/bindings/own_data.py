@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from engine.data import store, usual
+from engine.data import store, windows
 from engine.data.files import source_of
 from engine.spec import OwnTask
 from explorer.bindings.parts import Parts
@@ -109,7 +109,7 @@ class OwnDataBinding(QObject):
         from explorer.data_dialog.dialog import DataDialog
 
         every = experiment.model.readout.at == "every"
-        self.dialog = DataDialog(self._parts.reader, path, usual.STEPS, usual.BATCH_SIZE, every, self._window)
+        self.dialog = DataDialog(self._parts.reader, path, windows.STEPS, windows.BATCH_SIZE, every, self._window)
         if trained := self._document.state.furthest:
             running = self._parts.runner.running  # a number of iterations would be old at once
             gone = "Undo brings what was trained back." if running else put_away(0, trained)

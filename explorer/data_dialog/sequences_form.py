@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtWidgets import QWidget
 
+from engine.data.array_columns import arrays_of
 from engine.data.datasets import MAX_CLASSES
 from engine.data.preview import ArraysPreview, Column, TablePreview
 from engine.data.sequence_reading import SequencesChoices, lengths_of_rows
@@ -12,7 +13,6 @@ from engine.data.windows import stretch, unpacked
 from engine.spec import SequencesTask
 from engine.task_checks import MAX_SYMBOLS
 from engine.task_specs import MAX_STEPS
-from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.column_list import ColumnList, Offered
 from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
 from explorer.data_dialog.words import column_tip, kind_words, missing_words, parts_words, short

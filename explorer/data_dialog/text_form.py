@@ -8,11 +8,11 @@ from PySide6.QtWidgets import QWidget
 
 from engine.data.preview import TextPreview
 from engine.data.text import TextChoices
+from engine.data.window_counts import USUAL_STEPS
 from engine.data.windows import stretch
 from engine.spec import TextTask
 from engine.task_checks import MAX_SYMBOLS
 from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
-from explorer.data_dialog.windows import USUAL_STEPS
 from explorer.data_dialog.words import PARTS, parts_words
 from explorer.dock.fields import NumberField, Segments, by
 from explorer.dock.problems import Problem

@@ -84,8 +84,8 @@ def test_a_table_is_forecast_with_what_is_usual_and_what_that_is_is_said(run: Ru
     # 120 rows, 84 of them to learn from: windows of 50 would leave fewer windows than steps.
     assert err.startswith(
         "Reading prices.csv.\n"
-        "prices.csv: 2 columns in windows of 30 rows, 16 a batch; 'volume' is forecast one row ahead. "
-        "gradflow prices.csv shows it, and lets one choose.\n"
+        "prices.csv: 2 columns in windows of 30 rows, 16 a batch; 'volume' is forecast one row ahead; 'day' is the "
+        "time; windows go over 4 jumps in time. gradflow prices.csv shows it, and lets one choose.\n"
         "Preparing 'prices': GRU, sequences of 30 steps, 16 a batch, up to 2 iterations in all.\n"
     )
     task = session.load("a.gflow").experiment.task
