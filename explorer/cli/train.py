@@ -96,7 +96,7 @@ def train(
     written = at.iteration > begun or not output.exists()
     if written:
         keeper.save_for_good(at)
-    print(_report(at, _ending(at, bound, paused or failed is not None), keeper.output, written))
+    print(_report(at, _ending(at, bound, paused or failed is not None), keeper, written))
     if failed is not None:
         raise failed
     if paused:
@@ -223,6 +223,8 @@ class _Keeper:
     def __init__(self, start: Session, output: Path, stamp: str | None, bar: TrainingBar) -> None:
         """`stamp`: of what was read from the output; None: it was not there."""
         self.output = output
+        self.left_out = ""
+        """What the file has no room for, in a sentence."""
         self._start, self._stamp, self._bar = start, stamp, bar
         self._saved = time.monotonic()
 
@@ -255,12 +257,14 @@ class _Keeper:
     def save(self, at: Progress) -> None:
         """Where the file is another one than was read or written here (a window, or another training, has saved into
         it), in a new one beside it. Raises SessionError."""
-        found, taken = session.fitting(at.session(self._start)), None
+        whole, taken = at.session(self._start), None
+        found = session.fitting(whole)
         if stamp_of(self.output) not in (self._stamp, None):
             taken, self.output = self.output, _beside(self.output)
         try:
             with _undisturbed():  # what has been written and is not known of would be taken for somebody else's
                 self._stamp = session.save(found, self.output)
+            self.left_out = session.left_out(whole, found)
         except SessionError:
             self.output = taken or self.output
             raise
@@ -336,19 +340,21 @@ def _handled(signals: tuple[signal.Signals, ...], how: Callable[[int, FrameType 
 # -- what is said of it -----------------------------------------------------------------------------------------------
 
 
-def _report(at: Progress, ending: str, output: Path, fresh: bool) -> str:
+def _report(at: Progress, ending: str, keeper: _Keeper, fresh: bool) -> str:
     """`ending`: why it has ended; `fresh`: something has been written."""
     lines = [ending]
     if many := min(LAST, len(at.log)):
         loss = figure(float(at.log.column("losses")[-many:].mean()))
         clipped = float(at.log.column("clipped").mean())
         lines.append(f"training    loss {loss} (mean of the last {many}), {percent(clipped)} of the iterations clipped")
-    name = shlex.quote(str(output))
+    name = shlex.quote(str(keeper.output))
     kept = f"Saved in {name}" if fresh else f"{name} is as it was"
     if at.ended == "diverged":
         lines.append(f"{kept}; it can go on with a smaller learning rate or clipping: gradflow {name} opens it.")
     else:
         lines.append(f"{kept}; gradflow train {name} --iterations N goes on, up to N in all.")
+    if fresh and keeper.left_out:
+        lines.append(keeper.left_out)
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -349,3 +350,17 @@ def test_data_on_the_command_line_are_shown_over_a_new_experiment(
     assert explorer.document.experiment is not None
     assert explorer.document.experiment.training == beginning.TRAINING
     found.reject()
+
+
+def test_what_the_file_had_no_room_for_is_said_once_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a training that was changed oftener than a file has room for: it can go back to the last state alone."""
+    status, out, _ = run("train", "parity", "--iterations", 2, "-o", "a.gflow")
+    assert (status, "of the iterations before" in out) == (0, False), "here nothing is left out"
+    fitting = session.fitting
+    monkeypatch.setattr(session, "fitting", lambda whole: replace(fitting(whole), known_from=2))
+    status, out, _ = run("train", "parity", "--iterations", 2, "-o", "b.gflow")
+    assert status == 0
+    assert (
+        out.count("of the iterations before 2 only the records are kept, and one can no longer go back to them.") == 1
+    )
+    assert session.load("b.gflow").known_from == 2
