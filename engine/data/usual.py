@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.data.array_columns import series_columns
+from engine.data.checking import PARTS
 from engine.data.preview import ArraysPreview, Column, TablePreview, breaks_usually, turned_usually
 from engine.data.window_counts import Treated, Windows
+from engine.data.windows import DEFAULT_SPLIT, STEPS, stretch
 from engine.plaintext import shortened
 from engine.task_specs import SeriesTask
 
 Becomes: TypeAlias = Literal["series", "sequences"]
-STEPS = 50
-"""Rows in a window of a series, where there are enough of them."""
+_FEWER = (30, 20, 10, 5, 2, 1)
+"""T of a text where STEPS do not fit."""
 _SAID = 26
 """Letters of a column's name in a sentence."""
 
@@ -42,12 +44,25 @@ class UsualSeries:
     """Rows in a window."""
 
 
-def becomes(preview: TablePreview) -> Becomes:
-    """A series where there are numbers to forecast, unless the last column is a word for what they are."""
+def becomes(preview: TablePreview, target: str | None = None) -> Becomes:
+    """A series where there are numbers to forecast, unless the last column is a word for what they are, which it is
+    not of rows that go on in time. `target`: a column that somebody has chosen to be answered: of numbers it is
+    forecast, and any other is a class."""
     numbers = any(column.kind == "number" and not column.problem for column in preview.columns)
-    dated, last = any(column.rising and column.kind == "date" for column in preview.columns), preview.columns[-1]
+    chosen = next((column for column in preview.columns if column.name == target), None)
+    if chosen is not None:
+        return "series" if chosen.kind == "number" or (chosen.problem and numbers) else "sequences"
+    dated = any(column.kind == "date" and (column.rising or column.falls) for column in preview.columns)
+    last = preview.columns[-1]
     words = last.kind == "text" and last.missing < preview.rows / 2
     return "series" if numbers and (dated or not words) else "sequences"
+
+
+def text_steps(length: int) -> int:
+    """T of a text of so many symbols: fewer than STEPS where a part of it has no room for those and the symbol behind
+    them."""
+    parts = [behind - first for first, behind in (stretch(length, DEFAULT_SPLIT, part) for part in PARTS)]
+    return next((steps for steps in (STEPS, *_FEWER) if min(parts) > steps), STEPS)
 
 
 def usual_series(

@@ -26,6 +26,7 @@ from engine.task_facts import FACTS
 
 if TYPE_CHECKING:
     from engine.data import ArraysPreview, TablePreview
+    from engine.data.datasets import Missing
     from engine.data.usual import UsualSeries
 
 CELL: CellKind = "gru"
@@ -33,6 +34,16 @@ TASKS: dict[str, type] = {
     str(task.__struct_config__.tag).replace("_", "-"): task for task, facts in FACTS.items() if facts.source
 }
 """Those that need nobody's data, by the name that a command knows them by: "temporal-order"."""
+MISSING: dict[str, Missing] = {"interpolate": "interpolate", "last": "last", "leave-out": "leave_out"}
+"""What can be done where a number is missing, by the words that a command takes."""
+_MISSING_WORDS: dict[str, str] = {
+    "interpolate": "a straight line is drawn",
+    "last": "the last value is taken",
+    "leave_out": "the rows are left out",
+}
+_MISSING_OPTIONS = (
+    "--missing interpolate: a straight line, --missing last: the last value, --missing leave-out: leave the rows out"
+)
 _NOTES = 3
 """On a table; more are counted."""
 
@@ -45,19 +56,24 @@ def of_task(name: str, cell: CellKind = CELL) -> Preset:
     return presets.of_experiment(replace(made, task=TASKS[name]()), FACTS[TASKS[name]].title)
 
 
-def of_data(path: Path, cell: CellKind = CELL, column: str | None = None) -> tuple[Preset, str]:
+def of_data(
+    path: Path, cell: CellKind = CELL, column: str | None = None, missing: Missing | None = None
+) -> tuple[Preset, str]:
     """The data of a file with what is usual chosen, and in a sentence what that is. They are brought into the store.
-    `column`: of a table, the one that is forecast; None: the last one. Raises DataError."""
+    `column`: of a table, the one that is forecast or the class; None: the last one that can be. `missing`: what is done
+    where a number of a series is missing; None: there may be none. Raises DataError."""
+    from engine.data.shapes import MISSING_WAYS
     from explorer.dock.task_edits import with_task
 
     try:
-        task, besides = _brought(path, column)
+        task, besides = _brought(path, column, missing)
     except DataError as error:
         if not _can_be_looked_at(path):
             raise
         shows = f"gradflow {shlex.quote(str(path))} shows how it is read"
-        raise DataError(f"{error} {shows}, and lets one choose.") from None
-    return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task, besides)
+        sentence = str(error).replace(MISSING_WAYS, _MISSING_OPTIONS)  # here it is an option that one chooses by
+        raise DataError(f"{sentence} {shows}, and lets one choose.") from None
+    return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task, besides, missing)
 
 
 def _empty(cell: CellKind) -> Experiment:
@@ -65,32 +81,36 @@ def _empty(cell: CellKind) -> Experiment:
     return Experiment(model=model, task=AddingTask(), training=beginning.TRAINING)
 
 
-def _brought(path: Path, column: str | None) -> tuple[OwnTask, str]:
+def _brought(path: Path, column: str | None, missing: Missing | None) -> tuple[OwnTask, str]:
     """With what is said of it besides. Raises DataError."""
     from engine.data import (
+        ArraysPreview,
         SequencesChoices,
         TablePreview,
+        TextChoices,
         TextPreview,
         import_sequences,
         import_text,
         look_at,
     )
     from engine.data.array_columns import arrays_of
-    from engine.data.usual import becomes
+    from engine.data.usual import becomes, text_steps
 
     preview = look_at(path)
     if column is not None and not isinstance(preview, TablePreview):
         raise DataError(f"'{preview.name}' is no table, and has no column to choose.")
+    if isinstance(preview, TablePreview) and becomes(preview, column) == "series":
+        return _series(preview, column, missing)
+    if isinstance(preview, ArraysPreview) and arrays_of(preview).kind == "series":
+        return _series(preview, None, missing)
+    if missing is not None:
+        what = "a text" if isinstance(preview, TextPreview) else "sequences"
+        raise DataError(f"--missing is of a series, where a number is missing; '{preview.name}' becomes {what}.")
     if isinstance(preview, TextPreview):
-        return import_text(preview), ""
+        return import_text(preview, TextChoices(steps=text_steps(preview.characters))), ""
     if isinstance(preview, TablePreview):
-        if becomes(preview) == "sequences":
-            return import_sequences(preview, SequencesChoices(answer=column)), ""
-        return _series(preview, column)
-    of = arrays_of(preview)
-    if of.kind == "series":
-        return _series(preview, None)
-    return import_sequences(preview, SequencesChoices(answers=of.answers)), ""
+        return import_sequences(preview, SequencesChoices(answer=column)), ""
+    return import_sequences(preview, SequencesChoices(answers=arrays_of(preview).answers)), ""
 
 
 def _can_be_looked_at(path: Path) -> bool:
@@ -107,7 +127,7 @@ def _can_be_looked_at(path: Path) -> bool:
     return True
 
 
-def _series(preview: TablePreview | ArraysPreview, column: str | None) -> tuple[OwnTask, str]:
+def _series(preview: TablePreview | ArraysPreview, column: str | None, missing: Missing | None) -> tuple[OwnTask, str]:
     """With what is said of the order of its rows, and of what could be otherwise. Raises DataError also where something
     in a table does not fit: whether it counts as missing, and in which order rows are whose time is in doubt, is for a
     person to say, who has a preview before her eyes."""
@@ -129,6 +149,7 @@ def _series(preview: TablePreview | ArraysPreview, column: str | None) -> tuple[
             time=usual.time,
             turned=usual.order.turned if of_table else None,
             break_at_jumps=usual.order.break_at_jumps,
+            missing=missing or "refuse",
             steps=usual.steps,
         ),
     )
@@ -148,13 +169,16 @@ def _order_said(preview: TablePreview, usual: UsualSeries) -> str:
     return f"; {said}." + (f" What could be otherwise: {'; '.join((*notes, *others))}." if notes else "")
 
 
-def _said(task: OwnTask, besides: str) -> str:
+def _said(task: OwnTask, besides: str, missing: Missing | None) -> str:
     """What has been chosen."""
+    batch = f"{task.batch_size} a batch"
     if isinstance(task, SeriesTask):
         columns = f"{len(task.columns)} column{'' if len(task.columns) == 1 else 's'}"
-        said = f"{task.name}: {columns} in windows of {task.steps} rows; '{task.target}' is forecast one row ahead"
+        gaps = "" if missing is None else f"; where a number is missing {_MISSING_WORDS[missing]}"
+        said = f"{task.name}: {columns} in windows of {task.steps} rows, {batch}{gaps}; "
+        said += f"'{task.target}' is forecast one row ahead"
         return said + (besides or ".")
     if isinstance(task, SequencesTask):
         answer = {"class": "a class for each", "tags": "a tag at every step", "value": "a number for each"}
-        return f"{task.name}: sequences of up to {task.steps} steps, and {answer[task.answers]}."
-    return f"{task.name}: {task.level}s in pieces of {task.steps}; the next one is predicted."
+        return f"{task.name}: sequences of up to {task.steps} steps, {batch}, and {answer[task.answers]}."
+    return f"{task.name}: {task.level}s in pieces of {task.steps}, {batch}; the next one is predicted."

@@ -55,7 +55,7 @@ _BECOMES = [("series", "a series"), ("sequences", "sequences")]
 
 
 class DataDialog(QDialog):
-    """`steps` and `batch_size`: of the task so far, to begin with. `every`: its model answers at every step."""
+    """`steps` and `batch_size`: to begin with (engine.data.windows). `every`: its model answers at every step."""
 
     chosen = Signal(object)
     """The task over the data; the dialog is accepted."""

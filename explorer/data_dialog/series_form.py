@@ -228,6 +228,7 @@ class SeriesForm(Form):
         ahead = "one row ahead" if v["ahead"] == 1 else f"{v['ahead']:,} rows ahead"
         said = [
             f"Reads {columns:,} {'column' if columns == 1 else 'columns'}",
+            f"Windows of {v['steps']:,} {'row' if v['steps'] == 1 else 'rows'}, {v['batch_size']:,} a batch",
             f"Forecasts {short(v['target'] or '')} {ahead}",
         ]
         if v["turned"]:

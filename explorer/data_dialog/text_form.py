@@ -113,7 +113,8 @@ class TextForm(Form):
         if symbols <= there:
             which = f"the {symbols - 1:,} most frequent of the {there:,} different ones of the training part"
         head = f"Predicts the next {level} out of {symbols:,}: {which}, and one for all others"
-        return f"{head}\n{parts_words(self._length(), self.split, f'{level}s')}"
+        pieces = f"Pieces of {self.values['steps']:,} {level}s, {self.values['batch_size']:,} a batch"
+        return f"{head}\n{pieces}\n{parts_words(self._length(), self.split, f'{level}s')}"
 
     def _length(self) -> int:
         assert self._preview is not None
