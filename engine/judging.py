@@ -77,6 +77,7 @@ def judge(request: Judge) -> Judged:
         metric=metric(experiment.task, experiment.model),
         value=sums.value,
         baseline=sums.baseline,
+        persistence=sums.persistence,
         shape=shape_of(experiment),
         confusion=sums.confusion,
         labels=labels_of(experiment.task, experiment.model),
@@ -182,6 +183,7 @@ class _Sums:
         self._classes = classes_of(experiment)
         self._losses: list[tuple[float, int]] = []
         self._constant_losses: list[float] = []
+        self._repeated_losses: list[float] = []
         self._constant = own.constant(experiment.task, experiment.model)
         self._counts = np.zeros((self._classes, self._classes), np.int64) if self._classes <= MOST_CLASSES else None
         self._right, self._judged, self._squares = 0, 0, 0.0
@@ -197,6 +199,9 @@ class _Sums:
             constant = self._constant.to(outputs).expand_as(outputs)
             of_constant = losses_of(model, constant, batch.targets, batch.lengths)
             self._constant_losses.append(float(of_constant.double().sum()))
+        if (last := own.last_read(self._experiment.task, model, batch)) is not None:
+            of_last = losses_of(model, last.to(outputs), batch.targets, batch.lengths)
+            self._repeated_losses.append(float(of_last.double().sum()))
         counted = real if batch.judged is None else real & batch.judged.cpu().view(real.shape)
         outputs, targets = outputs.cpu(), batch.targets.cpu()
         self._judged += int(counted.sum())
@@ -220,6 +225,10 @@ class _Sums:
         if self._constant is not None:
             return self._mean(self._constant_losses)
         return baseline(self._experiment.task, self._experiment.model)
+
+    @property
+    def persistence(self) -> float | None:
+        return self._mean(self._repeated_losses) if self._repeated_losses else None
 
     @property
     def value(self) -> float:

@@ -76,6 +76,10 @@ class Look:
     """For the cell panel: the shares of the routes of that layer. Without them a long trace is sooner there."""
 
 
+LEVELS = (-20, 2)
+"""log₁₀ of the norms between which a gradient is drawn as one: the ends of the scale that magnitudes usually have."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How the gradient of one loss (the last that there is) fares from its last step back to its first.
@@ -100,6 +104,17 @@ class Verdict:
     subnormal. 0: none is."""
     log10_normal: float = 0.0
     """Then log₁₀ of the ratio just before that, at step `subnormal_from` + 1."""
+    log10_level: float | None = None
+    """log₁₀ of the largest norm on the way, of which the ratio knows nothing: what neither grows nor shrinks may be far
+    too large, or next to nothing, all along. −inf: all are 0. None: nobody knows, or some are NaN or inf."""
+
+    @property
+    def off_level(self) -> Literal["", "above", "below"]:
+        """Whether the largest norm lies outside of LEVELS."""
+        if self.log10_level is None:
+            return ""
+        low, high = LEVELS
+        return "above" if self.log10_level > high else "below" if self.log10_level < low else ""
 
 
 @dataclass(frozen=True)

@@ -232,3 +232,7 @@ class Judged:
     """Of the Reber grammar alone: strings of `sequences` at whose every step those symbols are the likeliest that may
     come next, one or two. So success is defined by Hochreiter & Schmidhuber (1997, experiment 1): which one comes, a
     coin has decided."""
+    persistence: float | None = None
+    """The loss, of the very answers that are judged, of repeating the last value that was read, the naive forecast
+    (Hyndman & Koehler 2006, International Journal of Forecasting 22, 679-688); of series whose target is among what is
+    read, forecast as numbers. None of everything else."""

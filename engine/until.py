@@ -49,12 +49,13 @@ class Until:
         found = evaluation.loss if self.what == "loss" else evaluation.value
         return found < self.value if self.sign == "<" else found > self.value
 
-    def sentence(self, evaluation: Evaluation) -> str:
-        """Whether an evaluation has reached it."""
+    def sentence(self, evaluation: Evaluation, of: str = "") -> str:
+        """Whether an evaluation has reached it. `of`: of what it was made, "64 sequences", where that is to be said."""
         found = evaluation.loss if self.what == "loss" else evaluation.value
         said = percent(found) if self.what == "accuracy" else figure(found)
         is_reached = "is reached" if self.reached(evaluation) else "is not reached"
-        return f"{self} {is_reached}: the {self.name} is {said} after {iterations_words(evaluation.iteration)}."
+        made = f", of {of} of the validation part" if of else ""
+        return f"{self} {is_reached}: the {self.name} is {said} after {iterations_words(evaluation.iteration)}{made}."
 
 
 def iterations_words(count: int) -> str:

@@ -28,6 +28,8 @@ def verdict(row: NDArray[np.float64], longest: int | None = None, normal: float 
     Healthy is only what stays within the thresholds all the way: where the norm leaves them and comes back, the verdict
     is about the step at which it is farthest out, and `first_step` is that step.
 
+    The verdict is about the way alone. How large the norm is at all stands beside it: `log10_level`.
+
     `normal` is the smallest normal number of the type (engine.dtypes). A norm that ends below it stands on a floor
     where digits are lost: the ratio is then measured at the last step before that, unless that made another verdict.
     """
@@ -39,7 +41,15 @@ def verdict(row: NDArray[np.float64], longest: int | None = None, normal: float 
     if bad.size and math.isinf(row[bad[-1]]):
         far = math.inf
     log10_ratio = _log10_ratio(far, near) if last > 1 else math.nan
-    found = Verdict(kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=1, last_step=last, loss_step=last)
+    level = level_of(row[:last])
+    found = Verdict(
+        kind=_kind(log10_ratio),
+        log10_ratio=log10_ratio,
+        first_step=1,
+        last_step=last,
+        loss_step=last,
+        log10_level=level,
+    )
     subnormal = np.flatnonzero((row[:last] > 0) & (row[:last] < normal))
     if subnormal.size and far < normal:
         step = int(subnormal[-1]) + 1
@@ -53,14 +63,22 @@ def verdict(row: NDArray[np.float64], longest: int | None = None, normal: float 
     farthest = max(range(last), key=lambda k: abs(ratios[k]))
     if _kind(ratios[farthest]) == "healthy":
         return found
-    return so_far(found, farthest + 1, float(row[farthest]), near)
+    return replace(so_far(found, farthest + 1, float(row[farthest]), near), log10_level=level)
+
+
+def level_of(norms: NDArray[np.float64]) -> float | None:
+    """log₁₀ of the largest of some norms; None where there is none, or one is NaN or inf."""
+    if not norms.size or not np.isfinite(norms).all():
+        return None
+    largest = float(norms.max())
+    return math.log10(largest) if largest > 0 else -math.inf
 
 
 def so_far(whole: Verdict, step: int, far: float, near: float) -> Verdict:
     """What the same rule says when the way back has come to a step before the first: `far` is the norm there, `near`
-    that at the verdict's last step."""
+    that at the verdict's last step. Of the level nothing is said: it is that of the norms in between too."""
     log10_ratio = _log10_ratio(far, near)
-    found = replace(whole, kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=step)
+    found = replace(whole, kind=_kind(log10_ratio), log10_ratio=log10_ratio, first_step=step, log10_level=None)
     return found if step <= whole.subnormal_from else replace(found, subnormal_from=0, log10_normal=0.0)
 
 

@@ -34,7 +34,7 @@ class Lists(QObject):
     # -- tracks -------------------------------------------------------------------------------------------------------
 
     def show_offers(self) -> None:
-        """Everything there is to see; what is shown has a tick, and is taken away when it is taken again."""
+        """Everything there is to see; what is shown has a tick, and is gone to when it is taken again."""
         excerpt = self._controller.excerpt
         if excerpt is None:
             return
@@ -48,11 +48,12 @@ class Lists(QObject):
             name="Tracks",
             hint="Find a track: forget gate, grad c 2, a_f …",
             nothing="Nothing here is called that.\nTry a symbol (c, a_f), a gate or a layer’s number.",
-            foot="Enter adds or removes · Ctrl+Enter goes on with more · Esc closes",
+            foot="Enter adds or goes there · Ctrl+Enter goes on · Tick or Del removes",
             ticked=self._shown,
             parent=self._window.stage,
         )
-        picker.taken.connect(self._toggle)
+        picker.taken.connect(self._add)
+        picker.dropped.connect(self._remove)
         button = self._window.stage.canvas.add_button
         self._pop_up(picker, button.mapToGlobal(QPoint(0, button.height())))
 
@@ -67,13 +68,20 @@ class Lists(QObject):
         return offers(excerpt.kinds(), excerpt.readout, trains=self._document.state.recorded is None)
 
     @Slot(str)
-    def _toggle(self, key: str) -> None:
-        excerpt = self._controller.excerpt
-        there = shown_as(key, self._document.state.tracks, excerpt.kinds()) if excerpt is not None else ()
-        if there:
+    def _add(self, key: str) -> None:
+        """Where it is shown already, the stage goes there."""
+        there = self._there(key)
+        self._bindings.tracks.add_track(there[0] if there else key)
+
+    @Slot(str)
+    def _remove(self, key: str) -> None:
+        if there := self._there(key):
             self._bindings.tracks.remove_tracks(there)
-        else:
-            self._bindings.tracks.add_track(key)
+
+    def _there(self, key: str) -> tuple[str, ...]:
+        """The tracks that show it."""
+        excerpt = self._controller.excerpt
+        return shown_as(key, self._document.state.tracks, excerpt.kinds()) if excerpt is not None else ()
 
     # -- events -------------------------------------------------------------------------------------------------------
 

@@ -14,13 +14,13 @@ from PySide6.QtWidgets import QHBoxLayout, QLayout, QSizePolicy, QWidget
 from engine.dtypes import smallest_normal
 from engine.figures import duration
 from engine.quantities import layer_title
-from engine.requests import Array, Audit, AuditRow, Excerpt, Verdict
-from engine.verdict import so_far
+from engine.requests import LEVELS, Array, Audit, AuditRow, Excerpt, Verdict
+from engine.verdict import level_of, so_far
 from engine.verdict import verdict as verdict_of
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, SMALL_PX, TIGHT
 from explorer.widgets.elided import ElidedLabel
-from explorer.widgets.numbers import power, short
+from explorer.widgets.numbers import decade, power, short
 
 AuditState = Literal["none", "checking", "resting", "done"]
 
@@ -149,13 +149,32 @@ def verdict_words(
         return f"{glyph} {whose}exploding: overflows at t = {overflow}", tone, tip
     if about.truncated and verdict.log10_ratio == -math.inf:
         return f"{glyph} {whose}cut off: truncation lets nothing of {loss} reach h{first}", tone, tip
+    tip += _level_tip(verdict)
+    named: str = verdict.kind
+    if verdict.kind == "healthy" and verdict.off_level:
+        glyph, tone, named = "⚠", "loss", f"healthy along time, level {_level_words(verdict)}"
     ratio = power(verdict.log10_ratio)
     equals = f"is {ratio}" if ratio == "exactly 0" else f"= {ratio}"
-    said = verdict.kind + (_RULES.get(verdict.kind, "") if rule else "") + (f" · {each}" if rate and each else "")
+    said = named + (_RULES.get(named, "") if rule else "") + (f" · {each}" if rate and each else "")
     if verdict.first_step == verdict.subnormal_from + 1 > 1:
         equals += f", then subnormal: {dtype}'s end" if rule and dtype else ", then subnormal"
     also = "" if carried is None else f" · {_carried_words(verdict, carried)}"
     return f"{glyph} {whose}{said}: ‖∂{loss}/∂h{first}‖ / ‖∂{loss}/∂h{last}‖ {equals}{also}", tone, tip
+
+
+def _level_words(verdict: Verdict) -> str:
+    """ "5.5e10 above 1e2": the largest norm, and the end of the range that it is beyond."""
+    assert verdict.log10_level is not None
+    return f"{power(verdict.log10_level)} {verdict.off_level} {decade(LEVELS[verdict.off_level == 'above'])}"
+
+
+def _level_tip(verdict: Verdict) -> str:
+    if not verdict.off_level:
+        return ""
+    return (
+        f"\nThat is about the way along time alone. The largest norm on it is {_level_words(verdict)}: from "
+        f"{decade(LEVELS[0])} to {decade(LEVELS[1])} is what the scale of gradients usually has."
+    )
 
 
 def rate_words(verdict: Verdict) -> str:
@@ -398,7 +417,9 @@ class StatusLine(QWidget):
             return replace(found, first_step=whole.subnormal_from + 1)
         far = math.inf if 0 < t <= self._overflow else float(self._norms[t - 1])
         found = so_far(whole, t, far, self._near(whole))
-        return None if found.kind == "undefined" else found
+        if found.kind == "undefined":
+            return None
+        return replace(found, log10_level=level_of(self._norms[t - 1 : whole.last_step].astype(np.float64)))
 
     def _near(self, whole: Verdict) -> float:
         """The norm that the way back begins with."""

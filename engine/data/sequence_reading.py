@@ -19,7 +19,7 @@ from engine.data.series import index, numbers_in
 from engine.data.shapes import numbers_of, taken_for
 from engine.data.symbols import Level, vocabulary, words
 from engine.data.table import SAID_NAME, Table, reading
-from engine.data.windows import DEFAULT_SPLIT, stretch
+from engine.data.windows import BATCH_SIZE, DEFAULT_SPLIT, stretch
 from engine.errors import DataError
 from engine.plaintext import shortened
 from engine.spec_reading import shown
@@ -50,7 +50,7 @@ class SequencesChoices:
     (a file that is sorted by class)."""
     split: Split = DEFAULT_SPLIT
     scaling: scaling.Kind = "none"
-    batch_size: int = 16
+    batch_size: int = BATCH_SIZE
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,20 +133,29 @@ def _columns_as_steps(table: Table, preview: TablePreview, inputs: tuple[str, ..
             raise DataError(preview.column(name).problem)
     places = [index(preview, name) for name in inputs]
     values = np.column_stack([_values(table, at) for at in places])
-    absent = np.isnan(values)
-    # The last number that is there: of a row of nothing, none.
-    lengths = np.where(absent.all(1), 0, values.shape[1] - np.argmin(absent[:, ::-1], axis=1))
-    gaps = absent & (np.arange(values.shape[1]) < lengths[:, None])
-    if (lengths == 0).any():
-        row = int(np.flatnonzero(lengths == 0)[0])
-        raise DataError(f"{table.place(row, places[0])}: the row has no number in any step; take the line out.")
-    if gaps.any():
-        row, step = np.argwhere(gaps)[0].tolist()
+    lengths, gap = lengths_of_rows(np.isnan(values))
+    if gap is not None:
+        row, step = gap
+        if step is None:
+            raise DataError(f"{table.place(row, places[0])}: the row has no number in any step; take the line out.")
         raise DataError(
-            f"{table.place(row, places[step])}: a number is missing in the middle of the sequence; only at its end "
-            "may they be, where it is shorter."
+            f"{table.place(row, places[step])}: a number is missing before others of the row, which is read as one "
+            "sequence from left to right and may end early, but has no gap; leave this column out, or take the line "
+            "out of the file."
         )
     return [values[row, :length, None] for row, length in enumerate(lengths.tolist())]
+
+
+def lengths_of_rows(absent: NDArray[np.bool_]) -> tuple[NDArray[np.int64], tuple[int, int | None] | None]:
+    """Of rows that are sequences with a column for each step, absent (rows, steps) where a number is missing: how many
+    steps each has, up to its last number; and the first row that is none, with the step that is missing before others,
+    or None where all are."""
+    width = absent.shape[1]
+    lengths = np.where(absent.all(1), 0, width - np.argmin(absent[:, ::-1], axis=1))
+    if (lengths == 0).any():
+        return lengths, (int(np.flatnonzero(lengths == 0)[0]), None)
+    gaps = np.argwhere(absent & (np.arange(width) < lengths[:, None]))
+    return lengths, (int(gaps[0, 0]), int(gaps[0, 1])) if len(gaps) else None
 
 
 def _values(table: Table, at: int) -> NDArray[np.float64]:

@@ -28,7 +28,18 @@ from engine.data.preview import (
 )
 from engine.data.shapes import MISSING_WAYS, numbers_of, taken_for
 from engine.data.table import SAID_NAME, Table, reading
-from engine.data.windows import DEFAULT_SPLIT, check_split, count, lead, longest_run, reaching_back, starts, stretch
+from engine.data.windows import (
+    BATCH_SIZE,
+    DEFAULT_SPLIT,
+    STEPS,
+    check_split,
+    count,
+    lead,
+    longest_run,
+    reaching_back,
+    starts,
+    stretch,
+)
 from engine.errors import DataError
 from engine.parts import Part
 from engine.plaintext import shortened
@@ -54,12 +65,12 @@ class SeriesChoices:
     """No window goes over a step in time of more than 1.5 usual ones; None: where such jumps are rare, at most 2 % of
     the steps. Only with `time`."""
     missing: Missing = "refuse"
-    steps: int = 50
+    steps: int = STEPS
     ahead: int = 1
     stride: int = 1
     split: Split = DEFAULT_SPLIT
     scaling: scaling.Kind = "standard"
-    batch_size: int = 16
+    batch_size: int = BATCH_SIZE
 
 
 DEFAULT = SeriesChoices()

@@ -26,7 +26,7 @@ from engine.data.symbols import (
     renumbering,
     symbols_of,
 )
-from engine.data.windows import DEFAULT_SPLIT, check_split, stretch
+from engine.data.windows import BATCH_SIZE, DEFAULT_SPLIT, STEPS, check_split, stretch
 from engine.errors import DataError
 from engine.parts import Part
 from engine.task_checks import MAX_SYMBOLS
@@ -38,10 +38,10 @@ class TextChoices:
     level: Level = "character"
     most_symbols: int | None = None
     """At most so many different ones, the rest as one; None: all, up to 2,000 words or 50,000 characters."""
-    steps: int = 50
+    steps: int = STEPS
     split: Split = DEFAULT_SPLIT
     order: Literal["shuffled", "stream"] = "shuffled"
-    batch_size: int = 16
+    batch_size: int = BATCH_SIZE
 
 
 DEFAULT = TextChoices()

@@ -12,6 +12,10 @@ from engine.parts import Part
 from engine.task_specs import Split
 
 DEFAULT_SPLIT = Split()
+STEPS = 50
+"""T of own data, where there are enough of them for windows of so many: whatever task has been open before."""
+BATCH_SIZE = 16
+"""Sequences a batch of own data, likewise."""
 
 
 def check_split(split: Split) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from engine.data.scaling import Scale
 from engine.data.symbols import counted
-from engine.spec import DigitsTask, ModelSpec, SequencesTask, SeriesTask, SunspotsTask, Task, TextTask
+from engine.spec import DigitsTask, ModelSpec, SequencesTask, SeriesTask, SinesTask, SunspotsTask, Task, TextTask
 from engine.tasks import digits, sequences, series, sunspots, text
+from engine.tasks.batch import Batch
 from engine.tasks.order import held_back
 from engine.tasks.part import Draw, Part
 
@@ -81,6 +82,24 @@ def input_units(task: Task) -> tuple[NDArray[np.float64], NDArray[np.float64]] |
     else:
         return None
     return None if scale is None else (scale.shift, scale.size)
+
+
+def last_read(task: Task, model: ModelSpec, batch: Batch) -> Tensor | None:
+    """The answers, (T, B, 1) or (B, 1), of one who repeats the number that was read last, in the scale of the targets:
+    the naive forecast, however many steps ahead. None where no number of a series is forecast, or where what is
+    forecast is not among what is read. Raises DataError."""
+    if model.loss != "mse" or not isinstance(task, (SeriesTask, SinesTask, SunspotsTask)):
+        return None
+    column = 0
+    if isinstance(task, SeriesTask):
+        if task.target not in task.columns:
+            return None
+        column = task.columns.index(task.target)
+    read = batch.x[..., column : column + 1].double()
+    if (of := input_units(task)) is not None:
+        shift, size = units(task)
+        read = (read * float(of[1][column]) + float(of[0][column]) - shift) / size
+    return read if model.readout.at == "every" else read[-1]
 
 
 def labels(task: Task) -> tuple[str, ...]:

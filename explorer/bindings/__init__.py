@@ -17,6 +17,7 @@ from explorer.bindings.own_data import OwnDataBinding
 from explorer.bindings.parts import Parts
 from explorer.bindings.pins import PinsBinding
 from explorer.bindings.proof import ProofBinding
+from explorer.bindings.run_away import RunAwayBinding
 from explorer.bindings.stage import ADD_A_LAYER as ADD_A_LAYER
 from explorer.bindings.stage import StageBinding
 from explorer.bindings.tape import TapeBinding
@@ -42,6 +43,7 @@ class Bindings(QObject):
         self.window = WindowBinding(parts, self)
         self.analysis = AnalysisBinding(parts, self)
         self.training = TrainingBinding(parts, self)
+        self.run_away = RunAwayBinding(parts, self.training, self)
         self.own_data = OwnDataBinding(parts, self)
         self.flow_training = FlowTrainingBinding(parts, self.tracks, self.training, self)
         self.evaluation = EvaluationBinding(parts, self)
@@ -63,6 +65,7 @@ class Bindings(QObject):
         self._show_view()
         self.window.show_opened()
         self.training.show_opened()
+        self.run_away.show_opened()
         self.flow_training.show_opened()
         self.evaluation.show_opened()
         self.proof.show_opened()

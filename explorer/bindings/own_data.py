@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from engine.data import store
+from engine.data import store, windows
 from engine.data.files import source_of
 from engine.spec import OwnTask
 from explorer.bindings.parts import Parts
-from explorer.dock.task_edits import DERIVED_STEPS, kind_of, with_task
+from explorer.dock.task_edits import with_task
 from explorer.training.standing import put_away
 
 if TYPE_CHECKING:
     from explorer.data_dialog.dialog import DataDialog
 
 LOCATE = "Locate…"
-USUAL_STEPS = 50
-"""Where the T of the task so far follows from something else."""
 
 
 class OwnDataBinding(QObject):
@@ -110,10 +108,8 @@ class OwnDataBinding(QObject):
             return
         from explorer.data_dialog.dialog import DataDialog
 
-        task = experiment.task
-        steps = USUAL_STEPS if kind_of(task) in DERIVED_STEPS else task.steps
         every = experiment.model.readout.at == "every"
-        self.dialog = DataDialog(self._parts.reader, path, steps, task.batch_size, every, self._window)
+        self.dialog = DataDialog(self._parts.reader, path, windows.STEPS, windows.BATCH_SIZE, every, self._window)
         if trained := self._document.state.furthest:
             running = self._parts.runner.running  # a number of iterations would be old at once
             gone = "Undo brings what was trained back." if running else put_away(0, trained)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from engine import task_facts
 from engine.errors import SpecError
 from engine.requests import Excerpt
+from engine.spec import Experiment
 from engine.tape import Phase
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_loop import check_held_back
@@ -25,6 +26,7 @@ from explorer.training.standing import Ending, stands
 from explorer.training.ways_out import WayOut, ways_out
 from explorer.training.words import TAIL, figures, summary
 from explorer.widgets.numbers import short
+from explorer.widgets.typed import finish_typing
 
 _PATIENCE_MS = 250
 """A picture that takes longer gives way to the newer wish of somebody who drags."""
@@ -38,7 +40,9 @@ class TrainingBinding(QObject):
         self._tab, self._controls = self._drawer.training, self._drawer.training.controls
         self._layers: tuple[str, ...] = ()
         self._wish: int | None = None
-        self._problem = ""
+        self._problem = self._held = ""
+        """What is wrong with the bound that was typed, and which refused values have gone back for this training."""
+        self._held_of: Experiment | None = None
         self._drawn, self._said_of = Curves(), 0
         """What was drawn last, and the iteration on the stage that its numbers were said beside."""
         self._told: tuple[int, object] = (-1, None)
@@ -86,7 +90,7 @@ class TrainingBinding(QObject):
         self._resting = True
         self._wish = None
         self._patience.stop()
-        self._problem, self._anew = "", True
+        self._problem, self._held, self._anew = "", "", True
         self._controls.forget_until()
         if self._banner:
             self._clear_banner()
@@ -205,6 +209,8 @@ class TrainingBinding(QObject):
             note=runner.note,
             outlook=runner.outlook,
         )
+        if self._held and self._document.experiment is self._held_of and tone == "muted":
+            words, tone = f"{words} {self._held}".strip(), "loss"
         self._drawer.reason.set_sentence(words, tone=tone)
 
     @Slot(bool)
@@ -268,11 +274,16 @@ class TrainingBinding(QObject):
         """Train again from the start, under the settings that were chosen."""
         if not 0 <= number < len(self._ways) or self._runner.running:
             return
-        self._begin()
-        self._document.edit_experiment(self._ways[number].experiment)
-        state = self._document.state
+        state, wanted = self._document.state, self._ways[number].experiment
         start = state.first if state.first < state.furthest and not state.out_of_reach(state.first) else 0
-        self._controller.go_to_iteration(start, self._document.view.position)
+        self.train_from(start, wanted)
+
+    def train_from(self, iteration: int, experiment: Experiment) -> None:
+        """Train anew from an iteration that can be gone back to, under other settings."""
+        self._runner.pause()
+        self._begin()
+        self._document.edit_experiment(experiment)
+        self._controller.go_to_iteration(iteration, self._document.view.position)
         self._runner.start()
 
     @Slot(int)
@@ -281,7 +292,12 @@ class TrainingBinding(QObject):
         self._runner.advance(count)
 
     def _begin(self) -> None:
-        """What is typed in a field counts, and the stage follows."""
+        """What is typed in a field counts, what was refused goes back to what it is trained with, and the stage
+        follows."""
+        finish_typing(self._drawer)
+        held = self._parts.window.dock.let_go_of_refused()
+        self._held = f"It trains with {'; '.join(held)}." if held else ""
+        self._held_of = self._document.experiment
         self._forget_wish()
         self._problem = ""
         self._parts.player.pause()

@@ -15,7 +15,7 @@ from typing import NoReturn
 from engine.errors import EngineError
 from engine.plaintext import one_line
 from explorer import sizes
-from explorer.cli.fresh import TASKS
+from explorer.cli.fresh import MISSING, TASKS
 from explorer.cli.target import UsageError, resolve
 
 _COMMANDS = ("presets", "render", "trace", "check", "train", "history")
@@ -27,7 +27,7 @@ _USAGE = """gradflow [TARGET] [--scale PERCENT]
        gradflow trace TARGET -o FILE.npz
        gradflow check TARGET
        gradflow train TARGET --iterations N [--until METRIC<VALUE] [-o FILE.gflow]
-                [--seed S] [--cell rnn|lstm|gru] [--target COLUMN]
+                [--seed S] [--cell rnn|lstm|gru] [--target COLUMN] [--missing interpolate|last|leave-out]
        gradflow history FILE.gflow -o FILE.csv [--flow FILE.csv]"""
 
 _DESCRIPTION = "See where the gradient goes in a recurrent network."
@@ -58,6 +58,12 @@ MOMENT is forward:t, loss, backward:t, clip or update, with t from 1; T and T/2 
   gradflow train sunspots --iterations 500 --until "RMSE<15" -o out.gflow
   gradflow train temporal-order --iterations 2000 --until "accuracy>0.95" -o order.gflow
   gradflow train prices.csv --iterations 500 -o prices.gflow"""
+
+
+_MISSING_HELP = (
+    "of a series, where a number is missing: a straight line between its neighbours, the last value, or the rows are "
+    "left out (it is refused)"
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -168,6 +174,7 @@ def _command(name: str, argv: list[str]) -> int:
         parser.add_argument("--seed", metavar="S", type=_seed, help="of weights and batches (as the experiment has it)")
         parser.add_argument("--cell", choices=("rnn", "lstm", "gru"), help="of a task or data (gru)")
         parser.add_argument("--target", dest="column", metavar="COLUMN", help="of a table: what is forecast (the last)")
+        parser.add_argument("--missing", choices=tuple(MISSING), help=_MISSING_HELP)
     if name == "history":
         parser.add_argument("--flow", metavar="FILE.csv", type=Path, help="log₁₀ ‖∂L/∂h_t‖, a column for each step")
     args = parser.parse_args(argv)
@@ -190,7 +197,9 @@ def _command(name: str, argv: list[str]) -> int:
     if name == "train":
         from explorer.cli.train import Asked, train
 
-        return train(target, args.iterations, args.until, args.output, Asked(args.seed, args.cell, args.column))
+        missing = None if args.missing is None else MISSING[args.missing]
+        asked = Asked(args.seed, args.cell, args.column, missing)
+        return train(target, args.iterations, args.until, args.output, asked)
     if name == "history":
         from explorer.cli.history import history
 

@@ -26,14 +26,26 @@ from engine.task_facts import FACTS
 
 if TYPE_CHECKING:
     from engine.data import ArraysPreview, TablePreview
+    from engine.data.datasets import Missing
+    from engine.data.usual import UsualSeries
 
 CELL: CellKind = "gru"
 TASKS: dict[str, type] = {
     str(task.__struct_config__.tag).replace("_", "-"): task for task, facts in FACTS.items() if facts.source
 }
 """Those that need nobody's data, by the name that a command knows them by: "temporal-order"."""
-_STEPS = 50
-"""Rows in a window of a series, where there are enough of them."""
+MISSING: dict[str, Missing] = {"interpolate": "interpolate", "last": "last", "leave-out": "leave_out"}
+"""What can be done where a number is missing, by the words that a command takes."""
+_MISSING_WORDS: dict[str, str] = {
+    "interpolate": "a straight line is drawn",
+    "last": "the last value is taken",
+    "leave_out": "the rows are left out",
+}
+_MISSING_OPTIONS = (
+    "--missing interpolate: a straight line, --missing last: the last value, --missing leave-out: leave the rows out"
+)
+_NOTES = 3
+"""On a table; more are counted."""
 
 
 def of_task(name: str, cell: CellKind = CELL) -> Preset:
@@ -44,19 +56,24 @@ def of_task(name: str, cell: CellKind = CELL) -> Preset:
     return presets.of_experiment(replace(made, task=TASKS[name]()), FACTS[TASKS[name]].title)
 
 
-def of_data(path: Path, cell: CellKind = CELL, column: str | None = None) -> tuple[Preset, str]:
+def of_data(
+    path: Path, cell: CellKind = CELL, column: str | None = None, missing: Missing | None = None
+) -> tuple[Preset, str]:
     """The data of a file with what is usual chosen, and in a sentence what that is. They are brought into the store.
-    `column`: of a table, the one that is forecast; None: the last one. Raises DataError."""
+    `column`: of a table, the one that is forecast or the class; None: the last one that can be. `missing`: what is done
+    where a number of a series is missing; None: there may be none. Raises DataError."""
+    from engine.data.shapes import MISSING_WAYS
     from explorer.dock.task_edits import with_task
 
     try:
-        task = _brought(path, column)
+        task, besides = _brought(path, column, missing)
     except DataError as error:
         if not _can_be_looked_at(path):
             raise
         shows = f"gradflow {shlex.quote(str(path))} shows how it is read"
-        raise DataError(f"{error} {shows}, and lets one choose.") from None
-    return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task)
+        sentence = str(error).replace(MISSING_WAYS, _MISSING_OPTIONS)  # here it is an option that one chooses by
+        raise DataError(f"{sentence} {shows}, and lets one choose.") from None
+    return presets.of_experiment(with_task(_empty(cell), task), path.stem), _said(task, besides, missing)
 
 
 def _empty(cell: CellKind) -> Experiment:
@@ -64,35 +81,36 @@ def _empty(cell: CellKind) -> Experiment:
     return Experiment(model=model, task=AddingTask(), training=beginning.TRAINING)
 
 
-def _brought(path: Path, column: str | None) -> OwnTask:
-    """Raises DataError."""
+def _brought(path: Path, column: str | None, missing: Missing | None) -> tuple[OwnTask, str]:
+    """With what is said of it besides. Raises DataError."""
     from engine.data import (
+        ArraysPreview,
         SequencesChoices,
-        SeriesChoices,
         TablePreview,
+        TextChoices,
         TextPreview,
         import_sequences,
-        import_series,
         import_text,
         look_at,
     )
-    from engine.data.usual import becomes
-    from explorer.data_dialog.arrays import arrays_of
+    from engine.data.array_columns import arrays_of
+    from engine.data.usual import becomes, text_steps
 
     preview = look_at(path)
     if column is not None and not isinstance(preview, TablePreview):
         raise DataError(f"'{preview.name}' is no table, and has no column to choose.")
+    if isinstance(preview, TablePreview) and becomes(preview, column) == "series":
+        return _series(preview, column, missing)
+    if isinstance(preview, ArraysPreview) and arrays_of(preview).kind == "series":
+        return _series(preview, None, missing)
+    if missing is not None:
+        what = "a text" if isinstance(preview, TextPreview) else "sequences"
+        raise DataError(f"--missing is of a series, where a number is missing; '{preview.name}' becomes {what}.")
     if isinstance(preview, TextPreview):
-        return import_text(preview)
+        return import_text(preview, TextChoices(steps=text_steps(preview.characters))), ""
     if isinstance(preview, TablePreview):
-        if becomes(preview) == "sequences":
-            return import_sequences(preview, SequencesChoices(answer=column))
-        time = _time(preview)
-        return import_series(preview, SeriesChoices(target=column, time=time, steps=_steps(preview, column, time)))
-    of = arrays_of(preview)
-    if of.kind == "series":
-        return import_series(preview, SeriesChoices(steps=_steps(preview)))
-    return import_sequences(preview, SequencesChoices(answers=of.answers))
+        return import_sequences(preview, SequencesChoices(answer=column)), ""
+    return import_sequences(preview, SequencesChoices(answers=arrays_of(preview).answers)), ""
 
 
 def _can_be_looked_at(path: Path) -> bool:
@@ -109,41 +127,58 @@ def _can_be_looked_at(path: Path) -> bool:
     return True
 
 
-def _steps(preview: TablePreview | ArraysPreview, target: str | None = None, time: str | None = None) -> int:
-    """As many rows in a window as the data dialog begins with."""
-    from engine.data.preview import ArraysPreview, breaks_usually
-    from explorer.data_dialog.arrays import arrays_of
-    from explorer.data_dialog.windows import Treated, Windows
+def _series(preview: TablePreview | ArraysPreview, column: str | None, missing: Missing | None) -> tuple[OwnTask, str]:
+    """With what is said of the order of its rows, and of what could be otherwise. Raises DataError also where something
+    in a table does not fit: whether it counts as missing, and in which order rows are whose time is in doubt, is for a
+    person to say, who has a preview before her eyes."""
+    from engine.data import SeriesChoices, TablePreview, import_series
+    from engine.data.usual import nothing_to_forecast, usual_series
 
-    if isinstance(preview, ArraysPreview):
-        rows, read, known = len(arrays_of(preview).x), ["x0"], {}
-    else:
-        rows, known = preview.rows, {column.name: column for column in preview.columns}
-        fit = [column for column in preview.columns if column.kind == "number" and not column.problem]
-        read = [column.name for column in fit if column.name != time]
-    if not read or (target is not None and target not in known):
-        return _STEPS  # what is wrong is said when it is brought in
-    task = SeriesTask(data="0" * 64, name=preview.name, columns=tuple(read), target=target or read[-1], steps=_STEPS)
-    stops = time is not None and breaks_usually(known[time].jumps, rows)
-    return Windows(known, rows, every=False).fitting(task, Treated(time=time if stops else None))
+    of_table = isinstance(preview, TablePreview)
+    columns = preview.columns if isinstance(preview, TablePreview) else ()
+    if misfit := next((one.problem for one in columns if one.problem), ""):
+        raise DataError(misfit)
+    usual = usual_series(preview, column)
+    if of_table and usual.target is None:
+        raise DataError(f"'{preview.name}': {nothing_to_forecast(columns)}")
+    task = import_series(
+        preview,
+        SeriesChoices(
+            columns=usual.columns,
+            target=usual.target,
+            time=usual.time,
+            turned=usual.order.turned if of_table else None,
+            break_at_jumps=usual.order.break_at_jumps,
+            missing=missing or "refuse",
+            steps=usual.steps,
+        ),
+    )
+    return task, _order_said(preview, usual) if isinstance(preview, TablePreview) else ""
 
 
-def _time(preview: TablePreview) -> str | None:
-    """Dates that rise from row to row, or what counts the rows in the first of several columns of numbers."""
-    fit = [column for column in preview.columns if not column.problem]
-    rising = [column for column in fit if column.rising and not column.missing]
-    dates = [column.name for column in rising if column.kind == "date"]
-    several = sum(column.kind == "number" for column in fit) > 1
-    first = [column.name for column in rising if column is preview.columns[0] and several]
-    return next(iter((*dates, *first)), None)
+def _order_said(preview: TablePreview, usual: UsualSeries) -> str:
+    said = "rows one step apart" if usual.time is None else f"'{usual.time}' is the time"
+    if usual.order.turned:
+        said += "; rows turned round: oldest first"
+    if usual.time is not None and (jumps := preview.column(usual.time).jumps):
+        goes = "end at" if usual.order.break_at_jumps else "go over"
+        said += f"; windows {goes} {jumps:,} jump{'' if jumps == 1 else 's'} in time"
+    notes = preview.notes[:_NOTES]
+    more = len(preview.notes) - len(notes)
+    others = (f"{more} more note{'' if more == 1 else 's'}",) if more else ()
+    return f"; {said}." + (f" What could be otherwise: {'; '.join((*notes, *others))}." if notes else "")
 
 
-def _said(task: OwnTask) -> str:
+def _said(task: OwnTask, besides: str, missing: Missing | None) -> str:
     """What has been chosen."""
+    batch = f"{task.batch_size} a batch"
     if isinstance(task, SeriesTask):
         columns = f"{len(task.columns)} column{'' if len(task.columns) == 1 else 's'}"
-        return f"{task.name}: {columns} in windows of {task.steps} rows; '{task.target}' is forecast one row ahead."
+        gaps = "" if missing is None else f"; where a number is missing {_MISSING_WORDS[missing]}"
+        said = f"{task.name}: {columns} in windows of {task.steps} rows, {batch}{gaps}; "
+        said += f"'{task.target}' is forecast one row ahead"
+        return said + (besides or ".")
     if isinstance(task, SequencesTask):
         answer = {"class": "a class for each", "tags": "a tag at every step", "value": "a number for each"}
-        return f"{task.name}: sequences of up to {task.steps} steps, and {answer[task.answers]}."
-    return f"{task.name}: {task.level}s in pieces of {task.steps}; the next one is predicted."
+        return f"{task.name}: sequences of up to {task.steps} steps, {batch}, and {answer[task.answers]}."
+    return f"{task.name}: {task.level}s in pieces of {task.steps}, {batch}; the next one is predicted."

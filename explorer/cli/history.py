@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine import atomic, task_facts
 from explorer.cli.output import checked_output
 from explorer.cli.target import Target, UsageError
-from explorer.tables.history import figure, history_parts
+from explorer.tables.history import figure, history_parts, history_rows
 
 
 def history(target: Target, output: Path, flow: Path | None) -> int:
@@ -30,17 +34,29 @@ def history(target: Target, output: Path, flow: Path | None) -> int:
     experiment = found.experiment
     baseline = task_facts.baseline(experiment.task, experiment.model)
     atomic.write(output, history_parts(found.log, found.evaluations, baseline))
+    rows = history_rows(found.log, found.evaluations)
+    print(f"Saved in {shlex.quote(str(output))}: {_of_iterations(rows)}.")
     _say_thinned(output, found.log.scalars.stride)
     if flow is not None:
-        rows = found.log.flow_table()
-        last = rows.flow.shape[1] or found.experiment.task.steps
-        numbered = zip(rows.iterations, rows.flow, rows.bad, rows.steps, strict=True)
+        table = found.log.flow_table()
+        last = table.flow.shape[1] or found.experiment.task.steps
+        numbered = zip(table.iterations, table.flow, table.bad, table.steps, strict=True)
         lines = (
             (int(i), *_flow(row[:steps].tolist(), bool(bad)), *[""] * (last - steps)) for i, row, bad, steps in numbered
         )
         _write(flow, ("iteration", *map(str, range(1, last + 1))), lines)
+        print(f"Saved in {shlex.quote(str(flow))}: {_of_iterations(table.iterations)}, {last:,} steps each.")
         _say_thinned(flow, found.log.flow.stride)
     return 0
+
+
+def _of_iterations(rows: NDArray[np.int64]) -> str:
+    """How many rows, and of what, "10 rows, iterations 0 to 9"."""
+    if not len(rows):
+        return "no rows"
+    if len(rows) == 1:
+        return f"1 row, iteration {rows[0]:,}"
+    return f"{len(rows):,} rows, iterations {rows[0]:,} to {rows[-1]:,}"
 
 
 def _say_thinned(path: Path, stride: int) -> None:

@@ -25,28 +25,22 @@ from msgspec import structs
 
 from engine import container, session, task_facts
 from engine.checks import checked
-from engine.errors import DataError, EngineError, SessionError
+from engine.data.datasets import Missing
+from engine.errors import EngineError, SessionError
 from engine.figures import figure, percent
-from engine.history import Evaluation
-from engine.parts import Part
 from engine.session import Session, SessionView
-from engine.spec import CellKind, DigitsTask, Experiment, OwnTask, SunspotsTask
-from engine.task_facts import metric_words
-from engine.training_loop import Progress, done_sentence, fit
-from engine.training_requests import Judge, Judged
+from engine.spec import CellKind
+from engine.training_loop import Progress, Run, done_sentence, fit
 from engine.until import Until, iterations_words, until_of
 from explorer.cli import fresh
 from explorer.cli.compute import compute
+from explorer.cli.judging import held_against, judged, judged_line, of_usual
 from explorer.cli.output import checked_output
 from explorer.cli.target import Target, UsageError
 from explorer.cli.training_bar import TrainingBar
 from explorer.stamps import stamp_of
 
 DIVERGED, PAUSED = 1, 130
-BATCHES = 20
-"""Of each part of a generated task that are judged at the end."""
-ALL = 10_000
-"""Of data: as many as one judgement takes."""
 SAVE_EVERY = 60.0
 """Seconds of training that a power cut can take."""
 LAST = 100
@@ -62,6 +56,8 @@ class Asked:
     """Of a task or data."""
     column: str | None = None
     """Of a table: what is forecast, or answered."""
+    missing: Missing | None = None
+    """Of a series: what is done where a number is missing; None: there may be none."""
 
 
 def train(
@@ -81,7 +77,7 @@ def train(
     keeper = _Keeper(start, output, stamp, bar)
     try:
         with _pausing() as pause:
-            for at in fit(start, iterations, until=until):
+            for at in fit(start, iterations, until=until, run=_saying_so(_preparing(start, iterations))):
                 bar.show(at)
                 if not at.ended:
                     keeper.now_and_then(at)
@@ -97,19 +93,19 @@ def train(
     if at is None:
         print("gradflow: Interrupted before an iteration was done; nothing has been written.", file=sys.stderr)
         return PAUSED
-    fresh = at.iteration > begun or not output.exists()
-    if fresh:
+    written = at.iteration > begun or not output.exists()
+    if written:
         keeper.save_for_good(at)
-    print(_report(at, keeper.output, paused or failed is not None, fresh))
+    print(_report(at, _ending(at, bound, paused or failed is not None), keeper, written))
     if failed is not None:
         raise failed
     if paused:
         return PAUSED
     for part in ("validation", "test"):
-        if (found := _judged(at, part)) is not None:
-            print(_judged_line(found))
-        if part == "validation" and bound is not None and at.ended in ("iterations", "early stop"):
-            print(_held_against(bound, at, found, begun))
+        if (found := judged(at, part)) is not None:
+            print(judged_line(found))
+        if part == "validation" and bound is not None and (said := held_against(bound, at, found, begun)):
+            print(said)
     if at.ended == "diverged":
         print(f"gradflow: {at.sentence}", file=sys.stderr)
         return DIVERGED
@@ -124,9 +120,12 @@ def _chosen(target: Target, asked: Asked) -> Target:
     cell, seed = asked.cell, asked.seed
     if asked.column is not None and not target.is_data:
         raise UsageError(f"--target is a column of a table; '{target.title}' has a task of its own.")
+    if asked.missing is not None and not target.is_data:
+        raise UsageError(f"--missing is of a series in a file; '{target.title}' has a task of its own.")
     if target.is_data:
         assert target.path is not None
-        preset, said = fresh.of_data(target.path, cell or fresh.CELL, asked.column)
+        print(f"Reading {shlex.quote(str(target.path))}.", file=sys.stderr, flush=True)
+        preset, said = fresh.of_data(target.path, cell or fresh.CELL, asked.column, asked.missing)
         print(f"{said} gradflow {shlex.quote(str(target.path))} shows it, and lets one choose.", file=sys.stderr)
         target = Target(preset=preset, path=target.path)
     elif cell is not None:
@@ -195,12 +194,37 @@ def _output(target: Target, output: Path | None) -> Path:
 # -- while it trains --------------------------------------------------------------------------------------------------
 
 
+def _preparing(start: Session, iterations: int | None) -> str:
+    """What it is that begins: the first iteration comes after torch has been read, which takes seconds."""
+    task, model = start.experiment.task, start.experiment.model
+    cells = " and ".join(dict.fromkeys(layer.cell.upper() for layer in model.layers))
+    goal = "" if iterations is None else f", up to {iterations_words(iterations)} in all"
+    return f"Preparing '{start.title}': {cells}, sequences of {task.steps:,} steps, {task.batch_size:,} a batch{goal}."
+
+
+def _saying_so(said: str) -> Run:
+    """Computes as engine.operations does, and says so before it does for the first time: all that can be wrong with
+    what was asked for has been looked at then."""
+    told = False
+
+    def computing(name: Any, request: Any) -> Any:
+        nonlocal told
+        if not told:
+            told = True
+            print(said, file=sys.stderr, flush=True)
+        return compute(name, request)
+
+    return computing
+
+
 class _Keeper:
     """Saves now and then; never over what somebody else has written meanwhile."""
 
     def __init__(self, start: Session, output: Path, stamp: str | None, bar: TrainingBar) -> None:
         """`stamp`: of what was read from the output; None: it was not there."""
         self.output = output
+        self.left_out = ""
+        """What the file has no room for, in a sentence."""
         self._start, self._stamp, self._bar = start, stamp, bar
         self._saved = time.monotonic()
 
@@ -233,12 +257,14 @@ class _Keeper:
     def save(self, at: Progress) -> None:
         """Where the file is another one than was read or written here (a window, or another training, has saved into
         it), in a new one beside it. Raises SessionError."""
-        found, taken = session.fitting(at.session(self._start)), None
+        whole, taken = at.session(self._start), None
+        found = session.fitting(whole)
         if stamp_of(self.output) not in (self._stamp, None):
             taken, self.output = self.output, _beside(self.output)
         try:
             with _undisturbed():  # what has been written and is not known of would be taken for somebody else's
                 self._stamp = session.save(found, self.output)
+            self.left_out = session.left_out(whole, found)
         except SessionError:
             self.output = taken or self.output
             raise
@@ -314,25 +340,29 @@ def _handled(signals: tuple[signal.Signals, ...], how: Callable[[int, FrameType 
 # -- what is said of it -----------------------------------------------------------------------------------------------
 
 
-def _report(at: Progress, output: Path, paused: bool, fresh: bool) -> str:
-    """`fresh`: something has been written."""
-    lines = [_ending(at, paused)]
+def _report(at: Progress, ending: str, keeper: _Keeper, fresh: bool) -> str:
+    """`ending`: why it has ended; `fresh`: something has been written."""
+    lines = [ending]
     if many := min(LAST, len(at.log)):
         loss = figure(float(at.log.column("losses")[-many:].mean()))
         clipped = float(at.log.column("clipped").mean())
         lines.append(f"training    loss {loss} (mean of the last {many}), {percent(clipped)} of the iterations clipped")
-    name = shlex.quote(str(output))
+    name = shlex.quote(str(keeper.output))
     kept = f"Saved in {name}" if fresh else f"{name} is as it was"
     if at.ended == "diverged":
         lines.append(f"{kept}; it can go on with a smaller learning rate or clipping: gradflow {name} opens it.")
     else:
         lines.append(f"{kept}; gradflow train {name} --iterations N goes on, up to N in all.")
+    if fresh and keeper.left_out:
+        lines.append(keeper.left_out)
     return "\n".join(lines)
 
 
-def _ending(at: Progress, paused: bool) -> str:
+def _ending(at: Progress, bound: Until | None, paused: bool) -> str:
     if paused:
         return f"Paused after {iterations_words(at.iteration)}."
+    if at.ended == "until" and bound is not None:
+        return bound.sentence(at.evaluations[-1], of_usual(at))
     if at.ended != "diverged":
         return at.sentence
     if not at.iteration:
@@ -340,35 +370,3 @@ def _ending(at: Progress, paused: bool) -> str:
     # As they are counted everywhere, so that the one before which it stopped can be found.
     those = "iteration 0" if at.iteration == 1 else f"0 to {at.iteration - 1:,}"
     return f"{done_sentence(at.iteration).removesuffix('.')}: {those}."
-
-
-def _judged(at: Progress, part: Part) -> Judged | None:
-    """None where nothing is held back for it."""
-    experiment: Experiment = at.experiment
-    batches = ALL if isinstance(experiment.task, (OwnTask, SunspotsTask, DigitsTask)) else BATCHES
-    try:
-        found: Judged = compute("judge", Judge(experiment, at.state, part, batches, shown=0, what_if=at.what_if))
-    except DataError:
-        return None
-    return found
-
-
-def _held_against(bound: Until, at: Progress, found: Judged | None, begun: int) -> str:
-    """Whether a training that has ended by something else fulfils the bound, and where nobody looked before, that."""
-    newest = at.evaluations[-1] if at.evaluations else None
-    if newest is None or newest.iteration != at.iteration:
-        assert found is not None, "a bound is refused where nothing is held back"
-        newest = Evaluation.of(at.iteration, found)
-    said = bound.sentence(newest)
-    if begun < at.iteration and not any(begun < one.iteration for one in at.evaluations):
-        every = at.experiment.training.evaluate_every
-        said += f" It was looked at here alone: evaluations are made every {iterations_words(every)}."
-    return said
-
-
-def _judged_line(found: Judged) -> str:
-    nothing = "" if found.baseline is None else f" (baseline {figure(found.baseline)})"
-    many = f"{found.sequences:,} sequences"
-    if found.there is not None:
-        many = f"all {many}" if found.sequences >= found.there else f"{found.sequences:,} of {found.there:,} sequences"
-    return f"{found.part:<11} loss {figure(found.loss)}{nothing}, {metric_words(found.metric, found.value)}, of {many}"

@@ -81,7 +81,9 @@ class TrainingBar:
         words.append(loss)
         if at.evaluations:
             newest = at.evaluations[-1]
-            words += [f"validation {figure(newest.loss)}", metric_words(newest.metric, newest.value)]
+            # Of an earlier iteration it is said which: it is no evaluation of the one that the line begins with.
+            when = "" if newest.iteration == at.iteration else f" at {newest.iteration:,}"
+            words += [f"validation {figure(newest.loss)}{when}", f"{metric_words(newest.metric, newest.value)}{when}"]
         words.append(f"{duration(float(records.seconds.mean()))} each")
         return words
 

@@ -25,11 +25,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.data.array_columns import arrays_of
 from engine.data.peeking import Lines
 from engine.data.preview import ArraysPreview, Preview, TablePreview, TextPreview
 from engine.data.usual import becomes
 from engine.data_requests import LookAt
-from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.as_read import AsRead
 from explorer.data_dialog.failure import Failure, wrapped
 from explorer.data_dialog.form import NOWHERE, Form
@@ -55,7 +55,7 @@ _BECOMES = [("series", "a series"), ("sequences", "sequences")]
 
 
 class DataDialog(QDialog):
-    """`steps` and `batch_size`: of the task so far, to begin with. `every`: its model answers at every step."""
+    """`steps` and `batch_size`: to begin with (engine.data.windows). `every`: its model answers at every step."""
 
     chosen = Signal(object)
     """The task over the data; the dialog is accepted."""

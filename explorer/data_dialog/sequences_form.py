@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtWidgets import QWidget
 
+from engine.data.array_columns import arrays_of
 from engine.data.datasets import MAX_CLASSES
 from engine.data.preview import ArraysPreview, Column, TablePreview
-from engine.data.sequence_reading import SequencesChoices
-from engine.data.windows import stretch
+from engine.data.sequence_reading import SequencesChoices, lengths_of_rows
+from engine.data.windows import stretch, unpacked
 from engine.spec import SequencesTask
 from engine.task_checks import MAX_SYMBOLS
 from engine.task_specs import MAX_STEPS
-from explorer.data_dialog.arrays import arrays_of
 from explorer.data_dialog.column_list import ColumnList, Offered
 from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
 from explorer.data_dialog.words import column_tip, kind_words, missing_words, parts_words, short
@@ -193,6 +194,8 @@ class SequencesForm(Form):
                 return wrong("answer", f"{short(v['answer'])} holds no numbers; choose another column, or a class.")
             if v["answers"] != "value" and (said := self._wrong_classes(answer)):
                 return wrong("answer", said)
+            if said := self._gap(ticked):
+                return wrong(NOWHERE, said)
         if v["cut"] is not None and not 1 <= v["cut"] <= MAX_STEPS:
             return wrong("cut", f"{v['cut']}: a whole number from 1 to {MAX_STEPS:,} is accepted.")
         if v["most_symbols"] is not None and not 2 <= v["most_symbols"] <= MAX_SYMBOLS:
@@ -207,6 +210,29 @@ class SequencesForm(Form):
             batch_size=v["batch_size"],
         )
         return task_problem(task)
+
+    def _gap(self, ticked: list[Column]) -> str:
+        """Where a number is missing that has to be there, and what can be done, in a sentence; "" where none is."""
+        first = next((column for column in ticked if column.kind == "number" and column.missing), None)
+        if first is None:
+            return ""
+        if self.values["sequence"] or self.values["answers"] == "tags":
+            return f"{missing_words(first)}. Every step of a sequence needs its numbers: untick {short(first.name)}."
+        count = self._count or 0
+        none = np.zeros(count, dtype=np.bool_)
+        packed = (column.missing_rows for column in ticked)
+        absent = np.stack([unpacked(rows, count) if rows else none for rows in packed], axis=1)
+        gap = lengths_of_rows(absent)[1]
+        if gap is None:
+            return ""
+        row, step = gap
+        if step is None:
+            return f"{short(first.name)}: row {row + 1:,} has no number in any step; take it out of the file."
+        name = short(ticked[step].name)
+        return (
+            f"{name} has no number in row {row + 1:,}, but a later column has one: a row that is a sequence may end "
+            f"early, but has no gap; untick {name}, or let the table become a series, which can fill gaps."
+        )
 
     def _wrong_classes(self, answer: Column) -> str:
         """Why they cannot be learned, in a sentence; "" where they can, as far as that is known."""
@@ -234,7 +260,8 @@ class SequencesForm(Form):
 
     def summary(self) -> str:
         v = self.values
-        reads = f"Sequences of {'symbols' if self._symbolic else 'numbers'}, {_WORDS[v['answers']]}"
+        reads = f"Sequences of {'symbols' if self._symbolic else 'numbers'}, {v['batch_size']:,} a batch, "
+        reads += _WORDS[v["answers"]]
         if self._columns and v["answers"] != "value":
             reads += f", {self._columns[v['answer']].classes:,} different"
         by_step = self._columns and (v["sequence"] or v["answers"] == "tags")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
-from engine.data.preview import ArraysPreview, Column, TablePreview, breaks_usually, turned_usually
+from engine.data.array_columns import series_columns
+from engine.data.preview import ArraysPreview, Column, TablePreview
 from engine.data.series import SeriesChoices
+from engine.data.usual import is_read, nothing_to_forecast, usual_order, usual_series
+from engine.data.window_counts import Treated, Windows, parts_in_words
 from engine.data.windows import unpacked
 from engine.spec import SeriesTask
-from explorer.data_dialog.arrays import series_columns
 from explorer.data_dialog.column_list import ColumnList, Offered
 from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
-from explorer.data_dialog.windows import Treated, Windows, parts_in_words
 from explorer.data_dialog.words import column_tip, kind_words, missing_words, short
 from explorer.dock.fields import ChoiceField, NumberField, by
 from explorer.dock.flag import Flag
@@ -112,9 +113,9 @@ class SeriesForm(Form):
         time.set_choices([(_NO_TIME, "rows are one step apart"), *((name, short(name)) for name in times)])
         self.rows["time"].setVisible(bool(times))
         if new:
-            self.values |= {"time": self._usual_time(times), "target": self._usual_target(usable)}
-            self.values["missing"] = "refuse"
-            self.list.set_ticked([name for name in usable if name != self.values["time"]])
+            usual = usual_series(preview, steps=self._wanted_steps, every=self._every)
+            self.values |= {"time": usual.time or _NO_TIME, "target": usual.target, "missing": "refuse"}
+            self.list.set_ticked(usual.columns)
             self._order_as_usual()
         if not self._steps_given:
             self.values["steps"] = self._wanted_steps
@@ -122,12 +123,9 @@ class SeriesForm(Form):
         self.refresh()
 
     def _order_as_usual(self) -> None:
-        preview, turned = self._preview, False
-        if isinstance(preview, TablePreview):
-            turned = turned_usually(preview, self.values["time"] or None)
-        self.values["turned"] = turned
-        time = self._columns.get(self.values["time"])
-        self.values["break_at_jumps"] = time is None or breaks_usually(time.jumps, self._rows)
+        if self._preview is not None:
+            order = usual_order(self._preview, self.values["time"] or None)
+            self.values |= {"turned": order.turned, "break_at_jumps": order.break_at_jumps}
 
     def _take(self, name: str, value: object) -> None:
         self._steps_given |= name == "steps"
@@ -135,22 +133,6 @@ class SeriesForm(Form):
         if name == "time":
             self._order_as_usual()
         super()._take(name, value)
-
-    def _usual_time(self, times: list[str]) -> str:
-        """A date that rises or falls from row to row, or what counts the rows in the first of several columns."""
-        columns = self._columns
-        ordered = [name for name in times if columns[name].rising or columns[name].falling]
-        dates = [name for name in ordered if columns[name].kind == "date"]
-        several = sum(column.kind == "number" for column in columns.values()) > 1
-        first = [name for name in ordered if name == next(iter(columns)) and several]
-        first = [name for name in first if columns[name].rising or columns[name].counter]
-        return (dates or first or [_NO_TIME])[0]
-
-    def _usual_target(self, usable: list[str]) -> str | None:
-        """The last column that does not only count the rows, unless there is no other in the file."""
-        only = len(self._columns) <= 1
-        fit = [name for name in usable if only or not self._columns[name].counter]
-        return fit[-1] if fit else None
 
     def _offered(self, preview: TablePreview | ArraysPreview) -> tuple[list[Offered], list[str], list[str]]:
         """All columns, those of numbers, and those that may be the time."""
@@ -162,7 +144,7 @@ class SeriesForm(Form):
             return offered, list(self._columns), []
         self._columns, self._rows = {column.name: column for column in preview.columns}, preview.rows
         fit = [column for column in preview.columns if not column.problem]
-        usable = [column.name for column in fit if column.kind == "number"]
+        usable = [column.name for column in fit if is_read(column)]
         times = [c.name for c in fit if not c.missing and (c.kind == "date" or (c.rising or c.falling))]
         offered = [Offered(c.name, kind_words(c), column_tip(c), c.name in usable) for c in preview.columns]
         return offered, usable, times
@@ -217,13 +199,8 @@ class SeriesForm(Form):
         return wrong("steps", self._windows.lacking(self._task(), self._treated()))
 
     def _nothing_to_forecast(self) -> Problem | None:
-        counting = [column for column in self._columns.values() if column.counter]
-        if not counting:
-            return wrong(NOWHERE, "There is no column of numbers; look at the delimiter and the decimal sign.")
-        others = [column for column in self._columns.values() if column.problem]
-        besides = f", and {short(others[0].name)} holds what does not fit" if others else ""
-        name = short(counting[0].name)
-        return wrong("target", f"{name} only counts the rows{besides}; choose what is forecast.")
+        columns = tuple(self._columns.values())
+        return wrong("target" if any(c.counter for c in columns) else NOWHERE, nothing_to_forecast(columns))
 
     def _may_be_turned(self) -> bool:
         """Whether the file may begin with the newest row."""
@@ -251,6 +228,7 @@ class SeriesForm(Form):
         ahead = "one row ahead" if v["ahead"] == 1 else f"{v['ahead']:,} rows ahead"
         said = [
             f"Reads {columns:,} {'column' if columns == 1 else 'columns'}",
+            f"Windows of {v['steps']:,} {'row' if v['steps'] == 1 else 'rows'}, {v['batch_size']:,} a batch",
             f"Forecasts {short(v['target'] or '')} {ahead}",
         ]
         if v["turned"]:

@@ -8,11 +8,11 @@ from PySide6.QtWidgets import QWidget
 
 from engine.data.preview import TextPreview
 from engine.data.text import TextChoices
+from engine.data.window_counts import USUAL_STEPS
 from engine.data.windows import stretch
 from engine.spec import TextTask
 from engine.task_checks import MAX_SYMBOLS
 from explorer.data_dialog.form import NO_DATA, NOWHERE, Form, task_problem, wrong
-from explorer.data_dialog.windows import USUAL_STEPS
 from explorer.data_dialog.words import PARTS, parts_words
 from explorer.dock.fields import NumberField, Segments, by
 from explorer.dock.problems import Problem
@@ -113,7 +113,8 @@ class TextForm(Form):
         if symbols <= there:
             which = f"the {symbols - 1:,} most frequent of the {there:,} different ones of the training part"
         head = f"Predicts the next {level} out of {symbols:,}: {which}, and one for all others"
-        return f"{head}\n{parts_words(self._length(), self.split, f'{level}s')}"
+        pieces = f"Pieces of {self.values['steps']:,} {level}s, {self.values['batch_size']:,} a batch"
+        return f"{head}\n{pieces}\n{parts_words(self._length(), self.split, f'{level}s')}"
 
     def _length(self) -> int:
         assert self._preview is not None

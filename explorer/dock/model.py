@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from engine import beginning
 from engine.checks import checked
@@ -20,6 +20,7 @@ from explorer.dock.problems import Problem, problem
 from explorer.dock.rows import FieldRow, Sentence
 from explorer.dock.stack import StackView
 from explorer.dock.training import RunRows, TrainingRows
+from explorer.dock.units_field import UnitsField
 from explorer.dock.what_if import WhatIfPanel
 from explorer.theme.current import current
 from explorer.theme.tokens import GAP, PAD, TIGHT
@@ -173,6 +174,21 @@ class ModelDock(QWidget):
             if isinstance(field, Typed):
                 field.restore()
         self._show_problem()
+
+    def let_go_of_refused(self) -> tuple[str, ...]:
+        """Fields that show what was refused show their values again; returns what each holds: "learning rate 0.003,
+        not 1e30"."""
+        found = []
+        for field in self.findChildren(QLineEdit):
+            if isinstance(field, (NumberField, UnitsField)) and field.is_invalid():
+                typed = field.text()
+                field.restore()
+                name = field.accessibleName()
+                now = field.text() or field.placeholderText()
+                found.append(f"{name[:1].lower()}{name[1:]} {now}, not {typed}")
+        if found:
+            self._show_problem()
+        return tuple(found)
 
     def show_recorded(self, excerpt: Excerpt, reason: str) -> None:
         """A recorded trace: what is known of it, nothing to be changed but what is looked at."""

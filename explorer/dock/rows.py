@@ -13,6 +13,7 @@ from explorer.dock.flag import Flag
 from explorer.theme.current import current, small
 from explorer.theme.tokens import GAP, SMALL_PX, TIGHT
 from explorer.widgets.elided import ElidedLabel, paragraph
+from explorer.widgets.frames import bring_into_view
 from explorer.widgets.icons import renderer
 
 Field: TypeAlias = NumberField | ChoiceField | Segments | Flag
@@ -129,6 +130,8 @@ class FieldRow(QWidget):
         self.error.set_text(sentence)
         if isinstance(self.field, NumberField):
             self.field.set_invalid(bool(sentence))
+        if sentence and self.field.hasFocus():  # who has clicked elsewhere is not taken away from there
+            bring_into_view(self.error)
 
     def show_problem(self, sentence: str) -> None:
         """What the model as it stands is missing here: the value is kept, and nothing is taken back."""

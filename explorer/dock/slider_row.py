@@ -16,6 +16,7 @@ from explorer.dock.slider import DragSlider
 from explorer.theme.tokens import TIGHT
 from explorer.widgets.buttons import FlatButton
 from explorer.widgets.elided import ElidedLabel
+from explorer.widgets.frames import bring_into_view
 from explorer.widgets.numbers import MINUS, exact, short
 
 HUNDREDTHS = 100
@@ -134,6 +135,8 @@ class SliderRow(QWidget):
     def show_error(self, sentence: str) -> None:
         self.error.set_text(sentence)
         self.field.set_invalid(bool(sentence))
+        if sentence and self.field.hasFocus():
+            bring_into_view(self.error)
 
     def _dragged(self, position: int) -> None:
         value = self._to_value(position)

@@ -51,7 +51,8 @@ def with_pin(pins: Sequence[Pin], pin: Pin) -> tuple[Pin, ...]:
 
 
 def kept(pins: Sequence[Pin]) -> tuple[PinnedNorms, ...]:
-    """What a session keeps of them: the norms of the states, and of their gradients."""
+    """What a session keeps of them: the norms of the states, and of their gradients; as many as a pin that came out of
+    a file has."""
     found = []
     for pin in pins:
         if pin.experiment is not None:
@@ -60,6 +61,7 @@ def kept(pins: Sequence[Pin]) -> tuple[PinnedNorms, ...]:
                 for name, layer in pin.layers.items()
                 for kind in ("grads", "values")
                 for state in STATES[layer.cell]
+                if f"{kind}.{state}" in layer.norms
             }
             found.append(PinnedNorms(pin.experiment, pin.what_if, pin.iteration, norms))
     return tuple(found)

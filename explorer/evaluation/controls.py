@@ -144,13 +144,17 @@ class EvaluationControls(QScrollArea):
         )
         self.values["loss"].set_text(short(judged.loss, 4), tip=scaled)
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
-        self._against = " ".join(one for one in (words.against_baseline(judged), words.running_free(answers)) if one)
+        self.names["baseline"].set_text("baseline", tip=words.repeating(judged) or _TIPS["baseline"])
+        self._against = " ".join(one for one in (words.against_both(judged), words.running_free(answers)) if one)
         self._show_standing()
 
-    def set_sequence(self, n: int, count: int) -> None:
-        """From 0; of so many."""
+    def set_sequence(self, n: int, count: int, evaluated: int = 0) -> None:
+        """From 0; of so many to look at. `evaluated`: all that were, of which these may be the first alone."""
+        few = evaluated > count
         self.sequence.setEnabled(count > 1)
-        self.sequence.set_words("sequence ", f" of {max(1, count):,}")
+        self.sequence.set_words("sequence ", f" of the first {count:,}" if few else f" of {max(1, count):,}")
+        said = f"{evaluated:,} sequences were evaluated; the first {count:,} of them can be looked at" if few else ""
+        self.sequence.setToolTip(said)
         self.sequence.set_value(n + 1, 1, max(1, count))
 
     def set_nothing(self, sentence: str) -> None:

@@ -186,7 +186,7 @@ class EvaluationTab(QWidget):
 
     def _show_sequence(self) -> None:
         a, n = self._answers, self.shown
-        self.controls.set_sequence(n, 0 if a is None else a.count)
+        self.controls.set_sequence(n, *((0, 0) if a is None else (a.count, a.judged.sequences)))
         kind = None if a is None else a.kind
         of_class = kind in ("symbols", "tags", "class")
         self.text.set_answers(a if kind in ("symbols", "tags") else None, n)

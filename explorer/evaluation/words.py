@@ -41,6 +41,37 @@ def against_baseline(judged: Judged) -> str:
     return f"Its loss is {percent(share)} of that of having learned nothing."
 
 
+def against_repeating(judged: Judged) -> str:
+    """One sentence of a series: whether it forecasts better than one who repeats the last value; "" elsewhere."""
+    if judged.persistence is None or not math.isfinite(judged.loss):
+        return ""
+    if not judged.persistence > 0:
+        return "Repeating the last value loses nothing here."
+    share = judged.loss / judged.persistence
+    if share >= 1 / _NO_BETTER:
+        return f"Worse than repeating the last value: {short(share, 3)} times that loss."
+    if share > _NO_BETTER:
+        return "No better than repeating the last value."
+    return f"Its loss is {percent(share)} of that of repeating the last value ({short(judged.persistence, 4)})."
+
+
+def against_both(judged: Judged) -> str:
+    """Baseline, and of a series the last value; in one sentence where it is better than both."""
+    base, last = judged.baseline, judged.persistence
+    if base and last and judged.loss <= _NO_BETTER * min(base, last):
+        shares = percent(judged.loss / base), percent(judged.loss / last)
+        return f"Its loss is {shares[0]} of the baseline, {shares[1]} of repeating the last value ({short(last, 4)})."
+    return " ".join(one for one in (against_baseline(judged), against_repeating(judged)) if one)
+
+
+def repeating(judged: Judged) -> str:
+    """The second baseline of a series; "" elsewhere."""
+    if judged.persistence is None:
+        return ""
+    naive = f"repeating the last value that was read, the naive forecast, loses {short(judged.persistence, 4)}"
+    return f"The loss of answers that have learned nothing; {naive} (Hyndman & Koehler 2006)"
+
+
 def in_units(answers: Answers) -> str:
     """One sentence where the loss and the error are of different numbers."""
     return "The RMSE is in the units of the data, the loss of scaled numbers." if answers.scaled else ""

@@ -39,7 +39,8 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
             "The verdict on the gradient of the last loss: its norm at the first step over its norm at the last step "
             "that the loss reads. Vanishing (▼) is below 1e-6, exploding (▲) above 1e6, healthy (●) between them. "
             "Growth beyond these limits anywhere on the way back counts too, even where it is made up for later. "
-            "What the ratio comes to a step stands beside it: over 20 steps ×1.7 a step is within the limits still.",
+            "What the ratio comes to a step stands beside it: over 20 steps ×1.7 a step is within the limits still. It "
+            "says nothing of how large the norm is: what is healthy above 1e2 or below 1e-20 has ⚠ and its level.",
             "ratio = ‖∂L/∂h₁‖ / ‖∂L/∂h_T‖, a step: ratio^(1/(T − 1))",
             "verdict status line ratio threshold",
         ),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.history import Evaluation, Log
 from engine.task_facts import METRIC_NAMES
@@ -54,8 +55,14 @@ def history_parts(log: Log, evaluations: Sequence[Evaluation], baseline: float |
 
 def parts_of_history(log: Log, evaluations: Sequence[Evaluation]) -> int:
     """How many of them there are."""
+    return 1 + -(-len(history_rows(log, evaluations)) // _ROWS_A_PART)
+
+
+def history_rows(log: Log, evaluations: Sequence[Evaluation]) -> NDArray[np.int64]:
+    """The iterations that have a row, rising."""
     judged = np.array([evaluation.iteration for evaluation in evaluations], np.int64)
-    return 1 + -(-len(np.union1d(log.iterations, judged)) // _ROWS_A_PART)
+    rows: NDArray[np.int64] = np.union1d(log.iterations, judged)
+    return rows
 
 
 def figure(value: Any) -> Any:

@@ -1,4 +1,5 @@
-"""What can be done about a training that has diverged: other settings under which it begins again."""
+"""What can be done about a training that has diverged, or whose loss has run away: other settings under which it begins
+again, from the start or from where it was well still."""
 
 from __future__ import annotations
 
@@ -31,6 +32,29 @@ def ways_out(experiment: Experiment, bad: Diverged) -> tuple[WayOut, ...]:
     if training.clip.kind == "none":
         found.append(_clipped(replace(experiment, training=replace(training, clip=ClipSpec(kind="norm")))))
     return tuple(found)
+
+
+def ways_back(experiment: Experiment, before: Experiment, good: int) -> tuple[WayOut, ...]:
+    """From the last iteration that was well, `good`, which had been trained as in `before`: to look at it; on from it
+    at the rate that led there, or a tenth of a rate that has not changed; and clipped, where there is no clipping."""
+    training, led = experiment.training, before.training.learning_rate
+    tip = f"Pause and show iteration {good:,}; what came after it stays until training begins anew from there"
+    found = [WayOut(f"Show iteration {good:,}", tip, experiment)]
+    rate = led if 0 < led < training.learning_rate else float(f"{training.learning_rate / 10:.12g}")
+    if rate > 0:
+        slower = replace(experiment, training=replace(training, learning_rate=rate))
+        found.append(_on_from(good, f"rate {rate:g}", f"at a learning rate of {rate:g}", slower))
+    if training.clip.kind == "none":
+        clip = ClipSpec(kind="norm")
+        clipped = replace(experiment, training=replace(training, clip=clip))
+        how = "with the norm of the gradient clipped"
+        found.append(_on_from(good, f"clipping at norm {clip.max_norm:g}", how, clipped))
+    return tuple(found)
+
+
+def _on_from(good: int, what: str, how: str, experiment: Experiment) -> WayOut:
+    tip = f"Train anew from iteration {good:,} {how}; undo brings back what is there now"
+    return WayOut(f"From {good:,} with {what}", tip, experiment)
 
 
 def _way(what: str, how: str, experiment: Experiment) -> WayOut:

@@ -44,7 +44,7 @@ from explorer.widgets.wrapped import height_of, lines_needed
 Index = QModelIndex | QPersistentModelIndex
 _K = Qt.Key
 _ENTER = (_K.Key_Return, _K.Key_Enter)
-_KEYS = (_K.Key_Down, _K.Key_Up, _K.Key_PageDown, _K.Key_PageUp, *_ENTER, _K.Key_Escape)
+_KEYS = (_K.Key_Down, _K.Key_Up, _K.Key_PageDown, _K.Key_PageUp, *_ENTER, _K.Key_Escape, _K.Key_Delete)
 _ENTRY, _HEADING = 26, 24
 _MARK = 16
 _MOST_LINES = 4
@@ -194,11 +194,14 @@ class _Ink(QStyledItemDelegate):
 class Picker(QFrame):
     """Shows entries by group. Enter or a click takes the current one and closes.
 
-    `ticked`, if given, says what is there already: then Ctrl+Enter, Ctrl with a click, or a click on the
-    tick itself takes an entry and leaves the list open for the next.
+    `ticked`, if given, says what is there already: then Ctrl+Enter, Ctrl with a click, or a click on the tick's place
+    takes an entry and leaves the list open for the next. What is there already is taken too, never taken away; only a
+    click on its tick, or Delete, says that it is to go (`dropped`), and leaves the list open.
     """
 
     taken = Signal(str)
+    dropped = Signal(str)
+    """Of a ticked entry: it is to go."""
     """The key of an entry."""
 
     def __init__(
@@ -218,7 +221,7 @@ class Picker(QFrame):
         self.setAccessibleName(name)
         self.setProperty("role", "popup")
         self._ticked = ticked
-        self._stays = False
+        self._stays = self._on_tick = False
         """Whether the click that is under way leaves the list open."""
         self.field = QLineEdit()
         self.field.setPlaceholderText(hint)
@@ -305,8 +308,9 @@ class Picker(QFrame):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:
             held = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-            self._stays = held or event.position().x() < _MARK + 2 * GAP
-        if isinstance(event, QKeyEvent) and event.key() in _KEYS:
+            self._on_tick = event.position().x() < _MARK + 2 * GAP
+            self._stays = held or self._on_tick
+        if isinstance(event, QKeyEvent) and event.key() in _KEYS and not self._deletes_text(event):
             if event.type() == QEvent.Type.ShortcutOverride:  # they are not the window's while this is open
                 event.accept()
                 return True
@@ -322,12 +326,31 @@ class Picker(QFrame):
             self._step(steps[key])
         elif key == _K.Key_Escape:
             self.close()
+        elif key == _K.Key_Delete:
+            self._drop()
         else:
             self._take(stays=stays)
 
     @Slot(QModelIndex)
     def _clicked(self, _index: QModelIndex) -> None:
-        self._take(stays=self._stays)
+        if self._on_tick and self._is_ticked:
+            self._drop()
+        else:
+            self._take(stays=self._stays)
+
+    @property
+    def _is_ticked(self) -> bool:
+        return self.model.ticked is not None and self.current in self.model.ticked
+
+    def _deletes_text(self, event: QKeyEvent) -> bool:
+        """Delete is the field's while there is something for it to delete."""
+        here = self.field.cursorPosition() < len(self.field.text()) or self.field.hasSelectedText()
+        return event.key() == _K.Key_Delete and (here or not self._is_ticked)
+
+    def _drop(self) -> None:
+        if self._is_ticked:
+            self.dropped.emit(self.current)
+            self.refresh()
 
     def _take(self, *, stays: bool = False) -> None:
         key = self.current

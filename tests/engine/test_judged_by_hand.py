@@ -84,7 +84,7 @@ def test_anomaly_scores_are_squared_errors_of_each_step_in_the_units_of_the_file
         starts = windows(part, ahead)
         assert found.sequences == len(starts)
         assert found.errors is not None
-        squares, constants = [], []
+        squares, constants, repeated = [], [], []
         learned = np.concatenate(
             [(rows[list(targets_of(s, ahead)), 1] - shifts[1]) / sizes[1] for s in windows("train", ahead)]
         )
@@ -97,9 +97,11 @@ def test_anomaly_scores_are_squared_errors_of_each_step_in_the_units_of_the_file
             np.testing.assert_allclose(found.errors[n], (said - due) ** 2, rtol=1e-7, atol=1e-9)
             squares.append((said - due) ** 2)
             constants.append(((due - shifts[1]) / sizes[1] - learned.mean()) ** 2)
+            repeated.append(((due - rows[start : start + STEPS, 1]) / sizes[1]) ** 2)
         assert found.value == pytest.approx(math.sqrt(np.mean(squares)), rel=1e-9)
         assert found.loss == pytest.approx(np.mean(squares) / sizes[1] ** 2, rel=1e-9)
         assert found.baseline == pytest.approx(np.mean(constants), rel=1e-9)
+        assert found.persistence == pytest.approx(np.mean(repeated), rel=1e-9)
     # The reading that fits to nothing has the highest score in every window that asks for it.
     for n, start in enumerate(windows("test", ahead)):
         if SPIKE in targets_of(start, ahead):

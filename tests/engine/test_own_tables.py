@@ -302,7 +302,7 @@ BROKEN: dict[str, tuple[str, bytes | str, Any, tuple[str, ...]]] = {
         "a.csv",
         "a,b,c,class\n1,2,3,x\n1,,3,y\n1,2,,x\n",
         SequencesChoices(split=ALL),
-        ("line 3, column 2 (b)", "missing in the middle"),
+        ("line 3, column 2 (b)", "missing before others of the row"),
     ),
     "text too short": ("a.txt", "abab", TextChoices(split=ALL), ("4 characters", "50 steps", "takes 51", "fewer")),
     "text of one character": ("a.txt", "aaaa\n"[:4], None, ("1 different character;", "two or more")),

@@ -56,6 +56,29 @@ def test_it_begins_at_the_last_step_that_the_loss_reads(row: list[float], kind: 
     assert (found.last_step, found.loss_step) == (last, last)
 
 
+@pytest.mark.parametrize(
+    ("row", "off"),
+    [
+        ([5e10, 6e10, 5.5e10], "above"),  # neither grows nor shrinks, and is far too large all along
+        ([1.0, 101.0, 1.0], "above"),
+        ([99.0, 99.0], ""),
+        ([1e-25, 1e-25], "below"),
+        ([1e-25, 0.9e-19, 1e-20], ""),
+    ],
+)
+def test_a_healthy_ratio_does_not_hide_the_level(row: list[float], off: str) -> None:
+    found = verdict(np.array(row))
+    assert found.kind == "healthy", "the verdict itself is the ratio's"
+    assert found.log10_level == pytest.approx(math.log10(max(row)))
+    assert found.off_level == off
+
+
+def test_what_is_not_finite_or_padding_has_no_level() -> None:
+    assert verdict(np.array([NAN, 1.0])).log10_level is None
+    assert verdict(np.array([1.0, 1.0, 1e9]), longest=2).off_level == ""
+    assert verdict(np.array([0.0, 0.0])).off_level == "below", "exact 0 is no gradient either"
+
+
 def test_the_thresholds_are_the_documented_ones() -> None:
     assert (VANISHING_BELOW, EXPLODING_ABOVE) == (1e-6, 1e6)
 

@@ -51,11 +51,11 @@ class Never(Executor):
 class Opened:
     """A dialog over a file, and the tasks that it gave."""
 
-    def __init__(self, qtbot: QtBot, path: str, executor: Executor | None = None) -> None:
+    def __init__(self, qtbot: QtBot, path: str, executor: Executor | None = None, steps: int = 20) -> None:
         theming.apply("dark")
         self.courier = Courier(executor or InlineExecutor())
         self.reader = Reader(self.courier)
-        self.dialog = DataDialog(self.reader, path, steps=20, batch_size=4)
+        self.dialog = DataDialog(self.reader, path, steps=steps, batch_size=4)
         qtbot.addWidget(self.dialog)
         self.tasks: list[Any] = []
         self.dialog.chosen.connect(self.tasks.append)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from engine import beginning, session
+from engine.data import store
+from engine.data.datasets import SeriesData
 from engine.errors import SessionError
 from engine.spec import ParityTask, SequencesTask, SeriesTask, TemporalOrderTask, TextTask
 from engine.task_facts import FACTS
@@ -81,8 +84,10 @@ def test_a_table_is_forecast_with_what_is_usual_and_what_that_is_is_said(run: Ru
     assert status == 0
     # 120 rows, 84 of them to learn from: windows of 50 would leave fewer windows than steps.
     assert err.startswith(
-        "prices.csv: 2 columns in windows of 30 rows; 'volume' is forecast one row ahead. "
-        "gradflow prices.csv shows it, and lets one choose.\n"
+        "Reading prices.csv.\n"
+        "prices.csv: 2 columns in windows of 30 rows, 16 a batch; 'volume' is forecast one row ahead; 'day' is the "
+        "time; windows go over 4 jumps in time. gradflow prices.csv shows it, and lets one choose.\n"
+        "Preparing 'prices': GRU, sequences of 30 steps, 16 a batch, up to 2 iterations in all.\n"
     )
     task = session.load("a.gflow").experiment.task
     assert isinstance(task, SeriesTask)
@@ -127,10 +132,106 @@ def test_a_table_becomes_what_the_data_dialog_makes_of_it_by_itself(
     task = session.load("a.gflow").experiment.task
     form = {SeriesTask: dialog.series, SequencesTask: dialog.sequences}[type(task)]
     assert dialog.form is form
+    assert task.batch_size == form.values["batch_size"] == 16
     if isinstance(task, SeriesTask):
         values = dialog.series.values
         assert (task.steps, task.target) == (values["steps"], values["target"])
+        windows = f"Windows of {task.steps} rows, 16 a batch"
+        assert windows in dialog.summary.text()
         assert task.columns == dialog.series.list.ticked()
+    dialog.reject()
+
+
+def weather(gap: bool = False, dated: bool = True) -> None:
+    """Newest first, 300 days of numbers, and a word for each in the last column."""
+    lines = ["day,warmth,pressure,sky"]
+    for at in range(300):
+        day = (date(2024, 12, 31) - timedelta(days=at)).isoformat() if dated else f"no{at % 7}"
+        warmth = "" if gap and at == 100 else f"{10 + at / 100:.2f}"
+        lines.append(f"{day},{warmth},{1000 + at / 10:.1f},{('sunny', 'cloudy')[at % 2]}")
+    Path("weather.csv").write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_a_column_of_numbers_that_is_chosen_is_forecast_beside_a_last_column_of_words(run: Run, dated: bool) -> None:
+    weather(dated=dated)
+    status, _, err = run("train", "weather.csv", "--target", "warmth", "--iterations", 1, "-o", "a.gflow")
+    assert status == 0, err
+    task = session.load("a.gflow").experiment.task
+    assert isinstance(task, SeriesTask)
+    assert (task.target, task.columns) == ("warmth", ("warmth", "pressure"))
+    status, _, err = run("train", "weather.csv", "--target", "sky", "--iterations", 1, "-o", "b.gflow")
+    assert status == 0, err
+    task = session.load("b.gflow").experiment.task
+    assert isinstance(task, SequencesTask), "a column of words that is chosen is a class"
+    assert task.classes == 2
+
+
+def test_a_dated_table_is_a_series_by_itself_newest_first_and_with_words_behind(run: Run) -> None:
+    weather()
+    status, _, err = run("train", "weather.csv", "--iterations", 1, "-o", "a.gflow")
+    assert status == 0, err
+    task = session.load("a.gflow").experiment.task
+    assert isinstance(task, SeriesTask)
+    assert task.target == "pressure"
+
+
+def test_a_gap_names_the_option_that_says_what_is_done_there(run: Run) -> None:
+    weather(gap=True)
+    status, _, err = run("train", "weather.csv", "--iterations", 1, "-o", "a.gflow")
+    assert status == 2
+    assert (
+        "line 102, column 2 (warmth): a number is missing; choose what is done there (--missing interpolate: a " in err
+    )
+    kept = set()
+    for word, said in (
+        ("interpolate", "a straight line is drawn"),
+        ("last", "the last value is taken"),
+        ("leave-out", "the rows are left out"),
+    ):
+        assert f"--missing {word}:" in err, "every way is named"
+        status, _, told = run("train", "weather.csv", "--missing", word, "--iterations", 1, "-o", f"{word}.gflow")
+        assert status == 0, told
+        assert f"where a number is missing {said}; 'pressure' is forecast" in told
+        task = session.load(f"{word}.gflow").experiment.task
+        assert isinstance(task, SeriesTask)
+        data = store.get(task.data)
+        assert isinstance(data, SeriesData)
+        assert data.missing == word.replace("-", "_")
+        kept.add(task.data)
+    assert len(kept) == 3
+
+
+def test_a_row_that_is_a_sequence_and_has_a_gap_is_said_to_be_one_with_what_to_do(run: Run) -> None:
+    rows = "\n".join(f"{n},{n + 1},{n % 5},{('up', 'down')[n % 2]}" for n in range(60))
+    Path("rows.csv").write_text(f"a,b,c,says\n1,,2,up\n{rows}", encoding="utf-8")
+    status, _, err = run("train", "rows.csv", "--iterations", 1, "-o", "a.gflow")
+    assert status == 2
+    assert "line 2, column 2 (b): a number is missing before others of the row, which is read as one sequence" in err
+    assert "leave this column out, or take the line out of the file" in err
+
+
+@pytest.mark.parametrize("length", [2000, 130])
+def test_a_text_begins_with_the_same_windows_as_in_the_data_dialog(
+    run: Run, qtbot: QtBot, explorer: Explorer, length: int
+) -> None:
+    """Over whatever preset is open: its T and batch are of another task."""
+    Path("a.txt").write_text(("the quick brown fox jumps over the lazy dog\n" * 50)[:length], encoding="utf-8")
+    _Start(explorer, None, Path("a.txt")).run()
+    dialog = explorer.window.findChild(DataDialog)
+    assert isinstance(dialog, DataDialog)
+    qtbot.waitUntil(lambda: not explorer.reader.reading, timeout=60_000)
+    status, _, err = run("train", "a.txt", "--iterations", 1, "-o", "a.gflow")
+    assert status == 0, err
+    task = session.load("a.gflow").experiment.task
+    assert isinstance(task, TextTask)
+    values = dialog.text.values
+    assert (task.steps, task.batch_size) == (values["steps"], values["batch_size"])
+    # 130 characters: 19 in the validation part, so that 10 and the one behind them fit.
+    assert (task.steps, task.batch_size) == ({2000: 50, 130: 10}[length], 16)
+    said = f"in pieces of {task.steps}, 16 a batch"
+    assert said in err
+    assert f"Pieces of {task.steps} characters, 16 a batch" in dialog.summary.text()
     dialog.reject()
 
 
@@ -180,6 +281,11 @@ def test_what_holds_no_data_is_said_with_the_way_out_alone(run: Run, name: str, 
         (("train", "parity", "--iterations", "1", "--seed", "-1", "-o", "a.gflow"), "from 0 on is accepted"),
         (("train", "sunspots", "--iterations", "1", "--cell", "gru", "-o", "a.gflow"), "has layers of its own"),
         (("train", "parity", "--iterations", "1", "--target", "x", "-o", "a.gflow"), "has a task of its own"),
+        (("train", "parity", "--iterations", "1", "--missing", "last", "-o", "a.gflow"), "has a task of its own"),
+        (
+            ("train", "prices.csv", "--iterations", "1", "--missing", "guess", "-o", "a.gflow"),
+            "invalid choice: 'guess'",
+        ),
         (("train", "prices.csv", "--iterations", "1", "--target", "x", "-o", "a.gflow"), "has no column 'x'"),
         (("check", "prices.csv"), "makes a session of it"),
         (("render", "prices.csv", "-o", "a.png"), "makes a session of it"),
@@ -189,7 +295,7 @@ def test_what_holds_no_data_is_said_with_the_way_out_alone(run: Run, name: str, 
 def test_what_is_wrong_is_one_sentence_with_what_would_be_right(run: Run, argv: tuple[str, ...], said: str) -> None:
     prices()
     status, out, err = run(*argv)
-    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert (status, out, err.removeprefix("Reading prices.csv.\n").count("\n")) == (2, "", 1)
     assert said in err
     assert not Path("a.gflow").exists()
 
@@ -244,3 +350,17 @@ def test_data_on_the_command_line_are_shown_over_a_new_experiment(
     assert explorer.document.experiment is not None
     assert explorer.document.experiment.training == beginning.TRAINING
     found.reject()
+
+
+def test_what_the_file_had_no_room_for_is_said_once_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a training that was changed oftener than a file has room for: it can go back to the last state alone."""
+    status, out, _ = run("train", "parity", "--iterations", 2, "-o", "a.gflow")
+    assert (status, "of the iterations before" in out) == (0, False), "here nothing is left out"
+    fitting = session.fitting
+    monkeypatch.setattr(session, "fitting", lambda whole: replace(fitting(whole), known_from=2))
+    status, out, _ = run("train", "parity", "--iterations", 2, "-o", "b.gflow")
+    assert status == 0
+    assert (
+        out.count("of the iterations before 2 only the records are kept, and one can no longer go back to them.") == 1
+    )
+    assert session.load("b.gflow").known_from == 2

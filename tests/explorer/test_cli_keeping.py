@@ -68,7 +68,9 @@ def test_interrupted_before_anything_is_done_it_writes_nothing(run: Run, monkeyp
     monkeypatch.setattr("engine.operations.run", interrupted)
     status, out, err = run("train", "mine.toml", "--iterations", "5", "-o", "out.gflow")
     assert (status, out) == (130, "")
-    assert err == "gradflow: Interrupted before an iteration was done; nothing has been written.\n"
+    prepared, said = err.splitlines()
+    assert prepared.startswith("Preparing 'Mine'")
+    assert said == "gradflow: Interrupted before an iteration was done; nothing has been written."
     assert not Path("out.gflow").exists()
 
 

@@ -15,6 +15,7 @@ import torch
 from command_line import EXPERIMENT, Run, assert_same_training
 
 import engine
+import engine.operations
 from engine import presets, session
 from engine.figures import figure
 from engine.rows import Rows
@@ -173,7 +174,8 @@ def test_a_bound_that_no_evaluation_came_to_is_held_against_the_end(run: Run, un
     words = "is reached" if reached else "is not reached"
     value = next(line for line in out.splitlines() if line.startswith("validation")).split("RMSE ")[1].split(",")[0]
     line = next(line for line in out.splitlines() if line.startswith("RMSE<"))
-    assert f"{words}: the RMSE is {value} after 3 iterations. It was looked at here alone" in line
+    of = "80 sequences of the validation part"  # 20 batches of 4
+    assert f"{words}: the RMSE is {value} after 3 iterations, of {of}. It was looked at here alone" in line
     assert line.endswith("evaluations are made every 4 iterations.")
     assert session.load("out.gflow").evaluations == (), "what a pause and going on would not have is not kept"
 
@@ -182,7 +184,55 @@ def test_a_bound_that_was_looked_at_and_not_reached_is_said(run: Run) -> None:
     status, out, _ = run("train", "mine.toml", "--iterations", "4", "--until", "RMSE<1e-9", "-o", "out.gflow")
     value = session.load("out.gflow").evaluations[-1].value
     assert status == 0
-    assert f"RMSE<1e-9 is not reached: the RMSE is {figure(value)} after 4 iterations.\n" in out
+    of = "16 sequences of the validation part"  # 4 batches of 4
+    assert f"RMSE<1e-9 is not reached: the RMSE is {figure(value)} after 4 iterations, of {of}.\n" in out
+
+
+def test_where_more_sequences_say_otherwise_than_the_evaluation_that_ended_it_that_is_said(run: Run) -> None:
+    run("train", "mine.toml", "--iterations", "4", "-o", "probe.gflow")
+    few, found = session.load("probe.gflow").evaluations[-1], session.load("probe.gflow")
+    many = compute("judge", Judge(found.experiment, found.history[4], "validation", 20, shown=0))
+    assert (many.sequences, many.loss != few.loss) == (80, True)
+    sign = "<" if few.loss < many.loss else ">"
+    bound = f"loss{sign}{figure((few.loss + many.loss) / 2, 6)}"
+    _, out, _ = run("train", "mine.toml", "--iterations", "9", "--until", bound, "-o", "out.gflow")
+    lines = out.splitlines()
+    at = next(line for line in lines if "is reached: the loss" in line)
+    assert at.endswith(f"the loss is {figure(few.loss)} after 4 iterations, of 16 sequences of the validation part.")
+    place = next(number for number, line in enumerate(lines) if line.startswith("validation"))
+    assert lines[place].endswith("of 80 sequences")
+    assert lines[place + 1].startswith("Of 80 sequences loss")
+    assert "is not reached: --until looks at the evaluations on the way, which are of fewer" in lines[place + 1]
+    _, out, _ = run("train", "out.gflow", "--until", bound)
+    assert at in out, "of a training that had come so far before, it is the same sentence"
+    _, out, _ = run("train", "mine.toml", "--iterations", "4", "--until", "loss<1e9", "-o", "more.gflow")
+    assert "Of 80 sequences" not in out, "they agree"
+
+
+def test_an_evaluation_of_an_earlier_iteration_is_shown_with_that(run: Run) -> None:
+    _, _, err = run("train", "mine.toml", "--iterations", "10", "-o", "out.gflow")
+    assert [e.iteration for e in session.load("out.gflow").evaluations] == [4, 8]
+    last = next(line for line in reversed(err.splitlines()) if line.startswith("iteration 10/10"))
+    newest = session.load("out.gflow").evaluations[-1]
+    words = f"validation {figure(newest.loss)} at 8, RMSE {figure(newest.value)} at 8, "
+    assert words in last
+    eighth = [line for line in err.splitlines() if line.startswith("iteration 8/10")]
+    assert all(" at 8" not in line for line in eighth), "that one is now"
+
+
+def test_what_is_prepared_is_said_before_anything_is_computed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    compute_it = engine.operations.run
+
+    def look(*args: Any) -> Any:
+        said.append(capsys.readouterr().err)
+        return compute_it(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.operations.run", look)
+        run("train", "mine.toml", "--iterations", "2", "-o", "out.gflow")
+    assert said[0] == "Preparing 'Mine': GRU, sequences of 6 steps, 4 a batch, up to 2 iterations in all.\n"
+    assert "Preparing" not in "".join(said[1:])
 
 
 def test_a_preset_is_trained_with_its_view_and_its_name(run: Run) -> None:
@@ -197,7 +247,9 @@ def test_on_a_terminal_there_is_a_bar_that_goes_away_again(run: Run, monkeypatch
     _, _, err = run("train", "mine.toml", "--iterations", "8", "-o", "out.gflow")
     assert "[####################] iteration 8/8" in err
     assert err.endswith("\r\033[K")
-    assert "\n" not in err
+    prepared, bar = err.split("\n")
+    assert prepared.startswith("Preparing 'Mine'")
+    assert "iteration 8/8" in bar
 
 
 @pytest.mark.parametrize("columns", [30, 60, 200])
@@ -207,7 +259,7 @@ def test_the_bar_keeps_to_one_line_and_leaves_whole_words_out(
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     _, _, err = run("train", "mine.toml", "--iterations", "8", "-o", "out.gflow")
-    lines = [line for line in err.split("\r\033[K") if line]
+    lines = [line for line in err.partition("\n")[2].split("\r\033[K") if line]
     for line in lines:
         assert len(line) < max(columns, 44)
         assert "iteration" in line
@@ -219,7 +271,9 @@ def test_the_bar_keeps_to_one_line_and_leaves_whole_words_out(
 
 def test_the_history_is_what_was_recorded_to_the_bit(run: Run) -> None:
     run("train", "mine.toml", "--iterations", "10", "-o", "out.gflow")
-    assert run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv") == (0, "", "")
+    said = "Saved in history.csv: 10 rows, iterations 0 to 9.\n"
+    said += "Saved in flow.csv: 10 rows, iterations 0 to 9, 6 steps each.\n"
+    assert run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv") == (0, said, "")
     found = session.load("out.gflow")
     with Path("history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -240,7 +294,8 @@ def test_the_history_is_what_was_recorded_to_the_bit(run: Run) -> None:
 
 def test_an_evaluation_after_the_last_iteration_has_a_row_of_its_own(run: Run) -> None:
     run("train", "mine.toml", "--iterations", "4", "-o", "out.gflow")
-    run("history", "out.gflow", "-o", "history.csv")
+    _, out, _ = run("history", "out.gflow", "-o", "history.csv")
+    assert out == "Saved in history.csv: 5 rows, iterations 0 to 4.\n"
     with Path("history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["iteration"] for row in rows] == ["0", "1", "2", "3", "4"]
@@ -258,8 +313,10 @@ def test_of_a_training_too_long_for_its_flow_every_iteration_has_its_numbers(
     assert_same_training(session.load("out.gflow"), 21)
     status, out, _ = run("history", "out.gflow", "-o", "history.csv", "--flow", "flow.csv")
     assert status == 0
-    assert out.startswith("flow.csv has one iteration in 4;")
-    assert out.count("\n") == 1
+    assert out.splitlines()[0] == "Saved in history.csv: 21 rows, iterations 0 to 20."
+    assert out.splitlines()[1] == "Saved in flow.csv: 6 rows, iterations 0 to 20, 6 steps each."
+    assert out.splitlines()[2].startswith("flow.csv has one iteration in 4;")
+    assert out.count("\n") == 3
     rows = [table(name) for name in ("history.csv", "flow.csv")]
     assert [row[0] for row in rows[0][1:]] == [str(i) for i in range(21)]
     assert all(row[1] for row in rows[0][1:])

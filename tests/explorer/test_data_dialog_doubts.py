@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,35 @@ def test_the_order_of_dates_is_asked_only_where_there_is_one(qtbot: QtBot, tmp_p
     slashes = "".join(f"{d:02d}/01/2020,{d}.5\n" for d in range(1, 29))
     found = opened(qtbot, tmp_path / "b.csv", "day,x\n" + slashes)
     assert not found.dialog.as_read.rows["dates"].isHidden()
+
+
+ROWS = "".join(f"{n},{n + 1},{n % 5},{('up', 'down')[n % 2]}\n" for n in range(60))
+
+
+def test_a_gap_in_a_row_that_is_a_sequence_is_said_before_it_is_used(qtbot: QtBot, tmp_path: Path) -> None:
+    found = opened(qtbot, tmp_path / "a.csv", "a,b,c,says\n1,2,,up\n1,,2,down\n" + ROWS)
+    assert found.dialog.form is found.dialog.sequences
+    assert not found.dialog.use.isEnabled(), "not after the press"
+    assert found.dialog.problem.text().startswith("b has no number in row 2, but a later column has one: ")
+    assert "untick b, or let the table become a series, which can fill gaps" in found.dialog.problem.text()
+    found.dialog.sequences.list.set_ticked(["a", "c"])
+    found.dialog.sequences._ticked()
+    use(found)
+    assert len(found.tasks) == 1, "row 1 may end early"
+
+
+def test_a_row_without_any_number_is_said_before_it_is_used(qtbot: QtBot, tmp_path: Path) -> None:
+    found = opened(qtbot, tmp_path / "a.csv", "a,b,c,says\n" + ROWS + ",,,up\n")
+    assert not found.dialog.use.isEnabled()
+    assert "row 61 has no number in any step" in found.dialog.problem.text()
+
+
+def test_a_dated_table_newest_first_is_a_series_though_its_last_column_is_of_words(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    days = (f"2020-{1 + d // 28:02d}-{1 + d % 28:02d},{d}.5" for d in range(299, -1, -1))
+    rows = "".join(f"{day},{sky}\n" for day, sky in zip(days, itertools.cycle(("sun", "rain"))))
+    found = opened(qtbot, tmp_path / "a.csv", "Date,Warmth,Sky\n" + rows)
+    assert found.dialog.form is found.dialog.series
+    assert found.dialog.series.values["target"] == "Warmth"
+    use(found)

@@ -12,10 +12,10 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from engine.data import SeriesChoices, TablePreview, import_series, look_at
+from engine.data.window_counts import Treated, Windows
 from engine.spec import SeriesTask
 from engine.tasks import series as tasks_series
 from explorer.data_dialog.dialog import DataDialog
-from explorer.data_dialog.windows import Treated, Windows
 from explorer.dock.fields import NumberField
 
 

@@ -107,6 +107,45 @@ def test_a_click_takes_and_closes_and_one_on_the_tick_stays(made: tuple[Picker, 
     assert not picker.isVisible()
 
 
+def test_enter_never_takes_away_what_is_there(qtbot: QtBot, made: tuple[Picker, set[str]]) -> None:
+    picker, ticked = made
+    ticked.add("norms")
+    picker.refresh()
+    dropped: list[str] = []
+    picker.dropped.connect(dropped.append)
+    QTest.keyClicks(picker.field, "norms")
+    with qtbot.waitSignal(picker.taken) as said:
+        QTest.keyClick(picker.field, Qt.Key.Key_Return)
+    assert (said.args, dropped) == (["norms"], [])
+    assert not picker.isVisible()
+
+
+def test_delete_and_the_tick_itself_take_away_and_the_list_stays(made: tuple[Picker, set[str]]) -> None:
+    picker, ticked = made
+    ticked.add("norms")
+    picker.refresh()
+    taken: list[str] = []
+    picker.taken.connect(taken.append)
+    picker.dropped.connect(ticked.discard)
+    QTest.keyClicks(picker.field, "norms")
+    QTest.keyClick(picker.field, Qt.Key.Key_Home)
+    QTest.keyClick(picker.field, Qt.Key.Key_Delete)
+    assert (picker.field.text(), "norms" in ticked) == ("orms", True), "a letter is the field's to delete"
+    picker.field.setText("norms")
+    QTest.keyClick(picker.field, Qt.Key.Key_Delete)
+    index = picker.list.currentIndex()
+    assert "norms" not in ticked
+    assert index.data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Unchecked
+    ticked.add("norms")
+    picker.refresh()
+    row = picker.list.visualRect(index)
+    QTest.mouseClick(picker.list.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(row.left() + 12, row.center().y()))
+    assert "norms" not in ticked
+    assert taken == []
+    assert picker.isVisible()
+    picker.close()
+
+
 def test_words_that_wrap_are_shown_whole(qtbot: QtBot) -> None:
     """A sentence of three lines' length in a narrow list: its row is so much higher, and has room for every line."""
     theming.apply("dark")

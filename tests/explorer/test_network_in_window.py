@@ -110,4 +110,6 @@ def test_symbols_of_an_embedding_are_the_inputs_that_are_shown(qtbot: QtBot, exp
         y = stage.canvas.slots[0].top + round(track._anatomy.inputs_centre)
         said = stage.canvas.hover_at(QPoint(stage.canvas.columns.header + int(view.centre(t)), y))
         assert said is not None
-        assert said.values == (f"symbol {int(excerpt.inputs[t - 1, 0])}",)
+        number = int(excerpt.inputs[t - 1, 0])
+        named = {0: "‘blank’, ", 9: "‘marker’, "}.get(number, "")  # the others are called as they are numbered
+        assert said.values == (f"{named}symbol {number}",)

@@ -106,6 +106,14 @@ def test_the_same_trace_is_pinned_once_and_the_oldest_of_too_many_goes(qtbot: Qt
     assert found[-1].what_if.recurrent_scale == 2.0
 
 
+def test_a_pin_that_came_with_some_of_its_norms_is_kept_with_them() -> None:
+    """That of the golden session has not all that a pin of today has."""
+    saved = session.load(Path(__file__).parents[1] / "golden" / "session-1.1.gflow").pins
+    assert saved
+    again = pins.kept(pins.from_session(saved))
+    assert [set(one.norms) for one in again] == [set(one.norms) for one in saved]
+
+
 def test_pinning_neither_makes_the_document_dirty_nor_is_it_undone(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.document.undo_stack.setClean()
     count = explorer.document.undo_stack.count()

@@ -111,6 +111,35 @@ def test_a_verdict_says_what_its_ratio_comes_to_a_step(ratio: float, first: int,
     assert "a step" not in verdict_words(verdict)[0]
 
 
+def test_a_healthy_ratio_far_above_the_usual_range_is_not_plain_green() -> None:
+    """As where a network has exploded and every step carries the same 5.5e10."""
+    blown = Verdict("healthy", math.log10(0.84), 1, 20, 20, log10_level=math.log10(5.5e10))
+    text, tone, tip = verdict_words(blown, rule=True, rate=True)
+    assert text.startswith("⚠ healthy along time, level 5.5e10 above 1e2 · shrinks ")
+    assert text.endswith("‖∂L/∂h₁‖ / ‖∂L/∂h₂₀‖ = 0.84"), "the ratio is still there"
+    assert tone == "loss"
+    assert "largest norm on it is 5.5e10 above 1e2: from 1e-20 to 1e2" in tip
+    faint = dataclasses.replace(blown, log10_level=-30.0)
+    assert verdict_words(faint)[0].startswith("⚠ healthy along time, level 1e-30 below 1e-20: ")
+    usual = dataclasses.replace(blown, log10_level=1.9)
+    assert verdict_words(usual)[:2] == ("● healthy: ‖∂L/∂h₁‖ / ‖∂L/∂h₂₀‖ = 0.84", "healthy")
+
+
+def test_the_level_is_said_as_soon_as_the_tape_has_met_it_and_not_before(line: StatusLine) -> None:
+    T = 9
+    norms = np.full(T, 10.0)
+    norms[3] = 1e4  # at t = 4
+    whole = Verdict("healthy", 0.0, 1, T, T, log10_level=4.0)
+    line.set_excerpt(dataclasses.replace(with_norms(excerpt("rnn", T=T), {"grads.h": norms}), verdict=whole))
+    line.set_reached(False, back_to=5)
+    assert line.verdict.text().startswith("● so far healthy")
+    assert "level" not in line.verdict.text()
+    line.set_reached(False, back_to=3)
+    assert line.verdict.text().startswith("⚠ so far healthy along time, level 1e4 above 1e2")
+    line.set_reached(True, back_to=1)
+    assert "level 1e4 above 1e2" in line.verdict.text()
+
+
 FLOORED = Verdict("vanishing", -37.9, 501, 1000, 1000, subnormal_from=500, log10_normal=-37.9)
 
 

@@ -110,7 +110,7 @@ def test_the_list_ticks_what_is_shown_and_takes_it_away(qtbot: QtBot, explorer: 
     QTest.keyClicks(found.field, "grad c 2")
     assert found.current == "l1.grads.c"  # shown as grads.c
     assert found.list.currentIndex().data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Checked
-    QTest.keyClick(found.field, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClick(found.field, Qt.Key.Key_Delete)
     assert tracks(explorer) == ("network", "values.f", "norms")
     assert found.list.currentIndex().data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Unchecked
     QTest.mouseClick(
@@ -118,6 +118,20 @@ def test_the_list_ticks_what_is_shown_and_takes_it_away(qtbot: QtBot, explorer: 
     )
     assert "l1.grads.c" in tracks(explorer)
     assert not found.isVisible()
+
+
+def test_enter_on_a_track_that_is_shown_goes_there_and_removes_nothing(qtbot: QtBot, explorer: Explorer) -> None:
+    before = tracks(explorer)
+    stage = explorer.window.stage
+    for modifiers in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier):
+        stage.handling.select("network")
+        press(explorer, Qt.Key.Key_A)
+        found = picker()
+        QTest.keyClicks(found.field, "grad c 2")
+        QTest.keyClick(found.field, Qt.Key.Key_Return, modifiers)
+        assert tracks(explorer) == before
+        assert stage.handling.selected == "grads.c", "as it is shown"
+        found.close()
 
 
 def test_a_new_track_gets_its_numbers(qtbot: QtBot, explorer: Explorer) -> None:

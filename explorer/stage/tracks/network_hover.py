@@ -185,7 +185,7 @@ def symbol_words(e: Excerpt, t: int) -> str:
     """What symbol is read at a step: "symbol 5", "‘e’, symbol 5"."""
     number = int(e.inputs[t - 1, 0])
     label = e.read_labels.get(number)
-    return f"symbol {number}" if label is None else f"{in_markup_spoken(label)}, symbol {number}"
+    return f"symbol {number}" if label in (None, str(number)) else f"{in_markup_spoken(label)}, symbol {number}"
 
 
 def inputs_of(e: Excerpt, t: int) -> tuple[Taken, ...]:

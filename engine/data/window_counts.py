@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from engine.data.datasets import Missing
 from engine.data.preview import Column, in_time
-from engine.data.series import count_in, filled_in, lacking
+from engine.data.series import PART_NAMES, count_in, filled_in, lacking
 from engine.data.windows import stretch, unpacked, whole_rows
 from engine.spec import SeriesTask
-from explorer.data_dialog.words import PARTS
 
 USUAL_STEPS = (200, 100, 50, 30, 20, 10, 5, 2, 1)
 
@@ -42,7 +41,7 @@ class Windows:
         """(part, rows, windows) in words and numbers."""
         whole, breaks = self._rows_of(task, treated)
         found = []
-        for part, word in PARTS:
+        for part, word in PART_NAMES.items():
             first, behind = stretch(self._rows, task.split, part)
             found.append((word, behind - first, count_in(task, whole, breaks, part, self._every)))
         return found
@@ -50,7 +49,7 @@ class Windows:
     def lacking(self, task: SeriesTask, treated: Treated) -> str:
         """Why some part holds no window, in a sentence; "" where all do."""
         whole, breaks = self._rows_of(task, treated)
-        return next((said for part, _ in PARTS if (said := lacking(task, whole, breaks, part, self._every))), "")
+        return next((said for part in PART_NAMES if (said := lacking(task, whole, breaks, part, self._every))), "")
 
     def fitting(self, task: SeriesTask, treated: Treated) -> int:
         """Steps to begin with: those of the task if as many windows can be learned from, else fewer."""
