@@ -152,12 +152,14 @@ class TrainingBinding(QObject):
             if last is None:
                 return Curves(count=book.next, scaled=scaled)
             return Curves(
-                iterations=book.iterations()[-1:],
-                losses=last["losses"][-1:],
+                iterations=book.iterations(),
+                losses=book.column("losses"),
                 grad_norms=last["grad_norms"][-1:],
                 clipped_norms=last["clipped_norms"][-1:],
                 clipped=last["clipped"][-1:],
                 evaluations=book.evaluations,
+                baseline=book.baseline,
+                turns=book.turns(),
                 scaled=scaled,
                 count=book.next,
             )
@@ -172,6 +174,7 @@ class TrainingBinding(QObject):
             evaluations=book.evaluations,
             baseline=book.baseline,
             kept=book.kept(),
+            known_from=book.known_from,
             turns=book.turns(),
             scaled=scaled,
             count=book.next,

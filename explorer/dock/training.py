@@ -45,14 +45,14 @@ _OF_SCHEDULE = ("factor", "length")
 _TRUTH = "truth"
 """What the chooser has for teacher forcing, since None is no choice there."""
 _SAMPLINGS = [
-    (_TRUTH, "the truth (teacher forcing)"),
+    (_TRUTH, "teacher forcing"),
     ("linear", "sampled, ε linear"),
     ("exponential", "sampled, ε exponential"),
     ("inverse_sigmoid", "sampled, ε inverse sigmoid"),
 ]
 _SAMPLING = (
-    "Of tasks that predict what they read next: the truth, or with probability 1 − ε what the network itself has said "
-    "(scheduled sampling, Bengio et al. 2015)"
+    "Of tasks that predict what they read next: the truth (teacher forcing), or with probability 1 − ε what the "
+    "network itself has said (scheduled sampling, Bengio et al. 2015)"
 )
 _K = "ε = max(floor, k − c·i), kⁱ, or k/(k + exp(i/k)) at iteration i"
 _CARRY = "Each batch begins with the states that the one before ended with; for a text that is read as one stream"

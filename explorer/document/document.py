@@ -16,6 +16,7 @@ from engine.tape import Tape
 from engine.tracks import read_layer
 from engine.training_requests import Trained
 from explorer.document.edit_words import difference, what_if_words
+from explorer.document.put_away import within_budget
 from explorer.document.state import Recipe, State, View
 from explorer.document.tracks import with_attention
 from explorer.document.tracks_of_layers import after_edit
@@ -38,6 +39,7 @@ class _Change(QUndoCommand):
         self._document, self._before, self._after, self._places = document, before, after, places
         self._of_training = before.trains_otherwise(after)
         self._view, self._left = document.view, ""
+        self._done = False
         self._redone: Step = "edit"
         if not self._of_training:
             self._before, self._after = before.without_training(), after.without_training()
@@ -45,21 +47,36 @@ class _Change(QUndoCommand):
     def redo(self) -> None:
         self._document.stepped = self._redone
         self._redone = "redo"
+        self._done = True
         if self._of_training:
-            self._before = self._document._state
-            self._document._become(self._after, places=self._places)
+            self._before, after = self._document._state, self._after
+            self._after = after.without_training()  # what will have become of it by then is taken along by undo
+            self._document._become(after, places=self._places)
         else:
             self._document._become(self._after.with_training_of(self._document._state), places=self._places)
         self._left = self._document.view.layer
 
     def undo(self) -> None:
         self._document.stepped = "undo"
+        self._done = False
         if self._of_training:
-            self._after = self._document._state
-            self._document._become(self._before, self._view_before())
+            self._after, before = self._document._state, self._before
+            self._before = before.without_training()
+            self._document._become(before, self._view_before())
         else:
             view = None if self._places is None else self._view_before()
             self._document._become(self._before.with_training_of(self._document._state), view)
+
+    @property
+    def put_away(self) -> State:
+        """What undo or redo of this step would bring back."""
+        return self._before if self._done else self._after
+
+    def put_away_lighter(self, state: State) -> None:
+        if self._done:
+            self._before = state
+        else:
+            self._after = state
 
     def _view_before(self) -> View:
         view, now = self._view, self._document.view
@@ -88,7 +105,7 @@ class Document(QObject):
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(500)
         self.undo_stack.indexChanged.connect(self._undo_moved)
-        self._state, self._view, self._steps, self._clean = state, view, _steps_of(state), state
+        self._state, self._view, self._steps, self._clean = state, view, _steps_of(state), state.without_training()
         self._dragging: WhatIf | None = None
         self._learned = False
         self._wish: int | None = None
@@ -158,7 +175,7 @@ class Document(QObject):
         `unsaved`: there is work in it that no file has."""
         self._dragging, self._learned, self._steps = None, unsaved, _steps_of(state, steps)
         self._wish = None
-        self._state, self._view, self._clean = state, view, state
+        self._state, self._view, self._clean = state, view, state.without_training()
         self.title, self.path, self.preset = title, path, preset
         self.undo_stack.clear()
         self.opened.emit()
@@ -168,7 +185,7 @@ class Document(QObject):
         """`state`: that is in the file; None: as it is now. What has been done since is still to be saved."""
         self.path, self.title = path, title
         if state is None or state is self._state:
-            self._learned, self._clean = False, self._state
+            self._learned, self._clean = False, self._state.without_training()
             self.undo_stack.setClean()
         self.dirtyChanged.emit(self.dirty)
 
@@ -319,7 +336,14 @@ class Document(QObject):
         position = min(max(0, view.position), len(self.tape) - 1)
         return replace(view, position=position, sample=max(0, sample), layer=layer, unit=unit)
 
-    def _undo_moved(self, _index: int) -> None:
+    def _undo_moved(self, index: int) -> None:
+        steps = [self.undo_stack.command(n) for n in range(self.undo_stack.count())]
+        far = sorted(range(len(steps)), key=lambda n: -(index - n if n < index else n - index + 1))
+        changes = [step for n in far if isinstance(step := steps[n], _Change)]
+        lighter = within_budget([change.put_away for change in changes], self._state)
+        for change, state in zip(changes, lighter, strict=True):
+            if state is not change.put_away:
+                change.put_away_lighter(state)
         self.dirtyChanged.emit(self.dirty)
 
 

@@ -157,7 +157,7 @@ class State:
         size, known_from = sum(array.nbytes for array in weights.values()), self.known_from
         if len(history) > MOST_STATES or size * len(history) > STATE_BYTES:
             budget, most = int(_ROOMIER * STATE_BYTES), int(_ROOMIER * MOST_STATES)
-            turns = _turns(history, recipes)
+            turns = turning_points(history, recipes)
             needed = sorted(k for k in turns | ({known_from} - {0}) if k >= known_from)
             room = max(1, min(most - len(shown) - 1, TURN_BYTES // max(1, size)))
             if len(needed) > room:
@@ -279,7 +279,7 @@ def as_trained(experiment: Experiment | None) -> Experiment | None:
     return msgspec.structs.replace(experiment, training=training)
 
 
-def _turns(history: Mapping[int, Weights], recipes: Mapping[int, Recipe]) -> set[int]:
+def turning_points(history: Mapping[int, Weights], recipes: Mapping[int, Recipe]) -> set[int]:
     """The iterations after which another recipe led on: from the one before it none could be trained again."""
     kept = sorted(history)
     return {k for k, after in pairwise(kept) if recipes.get(k) != recipes.get(after)}

@@ -21,6 +21,8 @@ _ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 LEAST_DECADE, MOST_DECADE = -20, 40
 _USUAL = 98.0
 """Percentile: what few iterations alone have stands at the edge, marked, instead of pressing the rest together."""
+_FEW = 50
+"""Values, of which each one is more than is left over by that percentile: the axis holds them all."""
 LEAST_ITERATIONS = 10
 _ENOUGH = 4000
 """Values, to know what is usual."""
@@ -70,19 +72,21 @@ def _steps(high: float) -> Iterator[float]:
 
 
 def linear_axis(now: Axis | None, *values: Floats) -> Axis:
-    """From 0 to a round number that holds what is usual among the values; it grows and never shrinks."""
-    needed = max(_percentiles(values, _USUAL), default=0.0)
+    """From 0 to a round number that holds what is usual among the values, all where they are few; it grows and never
+    shrinks."""
+    needed = max(_ends(values, _USUAL), default=0.0)
     if now is not None and now.kind == "linear" and needed <= now.high:
         return now
     return Axis("linear", 0.0, ceiling(1.02 * needed) if needed > 0 else 1.0)
 
 
 def log_axis(now: Axis | None, *values: Floats) -> Axis:
-    """Decades that hold what is usual among the values, at least two; they grow and never shrink."""
+    """Decades that hold what is usual among the values, all where they are few, at least two; they grow and never
+    shrink."""
     few = (one[:: max(1, len(one) // _ENOUGH)] for one in values)
     found = [one[one > 0] for one in few]
-    low = min(_percentiles(found, 100 - _USUAL), default=0.1)
-    high = max(_percentiles(found, _USUAL), default=1.0)
+    low = min(_ends(found, 100 - _USUAL), default=0.1)
+    high = max(_ends(found, _USUAL), default=1.0)
     first = max(LEAST_DECADE, math.floor(math.log10(low)))
     last = min(MOST_DECADE, math.ceil(math.log10(high) - 1e-9))
     if now is not None and now.kind == "log":
@@ -123,6 +127,13 @@ def ceiling(value: float) -> float:
         if rounded >= value * (1 - 1e-12):
             return rounded
     return float(f"1e{exponent + 1}")
+
+
+def _ends(values: Iterable[Floats], q: float) -> list[float]:
+    """Up to where an axis goes: the percentile, of few values the least or the most."""
+    finite = [one[np.isfinite(one)] for one in values]
+    few = [float(one.max() if q > 50 else one.min()) for one in finite if 0 < len(one) <= _FEW]
+    return few + _percentiles([one for one in finite if len(one) > _FEW], q)
 
 
 def _percentiles(values: Iterable[Floats], q: float) -> list[float]:

@@ -51,6 +51,8 @@ class Curves:
     evaluations: tuple[Evaluation, ...] = ()
     baseline: float | None = None
     kept: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
+    known_from: int = 0
+    """One cannot travel to iterations before it, unless they are kept."""
     ghosts: tuple[Ghost, ...] = ()
     """Earlier runs, to compare with."""
     turns: tuple[Turn, ...] = ()
@@ -84,6 +86,10 @@ class Curves:
         apart = np.array([turn.iteration for turn in self.turns if turn.apart], np.int64)
         of = np.array([one.iteration for one in self.evaluations], np.int64)
         return np.unique(np.searchsorted(of, apart, side="right"))
+
+    def out_of_reach(self, iteration: int) -> bool:
+        """As explorer.document.state.State.out_of_reach."""
+        return 0 < iteration < self.known_from and iteration not in self.kept
 
     def turn_at(self, iteration: float, reach: float = 0.5) -> Turn | None:
         """The nearest turn within reach of an iteration."""

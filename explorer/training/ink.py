@@ -81,6 +81,17 @@ def draw_frame(painter: QPainter, box: QRectF, axis: Axis, upright: Sequence[flo
         painter.drawText(where, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
 
+def draw_out_of_reach(painter: QPainter, box: QRectF) -> None:
+    """Shaded, and ended by a line: the shade alone is not to be relied on."""
+    if box.width() <= 0:
+        return
+    theme = theming.current()
+    painter.fillRect(box, QColor(palette.mix(theme.plot, theme.muted, 0.14)))
+    painter.setPen(QPen(QColor(theme.muted), 1))
+    x = round(box.right()) + 0.5
+    painter.drawLine(QLineF(x, box.top(), x, box.bottom()))
+
+
 def draw_empty(painter: QPainter, box: QRectF, words: str) -> None:
     painter.setFont(theming.font())
     painter.setPen(QColor(theming.current().muted))

@@ -20,6 +20,8 @@ from explorer.training.words import baseline_words, layer_words
 _SAMPLE = 16.0
 _MARKS = {"above": ink.above_mark, "below": ink.below_mark, "bad": ink.bad_mark}
 _ELIDED = "…"
+_LONGEST_BRIEF = 14
+"""Characters of a run's name where there is little room: it shall not press out what comes after it."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,8 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
     if curves.baseline is not None:
         entries.append(Entry(baseline_words(curves.baseline), "baseline", "dash", theme.muted))
     entries += _turns(curves)
-    if over > 1:
-        entries.append(each)
-    return entries + _off_the_axis(axis.places(curves.losses), axis)
+    entries += _off_the_axis(axis.places(curves.losses), axis)
+    return [*entries, each] if over > 1 else entries  # the last is left out first
 
 
 def norm_legend(curves: Curves, over: int, axis: Axis) -> list[Entry]:
@@ -88,7 +89,11 @@ def _turns(curves: Curves) -> list[Entry]:
 
 
 def _ghosts(curves: Curves) -> list[Entry]:
-    return [Entry(one.name, kind="ghost", layer=(one.name, one.number)) for one in curves.ghosts]
+    return [Entry(one.name, _cut(one.name), "ghost", layer=(one.name, one.number)) for one in curves.ghosts]
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_BRIEF else f"{name[: _LONGEST_BRIEF - 1].rstrip(', ')}…"
 
 
 def _off_the_axis(places: Floats, axis: Axis) -> list[Entry]:

@@ -212,6 +212,7 @@ class CurvesView(Zoomed):
         part = within(curves, self._span, over)
         rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
+        self._draw_out_of_reach(painter, boxes.loss)
         self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
         with self._clipped(painter, boxes.loss):
             ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
@@ -219,6 +220,7 @@ class CurvesView(Zoomed):
         legends.draw_legend(painter, self._legend_box(boxes.loss), loss_words)
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
+            self._draw_out_of_reach(painter, boxes.norm)
             self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
@@ -230,6 +232,12 @@ class CurvesView(Zoomed):
             ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
         painter.end()
         return made
+
+    def _draw_out_of_reach(self, painter: QPainter, box: QRectF) -> None:
+        """The stretch that was recorded and can no longer be travelled to."""
+        if self._curves.known_from > 1:
+            left, right = max(box.left(), self.x_of(0)), min(box.right(), self.x_of(self._curves.known_from))
+            ink.draw_out_of_reach(painter, QRectF(left, box.top(), right - left, box.height()))
 
     def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> None:
         """Behind the present run."""

@@ -68,6 +68,12 @@ def lately_of(losses: Floats) -> Floats:
     return losses[-max(_LEAST_RECENT, min(RECENT, len(losses) // _RECENT_SHARE)) :]
 
 
+def _lately(curves: Curves) -> Floats:
+    """Of the losses since they were last not to be compared with those before."""
+    breaks = curves.breaks()
+    return lately_of(curves.losses[breaks[-1] if len(breaks) else 0 :])
+
+
 def beside_baseline(losses: Floats, baseline: float | None) -> str:
     """Where losses lie on the whole, (n,): "at the baseline", "below the baseline", "above the baseline"; "" where
     nobody can say."""
@@ -106,8 +112,7 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
         where = _shown_words(curves, shown)
         return Figures(newest=newest, shown=where, baseline=baseline, loss_name=loss_name(curves))
     share = clipped_share(curves)
-    breaks = curves.breaks()
-    lately = lately_of(curves.losses[breaks[-1] if len(breaks) else 0 :])
+    lately = _lately(curves)
     with np.errstate(over="ignore", invalid="ignore"):
         parts = _brief(float(lately.mean())), beside_baseline(lately, curves.baseline)
     found = Figures(
@@ -177,10 +182,9 @@ def summary(curves: Curves, *, shown: int, ending: str = "", sentence: str = "")
     where = [] if shown == curves.count else [Part(f"on the stage {shown:,}", 2)]
     if not len(curves):
         return (newest, *where) if curves.count else (Part("not trained yet", 0),)
-    parts = [
-        newest,
-        Part(f"{loss_name(curves)} {short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}", 3),
-    ]
+    loss = f"{loss_name(curves)} {short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}"
+    beside = beside_baseline(_lately(curves), curves.baseline)
+    parts = [newest, Part(loss, 3), *([Part(f"lately {beside}", 3)] if beside else [])]
     parts.append(Part(f"grad norm {short(float(curves.grad_norms[-1]), 3)}", 5))
     if curves.evaluations:
         judged = curves.evaluations[-1]
@@ -245,6 +249,8 @@ def at_iteration(curves: Curves, iteration: int, reach: float = 0.5) -> tuple[st
         lines.extend(f"{layer_words(name)} {_exact(norms[row])}" for name, norms in curves.layer_norms.items())
     if judged is not None:
         lines.append(f"validation {_exact(judged.loss)} · {metric_words(judged)}")
+    if curves.out_of_reach(iteration):
+        lines.append(f"cannot be gone back to: only from {curves.known_from:,} on")
     if len(curves.kept) and iteration in curves.kept:
         lines.append("kept: nothing is replayed")
     lines.extend(said for ghost in curves.ghosts if (said := ghost_words(ghost, iteration)))

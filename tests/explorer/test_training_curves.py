@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -272,6 +273,7 @@ def test_every_number_of_column_and_bar_says_of_which_iteration_it_is() -> None:
     assert [part.words for part in summary(c, shown=20)] == [
         "newest iteration 150",
         "loss 0.00667 at 149",
+        "lately below the baseline",
         "grad norm 10.0",
         "accuracy 39.1 % at 100",
         "on the stage 20",
@@ -424,3 +426,36 @@ def test_a_bar_that_has_been_told_nothing_yet_is_empty(qtbot: QtBot) -> None:
     bar.resize(400, 30)
     bar.show()
     assert bar.words.text() == ""
+
+
+@pytest.mark.parametrize("axis", [linear_axis, log_axis])
+def test_of_few_values_the_axis_holds_them_all(axis: Callable[..., Axis]) -> None:
+    values = np.full(40, 0.5)
+    values[31], values[12] = 3e-4, 7.0
+    places = axis(None, values).places(values)
+    assert places.min() >= 0
+    assert places.max() <= 1
+
+
+def test_what_can_no_longer_be_gone_back_to_is_shaded_and_said(qtbot: QtBot) -> None:
+    n = 100
+    flat = np.full(n, 0.5)
+    c = Curves(np.arange(n), flat, flat, flat, np.zeros(n, bool), count=n, kept=np.array([20, 60]), known_from=60)
+    assert any("only from 60 on" in line for line in at_iteration(c, 30))
+    assert not any("gone back" in line for k in (0, 20, 60, 61) for line in at_iteration(c, k))
+    view = CurvesView()
+    qtbot.addWidget(view)
+    view.resize(600, 300)
+    view.set_curves(c)
+    image, y = view.grab().toImage(), view.data_rect().top() + 4
+    before, after = (image.pixelColor(round(view.x_of(k)) + 4, y) for k in (30, 70))
+    assert before != after
+    view.set_curves(replace(c, known_from=0), anew=True)
+    assert view.grab().toImage().pixelColor(round(view.x_of(30)) + 4, y) == after
+
+
+def test_the_bar_says_where_the_loss_lies_beside_the_baseline() -> None:
+    losses = np.full(60, 0.05)
+    c = Curves(np.arange(60), losses, losses, losses, np.zeros(60, bool), baseline=1 / 6, count=60)
+    assert [part.words for part in summary(c, shown=60)][1:3] == ["loss 0.0500 at 59", "lately below the baseline"]
+    assert not any("baseline" in part.words for part in summary(replace(c, baseline=None), shown=60))
