@@ -147,7 +147,7 @@ class State:
         self, iteration: int, weights: Weights, recipe: Recipe | None = None, shown: Collection[int] = ()
     ) -> State:
         """With one more iteration kept. Other weights than those that were there begin another future: what came after
-        the old ones is let go. Where memory runs out, the past is thinned, but for the iterations that are shown."""
+        the old ones is let go. Where memory runs out, the past is thinned, but for this one and what is shown."""
         if self.is_another(iteration, weights, recipe):
             return self.until(iteration - 1).remembering(iteration, weights, recipe, shown)
         history = {**self.history, iteration: weights}
@@ -162,8 +162,9 @@ class State:
             room = max(1, min(most - len(shown) - 1, TURN_BYTES // max(1, size)))
             if len(needed) > room:
                 known_from = needed[-room]
-                history = {k: w for k, w in history.items() if k >= known_from or k == 0 or k in shown}
-            history = thinned(history, {*shown, *needed[-room:], *({0} & turns)}, budget, most)
+                history = {k: w for k, w in history.items() if k >= known_from or k in {0, iteration, *shown}}
+            # This one too, wherever it lies: whoever had it trained again would else ask for it without end.
+            history = thinned(history, {iteration, *shown, *needed[-room:], *({0} & turns)}, budget, most)
         recipes = {k: r for k, r in recipes.items() if k in history and k >= known_from}
         return replace(
             self, history=MappingProxyType(history), recipes=MappingProxyType(recipes), known_from=known_from
