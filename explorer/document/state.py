@@ -55,7 +55,8 @@ class State:
     """From here on it is known what each iteration was trained with (engine.recipes); 0: from the beginning, else the
     state of this one is kept."""
     cast_before: int = 0
-    """The records of iterations before it were made in another number type."""
+    """Iterations before it were trained in another number type: they are known from here on at the earliest, and their
+    records are not compared."""
     origins: tuple[Origin, ...] = ()
     """What made the records that came with a file; the others were made here."""
 
@@ -104,7 +105,7 @@ class State:
 
     def out_of_reach(self, iteration: int) -> str:
         """Why one cannot travel to an iteration, in one sentence; "" where one can."""
-        return out_of_reach(iteration, self.history, self.known_from)
+        return out_of_reach(iteration, self.history, self.known_from, self.cast_before)
 
     @property
     def recipe(self) -> Recipe:
@@ -218,10 +219,11 @@ class State:
         if self.history and old.dtype != experiment.dtype:
             if set(self.history) == {0}:
                 return state.without_training()
-            recipes = {k: _in_dtype(recipe, experiment.dtype) for k, recipe in self.recipes.items()}
-            cast = _cast(self.history, experiment.dtype)
-            before = max(self.cast_before, self.log.next or 0)
-            return replace(state, history=cast, recipes=MappingProxyType(recipes), cast_before=before)
+            # What came before was trained in another arithmetic, and cannot be trained again in this one.
+            cast, before = _cast(self.history, experiment.dtype), self.furthest
+            recipes = {k: _in_dtype(recipe, experiment.dtype) for k, recipe in self.recipes.items() if k == before}
+            known = MappingProxyType(recipes)
+            return replace(state, history=cast, recipes=known, known_from=before, cast_before=before)
         return state
 
     def could_be_of(self, experiment: Experiment | None) -> bool:
@@ -322,7 +324,7 @@ def _cast(history: Mapping[int, Weights], dtype: str) -> Mapping[int, Weights]:
 
 
 def _in_dtype(recipe: Recipe, dtype: str) -> Recipe:
-    """What was trained in another arithmetic is trained again in this one, but else as it was."""
+    """What led to where the number type was changed goes on in the new one, but else as it was."""
     experiment, what_if = recipe
     return None if experiment is None else msgspec.structs.replace(experiment, dtype=dtype), what_if
 
