@@ -64,11 +64,17 @@ class Origin(Spec, frozen=True, kw_only=True):
     """ "cpu", "cuda:0"; "": not known."""
 
 
-def out_of_reach(iteration: int, kept: Collection[int], known_from: int) -> str:
+def out_of_reach(iteration: int, kept: Collection[int], known_from: int, cast_before: int = 0) -> str:
     """Why one cannot go back to an iteration, in one sentence; "" where one can. `kept`: the iterations whose state is
-    kept; `known_from`: from which one on it is known what they were trained with. Iteration 0 is what the seed says."""
+    kept; `known_from`: from which one on it is known what they were trained with; `cast_before`: those before it were
+    trained in another number type. Iteration 0 is what the seed says."""
     if iteration >= known_from or iteration == 0 or iteration in kept:
         return ""
+    if iteration < cast_before:
+        return (
+            f"Iteration {iteration:,} cannot be gone back to: the iterations before {cast_before:,} were trained in "
+            "another number type, and of them only those whose state is kept can be shown."
+        )
     return (
         f"Iteration {iteration:,} cannot be gone back to: what it was trained with is known only from iteration "
         f"{known_from:,} on, for the training was changed so often, or its states are so large, that no more is kept."

@@ -99,7 +99,8 @@ class Session:
     """From here on they are known; an iteration before it can be shown where its state is in the history, and can no
     longer be trained again. 0: from the beginning; else its state is in the history."""
     cast_before: int = 0
-    """The records of iterations before it were made before the experiment's dtype was changed."""
+    """The iterations before it were done before the experiment's dtype was changed: they cannot be trained again in the
+    new one, and `known_from` is where the first state is kept from here on, or later."""
     origins: tuple[Origin, ...] = ()
     """What the records were made by, those of the last one aside, which wrote the file."""
     written_with: Mapping[str, str] = field(default_factory=dict)
@@ -109,6 +110,9 @@ class Session:
 
     def __post_init__(self) -> None:
         last, led = max(self.history, default=0), self.led
+        if self.history and self.known_from < self.cast_before:
+            first = min((k for k in self.history if k >= self.cast_before), default=last)
+            object.__setattr__(self, "known_from", first)
         recipes = list(self.recipes)
         own = Recipe(until=last, experiment=self.experiment, what_if=self.what_if)
         known = recipes[-1].until if recipes else 0
@@ -133,7 +137,7 @@ class Session:
 
     def out_of_reach(self, iteration: int) -> str:
         """Why one cannot go back to an iteration, in one sentence; "" where one can."""
-        return out_of_reach(iteration, self.history, self.known_from)
+        return out_of_reach(iteration, self.history, self.known_from, self.cast_before)
 
     def recorded_by(self) -> tuple[Origin, ...]:
         """What made the records: of those of a file that was read, all of them."""

@@ -396,6 +396,11 @@ class Controller(QObject):
         assert want is not None
         self._wanted = None
         self._document.learn(trained, goal.recipe)
+        if want.iteration not in self._document.state.history:  # it would be asked for again, and again
+            self._give_up(
+                f"Iteration {want.iteration:,} was trained again and could not be kept, so that it cannot be shown."
+            )
+            return
         here = self._document.view.position
         self._want(want.iteration, want.position if want.position is not None and here == want.left else here)
 

@@ -55,7 +55,8 @@ class State:
     """From here on it is known what each iteration was trained with (engine.recipes); 0: from the beginning, else the
     state of this one is kept."""
     cast_before: int = 0
-    """The records of iterations before it were made in another number type."""
+    """Iterations before it were trained in another number type: they are known from here on at the earliest, and their
+    records are not compared."""
     origins: tuple[Origin, ...] = ()
     """What made the records that came with a file; the others were made here."""
 
@@ -104,7 +105,7 @@ class State:
 
     def out_of_reach(self, iteration: int) -> str:
         """Why one cannot travel to an iteration, in one sentence; "" where one can."""
-        return out_of_reach(iteration, self.history, self.known_from)
+        return out_of_reach(iteration, self.history, self.known_from, self.cast_before)
 
     @property
     def recipe(self) -> Recipe:
@@ -147,7 +148,7 @@ class State:
         self, iteration: int, weights: Weights, recipe: Recipe | None = None, shown: Collection[int] = ()
     ) -> State:
         """With one more iteration kept. Other weights than those that were there begin another future: what came after
-        the old ones is let go. Where memory runs out, the past is thinned, but for the iterations that are shown."""
+        the old ones is let go. Where memory runs out, the past is thinned, but for this one and what is shown."""
         if self.is_another(iteration, weights, recipe):
             return self.until(iteration - 1).remembering(iteration, weights, recipe, shown)
         history = {**self.history, iteration: weights}
@@ -162,8 +163,9 @@ class State:
             room = max(1, min(most - len(shown) - 1, TURN_BYTES // max(1, size)))
             if len(needed) > room:
                 known_from = needed[-room]
-                history = {k: w for k, w in history.items() if k >= known_from or k == 0 or k in shown}
-            history = thinned(history, {*shown, *needed[-room:], *({0} & turns)}, budget, most)
+                history = {k: w for k, w in history.items() if k >= known_from or k in {0, iteration, *shown}}
+            # This one too, wherever it lies: whoever had it trained again would else ask for it without end.
+            history = thinned(history, {iteration, *shown, *needed[-room:], *({0} & turns)}, budget, most)
         recipes = {k: r for k, r in recipes.items() if k in history and k >= known_from}
         return replace(
             self, history=MappingProxyType(history), recipes=MappingProxyType(recipes), known_from=known_from
@@ -217,10 +219,11 @@ class State:
         if self.history and old.dtype != experiment.dtype:
             if set(self.history) == {0}:
                 return state.without_training()
-            recipes = {k: _in_dtype(recipe, experiment.dtype) for k, recipe in self.recipes.items()}
-            cast = _cast(self.history, experiment.dtype)
-            before = max(self.cast_before, self.log.next or 0)
-            return replace(state, history=cast, recipes=MappingProxyType(recipes), cast_before=before)
+            # What came before was trained in another arithmetic, and cannot be trained again in this one.
+            cast, before = _cast(self.history, experiment.dtype), self.furthest
+            recipes = {k: _in_dtype(recipe, experiment.dtype) for k, recipe in self.recipes.items() if k == before}
+            known = MappingProxyType(recipes)
+            return replace(state, history=cast, recipes=known, known_from=before, cast_before=before)
         return state
 
     def could_be_of(self, experiment: Experiment | None) -> bool:
@@ -321,7 +324,7 @@ def _cast(history: Mapping[int, Weights], dtype: str) -> Mapping[int, Weights]:
 
 
 def _in_dtype(recipe: Recipe, dtype: str) -> Recipe:
-    """What was trained in another arithmetic is trained again in this one, but else as it was."""
+    """What led to where the number type was changed goes on in the new one, but else as it was."""
     experiment, what_if = recipe
     return None if experiment is None else msgspec.structs.replace(experiment, dtype=dtype), what_if
 
