@@ -110,7 +110,7 @@ class Session:
 
     def __post_init__(self) -> None:
         last, led = max(self.history, default=0), self.led
-        if self.history and self.known_from < self.cast_before:
+        if self.history and 0 <= self.known_from < self.cast_before:
             first = min((k for k in self.history if k >= self.cast_before), default=last)
             object.__setattr__(self, "known_from", first)
         recipes = list(self.recipes)
