@@ -33,12 +33,7 @@ def against_baseline(judged: Judged) -> str:
         return "Nobody knows what answers would lose here that have learned nothing."
     if not judged.baseline > 0:
         return "Answers that have learned nothing lose nothing here."
-    share = judged.loss / judged.baseline
-    if share >= 1 / _NO_BETTER:
-        return f"Worse than having learned nothing: {short(share, 3)} times that loss."
-    if share > _NO_BETTER:
-        return "No better than having learned nothing."
-    return f"Its loss is {percent(share)} of that of having learned nothing."
+    return _against(judged.loss / judged.baseline, "having learned nothing")
 
 
 def against_repeating(judged: Judged) -> str:
@@ -47,12 +42,17 @@ def against_repeating(judged: Judged) -> str:
         return ""
     if not judged.persistence > 0:
         return "Repeating the last value loses nothing here."
-    share = judged.loss / judged.persistence
+    number = f" ({short(judged.persistence, 4)})"
+    return _against(judged.loss / judged.persistence, "repeating the last value", number)
+
+
+def _against(share: float, what: str, number: str = "") -> str:
+    """`share`: of the loss that `what` has, which may be followed by its number."""
     if share >= 1 / _NO_BETTER:
-        return f"Worse than repeating the last value: {short(share, 3)} times that loss."
+        return f"Worse than {what}: {short(share, 3)} times that loss."
     if share > _NO_BETTER:
-        return "No better than repeating the last value."
-    return f"Its loss is {percent(share)} of that of repeating the last value ({short(judged.persistence, 4)})."
+        return f"No better than {what}."
+    return f"Its loss is {percent(share)} of that of {what}{number}."
 
 
 def against_both(judged: Judged) -> str:

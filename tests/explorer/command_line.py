@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import engine
 from engine import presets
 from engine.session import Session
 from engine.training_loop import Progress
+from explorer.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -30,6 +32,19 @@ optimizer = { kind = "adam" }
 clip = { kind = "norm", max_norm = 0.5 }
 evaluate_every = 4
 """
+
+
+def runs_in(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line in this process and a folder of its own: (exit status, stdout, stderr)."""
+    monkeypatch.chdir(folder)
+    (folder / "mine.toml").write_text(EXPERIMENT, encoding="utf-8")
+
+    def call(*argv: object) -> tuple[int, str, str]:
+        status = main([str(word) for word in argv])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
 
 
 def trained(iterations: int) -> Progress:

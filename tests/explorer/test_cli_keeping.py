@@ -12,29 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import EXPERIMENT, Run, assert_same_training
+from command_line import Run, assert_same_training, runs_in
 
 from engine import operations, session
 from engine.errors import DataError, SessionError
 from engine.session import Session
 from engine.training_loop import Progress
 from engine.training_requests import Trained
-from explorer.cli import main
 from explorer.cli.training_bar import TrainingBar
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """The command line in this process and a folder of its own: (exit status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.toml").write_text(EXPERIMENT, encoding="utf-8")
-
-    def call(*argv: object) -> tuple[int, str, str]:
-        status = main([str(word) for word in argv])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return runs_in(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("how", ["ctrl+c", "terminated"])

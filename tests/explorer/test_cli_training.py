@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from command_line import EXPERIMENT, Run, assert_same_training
+from command_line import EXPERIMENT, Run, assert_same_training, runs_in
 
 import engine
 import engine.operations
@@ -22,23 +22,13 @@ from engine.rows import Rows
 from engine.session import Session
 from engine.spec import AddingTask
 from engine.training_requests import Judge
-from explorer.cli import main
 from explorer.cli.compute import compute
 from explorer.cli.target import resolve
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """The command line in this process and a folder of its own: (exit status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.toml").write_text(EXPERIMENT, encoding="utf-8")
-
-    def call(*argv: object) -> tuple[int, str, str]:
-        status = main([str(word) for word in argv])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return runs_in(tmp_path, monkeypatch, capsys)
 
 
 def table(name: str) -> list[list[str]]:
