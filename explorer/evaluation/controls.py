@@ -97,7 +97,7 @@ class EvaluationControls(QScrollArea):
             grid.addWidget(self.values[name], row, 1)
         inside = QWidget()
         column = QVBoxLayout(inside)
-        column.setContentsMargins(PAD, GAP, PAD, GAP)
+        column.setContentsMargins(PAD, GAP, PAD, 0)
         column.setSpacing(TIGHT)
         column.addLayout(first)
         column.addLayout(second)
