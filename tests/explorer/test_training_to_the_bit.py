@@ -191,7 +191,7 @@ def test_an_edit_after_a_change_of_dtype_leaves_what_led_here(qtbot: QtBot, expl
     explorer.document.edit_experiment(wider)
     explorer.document.edit_experiment(msgspec.structs.replace(wider, training=TrainingSpec(learning_rate=0.5)))
     settle(qtbot, explorer)
-    recipe, _ = explorer.document.state.recipe_into(7)
+    recipe, _ = explorer.document.state.recipe_into(12)
     assert recipe is not None
     assert (recipe.dtype, recipe.training.learning_rate) == ("float64", 0.02)
 
