@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Slot
 from engine.run_away import LATELY, RunAway, is_away, run_away
 from explorer.bindings.parts import Parts
 from explorer.bindings.training import TrainingBinding
+from explorer.training.curves import last_losses
 from explorer.training.standing import Ending
 from explorer.training.ways_out import WayOut, ways_back
 from explorer.widgets.numbers import short
@@ -58,10 +59,7 @@ class RunAwayBinding(QObject):
         chunks = self._book.log.scalars.chunks
         if not chunks:
             return False
-        if len(chunks[-1]["losses"]) >= LATELY:
-            last = chunks[-1]["losses"]
-        else:
-            last = self._book.column("losses")
+        _, last = last_losses(self._book.log.scalars, LATELY)
         return is_away(float(chunks[0]["losses"][0]), last, self._book.baseline)
 
     def _say(self) -> None:

@@ -67,6 +67,7 @@ class Controls(QWidget):
         second.addWidget(self.until_field, 1)
         self.settings_button = QPushButton()
         self.settings_button.setProperty("role", "small")
+        self.settings_button.setAccessibleName("Settings of the training")
         self.settings_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.settings_button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         third = QHBoxLayout()

@@ -8,12 +8,24 @@ from pathlib import Path
 
 import pytest
 from data_dialogs import Opened
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from explorer.app import Explorer
 from explorer.compute.inline import InlineExecutor
 from explorer.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def no_key_stays_held() -> Iterator[None]:
+    """Qt takes the modifiers of the last event for held until the next one, and QTest lets go of none: what is pressed
+    with Ctrl or Shift in one test would be held in the next."""
+    yield
+    if QApplication.instance() is not None and QGuiApplication.keyboardModifiers() != Qt.KeyboardModifier.NoModifier:
+        QTest.keyClick(QWidget(), Qt.Key.Key_Shift)
 
 
 @pytest.fixture

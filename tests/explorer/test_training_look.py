@@ -223,7 +223,7 @@ def test_a_legend_without_room_is_brief_and_then_says_that_something_is_left_out
     entries = legends.norm_legend(curves(falling(300), **given), 4, loss_axis(None, "log", np.ones(3), NONE, NONE))
     assert legends.shown_words(entries, 5000.0) == [one.words for one in entries]
     narrow = legends.shown_words(entries, 330.0)
-    assert narrow[:3] == ["Gradient", "before", "after"], "what is drawn largest is named first"
+    assert narrow[:3] == ["Gradient norm", "before", "after"], "what is drawn largest is named first"
     assert legends.shown_words(entries, 200.0)[-1] == "…"
 
 

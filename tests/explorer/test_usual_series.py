@@ -100,7 +100,8 @@ def test_dates_that_fall_are_read_from_the_last_row_upwards_and_that_is_said() -
     assert isinstance(data, SeriesData)
     np.testing.assert_array_equal(data.values[:, 0], 1000.5 - np.arange(119, -1, -1))
     assert said.startswith(
-        f"a.csv: 1 column in windows of {task.steps} rows; 'close' is forecast one row ahead; 'day' is the time; "
+        f"a.csv: 1 column in windows of {task.steps} rows, {task.batch_size} a batch; 'close' is forecast "
+        "one row ahead; 'day' is the time; "
         "rows turned round: oldest first. What could be otherwise: column 1 (day): the dates fall"
     )
 
