@@ -14,6 +14,11 @@ from explorer.document.state import State
 
 
 def session_of(document: Document, excerpt: Excerpt | None) -> Session:
+    """As much of it as a file has room for. Raises SessionError as `whole_session`."""
+    return fitting(whole_session(document, excerpt))
+
+
+def whole_session(document: Document, excerpt: Excerpt | None) -> Session:
     """Raises SessionError where there is nothing to save (a recorded trace, or no trace yet)."""
     state, view = document.state, document.view
     experiment = state.experiment
@@ -23,7 +28,7 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         raise SessionError(f"What cannot be traced yet cannot be saved. {state.unfinished}")
     if view.iteration not in state.history or excerpt is None:
         raise SessionError("The trace is still being computed; save when it is on screen.")
-    session = Session(
+    return Session(
         experiment=experiment,
         what_if=state.what_if,
         iteration=view.iteration,
@@ -53,7 +58,6 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         device=excerpt.device,
         fingerprint=excerpt.fingerprint,
     )
-    return fitting(session)
 
 
 def _recipes(state: State) -> tuple[Recipe, ...]:
