@@ -5,7 +5,7 @@ judged by. Plain numpy, no torch. Everything here is a pure function of what it 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import task_facts
 from engine.requests import Weights
 from engine.rows import Kept, Rows
-from engine.spec import EarlyStopSpec, Spec
+from engine.spec import EarlyStopSpec, Experiment, Spec
 from engine.task_facts import Metric
 from engine.task_specs import MAX_STEPS
 from engine.training_requests import Judged, Records
@@ -68,6 +69,13 @@ def best_of(evaluations: Collection[Evaluation]) -> Evaluation | None:
     """The first one with the least loss; None where none has a finite one."""
     finite = (evaluation for evaluation in evaluations if np.isfinite(evaluation.loss))
     return min(finite, key=lambda evaluation: evaluation.loss, default=None)
+
+
+def baseline_of(evaluations: Sequence[Evaluation], experiment: Experiment) -> float | None:
+    """The loss of answers that have learned nothing: of data as the last evaluation has found it; None where nobody
+    knows."""
+    found = evaluations[-1].baseline if evaluations else None
+    return task_facts.baseline(experiment.task, experiment.model) if found is None else found
 
 
 # -- states -----------------------------------------------------------------------------------------------------------

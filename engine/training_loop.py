@@ -21,9 +21,10 @@ from typing import Any, Literal, TypeAlias
 from engine.checks import checked, checked_what_if
 from engine.errors import DataError, SpecError
 from engine.figures import figure
-from engine.history import STATE_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
+from engine.history import STATE_BYTES, Evaluation, Log, baseline_of, best_of, kept_before, stops, thinned
 from engine.recipes import Recipe, alike, recipes_until
 from engine.requests import Weights
+from engine.run_away import RunAway, of_log
 from engine.session import Session, fitting
 from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
 from engine.spec_reading import shown
@@ -84,6 +85,11 @@ class Progress:
     start: Session | None = None
     """What it went on from, with what its iterations were trained with, but without its states; None: from the
     beginning."""
+
+    @property
+    def run_away(self) -> RunAway | None:
+        """Of the loss, where it has run away and stays finite: that ends nothing, and nothing is being learned."""
+        return of_log(self.log, baseline_of(self.evaluations, self.experiment))
 
     def session(self, start: Session | None = None) -> Session:
         """To be saved, and gone on from: what `fit` went on from, with this training in it; with as many of the states

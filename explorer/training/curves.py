@@ -121,15 +121,9 @@ class Curves:
 def last_losses(kept: Kept, most: int) -> tuple[Whole, Floats]:
     """(n,) each: iterations and losses of the last rows, `most` of them at most. However many there are, no more is
     read."""
-    parts, found = [np.zeros(0)], 0
-    for chunk in reversed(kept.chunks):
-        if found >= most:
-            break
-        parts.append(chunk["losses"][-(most - found) :])
-        found += len(parts[-1])
-    last = len(kept)
+    losses, last = kept.last("losses", most), len(kept)
     first = kept.chunks[0].first if kept.chunks else 0
-    return first + kept.stride * np.arange(last - found, last, dtype=np.int64), np.concatenate(parts[::-1])
+    return first + kept.stride * np.arange(last - len(losses), last, dtype=np.int64), losses
 
 
 def window(count: int) -> int:
