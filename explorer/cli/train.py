@@ -130,9 +130,11 @@ def _chosen(target: Target, asked: Asked) -> Target:
         print(f"{said} gradflow {shlex.quote(str(target.path))} shows it, and lets one choose.", file=sys.stderr)
         target = Target(preset=preset, path=target.path)
     elif cell is not None:
-        if not target.task:
+        slug = "" if target.preset is None else target.preset.slug
+        task = target.task or (slug if slug in fresh.TASKS else "")  # sunspots are a preset and a task
+        if not task:
             raise UsageError(f"--cell is of a task or of data; '{target.title}' has layers of its own.")
-        target = replace(target, preset=fresh.of_task(target.task, cell))
+        target = replace(target, preset=fresh.of_task(task, cell))
     if seed is None:
         return target
     if target.preset is None:
