@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.data.scaling import Scale
 from engine.data.symbols import counted
 from engine.spec import DigitsTask, ModelSpec, SequencesTask, SeriesTask, SinesTask, SunspotsTask, Task, TextTask
+from engine.task_facts import have_names
 from engine.tasks import digits, sequences, series, sunspots, text
 from engine.tasks.batch import Batch
 from engine.tasks.order import held_back
@@ -125,8 +126,7 @@ def columns(task: Task) -> tuple[str, ...]:
         named = task.columns
     elif isinstance(task, SequencesTask) and task.inputs:
         named = sequences.labelled(task).columns
-    counted = tuple(f"x{at}" for at in range(len(named)))
-    return () if named in (counted, ("value",)) else named
+    return named if have_names(named) else ()
 
 
 def constant(task: Task, model: ModelSpec) -> Tensor | None:

@@ -17,6 +17,7 @@ from explorer.evaluation.words import at_number
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
+from explorer.widgets.labels import written
 from explorer.widgets.numbers import short
 
 LEFT, RIGHT, FOOT = 52, 12, 18
@@ -62,10 +63,10 @@ class SeriesView(Plot[int]):
         a = self._answers
         if a is None:
             return ()
-        found = [Entry(a.quantity, "title")] if a.quantity else []
+        found = [Entry(a.quantity, "title")] if a.quantity and a.target != written(a.quantity) else []
         found += [] if a.every else [Entry("read", "line", "muted")]
         kind = "line" if a.every else "point"
-        found += [Entry("target", kind, "text"), Entry("prediction", kind, self._tone)]
+        found += [Entry(a.target, kind, "text"), Entry("prediction", kind, self._tone)]
         if a.judged.free is not None:
             found.append(Entry("running free", "dash", "backward"))
         return tuple(found)

@@ -44,7 +44,7 @@ def _series(a: Answers, n: int) -> Table:
     steps = a.about(n).tolist()
     after = [] if free is None else [*range(a.length(n) + 1, a.length(n) + 1 + len(free))]
     rows = sorted({*steps, *after})
-    names = [a.place_noun, "target", "prediction"]
+    names = [a.place_noun, a.target, "prediction"]
     columns = [dict(zip(steps, truth, strict=True)), dict(zip(steps, said, strict=True))]
     if errors is not None:
         names.append("squared error")
@@ -109,7 +109,7 @@ def _sequences(a: Answers) -> Table:
         def number(row: int, column: int) -> str:
             return str(row + 1) if column == 0 else exact(float(numbers[column - 1][row]))
 
-        return Table(("sequence", "target", "prediction"), a.count, number)
+        return Table(("sequence", a.target, "prediction"), a.count, number)
     labels = a.judged.labels
 
     def cell(row: int, column: int) -> str:

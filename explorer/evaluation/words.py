@@ -145,7 +145,7 @@ def at_number(answers: Answers, n: int, t: int) -> str:
     where = answers.place(int(answers.about(n)[t]))
     if answers.places is not None:
         where = where.capitalize()
-    parts = [f"{where}: target {number(truth[t])}, prediction {number(said[t])}"]
+    parts = [f"{where}: {answers.target} {number(truth[t])}, prediction {number(said[t])}"]
     errors = answers.errors(n)
     if errors is not None:
         parts.append(f"squared error {number(errors[t])}")

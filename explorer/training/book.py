@@ -89,6 +89,12 @@ class Book(QObject):
         experiment = self._document.experiment
         return None if experiment is None else baseline_of(self.evaluations, experiment)
 
+    @property
+    def persistence(self) -> float | None:
+        """Of a series, the loss of repeating the last value; None elsewhere, and as long as nothing has been
+        evaluated."""
+        return self.evaluations[-1].persistence if self.evaluations else None
+
     @Slot()
     def _look(self) -> None:
         state = self._document.state

@@ -51,6 +51,8 @@ class Curves:
     """Before clipping, of the layers that are wanted."""
     evaluations: tuple[Evaluation, ...] = ()
     baseline: float | None = None
+    persistence: float | None = None
+    """Of series the loss of repeating the last value."""
     kept: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
     known_from: int = 0
     """One cannot travel to iterations before it, unless they are kept."""
