@@ -35,12 +35,12 @@ from engine.tasks import Batch, own
 from engine.tasks.part import Draw
 from engine.tracing import Initial
 from engine.training_checks import why_not_free
-from engine.training_requests import Forecasts, Judge, Judged
+from engine.training_requests import MOST_SEQUENCES, Forecasts, Judge, Judged
 from engine.training_state import CARRIED, carried_shapes, parameters_of
 from engine.written import foreseen, written
 
 MOST = 10_000
-"""Batches, and steps of free running."""
+"""Sequences that come along, and steps of free running."""
 MOST_CLASSES = 200
 """Of a confusion matrix."""
 
@@ -56,7 +56,7 @@ def judge(request: Judge) -> Judged:
     network = Network(experiment, None if request.weights is None else parameters_of(request.weights), request.what_if)
     sums, kept, series = _Sums(experiment), _Shown(experiment, request.shown), _Forecasts(experiment)
     carried: dict[str, Tensor] = {}
-    for draw in draws(experiment, request.part, request.batches):
+    for draw in draws(experiment, request.part, request.sequences):
         batch = _drawn(network, draw)
         carried = {name: state[: batch.x.shape[1]] for name, state in carried.items()}
         outputs, losses, after = pass_through(network, batch, initial_of(network, carried))
@@ -120,8 +120,8 @@ def _checked(request: Judge) -> Experiment:
     experiment = checked(request.experiment)
     if request.part not in get_args(Part):
         raise SpecError(f"part is {shown(request.part)}; {', '.join(get_args(Part))} are accepted.")
-    if request.batches is not None:
-        whole("batches", request.batches, 1, MOST)
+    if request.sequences is not None:
+        whole("sequences", request.sequences, 1, MOST_SEQUENCES)
     whole("shown", request.shown, 0, MOST)
     whole("free_running", request.free_running, 0, MOST)
     if request.free_running and (why := why_not_free(experiment)):

@@ -306,4 +306,4 @@ def check_held_back(experiment: Experiment, until: Until | None) -> None:
 
 def probe(experiment: Experiment, state: Weights | None, what_if: WhatIf) -> Judge:
     """A small judgement that shows whether there is anything to judge by, before training relies on it."""
-    return Judge(experiment, state, batches=1, shown=0, what_if=what_if)
+    return Judge(experiment, state, sequences=1, shown=0, what_if=what_if)

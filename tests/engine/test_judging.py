@@ -100,7 +100,7 @@ def test_classes_are_counted_at_the_steps_that_are_there(loss: Any, at: Any) -> 
                 right += int(p[place].argmax()) == truth
                 matrix[truth, int(p[place].argmax())] += 1
                 answers += 1
-    found = judged(given, batches=3)
+    found = judged(given, sequences=12)
     assert found.loss == pytest.approx(total / answers, rel=1e-10)
     assert found.value == right / answers
     assert found.metric == "accuracy"
@@ -118,7 +118,7 @@ def test_classes_are_counted_at_the_steps_that_are_there(loss: Any, at: Any) -> 
 
 def test_the_metric_counts_what_is_judged_and_the_loss_everything() -> None:
     given = of("rnn", CopyTask(delay=3, batch_size=5), "every", "cross_entropy")
-    found = judged(given, batches=2)
+    found = judged(given, sequences=10)
     assert found.confusion is not None
     assert found.confusion.sum() == 2 * 5 * 10
     assert found.confusion[0].sum() == 0, "no blank is asked for"
@@ -130,7 +130,7 @@ def test_the_metric_counts_what_is_judged_and_the_loss_everything() -> None:
 
 def test_the_reber_grammar_is_judged_by_its_last_symbol_but_one() -> None:
     given = of("gru", ReberTask(steps=20, batch_size=6), "every", "cross_entropy")
-    found = judged(given, batches=2)
+    found = judged(given, sequences=12)
     assert found.confusion is not None
     assert found.confusion.sum() == 12
     assert {symbol for symbol, row in zip(found.labels, found.confusion, strict=True) if row.sum()} <= {"T", "P"}
@@ -150,7 +150,7 @@ def test_a_temporal_order_has_four_classes_with_names() -> None:
 def test_every_year_held_back_is_forecast_once(part: Part, first: int, last: int) -> None:
     given = of("gru", SunspotsTask(steps=9, batch_size=10), "last", learning_rate=0.1)
     weights = trained(given, 30)
-    found = judged(given, weights, batches=9, shown=3, part=part)
+    found = judged(given, weights, sequences=90, shown=3, part=part)
     assert found.forecasts is not None
     assert found.forecasts.noun == "year"
     assert found.forecasts.places.tolist() == list(range(first, last + 1))
@@ -168,19 +168,19 @@ def test_every_year_held_back_is_forecast_once(part: Part, first: int, last: int
 
 
 def test_where_a_part_has_more_than_is_judged_it_is_judged_evenly_and_says_so() -> None:
-    """46 years, 1916 to 1961: 4 of them are the first, the last, and those a third and two thirds of 45 years on. Two
-    batches of two are as many sequences as four of one."""
+    """46 years, 1916 to 1961: 4 of them are the first, the last, and those a third and two thirds of 45 years on. They
+    are the same ones whatever the batch size."""
     given = of("gru", SunspotsTask(steps=9, batch_size=1), "last")
-    found = judged(given, None, batches=4, shown=0)
+    found = judged(given, None, sequences=4, shown=0)
     assert found.forecasts is not None
     assert found.forecasts.places.tolist() == [1916, 1916 + 15, 1916 + 30, 1961]
     assert (found.sequences, found.there) == (4, 46)
-    twos = judged(of("gru", SunspotsTask(steps=9, batch_size=2), "last"), None, batches=2, shown=0)
+    twos = judged(of("gru", SunspotsTask(steps=9, batch_size=2), "last"), None, sequences=4, shown=0)
     assert twos.loss == pytest.approx(found.loss, rel=1e-12)
-    whole = judged(given, None, batches=100, shown=0)
+    whole = judged(given, None, sequences=100, shown=0)
     assert (whole.sequences, whole.there) == (46, 46)
-    drawn = judged(of("gru", AddingTask(steps=5, batch_size=3), "last"), None, batches=4, shown=0)
-    assert (drawn.sequences, drawn.there) == (12, None)
+    drawn = judged(of("gru", AddingTask(steps=5, batch_size=3), "last"), None, sequences=10, shown=0)
+    assert (drawn.sequences, drawn.there) == (12, None), "whole batches of 3"
 
 
 @pytest.mark.parametrize("batch_size", [10, 2, 1])
@@ -253,7 +253,7 @@ def test_batch_normalisation_takes_its_means_over_as_many_as_in_training() -> No
 
 def test_windows_of_training_that_come_twice_are_one_forecast() -> None:
     given = of("gru", SunspotsTask(steps=200, batch_size=40), "last")
-    found = judged(given, None, batches=4, shown=2, part="train")
+    found = judged(given, None, sequences=160, shown=2, part="train")
     assert found.forecasts is not None
     assert found.forecasts.places.tolist() == list(range(1900, 1916)), "16 windows, each in each of 4 batches twice"
 
@@ -261,7 +261,7 @@ def test_windows_of_training_that_come_twice_are_one_forecast() -> None:
 def test_a_series_is_judged_in_its_own_units() -> None:
     given = of("gru", SunspotsTask(steps=9, batch_size=50), "every", learning_rate=0.1)
     weights = trained(given, 30)
-    found = judged(given, weights, batches=9, shown=3, free_running=5)
+    found = judged(given, weights, sequences=450, shown=3, free_running=5)
     network = Network(given, weights)
     batch = tasks.batch(given.task, given.model, 0, 0, part="validation")
     assert batch.x.shape[1] == 46 - 9 + 1, "all windows with their answers in 1916-1961, once"
@@ -332,7 +332,7 @@ def test_whatever_is_judged_repeats_and_cannot_be_written_to() -> None:
     ("change", "words"),
     [
         ({"part": "training"}, "part is 'training'; train, validation, test"),
-        ({"batches": 0}, "batches is 0"),
+        ({"sequences": 0}, "sequences is 0"),
         ({"shown": -1}, "shown is -1"),
         ({"free_running": 5}, "the adding problem"),
     ],
@@ -385,7 +385,7 @@ def test_carried_states_make_one_pass_of_the_whole_part(
     layers = (LayerSpec(cell=cell, hidden_size=3), LayerSpec(cell="rnn", hidden_size=2))
     model = ModelSpec(layers=layers, readout=ReadoutSpec(at="every"), loss="cross_entropy")
     given = experiment(model=model, task=task, dtype="float64", carry=True)
-    network, found = Network(given), judged(given, batches=10_000)
+    network, found = Network(given), judged(given, sequences=10_000)
     text = text_tasks.prepared(task)
     first, behind = text.parts["validation"]
     count = (behind - first - 1) // steps
@@ -401,7 +401,7 @@ def test_carried_states_make_one_pass_of_the_whole_part(
     assert begin == first + count * steps, "every piece once"
     assert found.loss == pytest.approx(total / (count * steps), rel=1e-12)
     forgetful = msgspec.structs.replace(given, training=msgspec.structs.replace(given.training, carry=False))
-    assert (judged(forgetful, batches=10_000).loss == pytest.approx(found.loss, rel=1e-12)) == (max(lengths) == 1)
+    assert (judged(forgetful, sequences=10_000).loss == pytest.approx(found.loss, rel=1e-12)) == (max(lengths) == 1)
 
 
 def test_what_runs_free_goes_on_from_the_states_that_were_carried(

@@ -198,7 +198,7 @@ def test_a_bound_that_was_looked_at_and_not_reached_is_said(run: Run) -> None:
 def test_where_more_sequences_say_otherwise_than_the_evaluation_that_ended_it_that_is_said(run: Run) -> None:
     run("train", "mine.toml", "--iterations", "4", "-o", "probe.gflow")
     few, found = session.load("probe.gflow").evaluations[-1], session.load("probe.gflow")
-    many = compute("judge", Judge(found.experiment, found.history[4], "validation", 20, shown=0))
+    many = compute("judge", Judge(found.experiment, found.history[4], "validation", 80, shown=0))
     assert (many.sequences, many.loss != few.loss) == (80, True)
     sign = "<" if few.loss < many.loss else ">"
     bound = f"loss{sign}{figure((few.loss + many.loss) / 2, 6)}"

@@ -204,7 +204,7 @@ def test_answers_that_run_away_do_not_press_the_targets_together() -> None:
 
 def test_what_comes_along_has_room_in_memory_and_runs_free_only_where_it_can() -> None:
     asked = judge_of(Computed(experiment(ReberTask(steps=16))), Extent("test", 32))
-    assert (asked.part, asked.batches, asked.shown, asked.free_running) == ("test", 32, 16, 17)
+    assert (asked.part, asked.sequences, asked.shown, asked.free_running) == ("test", 32, 16, 17)
     assert judge_of(Computed(CLASSES), Extent()).free_running == 0
     long = judge_of(Computed(experiment(ReberTask(steps=100_000))), Extent())
     assert long.shown * 100_000 * 7 <= 2**22
