@@ -61,14 +61,15 @@ def judge(request: Judge) -> Judged:
         carried = {name: state[: batch.x.shape[1]] for name, state in carried.items()}
         outputs, losses, after = pass_through(network, batch, initial_of(network, carried))
         sums.add(batch, outputs, losses)
-        kept.add(batch, outputs, carried)
+        kept.add(draw, batch, outputs, carried)
         series.add(draw, batch, outputs)
         carried = {name: after[name] for name in carried_shapes(experiment)}
-    free, grammar = None, isinstance(experiment.task, ReberTask)
+    free, came, grammar = None, None, isinstance(experiment.task, ReberTask)
     if request.free_running and kept.count and not grammar:
         initial = initial_of(network, kept.carried)
         said = run_free(network, kept.batch, request.free_running, initial=initial).double().numpy()
         free = _fixed(said if form(experiment.task).symbols else _in_units(said, own.units(experiment.task)))
+        came = kept.following(request.free_running)
     return Judged(
         part=request.part,
         sequences=sums.sequences,
@@ -82,6 +83,7 @@ def judge(request: Judge) -> Judged:
         confusion=sums.confusion,
         labels=labels_of(experiment.task, experiment.model),
         free=free,
+        came=came,
         read_labels=read_labels_of(experiment.task),
         forecasts=series.found(),
         written=written(network, request.free_running) if grammar and request.free_running else None,
@@ -251,6 +253,7 @@ class _Sums:
 class _Part:
     """The first sequences of a batch, what came out of them, and the states that they began with."""
 
+    draw: Draw
     batch: Batch
     outputs: Tensor
     carried: dict[str, Tensor]
@@ -281,7 +284,14 @@ class _Shown:
             for name, zero in zeros.items()
         }
 
-    def add(self, batch: Batch, outputs: Tensor, carried: dict[str, Tensor]) -> None:
+    def following(self, count: int) -> NDArray[np.float64] | None:
+        """Judged.came: of so many steps."""
+        task, model = self._experiment.task, self._experiment.model
+        found = [own.following(task, model, part.draw, count) for part in self._parts]
+        rows = [one[: part.batch.x.shape[1]] for one, part in zip(found, self._parts, strict=True) if one is not None]
+        return _fixed(_in_units(np.concatenate(rows), own.units(task))) if rows else None
+
+    def add(self, draw: Draw, batch: Batch, outputs: Tensor, carried: dict[str, Tensor]) -> None:
         """`carried`: the states that its sequences began with."""
         n = min(self._left, batch.x.shape[1])
         if n == 0 and self._parts:
@@ -294,7 +304,7 @@ class _Shown:
 
         lengths = torch.full((n,), len(batch.x), device="cpu") if batch.lengths is None else batch.lengths[few]
         began = {name: state[few] for name, state in carried.items()}
-        self._parts.append(_Part(Batch(batch.x[:, few], cut(batch.targets), lengths), cut(outputs), began))
+        self._parts.append(_Part(draw, Batch(batch.x[:, few], cut(batch.targets), lengths), cut(outputs), began))
 
     @property
     def batch(self) -> Batch:

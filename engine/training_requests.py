@@ -222,6 +222,9 @@ class Judged:
     free: Array | None = None
     """(n, free_running): what it said when it ran by itself; the first is its answer to the sequence itself, of numbers
     the same as its last prediction. None of the Reber grammar."""
+    came: Array | None = None
+    """(n, free_running): of a series of data that was to run free, what came at those steps, in the units of the data;
+    NaN where the part has come to its end, something is missing, or the time jumps. None of everything else."""
     sequences: int = 0
     """That were judged."""
     there: int | None = None

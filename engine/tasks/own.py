@@ -59,6 +59,14 @@ def asked(task: Task, model: ModelSpec, draw: Draw) -> tuple[str, NDArray[np.int
     return ("row", series.asked(task, model, draw) + 1) if isinstance(task, SeriesTask) else None
 
 
+def following(task: Task, model: ModelSpec, draw: Draw, count: int) -> NDArray[np.float64] | None:
+    """What came in the steps after each sequence of a batch, (B, count), scaled, as far as it is known and belongs to
+    the part; else NaN. None where the task is no series of data. Raises DataError."""
+    if isinstance(task, SunspotsTask):
+        return sunspots.following(task, model, draw, count).numpy()
+    return series.following(task, model, draw, count) if isinstance(task, SeriesTask) else None
+
+
 def units(task: Task) -> tuple[float, float]:
     """(shift, size) with which an answer of a model is one in the units of the data: answer·size + shift. (0, 1) where
     nothing is scaled. Raises DataError."""

@@ -126,6 +126,10 @@ class Answers:
     def free(self, n: int) -> Floats | None:
         return None if self.judged.free is None else np.asarray(self.judged.free[n], np.float64)
 
+    def came(self, n: int) -> Floats | None:
+        """Of the steps that it says running free: what came, as far as it is known; else NaN."""
+        return None if self.judged.came is None else np.asarray(self.judged.came[n], np.float64)
+
     def _of(self, array: NDArray[np.generic], n: int) -> Floats:
         return np.asarray(array[n][: self.length(n) if self.every else 1], np.float64)
 
@@ -171,6 +175,7 @@ def all_forecasts(answers: Answers) -> Answers | None:
         errors=(said - due) ** 2,
         lengths=np.array([len(found.places)]),
         free=None,
+        came=None,
         forecasts=None,
         written=None,
     )

@@ -49,7 +49,8 @@ class SeriesView(Plot[int]):
         if answers is not None:
             free = answers.free(n)
             said = np.concatenate([answers.answer(n), np.zeros(0) if free is None else free])
-            needed = np.concatenate([answers.truth(n), self._context()[1]])
+            came = answers.came(n)
+            needed = np.concatenate([answers.truth(n), self._context()[1], np.zeros(0) if came is None else came])
             self._span = span_of(needed, said)
         if self.place is not None:
             self.go(None if self.place >= self._count() else self.place)
@@ -165,6 +166,8 @@ class SeriesView(Plot[int]):
             self._paint_leaps(painter, (context[-1], read[-1]), (truth[0], said[0]))
         self._curve(painter, context, read, "muted")
         self._curve(painter, steps, truth, "text", dots=len(steps) == 1)
+        if (came := a.came(self._n)) is not None and len(free_steps):
+            self._curve(painter, free_steps, came, "text")
         self._curve(painter, steps, said, self._tone, dots=len(steps) <= _MOST_DOTS)
         painter.restore()
         if self._has_strip():
@@ -298,8 +301,10 @@ class SeriesView(Plot[int]):
         free = a.free(self._n)
         said = np.concatenate([a.answer(self._n), np.zeros(0) if free is None else free])
         marks = [(said[place], self._tone if place < len(self.steps()) else "backward")]
-        if place < len(self.steps()):
-            marks.insert(0, (a.truth(self._n)[place], "text"))
+        came = a.came(self._n)
+        due = a.truth(self._n) if came is None else np.concatenate([a.truth(self._n), came])
+        if place < len(due) and not np.isnan(due[place]):
+            marks.insert(0, (due[place], "text"))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(theme.plot), 1.5))
         for value, tone in marks:

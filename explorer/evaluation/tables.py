@@ -45,7 +45,9 @@ def _series(a: Answers, n: int) -> Table:
     after = [] if free is None else [*range(a.length(n) + 1, a.length(n) + 1 + len(free))]
     rows = sorted({*steps, *after})
     names = [a.place_noun, a.target, "prediction"]
-    columns = [dict(zip(steps, truth, strict=True)), dict(zip(steps, said, strict=True))]
+    came = a.came(n)
+    later = {} if came is None else {t: one for t, one in zip(after, came, strict=True) if not np.isnan(one)}
+    columns = [later | dict(zip(steps, truth, strict=True)), dict(zip(steps, said, strict=True))]
     if errors is not None:
         names.append("squared error")
         columns.append(dict(zip(steps, errors, strict=True)))

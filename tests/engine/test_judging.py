@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from training_cases import OPTIMIZERS, PlainTorch, experiment
 
 from engine import judged_draws, judging, tasks
-from engine.data import TextChoices, import_text, look_at
+from engine.data import TextChoices, import_text, look_at, store
+from engine.data.datasets import SeriesData
 from engine.errors import DataError, SpecError
 from engine.judging import answers
 from engine.network import Network
@@ -30,6 +32,9 @@ from engine.spec import (
     ReadoutSpec,
     ReberTask,
     RecurrentDropoutSpec,
+    SeriesTask,
+    SinesTask,
+    Split,
     SunspotsTask,
     TemporalOrderTask,
     WhatIf,
@@ -426,3 +431,36 @@ def test_what_runs_free_goes_on_from_the_states_that_were_carried(
     first = tasks.batch(task, model, given.seed, 0, torch.float64, part="validation")
     after = network.trace(batch=first).layers["l0"].values["h"][-1]
     torch.testing.assert_close(asked[0], torch.cat([torch.zeros(1, 3, dtype=torch.float64), after]))
+
+
+@pytest.mark.parametrize("at", ["every", "last"])
+def test_beside_what_runs_free_stands_what_came_up_to_the_end_of_the_part(at: Any) -> None:
+    """Validation is asked about 1916 to 1961."""
+    found = judged(of("gru", SunspotsTask(steps=9, batch_size=5), at), sequences=100, shown=100, free_running=4)
+    assert found.came is not None
+    assert found.came.shape == found.free.shape == (46 if at == "last" else 46 - 8, 4)
+    numbers = {1700 + n: float(one) for n, one in enumerate(sunspots.series())}
+    for n, came in enumerate(found.came):
+        first = (1916 if at == "last" else 1924) + n
+        assert found.targets[n, -1] == pytest.approx(numbers[first])
+        due = [numbers[year] if (year := first + k) <= 1961 else math.nan for k in range(4)]
+        assert came == pytest.approx(due, nan_ok=True)
+
+
+def test_what_came_goes_over_no_gap_and_no_jump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 rows, row n holds n; the second half is for the test, row 40 is missing, and row 50 follows a jump."""
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    values, nan = np.arange(60.0)[:, None], math.nan
+    values[40] = nan
+    data = store.put(SeriesData(("a",), values, "leave_out", np.array([50])))
+    split = Split(train=0.5, validation=0.0)
+    task = SeriesTask(data=data, columns=("a",), target="a", steps=3, batch_size=50, split=split, scaling="none")
+    found = judged(of("rnn", task), part="test", shown=50, free_running=4)
+    assert found.came is not None
+    due = {row[-1, 0] + 1: came for row, came in zip(found.inputs, found.came, strict=True)}
+    assert due[30].tolist() == [30.0, 31.0, 32.0, 33.0]
+    assert due[38] == pytest.approx([38.0, 39.0, nan, nan], nan_ok=True), "the next is missing"
+    assert due[48] == pytest.approx([48.0, 49.0, nan, nan], nan_ok=True), "the next is no step on"
+    assert due[57] == pytest.approx([57.0, 58.0, 59.0, nan], nan_ok=True), "the end"
+    sines = judged(of("rnn", SinesTask(steps=5, batch_size=3)), shown=3, free_running=4)
+    assert (sines.came, sines.free.shape) == (None, (3, 4)), "of what is generated nothing more is known"
