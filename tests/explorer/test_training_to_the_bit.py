@@ -255,7 +255,8 @@ def _thinned(state: State, keep: tuple[int, ...]) -> State:
     from dataclasses import replace
 
     kept = {k: w for k, w in state.history.items() if k in keep}
-    return replace(state, history=kept, recipes={k: r for k, r in state.recipes.items() if k in keep})
+    recipes = {k: r for k, r in state.past.recipes.items() if k in keep}
+    return replace(state, past=replace(state.past, history=kept, recipes=recipes))
 
 
 def test_the_trace_of_an_iteration_is_that_of_its_state(qtbot: QtBot, explorer: Explorer) -> None:
