@@ -77,7 +77,7 @@ def opened(qtbot: QtBot, explorer: Explorer, live: tuple[State, dict[int, Weight
 
 
 def go(qtbot: QtBot, explorer: Explorer, iteration: int) -> None:
-    explorer.bindings.training.travel(iteration)
+    explorer.bindings.travel.to(iteration)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == iteration, timeout=60_000)
     settle(qtbot, explorer)
 
@@ -93,7 +93,7 @@ def stays(qtbot: QtBot, explorer: Explorer, shown: int) -> None:
     assert explorer.document.view.iteration == shown
     assert explorer.controller.shown is not None
     assert explorer.controller.shown.iteration == shown
-    assert explorer.bindings.training._wish is None
+    assert explorer.bindings.travel.wish is None
 
 
 def test_all_that_can_be_travelled_to_is_what_was_live_and_the_curves_are_whole(
@@ -109,7 +109,7 @@ def test_all_that_can_be_travelled_to_is_what_was_live_and_the_curves_are_whole(
         found = document.state.history[iteration]
         assert all(found[name].tobytes() == array.tobytes() for name, array in live[1][iteration].items())
     for iteration in range(1, FROM):
-        opened.bindings.training.travel(iteration)
+        opened.bindings.travel.to(iteration)
         assert said(opened) == f"Iteration {iteration} cannot be gone back to: {REASON}"
         stays(qtbot, opened, DONE - 1)
 

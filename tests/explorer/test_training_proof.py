@@ -47,7 +47,7 @@ def keep(explorer: Explorer, *iterations: int) -> None:
 
 def travel(qtbot: QtBot, explorer: Explorer, iteration: int) -> str:
     """The banner that comes of it."""
-    explorer.bindings.training.travel(iteration)
+    explorer.bindings.travel.to(iteration)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == iteration, timeout=60_000)
     settle(qtbot, explorer)
     return explorer.window.stage.banner.text()

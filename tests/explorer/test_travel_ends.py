@@ -76,7 +76,7 @@ def test_a_travel_ends_where_the_states_that_are_needed_fill_the_memory(
     assert {EACH * k for k in range(1, RATES)} <= turned.document.state.history.keys(), "where the rate was changed"
     for iteration in (2, 11, 17):
         requests.clear()
-        turned.bindings.training.travel(iteration)
+        turned.bindings.travel.to(iteration)
         qtbot.waitUntil(lambda: not turned.controller.waiting or len(requests) > MOST_REQUESTS, timeout=30_000)
         assert len(requests) <= MOST_REQUESTS
         assert turned.document.view.iteration == iteration
@@ -96,7 +96,7 @@ def test_what_was_trained_and_is_not_there_is_not_asked_for_again(
     shown = document.view.iteration
     requests.clear()
     with qtbot.waitSignal(turned.controller.failed, timeout=30_000) as said:
-        turned.bindings.training.travel(8)
+        turned.bindings.travel.to(8)
     assert said.args == ["Iteration 8 was trained again and could not be kept, so that it cannot be shown."]
     settle(qtbot, turned)
     assert len(requests) <= MOST_REQUESTS
