@@ -57,6 +57,13 @@ def done_sentence(count: int) -> str:
     return f"{iterations_words(count)} {'is' if count == 1 else 'are'} done."
 
 
+def evaluation_due(experiment: Experiment, iteration: int, evaluations: Sequence[Evaluation]) -> bool:
+    """Whether the evaluation that belongs to an iteration is still to be made before training goes on, as where a pause
+    came before its end: so early stopping counts as it does without a pause."""
+    due = iteration > 0 and iteration % experiment.training.evaluate_every == 0
+    return due and all(evaluation.iteration != iteration for evaluation in evaluations)
+
+
 @dataclass(frozen=True, eq=False)
 class Progress:
     """Where a training is, after a chunk."""
@@ -175,6 +182,8 @@ def fit(
     at = _from(start, course)
     if iterations is not None and at.iteration < goal:
         course = replace(course, judged_before=len(at.evaluations))
+    if not _ended(course, at).ended and evaluation_due(of, at.iteration, at.evaluations):
+        at = _evaluated(course, at)
     at = _ended(course, at)
     if not at.ended and (bound is not None or of.training.early_stop is not None):
         check_held_back(of, bound)
@@ -243,17 +252,22 @@ def _after(course: _Course, at: Progress, count: int) -> Progress:
     request = Train(course.experiment, at.state, at.iteration, count, course.what_if, course.halt)
     trained: Trained = course.run("train", request)
     past = at.past.appended(trained, (as_trained(course.experiment), course.what_if))
-    past, judged = past.within(course.budget, course.turns), None
-    if trained.iteration % course.experiment.training.evaluate_every == 0 and trained.iteration > at.iteration:
-        judged = _judged(course, trained)
-        if judged is not None:
-            past = past.judged(Evaluation.of(trained.iteration, judged))
-    return replace(at, past=past, records=trained.records, judged=judged, diverged=trained.diverged)
+    past = past.within(course.budget, course.turns)
+    after = replace(at, past=past, records=trained.records, judged=None, diverged=trained.diverged)
+    due = trained.iteration > at.iteration and evaluation_due(course.experiment, after.iteration, after.evaluations)
+    return _evaluated(course, after) if due else after
 
 
-def _judged(course: _Course, trained: Trained) -> Judged | None:
+def _evaluated(course: _Course, at: Progress) -> Progress:
+    judged = _judged(course, at.state)
+    if judged is None:
+        return at
+    return replace(at, past=at.past.judged(Evaluation.of(at.iteration, judged)), judged=judged)
+
+
+def _judged(course: _Course, state: Weights | None) -> Judged | None:
     """None where nothing is held back, as long as nobody needs it."""
-    request = Judge(course.experiment, trained.weights, what_if=course.what_if)
+    request = Judge(course.experiment, state, what_if=course.what_if)
     try:
         found: Judged = course.run("judge", request)
     except DataError:
