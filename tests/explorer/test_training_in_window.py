@@ -115,7 +115,7 @@ def test_one_and_ten_and_the_stage_comes_along(qtbot: QtBot, explorer: Explorer)
 
 def test_train_says_what_it_will_put_away_and_what_it_has(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.window.drawer.show_tab("training")
-    says, travel = explorer.window.drawer.reason.sentence, explorer.bindings.training.travel
+    says, travel = explorer.window.drawer.reason.sentence, explorer.bindings.travel.to
     explorer.runner.start(goal=12)
     settle(qtbot, explorer)
     travel(5)
@@ -315,8 +315,8 @@ def test_closing_in_the_middle_of_training_leaves_no_timer(qtbot: QtBot, explore
     act(explorer, "train")
     qtbot.waitUntil(lambda: explorer.book.next > 3)
     explorer.close()
-    binding = explorer.bindings.training
-    timers = [*explorer.runner.findChildren(QTimer), *binding.findChildren(QTimer)]
+    parts = (explorer.runner, explorer.bindings.training, explorer.bindings.travel)
+    timers = [timer for part in parts for timer in part.findChildren(QTimer)]
     assert timers
     qtbot.waitUntil(lambda: not any(timer.isActive() for timer in timers))
 
