@@ -7,8 +7,8 @@ from PySide6.QtCore import QObject, Slot
 from engine.run_away import LATELY, RunAway, is_away, run_away
 from explorer.bindings.parts import Parts
 from explorer.bindings.training import TrainingBinding
+from explorer.bindings.travel import TravelBinding
 from explorer.training.curves import last_losses
-from explorer.training.standing import Ending
 from explorer.training.ways_out import WayOut, ways_back
 from explorer.widgets.numbers import short
 
@@ -26,22 +26,19 @@ def sentence(away: RunAway) -> str:
 class RunAwayBinding(QObject):
     """Says it once; again only after the loss has been well in between, or another training has begun."""
 
-    def __init__(self, parts: Parts, training: TrainingBinding, parent: QObject) -> None:
+    def __init__(self, parts: Parts, training: TrainingBinding, travel: TravelBinding, parent: QObject) -> None:
         super().__init__(parent)
         self._document, self._runner, self._book = parts.document, parts.runner, parts.book
-        self._training, self._stage = training, parts.window.stage
+        self._training, self._travel = training, travel
+        self._voice = parts.window.stage.banner.voice()
         self._said = False
-        self._sentence = ""
         self._ways: tuple[WayOut, ...] = ()
         self._good = 0
         self._book.changed.connect(self._look)
-        self._runner.ended.connect(self._ended)
-        self._runner.runningChanged.connect(self._running_changed)
-        self._stage.banner.chosen.connect(self._take)
+        self._voice.chosen.connect(self._take)
 
     def show_opened(self) -> None:
         """Of another document it is said when it is trained on."""
-        self._put_away()
         self._said = False
 
     @Slot()
@@ -49,7 +46,7 @@ class RunAwayBinding(QObject):
         """While training runs; what is found in a file, or brought back by undo, is nothing that happens now."""
         away = self._is_away()
         if not away:
-            self._put_away()
+            self._voice.take_back()
             self._said = False
         elif not self._said and self._runner.running:
             self._say()
@@ -69,38 +66,19 @@ class RunAwayBinding(QObject):
             return
         state = self._document.state
         self._said, self._good = True, found.good
-        self._sentence = sentence(found)
         reached = not state.out_of_reach(found.good)
         before = state.recipe_into(found.good)[0] or experiment
         self._ways = ways_back(experiment, before, found.good) if reached else ()
-        self._stage.set_banner(self._sentence, [(way.words, way.tip) for way in self._ways])
-
-    def _put_away(self) -> None:
-        """Unless something else is said there by now."""
-        if self._sentence and self._stage.banner.text() == self._sentence:
-            self._stage.set_banner("")
-        self._sentence, self._ways = "", ()
-
-    @Slot(object)
-    def _ended(self, ending: Ending) -> None:
-        """What it diverges by takes the place of it, with ways out of its own."""
-        if ending.kind in ("diverged", "failed"):
-            self._sentence, self._ways = "", ()
-
-    @Slot(bool)
-    def _running_changed(self, running: bool) -> None:
-        """Whoever presses Train has seen it."""
-        if running:
-            self._put_away()
+        self._voice.say(sentence(found), [(way.words, way.tip) for way in self._ways])
 
     @Slot(int)
     def _take(self, number: int) -> None:
-        if not 0 <= number < len(self._ways) or self._stage.banner.text() != self._sentence:
+        if not 0 <= number < len(self._ways) or not self._voice.stands:
             return
         way, good = self._ways[number], self._good
-        self._put_away()
+        self._voice.take_back()
         if number == 0:
             self._runner.pause()
-            self._training.travel(good)
+            self._travel.to(good)
         else:
             self._training.train_from(good, way.experiment)

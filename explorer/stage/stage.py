@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -12,6 +12,7 @@ from engine.requests import Excerpt
 from engine.tape import Tape
 from engine.tracks import parse
 from explorer.stage.axis import Axis
+from explorer.stage.banner import Banner
 from explorer.stage.canvas import Canvas
 from explorer.stage.classified import Ahead
 from explorer.stage.event_line import EventLine
@@ -19,7 +20,7 @@ from explorer.stage.gestures import Gestures
 from explorer.stage.handling import Handling
 from explorer.stage.marked import plain
 from explorer.stage.marks import Marks
-from explorer.stage.notices import Notice, Progress
+from explorer.stage.notices import Progress
 from explorer.stage.now import Now
 from explorer.stage.past import Past
 from explorer.stage.row_choice import RowChoice
@@ -88,7 +89,7 @@ class Stage(QWidget):
         self._ring = self._had_ring = False
         self.setAccessibleName("Stage: tracks over time")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.banner = Notice("Message", "exploding", self)
+        self.banner = Banner(self)
         self.progress = Progress(self)
         self.events = EventLine(self)
         self.axis = Axis(self)
@@ -273,12 +274,6 @@ class Stage(QWidget):
     def set_prompt(self, text: str) -> None:
         """What to look for; "" when it has been answered. The tracks stay where they are."""
         self.events.set_prompt(text)
-
-    def set_banner(self, sentence: str, actions: Sequence[tuple[str, str]] = ()) -> None:
-        """What went wrong, above the tracks, and what can be done about it (words and tooltip each; `banner.chosen`
-        says which); "" takes it away."""
-        self.banner.set_actions(actions)
-        self.banner.set_text(sentence)
 
     def set_message(self, text: str) -> None:
         """In the middle while nothing is there yet, a chip over the tracks otherwise."""

@@ -422,7 +422,7 @@ class Runner(QObject):
         self._seen = now
         if self._beginning:
             return
-        another = now.state.parts_from(was.state)
+        another = now.state.past.parts_from(was.state.past)
         elsewhere = now.iteration != was.iteration or another
         if not elsewhere and now.recipe == was.recipe:
             return
