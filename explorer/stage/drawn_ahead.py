@@ -29,17 +29,18 @@ class DrawnAhead:
         """Tracks that were on screen before: their pictures' memory is used again."""
 
     def pieces(self, excerpt: Excerpt) -> Iterator[None]:
-        """Draw what is on screen for this trace, a track between one step of the iteration and the next."""
+        """Tell every track of this trace and draw what is on screen, a track between one step of the iteration and the
+        next."""
         self._excerpt, self._ready = excerpt, {}
         canvas = self._stage.canvas
-        for slot in canvas.on_screen:
-            # A track over training has other rows by then, and is drawn by them.
-            if not strip.is_painted(slot) or as_over_training(slot.track) is not None:
-                continue
+        seen = {slot.track.key for slot in canvas.on_screen if strip.is_painted(slot)}
+        for slot in tuple(canvas.slots):
             key = slot.track.key
+            if as_over_training(slot.track) is not None:  # the trace is the least of what it shows
+                continue
             track = self._spare.pop(key, None) or self._stage.another(key)
             track.set_excerpt(excerpt, self._stage.book)
-            if canvas.view is not None:  # where it is another by then, it is drawn once more
+            if key in seen and canvas.view is not None:  # where the view is another by then, it is drawn once more
                 track.prepare(canvas.view, round((slot.height - 1) * canvas.view.ratio))
             self._ready[key] = track
             yield
