@@ -17,6 +17,7 @@ from explorer.theme.routes import colour_of
 from explorer.theme.tokens import GAP, TIGHT, Theme
 from explorer.training.axes import Axis
 from explorer.training.curves import Columns, Curves, Floats, Whole, columns, crowd, smoothed
+from explorer.widgets.points import polygon
 
 _EDGE = 5.0
 """Logical pixels of a mark for what is off the axis."""
@@ -160,7 +161,7 @@ class Rows:
 
 
 def draw_loss(
-    painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, x_of: Callable[[float], float]
+    painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, xs_of: Callable[[Whole], Floats]
 ) -> None:
     theme = theming.current()
     if curves.baseline is not None and 0 <= (place := float(axis.places(np.array([curves.baseline]))[0])) <= 1:
@@ -170,7 +171,7 @@ def draw_loss(
     found = rows.of(axis.places(curves.losses))
     mean = rows.over > 1
     _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6) if mean else theme.loss, 1.0)
-    xs = np.array([x_of(one.iteration) for one in curves.evaluations], np.float64)
+    xs = xs_of(np.array([one.iteration for one in curves.evaluations], np.int64))
     draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)), curves.evaluation_breaks())
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
@@ -291,7 +292,9 @@ def _draw_columns(painter: QPainter, box: QRectF, found: Columns, colour: str, w
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     painter.setPen(QPen(QColor(colour), width))
     tall = np.flatnonzero(bottom - top > 0.75)
-    painter.drawLines([QLineF(found.x[i], top[i], found.x[i], bottom[i]) for i in tall.tolist()])
+    if len(tall):
+        ends = np.stack((top[tall], bottom[tall]), axis=1).ravel()
+        painter.drawLines(polygon(np.repeat(found.x[tall], 2), ends))
     _draw_line(painter, box, found, _pen(colour, width))
 
 
@@ -305,11 +308,10 @@ def _draw_line(painter: QPainter, box: QRectF, found: Columns, pen: QPen) -> Non
     painter.setPen(pen)
     here = ~np.isnan(y)
     for start, end in _stretches(here, found.lifted):
-        points = [QPointF(a, b) for a, b in zip(found.x[start:end].tolist(), y[start:end].tolist(), strict=True)]
-        if len(points) == 1:
-            _draw_dot(painter, points[0], pen)
+        if end - start == 1:
+            _draw_dot(painter, QPointF(found.x[start], y[start]), pen)
         else:
-            painter.drawPolyline(QPolygonF(points))
+            painter.drawPolyline(polygon(found.x[start:end], y[start:end]))
 
 
 def _stretches(here: NDArray[np.bool_], lifted: Whole) -> list[list[int]]:
