@@ -21,10 +21,11 @@ from typing import Any, Literal, TypeAlias
 from engine.checks import checked, checked_what_if
 from engine.errors import DataError, SpecError
 from engine.figures import figure
-from engine.history import STATE_BYTES, Evaluation, Log, best_of, kept_before, stops
+from engine.history import STATE_BYTES, Evaluation, Log, baseline_of, best_of, kept_before, stops
 from engine.past import Past, as_trained
 from engine.recipes import Recipe, alike, recipes_until
 from engine.requests import Weights
+from engine.run_away import RunAway, of_log
 from engine.session import Session, fitting
 from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
 from engine.spec_reading import shown
@@ -109,6 +110,11 @@ class Progress:
     def evaluations(self) -> tuple[Evaluation, ...]:
         """All there were."""
         return self.past.evaluations
+
+    @property
+    def run_away(self) -> RunAway | None:
+        """Of the loss, where it has run away and stays finite: that ends nothing, and nothing is being learned."""
+        return of_log(self.log, baseline_of(self.evaluations, self.experiment))
 
     def session(self, start: Session | None = None) -> Session:
         """To be saved, and gone on from: what `fit` went on from, with this training in it; with as many of the states
@@ -306,4 +312,4 @@ def check_held_back(experiment: Experiment, until: Until | None) -> None:
 
 def probe(experiment: Experiment, state: Weights | None, what_if: WhatIf) -> Judge:
     """A small judgement that shows whether there is anything to judge by, before training relies on it."""
-    return Judge(experiment, state, batches=1, shown=0, what_if=what_if)
+    return Judge(experiment, state, sequences=1, shown=0, what_if=what_if)

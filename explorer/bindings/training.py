@@ -164,6 +164,7 @@ class TrainingBinding(QObject):
             layer_norms={name: book.column(f"layer_norms.{name}") for name in names},
             evaluations=book.evaluations,
             baseline=book.baseline,
+            persistence=book.persistence,
             kept=book.kept(),
             known_from=book.known_from,
             turns=book.turns(),

@@ -11,6 +11,11 @@ from explorer.document.document import Document
 
 
 def session_of(document: Document, excerpt: Excerpt | None) -> Session:
+    """As much of it as a file has room for. Raises SessionError as `whole_session`."""
+    return fitting(whole_session(document, excerpt))
+
+
+def whole_session(document: Document, excerpt: Excerpt | None) -> Session:
     """Raises SessionError where there is nothing to save (a recorded trace, or no trace yet)."""
     state, view = document.state, document.view
     experiment = state.experiment
@@ -43,4 +48,4 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         device=excerpt.device,
         fingerprint=excerpt.fingerprint,
     )
-    return fitting(session.with_past(state.past))
+    return session.with_past(state.past)

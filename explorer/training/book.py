@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
-from engine import task_facts
-from engine.history import Evaluation, Log, best_of
+from engine.history import Evaluation, Log, baseline_of, best_of
 from explorer.document.document import Document
 from explorer.document.turns import Turn
 
@@ -87,10 +86,14 @@ class Book(QObject):
     @property
     def baseline(self) -> float | None:
         """The loss of answers that have learned nothing; None where nobody knows."""
-        if self.evaluations and self.evaluations[-1].baseline is not None:
-            return self.evaluations[-1].baseline
         experiment = self._document.experiment
-        return None if experiment is None else task_facts.baseline(experiment.task, experiment.model)
+        return None if experiment is None else baseline_of(self.evaluations, experiment)
+
+    @property
+    def persistence(self) -> float | None:
+        """Of a series, the loss of repeating the last value; None elsewhere, and as long as nothing has been
+        evaluated."""
+        return self.evaluations[-1].persistence if self.evaluations else None
 
     @Slot()
     def _look(self) -> None:

@@ -32,6 +32,8 @@ _GHOST_AFTER = (1.5, 1.5)
 GhostName: TypeAlias = tuple[str, QPointF, QPen]
 """Of an earlier run: its name, where its line ends, and its pen."""
 READ_OUT = "readout"
+LEARNED_NOTHING, REPEATED = (5.0, 3.0), (1.0, 2.5)
+"""Dashes of the baseline, and dots of the last value repeated, in widths of the line."""
 _CROWDED = 12.0
 """Logical pixels from one evaluation to the next, below which they are a line, with a point now and then."""
 _SPARSE = 48.0
@@ -46,6 +48,10 @@ def evaluation_losses(curves: Curves) -> Floats:
 
 def of_baseline(curves: Curves) -> Floats:
     return np.array([] if curves.baseline is None else [curves.baseline], np.float64)
+
+
+def of_persistence(curves: Curves) -> Floats:
+    return np.array([] if curves.persistence is None else [curves.persistence], np.float64)
 
 
 def pen_of_layer(name: str, number: int, theme: Theme) -> QPen:
@@ -164,10 +170,11 @@ def draw_loss(
     painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, xs_of: Callable[[Whole], Floats]
 ) -> None:
     theme = theming.current()
-    if curves.baseline is not None and 0 <= (place := float(axis.places(np.array([curves.baseline]))[0])) <= 1:
-        y = box.bottom() - place * box.height()
-        painter.setPen(QPen(QColor(theme.muted), 1.2, Qt.PenStyle.DashLine))
-        painter.drawLine(QLineF(box.left(), y, box.right(), y))
+    for level, dashes in ((curves.baseline, LEARNED_NOTHING), (curves.persistence, REPEATED)):
+        if level is not None and 0 <= (place := float(axis.places(np.array([level]))[0])) <= 1:
+            y = box.bottom() - place * box.height()
+            painter.setPen(level_pen(dashes, theme))
+            painter.drawLine(QLineF(box.left(), y, box.right(), y))
     found = rows.of(axis.places(curves.losses))
     mean = rows.over > 1
     _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6) if mean else theme.loss, 1.0)
@@ -176,6 +183,14 @@ def draw_loss(
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
+
+
+def level_pen(dashes: tuple[float, float], theme: Theme) -> QPen:
+    """Of a loss that is the same at every iteration; told apart by their dashes alone."""
+    pen = QPen(QColor(theme.muted), 1.2 if dashes == LEARNED_NOTHING else 2.0)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    pen.setDashPattern(dashes)
+    return pen
 
 
 def ghost_pen(number: int, theme: Theme, *, after: bool = False) -> QPen:

@@ -178,7 +178,7 @@ class CurvesView(Zoomed):
         loss, norm = self._axes
         # A run that ran away would press this one together: it is cut at the edges.
         beside = [one.curves for one in c.ghosts if not has_run_away(one.curves.losses, ink.of_baseline(c))]
-        judged = np.concatenate([ink.evaluation_losses(c), *(one.losses for one in beside)])
+        judged = np.concatenate([ink.evaluation_losses(c), ink.of_persistence(c), *(one.losses for one in beside)])
         self._axes = (
             loss_axis(loss, self._loss_choice, c.losses, judged, ink.of_baseline(c)),
             log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values(), *(one.grad_norms for one in beside)),

@@ -186,6 +186,21 @@ def test_it_is_still_so_after_training_on_and_saving_again(qtbot: QtBot, opened:
     assert found.out_of_reach(FROM - 1).endswith(REASON)
 
 
+def test_saving_says_what_the_file_has_no_room_for(
+    qtbot: QtBot, explorer: Explorer, live: tuple[State, dict[int, Weights]], tmp_path: Path
+) -> None:
+    explorer.show(Opening(live[0], View(iteration=DONE), title="training"))
+    settle(qtbot, explorer)
+    explorer.document.path = str(tmp_path / "a.gflow")
+    assert explorer.files.save()
+    assert explorer.files.finish_saving()
+    missing = f"of the iterations before {FROM} only the records are kept, and one can no longer go back to them."
+    said = explorer.window.statusBar().currentMessage()
+    assert said.startswith("Saved. A session has room for ")
+    assert said.endswith(missing)
+    assert missing in explorer.window.status.saved.toolTip()
+
+
 def test_the_iteration_on_screen_is_saved_though_it_is_one_of_them_and_can_be_trained_on_from(
     qtbot: QtBot, explorer: Explorer, live: tuple[State, dict[int, Weights]], tmp_path: Path
 ) -> None:
