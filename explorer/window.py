@@ -85,6 +85,8 @@ class MainWindow(QMainWindow):
         self.middle.setStretchFactor(0, 1)
         self.middle.setStretchFactor(1, 0)
         self._drawer_height = USUAL_HEIGHT
+        self._scrolled: tuple[int, int] | None = None
+        """Where the stage stood before the drawer opened, and where it was scrolled to for it."""
         for part, stretch in ((self.dock_area, 0), (self.middle, 1), (self.side, 0)):
             self.splitter.addWidget(part)
             self.splitter.setStretchFactor(self.splitter.indexOf(part), stretch)
@@ -149,6 +151,8 @@ class MainWindow(QMainWindow):
         """Of every part: another document begins where it begins."""
         for part in (self.stage.canvas, *self.workbench.findChildren(QScrollArea)):
             part.verticalScrollBar().setValue(0)
+        self._scrolled = None
+        self._bring_past_in_sight()
 
     def show_start_page(self) -> None:
         self.pages.setCurrentWidget(self.start_page)
@@ -189,9 +193,26 @@ class MainWindow(QMainWindow):
     @Slot()
     def _drawer_opened(self) -> None:
         """The stage gives the drawer its place, and gets it back."""
+        bar, scrolled = self.stage.canvas.verticalScrollBar(), self._scrolled
+        untouched = scrolled is not None and bar.value() == scrolled[1]
         height = self._drawer_height if self.drawer.is_open else BAR_HEIGHT
         self.middle.handle(1).setEnabled(self.drawer.is_open)
         self.middle.setSizes([max(1, self.middle.height() - height), height])
+        if self.drawer.is_open:
+            self._bring_past_in_sight()
+        else:
+            if scrolled is not None and untouched:
+                bar.setValue(scrolled[0])
+            self._scrolled = None
+
+    def _bring_past_in_sight(self) -> None:
+        """Flow over training stands with the curves of the training: a low stage would have it below the fold."""
+        if self.drawer.is_open and self.drawer.tab == "training":
+            bar = self.stage.canvas.verticalScrollBar()
+            before = bar.value()
+            self.stage.bring_past_in_sight()
+            if bar.value() != before:
+                self._scrolled = (before if self._scrolled is None else self._scrolled[0]), bar.value()
 
     @Slot()
     def _drawer_dragged(self) -> None:

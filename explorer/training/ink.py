@@ -26,15 +26,22 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3), (8, 
 """By layer too, in widths of the line: colour alone tells nobody apart."""
 GHOST_TONES = ("forward", "series.5", "series.3")
 """Of earlier runs: to be seen from the back of a room, and of none of the present run's own curves."""
+_NAME_SHARE = 0.45
+"""Of the plot's width, that a name takes at most."""
+_VEIL = 0.82
+"""Of the ground of a name: the curves below it are still to be made out."""
 _GHOST_AFTER = (1.5, 1.5)
 """Dashes of an earlier run's norm after clipping."""
 GhostName: TypeAlias = tuple[str, QPointF, QPen]
 """Of an earlier run: its name, where its line ends, and its pen."""
 READ_OUT = "readout"
+OUT_OF_REACH = "cannot be gone back to"
 _CROWDED = 12.0
 """Logical pixels from one evaluation to the next, below which they are a line, with a point now and then."""
 _SPARSE = 48.0
 _DOT = 2.5
+PALE = 0.6
+"""Of the loss of each iteration, below its mean."""
 _FAINT = 0.4
 """Of a band's colour on the plot's: what stands over it is to be seen."""
 
@@ -87,8 +94,9 @@ def draw_frame(painter: QPainter, box: QRectF, axis: Axis, upright: Sequence[flo
         painter.drawText(where, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
 
-def draw_out_of_reach(painter: QPainter, box: QRectF) -> None:
-    """Shaded, and ended by a line: the shade alone is not to be relied on."""
+def draw_out_of_reach(painter: QPainter, box: QRectF, *, words: bool = False) -> None:
+    """Shaded, and ended by a line: the shade alone is not to be relied on. `words`: what it means stands there too,
+    where there is room."""
     if box.width() <= 0:
         return
     theme = theming.current()
@@ -96,6 +104,10 @@ def draw_out_of_reach(painter: QPainter, box: QRectF) -> None:
     painter.setPen(QPen(QColor(theme.muted), 1))
     x = round(box.right()) + 0.5
     painter.drawLine(QLineF(x, box.top(), x, box.bottom()))
+    metrics, room = QFontMetricsF(theming.small()), box.adjusted(GAP, TIGHT, -GAP, 0)
+    if words and metrics.horizontalAdvance(OUT_OF_REACH) <= room.width():
+        painter.setFont(theming.small())
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, OUT_OF_REACH)
 
 
 def draw_empty(painter: QPainter, box: QRectF, words: str) -> None:
@@ -141,6 +153,13 @@ class Rows:
     def of(self, places: Floats) -> Columns:
         return replace(columns(places, self.x, self.starts), lifted=self._lifted)
 
+    def only(self, found: Columns, those: NDArray[np.bool_]) -> Columns:
+        """The columns in which one of those rows is, and the ones beside them, to which their line leads; `those`:
+        (n,)."""
+        some = those if self.starts is None else np.logical_or.reduceat(those, self.starts)
+        some = some | np.append(some[1:], False) | np.append(False, some[:-1])
+        return replace(found, low=np.where(some, found.low, np.nan), high=np.where(some, found.high, np.nan))
+
     def mean(self, values: Floats, axis: Axis) -> Columns:
         """One of each pixel: at its last row."""
         x, means = self._means(values)
@@ -169,7 +188,7 @@ def draw_loss(
         painter.drawLine(QLineF(box.left(), y, box.right(), y))
     found = rows.of(axis.places(curves.losses))
     mean = rows.over > 1
-    _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6) if mean else theme.loss, 1.0)
+    _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, PALE) if mean else theme.loss, 1.0)
     xs = np.array([x_of(one.iteration) for one in curves.evaluations], np.float64)
     draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)), curves.evaluation_breaks())
     if mean:
@@ -211,27 +230,49 @@ def _end(box: QRectF, found: Columns) -> QPointF | None:
     return QPointF(at, box.bottom() - height * box.height())
 
 
-def draw_ghost_names(painter: QPainter, box: QRectF, names: Sequence[GhostName]) -> None:
+def draw_ghost_names(painter: QPainter, box: QRectF, names: Sequence[GhostName]) -> list[str]:
     """Each at the end of its line, before the plot's edge; where lines end together the names stand one below the
-    other."""
+    other. Those that have found room."""
     theme, metrics = theming.current(), QFontMetricsF(theming.small(bold=True))
-    height, taken = metrics.height(), list[QRectF]()
+    height = metrics.height()
+    ground = QColor(theme.plot)
+    ground.setAlphaF(_VEIL)
     painter.setFont(theming.small(bold=True))
-    for name, end, pen in sorted(names, key=lambda one: one[1].y()):
-        text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, box.width() / 3)
+    ordered = sorted(names, key=lambda one: one[1].y())
+    texts = [metrics.elidedText(name, Qt.TextElideMode.ElideRight, _NAME_SHARE * box.width()) for name, _, _ in ordered]
+    wanted = []
+    for text, (_, end, _) in zip(texts, ordered, strict=True):
         width = metrics.horizontalAdvance(text) + 2 * TIGHT + 3
         left = end.x() + TIGHT if end.x() + TIGHT + width <= box.right() else box.right() - width
-        top = min(max(end.y() - height - 2, box.top() + 1), box.bottom() - height - 1)
-        where = QRectF(left, top, width, height)
-        while any(where.intersects(one) for one in taken):
-            where.translate(0, 2)
-        if where.bottom() > box.bottom():
+        wanted.append(QRectF(left, end.y() - height - 2, width, height))
+    drawn = []
+    for where, text, (name, _, pen) in zip(_apart(wanted, box), texts, ordered, strict=True):
+        if where.top() < box.top():
             continue
-        taken.append(where)
-        painter.fillRect(where, QColor(theme.plot))
+        drawn.append(name)
+        painter.fillRect(where, ground)
         painter.fillRect(QRectF(where.left(), where.top() + 1, 3, height - 2), pen.color())
         painter.setPen(QColor(theme.text))
         painter.drawText(where.adjusted(TIGHT + 3, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, text)
+    return drawn
+
+
+def _apart(wanted: Sequence[QRectF], box: QRectF) -> list[QRectF]:
+    """Boxes in their order, from the top, as near as may be to where they are wanted, none on another: moved down, and
+    up again from the foot of the plot."""
+    found: list[QRectF] = []
+    for one in wanted:
+        top = max([box.top() + 1, one.top(), *(above.bottom() for above in found if _share_columns(above, one))])
+        found.append(QRectF(one.left(), top, one.width(), one.height()))
+    for number in range(len(found) - 1, -1, -1):
+        one = found[number]
+        below = [other.top() for other in found[number + 1 :] if _share_columns(other, one)]
+        one.moveBottom(min([one.bottom(), box.bottom() - 1, *below]))
+    return found
+
+
+def _share_columns(one: QRectF, other: QRectF) -> bool:
+    return one.left() < other.right() and other.left() < one.right()
 
 
 def are_crowded(xs: Floats) -> bool:
@@ -258,17 +299,22 @@ def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats,
 
 
 def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> None:
-    """Before and after clipping: what the iterations of a pixel fill, their mean over it; above both the layers."""
+    """Before and after clipping: what the iterations of a pixel fill, their mean over it; above both the layers.
+    Where nothing is clipped both are one, and it is the norm's own colour that is seen."""
     theme, mean = theming.current(), rows.over > 1
     before = rows.of(axis.places(curves.grad_norms))
-    shown = [(curves.grad_norms, before, theme.backward)]
-    if curves.clipped.any():
-        shown.append((curves.clipped_norms, rows.of(axis.places(curves.clipped_norms)), theme.clip))
-    for _, found, colour in shown:
-        _draw_columns(painter, box, found, faint(colour, theme) if mean else colour, 1.0)
+    clipped = bool(curves.clipped.any())
+    after = rows.only(rows.of(axis.places(curves.clipped_norms)), curves.clipped) if clipped else None
     if mean:
-        for norms, _, colour in shown:
-            _draw_line(painter, box, rows.mean(norms, axis), _pen(colour, 2.0))
+        _draw_columns(painter, box, before, faint(theme.backward, theme), 1.0)
+        if after is not None:
+            _draw_columns(painter, box, after, faint(theme.clip, theme), 1.0)
+            _draw_line(painter, box, rows.mean(curves.clipped_norms, axis), _pen(theme.clip, 2.0))
+        _draw_line(painter, box, rows.mean(curves.grad_norms, axis), _pen(theme.backward, 2.0))
+    else:
+        if clipped:
+            _draw_columns(painter, box, rows.of(axis.places(curves.clipped_norms)), theme.clip, 1.0)
+        _draw_columns(painter, box, before, theme.backward, 1.0)
     for number, (name, norms) in enumerate(curves.layer_norms.items()):
         found = rows.mean(norms, axis) if mean else rows.of(axis.places(norms))
         _draw_line(painter, box, found, pen_of_layer(name, number, theme))
@@ -329,6 +375,18 @@ def _draw_dot(painter: QPainter, at: QPointF, pen: QPen) -> None:
     painter.setBrush(pen.color())
     painter.drawEllipse(at, _DOT, _DOT)
     painter.restore()
+
+
+def draw_value(painter: QPainter, x: float, box: QRectF, axis: Axis, value: float, colour: str) -> None:
+    """One number of a curve, over the marker; none that is beyond the axis, which stands at the edge."""
+    place = float(axis.places(np.array([value]))[0])
+    if 0 <= place <= 1:
+        painter.save()
+        painter.setClipRect(box.adjusted(-_EDGE, 0, _EDGE, 0))  # not over the words between the plots
+        painter.setPen(QPen(QColor(theming.current().plot), 1))
+        painter.setBrush(QColor(colour))
+        painter.drawEllipse(QPointF(round(x) + 0.5, box.bottom() - place * box.height()), _DOT + 1, _DOT + 1)
+        painter.restore()
 
 
 def _draw_edges(painter: QPainter, box: QRectF, found: Columns) -> None:
