@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +25,8 @@ _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3), (8, 
 """By layer too, in widths of the line: colour alone tells nobody apart."""
 GHOST_TONES = ("forward", "series.5", "series.3")
 """Of earlier runs: to be seen from the back of a room, and of none of the present run's own curves."""
-_NAME_SHARE = 0.45
-"""Of the plot's width, that a name takes at most."""
-_VEIL = 0.82
-"""Of the ground of a name: the curves below it are still to be made out."""
 _GHOST_AFTER = (1.5, 1.5)
 """Dashes of an earlier run's norm after clipping."""
-GhostName: TypeAlias = tuple[str, QPointF, QPen]
-"""Of an earlier run: its name, where its line ends, and its pen."""
 READ_OUT = "readout"
 OUT_OF_REACH = "cannot be gone back to"
 _CROWDED = 12.0
@@ -110,7 +103,14 @@ def draw_out_of_reach(painter: QPainter, box: QRectF, *, words: bool = False) ->
         painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, OUT_OF_REACH)
 
 
-def draw_empty(painter: QPainter, box: QRectF, words: str) -> None:
+def draw_empty(painter: QPainter, box: QRectF, choices: Sequence[str]) -> None:
+    """The first of the sentences that has room, on a ground of its own: no line of the axis goes through it."""
+    metrics = QFontMetricsF(theming.font())
+    fitting = (one for one in choices if metrics.horizontalAdvance(one) <= box.width() - 2 * TIGHT)
+    words = next(fitting, choices[-1])
+    ground = QRectF(0, 0, metrics.horizontalAdvance(words) + 2 * TIGHT, metrics.height() + 2)
+    ground.moveCenter(box.center())
+    painter.fillRect(ground.intersected(box), QColor(theming.current().plot))
     painter.setFont(theming.font())
     painter.setPen(QColor(theming.current().muted))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
@@ -228,51 +228,6 @@ def _end(box: QRectF, found: Columns) -> QPointF | None:
         at += (edge - height) / (float(place[last + 1]) - height) * (float(x[last + 1]) - at)
         height = edge
     return QPointF(at, box.bottom() - height * box.height())
-
-
-def draw_ghost_names(painter: QPainter, box: QRectF, names: Sequence[GhostName]) -> list[str]:
-    """Each at the end of its line, before the plot's edge; where lines end together the names stand one below the
-    other. Those that have found room."""
-    theme, metrics = theming.current(), QFontMetricsF(theming.small(bold=True))
-    height = metrics.height()
-    ground = QColor(theme.plot)
-    ground.setAlphaF(_VEIL)
-    painter.setFont(theming.small(bold=True))
-    ordered = sorted(names, key=lambda one: one[1].y())
-    texts = [metrics.elidedText(name, Qt.TextElideMode.ElideRight, _NAME_SHARE * box.width()) for name, _, _ in ordered]
-    wanted = []
-    for text, (_, end, _) in zip(texts, ordered, strict=True):
-        width = metrics.horizontalAdvance(text) + 2 * TIGHT + 3
-        left = end.x() + TIGHT if end.x() + TIGHT + width <= box.right() else box.right() - width
-        wanted.append(QRectF(left, end.y() - height - 2, width, height))
-    drawn = []
-    for where, text, (name, _, pen) in zip(_apart(wanted, box), texts, ordered, strict=True):
-        if where.top() < box.top():
-            continue
-        drawn.append(name)
-        painter.fillRect(where, ground)
-        painter.fillRect(QRectF(where.left(), where.top() + 1, 3, height - 2), pen.color())
-        painter.setPen(QColor(theme.text))
-        painter.drawText(where.adjusted(TIGHT + 3, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, text)
-    return drawn
-
-
-def _apart(wanted: Sequence[QRectF], box: QRectF) -> list[QRectF]:
-    """Boxes in their order, from the top, as near as may be to where they are wanted, none on another: moved down, and
-    up again from the foot of the plot."""
-    found: list[QRectF] = []
-    for one in wanted:
-        top = max([box.top() + 1, one.top(), *(above.bottom() for above in found if _share_columns(above, one))])
-        found.append(QRectF(one.left(), top, one.width(), one.height()))
-    for number in range(len(found) - 1, -1, -1):
-        one = found[number]
-        below = [other.top() for other in found[number + 1 :] if _share_columns(other, one)]
-        one.moveBottom(min([one.bottom(), box.bottom() - 1, *below]))
-    return found
-
-
-def _share_columns(one: QRectF, other: QRectF) -> bool:
-    return one.left() < other.right() and other.left() < one.right()
 
 
 def are_crowded(xs: Floats) -> bool:

@@ -28,7 +28,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
-from explorer.training import ink, legends
+from explorer.training import ink, legends, names
 from explorer.training.axes import Axis, AxisChoice, has_run_away, last_iteration, linear_axis, log_axis, loss_axis
 from explorer.training.curves import Curves, Floats, Whole, window
 from explorer.training.span import Span, within
@@ -44,6 +44,8 @@ _NEAR = 4.0
 _LEAST_ROOM = 64
 """For both plots; with less there is the loss alone."""
 _ROOM_PER_NUMBER = 56
+_EMPTY = ("No iteration has been trained yet: ▶ Train begins.", "Not trained yet: ▶ Train begins.", "Not trained yet")
+"""The first that has room."""
 
 Which = Literal["loss", "norm"]
 
@@ -213,25 +215,25 @@ class CurvesView(Zoomed):
         rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
         self._draw_out_of_reach(painter, boxes.loss, upper=True)
-        names = self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
+        ends = self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
         with self._clipped(painter, boxes.loss):
             ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
         loss_words, norm_words = self._legends()
-        named = ink.draw_ghost_names(painter, boxes.loss, names)
+        named = names.draw_names(painter, boxes.loss, ends)
         legends.draw_legend(painter, self._legend_box(boxes.loss), legends.without(loss_words, named))
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
             self._draw_out_of_reach(painter, boxes.norm)
-            names = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
+            ends = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
-            named = ink.draw_ghost_names(painter, boxes.norm, names)
+            named = names.draw_names(painter, boxes.norm, ends)
             legends.draw_legend(painter, self._legend_box(boxes.norm), legends.without(norm_words, named))
         turns = self._xs(np.array([one.iteration for one in part.turns if self._on_screen(one.iteration)], np.int64))
         ink.draw_turns(painter, turns, boxes.each)
         self._draw_iterations(painter, boxes.both.bottom(), part.kept)
         if not len(curves) and not curves.ghosts:
-            ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
+            ink.draw_empty(painter, boxes.loss, _EMPTY)
         painter.end()
         return made
 
@@ -241,7 +243,7 @@ class CurvesView(Zoomed):
             left, right = max(box.left(), self.x_of(0)), min(box.right(), self.x_of(self._curves.known_from))
             ink.draw_out_of_reach(painter, QRectF(left, box.top(), right - left, box.height()), words=upper)
 
-    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> list[ink.GhostName]:
+    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> list[names.Name]:
         """Behind the present run; their names are drawn over it."""
         theme, found = theming.current(), []
         for ghost in self._curves.ghosts:

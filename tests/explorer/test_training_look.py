@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtGui import QColor, QFontMetricsF, QImage
 from pytestqt.qtbot import QtBot
 
 from engine.history import Evaluation
@@ -15,7 +15,8 @@ from explorer.training import ink, legends
 from explorer.training.axes import Axis, loss_axis
 from explorer.training.curves import Curves, window
 from explorer.training.plots import CurvesView
-from explorer.training.words import at_iteration
+from explorer.training.summary import PartsLine
+from explorer.training.words import at_iteration, summary
 
 NONE = np.zeros(0)
 
