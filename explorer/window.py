@@ -153,7 +153,7 @@ class MainWindow(QMainWindow):
         for part in (self.stage.canvas, *self.workbench.findChildren(QScrollArea)):
             part.verticalScrollBar().setValue(0)
         self._scrolled = None
-        self._bring_past_in_sight()
+        self.bring_past_in_sight()
 
     def show_start_page(self) -> None:
         self.pages.setCurrentWidget(self.start_page)
@@ -201,13 +201,13 @@ class MainWindow(QMainWindow):
         self.middle.setSizes([max(1, self.middle.height() - height), height])
         self._give_way()
         if self.drawer.is_open:
-            self._bring_past_in_sight()
+            self.bring_past_in_sight()
         else:
             if scrolled is not None and untouched:
                 bar.setValue(scrolled[0])
             self._scrolled = None
 
-    def _bring_past_in_sight(self) -> None:
+    def bring_past_in_sight(self) -> None:
         """Flow over training stands with the curves of the training: a low stage would have it below the fold."""
         if self.drawer.is_open and self.drawer.tab == "training":
             bar = self.stage.canvas.verticalScrollBar()

@@ -162,8 +162,9 @@ class EvaluationControls(QScrollArea):
 
     def set_nothing(self, sentence: str) -> None:
         """Why nothing can be judged."""
-        self._nothing = sentence
-        self._show_standing()
+        if sentence != self._nothing:
+            self._nothing = sentence
+            self._show_standing()
 
     def set_standing(self, standing: Standing) -> None:
         began = standing.kind == "computing" and self._standing.kind != "computing"
