@@ -108,4 +108,5 @@ class Bindings(QObject):
             self._show_view()
         self.window.show_excerpt(excerpt)
         self.model.show_excerpt(excerpt)
+        self.flow_training.show_traced()
         self.stage.show_unfinished()

@@ -16,7 +16,9 @@ class FlowTrainingBinding(QObject):
     def __init__(self, parts: Parts, tracks: TracksBinding, travel: TravelBinding, parent: QObject) -> None:
         super().__init__(parent)
         self._document, self._book = parts.document, parts.book
-        self._stage, self._tracks = parts.window.stage, tracks
+        self._window, self._stage, self._tracks = parts.window, parts.window.stage, tracks
+        self._opened = True
+        """Nothing of the document has been traced yet: tracks have not had their heights."""
         self._pace = Pace(self._show, lambda: self._stage.past_cost, self)
         self._book.changed.connect(self._pace.ask)
         parts.runner.runningChanged.connect(self._show)
@@ -26,7 +28,13 @@ class FlowTrainingBinding(QObject):
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def show_opened(self) -> None:
+        self._opened = True
         self._show()
+
+    def show_traced(self) -> None:
+        if self._opened:
+            self._opened = False
+            self._window.bring_past_in_sight()
 
     def show_view(self) -> None:
         if self._stage.past.shown != self._document.view.iteration:

@@ -34,6 +34,8 @@ from explorer.stage.tracks.ghost import Ghost
 from explorer.theme import current as theming
 
 _RING = 2
+_ENOUGH = 0.5
+"""Of a track's height in sight, not to be scrolled to."""
 _TAB, _BACKTAB = Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason
 _BY_KEY = (_TAB, _BACKTAB, Qt.FocusReason.ShortcutFocusReason)
 _AWAY = (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason)
@@ -242,6 +244,12 @@ class Stage(QWidget):
     def shows_past(self) -> bool:
         """Whether a track is there that shows it."""
         return any(as_over_training(track) is not None for track in self._made.values())
+
+    def bring_past_in_sight(self) -> None:
+        """Scroll to the first track that shows it, where most of that cannot be seen."""
+        key = next((key for key, track in self._made.items() if as_over_training(track) is not None), "")
+        if key and self.canvas.share_in_sight(key) < _ENOUGH:
+            self.canvas.reveal(key)
 
     @property
     def past_cost(self) -> float:
