@@ -55,6 +55,7 @@ class Files(QObject):
         self._settings, self._remember = settings, remember
         self._unproven: Session | None = None
         self._saver = Saver(self)
+        self._voice = window.stage.banner.voice()
         self._went_well = True
         self._told_of_backups = False
         self._as_left = ""
@@ -172,7 +173,7 @@ class Files(QObject):
         if different := saved.differences(excerpt.fingerprint):
             said.append(_difference(saved, excerpt, different))
         if said:
-            self._window.stage.set_banner(" ".join(said))
+            self._voice.say(" ".join(said))
 
     def _preset(self, slug: str) -> Opening:
         return opening.of_preset(presets.load(slug))

@@ -71,7 +71,7 @@ def train(
         raise UsageError("--iterations is missing: how many in all, 500 say; or --until, as in --until 'loss<0.02'.")
     session.check_room(start.experiment)
     bound = until_of(until, start.experiment)
-    begun = max(start.history, default=0)
+    begun = start.furthest
     bar = TrainingBar(iterations, task_facts.baseline(start.experiment.task, start.experiment.model))
     at, told, paused, failed = None, False, False, None
     keeper = _Keeper(start, output, stamp, bar)
@@ -163,7 +163,7 @@ def _begun(target: Target, output: Path) -> tuple[Session, str | None]:
             f"{name} is there, with another training in it: gradflow train {name} --iterations N goes on with that "
             "one, and another name after -o keeps both."
         )
-    done = iterations_words(max(found.history, default=0))
+    done = iterations_words(found.furthest)
     print(f"{name} holds {done} of this training already; it goes on from there.", file=sys.stderr)
     return found, stamp
 

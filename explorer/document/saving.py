@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from engine.errors import SessionError
-from engine.recipes import recorded_until
 from engine.requests import Excerpt
-from engine.session import Recipe, Session, SessionView, fitting
-from engine.spec import NO_WHAT_IF
+from engine.session import Session, SessionView, fitting
 from engine.tracks import has, parse
 from explorer.document import pins
 from explorer.document.document import Document
-from explorer.document.state import State
 
 
 def session_of(document: Document, excerpt: Excerpt | None) -> Session:
@@ -28,17 +25,10 @@ def whole_session(document: Document, excerpt: Excerpt | None) -> Session:
         raise SessionError(f"What cannot be traced yet cannot be saved. {state.unfinished}")
     if view.iteration not in state.history or excerpt is None:
         raise SessionError("The trace is still being computed; save when it is on screen.")
-    return Session(
+    session = Session(
         experiment=experiment,
         what_if=state.what_if,
         iteration=view.iteration,
-        history=state.history,
-        log=state.log,
-        evaluations=state.evaluations,
-        recipes=_recipes(state),
-        known_from=state.known_from,
-        cast_before=state.cast_before,
-        origins=recorded_until(state.origins, state.log.next or 0),
         view=SessionView(
             tracks=state.tracks,
             position=view.position,
@@ -58,17 +48,4 @@ def whole_session(document: Document, excerpt: Excerpt | None) -> Session:
         device=excerpt.device,
         fingerprint=excerpt.fingerprint,
     )
-
-
-def _recipes(state: State) -> tuple[Recipe, ...]:
-    """What the kept iterations were trained with, where that is not what would be done now."""
-    found: list[Recipe] = []
-    for k in sorted(k for k in state.history if k >= max(1, state.known_from)):
-        experiment, what_if = state.recipe_into(k)
-        assert experiment is not None
-        if found and (found[-1].experiment, found[-1].what_if) == (experiment, what_if):
-            found[-1] = Recipe(until=k, experiment=experiment, what_if=what_if)
-        else:
-            found.append(Recipe(until=k, experiment=experiment, what_if=what_if))
-    same = len(found) == 1 and (found[0].experiment, found[0].what_if) == state.recipe == (state.recipe[0], NO_WHAT_IF)
-    return () if same else tuple(found)
+    return session.with_past(state.past)

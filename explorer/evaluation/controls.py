@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -30,6 +31,7 @@ WIDTH = 248
 JUDGE, STOP = "Evaluate", "Stop"
 _BLINK_MS = 150
 """What is answered sooner does not flicker."""
+_MOST_LINES = 8
 _ROWS = ("iteration", "extent", "metric", "loss", "baseline")
 _TIPS = {
     "iteration": "The iteration that has been evaluated",
@@ -79,10 +81,10 @@ class EvaluationControls(QScrollArea):
         self.automatic.setAccessibleName("Evaluate by itself when the stage rests")
         self.names = {name: ElidedLabel(name, tone="muted", least=66) for name in _ROWS}
         self.values = {name: ElidedLabel("–", least=40) for name in _ROWS}
-        self._against = ""
-        self.sentence = WrappedLabel(tone="muted", most=8)
+        self._against = self._source = ""
+        self.sentence = WrappedLabel(tone="muted", most=_MOST_LINES)
         self.sentence.setMinimumHeight(height_of(2))
-        self.sentence.setMaximumHeight(height_of(8))
+        self.sentence.setMaximumHeight(height_of(_MOST_LINES))
 
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
@@ -94,14 +96,14 @@ class EvaluationControls(QScrollArea):
         second.addWidget(self.amount, 1)
         grid = QGridLayout()
         grid.setHorizontalSpacing(GAP)
-        grid.setVerticalSpacing(1)
+        grid.setVerticalSpacing(0)
         grid.setColumnStretch(1, 1)
         for row, name in enumerate(_ROWS):
             self.names[name].set_text(name, tip=_TIPS[name])
             grid.addWidget(self.names[name], row, 0)
             grid.addWidget(self.values[name], row, 1)
         inside = QWidget()
-        column = QVBoxLayout(inside)
+        self._column = column = QVBoxLayout(inside)
         column.setContentsMargins(PAD, GAP, PAD, 0)
         column.setSpacing(TIGHT)
         column.addLayout(first)
@@ -133,7 +135,7 @@ class EvaluationControls(QScrollArea):
                 label.set_text("–")
             for name, words_of in (("extent", "part"), ("metric", "metric"), ("loss", "loss")):
                 self.names[name].set_text(words_of)
-            self._against = ""
+            self._against = self._source = ""
             self._show_standing()
             self.set_sequence(0, 0)
             return
@@ -151,6 +153,7 @@ class EvaluationControls(QScrollArea):
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
         self.names["baseline"].set_text("baseline", tip=words.repeating(judged) or _TIPS["baseline"])
         self._against = " ".join(one for one in (words.against_both(judged), words.running_free(answers)) if one)
+        self._source = words.whose_measure(judged)
         self._show_standing()
 
     def set_sequence(self, n: int, count: int, evaluated: int = 0) -> None:
@@ -164,8 +167,9 @@ class EvaluationControls(QScrollArea):
 
     def set_nothing(self, sentence: str) -> None:
         """Why nothing can be judged."""
-        self._nothing = sentence
-        self._show_standing()
+        if sentence != self._nothing:
+            self._nothing = sentence
+            self._show_standing()
 
     def set_standing(self, standing: Standing) -> None:
         began = standing.kind == "computing" and self._standing.kind != "computing"
@@ -201,9 +205,26 @@ class EvaluationControls(QScrollArea):
             label.set_text(label.text(), tone=tone)
         if standing.kind == "failed":
             tone = "exploding"
-        said = said or self._against
-        self.sentence.set_text(said, tone=tone, tip=said)
-        self.sentence.setMinimumHeight(height_of(max(2, lines_needed(said, WIDTH - 2 * PAD - 12, 8))))
+        tip = said or "\n".join(one for one in (self._against, self._source) if one)
+        self.sentence.set_text(said or self._against, tone=tone, tip=tip)
+        self._place_sentence()
+
+    def _place_sentence(self) -> None:
+        """In small letters where the column would be scrolled for it."""
+        said, width = self.sentence.text(), WIDTH - 2 * PAD
+        self._column.activate()  # the rows above it are where they will be
+        room = self.viewport().height() - self.sentence.y()
+        for small, beside in ((False, 0), (True, 0), (True, self.verticalScrollBar().sizeHint().width())):
+            lines = max(2, lines_needed(said, width - beside, _MOST_LINES, small=small))
+            high = height_of(lines, small=small)
+            if high <= room:
+                break
+        self.sentence.set_small(small)
+        self.sentence.setMinimumHeight(high)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_sentence()
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,10 @@ def against_baseline(judged: Judged) -> str:
         return "Nobody knows what answers would lose here that have learned nothing."
     if not judged.baseline > 0:
         return "Answers that have learned nothing lose nothing here."
-    return _against(judged.loss / judged.baseline, "having learned nothing")
+    share = judged.loss / judged.baseline
+    if share <= _NO_BETTER:
+        return f"Its loss is {percent(share)} of the baseline."
+    return _against(share, "having learned nothing")
 
 
 def against_repeating(judged: Judged) -> str:
@@ -87,7 +90,12 @@ def running_free(answers: Answers) -> str:
     said = f"By itself it writes {written_share(judged.written)} strings of the language."
     if judged.foreseen is None:
         return said
-    return f"{said} {judged.foreseen:,} of {judged.sequences:,} are foreseen at every step (Hochreiter & Schmidhuber)."
+    return f"{said} {judged.foreseen:,} of {judged.sequences:,} are foreseen at every step."
+
+
+def whose_measure(judged: Judged) -> str:
+    """Of what `running_free` says, where somebody has defined it."""
+    return "" if judged.foreseen is None else "Foreseen at every step: as Hochreiter & Schmidhuber count it"
 
 
 def written_share(written: Written) -> str:

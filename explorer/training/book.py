@@ -77,7 +77,7 @@ class Book(QObject):
     def known_from(self) -> int:
         """From here on one can travel to every iteration: of those before it is no longer known what they were trained
         with. 0: to all."""
-        return self._document.state.known_from
+        return self._document.state.past.known_from
 
     def turns(self) -> tuple[Turn, ...]:
         """Where training was changed on its way, and what was changed there, in words; in order."""

@@ -94,7 +94,7 @@ def test_the_five_likeliest_are_told_with_the_truth_among_them() -> None:
 @pytest.mark.parametrize(
     ("loss", "baseline", "said"),
     [
-        (0.5, 2.0, "Its loss is 25.0 % of that of having learned nothing."),
+        (0.5, 2.0, "Its loss is 25.0 % of the baseline."),
         (3.0, 2.0, "Worse than having learned nothing: 1.50 times that loss."),
         (1.99, 2.0, "No better than having learned nothing."),
         (0.5, None, "Nobody knows what answers would lose here that have learned nothing."),
