@@ -32,6 +32,7 @@ from engine.recipes import MAX_RECIPES as MAX_RECIPES
 from engine.recipes import (
     Origin,
     alike,
+    in_dtype,
     of_one_network,
     out_of_reach,
     recorded_until,
@@ -108,6 +109,8 @@ class Session:
         recipes = list(self.recipes)
         own = Recipe(until=last, experiment=self.experiment, what_if=self.what_if)
         known = recipes[-1].until if recipes else 0
+        if led is not None:
+            led = in_dtype(led, own.experiment.dtype)  # whoever trains on casts the states (engine.training_loop.fit)
         if led is not None and not of_one_network(led.experiment, own.experiment):
             led = None  # the states are others too, or none of it fits together, which `check` says
         if led is not None and known < min(led.until, last) and not alike(led, own):

@@ -18,16 +18,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from engine.checks import checked, checked_what_if
 from engine.errors import DataError, SpecError
 from engine.figures import figure
 from engine.history import STATE_BYTES, Evaluation, Log, baseline_of, best_of, kept_before, stops
 from engine.past import Past, as_trained
-from engine.recipes import Recipe, alike, recipes_until
+from engine.recipes import Recipe, alike, in_dtype, recipes_until
 from engine.requests import Weights
 from engine.run_away import RunAway, of_log
 from engine.session import Session, fitting
-from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
+from engine.spec import NO_WHAT_IF, Dtype, EarlyStopSpec, Experiment, OwnTask, WhatIf
 from engine.spec_reading import shown
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_requests import Diverged, Judge, Judged, Records, Train, Trained
@@ -167,7 +169,9 @@ def fit(
     part fulfils `until` ("loss<0.02", "accuracy>0.99", "RMSE<15"), where TrainingSpec.early_stop says so, or with
     `halt` before the first number that is not finite. A session that has stopped early goes on where `iterations` asks
     for more of them, and early stopping counts from there. Evaluations are made at every multiple of
-    TrainingSpec.evaluate_every. `budget`: bytes for the states that are kept. Raises SpecError and DataError.
+    TrainingSpec.evaluate_every. Where the experiment has another number type than the session was trained in, its
+    states are cast, and no iteration before the last of them can be trained again (`Session.known_from`). `budget`:
+    bytes for the states that are kept. Raises SpecError and DataError.
     """
     from engine.operations import run as here
 
@@ -182,7 +186,7 @@ def fit(
     if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal <= MAX_ITERATIONS:
         raise SpecError(f"iterations is {shown(iterations)}; a whole number from 0 to {MAX_ITERATIONS:,} is accepted.")
     what_if = checked_what_if(what_if)
-    start = None if start is None else _gone_on_with(start, of, what_if)
+    start = None if start is None else _gone_on_with(_cast(start, of.dtype), of, what_if)
     turns = frozenset() if start is None else start.turns
     course = _Course(of, what_if, goal, bound, halt, budget, here if run is None else run, turns=turns)
     at = _from(start, course)
@@ -219,6 +223,24 @@ def state_at(session: Session, iteration: int, run: Run | None = None) -> Weight
     request = Train(recipe.experiment, state, start or 0, iteration - (start or 0), recipe.what_if)
     trained: Trained = (here if run is None else run)("train", request)
     return trained.weights
+
+
+def _cast(start: Session, dtype: Dtype) -> Session:
+    """With its states in the number type that is trained in, as the window has them after such an edit."""
+    other: Dtype = "float32" if dtype == "float64" else "float64"
+    if {array.dtype for state in start.history.values() for array in state.values()} != {np.dtype(other)}:
+        return start
+    if not start.furthest:  # nothing has been trained: the seed says it in that type
+        return replace(start, history={}, recipes=(), led=None)
+    past = start.past.cast(dtype)
+    return replace(
+        start,
+        history=past.history,
+        recipes=tuple(in_dtype(recipe, dtype) for recipe in start.recipes if recipe.until == start.furthest),
+        known_from=past.known_from,
+        cast_before=past.cast_before,
+        fingerprint={},
+    )
 
 
 def _gone_on_with(start: Session, experiment: Experiment, what_if: WhatIf) -> Session:

@@ -66,8 +66,8 @@ class SeriesView(Plot[int]):
             return ()
         found = [Entry(a.quantity, "title")] if a.quantity and a.target != written(a.quantity) else []
         found += [] if a.every else [Entry("read", "line", "muted")]
-        kind = "line" if a.every else "point"
-        found += [Entry(a.target, kind, "text"), Entry("prediction", kind, self._tone)]
+        kind, due = "line" if a.every else "point", "line" if a.every or a.judged.came is not None else "point"
+        found += [Entry(a.target, due, "text"), Entry("prediction", kind, self._tone)]
         if a.judged.free is not None:
             found.append(Entry("running free", "dash", "backward"))
         return tuple(found)

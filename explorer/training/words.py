@@ -114,6 +114,8 @@ class Figures:
 def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     """`seconds`: that an iteration takes. `shown`: the iteration on the stage."""
     baseline = "not known yet" if curves.baseline is None else short(curves.baseline, 3)
+    if curves.persistence is not None:  # of the legend there may be no room for it
+        baseline += f"; last value {short(curves.persistence, 3)}"
     newest = f"{curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else "")
     if not len(curves):
         where = _shown_words(curves, shown)

@@ -16,7 +16,7 @@ from explorer.training.axes import Axis, loss_axis
 from explorer.training.curves import Curves, window
 from explorer.training.plots import CurvesView
 from explorer.training.summary import PartsLine
-from explorer.training.words import at_iteration, summary
+from explorer.training.words import at_iteration, figures, summary
 
 NONE = np.zeros(0)
 
@@ -259,6 +259,7 @@ def test_the_last_value_repeated_is_a_line_of_its_own_beside_the_baseline(qtbot:
     entries = {one.kind: one.words for one in view._legends()[0]}
     assert entries["dots"] == "repeating the last value 0.800"
     assert entries["dash"] == "baseline 0.200"
+    assert figures(given, 0.0, 30).baseline == "0.200; last value 0.800"
     left, top, right, bottom = boxes(view)[0]
     found = of_colour(view.grab().toImage(), theming.current().muted, (left, top, right, bottom)).mean(1)
     height = view._boxes().loss.height()
