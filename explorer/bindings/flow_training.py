@@ -6,14 +6,14 @@ from PySide6.QtCore import QObject, Slot
 
 from explorer.bindings.parts import Parts
 from explorer.bindings.tracks import TracksBinding
-from explorer.bindings.training import TrainingBinding
+from explorer.bindings.travel import TravelBinding
 from explorer.pace import Pace
 from explorer.stage.past import Past
 from explorer.training.axes import last_iteration
 
 
 class FlowTrainingBinding(QObject):
-    def __init__(self, parts: Parts, tracks: TracksBinding, training: TrainingBinding, parent: QObject) -> None:
+    def __init__(self, parts: Parts, tracks: TracksBinding, travel: TravelBinding, parent: QObject) -> None:
         super().__init__(parent)
         self._document, self._book = parts.document, parts.book
         self._window, self._stage, self._tracks = parts.window, parts.window.stage, tracks
@@ -23,7 +23,7 @@ class FlowTrainingBinding(QObject):
         self._book.changed.connect(self._pace.ask)
         parts.runner.runningChanged.connect(self._show)
         parts.document.stateChanged.connect(self._tracks_changed)
-        self._stage.iterationPicked.connect(training.travel)
+        self._stage.iterationPicked.connect(travel.to)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 

@@ -43,7 +43,11 @@ _TIPS = {
     "loss": "The mean over all answers",
     "baseline": "The loss of answers that have learned nothing",
 }
-_BATCHES: tuple[tuple[int | None, str], ...] = ((None, "as usual"), (32, "32 batches"), (256, "256 batches"))
+_AMOUNTS: tuple[tuple[int | None, str], ...] = (
+    (None, "as usual"),
+    (500, "500 sequences"),
+    (5000, "5,000 sequences"),
+)
 
 
 class EvaluationControls(QScrollArea):
@@ -67,10 +71,11 @@ class EvaluationControls(QScrollArea):
         self.judge_button = QPushButton(JUDGE)
         self.judge_button.setProperty("role", "primary")
         self.part = Choice("Part of the data that is evaluated", words.PARTS)
-        self.batches = Choice("How much of it is evaluated", _BATCHES)
-        self.batches.setToolTip(
+        self.amount = Choice("How much of it is evaluated", _AMOUNTS)
+        self.amount.setToolTip(
             f"As usual: {USUAL_BATCHES} batches of what is generated; of data held back {USUAL_SEQUENCES} sequences, "
-            "or all where there are no more. Otherwise the sequences of so many batches; evenly over the part"
+            "or all where there are no more, evenly over the part. Otherwise so many sequences; of what is generated, "
+            "the batches that have them"
         )
         self.sequence = Stepper("Sequence that is shown")
         self.automatic = QCheckBox("by itself")
@@ -94,7 +99,7 @@ class EvaluationControls(QScrollArea):
         second.setContentsMargins(0, 0, 0, 0)
         second.setSpacing(TIGHT)
         second.addWidget(self.automatic, 1)
-        second.addWidget(self.batches, 1)
+        second.addWidget(self.amount, 1)
         grid = QGridLayout()
         grid.setHorizontalSpacing(GAP)
         grid.setVerticalSpacing(0)
@@ -123,7 +128,7 @@ class EvaluationControls(QScrollArea):
         self._blink.timeout.connect(self._show_standing)
         self.judge_button.clicked.connect(self._judge)
         self.part.chosen.connect(self._extent)
-        self.batches.chosen.connect(self._extent)
+        self.amount.chosen.connect(self._extent)
         self.sequence.picked.connect(self._sequence)
         self.automatic.toggled.connect(self.automaticPicked)
         self.set_answers(None)
@@ -244,7 +249,7 @@ class EvaluationControls(QScrollArea):
 
     @Slot()
     def _extent(self) -> None:
-        self.extentPicked.emit(Extent(self.part.currentData(), self.batches.currentData()))
+        self.extentPicked.emit(Extent(self.part.currentData(), self.amount.currentData()))
 
     @Slot(int)
     def _sequence(self, number: int) -> None:

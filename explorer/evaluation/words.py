@@ -149,11 +149,14 @@ def at_number(answers: Answers, n: int, t: int) -> str:
         free = answers.free(n)
         assert free is not None
         step = answers.length(n) + 1 + t - start
-        return f"t = {step:,}: {number(free[t - start])}, running free on its own answers."
+        came, own = answers.came(n), number(free[t - start])
+        if came is None or math.isnan(came[t - start]):
+            return f"t = {step:,}: {own}, running free on its own answers."
+        return f"t = {step:,}: {answers.target} {number(came[t - start])}, running free on its own answers {own}."
     where = answers.place(int(answers.about(n)[t]))
     if answers.places is not None:
         where = where.capitalize()
-    parts = [f"{where}: target {number(truth[t])}, prediction {number(said[t])}"]
+    parts = [f"{where}: {answers.target} {number(truth[t])}, prediction {number(said[t])}"]
     errors = answers.errors(n)
     if errors is not None:
         parts.append(f"squared error {number(errors[t])}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, Signal
@@ -75,6 +76,12 @@ class Canvas(QAbstractScrollArea):
     def set_tracks(self, tracks: tuple[Track, ...]) -> None:
         self.tracks = tracks
         self.arrange()
+
+    def exchange(self, tracks: Mapping[str, Track]) -> None:
+        """Others in the places of those with the same keys, that look the same beside their data: `refresh` shows
+        them."""
+        self.tracks = tuple(tracks.get(track.key, track) for track in self.tracks)
+        self.slots = [replace(slot, track=tracks.get(slot.track.key, slot.track)) for slot in self.slots]
 
     def set_heights(self, heights: Mapping[str, int]) -> None:
         self.heights = dict(heights)

@@ -16,6 +16,7 @@ from explorer.theme.routes import colour_of
 from explorer.theme.tokens import GAP, TIGHT, Theme
 from explorer.training.axes import Axis
 from explorer.training.curves import Columns, Curves, Floats, Whole, columns, crowd, smoothed
+from explorer.widgets.points import polygon
 
 _EDGE = 5.0
 """Logical pixels of a mark for what is off the axis."""
@@ -28,6 +29,8 @@ GHOST_TONES = ("forward", "series.5", "series.3")
 _GHOST_AFTER = (1.5, 1.5)
 """Dashes of an earlier run's norm after clipping."""
 READ_OUT = "readout"
+LEARNED_NOTHING, REPEATED = (5.0, 3.0), (1.0, 2.5)
+"""Dashes of the baseline, and dots of the last value repeated, in widths of the line."""
 OUT_OF_REACH = "cannot be gone back to"
 _CROWDED = 12.0
 """Logical pixels from one evaluation to the next, below which they are a line, with a point now and then."""
@@ -45,6 +48,10 @@ def evaluation_losses(curves: Curves) -> Floats:
 
 def of_baseline(curves: Curves) -> Floats:
     return np.array([] if curves.baseline is None else [curves.baseline], np.float64)
+
+
+def of_persistence(curves: Curves) -> Floats:
+    return np.array([] if curves.persistence is None else [curves.persistence], np.float64)
 
 
 def pen_of_layer(name: str, number: int, theme: Theme) -> QPen:
@@ -179,21 +186,30 @@ class Rows:
 
 
 def draw_loss(
-    painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, x_of: Callable[[float], float]
+    painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, xs_of: Callable[[Whole], Floats]
 ) -> None:
     theme = theming.current()
-    if curves.baseline is not None and 0 <= (place := float(axis.places(np.array([curves.baseline]))[0])) <= 1:
-        y = box.bottom() - place * box.height()
-        painter.setPen(QPen(QColor(theme.muted), 1.2, Qt.PenStyle.DashLine))
-        painter.drawLine(QLineF(box.left(), y, box.right(), y))
+    for level, dashes in ((curves.baseline, LEARNED_NOTHING), (curves.persistence, REPEATED)):
+        if level is not None and 0 <= (place := float(axis.places(np.array([level]))[0])) <= 1:
+            y = box.bottom() - place * box.height()
+            painter.setPen(level_pen(dashes, theme))
+            painter.drawLine(QLineF(box.left(), y, box.right(), y))
     found = rows.of(axis.places(curves.losses))
     mean = rows.over > 1
     _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, PALE) if mean else theme.loss, 1.0)
-    xs = np.array([x_of(one.iteration) for one in curves.evaluations], np.float64)
+    xs = xs_of(np.array([one.iteration for one in curves.evaluations], np.int64))
     draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)), curves.evaluation_breaks())
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
+
+
+def level_pen(dashes: tuple[float, float], theme: Theme) -> QPen:
+    """Of a loss that is the same at every iteration; told apart by their dashes alone."""
+    pen = QPen(QColor(theme.muted), 1.2 if dashes == LEARNED_NOTHING else 2.0)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    pen.setDashPattern(dashes)
+    return pen
 
 
 def ghost_pen(number: int, theme: Theme, *, after: bool = False) -> QPen:
@@ -292,7 +308,9 @@ def _draw_columns(painter: QPainter, box: QRectF, found: Columns, colour: str, w
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     painter.setPen(QPen(QColor(colour), width))
     tall = np.flatnonzero(bottom - top > 0.75)
-    painter.drawLines([QLineF(found.x[i], top[i], found.x[i], bottom[i]) for i in tall.tolist()])
+    if len(tall):
+        ends = np.stack((top[tall], bottom[tall]), axis=1).ravel()
+        painter.drawLines(polygon(np.repeat(found.x[tall], 2), ends))
     _draw_line(painter, box, found, _pen(colour, width))
 
 
@@ -306,11 +324,10 @@ def _draw_line(painter: QPainter, box: QRectF, found: Columns, pen: QPen) -> Non
     painter.setPen(pen)
     here = ~np.isnan(y)
     for start, end in _stretches(here, found.lifted):
-        points = [QPointF(a, b) for a, b in zip(found.x[start:end].tolist(), y[start:end].tolist(), strict=True)]
-        if len(points) == 1:
-            _draw_dot(painter, points[0], pen)
+        if end - start == 1:
+            _draw_dot(painter, QPointF(found.x[start], y[start]), pen)
         else:
-            painter.drawPolyline(QPolygonF(points))
+            painter.drawPolyline(polygon(found.x[start:end], y[start:end]))
 
 
 def _stretches(here: NDArray[np.bool_], lifted: Whole) -> list[list[int]]:

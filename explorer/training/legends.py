@@ -15,7 +15,7 @@ from explorer.theme.tokens import GAP, PAD
 from explorer.training import ink
 from explorer.training.axes import Axis
 from explorer.training.curves import Curves, Floats
-from explorer.training.words import baseline_words, layer_words
+from explorer.training.words import baseline_words, layer_words, persistence_words
 
 _SAMPLE = 16.0
 _MARKS = {"above": ink.above_mark, "below": ink.below_mark, "bad": ink.bad_mark}
@@ -31,7 +31,8 @@ class Entry:
     words: str
     brief: str = ""
     kind: str = ""
-    """ "thin", "line", "mean", "dash", "point", "layer", "ghost", "turn", "above", "below", "bad"; "": words alone."""
+    """ "thin", "line", "mean", "dash", "dots", "point", "layer", "ghost", "turn", "above", "below", "bad"; "": words
+    alone."""
     colour: str = ""
     layer: tuple[str, int] = ("", 0)
     """Its name and its number; of a ghost the number of its colour."""
@@ -56,6 +57,8 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
         entries.append(Entry("validation", "validation", "point", theme.text))
     if curves.baseline is not None:
         entries.append(Entry(baseline_words(curves.baseline), "baseline", "dash", theme.muted))
+    if curves.persistence is not None:
+        entries.append(Entry(persistence_words(curves.persistence), "last value", "dots", theme.muted))
     entries += _turns(curves)
     entries += _off_the_axis(axis.places(curves.losses), axis)
     return entries + _ghosts(curves)  # the last is left out first; their names stand at the curves too
@@ -178,7 +181,9 @@ def _draw_sample(painter: QPainter, box: QRectF, entry: Entry) -> None:
         _MARKS[entry.kind](painter, where, box.left() + 4, theme)
     elif entry.kind:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        if entry.kind == "layer":
+        if entry.kind == "dots":
+            painter.setPen(ink.level_pen(ink.REPEATED, theme))
+        elif entry.kind == "layer":
             painter.setPen(ink.pen_of_layer(*entry.layer, theme))
         elif entry.kind == "ghost":
             painter.setPen(ink.ghost_pen(entry.layer[1], theme))

@@ -36,6 +36,10 @@ def baseline_words(baseline: float) -> str:
     return f"baseline {short(baseline, 3)}"
 
 
+def persistence_words(persistence: float) -> str:
+    return f"repeating the last value {short(persistence, 3)}"
+
+
 def layer_words(name: str) -> str:
     """ "l0" → "layer 1", "l1_reverse" → "layer 2, reverse", "readout" → "read-out"."""
     if match := _LAYER.fullmatch(name):

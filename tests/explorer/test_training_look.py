@@ -252,6 +252,24 @@ def test_a_legend_without_room_is_brief_and_then_says_that_something_is_left_out
     assert legends.shown_words(entries, 200.0)[-1] == "…"
 
 
+def test_the_last_value_repeated_is_a_line_of_its_own_beside_the_baseline(qtbot: QtBot) -> None:
+    """Far above the losses and the baseline: the axis holds it."""
+    given = curves(np.full(30, 0.1), baseline=0.2, persistence=0.8)
+    view = shown(qtbot, given)
+    entries = {one.kind: one.words for one in view._legends()[0]}
+    assert entries["dots"] == "repeating the last value 0.800"
+    assert entries["dash"] == "baseline 0.200"
+    left, top, right, bottom = boxes(view)[0]
+    found = of_colour(view.grab().toImage(), theming.current().muted, (left, top, right, bottom)).mean(1)
+    height = view._boxes().loss.height()
+    for level, least in ((0.2, 0.5), (0.8, 0.2)):  # dashes, dots
+        row = round((1 - float(view.axes[0].places(np.array([level]))[0])) * height)
+        assert found[row - 2 : row + 3].max() > least
+        found[row - 2 : row + 3] = 0
+    without = shown(qtbot, curves(np.full(30, 0.1), baseline=0.2))
+    assert "dots" not in {one.kind for one in without._legends()[0]}
+
+
 def test_marks_at_the_edges_are_explained_where_there_are_any(qtbot: QtBot) -> None:
     odd = falling(200)
     odd[[20, 30]] = np.nan, np.inf
