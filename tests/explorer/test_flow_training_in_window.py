@@ -55,11 +55,14 @@ def train_to(qtbot: QtBot, explorer: Explorer, goal: int) -> None:
     settle(qtbot, explorer)
 
 
-def test_with_the_drawer_the_track_comes_into_sight_and_without_it_the_stage_goes_back(explorer: Explorer) -> None:
+def test_with_the_drawer_the_track_comes_into_sight_and_without_it_the_stage_goes_back(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
     window, canvas = explorer.window, explorer.window.stage.canvas
     window.resize(1280, 800)
     tracks = ("network", "grads.h", "norms", FLOW_TRAINING)
     explorer.show(Opening(State(tracks=tracks, experiment=experiment()), View(), title="training"))
+    settle(qtbot, explorer)
     bar = canvas.verticalScrollBar()
     assert bar.value() == 0
     window.drawer.show_tab("training")
