@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +33,8 @@ JUDGE, STOP = "Evaluate", "Stop"
 _BLINK_MS = 150
 """What is answered sooner does not flicker."""
 _MOST_LINES = 8
+_SETTINGS = 1
+"""The place in the column, where that has room."""
 _ROWS = ("iteration", "extent", "metric", "loss", "baseline")
 _TIPS = {
     "iteration": "The iteration that has been evaluated",
@@ -83,6 +86,7 @@ class EvaluationControls(QScrollArea):
         self.values = {name: ElidedLabel("–", least=40) for name in _ROWS}
         self._against = self._source = ""
         self.sentence = WrappedLabel(tone="muted", most=_MOST_LINES)
+        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.sentence.setMinimumHeight(height_of(2))
         self.sentence.setMaximumHeight(height_of(_MOST_LINES))
 
@@ -90,7 +94,9 @@ class EvaluationControls(QScrollArea):
         first.setSpacing(TIGHT)
         first.addWidget(self.judge_button, 1)
         first.addWidget(self.part, 1)
-        second = QHBoxLayout()
+        self._settings = QWidget()
+        second = QHBoxLayout(self._settings)
+        second.setContentsMargins(0, 0, 0, 0)
         second.setSpacing(TIGHT)
         second.addWidget(self.automatic, 1)
         second.addWidget(self.amount, 1)
@@ -107,7 +113,7 @@ class EvaluationControls(QScrollArea):
         column.setContentsMargins(PAD, GAP, PAD, 0)
         column.setSpacing(TIGHT)
         column.addLayout(first)
-        column.addLayout(second)
+        column.addWidget(self._settings)
         column.addWidget(self.sequence)
         column.addLayout(grid)
         column.addWidget(self.sentence)
@@ -210,10 +216,13 @@ class EvaluationControls(QScrollArea):
         self._place_sentence()
 
     def _place_sentence(self) -> None:
-        """In small letters where the column would be scrolled for it."""
+        """In small letters where the column would be scrolled for it. Where it is scrolled all the same, the numbers
+        come before what is seldom set."""
         said, width = self.sentence.text(), WIDTH - 2 * PAD
         self._column.activate()  # the rows above it are where they will be
-        room = self.viewport().height() - self.sentence.y()
+        at_the_end = self._column.indexOf(self._settings) != _SETTINGS
+        above = self._settings.height() + TIGHT if at_the_end else 0
+        room = self.viewport().height() - self.sentence.y() - above
         for small, beside in ((False, 0), (True, 0), (True, self.verticalScrollBar().sizeHint().width())):
             lines = max(2, lines_needed(said, width - beside, _MOST_LINES, small=small))
             high = height_of(lines, small=small)
@@ -221,6 +230,9 @@ class EvaluationControls(QScrollArea):
                 break
         self.sentence.set_small(small)
         self.sentence.setMinimumHeight(high)
+        if (high > room) is not at_the_end:
+            self._column.removeWidget(self._settings)
+            self._column.insertWidget(_SETTINGS if high <= room else self._column.count() - 1, self._settings)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

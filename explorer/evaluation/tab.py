@@ -32,7 +32,7 @@ from explorer.evaluation.legend import Legends
 from explorer.evaluation.picture_view import PictureView
 from explorer.evaluation.scatter_view import ScatterView
 from explorer.evaluation.series_view import SeriesView
-from explorer.evaluation.tables import CONFUSION, SCATTER, SEQUENCE, tables_of
+from explorer.evaluation.tables import CONFUSION, SCATTER, SEQUENCE, WRITTEN, tables_of
 from explorer.evaluation.text_view import TextView
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
@@ -213,6 +213,8 @@ class EvaluationTab(QWidget):
         names = list(self._tables)
         if a is not None and a.kind == "class" and not tabled and CONFUSION in names:
             names = [CONFUSION]  # beside it the sequences
+        if not tabled and WRITTEN in names:
+            names.remove(WRITTEN)  # in the picture it stands below the sequence
         chosen = self.show_choice.count() > 1
         self.show_choice.set_choices([(name, name) for name in names])
         if not chosen and names:  # of one there was no choice

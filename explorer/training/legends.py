@@ -36,6 +36,8 @@ class Entry:
     colour: str = ""
     layer: tuple[str, int] = ("", 0)
     """Its name and its number; of a ghost the number of its colour."""
+    terse: str = ""
+    """Where even the brief one has no room: what it leaves out stands elsewhere in the drawer."""
 
     @property
     def is_title(self) -> bool:
@@ -48,9 +50,9 @@ def loss_legend(curves: Curves, over: int, axis: Axis, *, ran_away: bool = False
     title = "Loss of scaled numbers" if curves.scaled else "Loss"
     title += "" if axis.kind == "linear" else ", logarithmic"
     brief = ("Scaled loss" if curves.scaled else "Loss") + ("" if axis.kind == "linear" else ", log")
-    entries = [Entry(f"{title} since it ran away" if ran_away else title, brief)]
+    entries = [Entry(f"{title} since it ran away" if ran_away else title, brief, terse="Loss")]
     if over > 1:
-        entries.append(Entry(f"mean of {over:,}, pale: each", f"mean of {over:,}", "mean", theme.loss))
+        entries.append(Entry(f"mean of {over:,}, pale: each", f"mean of {over:,}", "mean", theme.loss, terse="mean"))
     elif len(curves):
         entries.append(Entry("each iteration", "each", "thin", theme.loss))
     if curves.evaluations:
@@ -119,20 +121,21 @@ def said(entries: Sequence[Entry]) -> str:
 
 
 def shown_words(entries: Sequence[Entry], room: float) -> list[str]:
-    """What is written of each: whole, else all of them brief; what has no room even then is left out from the end,
-    and "…" stands for it."""
+    """What is written of each: whole, else all of them brief, or terse; what has no room even then is left out from
+    the end, and "…" stands for it."""
     return _fitted(entries, room)[0]
 
 
 def _fitted(entries: Sequence[Entry], room: float) -> tuple[list[str], float]:
     """As `shown_words`, and the gap from one to the next: brief ones stand closer together where they have to."""
     whole, brief = [one.words for one in entries], [one.brief or one.words for one in entries]
-    for words, gap in ((whole, PAD), (brief, PAD), (brief, GAP)):
+    terse = [one.terse or words for one, words in zip(entries, brief, strict=True)]
+    for words, gap in ((whole, PAD), (brief, PAD), (brief, GAP), (terse, GAP)):
         if _width(entries, words, gap) <= room:
             return words, gap
-    while len(brief) > 1 and _width(entries, brief, GAP) + _text_width(_ELIDED) + GAP > room:
-        brief.pop()
-    return [*brief, _ELIDED], GAP
+    while len(terse) > 1 and _width(entries, terse, GAP) + _text_width(_ELIDED) + GAP > room:
+        terse.pop()
+    return [*terse, _ELIDED], GAP
 
 
 def _width(entries: Sequence[Entry], words: Sequence[str], gap: float) -> float:
