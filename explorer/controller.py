@@ -454,7 +454,8 @@ class Controller(QObject):
         if own and excerpt.weights is not None and want.iteration not in document.state.history:
             document.remember(want.iteration, excerpt.weights)
             # The same trace, now known by its weights: without this it would be asked for a second time.
-            want = replace(want, state=replace(want.state, history=document.state.history))
+            past = replace(want.state.past, history=document.state.history)
+            want = replace(want, state=replace(want.state, past=past))
         fresh = not want.same_trace(self._shown)
         stays = want.position == want.left or document.view.position != want.left
         self._trace += fresh

@@ -39,6 +39,8 @@ from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 
 _MOST = 16_777_215
+_LEAST_PICTURE = 240
+"""Pixels beside the controls; with less room there is no picture, and nothing stands on anything."""
 _LEAST_CONFUSION = 120
 """Pixels of it that a picture beside it leaves."""
 _LIST = 176
@@ -129,7 +131,7 @@ class EvaluationTab(QWidget):
         self.set_answers(None)
 
     def _build(self) -> None:
-        line = QFrame()
+        self._line = line = QFrame()
         line.setProperty("role", "rule")
         line.setFixedWidth(1)
         head = QHBoxLayout()
@@ -148,9 +150,13 @@ class EvaluationTab(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
+        self._beside = QWidget()
+        self._beside.setLayout(column)
+        row.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)
         row.addWidget(self.controls)
         row.addWidget(line)
-        row.addLayout(column, 1)
+        row.addWidget(self._beside, 1)
+        row.addStretch(0)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -274,6 +280,9 @@ class EvaluationTab(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        room = self.width() >= self.controls.width() + _LEAST_PICTURE
+        for part in (self._line, self._beside):
+            part.setVisible(room)
         self._place_confusion()
 
     def _place_confusion(self) -> None:

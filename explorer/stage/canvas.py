@@ -112,6 +112,15 @@ class Canvas(QAbstractScrollArea):
             bar, room = self.verticalScrollBar(), self.viewport().height()
             bar.setValue(min(max(bar.value(), slot.bottom - room), slot.top))
 
+    def share_in_sight(self, key: str) -> float:
+        """Of a track's height: 1, it is there whole, 0, it is scrolled away or there is none."""
+        slot = next((one for one in self.slots if one.track.key == key), None)
+        if slot is None:
+            return 0.0
+        top = self.verticalScrollBar().value()
+        seen = min(slot.bottom, top + self.viewport().height()) - max(slot.top, top)
+        return max(0, seen) / max(1, slot.bottom - slot.top)
+
     def set_time(self, steps: int, first: int, last: int) -> None:
         """0 steps: nothing is there yet."""
         if (steps, (first, last)) != (self._steps, self._range):

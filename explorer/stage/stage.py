@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -12,6 +12,7 @@ from engine.requests import Excerpt
 from engine.tape import Tape
 from engine.tracks import parse
 from explorer.stage.axis import Axis
+from explorer.stage.banner import Banner
 from explorer.stage.canvas import Canvas
 from explorer.stage.classified import Ahead
 from explorer.stage.drawn_ahead import DrawnAhead
@@ -20,7 +21,7 @@ from explorer.stage.gestures import Gestures
 from explorer.stage.handling import Handling
 from explorer.stage.marked import plain
 from explorer.stage.marks import Marks
-from explorer.stage.notices import Notice, Progress
+from explorer.stage.notices import Progress
 from explorer.stage.now import Now
 from explorer.stage.past import Past
 from explorer.stage.row_choice import RowChoice
@@ -33,6 +34,8 @@ from explorer.stage.tracks.ghost import Ghost
 from explorer.theme import current as theming
 
 _RING = 2
+_ENOUGH = 0.5
+"""Of a track's height in sight, not to be scrolled to."""
 _TAB, _BACKTAB = Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason
 _BY_KEY = (_TAB, _BACKTAB, Qt.FocusReason.ShortcutFocusReason)
 _AWAY = (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason)
@@ -89,7 +92,7 @@ class Stage(QWidget):
         self._ring = self._had_ring = False
         self.setAccessibleName("Stage: tracks over time")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.banner = Notice("Message", "exploding", self)
+        self.banner = Banner(self)
         self.progress = Progress(self)
         self.events = EventLine(self)
         self.axis = Axis(self)
@@ -242,6 +245,12 @@ class Stage(QWidget):
         """Whether a track is there that shows it."""
         return any(as_over_training(track) is not None for track in self._made.values())
 
+    def bring_past_in_sight(self) -> None:
+        """Scroll to the first track that shows it, where most of that cannot be seen."""
+        key = next((key for key, track in self._made.items() if as_over_training(track) is not None), "")
+        if key and self.canvas.share_in_sight(key) < _ENOUGH:
+            self.canvas.reveal(key)
+
     @property
     def past_cost(self) -> float:
         """Seconds that its last change took to draw."""
@@ -303,12 +312,6 @@ class Stage(QWidget):
     def set_prompt(self, text: str) -> None:
         """What to look for; "" when it has been answered. The tracks stay where they are."""
         self.events.set_prompt(text)
-
-    def set_banner(self, sentence: str, actions: Sequence[tuple[str, str]] = ()) -> None:
-        """What went wrong, above the tracks, and what can be done about it (words and tooltip each; `banner.chosen`
-        says which); "" takes it away."""
-        self.banner.set_actions(actions)
-        self.banner.set_text(sentence)
 
     def set_message(self, text: str) -> None:
         """In the middle while nothing is there yet, a chip over the tracks otherwise."""

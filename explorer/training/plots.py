@@ -29,7 +29,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
-from explorer.training import ink, legends
+from explorer.training import ink, legends, names
 from explorer.training.axes import Axis, AxisChoice, has_run_away, last_iteration, linear_axis, log_axis, loss_axis
 from explorer.training.curves import Curves, Floats, Whole, window
 from explorer.training.span import Span, within
@@ -45,6 +45,8 @@ _NEAR = 4.0
 _LEAST_ROOM = 64
 """For both plots; with less there is the loss alone."""
 _ROOM_PER_NUMBER = 56
+_EMPTY = ("No iteration has been trained yet: ▶ Train begins.", "Not trained yet: ▶ Train begins.", "Not trained yet")
+"""The first that has room."""
 
 Which = Literal["loss", "norm"]
 
@@ -178,7 +180,7 @@ class CurvesView(Zoomed):
         loss, norm = self._axes
         # A run that ran away would press this one together: it is cut at the edges.
         beside = [one.curves for one in c.ghosts if not has_run_away(one.curves.losses, ink.of_baseline(c))]
-        judged = np.concatenate([ink.evaluation_losses(c), *(one.losses for one in beside)])
+        judged = np.concatenate([ink.evaluation_losses(c), ink.of_persistence(c), *(one.losses for one in beside)])
         self._axes = (
             loss_axis(loss, self._loss_choice, c.losses, judged, ink.of_baseline(c)),
             log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values(), *(one.grad_norms for one in beside)),
@@ -273,36 +275,36 @@ class CurvesView(Zoomed):
         part = within(curves, self._span, over)
         rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
-        self._draw_out_of_reach(painter, boxes.loss)
-        names = self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
+        self._draw_out_of_reach(painter, boxes.loss, upper=True)
+        ends = self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
         with self._clipped(painter, boxes.loss):
             ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self._xs)
-        ink.draw_ghost_names(painter, boxes.loss, names)
         loss_words, norm_words = self._legends()
-        legends.draw_legend(painter, self._legend_box(boxes.loss), loss_words)
+        named = names.draw_names(painter, boxes.loss, ends)
+        legends.draw_legend(painter, self._legend_box(boxes.loss), legends.without(loss_words, named))
         yield
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
             self._draw_out_of_reach(painter, boxes.norm)
-            names = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
+            ends = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
             yield
-            ink.draw_ghost_names(painter, boxes.norm, names)
-            legends.draw_legend(painter, self._legend_box(boxes.norm), norm_words)
+            named = names.draw_names(painter, boxes.norm, ends)
+            legends.draw_legend(painter, self._legend_box(boxes.norm), legends.without(norm_words, named))
         turns = self._xs(np.array([one.iteration for one in part.turns if self._on_screen(one.iteration)], np.int64))
         ink.draw_turns(painter, turns, boxes.each)
         self._draw_iterations(painter, boxes.both.bottom(), part.kept)
         if not len(curves) and not curves.ghosts:
-            ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
+            ink.draw_empty(painter, boxes.loss, _EMPTY)
 
-    def _draw_out_of_reach(self, painter: QPainter, box: QRectF) -> None:
-        """The stretch that was recorded and can no longer be travelled to."""
+    def _draw_out_of_reach(self, painter: QPainter, box: QRectF, *, upper: bool = False) -> None:
+        """The stretch that was recorded and can no longer be travelled to. It is said once, in the upper plot."""
         if self._curves.known_from > 1:
             left, right = max(box.left(), self.x_of(0)), min(box.right(), self.x_of(self._curves.known_from))
-            ink.draw_out_of_reach(painter, QRectF(left, box.top(), right - left, box.height()))
+            ink.draw_out_of_reach(painter, QRectF(left, box.top(), right - left, box.height()), words=upper)
 
-    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> list[ink.GhostName]:
+    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> list[names.Name]:
         """Behind the present run; their names are drawn over it."""
         theme, found = theming.current(), []
         for ghost in self._curves.ghosts:
@@ -338,7 +340,7 @@ class CurvesView(Zoomed):
 
     @staticmethod
     def _legend_box(box: QRectF) -> QRectF:
-        return QRectF(LEFT + GAP, box.top() - LEGEND, box.width() - GAP, LEGEND)
+        return QRectF(LEFT, box.top() - LEGEND, box.width() + RIGHT, LEGEND)
 
     def event(self, event: QEvent) -> bool:
         """What a legend has no room for is said on hovering."""
@@ -385,11 +387,24 @@ class CurvesView(Zoomed):
             return
         x = self.x_of(self._shown)
         ink.draw_marker(painter, x, boxes.each, focus=self.hasFocus())
+        self._draw_at_marker(painter, x, boxes)
         evaluations = self._curves.evaluations
         at = bisect_left(evaluations, self._shown, key=lambda one: one.iteration)
         for one in evaluations[at : at + 1]:
             if one.iteration == self._shown:  # the marker stands on it
                 ink.draw_evaluations(painter, boxes.loss, np.array([x]), self._axes[0].places(np.array([one.loss])))
+
+    def _draw_at_marker(self, painter: QPainter, x: float, boxes: _Boxes) -> None:
+        """The curves' own numbers at the iteration on the stage, which the marker hides; not below a mean, which is
+        another number."""
+        c, row = self._curves, self._curves.row(self._shown)
+        if row is None or int(c.iterations[row]) != self._shown or window(len(c)) > 1:
+            return
+        ink.draw_value(painter, x, boxes.loss, self._axes[0], c.losses[row], theming.current().loss)
+        if boxes.norm is not None:
+            if c.clipped[row]:
+                ink.draw_value(painter, x, boxes.norm, self._axes[1], c.clipped_norms[row], theming.current().clip)
+            ink.draw_value(painter, x, boxes.norm, self._axes[1], c.grad_norms[row], theming.current().backward)
 
     def _draw_hover(self, painter: QPainter) -> None:
         assert self._hover is not None

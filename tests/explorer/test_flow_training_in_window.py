@@ -118,7 +118,7 @@ def test_a_click_travels_there_and_the_whole_stage_follows(qtbot: QtBot, trained
 def test_keys_choose_a_row_and_travel(qtbot: QtBot, trained: Explorer) -> None:
     stage = trained.window.stage
     stage.handling.select(FLOW_TRAINING)
-    trained.bindings.training.travel(20)
+    trained.bindings.travel.to(20)
     qtbot.waitUntil(lambda: trained.document.view.iteration == 20, timeout=20_000)
     stage.setFocus()
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Return):
