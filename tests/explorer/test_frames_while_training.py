@@ -24,6 +24,7 @@ from explorer.stage.tracks.curve import CurveTrack
 from explorer.stage.tracks.heatmap import Heatmap
 from explorer.stage.tracks.network import Unrolled
 from explorer.theme import current as theming
+from explorer.training import following
 from explorer.training.book import Book
 from explorer.training.curves import Curves
 from explorer.training.plots import CurvesView
@@ -130,12 +131,12 @@ def test_what_is_forgotten_stops_being_drawn(qtbot: QtBot, prepared: list[str]) 
 
 
 @pytest.fixture
-def rig(qtbot: QtBot) -> Iterator[Rig]:
-    """While it trains, every picture is drawn in two pieces."""
+def rig(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """While it trains, a picture is asked for after every chunk and drawn in two pieces."""
+    monkeypatch.setattr(following, "SHOWS_EVERY", 0.0)
     made = Rig(experiment())
     made.controller.pictures.draw = lambda _excerpt: iter((None, None))
     made.runner.start()
-    made.runner._shown_at = 0.0
     yield made
     made.runner.pause()
 
