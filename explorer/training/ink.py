@@ -16,7 +16,7 @@ from explorer.theme.routes import colour_of
 from explorer.theme.tokens import GAP, TIGHT, Theme
 from explorer.training.axes import Axis
 from explorer.training.curves import Columns, Curves, Floats, Whole, columns, crowd, smoothed
-from explorer.widgets.points import polygon
+from explorer.widgets.points import draw_uprights, polygon
 
 _EDGE = 5.0
 """Logical pixels of a mark for what is off the axis."""
@@ -309,8 +309,7 @@ def _draw_columns(painter: QPainter, box: QRectF, found: Columns, colour: str, w
     painter.setPen(QPen(QColor(colour), width))
     tall = np.flatnonzero(bottom - top > 0.75)
     if len(tall):
-        ends = np.stack((top[tall], bottom[tall]), axis=1).ravel()
-        painter.drawLines(polygon(np.repeat(found.x[tall], 2), ends))
+        draw_uprights(painter, found.x[tall], top[tall], bottom[tall])
     _draw_line(painter, box, found, _pen(colour, width))
 
 

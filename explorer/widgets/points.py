@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 import shiboken6
 from numpy.typing import NDArray
-from PySide6.QtGui import QPolygonF
+from PySide6.QtCore import QPointF
+from PySide6.QtGui import QPainter, QPolygonF
 
 _BYTES = 16
 """Of a QPointF: two doubles."""
@@ -22,3 +24,11 @@ def polygon(x: NDArray[np.float64], y: NDArray[np.float64]) -> QPolygonF:
     points = np.frombuffer(memory, np.float64).reshape(-1, 2)
     points[:, 0], points[:, 1] = x, y
     return made
+
+
+def draw_uprights(
+    painter: QPainter, x: NDArray[np.float64], top: NDArray[np.float64], bottom: NDArray[np.float64]
+) -> None:
+    """Lines from (x, top) to (x, bottom), (n,) each, n > 0."""
+    pairs = polygon(np.repeat(x, 2), np.stack((top, bottom), axis=1).ravel())
+    painter.drawLines(cast("Sequence[QPointF]", pairs))
