@@ -45,4 +45,7 @@ fi
   exit 1
 }
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
-"$venv/bin/python" -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+"$venv/bin/python" -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+# On every core, where pip would compile on one. Like pip's own, what cannot be compiled is no error: packages bring
+# templates and syntax of later Pythons with them.
+"$venv/bin/python" -m compileall -qq -j 0 "$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true

@@ -8,10 +8,11 @@ top=$(pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$build_python" -m build --wheel --no-isolation --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
-"$python" -m venv "$work/venv"
+# Without a pip of its own: the one that is here installs into it.
+"$python" -m venv --without-pip "$work/venv"
 # Not compiled: of what is installed, three commands import a small part, and Python compiles that by itself, once.
 unset PYTHONDONTWRITEBYTECODE
-"$work/venv/bin/python" -m pip install -q --disable-pip-version-check --no-compile -c "$top/constraints.txt" "$work"/dist/*.whl
+"$build_python" -m pip --python "$work/venv/bin/python" install -q --disable-pip-version-check --no-compile -c "$top/constraints.txt" "$work"/dist/*.whl
 cd "$work"
 QT_QPA_PLATFORM=offscreen
 export QT_QPA_PLATFORM

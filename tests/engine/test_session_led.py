@@ -258,10 +258,14 @@ def _records(first: int, count: int, steps: int) -> Records:
 # -- what cannot be ---------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def trained() -> Session:
+    return last(fit(experiment(learning_rate=0.05, evaluate_every=10, optimizer=OPTIMIZERS["adam"]), 40)).session()
+
+
 @pytest.fixture
-def written(tmp_path: Path) -> Path:
-    given = experiment(learning_rate=0.05, evaluate_every=10, optimizer=OPTIMIZERS["adam"])
-    session.save(last(fit(given, 40)).session(), tmp_path / "a.gflow")
+def written(trained: Session, tmp_path: Path) -> Path:
+    session.save(trained, tmp_path / "a.gflow")
     return tmp_path / "a.gflow"
 
 

@@ -55,8 +55,9 @@ class Asked:
 
 def dock_of(qtbot: QtBot) -> ModelDock:
     """On screen, as narrow as in the window, with an LSTM in it."""
-    theming.apply("dark")
-    made = ModelDock()
+    with theming.styled_at_the_end():
+        theming.apply("dark")
+        made = ModelDock()
     qtbot.addWidget(made)
     made.resize(252, 900)
     made.show()

@@ -188,7 +188,7 @@ def test_tracks_out_of_sight_draw_nothing(qtbot: QtBot) -> None:
         assert painted
 
 
-def test_ten_thousand_steps_make_no_new_objects(qtbot: QtBot) -> None:
+def test_thousands_of_steps_make_no_new_objects(qtbot: QtBot) -> None:
     import gc
 
     stage = stage_with(qtbot, synthetic.excerpt("rnn", T=30, H=4), size=(420, 300))
@@ -205,8 +205,8 @@ def test_ten_thousand_steps_make_no_new_objects(qtbot: QtBot) -> None:
     walk(300)
     children = len(stage.findChildren(QObject))
     before = walk(300)
-    after = walk(10_000)
-    assert after - before < 50
+    after = walk(2_500)
+    assert after - before < 12, "one in two hundred steps makes one that stays"
     assert len(stage.findChildren(QObject)) == children
 
 
