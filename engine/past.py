@@ -92,8 +92,8 @@ class Past:
         return known and all(self._led_to(k, k, now) == now for k in self.history if k > iteration)
 
     def next_is(self, iteration: int, now: Led) -> bool:
-        """Whether the iteration after this one is kept, and was trained as it would be now."""
-        return iteration + 1 in self.history and self.recipes.get(iteration + 1) == now
+        """Whether the iteration after this one is kept, and was trained from it as it would be now."""
+        return iteration >= self.known_from and iteration + 1 in self.history and self.recipes.get(iteration + 1) == now
 
     def recorded_with(self, iteration: int) -> Led | None:
         """What the record of an iteration was made with: what it goes on to was trained so. None where it is not
@@ -125,7 +125,11 @@ class Past:
     # -- more of it, and less -----------------------------------------------------------------------------------------
 
     def until(self, iteration: int) -> Past:
-        """Without everything that came after an iteration."""
+        """Without everything that came after an iteration. Where nothing stays that was trained, and the number type
+        was changed, the first state goes too: what the seed says in the new one is no cast of what it said in the old
+        one, and from the seed it would be trained again."""
+        if iteration <= 0 and self.cast_before:
+            return Past()
         history = {k: w for k, w in self.history.items() if k <= iteration}
         return replace(
             self,

@@ -77,8 +77,8 @@ def out_of_reach(iteration: int, kept: Collection[int], known_from: int, cast_be
         return ""
     if iteration < cast_before:
         return (
-            f"Iteration {iteration:,} cannot be gone back to: the iterations before {cast_before:,} were trained in "
-            "another number type, and of them only those whose state is kept can be shown."
+            f"Iteration {iteration:,} cannot be gone back to: at {cast_before:,} the number type was changed, and of "
+            "the iterations before it only those whose state is kept can be shown."
         )
     return (
         f"Iteration {iteration:,} cannot be gone back to: what it was trained with is known only from iteration "

@@ -38,12 +38,14 @@ def fitting(session: Session) -> Session:
     """The session with as much of its history as is worth its room in a file (engine.kept_states) and as it has room
     for: the last iteration, whatever it takes, and the one that is shown; those at which another recipe began (from
     before them nothing behind them could be trained again), the newest first, as many as there is room for; then the
-    first one, and of the others as many as fit, evenly spread. Where recipes are left out, `known_from` says from where
+    first one, and of the others as many as fit, evenly spread. Those before `known_from` cannot be trained again, and
+    are all worth it. Where recipes are left out, `known_from` says from where
     on they are known, and `left_out` says it in a sentence. Where the last state leaves no room for the one that is
     shown, the last one is shown."""
     session = _within_recipes(session)
     needed = {session.iteration, *session.turns} & session.history.keys()
-    worth = worth_keeping(session.history, needed, session.log)
+    alone = {k for k in session.history if k < session.known_from}
+    worth = worth_keeping(session.history, needed | alone, session.log)
     session = replace(session, history={k: session.history[k] for k in worth})
     size = sum(map(_bytes_of, session.history.values()))
     count, tensors = len(session.history), sum(len(state) for state in session.history.values())
@@ -62,7 +64,8 @@ def left_out(before: Session, after: Session) -> str:
     """What `fitting`, or a file, has left out of a session that cannot be trained again, in one sentence; "" where
     there is nothing of the kind."""
     if after.known_from <= before.known_from:
-        return ""
+        gone = [k for k in before.history if 0 < k < before.known_from and k not in after.history]
+        return _of_those_shown_only(len(gone), before.known_from) if gone else ""
     limit = zipframe.mebibytes(container.MAX_FILE_BYTES["session"])
     sentence = (
         f"A session has room for {limit} and {MAX_RECIPES} changes of what is trained with: of the iterations before "
@@ -70,6 +73,15 @@ def left_out(before: Session, after: Session) -> str:
     )
     shown = "" if after.iteration == before.iteration else f" It shows iteration {after.iteration:,}."
     return sentence + shown
+
+
+def _of_those_shown_only(count: int, known_from: int) -> str:
+    """Of states from which nothing is trained again, and that could be shown as long as they were kept."""
+    states, are, them = ("state", "is", "it") if count == 1 else ("states", "are", "them")
+    return (
+        f"A session has room for {zipframe.mebibytes(_ROOM_FOR_WEIGHTS)} of states: {count:,} {states} from before "
+        f"iteration {known_from:,} {are} not in it, and one can no longer go back to {them}."
+    )
 
 
 def _within_recipes(session: Session) -> Session:

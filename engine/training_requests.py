@@ -64,7 +64,9 @@ class Records:
     """(n,) by layer as engine.clipping.layer_of names them: "l0", "l1_reverse", "readout"; before clipping."""
     flow: NDArray[np.float32]
     """(n, T): log₁₀ ‖∂L/∂h_t‖ of the layer that is read, forward: norm per sample, then the mean over the samples that
-    have step t. −inf: exactly 0; +inf: infinite. NaN: not a number (`flow_bad`), or no sample has the step."""
+    have step t. With truncated backpropagation through time of the truncated gradient; what is clipped from step to
+    step is not taken off it. −inf: exactly 0; +inf: infinite. NaN: not a number (`flow_bad`), or no sample has the
+    step."""
     flow_bad: NDArray[np.bool_]
     """(n,): whether some of its gradients are not a number. (In files of format 1.0 infinite ones are NaN as well.)"""
     learning_rates: NDArray[np.float64]

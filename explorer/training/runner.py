@@ -319,7 +319,7 @@ class Runner(QObject):
         self.advanced.emit()
         self._controller.take_presses()
         if trained.diverged is not None and self._running and not done and self._is_ruined(chunk):
-            self._begin_anew_from(chunk.iteration - 1)
+            self._begin_anew_from(self._finite_before(chunk.iteration))
             self._go_on_soon()
             return
         if trained.diverged is not None:
@@ -338,6 +338,11 @@ class Runner(QObject):
         """Whether nothing can go on from where it stands, because of what led there: it was trained otherwise than it
         would be now. The iteration before was finite still."""
         return chunk.iteration > 0 and self._document.state.recipe_into(chunk.iteration) != chunk.recipe
+
+    def _finite_before(self, iteration: int) -> int:
+        """The iteration before it; where that cannot be trained again, the last one before it that is kept."""
+        state, before = self._document.state, iteration - 1
+        return before if not state.out_of_reach(before) else (state.kept_before(before) or 0)
 
     def _still(self, chunk: Chunk) -> bool:
         state = self._document.state

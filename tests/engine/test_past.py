@@ -77,3 +77,19 @@ def test_a_chunk_that_meets_no_finite_number_at_once_changes_nothing_of_what_led
     )
     stopped = Trained(past.history[9], 9, (), rows, None)
     assert past.appended(stopped, (SLOW, NO_WHAT_IF)).recipes[9] == NOW
+
+
+def test_whoever_begins_anew_from_the_first_iteration_after_a_change_of_the_number_type_has_what_the_seed_says(
+    past: Past,
+) -> None:
+    cast = past.cast("float64")
+    first = {0: cast.history[5]}
+    begun = replace(cast, history={**cast.history, **first}).until(0)
+    assert (dict(begun.history), len(begun.log), begun.known_from, begun.cast_before) == ({}, 0, 0, 0)
+    assert replace(past, history=first, cast_before=0).until(0).history == first, "without a change it is the seed's"
+    assert cast.until(5).history[5] is cast.history[5], "what was trained stays"
+
+
+def test_what_was_trained_in_another_number_type_is_not_the_next_of_what_comes_before_it(past: Past) -> None:
+    assert past.next_is(8, NOW), "each is kept, and was trained so"
+    assert not replace(past, known_from=9).next_is(8, NOW)

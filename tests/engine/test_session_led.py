@@ -387,7 +387,7 @@ def test_going_on_in_another_number_type_casts_the_states_as_the_window_does(
         assert (found.known_from, found.cast_before) == (at, at)
         assert same_bits(found.history[at], cast)
         assert_all_are_gone_back_to(found, live)
-        with pytest.raises(DataError, match=f"the iterations before {at} were trained in another number type"):
+        with pytest.raises(DataError, match=f"at {at} the number type was changed, and of the iterations"):
             state_at(found, 1)
         assert found.trained(at).experiment == msgspec.structs.replace(QUICK if turned else SLOW, dtype=after)
 

@@ -12,12 +12,13 @@ import pytest
 from saved_sessions import assert_same, small_session
 from training_cases import experiment, same_bits
 
-from engine import session, session_room
+from engine import kept_states, session, session_room
 from engine.errors import DataError, SessionError, SpecError
 from engine.history import Log
 from engine.operations import run
 from engine.recipes import MAX_ORIGINS, Origin, recorded_until, with_origin
 from engine.session import MAX_RECIPES, Recipe, Session, fitting
+from engine.session_room import left_out
 from engine.spec import LayerSpec, ModelSpec, OptimizerSpec, TrainingSpec, WhatIf
 from engine.training_loop import fit, state_at
 from engine.training_requests import Records, Train
@@ -198,6 +199,26 @@ def test_states_at_turns_that_a_file_has_no_room_for_go_from_the_oldest_on(monke
     assert same_bits(state_at(found, 11), state_at(whole, 11))
     assert found.out_of_reach(9)
     assert fitting(found).known_from == 10
+
+
+def test_what_cannot_be_trained_again_is_all_kept_as_far_as_there_is_room_and_what_is_not_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after a change of the number type: the states before it are all there is of those iterations."""
+    often = changed_often(12)
+    whole = replace(often, known_from=20, recipes=tuple(one for one in often.recipes if one.until > 20))
+    monkeypatch.setattr(kept_states, "EASY_BYTES", 1)
+    found = fitting(whole)
+    assert [k for k in found.history if k <= 20] == [k for k in whole.history if k <= 20]
+    assert left_out(whole, found) == ""
+    size = max(sum(array.nbytes for array in state.values()) for state in whole.history.values())
+    monkeypatch.setattr(session_room, "_ROOM_FOR_WEIGHTS", 7 * size)
+    short = fitting(whole)
+    gone = [k for k in whole.history if k < 20 and k not in short.history]
+    assert gone
+    assert all(short.out_of_reach(k) for k in gone)
+    assert f"{len(gone)} states from before iteration 20 are not in it" in left_out(whole, short)
+    assert 20 in short.history
 
 
 def test_training_on_from_such_a_session_keeps_what_is_known(tmp_path: Path) -> None:

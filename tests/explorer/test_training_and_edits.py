@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from lessons import trained
@@ -264,3 +265,23 @@ def test_going_on_after_a_change_forgets_what_came_after_undoably(rig: Rig) -> N
     assert len(rig.document.state.log) == 9
     rig.answer()
     assert rig.document.state.furthest == 9, "the answer under way was the other future's"
+
+
+def test_what_led_to_a_divergence_is_not_trained_again_in_another_number_type(rig: Rig) -> None:
+    """After the change only states that are kept can be gone back to, and there is where it begins anew."""
+    rig.runner.start()
+    for _ in range(3):
+        rig.answer()
+    rig.answer(done=0, diverged=Diverged(10, "loss", "It is infinite."))
+    kept = {k: weights for k, weights in rig.document.state.history.items() if k not in (6, 7, 8, 9)}
+    assert max(k for k in kept if k < 10) == 5
+    past = replace(rig.document.state.past, history=kept, known_from=10, cast_before=10)
+    rig.document._state = replace(rig.document.state, past=past)
+    rig.document.edit_experiment(experiment(learning_rate=0.5))
+    rig.show()
+    rig.runner.start()
+    rig.answer(done=0, diverged=Diverged(10, "loss", "It is infinite."))
+    assert rig.runner.running
+    assert (rig.asked.iteration, rig.asked.experiment.training.learning_rate) == (5, 0.5)
+    assert rig.document.state.furthest == 5
+    assert rig.document.state.past.cast_before <= 5

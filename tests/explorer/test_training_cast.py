@@ -49,7 +49,7 @@ def test_what_is_trained_again_after_a_change_of_number_type_is_what_was_live(
         assert again is not None
         assert all(again[name].tobytes() == array.tobytes() for name, array in right.items())
     lost = next(k for k in range(1, AT) if k not in found.history)
-    reason = f"Iteration {lost} cannot be gone back to: the iterations before {AT} were trained in another number type"
+    reason = f"Iteration {lost} cannot be gone back to: at {AT} the number type was changed, and of the iterations"
     with pytest.raises(DataError, match=reason):
         state_at(found, lost)
     explorer.show(opening.of_path(tmp_path / "a.gflow"))
