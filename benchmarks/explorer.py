@@ -1,7 +1,7 @@
 """How the window moves: first paint, stepping and scrubbing, zoom, resize and a new trace, all while the engine
 computes without a pause (one thread, lower priority); a slider held; memory over many steps.
 
-    python -m benchmarks.explorer [--quick] [--json FILE]
+    python -m benchmarks.explorer [--quick] [--training] [--json FILE]
 
 Offscreen unless QT_QPA_PLATFORM says otherwise (xcb under Xvfb). Times of drawing also stand as a ratio to painting one
 cached pixmap of the stage's size, measured in turns in the same run: that is what the machine can do at best.
@@ -28,6 +28,8 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
+from benchmarks import frames
+from benchmarks.frames import FRAME_MS
 from benchmarks.installed import install
 from benchmarks.memory import process_sizes
 from benchmarks.report import Row, report, times
@@ -39,7 +41,6 @@ from explorer.document.opening import Opening
 from explorer.document.state import State, View
 from explorer.settings import Settings
 
-FRAME_MS = 16.0
 FIRST_DRAW_MS = 150.0
 """Of the largest case; the others have a frame."""
 CASES = ((50, 16), (200, 64), (1000, 512), (10_000, 64))
@@ -249,58 +250,53 @@ def busy_frames(app: QApplication, explorer: Explorer, name: str, seconds: float
     explorer.document.look(position=0)
     explorer.player.set_speed(60.0)
     explorer.player.play()
-    gaps = _frames(seconds)
+    gaps = frames.watch(seconds).gaps
     explorer.player.pause()
     return times(f"gap between frames while playing, {name}", gaps)
 
 
-def training_frames(app: QApplication, explorer: Explorer, name: str, seconds: float) -> list[Row]:
-    """Gaps between frames while training runs, the drawer open and the stage following, and how soon a pause is one:
-    from asking for it until nothing more comes."""
-    gaps: list[float] = []
-    pauses: list[float] = []
+def training_frames(
+    app: QApplication, executor: EngineProcess, explorer: Explorer, name: str, seconds: float
+) -> list[Row]:
+    """Frames while training runs, the drawer open and the stage following, beside those of a window that shows one
+    cached pixmap before and after it, and how soon a pause is one: from asking for it until nothing more comes."""
+    seen, pauses = frames.Frames(), list[float]()
     explorer.window.drawer.show_tab("training")
     painted(app)
+    reference = _of_one_pixmap(executor, explorer, seconds / 4)
     begun = explorer.book.next
     for _ in range(5):
         explorer.runner.start()
-        gaps += _frames(seconds / 5)
+        seen += frames.watch(seconds / 5)
         asked = time.perf_counter()
         explorer.runner.pause()
         wait_until(lambda: not explorer.runner.under_way)
         pauses.append((time.perf_counter() - asked) * 1e3)
         wait_for_picture(explorer)
     done = explorer.book.next - begun
+    reference += _of_one_pixmap(executor, explorer, seconds / 4)
     explorer.window.drawer.shut()
     return [
-        *times(f"gap between frames while training, {name}", gaps),
+        *frames.rows(f"while training, {name}", seen, reference),
         *times(f"from pause to the last answer, {name}", pauses, 100.0),
         Row(f"iterations a second meanwhile, {name}", done / seconds, "1/s"),
     ]
 
 
-def _frames(seconds: float) -> list[float]:
-    """Times between the ticks of a timer that wants to paint."""
-    gaps: list[float] = []
-    last = time.perf_counter()
-    end = last + seconds
-    timer = QTimer()
-    loop = QEventLoop()
-
-    def frame() -> None:
-        nonlocal last
-        now = time.perf_counter()
-        gaps.append((now - last) * 1e3)
-        last = now
-        if now > end:
-            loop.quit()
-
-    timer.setInterval(int(FRAME_MS))
-    timer.timeout.connect(frame)
-    timer.start()
-    loop.exec()
-    timer.stop()
-    return gaps
+def _of_one_pixmap(executor: EngineProcess, explorer: Explorer, seconds: float) -> frames.Frames:
+    """Of a window that paints one and nothing else, with the engine at work."""
+    experiment = explorer.document.experiment
+    assert experiment is not None
+    pixmap = CachedPixmap(explorer.window.stage.grab())
+    pixmap.show()
+    with Busy(executor, experiment):
+        found = frames.watch(seconds, pixmap.repaint)
+    pixmap.close()
+    pixmap.deleteLater()
+    explorer.runner.advance(1)  # the engine's process may have been started anew
+    wait_until(lambda: not explorer.runner.under_way)
+    wait_for_picture(explorer)
+    return found
 
 
 def slider(app: QApplication, explorer: Explorer, name: str, moves: int) -> list[Row]:
@@ -322,17 +318,18 @@ def slider(app: QApplication, explorer: Explorer, name: str, moves: int) -> list
 def main() -> None:
     parser = argparse.ArgumentParser(description="How the window moves.")
     parser.add_argument("--json", metavar="FILE", help="write the rows there as well")
+    parser.add_argument("--training", action="store_true", help="nothing but the frames while training runs")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     arguments = parser.parse_args()
     few = arguments.quick
-    rows = first_paint(3 if few else 15)
+    rows = [] if arguments.training else first_paint(3 if few else 15)
     app = application()
     print(f"platform {app.platformName()}, window {SIZE[0]}×{SIZE[1]}, {len(TRACKS)} tracks of an LSTM, engine busy")
     executor = EngineProcess()
     executor.start()
     explorer = Explorer(executor, Settings(theme="dark"))
     explorer.window.resize(*SIZE)
-    for steps, units in CASES:
+    for steps, units in () if arguments.training else CASES:
         name = f"T={steps} H={units}"
         explorer.show(opening(steps, units))
         wait_for_picture(explorer, audit=steps <= 1000)
@@ -349,10 +346,11 @@ def main() -> None:
     for steps, units in TRAINED:
         explorer.show(opening(steps, units))
         wait_for_picture(explorer)
-        rows += training_frames(app, explorer, f"T={steps} H={units}", 2.5 if few else 10.0)
-    explorer.show(opening(100, 32))
-    wait_for_picture(explorer)
-    rows += slider(app, explorer, "T=100 H=32 B=1", 30 if few else 200)
+        rows += training_frames(app, executor, explorer, f"T={steps} H={units}", 2.5 if few else 10.0)
+    if not arguments.training:
+        explorer.show(opening(100, 32))
+        wait_for_picture(explorer)
+        rows += slider(app, explorer, "T=100 H=32 B=1", 30 if few else 200)
     explorer.window.hide()
     explorer.close()
     report(rows, arguments.json)

@@ -21,7 +21,7 @@ from engine.plaintext import one_line
 from engine.requests import Array, ClipReport, ClipRow, Computed, Excerpt, Look, Recorded, ShownLayer
 from engine.sources import Traced, traced, weights_of
 from engine.spec import OwnTask, clip_of
-from engine.task_facts import form
+from engine.task_facts import form, target_name
 from engine.task_labels import column_labels_of, labels_of, read_labels_of
 from engine.training import clipped_of
 from engine.training_state import fitted, optimizer_of
@@ -87,6 +87,7 @@ def excerpt(look: Look) -> Excerpt:
         truncation=look.source.experiment.training.truncation if isinstance(look.source, Computed) else None,
         read_labels=read_labels,
         labels=labels,
+        target_name=target_name(look.source.experiment.task) if isinstance(look.source, Computed) else "",
     )
 
 

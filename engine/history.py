@@ -5,7 +5,7 @@ judged by. Plain numpy, no torch. Everything here is a pure function of what it 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import task_facts
 from engine.requests import Weights
 from engine.rows import Kept, Rows
-from engine.spec import EarlyStopSpec, Spec
+from engine.spec import EarlyStopSpec, Experiment, Spec
 from engine.task_facts import Metric
 from engine.task_specs import MAX_STEPS
 from engine.training_requests import Judged, Records
@@ -36,6 +37,8 @@ class Evaluation(Spec, frozen=True, kw_only=True):
     metric: Metric
     value: float
     baseline: float | None = None
+    persistence: float | None = None
+    """Of series the loss of repeating the last value (Judged.persistence)."""
 
     @classmethod
     def of(cls, iteration: int, judged: Judged) -> Evaluation:
@@ -45,6 +48,7 @@ class Evaluation(Spec, frozen=True, kw_only=True):
             metric=judged.metric,
             value=judged.value,
             baseline=judged.baseline,
+            persistence=judged.persistence,
         )
 
 
@@ -68,6 +72,13 @@ def best_of(evaluations: Collection[Evaluation]) -> Evaluation | None:
     """The first one with the least loss; None where none has a finite one."""
     finite = (evaluation for evaluation in evaluations if np.isfinite(evaluation.loss))
     return min(finite, key=lambda evaluation: evaluation.loss, default=None)
+
+
+def baseline_of(evaluations: Sequence[Evaluation], experiment: Experiment) -> float | None:
+    """The loss of answers that have learned nothing: of data as the last evaluation has found it; None where nobody
+    knows."""
+    found = evaluations[-1].baseline if evaluations else None
+    return task_facts.baseline(experiment.task, experiment.model) if found is None else found
 
 
 # -- states -----------------------------------------------------------------------------------------------------------
@@ -105,31 +116,46 @@ def thinned(
 
 
 def evaluation_arrays(evaluations: Collection[Evaluation]) -> dict[str, NDArray[Any]]:
-    """As a file holds them; `evaluations_from` reads them. {} where there are none."""
+    """As a file holds them; `evaluations_from` reads them. {} where there are none; "persistence" only where one of
+    them has it."""
     if not evaluations:
         return {}
-    numbers = [(e.loss, e.value, np.nan if e.baseline is None else e.baseline) for e in evaluations]
-    return {
+    numbers = [(e.loss, e.value, _or_nan(e.baseline)) for e in evaluations]
+    found = {
         "iteration": np.array([e.iteration for e in evaluations], np.int64),
         "numbers": np.array(numbers, np.float64),
     }
+    repeated = np.array([_or_nan(e.persistence) for e in evaluations], np.float64)
+    return found if np.isnan(repeated).all() else {**found, "persistence": repeated}
 
 
 def evaluations_from(arrays: Mapping[str, NDArray[Any]], metric: Metric) -> tuple[Evaluation, ...]:
     """Raises ValueError where the arrays are not what `evaluation_arrays` gives."""
     if not arrays:
         return ()
-    if set(arrays) != {"iteration", "numbers"}:
+    if set(arrays) - {"persistence"} != {"iteration", "numbers"}:
         raise ValueError(f"there are {', '.join(sorted(arrays))}, and iteration and numbers are needed")
     iterations, numbers = arrays["iteration"], arrays["numbers"]
-    if iterations.dtype != np.int64 or iterations.ndim != 1 or numbers.dtype != np.float64:
+    repeated = arrays.get("persistence", np.full(len(iterations), np.nan))
+    if iterations.dtype != np.int64 or iterations.ndim != 1 or {numbers.dtype, repeated.dtype} != {np.dtype("f8")}:
         raise ValueError("they are not of the types that are needed")
     if numbers.shape != (len(iterations), 3) or (np.diff(iterations) <= 0).any() or (iterations < 0).any():
         raise ValueError("they are not three numbers for every iteration, in order")
+    if repeated.shape != iterations.shape:
+        raise ValueError(f"persistence is {repeated.shape}; one for each of {len(iterations)} iterations is needed")
+    rows = zip(iterations.tolist(), numbers.tolist(), repeated.tolist(), strict=True)
     return tuple(
-        Evaluation(iteration=i, loss=loss, metric=metric, value=value, baseline=None if np.isnan(base) else base)
-        for i, (loss, value, base) in zip(iterations.tolist(), numbers.tolist(), strict=True)
+        Evaluation(iteration=i, loss=loss, metric=metric, value=value, baseline=_known(base), persistence=_known(last))
+        for i, (loss, value, base), last in rows
     )
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 # -- records ----------------------------------------------------------------------------------------------------------

@@ -23,27 +23,28 @@ _A_UNIT = 8
 
 
 def draws(of: Experiment, part: Part, most: int | None) -> Iterator[Draw]:
-    """Of what is generated, so many batches. Of a part of data held back, so many sequences (`most` · batch_size; None:
-    USUAL_SEQUENCES) evenly over all of it, with its first and its last, or all where there are no more: its first ones
-    alone would be one stretch of time. Which these are, and what comes of them, does not depend on the batch size that
-    training has. Where states are carried on, the first batches: they follow one another.
+    """Of a part of data held back, so many sequences (`most`; None: USUAL_SEQUENCES) evenly over all of it, with its
+    first and its last, or all where there are no more: its first ones alone would be one stretch of time. Which these
+    are, and what comes of them, does not depend on the batch size that training has. Of what is generated, as many
+    batches as have so many (None: USUAL_BATCHES): a batch is drawn as a whole. Where states are carried on, likewise
+    the first batches: they follow one another.
 
     Raises DataError where the data are not there.
     """
-    there = own.pieces(of.task, of.model, part)
+    there, batches = own.pieces(of.task, of.model, part), None if most is None else -(-most // of.task.batch_size)
     if there is None:
-        for number in range(USUAL_BATCHES if most is None else most):
+        for number in range(USUAL_BATCHES if batches is None else batches):
             yield Draw(of.seed, number, part)
     elif carried_shapes(of):
         there = own.batches(of.task, of.model, part) or 0
-        if most is None:
-            most = there if there <= WHOLE_BATCHES else USUAL_BATCHES
-        for number in range(max(1, min(most, there))):
+        if batches is None:
+            batches = there if there <= WHOLE_BATCHES else USUAL_BATCHES
+        for number in range(max(1, min(batches, there))):
             yield Draw(of.seed, number, part)
     elif not there:
         yield Draw(of.seed, 0, part)  # whoever draws it says why there is none
     else:
-        taken = spread(there, USUAL_SEQUENCES if most is None else most * of.task.batch_size).tolist()
+        taken = spread(there, USUAL_SEQUENCES if most is None else most).tolist()
         passes = -(-len(taken) // at_once(of))
         for number in range(passes):
             few = slice(number * len(taken) // passes, (number + 1) * len(taken) // passes)

@@ -35,12 +35,12 @@ from engine.tasks import Batch, own
 from engine.tasks.part import Draw
 from engine.tracing import Initial
 from engine.training_checks import why_not_free
-from engine.training_requests import Forecasts, Judge, Judged
+from engine.training_requests import MOST_SEQUENCES, Forecasts, Judge, Judged
 from engine.training_state import CARRIED, carried_shapes, parameters_of
 from engine.written import foreseen, written
 
 MOST = 10_000
-"""Batches, and steps of free running."""
+"""Sequences that come along, and steps of free running."""
 MOST_CLASSES = 200
 """Of a confusion matrix."""
 
@@ -56,19 +56,20 @@ def judge(request: Judge) -> Judged:
     network = Network(experiment, None if request.weights is None else parameters_of(request.weights), request.what_if)
     sums, kept, series = _Sums(experiment), _Shown(experiment, request.shown), _Forecasts(experiment)
     carried: dict[str, Tensor] = {}
-    for draw in draws(experiment, request.part, request.batches):
+    for draw in draws(experiment, request.part, request.sequences):
         batch = _drawn(network, draw)
         carried = {name: state[: batch.x.shape[1]] for name, state in carried.items()}
         outputs, losses, after = pass_through(network, batch, initial_of(network, carried))
         sums.add(batch, outputs, losses)
-        kept.add(batch, outputs, carried)
+        kept.add(draw, batch, outputs, carried)
         series.add(draw, batch, outputs)
         carried = {name: after[name] for name in carried_shapes(experiment)}
-    free, grammar = None, isinstance(experiment.task, ReberTask)
+    free, came, grammar = None, None, isinstance(experiment.task, ReberTask)
     if request.free_running and kept.count and not grammar:
         initial = initial_of(network, kept.carried)
         said = run_free(network, kept.batch, request.free_running, initial=initial).double().numpy()
         free = _fixed(said if form(experiment.task).symbols else _in_units(said, own.units(experiment.task)))
+        came = kept.following(request.free_running)
     return Judged(
         part=request.part,
         sequences=sums.sequences,
@@ -82,6 +83,7 @@ def judge(request: Judge) -> Judged:
         confusion=sums.confusion,
         labels=labels_of(experiment.task, experiment.model),
         free=free,
+        came=came,
         read_labels=read_labels_of(experiment.task),
         forecasts=series.found(),
         written=written(network, request.free_running) if grammar and request.free_running else None,
@@ -120,8 +122,8 @@ def _checked(request: Judge) -> Experiment:
     experiment = checked(request.experiment)
     if request.part not in get_args(Part):
         raise SpecError(f"part is {shown(request.part)}; {', '.join(get_args(Part))} are accepted.")
-    if request.batches is not None:
-        whole("batches", request.batches, 1, MOST)
+    if request.sequences is not None:
+        whole("sequences", request.sequences, 1, MOST_SEQUENCES)
     whole("shown", request.shown, 0, MOST)
     whole("free_running", request.free_running, 0, MOST)
     if request.free_running and (why := why_not_free(experiment)):
@@ -251,6 +253,7 @@ class _Sums:
 class _Part:
     """The first sequences of a batch, what came out of them, and the states that they began with."""
 
+    draw: Draw
     batch: Batch
     outputs: Tensor
     carried: dict[str, Tensor]
@@ -281,7 +284,14 @@ class _Shown:
             for name, zero in zeros.items()
         }
 
-    def add(self, batch: Batch, outputs: Tensor, carried: dict[str, Tensor]) -> None:
+    def following(self, count: int) -> NDArray[np.float64] | None:
+        """Judged.came: of so many steps."""
+        task, model = self._experiment.task, self._experiment.model
+        found = [own.following(task, model, part.draw, count) for part in self._parts]
+        rows = [one[: part.batch.x.shape[1]] for one, part in zip(found, self._parts, strict=True) if one is not None]
+        return _fixed(_in_units(np.concatenate(rows), own.units(task))) if rows else None
+
+    def add(self, draw: Draw, batch: Batch, outputs: Tensor, carried: dict[str, Tensor]) -> None:
         """`carried`: the states that its sequences began with."""
         n = min(self._left, batch.x.shape[1])
         if n == 0 and self._parts:
@@ -294,7 +304,7 @@ class _Shown:
 
         lengths = torch.full((n,), len(batch.x), device="cpu") if batch.lengths is None else batch.lengths[few]
         began = {name: state[few] for name, state in carried.items()}
-        self._parts.append(_Part(Batch(batch.x[:, few], cut(batch.targets), lengths), cut(outputs), began))
+        self._parts.append(_Part(draw, Batch(batch.x[:, few], cut(batch.targets), lengths), cut(outputs), began))
 
     @property
     def batch(self) -> Batch:

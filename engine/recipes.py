@@ -15,7 +15,7 @@ import msgspec
 from engine.checks import checked, checked_what_if
 from engine.errors import SessionError, SpecError
 from engine.parameters import parameter_shapes
-from engine.spec import NO_WHAT_IF, Experiment, Spec, TrainingSpec, WhatIf
+from engine.spec import NO_WHAT_IF, Dtype, Experiment, Spec, TrainingSpec, WhatIf
 
 MAX_ITERATION = 10**9
 MAX_RECIPES = 256
@@ -43,6 +43,11 @@ def of_one_network(one: Experiment, other: Experiment) -> bool:
         )
     except SpecError:
         return False
+
+
+def in_dtype(recipe: Recipe, dtype: Dtype) -> Recipe:
+    """What led to where the number type was changed goes on in the new one, but else as it was."""
+    return msgspec.structs.replace(recipe, experiment=msgspec.structs.replace(recipe.experiment, dtype=dtype))
 
 
 def recipes_until(recipes: Sequence[Recipe], iteration: int) -> tuple[Recipe, ...]:

@@ -300,6 +300,8 @@ class Excerpt:
     labels: Mapping[int, str] = field(default_factory=dict)
     """What all classes are called, or where there are many the sample's targets and likeliest answers; of one answer
     with a probability, 0 and 1. {} where the answers are numbers."""
+    target_name: str = ""
+    """What the targets are called: a column of somebody's own data (engine.task_facts); "" where they have no name."""
     loss_steps: int | None = None
     """How many steps have a loss, up to the last of the longest sample; None: those whose loss is a number."""
 

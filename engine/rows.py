@@ -79,6 +79,16 @@ class Kept:
         found = [chunk[name] for chunk in self.chunks]
         return found[0] if len(found) == 1 else _fixed(np.concatenate(found)) if found else np.zeros(0)
 
+    def last(self, name: str, most: int) -> Array:
+        """(n,): of the last rows, `most` of them at most. However many there are, no more is read."""
+        parts, found = [np.zeros(0)], 0
+        for chunk in reversed(self.chunks):
+            if found >= most:
+                break
+            parts.append(chunk[name][-(most - found) :])
+            found += len(parts[-1])
+        return np.concatenate(parts[::-1])
+
     def row(self, iteration: int) -> dict[str, Any] | None:
         """The numbers of one iteration; None where there is no row of it."""
         if not self.chunks or iteration < self.chunks[0].first or (iteration - self.chunks[0].first) % self.stride:

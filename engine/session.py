@@ -9,14 +9,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import container, tracks
-from engine.checks import checked, checked_what_if
+from engine import container
+from engine.checks import checked
 from engine.errors import SessionError, SpecError
 from engine.history import (
     Evaluation,
@@ -25,21 +26,22 @@ from engine.history import (
     evaluations_from,
 )
 from engine.parameters import layer_of, parameter_shapes
+from engine.past import Led, Past, as_trained, led_by_own
 from engine.plaintext import one_line, several_lines
+from engine.recipes import MAX_RECIPES as MAX_RECIPES
 from engine.recipes import (
-    MAX_ITERATION,
     Origin,
     alike,
-    check_origins,
-    check_recipes,
+    in_dtype,
     of_one_network,
     out_of_reach,
     recorded_until,
     with_origin,
 )
-from engine.recipes import MAX_RECIPES as MAX_RECIPES
 from engine.recipes import Recipe as Recipe
 from engine.requests import Array, Weights
+from engine.session_checks import MAX_PINS as MAX_PINS
+from engine.session_checks import check as check
 from engine.session_room import check_room as check_room
 from engine.session_room import fitting as fitting
 from engine.session_room import has_room, said
@@ -47,22 +49,13 @@ from engine.session_room import left_out as left_out
 from engine.session_view import MAX_TRACKS as MAX_TRACKS
 from engine.session_view import PinnedNorms as PinnedNorms
 from engine.session_view import SessionView as SessionView
-from engine.session_view import check_pin, check_view
 from engine.spec import NO_WHAT_IF, Experiment, Spec, WhatIf
 from engine.task_facts import metric
 from engine.training_state import (
-    STEPS,
-    carried_of,
-    carried_shapes,
     fitted,
-    optimizer_of,
-    optimizer_shapes,
-    parameters_of,
-    wrong_steps,
 )
 
 MAX_NOTES = 20_000
-MAX_PINS = 6
 MAX_EVALUATIONS = 10_000
 
 
@@ -109,13 +102,15 @@ class Session:
     """Of a file of a newer minor version: that something may have been left out; filled in by `load`."""
 
     def __post_init__(self) -> None:
-        last, led = max(self.history, default=0), self.led
+        last, led = self.furthest, self.led
         if self.history and 0 <= self.known_from < self.cast_before:
             first = min((k for k in self.history if k >= self.cast_before), default=last)
             object.__setattr__(self, "known_from", first)
         recipes = list(self.recipes)
         own = Recipe(until=last, experiment=self.experiment, what_if=self.what_if)
         known = recipes[-1].until if recipes else 0
+        if led is not None:
+            led = in_dtype(led, own.experiment.dtype)  # whoever trains on casts the states (engine.training_loop.fit)
         if led is not None and not of_one_network(led.experiment, own.experiment):
             led = None  # the states are others too, or none of it fits together, which `check` says
         if led is not None and known < min(led.until, last) and not alike(led, own):
@@ -124,6 +119,60 @@ class Session:
         ends = recipes[-1] if last <= known and recipes else own
         object.__setattr__(self, "recipes", tuple(recipes))
         object.__setattr__(self, "led", msgspec.structs.replace(ends, until=last) if last else None)
+
+    @property
+    def furthest(self) -> int:
+        """The last iteration whose state is in it."""
+        return max(self.history, default=0)
+
+    @property
+    def past(self) -> Past:
+        """What was trained, with what led to each state, also where it is said here once for all: an edit of the
+        experiment must not change it. Where nothing is said of it, all has come of the session's own, and what was
+        trained before it opened for the first time without its what-if."""
+        known = (k for k in self.history if not self.recipes or k == 0 or k >= self.known_from)
+        return Past(
+            history=MappingProxyType(dict(self.history)),
+            recipes=MappingProxyType({k: self._led_to(k) for k in known}),
+            log=self.log,
+            evaluations=self.evaluations,
+            known_from=self.known_from,
+            cast_before=self.cast_before,
+            origins=self.recorded_by(),
+        )
+
+    def _led_to(self, iteration: int) -> Led:
+        if not self.recipes:
+            return led_by_own(iteration, (as_trained(self.experiment), self.what_if))
+        recipe = self.trained(iteration)
+        return as_trained(recipe.experiment), recipe.what_if
+
+    def with_past(self, past: Past) -> Session:
+        """With another training in it, and with what that was trained with."""
+        return replace(
+            self,
+            history=past.history,
+            log=past.log,
+            evaluations=past.evaluations,
+            recipes=past.said((as_trained(self.experiment), self.what_if)),
+            led=None,
+            known_from=past.known_from,
+            cast_before=past.cast_before,
+            origins=recorded_until(past.origins, past.log.next or 0),
+        )
+
+    def gone_on(self, past: Past) -> Session:
+        """Trained on with its own experiment and what-if to the end of `past`, which is then shown; what its
+        iterations before were trained with, it says as it did."""
+        return replace(
+            self,
+            iteration=past.furthest,
+            history=dict(past.history),
+            log=past.log,
+            evaluations=past.evaluations,
+            origins=self.recorded_by(),
+            fingerprint={},  # what was saved is of another iteration
+        )
 
     def trained(self, iteration: int) -> Recipe:
         """What an iteration was trained with."""
@@ -221,51 +270,6 @@ def load(path: Path | str, sha256: str | None = None) -> Session:
             return _session_of(contents)
         except SpecError as error:
             raise SessionError(str(error)) from None
-
-
-def check(session: Session) -> Session:
-    """The session itself, if everything in it fits together. Raises SpecError or SessionError with one sentence."""
-    experiment, view = checked(session.experiment), session.view
-    checked_what_if(session.what_if)
-    for iteration in (session.iteration, *session.history):
-        if isinstance(iteration, bool) or not 0 <= iteration <= MAX_ITERATION:
-            raise SessionError(f"iteration is {iteration}; 0 to {MAX_ITERATION:,} is accepted.")
-    if session.iteration not in session.history and session.iteration != 0:
-        raise SessionError(f"The weights of iteration {session.iteration}, which it shows, are missing.")
-    check_recipes(session.recipes, experiment)
-    _check_ends(session)
-    check_origins(session.origins)
-    if session.known_from and session.known_from not in session.history:
-        raise SessionError(f"The weights of iteration {session.known_from}, from which it is known, are missing.")
-    if not 0 <= session.cast_before <= MAX_ITERATION:
-        raise SessionError(f"cast_before is {session.cast_before}; 0 to {MAX_ITERATION:,} is accepted.")
-    for iteration, weights in session.history.items():
-        _check_weights(iteration, weights, session.trained(iteration).experiment)
-    check_view(view, experiment)
-    layers = tracks.layer_kinds(experiment.model.layers)
-    for key, array in session.fingerprint.items():
-        tracks.check(tracks.parse(key), layers)
-        if array.shape != (experiment.task.steps,) or array.dtype != np.float64:
-            raise SessionError(f"The saved norms of {key} are not one float64 a step.")
-    if len(session.pins) > MAX_PINS:
-        raise SessionError(f"It has {len(session.pins)} pins; up to {MAX_PINS} are accepted.")
-    for pin in session.pins:
-        check_pin(pin)
-    return session
-
-
-def _check_ends(session: Session) -> None:
-    """That nothing is of iterations that were not done. Raises SessionError."""
-    last = max(session.history, default=0)
-    if session.recipes and session.recipes[-1].until > last:
-        until = session.recipes[-1].until
-        raise SessionError(f"A recipe leads up to iteration {until}, and its last state is of {last}.")
-    if session.log.next is not None and session.log.next > last:
-        raise SessionError(f"Its records lead up to iteration {session.log.next}, and its last state is of {last}.")
-    if session.evaluations and (of := max(evaluation.iteration for evaluation in session.evaluations)) > last:
-        raise SessionError(f"An evaluation is of iteration {of}, and its last state is of {last}.")
-    if session.known_from > last:
-        raise SessionError(f"It is known from iteration {session.known_from} on, and its last state is of {last}.")
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
@@ -394,24 +398,3 @@ def _of_training(
         return log, evaluations_from(evaluations, metric(experiment.task, experiment.model))
     except ValueError as error:
         raise SessionError(f"The evaluations in it do not fit together: {one_line(str(error), 160)}.") from None
-
-
-def _check_weights(iteration: int, weights: Weights, experiment: Experiment) -> None:
-    expected = parameter_shapes(experiment)
-    if set(parameters_of(weights)) != set(expected):
-        raise SessionError(f"The weights of iteration {iteration} are not {', '.join(expected)}.")
-    for part, shapes in ((optimizer_of, optimizer_shapes), (carried_of, carried_shapes)):
-        if names := set(part(weights)):  # a file may have the parameters alone
-            expected |= shapes(experiment)
-            if names != set(shapes(experiment)):
-                odd = one_line(min(names ^ set(shapes(experiment))), 80)
-                raise SessionError(f"The state of iteration {iteration} has '{odd}' too much or too little.")
-    if wrong := wrong_steps(weights):
-        raise SessionError(f"{STEPS} of iteration {iteration} {wrong}.")
-    for name, shape in expected.items():
-        array = weights[name]
-        if array.shape != shape or array.dtype != np.dtype(experiment.dtype):
-            raise SessionError(
-                f"{name} of iteration {iteration} is {array.shape} of {array.dtype}; "
-                f"{shape} of {experiment.dtype} is needed."
-            )

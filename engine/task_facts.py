@@ -5,7 +5,7 @@ and what an answer costs that has learned nothing. Plain data, no torch: one ent
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -94,6 +94,16 @@ def quantity(task: Task) -> str:
     if isinstance(task, SunspotsTask):
         return "sunspot number"
     return task.target if isinstance(task, SeriesTask) else ""
+
+
+def have_names(columns: Sequence[str]) -> bool:
+    """Whether a person has named them: arrays have no names, and theirs are counted."""
+    return tuple(columns) not in (("value",), tuple(f"x{at}" for at in range(len(columns))))
+
+
+def target_name(task: Task) -> str:
+    """What the answers are called by somebody's own data: the column that is forecast; "" where it has no name."""
+    return task.target if isinstance(task, SeriesTask) and have_names(task.columns) else ""
 
 
 def metric(task: Task, model: ModelSpec) -> Metric:

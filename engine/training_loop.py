@@ -18,14 +18,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from engine.checks import checked, checked_what_if
 from engine.errors import DataError, SpecError
 from engine.figures import figure
-from engine.history import STATE_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
-from engine.recipes import Recipe, alike, recipes_until
+from engine.history import STATE_BYTES, Evaluation, Log, baseline_of, best_of, kept_before, stops
+from engine.past import Past, as_trained
+from engine.recipes import Recipe, alike, in_dtype, recipes_until
 from engine.requests import Weights
+from engine.run_away import RunAway, of_log
 from engine.session import Session, fitting
-from engine.spec import NO_WHAT_IF, EarlyStopSpec, Experiment, OwnTask, WhatIf
+from engine.spec import NO_WHAT_IF, Dtype, EarlyStopSpec, Experiment, OwnTask, WhatIf
 from engine.spec_reading import shown
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_requests import Diverged, Judge, Judged, Records, Train, Trained
@@ -56,24 +60,23 @@ def done_sentence(count: int) -> str:
     return f"{iterations_words(count)} {'is' if count == 1 else 'are'} done."
 
 
+def evaluation_due(experiment: Experiment, iteration: int, evaluations: Sequence[Evaluation]) -> bool:
+    """Whether the evaluation that belongs to an iteration is still to be made before training goes on, as where a pause
+    came before its end: so early stopping counts as it does without a pause."""
+    due = iteration > 0 and iteration % experiment.training.evaluate_every == 0
+    return due and all(evaluation.iteration != iteration for evaluation in evaluations)
+
+
 @dataclass(frozen=True, eq=False)
 class Progress:
     """Where a training is, after a chunk."""
 
     experiment: Experiment
     what_if: WhatIf
-    iteration: int
-    """Iterations that are done."""
-    state: Weights | None
-    """After them (engine.training_state); None: as initialised by the seed."""
-    states: Mapping[int, Weights]
-    """Those that are kept, by iteration, this one too."""
-    records: Records | None
+    past: Past
+    """All that has been trained, up to here."""
+    records: Records | None = None
     """Of the last chunk."""
-    log: Log
-    """Of all iterations."""
-    evaluations: tuple[Evaluation, ...]
-    """All there were."""
     judged: Judged | None = None
     """What the last of them is from, if it was made after this chunk."""
     ended: Ended = ""
@@ -85,6 +88,36 @@ class Progress:
     """What it went on from, with what its iterations were trained with, but without its states; None: from the
     beginning."""
 
+    @property
+    def iteration(self) -> int:
+        """Iterations that are done."""
+        return self.past.furthest
+
+    @property
+    def state(self) -> Weights | None:
+        """After them (engine.training_state); None: as initialised by the seed."""
+        return self.past.history.get(self.iteration)
+
+    @property
+    def states(self) -> Mapping[int, Weights]:
+        """Those that are kept, by iteration, this one too."""
+        return self.past.history
+
+    @property
+    def log(self) -> Log:
+        """The records of all iterations."""
+        return self.past.log
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """All there were."""
+        return self.past.evaluations
+
+    @property
+    def run_away(self) -> RunAway | None:
+        """Of the loss, where it has run away and stays finite: that ends nothing, and nothing is being learned."""
+        return of_log(self.log, baseline_of(self.evaluations, self.experiment))
+
     def session(self, start: Session | None = None) -> Session:
         """To be saved, and gone on from: what `fit` went on from, with this training in it; with as many of the states
         as a file has room for (engine.session.fitting). `start`: another one whose title, notes, view and the like it
@@ -92,13 +125,7 @@ class Progress:
         before = Session(self.experiment, self.what_if) if self.start is None else self.start
         words = before if start is None else start
         whole = replace(
-            before,
-            iteration=self.iteration,
-            history=dict(self.states),
-            log=self.log,
-            evaluations=self.evaluations,
-            origins=before.recorded_by(),
-            fingerprint={},  # what was saved is of another iteration
+            before.gone_on(self.past),
             view=words.view,
             preset=words.preset,
             title=words.title,
@@ -142,7 +169,9 @@ def fit(
     part fulfils `until` ("loss<0.02", "accuracy>0.99", "RMSE<15"), where TrainingSpec.early_stop says so, or with
     `halt` before the first number that is not finite. A session that has stopped early goes on where `iterations` asks
     for more of them, and early stopping counts from there. Evaluations are made at every multiple of
-    TrainingSpec.evaluate_every. `budget`: bytes for the states that are kept. Raises SpecError and DataError.
+    TrainingSpec.evaluate_every. Where the experiment has another number type than the session was trained in, its
+    states are cast, and no iteration before the last of them can be trained again (`Session.known_from`). `budget`:
+    bytes for the states that are kept. Raises SpecError and DataError.
     """
     from engine.operations import run as here
 
@@ -157,12 +186,14 @@ def fit(
     if isinstance(goal, bool) or not isinstance(goal, int) or not 0 <= goal <= MAX_ITERATIONS:
         raise SpecError(f"iterations is {shown(iterations)}; a whole number from 0 to {MAX_ITERATIONS:,} is accepted.")
     what_if = checked_what_if(what_if)
-    start = None if start is None else _gone_on_with(start, of, what_if)
+    start = None if start is None else _gone_on_with(_cast(start, of.dtype), of, what_if)
     turns = frozenset() if start is None else start.turns
     course = _Course(of, what_if, goal, bound, halt, budget, here if run is None else run, turns=turns)
     at = _from(start, course)
     if iterations is not None and at.iteration < goal:
         course = replace(course, judged_before=len(at.evaluations))
+    if not _ended(course, at).ended and evaluation_due(of, at.iteration, at.evaluations):
+        at = _evaluated(course, at)
     at = _ended(course, at)
     if not at.ended and (bound is not None or of.training.early_stop is not None):
         check_held_back(of, bound)
@@ -180,7 +211,7 @@ def state_at(session: Session, iteration: int, run: Run | None = None) -> Weight
 
     if isinstance(iteration, bool) or not isinstance(iteration, int) or iteration < 0:
         raise SpecError(f"iteration is {shown(iteration)}; a whole number from 0 is accepted.")
-    last = max(session.history, default=0)
+    last = session.furthest
     if iteration > last:
         raise DataError(f"Iteration {iteration:,} has not been trained; this session has 0 to {last:,}.")
     if why := session.out_of_reach(iteration):
@@ -194,10 +225,28 @@ def state_at(session: Session, iteration: int, run: Run | None = None) -> Weight
     return trained.weights
 
 
+def _cast(start: Session, dtype: Dtype) -> Session:
+    """With its states in the number type that is trained in, as the window has them after such an edit."""
+    other: Dtype = "float32" if dtype == "float64" else "float64"
+    if {array.dtype for state in start.history.values() for array in state.values()} != {np.dtype(other)}:
+        return start
+    if not start.furthest:  # nothing has been trained: the seed says it in that type
+        return replace(start, history={}, recipes=(), led=None)
+    past = start.past.cast(dtype)
+    return replace(
+        start,
+        history=past.history,
+        recipes=tuple(in_dtype(recipe, dtype) for recipe in start.recipes if recipe.until == start.furthest),
+        known_from=past.known_from,
+        cast_before=past.cast_before,
+        fingerprint={},
+    )
+
+
 def _gone_on_with(start: Session, experiment: Experiment, what_if: WhatIf) -> Session:
     """The session before it is trained on: it says with what it has come so far. What goes on as before is no turn."""
     now = Recipe(until=0, experiment=experiment, what_if=what_if)
-    recipes = recipes_until(start.recipes, max(start.history, default=0))
+    recipes = recipes_until(start.recipes, start.furthest)
     if start.led is not None and alike(start.led, now):
         while recipes and alike(recipes[-1], now):
             recipes = recipes[:-1]
@@ -206,20 +255,10 @@ def _gone_on_with(start: Session, experiment: Experiment, what_if: WhatIf) -> Se
 
 def _from(start: Session | None, course: _Course) -> Progress:
     """Where it begins. What a session has of later iterations than its last state is no part of it."""
-    states = {} if start is None else dict(start.history)
-    iteration = max(states, default=0)
-    log, evaluations = (Log(), ()) if start is None else (start.log, start.evaluations)
-    return Progress(
-        course.experiment,
-        course.what_if,
-        iteration,
-        states.get(iteration),
-        states,
-        None,
-        log.until(iteration),
-        tuple(evaluation for evaluation in evaluations if evaluation.iteration <= iteration),
-        start=None if start is None else replace(start, history={}),
-    )
+    if start is None:
+        return Progress(course.experiment, course.what_if, Past())
+    past = start.past.until(start.furthest)
+    return Progress(course.experiment, course.what_if, past, start=replace(start, history={}))
 
 
 def _chunks(course: _Course, at: Progress) -> Iterator[Progress]:
@@ -240,28 +279,23 @@ def _after(course: _Course, at: Progress, count: int) -> Progress:
     """After one more chunk, and its evaluation if there is one to be made."""
     request = Train(course.experiment, at.state, at.iteration, count, course.what_if, course.halt)
     trained: Trained = course.run("train", request)
-    states = thinned({**at.states, trained.iteration: trained.weights}, course.turns, course.budget)
-    judged, evaluations = None, at.evaluations
-    if trained.iteration % course.experiment.training.evaluate_every == 0 and trained.iteration > at.iteration:
-        judged = _judged(course, trained)
-        if judged is not None:
-            evaluations = (*evaluations, Evaluation.of(trained.iteration, judged))
-    return replace(
-        at,
-        iteration=trained.iteration,
-        state=trained.weights,
-        states=states,
-        records=trained.records,
-        log=at.log.appended(trained.records),
-        evaluations=evaluations,
-        judged=judged,
-        diverged=trained.diverged,
-    )
+    past = at.past.appended(trained, (as_trained(course.experiment), course.what_if))
+    past = past.within(course.budget, course.turns)
+    after = replace(at, past=past, records=trained.records, judged=None, diverged=trained.diverged)
+    due = trained.iteration > at.iteration and evaluation_due(course.experiment, after.iteration, after.evaluations)
+    return _evaluated(course, after) if due else after
 
 
-def _judged(course: _Course, trained: Trained) -> Judged | None:
+def _evaluated(course: _Course, at: Progress) -> Progress:
+    judged = _judged(course, at.state)
+    if judged is None:
+        return at
+    return replace(at, past=at.past.judged(Evaluation.of(at.iteration, judged)), judged=judged)
+
+
+def _judged(course: _Course, state: Weights | None) -> Judged | None:
     """None where nothing is held back, as long as nobody needs it."""
-    request = Judge(course.experiment, trained.weights, what_if=course.what_if)
+    request = Judge(course.experiment, state, what_if=course.what_if)
     try:
         found: Judged = course.run("judge", request)
     except DataError:
@@ -300,4 +334,4 @@ def check_held_back(experiment: Experiment, until: Until | None) -> None:
 
 def probe(experiment: Experiment, state: Weights | None, what_if: WhatIf) -> Judge:
     """A small judgement that shows whether there is anything to judge by, before training relies on it."""
-    return Judge(experiment, state, batches=1, shown=0, what_if=what_if)
+    return Judge(experiment, state, sequences=1, shown=0, what_if=what_if)

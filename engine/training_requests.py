@@ -25,6 +25,8 @@ time that training would need. After every 50 iterations it is 3 to 10 % of the 
 large layers with a batch of 1 or 2 give it a third and more (evaluate_every is theirs to raise)."""
 USUAL_BATCHES = 4
 """The same of what is generated; and of states that are carried on, from the beginning of the part."""
+MOST_SEQUENCES = 10_000_000
+"""Of an evaluation: whoever wants all of some data asks for more than they have."""
 WHOLE_BATCHES = 40
 """Where states are carried on, a part of no more is evaluated whole."""
 
@@ -149,9 +151,11 @@ class Judge:
     experiment: Experiment
     weights: Weights | None
     part: Part = "validation"
-    batches: int | None = None
-    """How many are drawn. Of data held back: as many sequences as so many have at most, evenly over the part, with its
-    first and its last. None: as usual, USUAL_BATCHES, or of data held back USUAL_SEQUENCES, whatever the batch size."""
+    sequences: int | None = None
+    """How many are judged. Of data held back: so many, or all where there are no more, evenly over the part, with its
+    first and its last; whatever the batch size that training has, they are the same ones. Of what is generated, and
+    where states are carried on: as many batches as have so many, the first ones. None: as usual, of data held back
+    USUAL_SEQUENCES, and else USUAL_BATCHES."""
     shown: int = 8
     """Sequences whose answers come along."""
     free_running: int = 0
@@ -218,6 +222,9 @@ class Judged:
     free: Array | None = None
     """(n, free_running): what it said when it ran by itself; the first is its answer to the sequence itself, of numbers
     the same as its last prediction. None of the Reber grammar."""
+    came: Array | None = None
+    """(n, free_running): of a series of data that was to run free, what came at those steps, in the units of the data;
+    NaN where the part has come to its end, something is missing, or the time jumps. None of everything else."""
     sequences: int = 0
     """That were judged."""
     there: int | None = None

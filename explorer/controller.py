@@ -23,6 +23,7 @@ from explorer.cell.reach import inside_of
 from explorer.cell.wanted import wanted_keys as cell_panel_keys
 from explorer.compute.courier import Courier
 from explorer.document.document import Document
+from explorer.in_pieces import InPieces
 from explorer.stage.wanted import wanted_keys
 from explorer.trainer import Goal, Trainer, goal_of
 from explorer.want import Want
@@ -69,6 +70,7 @@ class Controller(QObject):
         self._presses: list[tuple[int, Granularity]] = []
         """Steps over an end of the tape, and what came after them, that wait for the picture they are about."""
         self._trainer = Trainer(courier, self)
+        self.pictures = InPieces(self._show, self)
         self._auditor = Auditor(courier, lambda: self._wanted is not None, self)
         self._failing = self._training = False
         self._waiting = False
@@ -355,6 +357,7 @@ class Controller(QObject):
             self._patience.start()
         self._trainer.stop()
         self._asked.clear()
+        self.pictures.forget()
         self._presses.clear()
         self._excerpt = self._shown = self._wanted = None
         self._failing = False
@@ -367,6 +370,7 @@ class Controller(QObject):
         if self._excerpt is None and not self._trainer.running:
             self._wanted = None
             self._asked.clear()
+            self.pictures.forget()
             self._courier.cancel()
             self.refresh()
 
@@ -375,12 +379,13 @@ class Controller(QObject):
         if channel != "excerpt" or not isinstance(answer, Excerpt):
             return
         if (want := self._asked.pop(generation, None)) is not None:
-            self._show(want, answer)
+            self.pictures.take(want, answer, ahead=self._training and not want.same_trace(self._shown))
 
     @Slot(str, int, str)
     def _answer_failed(self, channel: str, generation: int, sentence: str) -> None:
         if channel != "excerpt":
             return  # an analysis and the trainer speak for themselves; unaudited, the status bar goes on saying so
+        self.pictures.finish()
         if self._asked.pop(generation, None) is self._wanted:  # else nobody waits for it any more
             self._give_up(sentence)
 
@@ -408,6 +413,7 @@ class Controller(QObject):
     def _give_up(self, sentence: str) -> None:
         self._presses.clear()
         self._trainer.stop()
+        self.pictures.forget()
         self._wanted = None
         self._failing = True
         self._tell_waiting()
@@ -448,7 +454,8 @@ class Controller(QObject):
         if own and excerpt.weights is not None and want.iteration not in document.state.history:
             document.remember(want.iteration, excerpt.weights)
             # The same trace, now known by its weights: without this it would be asked for a second time.
-            want = replace(want, state=replace(want.state, history=document.state.history))
+            past = replace(want.state.past, history=document.state.history)
+            want = replace(want, state=replace(want.state, past=past))
         fresh = not want.same_trace(self._shown)
         stays = want.position == want.left or document.view.position != want.left
         self._trace += fresh

@@ -19,14 +19,14 @@ from engine import presets
 from engine.errors import EngineError
 from engine.presets import Preset
 from engine.requests import Excerpt
-from engine.session import Session
+from engine.session import Session, fitting, left_out
 from explorer import backups, endings, reopening, sizes
 from explorer import settings as stored
 from explorer.controller import Controller
 from explorer.document import opening
 from explorer.document.document import Document
 from explorer.document.opening import Opening
-from explorer.document.saving import session_of
+from explorer.document.saving import whole_session
 from explorer.document.state import State
 from explorer.saver import Saver, is_large
 from explorer.settings import Settings
@@ -55,6 +55,7 @@ class Files(QObject):
         self._settings, self._remember = settings, remember
         self._unproven: Session | None = None
         self._saver = Saver(self)
+        self._voice = window.stage.banner.voice()
         self._went_well = True
         self._told_of_backups = False
         self._as_left = ""
@@ -172,7 +173,7 @@ class Files(QObject):
         if different := saved.differences(excerpt.fingerprint):
             said.append(_difference(saved, excerpt, different))
         if said:
-            self._window.stage.set_banner(" ".join(said))
+            self._voice.say(" ".join(said))
 
     def _preset(self, slug: str) -> Opening:
         return opening.of_preset(presets.load(slug))
@@ -213,12 +214,14 @@ class Files(QObject):
     def _save_to(self, path: str) -> bool:
         self.finish_saving()
         try:
-            found = session_of(self._document, self._controller.excerpt)
+            whole = whole_session(self._document, self._controller.excerpt)
         except EngineError as error:
             self._complain("It could not be saved", str(error))
             return False
+        found = fitting(whole)
         self._window.status.set_saved("saving…")
-        self._saver.begin(found, Path(path), partial(self._saved, path, self._document.state))
+        done = partial(self._saved, path, self._document.state, left_out(whole, found))
+        self._saver.begin(found, Path(path), done)
         return is_large(found) or self.finish_saving()
 
     def finish_saving(self) -> bool:
@@ -226,8 +229,9 @@ class Files(QObject):
         self._saver.finish()
         return self._went_well
 
-    def _saved(self, path: str, state: State, problem: str, stamp: str) -> None:
-        """`state`: that was saved. What has been done since is not in the file."""
+    def _saved(self, path: str, state: State, missing: str, problem: str, stamp: str) -> None:
+        """`state`: that was saved. What has been done since is not in the file, and neither is what it had no room
+        for: `missing`, in a sentence."""
         self._went_well = not problem
         if problem:
             self._window.status.set_saved("")
@@ -235,16 +239,18 @@ class Files(QObject):
             return
         self._as_left = stamp
         self._document.saved(path, Path(path).stem, state)
-        self._say_saved(backups.beside(path))
+        self._say_saved(backups.beside(path), missing)
         self._add_recent(path, Path(path).stem)
 
-    def _say_saved(self, backup: Path | None) -> None:
-        """Once, so that everybody knows of it, and on hovering from then on, where the former version is."""
+    def _say_saved(self, backup: Path | None, missing: str) -> None:
+        """On hovering what is not in the file, and where the former version is; the first each time, as somebody may
+        want another file to go with this one, and the second once, so that everybody knows of it."""
         kept = "" if backup is None else backups.sentence(backup)
-        self._window.status.set_saved(time.strftime("saved %H:%M"), tip=kept)
-        if kept and not self._told_of_backups:
-            self._told_of_backups = True
-            self._window.statusBar().showMessage(f"Saved. {kept}", 10_000)
+        self._window.status.set_saved(time.strftime("saved %H:%M"), tip=" ".join(filter(None, (missing, kept))))
+        said = missing or ("" if self._told_of_backups else kept)
+        self._told_of_backups = self._told_of_backups or said == kept != ""
+        if said:
+            self._window.statusBar().showMessage(f"Saved. {said}", 10_000)
 
     @Slot()
     def export_picture(self) -> None:

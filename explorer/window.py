@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from explorer.start.page import StartPage
 
 DEFAULT_SIZE, SMALLEST_SIZE = (1360, 860), (512, 320)
-_CELL_NEEDS, _DOCK_NEEDS = 900, 720
-"""Narrower than this, the cell panel and then the dock make room for the stage."""
+_CELL_NEEDS, _DOCK_NEEDS, _DRAWER_NEEDS = 900, 720, 120
+"""Narrower than this, the cell panel and then the dock make room for the stage; with so much more, the cell panel for
+the open drawer too."""
 # Shares of the window's width, with the least and the most in pixels: the stage gets what is left.
 _DOCK, _CELL = (0.185, 224, 260), (0.26, 290, 400)
 _CELL_SHARE, _LOW_SHARE, _LOW = 0.62, 0.76, 640
@@ -85,6 +86,8 @@ class MainWindow(QMainWindow):
         self.middle.setStretchFactor(0, 1)
         self.middle.setStretchFactor(1, 0)
         self._drawer_height = USUAL_HEIGHT
+        self._scrolled: tuple[int, int] | None = None
+        """Where the stage stood before the drawer opened, and where it was scrolled to for it."""
         for part, stretch in ((self.dock_area, 0), (self.middle, 1), (self.side, 0)):
             self.splitter.addWidget(part)
             self.splitter.setStretchFactor(self.splitter.indexOf(part), stretch)
@@ -149,6 +152,8 @@ class MainWindow(QMainWindow):
         """Of every part: another document begins where it begins."""
         for part in (self.stage.canvas, *self.workbench.findChildren(QScrollArea)):
             part.verticalScrollBar().setValue(0)
+        self._scrolled = None
+        self.bring_past_in_sight()
 
     def show_start_page(self) -> None:
         self.pages.setCurrentWidget(self.start_page)
@@ -189,9 +194,27 @@ class MainWindow(QMainWindow):
     @Slot()
     def _drawer_opened(self) -> None:
         """The stage gives the drawer its place, and gets it back."""
+        bar, scrolled = self.stage.canvas.verticalScrollBar(), self._scrolled
+        untouched = scrolled is not None and bar.value() == scrolled[1]
         height = self._drawer_height if self.drawer.is_open else BAR_HEIGHT
         self.middle.handle(1).setEnabled(self.drawer.is_open)
         self.middle.setSizes([max(1, self.middle.height() - height), height])
+        self._give_way()
+        if self.drawer.is_open:
+            self.bring_past_in_sight()
+        else:
+            if scrolled is not None and untouched:
+                bar.setValue(scrolled[0])
+            self._scrolled = None
+
+    def bring_past_in_sight(self) -> None:
+        """Flow over training stands with the curves of the training: a low stage would have it below the fold."""
+        if self.drawer.is_open and self.drawer.tab == "training":
+            bar = self.stage.canvas.verticalScrollBar()
+            before = bar.value()
+            self.stage.bring_past_in_sight()
+            if bar.value() != before:
+                self._scrolled = (before if self._scrolled is None else self._scrolled[0]), bar.value()
 
     @Slot()
     def _drawer_dragged(self) -> None:
@@ -202,15 +225,7 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The panels give way in a small window, until somebody has chosen their widths."""
         super().resizeEvent(event)
-        for panel, needed in ((self.side, _CELL_NEEDS), (self.dock_area, _DOCK_NEEDS)):
-            if self.width() >= needed:
-                self._kept.discard(panel)
-                self._bring_back(panel)
-            elif panel not in self._kept and not panel.isHidden():
-                self._put_away.add(panel)
-                self._leave(panel)
-                panel.hide()
-                self._panels_changed()
+        self._give_way()
         if not self._widths_chosen:
             dock, cell = (int(min(max(share * self.width(), least), most)) for share, least, most in (_DOCK, _CELL))
             self.splitter.setSizes([dock, self.width() - dock - cell, cell])
@@ -218,6 +233,23 @@ class MainWindow(QMainWindow):
             self.side.setSizes([round(share * self.height()), round((1 - share) * self.height())])
         if self.workbench.isVisible():
             self.live.resized()
+
+    def _needs(self, side: QWidget) -> int:
+        """The width of a window in which it is shown."""
+        if side is self.dock_area:
+            return _DOCK_NEEDS
+        return _CELL_NEEDS + (_DRAWER_NEEDS if self.drawer.is_open else 0)
+
+    def _give_way(self) -> None:
+        for panel in (self.side, self.dock_area):
+            if self.width() >= self._needs(panel):
+                self._kept.discard(panel)
+                self._bring_back(panel)
+            elif panel not in self._kept and not panel.isHidden():
+                self._put_away.add(panel)
+                self._leave(panel)
+                panel.hide()
+                self._panels_changed()
 
     def _bring_back(self, side: QWidget) -> bool:
         """Show what has given way in a small window; False: it has not."""
@@ -243,7 +275,7 @@ class MainWindow(QMainWindow):
         alone."""
         parts = [self.cell, self.analysis] if panel in (self.cell, self.analysis) else [panel]
         side = self.dock_area if panel is self.dock_area else self.side
-        if shown and self.width() < (_CELL_NEEDS if side is self.side else _DOCK_NEEDS):
+        if shown and self.width() < self._needs(side):
             self._kept.add(side)
         if shown and side in self._put_away:
             for part in parts:

@@ -24,6 +24,8 @@ MAX_NOTES = 8
 """Of one kind."""
 SAID_NAME = 40
 """Characters of a column's name in a sentence."""
+HEADS = 200
+"""Rows at the beginning that say how many columns most have."""
 
 
 @dataclass(frozen=True)
@@ -189,37 +191,16 @@ def _check(options: TableOptions) -> None:
 
 
 def _cells(text: str, delimiter: str, name: str, line: int) -> Reading[Cells]:
-    if delimiter == BLANK:
-        return (yield from _by_blanks(text, name, line))
-    if '"' not in text and (plain := (yield from _even(text, delimiter))) is not None:
+    by_blanks = delimiter == BLANK
+    if not by_blanks and '"' not in text and (plain := (yield from _even(text, delimiter))) is not None:
         return Cells(plain, range(line, line + len(plain)), delimiter)
     rows: list[list[str]] = []
     lines: list[int] = []
-    width = cells = 0
-    for at, fields in records(text, delimiter, name, line):
-        if not rows:
-            width = len(fields)
-            if width > MAX_COLUMNS:
-                raise DataError(f"{name}, line {at:,}: there are {width:,} columns; at most {MAX_COLUMNS:,} are read.")
-        elif len(fields) != width:
-            heads = islice(records(text, delimiter, name, line), 200)
-            usual = Counter(len(one) for _, one in heads).most_common(1)[0][0]
-            raise _ragged(fields, width, usual, lines[0], at, delimiter, name)
-        cells += width
-        if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
-            raise _too_large(name, at)
-        rows.append(fields)
-        lines.append(at)
-        if len(rows) % BLOCK == 0:
-            yield 0.1
-    return Cells(rows, lines, delimiter)
-
-
-def _by_blanks(text: str, name: str, line: int) -> Reading[Cells]:
-    rows: list[list[str]] = []
-    lines: list[int] = []
     cells = 0
-    for at, fields in records(text, BLANK, name, line):
+    for at, fields in records(text, delimiter, name, line):
+        if not by_blanks and rows and len(fields) != len(rows[0]):
+            heads = [one for _, one in islice(records(text, delimiter, name, line), HEADS)]
+            raise _ragged(fields, at, heads, lines[0], delimiter, name)
         cells += len(fields)
         if len(rows) >= MAX_ROWS or cells > MAX_CELLS:
             raise _too_large(name, at)
@@ -227,12 +208,12 @@ def _by_blanks(text: str, name: str, line: int) -> Reading[Cells]:
         lines.append(at)
         if len(rows) % BLOCK == 0:
             yield 0.1
-    rows = blanks.with_marks(rows)
-    for at, fields in zip(lines, rows, strict=True):
-        if len(fields) != len(rows[0]):
-            usual = Counter(map(len, rows[:200])).most_common(1)[0][0]
-            raise _ragged(fields, len(rows[0]), usual, lines[0], at, BLANK, name)
-    return Cells(rows, lines, BLANK)
+    if by_blanks:  # only all of them together tell which end with a mark
+        rows = blanks.with_marks(rows)
+        for at, fields in zip(lines, rows, strict=True):
+            if len(fields) != len(rows[0]):
+                raise _ragged(fields, at, rows[:HEADS], lines[0], delimiter, name)
+    return Cells(rows, lines, delimiter)
 
 
 def _too_large(name: str, line: int) -> DataError:
@@ -256,8 +237,11 @@ def _even(text: str, delimiter: str) -> Reading[list[str] | None]:
     return plain
 
 
-def _ragged(fields: Sequence[str], width: int, usual: int, first: int, at: int, delimiter: str, name: str) -> DataError:
-    """`usual`: how many columns most rows at the beginning have; `width` of them the first one has."""
+def _ragged(
+    fields: Sequence[str], at: int, heads: Sequence[Sequence[str]], first: int, delimiter: str, name: str
+) -> DataError:
+    """`heads`: the rows at the beginning, of which the first one, at line `first`, says how many columns there are."""
+    width, usual = len(heads[0]), Counter(map(len, heads)).most_common(1)[0][0]
     has = f"{len(fields)} column{'s' if len(fields) > 1 else ''} where line {first:,} has {width}"
     if len(fields) > width and not any(field.strip() for field in fields[width:]):
         advice = f"take the {DELIMITER_NAMES[delimiter]} at the end of the line out, or put one after the heading too"

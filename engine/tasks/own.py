@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.data.scaling import Scale
 from engine.data.symbols import counted
 from engine.spec import DigitsTask, ModelSpec, SequencesTask, SeriesTask, SinesTask, SunspotsTask, Task, TextTask
+from engine.task_facts import have_names
 from engine.tasks import digits, sequences, series, sunspots, text
 from engine.tasks.batch import Batch
 from engine.tasks.order import held_back
@@ -56,6 +57,14 @@ def asked(task: Task, model: ModelSpec, draw: Draw) -> tuple[str, NDArray[np.int
     if isinstance(task, SunspotsTask):
         return "year", sunspots.asked(task, model, draw).numpy()
     return ("row", series.asked(task, model, draw) + 1) if isinstance(task, SeriesTask) else None
+
+
+def following(task: Task, model: ModelSpec, draw: Draw, count: int) -> NDArray[np.float64] | None:
+    """What came in the steps after each sequence of a batch, (B, count), scaled, as far as it is known and belongs to
+    the part; else NaN. None where the task is no series of data. Raises DataError."""
+    if isinstance(task, SunspotsTask):
+        return sunspots.following(task, model, draw, count).numpy()
+    return series.following(task, model, draw, count) if isinstance(task, SeriesTask) else None
 
 
 def units(task: Task) -> tuple[float, float]:
@@ -125,8 +134,7 @@ def columns(task: Task) -> tuple[str, ...]:
         named = task.columns
     elif isinstance(task, SequencesTask) and task.inputs:
         named = sequences.labelled(task).columns
-    counted = tuple(f"x{at}" for at in range(len(named)))
-    return () if named in (counted, ("value",)) else named
+    return named if have_names(named) else ()
 
 
 def constant(task: Task, model: ModelSpec) -> Tensor | None:

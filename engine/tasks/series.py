@@ -17,6 +17,7 @@ from engine.data import series, store
 from engine.data.datasets import SeriesData
 from engine.data.files import source_of
 from engine.data.series import Prepared
+from engine.data.windows import runs, stretch
 from engine.errors import DataError
 from engine.spec import ModelSpec, SeriesTask
 from engine.tasks.batch import Batch, targets
@@ -34,6 +35,17 @@ def batch(task: SeriesTask, model: ModelSpec, draw: Draw) -> Batch:
 def asked(task: SeriesTask, model: ModelSpec, draw: Draw) -> NDArray[np.int64]:
     """Which row each window of a batch is asked about, (B,); of one answer a window."""
     return _chosen(task, model, draw) + task.steps - 1 + task.ahead
+
+
+def following(task: SeriesTask, model: ModelSpec, draw: Draw, count: int) -> NDArray[np.float64]:
+    """The target's column in the rows after each window of a batch, (B, count), scaled; NaN after the end of its part,
+    and from the first row on in which something is missing, or that does not follow the one before."""
+    data, starts = prepared(task), _chosen(task, model, draw)
+    behind = stretch(len(data.target), task.split, draw.part)[1]
+    begins, ends = runs(data.whole, data.breaks, 0, behind)
+    end = ends[np.searchsorted(begins, starts, side="right") - 1]
+    rows = starts[:, None] + task.steps + np.arange(count)
+    return np.where(rows < end[:, None], data.target[np.minimum(rows, len(data.target) - 1)], np.nan)
 
 
 def _chosen(task: SeriesTask, model: ModelSpec, draw: Draw) -> NDArray[np.int64]:

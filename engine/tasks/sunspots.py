@@ -72,6 +72,13 @@ def asked(task: SunspotsTask, model: ModelSpec, draw: Draw) -> Tensor:
     return _chosen(task, model, draw) + task.steps + FIRST_YEAR
 
 
+def following(task: SunspotsTask, model: ModelSpec, draw: Draw, count: int) -> Tensor:
+    """What came in the years after each window of a batch, (B, count), scaled; NaN after the end of its part."""
+    behind = YEARS if task.steps >= LEARNED else stretch(YEARS, DEFAULT_SPLIT, draw.part)[1]
+    years = _chosen(task, model, draw)[:, None] + task.steps + torch.arange(count, device="cpu")
+    return scaled()[years.clamp(max=YEARS - 1)].masked_fill(years >= behind, torch.nan)
+
+
 def windows_of(task: SunspotsTask, part: Part, every: bool) -> tuple[int, int]:
     """The first window of a part, and how many it has: each begins a year after the one before. `every`: with an
     answer at every step."""

@@ -10,6 +10,7 @@ from engine.requests import Excerpt
 from engine.within import way_of
 from explorer.bindings.analysis import AnalysisBinding
 from explorer.bindings.cell import CellBinding
+from explorer.bindings.comparisons import ComparisonsBinding
 from explorer.bindings.evaluation import EvaluationBinding
 from explorer.bindings.flow_training import FlowTrainingBinding
 from explorer.bindings.model import ModelBinding
@@ -23,6 +24,7 @@ from explorer.bindings.stage import StageBinding
 from explorer.bindings.tape import TapeBinding
 from explorer.bindings.tracks import TracksBinding
 from explorer.bindings.training import TrainingBinding
+from explorer.bindings.travel import TravelBinding
 from explorer.bindings.window import WindowBinding
 
 
@@ -42,10 +44,12 @@ class Bindings(QObject):
         self.cell = CellBinding(parts, self.model, self)
         self.window = WindowBinding(parts, self)
         self.analysis = AnalysisBinding(parts, self)
-        self.training = TrainingBinding(parts, self)
-        self.run_away = RunAwayBinding(parts, self.training, self)
+        self.travel = TravelBinding(parts, self)
+        self.comparisons = ComparisonsBinding(parts, self)
+        self.training = TrainingBinding(parts, self.travel, self.comparisons, self)
+        self.run_away = RunAwayBinding(parts, self.training, self.travel, self)
         self.own_data = OwnDataBinding(parts, self)
-        self.flow_training = FlowTrainingBinding(parts, self.tracks, self.training, self)
+        self.flow_training = FlowTrainingBinding(parts, self.tracks, self.travel, self)
         self.evaluation = EvaluationBinding(parts, self)
         self.proof = ProofBinding(parts, self)
         parts.document.viewChanged.connect(self._show_view)
@@ -56,6 +60,7 @@ class Bindings(QObject):
         """Another document has been opened."""
         self._parts.player.pause()
         self._parts.window.dock.restore()
+        self._parts.window.stage.banner.clear()  # it was about the one before
         self.tracks.show_opened()
         self.stage.show_opened()
         self.tape.show_opened()
@@ -64,6 +69,7 @@ class Bindings(QObject):
         self.pins.show_pins()
         self._show_view()
         self.window.show_opened()
+        self.travel.show_opened()
         self.training.show_opened()
         self.run_away.show_opened()
         self.flow_training.show_opened()
@@ -92,6 +98,7 @@ class Bindings(QObject):
         self.cell.show_excerpt(excerpt)  # over the scale that the stage has chosen, as the analyses
         self.analysis.show_excerpt(excerpt)
         self.training.show_excerpt(excerpt)
+        self.travel.show_excerpt()
         self.evaluation.show_excerpt(excerpt)
         self.proof.show_excerpt(excerpt)
         if excerpt is None:
@@ -101,4 +108,5 @@ class Bindings(QObject):
             self._show_view()
         self.window.show_excerpt(excerpt)
         self.model.show_excerpt(excerpt)
+        self.flow_training.show_traced()
         self.stage.show_unfinished()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
+from engine.data import store
+from engine.data.files import source_of
 from engine.requests import Computed, Excerpt
+from engine.spec import OwnTask
 from engine.training_requests import Judged
 from explorer.bindings.parts import Parts
 from explorer.evaluation.evaluator import Subject
@@ -28,6 +31,7 @@ class EvaluationBinding(QObject):
         self._drawer.openChanged.connect(self._drawer_opened)
         parts.controller.traceWanted.connect(evaluator.renew)
         parts.controller.failed.connect(evaluator.stay)
+        parts.controller.failed.connect(self._failed)
         parts.runner.runningChanged.connect(evaluator.set_training)
         parts.runner.judged.connect(self._take)
         tab.controls.set_nothing(_NOT_YET)
@@ -42,9 +46,18 @@ class EvaluationBinding(QObject):
         subject = None
         if excerpt is not None and isinstance(source, Computed):
             subject = Subject(self._controller.trace, source)
+            self._tab.controls.set_nothing(_NOT_YET)  # data that were missing are here
         self._evaluator.set_subject(subject)
         if self._controller.renewing:
             self._evaluator.renew()
+
+    @Slot(str)
+    def _failed(self, _sentence: str) -> None:
+        """Of data that are not on this computer nothing comes, however long one waits."""
+        experiment = self._parts.document.experiment
+        task = None if experiment is None else experiment.task
+        if isinstance(task, OwnTask) and not store.has(task.data):
+            self._tab.controls.set_nothing(f"Nothing can be evaluated: the data of {source_of(task.name)} are missing.")
 
     @Slot(str)
     def _drawer_opened(self, tab: str) -> None:

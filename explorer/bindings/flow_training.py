@@ -6,27 +6,35 @@ from PySide6.QtCore import QObject, Slot
 
 from explorer.bindings.parts import Parts
 from explorer.bindings.tracks import TracksBinding
-from explorer.bindings.training import TrainingBinding
+from explorer.bindings.travel import TravelBinding
 from explorer.pace import Pace
 from explorer.stage.past import Past
 from explorer.training.axes import last_iteration
 
 
 class FlowTrainingBinding(QObject):
-    def __init__(self, parts: Parts, tracks: TracksBinding, training: TrainingBinding, parent: QObject) -> None:
+    def __init__(self, parts: Parts, tracks: TracksBinding, travel: TravelBinding, parent: QObject) -> None:
         super().__init__(parent)
         self._document, self._book = parts.document, parts.book
-        self._stage, self._tracks = parts.window.stage, tracks
+        self._window, self._stage, self._tracks = parts.window, parts.window.stage, tracks
+        self._opened = True
+        """Nothing of the document has been traced yet: tracks have not had their heights."""
         self._pace = Pace(self._show, lambda: self._stage.past_cost, self)
         self._book.changed.connect(self._pace.ask)
         parts.runner.runningChanged.connect(self._show)
         parts.document.stateChanged.connect(self._tracks_changed)
-        self._stage.iterationPicked.connect(training.travel)
+        self._stage.iterationPicked.connect(travel.to)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def show_opened(self) -> None:
+        self._opened = True
         self._show()
+
+    def show_traced(self) -> None:
+        if self._opened:
+            self._opened = False
+            self._window.bring_past_in_sight()
 
     def show_view(self) -> None:
         if self._stage.past.shown != self._document.view.iteration:

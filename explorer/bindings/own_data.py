@@ -30,7 +30,9 @@ class OwnDataBinding(QObject):
         self._locating = False
         parts.controller.failed.connect(self._failed)
         parts.controller.excerptChanged.connect(self._traced)
-        parts.window.stage.banner.chosen.connect(self._chosen)
+        self._voice = parts.window.stage.banner.voice()
+        self._voice.chosen.connect(self._chosen)
+        parts.controller.recovered.connect(self._voice.take_back)
         parts.reader.brought.connect(self._located)
         parts.reader.failed.connect(self._not_located)
 
@@ -44,7 +46,7 @@ class OwnDataBinding(QObject):
             return
         self._missing = task
         stage = self._window.stage
-        stage.set_banner(
+        self._voice.say(
             f"The data of {source_of(task.name)} are not on this computer.",
             [(LOCATE, "Choose the file that they were imported from; it is checked that they are the same data")],
         )
@@ -61,7 +63,7 @@ class OwnDataBinding(QObject):
 
     @Slot(int)
     def _chosen(self, _index: int) -> None:
-        if self._missing is None or not self._window.stage.banner.isVisible():
+        if self._missing is None:
             return
         dialog = QFileDialog(self._window, f"Locate {self._missing.name or 'the data'}", "", "All files (*)")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
@@ -81,7 +83,7 @@ class OwnDataBinding(QObject):
     def _located(self, _task: object) -> None:
         if self._locating:
             self._locating, self._missing = False, None
-            self._window.stage.set_banner("")
+            self._voice.take_back()
             if self._parts.controller.excerpt is None:
                 self._window.stage.set_message("Computing the trace…")
             self._parts.say("They are the same data: their SHA-256 is that of the session.", 6000)
@@ -92,7 +94,7 @@ class OwnDataBinding(QObject):
         if self._locating:
             self._locating = False
             self._parts.say("", 1)
-            self._window.stage.set_banner(sentence, [(LOCATE, "Choose another file")])
+            self._voice.say(sentence, [(LOCATE, "Choose another file")])
 
     # -- data that are opened -----------------------------------------------------------------------------------------
 

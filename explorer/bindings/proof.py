@@ -17,26 +17,24 @@ class ProofBinding(QObject):
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._parts, self._controller, self._banner = parts, parts.controller, parts.window.stage.banner
+        self._voice = self._banner.voice()
         self._trace = -1
         self._told: set[int] = set()
-        self._sentence = ""
 
     def show_opened(self) -> None:
         self._told.clear()
-        self._sentence = ""
 
     def show_excerpt(self, excerpt: Excerpt | None) -> None:
         shown, trace = self._controller.shown, self._controller.trace
         if excerpt is None or shown is None or trace == self._trace:
             return
         self._trace = trace
-        if self._sentence and self._banner.text() == self._sentence:
-            self._parts.window.stage.set_banner("")  # it was about the picture before
-        self._sentence = difference(shown.state, shown.iteration, excerpt)
-        if not self._sentence or shown.iteration in self._told:
+        self._voice.take_back()  # it was about the picture before
+        sentence = difference(shown.state, shown.iteration, excerpt)
+        if not sentence or shown.iteration in self._told:
             return
         self._told.add(shown.iteration)
-        if self._banner.text():
-            self._parts.say(self._sentence, _READ_MS)
+        if self._banner.speaker is not None:
+            self._parts.say(sentence, _READ_MS)
         else:
-            self._parts.window.stage.set_banner(self._sentence)
+            self._voice.say(sentence)

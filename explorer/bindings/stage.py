@@ -24,6 +24,7 @@ class StageBinding(QObject):
         self._document, self._controller = parts.document, parts.controller
         self._unfinished = False
         self._followed = self._prompted_at = -1
+        parts.controller.pictures.draw = self._stage.draw_ahead
         parts.document.stateChanged.connect(self.show_unfinished)
         parts.controller.progressChanged.connect(self._show_progress)
         self._stage.stepPicked.connect(tape.pick_step)

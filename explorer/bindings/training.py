@@ -1,11 +1,11 @@
-"""The drawer: how training stands, its curves, and travelling along them."""
+"""The drawer: how training stands, its curves, and what begins and ends it."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, Qt, QTimer, Slot
+from PySide6.QtCore import QObject, Qt, Slot
 
 from engine import task_facts
 from engine.errors import SpecError
@@ -15,31 +15,29 @@ from engine.tape import Phase
 from engine.training_checks import MAX_ITERATIONS
 from engine.training_loop import check_held_back
 from engine.until import until_of
+from explorer.bindings.comparisons import ComparisonsBinding
 from explorer.bindings.parts import Parts
+from explorer.bindings.travel import TravelBinding
 from explorer.pace import Pace
 from explorer.theme.tokens import PAD
 from explorer.training.axes import AxisChoice
-from explorer.training.comparisons import Comparisons
 from explorer.training.curves import Curves, last_losses
 from explorer.training.run_names import settings_words
 from explorer.training.standing import Ending, stands
 from explorer.training.ways_out import WayOut, ways_out
 from explorer.training.words import TAIL, figures, summary
-from explorer.widgets.numbers import short
 from explorer.widgets.typed import finish_typing
-
-_PATIENCE_MS = 250
-"""A picture that takes longer gives way to the newer wish of somebody who drags."""
 
 
 class TrainingBinding(QObject):
-    def __init__(self, parts: Parts, parent: QObject) -> None:
+    def __init__(self, parts: Parts, travel: TravelBinding, comparisons: ComparisonsBinding, parent: QObject) -> None:
         super().__init__(parent)
         self._parts, self._document, self._controller = parts, parts.document, parts.controller
         self._book, self._runner, self._drawer = parts.book, parts.runner, parts.window.drawer
         self._tab, self._controls = self._drawer.training, self._drawer.training.controls
         self._layers: tuple[str, ...] = ()
-        self._wish: int | None = None
+        self._travel, self._comparisons = travel, comparisons.runs
+        self._voice = parts.window.stage.banner.voice()
         self._problem = self._held = ""
         """What is wrong with the bound that was typed, and which refused values have gone back for this training."""
         self._held_of: Experiment | None = None
@@ -47,68 +45,52 @@ class TrainingBinding(QObject):
         """What was drawn last, and the iteration on the stage that its numbers were said beside."""
         self._told: tuple[int, object] = (-1, None)
         """The iteration and the state of which it was last said how training stands."""
-        self._anew, self._banner = True, False
+        self._anew = True
         self._resting = False
         """Whether the playhead is where documents open, at the loss, and nobody has moved it."""
         self._ways: tuple[WayOut, ...] = ()
-        self._comparisons = Comparisons(parts.document, self)
         self._pace = Pace(self._show, lambda: self._tab.curves.cost, self)
-        self._patience = _timer(self, _PATIENCE_MS, self._go_to_wish)
         self._book.changed.connect(self._pace.ask)
         runner = self._runner
         runner.runningChanged.connect(self._running_changed)
         runner.ended.connect(self._ended)
         runner.noted.connect(self._noted)
         parts.document.stateChanged.connect(self._show_available)
-        parts.player.playingChanged.connect(self._playing_changed)
-        parts.controller.failed.connect(self._forget_wish)
-        parts.controller.refused.connect(self._forget_wish)
-        parts.controller.crossing.connect(self._crossing)
-        parts.window.stage.banner.chosen.connect(self._take_way_out)
+        travel.markerMoved.connect(self.show_view)
+        travel.followsChanged.connect(self._show_sentence)
+        self._voice.chosen.connect(self._take_way_out)
         self._drawer.openChanged.connect(self._show)
         self._drawer.summary.trainToggled.connect(self.toggle)
-        controls, curves = self._controls, self._tab.curves
+        controls = self._controls
         controls.trainToggled.connect(self.toggle)
         controls.advanceWanted.connect(self.advance)
         controls.untilWanted.connect(self._until_wanted)
         controls.settingsWanted.connect(self._show_settings)
         controls.until_field.textEdited.connect(self._forget_problem)
-        self._drawer.reason.bestWanted.connect(self.travel_to_best)
-        curves.travelWanted.connect(self._travel_on_curves)
         self._tab.layersWanted.connect(self._show_layers)
         self._tab.lossAxisPicked.connect(self._pick_loss_axis)
-        self._tab.keepWanted.connect(self.keep_run)
-        self._tab.removeWanted.connect(self._comparisons.remove)
-        self._tab.clearWanted.connect(self.remove_runs)
         self._comparisons.changed.connect(self._pace.ask)
         self._show_available()
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
     def show_opened(self) -> None:
-        """Another document: other axes, no wish of the old one."""
+        """Another document: other axes."""
         self._resting = True
-        self._wish = None
-        self._patience.stop()
         self._problem, self._held, self._anew = "", "", True
         self._controls.forget_until()
-        if self._banner:
-            self._clear_banner()
+        self._ways = ()
         self._show_available()
         self._show()
 
     def show_excerpt(self, _excerpt: Excerpt | None) -> None:
         self._show_available()
-        if self._wish is not None:
-            if self._wish == self._document.view.iteration:
-                self._forget_wish()
-            elif not self._controller.waiting:
-                self._go_to_wish()
 
+    @Slot()
     def show_view(self) -> None:
         shown = self._document.view.iteration
         self._resting = self._resting and self._at_the_loss
-        self._tab.curves.set_iteration(shown, shown if self._wish is None else self._wish)
+        self._tab.curves.set_iteration(shown, shown if self._travel.wish is None else self._travel.wish)
         if shown != self._said_of:
             self._said_of = shown
             self._say()
@@ -182,6 +164,7 @@ class TrainingBinding(QObject):
             layer_norms={name: book.column(f"layer_norms.{name}") for name in names},
             evaluations=book.evaluations,
             baseline=book.baseline,
+            persistence=book.persistence,
             kept=book.kept(),
             known_from=book.known_from,
             turns=book.turns(),
@@ -192,6 +175,7 @@ class TrainingBinding(QObject):
         )
         return replace(found, ghosts=self._comparisons.ghosts(found))
 
+    @Slot()
     def _show_sentence(self) -> None:
         self._told = self._document.view.iteration, self._document.state
         best = self._book.best if self._runner.ending.kind == "early stop" else None
@@ -221,8 +205,8 @@ class TrainingBinding(QObject):
         if running:
             self._parts.player.pause()
             self._show_whole_trace()
-            self._problem = ""
-            self._clear_banner()
+            self._problem, self._ways = "", ()
+            self._parts.window.stage.banner.clear()  # whoever trains has seen it
         self._show()
 
     @property
@@ -237,14 +221,13 @@ class TrainingBinding(QObject):
 
     @Slot(object)
     def _ended(self, ending: Ending) -> None:
-        if self._banner:
-            self._clear_banner()
+        self._voice.take_back()
+        self._ways = ()
         if ending.kind in ("diverged", "failed"):
-            self._banner = True
             experiment = self._document.experiment
             bad = ending.diverged
             self._ways = () if experiment is None or bad is None else ways_out(experiment, bad)
-            self._parts.window.stage.set_banner(ending.sentence, [(way.words, way.tip) for way in self._ways])
+            self._voice.say(ending.sentence, [(way.words, way.tip) for way in self._ways])
         elif ending.sentence:
             self._parts.say(ending.sentence, 10_000)
         self._show()
@@ -254,10 +237,6 @@ class TrainingBinding(QObject):
         if note:
             self._parts.say(note, 10_000)
         self._show_sentence()
-
-    def _clear_banner(self) -> None:
-        self._banner, self._ways = False, ()
-        self._parts.window.stage.set_banner("")
 
     # -- intent up: training ------------------------------------------------------------------------------------------
 
@@ -298,7 +277,7 @@ class TrainingBinding(QObject):
         held = self._parts.window.dock.let_go_of_refused()
         self._held = f"It trains with {'; '.join(held)}." if held else ""
         self._held_of = self._document.experiment
-        self._forget_wish()
+        self._travel.forget()
         self._problem = ""
         self._parts.player.pause()
 
@@ -342,109 +321,6 @@ class TrainingBinding(QObject):
         if self._problem:
             self._show_problem("")
 
-    # -- intent up: travelling ----------------------------------------------------------------------------------------
-
-    @Slot(int)
-    def travel(self, iteration: int) -> None:
-        """Show another iteration, the tape where it is. While somebody drags, a picture comes to its end before the
-        next is asked for, unless it takes long: the latest wish wins, and none but it waits."""
-        if not self._controller.can_go_on or self._refuses(iteration):
-            return
-        self._parts.player.pause()
-        self._runner.set_follows(iteration >= self._book.next)
-        self._show_sentence()
-        if self._runner.running and self._runner.follows:
-            self._forget_wish()
-            self._runner.follow()
-            return
-        self._wish = iteration
-        self.show_view()
-        if self._controller.waiting:
-            if not self._patience.isActive():
-                self._patience.start()
-        else:
-            self._go_to_wish()
-
-    def _refuses(self, iteration: int) -> bool:
-        """Whether an iteration cannot be gone back to, and says so."""
-        why = self._document.state.out_of_reach(iteration)
-        if why:
-            self._forget_wish()
-            self.show_view()  # the marker, which has gone ahead, comes back
-            self._parts.say(why, 10_000)
-        return bool(why)
-
-    @Slot(int)
-    def _travel_on_curves(self, iteration: int) -> None:
-        """Their right end is the newest iteration, though it may have been drawn a moment ago."""
-        self.travel(self._book.next if iteration >= self._tab.curves.count else iteration)
-
-    def ask_iteration(self) -> None:
-        from explorer.training.iteration_dialog import IterationDialog
-
-        state, shown = self._document.state, self._document.view.iteration
-        dialog = IterationDialog(shown, state.furthest, self._book.best, state.out_of_reach, self._parts.window)
-        dialog.accepted.connect(self._travel_to_typed)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    @Slot()
-    def _travel_to_typed(self) -> None:
-        from explorer.training.iteration_dialog import IterationDialog
-
-        dialog = self.sender()
-        if isinstance(dialog, IterationDialog):
-            self.travel(dialog.number)
-
-    @Slot()
-    def travel_to_best(self) -> None:
-        best = self._book.best
-        if best is None:
-            self._parts.say(f"No iteration has been evaluated yet; {self._evaluated()}.", 6000)
-            return
-        if self._refuses(best.iteration):
-            return
-        self.travel(best.iteration)
-        self._parts.say(
-            f"Iteration {best.iteration:,}: the least validation loss, {short(best.loss, 3)}, of "
-            f"{len(self._book.evaluations):,} evaluation{'s' if len(self._book.evaluations) != 1 else ''}.",
-            6000,
-        )
-
-    def _evaluated(self) -> str:
-        experiment = self._document.experiment
-        every = 1 if experiment is None else experiment.training.evaluate_every
-        return "training does after each" if every == 1 else f"training does every {every:,}"
-
-    @Slot()
-    def _go_to_wish(self) -> None:
-        self._patience.stop()
-        if self._wish is not None:
-            self._controller.go_to_iteration(self._wish, self._document.view.position)
-            if self._wish == self._document.view.iteration and not self._controller.waiting:
-                self._forget_wish()
-
-    @Slot()
-    def _forget_wish(self) -> None:
-        self._patience.stop()
-        if self._wish is not None:
-            self._wish = None
-            self.show_view()
-
-    @Slot(bool)
-    def _playing_changed(self, playing: bool) -> None:
-        """Somebody who plays the tape of an iteration is not taken away from it."""
-        if playing and self._runner.running:
-            self._runner.set_follows(False)
-            self._show_sentence()
-
-    @Slot(int)
-    def _crossing(self, iteration: int) -> None:
-        """Somebody steps over the end of the tape while training runs: he is not taken away from where he goes."""
-        if self._runner.running:
-            self._runner.set_follows(iteration >= self._book.next)
-            self._show_sentence()
-
     @Slot()
     def _show_settings(self) -> None:
         """The model panel, come back where it has given way, at the rate."""
@@ -460,25 +336,6 @@ class TrainingBinding(QObject):
         self._drawer.show_tab("training")
         self._tab.curves.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
-    # -- intent up: runs side by side ---------------------------------------------------------------------------------
-
-    @Slot()
-    def keep_run(self) -> None:
-        if not self._comparisons.keep():
-            self._parts.say("Nothing has been trained yet that could be kept as a comparison.", 5000)
-            return
-        count = self._book.next
-        iterations = "1 iteration stays" if count == 1 else f"{count:,} iterations stay"
-        self._drawer.show_tab("training")
-        self._parts.say(f"Kept as a comparison: {iterations} as curves beside what is trained next.", 6000)
-
-    @Slot()
-    def remove_runs(self) -> None:
-        count = len(self._comparisons.names())
-        self._comparisons.clear()
-        words = "There is no comparison." if not count else f"{count} comparison{'s' if count > 1 else ''} removed."
-        self._parts.say(words, 3000)
-
     # -- intent up: what the curves show ------------------------------------------------------------------------------
 
     @Slot(tuple)
@@ -489,11 +346,3 @@ class TrainingBinding(QObject):
     @Slot(str)
     def _pick_loss_axis(self, choice: AxisChoice) -> None:
         self._tab.curves.set_loss_axis(choice)
-
-
-def _timer(parent: QObject, milliseconds: int, slot: object) -> QTimer:
-    made = QTimer(parent)
-    made.setSingleShot(True)
-    made.setInterval(milliseconds)
-    made.timeout.connect(slot)
-    return made

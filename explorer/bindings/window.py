@@ -12,6 +12,7 @@ class WindowBinding(QObject):
     def __init__(self, parts: Parts, parent: QObject) -> None:
         super().__init__(parent)
         self._window, self._status, self._player = parts.window, parts.window.status, parts.player
+        self._voice = parts.window.stage.banner.voice()
         self._audited = False
         self._document, self._controller, self._runner = parts.document, parts.controller, parts.runner
         parts.document.dirtyChanged.connect(self.show_saved)
@@ -19,7 +20,7 @@ class WindowBinding(QObject):
         parts.runner.runningChanged.connect(self._show_checking)
         parts.controller.waitingChanged.connect(self._show_waiting)
         parts.controller.failed.connect(self._show_failure)
-        parts.controller.recovered.connect(self._clear_failure)
+        parts.controller.recovered.connect(self._voice.take_back)
 
     def show_opened(self) -> None:
         self.show_saved()
@@ -76,10 +77,6 @@ class WindowBinding(QObject):
     @Slot(str)
     def _show_failure(self, sentence: str) -> None:
         self._player.pause()
-        self._window.stage.set_banner(sentence)
+        self._voice.say(sentence)
         if self._controller.excerpt is None:
             self._status.clear(computing=False)
-
-    @Slot()
-    def _clear_failure(self) -> None:
-        self._window.stage.set_banner("")

@@ -7,6 +7,7 @@ import contextlib
 import difflib
 import importlib.metadata
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from explorer import sizes
 from explorer.cli.fresh import MISSING, TASKS
 from explorer.cli.target import UsageError, resolve
 
+_OF_TRAIN = ("--iterations", "--until", "--seed", "--cell", "--target", "--missing", "-o", "--output")
 _COMMANDS = ("presets", "render", "trace", "check", "train", "history")
 
 _USAGE = """gradflow [TARGET] [--scale PERCENT]
@@ -49,7 +51,8 @@ TARGET is one of
   a task: {tasks};
   your own data: .csv or .tsv (a series, or sequences with an answer), .txt, .npy, .npz (for train and the window);
   a .toml file with an [experiment] as in presets/.
-A task and data get one layer of 16 units, a GRU unless --cell says otherwise.
+A task and data get one layer of 16 units, a GRU unless --cell says otherwise; where a preset has a task's name, the
+preset is meant, and with --cell the task.
 MOMENT is forward:t, loss, backward:t, clip or update, with t from 1; T and T/2 stand for the last and the middle step.
 
   gradflow sunspots
@@ -57,12 +60,35 @@ MOMENT is forward:t, loss, backward:t, clip or update, with t from 1; T and T/2 
   gradflow check cell-state-carousel
   gradflow train sunspots --iterations 500 --until "RMSE<15" -o out.gflow
   gradflow train temporal-order --iterations 2000 --until "accuracy>0.95" -o order.gflow
-  gradflow train prices.csv --iterations 500 -o prices.gflow"""
+  gradflow train echo --cell lstm --iterations 500 -o echo.gflow
+  gradflow train echo --seed 3 --iterations 500 -o echo-3.gflow
+  gradflow train prices.csv --target close --iterations 500 -o prices.gflow
+  gradflow train prices.csv --missing interpolate --iterations 500 -o prices.gflow
+
+What each of these options does: gradflow train --help. (prices.csv stands for a table of yours with a column close.)"""
+
+_TRAIN_EPILOG = """examples:
+  gradflow train adding --iterations 1000 --until "loss<0.02" -o adding.gflow
+      up to 1000 iterations, or until an evaluation of the validation part has a loss below 0.02
+  gradflow train adding.gflow --iterations 2000
+      goes on where that stopped, up to 2000 in all, in the same file
+  gradflow train echo --cell lstm --iterations 500 -o echo.gflow
+      --cell: the task with an LSTM layer; without it a GRU
+  gradflow train echo --seed 3 --iterations 500 -o echo-3.gflow
+      --seed: other initial weights and other batches, to see how much of a result is chance; the same seed gives
+      the same training again, to the bit
+  gradflow train prices.csv --target close --iterations 500 -o prices.gflow
+      --target: of a table of yours, the column that is forecast one row ahead; where it holds words, they are the
+      classes of the rows; without it the last column that can be forecast
+  gradflow train prices.csv --missing interpolate --iterations 500 -o prices.gflow
+      --missing: of a series in which numbers are missing, a straight line between their neighbours; last: the last
+      value once more; leave-out: the rows are left out, and no window goes over them; without it a missing number
+      is refused, with its line and column"""
 
 
 _MISSING_HELP = (
     "of a series, where a number is missing: a straight line between its neighbours, the last value, or the rows are "
-    "left out (it is refused)"
+    "left out (without it: refused)"
 )
 
 
@@ -70,6 +96,11 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence."""
 
     def error(self, message: str) -> NoReturn:
+        if choice := re.match(r"argument (\S+): invalid choice: (.*?) \(choose from", message):
+            option = self._option_string_actions[choice[1]]
+            raise UsageError(f"{choice[1]} is {choice[2]}; {', '.join(map(str, option.choices or ()))} are accepted.")
+        if lacks := message.removeprefix("the following arguments are required: ") if "required" in message else "":
+            raise UsageError(f"{lacks} {'are' if ', ' in lacks else 'is'} missing; see {self.prog} --help.")
         sentence = message[:1].upper() + message[1:].rstrip(".")
         typed = message.removeprefix("unrecognized arguments: ").split(" ")[0].split("=")[0]
         near = difflib.get_close_matches(typed, self._option_string_actions, n=1, cutoff=0.6)
@@ -98,6 +129,8 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    if argv and argv[0] == "help" and not os.path.lexists("help"):
+        argv = [*argv[1:2], "--help"]
     if argv and argv[0] in _COMMANDS:
         return _command(argv[0], argv[1:])
     parser = _Parser(
@@ -119,6 +152,8 @@ def _run(argv: list[str]) -> int:
     if left:
         near = difflib.get_close_matches(known.target or "", _COMMANDS, n=1, cutoff=0.6)
         hint = f"; did you mean gradflow {near[0]}?" if near else "; see gradflow --help."
+        if not near and left[0].split("=")[0] in _OF_TRAIN:
+            hint = ": it is an option of gradflow train; see gradflow train --help."
         raise UsageError(f"'{one_line(left[0], 60)}' is not understood{hint}")
     from explorer.cli.open import open_window
 
@@ -153,7 +188,12 @@ def _seed(text: str) -> int:
 
 
 def _command(name: str, argv: list[str]) -> int:
-    parser = _Parser(prog=f"gradflow {name}", allow_abbrev=False)
+    parser = _Parser(
+        prog=f"gradflow {name}",
+        epilog=_TRAIN_EPILOG if name == "train" else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     if name == "history":
         parser.add_argument("target", metavar="FILE.gflow", help="a saved session")
     elif name != "presets":
@@ -172,8 +212,9 @@ def _command(name: str, argv: list[str]) -> int:
         parser.add_argument("--iterations", metavar="N", type=_iterations, help="in all, those done before too")
         parser.add_argument("--until", metavar="METRIC<VALUE", help="stop when the validation part says so: loss<0.02")
         parser.add_argument("--seed", metavar="S", type=_seed, help="of weights and batches (as the experiment has it)")
-        parser.add_argument("--cell", choices=("rnn", "lstm", "gru"), help="of a task or data (gru)")
-        parser.add_argument("--target", dest="column", metavar="COLUMN", help="of a table: what is forecast (the last)")
+        parser.add_argument("--cell", choices=("rnn", "lstm", "gru"), help="the layer that a task or data get (gru)")
+        what = "of a table: what is forecast, or the classes (the last)"
+        parser.add_argument("--target", dest="column", metavar="COLUMN", help=what)
         parser.add_argument("--missing", choices=tuple(MISSING), help=_MISSING_HELP)
     if name == "history":
         parser.add_argument("--flow", metavar="FILE.csv", type=Path, help="log₁₀ ‖∂L/∂h_t‖, a column for each step")

@@ -10,20 +10,18 @@ from engine.parts import Part
 from engine.spec import DigitsTask, OwnTask, SunspotsTask
 from engine.task_facts import metric_words
 from engine.training_loop import Progress
-from engine.training_requests import Judge, Judged
+from engine.training_requests import MOST_SEQUENCES, Judge, Judged
 from engine.until import Until, iterations_words
 from explorer.cli.compute import compute
 
 BATCHES = 20
 """Of each part of a generated task that are judged at the end."""
-ALL = 10_000
-"""Of data: as many as one judgement takes."""
 
 
 def judged(at: Progress, part: Part) -> Judged | None:
     """None where nothing is held back for it."""
     of_data = isinstance(at.experiment.task, (OwnTask, SunspotsTask, DigitsTask))
-    return _judged(at, part, ALL if of_data else BATCHES)
+    return _judged(at, part, MOST_SEQUENCES if of_data else BATCHES * at.experiment.task.batch_size)
 
 
 def judged_line(found: Judged) -> str:
@@ -81,8 +79,8 @@ def _but(bound: Until, newest: Evaluation, whole: Evaluation, found: Judged) -> 
     )
 
 
-def _judged(at: Progress, part: Part, batches: int | None) -> Judged | None:
-    request = Judge(at.experiment, at.state, part, batches, shown=0, what_if=at.what_if)
+def _judged(at: Progress, part: Part, sequences: int | None) -> Judged | None:
+    request = Judge(at.experiment, at.state, part, sequences, shown=0, what_if=at.what_if)
     try:
         found: Judged = compute("judge", request)
     except DataError:

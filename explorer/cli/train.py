@@ -71,14 +71,15 @@ def train(
         raise UsageError("--iterations is missing: how many in all, 500 say; or --until, as in --until 'loss<0.02'.")
     session.check_room(start.experiment)
     bound = until_of(until, start.experiment)
-    begun = max(start.history, default=0)
+    begun = start.furthest
     bar = TrainingBar(iterations, task_facts.baseline(start.experiment.task, start.experiment.model))
-    at, paused, failed = None, False, None
+    at, told, paused, failed = None, False, False, None
     keeper = _Keeper(start, output, stamp, bar)
     try:
         with _pausing() as pause:
             for at in fit(start, iterations, until=until, run=_saying_so(_preparing(start, iterations))):
                 bar.show(at)
+                told = told or _told_of_running_away(at, bar)
                 if not at.ended:
                     keeper.now_and_then(at)
                 pause.here()
@@ -129,9 +130,11 @@ def _chosen(target: Target, asked: Asked) -> Target:
         print(f"{said} gradflow {shlex.quote(str(target.path))} shows it, and lets one choose.", file=sys.stderr)
         target = Target(preset=preset, path=target.path)
     elif cell is not None:
-        if not target.task:
+        slug = "" if target.preset is None else target.preset.slug
+        task = target.task or (slug if slug in fresh.TASKS else "")  # sunspots are a preset and a task
+        if not task:
             raise UsageError(f"--cell is of a task or of data; '{target.title}' has layers of its own.")
-        target = replace(target, preset=fresh.of_task(target.task, cell))
+        target = replace(target, preset=fresh.of_task(task, cell))
     if seed is None:
         return target
     if target.preset is None:
@@ -160,7 +163,7 @@ def _begun(target: Target, output: Path) -> tuple[Session, str | None]:
             f"{name} is there, with another training in it: gradflow train {name} --iterations N goes on with that "
             "one, and another name after -o keeps both."
         )
-    done = iterations_words(max(found.history, default=0))
+    done = iterations_words(found.furthest)
     print(f"{name} holds {done} of this training already; it goes on from there.", file=sys.stderr)
     return found, stamp
 
@@ -215,6 +218,16 @@ def _saying_so(said: str) -> Run:
         return compute(name, request)
 
     return computing
+
+
+def _told_of_running_away(at: Progress, bar: TrainingBar) -> bool:
+    """Whether the loss has run away, which is then said: it ends nothing, and somebody may want to."""
+    away = None if at.ended else at.run_away
+    if away is None:
+        return False
+    bar.end()
+    print(f"gradflow: {away.sentence} Training goes on; Ctrl+C pauses it.", file=sys.stderr, flush=True)
+    return True
 
 
 class _Keeper:
@@ -347,9 +360,12 @@ def _report(at: Progress, ending: str, keeper: _Keeper, fresh: bool) -> str:
         loss = figure(float(at.log.column("losses")[-many:].mean()))
         clipped = float(at.log.column("clipped").mean())
         lines.append(f"training    loss {loss} (mean of the last {many}), {percent(clipped)} of the iterations clipped")
+    away = None if at.ended == "diverged" else at.run_away
+    if away is not None:
+        lines.append(away.sentence)
     name = shlex.quote(str(keeper.output))
     kept = f"Saved in {name}" if fresh else f"{name} is as it was"
-    if at.ended == "diverged":
+    if at.ended == "diverged" or away is not None:
         lines.append(f"{kept}; it can go on with a smaller learning rate or clipping: gradflow {name} opens it.")
     else:
         lines.append(f"{kept}; gradflow train {name} --iterations N goes on, up to N in all.")

@@ -13,6 +13,7 @@ class TrainingCommands(QObject):
     def __init__(self, parts: Parts, bindings: Bindings, parent: QObject) -> None:
         super().__init__(parent)
         self._parts, self._training, self._evaluation = parts, bindings.training, bindings.evaluation
+        self._travel, self._comparisons = bindings.travel, bindings.comparisons
         self.history_export = HistoryExport(parts, self)
 
     @Slot()
@@ -33,27 +34,27 @@ class TrainingCommands(QObject):
 
     @Slot()
     def do_newest_iteration(self) -> None:
-        self._training.travel(self._parts.book.next)
+        self._travel.to(self._parts.book.next)
 
     @Slot()
     def do_first_iteration(self) -> None:
-        self._training.travel(0)
+        self._travel.to(0)
 
     @Slot()
     def do_go_to_iteration(self) -> None:
-        self._training.ask_iteration()
+        self._travel.ask()
 
     @Slot()
     def do_best_iteration(self) -> None:
-        self._training.travel_to_best()
+        self._travel.to_best()
 
     @Slot()
     def do_keep_run(self) -> None:
-        self._training.keep_run()
+        self._comparisons.keep()
 
     @Slot()
     def do_remove_runs(self) -> None:
-        self._training.remove_runs()
+        self._comparisons.clear()
 
     @Slot()
     def do_focus_curves(self) -> None:

@@ -111,6 +111,13 @@ class Courier(QObject):
             self._under_way.unwanted = True
         self._tell_busy()
 
+    def withdraw(self, channel: str) -> bool:
+        """Take back what waits in this channel and has not been begun: no answer and no signal comes. False: nothing
+        did; what is under way stays."""
+        found = self._waiting.pop(channel, None) is not None
+        self._tell_busy()
+        return found
+
     def cancel(self, channel: str | None = None) -> None:
         """End what is under way and what waits (of one channel, or of all); each says so by `cancelled`."""
         waiting = [question for question in self._waiting.values() if channel in (None, question.channel)]

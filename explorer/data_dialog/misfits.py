@@ -49,7 +49,8 @@ class Misfits(QWidget):
         for at, sentence in enumerate(self.sentences):
             sentence.set_text(wrong[at].problem if at < len(wrong) else "")
         misfits = list(dict.fromkeys(cell for column in wrong for cell in column.misfits))
-        said = [f"{len(wrong) - _MOST} other columns hold something that does not fit"] if len(wrong) > _MOST else []
+        more = len(wrong) - _MOST
+        said = [f"{more} more {'does' if more == 1 else 'do'} not fit"] if more > 0 else []
         if extra:
             said.append(f"{_cells(extra)} count{'s' if len(extra) == 1 else ''} as missing")
         self.counted.set_text("; ".join(said))

@@ -108,8 +108,7 @@ class _Table(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return cell or MISSING
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if self._numbers[at] else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
+            return self._alignment(at)
         if role == Qt.ItemDataRole.ForegroundRole and (absent or not cell or not self._used(at)):
             return QColor(theming.current().muted)
         if role == Qt.ItemDataRole.FontRole and (absent or not cell):
@@ -126,6 +125,8 @@ class _Table(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             head, below = short(self.heads[section]), f"{self._kinds[section]}{self._mark(section)}"
             return f"{head}\n{below}" if below else head
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self._alignment(section)
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tips[section]
         if role == Qt.ItemDataRole.ForegroundRole and not self._used(section):
@@ -133,6 +134,11 @@ class _Table(QAbstractTableModel):
         if role == Qt.ItemDataRole.FontRole:
             return theming.small(bold=self._read is not None and self._used(section))
         return None
+
+    def _alignment(self, at: int) -> Qt.AlignmentFlag:
+        """Of cells and of what stands above them."""
+        side = Qt.AlignmentFlag.AlignRight if self._numbers[at] else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
 
     def _used(self, at: int) -> bool:
         return self._read is None or self.heads[at] in self._read or self.heads[at] == self._target

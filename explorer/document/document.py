@@ -16,7 +16,7 @@ from engine.tape import Tape
 from engine.tracks import read_layer
 from engine.training_requests import Trained
 from explorer.document.edit_words import difference, what_if_words
-from explorer.document.put_away import within_budget
+from explorer.document.put_away import PutAway
 from explorer.document.state import Recipe, State, View
 from explorer.document.tracks import with_attention
 from explorer.document.tracks_of_layers import after_edit
@@ -106,6 +106,7 @@ class Document(QObject):
         self.undo_stack.setUndoLimit(500)
         self.undo_stack.indexChanged.connect(self._undo_moved)
         self._state, self._view, self._steps, self._clean = state, view, _steps_of(state), state.without_training()
+        self._kept_for_undo = PutAway()
         self._dragging: WhatIf | None = None
         self._learned = False
         self._wish: int | None = None
@@ -340,10 +341,10 @@ class Document(QObject):
         steps = [self.undo_stack.command(n) for n in range(self.undo_stack.count())]
         far = sorted(range(len(steps)), key=lambda n: -(index - n if n < index else n - index + 1))
         changes = [step for n in far if isinstance(step := steps[n], _Change)]
-        lighter = within_budget([change.put_away for change in changes], self._state)
-        for change, state in zip(changes, lighter, strict=True):
-            if state is not change.put_away:
-                change.put_away_lighter(state)
+        lighter = self._kept_for_undo.within_budget([change.put_away.past for change in changes], self._state.past)
+        for change, past in zip(changes, lighter, strict=True):
+            if past is not change.put_away.past:
+                change.put_away_lighter(replace(change.put_away, past=past))
         self.dirtyChanged.emit(self.dirty)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 from engine import beginning, container, presets, session
 from engine.errors import SessionError
@@ -17,7 +16,7 @@ from engine.within import Within
 from explorer import backups
 from explorer.document import pins
 from explorer.document.document import Document
-from explorer.document.state import Recipe, State, View, as_trained
+from explorer.document.state import State, View
 from explorer.document.tracks import DEFAULTS
 
 
@@ -99,13 +98,7 @@ def of_path(path: Path) -> Opening:
             tracks=saved.view.tracks,
             experiment=saved.experiment,
             what_if=saved.what_if,
-            history=MappingProxyType(dict(saved.history)),
-            recipes=MappingProxyType(_recipes(saved)),
-            log=saved.log,
-            evaluations=saved.evaluations,
-            known_from=saved.known_from,
-            cast_before=saved.cast_before,
-            origins=saved.recorded_by(),
+            past=saved.past,
         ),
         View(
             position=saved.view.position,
@@ -128,17 +121,6 @@ def of_path(path: Path) -> Opening:
         saved=saved,
         stamp="" if is_backup else found.sha256,
     )
-
-
-def _recipes(saved: Session) -> dict[int, Recipe]:
-    """What led to each kept iteration, also where the file says it once for all: an edit of the experiment must not
-    change the past. A file that says nothing of it has all from the session's own, and from before it opened for the
-    first time without its what-if."""
-    own = State(tracks=(), experiment=saved.experiment, what_if=saved.what_if, history=saved.history)
-    if not saved.recipes:
-        return {k: own.recipe_into(k) for k in saved.history}
-    found = ((k, saved.trained(k)) for k in saved.history if k == 0 or k >= saved.known_from)
-    return {k: (as_trained(recipe.experiment), recipe.what_if) for k, recipe in found}
 
 
 def _of_trace(path: Path, found: container.Probe) -> Opening:

@@ -25,12 +25,12 @@ def difference(state: State, iteration: int, excerpt: Excerpt) -> str:
     What this program has recorded on this CPU comes back to the bit; a GPU, or whatever wrote the file, may have
     rounded otherwise.
     """
-    recorded, recipe = state.log.recorded(iteration), state.recorded_with(iteration)
+    recorded, recipe = state.log.recorded(iteration), state.past.recorded_with(iteration)
     if recorded is None or recipe is None or recipe[0] is None or state.experiment is None:
         return ""
     if as_traced(recipe[0], recipe[1]) != as_traced(state.experiment, state.what_if):
         return ""
-    origin = next((one for one in state.origins if iteration < one.until), None)
+    origin = state.past.recorded_by(iteration)
     here = origin is None and excerpt.device == "cpu" and not excerpt.device_note
     rounding = 0.0 if here else ROUNDING[_dtype(state.experiment, state.what_if)]
     loss, norm = recorded

@@ -11,57 +11,77 @@ a history that is put away is never another one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from engine.history import STATE_BYTES
-from engine.requests import Weights
-from explorer.document.state import State, turning_points
+from engine.past import Past
 
 PUT_AWAY_BYTES = 2 * STATE_BYTES
 """For the states of all that undo and redo can bring back, but for those that the present history has too."""
 
 
-def within_budget(states: Sequence[State], present: State, budget: int = PUT_AWAY_BYTES) -> list[State]:
-    """The states that are put away, the furthest from now first, lightened until they take `budget` bytes or nothing
-    more can go. A state is the same object where nothing of it went."""
-    own = {id(array) for weights in present.history.values() for array in weights.values()}
-    holders = Counter(name for state in states for name in set(_arrays(state.history.values())))
-    sizes = {name: size for state in states for name, size in _arrays(state.history.values()).items()}
-    size = sum(sizes[name] for name in holders if name not in own)
-    found = list(states)
-    for lightened in (_replayable, _last_alone):
-        for number, state in enumerate(found):
-            if size <= budget:
-                return found
-            lighter = lightened(state)
-            gone = _arrays(state.history.values()).keys() - _arrays(lighter.history.values()).keys() - own
-            if not gone:
-                continue
-            found[number] = lighter
-            holders.subtract(gone)
-            size -= sum(sizes[name] for name in gone if not holders[name])
-    return found
+class PutAway:
+    """Keeps account of what is put away, so that a step of undo looks at the histories alone that it moves."""
+
+    def __init__(self, budget: int = PUT_AWAY_BYTES) -> None:
+        self._budget = budget
+        self._pasts: list[Past] = []
+        self._holders: Counter[int] = Counter()
+        """Of each array, by identity: histories share them."""
+        self._sizes: dict[int, int] = {}
+        self._size = 0
+        """Bytes of all of them, with those that the present history has too."""
+
+    def within_budget(self, pasts: Sequence[Past], present: Past) -> list[Past]:
+        """All that is put away now, the furthest from now first, lightened until it takes no more than the budget or
+        nothing more can go. A past is the same object where nothing of it went."""
+        self._look_at(pasts)
+        if self._size <= self._budget:
+            return list(pasts)
+        own = _arrays(present).keys()
+        size = self._size - sum(self._sizes[name] for name in own if name in self._sizes)
+        for lightened in (Past.replayable, Past.last_alone):
+            for number, past in enumerate(self._pasts):
+                if size <= self._budget:
+                    return list(self._pasts)
+                lighter = lightened(past)
+                gone = _arrays(past).keys() - _arrays(lighter).keys() - own
+                if not gone:
+                    continue
+                size -= sum(self._sizes[name] for name in gone if self._holders[name] == 1)
+                self._hold(lighter)
+                self._let_go(past)
+                self._pasts[number] = lighter
+        return list(self._pasts)
+
+    def _look_at(self, pasts: Sequence[Past]) -> None:
+        left = Counter(map(id, pasts))
+        left.subtract(map(id, self._pasts))
+        for past in pasts:
+            if left[id(past)] > 0:
+                left[id(past)] -= 1
+                self._hold(past)
+        for past in self._pasts:
+            if left[id(past)] < 0:
+                left[id(past)] += 1
+                self._let_go(past)
+        self._pasts = list(pasts)
+
+    def _hold(self, past: Past) -> None:
+        for name, size in _arrays(past).items():
+            self._holders[name] += 1
+            if self._holders[name] == 1:
+                self._sizes[name] = size
+                self._size += size
+
+    def _let_go(self, past: Past) -> None:
+        for name in _arrays(past):
+            self._holders[name] -= 1
+            if not self._holders[name]:
+                del self._holders[name]
+                self._size -= self._sizes.pop(name)
 
 
-def _arrays(kept: Iterable[Weights]) -> dict[int, int]:
-    """Bytes by identity: histories share arrays."""
-    return {id(array): array.nbytes for weights in kept for array in weights.values()}
-
-
-def _replayable(state: State) -> State:
-    needed = turning_points(state.history, state.recipes) | {state.known_from, state.furthest}
-    if state.cast_before:  # the seed says it in the present number type, from which it was not trained
-        needed.add(min(state.history, default=0))
-    return _with(state, needed, state.known_from)
-
-
-def _last_alone(state: State) -> State:
-    return _with(state, {state.furthest}, state.furthest)
-
-
-def _with(state: State, needed: set[int], known_from: int) -> State:
-    history = {k: weights for k, weights in state.history.items() if k in needed}
-    recipes = {k: recipe for k, recipe in state.recipes.items() if k in history}
-    return replace(state, history=MappingProxyType(history), recipes=MappingProxyType(recipes), known_from=known_from)
+def _arrays(past: Past) -> dict[int, int]:
+    """Bytes by identity."""
+    return {id(array): array.nbytes for weights in past.history.values() for array in weights.values()}

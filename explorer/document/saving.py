@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from engine.errors import SessionError
-from engine.recipes import recorded_until
 from engine.requests import Excerpt
-from engine.session import Recipe, Session, SessionView, fitting
-from engine.spec import NO_WHAT_IF
+from engine.session import Session, SessionView, fitting
 from engine.tracks import has, parse
 from explorer.document import pins
 from explorer.document.document import Document
-from explorer.document.state import State
 
 
 def session_of(document: Document, excerpt: Excerpt | None) -> Session:
+    """As much of it as a file has room for. Raises SessionError as `whole_session`."""
+    return fitting(whole_session(document, excerpt))
+
+
+def whole_session(document: Document, excerpt: Excerpt | None) -> Session:
     """Raises SessionError where there is nothing to save (a recorded trace, or no trace yet)."""
     state, view = document.state, document.view
     experiment = state.experiment
@@ -27,13 +29,6 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         experiment=experiment,
         what_if=state.what_if,
         iteration=view.iteration,
-        history=state.history,
-        log=state.log,
-        evaluations=state.evaluations,
-        recipes=_recipes(state),
-        known_from=state.known_from,
-        cast_before=state.cast_before,
-        origins=recorded_until(state.origins, state.log.next or 0),
         view=SessionView(
             tracks=state.tracks,
             position=view.position,
@@ -53,18 +48,4 @@ def session_of(document: Document, excerpt: Excerpt | None) -> Session:
         device=excerpt.device,
         fingerprint=excerpt.fingerprint,
     )
-    return fitting(session)
-
-
-def _recipes(state: State) -> tuple[Recipe, ...]:
-    """What the kept iterations were trained with, where that is not what would be done now."""
-    found: list[Recipe] = []
-    for k in sorted(k for k in state.history if k >= max(1, state.known_from)):
-        experiment, what_if = state.recipe_into(k)
-        assert experiment is not None
-        if found and (found[-1].experiment, found[-1].what_if) == (experiment, what_if):
-            found[-1] = Recipe(until=k, experiment=experiment, what_if=what_if)
-        else:
-            found.append(Recipe(until=k, experiment=experiment, what_if=what_if))
-    same = len(found) == 1 and (found[0].experiment, found[0].what_if) == state.recipe == (state.recipe[0], NO_WHAT_IF)
-    return () if same else tuple(found)
+    return session.with_past(state.past)

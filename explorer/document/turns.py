@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+from engine.past import Led, Past
 from engine.spec import NO_WHAT_IF, Experiment, WhatIf
 from explorer.document.edit_words import LEADING, OF_WHAT_IF, changed_fields, field_words
 from explorer.widgets.numbers import short
 
-Recipe: TypeAlias = tuple[Experiment | None, WhatIf]
+Recipe: TypeAlias = Led
 """What an iteration is trained with."""
 _GROUPS = (*LEADING, "training.clip.kind", "training.schedule.kind")
 """Fields that bring others of their part along, which are not named one by one then."""
@@ -31,10 +31,9 @@ class Turn:
     """Losses before and after are not to be compared: of another T, another task, another loss."""
 
 
-def turns_of(kept: Collection[int], recipes: Mapping[int, Recipe]) -> tuple[Turn, ...]:
-    """In order. `kept`: the iterations whose state is kept, to which every turn belongs; `recipes`: what led to each
-    of them, as far as it is known. What leads to iteration 0 is nothing."""
-    known = [(k, recipes[k]) for k in sorted(kept) if k > 0 and k in recipes]
+def turns_of(past: Past) -> tuple[Turn, ...]:
+    """In order; each is at an iteration whose state is kept. What leads to iteration 0 is nothing."""
+    known = [(k, past.recipes[k]) for k in sorted(past.history) if k > 0 and k in past.recipes]
     return tuple(
         Turn(k, ", ".join(changes(before, after)), apart(before[0], after[0]))
         for (k, before), (_, after) in pairwise(known)

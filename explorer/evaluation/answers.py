@@ -23,6 +23,7 @@ from engine.spec import (
 )
 from engine.training_checks import why_not_free
 from engine.training_requests import Judged
+from explorer.widgets.labels import written
 
 Kind = Literal["series", "numbers", "symbols", "tags", "class"]
 """Curves; one number a sequence; the next symbol; a tag a step; one class a sequence."""
@@ -60,6 +61,8 @@ class Answers:
     place_noun: str = "t"
     quantity: str = ""
     """What is forecast, by its name: a column of somebody's own."""
+    target: str = "target"
+    """What was due is called by that: in somebody's own data it is a column."""
     scaled: bool = False
     """The loss is of scaled numbers; everything else is in the units of the data."""
     not_free: str = ""
@@ -123,6 +126,10 @@ class Answers:
     def free(self, n: int) -> Floats | None:
         return None if self.judged.free is None else np.asarray(self.judged.free[n], np.float64)
 
+    def came(self, n: int) -> Floats | None:
+        """Of the steps that it says running free: what came, as far as it is known; else NaN."""
+        return None if self.judged.came is None else np.asarray(self.judged.came[n], np.float64)
+
     def _of(self, array: NDArray[np.generic], n: int) -> Floats:
         return np.asarray(array[n][: self.length(n) if self.every else 1], np.float64)
 
@@ -147,6 +154,7 @@ def answers_of(judged: Judged, iteration: int, experiment: Experiment) -> Answer
         ahead,
         counted,
         quantity=task_facts.quantity(task),
+        target=written(name) if (name := task_facts.target_name(task)) else "target",
         scaled=task_facts.is_scaled(task, experiment.model),
         not_free=why_not_free(experiment) if isinstance(task, _GO_ON) else "",
         picture=_DIGIT if isinstance(task, DigitsTask) else None,
@@ -167,6 +175,7 @@ def all_forecasts(answers: Answers) -> Answers | None:
         errors=(said - due) ** 2,
         lengths=np.array([len(found.places)]),
         free=None,
+        came=None,
         forecasts=None,
         written=None,
     )

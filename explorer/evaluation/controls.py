@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +32,9 @@ WIDTH = 248
 JUDGE, STOP = "Evaluate", "Stop"
 _BLINK_MS = 150
 """What is answered sooner does not flicker."""
+_MOST_LINES = 8
+_SETTINGS = 1
+"""The place in the column, where that has room."""
 _ROWS = ("iteration", "extent", "metric", "loss", "baseline")
 _TIPS = {
     "iteration": "The iteration that has been evaluated",
@@ -38,7 +43,11 @@ _TIPS = {
     "loss": "The mean over all answers",
     "baseline": "The loss of answers that have learned nothing",
 }
-_BATCHES: tuple[tuple[int | None, str], ...] = ((None, "as usual"), (32, "32 batches"), (256, "256 batches"))
+_AMOUNTS: tuple[tuple[int | None, str], ...] = (
+    (None, "as usual"),
+    (500, "500 sequences"),
+    (5000, "5,000 sequences"),
+)
 
 
 class EvaluationControls(QScrollArea):
@@ -62,10 +71,11 @@ class EvaluationControls(QScrollArea):
         self.judge_button = QPushButton(JUDGE)
         self.judge_button.setProperty("role", "primary")
         self.part = Choice("Part of the data that is evaluated", words.PARTS)
-        self.batches = Choice("How much of it is evaluated", _BATCHES)
-        self.batches.setToolTip(
+        self.amount = Choice("How much of it is evaluated", _AMOUNTS)
+        self.amount.setToolTip(
             f"As usual: {USUAL_BATCHES} batches of what is generated; of data held back {USUAL_SEQUENCES} sequences, "
-            "or all where there are no more. Otherwise the sequences of so many batches; evenly over the part"
+            "or all where there are no more, evenly over the part. Otherwise so many sequences; of what is generated, "
+            "the batches that have them"
         )
         self.sequence = Stepper("Sequence that is shown")
         self.automatic = QCheckBox("by itself")
@@ -74,33 +84,36 @@ class EvaluationControls(QScrollArea):
         self.automatic.setAccessibleName("Evaluate by itself when the stage rests")
         self.names = {name: ElidedLabel(name, tone="muted", least=66) for name in _ROWS}
         self.values = {name: ElidedLabel("–", least=40) for name in _ROWS}
-        self._against = ""
-        self.sentence = WrappedLabel(tone="muted", most=8)
+        self._against = self._source = ""
+        self.sentence = WrappedLabel(tone="muted", most=_MOST_LINES)
+        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.sentence.setMinimumHeight(height_of(2))
-        self.sentence.setMaximumHeight(height_of(8))
+        self.sentence.setMaximumHeight(height_of(_MOST_LINES))
 
         first = QHBoxLayout()
         first.setSpacing(TIGHT)
         first.addWidget(self.judge_button, 1)
         first.addWidget(self.part, 1)
-        second = QHBoxLayout()
+        self._settings = QWidget()
+        second = QHBoxLayout(self._settings)
+        second.setContentsMargins(0, 0, 0, 0)
         second.setSpacing(TIGHT)
         second.addWidget(self.automatic, 1)
-        second.addWidget(self.batches, 1)
+        second.addWidget(self.amount, 1)
         grid = QGridLayout()
         grid.setHorizontalSpacing(GAP)
-        grid.setVerticalSpacing(1)
+        grid.setVerticalSpacing(0)
         grid.setColumnStretch(1, 1)
         for row, name in enumerate(_ROWS):
             self.names[name].set_text(name, tip=_TIPS[name])
             grid.addWidget(self.names[name], row, 0)
             grid.addWidget(self.values[name], row, 1)
         inside = QWidget()
-        column = QVBoxLayout(inside)
+        self._column = column = QVBoxLayout(inside)
         column.setContentsMargins(PAD, GAP, PAD, 0)
         column.setSpacing(TIGHT)
         column.addLayout(first)
-        column.addLayout(second)
+        column.addWidget(self._settings)
         column.addWidget(self.sequence)
         column.addLayout(grid)
         column.addWidget(self.sentence)
@@ -115,7 +128,7 @@ class EvaluationControls(QScrollArea):
         self._blink.timeout.connect(self._show_standing)
         self.judge_button.clicked.connect(self._judge)
         self.part.chosen.connect(self._extent)
-        self.batches.chosen.connect(self._extent)
+        self.amount.chosen.connect(self._extent)
         self.sequence.picked.connect(self._sequence)
         self.automatic.toggled.connect(self.automaticPicked)
         self.set_answers(None)
@@ -128,7 +141,7 @@ class EvaluationControls(QScrollArea):
                 label.set_text("–")
             for name, words_of in (("extent", "part"), ("metric", "metric"), ("loss", "loss")):
                 self.names[name].set_text(words_of)
-            self._against = ""
+            self._against = self._source = ""
             self._show_standing()
             self.set_sequence(0, 0)
             return
@@ -146,6 +159,7 @@ class EvaluationControls(QScrollArea):
         self.values["baseline"].set_text("not known" if judged.baseline is None else short(judged.baseline, 4))
         self.names["baseline"].set_text("baseline", tip=words.repeating(judged) or _TIPS["baseline"])
         self._against = " ".join(one for one in (words.against_both(judged), words.running_free(answers)) if one)
+        self._source = words.whose_measure(judged)
         self._show_standing()
 
     def set_sequence(self, n: int, count: int, evaluated: int = 0) -> None:
@@ -159,8 +173,9 @@ class EvaluationControls(QScrollArea):
 
     def set_nothing(self, sentence: str) -> None:
         """Why nothing can be judged."""
-        self._nothing = sentence
-        self._show_standing()
+        if sentence != self._nothing:
+            self._nothing = sentence
+            self._show_standing()
 
     def set_standing(self, standing: Standing) -> None:
         began = standing.kind == "computing" and self._standing.kind != "computing"
@@ -196,9 +211,32 @@ class EvaluationControls(QScrollArea):
             label.set_text(label.text(), tone=tone)
         if standing.kind == "failed":
             tone = "exploding"
-        said = said or self._against
-        self.sentence.set_text(said, tone=tone, tip=said)
-        self.sentence.setMinimumHeight(height_of(max(2, lines_needed(said, WIDTH - 2 * PAD - 12, 8))))
+        tip = said or "\n".join(one for one in (self._against, self._source) if one)
+        self.sentence.set_text(said or self._against, tone=tone, tip=tip)
+        self._place_sentence()
+
+    def _place_sentence(self) -> None:
+        """In small letters where the column would be scrolled for it. Where it is scrolled all the same, the numbers
+        come before what is seldom set."""
+        said, width = self.sentence.text(), WIDTH - 2 * PAD
+        self._column.activate()  # the rows above it are where they will be
+        at_the_end = self._column.indexOf(self._settings) != _SETTINGS
+        above = self._settings.height() + TIGHT if at_the_end else 0
+        room = self.viewport().height() - self.sentence.y() - above
+        for small, beside in ((False, 0), (True, 0), (True, self.verticalScrollBar().sizeHint().width())):
+            lines = max(2, lines_needed(said, width - beside, _MOST_LINES, small=small))
+            high = height_of(lines, small=small)
+            if high <= room:
+                break
+        self.sentence.set_small(small)
+        self.sentence.setMinimumHeight(high)
+        if (high > room) is not at_the_end:
+            self._column.removeWidget(self._settings)
+            self._column.insertWidget(_SETTINGS if high <= room else self._column.count() - 1, self._settings)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_sentence()
 
     # -- intent up ----------------------------------------------------------------------------------------------------
 
@@ -211,7 +249,7 @@ class EvaluationControls(QScrollArea):
 
     @Slot()
     def _extent(self) -> None:
-        self.extentPicked.emit(Extent(self.part.currentData(), self.batches.currentData()))
+        self.extentPicked.emit(Extent(self.part.currentData(), self.amount.currentData()))
 
     @Slot(int)
     def _sequence(self, number: int) -> None:

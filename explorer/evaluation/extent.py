@@ -20,11 +20,11 @@ MOST_DOTS = USUAL_SEQUENCES
 
 @dataclass(frozen=True)
 class Extent:
-    """Which part is judged, and at most how many batches of it."""
+    """Which part is judged, and how many sequences of it (engine.training_requests.Judge)."""
 
     part: Part = "validation"
-    batches: int | None = None
-    """None: the usual (engine.training_requests.Judge)."""
+    sequences: int | None = None
+    """None: the usual."""
 
 
 def shown_of(experiment: Experiment) -> int:
@@ -46,4 +46,4 @@ def judge_of(source: Computed, extent: Extent) -> Judge:
     elif not why_not_free(experiment):
         free = min(MOST_FREE, max(10, experiment.task.steps))
     shown = shown_of(experiment)
-    return Judge(experiment, source.weights, extent.part, extent.batches, shown, free, source.what_if)
+    return Judge(experiment, source.weights, extent.part, extent.sequences, shown, free, source.what_if)

@@ -104,9 +104,10 @@ class ScatterView(Plot[int]):
 
     def words_at(self, place: int) -> str:
         truth, said = self._numbers()
+        target = "target" if self._answers is None else self._answers.target
         off = said[place] - truth[place]
         return (
-            f"Sequence {place + 1:,}: target {number(truth[place])}, prediction {number(said[place])}, "
+            f"Sequence {place + 1:,}: {target} {number(truth[place])}, prediction {number(said[place])}, "
             f"off by {number(off)}."
         )
 
@@ -125,7 +126,8 @@ class ScatterView(Plot[int]):
             x = round(box.left() + place * box.width())
             painter.fillRect(QRectF(x, box.top(), 1, box.height()), QColor(theme.line))
             self.text(painter, QRectF(x - 30, box.bottom() + 3, 60, LINE), text, "muted", "centre")
-        self.text(painter, QRectF(box.left(), box.bottom() + 3 + LINE, box.width(), LINE), "target", "muted", "centre")
+        foot = QRectF(box.left(), box.bottom() + 3 + LINE, box.width(), LINE)
+        self.text(painter, foot, self._answers.target, "muted", "centre")
         if box.height() >= _NAMED:
             self.text(painter, QRectF(box.left() + 6, box.top() + 12, 80, LINE), "prediction", "muted")
         painter.save()

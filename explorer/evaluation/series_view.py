@@ -17,6 +17,7 @@ from explorer.evaluation.words import at_number
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP
+from explorer.widgets.labels import written
 from explorer.widgets.numbers import short
 
 LEFT, RIGHT, FOOT = 52, 12, 18
@@ -48,7 +49,8 @@ class SeriesView(Plot[int]):
         if answers is not None:
             free = answers.free(n)
             said = np.concatenate([answers.answer(n), np.zeros(0) if free is None else free])
-            needed = np.concatenate([answers.truth(n), self._context()[1]])
+            came = answers.came(n)
+            needed = np.concatenate([answers.truth(n), self._context()[1], np.zeros(0) if came is None else came])
             self._span = span_of(needed, said)
         if self.place is not None:
             self.go(None if self.place >= self._count() else self.place)
@@ -62,10 +64,10 @@ class SeriesView(Plot[int]):
         a = self._answers
         if a is None:
             return ()
-        found = [Entry(a.quantity, "title")] if a.quantity else []
+        found = [Entry(a.quantity, "title")] if a.quantity and a.target != written(a.quantity) else []
         found += [] if a.every else [Entry("read", "line", "muted")]
-        kind = "line" if a.every else "point"
-        found += [Entry("target", kind, "text"), Entry("prediction", kind, self._tone)]
+        kind, due = "line" if a.every else "point", "line" if a.every or a.judged.came is not None else "point"
+        found += [Entry(a.target, due, "text"), Entry("prediction", kind, self._tone)]
         if a.judged.free is not None:
             found.append(Entry("running free", "dash", "backward"))
         return tuple(found)
@@ -164,6 +166,8 @@ class SeriesView(Plot[int]):
             self._paint_leaps(painter, (context[-1], read[-1]), (truth[0], said[0]))
         self._curve(painter, context, read, "muted")
         self._curve(painter, steps, truth, "text", dots=len(steps) == 1)
+        if (came := a.came(self._n)) is not None and len(free_steps):
+            self._curve(painter, free_steps, came, "text")
         self._curve(painter, steps, said, self._tone, dots=len(steps) <= _MOST_DOTS)
         painter.restore()
         if self._has_strip():
@@ -297,8 +301,10 @@ class SeriesView(Plot[int]):
         free = a.free(self._n)
         said = np.concatenate([a.answer(self._n), np.zeros(0) if free is None else free])
         marks = [(said[place], self._tone if place < len(self.steps()) else "backward")]
-        if place < len(self.steps()):
-            marks.insert(0, (a.truth(self._n)[place], "text"))
+        came = a.came(self._n)
+        due = a.truth(self._n) if came is None else np.concatenate([a.truth(self._n), came])
+        if place < len(due) and not np.isnan(due[place]):
+            marks.insert(0, (due[place], "text"))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(theme.plot), 1.5))
         for value, tone in marks:

@@ -32,13 +32,15 @@ from explorer.evaluation.legend import Legends
 from explorer.evaluation.picture_view import PictureView
 from explorer.evaluation.scatter_view import ScatterView
 from explorer.evaluation.series_view import SeriesView
-from explorer.evaluation.tables import CONFUSION, SCATTER, SEQUENCE, tables_of
+from explorer.evaluation.tables import CONFUSION, SCATTER, SEQUENCE, WRITTEN, tables_of
 from explorer.evaluation.text_view import TextView
 from explorer.stage.margins import LINE
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
 
 _MOST = 16_777_215
+_LEAST_PICTURE = 240
+"""Pixels beside the controls; with less room there is no picture, and nothing stands on anything."""
 _LEAST_CONFUSION = 120
 """Pixels of it that a picture beside it leaves."""
 _LIST = 176
@@ -129,7 +131,7 @@ class EvaluationTab(QWidget):
         self.set_answers(None)
 
     def _build(self) -> None:
-        line = QFrame()
+        self._line = line = QFrame()
         line.setProperty("role", "rule")
         line.setFixedWidth(1)
         head = QHBoxLayout()
@@ -148,9 +150,13 @@ class EvaluationTab(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
+        self._beside = QWidget()
+        self._beside.setLayout(column)
+        row.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)
         row.addWidget(self.controls)
         row.addWidget(line)
-        row.addLayout(column, 1)
+        row.addWidget(self._beside, 1)
+        row.addStretch(0)
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
@@ -207,6 +213,8 @@ class EvaluationTab(QWidget):
         names = list(self._tables)
         if a is not None and a.kind == "class" and not tabled and CONFUSION in names:
             names = [CONFUSION]  # beside it the sequences
+        if not tabled and WRITTEN in names:
+            names.remove(WRITTEN)  # in the picture it stands below the sequence
         chosen = self.show_choice.count() > 1
         self.show_choice.set_choices([(name, name) for name in names])
         if not chosen and names:  # of one there was no choice
@@ -274,6 +282,9 @@ class EvaluationTab(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        room = self.width() >= self.controls.width() + _LEAST_PICTURE
+        for part in (self._line, self._beside):
+            part.setVisible(room)
         self._place_confusion()
 
     def _place_confusion(self) -> None:

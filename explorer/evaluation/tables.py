@@ -44,8 +44,10 @@ def _series(a: Answers, n: int) -> Table:
     steps = a.about(n).tolist()
     after = [] if free is None else [*range(a.length(n) + 1, a.length(n) + 1 + len(free))]
     rows = sorted({*steps, *after})
-    names = [a.place_noun, "target", "prediction"]
-    columns = [dict(zip(steps, truth, strict=True)), dict(zip(steps, said, strict=True))]
+    names = [a.place_noun, a.target, "prediction"]
+    came = a.came(n)
+    later = {} if came is None else {t: one for t, one in zip(after, came, strict=True) if not np.isnan(one)}
+    columns = [later | dict(zip(steps, truth, strict=True)), dict(zip(steps, said, strict=True))]
     if errors is not None:
         names.append("squared error")
         columns.append(dict(zip(steps, errors, strict=True)))
@@ -109,7 +111,7 @@ def _sequences(a: Answers) -> Table:
         def number(row: int, column: int) -> str:
             return str(row + 1) if column == 0 else exact(float(numbers[column - 1][row]))
 
-        return Table(("sequence", "target", "prediction"), a.count, number)
+        return Table(("sequence", a.target, "prediction"), a.count, number)
     labels = a.judged.labels
 
     def cell(row: int, column: int) -> str:

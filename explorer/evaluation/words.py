@@ -33,7 +33,10 @@ def against_baseline(judged: Judged) -> str:
         return "Nobody knows what answers would lose here that have learned nothing."
     if not judged.baseline > 0:
         return "Answers that have learned nothing lose nothing here."
-    return _against(judged.loss / judged.baseline, "having learned nothing")
+    share = judged.loss / judged.baseline
+    if share <= _NO_BETTER:
+        return f"Its loss is {percent(share)} of the baseline."
+    return _against(share, "having learned nothing")
 
 
 def against_repeating(judged: Judged) -> str:
@@ -87,7 +90,12 @@ def running_free(answers: Answers) -> str:
     said = f"By itself it writes {written_share(judged.written)} strings of the language."
     if judged.foreseen is None:
         return said
-    return f"{said} {judged.foreseen:,} of {judged.sequences:,} are foreseen at every step (Hochreiter & Schmidhuber)."
+    return f"{said} {judged.foreseen:,} of {judged.sequences:,} are foreseen at every step."
+
+
+def whose_measure(judged: Judged) -> str:
+    """Of what `running_free` says, where somebody has defined it."""
+    return "" if judged.foreseen is None else "Foreseen at every step: as Hochreiter & Schmidhuber count it"
 
 
 def written_share(written: Written) -> str:
@@ -141,11 +149,14 @@ def at_number(answers: Answers, n: int, t: int) -> str:
         free = answers.free(n)
         assert free is not None
         step = answers.length(n) + 1 + t - start
-        return f"t = {step:,}: {number(free[t - start])}, running free on its own answers."
+        came, own = answers.came(n), number(free[t - start])
+        if came is None or math.isnan(came[t - start]):
+            return f"t = {step:,}: {own}, running free on its own answers."
+        return f"t = {step:,}: {answers.target} {number(came[t - start])}, running free on its own answers {own}."
     where = answers.place(int(answers.about(n)[t]))
     if answers.places is not None:
         where = where.capitalize()
-    parts = [f"{where}: target {number(truth[t])}, prediction {number(said[t])}"]
+    parts = [f"{where}: {answers.target} {number(truth[t])}, prediction {number(said[t])}"]
     errors = answers.errors(n)
     if errors is not None:
         parts.append(f"squared error {number(errors[t])}")

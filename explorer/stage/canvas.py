@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, Signal
@@ -76,6 +77,12 @@ class Canvas(QAbstractScrollArea):
         self.tracks = tracks
         self.arrange()
 
+    def exchange(self, tracks: Mapping[str, Track]) -> None:
+        """Others in the places of those with the same keys, that look the same beside their data: `refresh` shows
+        them."""
+        self.tracks = tuple(tracks.get(track.key, track) for track in self.tracks)
+        self.slots = [replace(slot, track=tracks.get(slot.track.key, slot.track)) for slot in self.slots]
+
     def set_heights(self, heights: Mapping[str, int]) -> None:
         self.heights = dict(heights)
         self.arrange()
@@ -104,6 +111,15 @@ class Canvas(QAbstractScrollArea):
         if slot is not None:
             bar, room = self.verticalScrollBar(), self.viewport().height()
             bar.setValue(min(max(bar.value(), slot.bottom - room), slot.top))
+
+    def share_in_sight(self, key: str) -> float:
+        """Of a track's height: 1, it is there whole, 0, it is scrolled away or there is none."""
+        slot = next((one for one in self.slots if one.track.key == key), None)
+        if slot is None:
+            return 0.0
+        top = self.verticalScrollBar().value()
+        seen = min(slot.bottom, top + self.viewport().height()) - max(slot.top, top)
+        return max(0, seen) / max(1, slot.bottom - slot.top)
 
     def set_time(self, steps: int, first: int, last: int) -> None:
         """0 steps: nothing is there yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -12,14 +12,16 @@ from engine.requests import Excerpt
 from engine.tape import Tape
 from engine.tracks import parse
 from explorer.stage.axis import Axis
+from explorer.stage.banner import Banner
 from explorer.stage.canvas import Canvas
 from explorer.stage.classified import Ahead
+from explorer.stage.drawn_ahead import DrawnAhead
 from explorer.stage.event_line import EventLine
 from explorer.stage.gestures import Gestures
 from explorer.stage.handling import Handling
 from explorer.stage.marked import plain
 from explorer.stage.marks import Marks
-from explorer.stage.notices import Notice, Progress
+from explorer.stage.notices import Progress
 from explorer.stage.now import Now
 from explorer.stage.past import Past
 from explorer.stage.row_choice import RowChoice
@@ -32,6 +34,8 @@ from explorer.stage.tracks.ghost import Ghost
 from explorer.theme import current as theming
 
 _RING = 2
+_ENOUGH = 0.5
+"""Of a track's height in sight, not to be scrolled to."""
 _TAB, _BACKTAB = Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason
 _BY_KEY = (_TAB, _BACKTAB, Qt.FocusReason.ShortcutFocusReason)
 _AWAY = (Qt.FocusReason.ActiveWindowFocusReason, Qt.FocusReason.PopupFocusReason)
@@ -88,7 +92,7 @@ class Stage(QWidget):
         self._ring = self._had_ring = False
         self.setAccessibleName("Stage: tracks over time")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.banner = Notice("Message", "exploding", self)
+        self.banner = Banner(self)
         self.progress = Progress(self)
         self.events = EventLine(self)
         self.axis = Axis(self)
@@ -99,6 +103,7 @@ class Stage(QWidget):
         for part in (self.banner, self.progress, self.events, self.axis):
             column.addWidget(part)
         column.addWidget(self.canvas, 1)
+        self._drawn = DrawnAhead(self)
         self.time_range = TimeRange(self.canvas, self)
         self.handling = Handling(self)
         self.track_menu = TrackMenu(self, self._book)
@@ -122,10 +127,31 @@ class Stage(QWidget):
 
     # -- data down ----------------------------------------------------------------------------------------------------
 
+    def draw_ahead(self, excerpt: Excerpt) -> Iterator[None]:
+        """Draw what is on screen for a trace that `set_excerpt` is going to be told, a piece with each step of the
+        iteration. Until then nothing of it is shown. A trace with other layers or another T is not drawn ahead."""
+        if self._excerpt is None or self._excerpt.steps != excerpt.steps or _named(self._excerpt) != _named(excerpt):
+            return iter(())
+        return self._drawn.pieces(excerpt)
+
+    @property
+    def book(self) -> ScaleBook:
+        """The scales of all tracks."""
+        return self._book
+
+    def another(self, key: str) -> Track:
+        """A track that is told the same as the one on screen, but no trace yet."""
+        from explorer.stage.tracks.make import make
+
+        track = make(key)
+        self._give_ghosts([track])
+        return track
+
     def set_excerpt(self, excerpt: Excerpt | None) -> None:
         """Another trace. None: another document, nothing is there yet; scales and zoom are chosen anew."""
         old, self._excerpt = self._excerpt, excerpt
         if excerpt is None:
+            self._drawn.forget()
             self._book.reset()
             self.events.clear()
             self.handling.select("")
@@ -138,8 +164,13 @@ class Stage(QWidget):
         if old is not None and old.steps != excerpt.steps:
             self.canvas.set_now(None)
             self.axis.set_now(None)
+        drawn = self._drawn.take(excerpt)
+        self._drawn.keep({key: self._made[key] for key in drawn})
+        self._made.update(drawn)
+        self.canvas.exchange(drawn)
         for track in self.canvas.tracks:
-            track.set_excerpt(excerpt, self._book)
+            if track.key not in drawn:
+                track.set_excerpt(excerpt, self._book)
         self.time_range.set_steps(excerpt.steps)
         self.events.set_events(excerpt.events, excerpt.steps)
         alike = old is not None and _named(old) == _named(excerpt)
@@ -170,6 +201,7 @@ class Stage(QWidget):
         if keys == self._keys:
             return
         old, self._keys = self._keys, keys
+        self._drawn.forget()
         self._gestures.cancel()
         from explorer.stage.tracks.make import make  # with all kinds of tracks: the window paints before there are any
 
@@ -193,6 +225,7 @@ class Stage(QWidget):
         if not ghosts and not self._ghosts:
             return
         self._ghosts = ghosts
+        self._drawn.forget()
         self._give_ghosts(self._made.values())
         self.canvas.refresh()
 
@@ -211,6 +244,12 @@ class Stage(QWidget):
     def shows_past(self) -> bool:
         """Whether a track is there that shows it."""
         return any(as_over_training(track) is not None for track in self._made.values())
+
+    def bring_past_in_sight(self) -> None:
+        """Scroll to the first track that shows it, where most of that cannot be seen."""
+        key = next((key for key, track in self._made.items() if as_over_training(track) is not None), "")
+        if key and self.canvas.share_in_sight(key) < _ENOUGH:
+            self.canvas.reveal(key)
 
     @property
     def past_cost(self) -> float:
@@ -273,12 +312,6 @@ class Stage(QWidget):
     def set_prompt(self, text: str) -> None:
         """What to look for; "" when it has been answered. The tracks stay where they are."""
         self.events.set_prompt(text)
-
-    def set_banner(self, sentence: str, actions: Sequence[tuple[str, str]] = ()) -> None:
-        """What went wrong, above the tracks, and what can be done about it (words and tooltip each; `banner.chosen`
-        says which); "" takes it away."""
-        self.banner.set_actions(actions)
-        self.banner.set_text(sentence)
 
     def set_message(self, text: str) -> None:
         """In the middle while nothing is there yet, a chip over the tracks otherwise."""
@@ -368,6 +401,7 @@ class Stage(QWidget):
         self.scaleChanged.emit(key, words)
 
     def _rescale(self) -> None:
+        self._drawn.forget()
         if self._excerpt is not None:
             for track in self.canvas.tracks:
                 track.set_excerpt(self._excerpt, self._book)
@@ -377,6 +411,7 @@ class Stage(QWidget):
 
     @Slot()
     def _theme_changed(self) -> None:
+        self._drawn.forget()
         self.canvas.forget_pixels()
         self.update()
         self.axis.update()

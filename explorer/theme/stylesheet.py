@@ -68,7 +68,7 @@ QTableView:focus {{ border-color: {t.accent}; }}
 QHeaderView {{ background: {t.raised}; border: none; }}
 QHeaderView::section {{
     background: {t.raised}; border: none; border-right: 1px solid {t.line}; border-bottom: 1px solid {t.line};
-    padding: 2px {GAP}px;
+    padding: 2px {TIGHT}px;
 }}
 QTableCornerButton::section {{
     background: {t.raised}; border: none; border-right: 1px solid {t.line}; border-bottom: 1px solid {t.line};

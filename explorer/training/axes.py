@@ -24,6 +24,8 @@ _USUAL = 98.0
 _FEW = 50
 """Values, of which each one is more than is left over by that percentile: the axis holds them all."""
 LEAST_ITERATIONS = 10
+_MOST_DECIMALS, _LONG = 3, 1e5
+"""Beyond them a number is too long for the margin."""
 _ENOUGH = 4000
 """Values, to know what is usual."""
 _RUN_AWAY = 1000.0
@@ -54,13 +56,15 @@ class Axis:
             every = next((n for n in (1, 2, 3, 4, 5, 10, 20) if (high - low) / n <= most), 40)
             return [((k - low) / (high - low), decade(k)) for k in range(low, high + 1, every)]
         step = next(step for step in _steps(self.high) if self.high / step <= most)
-        return [(n * step / self.high, _number(n * step) if n else "0") for n in range(int(self.high / step + 1.001))]
+        count = int(self.high / step + 1.001)
+        return [(n * step / self.high, _number(n * step, step, self.high) if n else "0") for n in range(count)]
 
 
-def _number(value: float) -> str:
-    """Short enough for the margin, and exact: they are round."""
-    text = short(value, 3)
-    return text if len(text) <= 5 else short(value, 2)
+def _number(value: float, step: float, high: float) -> str:
+    """Exact, since they are round: all of an axis with as many decimals as its step has, "0.5", "1.0"; with exponents
+    where the margin has no room for that."""
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{value:.{decimals}f}" if decimals <= _MOST_DECIMALS and high < _LONG else short(value, 2)
 
 
 def _steps(high: float) -> Iterator[float]:

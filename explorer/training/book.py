@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
-from engine import task_facts
-from engine.history import Evaluation, Log, best_of
+from engine.history import Evaluation, Log, baseline_of, best_of
 from explorer.document.document import Document
 from explorer.document.turns import Turn
 
@@ -78,7 +77,7 @@ class Book(QObject):
     def known_from(self) -> int:
         """From here on one can travel to every iteration: of those before it is no longer known what they were trained
         with. 0: to all."""
-        return self._document.state.known_from
+        return self._document.state.past.known_from
 
     def turns(self) -> tuple[Turn, ...]:
         """Where training was changed on its way, and what was changed there, in words; in order."""
@@ -87,10 +86,14 @@ class Book(QObject):
     @property
     def baseline(self) -> float | None:
         """The loss of answers that have learned nothing; None where nobody knows."""
-        if self.evaluations and self.evaluations[-1].baseline is not None:
-            return self.evaluations[-1].baseline
         experiment = self._document.experiment
-        return None if experiment is None else task_facts.baseline(experiment.task, experiment.model)
+        return None if experiment is None else baseline_of(self.evaluations, experiment)
+
+    @property
+    def persistence(self) -> float | None:
+        """Of a series, the loss of repeating the last value; None elsewhere, and as long as nothing has been
+        evaluated."""
+        return self.evaluations[-1].persistence if self.evaluations else None
 
     @Slot()
     def _look(self) -> None:

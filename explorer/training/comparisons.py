@@ -121,7 +121,7 @@ class Comparisons(QObject):
 
 def _recipe(state: State) -> Recipe:
     """Of the last iteration that was trained; of the next one, where there is none."""
-    return state.recipes.get(state.furthest, state.recipe)
+    return state.past.recipes.get(state.furthest, state.recipe)
 
 
 def _run(state: State, *, by_hand: bool) -> Run:

@@ -19,7 +19,10 @@ _ROWS = {
     "shown": ("on the stage", "The iteration on the stage, and its loss as it was trained on"),
     "loss": ("loss", "Of the last iteration that was trained on, before its update; scaled: of the scaled numbers"),
     "lately": ("lately", LATELY),
-    "baseline": ("baseline", "The loss of answers that have learned nothing"),
+    "baseline": (
+        "baseline",
+        "The loss of answers that have learned nothing; of series also that of the last value repeated",
+    ),
     "gradient": (
         "grad norm",
         "Norm of the gradient of all parameters at the last iteration that was trained on; before → after clipping",

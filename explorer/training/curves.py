@@ -51,6 +51,8 @@ class Curves:
     """Before clipping, of the layers that are wanted."""
     evaluations: tuple[Evaluation, ...] = ()
     baseline: float | None = None
+    persistence: float | None = None
+    """Of series the loss of repeating the last value."""
     kept: Whole = field(default_factory=lambda: np.zeros(0, np.int64))
     known_from: int = 0
     """One cannot travel to iterations before it, unless they are kept."""
@@ -121,15 +123,9 @@ class Curves:
 def last_losses(kept: Kept, most: int) -> tuple[Whole, Floats]:
     """(n,) each: iterations and losses of the last rows, `most` of them at most. However many there are, no more is
     read."""
-    parts, found = [np.zeros(0)], 0
-    for chunk in reversed(kept.chunks):
-        if found >= most:
-            break
-        parts.append(chunk["losses"][-(most - found) :])
-        found += len(parts[-1])
-    last = len(kept)
+    losses, last = kept.last("losses", most), len(kept)
     first = kept.chunks[0].first if kept.chunks else 0
-    return first + kept.stride * np.arange(last - found, last, dtype=np.int64), np.concatenate(parts[::-1])
+    return first + kept.stride * np.arange(last - len(losses), last, dtype=np.int64), losses
 
 
 def window(count: int) -> int:

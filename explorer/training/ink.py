@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from explorer.theme.routes import colour_of
 from explorer.theme.tokens import GAP, TIGHT, Theme
 from explorer.training.axes import Axis
 from explorer.training.curves import Columns, Curves, Floats, Whole, columns, crowd, smoothed
+from explorer.widgets.points import draw_uprights, polygon
 
 _EDGE = 5.0
 """Logical pixels of a mark for what is off the axis."""
@@ -28,13 +28,16 @@ GHOST_TONES = ("forward", "series.5", "series.3")
 """Of earlier runs: to be seen from the back of a room, and of none of the present run's own curves."""
 _GHOST_AFTER = (1.5, 1.5)
 """Dashes of an earlier run's norm after clipping."""
-GhostName: TypeAlias = tuple[str, QPointF, QPen]
-"""Of an earlier run: its name, where its line ends, and its pen."""
 READ_OUT = "readout"
+LEARNED_NOTHING, REPEATED = (5.0, 3.0), (1.0, 2.5)
+"""Dashes of the baseline, and dots of the last value repeated, in widths of the line."""
+OUT_OF_REACH = "cannot be gone back to"
 _CROWDED = 12.0
 """Logical pixels from one evaluation to the next, below which they are a line, with a point now and then."""
 _SPARSE = 48.0
 _DOT = 2.5
+PALE = 0.6
+"""Of the loss of each iteration, below its mean."""
 _FAINT = 0.4
 """Of a band's colour on the plot's: what stands over it is to be seen."""
 
@@ -45,6 +48,10 @@ def evaluation_losses(curves: Curves) -> Floats:
 
 def of_baseline(curves: Curves) -> Floats:
     return np.array([] if curves.baseline is None else [curves.baseline], np.float64)
+
+
+def of_persistence(curves: Curves) -> Floats:
+    return np.array([] if curves.persistence is None else [curves.persistence], np.float64)
 
 
 def pen_of_layer(name: str, number: int, theme: Theme) -> QPen:
@@ -87,8 +94,9 @@ def draw_frame(painter: QPainter, box: QRectF, axis: Axis, upright: Sequence[flo
         painter.drawText(where, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 
 
-def draw_out_of_reach(painter: QPainter, box: QRectF) -> None:
-    """Shaded, and ended by a line: the shade alone is not to be relied on."""
+def draw_out_of_reach(painter: QPainter, box: QRectF, *, words: bool = False) -> None:
+    """Shaded, and ended by a line: the shade alone is not to be relied on. `words`: what it means stands there too,
+    where there is room."""
     if box.width() <= 0:
         return
     theme = theming.current()
@@ -96,9 +104,20 @@ def draw_out_of_reach(painter: QPainter, box: QRectF) -> None:
     painter.setPen(QPen(QColor(theme.muted), 1))
     x = round(box.right()) + 0.5
     painter.drawLine(QLineF(x, box.top(), x, box.bottom()))
+    metrics, room = QFontMetricsF(theming.small()), box.adjusted(GAP, TIGHT, -GAP, 0)
+    if words and metrics.horizontalAdvance(OUT_OF_REACH) <= room.width():
+        painter.setFont(theming.small())
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, OUT_OF_REACH)
 
 
-def draw_empty(painter: QPainter, box: QRectF, words: str) -> None:
+def draw_empty(painter: QPainter, box: QRectF, choices: Sequence[str]) -> None:
+    """The first of the sentences that has room, on a ground of its own: no line of the axis goes through it."""
+    metrics = QFontMetricsF(theming.font())
+    fitting = (one for one in choices if metrics.horizontalAdvance(one) <= box.width() - 2 * TIGHT)
+    words = next(fitting, choices[-1])
+    ground = QRectF(0, 0, metrics.horizontalAdvance(words) + 2 * TIGHT, metrics.height() + 2)
+    ground.moveCenter(box.center())
+    painter.fillRect(ground.intersected(box), QColor(theming.current().plot))
     painter.setFont(theming.font())
     painter.setPen(QColor(theming.current().muted))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, words)
@@ -141,6 +160,13 @@ class Rows:
     def of(self, places: Floats) -> Columns:
         return replace(columns(places, self.x, self.starts), lifted=self._lifted)
 
+    def only(self, found: Columns, those: NDArray[np.bool_]) -> Columns:
+        """The columns in which one of those rows is, and the ones beside them, to which their line leads; `those`:
+        (n,)."""
+        some = those if self.starts is None else np.logical_or.reduceat(those, self.starts)
+        some = some | np.append(some[1:], False) | np.append(False, some[:-1])
+        return replace(found, low=np.where(some, found.low, np.nan), high=np.where(some, found.high, np.nan))
+
     def mean(self, values: Floats, axis: Axis) -> Columns:
         """One of each pixel: at its last row."""
         x, means = self._means(values)
@@ -160,21 +186,30 @@ class Rows:
 
 
 def draw_loss(
-    painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, x_of: Callable[[float], float]
+    painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, xs_of: Callable[[Whole], Floats]
 ) -> None:
     theme = theming.current()
-    if curves.baseline is not None and 0 <= (place := float(axis.places(np.array([curves.baseline]))[0])) <= 1:
-        y = box.bottom() - place * box.height()
-        painter.setPen(QPen(QColor(theme.muted), 1.2, Qt.PenStyle.DashLine))
-        painter.drawLine(QLineF(box.left(), y, box.right(), y))
+    for level, dashes in ((curves.baseline, LEARNED_NOTHING), (curves.persistence, REPEATED)):
+        if level is not None and 0 <= (place := float(axis.places(np.array([level]))[0])) <= 1:
+            y = box.bottom() - place * box.height()
+            painter.setPen(level_pen(dashes, theme))
+            painter.drawLine(QLineF(box.left(), y, box.right(), y))
     found = rows.of(axis.places(curves.losses))
     mean = rows.over > 1
-    _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, 0.6) if mean else theme.loss, 1.0)
-    xs = np.array([x_of(one.iteration) for one in curves.evaluations], np.float64)
+    _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, PALE) if mean else theme.loss, 1.0)
+    xs = xs_of(np.array([one.iteration for one in curves.evaluations], np.int64))
     draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)), curves.evaluation_breaks())
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
+
+
+def level_pen(dashes: tuple[float, float], theme: Theme) -> QPen:
+    """Of a loss that is the same at every iteration; told apart by their dashes alone."""
+    pen = QPen(QColor(theme.muted), 1.2 if dashes == LEARNED_NOTHING else 2.0)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    pen.setDashPattern(dashes)
+    return pen
 
 
 def ghost_pen(number: int, theme: Theme, *, after: bool = False) -> QPen:
@@ -211,29 +246,6 @@ def _end(box: QRectF, found: Columns) -> QPointF | None:
     return QPointF(at, box.bottom() - height * box.height())
 
 
-def draw_ghost_names(painter: QPainter, box: QRectF, names: Sequence[GhostName]) -> None:
-    """Each at the end of its line, before the plot's edge; where lines end together the names stand one below the
-    other."""
-    theme, metrics = theming.current(), QFontMetricsF(theming.small(bold=True))
-    height, taken = metrics.height(), list[QRectF]()
-    painter.setFont(theming.small(bold=True))
-    for name, end, pen in sorted(names, key=lambda one: one[1].y()):
-        text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, box.width() / 3)
-        width = metrics.horizontalAdvance(text) + 2 * TIGHT + 3
-        left = end.x() + TIGHT if end.x() + TIGHT + width <= box.right() else box.right() - width
-        top = min(max(end.y() - height - 2, box.top() + 1), box.bottom() - height - 1)
-        where = QRectF(left, top, width, height)
-        while any(where.intersects(one) for one in taken):
-            where.translate(0, 2)
-        if where.bottom() > box.bottom():
-            continue
-        taken.append(where)
-        painter.fillRect(where, QColor(theme.plot))
-        painter.fillRect(QRectF(where.left(), where.top() + 1, 3, height - 2), pen.color())
-        painter.setPen(QColor(theme.text))
-        painter.drawText(where.adjusted(TIGHT + 3, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, text)
-
-
 def are_crowded(xs: Floats) -> bool:
     """Whether points at these pixels, rising, would hide what they stand on."""
     return len(xs) > 1 and float(xs[-1] - xs[0]) / (len(xs) - 1) < _CROWDED
@@ -258,17 +270,22 @@ def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats,
 
 
 def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> None:
-    """Before and after clipping: what the iterations of a pixel fill, their mean over it; above both the layers."""
+    """Before and after clipping: what the iterations of a pixel fill, their mean over it; above both the layers.
+    Where nothing is clipped both are one, and it is the norm's own colour that is seen."""
     theme, mean = theming.current(), rows.over > 1
     before = rows.of(axis.places(curves.grad_norms))
-    shown = [(curves.grad_norms, before, theme.backward)]
-    if curves.clipped.any():
-        shown.append((curves.clipped_norms, rows.of(axis.places(curves.clipped_norms)), theme.clip))
-    for _, found, colour in shown:
-        _draw_columns(painter, box, found, faint(colour, theme) if mean else colour, 1.0)
+    clipped = bool(curves.clipped.any())
+    after = rows.only(rows.of(axis.places(curves.clipped_norms)), curves.clipped) if clipped else None
     if mean:
-        for norms, _, colour in shown:
-            _draw_line(painter, box, rows.mean(norms, axis), _pen(colour, 2.0))
+        _draw_columns(painter, box, before, faint(theme.backward, theme), 1.0)
+        if after is not None:
+            _draw_columns(painter, box, after, faint(theme.clip, theme), 1.0)
+            _draw_line(painter, box, rows.mean(curves.clipped_norms, axis), _pen(theme.clip, 2.0))
+        _draw_line(painter, box, rows.mean(curves.grad_norms, axis), _pen(theme.backward, 2.0))
+    else:
+        if clipped:
+            _draw_columns(painter, box, rows.of(axis.places(curves.clipped_norms)), theme.clip, 1.0)
+        _draw_columns(painter, box, before, theme.backward, 1.0)
     for number, (name, norms) in enumerate(curves.layer_norms.items()):
         found = rows.mean(norms, axis) if mean else rows.of(axis.places(norms))
         _draw_line(painter, box, found, pen_of_layer(name, number, theme))
@@ -291,7 +308,8 @@ def _draw_columns(painter: QPainter, box: QRectF, found: Columns, colour: str, w
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     painter.setPen(QPen(QColor(colour), width))
     tall = np.flatnonzero(bottom - top > 0.75)
-    painter.drawLines([QLineF(found.x[i], top[i], found.x[i], bottom[i]) for i in tall.tolist()])
+    if len(tall):
+        draw_uprights(painter, found.x[tall], top[tall], bottom[tall])
     _draw_line(painter, box, found, _pen(colour, width))
 
 
@@ -305,11 +323,10 @@ def _draw_line(painter: QPainter, box: QRectF, found: Columns, pen: QPen) -> Non
     painter.setPen(pen)
     here = ~np.isnan(y)
     for start, end in _stretches(here, found.lifted):
-        points = [QPointF(a, b) for a, b in zip(found.x[start:end].tolist(), y[start:end].tolist(), strict=True)]
-        if len(points) == 1:
-            _draw_dot(painter, points[0], pen)
+        if end - start == 1:
+            _draw_dot(painter, QPointF(found.x[start], y[start]), pen)
         else:
-            painter.drawPolyline(QPolygonF(points))
+            painter.drawPolyline(polygon(found.x[start:end], y[start:end]))
 
 
 def _stretches(here: NDArray[np.bool_], lifted: Whole) -> list[list[int]]:
@@ -329,6 +346,18 @@ def _draw_dot(painter: QPainter, at: QPointF, pen: QPen) -> None:
     painter.setBrush(pen.color())
     painter.drawEllipse(at, _DOT, _DOT)
     painter.restore()
+
+
+def draw_value(painter: QPainter, x: float, box: QRectF, axis: Axis, value: float, colour: str) -> None:
+    """One number of a curve, over the marker; none that is beyond the axis, which stands at the edge."""
+    place = float(axis.places(np.array([value]))[0])
+    if 0 <= place <= 1:
+        painter.save()
+        painter.setClipRect(box.adjusted(-_EDGE, 0, _EDGE, 0))  # not over the words between the plots
+        painter.setPen(QPen(QColor(theming.current().plot), 1))
+        painter.setBrush(QColor(colour))
+        painter.drawEllipse(QPointF(round(x) + 0.5, box.bottom() - place * box.height()), _DOT + 1, _DOT + 1)
+        painter.restore()
 
 
 def _draw_edges(painter: QPainter, box: QRectF, found: Columns) -> None:

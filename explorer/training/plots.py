@@ -4,13 +4,14 @@ zoomed and moved as the time of the stage is: wheel, Shift and wheel, drag of th
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -28,7 +29,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT
-from explorer.training import ink, legends
+from explorer.training import ink, legends, names
 from explorer.training.axes import Axis, AxisChoice, has_run_away, last_iteration, linear_axis, log_axis, loss_axis
 from explorer.training.curves import Curves, Floats, Whole, window
 from explorer.training.span import Span, within
@@ -44,6 +45,8 @@ _NEAR = 4.0
 _LEAST_ROOM = 64
 """For both plots; with less there is the loss alone."""
 _ROOM_PER_NUMBER = 56
+_EMPTY = ("No iteration has been trained yet: ▶ Train begins.", "Not trained yet: ▶ Train begins.", "Not trained yet")
+"""The first that has room."""
 
 Which = Literal["loss", "norm"]
 
@@ -60,6 +63,22 @@ class _Boxes:
     @property
     def each(self) -> tuple[QRectF, ...]:
         return (self.loss,) if self.norm is None else (self.loss, self.norm)
+
+
+class _Drawing:
+    """A picture on its way."""
+
+    def __init__(self, picture: QPixmap, pieces: Iterator[None]) -> None:
+        self.picture, self._pieces = picture, pieces
+        self.seconds = 0.0
+        """That it has taken so far."""
+
+    def go_on(self) -> bool:
+        """Draw one more piece; False where there is none."""
+        began = time.perf_counter()
+        more = next(self._pieces, self) is not self
+        self.seconds += time.perf_counter() - began
+        return more
 
 
 class CurvesView(Zoomed):
@@ -81,6 +100,12 @@ class CurvesView(Zoomed):
         """The iteration on the stage, and the one that is asked for."""
         self._ring = False
         self._picture: QPixmap | None = None
+        self._next: _Drawing | None = None
+        """The picture after it, of curves that have gone on: drawn a piece at a time, so that frames come between."""
+        self._known_boxes: tuple[QSize, _Boxes] | None = None
+        self._go_on = QTimer(self)
+        self._go_on.setInterval(0)
+        self._go_on.timeout.connect(self._draw_a_piece)
         self.cost = 0.0
         """Seconds that the last picture took."""
         self.setAccessibleName("Curves of the training")
@@ -98,12 +123,19 @@ class CurvesView(Zoomed):
     def set_curves(self, curves: Curves, *, anew: bool = False) -> None:
         """`anew`: of another training: axes begin anew. They do too where these do not go on from those before."""
         anew = anew or not curves.goes_on_from(self._curves)
+        if self._next is not None:
+            self._finish()
         self._curves = curves
         if anew:
             self._begin_axes()
             self._span = Span.whole(self._span.end)
+        before = self._span, self._axes
         self._fit_axes()
-        self._forget()
+        if anew or self._picture is None or (self._span, self._axes) != before or not self.isVisible():
+            self._forget()  # what is drawn over the picture stands on other axes
+        else:
+            self._next = self._begun()
+            self._go_on.start()
 
     def set_iteration(self, shown: int, wished: int) -> None:
         """The one on the stage, and the one that is on its way there."""
@@ -148,7 +180,7 @@ class CurvesView(Zoomed):
         loss, norm = self._axes
         # A run that ran away would press this one together: it is cut at the edges.
         beside = [one.curves for one in c.ghosts if not has_run_away(one.curves.losses, ink.of_baseline(c))]
-        judged = np.concatenate([ink.evaluation_losses(c), *(one.losses for one in beside)])
+        judged = np.concatenate([ink.evaluation_losses(c), ink.of_persistence(c), *(one.losses for one in beside)])
         self._axes = (
             loss_axis(loss, self._loss_choice, c.losses, judged, ink.of_baseline(c)),
             log_axis(norm, c.grad_norms, c.clipped_norms, *c.layer_norms.values(), *(one.grad_norms for one in beside)),
@@ -157,6 +189,11 @@ class CurvesView(Zoomed):
     # -- places -------------------------------------------------------------------------------------------------------
 
     def _boxes(self) -> _Boxes:
+        if self._known_boxes is None or self._known_boxes[0] != self.size():
+            self._known_boxes = self.size(), self._measured()
+        return self._known_boxes[1]
+
+    def _measured(self) -> _Boxes:
         width = max(1.0, self.width() - LEFT - RIGHT)
         room = self.height() - FOOT - 2 * LEGEND - _BETWEEN
         if room < _LEAST_ROOM:  # then the loss has all of it
@@ -181,15 +218,15 @@ class CurvesView(Zoomed):
 
     @Slot()
     def _forget(self) -> None:
-        self._picture = None
+        self._go_on.stop()
+        self._picture = self._next = None
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        ratio = self.devicePixelRatioF()
-        if self._picture is None or self._picture.devicePixelRatio() != ratio:
-            began = time.perf_counter()
-            self._picture = self._drawn(ratio)
-            self.cost = time.perf_counter() - began
+        if self._picture is None or self._picture.devicePixelRatio() != self.devicePixelRatioF():
+            self._next = self._begun()
+            self._finish()
+        assert self._picture is not None
         painter = QPainter(self)
         painter.drawPixmap(0, 0, self._picture)
         self._draw_marker(painter)
@@ -201,47 +238,73 @@ class CurvesView(Zoomed):
             painter.setPen(QPen(QColor(theming.current().accent), 1.5))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), TIGHT, TIGHT)
 
-    def _drawn(self, ratio: float) -> QPixmap:
+    def _begun(self) -> _Drawing:
+        ratio = self.devicePixelRatioF()
         made = QPixmap(QSize(max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))))
         made.setDevicePixelRatio(ratio)
         made.fill(Qt.GlobalColor.transparent)
+        return _Drawing(made, self._pieces(made))
+
+    @Slot()
+    def _draw_a_piece(self) -> None:
+        if self._next is None or not self._next.go_on():
+            self._finish()
+            self.update()
+
+    def _finish(self) -> None:
+        """Whatever is still to be drawn of the next picture, now; it is the one that is shown from here on."""
+        self._go_on.stop()
+        if self._next is not None:
+            while self._next.go_on():
+                pass
+            self._picture, self.cost, self._next = self._next.picture, self._next.seconds, None
+
+    def _pieces(self, made: QPixmap) -> Iterator[None]:
+        """Draws the curves as they are; nothing may become another before it has come to its end."""
         painter = QPainter(made)
+        try:
+            yield from self._draw(painter)
+        finally:
+            painter.end()
+
+    def _draw(self, painter: QPainter) -> Iterator[None]:
+        """Everything but the marker, a piece with each step of the iteration."""
         boxes, curves = self._boxes(), self._curves
         loss_axis, norm_axis = self.axes
         over = window(len(curves))
         part = within(curves, self._span, over)
         rows = ink.Rows.at(self._xs(part.iterations), over, part.breaks())
         ink.draw_frame(painter, boxes.loss, loss_axis, self._upright())
-        self._draw_out_of_reach(painter, boxes.loss)
-        names = self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
+        self._draw_out_of_reach(painter, boxes.loss, upper=True)
+        ends = self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
         with self._clipped(painter, boxes.loss):
-            ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self.x_of)
-        ink.draw_ghost_names(painter, boxes.loss, names)
+            ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self._xs)
         loss_words, norm_words = self._legends()
-        legends.draw_legend(painter, self._legend_box(boxes.loss), loss_words)
+        named = names.draw_names(painter, boxes.loss, ends)
+        legends.draw_legend(painter, self._legend_box(boxes.loss), legends.without(loss_words, named))
+        yield
         if boxes.norm is not None:
             ink.draw_frame(painter, boxes.norm, norm_axis, self._upright())
             self._draw_out_of_reach(painter, boxes.norm)
-            names = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
+            ends = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
                 ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
-            ink.draw_ghost_names(painter, boxes.norm, names)
-            legends.draw_legend(painter, self._legend_box(boxes.norm), norm_words)
+            yield
+            named = names.draw_names(painter, boxes.norm, ends)
+            legends.draw_legend(painter, self._legend_box(boxes.norm), legends.without(norm_words, named))
         turns = self._xs(np.array([one.iteration for one in part.turns if self._on_screen(one.iteration)], np.int64))
         ink.draw_turns(painter, turns, boxes.each)
         self._draw_iterations(painter, boxes.both.bottom(), part.kept)
         if not len(curves) and not curves.ghosts:
-            ink.draw_empty(painter, boxes.loss, "No iteration has been trained yet: ▶ Train begins.")
-        painter.end()
-        return made
+            ink.draw_empty(painter, boxes.loss, _EMPTY)
 
-    def _draw_out_of_reach(self, painter: QPainter, box: QRectF) -> None:
-        """The stretch that was recorded and can no longer be travelled to."""
+    def _draw_out_of_reach(self, painter: QPainter, box: QRectF, *, upper: bool = False) -> None:
+        """The stretch that was recorded and can no longer be travelled to. It is said once, in the upper plot."""
         if self._curves.known_from > 1:
             left, right = max(box.left(), self.x_of(0)), min(box.right(), self.x_of(self._curves.known_from))
-            ink.draw_out_of_reach(painter, QRectF(left, box.top(), right - left, box.height()))
+            ink.draw_out_of_reach(painter, QRectF(left, box.top(), right - left, box.height()), words=upper)
 
-    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> list[ink.GhostName]:
+    def _draw_ghosts(self, painter: QPainter, box: QRectF, axis: Axis, which: Which) -> list[names.Name]:
         """Behind the present run; their names are drawn over it."""
         theme, found = theming.current(), []
         for ghost in self._curves.ghosts:
@@ -277,7 +340,7 @@ class CurvesView(Zoomed):
 
     @staticmethod
     def _legend_box(box: QRectF) -> QRectF:
-        return QRectF(LEFT + GAP, box.top() - LEGEND, box.width() - GAP, LEGEND)
+        return QRectF(LEFT, box.top() - LEGEND, box.width() + RIGHT, LEGEND)
 
     def event(self, event: QEvent) -> bool:
         """What a legend has no room for is said on hovering."""
@@ -324,9 +387,24 @@ class CurvesView(Zoomed):
             return
         x = self.x_of(self._shown)
         ink.draw_marker(painter, x, boxes.each, focus=self.hasFocus())
-        for one in self._curves.evaluations:
+        self._draw_at_marker(painter, x, boxes)
+        evaluations = self._curves.evaluations
+        at = bisect_left(evaluations, self._shown, key=lambda one: one.iteration)
+        for one in evaluations[at : at + 1]:
             if one.iteration == self._shown:  # the marker stands on it
                 ink.draw_evaluations(painter, boxes.loss, np.array([x]), self._axes[0].places(np.array([one.loss])))
+
+    def _draw_at_marker(self, painter: QPainter, x: float, boxes: _Boxes) -> None:
+        """The curves' own numbers at the iteration on the stage, which the marker hides; not below a mean, which is
+        another number."""
+        c, row = self._curves, self._curves.row(self._shown)
+        if row is None or int(c.iterations[row]) != self._shown or window(len(c)) > 1:
+            return
+        ink.draw_value(painter, x, boxes.loss, self._axes[0], c.losses[row], theming.current().loss)
+        if boxes.norm is not None:
+            if c.clipped[row]:
+                ink.draw_value(painter, x, boxes.norm, self._axes[1], c.clipped_norms[row], theming.current().clip)
+            ink.draw_value(painter, x, boxes.norm, self._axes[1], c.grad_norms[row], theming.current().backward)
 
     def _draw_hover(self, painter: QPainter) -> None:
         assert self._hover is not None

@@ -1,12 +1,11 @@
 """Continuous training: a chain of short requests through the courier, each from where the one before has come to, until
 somebody pauses it or there is a reason to stop. Between two of them nothing is under way, so that a pause acts at once;
-one of a single long iteration is let go (explorer.training.letting_go).
+what is under way for longer is let go (explorer.training.letting_go).
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
@@ -20,6 +19,7 @@ from engine.training_loop import (
     MOST_IN_A_CHUNK,
     check_held_back,
     early_stop_sentence,
+    evaluation_due,
     probe,
 )
 from engine.training_requests import Judge, Judged, Train, Trained
@@ -27,42 +27,15 @@ from engine.until import Until
 from explorer.compute.courier import Courier
 from explorer.controller import Controller
 from explorer.document.document import Document
-from explorer.document.state import Recipe, State
+from explorer.document.state import Recipe
 from explorer.evaluation.extent import shown_of
-from explorer.training.letting_go import LettingGo
-from explorer.training.standing import Ending, Outlook, changed, put_away
+from explorer.training.asked import Chunk, Seen
+from explorer.training.following import Following
+from explorer.training.letting_go import ACTS_WITHIN, LettingGo
+from explorer.training.standing import Ending, Outlook, changed, evaluation_let_go, let_go, put_away
 
 RUN, JUDGE = "run", "run.judge"
 """The courier's channels."""
-_SHOWS_EVERY = 0.3
-"""Seconds from one picture of the newest iteration to the next, at least."""
-_SHOWS_SHARE = 4
-"""Of the time, training gets that many times what pictures get."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Chunk:
-    """What has been asked for."""
-
-    generation: int
-    iteration: int
-    count: int
-    weights: Weights | None
-    recipe: Recipe
-    due: float
-    """When its answer is expected (time.perf_counter)."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """The document as it was before its last change."""
-
-    state: State
-    recipe: Recipe
-
-    @property
-    def iteration(self) -> int:
-        return self.state.furthest
 
 
 class Runner(QObject):
@@ -87,16 +60,14 @@ class Runner(QObject):
         self._goal: int | None = None
         self._until: Until | None = None
         self._count = 1
-        self._chunk: _Chunk | None = None
+        self._chunk: Chunk | None = None
         self._judging: tuple[int, int | None, Experiment] | None = None
         """Generation, iteration and experiment of the evaluation under way; iteration None: it only shows whether there
         can be any."""
         self._led: tuple[int, Recipe] | None = None
         """An iteration to begin anew from that is not kept, and what had led to it: so far it is replayed."""
         self._beginning = False
-        self._follows = True
-        self._shown_at = self._asked_at = 0.0
-        self._rest = _SHOWS_EVERY
+        self._following = Following(document, controller, self)
         self.ending = Ending()
         self.note = ""
         """What this training has put away, while it runs."""
@@ -105,7 +76,9 @@ class Runner(QObject):
         self._seen = self._look()
         self.seconds = 0.0
         """That an iteration takes, lately; 0: nobody knows."""
-        self._letting_go = LettingGo(self._let_go, self)
+        self._released = False
+        """Whether a pause has let go what is under way."""
+        self._letting_go = LettingGo(self._release, self._end_computing, self)
         self._again = QTimer(self)
         self._again.setSingleShot(True)
         self._again.setInterval(0)
@@ -116,7 +89,6 @@ class Runner(QObject):
         document.opened.connect(self._opened)
         document.stateChanged.connect(self._document_changed)
         document.learned.connect(self._document_learned)
-        controller.excerptChanged.connect(self._shown)
 
     # -- told ---------------------------------------------------------------------------------------------------------
 
@@ -126,8 +98,9 @@ class Runner(QObject):
 
     @property
     def under_way(self) -> bool:
-        """Whether an answer is still to come; after a pause it is taken, and nothing more is asked."""
-        return self._running or self._chunk is not None or self._judging is not None
+        """Whether an answer is still to come that is wanted: shortly after a pause it is, and nothing more is asked."""
+        waiting = self._chunk is not None or self._judging is not None
+        return self._running or (waiting and not self._released)
 
     @property
     def iteration(self) -> int:
@@ -151,15 +124,15 @@ class Runner(QObject):
     @property
     def follows(self) -> bool:
         """Whether the stage shows the newest iteration now and then."""
-        return self._follows
+        return self._following.on
 
     def set_follows(self, follows: bool) -> None:
-        self._follows = follows
+        self._following.on = follows
 
     def follow(self) -> None:
         """To the newest iteration, and on with it."""
-        self._follows = True
-        self._show_newest()
+        self._following.on = True
+        self._following.show_newest()
 
     @property
     def outlook(self) -> Outlook:
@@ -194,20 +167,34 @@ class Runner(QObject):
             if not goes_on:
                 self._begin_anew_from(here)
         self._goal, self._until = goal, until
-        self._follows = True
-        if not self._running:
+        if self._running:
+            self._following.on = True
+        else:
             self._running = True
-            self._letting_go.end()
+            self._take_up_again(goal)
             self.ending = Ending()
             self._count = 1
-            self._rest = _SHOWS_EVERY
-            self._shown_at = time.perf_counter()
+            self._following.begin()
             self._controller.set_training(training=True)
             self.runningChanged.emit(True)
+            if evaluation_due(experiment, self.iteration, self._document.state.evaluations):
+                self._judge(experiment, self.iteration)
         if needed and self._judging is None:
             request = probe(experiment, self._document.state.history.get(self.iteration), self._document.recipe[1])
             self._judging = (self._courier.ask(JUDGE, "judge", request), None, experiment)
         self._go_on()
+
+    def _take_up_again(self, goal: int | None) -> None:
+        """What was under way at a pause and still is comes in time, unless it is of something else or leads too far."""
+        self._letting_go.end()
+        self._released = False
+        chunk = self._chunk
+        if chunk is None:
+            return
+        too_far = goal is not None and goal < chunk.iteration + chunk.count
+        if too_far or chunk.recipe != self._document.recipe or not self._still(chunk):
+            self._courier.end_long(RUN, ACTS_WITHIN)
+            self._chunk = None
 
     def _begin_anew_from(self, iteration: int) -> None:
         """What came after it is put away, undoably."""
@@ -232,15 +219,37 @@ class Runner(QObject):
 
     @Slot()
     def pause(self) -> None:
-        """Nothing more is asked; what is under way is taken when it comes, or let go where that would take long."""
-        if self._running:
-            self._stop(Ending("paused"))
-            if self._chunk is not None:
-                self._letting_go.begin(self._chunk.due)
+        """Nothing more is asked; what is under way is taken if it comes soon, else let go."""
+        if not self._running:
+            return
+        if self._chunk is not None and self._courier.withdraw(RUN):
+            self._chunk = None
+        if self._judging is not None and self._courier.withdraw(JUDGE):
+            self._judging = None
+        self._stop(Ending("paused"))
+        if self._chunk is not None or self._judging is not None:
+            self._letting_go.begin(self._chunk.due if self._chunk is not None else 0.0)
 
-    def _let_go(self) -> None:
-        if self._chunk is not None and not self._running:
-            self._courier.cancel(RUN)
+    def _release(self) -> None:
+        """It has been long enough since the pause. An evaluation that comes still is taken: it changes nothing that is
+        trained."""
+        if self._released or self._running:
+            return
+        self._released = True
+        if self._chunk is not None:
+            self._say_let_go()
+
+    def _say_let_go(self) -> None:
+        self._stop(Ending("paused", let_go(self.iteration)))
+        self._following.catch_up()
+
+    def _end_computing(self) -> None:
+        """Nobody is told later: whoever trains on in the meantime is not stopped by it."""
+        judging, channel = self._judging, RUN if self._chunk is not None else JUDGE
+        self._chunk = self._judging = None
+        self._courier.cancel(channel)
+        if judging is not None and judging[1] is not None:
+            self._stop(Ending("paused", evaluation_let_go(judging[1])))
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -268,12 +277,15 @@ class Runner(QObject):
         weights = self._document.state.history.get(iteration)
         request = Train(of, weights, iteration, max(1, min(self._count, most)), what_if, halt=True)
         due = time.perf_counter() + request.count * self.seconds
-        self._chunk = _Chunk(self._courier.ask(RUN, "train", request), iteration, request.count, weights, recipe, due)
+        self._chunk = Chunk(self._courier.ask(RUN, "train", request), iteration, request.count, weights, recipe, due)
 
-    def _judge(self, experiment: Experiment, trained: Trained) -> None:
-        what_if = self._document.recipe[1]
-        request = Judge(experiment, trained.weights, shown=shown_of(experiment), what_if=what_if)
-        self._judging = (self._courier.ask(JUDGE, "judge", request), trained.iteration, experiment)
+    def _judge(self, experiment: Experiment, iteration: int) -> None:
+        """What is held back, by what training has come to."""
+        if self._judging is not None and self._judging[1:] == (iteration, experiment):
+            return  # it has been under way since before a pause
+        weights, what_if = self._document.state.history.get(iteration), self._document.recipe[1]
+        request = Judge(experiment, weights, shown=shown_of(experiment), what_if=what_if)
+        self._judging = (self._courier.ask(JUDGE, "judge", request), iteration, experiment)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -283,12 +295,14 @@ class Runner(QObject):
         if channel == RUN and chunk is not None and generation == chunk.generation and isinstance(answer, Trained):
             self._chunk = None
             self._letting_go.end()
-            self._take(chunk, answer)
+            if not self._released:
+                self._take(chunk, answer)
         if channel == JUDGE and judging is not None and generation == judging[0] and isinstance(answer, Judged):
             self._judging = None
+            self._letting_go.end()
             self._take_judged(judging[1], judging[2], answer)
 
-    def _take(self, chunk: _Chunk, trained: Trained) -> None:
+    def _take(self, chunk: Chunk, trained: Trained) -> None:
         document = self._document
         if not self._still(chunk):
             # Another network stands there now, or another past, and it has been said. Whoever has started anew since
@@ -316,16 +330,16 @@ class Runner(QObject):
         experiment = document.experiment
         assert experiment is not None
         if done and trained.iteration % experiment.training.evaluate_every == 0:
-            self._judge(experiment, trained)
+            self._judge(experiment, trained.iteration)
             return
         self._next()
 
-    def _is_ruined(self, chunk: _Chunk) -> bool:
+    def _is_ruined(self, chunk: Chunk) -> bool:
         """Whether nothing can go on from where it stands, because of what led there: it was trained otherwise than it
         would be now. The iteration before was finite still."""
         return chunk.iteration > 0 and self._document.state.recipe_into(chunk.iteration) != chunk.recipe
 
-    def _still(self, chunk: _Chunk) -> bool:
+    def _still(self, chunk: Chunk) -> bool:
         state = self._document.state
         known = state.history.get(chunk.iteration)
         at_the_end = state.furthest == chunk.iteration and (chunk.iteration == 0 or known is chunk.weights)
@@ -346,8 +360,8 @@ class Runner(QObject):
         """After a chunk, and its evaluation if there was one: go on, unless there is a reason not to."""
         experiment, evaluations = self._document.experiment, self._document.state.evaluations
         if not self._running or experiment is None:
-            if self._follows and not self._running:
-                self._show_newest()
+            if not self._running:
+                self._following.catch_up()
             return
         fresh = bool(evaluations) and evaluations[-1].iteration == self.iteration
         stop = experiment.training.early_stop
@@ -358,7 +372,7 @@ class Runner(QObject):
         elif fresh and stop is not None and stops(evaluations, stop):
             self._stop(Ending("early stop", early_stop_sentence(stop, evaluations)))
         else:
-            self._show_now_and_then()
+            self._following.now_and_then()
             self._go_on_soon()
 
     def _go_on_soon(self) -> None:
@@ -383,18 +397,17 @@ class Runner(QObject):
     @Slot(str, int)
     def _cancelled(self, channel: str, generation: int) -> None:
         if channel == RUN and self._chunk is not None and generation == self._chunk.generation:
-            at = self._chunk.iteration
             self._chunk = None
             self._letting_go.end()
-            self._stop(Ending("paused", f"Paused at iteration {at:,}; what was under way of the next was let go."))
-            if self._follows:
-                self._show_newest()
+            if not self._released:
+                self._say_let_go()
         elif channel == JUDGE and self._judging is not None and generation == self._judging[0]:
-            self._judging = None
-            self._stop(Ending("paused"))
+            at, self._judging = self._judging[1], None
+            self._letting_go.end()
+            self._stop(Ending("paused", "" if at is None else evaluation_let_go(at)))
 
-    def _look(self) -> _Seen:
-        return _Seen(self._document.state, self._document.recipe)
+    def _look(self) -> Seen:
+        return Seen(self._document.state, self._document.recipe)
 
     @Slot()
     def _document_learned(self) -> None:
@@ -409,7 +422,7 @@ class Runner(QObject):
         self._seen = now
         if self._beginning:
             return
-        another = now.state.parts_from(was.state)
+        another = now.state.past.parts_from(was.state.past)
         elsewhere = now.iteration != was.iteration or another
         if not elsewhere and now.recipe == was.recipe:
             return
@@ -441,7 +454,7 @@ class Runner(QObject):
         self._letting_go.end()
         self._led, self._ruin, self._seen = None, None, self._look()
         self.seconds = 0.0
-        self._follows = True
+        self._following.on = True
         if self._running:
             self._stop(Ending())
         else:
@@ -457,27 +470,6 @@ class Runner(QObject):
             self.runningChanged.emit(False)
         if ending.kind:
             self.ended.emit(ending)
-        if was and ending.kind and self._follows and self._chunk is None and shows:
-            self._show_newest()
+        if was and ending.kind and self._chunk is None and shows:
+            self._following.catch_up()
         self._controller.take_presses()
-
-    # -- the picture --------------------------------------------------------------------------------------------------
-
-    def _show_now_and_then(self) -> None:
-        if not self._follows or self._controller.waiting or time.perf_counter() - self._shown_at < self._rest:
-            return
-        self._asked_at = time.perf_counter()
-        self._show_newest()
-
-    def _show_newest(self) -> None:
-        document = self._document
-        if document.view.iteration != self.iteration and document.experiment is not None:
-            self._controller.go_to_iteration(self.iteration, document.view.position)
-
-    @Slot(object)
-    def _shown(self, _excerpt: object) -> None:
-        now = time.perf_counter()
-        self._shown_at = now
-        if self._asked_at:
-            self._rest = max(_SHOWS_EVERY, _SHOWS_SHARE * (now - self._asked_at))
-            self._asked_at = 0.0

@@ -52,6 +52,15 @@ def put_away(start: int, last: int) -> str:
     return f"{gone[0].upper()}{gone[1:]} {are} put away; undo brings {them} back."
 
 
+def let_go(iteration: int) -> str:
+    """Of a pause that what was under way would have kept waiting."""
+    return f"Paused at iteration {iteration:,}; what was under way of the next was let go."
+
+
+def evaluation_let_go(iteration: int) -> str:
+    return f"Paused at iteration {iteration:,}; its evaluation is made when training goes on."
+
+
 def changed(was: int, start: int, now: int, *, running: bool, stepped: str, another: bool = False) -> str:
     """Of a change while training ran, or that has taken training elsewhere; "" where there is nothing to say. `was`,
     `now`: the last iterations that were known, and are; `start`: where an edit has training begin anew; `another`: a

@@ -29,8 +29,8 @@ class TrainButton(QPushButton):
 
 
 class PartsLine(QWidget):
-    """One line of parts: as many as its width has room for. It asks for no room of its own, so that neither a number
-    that gets longer nor another width makes a new layout."""
+    """One line of parts: as many as its width has room for, and "…" where even the first has none. It asks for no room
+    of its own, so that neither a number that gets longer nor another width makes a new layout."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,10 +50,11 @@ class PartsLine(QWidget):
             self.update()
 
     def text(self) -> str:
-        """What there is room for: whole parts."""
+        """What there is room for: whole parts; of the last that is left no half a letter."""
         if not self._parts:
             return ""
-        return fitted(self._parts, lambda line: self._metrics.horizontalAdvance(line) <= self.width())
+        line = fitted(self._parts, lambda line: self._metrics.horizontalAdvance(line) <= self.width())
+        return self._metrics.elidedText(line, Qt.TextElideMode.ElideRight, self.width())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

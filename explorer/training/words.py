@@ -36,6 +36,10 @@ def baseline_words(baseline: float) -> str:
     return f"baseline {short(baseline, 3)}"
 
 
+def persistence_words(persistence: float) -> str:
+    return f"repeating the last value {short(persistence, 3)}"
+
+
 def layer_words(name: str) -> str:
     """ "l0" → "layer 1", "l1_reverse" → "layer 2, reverse", "readout" → "read-out"."""
     if match := _LAYER.fullmatch(name):
@@ -110,6 +114,8 @@ class Figures:
 def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     """`seconds`: that an iteration takes. `shown`: the iteration on the stage."""
     baseline = "not known yet" if curves.baseline is None else short(curves.baseline, 3)
+    if curves.persistence is not None:  # of the legend there may be no room for it
+        baseline += f"; last value {short(curves.persistence, 3)}"
     newest = f"{curves.count:,}" + (f" of {curves.goal:,}" if curves.goal is not None else "")
     if not len(curves):
         where = _shown_words(curves, shown)
@@ -126,7 +132,7 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
         lately=", ".join(part for part in parts if part),
         baseline=baseline,
         gradient=_gradient_words(curves),
-        clipped="–" if share is None else f"{100 * share:.0f} % of the last {min(RECENT, len(curves)):,}",
+        clipped=_clipped_words(share, len(curves)),
         loss_name=loss_name(curves),
     )
     if not curves.evaluations:
@@ -135,6 +141,13 @@ def figures(curves: Curves, seconds: float, shown: int) -> Figures:
     name, value = named_metric(judged)
     at = f"at {judged.iteration:,}"
     return replace(found, validation=f"{short(judged.loss, 3)} {at}", metric=f"{value} {at}", metric_name=name)
+
+
+def _clipped_words(share: float | None, count: int) -> str:
+    """ "31 % of the last 100"; of one iteration there is no share."""
+    if share is None:
+        return "–"
+    return f"{100 * share:.0f} % of the last {min(RECENT, count):,}" if count > 1 else "yes" if share else "no"
 
 
 def _brief(value: float) -> str:
@@ -184,7 +197,7 @@ def summary(curves: Curves, *, shown: int, ending: str = "", sentence: str = "")
     newest = Part(f"newest iteration {curves.count:,}", 0, f"iteration {curves.count:,}")
     where = [] if shown == curves.count else [Part(f"on the stage {shown:,}", 2)]
     if not len(curves):
-        return (newest, *where) if curves.count else (Part("not trained yet", 0),)
+        return (newest, *where) if curves.count else (Part("not trained yet", 0, "untrained"),)
     loss = f"{loss_name(curves)} {short(float(curves.losses[-1]), 3)} at {int(curves.iterations[-1]):,}"
     beside = beside_baseline(_lately(curves), curves.baseline)
     parts = [newest, Part(loss, 3), *([Part(f"lately {beside}", 3)] if beside else [])]

@@ -72,7 +72,8 @@ class Scrubber(Along):
     def set_events(self, events: tuple[Event, ...]) -> None:
         if events != self._events:
             self._events = events
-            self._measure()
+            self._ticks = placed(self._tape, events, self.x_of, self.width())
+            self.update()  # the phases below stay as they are drawn
 
     def set_empty(self, empty: bool) -> None:
         """There is nothing to play: the phases to come alone."""

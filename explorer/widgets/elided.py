@@ -46,7 +46,8 @@ class ElidedLabel(QWidget):
         self._least, self._elide = least, elide
         self._font: QFont = theming.font(pixels, bold=bold)
         self._metrics = QFontMetricsF(self._font)
-        self._wanted = -1
+        self._wanted, self._advance = -1, 0.0
+        """Its width with the margins, and that of the text alone."""
         self._shown: tuple[str, QStaticText | None] = "", None
         self._shown_for = "", -1
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -73,7 +74,8 @@ class ElidedLabel(QWidget):
             self._text = text
             self.setAccessibleName(text)
             margins = self.contentsMargins()
-            wanted = int(self._metrics.horizontalAdvance(text)) + 2 + margins.left() + margins.right()
+            self._advance = self._metrics.horizontalAdvance(text)
+            wanted = int(self._advance) + 2 + margins.left() + margins.right()
             if wanted != self._wanted:
                 self._wanted = wanted
                 self.updateGeometry()
@@ -97,7 +99,7 @@ class ElidedLabel(QWidget):
         return self._metrics.horizontalAdvance(text) + 2 + margins.left() + margins.right()
 
     def is_elided(self) -> bool:
-        return self._metrics.horizontalAdvance(self._text) > self.contentsRect().width()
+        return self._advance > self.contentsRect().width()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

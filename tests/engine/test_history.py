@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from training_cases import OPTIMIZERS, experiment, same_bits
@@ -12,7 +13,17 @@ from training_cases import OPTIMIZERS, experiment, same_bits
 import engine
 from engine.container import read
 from engine.errors import SessionError
-from engine.history import SCALAR_BYTES, Evaluation, Log, best_of, kept_before, stops, thinned
+from engine.history import (
+    SCALAR_BYTES,
+    Evaluation,
+    Log,
+    best_of,
+    evaluation_arrays,
+    evaluations_from,
+    kept_before,
+    stops,
+    thinned,
+)
 from engine.operations import run
 from engine.rows import BLOCK_BYTES
 from engine.session import Session, load, save
@@ -230,7 +241,7 @@ def of_training(tmp_path: Path) -> tuple[Session, Path]:
     given = experiment("lstm", 3, optimizer=OPTIMIZERS["adam"])
     done: Trained = run("train", Train(given, None, 0, 6))
     evaluations = (
-        Evaluation(iteration=2, loss=0.5, metric="rmse", value=0.7, baseline=1 / 6),
+        Evaluation(iteration=2, loss=0.5, metric="rmse", value=0.7, baseline=1 / 6, persistence=0.3),
         Evaluation(iteration=4, loss=np.nan, metric="rmse", value=np.inf),
     )
     session = Session(
@@ -252,6 +263,16 @@ def test_records_and_evaluations_come_back_from_a_file(tmp_path: Path) -> None:
     assert repr(found.evaluations) == repr(session.evaluations)
 
 
+def test_evaluations_of_a_file_without_the_last_value_repeated_are_read_as_they_are() -> None:
+    known = Evaluation(iteration=2, loss=0.5, metric="rmse", value=0.7, baseline=1 / 6, persistence=0.3)
+    less = msgspec.structs.replace(known, persistence=None)
+    arrays = evaluation_arrays([known])
+    assert set(evaluation_arrays([less])) == {"iteration", "numbers"}, "as files had it before"
+    assert evaluations_from(arrays, "rmse") == (known,)
+    del arrays["persistence"]
+    assert evaluations_from(arrays, "rmse") == (less,)
+
+
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -269,6 +290,7 @@ def test_records_and_evaluations_come_back_from_a_file(tmp_path: Path) -> None:
         ("evaluations/iteration", lambda a: a[::-1]),
         ("evaluations/numbers", lambda a: a[:, :2]),
         ("evaluations/numbers", None),
+        ("evaluations/persistence", lambda a: a[:1]),
     ],
 )
 def test_records_that_do_not_fit_together_open_nothing(

@@ -80,7 +80,7 @@ def test_anomaly_scores_are_squared_errors_of_each_step_in_the_units_of_the_file
     gru.load_state_dict({n: one for n, one in w.items() if not n.startswith("readout")})
     out.load_state_dict({n.removeprefix("readout."): one for n, one in w.items() if n.startswith("readout")})
     for part in ("validation", "test"):
-        found: Judged = run("judge", Judge(given, weights, part, batches=100, shown=100))
+        found: Judged = run("judge", Judge(given, weights, part, sequences=1000, shown=100))
         starts = windows(part, ahead)
         assert found.sequences == len(starts)
         assert found.errors is not None
@@ -117,7 +117,7 @@ def test_the_baseline_of_a_text_is_what_the_frequencies_of_its_training_part_cos
         layers=(LayerSpec(cell="rnn", hidden_size=3),), readout=ReadoutSpec(at="every"), loss="cross_entropy"
     )
     given = experiment(model=model, task=task, dtype="float64")
-    found: Judged = run("judge", Judge(given, None, "validation", batches=1000, shown=10_000))
+    found: Judged = run("judge", Judge(given, None, "validation", sequences=10_000, shown=10_000))
     learned = Counter(text[: int(0.6 * len(text))])
     other, *known = found.labels
     assert set(known) == set(learned), "what is read first knows the symbols; what comes later is one of the others"

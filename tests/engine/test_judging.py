@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from training_cases import OPTIMIZERS, PlainTorch, experiment
 
 from engine import judged_draws, judging, tasks
-from engine.data import TextChoices, import_text, look_at
+from engine.data import TextChoices, import_text, look_at, store
+from engine.data.datasets import SeriesData
 from engine.errors import DataError, SpecError
 from engine.judging import answers
 from engine.network import Network
@@ -30,6 +32,9 @@ from engine.spec import (
     ReadoutSpec,
     ReberTask,
     RecurrentDropoutSpec,
+    SeriesTask,
+    SinesTask,
+    Split,
     SunspotsTask,
     TemporalOrderTask,
     WhatIf,
@@ -100,7 +105,7 @@ def test_classes_are_counted_at_the_steps_that_are_there(loss: Any, at: Any) -> 
                 right += int(p[place].argmax()) == truth
                 matrix[truth, int(p[place].argmax())] += 1
                 answers += 1
-    found = judged(given, batches=3)
+    found = judged(given, sequences=12)
     assert found.loss == pytest.approx(total / answers, rel=1e-10)
     assert found.value == right / answers
     assert found.metric == "accuracy"
@@ -118,7 +123,7 @@ def test_classes_are_counted_at_the_steps_that_are_there(loss: Any, at: Any) -> 
 
 def test_the_metric_counts_what_is_judged_and_the_loss_everything() -> None:
     given = of("rnn", CopyTask(delay=3, batch_size=5), "every", "cross_entropy")
-    found = judged(given, batches=2)
+    found = judged(given, sequences=10)
     assert found.confusion is not None
     assert found.confusion.sum() == 2 * 5 * 10
     assert found.confusion[0].sum() == 0, "no blank is asked for"
@@ -130,7 +135,7 @@ def test_the_metric_counts_what_is_judged_and_the_loss_everything() -> None:
 
 def test_the_reber_grammar_is_judged_by_its_last_symbol_but_one() -> None:
     given = of("gru", ReberTask(steps=20, batch_size=6), "every", "cross_entropy")
-    found = judged(given, batches=2)
+    found = judged(given, sequences=12)
     assert found.confusion is not None
     assert found.confusion.sum() == 12
     assert {symbol for symbol, row in zip(found.labels, found.confusion, strict=True) if row.sum()} <= {"T", "P"}
@@ -150,7 +155,7 @@ def test_a_temporal_order_has_four_classes_with_names() -> None:
 def test_every_year_held_back_is_forecast_once(part: Part, first: int, last: int) -> None:
     given = of("gru", SunspotsTask(steps=9, batch_size=10), "last", learning_rate=0.1)
     weights = trained(given, 30)
-    found = judged(given, weights, batches=9, shown=3, part=part)
+    found = judged(given, weights, sequences=90, shown=3, part=part)
     assert found.forecasts is not None
     assert found.forecasts.noun == "year"
     assert found.forecasts.places.tolist() == list(range(first, last + 1))
@@ -168,19 +173,19 @@ def test_every_year_held_back_is_forecast_once(part: Part, first: int, last: int
 
 
 def test_where_a_part_has_more_than_is_judged_it_is_judged_evenly_and_says_so() -> None:
-    """46 years, 1916 to 1961: 4 of them are the first, the last, and those a third and two thirds of 45 years on. Two
-    batches of two are as many sequences as four of one."""
+    """46 years, 1916 to 1961: 4 of them are the first, the last, and those a third and two thirds of 45 years on. They
+    are the same ones whatever the batch size."""
     given = of("gru", SunspotsTask(steps=9, batch_size=1), "last")
-    found = judged(given, None, batches=4, shown=0)
+    found = judged(given, None, sequences=4, shown=0)
     assert found.forecasts is not None
     assert found.forecasts.places.tolist() == [1916, 1916 + 15, 1916 + 30, 1961]
     assert (found.sequences, found.there) == (4, 46)
-    twos = judged(of("gru", SunspotsTask(steps=9, batch_size=2), "last"), None, batches=2, shown=0)
+    twos = judged(of("gru", SunspotsTask(steps=9, batch_size=2), "last"), None, sequences=4, shown=0)
     assert twos.loss == pytest.approx(found.loss, rel=1e-12)
-    whole = judged(given, None, batches=100, shown=0)
+    whole = judged(given, None, sequences=100, shown=0)
     assert (whole.sequences, whole.there) == (46, 46)
-    drawn = judged(of("gru", AddingTask(steps=5, batch_size=3), "last"), None, batches=4, shown=0)
-    assert (drawn.sequences, drawn.there) == (12, None)
+    drawn = judged(of("gru", AddingTask(steps=5, batch_size=3), "last"), None, sequences=10, shown=0)
+    assert (drawn.sequences, drawn.there) == (12, None), "whole batches of 3"
 
 
 @pytest.mark.parametrize("batch_size", [10, 2, 1])
@@ -253,7 +258,7 @@ def test_batch_normalisation_takes_its_means_over_as_many_as_in_training() -> No
 
 def test_windows_of_training_that_come_twice_are_one_forecast() -> None:
     given = of("gru", SunspotsTask(steps=200, batch_size=40), "last")
-    found = judged(given, None, batches=4, shown=2, part="train")
+    found = judged(given, None, sequences=160, shown=2, part="train")
     assert found.forecasts is not None
     assert found.forecasts.places.tolist() == list(range(1900, 1916)), "16 windows, each in each of 4 batches twice"
 
@@ -261,7 +266,7 @@ def test_windows_of_training_that_come_twice_are_one_forecast() -> None:
 def test_a_series_is_judged_in_its_own_units() -> None:
     given = of("gru", SunspotsTask(steps=9, batch_size=50), "every", learning_rate=0.1)
     weights = trained(given, 30)
-    found = judged(given, weights, batches=9, shown=3, free_running=5)
+    found = judged(given, weights, sequences=450, shown=3, free_running=5)
     network = Network(given, weights)
     batch = tasks.batch(given.task, given.model, 0, 0, part="validation")
     assert batch.x.shape[1] == 46 - 9 + 1, "all windows with their answers in 1916-1961, once"
@@ -332,7 +337,7 @@ def test_whatever_is_judged_repeats_and_cannot_be_written_to() -> None:
     ("change", "words"),
     [
         ({"part": "training"}, "part is 'training'; train, validation, test"),
-        ({"batches": 0}, "batches is 0"),
+        ({"sequences": 0}, "sequences is 0"),
         ({"shown": -1}, "shown is -1"),
         ({"free_running": 5}, "the adding problem"),
     ],
@@ -385,7 +390,7 @@ def test_carried_states_make_one_pass_of_the_whole_part(
     layers = (LayerSpec(cell=cell, hidden_size=3), LayerSpec(cell="rnn", hidden_size=2))
     model = ModelSpec(layers=layers, readout=ReadoutSpec(at="every"), loss="cross_entropy")
     given = experiment(model=model, task=task, dtype="float64", carry=True)
-    network, found = Network(given), judged(given, batches=10_000)
+    network, found = Network(given), judged(given, sequences=10_000)
     text = text_tasks.prepared(task)
     first, behind = text.parts["validation"]
     count = (behind - first - 1) // steps
@@ -401,7 +406,7 @@ def test_carried_states_make_one_pass_of_the_whole_part(
     assert begin == first + count * steps, "every piece once"
     assert found.loss == pytest.approx(total / (count * steps), rel=1e-12)
     forgetful = msgspec.structs.replace(given, training=msgspec.structs.replace(given.training, carry=False))
-    assert (judged(forgetful, batches=10_000).loss == pytest.approx(found.loss, rel=1e-12)) == (max(lengths) == 1)
+    assert (judged(forgetful, sequences=10_000).loss == pytest.approx(found.loss, rel=1e-12)) == (max(lengths) == 1)
 
 
 def test_what_runs_free_goes_on_from_the_states_that_were_carried(
@@ -426,3 +431,36 @@ def test_what_runs_free_goes_on_from_the_states_that_were_carried(
     first = tasks.batch(task, model, given.seed, 0, torch.float64, part="validation")
     after = network.trace(batch=first).layers["l0"].values["h"][-1]
     torch.testing.assert_close(asked[0], torch.cat([torch.zeros(1, 3, dtype=torch.float64), after]))
+
+
+@pytest.mark.parametrize("at", ["every", "last"])
+def test_beside_what_runs_free_stands_what_came_up_to_the_end_of_the_part(at: Any) -> None:
+    """Validation is asked about 1916 to 1961."""
+    found = judged(of("gru", SunspotsTask(steps=9, batch_size=5), at), sequences=100, shown=100, free_running=4)
+    assert found.came is not None
+    assert found.came.shape == found.free.shape == (46 if at == "last" else 46 - 8, 4)
+    numbers = {1700 + n: float(one) for n, one in enumerate(sunspots.series())}
+    for n, came in enumerate(found.came):
+        first = (1916 if at == "last" else 1924) + n
+        assert found.targets[n, -1] == pytest.approx(numbers[first])
+        due = [numbers[year] if (year := first + k) <= 1961 else math.nan for k in range(4)]
+        assert came == pytest.approx(due, nan_ok=True)
+
+
+def test_what_came_goes_over_no_gap_and_no_jump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 rows, row n holds n; the second half is for the test, row 40 is missing, and row 50 follows a jump."""
+    monkeypatch.setenv("GRADFLOW_DATA", str(tmp_path / "store"))
+    values, nan = np.arange(60.0)[:, None], math.nan
+    values[40] = nan
+    data = store.put(SeriesData(("a",), values, "leave_out", np.array([50])))
+    split = Split(train=0.5, validation=0.0)
+    task = SeriesTask(data=data, columns=("a",), target="a", steps=3, batch_size=50, split=split, scaling="none")
+    found = judged(of("rnn", task), part="test", shown=50, free_running=4)
+    assert found.came is not None
+    due = {row[-1, 0] + 1: came for row, came in zip(found.inputs, found.came, strict=True)}
+    assert due[30].tolist() == [30.0, 31.0, 32.0, 33.0]
+    assert due[38] == pytest.approx([38.0, 39.0, nan, nan], nan_ok=True), "the next is missing"
+    assert due[48] == pytest.approx([48.0, 49.0, nan, nan], nan_ok=True), "the next is no step on"
+    assert due[57] == pytest.approx([57.0, 58.0, 59.0, nan], nan_ok=True), "the end"
+    sines = judged(of("rnn", SinesTask(steps=5, batch_size=3)), shown=3, free_running=4)
+    assert (sines.came, sines.free.shape) == (None, (3, 4)), "of what is generated nothing more is known"

@@ -60,7 +60,7 @@ def test_the_stage_and_the_evaluation_call_symbols_and_classes_the_same(key: str
     read, answered = TASKS[key][3:]
     assert (tuple(found.read_labels.values()), tuple(found.labels.values())) == (read, answered)
     assert list(found.read_labels) == list(range(found.symbols)), "every symbol has one, by its number"
-    judged = judge(Judge(given, found.weights, batches=1))
+    judged = judge(Judge(given, found.weights, sequences=1))
     assert (judged.read_labels, judged.labels) == (read, answered)
 
 

@@ -21,7 +21,9 @@ from engine.data.datasets import SeriesData
 from engine.data.windows import starts, stretch
 from engine.errors import DataError
 from engine.network import Network
+from engine.operations import run
 from engine.parts import Part
+from engine.requests import Computed, Excerpt, Look
 from engine.spec import Experiment, LayerSpec, ModelSpec, ReadoutSpec, SeriesTask, Split
 from engine.tasks import own, series
 from engine.tasks.part import Draw
@@ -275,6 +277,21 @@ def test_numbers_of_every_type_and_layout_come_as_they_are(tmp_path: Path, dtype
     (tmp_path / "a.npy").write_bytes(npy(array))
     task = import_series(look_at(tmp_path / "a.npy"), SeriesChoices(steps=2, split=ALL, scaling="none"))
     np.testing.assert_array_equal(series.prepared(task).x, array.astype(float))
+
+
+@pytest.mark.parametrize(
+    ("columns", "target", "named"),
+    [(("open", "close"), "close", "close"), (("x0", "x1"), "x1", ""), (("value",), "value", ""), (("c",), "c", "c")],
+)
+def test_the_stage_gets_the_name_of_the_column_that_is_forecast(
+    columns: tuple[str, ...], target: str, named: str
+) -> None:
+    """Arrays have no names; theirs are counted."""
+    task = made(SeriesData(columns, numbered(40, len(columns)).values), target=target, steps=5, batch_size=2)
+    spec = ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=2),))
+    found: Excerpt = run("excerpt", Look(Computed(Experiment(model=spec, task=task)), ()))
+    assert found.target_name == named
+    assert tuple(found.read_labels.values()) == (columns if named else ())
 
 
 def test_a_part_without_a_window_says_what_to_change() -> None:

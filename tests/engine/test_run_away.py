@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from engine.run_away import LATELY, TIMES, run_away
+from engine.history import Log
+from engine.run_away import LATELY, TIMES, RunAway, of_log, run_away
+from engine.training_requests import Records
+
+
+def records_of(losses: np.ndarray, first: int) -> Records:
+    n, none = len(losses), np.zeros(len(losses))
+    rest = {"flow": np.zeros((n, 2), np.float32), "flow_bad": none > 0, "learning_rates": none, "seconds": none}
+    return Records(first, losses, none, none, none > 0, {}, **rest)
 
 
 def found(losses: list[float], baseline: float | None = None) -> object:
@@ -30,6 +39,29 @@ def test_it_is_measured_by_the_baseline_where_that_is_larger() -> None:
     away = run_away(np.arange(11), np.array([0.1, *[1e6] * LATELY]), 0.167)
     assert away is not None
     assert (away.from_baseline, away.begun) == (True, 0.167)
+
+
+def test_its_sentence_has_every_number_of_it() -> None:
+    losses = [0.5, *[0.2] * 1299, 0.5, *[1e11] * LATELY]
+    away = found(losses, 0.167)
+    assert isinstance(away, RunAway)
+    assert away.sentence == (
+        "At iteration 1,310 the loss has run away: the median of 10 losses is 1e11, 2e11 times what it began with "
+        "(0.5); iteration 1,300 was the last not above that."
+    )
+    assert " times the baseline (0.167); " in replace(away, begun=0.167, from_baseline=True).sentence
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_of_records_it_is_the_same_however_they_came(chunk: int) -> None:
+    losses = np.array([0.5, *[0.2] * 29, 0.5, *[1e11] * LATELY])
+    log = Log()
+    for first in range(0, len(losses), chunk):
+        log = log.appended(records_of(losses[first : first + chunk], first))
+        some = losses[: first + chunk]
+        assert of_log(log, 0.167) == run_away(np.arange(len(some)), some, 0.167)
+    assert of_log(log, 0.167) is not None
+    assert of_log(Log(), 0.167) is None
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from training_cases import OPTIMIZERS, experiment, same_bits
 
 import engine
 from engine import container, session
+from engine.errors import DataError
 from engine.history import Log
 from engine.operations import run
 from engine.requests import Weights
@@ -366,3 +367,34 @@ def test_a_state_of_the_first_optimiser_is_no_part_of_what_another_keeps() -> No
     start = parameters_of(edited.history[5])
     assert same_bits(after.state or {}, run("train", Train(sgd, start, 5)).weights)
     assert set(optimizer_shapes(rms)) <= set(after.session().history[5]), "what led to it is kept as it was"
+
+
+@pytest.mark.parametrize(("before", "after"), [("float32", "float64"), ("float64", "float32")])
+@pytest.mark.parametrize("turned", [False, True])
+def test_going_on_in_another_number_type_casts_the_states_as_the_window_does(
+    tmp_path: Path, before: Any, after: Any, turned: bool
+) -> None:
+    """Whatever else was changed with it, and before it."""
+    old, new = (msgspec.structs.replace(SLOW, dtype=dtype) for dtype in (before, after))
+    first = last(fit(old, 9, budget=1)).session()
+    if turned:
+        first = last(fit(replace(first, experiment=msgspec.structs.replace(QUICK, dtype=before)), 12)).session()
+    at = first.iteration
+    cast = {name: array.astype(after) for name, array in first.history[at].items()}
+    live = {k: run("train", Train(new, cast, at, k - at)).weights for k in range(at + 1, at + 6)}
+    end = last(fit(replace(first, experiment=new), at + 5, budget=1)).session()
+    for found in (end, through_a_file(end, tmp_path)):
+        assert (found.known_from, found.cast_before) == (at, at)
+        assert same_bits(found.history[at], cast)
+        assert_all_are_gone_back_to(found, live)
+        with pytest.raises(DataError, match=f"the iterations before {at} were trained in another number type"):
+            state_at(found, 1)
+        assert found.trained(at).experiment == msgspec.structs.replace(QUICK if turned else SLOW, dtype=after)
+
+
+def test_another_number_type_before_anything_is_trained_is_that_of_the_seed() -> None:
+    new = msgspec.structs.replace(SLOW, dtype="float64" if SLOW.dtype == "float32" else "float32")
+    begun = Session(SLOW, history={0: run("train", Train(SLOW, None, 0, 0)).weights})
+    found = last(fit(replace(begun, experiment=new), 3)).session()
+    assert same_bits(found.history[3], run("train", Train(new, None, 0, 3)).weights)
+    assert found.known_from == 0

@@ -97,6 +97,17 @@ def test_a_pause_in_a_file_changes_no_bit(tmp_path: Path) -> None:
     assert last(rest.session(), 45).sentence == "45 iterations are done."
 
 
+def test_an_evaluation_that_a_file_lacks_is_made_before_training_goes_on_and_counts_as_it_would_have() -> None:
+    given = of(learning_rate=0.0, evaluate_every=3, early_stop=EarlyStopSpec(patience=2))
+    for done, ended in ((6, ("early stop", 9)), (9, ("early stop", 9))):
+        at = last(given, done).session()
+        lacking = replace(at, evaluations=at.evaluations[:-1])
+        rest = last(lacking, 100)
+        assert (rest.ended, rest.iteration) == ended
+        assert rest.evaluations == last(given, 100).evaluations
+    assert last(replace(last(given, 2).session(), evaluations=()), 3).evaluations == last(given, 3).evaluations
+
+
 def test_it_stops_where_the_validation_loss_no_longer_falls_and_says_so() -> None:
     given = of(learning_rate=0.0, evaluate_every=3, early_stop=EarlyStopSpec(patience=2))
     end = last(given)

@@ -87,7 +87,7 @@ def test_a_string_is_foreseen_where_what_may_come_is_likelier_than_all_else_at_e
 def test_what_was_foreseen_is_counted_over_everything_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     given = of(ReberTask(steps=12, batch_size=5))
     monkeypatch.setattr(judging, "foreseen", lambda batch, outputs: batch.x.shape[1] - 1)
-    found: Judged = run("judge", Judge(given, None, batches=3))
+    found: Judged = run("judge", Judge(given, None, sequences=15))
     assert (found.foreseen, found.sequences) == (12, 15)
 
 

@@ -16,6 +16,7 @@ class SlowCourier(QObject):
         super().__init__()
         self.asked: list[tuple[str, int, Any]] = []
         self.dropped: list[str] = []
+        self.waiting: set[str] = set()
 
     def ask(self, channel: str, operation: str, request: Any) -> int:
         self.asked.append((channel, len(self.asked), request))
@@ -23,6 +24,12 @@ class SlowCourier(QObject):
 
     def drop(self, channel: str) -> None:
         self.dropped.append(channel)
+
+    def withdraw(self, channel: str) -> bool:
+        """A test says what waits still."""
+        found = channel in self.waiting
+        self.waiting.discard(channel)
+        return found
 
     def end_long(self, channel: str, _seconds: float) -> None:
         self.dropped.append(channel)

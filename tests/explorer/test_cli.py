@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,11 +92,27 @@ def test_the_version_is_the_distribution_s(run: Run) -> None:
     assert run("--version") == (0, f"gradflow {importlib.metadata.version('gradient-flow-explorer')}\n", "")
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["render", "--help"], ["check", "-h"]])
+@pytest.mark.parametrize("argv", [["--help"], ["-h"], ["help"], ["help", "train"], ["check", "-h"]])
 def test_help_names_what_a_command_takes(run: Run, argv: list[str]) -> None:
     status, out, err = run(*argv)
     assert (status, err) == (0, "")
     assert "TARGET" in out
+
+
+@pytest.mark.parametrize("where", ["gradflow --help", "gradflow train --help", "README.md", "docs/training.md"])
+def test_options_of_training_are_shown_by_examples_that_are_understood(run: Run, where: str) -> None:
+    if where.startswith("gradflow"):
+        _, text, _ = run(*where.split()[1:])
+    else:
+        text = (Path(__file__).parents[2] / where).read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:  )?gradflow train (.*)$", text, flags=re.MULTILINE)
+    examples = [shlex.split(line, comments=True) for line in lines]
+    for option in ("--until", "--cell", "--seed", "--target", "--missing"):
+        assert any(option in words for words in examples), option
+    for _, *options in examples:
+        # All of them have been understood where the target alone is wrong.
+        status, _, err = run("train", "nothing-like-it", *options)
+        assert (status, "no preset 'nothing-like-it'" in err) == (2, True), (options, err)
 
 
 # -- trace and check --------------------------------------------------------------------------------------------------
@@ -242,13 +260,13 @@ WRONG: list[tuple[list[str], str]] = [
     (["trace", "sunspots"], "-o/--output"),
     (["trace", "sunspots", "-o", "x.png"], ".npz"),
     (["trace", "sunspots", "-o", "nowhere/x.npz"], "folder is not there"),
-    (["render", "sunspots"], "-o/--output"),
+    (["render", "sunspots"], "-o/--output is missing; see gradflow render --help."),
     (["render", "sunspots", "-o", "x.jpg"], ".png"),
     (["render", "sunspots", "-o", "nowhere/x.png"], "folder is not there"),
     (["render", "sunspots", "-o", "x.png", "--size", "16001000"], "700x450"),
     (["render", "sunspots", "-o", "x.png", "--size", "699x450"], "700x450"),
     (["render", "sunspots", "-o", "x.png", "--size", "7681x4320"], "7680x4320"),
-    (["render", "sunspots", "-o", "x.png", "--theme", "blue"], "light"),
+    (["render", "sunspots", "-o", "x.png", "--theme", "blue"], "--theme is 'blue'; light, dark are accepted."),
     (["render", "sunspots", "-o", "x.png", "--scale", "300"], "from 80 to 250 percent"),
     (["render", "sunspots", "-o", "x.png", "--scale", "200", "--size", "1000x800"], "1024x640"),
     (["sunspots", "--scale", "big"], "from 80 to 250 percent"),

@@ -15,7 +15,7 @@ from engine import beginning, session
 from engine.data import store
 from engine.data.datasets import SeriesData
 from engine.errors import SessionError
-from engine.spec import ParityTask, SequencesTask, SeriesTask, TemporalOrderTask, TextTask
+from engine.spec import ParityTask, SequencesTask, SeriesTask, SunspotsTask, TemporalOrderTask, TextTask
 from engine.task_facts import FACTS
 from explorer.app import Explorer, _Start
 from explorer.cli import main
@@ -55,6 +55,13 @@ def test_every_task_of_the_window_has_a_name_and_is_the_task_as_it_is_by_itself(
         assert made.title == FACTS[kind].title
         assert made.experiment.training == beginning.TRAINING
         assert [layer.cell for layer in made.experiment.model.layers] == ["rnn"]
+
+
+def test_with_a_cell_the_task_is_meant_and_not_the_preset_of_its_name(run: Run) -> None:
+    assert run("train", "sunspots", "--iterations", 0, "--cell", "rnn", "-o", "a.gflow")[0] == 0
+    found = session.load("a.gflow").experiment
+    assert [layer.cell for layer in found.model.layers] == ["rnn"]
+    assert isinstance(found.task, SunspotsTask)
 
 
 @pytest.mark.parametrize("typed", ["temporal-order", "temporal_order"])
@@ -279,12 +286,17 @@ def test_what_holds_no_data_is_said_with_the_way_out_alone(run: Run, name: str, 
         (("train", "price.csv", "--iterations", "1", "-o", "a.gflow"), "did you mean prices.csv?"),
         (("train", "parity", "--iteratons", "1", "-o", "a.gflow"), "did you mean --iterations?"),
         (("train", "parity", "--iterations", "1", "--seed", "-1", "-o", "a.gflow"), "from 0 on is accepted"),
-        (("train", "sunspots", "--iterations", "1", "--cell", "gru", "-o", "a.gflow"), "has layers of its own"),
+        (("train", "one-gate", "--iterations", "1", "--cell", "gru", "-o", "a.gflow"), "has layers of its own"),
+        (
+            ("train", "parity", "--iterations", "1", "--cell", "rrn", "-o", "a.gflow"),
+            "'rrn'; rnn, lstm, gru are accepted",
+        ),
+        (("parity", "--cell", "lstm"), "it is an option of gradflow train"),
         (("train", "parity", "--iterations", "1", "--target", "x", "-o", "a.gflow"), "has a task of its own"),
         (("train", "parity", "--iterations", "1", "--missing", "last", "-o", "a.gflow"), "has a task of its own"),
         (
             ("train", "prices.csv", "--iterations", "1", "--missing", "guess", "-o", "a.gflow"),
-            "invalid choice: 'guess'",
+            "--missing is 'guess'; interpolate, last, leave-out are accepted.",
         ),
         (("train", "prices.csv", "--iterations", "1", "--target", "x", "-o", "a.gflow"), "has no column 'x'"),
         (("check", "prices.csv"), "makes a session of it"),

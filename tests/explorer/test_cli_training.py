@@ -19,6 +19,7 @@ import engine.operations
 from engine import presets, session
 from engine.figures import figure
 from engine.rows import Rows
+from engine.run_away import of_log
 from engine.session import Session
 from engine.spec import AddingTask
 from engine.training_requests import Judge
@@ -104,6 +105,22 @@ def test_after_an_early_stop_the_command_that_is_named_goes_on(run: Run) -> None
     assert session.load("out.gflow").iteration == 11
 
 
+def test_a_loss_that_runs_away_is_said_when_it_does_and_at_the_end(run: Run) -> None:
+    """At that rate of adam each step is 1e6 long, whatever the gradient; nothing overflows."""
+    Path("mine.toml").write_text(EXPERIMENT.replace("0.05", "1e6").replace("seed = 3", "seed = 1"), encoding="utf-8")
+    status, out, err = run("train", "mine.toml", "--iterations", "30", "-o", "out.gflow")
+    assert status == 0, "nothing has diverged"
+    log = session.load("out.gflow").log
+    last = of_log(log, 1 / 6)
+    assert last is not None, "the rig itself runs away"
+    noticed = [line for line in err.splitlines() if "the loss has run away" in line]
+    assert len(noticed) == 1
+    assert noticed[0].startswith("gradflow: At iteration ")
+    assert noticed[0].endswith(" Training goes on; Ctrl+C pauses it.")
+    assert [line for line in out.splitlines() if "run away" in line] == [last.sentence]
+    assert "Saved in out.gflow; it can go on with a smaller learning rate or clipping: gradflow out.gflow" in out
+
+
 def test_what_could_not_be_saved_is_not_trained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_args: Any) -> None:
         raise AssertionError("something was computed")
@@ -181,7 +198,7 @@ def test_a_bound_that_was_looked_at_and_not_reached_is_said(run: Run) -> None:
 def test_where_more_sequences_say_otherwise_than_the_evaluation_that_ended_it_that_is_said(run: Run) -> None:
     run("train", "mine.toml", "--iterations", "4", "-o", "probe.gflow")
     few, found = session.load("probe.gflow").evaluations[-1], session.load("probe.gflow")
-    many = compute("judge", Judge(found.experiment, found.history[4], "validation", 20, shown=0))
+    many = compute("judge", Judge(found.experiment, found.history[4], "validation", 80, shown=0))
     assert (many.sequences, many.loss != few.loss) == (80, True)
     sign = "<" if few.loss < many.loss else ">"
     bound = f"loss{sign}{figure((few.loss + many.loss) / 2, 6)}"

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from engine import session
+from engine.past import Past
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec
 from explorer import saver
 from explorer.app import Explorer
@@ -57,7 +58,7 @@ def test_the_question_names_the_iterations_and_every_button_has_a_key(qtbot: QtB
 def test_what_was_not_trained_by_the_user_is_not_counted(saved: bool, beforehand: int, said: str) -> None:
     training = TrainingSpec(iterations=beforehand)
     of = msgspec.structs.replace(EXPERIMENT, training=training)
-    state = State(tracks=(), experiment=of, history=MappingProxyType({beforehand: {}}))
+    state = State(tracks=(), experiment=of, past=Past(MappingProxyType({beforehand: {}})))
     assert state.furthest == beforehand
     assert said in at_stake(state, saved)
 

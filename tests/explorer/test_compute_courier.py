@@ -246,6 +246,19 @@ def test_what_has_been_under_way_for_long_is_ended_and_what_is_short_is_let_go(
     assert len(hand.ended) == 1
 
 
+def test_what_has_not_begun_can_be_withdrawn_without_a_word(courier: Courier, hand: ByHand, diary: Diary) -> None:
+    courier.ask("excerpt", "look", 1)
+    courier.ask("train", "train", 2)
+    assert courier.withdraw("train")
+    assert not courier.withdraw("train"), "it is gone already"
+    assert not courier.withdraw("excerpt"), "it is under way"
+    finish(hand, "picture")
+    assert hand.asked == [("look", 1)]
+    assert [line[0] for line in diary.lines] == ["excerpt"]
+    assert courier.idle()
+    assert diary.busy == [True, False]
+
+
 def test_after_close_nothing_is_asked_and_nothing_arrives(courier: Courier, hand: ByHand, diary: Diary) -> None:
     courier.ask("excerpt", "look", 1)
     courier.ask("excerpt", "look", 2)

@@ -116,7 +116,7 @@ def test_undo_and_redo_of_what_trains_nothing_leave_training_where_it_is(
         state = document.state
         assert (state.tracks, state.what_if, state.experiment) == (there.tracks, there.what_if, there.experiment)
         assert state.history is trained.history
-        assert state.recipes is trained.recipes
+        assert state.past is trained.past
         assert state.log is trained.log
         assert (document.wished_iteration, document.view.iteration) == (400, 400)
 

@@ -147,6 +147,32 @@ def test_all_that_is_said_of_an_evaluation_is_to_be_seen_in_the_drawer_as_it_ope
     assert "scaled" in controls.names["loss"].toolTip()
 
 
+def test_in_a_low_drawer_the_numbers_come_before_what_is_seldom_set(tab: EvaluationTab) -> None:
+    controls = tab.controls
+    for height in (180, USUAL_HEIGHT):
+        tab.resize(520, height)
+        tab.set_answers(forecasts())
+        come_to_rest()
+        parts = [controls.judge_button, controls.values["baseline"], controls.sentence, controls.automatic]
+        tops = [one.mapTo(controls.widget(), QPoint()).y() for one in parts]
+        first, last, said, set_seldom = tops
+        assert first < last < said
+        assert last + parts[1].height() <= controls.viewport().height()
+        assert (set_seldom >= said + controls.sentence.height()) is (height == 180)
+        assert (controls.verticalScrollBar().maximum() > 0) is (height == 180)
+
+
+def test_in_a_narrow_drawer_nothing_stands_on_anything(tab: EvaluationTab) -> None:
+    tab.set_answers(forecasts())
+    for width in (720, 500, 380):
+        tab.resize(width, USUAL_HEIGHT)
+        come_to_rest()
+        assert tab.controls.geometry().right() < width
+        assert tab.pages.isVisible() is (width > 380)
+        if tab.pages.isVisible():
+            assert tab.pages.mapTo(tab, QPoint()).x() > tab.controls.geometry().right()
+
+
 def tags(*labels: str) -> Answers:
     truth = [0, 1, 2, 3, 0]
     return steps(truth, peaked(truth, len(labels), 0.9), labels, inputs=np.array([truth], float))

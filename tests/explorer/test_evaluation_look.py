@@ -20,7 +20,9 @@ from explorer.evaluation.answers_view import AnswersView
 from explorer.evaluation.evaluator import Extent, judge_of
 from explorer.evaluation.picture_view import picture_of
 from explorer.evaluation.scatter_view import ScatterView
+from explorer.evaluation.series_view import SeriesView
 from explorer.evaluation.tab import EvaluationTab
+from explorer.evaluation.tables import SEQUENCE, tables_of
 from explorer.theme import current as theming
 from explorer.training.curves import Curves
 from explorer.training.words import figures, summary
@@ -136,6 +138,26 @@ def test_a_loss_of_scaled_numbers_is_known_and_what_is_forecast_has_its_name(
 ) -> None:
     assert task_facts.is_scaled(given.task, given.model) is scaled
     assert task_facts.quantity(given.task) == quantity
+
+
+def test_what_was_due_is_called_by_its_column_in_somebodys_own_data(qtbot: QtBot) -> None:
+    found = judged(
+        "value",
+        inputs=np.zeros((1, 2, 2)),
+        targets=np.array([[1.0, 2.0]]),
+        predictions=np.array([[1.5, 2.0]]),
+        lengths=np.array([2]),
+        errors=np.array([[0.25, 0.0]]),
+    )
+    own = answers_of(found, 0, experiment(series_task("none"), "every", "mse"))
+    assert words.at_number(own, 0, 0).startswith("t = 2: temperature 1, prediction 1.5")
+    assert tables_of(own, 0)[SEQUENCE].columns[:3] == ("t", "temperature", "prediction")
+    view = SeriesView()
+    qtbot.addWidget(view)
+    view.set_answers(own, 0)
+    assert [one.words for one in view.legend()][:2] == ["temperature", "prediction"]
+    view.set_answers(answers_of(found, 0, SERIES), 0)
+    assert [one.words for one in view.legend()][:3] == ["sunspot number", "target", "prediction"]
 
 
 def test_what_is_scaled_is_said_wherever_the_loss_stands_beside_an_error_in_the_datas_units(qtbot: QtBot) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_the_five_likeliest_are_told_with_the_truth_among_them() -> None:
 @pytest.mark.parametrize(
     ("loss", "baseline", "said"),
     [
-        (0.5, 2.0, "Its loss is 25.0 % of that of having learned nothing."),
+        (0.5, 2.0, "Its loss is 25.0 % of the baseline."),
         (3.0, 2.0, "Worse than having learned nothing: 1.50 times that loss."),
         (1.99, 2.0, "No better than having learned nothing."),
         (0.5, None, "Nobody knows what answers would lose here that have learned nothing."),
@@ -142,6 +143,12 @@ def test_a_series_has_its_steps_its_errors_and_what_it_says_running_free() -> No
     ]
     assert words.at_number(answers, 0, 1) == "t = 3: target 2, prediction 2.5, squared error 0.25."
     assert words.at_number(answers, 0, 4) == "t = 5: 2, running free on its own answers."
+    known = answers_of(replace(found, came=np.array([[4.0, np.nan]])), 0, SERIES)
+    assert words.at_number(known, 0, 3) == "t = 4: target 4, running free on its own answers 3."
+    assert words.at_number(known, 0, 4) == "t = 5: 2, running free on its own answers."
+    assert list(csv.reader(io.StringIO(tables_of(known, 0)[SEQUENCE].csv()))) == rows, "what is not known is empty"
+    known = answers_of(replace(found, came=np.array([[4.0, 5.5]])), 0, SERIES)
+    assert list(csv.reader(io.StringIO(tables_of(known, 0)[SEQUENCE].csv())))[4] == ["5", "5.5", "", "", "2"]
 
 
 def test_one_class_a_sequence_has_a_line_for_each() -> None:
@@ -204,7 +211,7 @@ def test_answers_that_run_away_do_not_press_the_targets_together() -> None:
 
 def test_what_comes_along_has_room_in_memory_and_runs_free_only_where_it_can() -> None:
     asked = judge_of(Computed(experiment(ReberTask(steps=16))), Extent("test", 32))
-    assert (asked.part, asked.batches, asked.shown, asked.free_running) == ("test", 32, 16, 17)
+    assert (asked.part, asked.sequences, asked.shown, asked.free_running) == ("test", 32, 16, 17)
     assert judge_of(Computed(CLASSES), Extent()).free_running == 0
     long = judge_of(Computed(experiment(ReberTask(steps=100_000))), Extent())
     assert long.shown * 100_000 * 7 <= 2**22

@@ -53,7 +53,7 @@ def test_a_judgement_can_be_shown_whatever_is_asked(qtbot: QtBot, task: Task, lo
     theming.apply("dark")
     model = ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=2),), readout=ReadoutSpec(at=at), loss=loss)  # type: ignore[arg-type]
     experiment = Experiment(model=model, task=task)
-    judged = run("judge", Judge(experiment, None, batches=1, shown=2))
+    judged = run("judge", Judge(experiment, None, sequences=1, shown=2))
     answers = answers_of(judged, 0, experiment)
     if loss == "mse":
         assert answers.kind in ("series", "numbers")

@@ -235,7 +235,7 @@ def test_everything_has_a_name_and_can_be_reached_by_tab(tab: EvaluationTab) -> 
     for view in (tab.text, tab.series, tab.scatter, tab.confusion, tab.answers):
         assert view.accessibleName()
         assert view.focusPolicy() & Qt.FocusPolicy.TabFocus
-    for part in (tab.controls.part, tab.controls.batches, tab.show_choice):
+    for part in (tab.controls.part, tab.controls.amount, tab.show_choice):
         assert part.accessibleName()
 
 

@@ -58,7 +58,7 @@ def test_what_rests_on_the_stage_is_judged_by_itself_once(rig: Rig, qtbot: QtBot
     qtbot.waitUntil(lambda: rig.asked == 1)
     request = rig.courier.last(CHANNEL)[1]
     assert isinstance(request, Judge)
-    assert (request.part, request.batches, request.experiment) == ("validation", None, GIVEN)
+    assert (request.part, request.sequences, request.experiment) == ("validation", None, GIVEN)
     rig.courier.reply(CHANNEL, answer())
     assert rig.results[-1] is not None
     assert rig.results[-1].iteration == 10

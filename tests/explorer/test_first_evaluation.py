@@ -42,6 +42,7 @@ def test_a_preset_that_was_trained_beforehand_opens_with_its_evaluation(
     found = explorer.book.evaluations[0]
     assert found.iteration == explorer.book.next == 150
     assert explorer.book.baseline == found.baseline is not None
+    assert explorer.book.persistence == found.persistence is not None
     shown = explorer.window.drawer.training.controls.values
     assert shown["baseline"].text() not in ("–", "not known yet")
     assert explorer.document.state.evaluations == (), "training does not stop by it"

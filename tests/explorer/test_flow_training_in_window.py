@@ -55,6 +55,40 @@ def train_to(qtbot: QtBot, explorer: Explorer, goal: int) -> None:
     settle(qtbot, explorer)
 
 
+def test_with_the_drawer_the_track_comes_into_sight_and_without_it_the_stage_goes_back(
+    qtbot: QtBot, explorer: Explorer
+) -> None:
+    window, canvas = explorer.window, explorer.window.stage.canvas
+    window.resize(1280, 800)
+    tracks = ("network", "grads.h", "norms", FLOW_TRAINING)
+    explorer.show(Opening(State(tracks=tracks, experiment=experiment()), View(), title="training"))
+    settle(qtbot, explorer)
+    bar = canvas.verticalScrollBar()
+    assert bar.value() == 0
+    window.drawer.show_tab("training")
+    assert canvas.share_in_sight(FLOW_TRAINING) == 1
+    window.drawer.shut()
+    assert bar.value() == 0
+    window.drawer.show_tab("evaluation")
+    assert bar.value() == 0, "it belongs to the curves of the training"
+    window.drawer.show_tab("training")
+    bar.setValue(10)  # somebody looks elsewhere
+    window.drawer.shut()
+    assert bar.value() == 10
+
+
+def test_in_a_narrow_window_the_cell_panel_makes_room_for_the_open_drawer(explorer: Explorer) -> None:
+    window = explorer.window
+    window.resize(900, 700)
+    window.show()
+    assert window.side.isVisible()
+    window.drawer.show_tab("evaluation")
+    assert not window.side.isVisible()
+    assert window.side_edge.isVisible(), "the way back"
+    window.drawer.shut()
+    assert window.side.isVisible()
+
+
 def track_of(explorer: Explorer) -> FlowTraining:
     found = explorer.window.stage.track(FLOW_TRAINING)
     assert isinstance(found, FlowTraining)
@@ -118,7 +152,7 @@ def test_a_click_travels_there_and_the_whole_stage_follows(qtbot: QtBot, trained
 def test_keys_choose_a_row_and_travel(qtbot: QtBot, trained: Explorer) -> None:
     stage = trained.window.stage
     stage.handling.select(FLOW_TRAINING)
-    trained.bindings.training.travel(20)
+    trained.bindings.travel.to(20)
     qtbot.waitUntil(lambda: trained.document.view.iteration == 20, timeout=20_000)
     stage.setFocus()
     for key in (Qt.Key.Key_Return, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Return):

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from data_kinds import T, at, binary, painted, said, symbols
+from data_kinds import T, at, binary, numbers, painted, said, symbols
 from PySide6.QtCore import QRect, QRectF
 from PySide6.QtGui import QFont, QImage, QPainter
 from pytestqt.qtbot import QtBot
@@ -122,3 +122,31 @@ def test_the_cell_names_the_symbol_it_reads_and_no_other_layer_does(qtbot: QtBot
     above = dataclasses.replace(e.of(), name="l1")
     assert symbol_read(dataclasses.replace(e, layers={**e.layers, "l1": above}, layer="l1"), 1) == ""
     assert symbol_read(dataclasses.replace(e, symbols=0, read_labels={}), 1) == ""
+
+
+@pytest.mark.parametrize(
+    ("read", "named", "target"),
+    [("high", "close_eur", "close_eur"), ("close_eur", "close_eur", "target close_eur"), ("high", "", "target")],
+)
+@pytest.mark.parametrize("kind", ["numbers", "binary"])
+def test_targets_are_called_by_their_column_and_told_from_the_same_column_that_is_read(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, kind: str, read: str, named: str, target: str
+) -> None:
+    theming.apply("dark")
+    made = numbers() if kind == "numbers" else binary()
+    e = dataclasses.replace(made, read_labels={0: "open", 1: read}, target_name=named)
+    track, end = shown(e), at(e, "loss")
+    painted(track, e, end, 20, 150)
+    marked_up = target.replace("_", "_\u2060")
+    assert said(track, 3, 140, end)[0].startswith(f"{marked_up} ")
+    columns = Columns(track.table(end))  # type: ignore[arg-type]
+    assert [columns.name(k) for k in range(3)] == ["open", read, target]
+    assert target in [taken.symbol for taken in track.taken(end)]
+    assert f"{marked_up} = " in track.at_playhead(end)
+    written: list[str] = []
+    monkeypatch.setattr(marked, "draw", lambda _p, _where, text, *_more: written.append(text))
+    image = QImage(160, 150, QImage.Format.Format_RGB32)
+    painter = QPainter(image)
+    track.paint_header(painter, QRect(0, 0, 160, 150), end)
+    painter.end()
+    assert f"{marked_up} ●" in written

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import ValuesView
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
 from training_rig import experiment
 
 from engine.operations import run
+from engine.past import Past
+from engine.requests import Weights
 from engine.spec import NO_WHAT_IF
 from engine.training_requests import Train
-from explorer.document import document as documents
 from explorer.document.document import Document
-from explorer.document.put_away import within_budget
+from explorer.document.put_away import PutAway
 from explorer.document.state import State, View
 
 
@@ -29,6 +33,14 @@ def with_rate(document: Document, rate: float) -> None:
     assert of is not None
     training = msgspec.structs.replace(of.training, learning_rate=rate)
     document.edit_experiment(msgspec.structs.replace(of, training=training))
+
+
+def within_budget(states: list[State], present: State, budget: int) -> list[State]:
+    """The states with their training as it is put away."""
+    pasts = PutAway(budget).within_budget([state.past for state in states], present.past)
+    return [
+        state if past is state.past else replace(state, past=past) for state, past in zip(states, pasts, strict=True)
+    ]
 
 
 def size(state: State) -> int:
@@ -67,7 +79,7 @@ def test_where_the_turns_are_too_much_the_last_state_stays_and_the_rest_is_said_
     (light,) = within_budget([live], live.until(0), budget=0)
     assert set(light.history) == {12}
     assert light.furthest == 12
-    assert light.known_from == 12
+    assert light.past.known_from == 12
     assert "only from iteration 12 on" in light.out_of_reach(9)
     assert light.recipe_into(12) == live.recipe_into(12)
     assert light.log is live.log
@@ -88,7 +100,7 @@ def test_training_anew_again_and_again_keeps_within_the_budget(monkeypatch: pyte
     document = Document(State(("norms",), experiment()), View())
     trained(document, 10)
     one = size(document.state) // len(document.state.history)
-    monkeypatch.setattr(documents, "within_budget", lambda states, now: within_budget(states, now, 12 * one))
+    monkeypatch.setattr(document, "_kept_for_undo", PutAway(12 * one))
     for rate in (0.02, 0.03, 0.04, 0.05):
         document.train_anew_from(0)
         with_rate(document, rate)
@@ -101,3 +113,37 @@ def test_training_anew_again_and_again_keeps_within_the_budget(monkeypatch: pyte
         document.undo_stack.undo()
     assert document.state.furthest == 10
     assert len(document.state.log) == 10
+
+
+class Counted(dict[int, Weights]):
+    """A history that counts how often somebody goes through it."""
+
+    looks = 0
+
+    def values(self) -> ValuesView[Weights]:
+        Counted.looks += 1
+        return super().values()
+
+
+def test_a_step_of_undo_goes_only_through_the_histories_that_it_moves() -> None:
+    """However many there are: else each step would take longer than the one before."""
+    pasts = [Past(Counted({k: {"W_hh": np.zeros(8)} for k in range(5)})) for _ in range(40)]
+    account = PutAway()
+    account.within_budget(pasts, Past())
+    Counted.looks = 0
+    assert account.within_budget(pasts[::-1], Past()) == pasts[::-1]
+    assert Counted.looks == 0
+    account.within_budget([*pasts[:20], *pasts[21:], Past(Counted(pasts[0].history))], Past())
+    assert Counted.looks == 2, "of the one that is the present now, and of the one that was it"
+
+
+def test_what_is_no_longer_put_away_counts_no_more() -> None:
+    """A history that an edit has made unreachable, and one that is the present again, leave their room to others."""
+    one = 8 * 8
+    pasts = [Past({k: {"W_hh": np.zeros(8)} for k in range(1, 6)}, known_from=1) for _ in range(3)]
+    account = PutAway(12 * one)
+    assert account.within_budget(pasts[:2], Past()) == pasts[:2]
+    assert account.within_budget(pasts[1:], Past()) == pasts[1:]
+    light, *whole = account.within_budget(pasts, Past())
+    assert set(light.history) == {1, 5}
+    assert whole == pasts[1:]

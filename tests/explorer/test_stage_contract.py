@@ -197,11 +197,12 @@ def test_positions_beyond_a_shorter_tape_are_its_end(stage: Stage) -> None:
 
 def test_notices_are_there_only_while_they_say_something(stage: Stage) -> None:
     assert not stage.banner.isVisible()
-    stage.set_banner("The engine stopped.")
+    voice = stage.banner.voice()
+    voice.say("The engine stopped.")
     stage.set_progress(2, 5)
     assert stage.banner.isVisible()
     assert stage.progress.isVisible()
-    stage.set_banner("")
+    voice.take_back()
     stage.set_progress(0, 0)
     assert not any(part.isVisible() for part in (stage.banner, stage.progress))
 

@@ -138,16 +138,20 @@ def test_undo_that_brings_another_training_says_so_even_where_both_are_as_long(r
     assert rig.runner.ending == Ending("stepped", said)
 
 
-def test_whoever_trains_on_right_after_an_edit_is_served_once_the_old_answer_is_there(rig: Rig) -> None:
+def test_whoever_trains_on_right_after_an_edit_is_asked_for_at_once_and_the_old_answer_is_nobodys(rig: Rig) -> None:
     rig.runner.start()
     rig.answer()
+    old = rig.courier.last(RUN)[0]
     rig.document.edit_experiment(experiment(units=3))
     rig.runner.start()
-    assert rig.courier.count(RUN) == 2, "one at a time"
-    rig.answer()
+    assert RUN in rig.courier.dropped, "and ended where it takes long"
+    asked = rig.asked
+    assert (asked.iteration, asked.experiment.model) == (0, experiment(units=3).model)
+    rig.courier.answered.emit(RUN, old, trained(1, 4, weights(5), STEPS))
+    assert rig.asked is asked
     assert rig.runner.running
-    assert rig.asked.experiment.model == experiment(units=3).model
-    assert rig.asked.iteration == 0
+    rig.answer()
+    assert rig.document.state.furthest == 1
 
 
 def test_layout_and_what_ifs_do_not_touch_training(rig: Rig) -> None:

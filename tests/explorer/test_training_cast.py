@@ -55,7 +55,7 @@ def test_what_is_trained_again_after_a_change_of_number_type_is_what_was_live(
     explorer.show(opening.of_path(tmp_path / "a.gflow"))
     settle(qtbot, explorer)
     for k in (AT + 1, AT + 9):
-        explorer.bindings.training.travel(k)
+        explorer.bindings.travel.to(k)
         qtbot.waitUntil(lambda k=k: explorer.document.view.iteration == k, timeout=30_000)
         settle(qtbot, explorer)
         shown = explorer.document.state.history[k]

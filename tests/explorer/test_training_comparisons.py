@@ -30,6 +30,7 @@ from explorer.training import ink, legends
 from explorer.training.axes import Axis
 from explorer.training.comparisons import MOST, Comparisons
 from explorer.training.curves import Curves, Ghost
+from explorer.training.names import draw_names
 from explorer.training.plots import CurvesView
 from explorer.training.run_names import name, numbered
 from explorer.training.tab import TrainingTab
@@ -257,7 +258,7 @@ def test_names_of_ghosts_that_end_together_stand_apart(qtbot: QtBot) -> None:
     painter, box = QPainter(image), QRectF(10, 10, 380, 100)
     pens = [ink.ghost_pen(number, theming.current()) for number in range(2)]
     names = [(name, QPointF(380, 60), pen) for name, pen in zip(("clip none", "lr 0.1"), pens, strict=True)]
-    ink.draw_ghost_names(painter, box, names)
+    draw_names(painter, box, names)
     painter.end()
     rows: list[set[int]] = []
     for pen in pens:

@@ -82,7 +82,8 @@ def test_zero_and_what_is_not_finite_take_no_part_in_choosing_an_axis() -> None:
 def test_marks_stand_at_round_numbers_where_they_belong() -> None:
     for place, text in Axis("linear", 0.0, 1.5).marks(5):
         assert place * 1.5 == pytest.approx(float(text), abs=1e-9)
-    assert Axis("linear", 0.0, 1.5).marks(5)[1][1] == "0.500"
+    assert [text for _, text in Axis("linear", 0.0, 1.5).marks(5)] == ["0", "0.5", "1.0", "1.5"]
+    assert [text for _, text in Axis("linear", 0.0, 8e-5).marks(3)][1] == "5.0e-5"
     assert Axis("log", 1e-2, 1e1).marks(4) == [(0.0, "1e-2"), (1 / 3, "1e-1"), (2 / 3, "1e0"), (1.0, "1e1")]
 
 

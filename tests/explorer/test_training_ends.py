@@ -100,7 +100,7 @@ def test_divergence_is_a_sentence_and_a_pause(qtbot: QtBot, explorer: Explorer) 
     assert explorer.document.view.iteration == explorer.book.next, "the stage shows where"
     explorer.document.edit_experiment(experiment())
     settle(qtbot, explorer)
-    explorer.bindings.training.travel(0)
+    explorer.bindings.travel.to(0)
     settle(qtbot, explorer)
     act(explorer, "train")
     assert explorer.window.stage.banner.text() == ""

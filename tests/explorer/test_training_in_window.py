@@ -115,7 +115,7 @@ def test_one_and_ten_and_the_stage_comes_along(qtbot: QtBot, explorer: Explorer)
 
 def test_train_says_what_it_will_put_away_and_what_it_has(qtbot: QtBot, explorer: Explorer) -> None:
     explorer.window.drawer.show_tab("training")
-    says, travel = explorer.window.drawer.reason.sentence, explorer.bindings.training.travel
+    says, travel = explorer.window.drawer.reason.sentence, explorer.bindings.travel.to
     explorer.runner.start(goal=12)
     settle(qtbot, explorer)
     travel(5)
@@ -140,7 +140,7 @@ def test_end_follows_again(qtbot: QtBot, explorer: Explorer) -> None:
     curves, says = tab(explorer).curves, explorer.window.drawer.reason.sentence
     act(explorer, "train")
     qtbot.waitUntil(lambda: explorer.book.next > 10)
-    explorer.bindings.training.travel(4)
+    explorer.bindings.travel.to(4)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 4)
     assert "End follows again" in says.text()
     # What was drawn is behind what has been trained: the end of the curves is the newest all the same.
@@ -183,7 +183,7 @@ def test_from_the_whole_trace_the_tape_goes_on_and_back_and_to_other_iterations(
     settle(qtbot, explorer)
     explorer.runner.advance(4)
     settle(qtbot, explorer)
-    explorer.bindings.training.travel(2)
+    explorer.bindings.travel.to(2)
     settle(qtbot, explorer)
     whole = document.tape.span(Phase.BACKWARD)[-1]
     assert (document.view.iteration, document.view.position) == (2, whole)
@@ -209,7 +209,7 @@ def test_travelling_goes_to_the_latest_wish(qtbot: QtBot, explorer: Explorer) ->
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 3)
     settle(qtbot, explorer)
     assert explorer.document.view.position == 5, "the tape stays where it is"
-    assert explorer.bindings.training._wish is None
+    assert explorer.bindings.travel.wish is None
     act(explorer, "newest_iteration")
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 40)
     act(explorer, "first_iteration")
@@ -221,7 +221,7 @@ def test_travelling_goes_to_the_latest_wish(qtbot: QtBot, explorer: Explorer) ->
 def test_somebody_who_travels_while_it_trains_stays_there(qtbot: QtBot, explorer: Explorer) -> None:
     act(explorer, "train")
     qtbot.waitUntil(lambda: explorer.book.next > 10)
-    explorer.bindings.training.travel(4)
+    explorer.bindings.travel.to(4)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 4)
     done = explorer.book.next
     qtbot.waitUntil(lambda: explorer.book.next > done + 5)
@@ -315,8 +315,8 @@ def test_closing_in_the_middle_of_training_leaves_no_timer(qtbot: QtBot, explore
     act(explorer, "train")
     qtbot.waitUntil(lambda: explorer.book.next > 3)
     explorer.close()
-    binding = explorer.bindings.training
-    timers = [*explorer.runner.findChildren(QTimer), *binding.findChildren(QTimer)]
+    parts = (explorer.runner, explorer.bindings.training, explorer.bindings.travel)
+    timers = [timer for part in parts for timer in part.findChildren(QTimer)]
     assert timers
     qtbot.waitUntil(lambda: not any(timer.isActive() for timer in timers))
 
@@ -338,7 +338,7 @@ def test_column_and_bar_say_which_iteration_is_the_newest_and_which_is_on_the_st
     settle(qtbot, explorer)
     values, bar = tab(explorer).controls.values, explorer.window.drawer.summary.words
     qtbot.waitUntil(lambda: values["shown"].text() == "the newest")
-    explorer.bindings.training.travel(5)
+    explorer.bindings.travel.to(5)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 5)
     settle(qtbot, explorer)
     losses = explorer.book.column("losses")
@@ -359,7 +359,7 @@ def test_at_the_height_it_opens_with_every_number_and_the_reason_to_stop_are_who
     explorer.runner.start(goal=12)
     settle(qtbot, explorer)
     reason, controls = explorer.window.drawer.reason, tab(explorer).controls
-    explorer.bindings.training.travel(5)
+    explorer.bindings.travel.to(5)
     qtbot.waitUntil(lambda: controls.values["shown"].text().startswith("5, "))
     reason.set_sentence(
         "The loss has not fallen by more than 0.001 for 12 evaluations; the least was 1.2345 after iteration 123,450."

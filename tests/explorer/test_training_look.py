@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtGui import QColor, QFontMetricsF, QImage
 from pytestqt.qtbot import QtBot
 
 from engine.history import Evaluation
@@ -15,7 +15,8 @@ from explorer.training import ink, legends
 from explorer.training.axes import Axis, loss_axis
 from explorer.training.curves import Curves, window
 from explorer.training.plots import CurvesView
-from explorer.training.words import at_iteration
+from explorer.training.summary import PartsLine
+from explorer.training.words import at_iteration, figures, summary
 
 NONE = np.zeros(0)
 
@@ -107,6 +108,30 @@ def test_among_ten_thousand_iterations_means_and_layers_stand_above_the_bands_of
     of_layer = ink.pen_of_layer("l0", 0, used).color().name()
     for colour in (used.backward, used.clip, of_layer):
         assert has_colour(image, colour, boxes(view)[1]).mean() > 0.9, colour
+
+
+@pytest.mark.parametrize("count", [30, 3000])
+def test_where_nothing_is_clipped_the_line_after_clipping_does_not_hide_the_norm(qtbot: QtBot, count: int) -> None:
+    norms = np.where(np.arange(count) < count // 2, 5.0, 0.5)
+    given = {"grad_norms": norms, "clipped_norms": np.minimum(norms, 1.0), "clipped": norms > 1.0}
+    view = shown(qtbot, curves(falling(count), **given))
+    image, (_, top, _, bottom) = view.grab().toImage(), boxes(view)[1]
+    later = round(view.x_of(0.6 * count)), top, round(view.x_of(0.95 * count)), bottom
+    assert has_colour(image, theming.current().backward, later).mean() > 0.9
+    assert not has_colour(image, theming.current().clip, later).any()
+
+
+def test_the_bar_says_less_where_it_has_no_room_and_cuts_no_letter(qtbot: QtBot) -> None:
+    line = PartsLine()
+    qtbot.addWidget(line)
+    line.set_parts(summary(Curves(), shown=0))
+    room = QFontMetricsF(theming.font()).horizontalAdvance
+    for width, said in ((room("not trained yet") + 1, "not trained yet"), (room("untrained") + 1, "untrained")):
+        line.resize(round(width + 1), 20)
+        assert line.text() == said
+    line.resize(40, 20)
+    assert line.text().endswith("…")
+    assert room(line.text()) <= 40
 
 
 def test_the_first_iteration_is_seen(qtbot: QtBot) -> None:
@@ -223,8 +248,27 @@ def test_a_legend_without_room_is_brief_and_then_says_that_something_is_left_out
     entries = legends.norm_legend(curves(falling(300), **given), 4, loss_axis(None, "log", np.ones(3), NONE, NONE))
     assert legends.shown_words(entries, 5000.0) == [one.words for one in entries]
     narrow = legends.shown_words(entries, 330.0)
-    assert narrow[:3] == ["Gradient norm", "before", "after"], "what is drawn largest is named first"
+    assert narrow[:3] == ["Grad norm", "before", "after"], "what is drawn largest is named first"
     assert legends.shown_words(entries, 200.0)[-1] == "…"
+
+
+def test_the_last_value_repeated_is_a_line_of_its_own_beside_the_baseline(qtbot: QtBot) -> None:
+    """Far above the losses and the baseline: the axis holds it."""
+    given = curves(np.full(30, 0.1), baseline=0.2, persistence=0.8)
+    view = shown(qtbot, given)
+    entries = {one.kind: one.words for one in view._legends()[0]}
+    assert entries["dots"] == "repeating the last value 0.800"
+    assert entries["dash"] == "baseline 0.200"
+    assert figures(given, 0.0, 30).baseline == "0.200; last value 0.800"
+    left, top, right, bottom = boxes(view)[0]
+    found = of_colour(view.grab().toImage(), theming.current().muted, (left, top, right, bottom)).mean(1)
+    height = view._boxes().loss.height()
+    for level, least in ((0.2, 0.5), (0.8, 0.2)):  # dashes, dots
+        row = round((1 - float(view.axes[0].places(np.array([level]))[0])) * height)
+        assert found[row - 2 : row + 3].max() > least
+        found[row - 2 : row + 3] = 0
+    without = shown(qtbot, curves(np.full(30, 0.1), baseline=0.2))
+    assert "dots" not in {one.kind for one in without._legends()[0]}
 
 
 def test_marks_at_the_edges_are_explained_where_there_are_any(qtbot: QtBot) -> None:

@@ -17,14 +17,14 @@ from pytestqt.qtbot import QtBot
 from training_rig import STEPS, weights
 from training_window import act, experiment, settle
 
-from engine import session
+from engine import past, session
 from engine.operations import run
 from engine.recipes import MAX_RECIPES
 from engine.requests import Weights
 from engine.spec import NO_WHAT_IF, Experiment, TrainingSpec
 from engine.training_requests import Train, Trained
 from explorer.app import Explorer
-from explorer.document import opening, state
+from explorer.document import opening
 from explorer.document.opening import Opening
 from explorer.document.saving import session_of
 from explorer.document.state import State, View
@@ -52,15 +52,16 @@ def live() -> tuple[State, dict[int, Weights]]:
     made = State(tracks=("norms",), experiment=with_rate(RUNS - 1))
     now: Weights | None = None
     for number in range(RUNS):
-        of = state.as_trained(with_rate(number))
+        of = past.as_trained(with_rate(number))
         assert of is not None
         for first in range(number * EACH, (number + 1) * EACH):
             done: Trained = run("train", Train(of, now, first, 1))
             found[done.iteration] = now = done.weights
             made = made.learning(done, (of, NO_WHAT_IF))
     kept = {k: w for k, w in made.history.items() if k % EACH == 0}
-    recipes = {k: made.recipes[k] for k in kept}
-    return replace(made, history=MappingProxyType(kept), recipes=MappingProxyType(recipes)), found
+    recipes = {k: made.past.recipes[k] for k in kept}
+    light = replace(made.past, history=MappingProxyType(kept), recipes=MappingProxyType(recipes))
+    return replace(made, past=light), found
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def opened(qtbot: QtBot, explorer: Explorer, live: tuple[State, dict[int, Weight
 
 
 def go(qtbot: QtBot, explorer: Explorer, iteration: int) -> None:
-    explorer.bindings.training.travel(iteration)
+    explorer.bindings.travel.to(iteration)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == iteration, timeout=60_000)
     settle(qtbot, explorer)
 
@@ -92,14 +93,14 @@ def stays(qtbot: QtBot, explorer: Explorer, shown: int) -> None:
     assert explorer.document.view.iteration == shown
     assert explorer.controller.shown is not None
     assert explorer.controller.shown.iteration == shown
-    assert explorer.bindings.training._wish is None
+    assert explorer.bindings.travel.wish is None
 
 
 def test_all_that_can_be_travelled_to_is_what_was_live_and_the_curves_are_whole(
     qtbot: QtBot, opened: Explorer, live: tuple[State, dict[int, Weights]]
 ) -> None:
     document = opened.document
-    assert document.state.known_from == FROM
+    assert document.state.past.known_from == FROM
     assert opened.book.iterations().tolist() == list(range(DONE))
     assert opened.book.column("losses").tobytes() == live[0].log.column("losses").tobytes()
     for iteration in (FROM, FROM + 1, 301, DONE - 1):
@@ -108,7 +109,7 @@ def test_all_that_can_be_travelled_to_is_what_was_live_and_the_curves_are_whole(
         found = document.state.history[iteration]
         assert all(found[name].tobytes() == array.tobytes() for name, array in live[1][iteration].items())
     for iteration in range(1, FROM):
-        opened.bindings.training.travel(iteration)
+        opened.bindings.travel.to(iteration)
         assert said(opened) == f"Iteration {iteration} cannot be gone back to: {REASON}"
         stays(qtbot, opened, DONE - 1)
 
@@ -168,7 +169,7 @@ def test_the_best_iteration_may_be_one_of_them(qtbot: QtBot, opened: Explorer) -
     from engine.history import Evaluation
 
     judged = Evaluation(iteration=FROM - 1, loss=1e-9, metric="rmse", value=1.0)
-    opened.document._state = replace(opened.document.state, evaluations=(judged,))
+    opened.document._state = opened.document.state.judging(judged)
     act(opened, "best_iteration")
     assert said(opened) == f"Iteration {FROM - 1} cannot be gone back to: {REASON}"
     stays(qtbot, opened, DONE)
@@ -185,6 +186,21 @@ def test_it_is_still_so_after_training_on_and_saving_again(qtbot: QtBot, opened:
     assert found.out_of_reach(FROM - 1).endswith(REASON)
 
 
+def test_saving_says_what_the_file_has_no_room_for(
+    qtbot: QtBot, explorer: Explorer, live: tuple[State, dict[int, Weights]], tmp_path: Path
+) -> None:
+    explorer.show(Opening(live[0], View(iteration=DONE), title="training"))
+    settle(qtbot, explorer)
+    explorer.document.path = str(tmp_path / "a.gflow")
+    assert explorer.files.save()
+    assert explorer.files.finish_saving()
+    missing = f"of the iterations before {FROM} only the records are kept, and one can no longer go back to them."
+    said = explorer.window.statusBar().currentMessage()
+    assert said.startswith("Saved. A session has room for ")
+    assert said.endswith(missing)
+    assert missing in explorer.window.status.saved.toolTip()
+
+
 def test_the_iteration_on_screen_is_saved_though_it_is_one_of_them_and_can_be_trained_on_from(
     qtbot: QtBot, explorer: Explorer, live: tuple[State, dict[int, Weights]], tmp_path: Path
 ) -> None:
@@ -194,31 +210,31 @@ def test_the_iteration_on_screen_is_saved_though_it_is_one_of_them_and_can_be_tr
     explorer.show(opening.of_path(tmp_path / "a.gflow"))
     settle(qtbot, explorer)
     document = explorer.document
-    assert (document.view.iteration, document.state.known_from) == (4, FROM)
+    assert (document.view.iteration, document.state.past.known_from) == (4, FROM)
     explorer.runner.start(goal=7)
     settle(qtbot, explorer)
-    assert document.state.known_from == 4, "from here on it is known again"
+    assert document.state.past.known_from == 4, "from here on it is known again"
     expected = run("train", Train(with_rate(RUNS - 1), live[1][4], 4, 3)).weights
     assert all(document.state.history[7][name].tobytes() == array.tobytes() for name, array in expected.items())
     document.undo_stack.undo()
     settle(qtbot, explorer)
-    assert document.state.known_from == FROM
+    assert document.state.past.known_from == FROM
 
 
 def test_what_memory_has_no_room_for_is_let_go_from_the_oldest_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each chunk is of another rate: at each of their ends training was changed."""
     size = sum(array.nbytes for array in weights(0).values())
-    monkeypatch.setattr(state, "STATE_BYTES", 4 * size)
-    monkeypatch.setattr(state, "TURN_BYTES", 6 * size)
+    monkeypatch.setattr(past, "STATE_BYTES", 4 * size)
+    monkeypatch.setattr(past, "TURN_BYTES", 6 * size)
     made = State(tracks=(), experiment=with_rate(0))
     for number in range(20):
         made = made.learning(trained(5 * number, 5, weights(number), STEPS, None), (with_rate(number), NO_WHAT_IF))
-        known = made.known_from
+        known = made.past.known_from
         assert known == 0 or known in made.history
         assert len(made.history) <= 8
         for iteration in (7, 33, 96):
             assert bool(made.out_of_reach(iteration)) == (iteration < known and iteration not in made.history)
-    assert made.known_from == 70, "six of them: 70, 75 … 95"
+    assert made.past.known_from == 70, "six of them: 70, 75 … 95"
     assert len(made.log) == 100, "the curves are whole"
 
 
@@ -232,7 +248,9 @@ def test_a_step_over_the_end_onto_what_came_of_another_recipe_is_another_future(
     settle(qtbot, explorer)
     document = explorer.document
     kept = {k: w for k, w in document.state.history.items() if k in (0, 12)}
-    document._state = replace(document.state, history=kept, recipes={12: document.state.recipes[12]})
+    whole = document.state.past
+    light = replace(whole, history=kept, recipes={12: whole.recipes[12]})
+    document._state = replace(document.state, past=light)
     document.edit_experiment(msgspec.structs.replace(with_rate(0), training=TrainingSpec(learning_rate=0.5)))
     settle(qtbot, explorer)
     go(qtbot, explorer, 5)
@@ -254,7 +272,7 @@ def test_a_document_that_would_open_on_such_an_iteration_shows_the_sentence_and_
 ) -> None:
     made, _ = live
     kept = {k: w for k, w in made.history.items() if k >= FROM}
-    lacking = replace(made, history=MappingProxyType(kept), known_from=FROM)
+    lacking = replace(made, past=replace(made.past, history=MappingProxyType(kept), known_from=FROM))
     explorer.show(Opening(lacking, View(iteration=5), title="training"))
     qtbot.waitUntil(lambda: bool(explorer.window.stage.banner.text()))
     assert explorer.window.stage.banner.text() == f"Iteration 5 cannot be gone back to: {REASON}"

@@ -41,13 +41,13 @@ def trained(qtbot: QtBot, explorer: Explorer) -> Explorer:
 def keep(explorer: Explorer, *iterations: int) -> None:
     state = explorer.document.state
     history = {k: w for k, w in state.history.items() if k in iterations}
-    recipes = {k: r for k, r in state.recipes.items() if k in iterations}
-    explorer.document._state = replace(state, history=history, recipes=recipes)
+    recipes = {k: r for k, r in state.past.recipes.items() if k in iterations}
+    explorer.document._state = replace(state, past=replace(state.past, history=history, recipes=recipes))
 
 
 def travel(qtbot: QtBot, explorer: Explorer, iteration: int) -> str:
     """The banner that comes of it."""
-    explorer.bindings.training.travel(iteration)
+    explorer.bindings.travel.to(iteration)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == iteration, timeout=60_000)
     settle(qtbot, explorer)
     return explorer.window.stage.banner.text()
@@ -63,7 +63,8 @@ def with_column(log: Log, name: str, iteration: int, value: float) -> Log:
 
 def corrupt(explorer: Explorer, iteration: int, value: float, name: str = "losses") -> None:
     state = explorer.document._state
-    explorer.document._state = replace(state, log=with_column(state.log, name, iteration, value))
+    log = with_column(state.log, name, iteration, value)
+    explorer.document._state = replace(state, past=replace(state.past, log=log))
 
 
 def test_what_comes_back_as_it_was_recorded_says_nothing(qtbot: QtBot, trained: Explorer) -> None:
@@ -142,7 +143,7 @@ def test_a_what_if_that_was_trained_with_is_compared(qtbot: QtBot, trained: Expl
 def test_records_of_another_number_type_are_not_compared(qtbot: QtBot, trained: Explorer) -> None:
     trained.document.edit_experiment(msgspec.structs.replace(experiment(), dtype="float64"))
     settle(qtbot, trained)
-    assert trained.document.state.cast_before == 12
+    assert trained.document.state.past.cast_before == 12
     kept = max(k for k in trained.document.state.history if k < 12)
     assert travel(qtbot, trained, kept) == "", "what is kept from before can be shown"
     assert travel(qtbot, trained, 12) == ""
@@ -151,8 +152,8 @@ def test_records_of_another_number_type_are_not_compared(qtbot: QtBot, trained: 
     corrupt_last = trained.document.state.log
     assert travel(qtbot, trained, 15) == ""
     assert corrupt_last.recorded(15) is not None
-    assert trained.document.state.recorded_with(15) is not None
-    assert trained.document.state.recorded_with(11) is None
+    assert trained.document.state.past.recorded_with(15) is not None
+    assert trained.document.state.past.recorded_with(11) is None
 
 
 def saved_by(
@@ -230,7 +231,8 @@ def test_nothing_that_is_not_a_number_is_a_difference(qtbot: QtBot, trained: Exp
         (np.nan, 1.0, True),
         (1.0, np.inf, True),
     ):
-        wrong = replace(state, log=with_column(state.log, "losses", 7, then), what_if=NO_WHAT_IF)
+        past = replace(state.past, log=with_column(state.log, "losses", 7, then))
+        wrong = replace(state, past=past, what_if=NO_WHAT_IF)
         assert bool(proof.difference(wrong, 7, replace(excerpt, loss=now, clip=None))) == differs
 
 

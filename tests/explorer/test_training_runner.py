@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -29,7 +28,7 @@ from engine.spec import (
 from engine.training_requests import Diverged, Judge
 from engine.until import Until
 from explorer.document.state import State, View
-from explorer.training import runner as running
+from explorer.training import following
 from explorer.training.runner import JUDGE, RUN, Runner
 from explorer.training.standing import Ending
 
@@ -76,71 +75,6 @@ def test_what_is_under_way_is_never_more_than_50_ms_of_iterations_as_long_as_the
     assert max(counts) == int(0.05 / seconds), "and no needlessly short ones"
     rig.answer(seconds=2.0)
     assert rig.asked.count == 1, "the next one knows that they have become longer"
-
-
-def cancellable(rig: Rig) -> list[str]:
-    gone: list[str] = []
-
-    def cancel(channel: str) -> None:
-        gone.append(channel)
-        rig.courier.cancelled.emit(channel, rig.courier.last(channel)[0])
-
-    rig.courier.cancel = cancel  # type: ignore[attr-defined]
-    return gone
-
-
-def test_a_pause_lets_a_long_iteration_go_and_it_is_trained_again_from_the_same_state(rig: Rig) -> None:
-    gone = cancellable(rig)
-    rig.runner.start()
-    rig.answer(seconds=1.7)
-    asked, known = rig.asked, rig.document.state.history[1]
-    rig.runner.pause()
-    waits = rig.runner._letting_go
-    assert waits.timer.isActive()
-    assert waits.timer.interval() == 100
-    waits.look()
-    assert gone == [RUN]
-    assert not rig.runner.under_way
-    assert not waits.timer.isActive()
-    assert rig.document.state.furthest == 1
-    assert rig.runner.ending == Ending("paused", "Paused at iteration 1; what was under way of the next was let go.")
-    rig.show()
-    rig.runner.start()
-    assert (rig.asked.iteration, rig.asked.count) == (asked.iteration, 1)
-    assert rig.asked.weights is known, "to the bit"
-
-
-def test_a_pause_waits_for_what_is_short_or_due(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = cancellable(rig)
-    rig.runner.start()
-    rig.answer(seconds=0.02)
-    rig.runner.pause()
-    waits, now = rig.runner._letting_go, time.perf_counter()
-    monkeypatch.setattr(time, "perf_counter", lambda: now + 1.0)
-    waits.look()
-    assert gone == [], "a busy machine"
-    rig.answer()
-    assert not waits.timer.isActive()
-    assert rig.document.state.furthest > 1
-    rig.show()
-    rig.runner.start()
-    rig.runner.pause()
-    monkeypatch.setattr(time, "perf_counter", lambda: now + 4.0)
-    waits.look()
-    assert gone == [RUN], "not for ever"
-
-
-def test_whoever_trains_on_before_it_is_let_go_keeps_it(rig: Rig) -> None:
-    gone = cancellable(rig)
-    rig.runner.start()
-    rig.answer(seconds=1.7)
-    rig.runner.pause()
-    rig.runner.start()
-    assert not rig.runner._letting_go.timer.isActive()
-    rig.runner._letting_go.look()
-    assert gone == []
-    rig.answer(seconds=1.7)
-    assert rig.document.state.furthest == 2
 
 
 def test_one_and_ten_are_counted_from_the_iteration_on_screen(rig: Rig) -> None:
@@ -332,7 +266,7 @@ def test_the_stage_follows_now_and_then_and_stays_where_somebody_has_travelled(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(running.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(following.time, "perf_counter", lambda: now[0])
     rig.runner.start()
     pictures = rig.courier.count("excerpt")
     rig.answer()

@@ -85,7 +85,7 @@ def test_travelling_to_an_iteration_shows_to_the_bit_what_was_live_there(qtbot: 
     train_to(qtbot, explorer, 200)
     explorer.document._state = _thinned(explorer.document.state, keep=(0, 100, 200))
     MEMORY.clear()
-    explorer.bindings.training.travel(137)
+    explorer.bindings.travel.to(137)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 137, timeout=60_000)
     again = explorer.controller.excerpt
     assert again is not None
@@ -110,7 +110,7 @@ def test_what_another_learning_rate_led_to_is_replayed_with_it(qtbot: QtBot, exp
     before = explorer.document.state.history[45]
     explorer.document._state = _thinned(explorer.document.state, keep=(0, 30, 60))
     for iteration, expected in ((45, before), (30, live), (15, by_itself(experiment(), 15))):
-        explorer.bindings.training.travel(iteration)
+        explorer.bindings.travel.to(iteration)
         qtbot.waitUntil(lambda wanted=iteration: explorer.document.view.iteration == wanted, timeout=60_000)
         assert same(explorer.document.state.history[iteration], expected)
 
@@ -148,7 +148,7 @@ def test_a_file_knows_what_each_iteration_was_trained_with(qtbot: QtBot, explore
     explorer.show(opening.of_path(tmp_path / "a.gflow"))
     settle(qtbot, explorer)
     explorer.document._state = _thinned(explorer.document.state, keep=(0, 30, 40))
-    explorer.bindings.training.travel(20)
+    explorer.bindings.travel.to(20)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 20, timeout=60_000)
     assert same(explorer.document.state.history[20], by_itself(experiment(), 20))
 
@@ -170,7 +170,7 @@ def test_an_edit_after_opening_leaves_the_past_what_it_was_and_one_and_ten_train
     document.edit_experiment(edited)
     settle(qtbot, explorer)
     assert not document.state.goes_on(0)
-    explorer.bindings.training.travel(17)
+    explorer.bindings.travel.to(17)
     settle(qtbot, explorer)
     assert document.view.iteration == 17
     assert same(document.state.history[17], by_itself(experiment(), 17))
@@ -201,13 +201,13 @@ def test_training_anew_from_an_earlier_iteration_forgets_what_came_after_and_und
 ) -> None:
     opened(qtbot, explorer, experiment())
     train_to(qtbot, explorer, 40)
-    explorer.bindings.training.travel(10)
+    explorer.bindings.travel.to(10)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 10, timeout=60_000)
     undos = explorer.document.undo_stack.count()
     train_to(qtbot, explorer, 45)
     assert explorer.document.undo_stack.count() == undos, "nothing has changed: it went on from the end"
     losses = explorer.book.column("losses")
-    explorer.bindings.training.travel(10)
+    explorer.bindings.travel.to(10)
     qtbot.waitUntil(lambda: explorer.document.view.iteration == 10, timeout=60_000)
     explorer.document.edit_experiment(msgspec.structs.replace(experiment(), training=TrainingSpec(learning_rate=0.0)))
     settle(qtbot, explorer)
@@ -255,7 +255,8 @@ def _thinned(state: State, keep: tuple[int, ...]) -> State:
     from dataclasses import replace
 
     kept = {k: w for k, w in state.history.items() if k in keep}
-    return replace(state, history=kept, recipes={k: r for k, r in state.recipes.items() if k in keep})
+    recipes = {k: r for k, r in state.past.recipes.items() if k in keep}
+    return replace(state, past=replace(state.past, history=kept, recipes=recipes))
 
 
 def test_the_trace_of_an_iteration_is_that_of_its_state(qtbot: QtBot, explorer: Explorer) -> None:

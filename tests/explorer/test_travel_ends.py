@@ -9,12 +9,12 @@ import pytest
 from pytestqt.qtbot import QtBot
 from training_window import experiment, settle
 
+from engine import past
 from engine.operations import run
 from engine.requests import Weights
 from engine.spec import Experiment, TrainingSpec
 from engine.training_requests import Train
 from explorer.app import Explorer
-from explorer.document import state
 from explorer.document.opening import Opening
 from explorer.document.state import State, View
 from explorer.trainer import Trainer
@@ -70,13 +70,13 @@ def test_a_travel_ends_where_the_states_that_are_needed_fill_the_memory(
     qtbot: QtBot, turned: Explorer, requests: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = sum(array.nbytes for array in turned.document.state.history[EACH].values())
-    monkeypatch.setattr(state, "STATE_BYTES", 3 * size)
-    monkeypatch.setattr(state, "TURN_BYTES", 20 * size)
+    monkeypatch.setattr(past, "STATE_BYTES", 3 * size)
+    monkeypatch.setattr(past, "TURN_BYTES", 20 * size)
     turned.document.learn(run("train", Train(with_rate(5), live(18), 18, 1)), turned.document.recipe)
     assert {EACH * k for k in range(1, RATES)} <= turned.document.state.history.keys(), "where the rate was changed"
     for iteration in (2, 11, 17):
         requests.clear()
-        turned.bindings.training.travel(iteration)
+        turned.bindings.travel.to(iteration)
         qtbot.waitUntil(lambda: not turned.controller.waiting or len(requests) > MOST_REQUESTS, timeout=30_000)
         assert len(requests) <= MOST_REQUESTS
         assert turned.document.view.iteration == iteration
@@ -91,12 +91,12 @@ def test_what_was_trained_and_is_not_there_is_not_asked_for_again(
     """Whatever the reason: the travel ends with a sentence."""
     document = turned.document
     kept = {k: w for k, w in document.state.history.items() if k % EACH == 0}
-    document._state = replace(document.state, history=kept)
+    document._state = replace(document.state, past=replace(document.state.past, history=kept))
     monkeypatch.setattr(document, "learn", lambda *_: None)
     shown = document.view.iteration
     requests.clear()
     with qtbot.waitSignal(turned.controller.failed, timeout=30_000) as said:
-        turned.bindings.training.travel(8)
+        turned.bindings.travel.to(8)
     assert said.args == ["Iteration 8 was trained again and could not be kept, so that it cannot be shown."]
     settle(qtbot, turned)
     assert len(requests) <= MOST_REQUESTS

@@ -23,7 +23,7 @@ from explorer.stage.scales import GATE
 from explorer.stage.tracks import data_columns, data_names, lane_ink, words
 from explorer.stage.tracks.base import Block, Readout, TableData, Taken, between
 from explorer.stage.tracks.data_columns import Columns
-from explorer.stage.tracks.lanes import Lane, lanes, one_probability, place
+from explorer.stage.tracks.lanes import Lane, lanes, one_probability, place, target_in_markup
 from explorer.stage.tracks.network_hover import inputs_of, symbol_words
 from explorer.theme import current as theming
 from explorer.theme.tokens import GAP, TIGHT, Theme
@@ -227,9 +227,9 @@ class Data:
             name = margins.fitting((lane.name, lane.name.partition("(")[0]), font, room) or lane.name
             names = [(name, lane_ink.colour_of(lane, theme))]
             if lane.targets is not None and lane.kind == "series":
-                names.insert(0, ("target ●", theme.loss))
+                names.insert(0, (self._target_beside("●", room), theme.loss))
             if lane.targets is not None and lane.kind == "matrix":
-                names.append(("○ target", theme.loss))
+                names.append((self._target_beside("○", room), theme.loss))
             names = names[: max(1, int(part.height() // margins.LINE))]
             y = box.top() + part.center().y() - len(names) * margins.LINE / 2
             for said, colour in names:
@@ -237,6 +237,13 @@ class Data:
                 line = QRectF(box.left() + _NAMES_LEFT, y, room, margins.LINE)
                 marked.draw(painter, line, said, font, Qt.AlignmentFlag.AlignRight)
                 y += margins.LINE
+
+    def _target_beside(self, sign: str, room: float) -> str:
+        """The name of the targets and the sign that they are drawn by; the name alone says which column it is."""
+        e = self._excerpt
+        assert e is not None
+        name, bare = target_in_markup(e), in_markup(e.target_name)
+        return margins.fitting((f"{name} {sign}", f"{bare} {sign}", sign), theming.small(), room) or f"{name} {sign}"
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         theme, font = theming.current(), theming.small()
@@ -336,7 +343,9 @@ class Data:
 
     def _marked_up(self, part: str, name: str) -> str:
         """A name of the data's own has no subscripts."""
-        own = part == "input" and self._excerpt is not None and self._excerpt.read_labels and not self._excerpt.symbols
+        e = self._excerpt
+        assert e is not None
+        own = (part == "input" and e.read_labels and not e.symbols) or (part == "target" and e.target_name)
         return in_markup(name) if own else name
 
     def taken(self, now: Now) -> tuple[Taken, ...]:
@@ -372,17 +381,18 @@ class Data:
             if targets is not None:
                 right = int(targets[0])
                 p = f"p({lane_ink.symbol_text(e.labels, right)}) = {short(float(row[right]), 4)}"
-                found = (f"target: {data_names.class_words(e.labels, right)}", p)
+                found = (f"{target_in_markup(e)}: {data_names.class_words(e.labels, right)}", p)
             if likely is not None and not (brief and found):
                 found += (
                     f"most likely: {data_names.class_words(e.labels, likely)}, p = {short(float(row[likely]), 4)}",
                 )
             return found or ("no probabilities: a score is not finite",)
-        target = () if targets is None else tuple(f"target {said(v)}" for v in targets[:3])
+        named = target_in_markup(e)
+        target = () if targets is None else tuple(f"{named} {said(v)}" for v in targets[:3])
         if e.loss_kind == "binary_cross_entropy":
             p = f"{one_probability(e.labels)} = {short(float(lane.values[t - 1]), 4)}"
             due = "" if targets is None else data_names.answer_words(e.labels, float(targets[0]))
-            return (*((f"target: {due}",) if due else target), p, f"score = {said(outputs[0])}")
+            return (*((f"{named}: {due}",) if due else target), p, f"score = {said(outputs[0])}")
         return (*target, *(f"output {said(v)}" for v in outputs[:3]))
 
     def hover_scale(self, now: Now) -> Readout | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.requests import Array, Excerpt
-from explorer.stage.tracks.lanes import column_name, one_probability, place, probabilities, sigmoid, spread
+from explorer.stage.tracks.lanes import column_name, one_probability, place, probabilities, sigmoid, spread, target_name
 from explorer.widgets.labels import written
 
 
@@ -41,10 +41,11 @@ def of(e: Excerpt) -> tuple[Columns, ...]:
         targets = spread(e.targets, e)[0]
         if classes:
             right = _whole(targets[:, :1])
-            found.append(Columns("target", ("target class",), right, only, _words(right, e.labels)))
+            name = target_name(e) if e.target_name else "target class"
+            found.append(Columns("target", (name,), right, only, _words(right, e.labels)))
         else:
             named = _words(_whole(targets), e.labels) if e.loss_kind == "binary_cross_entropy" else ()
-            found.append(Columns("target", _names("target", targets.shape[1]), targets, only, named))
+            found.append(Columns("target", _names(target_name(e), targets.shape[1]), targets, only, named))
     if classes:
         names = [written(e.labels[k]) if k in e.labels else str(k) for k in range(count)]
         found.append(Columns("output", tuple(f"p({name})" for name in names), probabilities(outputs), only))

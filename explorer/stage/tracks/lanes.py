@@ -84,16 +84,30 @@ def column_name(e: Excerpt, k: int) -> str:
     return written(e.read_labels[k]) if k in e.read_labels else f"x_{k + 1}"
 
 
+def target_name(e: Excerpt) -> str:
+    """What the targets are called: by their column in the data, "close"; where that column is read as well, "target
+    close", for they are those of another row."""
+    if not e.target_name:
+        return "target"
+    name = written(e.target_name)
+    return f"target {name}" if not e.symbols and e.target_name in e.read_labels.values() else name
+
+
+def target_in_markup(e: Excerpt) -> str:
+    """The same, among text whose "_" lowers what follows."""
+    return in_markup(target_name(e)) if e.target_name else "target"
+
+
 def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
     if not e.outputs.size:
         return []
     outputs, there = spread(e.outputs, e)
-    targets = spread(e.targets, e)[0] if len(e.targets) == len(e.outputs) else None
+    targets, target = spread(e.targets, e)[0] if len(e.targets) == len(e.outputs) else None, target_in_markup(e)
     if e.loss_kind == "cross_entropy":
         found = []
         if targets is not None:
             found.append(
-                Lane("symbols", "target", targets[:, 0], there, None, 1.0, "target", e.outputs.shape[1], e.labels)
+                Lane("symbols", target, targets[:, 0], there, None, 1.0, "target", e.outputs.shape[1], e.labels)
             )
         right = None if targets is None else targets[:, 0]
         count = e.outputs.shape[1]
@@ -113,7 +127,7 @@ def _outputs(e: Excerpt, book: ScaleBook) -> list[Lane]:
     wide = GATE if scale is GATE else Scale("signed", -bound, bound)
     found = [Lane("matrix", name, outputs, there, wide, 3.0, "output")]
     if targets is not None and targets.shape == outputs.shape:
-        found.insert(0, Lane("matrix", "target", targets, there, wide, 3.0, "target"))
+        found.insert(0, Lane("matrix", target, targets, there, wide, 3.0, "target"))
     return found
 
 
