@@ -36,7 +36,7 @@ lint: setup
 # Compiled here once: where the environment forbids Python to keep what it compiles, every process that a test starts
 # would compile the program anew.
 unit: setup
-	$(BIN)/python -m compileall -q engine explorer benchmarks
+	$(BIN)/python -m compileall -q -j 0 engine explorer benchmarks
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Builds the wheel, installs it into an empty environment and opens a preset there, far from this checkout.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,18 +148,23 @@ def test_a_trace_and_all_that_it_answers_are_the_same(
     kind: str, packed: bool, dtype: torch.dtype, default: str, tmp_path: Path
 ) -> None:
     model, x = of_modules(kind, dtype, packed)
-    narrow = dtype == torch.bfloat16
-
-    def run() -> dict[str, Any]:
-        trace = engine.trace(model, x, loss=each_step)
-        if narrow:  # no file holds it
-            return {name: of_layer(layer) for name, layer in trace.layers.items()} | {"matrix": trace.flow_matrix()}
-        return of_trace(trace, model, tmp_path)
-
-    expected = run()
+    expected = of_whole_as_it_is(kind, packed, dtype)
     with DEFAULTS[default]():
-        found = run()
+        found = of_whole(model, x, tmp_path)
     assert_same(found, expected)
+
+
+@functools.cache
+def of_whole_as_it_is(kind: str, packed: bool, dtype: torch.dtype) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        return of_whole(*of_modules(kind, dtype, packed), Path(folder))
+
+
+def of_whole(model: nn.Module, x: Tensor | PackedSequence, folder: Path) -> dict[str, Any]:
+    trace = engine.trace(model, x, loss=each_step)
+    if next(model.parameters()).dtype == torch.bfloat16:  # no file holds it
+        return {name: of_layer(layer) for name, layer in trace.layers.items()} | {"matrix": trace.flow_matrix()}
+    return of_trace(trace, model, folder)
 
 
 def recorded(model: nn.Module, x: Tensor | PackedSequence) -> dict[str, Any]:
