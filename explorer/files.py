@@ -157,6 +157,7 @@ class Files(QObject):
         """Put an opening on screen."""
         self._window.show_workbench()
         self._window.stage.set_prompt(found.prompt)
+        self._window.stage.banner.clear()  # it was about the one before; of this one something may be wrong at once
         self._unproven = found.saved
         found.into(self._document)
         self._as_left = found.stamp

@@ -60,7 +60,6 @@ class Bindings(QObject):
         """Another document has been opened."""
         self._parts.player.pause()
         self._parts.window.dock.restore()
-        self._parts.window.stage.banner.clear()  # it was about the one before
         self.tracks.show_opened()
         self.stage.show_opened()
         self.tape.show_opened()
