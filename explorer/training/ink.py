@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -269,24 +269,29 @@ def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats,
             last = x
 
 
-def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> None:
+def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> Iterator[None]:
     """Before and after clipping: what the iterations of a pixel fill, their mean over it; above both the layers.
-    Where nothing is clipped both are one, and it is the norm's own colour that is seen."""
+    Where nothing is clipped both are one, and it is the norm's own colour that is seen. A curve or two with each step
+    of the iteration."""
     theme, mean = theming.current(), rows.over > 1
     before = rows.of(axis.places(curves.grad_norms))
     clipped = bool(curves.clipped.any())
     after = rows.only(rows.of(axis.places(curves.clipped_norms)), curves.clipped) if clipped else None
     if mean:
         _draw_columns(painter, box, before, faint(theme.backward, theme), 1.0)
+        yield
         if after is not None:
             _draw_columns(painter, box, after, faint(theme.clip, theme), 1.0)
+            yield
             _draw_line(painter, box, rows.mean(curves.clipped_norms, axis), _pen(theme.clip, 2.0))
         _draw_line(painter, box, rows.mean(curves.grad_norms, axis), _pen(theme.backward, 2.0))
     else:
         if clipped:
             _draw_columns(painter, box, rows.of(axis.places(curves.clipped_norms)), theme.clip, 1.0)
+            yield
         _draw_columns(painter, box, before, theme.backward, 1.0)
     for number, (name, norms) in enumerate(curves.layer_norms.items()):
+        yield
         found = rows.mean(norms, axis) if mean else rows.of(axis.places(norms))
         _draw_line(painter, box, found, pen_of_layer(name, number, theme))
     _draw_edges(painter, box, before)

@@ -288,7 +288,7 @@ class CurvesView(Zoomed):
             self._draw_out_of_reach(painter, boxes.norm)
             ends = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
-                ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
+                yield from ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
             yield
             named = names.draw_names(painter, boxes.norm, ends)
             legends.draw_legend(painter, self._legend_box(boxes.norm), legends.without(norm_words, named))
