@@ -187,7 +187,8 @@ class Rows:
 
 def draw_loss(
     painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, xs_of: Callable[[Whole], Floats]
-) -> None:
+) -> Iterator[None]:
+    """The curve, the evaluations, the mean: one with each step of the iteration."""
     theme = theming.current()
     for level, dashes in ((curves.baseline, LEARNED_NOTHING), (curves.persistence, REPEATED)):
         if level is not None and 0 <= (place := float(axis.places(np.array([level]))[0])) <= 1:
@@ -197,8 +198,10 @@ def draw_loss(
     found = rows.of(axis.places(curves.losses))
     mean = rows.over > 1
     _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, PALE) if mean else theme.loss, 1.0)
+    yield
     xs = xs_of(np.array([one.iteration for one in curves.evaluations], np.int64))
     draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)), curves.evaluation_breaks())
+    yield
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
