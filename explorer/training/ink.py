@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -187,7 +187,8 @@ class Rows:
 
 def draw_loss(
     painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows, xs_of: Callable[[Whole], Floats]
-) -> None:
+) -> Iterator[None]:
+    """The curve, the evaluations, the mean: one with each step of the iteration."""
     theme = theming.current()
     for level, dashes in ((curves.baseline, LEARNED_NOTHING), (curves.persistence, REPEATED)):
         if level is not None and 0 <= (place := float(axis.places(np.array([level]))[0])) <= 1:
@@ -197,8 +198,10 @@ def draw_loss(
     found = rows.of(axis.places(curves.losses))
     mean = rows.over > 1
     _draw_columns(painter, box, found, palette.mix(theme.plot, theme.loss, PALE) if mean else theme.loss, 1.0)
+    yield
     xs = xs_of(np.array([one.iteration for one in curves.evaluations], np.int64))
     draw_evaluations(painter, box, xs, axis.places(evaluation_losses(curves)), curves.evaluation_breaks())
+    yield
     if mean:
         _draw_line(painter, box, rows.mean(curves.losses, axis), _pen(theme.loss, 2.0))
     _draw_edges(painter, box, found)
@@ -269,24 +272,29 @@ def draw_evaluations(painter: QPainter, box: QRectF, xs: Floats, places: Floats,
             last = x
 
 
-def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> None:
+def draw_norms(painter: QPainter, box: QRectF, axis: Axis, curves: Curves, rows: Rows) -> Iterator[None]:
     """Before and after clipping: what the iterations of a pixel fill, their mean over it; above both the layers.
-    Where nothing is clipped both are one, and it is the norm's own colour that is seen."""
+    Where nothing is clipped both are one, and it is the norm's own colour that is seen. A curve or two with each step
+    of the iteration."""
     theme, mean = theming.current(), rows.over > 1
     before = rows.of(axis.places(curves.grad_norms))
     clipped = bool(curves.clipped.any())
     after = rows.only(rows.of(axis.places(curves.clipped_norms)), curves.clipped) if clipped else None
     if mean:
         _draw_columns(painter, box, before, faint(theme.backward, theme), 1.0)
+        yield
         if after is not None:
             _draw_columns(painter, box, after, faint(theme.clip, theme), 1.0)
+            yield
             _draw_line(painter, box, rows.mean(curves.clipped_norms, axis), _pen(theme.clip, 2.0))
         _draw_line(painter, box, rows.mean(curves.grad_norms, axis), _pen(theme.backward, 2.0))
     else:
         if clipped:
             _draw_columns(painter, box, rows.of(axis.places(curves.clipped_norms)), theme.clip, 1.0)
+            yield
         _draw_columns(painter, box, before, theme.backward, 1.0)
     for number, (name, norms) in enumerate(curves.layer_norms.items()):
+        yield
         found = rows.mean(norms, axis) if mean else rows.of(axis.places(norms))
         _draw_line(painter, box, found, pen_of_layer(name, number, theme))
     _draw_edges(painter, box, before)

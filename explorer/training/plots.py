@@ -278,7 +278,8 @@ class CurvesView(Zoomed):
         self._draw_out_of_reach(painter, boxes.loss, upper=True)
         ends = self._draw_ghosts(painter, boxes.loss, loss_axis, "loss")
         with self._clipped(painter, boxes.loss):
-            ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self._xs)
+            yield from ink.draw_loss(painter, boxes.loss, loss_axis, part, rows, self._xs)
+        yield
         loss_words, norm_words = self._legends()
         named = names.draw_names(painter, boxes.loss, ends)
         legends.draw_legend(painter, self._legend_box(boxes.loss), legends.without(loss_words, named))
@@ -288,7 +289,7 @@ class CurvesView(Zoomed):
             self._draw_out_of_reach(painter, boxes.norm)
             ends = self._draw_ghosts(painter, boxes.norm, norm_axis, "norm")
             with self._clipped(painter, boxes.norm):
-                ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
+                yield from ink.draw_norms(painter, boxes.norm, norm_axis, part, rows)
             yield
             named = names.draw_names(painter, boxes.norm, ends)
             legends.draw_legend(painter, self._legend_box(boxes.norm), legends.without(norm_words, named))
@@ -326,8 +327,10 @@ class CurvesView(Zoomed):
         painter.save()
         if not self._span.is_whole:
             painter.setClipRect(box.adjusted(-1, -LEGEND / 2, 1, 1))
-        yield
-        painter.restore()
+        try:
+            yield
+        finally:  # also of a picture that is let go
+            painter.restore()
 
     def _on_screen(self, iteration: int) -> bool:
         return self._span.first <= iteration <= self._span.last

@@ -218,9 +218,15 @@ def test_curves_that_go_on_are_drawn_a_plot_at_a_time_and_shown_whole(qtbot: QtB
     new = view.grab().toImage()
     assert new == view_of(qtbot, curves(490)).grab().toImage()
     assert new != old
+    view.set_curves(curves(495))
+    view._draw_a_piece()
     view.set_curves(curves(510))
     assert view._next is None, "the axis has moved on: what stands over the curves is drawn on it at once"
     view.set_curves(curves(520))
+    view.set_curves(curves(530))
+    view._draw_a_piece()
+    view.resize(620, 300)  # what is being drawn is let go
+    view.resize(600, 300)
     view.set_curves(curves(530))
     qtbot.waitUntil(lambda: view._next is None, timeout=5000)
     assert view.grab().toImage() == view_of(qtbot, curves(530)).grab().toImage(), "the newest is what is shown at last"
