@@ -202,7 +202,8 @@ def _preparing(start: Session, iterations: int | None) -> str:
     task, model = start.experiment.task, start.experiment.model
     cells = " and ".join(dict.fromkeys(layer.cell.upper() for layer in model.layers))
     goal = "" if iterations is None else f", up to {iterations_words(iterations)} in all"
-    return f"Preparing '{start.title}': {cells}, sequences of {task.steps:,} steps, {task.batch_size:,} a batch{goal}."
+    what = f"'{start.title}'" if start.title else "an experiment without a title"
+    return f"Preparing {what}: {cells}, sequences of {task.steps:,} steps, {task.batch_size:,} a batch{goal}."
 
 
 def _saying_so(said: str) -> Run:

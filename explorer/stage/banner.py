@@ -1,4 +1,5 @@
-"""The banner above the tracks: one sentence at a time, which belongs to who has said it."""
+"""The banner above the tracks: one sentence at a time, which belongs to who has said it. Where that is taken back, what
+another has said before is seen again, unless it has been taken back as well."""
 
 from __future__ import annotations
 
@@ -22,17 +23,16 @@ class Voice(QObject):
 
     @property
     def stands(self) -> bool:
-        """Whether what it has said is there still: another voice may have said something since."""
+        """Whether what it has said is what one sees: another voice may have said something since."""
         return self._banner.speaker is self
 
     def say(self, sentence: str, ways: Sequence[tuple[str, str]] = ()) -> None:
-        """In place of whatever stands there. `ways` out of it: words and tooltip each."""
+        """In front of whatever stands there. `ways` out of it: words and tooltip each."""
         self._banner.show_sentence(self, sentence, ways)
 
     @Slot()
     def take_back(self) -> None:
-        if self.stands:
-            self._banner.clear()
+        self._banner.take_back(self)
 
 
 class Banner(Notice):
@@ -40,24 +40,37 @@ class Banner(Notice):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Message", "exploding", parent)
-        self.speaker: Voice | None = None
-        """Whose sentence it is; None: nothing is said."""
+        self._said: dict[Voice, tuple[str, Sequence[tuple[str, str]]]] = {}
+        """The last is the one that is seen."""
         self.chosen.connect(self._choose)
 
     def voice(self) -> Voice:
         """A new one."""
         return Voice(self)
 
+    @property
+    def speaker(self) -> Voice | None:
+        """Whose sentence is seen; None: nothing is said."""
+        return next(reversed(self._said), None)
+
     def show_sentence(self, speaker: Voice, sentence: str, ways: Sequence[tuple[str, str]]) -> None:
-        self.speaker = speaker
-        self.set_actions(ways)
-        self.set_text(sentence)
+        self._said.pop(speaker, None)
+        self._said[speaker] = sentence, ways
+        self._show()
+
+    def take_back(self, speaker: Voice) -> None:
+        if self._said.pop(speaker, None) is not None:
+            self._show()
 
     def clear(self) -> None:
-        """Whoever has said it: it has been seen."""
-        self.speaker = None
-        self.set_actions(())
-        self.set_text("")
+        """Whoever has said what: it has been seen."""
+        self._said.clear()
+        self._show()
+
+    def _show(self) -> None:
+        sentence, ways = next(reversed(self._said.values()), ("", ()))
+        self.set_actions(ways)
+        self.set_text(sentence)
 
     @Slot(int)
     def _choose(self, number: int) -> None:

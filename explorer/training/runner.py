@@ -222,21 +222,29 @@ class Runner(QObject):
         if not self._running:
             return
         at = None if self._judging is None else self._judging.iteration
+        self._withdraw()
+        self._stop(Ending("paused", "" if at is None else evaluation_let_go(at)))
+        self._wait_shortly()
+
+    def _withdraw(self) -> None:
+        """Nothing that has not begun is asked any more."""
         if self._chunk is not None and self._courier.withdraw(RUN):
             self._chunk = None
         if self._judging is not None and self._courier.withdraw(JUDGE):
             self._judging = None
-        self._stop(Ending("paused", "" if at is None else evaluation_let_go(at)))
+
+    def _wait_shortly(self) -> None:
+        """For what is under way still though training rests; pictures wait behind it."""
         if self._chunk is not None or self._judging is not None:
             self._released = self._chunk is None
             self._letting_go.begin(self._chunk.due if self._chunk is not None else 0.0)
 
     def _release(self) -> None:
-        """It has been long enough since the pause."""
+        """It has been long enough since the pause. What an edit or undo has said of it stays."""
         if self._released or self._running:
             return
         self._released = True
-        if self._chunk is not None:
+        if self._chunk is not None and self.ending.kind == "paused":
             self._say_let_go()
 
     def _say_let_go(self) -> None:
@@ -445,7 +453,9 @@ class Runner(QObject):
             if now.state.history.get(now.iteration) is come_to and now.recipe == recipe:
                 ending = said
         if self._running:
+            self._withdraw()
             self._stop(ending, shows=not elsewhere)
+            self._wait_shortly()
         elif ending != self.ending:
             self.ending = ending
             self.ended.emit(ending)

@@ -32,6 +32,20 @@ def test_each_voice_takes_back_its_own_sentence_alone(banner: Banner) -> None:
     assert (banner.text(), banner.speaker) == ("", None)
 
 
+def test_what_stood_there_before_is_seen_again_with_its_ways_out(banner: Banner) -> None:
+    first, second = banner.voice(), banner.voice()
+    first.say("Training met NaN.", WAYS)
+    second.say("The engine stopped.")
+    assert (banner.text(), banner.buttons) == ("The engine stopped.", ())
+    second.take_back()
+    assert banner.text() == "Training met NaN."
+    assert [button.text() for button in banner.buttons] == ["Lower rate"]
+    assert first.stands
+    second.say("The engine stopped.")
+    banner.clear()
+    assert (banner.text(), first.stands, second.stands) == ("", False, False)
+
+
 def test_the_same_words_of_two_voices_are_two_sentences(banner: Banner) -> None:
     first, second = banner.voice(), banner.voice()
     first.say("The engine stopped.")

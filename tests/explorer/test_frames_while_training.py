@@ -91,14 +91,15 @@ def test_a_trace_is_drawn_a_track_at_a_time_and_then_shown_without_drawing(qtbot
 
 def test_what_was_drawn_ahead_on_another_scale_or_in_another_theme_is_not_shown(qtbot: QtBot) -> None:
     stage, other, late = stage_of(qtbot, answer(0)), stage_of(qtbot, answer(0)), answer(1)
+    tracks = QRect(0, 0, stage.width(), stage.canvas.y() + stage.canvas.foot)  # the button below is the style's
     for one in (stage, other):
         list(one.draw_ahead(late))
     stage.set_scales({"grads.h": (1e-3, 1.0, 0.0)})
     for one in (stage, other):
         one.set_excerpt(late)
-    assert stage.grab().toImage() != other.grab().toImage()
+    assert stage.grab(tracks).toImage() != other.grab(tracks).toImage()
     other.set_scales({"grads.h": (1e-3, 1.0, 0.0)})
-    assert stage.grab().toImage() == other.grab().toImage()
+    assert stage.grab(tracks).toImage() == other.grab(tracks).toImage()
     before, later = theming.current().name, answer(2)
     try:
         for one in (stage, other):
@@ -106,7 +107,6 @@ def test_what_was_drawn_ahead_on_another_scale_or_in_another_theme_is_not_shown(
         stage.set_excerpt(later)
         theming.apply("light" if before == "dark" else "dark")
         other.set_excerpt(later)
-        tracks = QRect(0, 0, stage.width(), stage.canvas.y() + stage.canvas.foot)  # the button below is the style's
         assert stage.grab(tracks).toImage() == other.grab(tracks).toImage()
     finally:
         theming.apply(before)

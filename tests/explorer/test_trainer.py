@@ -21,7 +21,7 @@ WHAT_IF = WhatIf(recurrent_scale=1.1)
 def state(iterations: int = 0, **more: Any) -> State:
     model = ModelSpec(layers=(LayerSpec(cell="rnn", hidden_size=4),))
     made = Experiment(model=model, task=AddingTask(steps=5), training=TrainingSpec(iterations=iterations))
-    return State(tracks=(), experiment=made, what_if=WHAT_IF, **more)
+    return State(tracks=(), experiment=made, what_if=WHAT_IF, past=Past(**more))
 
 
 def weights_of(iteration: int) -> dict[str, Any]:

@@ -179,6 +179,20 @@ def test_what_is_of_other_settings_is_not_waited_for(paused: Paused) -> None:
     assert RUN in rig.courier.dropped
 
 
+def test_the_picture_of_an_edit_does_not_wait_for_an_iteration_that_nobody_wants(paused: Paused) -> None:
+    rig = paused.rig
+    rig.runner.start()
+    rig.answer(seconds=1.7)
+    rig.document.edit_experiment(experiment(learning_rate=0.5))
+    said = rig.runner.ending
+    assert said.kind == "changed"
+    paused.later(ACTS_WITHIN)
+    assert paused.gone == [RUN]
+    assert not rig.runner.under_way
+    assert rig.runner.ending == said
+    assert rig.document.state.furthest == 1
+
+
 def test_what_waits_behind_a_picture_is_taken_back(paused: Paused) -> None:
     rig = paused.rig
     rig.runner.start()

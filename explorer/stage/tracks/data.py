@@ -243,7 +243,8 @@ class Data:
         e = self._excerpt
         assert e is not None
         name, bare = target_in_markup(e), in_markup(e.target_name)
-        return margins.fitting((f"{name} {sign}", f"{bare} {sign}", sign), theming.small(), room) or f"{name} {sign}"
+        forms = (f"{name} {sign}", f"{bare} {sign}", f"target {sign}", sign)
+        return margins.fitting(forms, theming.small(), room) or forms[0]
 
     def paint_scale(self, painter: QPainter, box: QRect, now: Now) -> None:
         theme, font = theming.current(), theming.small()
