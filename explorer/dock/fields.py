@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QComboBox, QHBoxLayout, QLineEdit, QSizePolicy, QWidget
 
-from explorer.theme.current import current, font, small
+from explorer.theme.current import current, font, metrics, small
 from explorer.theme.tokens import GAP, RADIUS, TIGHT
 from explorer.widgets import popup
 from explorer.widgets.icons import renderer
@@ -37,7 +37,7 @@ FIELD_HEIGHT = 24
 
 def field_height() -> int:
     """Of a row; larger text makes it higher."""
-    return max(FIELD_HEIGHT, int(QFontMetricsF(font()).height()) + GAP)
+    return max(FIELD_HEIGHT, int(metrics().height()) + GAP)
 
 
 def plain(value: float) -> str:
