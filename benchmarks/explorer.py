@@ -24,15 +24,16 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtCore import QEventLoop
 from PySide6.QtGui import QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
-from benchmarks import frames
+from benchmarks import frames, pauses
 from benchmarks.frames import FRAME_MS
 from benchmarks.installed import install
 from benchmarks.memory import process_sizes
 from benchmarks.report import Row, report, times
+from benchmarks.waiting import wait_for_picture, wait_until
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, WhatIf
 from engine.training_requests import Train
 from explorer.app import Explorer, application
@@ -87,25 +88,6 @@ def opening(steps: int, units: int) -> Opening:
         task=AddingTask(steps=steps, batch_size=1),
     )
     return Opening(State(tracks=TRACKS, experiment=experiment), View(), title="benchmark")
-
-
-def wait_for_picture(explorer: Explorer, *, audit: bool = True) -> None:
-    wait_until(lambda: explorer.controller.settled if audit else explorer.controller.excerpt is not None)
-
-
-def wait_until(there: Callable[[], bool]) -> None:
-    loop = QEventLoop()
-    timer = QTimer()
-    timer.setInterval(2)
-
-    def look() -> None:
-        if there():
-            loop.quit()
-
-    timer.timeout.connect(look)
-    timer.start()
-    loop.exec()
-    timer.stop()
 
 
 def painted(app: QApplication) -> None:
@@ -318,7 +300,7 @@ def slider(app: QApplication, explorer: Explorer, name: str, moves: int) -> list
 def main() -> None:
     parser = argparse.ArgumentParser(description="How the window moves.")
     parser.add_argument("--json", metavar="FILE", help="write the rows there as well")
-    parser.add_argument("--training", action="store_true", help="nothing but the frames while training runs")
+    parser.add_argument("--training", action="store_true", help="nothing but frames while training runs, and pauses")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     arguments = parser.parse_args()
     few = arguments.quick
@@ -347,6 +329,7 @@ def main() -> None:
         explorer.show(opening(steps, units))
         wait_for_picture(explorer)
         rows += training_frames(app, executor, explorer, f"T={steps} H={units}", 2.5 if few else 10.0)
+    rows += pauses.rows(explorer, 3 if few else 10)
     if not arguments.training:
         explorer.show(opening(100, 32))
         wait_for_picture(explorer)

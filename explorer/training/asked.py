@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.requests import Weights
+from engine.training_requests import Judge
 from explorer.document.state import Recipe, State
 
 
@@ -19,6 +20,22 @@ class Chunk:
     recipe: Recipe
     due: float
     """When its answer is expected (time.perf_counter)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judging:
+    """An evaluation, as it was asked for."""
+
+    generation: int
+    iteration: int | None
+    """None: it only shows whether there can be any."""
+    request: Judge
+
+    def is_as(self, iteration: int, request: Judge) -> bool:
+        mine, what = self.request, (request.experiment, request.what_if)
+        return (
+            self.iteration == iteration and mine.weights is request.weights and (mine.experiment, mine.what_if) == what
+        )
 
 
 @dataclass(frozen=True, eq=False)

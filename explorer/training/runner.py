@@ -29,7 +29,7 @@ from explorer.controller import Controller
 from explorer.document.document import Document
 from explorer.document.state import Recipe
 from explorer.evaluation.extent import shown_of
-from explorer.training.asked import Chunk, Seen
+from explorer.training.asked import Chunk, Judging, Seen
 from explorer.training.following import Following
 from explorer.training.letting_go import ACTS_WITHIN, LettingGo
 from explorer.training.standing import Ending, Outlook, changed, evaluation_let_go, let_go, put_away
@@ -61,9 +61,7 @@ class Runner(QObject):
         self._until: Until | None = None
         self._count = 1
         self._chunk: Chunk | None = None
-        self._judging: tuple[int, int | None, Experiment] | None = None
-        """Generation, iteration and experiment of the evaluation under way; iteration None: it only shows whether there
-        can be any."""
+        self._judging: Judging | None = None
         self._led: tuple[int, Recipe] | None = None
         """An iteration to begin anew from that is not kept, and what had led to it: so far it is replayed."""
         self._beginning = False
@@ -181,7 +179,7 @@ class Runner(QObject):
                 self._judge(experiment, self.iteration)
         if needed and self._judging is None:
             request = probe(experiment, self._document.state.history.get(self.iteration), self._document.recipe[1])
-            self._judging = (self._courier.ask(JUDGE, "judge", request), None, experiment)
+            self._judging = Judging(self._courier.ask(JUDGE, "judge", request), None, request)
         self._go_on()
 
     def _take_up_again(self, goal: int | None) -> None:
@@ -219,20 +217,22 @@ class Runner(QObject):
 
     @Slot()
     def pause(self) -> None:
-        """Nothing more is asked; what is under way is taken if it comes soon, else let go."""
+        """Nothing more is asked; iterations that are under way are taken if they come soon, else let go. An evaluation
+        is let go at once: it is made when training goes on, and then training stops by it where it has to."""
         if not self._running:
             return
+        at = None if self._judging is None else self._judging.iteration
         if self._chunk is not None and self._courier.withdraw(RUN):
             self._chunk = None
         if self._judging is not None and self._courier.withdraw(JUDGE):
             self._judging = None
-        self._stop(Ending("paused"))
+        self._stop(Ending("paused", "" if at is None else evaluation_let_go(at)))
         if self._chunk is not None or self._judging is not None:
+            self._released = self._chunk is None
             self._letting_go.begin(self._chunk.due if self._chunk is not None else 0.0)
 
     def _release(self) -> None:
-        """It has been long enough since the pause. An evaluation that comes still is taken: it changes nothing that is
-        trained."""
+        """It has been long enough since the pause."""
         if self._released or self._running:
             return
         self._released = True
@@ -245,11 +245,9 @@ class Runner(QObject):
 
     def _end_computing(self) -> None:
         """Nobody is told later: whoever trains on in the meantime is not stopped by it."""
-        judging, channel = self._judging, RUN if self._chunk is not None else JUDGE
+        channel = RUN if self._chunk is not None else JUDGE
         self._chunk = self._judging = None
         self._courier.cancel(channel)
-        if judging is not None and judging[1] is not None:
-            self._stop(Ending("paused", evaluation_let_go(judging[1])))
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -281,11 +279,10 @@ class Runner(QObject):
 
     def _judge(self, experiment: Experiment, iteration: int) -> None:
         """What is held back, by what training has come to."""
-        if self._judging is not None and self._judging[1:] == (iteration, experiment):
-            return  # it has been under way since before a pause
         weights, what_if = self._document.state.history.get(iteration), self._document.recipe[1]
         request = Judge(experiment, weights, shown=shown_of(experiment), what_if=what_if)
-        self._judging = (self._courier.ask(JUDGE, "judge", request), iteration, experiment)
+        if self._judging is None or not self._judging.is_as(iteration, request):  # as one from before a pause may be
+            self._judging = Judging(self._courier.ask(JUDGE, "judge", request), iteration, request)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -297,10 +294,11 @@ class Runner(QObject):
             self._letting_go.end()
             if not self._released:
                 self._take(chunk, answer)
-        if channel == JUDGE and judging is not None and generation == judging[0] and isinstance(answer, Judged):
+        if channel == JUDGE and judging is not None and generation == judging.generation and isinstance(answer, Judged):
             self._judging = None
             self._letting_go.end()
-            self._take_judged(judging[1], judging[2], answer)
+            if self._running:  # else it is made when training goes on, which then can stop by it
+                self._take_judged(judging, answer)
 
     def _take(self, chunk: Chunk, trained: Trained) -> None:
         document = self._document
@@ -329,7 +327,7 @@ class Runner(QObject):
             return
         experiment = document.experiment
         assert experiment is not None
-        if done and trained.iteration % experiment.training.evaluate_every == 0:
+        if done and self._running and trained.iteration % experiment.training.evaluate_every == 0:
             self._judge(experiment, trained.iteration)
             return
         self._next()
@@ -350,13 +348,13 @@ class Runner(QObject):
         at_the_end = state.furthest == chunk.iteration and (chunk.iteration == 0 or known is chunk.weights)
         return at_the_end and state.could_be_of(chunk.recipe[0])
 
-    def _take_judged(self, iteration: int | None, of: Experiment, judged: Judged) -> None:
-        state = self._document.state
+    def _take_judged(self, judging: Judging, judged: Judged) -> None:
+        state, iteration, of = self._document.state, judging.iteration, judging.request.experiment
         if iteration is None:
             self._go_on()
             return
         same = state.could_be_of(of) and state.experiment is not None and state.experiment.task == of.task
-        if same and iteration in state.history:
+        if same and iteration == state.furthest and state.history.get(iteration) is judging.request.weights:
             self._document.judge(Evaluation.of(iteration, judged))
             self.judged.emit(judged)
         self._next()
@@ -390,7 +388,7 @@ class Runner(QObject):
         if channel == RUN and self._chunk is not None and generation == self._chunk.generation:
             self._chunk = None
             self._stop(Ending("failed", sentence))
-        elif channel == JUDGE and self._judging is not None and generation == self._judging[0]:
+        elif channel == JUDGE and self._judging is not None and generation == self._judging.generation:
             self._judging = None
             experiment = self._document.experiment
             needed = self._until is not None or (experiment is not None and experiment.training.early_stop is not None)
@@ -406,8 +404,8 @@ class Runner(QObject):
             self._letting_go.end()
             if not self._released:
                 self._say_let_go()
-        elif channel == JUDGE and self._judging is not None and generation == self._judging[0]:
-            at, self._judging = self._judging[1], None
+        elif channel == JUDGE and self._judging is not None and generation == self._judging.generation:
+            at, self._judging = self._judging.iteration, None
             self._letting_go.end()
             self._stop(Ending("paused", "" if at is None else evaluation_let_go(at)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -48,7 +49,7 @@ class Paused:
     def later(self, seconds: float) -> None:
         """The timer that looks whether to go on waiting comes as often as it does."""
         timer = self.rig.runner._letting_go.timer
-        for _ in range(round(seconds / (timer.interval() / 1000))):
+        for _ in range(math.ceil(seconds / (timer.interval() / 1000))):
             self.now += timer.interval() / 1000
             if timer.isActive():
                 self.rig.runner._letting_go.look()
@@ -197,11 +198,11 @@ def test_an_evaluation_is_let_go_too_and_made_before_training_goes_on(
     rig.runner.start()
     rig.answer()
     paused.pause()
-    paused.later(ACTS_WITHIN)
-    assert not rig.runner.under_way
+    assert not rig.runner.under_way, "at once: nothing that is trained waits for it"
+    assert rig.runner.ending == Ending("paused", "Paused at iteration 1; its evaluation is made when training goes on.")
     paused.later(STILL_AT_IT)
     assert paused.gone == [JUDGE]
-    assert rig.runner.ending == Ending("paused", "Paused at iteration 1; its evaluation is made when training goes on.")
+    assert len(rig.endings) == 1, "it is said once"
     rig.show()
     rig.runner.start()
     judge = rig.courier.last(JUDGE)[1]
@@ -213,32 +214,77 @@ def test_an_evaluation_is_let_go_too_and_made_before_training_goes_on(
     assert rig.courier.count(RUN) == 2
 
 
-def test_an_evaluation_that_comes_late_is_taken_and_one_that_is_under_way_is_not_asked_twice(
+def test_an_evaluation_that_comes_after_the_pause_is_made_again_and_one_that_is_under_way_is_not_asked_twice(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Taken while nothing runs, it would stop nothing: a training that should stop early would go on."""
     paused = Paused(monkeypatch, evaluate_every=1)
     rig = paused.rig
     rig.runner.start()
     rig.answer()
     paused.pause()
-    paused.later(ACTS_WITHIN)
     rig.judge(0.25)
-    assert [one.iteration for one in rig.document.state.evaluations] == [1]
+    assert rig.document.state.evaluations == ()
+    assert not rig.runner._letting_go.timer.isActive()
     rig.show()
     rig.runner.start()
-    rig.answer()
+    assert rig.courier.count(JUDGE) == 2
     paused.pause()
-    paused.later(ACTS_WITHIN)
     rig.runner.start()
     assert rig.courier.count(JUDGE) == 2
     rig.judge(0.125)
-    assert [one.iteration for one in rig.document.state.evaluations] == [1, 2]
+    assert [(one.iteration, one.loss) for one in rig.document.state.evaluations] == [(1, 0.125)]
     assert rig.runner.running
+
+
+def test_iterations_that_come_right_after_a_pause_are_not_evaluated_before_training_goes_on(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = Paused(monkeypatch, evaluate_every=1)
+    rig = paused.rig
+    rig.runner.start()
+    paused.pause()
+    rig.answer()
+    assert rig.document.state.furthest == 1
+    assert rig.courier.count(JUDGE) == 0
+    assert not rig.runner.under_way
+    rig.show()
+    rig.runner.start()
+    assert rig.courier.count(JUDGE) == 1
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_an_evaluation_of_a_training_that_was_undone_is_not_one_of_the_training_that_is_back(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, pauses: bool
+) -> None:
+    paused = Paused(monkeypatch, evaluate_every=1)
+    rig, document = paused.rig, paused.rig.document
+    rig.runner.start(goal=2)
+    for loss in (0.5, 0.4):
+        rig.answer()
+        rig.judge(loss)
+    rig.show()
+    document.edit_experiment(experiment(evaluate_every=1, learning_rate=0.7))
+    rig.show()
+    rig.controller.go_to_iteration(0)
+    rig.show()
+    rig.runner.start()
+    rig.answer()
+    assert (document.state.furthest, rig.courier.count(JUDGE)) == (1, 3)
+    if pauses:
+        paused.pause()
+    while document.state.furthest < 2:
+        document.undo_stack.undo()
+    said = rig.runner.ending
+    rig.judge(123.0)
+    paused.later(STILL_AT_IT)
+    assert [(one.iteration, one.loss) for one in document.state.evaluations] == [(1, 0.5), (2, 0.4)]
+    assert rig.runner.ending == said, "what is said of the undoing stays"
 
 
 def test_early_stopping_counts_as_it_does_without_a_pause(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     losses, ends = (0.5, 0.4, 0.6, 0.45, 0.3), []
-    for pauses in (False, True):
+    for pauses in ("", "while it is made", "and it comes"):
         paused = Paused(monkeypatch, evaluate_every=1, early_stop=EarlyStopSpec(patience=2))
         rig = paused.rig
         rig.runner.start()
@@ -249,12 +295,14 @@ def test_early_stopping_counts_as_it_does_without_a_pause(qtbot: QtBot, monkeypa
             rig.answer()
             if pauses:
                 paused.pause()
+                if pauses == "and it comes":
+                    rig.judge(loss)
                 paused.later(2 * STILL_AT_IT)
                 rig.show()
                 rig.runner.start()
             rig.judge(loss)
         ends.append((rig.endings[-1], [(one.iteration, one.loss) for one in rig.document.state.evaluations]))
-    assert ends[0] == ends[1]
+    assert ends[0] == ends[1] == ends[2]
     assert (ends[0][0].kind, len(ends[0][1])) == ("early stop", 4)
 
 

@@ -186,7 +186,7 @@ def test_an_end_that_needs_evaluations_is_refused_before_anything_is_trained(qtb
     rig = Rig(experiment(evaluate_every=1, early_stop=stop))
     rig.runner.start(until=until)
     asked = rig.courier.last(JUDGE)[1]
-    assert (asked.weights, asked.batches) == (rig.document.state.history[0], 1)
+    assert (asked.weights, asked.sequences) == (rig.document.state.history[0], 1)
     rig.courier.failed.emit(JUDGE, rig.courier.last(JUDGE)[0], "Nothing is held back.")
     rig.soon()
     assert not rig.runner.running
