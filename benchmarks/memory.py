@@ -8,9 +8,10 @@
 With a case it prints both, in bytes, as JSON. Each measurement needs a process of its own: what the system keeps is the
 largest that a process has ever been. Several (`Measuring`) are made in copies of one that has loaded torch and has
 computed nothing: a copy's largest size begins at what it is when it is made. Below a megabyte it sees more of Python
-than of the trace, and what the allocator keeps counts too: packed and with dropout, an RNN with H 64 (arrays of 2 MiB) comes to 1.9 to 2.1, with H 128 to 1.7;
-a single LSTM or GRU over T 1,000 with B 1 and H 64 (4 MiB) to 2.0 to 2.2. Of those torch itself holds 1.5 to 1.6 at the
-peak, and where freed arrays go back to the system at once (MALLOC_MMAP_THRESHOLD_=65536) the process has 1.6 to 1.7.
+than of the trace, and what the allocator keeps counts too: packed and with dropout, an RNN with H 64 (arrays of 2 MiB)
+comes to 1.9 to 2.1, with H 128 to 1.7; a single LSTM or GRU over T 1,000 with B 1 and H 64 (4 MiB) to 2.0 to 2.2. Of
+those torch itself holds 1.5 to 1.6 at the peak, and where freed arrays go back to the system at once
+(MALLOC_MMAP_THRESHOLD_=65536) the process has 1.6 to 1.7.
 """
 
 from __future__ import annotations
