@@ -47,7 +47,7 @@ class Stepper(QWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field = _Field(self)
-        # The style sheet gives it arrows of no width: a styled spin box with NoButtons leaves its text one pixel (Qt 6.11)
+        # Its arrows have no width, since a styled spin box with NoButtons leaves its text one pixel of room (Qt 6.11).
         self.field.setProperty("role", "plain")
         self.field.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.field.setKeyboardTracking(False)
