@@ -3,23 +3,28 @@
     python -m benchmarks.memory                                   all cases, as a table
     python -m benchmarks.memory LSTM|GRU|RNN T B H [float32|…]    a single layer
     python -m benchmarks.memory STACK LSTM|GRU|RNN T B H          two bidirectional layers, as STACKS names them
+    python -m benchmarks.memory -                                 such cases, as JSON, a line each, from the input
 
 With a case it prints both, in bytes, as JSON. Each measurement needs a process of its own: what the system keeps is the
-largest that a process has ever been. Below a megabyte it sees more of Python than of the trace, and what the allocator
-keeps counts too: packed and with dropout, an RNN with H 64 (arrays of 2 MiB) comes to 1.9 to 2.1, with H 128 to 1.7;
-a single LSTM or GRU over T 1,000 with B 1 and H 64 (4 MiB) to 2.0 to 2.2. Of those torch itself holds 1.5 to 1.6 at the
-peak, and where freed arrays go back to the system at once (MALLOC_MMAP_THRESHOLD_=65536) the process has 1.6 to 1.7.
+largest that a process has ever been. Several (`Measuring`) are made in copies of one that has loaded torch and has
+computed nothing: a copy's largest size begins at what it is when it is made. Below a megabyte it sees more of Python
+than of the trace, and what the allocator keeps counts too: packed and with dropout, an RNN with H 64 (arrays of 2 MiB)
+comes to 1.9 to 2.1, with H 128 to 1.7; a single LSTM or GRU over T 1,000 with B 1 and H 64 (4 MiB) to 2.0 to 2.2. Of
+those torch itself holds 1.5 to 1.6 at the peak, and where freed arrays go back to the system at once
+(MALLOC_MMAP_THRESHOLD_=65536) the process has 1.6 to 1.7.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import engine
@@ -44,22 +49,38 @@ STACKS: dict[str, dict[str, Any]] = {
 torch's modules with a loss of the caller's."""
 
 
-def measure(cell: str, T: int, B: int, H: int, dtype: str = "float32") -> tuple[int, int]:
-    """(peak, handed out), bytes, on one thread."""
-    return _measured(cell, *map(str, (T, B, H)), dtype)
+class Measuring:
+    """A process that has loaded torch, of which each measurement is a copy. To be entered."""
 
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "benchmarks.memory", "-"]
+        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | threads, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
 
-def measure_stack(stack: str, cell: str, T: int, B: int, H: int) -> tuple[int, int]:
-    """The same of one of STACKS."""
-    return _measured(stack, cell, *map(str, (T, B, H)))
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
 
+    def layer(self, cell: str, T: int, B: int, H: int, dtype: str = "float32") -> tuple[int, int]:
+        """(peak, handed out), bytes, on one thread. Raises RuntimeError where it could not be measured."""
+        return self._measured(cell, *map(str, (T, B, H)), dtype)
 
-def _measured(*arguments: str) -> tuple[int, int]:
-    command = [sys.executable, "-m", "benchmarks.memory", *arguments]
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    found = subprocess.run(command, cwd=ROOT, env=os.environ | threads, capture_output=True, text=True, check=True)
-    peak, handed_out = json.loads(found.stdout)
-    return peak, handed_out
+    def stack(self, stack: str, cell: str, T: int, B: int, H: int) -> tuple[int, int]:
+        """The same of one of STACKS."""
+        return self._measured(stack, cell, *map(str, (T, B, H)))
+
+    def _measured(self, *case: str) -> tuple[int, int]:
+        asked, answers = self._process.stdin, self._process.stdout
+        assert asked is not None
+        assert answers is not None
+        print(json.dumps(case), file=asked, flush=True)
+        line = answers.readline()
+        if not line:
+            raise RuntimeError(f"The memory of {' '.join(case)} was not measured; its process says why.")
+        peak, handed_out = json.loads(line)
+        return peak, handed_out
 
 
 def process_sizes() -> tuple[int, int]:
@@ -154,27 +175,41 @@ def _layer(cell: str, H: int, batch: int, dtype: str) -> Callable[[int], engine.
 
 def table() -> None:
     print(f"{'two bidirectional layers, T 1,000, B 8, H 128':48s} {'handed out':>10s} {'peak':>9s} ratio")
-    for stack in STACKS:
-        for cell in ("RNN", "GRU", "LSTM"):
-            peak, out = measure_stack(stack, cell, 1000, 8, 128)
+    with Measuring() as measuring:
+        for stack, cell in itertools.product(STACKS, ("RNN", "GRU", "LSTM")):
+            peak, out = measuring.stack(stack, cell, 1000, 8, 128)
             print(
                 f"{f'{cell}, {stack}':48s} {out / 2**20:6.0f} MiB {peak / 2**20:5.0f} MiB {peak / out:5.2f}", flush=True
             )
 
 
-def main() -> None:
+def _measure_copies() -> None:
+    """Each case of the input in a copy of this process, which waits for it; ends at the first one that fails."""
+    import benchmarks.engine  # noqa: F401  what any of them needs is loaded once
+
+    for line in sys.stdin:
+        copy = os.fork()
+        if copy == 0:
+            try:
+                _measure(*json.loads(line))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)  # without the farewells that are the first process's
+        if os.waitpid(copy, 0)[1] != 0:
+            sys.exit(1)
+
+
+def _measure(*case: str) -> None:
     import torch
 
-    if len(sys.argv) == 1:
-        table()
-        return
     torch.manual_seed(0)
-    if sys.argv[1] in STACKS:
-        cell, (T, B, H), of = sys.argv[2], map(int, sys.argv[3:6]), STACKS[sys.argv[1]]
-        made = (_module if sys.argv[1].startswith("module") else _network)(cell.lower(), H, B, of)
+    if case[0] in STACKS:
+        cell, (T, B, H), of = case[1], map(int, case[2:5]), STACKS[case[0]]
+        made = (_module if case[0].startswith("module") else _network)(cell.lower(), H, B, of)
     else:
-        T, B, H = map(int, sys.argv[2:5])
-        made = _layer(sys.argv[1], H, B, sys.argv[5] if len(sys.argv) > 5 else "float32")
+        T, B, H = map(int, case[1:4])
+        made = _layer(case[0], H, B, case[4] if len(case) > 4 else "float32")
     small = made(20)  # what is loaded when it is first used
     for one in small.layers.values():
         dict(one.weight_grads)
@@ -182,7 +217,16 @@ def main() -> None:
     trace = made(T)
     out = handed_out(trace)
     _, most = process_sizes()
-    print(json.dumps([most - before, out]))
+    print(json.dumps([most - before, out]), flush=True)
+
+
+def main() -> None:
+    if len(sys.argv) == 1:
+        table()
+    elif sys.argv[1:] == ["-"]:
+        _measure_copies()
+    else:
+        _measure(*sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QColor, QKeyEvent, QKeySequence, QPainter, QShortcut
@@ -67,6 +68,7 @@ def build(
     return made
 
 
+@cache
 def _stage_key(action: Action) -> str:
     """The key of an action that has one on the stage, as a menu shows it beside the text: it is a `QShortcut`. Where
     another one works everywhere it comes second; the simple one is what is said of it elsewhere."""
@@ -82,6 +84,7 @@ def keys_of(action: Action) -> list[str]:
     return [key.toString(native) for key in keys if not key.isEmpty()]
 
 
+@cache
 def tip(action: Action) -> str:
     keys = " or ".join(keys_of(action)[:2])
     return " · ".join(part for part in (action.words, keys, action.tip) if part)

@@ -10,11 +10,21 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtCore import QEvent, QObject, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QFontMetricsF,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QComboBox, QHBoxLayout, QLineEdit, QSizePolicy, QWidget
 
-from explorer.theme.current import current, font, small
+from explorer.theme.current import current, font, metrics, small
 from explorer.theme.tokens import GAP, RADIUS, TIGHT
 from explorer.widgets import popup
 from explorer.widgets.icons import renderer
@@ -23,15 +33,11 @@ from explorer.widgets.typed import undone_here
 
 UNKNOWN = "—"
 FIELD_HEIGHT = 24
-QUIET = """
-QLineEdit { padding: 0 4px; min-height: 18px; }
-QLineEdit:!hover:!focus, QLineEdit:disabled { background: transparent; border: 1px solid transparent; }
-"""
 
 
 def field_height() -> int:
     """Of a row; larger text makes it higher."""
-    return max(FIELD_HEIGHT, int(QFontMetricsF(font()).height()) + GAP)
+    return max(FIELD_HEIGHT, int(metrics().height()) + GAP)
 
 
 def plain(value: float) -> str:
@@ -66,7 +72,7 @@ class NumberField(QLineEdit):
         self.setPlaceholderText(UNKNOWN if empty is None else empty)
         self.setAccessibleName(name)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.setStyleSheet(QUIET)
+        self.setProperty("role", "quiet")
         self.setFixedHeight(field_height())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -96,9 +102,20 @@ class NumberField(QLineEdit):
             self._write()
             self.refused.emit("")
 
-    def event(self, event: QEvent) -> bool:
-        if (undone := undone_here(self, event)) is not None:
-            return undone
+    # Keys go to who has the focus, so a field looks at its events as long as it has it: every window has scores of
+    # fields, each of which is told of every change of style.
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self.installEventFilter(self)
+        super().focusInEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self.removeEventFilter(self)
+        super().focusOutEvent(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if undone_here(self, event) is not None:
+            return True  # also what is left to the window is none of the field's; it goes on as it was not accepted
         # Esc lets go of what was typed, before it means anything to the window.
         if (
             event.type() == QEvent.Type.ShortcutOverride
@@ -108,7 +125,7 @@ class NumberField(QLineEdit):
         ):
             event.accept()
             return True
-        return super().event(event)
+        return False
 
     def set_empty(self, text: str) -> None:
         if text != self.placeholderText():
@@ -218,7 +235,7 @@ class ChoiceField(QComboBox):
             self.addItem(text, value)
         self.setAccessibleName(name)
         self.view().setAccessibleName(name)
-        self.setStyleSheet("QComboBox { min-height: 18px; padding: 0; }")
+        self.setProperty("role", "field")
         self.setFixedHeight(field_height())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -96,8 +96,7 @@ class FieldRow(QWidget):
     ) -> None:
         super().__init__(parent)
         self.name, self.field = name, field
-        self.error = Sentence("warning", "exploding")
-        self.error.set_about(field)
+        self._error: Sentence | None = None
         self.setToolTip(tip)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         column = QVBoxLayout(self)
@@ -109,10 +108,29 @@ class FieldRow(QWidget):
             row.addWidget(ElidedLabel(label, tone="muted", least=100))
         row.addWidget(field, 1)
         column.addLayout(row)
-        column.addWidget(self.error)
+        self._below: tuple[QVBoxLayout, int] = column, 1
         field.edited.connect(self._edited)
         if isinstance(field, NumberField):
             field.refused.connect(self.show_error)
+
+    @property
+    def error(self) -> Sentence:
+        """What is wrong, below the field: made when it is first asked for, since hardly a row ever has to say it."""
+        if self._error is None:
+            self._error = Sentence("warning", "exploding")
+            self._error.set_about(self.field)
+            column, place = self._below
+            column.insertWidget(place, self._error)
+        return self._error
+
+    def put_error(self, column: QVBoxLayout, place: int) -> None:
+        """Where it stands instead; before it is first asked for. `place`: as `QBoxLayout.insertWidget` has it."""
+        assert self._error is None
+        self._below = column, place
+
+    def _say(self, sentence: str) -> None:
+        if sentence or self._error is not None:
+            self.error.set_text(sentence)
 
     def set_value(self, value: object) -> None:
         field = self.field
@@ -120,14 +138,14 @@ class FieldRow(QWidget):
             assert value is None or isinstance(value, int | float)
             field.set_value(value)
             if not field.is_invalid():
-                self.error.set_text("")
+                self._say("")
         else:
             field.set_value(value)
-            self.error.set_text("")
+            self._say("")
 
     def show_error(self, sentence: str) -> None:
         """ "" takes it away."""
-        self.error.set_text(sentence)
+        self._say(sentence)
         if isinstance(self.field, NumberField):
             self.field.set_invalid(bool(sentence))
         if sentence and self.field.hasFocus():  # who has clicked elsewhere is not taken away from there
@@ -136,10 +154,10 @@ class FieldRow(QWidget):
     def show_problem(self, sentence: str) -> None:
         """What the model as it stands is missing here: the value is kept, and nothing is taken back."""
         if not (isinstance(self.field, NumberField) and self.field.is_invalid()):
-            self.error.set_text(sentence)
+            self._say(sentence)
 
     def _edited(self, value: object) -> None:
-        self.error.set_text("")
+        self._say("")
         self.edited.emit(self.name, value)
 
 
@@ -160,8 +178,8 @@ class RowPair(QWidget):
         for half, share in zip((left, right), shares, strict=True):
             row.addWidget(half, share)
         column.addLayout(row)
-        for half in (left, right):
-            column.addWidget(half.error)
+        for half, place in ((left, 1), (right, -1)):  # the left one's comes first, whichever is made first
+            half.put_error(column, place)
 
     def show_halves(self) -> None:
         """A pair of which neither half is there takes no room."""

@@ -13,7 +13,6 @@ from explorer.theme.current import current, small
 from explorer.theme.tokens import GAP, PAD, RADIUS
 from explorer.widgets.elided import paragraph
 
-_BUTTON = "QPushButton { padding: 3px 2px; }"
 NOTHING_YET = "No layer yet. Add one:\u2028+\u00a0RNN, +\u00a0LSTM or +\u00a0GRU."
 _LINES = 2
 
@@ -26,7 +25,7 @@ class AddButton(QPushButton):
     def __init__(self, cell: CellKind) -> None:
         super().__init__(f"+ {CELL_TITLES[cell]}")
         self._cell = cell
-        self.setStyleSheet(_BUTTON)
+        self.setProperty("role", "add")
         self.setAccessibleName(f"Add {assembly.ARTICLES[cell]} {CELL_TITLES[cell]} layer")
         self.clicked.connect(self._clicked)
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QLineEdit, QSizePolicy, QWidget
 
-from explorer.dock.fields import QUIET, field_height, paint_refused
+from explorer.dock.fields import field_height, paint_refused
 from explorer.widgets.typed import undone_here
 
 _PART = re.compile(r"(\d{1,6})(?:[-–](\d{1,6}))?")
@@ -29,7 +29,7 @@ class UnitsField(QLineEdit):
         self.setPlaceholderText("all")
         self.setToolTip("Units from 0: 0, 3, 5-7. Empty: all of them.")
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.setStyleSheet(QUIET)
+        self.setProperty("role", "quiet")
         self.setFixedHeight(field_height())
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.editingFinished.connect(self._commit)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QPalette
 from PySide6.QtWidgets import QApplication
 
 from engine import folders
@@ -59,6 +59,12 @@ def font(pixels: int = TEXT_PX, *, bold: bool = False) -> QFont:
     made.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
     made.setFeature(QFont.Tag("tnum"), 1)
     return made
+
+
+@cache
+def metrics(pixels: int = TEXT_PX, *, bold: bool = False) -> QFontMetricsF:
+    """Of `font`; the same object each time too."""
+    return QFontMetricsF(font(pixels, bold=bold))
 
 
 def small(*, bold: bool = False) -> QFont:

@@ -42,6 +42,7 @@ QPushButton[role="primary"]:disabled, QToolButton[role="primary"]:disabled,
 QPushButton[role="small-primary"]:disabled {{
     background: {t.raised}; color: {t.border}; border-color: {t.line};
 }}
+QPushButton[role="add"] {{ padding: 3px 2px; }}
 QToolButton::menu-indicator {{ image: none; width: 0; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
     background: {t.raised}; border: 1px solid {t.line}; border-radius: {RADIUS}px;
@@ -51,6 +52,15 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
 }}
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
 QComboBox::drop-down {{ border: none; width: 18px; }}
+QLineEdit[role="quiet"] {{ padding: 0 4px; min-height: 18px; }}
+QLineEdit[role="quiet"]:!hover:!focus, QLineEdit[role="quiet"]:disabled {{
+    background: transparent; border: 1px solid transparent;
+}}
+QSpinBox[role="plain"], QSpinBox[role="plain"]:focus {{
+    background: transparent; border: none; padding: 0; min-height: 20px;
+}}
+QSpinBox[role="plain"]::up-button, QSpinBox[role="plain"]::down-button {{ width: 0; height: 0; border: none; }}
+QComboBox[role="field"] {{ min-height: 18px; padding: 0; }}
 QComboBox QAbstractItemView {{ background: {t.raised}; border: 1px solid {t.border}; }}
 QListView[role="ticks"], QPlainTextEdit {{
     background: {t.surface}; border: 1px solid {t.line}; border-radius: {RADIUS}px; padding: 2px;

@@ -45,7 +45,7 @@ class ElidedLabel(QWidget):
         self._text, self._tone, self._align, self._tip = "", tone, align, ""
         self._least, self._elide = least, elide
         self._font: QFont = theming.font(pixels, bold=bold)
-        self._metrics = QFontMetricsF(self._font)
+        self._metrics = theming.metrics(pixels, bold=bold)
         self._wanted, self._advance = -1, 0.0
         """Its width with the margins, and that of the text alone."""
         self._shown: tuple[str, QStaticText | None] = "", None

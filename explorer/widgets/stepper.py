@@ -12,11 +12,6 @@ from explorer.widgets.buttons import FlatButton
 from explorer.widgets.typed import undone_here
 
 HEIGHT = 28
-# Arrows of no width, since a styled spin box with NoButtons leaves its text one pixel of room (Qt 6.11).
-_PLAIN = """
-QSpinBox, QSpinBox:focus { background: transparent; border: none; padding: 0; min-height: 20px; }
-QSpinBox::up-button, QSpinBox::down-button { width: 0; height: 0; border: none; }
-"""
 
 
 class _Field(QSpinBox):
@@ -52,7 +47,8 @@ class Stepper(QWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field = _Field(self)
-        self.field.setStyleSheet(_PLAIN)
+        # Its arrows have no width, since a styled spin box with NoButtons leaves its text one pixel of room (Qt 6.11).
+        self.field.setProperty("role", "plain")
         self.field.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.field.setKeyboardTracking(False)
         self.field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
 from explorer.dock.fields import ChoiceField, NumberField, Segments, by, plain, times
+from explorer.dock.rows import FieldRow, RowPair
 from explorer.dock.slider import DragSlider
 from explorer.dock.task_field import TaskField
 from explorer.theme import current as theming
@@ -299,3 +300,14 @@ def test_a_double_click_on_a_slider_asks_for_the_default(desk: QWidget, qtbot: Q
     slider.resetRequested.connect(lambda: asked.append(True))
     qtbot.mouseDClick(slider, Qt.MouseButton.LeftButton)
     assert asked == [True]
+
+
+def test_what_is_wrong_with_either_of_a_pair_stands_below_both_the_left_ones_first(desk: QWidget, qtbot: QtBot) -> None:
+    """Whichever is said first: a row has no sentence before it needs one."""
+    left, right = FieldRow("a", "a", NumberField("A")), FieldRow("b", "b", NumberField("B"))
+    shown(desk, qtbot, RowPair(left, right))
+    right.show_error("B is wrong.")
+    left.show_error("A is wrong.")
+    qtbot.waitUntil(lambda: left.height() <= left.error.y() < right.error.y(), timeout=2000)
+    assert (left.error.isVisible(), right.error.isVisible()) == (True, True)
+    assert (left.error.x(), right.error.x()) == (0, 0), "as wide as the pair"
