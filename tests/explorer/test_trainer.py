@@ -9,6 +9,7 @@ import pytest
 from lessons import trained
 from slow_courier import SlowCourier
 
+from engine.past import Past
 from engine.spec import AddingTask, Experiment, LayerSpec, ModelSpec, TrainingSpec, WhatIf
 from engine.training_requests import Train
 from explorer import trainer as training
