@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 import pytest
 from PySide6.QtCore import QPoint, Qt, QTimer
@@ -86,10 +84,8 @@ def test_keys_train_and_pause_from_anywhere(qtbot: QtBot, explorer: Explorer) ->
 def test_a_pause_acts_at_once(qtbot: QtBot, explorer: Explorer) -> None:
     act(explorer, "train")
     qtbot.waitUntil(lambda: explorer.book.next > 5)
-    began = time.perf_counter()
     act(explorer, "train")
-    assert time.perf_counter() - began < 0.1
-    assert not explorer.runner.running
+    assert not explorer.runner.running, "nothing is waited for"
     assert explorer.window.drawer.summary.button.accessibleName() == "Train"
     chunk, done = explorer.runner._chunk, explorer.book.next
     under_way = 0 if chunk is None else chunk.count

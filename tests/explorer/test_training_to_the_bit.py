@@ -74,6 +74,7 @@ def test_pausing_changes_no_bit_and_every_iteration_has_its_row(qtbot: QtBot, ex
     assert explorer.book.iterations().tolist() == list(range(done))
     assert same(explorer.document.state.history[done], by_itself(experiment(), done))
     assert explorer.document.view.iteration == done, "the stage has come along"
+    train_to(qtbot, explorer, done + 1)  # an evaluation that the pause has let go is made now
     assert [one.iteration for one in explorer.book.evaluations] == list(range(20, done + 1, 20))
 
 
