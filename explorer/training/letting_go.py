@@ -30,7 +30,7 @@ class LettingGo(QObject):
         self.timer.setInterval(round(1000 * ACTS_WITHIN))
         self.timer.timeout.connect(self.look)
 
-    def begin(self, due: float = 0.0) -> None:
+    def begin(self, due: float) -> None:
         """`due`: when the answer is expected (time.perf_counter); what lies in the past: nobody knows."""
         self._paused_at, self._due = time.perf_counter(), due
         self.timer.start()

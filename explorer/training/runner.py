@@ -395,9 +395,14 @@ class Runner(QObject):
     def _failed(self, channel: str, generation: int, sentence: str) -> None:
         if channel == RUN and self._chunk is not None and generation == self._chunk.generation:
             self._chunk = None
-            self._stop(Ending("failed", sentence))
+            self._letting_go.end()
+            if not self._released:
+                self._stop(Ending("failed", sentence))
         elif channel == JUDGE and self._judging is not None and generation == self._judging.generation:
             self._judging = None
+            self._letting_go.end()
+            if not self._running:  # it is made when training goes on, and what is wrong is said then
+                return
             experiment = self._document.experiment
             needed = self._until is not None or (experiment is not None and experiment.training.early_stop is not None)
             if needed:

@@ -54,15 +54,19 @@ class Paused:
             if timer.isActive():
                 self.rig.runner._letting_go.look()
 
-    def judged_once(self, loss: float) -> None:
-        while self.rig.courier.count(JUDGE) == 0:
-            self.rig.answer()
-        self.rig.judge(loss)
-
 
 @pytest.fixture
 def paused(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Paused:
     return Paused(monkeypatch)
+
+
+def being_judged(monkeypatch: pytest.MonkeyPatch) -> Paused:
+    """The evaluation of iteration 1 is under way."""
+    found = Paused(monkeypatch, evaluate_every=1)
+    found.rig.runner.start()
+    found.rig.answer()
+    assert found.rig.courier.count(JUDGE) == 1
+    return found
 
 
 def test_what_it_waits_for_is_within_the_tenth_of_a_second_that_is_promised(paused: Paused) -> None:
@@ -207,10 +211,8 @@ def test_what_waits_behind_a_picture_is_taken_back(paused: Paused) -> None:
 def test_an_evaluation_is_let_go_too_and_made_before_training_goes_on(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paused = Paused(monkeypatch, evaluate_every=1)
+    paused = being_judged(monkeypatch)
     rig = paused.rig
-    rig.runner.start()
-    rig.answer()
     paused.pause()
     assert not rig.runner.under_way, "at once: nothing that is trained waits for it"
     assert rig.runner.ending == Ending("paused", "Paused at iteration 1; its evaluation is made when training goes on.")
@@ -232,10 +234,8 @@ def test_an_evaluation_that_comes_after_the_pause_is_made_again_and_one_that_is_
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Taken while nothing runs, it would stop nothing: a training that should stop early would go on."""
-    paused = Paused(monkeypatch, evaluate_every=1)
+    paused = being_judged(monkeypatch)
     rig = paused.rig
-    rig.runner.start()
-    rig.answer()
     paused.pause()
     rig.judge(0.25)
     assert rig.document.state.evaluations == ()
@@ -320,11 +320,25 @@ def test_early_stopping_counts_as_it_does_without_a_pause(qtbot: QtBot, monkeypa
     assert (ends[0][0].kind, len(ends[0][1])) == ("early stop", 4)
 
 
-def test_where_nothing_is_held_back_it_goes_on_after_a_pause(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
-    paused = Paused(monkeypatch, evaluate_every=1)
+@pytest.mark.parametrize("channel", [RUN, JUDGE])
+def test_a_failure_of_what_was_let_go_is_not_said(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, channel: str) -> None:
+    paused = being_judged(monkeypatch) if channel == JUDGE else Paused(monkeypatch)
     rig = paused.rig
     rig.runner.start()
-    rig.answer()
+    paused.pause()
+    paused.later(ACTS_WITHIN)
+    said = rig.runner.ending
+    rig.courier.failed.emit(channel, rig.courier.last(channel)[0], "The engine stopped unexpectedly.")
+    assert rig.runner.ending == said
+    assert not rig.runner._letting_go.timer.isActive()
+    rig.show()
+    rig.runner.start()
+    assert rig.courier.count(channel) == 2
+
+
+def test_where_nothing_is_held_back_it_goes_on_after_a_pause(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    paused = being_judged(monkeypatch)
+    rig = paused.rig
     paused.pause()
     paused.later(2 * STILL_AT_IT)
     rig.show()
